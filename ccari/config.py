@@ -61,7 +61,7 @@ def _off_or_a_url(url: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise ValueError(f"is no URL: it must look like {_HERE}")
+        raise ValueError(f"is not a URL: it must look like {_HERE}")
     return url
 
 
@@ -87,11 +87,11 @@ def _password_in(file: Path, section: str) -> str:
     try:
         password = file.read_text("utf-8").strip()
     except OSError as error:
-        raise ConfigError(f"{setting}: {error.strerror}: make it, for ccari's user alone to read") from None
+        raise ConfigError(f"{setting}: {error.strerror}: make it, readable by ccari's user only") from None
     except UnicodeDecodeError:
-        raise ConfigError(f"{setting} is not UTF-8 text: give the password alone in it") from None
+        raise ConfigError(f"{setting} is not UTF-8 text: put only the password in it") from None
     if not password:
-        raise ConfigError(f"{setting} is empty: give the password in it")
+        raise ConfigError(f"{setting} is empty: put the password in it")
     return password
 
 
@@ -135,7 +135,7 @@ class AsteriskSection(_Section):
         """
         if self.password is not None:
             if not self.password.get_secret_value():
-                raise ConfigError("[asterisk] password is empty: give that of the ARI user")
+                raise ConfigError("[asterisk] password is empty: give the password of the ARI user")
             return self.password.get_secret_value()
         if self.password_file is None:
             raise ConfigError(
@@ -161,7 +161,7 @@ class DatabaseSection(_Section):
         if self.password_file is None:
             return None if self.url is None else self.url.get_secret_value()
         if self.url is None:
-            raise ConfigError("[database] password_file is of no use without url")
+            raise ConfigError("[database] password_file has no effect without url: set url")
         url = self.url.get_secret_value()
         password = quote(_password_in(self.password_file, "database"), safe="")
         return f"{url}{'&' if '?' in url else '?'}password={password}"
@@ -270,7 +270,7 @@ class Settings(BaseSettings):
     def _each_once(cls, value: tuple[WebhookSection, ...]) -> tuple[WebhookSection, ...]:
         names = [each.name for each in value]
         if len(set(names)) != len(names):
-            raise ValueError("each must have a name of its own")
+            raise ValueError("each must have a different name")
         return value
 
     @property
@@ -327,13 +327,13 @@ def _words(fault: ErrorDetails) -> str:
     """What is wrong with a value. If it does not match a pattern, an example says more than the pattern."""
     match fault:
         case {"type": "extra_forbidden"}:
-            return "is no known key"
+            return "is not a known key"
         case {"type": "string_pattern_mismatch", "loc": (str(section), str(key))} if example := getattr(
             getattr(Settings.model_construct(), section, None), key, None
         ):
             return f"must look like {example}"
         case {"type": "tuple_type", "loc": (str(name),)}:
-            return f"write [[{name}]], in two brackets, for each"
+            return f"write [[{name}]], in double brackets, for each"
         case {"type": "tuple_type"}:
             return 'must be a list such as ["…", "…"]'
         case {"type": "model_type", "loc": (str(name),)}:
@@ -395,10 +395,10 @@ def _refuse_unknown_variables() -> None:
             and section not in known | {"LAB", "CONFIG"}
             and not section.startswith("LAB_")
         ):
-            raise ConfigError(f"the environment variable {name} names no setting")
+            raise ConfigError(f"the environment variable {name} is not a known setting")
         if name.startswith(_ENV_PREFIX) and section == "WEBHOOKS":
             raise ConfigError(
-                f"the environment variable {name} sets nothing: webhooks are written into ccari.toml, [[webhooks]] for each"
+                f"the environment variable {name} has no effect: declare webhooks in ccari.toml, with [[webhooks]] for each"
             )
         if name.startswith(_ENV_PREFIX) and name.removeprefix(_ENV_PREFIX) in known - {"DATA_DIR"}:
             raise ConfigError(f"the environment variable {name} names a section: set {name}__KEY instead")

@@ -73,7 +73,7 @@ class UnsoundPolicyError(StoreError):
     """
 
     def __init__(self, revision: int, fault: str) -> None:
-        self.words = f"policy revision {revision} is not sound for this ccari"
+        self.words = f"policy revision {revision} is not valid for this version of ccari"
         super().__init__(f"{self.words} ({fault}): ccari policy apply FILE")
 
 

@@ -35,7 +35,7 @@ def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     """As :func:`since`, but raises ValueError for a moment that has not come yet."""
     found = since(text, zone)
     if found > now:
-        raise ValueError("it has not come yet")
+        raise ValueError("it is in the future")
     return found
 
 

@@ -175,7 +175,7 @@ def refuse_taken(path: Path, what: str) -> None:
     """Raise ConfigError if something is at ``path`` already, or that cannot be seen. ``what`` names the file to be written there."""
     try:
         if path.exists() or path.is_symlink():
-            raise ConfigError(f"{path} is there already, and no {what} is written over: give another name")
+            raise ConfigError(f"{path} already exists, and no {what} is overwritten: give another name")
     except OSError as error:
         raise ConfigError(f"cannot write {path}: {why(error)}") from None
 
@@ -221,15 +221,17 @@ def _check_mode(path: Path, mode: int) -> None:
     if stat.S_ISDIR(mode):
         if mode & _WRITTEN_BY_OTHERS:
             raise ConfigError(
-                f"others can put files of theirs into {path}: chmod go-w it, and think about who has done so"
+                f"other users can put files into {path}: chmod go-w it, and find out whether anybody has done so"
             )
     elif path.suffix in PUBLIC_SUFFIXES:
         if mode & _WRITTEN_BY_OTHERS:
             raise ConfigError(
-                f"{path} can be written by others: chmod go-w it, and think about who has written it"
+                f"{path} can be written by others: chmod go-w it, and find out whether anybody has written it"
             )
     elif mode & _ANY_ACCESS_BY_OTHERS:
-        raise ConfigError(f"{path} can be read by others: chmod 600 it, and think about who has read it")
+        raise ConfigError(
+            f"{path} can be read by others: chmod 600 it, and find out whether anybody has read it"
+        )
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:

@@ -46,13 +46,13 @@ class BarReader:
     def _bar(self, row: Row) -> Bar:
         fields = row.fields
         if fields.get("controller", "" if row.number is None else self.controller) != self.controller:
-            raise CellError("controller", f"it is another than {self.controller!r}, whom this list is for")
+            raise CellError("controller", f"it is not {self.controller!r}, whom this list is for")
         reason = cells.one_of(row, "reason", Reason, self.reason)
         read_since = cells.over if reason is Reason.WITHDRAW_CONSENT else cells.past
         since = read_since(row, "since", self.zone, self.now) or self.now
         until = cells.until(row, "until", self.zone) or self.until
         if until is not None and until <= since:
-            raise CellError("until", "it is not after the beginning of the bar")
+            raise CellError("until", "it is not after the start of the suppression")
         return Bar(
             key=self._keyed(fields) if row.number is None else row.number,
             reason=reason,
@@ -66,7 +66,7 @@ class BarReader:
         campaign = fields.get("campaign") or self.campaign
         if written and campaign is not None and campaign not in self.campaigns:
             known = ", ".join(self.campaigns) or "none"
-            raise CellError("campaign", f"{self.controller!r} has no such campaign: there is {known}")
+            raise CellError("campaign", f"{self.controller!r} has no such campaign, only {known}")
         return campaign
 
     def _keyed(self, fields: Mapping[str, str]) -> Keyed:
@@ -75,16 +75,18 @@ class BarReader:
         except ValueError:
             digest = b""
         if len(digest) != DIGEST_BYTES:
-            raise CellError("digest", f"it is no {DIGEST_BYTES} bytes in hex")
+            raise CellError("digest", f"it is not {DIGEST_BYTES} bytes in hexadecimal")
         try:
             version = int(fields["key_version"])
         except ValueError:
-            raise CellError("key_version", "it is no number") from None
+            raise CellError("key_version", "it is not a number") from None
         check = self.keys.get(version)
         if check is None:
             raise CellError(
-                "key_version", "there is no such version of the secret here: restore the keys first"
+                "key_version", "this version of the secret is missing here: restore the keys first"
             )
         if fields.get("key_check") != check:
-            raise CellError("key_check", "the secret of that version is another here: restore the keys first")
+            raise CellError(
+                "key_check", "this version of the secret is different here: restore the keys first"
+            )
         return Keyed(digest, version)

@@ -55,7 +55,7 @@ def words(row: Row, column: str, default: str | None = None) -> str:
     if len(text) > LONGEST_WORDS:
         raise CellError(column, f"it is longer than {LONGEST_WORDS} characters")
     if not text.isprintable():
-        raise CellError(column, "there is a line break in it")
+        raise CellError(column, "it contains a line break")
     return text
 
 
@@ -64,7 +64,7 @@ def one_of(row: Row, column: str, kind: type[_Choice], default: _Choice | None =
     try:
         return kind(text)
     except ValueError:
-        raise CellError(column, f"it is none of {', '.join(kind)}") from None
+        raise CellError(column, f"it must be one of {', '.join(kind)}") from None
 
 
 def read(row: Row, column: str, reader: Callable[[str], _T]) -> _T | None:

@@ -43,7 +43,7 @@ class ContactReader:
         if obtained is None:
             raise CellError("obtained", "it is empty")
         if obtained > self.today:
-            raise CellError("obtained", "it has not come yet")
+            raise CellError("obtained", "it is in the future")
         return Sourced(
             number=row.number,
             source=cells.words(row, "source", self.source),

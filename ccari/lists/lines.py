@@ -56,7 +56,7 @@ class Lines:
         except UnicodeDecodeError as error:
             return self._fault(f"byte {error.start + 1} is not UTF-8: save the file as UTF-8")
         if "\0" in text:
-            return self._fault("there is a NUL in the line")
+            return self._fault("the line contains a NUL character")
         return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, raw)
 
     def put_back(self, lines: Sequence[Line]) -> None:
@@ -106,8 +106,10 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
 def no_csv(error: Exception) -> str:
     """What is wrong with a row, for the person who made the file. One of Python's own messages is only for programmers."""
     if str(error).startswith("new-line character"):
-        return "a line ends with a carriage return alone: save the file with the line ends of Windows or Unix"
-    return f"it is no CSV: {error}"
+        return (
+            "a line ends with a lone carriage return: save the file with the line endings of Windows or Unix"
+        )
+    return f"it is not a CSV: {error}"
 
 
 class _BrokenOffError(Exception):
@@ -126,11 +128,11 @@ class _Feed:
 
     def __next__(self) -> str:
         if len(self.taken) == LONGEST_ROW:
-            raise _BrokenOffError("a quotation mark is opened and not closed")
+            raise _BrokenOffError("a quotation mark is opened but not closed")
         line = self._lines.take()
         if line is None:
             raise StopIteration
         self.taken.append(line)
         if isinstance(line.content, LineFault):
-            raise _BrokenOffError("a quotation mark is opened and not closed")
+            raise _BrokenOffError("a quotation mark is opened but not closed")
         return line.content + "\n"

@@ -20,7 +20,7 @@ class ListingReader:
 
     def __call__(self, row: Row) -> Listed | LineFault:
         if row.number is None:
-            raise AssertionError("a register has numbers")
+            raise AssertionError("a register must contain numbers")
         column, cells = "since", row.fields
         try:
             since = moments.over(text, self.zone, self.now) if (text := cells.get("since")) else None

@@ -153,7 +153,8 @@ class NumberList:
         if set(text) <= _PLAIN:
             if self._required:
                 raise self._error(
-                    line.number, f"a CSV is needed, with the columns number, {', '.join(self._required)}"
+                    line.number,
+                    f"the file must be a CSV with the columns number, {', '.join(self._required)}",
                 )
             self._lines.put_back([line])
             return self._plain()
@@ -172,9 +173,9 @@ class NumberList:
         for name in names:
             if self._columns is not None and name not in {*key, *self._columns}:
                 known = ", ".join((*key, *self._columns))
-                raise self._error(line, f"there is no column {_shown(name)}: it is one of {known}")
+                raise self._error(line, f"{_shown(name)} is not a known column: use {known}")
             if names.count(name) > 1:
-                raise self._error(line, f"the column {_shown(name)} is there twice")
+                raise self._error(line, f"the column {_shown(name)} appears twice")
         for name in (*key, *self._required):
             if name not in names:
                 raise self._error(line, f"the column {name!r} is missing")
@@ -191,11 +192,11 @@ class NumberList:
         if isinstance(cells, LineFault):
             return cells
         if len(cells) != len(names):
-            return LineFault(line, None, f"it has {len(cells)} cells, and the header {len(names)}")
+            return LineFault(line, None, f"it has {len(cells)} cells, but the header has {len(names)}")
         fields = {name: cell.strip(_BLANKS) for name, cell in zip(names, cells, strict=True)}
         for name, text in fields.items():
             if not text.isprintable() and not text.replace("\n", "").isprintable():
-                return LineFault(line, name, "there is a control character in it")
+                return LineFault(line, name, "it contains a control character")
         if _NUMBER not in fields:
             return Row(line, None, fields, raw)
         return self._parsed(line, fields.pop(_NUMBER), fields, raw)

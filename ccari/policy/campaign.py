@@ -106,16 +106,17 @@ class Recording(Declared):
         if not may_rest_on_consent and self.legal_basis is LegalBasis.CONSENT:
             yield Contradiction(
                 ("legal_basis",),
-                f"consent needs an act of consent before recording: mode must be opt_in, not {self.mode}",
+                f"recording on the basis of consent needs an act of consent first: mode must be opt_in, not {self.mode}",
             )
         set_to_continue = self.without is Without.CONTINUE and "without" in self.model_fields_set
         if self.mode is RecordingMode.MANDATORY and set_to_continue:
             yield Contradiction(
-                ("without",), "must be hang_up where mode is mandatory: what a law demands is not left out"
+                ("without",),
+                "must be hang_up where mode is mandatory: a recording that a law requires cannot be left out",
             )
         if self.must and self.on_transfer is OnTransfer.STOP:
             yield Contradiction(
-                ("on_transfer",), "must not be stop where a call that is not recorded is not held at all"
+                ("on_transfer",), "must not be stop where calls are not held without a recording"
             )
 
     @property
@@ -163,7 +164,7 @@ class Notice(Declared):
     def contradictions(self) -> Iterator[Contradiction]:
         for name in ("prompts", "barge_in"):
             for twice in _repeated(getattr(self, name)):
-                yield Contradiction((name,), f"{twice} stands there twice")
+                yield Contradiction((name,), f"{twice} is listed twice")
 
 
 class AnsweringMachine(Declared):
@@ -335,36 +336,39 @@ class Campaign(Declared):
         for key, action in self.keys.items():
             if action in bound:
                 yield Contradiction(
-                    ("keys", key), f"{action} is bound to two keys: to {bound[action]} already"
+                    ("keys", key), f"{action} is bound to two keys: it is already on {bound[action]}"
                 )
             bound.setdefault(action, key)
         for twice in _repeated(self.registers):
-            yield Contradiction(("registers",), f"{twice} stands there twice")
+            yield Contradiction(("registers",), f"{twice} is listed twice")
         yield from self._about_keypads()
 
     def _about_consent(self) -> Iterator[Contradiction]:
         if self.marketing and self.legal_basis in {LegalBasis.LEGAL_OBLIGATION, LegalBasis.VITAL_INTEREST}:
             yield Contradiction(
                 ("legal_basis",),
-                f"must not be {self.legal_basis} where marketing is true: nothing demands advertising",
+                f"must not be {self.legal_basis} where marketing is true: no law requires advertising",
             )
         if self.consent_required is not False:
             return
         if self.legal_basis is LegalBasis.CONSENT:
             yield Contradiction(
                 ("consent_required",),
-                "must not be false where legal_basis is consent: a call on consent needs one",
+                "must not be false where legal_basis is consent: such a call needs a consent",
             )
         if self.marketing and self.country_rules and self.country_rules.consent:
             yield Contradiction(
                 ("consent_required",),
-                f"must not be false in marketing by the rules of the preset {self.preset}",
+                f"must not be false for marketing: the rules of the preset {self.preset} require consent",
             )
 
     def _about_recording(self) -> Iterator[Contradiction]:
         mode, bound = self.recording.mode, set(self.keys.values())
         if mode is not RecordingMode.OFF and NoticePrompt.RECORDING not in self.notice.prompts:
-            yield Contradiction(("notice", "prompts"), "lacks recording: nothing may be recorded unannounced")
+            yield Contradiction(
+                ("notice", "prompts"),
+                "must contain recording: nothing may be recorded without an announcement",
+            )
         needed = RECORDING_ANSWERS.get(mode)
         if needed is not None and needed not in bound:
             yield Contradiction(("recording", "mode"), f"{mode} needs a key for {needed}")
@@ -373,16 +377,18 @@ class Campaign(Declared):
 
     def _about_keypads(self) -> Iterator[Contradiction]:
         if KeyAction.LANGUAGE in self.keys.values() and len(self.spoken) < 2:  # noqa: PLR2004 - one and another
-            yield Contradiction(("keys",), "language needs another language to change to: set languages")
+            yield Contradiction(
+                ("keys",), "the key language needs another language to change to: set languages"
+            )
         codes = sorted(self.agent_keys)
         for code, longer in itertools.pairwise(codes):
             if longer.startswith(code):
-                yield Contradiction(("agent_keys", longer), f"can never be entered: {code} is a code already")
+                yield Contradiction(("agent_keys", longer), f"can never be entered: {code} is already a code")
         pauses = {AgentAction.PAUSE_RECORDING, AgentAction.RESUME_RECORDING} & set(self.agent_keys.values())
         if pauses and self.recording.mode is RecordingMode.MANDATORY:
             yield Contradiction(
                 ("agent_keys",),
-                f"{min(pauses)} is not for recording.mode mandatory: what a law demands is not left out",
+                f"{min(pauses)} cannot be used with recording.mode mandatory: a recording that a law requires cannot be left out",
             )
 
     def _about_source(self) -> Iterator[Contradiction]:
@@ -390,11 +396,11 @@ class Campaign(Declared):
             return
         if KeyAction.DATA_SOURCE in self.keys.values():
             yield Contradiction(
-                ("keys",), "data_source needs the campaign's data_source, which is what it says"
+                ("keys",), "the key data_source speaks the campaign's data_source: set data_source"
             )
         if "prompts" in self.notice.model_fields_set and NoticePrompt.SOURCE in self.notice.prompts:
             yield Contradiction(
-                ("notice", "prompts"), "source needs the campaign's data_source, which is what it says"
+                ("notice", "prompts"), "the prompt source speaks the campaign's data_source: set data_source"
             )
 
     def agent_string(self, agent: str | None) -> str | None:

@@ -106,7 +106,7 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
         seq += 1
         if entry.seq != seq:
             if any(each.seq == seq for each in entries):
-                return f"entry {entry.seq} ({entry.event}) stands in place {seq}"
+                return f"entry {entry.seq} ({entry.event}) is in place {seq}"
             return f"entry {seq} is missing"
         link = _link(link, entry.seq, entry.at, entry.event, entry.commitment)
         if link != entry.link:
@@ -116,7 +116,7 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
     if seq != count:
         return f"the journal ends at entry {seq}, but there were {count}"
     if link != last:
-        return "the journal was written anew: it has another last link than there was"
+        return "the journal was rewritten: its last link is not the one that was kept"
     return None
 
 
@@ -125,7 +125,7 @@ def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -
     for before in (begins, *(each.link for each in entries)):
         for seq in range(1, len(entries) + 2):
             if seq != entry.seq and entry.link == _link(before, seq, entry.at, entry.event, entry.commitment):
-                return f"entry {seq} ({entry.event}) stands in place {entry.seq}"
+                return f"entry {seq} ({entry.event}) is in place {entry.seq}"
     return f"entry {entry.seq} ({entry.event}) was changed"
 
 

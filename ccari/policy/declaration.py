@@ -27,7 +27,7 @@ class PolicyError(ValueError):
 
     def __init__(self, found: Sequence[Fault]) -> None:
         if more := len(found) - MOST_FAULTS:
-            found = found if more < 0 else [*found[:MOST_FAULTS], Fault(None, "", f"and {more} faults more")]
+            found = found if more < 0 else [*found[:MOST_FAULTS], Fault(None, "", f"and {more} more faults")]
         super().__init__("\n".join(map(str, found)))
         self.faults = tuple(found)
 
@@ -61,13 +61,13 @@ class Policy(Declared):
             if campaign.controller not in controllers:
                 yield Contradiction(
                     ("campaigns", place, "controller"),
-                    f"{campaign.controller!r} is none of the controllers: {_known(controllers)}",
+                    f"{campaign.controller!r} is not one of the controllers: {_known(controllers)}",
                 )
             for name in campaign.registers:
                 if name not in registers:
                     yield Contradiction(
                         ("campaigns", place, "registers"),
-                        f"{name!r} is none of the registers: {_known(registers)}",
+                        f"{name!r} is not one of the registers: {_known(registers)}",
                     )
 
     def _about_limits(self) -> Iterator[Contradiction]:
@@ -81,7 +81,7 @@ class Policy(Declared):
             if controller.calls_days is not None and longest and controller.calls_days < days[longest]:
                 yield Contradiction(
                     ("controllers", place, "calls_days"),
-                    f"must be at least {days[longest]}: for so many days {longest!r} counts its calls to a number",
+                    f"must be at least {days[longest]}, the days over which {longest!r} counts its calls to a number",
                 )
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
@@ -143,10 +143,12 @@ def read(text: str) -> Policy:
         With every fault on a line of its own.
     """
     if len(text) > MOST_CHARACTERS:
-        raise PolicyError([Fault(None, "", f"is no policy: it has more than {MOST_CHARACTERS} characters")])
+        raise PolicyError(
+            [Fault(None, "", f"is not a policy: it has more than {MOST_CHARACTERS} characters")]
+        )
     if deep_key := _DEEP_KEY.search(text):
         line = text.count("\n", 0, deep_key.start()) + 1
-        raise PolicyError([Fault(line, "", "no key has so many parts")])
+        raise PolicyError([Fault(line, "", "a key has too many parts")])
     text = text.removeprefix("\ufeff")  # some editors write it at the start of a file
     document: dict[str, Any] = {}
     try:

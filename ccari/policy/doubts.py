@@ -15,10 +15,10 @@ _LONG_DAYS = 400
 
 #: What a controller keeps of which it has declared no limit.
 _WITHOUT_LIMIT = {
-    Limited.CALLS: "whose its calls were until they have them erased",
-    Limited.REQUESTS: "whose its closed requests were for good",
-    Limited.CONSENTS: "consents that have ended until they have them erased",
-    Limited.CONTACTS: "contacts that no list has any more until they have them erased",
+    Limited.CALLS: "the link between calls and persons until those persons ask for erasure",
+    Limited.REQUESTS: "the link between closed requests and persons for ever",
+    Limited.CONSENTS: "consents that have ended until the persons ask for erasure",
+    Limited.CONTACTS: "contacts that are no longer on any list until the persons ask for erasure",
 }
 
 
@@ -41,16 +41,16 @@ def doubts(policy: Policy) -> Iterator[str]:
 def _notice(_: Controller, campaign: Campaign) -> Iterator[str]:
     prompts = campaign.notice.prompts
     if NoticePrompt.RIGHTS not in prompts:
-        yield "never tells of the person's rights (Art 13(2)(b), 14(2)(c), 21(4)): add rights to notice.prompts"
+        yield "never tells people their rights (Art 13(2)(b), 14(2)(c), 21(4)): add rights to notice.prompts"
     if NoticePrompt.IDENTITY not in prompts:
         yield "never says on whose behalf it calls (Art 14(1)): add identity to notice.prompts"
     if campaign.notice.information is Information.FIRST_CONTACT and campaign.answering_machine is None:
         yield (
-            "counts whoever answered once, a mailbox too, as told (Art 13(4), 14(5)(a)): set answering_machine, "
+            "treats everyone whose number answered once, even a mailbox, as informed (Art 13(4), 14(5)(a)): set answering_machine, "
             'or notice.information = "always"'
         )
     if campaign.marketing and NoticePrompt.PURPOSE not in prompts:
-        yield "sells without saying so at once (PL: consumer-rights act, Art 20(1)): add purpose to notice.prompts"
+        yield "sells without saying so at the start (PL: consumer-rights act, Art 20(1)): add purpose to notice.prompts"
 
 
 def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
@@ -58,7 +58,7 @@ def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
         return
     if campaign.consent_required is False:
         yield (
-            "is marketing with consent_required = false: telephone law asks prior consent in most countries "
+            "is marketing with consent_required = false: telephone law requires prior consent in most countries "
             "(PL: PKE Art 398): leave it out, or keep on file why none is needed"
         )
     if not campaign.hours and not (campaign.country_rules and campaign.country_rules.hours):
@@ -70,7 +70,7 @@ def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
         )
     if campaign.country_rules and campaign.country_rules.register_days and not campaign.registers:
         yield (
-            f"heeds no register, and the rules of its preset {campaign.preset} ask for one no older than "
+            f"checks no register, but the rules of its preset {campaign.preset} require one no older than "
             f"{campaign.country_rules.register_days} days: declare it under [[registers]] and name it in registers"
         )
 
@@ -79,13 +79,13 @@ def _keys(_: Controller, campaign: Campaign) -> Iterator[str]:
     bound = set(campaign.keys.values())
     if campaign.legal_basis is LegalBasis.CONSENT and KeyAction.WITHDRAW_CONSENT not in bound:
         yield (
-            "calls on consent and has no key to withdraw it, which must be as easy as giving it (Art 7(3)): "
+            "calls on the basis of consent but has no key to withdraw it, which must be as easy as giving it (Art 7(3)): "
             "bind withdraw_consent"
         )
     # an objection to marketing is absolute, 21(3); registered as a plain objection, it would be weighed
     objection = KeyAction.OBJECTION_MARKETING if campaign.marketing else KeyAction.OBJECTION
     if campaign.legal_basis in OBJECTABLE and objection not in bound:
-        yield f"calls on {campaign.legal_basis} and has no key to object (Art 21): bind {objection}"
+        yield f"calls on the basis of {campaign.legal_basis} but has no key to object (Art 21): bind {objection}"
 
 
 def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
@@ -96,29 +96,29 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
     taking_back = {KeyAction.CONTINUE_UNRECORDED, KeyAction.WITHDRAW_CONSENT}
     if by_agreement and not taking_back & {*campaign.keys.values()}:
         yield (
-            "records by agreement and has no key to take it back, which must be as easy as giving it (Art 7(3)): "
+            "records by agreement but has no key to withdraw the agreement, which must be as easy as giving it (Art 7(3)): "
             "bind continue_unrecorded"
         )
     if by_agreement and recording.legal_basis is not LegalBasis.CONSENT:
         yield (
-            f"asks for an agreement to be recorded, which can be withdrawn, and rests on {recording.legal_basis}: whoever withdraws it "
-            "has nothing deleted by that (Art 5(1)(a)): leave recording.legal_basis out, or keep on file why"
+            f"asks people to agree to be recorded, which they can withdraw, but is based on {recording.legal_basis}: withdrawing it "
+            "deletes no recording (Art 5(1)(a)): leave recording.legal_basis out, or keep on file why"
         )
     if by_agreement and recording.purpose is None:
         yield (
-            "asks for an agreement to be recorded, and not what for (Art 4(11), 13(1)(c)): set recording.purpose, "
-            "or keep on file where it is told"
+            "asks people to agree to be recorded, but does not say what for (Art 4(11), 13(1)(c)): set recording.purpose, "
+            "or keep on file where people are told"
         )
     if controller.country == "DE" and recording.mode in {RecordingMode.NOTICE, RecordingMode.OPT_OUT}:
         yield (
-            f"records whoever does not object ({recording.mode}), and German law wants an agreement first (StGB §201): "
+            f"records everyone who does not object ({recording.mode}), but German law requires agreement first (StGB §201): "
             "set recording.mode to opt_in, or keep on file why none is needed"
         )
     is_obligation = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
     if recording.mode is RecordingMode.MANDATORY and not is_obligation:
         yield (
-            f"must be recorded, and recording.legal_basis is {recording.legal_basis}: "
-            "name the law that demands it and set legal_obligation, or let people refuse (opt_out)"
+            f"makes recording mandatory, but recording.legal_basis is {recording.legal_basis}: "
+            "name the law that requires it and set legal_obligation, or let people refuse (opt_out)"
         )
     if (
         not is_obligation
@@ -132,7 +132,7 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
     if recording.retention_days > _LONG_DAYS and not is_obligation:
         yield (
             f"keeps recordings for {recording.retention_days} days (Art 5(1)(e)): "
-            "shorten recording.retention_days, or keep on file why it takes so long"
+            "shorten recording.retention_days, or keep on file why they are needed for so long"
         )
 
 

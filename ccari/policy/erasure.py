@@ -86,9 +86,9 @@ _WORDS = {
     Ground.LEGAL_OBLIGATION: "a legal obligation keeps it",
     Ground.PROOF: "a call was made on this consent, and its proof may be needed for claims",
     Ground.GRANT: "the law of the controller's country has the proof of a consent kept for years after it was given",
-    Ground.UNTOLD: "the controller is still to be told of it: see ccari requests forwards",
-    Ground.ANSWER: "the request is open, and the person is to be answered",
-    Ground.UNDER_WAY: "it is not over yet: erase again when it is",
+    Ground.UNTOLD: "the controller has yet to be told of it: see ccari requests forwards",
+    Ground.ANSWER: "the request is open, and the person must be answered",
+    Ground.UNDER_WAY: "it is still going on: repeat the erasure when it is over",
 }
 
 #: What stays of an erased person on purpose, with the articles.

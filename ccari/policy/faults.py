@@ -49,7 +49,7 @@ def of_syntax(text: str, message: str) -> Fault:
         line = int(at[1]) if at[1] else len("\n".join(lines).rstrip().split("\n"))
     reason = _AT.sub("", message)
     if line is not None and _TWICE.search(reason):
-        return Fault(line, _shortened(lines[line - 1].partition("=")[0].strip()), "is there already")
+        return Fault(line, _shortened(lines[line - 1].partition("=")[0].strip()), "is declared twice")
     return Fault(line, "", f"is not TOML: {reason}" if line else f"not TOML: {reason}")
 
 
@@ -102,9 +102,9 @@ def _as_written(document: Mapping[str, Any], loc: Path) -> Path:
 
 def _words(model: type[Declared], error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return f"is no known key; those are {', '.join(_known_keys(model, error['loc']))}"
+        return f"is not a known key; known are {', '.join(_known_keys(model, error['loc']))}"
     if error["type"] == "tuple_type" and _holds_tables(model, error["loc"]):
-        return f"write [[{error['loc'][-1]}]], in two brackets, for each"
+        return f"write [[{error['loc'][-1]}]], in double brackets, for each"
     message = error["msg"].removeprefix("Value error, ")
     return _WORDS.get(error["type"]) or re.sub(r"^(Input|String|Value) should", "must", message)
 

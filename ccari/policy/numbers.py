@@ -44,7 +44,7 @@ class NumberFault(StrEnum):
 
 _WORDS = {
     NumberFault.EMPTY: "it is empty",
-    NumberFault.CHARACTERS: "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+    NumberFault.CHARACTERS: "it may contain only digits, one leading plus, spaces, dashes, dots and brackets",
     NumberFault.INVALID: "no country has such a number",
     NumberFault.PREMIUM: "it is a premium-rate number",
 }

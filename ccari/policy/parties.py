@@ -15,9 +15,9 @@ def sealed(url: HttpUrl) -> HttpUrl:
     wrote it.
     """
     if url.scheme != "https" and url.host not in {"127.0.0.1", "localhost", "[::1]"}:
-        raise ValueError("must be https: what is sent is about people")
+        raise ValueError("must be https: personal data is sent there")
     if url.username or url.password:
-        raise ValueError("must hold no user and password: what is sent is signed with a secret")
+        raise ValueError("must not contain a user and password: messages are signed with a secret instead")
     return url
 
 
@@ -33,7 +33,9 @@ class Forwarding(Declared):
     """
 
     url: HttpUrl | None = None
-    folder: Annotated[str, spelt(r"/[^\x00]*", "must be a whole path such as /srv/requests")] | None = None
+    folder: Annotated[str, spelt(r"/[^\x00]*", "must be an absolute path such as /srv/requests")] | None = (
+        None
+    )
 
     @field_validator("url")
     @classmethod

@@ -153,9 +153,9 @@ class StepFault(StrEnum):
     """Why a request cannot take a step, in words for the person who tried."""
 
     CLOSED = "the request is closed"
-    NOT_NEXT = "that does not follow from the state that the request is in"
-    NO_REASON = "a reason is needed: the person is to be told why"
-    EXTENDED_BEFORE = "it was extended before, and Art 12(3) allows it once"
+    NOT_NEXT = "this step is not possible in the present state of the request"
+    NO_REASON = "give a reason: the person must be told why"
+    EXTENDED_BEFORE = "it has been extended before, and Art 12(3) allows that only once"
     TOO_LATE_TO_EXTEND = (
         "the first month is over, and with it the time to tell the person of an extension (Art 12(3))"
     )

@@ -24,7 +24,7 @@ def reference(number: str) -> tuple[str, ...]:
     """
     match = _REFERENCE.fullmatch(number)
     if match is None:
-        raise ValueError("no reference of a request, such as ACME-2026-000123")
+        raise ValueError("not the reference of a request, such as ACME-2026-000123")
     return tuple(f"digit_{digit}" for digit in "".join(match.groups()))
 
 

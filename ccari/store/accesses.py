@@ -89,7 +89,7 @@ class Accesses:
             return count, f"the record ends at entry {seq}, but there were {count}"
         return (
             count,
-            None if link == last else "the record was written anew: it has another last link than there was",
+            None if link == last else "the record was rewritten: its last link is not the one that was kept",
         )
 
 

@@ -244,7 +244,7 @@ async def test_invariant_9_an_access_is_taken_back(store: Store, dsn: str, chang
         ("DELETE FROM accesses", "the record ends at entry 0, but there were 8"),
         ("UPDATE accesses SET seq = 0 - seq WHERE seq IN (3, 4)", "entry 1 is missing"),
         ("DELETE FROM accesses WHERE seq = 3; UPDATE accesses SET seq = seq - 1 WHERE seq > 3", "entry 3 (number_checked) was changed"),
-        ("UPDATE access_chain SET link = sha256('x')", "the record was written anew"),
+        ("UPDATE access_chain SET link = sha256('x')", "the record was rewritten"),
     ],
 )  # fmt: skip
 async def test_invariant_9_an_access_that_was_changed_left_out_or_moved_goes_unnoticed(

@@ -62,17 +62,17 @@ async def test_a_policy_file_takes_all_memory_or_time_or_its_fault_is_told_witho
 def test_the_line_of_a_bomb_is_not_told() -> None:
     with pytest.raises(PolicyError) as told:
         read("# first\n" + ".".join("a" * 200) + " = 1")
-    assert str(told.value) == "line 2: no key has so many parts"
+    assert str(told.value) == "line 2: a key has too many parts"
     with pytest.raises(PolicyError) as told:
         read("x" * (MOST_CHARACTERS + 1))
-    assert str(told.value) == f"is no policy: it has more than {MOST_CHARACTERS} characters"
+    assert str(told.value) == f"is not a policy: it has more than {MOST_CHARACTERS} characters"
 
 
 def test_of_many_faults_all_are_told_or_it_is_not_said_how_many_there_are() -> None:
     with pytest.raises(PolicyError) as told:
         read("\n".join(f"k{each} = 1" for each in range(MOST_FAULTS + 7)))
     *shown, more = str(told.value).splitlines()
-    assert (len(shown), more) == (MOST_FAULTS, "and 7 faults more")
+    assert (len(shown), more) == (MOST_FAULTS, "and 7 more faults")
     with pytest.raises(PolicyError) as told:
         read(
             "\n".join(_DIALS.format(f"c{each}") for each in range(300)) + "\n[[campaigns]]\ncontroller = 'x'"

@@ -112,7 +112,7 @@ async def test_a_change_of_a_real_calls_evidence_is_not_named(
     named = {
         f"journal.json: entry {at + 1} (notice_hearc) was changed": rewritten(files, "journal.json", edit),
         f"journal.json: entry {at + 1} is missing": rewritten(files, "journal.json", lambda each: each.pop(at)),
-        f"journal.json: entry {at + 2} ({rows[at + 1]['event']}) stands in place {at + 1}":
+        f"journal.json: entry {at + 2} ({rows[at + 1]['event']}) is in place {at + 1}":
             rewritten(files, "journal.json", swap),
         f"recordings.json: file_sha256 of recording {recording['id']} was changed":
             rewritten(files, "recordings.json", lambda each: each[0].update(file_sha256="00" * 32)),

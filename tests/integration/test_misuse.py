@@ -147,7 +147,7 @@ async def test_a_wrong_or_missing_password_is_tried_for_ever(desk: Desk, lab: La
     assert "refused the ARI user ccari: check its name and password in ari.conf and in [asterisk]" in wrong
     assert desk.environment["CCARI_ASTERISK__PASSWORD"] not in wrong
     assert "refused the ARI user nobody" in missing
-    assert empty == "[asterisk] password is empty: give that of the ARI user"
+    assert empty == "[asterisk] password is empty: give the password of the ARI user"
 
 
 async def test_a_service_without_a_password_begins(desk: Desk) -> None:
@@ -267,7 +267,7 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
     assert "evidence-1.key is missing: restore it from the backup" in said["halved"]
     assert "evidence-1.key can be read by others: chmod 600 it" in said["open"]
     assert "gone/webhook.key can be read by others: chmod 600 it" in said["webhook"]
-    assert "others can put files of theirs into" in said["shared"]
+    assert "other users can put files into" in said["shared"]
     assert {name: _files(folder) for name, folder in spoilt.items()} == before
 
 
@@ -398,11 +398,11 @@ async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk
         "text.toml": ("this is no policy", "not TOML"),
         "key.toml": (
             good.replace("data_source", "data_sauce", 1),
-            "campaigns[0].data_sauce: is no known key",
+            "campaigns[0].data_sauce: is not a known key",
         ),
         "whose.toml": (
             good.replace('controller = "acme"', 'controller = "evil"', 1),
-            "'evil' is none of the controllers: acme",
+            "'evil' is not one of the controllers: acme",
         ),
     }
     files = {}
@@ -417,7 +417,7 @@ async def test_a_broken_policy_file_is_applied_or_ends_in_a_traceback(desk: Desk
         assert words in done.err
         assert name in done.err, "it is not said which file is wrong"
         assert all(line.startswith("ccari: ") for line in done.err.splitlines())
-    assert "'evil' is none of the controllers: acme" in await desk.refused(
+    assert "'evil' is not one of the controllers: acme" in await desk.refused(
         "policy", "apply", str(files["whose.toml"])
     )
     assert (await desk.run("policy", "show", "--json")).out == before.out
@@ -448,9 +448,9 @@ async def test_a_wrong_configuration_file_is_ignored(desk: Desk) -> None:
         desk.refused("--config", "/nowhere/ccari.toml", "calls", "list"),
         desk.refused("calls", "list", ASTERISC__URL="http://127.0.0.1:1"),
     )
-    assert unknown == f"{wrong} or the environment: asterisk.pasword: is no known key"
+    assert unknown == f"{wrong} or the environment: asterisk.pasword: is not a known key"
     assert missing == "cannot read /nowhere/ccari.toml: No such file or directory"
-    assert variable == "the environment variable CCARI_ASTERISC__URL names no setting"
+    assert variable == "the environment variable CCARI_ASTERISC__URL is not a known setting"
 
 
 async def test_help_is_missing_or_eaten() -> None:

@@ -58,8 +58,8 @@ def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: p
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ("[asterisk]\npasword = '%s'\n", "asterisk.pasword: is no known key"),
-        ("[asterix]\nurl = '%s'\n", "asterix: is no known key"),
+        ("[asterisk]\npasword = '%s'\n", "asterisk.pasword: is not a known key"),
+        ("[asterix]\nurl = '%s'\n", "asterix: is not a known key"),
         ("asterisk = '%s'\n", "asterisk: "),
         ("[asterisk]\nurl = 'http://ccari:%s@127.0.0.1:8088'\n", "asterisk.url: "),
         ("[asterisk]\nurl = 'ftp://127.0.0.1'\n", "asterisk.url: "),
@@ -84,8 +84,8 @@ def test_a_wrong_key_or_value_is_not_named_or_the_secret_is(write: Write, conten
 @pytest.mark.parametrize(
     ("name", "value", "named"),
     [
-        ("CCARI_ASTERISC__URL", "x", "CCARI_ASTERISC__URL names no setting"),
-        ("CCARI_ASTERISK__PASWORD", SECRET, "asterisk.pasword: is no known key"),
+        ("CCARI_ASTERISC__URL", "x", "CCARI_ASTERISC__URL is not a known setting"),
+        ("CCARI_ASTERISK__PASWORD", SECRET, "asterisk.pasword: is not a known key"),
         ("CCARI_ASTERISK", SECRET, "CCARI_ASTERISK names a section"),
         ("CCARI_ASTERISK__PASSWORD__X", SECRET, "asterisk.password"),
         ("CCARI_LOG__LEVEL", "loud", "log.level"),
@@ -115,7 +115,7 @@ def test_who_names_a_webhook_in_a_variable_is_sent_in_a_circle(
     monkeypatch.setenv(name, value)
     assert (
         refused(None)
-        == f"the environment variable {name} sets nothing: webhooks are written into ccari.toml, [[webhooks]] for each"
+        == f"the environment variable {name} has no effect: declare webhooks in ccari.toml, with [[webhooks]] for each"
     )
 
 
@@ -221,7 +221,7 @@ def test_a_database_is_asked_with_another_password_than_that_of_its_file(
 def test_the_password_of_no_database_is_left_alone_in_silence(tmp_path: Path, write: Write) -> None:
     file = tmp_path / "password"
     file.write_text(SECRET)
-    with pytest.raises(ConfigError, match=r"\[database\] password_file is of no use without url"):
+    with pytest.raises(ConfigError, match=r"\[database\] password_file has no effect without url"):
         load(write(f'[database]\npassword_file = "{file}"\n')).database.dsn()
     assert load(write("")).database.dsn() is None
 
@@ -235,7 +235,7 @@ def test_a_missing_password_is_an_empty_one(write: Write) -> None:
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("[webhooks]\nname = 'crm'\n", "webhooks: write [[webhooks]], in two brackets, for each"),
+        ("[webhooks]\nname = 'crm'\n", "webhooks: write [[webhooks]], in double brackets, for each"),
         ("[[webhooks]]\nname = 'crm'\nurl = 'https://crm.example/'\nsecret = 'x'\nevents = 'call_ended'\n",
          'webhooks.0.events: must be a list such as ["…", "…"]'),
         ("asterisk = 'http://127.0.0.1:8088'\n", "asterisk: must be a table: write [asterisk], and its keys below it"),
@@ -268,22 +268,22 @@ def test_settings_show_a_secret(write: Write) -> None:
         (
             "CCARI_ASTERISK__URL",
             "http://127.0.0.1:99999",
-            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
         ),
         (
             "CCARI_ASTERISK__URL",
             "http://127.0.0.1:0",
-            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
         ),
         (
             "CCARI_ASTERISK__URL",
             "http://[::1",
-            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
         ),
         (
             "CCARI_ASTERISK__URL",
             "http://:8088",
-            "asterisk.url: is no URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
         ),
     ],
 )

@@ -174,7 +174,7 @@ async def test_a_policy_that_this_ccari_refuses_ends_the_command(patient: Patien
     await store.policies.apply(made.POLICY.replace('"contract"', '"because"'), "test")
     found = await patient.only("policy")
     assert (found.state, found.advice) == (State.FAULT, "ccari policy apply FILE")
-    assert found.found.startswith("policy revision 2 is not sound for this ccari (line ")
+    assert found.found.startswith("policy revision 2 is not valid for this version of ccari (line ")
 
 
 async def test_a_bar_on_a_campaign_that_is_gone_goes_unseen(patient: Patient, store: Store) -> None:

@@ -53,7 +53,7 @@ async def test_a_secret_that_others_can_read_or_replace_passes(patient: Patient)
     assert found["keys"].state is State.FAULT
     assert found["keys"].advice == f"chmod 600 {secret}, and find out whether anybody has done so"
     assert (found["secret acme"].state, found["secret acme"].advice) == (
-        State.FAULT, "chmod 600 it, and think about who has read it"
+        State.FAULT, "chmod 600 it, and find out whether anybody has read it"
     )  # fmt: skip
     secret.chmod(0o600)
     secret.parent.chmod(0o770)
@@ -285,7 +285,7 @@ async def test_a_mistyped_setting_ends_in_a_traceback_or_goes_unseen(patient: Pa
     patient.settings["asterisk"]["usernam"] = "ccari"
     (found,) = await patient.examined()
     assert (found.check, found.state) == ("configuration", State.FAULT)
-    assert found.found == f"{patient.file} or the environment: asterisk.usernam: is no known key"
+    assert found.found == f"{patient.file} or the environment: asterisk.usernam: is not a known key"
 
 
 async def test_a_password_file_that_is_missing_or_open_to_all_passes(patient: Patient) -> None:
@@ -294,7 +294,7 @@ async def test_a_password_file_that_is_missing_or_open_to_all_passes(patient: Pa
     patient.settings["asterisk"]["password_file"] = str(file)
     found = {each.check: each for each in await patient.examined()}
     assert found["asterisk"].found == f"[asterisk] password_file {file}: No such file or directory"
-    assert found["asterisk"].advice == "make it, for ccari's user alone to read"
+    assert found["asterisk"].advice == "make it, readable by ccari's user only"
     file.write_text("s3cret-ari-word\n")
     file.chmod(0o644)
     assert (await patient.only("configuration")).advice == f"chmod o-r {file}"

@@ -75,7 +75,7 @@ async def test_a_line_break_in_quotes_breaks_the_row_or_the_count_of_lines(tmp_p
     assert await told(tmp_path, text) == [
         (2, FIRST, {"proof": 'letter of 1 May,\nsays "no"'}),
         (4, SECOND, {"proof": "x"}),
-        (5, None, "it has 1 cells, and the header 2"),
+        (5, None, "it has 1 cells, but the header has 2"),
     ]
 
 
@@ -85,7 +85,7 @@ async def test_the_line_ends_of_an_old_spreadsheet_are_told_of_in_a_programmers_
 ) -> None:
     with pytest.raises(ListError) as wrong:
         await told(tmp_path, content)
-    words = "a line ends with a carriage return alone: save the file with the line ends of Windows or Unix"
+    words = "a line ends with a lone carriage return: save the file with the line endings of Windows or Unix"
     assert str(wrong.value) == f"{tmp_path / 'list'}: line 1: {words}"
     assert await told(tmp_path, f"number,proof\n{FIRST},x\r{SECOND},y\n{THIRD},z\n") == [
         (2, None, words),
@@ -100,7 +100,7 @@ async def test_a_quotation_mark_that_is_not_closed_swallows_the_rows_after_it(
     text = f'number,proof\n{FIRST},"letter\n' + f"{SECOND},x\n" * rows
     found = await told(tmp_path, text)
     assert found[0][:2] == (2, None)
-    assert "it is no CSV" in found[0][2]
+    assert "it is not a CSV" in found[0][2]
     assert found[1:] == [(3 + each, SECOND, {"proof": "x"}) for each in range(rows)]
 
 
@@ -108,7 +108,7 @@ async def test_a_quotation_mark_that_is_not_closed_swallows_the_rows_after_it(
     ("damage", "words"),
     [
         (b"+4860010\xb3", "byte 9 is not UTF-8: save the file as UTF-8"),
-        (b"+4860010\x000001", "there is a NUL in the line"),
+        (b"+4860010\x000001", "the line contains a NUL character"),
         (b"6" * (LONGEST_LINE + 1), f"the line is longer than {LONGEST_LINE} bytes"),
         (b"6" * 300_000, f"the line is longer than {LONGEST_LINE} bytes"),
     ],
@@ -118,7 +118,7 @@ async def test_damage_in_one_line_costs_the_others(tmp_path: Path, damage: bytes
     assert await told(tmp_path, plain) == [(1, FIRST), (2, None, words), (3, SECOND)]
     assert await told(tmp_path, b"number\n" + plain) == [(2, FIRST), (3, None, words), (4, SECOND)]
     assert await told(tmp_path, b'number\n"' + plain + b"\n") == [
-        (2, None, "it is no CSV: a quotation mark is opened and not closed"),
+        (2, None, "it is not a CSV: a quotation mark is opened but not closed"),
         (3, None, words),
         (4, SECOND),
     ]
@@ -130,11 +130,11 @@ async def test_damage_in_one_line_costs_the_others(tmp_path: Path, damage: bytes
         ("12345", "no country has such a number"),
         (
             "+48 600 100 001 w. 7",
-            "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+            "it may contain only digits, one leading plus, spaces, dashes, dots and brackets",
         ),
         (
             f"{FIRST};{SECOND}",
-            "only digits, one leading plus and spaces, dashes, dots or brackets may be in it",
+            "it may contain only digits, one leading plus, spaces, dashes, dots and brackets",
         ),
         ("+48701234567", "it is a premium-rate number"),
     ],
@@ -151,7 +151,7 @@ async def test_what_is_no_number_stops_the_reading_or_is_quoted(
 
 async def test_an_escape_sequence_reaches_the_terminal_of_who_lists_it(tmp_path: Path) -> None:
     assert await told(tmp_path, f"number,proof\n{FIRST},\x1b[2J\n") == [
-        (2, "proof", "there is a control character in it")
+        (2, "proof", "it contains a control character")
     ]
 
 
@@ -162,16 +162,20 @@ async def test_an_escape_sequence_reaches_the_terminal_of_who_lists_it(tmp_path:
         (b"\xff\xfe+\x004\x008\x00", {}, "line 1: byte 1 is not UTF-8: .*neither"),
         (b"Dear Sir,\n", {}, "line 1: it is neither"),
         (b"\n\nname,phone\n", {}, "line 3: it is neither"),
-        (b"number,prof\n", {}, r"line 1: there is no column 'prof': it is one of number, reason, proof"),
-        (b"number,digest\n", {"keyed": KEYED}, "there is no column 'digest'"),
+        (b"number,prof\n", {}, r"line 1: 'prof' is not a known column: use number, reason, proof"),
+        (b"number,digest\n", {"keyed": KEYED}, "'digest' is not a known column"),
         (b"digest,key_version\n", {}, "line 1: it is neither"),
         (b"digest,reason\n", {"keyed": KEYED}, "line 1: the column 'key_version' is missing"),
         (b"digest,key_version,proof\n", {"keyed": KEYED}, "line 1: the column 'reason' is missing"),
         (b"digest,key_version,reason\n", {"keyed": KEYED}, "line 1: the column 'proof' is missing"),
         (b"reason,proof\n", {"keyed": KEYED}, "line 1: it is neither"),
-        (b"number,proof,number\n", {}, "the column 'number' is there twice"),
+        (b"number,proof,number\n", {}, "the column 'number' appears twice"),
         (b"number,reason\n", {"required": ("proof",)}, "line 1: the column 'proof' is missing"),
-        (FIRST.encode(), {"required": ("proof",)}, "line 1: a CSV is needed, with the columns number, proof"),
+        (
+            FIRST.encode(),
+            {"required": ("proof",)},
+            "line 1: the file must be a CSV with the columns number, proof",
+        ),
     ],
 )
 async def test_a_file_of_something_else_is_read_as_a_list(

@@ -115,7 +115,7 @@ def test_a_dropped_entry_goes_unnoticed(place: int) -> None:
 def test_two_that_changed_places_go_unnoticed(place: int) -> None:
     entries = journal()
     entries[place : place + 2] = reversed(entries[place : place + 2])
-    assert found(entries) == f"entry {place + 2} ({EVENTS[place + 1]}) stands in place {place + 1}"
+    assert found(entries) == f"entry {place + 2} ({EVENTS[place + 1]}) is in place {place + 1}"
 
 
 @pytest.mark.parametrize("place", range(4))
@@ -123,7 +123,7 @@ def test_two_that_changed_places_and_numbers_go_unnoticed(place: int) -> None:
     entries = journal()
     one, other = entries[place], entries[place + 1]
     entries[place : place + 2] = [replace(other, seq=one.seq), replace(one, seq=other.seq)]
-    assert found(entries) == f"entry {place + 2} ({EVENTS[place + 1]}) stands in place {place + 1}"
+    assert found(entries) == f"entry {place + 2} ({EVENTS[place + 1]}) is in place {place + 1}"
 
 
 @pytest.mark.parametrize("left", range(5))
@@ -139,7 +139,7 @@ def test_a_last_entry_that_was_written_anew_goes_unnoticed() -> None:
     """Whoever can write a fitting chain still does not have the call's own last link."""
     entries = journal()
     entries[-1:] = follow(entries[-2].link, 4, [entry(9, "call_ended")])
-    assert found(entries) == "the journal was written anew: it has another last link than there was"
+    assert found(entries) == "the journal was rewritten: its last link is not the one that was kept"
 
 
 @pytest.mark.parametrize("begins", [start(UUID(int=8)), start_of_request(str(CALL))])

@@ -46,7 +46,7 @@ FAULTS = [
     ('"contract"', '"because"', "campaigns[0].legal_basis",
      "must be 'consent', 'contract', 'legal_obligation', 'vital_interest', 'public_task' or 'legitimate_interest'"),
     ("marketing = false", "markting = false", "campaigns[0].markting",
-     "is no known key; those are id, controller, purpose, legal_basis, marketing, "),
+     "is not a known key; known are id, controller, purpose, legal_basis, marketing, "),
     ("marketing = false", 'marketing = "yes"', "campaigns[0].marketing", "must be true or false, without quotes"),
     ("marketing = false", "marketing = 1", "campaigns[0].marketing", "must be true or false, without quotes"),
     ('"pl"', '"polski"', "campaigns[0].language", "must be a language in two letters, such as pl"),
@@ -70,7 +70,7 @@ FAULTS = [
     ('"20:00"', '"20:00+01:00"', "campaigns[0].hours.to", "must be a time such as 09:00"),
     ("holidays = false", 'holidays = "no"', "campaigns[0].hours.holidays", "must be true or false"),
     ("holidays = false", "holliday = false", "campaigns[0].hours.holliday",
-     "is no known key; those are timezone, days, from, to, holidays"),
+     "is not a known key; known are timezone, days, from, to, holidays"),
     ("max = 3", "max = 0", "campaigns[0].attempts.max", "must be greater than or equal to 1"),
     ("max = 3", 'max = "3"', "campaigns[0].attempts.max", "must be a whole number, without quotes"),
     ("max = 3", "max = 3.0", "campaigns[0].attempts.max", "must be a whole number"),
@@ -78,7 +78,7 @@ FAULTS = [
     ("per_days = 7", "per_days = 400", "campaigns[0].attempts.per_days", "must be less than or equal to 366"),
     ("retention_days = 90", "retention_days = 0", "campaigns[0].recording.retention_days", "greater"),
     ("retention_days = 90", "retention = 90", "campaigns[0].recording.retention",
-     "is no known key; those are mode, purpose, legal_basis, retention_days, without"),
+     "is not a known key; known are mode, purpose, legal_basis, retention_days, without"),
     ('without = "continue"', 'without = "cry"', "campaigns[0].recording.without", "must be 'continue' or 'hang_up'"),
     ('"legitimate_interest"', '"consent"', "campaigns[0].recording.legal_basis", "mode must be opt_in, not opt_out"),
     ('mode = "opt_out"', 'mode = "mandatory"', "campaigns[0].recording.without", "must be hang_up", "without ="),
@@ -88,37 +88,37 @@ FAULTS = [
     ('"first_contact"', '"maybe"', "campaigns[0].notice.information", "must be 'always', 'first_contact' or 'never'"),
     ('"identity", ', '"identity", "jingle", ', "campaigns[0].notice.prompts[1]",
      "must be 'identity', 'purpose', 'basis', 'source', 'recording' or 'rights'"),
-    ('"identity", ', '"identity", "rights", ', "campaigns[0].notice.prompts", "rights stands there twice"),
+    ('"identity", ', '"identity", "rights", ', "campaigns[0].notice.prompts", "rights is listed twice"),
     ('["identity", "purpose", "source", "recording", "rights"]', '"recording"', "campaigns[0].notice.prompts",
      "must be a list such as"),
-    (' "recording",', "", "campaigns[0].notice.prompts", "lacks recording", "prompts ="),
+    (' "recording",', "", "campaigns[0].notice.prompts", "must contain recording", "prompts ="),
     ('"2" = "continue_unrecorded"', "", "campaigns[0].recording.mode", "opt_out needs a key for continue_unrecorded",
      "mode ="),
     ('"8" = "access"', '"8" = "sing"', "campaigns[0].keys.8", "'access'"),
     ('"8" = "access"', '"88" = "access"', "campaigns[0].keys.88", "one key of a telephone: 0-9, * or #"),
-    ('"8" = "access"', '"8" = "erasure"', "campaigns[0].keys.8", "erasure is bound to two keys: to 7 already"),
-    ('controller = "acme"', 'controller = "other"', "campaigns[0].controller", "none of the controllers: acme"),
-    ("marketing = false", 'registers = ["robinson"]', "campaigns[0].registers", "none of the registers: none"),
+    ('"8" = "access"', '"8" = "erasure"', "campaigns[0].keys.8", "erasure is bound to two keys: it is already on 7"),
+    ('controller = "acme"', 'controller = "other"', "campaigns[0].controller", "is not one of the controllers: acme"),
+    ("marketing = false", 'registers = ["robinson"]', "campaigns[0].registers", "is not one of the registers: none"),
     ("marketing = false", 'preset = "XX"', "campaigns[0].preset", "must be one of DE, ES, FR, GB, IT, PL, US"),
     ('"contract"', '"consent"\nconsent_required = false', "campaigns[0].consent_required",
      "must not be false where legal_basis is consent", "consent_required"),
     ("marketing = false", 'marketing = true\npreset = "PL"\nconsent_required = false', "campaigns[0].consent_required",
-     "must not be false in marketing by the rules of the preset PL", "consent_required"),
+     "must not be false for marketing: the rules of the preset PL require consent", "consent_required"),
     ("marketing = false", 'consent_channel = "fax"', "campaigns[0].consent_channel", "phone"),
-    ('data_source = "umowa zawarta z ACME"', "", "campaigns[0].notice.prompts", "source needs the campaign's data_source",
+    ('data_source = "umowa zawarta z ACME"', "", "campaigns[0].notice.prompts", "the prompt source speaks the campaign's data_source",
      "prompts ="),
-    ('data_source = "umowa zawarta z ACME"', "", "campaigns[0].keys", "data_source needs the campaign's data_source",
+    ('data_source = "umowa zawarta z ACME"', "", "campaigns[0].keys", "the key data_source speaks the campaign's data_source",
      "[campaigns.keys]"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = {}', "controllers[0].forward", "needs a url or a folder",
      "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = { url = "http://acme.example/" }', "controllers[0].forward.url",
      "must be https", "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = { url = "https://a:b@acme.example/" }',
-     "controllers[0].forward.url", "no user and password", "forward"),
+     "controllers[0].forward.url", "must not contain a user and password", "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = { url = "acme" }', "controllers[0].forward.url",
      "must be a valid URL", "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = { folder = "requests" }', "controllers[0].forward.folder",
-     "must be a whole path such as", "forward"),
+     "must be an absolute path such as", "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = "https://acme.example/"', "controllers[0].forward",
      "must be a table", "forward"),
     ("hours = {", "hours = [] # {", "campaigns[0].hours", "must be at least one span of time"),
@@ -216,18 +216,18 @@ def test_only_the_first_contradiction_of_a_campaign_is_told() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'), 'line 38: "8": is there already'),
-        (changed("marketing = false", "marketing = false\nmarketing = true"), "line 17: marketing: is there already"),
-        (changed("max = 3", "max = 3, max = 4"), "line 23: attempts: is there already"),
-        (f"{DECLARED}[campaigns.keys]\n", "line 40: [campaigns.keys]: is there already"),
-        ("a = 1\na = 2", "line 2: a: is there already"),
+        (changed('"8" = "access"', '"8" = "access"\n"8" = "erasure"'), 'line 38: "8": is declared twice'),
+        (changed("marketing = false", "marketing = false\nmarketing = true"), "line 17: marketing: is declared twice"),
+        (changed("max = 3", "max = 3, max = 4"), "line 23: attempts: is declared twice"),
+        (f"{DECLARED}[campaigns.keys]\n", "line 40: [campaigns.keys]: is declared twice"),
+        ("a = 1\na = 2", "line 2: a: is declared twice"),
         ("a = 1\n\nsecret = \n", "line 3: is not TOML: Invalid value"),
         ("a = 1\nthis is no policy\n\n", "line 2: is not TOML: Expected '=' after a key in a key/value pair"),
         ("a = [1,\n2\n\n", "line 2: is not TOML: Unclosed array"),
         ("a = " + "[" * 5000, "not TOML: nested too deeply"),
         ("a = " + "1" * 5000, "not TOML: Exceeds the limit"),
         ("a = 2026-02-30", "line 1: is not TOML: Invalid date or datetime"),
-        ("\ufeffid = 1", "line 1: id: is no known key; those are controllers, registers, campaigns"),
+        ("\ufeffid = 1", "line 1: id: is not a known key; known are controllers, registers, campaigns"),
     ],
 )  # fmt: skip
 def test_what_is_no_toml_or_is_written_twice_is_taken_or_raises(text: str, said: str) -> None:
@@ -237,7 +237,7 @@ def test_what_is_no_toml_or_is_written_twice_is_taken_or_raises(text: str, said:
 @pytest.mark.parametrize("kind", ["controllers", "campaigns", "registers"])
 def test_a_table_in_one_bracket_is_answered_with_how_a_list_of_words_is_written(kind: str) -> None:
     text = f'[{kind}]\nid = "acme"\n'
-    assert f"line 1: {kind}: write [[{kind}]], in two brackets, for each" in fault(text)
+    assert f"line 1: {kind}: write [[{kind}]], in double brackets, for each" in fault(text)
 
 
 @pytest.mark.parametrize("kind", ["controllers", "campaigns", "registers"])
@@ -308,7 +308,7 @@ def test_calls_are_counted_for_longer_than_one_knows_whose_they_were() -> None:
         read(counted.replace("1461", "59"))
     (fault,) = wrong.value.faults
     assert (fault.line, fault.key) == (6, "controllers[0].calls_days")
-    assert fault.words == "must be at least 60: for so many days 'renewals' counts its calls to a number"
+    assert fault.words == "must be at least 60, the days over which 'renewals' counts its calls to a number"
     of_preset, of_both = campaign(preset="FR"), campaign(preset="FR", attempts={"max": 1, "per_days": 7})
     assert [each.counts_for_days for each in (campaign(), of_preset, of_both)] == [0, 30, 30]
 
@@ -335,13 +335,13 @@ def test_one_way_to_forward_is_not_enough_or_a_receiver_on_the_machine_is_refuse
 
 @pytest.mark.parametrize("person", ["user", "user:word", ":word"])
 def test_a_url_with_a_password_in_it_is_logged(person: str) -> None:
-    with pytest.raises(ValueError, match="no user and password"):
+    with pytest.raises(ValueError, match="must not contain a user and password"):
         Forwarding.model_validate({"url": f"https://{person}@acme.example/"})
 
 
 def test_a_campaign_without_any_controller_is_told_no_more_than_that_its_own_is_unknown() -> None:
     said = fault(DECLARED.partition("[[campaigns]]")[1] + DECLARED.partition("[[campaigns]]")[2])
-    assert "'acme' is none of the controllers: none is declared" in said
+    assert "'acme' is not one of the controllers: none is declared" in said
     assert "controllers: declare at least one" in said
 
 

@@ -49,14 +49,14 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("changes", "doubt", "settled"),
     [
-        ({"notice": {"prompts": ["identity", "recording"]}}, "never tells of the person's rights", "add rights"),
+        ({"notice": {"prompts": ["identity", "recording"]}}, "never tells people their rights", "add rights"),
         ({"notice": {"prompts": ["recording", "rights"]}}, "never says on whose behalf it calls (Art 14(1))", "add identity"),
         (SALES | {"notice": {"prompts": ["identity", "recording", "rights"]}}, "sells without saying so", "add purpose"),
         (SALES | {"legal_basis": "contract", "preset": "IT", "registers": ["rpo"], "consent_required": False},
-         "consent_required = false: telephone law asks prior consent", "PKE Art 398"),
+         "consent_required = false: telephone law requires prior consent", "PKE Art 398"),
         (SALES | {"hours": ()}, "marketing at any hour of any day", "set hours"),
         (SALES | {"preset": None}, "without the calling rules of the controller's country", 'add preset = "PL"'),
-        (SALES | {"preset": "GB"}, "the rules of its preset GB ask for one no older than 28 days", "[[registers]]"),
+        (SALES | {"preset": "GB"}, "the rules of its preset GB require one no older than 28 days", "[[registers]]"),
         (SALES | {"keys": {"2": "continue_unrecorded", "5": "objection_marketing"}},
          "no key to withdraw it, which must be as easy as giving it (Art 7(3))", "bind withdraw_consent"),
         ({"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "7": "erasure"}}, "no key to object (Art 21)", "bind objection"),
@@ -64,16 +64,16 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
         (SALES | {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded", "5": "objection"}},
          "no key to object (Art 21)", "bind objection_marketing"),
         ({"notice": {"prompts": ["identity", "recording", "rights"], "information": "first_contact"}},
-         "counts whoever answered once, a mailbox too, as told", "set answering_machine"),
+         "treats everyone whose number answered once, even a mailbox, as informed", "set answering_machine"),
         (SALES | {"legal_basis": "legitimate_interest", "keys": {"2": "continue_unrecorded"}},
          "no key to object (Art 21)", "bind objection_marketing"),
         ({"recording": {"mode": "opt_in"}, "keys": {"1": "consent_recording", "2": "continue_unrecorded"}},
-         "asks for an agreement to be recorded, and not what for", "set recording.purpose"),
+         "asks people to agree to be recorded, but does not say what for", "set recording.purpose"),
         ({"recording": {"mode": "opt_in", "purpose": "szkolenia"}, "keys": {"1": "consent_recording"}},
-         "no key to take it back", "bind continue_unrecorded"),
+         "no key to withdraw the agreement", "bind continue_unrecorded"),
         ({"recording": {"mode": "opt_in", "purpose": "szkolenia", "legal_basis": "legitimate_interest"},
           "keys": {"1": "consent_recording", "2": "continue_unrecorded"}},
-         "and rests on legitimate_interest: whoever withdraws it has nothing deleted", "leave recording.legal_basis out"),
+         "but is based on legitimate_interest: withdrawing it deletes no recording", "leave recording.legal_basis out"),
         ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
         ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
          "recording.retention_days"),
@@ -94,7 +94,7 @@ def test_a_withdrawal_that_takes_the_agreement_back_is_said_to_be_no_key_for_it(
     keys = {"1": "consent_recording", "6": "withdraw_consent"}
     assert told(recording=recording, keys=keys) == []
     (said,) = told(recording=recording | {"legal_basis": "contract"}, keys=keys)
-    assert "rests on contract" in said
+    assert "is based on contract" in said
 
 
 @pytest.mark.parametrize("mode", ["notice", "opt_out"])
@@ -111,16 +111,16 @@ def test_germans_are_recorded_without_an_agreement_in_silence(mode: str) -> None
 def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why() -> None:
     (doubt,) = told(CONTROLLER.model_copy(update={"calls_days": None}))
     assert doubt.startswith(
-        "'acme' keeps whose its calls were until they have them erased (Art 5(1)(e)): set calls_days"
+        "'acme' keeps the link between calls and persons until those persons ask for erasure (Art 5(1)(e)): set calls_days"
     )
 
 
 @pytest.mark.parametrize(
     ("setting", "kept"),
     [
-        ("requests_days", "whose its closed requests were for good"),
-        ("contacts_days", "contacts that no list has any more until they have them erased"),
-        ("consents_days", "consents that have ended until they have them erased"),
+        ("requests_days", "the link between closed requests and persons for ever"),
+        ("contacts_days", "contacts that are no longer on any list until the persons ask for erasure"),
+        ("consents_days", "consents that have ended until the persons ask for erasure"),
     ],
 )
 def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str) -> None:

@@ -57,9 +57,9 @@ def _swap_whole(rows: list[dict[str, Any]]) -> None:
         ),
         (lambda rows: rows.pop(2), "journal.json: entry 3 is missing"),
         (lambda rows: rows.pop(), "journal.json: the journal ends at entry 5, but there were 6"),
-        (_swap, "journal.json: entry 3 (notice_heard) stands in place 2"),
-        (_swap_whole, "journal.json: entry 3 (notice_heard) stands in place 2"),
-        (lambda rows: rows.append(dict(rows[5], seq=7)), "journal.json: entry 6 (recording_stored) stands in place 7"),
+        (_swap, "journal.json: entry 3 (notice_heard) is in place 2"),
+        (_swap_whole, "journal.json: entry 3 (notice_heard) is in place 2"),
+        (lambda rows: rows.append(dict(rows[5], seq=7)), "journal.json: entry 6 (recording_stored) is in place 7"),
         (lambda rows: rows[1].pop("link"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq="x"), "journal.json is damaged"),
         (lambda rows: rows[1].update(seq=float("inf")), "journal.json is damaged"),
@@ -102,7 +102,7 @@ def test_a_journal_that_was_written_anew_whole_fits() -> None:
 
     assert (
         fault_of(forged)
-        == "journal.json: the journal was written anew: it has another last link than there was"
+        == "journal.json: the journal was rewritten: its last link is not the one that was kept"
     )
 
 

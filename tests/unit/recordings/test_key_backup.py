@@ -281,7 +281,7 @@ def test_a_backup_is_written_over_a_file_or_through_a_link(sealed: Path, tmp_pat
     before = sealed.read_bytes()
     (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
     for to in (sealed, tmp_path / "link", tmp_path):
-        with pytest.raises(ConfigError, match="is there already, and no backup is written over"):
+        with pytest.raises(ConfigError, match="already exists, and no backup is overwritten"):
             keybackup.write(packed, to, PASSPHRASE)
     assert sealed.read_bytes() == before
     assert not (tmp_path / "elsewhere").exists()

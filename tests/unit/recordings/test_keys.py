@@ -256,7 +256,7 @@ def test_an_evidence_key_that_others_can_read_signs(tmp_path: Path, spoilt: int)
     keys.create()
     (tmp_path / "evidence-1.key").chmod(spoilt)
     with pytest.raises(
-        ConfigError, match="can be read by others: chmod 600 it, and think about who has read it"
+        ConfigError, match="can be read by others: chmod 600 it, and find out whether anybody has read it"
     ):
         keys.newest()
 
@@ -304,8 +304,8 @@ def test_a_private_file_anywhere_in_the_folder_is_open_unnoticed(tmp_path: Path)
         (deep, 0o640, 0o600, "can be read by others: chmod 600 it"),
         (folder / "recordings.identity", 0o644, 0o600, "can be read by others: chmod 600 it"),
         (folder / "evidence-1.pub", 0o664, 0o644, "can be written by others: chmod go-w it"),
-        (deep.parent, 0o777, 0o700, "others can put files of theirs into .*: chmod go-w it"),
-        (folder, 0o770, 0o700, "others can put files of theirs into .*: chmod go-w it"),
+        (deep.parent, 0o777, 0o700, "other users can put files into .*: chmod go-w it"),
+        (folder, 0o770, 0o700, "other users can put files into .*: chmod go-w it"),
     ):
         path.chmod(spoilt)
         with pytest.raises(ConfigError, match=words) as wrong:

@@ -437,10 +437,10 @@ async def faults(seals: Seals, keys: Sequence[VerifyingKey]) -> str:
 
 #: What one row may be made, and what is said of its journal then.
 ENDS = {
-    "UPDATE calls SET last_link = '' WHERE id = $1": "call {0} is damaged or was altered: the journal was written anew",
+    "UPDATE calls SET last_link = '' WHERE id = $1": "call {0} is damaged or was altered: the journal was rewritten",
     "UPDATE calls SET events = 2147483647, ended_at = 'infinity' WHERE id = $1": "call {0} is damaged or was altered: the journal ends at entry 3, but",
     "UPDATE calls SET events = 2 WHERE id = $1": "call {0} is damaged or was altered: the journal ends at entry 3, but",
-    "UPDATE rights_requests SET last_link = ''": "request {1} is damaged or was altered: the journal was written anew",
+    "UPDATE rights_requests SET last_link = ''": "request {1} is damaged or was altered: the journal was rewritten",
     "UPDATE rights_requests SET events = 1000000": "request {1} is damaged or was altered: the journal ends at entry 2, but",
     "UPDATE access_chain SET events = 3000000000": "the record of accesses is damaged or was altered: the record ends at entry 1, but",
 }

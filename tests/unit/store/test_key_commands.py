@@ -233,7 +233,7 @@ async def test_a_misused_backup_ends_in_a_traceback_or_leaves_something(
         (
             "can be read by others: chmod 600 it", "use 12 characters or more", "on one line",
             "on one line", "is not UTF-8 text", "none: No such file", "give --passphrase-file",
-            "is there already", "is in the folder that is to be backed up", "cannot write",
+            "already exists", "is in the folder that is to be backed up", "cannot write",
         ),
         strict=True,
     ):  # fmt: skip

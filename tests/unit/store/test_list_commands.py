@@ -258,7 +258,7 @@ async def test_a_consent_of_tomorrow_is_taken_or_one_without_proof(
     done = await ccari.ccari("consents", "import", file)
     refused(done, "nothing was changed: 3 of 3 lines are invalid")
     assert done.err.splitlines()[:-1] == [
-        "line 2: given: it has not come yet",
+        "line 2: given: it is in the future",
         "line 3: proof: it is empty",
         "line 4: withdrawn: it is before the consent was given",
     ]

@@ -408,7 +408,7 @@ async def test_a_file_is_written_over_or_left_half_written(
     taken.write_text("precious")
     open_.touch(mode=0o644)
     base = ("subject", "export", AS_WRITTEN, "--request", reference, "--out")
-    refused(await ccari.ccari(*base, str(taken)), "is there already, and no export is written over")
+    refused(await ccari.ccari(*base, str(taken)), "already exists, and no export is overwritten")
     assert taken.read_text() == "precious"
     refused(await ccari.ccari(*base, str(tmp_path / "no" / "x.zip")), "there is no folder")
     refused(

@@ -172,7 +172,7 @@ async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Servic
     assert (done.code, done.out) == (1, "")
     assert done.err.splitlines() == [
         "line 3: number: no country has such a number",
-        "line 4: reason: it is none of objection_marketing, objection, withdraw_consent, restriction, erasure, do_not_call",
+        "line 4: reason: it must be one of objection_marketing, objection, withdraw_consent, restriction, erasure, do_not_call",
         "ccari: nothing was changed: 2 of 4 lines are invalid: correct the file, or import the rest with --keep-going",
     ]
     assert await ccari.json("suppress", "list") == []
@@ -235,11 +235,11 @@ async def test_what_was_exported_bars_otherwise_elsewhere(
 
         done = await ccari.ccari("suppress", "import", str(export), "--controller", "other", environment=into)
         assert done.code == 1
-        assert "line 2: controller: it is another than 'other', whom this list is for" in done.err
+        assert "line 2: controller: it is not 'other', whom this list is for" in done.err
         secrets.retire("acme", 1)
         done = await ccari.ccari("suppress", "import", str(export), *ACME, environment=into)
         assert done.code == 1
-        assert "key_version: there is no such version of the secret here: restore the keys first" in done.err
+        assert "key_version: this version of the secret is missing here: restore the keys first" in done.err
 
 
 async def test_an_export_that_fails_leaves_half_a_file(ccari: Service, tmp_path: Path) -> None:

@@ -106,12 +106,12 @@ async def test_a_revision_that_an_older_version_accepted_is_taken_for_a_database
         token = await api.token(Role.AUDITOR, controllers={"acme"})
         part = await api.ask("GET", f"{REVISIONS}/{unsound}", token=token)
     detail = whole.problem(HTTPStatus.CONFLICT)["detail"]
-    assert f"policy revision {unsound} is not sound for this ccari" in detail
+    assert f"policy revision {unsound} is not valid for this version of ccari" in detail
     assert "formerly" in detail
     assert "umfrage" not in part.text
     assert (
         part.problem(HTTPStatus.CONFLICT)["detail"]
-        == f"policy revision {unsound} is not sound for this ccari"
+        == f"policy revision {unsound} is not valid for this version of ccari"
     )
     assert "database_away" not in {line["event"] for line in logged}
     assert (await api.ask("GET", f"{REVISIONS}/{newest}")).status == HTTPStatus.OK
@@ -121,5 +121,5 @@ async def test_a_policy_in_force_that_is_not_sound_is_told_as_another_trouble(ap
     unsound = await store.policies.apply(UNSOUND, "anna")
     with capture_logs() as logged:
         detail = (await api.ask("GET", CAMPAIGNS)).problem(HTTPStatus.CONFLICT)["detail"]
-    assert detail == f"policy revision {unsound} is not sound for this ccari"
+    assert detail == f"policy revision {unsound} is not valid for this version of ccari"
     assert "database_away" not in {line["event"] for line in logged}

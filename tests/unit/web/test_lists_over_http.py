@@ -89,7 +89,7 @@ async def test_a_list_with_a_bad_line_changes_something_or_is_not_reported(
 async def test_what_is_no_list_is_taken_for_one(api: Api, store: Store) -> None:
     for text, words in (
         ("name,reason\nx,y\n", "neither a telephone number nor the header"),
-        ("number,colour\n600100001,red\n", "there is no column 'colour'"),
+        ("number,colour\n600100001,red\n", "'colour' is not a known column"),
     ):
         told = (await give(api, f"{BARS}/import?controller=acme", text)).problem(
             HTTPStatus.UNPROCESSABLE_ENTITY

@@ -72,7 +72,7 @@ async def test_a_list_that_cannot_be_read_is_refused_without_a_word(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
     await signed_in(api, visitor, Role.OPS)
-    for header, words in ("numer;reason", "line 1:"), ("number;raeson", "there is no column 'raeson'"):
+    for header, words in ("numer;reason", "line 1:"), ("number;raeson", "'raeson' is not a known column"):
         seen = await sent(visitor, f"{header}\n+48600100001;erasure\n", controller="acme")
         assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
         assert words in unescape(seen.words)

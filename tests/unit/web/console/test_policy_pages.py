@@ -65,7 +65,7 @@ async def test_a_revision_that_this_version_refuses_takes_the_page_of_the_next_w
     assert "Changed since revision 1" in (await visitor.get(f"{HOME}/{newest}?against=1")).words
     refused = await visitor.get(f"{HOME}/{unsound}")
     assert refused.status == HTTPStatus.CONFLICT
-    assert "is not sound for this ccari" in refused.words
+    assert "is not valid for this version of ccari" in refused.words
 
 
 async def test_a_token_of_one_controller_sees_anothers_campaigns(
