@@ -89,7 +89,7 @@ def inspect(path: Path) -> Source:
     rate = re.search(r"Audio: .*?(\d+) Hz", report)
     peak, count = (re.search(rf"\b{name}: (\S+)", report) for name in ("Peak level dB", "Peak count"))
     if rate is None or peak is None or count is None:
-        raise SoundError(f"{path.name} cannot be read as sound: it holds none")
+        raise SoundError(f"{path.name} cannot be read as sound: it contains none")
     return Source(int(rate[1]), float(peak[1]) > _FULL_SCALE_DBFS and float(count[1]) > _CRESTS)
 
 
@@ -115,7 +115,7 @@ def load(path: Path, work: Path) -> AudioSegment:
         sound = AudioSegment.from_wav(file)
     decoded.unlink()
     if sound.max_dBFS < _SILENT_DBFS:
-        raise SoundError(f"{path.name} holds nothing but silence")
+        raise SoundError(f"{path.name} contains only silence")
     threshold = sound.max_dBFS - _TRIM_DB
     start = detect_leading_silence(sound, threshold, chunk_size=5)
     end = len(sound) - detect_leading_silence(sound.reverse(), threshold, chunk_size=5)
@@ -147,7 +147,7 @@ def write(sound: AudioSegment, out: Path) -> Level:
         gain += error
     raise SoundError(
         f"loudness {level.lufs:.1f} LUFS with a peak of {level.peak:.1f} dBTP: wanted {TARGET_LUFS} and {PEAK_DBTP}; "
-        "the recording has bangs far louder than its speech"
+        "the recording has noises far louder than its speech"
     )
 
 
@@ -173,7 +173,7 @@ def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: 
     summary = report[report.rindex("Summary:") :]
     lufs, peak = (re.search(rf"{name}:\s+(\S+) ", summary) for name in ("I", "Peak"))
     if lufs is None or peak is None:
-        raise SoundError("ffmpeg's loudness meter said nothing")
+        raise SoundError("ffmpeg's loudness meter gave no result")
     return Level(float(lufs[1]), float(peak[1]))
 
 

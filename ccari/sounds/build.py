@@ -216,7 +216,7 @@ def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | Non
     # the manifest proves what a callee heard, so an old recording must not be entered with new words
     if known and known.recipe == job.recipe and known.text != prompt.text and words_beside(recording) is None:
         raise SoundError(
-            f"{prompt.key}: the words have changed, the recording has not: import a new one, remove {recording}, "
+            f"{prompt.key}: the words have changed but the recording has not: import a new one, remove {recording}, "
             f"or write what it says in {recording.stem}.txt beside it"
         )
     return job
@@ -238,7 +238,7 @@ def _distinct(prompts: Iterable[Prompt]) -> list[Prompt]:
         if not prompt.text.strip() or re.search(r"\{\w*\}", prompt.text):
             raise SoundError(f"{prompt.key}: the words are empty or not all filled in: {prompt.text!r}")
         if by_key.setdefault(prompt.key, prompt) != prompt:
-            raise SoundError(f"{prompt.key}: asked for twice with different words")
+            raise SoundError(f"{prompt.key}: declared twice with different words")
     return list(by_key.values())
 
 

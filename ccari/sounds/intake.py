@@ -96,9 +96,11 @@ def _identified(path: Path, folder: Path, by_name: Mapping[str, Prompt]) -> Reco
     name = path.relative_to(folder)
     prompt = by_name.get(str(name.with_suffix("")))
     if path.suffix.lower()[1:] not in ENDINGS:
-        return Recording(str(name), path, None, f"no kind of recording: {', '.join(ENDINGS)}")
+        return Recording(
+            str(name), path, None, f"not a kind of recording that can be imported: {', '.join(ENDINGS)}"
+        )
     if prompt is None:
-        return Recording(str(name), path, None, "no prompt has that name: ccari sounds list tells them")
+        return Recording(str(name), path, None, "no prompt has that name: ccari sounds list shows the names")
     return Recording(str(name), path, prompt)
 
 
@@ -136,7 +138,7 @@ def _doubt_of(path: Path, prompt: Prompt, work: Path) -> str | None:
     if source.rate < LEAST_RATE:
         raise SoundError(f"sampled at {source.rate} Hz: at least {LEAST_RATE}, better {GOOD_RATE} or more")
     if source.clipped:
-        raise SoundError("clipped: record it anew at a lower level")
+        raise SoundError("clipped: record it again at a lower level")
     sound = audio.load(path, work)
     spoken, letters = audio.spoken_seconds(sound), len(prompt.text)
     if spoken < letters / FASTEST:

@@ -111,7 +111,7 @@ def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
             problems.append(f"{prompt.key}: not built: ccari sounds build")
             continue
         if entry.text != prompt.text:
-            problems.append(f"{prompt.key}: built with other words than wanted: ccari sounds build")
+            problems.append(f"{prompt.key}: built with words that are out of date: ccari sounds build")
         problems += damage(directory, prompt.key, entry)
     return problems
 

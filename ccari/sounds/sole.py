@@ -48,7 +48,7 @@ def _lock(handle: int, folder: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise SoundError(
-            f"somebody else builds or imports sounds in {folder} now: run it again when that is done"
+            f"another command is building or importing sounds in {folder}: run this one again when it has finished"
         ) from None
     except OSError as error:
         raise SoundError(f"{folder} cannot be locked: {why(error)}") from None

@@ -41,7 +41,7 @@ def check_words(recording: Path, prompt: Prompt) -> None:
     """Raise SoundError if the text file beside a recording has other words than the prompt. Without one, the recording is trusted."""
     words = words_beside(recording)
     if words is not None and words != _one_line(prompt.text):
-        raise SoundError(f"the recording says other words than wanted: {words!r}")
+        raise SoundError(f"the recording says other words than the prompt: {words!r}")
 
 
 def words_beside(recording: Path) -> str | None:

@@ -179,7 +179,7 @@ def test_words_like_an_option_or_a_command_are_only_spoken(engine: EspeakNg, tmp
         (Prompt("goodbye", "..", "Zegna"), "not usable as a file name"),
         (Prompt("goodbye", "pl", "Zegna firma {controller}."), "not all filled in"),
         (Prompt("goodbye", "pl", " "), "the words are empty"),
-        (Prompt("goodbye", "pl", "Inaczej."), "asked for twice with different words"),
+        (Prompt("goodbye", "pl", "Inaczej."), "declared twice with different words"),
         (Prompt("goodbye", "xx", "Hello."), "no voice set for language"),
     ],
 )
@@ -286,7 +286,9 @@ def test_two_builds_at_once_take_each_others_prompts_out_of_the_manifest(
     """Each wrote the manifest that it had read at its beginning, with what it had made; calls of the other's were blocked."""
 
     def both(_: Progress) -> None:
-        with pytest.raises(SoundError, match=f"somebody else builds or imports sounds in {tmp_path} now"):
+        with pytest.raises(
+            SoundError, match=f"another command is building or importing sounds in {tmp_path}"
+        ):
             build([IDENTITY], tmp_path, engine=engine)
 
     build([GOODBYE], tmp_path, engine=engine, on_progress=both)

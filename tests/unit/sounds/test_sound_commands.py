@@ -212,5 +212,5 @@ async def test_recordings_are_taken_in_while_others_build(desk: Desk) -> None:
         for words in (("import", str(desk.delivered)), ("build",)):
             done = await desk.ccari(*words, "--policy", str(desk.policy))
             assert done.code == 1
-            assert f"ccari: somebody else builds or imports sounds in {desk.sounds} now" in done.err
+            assert f"ccari: another command is building or importing sounds in {desk.sounds}" in done.err
         assert not list(desk.sounds.iterdir())

@@ -80,14 +80,14 @@ def test_clipping_is_seen_through_a_lossy_codec(voice: Path, tmp_path: Path, gai
     """Its decoder gives the edges a crest again, over full scale."""
     clipped = convert(voice, tmp_path / "clipped.wav", f"volume={gain}dB")
     convert(clipped, tmp_path / "in/pl/goodbye.mp3", "anull", "-b:a", "128k")
-    assert faults(tmp_path / "in") == {"pl/goodbye.mp3": "clipped: record it anew at a lower level"}
+    assert faults(tmp_path / "in") == {"pl/goodbye.mp3": "clipped: record it again at a lower level"}
 
 
 @pytest.mark.parametrize(
     ("filters", "options", "fault"),
     [
-        ("volume=30dB", (), "clipped: record it anew at a lower level"),
-        ("volume=0", (), "holds nothing but silence"),
+        ("volume=30dB", (), "clipped: record it again at a lower level"),
+        ("volume=0", (), "contains only silence"),
         ("anull", ("-ar", "6000"), "sampled at 6000 Hz: at least 8000, better 16000 or more"),
         ("atrim=0:1.2", (), "too short: 0.5 s for 24 letters: something is missing"),
         ("aloop=loop=3:size=140000", (), "too long: 11.3 s for 24 letters: something else is in it"),
@@ -127,8 +127,8 @@ def test_what_is_no_recording_of_a_prompt_is_told_and_hidden_files_are_not(
     found = faults(tmp_path)
     assert str(found.pop("pl/goodbye.wav")).startswith("cannot be read as sound: ")
     assert found == {
-        "invoice.pdf": "no kind of recording: wav, flac, aiff, mp3, m4a, ogg, opus",
-        "pl/godbye.wav": "no prompt has that name: ccari sounds list tells them",
+        "invoice.pdf": "not a kind of recording that can be imported: wav, flac, aiff, mp3, m4a, ogg, opus",
+        "pl/godbye.wav": "no prompt has that name: ccari sounds list shows the names",
     }
 
 
@@ -146,7 +146,7 @@ def test_a_recording_of_other_words_is_refused(voice: Path, tmp_path: Path) -> N
     convert(voice, tmp_path / "pl/goodbye.wav", "anull")
     (tmp_path / "pl/goodbye.txt").write_text("Dziękujemy. Żegnamy.", encoding="utf-8")
     assert faults(tmp_path) == {
-        "pl/goodbye.wav": "the recording says other words than wanted: 'Dziękujemy. Żegnamy.'"
+        "pl/goodbye.wav": "the recording says other words than the prompt: 'Dziękujemy. Żegnamy.'"
     }
 
 
@@ -160,7 +160,7 @@ def test_a_later_build_keeps_the_recording_until_its_words_change(voice: Path, t
         assert [built.entry(each.key).origin for each in PROMPTS] == ["studio", EspeakNg().name]
     changed = Prompt("goodbye", "pl", "Żegnamy.")
     with pytest.raises(
-        SoundError, match=r"pl/goodbye: the recording says other words than wanted: .*import a new"
+        SoundError, match=r"pl/goodbye: the recording says other words than the prompt: .*import a new"
     ) as raised:
         build([changed], tmp_path, engine=EspeakNg(), studio=studio)
     assert str(studio / "pl/goodbye.wav") in str(raised.value)

@@ -68,7 +68,7 @@ def test_a_file_in_another_format_beside_it_is_told(folder: Path) -> None:
 def test_changed_words_are_told(folder: Path) -> None:
     changed = Prompt("goodbye", "pl", "Do widzenia Państwu.")
     assert check(folder, [changed, AWAY]) == [
-        "pl/goodbye: built with other words than wanted: ccari sounds build"
+        "pl/goodbye: built with words that are out of date: ccari sounds build"
     ]
 
 

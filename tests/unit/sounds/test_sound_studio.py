@@ -132,12 +132,12 @@ def test_an_old_recording_does_not_pass_for_new_words(
     build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     changed = Prompt("goodbye", "pl", "Żegnamy.")
     with pytest.raises(
-        SoundError, match=r"pl/goodbye: the words have changed, the recording has not: .*goodbye\.txt"
+        SoundError, match=r"pl/goodbye: the words have changed but the recording has not: .*goodbye\.txt"
     ):
         build([changed], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     said = tmp_path / "studio/pl/goodbye.txt"
     said.write_text("Dziękujemy. Do widzenia.\n", encoding="utf-8")
-    with pytest.raises(SoundError, match="pl/goodbye: the recording says other words than wanted"):
+    with pytest.raises(SoundError, match="pl/goodbye: the recording says other words than the prompt"):
         build([changed], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     said.write_text("Żegnamy.\n", encoding="utf-8")
     build([changed], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
@@ -172,7 +172,7 @@ def test_a_recording_that_is_no_sound_is_one_line_and_harms_nothing(
 
 def test_a_silent_recording_is_refused(engine: EspeakNg, tmp_path: Path, write_wav: Write) -> None:
     write_wav(tmp_path / "studio/pl/goodbye.wav", np.zeros(16000), 16000)
-    with pytest.raises(SoundError, match=r"pl/goodbye: goodbye\.wav holds nothing but silence"):
+    with pytest.raises(SoundError, match=r"pl/goodbye: goodbye\.wav contains only silence"):
         build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
 
 
