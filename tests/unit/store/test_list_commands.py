@@ -264,7 +264,8 @@ async def test_a_consent_of_tomorrow_is_taken_or_one_without_proof(
     ]
     assert await store.database.rows("SELECT FROM consents") == []
     refused(
-        await ccari.ccari("consents", "import", written(f"{FIRST}\n")), "the file must be a CSV with the columns"
+        await ccari.ccari("consents", "import", written(f"{FIRST}\n")),
+        "the file must be a CSV with the columns",
     )
     refused(
         await ccari.ccari("consents", "import", written("number,purpose\n")),

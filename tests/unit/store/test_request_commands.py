@@ -270,7 +270,10 @@ async def test_what_is_stuck_is_not_seen_or_not_tried_again(
     assert failed.err == "ccari: 1 of 1 could not be forwarded: see ccari requests forwards\n"
     (waiting,) = await ccari.json("requests", "forwards")
     assert (waiting["reference"], waiting["state"], waiting["tries"]) == (reference, "waiting", 1)
-    refused(await ccari.ccari("requests", "forwards", "--retry", reference), "was given up")
+    refused(
+        await ccari.ccari("requests", "forwards", "--retry", reference),
+        f"no message about {reference!r} was given up: see ccari requests forwards",
+    )
     await database.rows(
         "UPDATE forwards SET first_try_at = first_try_at - interval '3 days', next_try_at = now() RETURNING 1"
     )
