@@ -107,7 +107,7 @@ async def test_a_ccari_that_only_has_to_be_started_is_called_faulty_or_started(w
         "recipients", "evidence key", "journal key", "local journal", "flac", "ffmpeg", "sounds renewals", "sounds for Asterisk", "register robinson", "consents offers", *ARI, "spool", "recordings",
         "fastagi", "http",
     }  # fmt: skip
-    assert found["http"]["found"].endswith(" is free, and no service runs: ccari serve")
+    assert found["http"]["found"].endswith(" is free, and no service is running: ccari serve")
     assert (await ward.application())[0] == 404
 
 

@@ -53,7 +53,7 @@ RESTORED = "ccari_restored"
 #: What a command shows, besides that it succeeds; where nothing is said, the exit status is enough.
 SHOWS = {
     "ccari policy apply": r"revision \d+ is in force",
-    "ccari policy check": r"is sound",
+    "ccari policy check": r"is valid",
     "ccari policy presets": r"PL",
     "ccari keys init": r"recordings: \w+",
     "ccari sounds build": r"\d+ prompts are in ",
@@ -82,7 +82,7 @@ SHOWS = {
 }
 #: What is refused here, where nothing went wrong before, and in which words.
 REFUSED = {
-    f"ccari webhooks {each}": r"nothing of the kind was given up"
+    f"ccari webhooks {each}": r"no such message was given up"
     for each in ("retry 17", "discard --endpoint crm")
 }
 #: Where a command is to be run on another installation than the first one.

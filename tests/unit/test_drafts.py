@@ -54,7 +54,7 @@ def test_a_file_is_in_place_before_it_is_on_the_disk(tmp_path: Path, monkeypatch
 def test_a_folder_or_a_pipe_is_replaced_by_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     for each in (tmp_path, tmp_path / "pipe", Path()):
-        with pytest.raises(CcariError, match="no regular file"), writing(each):
+        with pytest.raises(CcariError, match="is not a regular file"), writing(each):
             pass
 
 

@@ -115,7 +115,8 @@ def test_a_country_that_asks_consent_for_marketing_is_called_without(
     changes: dict[str, Any] = {"marketing": True, "consent_required": False, "preset": country}
     if consent:
         with pytest.raises(
-            ValueError, match=f"must not be false in marketing by the rules of the preset {country}"
+            ValueError,
+            match=f"must not be false for marketing: the rules of the preset {country} require consent",
         ):
             campaign(**changes)
     else:

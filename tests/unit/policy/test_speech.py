@@ -33,7 +33,7 @@ def test_no_digit_of_a_controllers_name_gets_among_those_of_the_reference(
     ["", "ACME", "ACME-2026", "2026-000123", "ACME-26-000123", "ACME-2026-", "ACME-2026-٣", "ACME-2026-1\n"],
 )
 def test_what_is_no_reference_is_not_spoken(number: str) -> None:
-    with pytest.raises(ValueError, match="no reference of a request"):
+    with pytest.raises(ValueError, match="not the reference of a request"):
         speech.reference(number)
 
 

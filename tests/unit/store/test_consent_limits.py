@@ -339,7 +339,7 @@ async def test_the_command_deletes_consents_unasked(dsn: str, tmp_path: Path, sh
     assert none == "no controller of the policy in force has consents_days\n"
     await applied(shelf, LIMITED, timedelta(0))
     told = await ccari.ccari("consents", "purge")
-    assert (told.code, told.err) == (0, "nothing was erased yet: --yes does, for good, of 1\n")
+    assert (told.code, told.err) == (0, "nothing has been erased yet: add --yes to erase 1 for good\n")
     assert await ccari.json("consents", "purge", "--yes") == {
         "limits": [{"controller": "acme", "consents_days": 365, "consents": 1, "kept": 0, "held_by": {}}],
         "erased": True,

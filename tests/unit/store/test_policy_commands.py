@@ -103,7 +103,7 @@ async def test_a_file_cannot_be_checked_without_a_database_or_a_doubt_fails_it(t
     assert [each.partition(": must be")[0] for each in lines(refused.err, wrong)] == [
         "line 17: campaigns[0].legal_basis",
         "line 23: campaigns[0].unknown: is not a known key; known are "
-        + refused.err.partition("those are ")[2].strip(),
+        + refused.err.partition("known are ")[2].strip(),
     ]
     assert (refused_json.code, refused_json.err) == (1, "")
     faults = json.loads(refused_json.out)["faults"]

@@ -454,7 +454,7 @@ async def test_the_command_expires_requests_unasked_or_calls_with_them(
     assert none == "no controller of the policy in force has requests_days\n"
     await applied(shelf, LIMITED.replace("requests_days", "calls_days = 365\nrequests_days"), timedelta(0))
     told = await ccari.ccari("requests", "purge")
-    assert (told.code, told.err) == (0, "nothing was erased yet: --yes does, for good, of 1\n")
+    assert (told.code, told.err) == (0, "nothing has been erased yet: add --yes to erase 1 for good\n")
     assert await is_anybodys(shelf, reference)
     assert await ccari.json("requests", "purge", "--yes") == {
         "limits": [{"controller": "acme", "requests_days": 365, "requests": 1, "kept": 0, "held_by": {}}],

@@ -88,10 +88,15 @@ async def test_a_closed_request_keeps_the_number_or_loses_the_digest(
             "done",
             "is received: the person's identity is not sure enough",
         ),
-        (Right.ACCESS, RequestState.REFUSED, " ", "a reason is needed"),
-        (Right.ACCESS, RequestState.EXTENDED, "", "a reason is needed"),
+        (Right.ACCESS, RequestState.REFUSED, " ", "give a reason: the person must be told why"),
+        (Right.ACCESS, RequestState.EXTENDED, "", "give a reason: the person must be told why"),
         (Right.OBJECTION_MARKETING, RequestState.REFUSED, "no", "this right cannot be refused"),
-        (Right.ACCESS, RequestState.RECEIVED, "", "that does not follow"),
+        (
+            Right.ACCESS,
+            RequestState.RECEIVED,
+            "",
+            "this step is not possible in the present state of the request",
+        ),
     ],
 )
 async def test_a_step_that_the_law_forbids_is_taken_or_leaves_something(
