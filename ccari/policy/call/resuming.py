@@ -13,7 +13,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
 from ccari.policy.call.keys import confirm, right_registered
-from ccari.policy.call.recording import running, unrecorded, wants_recorder
+from ccari.policy.call.recording import running, stop_recorder, unrecorded, wants_recorder
 from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace
 from ccari.policy.call.telling import farewell, owed, speak, whisper
 from ccari.policy.call.vocabulary import Outcome
@@ -88,10 +88,14 @@ def resumed(event: on.TalkResumed) -> Step:
     if event.recording:
         # one that was starting as the talk was left has begun since
         call = replace(running(call), recorded=True)
+    if any(stops_recording(each.right, recording.legal_basis, recording.mode) for each in event.registered):
+        call = replace(call, refused=True)
+    if call.refused and call.recorder is Recorder.RUNNING:
+        # whoever registered the refusal has died, or lost Asterisk, before the recorder was stopped
+        call, said = stop_recorder(call, keep=True)
+        commands += said
     for right in event.registered:
         if right.right not in call.exercised:
-            if stops_recording(right.right, recording.legal_basis, recording.mode):
-                call = replace(call, refused=True)
             call, said = _confirmed(call, right)
             commands += said
     call, said = _as_recorded(call, kept)
@@ -117,7 +121,7 @@ def _confirmed(call: Call, right: on.RightOnRecord) -> Step:
 
 
 def _as_recorded(call: Call, kept: Mapping[str, Any]) -> Step:
-    """What becomes of a talk that is to be recorded and is not, or may not be and must."""
+    """What becomes of a talk that should be recorded and is not, or that must be recorded and may not be."""
     if call.stage is not Stage.TALK:
         return call, []
     if call.refused and call.declared.recording.must:

@@ -247,6 +247,18 @@ def test_invariant_6_a_refusal_that_was_registered_as_its_service_died_does_not_
     assert not any(isinstance(each, do.TagRecording | do.StartRecorder) for each in asked(story))
 
 
+@pytest.mark.parametrize("without", ["continue", "hang_up"])
+def test_invariant_6_a_recorder_that_runs_although_the_recording_was_refused_runs_on(without: str) -> None:
+    """Whoever registered the refusal died before they stopped it. The recorder ends before a word is said of it."""
+    story = Story(recording={"mode": "opt_out", "without": without}).talk()
+    again(story, recording=True, registered=(on_record(Right.REFUSE_RECORDING),))
+    (stop,) = [each for each in asked(story) if isinstance(each, do.StopRecorder)]
+    spoken = [each for each in asked(story) if isinstance(each, do.Play)]
+    assert stop == do.StopRecorder(keep=True)
+    assert asked(story).index(stop) < asked(story).index(spoken[0])
+    assert (story.call.refused, story.call.recorder) == (True, Recorder.STOPPING)
+
+
 def test_a_call_that_ends_with_a_right_goes_on_if_its_service_died_over_it() -> None:
     story = Story().talk()
     again(story, recording=True, registered=(on_record(Right.ERASURE),))
