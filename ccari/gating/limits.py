@@ -120,23 +120,19 @@ class LimitKeeper:
 
 
 def _log_expired(limit: Limit, expired: Expired) -> None:
-    match limit.limited:
+    limited = limit.limited
+    fields = {
+        "controller": limit.controller, "expired": expired.gone, "held": expired.kept, limited.setting: limit.days,
+    }  # fmt: skip
+    match limited:
         case Limited.CALLS:
-            _log.info(
-                "calls_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, calls_days=limit.days
-            )  # fmt: skip
+            _log.info("calls_expired", **fields)
         case Limited.REQUESTS:
-            _log.info(
-                "requests_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, requests_days=limit.days
-            )  # fmt: skip
+            _log.info("requests_expired", **fields)
         case Limited.CONTACTS:
-            _log.info(
-                "contacts_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, contacts_days=limit.days
-            )  # fmt: skip
+            _log.info("contacts_expired", **fields)
         case Limited.CONSENTS:
-            _log.info(
-                "consents_expired", controller=limit.controller, expired=expired.gone, held=expired.kept, consents_days=limit.days
-            )  # fmt: skip
+            _log.info("consents_expired", **fields)
 
 
 async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, progress: Progress) -> None:
