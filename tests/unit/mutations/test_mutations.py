@@ -1,5 +1,7 @@
 """The mutation check is of no use when its patches no longer fit the code, or what they say of themselves is untrue."""
 
+import subprocess
+import sys
 from collections import Counter
 from pathlib import Path
 
@@ -17,6 +19,27 @@ def test_a_mutation_no_longer_fits_the_code(mutation: Mutation) -> None:
     assert mutation.applied(text) != text
     for test in mutation.tests:
         assert (CHECKOUT / test.partition("::")[0]).is_file()
+
+
+def test_a_mutation_fails_for_a_name_that_is_not_there_and_proves_nothing(tmp_path: Path) -> None:
+    for mutation in listed():
+        if mutation.file.endswith(".py"):
+            text = (CHECKOUT / mutation.file).read_text("utf-8")
+            (tmp_path / f"{mutation.name}.py").write_text(mutation.applied(text), encoding="utf-8")
+    ruff = [
+        sys.executable,
+        "-m",
+        "ruff",
+        "check",
+        "--isolated",
+        "--select",
+        "F821",
+        "--output-format",
+        "concise",
+        str(tmp_path),
+    ]
+    found = subprocess.run(ruff, capture_output=True, text=True, check=False)
+    assert (found.returncode, found.stdout) == (0, "All checks passed!\n")
 
 
 def test_an_invariant_has_too_few_mutations() -> None:
