@@ -1,4 +1,8 @@
-"""The SQL of ``sql/``, by name. ``/* as_known */`` in a statement is replaced by the SQL of that name."""
+"""The SQL of ``sql/``, by name.
+
+``/* as_known */`` in a statement is replaced by the SQL of that name, which shares the statement's parameters. ``/* stands($3, $4) */``
+gives the parameters of the statement that stand in it for ``$1`` and ``$2``.
+"""
 
 import re
 from collections.abc import Sequence
@@ -7,7 +11,8 @@ from importlib import resources
 from typing import Any
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
-_INCLUDED = re.compile(r"/\* (\w+) \*/")
+_INCLUDED = re.compile(r"/\* (\w+)(?:\((\$\d+(?:, \$\d+)*)\))? \*/")
+_PARAMETER = re.compile(r"\$(\d+)")
 _LEADING_COMMENT = re.compile(r"\A(?:--.*\n)+")
 
 
@@ -21,9 +26,16 @@ def _read() -> dict[str, str]:
             statements[name] = body.strip()
 
     def included(match: re.Match[str]) -> str:
-        return _LEADING_COMMENT.sub("", statements[match[1]])
+        body = expanded(_LEADING_COMMENT.sub("", statements[match[1]]))
+        if match[2] is None:
+            return body
+        given = match[2].split(", ")
+        return _PARAMETER.sub(lambda each: given[int(each[1]) - 1], body)
 
-    return {name: _INCLUDED.sub(included, body) for name, body in statements.items()}
+    def expanded(body: str) -> str:
+        return _INCLUDED.sub(included, body)
+
+    return {name: expanded(body) for name, body in statements.items()}
 
 
 SQL = _read()

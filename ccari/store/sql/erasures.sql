@@ -1,7 +1,6 @@
 -- name: holds_on_number
 -- What holds everything that is kept of a number. $3: rights whose open request does so; $4: rights that, pressed in a call,
--- concern that call alone; $5 and $6: rights whose fulfilled request goes on holding while its bar stands; $7: the request that
--- does not count.
+-- concern that call alone; $5 and $6: as $1 and $2 of goes_on_holding; $7: the request that does not count.
 SELECT 'legal' AS kind, h.id AS hold, NULL AS reference, h.reason FROM holds h
 WHERE h.released_at IS NULL AND h.controller = $1 AND h.digests && $2
 UNION ALL
@@ -12,11 +11,7 @@ SELECT 'request', NULL, q.reference, q."right" FROM rights_requests q
 WHERE q.controller = $1 AND q.digests && $2 AND q.reference IS DISTINCT FROM $7
   AND (q.call_id IS NULL OR q."right" <> ALL ($4))
   AND CASE WHEN q.closed_at IS NULL THEN q."right" = ANY ($3)
-           ELSE q.state = 'fulfilled'
-            AND EXISTS (SELECT FROM unnest($5::text[], $6::text[]) AS each ("right", reason)
-                        JOIN suppressions s ON s.reason = each.reason
-                         WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
-                           AND (s.expires_at IS NULL OR s.expires_at > now()))
+           ELSE /* goes_on_holding($5, $6) */
       END
 ORDER BY 1, 2, 3
 

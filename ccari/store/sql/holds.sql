@@ -3,9 +3,22 @@
 -- recording that is deleted a moment later.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))
 
+-- name: goes_on_holding
+-- Of a request q: it was fulfilled, and what it came with still bars. $1 and $2: rights whose fulfilled request goes on holding,
+-- each with the bar that has to stand for that.
+q.state = 'fulfilled'
+AND EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS each ("right", reason)
+            JOIN suppressions s ON s.reason = each.reason
+             WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
+               AND (s.expires_at IS NULL OR s.expires_at > now()))
+
+-- name: stands
+-- Of a request q: it is open, or goes on holding. $1 and $2: as of goes_on_holding.
+(q.closed_at IS NULL OR /* goes_on_holding($1, $2) */)
+
 -- name: holds_on
--- $2 and $3: rights, each with a legal basis of recordings that its open request holds; $4 and $5: rights whose fulfilled request
--- goes on holding, each with the bar that has to stand for that; $6: the request that does not count.
+-- $2 and $3: rights, each with a legal basis of recordings that its open request holds; $4 and $5: as $1 and $2 of goes_on_holding;
+-- $6: the request that does not count.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.legal_basis, c.digest
     FROM recordings r JOIN calls c ON c.id = r.call_id WHERE r.id = ANY ($1)
@@ -31,11 +44,7 @@ WHERE q.reference IS DISTINCT FROM $6
   AND CASE WHEN q.closed_at IS NULL
            THEN EXISTS (SELECT FROM unnest($2::text[], $3::text[]) AS each ("right", basis)
                          WHERE each."right" = q."right" AND each.basis = a.legal_basis)
-           ELSE q.state = 'fulfilled'
-            AND EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS each ("right", reason)
-                        JOIN suppressions s ON s.reason = each.reason
-                         WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
-                           AND (s.expires_at IS NULL OR s.expires_at > now()))
+           ELSE /* goes_on_holding($4, $5) */
       END
 ORDER BY 1, 2, 3, 4
 

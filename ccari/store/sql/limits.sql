@@ -11,8 +11,8 @@ ORDER BY ended_at, id LIMIT $6
 
 -- name: calls_kept
 -- What may keep each call of $1 beyond its limit, in addition to holds_on_calls. $2: rights that, pressed in a call, concern that
--- call alone; $3 and $4: rights whose fulfilled request goes on holding while its bar stands. Each number's requests are looked up
--- one by one (OFFSET 0), as PostgreSQL expects thousands for each.
+-- call alone; $3 and $4: as $1 and $2 of stands. Each number's requests are looked up one by one (OFFSET 0), as PostgreSQL expects
+-- thousands for each.
 WITH asked AS MATERIALIZED (
     SELECT id, controller, digest, legal_basis FROM calls WHERE id = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -38,12 +38,7 @@ SELECT q.call_id, NULL, 'own', NULL, q.reference, q."right" FROM rights_requests
 UNION ALL
 SELECT q.id, q.legal_basis, 'request', NULL, q.reference, q."right" FROM of_number q
 WHERE q.call_id IS DISTINCT FROM q.id AND (q.call_id IS NULL OR q."right" <> ALL ($2))
-  AND (q.closed_at IS NULL
-       OR q.state = 'fulfilled'
-          AND EXISTS (SELECT FROM unnest($3::text[], $4::text[]) AS each ("right", reason)
-                      JOIN suppressions s ON s.reason = each.reason
-                       WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
-                         AND (s.expires_at IS NULL OR s.expires_at > now())))
+  AND /* stands($3, $4) */
 ORDER BY 1, 3, 4, 5
 
 -- name: hold_unexpired
@@ -84,9 +79,9 @@ WHERE controller = $1 AND closed_at <= least($2, now() - make_interval(days => $
 ORDER BY closed_at, reference LIMIT $6
 
 -- name: requests_kept
--- What may keep each request of $1 beyond its limit. $2: whether its controller is told of each step; $3 and $4: rights whose
--- fulfilled request goes on holding while its bar stands. A recording from before the request was closed keeps it as long as the
--- recording is there, or was lost and may turn up.
+-- What may keep each request of $1 beyond its limit. $2: whether its controller is told of each step; $3 and $4: as $1 and
+-- $2 of stands. A recording from before the request was closed keeps it as long as the recording is there, or was lost and may turn
+-- up.
 WITH asked AS MATERIALIZED (
     SELECT reference, controller, digests, call_id, closed_at FROM rights_requests WHERE reference = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -117,12 +112,7 @@ SELECT a.reference, 'legal', h.id, NULL, h.reason
 FROM asked a JOIN recordings r ON r.call_id = a.call_id JOIN holds h ON h.recording_id = r.id WHERE h.released_at IS NULL
 UNION
 SELECT q.id, 'request', NULL, q.reference, q."right" FROM of_number q
-WHERE q.closed_at IS NULL
-   OR q.state = 'fulfilled'
-      AND EXISTS (SELECT FROM unnest($3::text[], $4::text[]) AS each ("right", reason)
-                  JOIN suppressions s ON s.reason = each.reason
-                   WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
-                     AND (s.expires_at IS NULL OR s.expires_at > now()))
+WHERE /* stands($3, $4) */
 UNION
 SELECT a.reference, 'untold', NULL, NULL, '' FROM asked a JOIN forwards f ON f.reference = a.reference
 WHERE $2 AND f.state IN ('waiting', 'given_up')
@@ -190,7 +180,7 @@ ORDER BY k.digest, k.source FOR UPDATE OF k
 
 -- name: contacts_kept
 -- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called: then a contact
--- that says until when the number may be used has to stay, for it bars calls; $5 and $6: as $3 and $4 of requests_kept.
+-- that says until when the number may be used has to stay, for it bars calls; $5 and $6: as $1 and $2 of stands.
 WITH asked AS MATERIALIZED (
     SELECT k.digest, k.source, k.legal_basis, k.valid_until
     FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
@@ -214,12 +204,7 @@ SELECT a.digest, a.source, a.legal_basis, 'legal', h.id, NULL, h.reason
 FROM asked a JOIN of_number q ON q.of = a.digest JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
 UNION
 SELECT a.digest, a.source, a.legal_basis, 'request', NULL, q.reference, q."right" FROM asked a JOIN of_number q ON q.of = a.digest
-WHERE q.closed_at IS NULL
-   OR q.state = 'fulfilled'
-      AND EXISTS (SELECT FROM unnest($5::text[], $6::text[]) AS each ("right", reason)
-                  JOIN suppressions s ON s.reason = each.reason
-                   WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
-                     AND (s.expires_at IS NULL OR s.expires_at > now()))
+WHERE /* stands($5, $6) */
 ORDER BY 1, 2, 4, 5, 6
 
 -- name: expire_contacts
@@ -245,8 +230,8 @@ SELECT id FROM consents WHERE controller = $1 AND id = ANY ($2) ORDER BY digest,
 
 -- name: consents_kept
 -- What may keep each consent of $2 beyond its limit. $3: how long the law has the proof kept, from when the consent was given and
--- from each use; $4 and $5: every campaign that the controller has had, with what it asked consent to; $6 and $7: as $3 and $4 of
--- requests_kept.
+-- from each use; $4 and $5: every campaign that the controller has had, with what it asked consent to; $6 and $7: as $1 and $2 of
+-- stands.
 WITH asked AS MATERIALIZED (
     SELECT * FROM consents WHERE controller = $1 AND id = ANY ($2)
 ), of_number AS MATERIALIZED (
@@ -301,9 +286,4 @@ SELECT a.id, a.given_at, 'legal', h.id, NULL, h.reason, NULL
 FROM asked a JOIN of_number q ON q.of = a.digest JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
 UNION
 SELECT a.id, a.given_at, 'request', NULL, q.reference, q."right", NULL FROM asked a JOIN of_number q ON q.of = a.digest
-WHERE q.closed_at IS NULL
-   OR q.state = 'fulfilled'
-      AND EXISTS (SELECT FROM unnest($6::text[], $7::text[]) AS each ("right", reason)
-                  JOIN suppressions s ON s.reason = each.reason
-                   WHERE each."right" = q."right" AND s.controller = q.controller AND s.digest = ANY (q.digests)
-                     AND (s.expires_at IS NULL OR s.expires_at > now()))
+WHERE /* stands($6, $7) */
