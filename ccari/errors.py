@@ -47,6 +47,16 @@ class SecretError(ConfigError):
         self.version = version
 
 
+class ExpiryError(CcariError):
+    """The data of some controllers that are past their limit are still there; those of the others are gone. ``reasons``: why, by
+    controller.
+    """
+
+    def __init__(self, reasons: Mapping[str, str]) -> None:
+        super().__init__("; ".join(f"{controller}: {reason}" for controller, reason in reasons.items()))
+        self.reasons = dict(reasons)
+
+
 class SoundError(CcariError):
     """A prompt is missing, damaged or could not be made."""
 

@@ -1,7 +1,7 @@
 """Storage limitation, Article 5(1)(e): data that are past their limit are deleted, or no longer tell whose they were."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -9,7 +9,7 @@ from typing import Protocol
 
 import structlog
 
-from ccari.errors import CcariError
+from ccari.errors import CcariError, ExpiryError
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
 from ccari.policy.erasure import proof_kept
@@ -32,8 +32,8 @@ def _ignore_progress(_looked_at: int) -> None:
     pass
 
 
-async def _extend_nothing() -> None:
-    pass
+async def _extend_nothing() -> Mapping[str, str]:
+    return {}
 
 
 @dataclass
@@ -55,12 +55,13 @@ class Policies(Protocol):
 
 class LimitKeeper:
     """Expires what is past its limit, while calls are under way. ``who``: is recorded as having done it; ``reach``: extends open
-    requests to newer secrets, so that they keep all that they should from expiring.
+    requests to newer secrets, so that they keep all that they should from expiring, and gives the controllers whose requests could
+    not be extended, each with the reason.
     """
 
     def __init__(
         self, limits: Limits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
-        reach: Callable[[], Awaitable[None]] = _extend_nothing,
+        reach: Callable[[], Awaitable[Mapping[str, str]]] = _extend_nothing,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._policies = policies
@@ -72,7 +73,7 @@ class LimitKeeper:
         """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again."""
         await again_and_again(
             self.round, ROUND_SECONDS, Work.EXPIRY, self._meter,
-            stalled=lambda reason: _log.warning("expiry_stalled", reason=reason), failed=lambda: _log.exception("expiry_failed"),
+            stalled=_log_stalled, failed=lambda: _log.exception("expiry_failed"),
         )  # fmt: skip
 
     async def round(self) -> dict[Limit, Expired]:
@@ -81,24 +82,27 @@ class LimitKeeper:
         Raises
         ------
         ConfigError, StoreError
-            If a secret cannot be read, or the database fails. What is left is done the next time.
+            If no secret can be read, or the database fails. What is left is done the next time.
+        ExpiryError
+            If that is so for some controllers only. What belongs to the others has expired.
         """
         done: dict[Limit, Expired] = {}
-        failed: CcariError | None = None
         # even if it is another node's turn, as that one may have fewer secrets
-        await self._reach()
+        unreached = await self._reach()
+        failed = dict(unreached)
         async with self._limits.turn() as mine:
-            if not mine:
-                return done
+            limits = standing(await self._policies.since(GRACE)) if mine else ()
             now = datetime.now(UTC)
-            for limit in standing(await self._policies.since(GRACE)):
+            for limit in limits:
+                if limit.controller in unreached:
+                    # an open request of its own may need what would go
+                    continue
                 try:
                     done[limit] = await self.expire(limit, now)
                 except CcariError as error:
-                    # the other limits are applied all the same
-                    failed = error
-        if failed is not None:
-            raise failed
+                    failed[limit.controller] = str(error)
+        if failed:
+            raise ExpiryError(failed)
         return done
 
     async def past(self, limit: Limit, now: datetime, progress: Progress = _ignore_progress) -> Expired:
@@ -117,6 +121,14 @@ class LimitKeeper:
             if expired.gone:
                 _log_expired(limit, expired)
         return expired
+
+
+def _log_stalled(error: CcariError) -> None:
+    if isinstance(error, ExpiryError):
+        for controller, reason in error.reasons.items():
+            _log.warning("expiry_stalled", controller=controller, reason=reason)
+    else:
+        _log.warning("expiry_stalled", reason=str(error))
 
 
 def _log_expired(limit: Limit, expired: Expired) -> None:

@@ -10,11 +10,11 @@ from ccari.ports.metering import Meter, Work
 
 async def again_and_again(
     work: Callable[[], Awaitable[object]], every_seconds: float, kind: Work, meter: Meter, *,
-    stalled: Callable[[str], None], failed: Callable[[], None],
+    stalled: Callable[[CcariError], None], failed: Callable[[], None],
 ) -> Never:  # fmt: skip
     """Do ``work`` every so many seconds until cancelled, whether or not it fails: no call depends on it.
 
-    ``stalled`` is called with the reason of a failure, but not again while the reason stays the same. ``failed`` is called within
+    ``stalled`` is called with a failure, but not again while its words stay the same. ``failed`` is called within
     the handler of an exception that is no CcariError, so that it can log the traceback.
     """
     reported = ""
@@ -27,7 +27,7 @@ async def again_and_again(
             meter.failed(kind)
             if str(error) != reported:
                 reported = str(error)
-                stalled(reported)
+                stalled(error)
         except Exception:  # noqa: BLE001 - ``failed`` logs it
             meter.failed(kind)
             failed()

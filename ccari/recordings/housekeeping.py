@@ -129,7 +129,7 @@ class Housekeeper:
         """
         await again_and_again(
             self.round, ROUND_SECONDS, Work.HOUSEKEEPING, self._meter,
-            stalled=lambda reason: _log.warning("housekeeping_stalled", reason=reason), failed=lambda: _log.exception("housekeeping_failed"),
+            stalled=lambda error: _log.warning("housekeeping_stalled", reason=str(error)), failed=lambda: _log.exception("housekeeping_failed"),
         )  # fmt: skip
 
     async def round(self) -> Swept | None:

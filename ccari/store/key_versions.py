@@ -119,8 +119,11 @@ class KeyVersions:
         await self._extend(holder, key)
         return key
 
-    async def extend(self, secrets: SecretStore) -> None:
+    async def extend(self, secrets: SecretStore) -> dict[str, str]:
         """Give open requests the number's digests under secrets that are newer than the one they were registered with.
+
+        Gives the controllers whose requests could not be extended, each with the reason: a secret of theirs is lost (even its whole
+        folder) or cannot be read. One controller's requests reach nothing of another's, which are extended all the same.
 
         They are requests that were pressed in calls under way at a rotation, waited on a disk, or came to a node without the
         secret.
@@ -128,20 +131,18 @@ class KeyVersions:
         Raises
         ------
         ConfigError, StoreError
-            If a secret is lost (even its whole folder) or cannot be read, or the database fails. After a ConfigError the
-            requests of the other controllers have been extended.
+            If the folder of all secrets cannot be read, or the database fails.
         """
         known = {Holder(row["kind"], row["holder"]) for row in await self._database.rows(SQL["key_checks"])}
-        failed: ConfigError | None = None
+        failed: dict[str, str] = {}
         for holder in {*secrets.holders(), *known}:
             try:
                 if holder.kind == "controller" and not secrets.lacks(holder):
                     for key in secrets.keys(holder.name)[1:]:
                         await self._extend(holder, key)
             except ConfigError as error:
-                failed = error
-        if failed is not None:
-            raise failed
+                failed[holder.name] = str(error)
+        return failed
 
     async def _extend(self, holder: Holder, key: Key) -> None:
         """Add the digest under ``key`` to the controller's open requests that were registered before it."""

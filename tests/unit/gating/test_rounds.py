@@ -31,7 +31,12 @@ async def test_a_round_that_fails_is_the_last_or_is_told_of_each_time() -> None:
     metrics = Metrics()
     running = asyncio.create_task(
         again_and_again(
-            work, 0.0, Work.EXPIRY, metrics, stalled=stalled.append, failed=lambda: failed.append(None)
+            work,
+            0.0,
+            Work.EXPIRY,
+            metrics,
+            stalled=lambda error: stalled.append(str(error)),
+            failed=lambda: failed.append(None),
         )
     )
     try:

@@ -1,18 +1,20 @@
 """Calls whose time is over tell no longer whose they were, but for those that something keeps."""
 
 import asyncio
+import shutil
 import signal
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
-from ccari.errors import StoreError, UnknownError
+from ccari.errors import ExpiryError, StoreError, UnknownError
 from ccari.gating.limits import GRACE, Expired, LimitKeeper
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
@@ -23,6 +25,7 @@ from ccari.ports.limits import Limit
 from ccari.store import journals, limits
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import DAY, NOW, Shelf
@@ -36,6 +39,8 @@ from tests.unit.store.test_starting import begun, to_start, told
 LIMIT = Limit(Limited.CALLS, "acme", 365)
 OTHER = made.numbers(2)[1]
 LIMITED = made.POLICY.replace("[[campaigns]]", "calls_days = 365\n[[campaigns]]", 1)
+_CONTROLLER = LIMITED.partition("[[campaigns]]")[0]
+TWO_LIMITED = _CONTROLLER + _CONTROLLER.replace('"acme"', '"beta"')
 WITHIN = 30.0
 _HELD_UP = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 OF_LONG_AGO = timedelta(days=366)
@@ -50,6 +55,14 @@ async def over(shelf: Shelf, ago: timedelta = OF_LONG_AGO, basis: str = "contrac
     """A call that ended so long ago."""
     call = await person.called(shelf, basis=basis, **of)
     await shelf.database.rows("UPDATE calls SET ended_at = $2 WHERE id = $1", call.id, NOW - ago)
+    return call
+
+
+async def over_of_another(shelf: Shelf) -> OpenedCall:
+    """A call of another controller that ended so long ago."""
+    call = await shelf.call(made.call("beta"))
+    await shelf.store.calls.close(call.id, "bridged", "", ())
+    await shelf.database.rows("UPDATE calls SET ended_at = $2 WHERE id = $1", call.id, NOW - OF_LONG_AGO)
     return call
 
 
@@ -113,13 +126,9 @@ async def test_a_call_that_has_expired_shows_dashes_and_not_why(ccari: Service, 
 
 async def test_a_call_goes_before_its_time_or_with_anothers(shelf: Shelf) -> None:
     lately = await over(shelf, timedelta(days=364))
-    of_another = await shelf.call(made.call("beta"))
+    of_another = await over_of_another(shelf)
     goes_on = await shelf.call()
-    await shelf.store.calls.close(of_another.id, "bridged", "", ())
     await shelf.database.rows("UPDATE calls SET opened_at = $1", NOW - OF_LONG_AGO)
-    await shelf.database.rows(
-        "UPDATE calls SET ended_at = $2 WHERE id = $1", of_another.id, NOW - OF_LONG_AGO
-    )
     assert await expire(shelf) == Expired()
     assert all([await is_anybodys(shelf, each) for each in (lately, of_another, goes_on)])
 
@@ -456,13 +465,8 @@ async def test_a_limit_that_was_laid_down_by_mistake_cannot_be_taken_back(
 async def test_a_controller_whose_calls_cannot_expire_keeps_anothers(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    of_another = await shelf.call(made.call("beta"))
-    await shelf.store.calls.close(of_another.id, "bridged", "", ())
-    await shelf.database.rows(
-        "UPDATE calls SET ended_at = $2 WHERE id = $1", of_another.id, NOW - OF_LONG_AGO
-    )
-    controller = LIMITED.partition("[[campaigns]]")[0]
-    await applied(shelf, controller + controller.replace('"acme"', '"beta"'), GRACE * 2)
+    of_another = await over_of_another(shelf)
+    await applied(shelf, TWO_LIMITED, GRACE * 2)
     keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
     expire_them = keeper.expire
 
@@ -472,9 +476,25 @@ async def test_a_controller_whose_calls_cannot_expire_keeps_anothers(
         return await expire_them(limit, now)
 
     monkeypatch.setattr(keeper, "expire", fails)
-    with pytest.raises(StoreError, match="did not answer in time"):
+    with pytest.raises(ExpiryError, match=r"^acme: the database did not answer in time$"):
         await keeper.round()
     assert not await is_anybodys(shelf, of_another)
+
+
+async def test_one_controllers_lost_secret_keeps_the_calls_of_all(shelf: Shelf, tmp_path: Path) -> None:
+    """Only its own open requests could need them, under the secret that is lost."""
+    keys = SecretStore(tmp_path / "keys")
+    for controller in ("acme", "beta"):
+        keys.create(controller)
+    call, of_another = await over(shelf), await over_of_another(shelf)
+    await applied(shelf, TWO_LIMITED, GRACE * 2)
+    reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
+    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies, reach=reach)
+    shutil.rmtree(keys.folder / "acme")
+    with pytest.raises(ExpiryError, match="secret of 'acme'") as stalled:
+        await keeper.round()
+    assert stalled.value.reasons.keys() == {"acme"}
+    assert (await is_anybodys(shelf, call), await is_anybodys(shelf, of_another)) == (True, False)
 
 
 async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
