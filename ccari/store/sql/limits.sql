@@ -186,9 +186,9 @@ WITH asked AS MATERIALIZED (
     FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
     JOIN contacts k ON k.controller = $1 AND k.digest = each.digest AND k.source = each.source
 ), of_number AS MATERIALIZED (
-    SELECT a.digest AS of, q.*
-    FROM (SELECT DISTINCT digest FROM asked) AS a CROSS JOIN LATERAL (
-        SELECT reference, controller, digests, "right", call_id, state, closed_at FROM rights_requests
+    SELECT a.digest, a.source, a.legal_basis, q.*
+    FROM asked a CROSS JOIN LATERAL (
+        SELECT reference, controller, digests, "right", state, closed_at FROM rights_requests
         WHERE digests @> ARRAY[a.digest] OFFSET 0
     ) AS q
     WHERE q.controller = $1
@@ -200,10 +200,10 @@ SELECT a.digest, a.source, a.legal_basis, 'legal', h.id, NULL, h.reason
 FROM asked a JOIN holds h ON h.digests @> ARRAY[a.digest]
 WHERE h.controller = $1 AND h.released_at IS NULL AND h.digests IS NOT NULL
 UNION
-SELECT a.digest, a.source, a.legal_basis, 'legal', h.id, NULL, h.reason
-FROM asked a JOIN of_number q ON q.of = a.digest JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
+SELECT q.digest, q.source, q.legal_basis, 'legal', h.id, NULL, h.reason
+FROM of_number q JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
 UNION
-SELECT a.digest, a.source, a.legal_basis, 'request', NULL, q.reference, q."right" FROM asked a JOIN of_number q ON q.of = a.digest
+SELECT q.digest, q.source, q.legal_basis, 'request', NULL, q.reference, q."right" FROM of_number q
 WHERE /* stands($5, $6) */
 ORDER BY 1, 2, 4, 5, 6
 
@@ -235,8 +235,8 @@ SELECT id FROM consents WHERE controller = $1 AND id = ANY ($2) ORDER BY digest,
 WITH asked AS MATERIALIZED (
     SELECT * FROM consents WHERE controller = $1 AND id = ANY ($2)
 ), of_number AS MATERIALIZED (
-    SELECT a.digest AS of, q.*
-    FROM (SELECT DISTINCT digest FROM asked) AS a CROSS JOIN LATERAL (
+    SELECT a.id, a.given_at, q.*
+    FROM asked a CROSS JOIN LATERAL (
         SELECT reference, controller, digests, "right", state, closed_at FROM rights_requests
         WHERE digests @> ARRAY[a.digest] OFFSET 0
     ) AS q
@@ -282,8 +282,8 @@ UNION
 SELECT a.id, a.given_at, 'legal', h.id, NULL, h.reason, NULL FROM asked a JOIN holds h ON h.digests @> ARRAY[a.digest]
 WHERE h.released_at IS NULL AND h.controller = $1
 UNION
-SELECT a.id, a.given_at, 'legal', h.id, NULL, h.reason, NULL
-FROM asked a JOIN of_number q ON q.of = a.digest JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
+SELECT q.id, q.given_at, 'legal', h.id, NULL, h.reason, NULL
+FROM of_number q JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
 UNION
-SELECT a.id, a.given_at, 'request', NULL, q.reference, q."right", NULL FROM asked a JOIN of_number q ON q.of = a.digest
+SELECT q.id, q.given_at, 'request', NULL, q.reference, q."right", NULL FROM of_number q
 WHERE /* stands($6, $7) */
