@@ -58,7 +58,7 @@ class Limits:
 
 
 async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime) -> AsyncIterator[list[Any]]:
-    """The ids of things whose time is over, in batches, the first that ended first."""
+    """The ids of things whose time is over, in batches, in their kind's order."""
     until, after = retention.ended_until(now, limit.days), None
     while batch := await kind.past(connection, limit, until, after, BATCH):
         yield [each for _, each in batch]

@@ -3,7 +3,6 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import is_held_by
@@ -17,6 +16,8 @@ from ccari.store.expiry.kind import Keepers
 from ccari.store.policies import Asked
 from ccari.store.queries import SQL
 
+#: A number's keyed digest, what the consent is to, on which channel, and when it was given.
+Place = tuple[bytes, str, str, datetime]
 _WORDS = {
     "used": "a call that was made on it, and that is kept",
     "proof": "the law of its controller's country, which has the proof of a consent kept for years (DE: §7a(2) UWG)",
@@ -33,12 +34,13 @@ class Consents:
         self._asked = Asked()
 
     async def past(
-        self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
-    ) -> Sequence[tuple[datetime, int]]:  # fmt: skip
+        self, connection: Connection, limit: Limit, until: datetime, after: tuple[Place, int] | None, most: int
+    ) -> Sequence[tuple[Place, int]]:  # fmt: skip
+        place = after[0] if after else (None,) * 4
         rows = await connection.fetch(
-            SQL["consents_past_limit"], limit.controller, until, limit.days, *(after or (None, None)), most
+            SQL["consents_past_limit"], limit.controller, until, limit.days, *place, most
         )
-        return [(row["given_at"], row["id"]) for row in rows]
+        return [((row["digest"], row["purpose"], row["channel"], row["given_at"]), row["id"]) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Sequence[int]:
         # until they are deleted no list of consents can be merged, and no withdrawal entered

@@ -16,10 +16,10 @@ class Kind(Protocol):
     """One kind of thing. Each method works in the transaction, if any, that ``connection`` is in, and raises what asyncpg does."""
 
     async def past(
-        self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
-    ) -> Sequence[tuple[datetime, Any]]:  # fmt: skip
-        """The next ``most`` things that ended by ``until``, each as when it ended and its id, the oldest first. ``after``: the last
-        one of the batch before.
+        self, connection: Connection, limit: Limit, until: datetime, after: Any, most: int
+    ) -> Sequence[tuple[Any, Any]]:
+        """The next ``most`` things that ended by ``until``, each as its place in their order and its id. What keeps another comes before
+        it. ``after``: the last one of the batch before.
         """
         ...
 

@@ -212,17 +212,17 @@ DELETE FROM contacts k USING unnest($2::bytea[], $3::text[]) AS each (digest, so
 WHERE k.controller = $1 AND k.digest = each.digest AND k.source = each.source
 
 -- name: consents_past_limit
--- As calls_past_limit: consents that were withdrawn, expired, or were followed by a newer consent to the same, so long ago. The
--- oldest first, by when they were given.
-SELECT c.id, c.given_at FROM consents c
-WHERE c.controller = $1 AND c.given_at <= least($2, now() - make_interval(days => $3))
-  AND ($4::timestamptz IS NULL OR (c.given_at, c.id) > ($4, $5::bigint))
-  AND least(c.withdrawn_at, c.valid_until,
-            (SELECT min(n.given_at) FROM consents n
-              WHERE n.controller = c.controller AND n.digest = c.digest AND n.purpose = c.purpose AND n.channel = c.channel
-                AND n.given_at > c.given_at))
-      <= least($2, now() - make_interval(days => $3))
-ORDER BY c.given_at, c.id LIMIT $6
+-- As calls_past_limit: consents that were withdrawn, expired, or were followed by a newer consent to the same, so long ago. Those of a
+-- number to the same come together, the oldest first: $4 to $7. All of it is in consents_one_each: of millions that are in force
+-- none is looked up by itself.
+SELECT id, digest, purpose, channel, given_at
+FROM (SELECT id, digest, purpose, channel, given_at, withdrawn_at, valid_until,
+             lead(given_at) OVER (PARTITION BY digest, purpose, channel ORDER BY given_at) AS followed_at
+        FROM consents
+       WHERE controller = $1 AND given_at <= least($2, now() - make_interval(days => $3))
+         AND ($4::bytea IS NULL OR (digest, purpose, channel, given_at) > ($4, $5::text, $6::text, $7::timestamptz))) AS c
+WHERE least(withdrawn_at, valid_until, followed_at) <= least($2, now() - make_interval(days => $3))
+ORDER BY digest, purpose, channel, given_at LIMIT $8
 
 -- name: lock_consents_to_expire
 -- They need not be checked again: a withdrawal, an end or a newer consent is never taken back.

@@ -104,7 +104,11 @@ async def test_a_consent_that_is_in_force_goes_or_one_before_its_time_or_another
     assert await verdict(shelf) is None
 
 
-async def test_a_consent_that_has_expired_or_was_followed_by_another_stays_for_good(shelf: Shelf) -> None:
+@pytest.mark.parametrize("batch", [1, limits.BATCH])
+async def test_a_consent_that_has_expired_or_was_followed_by_another_stays_for_good(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch, batch: int
+) -> None:
+    monkeypatch.setattr(limits, "BATCH", batch)
     await consents(
         shelf, agreed(given=LONG_AGO), agreed(given=OVER), agreed(OTHER, given=LONG_AGO, until=OVER)
     )
@@ -162,6 +166,20 @@ async def test_an_older_consent_is_in_force_again_when_what_ended_it_has_gone(sh
     assert await expire(shelf, LIMIT) == Expired(2)
     assert await verdict(shelf) is Block.NO_CONSENT
     assert await shelf.database.rows("SELECT * FROM consent_uses") == []
+
+
+async def test_what_ended_an_older_consent_is_kept_for_one_that_has_just_gone(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A batch before: those of a number to the same come together, the oldest first."""
+    monkeypatch.setattr(limits, "BATCH", 1)
+    await consents(
+        shelf, agreed(given=LONG_AGO), agreed(given=LONG_AGO + DAY), agreed(given=LONG_AGO + 2 * DAY, until=OVER),
+        agreed(OTHER, given=LONG_AGO + DAY),
+    )  # fmt: skip
+    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
+    assert await keeper.expire(LIMIT, datetime.now(UTC)) == Expired(3)
+    assert await given(shelf) == [LONG_AGO + DAY]
 
 
 async def test_one_that_came_under_an_older_secret_is_in_force_again(shelf: Shelf) -> None:
