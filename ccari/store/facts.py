@@ -12,7 +12,7 @@ from ccari.policy.gate import Attempts, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Connection
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, bytea
 
 
 def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
@@ -38,16 +38,12 @@ class Look:
         question = self.question
         purpose, channel, registers, listed_as, listed, since, rules_since = asked(question, self.listed_as)
         return {
-            "controller": question.controller, "digests": [_bytea(each) for each in self.digests.all],
+            "controller": question.controller, "digests": [bytea(each) for each in self.digests.all],
             "campaign": question.campaign, "purpose": purpose, "channel": channel, "registers": registers,
-            "listed_as": listed_as, "listed_digests": [_bytea(each) for each in listed],
+            "listed_as": listed_as, "listed_digests": [bytea(each) for each in listed],
             "counts_since": since, "rules_count_since": rules_since,
-            "token": None if self.token is None else _bytea(self.token),
+            "token": None if self.token is None else bytea(self.token),
         }  # fmt: skip
-
-
-def _bytea(value: bytes) -> str:
-    return rf"\x{value.hex()}"
 
 
 async def rows_of_each(

@@ -18,7 +18,7 @@ from ccari.gating.journal import entry
 from ccari.policy import chain
 from ccari.policy.chain import Entry, Linked
 from ccari.store.database import Connection, Database
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, bytea
 
 #: Calls whose journals' ends are remembered: more than one Asterisk has at a time, in some 400 bytes each.
 MOST_ENDS = 10_000
@@ -225,12 +225,27 @@ async def _append(
     linked = chain.follow(end.link, end.events, entries)
     new_end = End(linked[-1].seq, linked[-1].link) if linked else end
     done = await connection.fetchval(
-        SQL[statement], call_id, new_end.events, new_end.link, end.events, end.link,
-        [each.seq for each in linked], [each.at for each in linked], [each.event for each in linked],
-        [each.commitment for each in linked], [each.link for each in linked], [each.salt for each in linked],
-        [orjson.dumps(dict(each.fields or {})).decode() for each in linked], *arguments,
-    )  # fmt: skip
+        SQL[statement],
+        call_id,
+        new_end.events,
+        new_end.link,
+        end.events,
+        end.link,
+        _in_json(linked),
+        *arguments,
+    )
     return None if done is None else new_end
+
+
+def _in_json(entries: Sequence[Linked]) -> str:
+    """New entries as the SQL ``given`` reads them."""
+    return orjson.dumps([
+        {
+            "seq": each.seq, "at": each.at, "event": each.event, "commitment": bytea(each.commitment),
+            "link": bytea(each.link), "salt": each.salt and bytea(each.salt), "fields": dict(each.fields or {}),
+        }
+        for each in entries
+    ]).decode()  # fmt: skip
 
 
 async def append_to_request(

@@ -40,6 +40,12 @@ def _read() -> dict[str, str]:
 
 SQL = _read()
 
+
+def bytea(value: bytes) -> str:
+    """Bytes as PostgreSQL reads them from a text, or from JSON."""
+    return rf"\x{value.hex()}"
+
+
 _PLACEHOLDER = re.compile(r"\$(\d+)(?:::(\w+)\[\])?")
 
 

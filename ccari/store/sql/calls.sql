@@ -52,28 +52,28 @@ LEFT JOIN access_tokens AS bearer
 ORDER BY asked.place
 
 -- name: spend_token
--- No INVITE unless this updates one row. $14: the consent that the call rests on. $15: the facts that were judged, if the number's
--- lock was not taken before: then $16 and on are the question, and the facts must still be the same.
-WITH moved AS (
+-- No INVITE unless this updates one row. $8: the consent that the call rests on. $9: the facts that were judged, if the number's
+-- lock was not taken before: then $10 and on are the question, and the facts must still be the same.
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */, dialled_at = clock_timestamp()
-    WHERE id = $1 AND /* as_known */ AND token = $13 AND dialled_at IS NULL AND ended_at IS NULL
-      AND CASE WHEN $15::text IS NULL THEN true
-               ELSE gate_unchanged($15, $16, $17, $18, $19, $20, $21, $22, $23, $24, $25, $26) END
+    WHERE id = $1 AND /* as_known */ AND token = $7 AND dialled_at IS NULL AND ended_at IS NULL
+      AND CASE WHEN $9::text IS NULL THEN true
+               ELSE gate_unchanged($9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) END
     RETURNING id
 ), /* entries */, used AS (
-    INSERT INTO consent_uses (consent_id, call_id) SELECT $14::bigint, id FROM moved WHERE $14::bigint IS NOT NULL
+    INSERT INTO consent_uses (consent_id, call_id) SELECT $8::bigint, id FROM moved WHERE $8::bigint IS NOT NULL
     ON CONFLICT DO NOTHING
 )
 SELECT id FROM moved
 
 -- name: commit_heard
-WITH moved AS (
-    UPDATE calls SET /* gone_on */, heard_at = clock_timestamp(), notice_version = $13
+WITH /* given */, moved AS (
+    UPDATE calls SET /* gone_on */, heard_at = clock_timestamp(), notice_version = $7
     WHERE id = $1 AND /* as_known */
     RETURNING id, controller, digest, key_version, campaign
 ), /* entries */, remembered AS (
     INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)
-    SELECT controller, digest, key_version, $14::text, campaign, id FROM moved WHERE $14::text IS NOT NULL
+    SELECT controller, digest, key_version, $8::text, campaign, id FROM moved WHERE $8::text IS NOT NULL
     ON CONFLICT DO NOTHING
 )
 SELECT id FROM moved
@@ -82,8 +82,8 @@ SELECT id FROM moved
 SELECT id FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: keep_talk
-WITH moved AS (
-    UPDATE calls SET /* gone_on */, talk = CASE WHEN ended_at IS NULL THEN $13 ELSE talk END
+WITH /* given */, moved AS (
+    UPDATE calls SET /* gone_on */, talk = CASE WHEN ended_at IS NULL THEN $7 ELSE talk END
     WHERE id = $1 AND /* as_known */
     RETURNING id
 ), /* entries */
@@ -102,9 +102,9 @@ FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND not
 
 -- name: close_call
 -- A call that has ended keeps its end, outcome and reason.
-WITH moved AS (
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */, ended_at = coalesce(ended_at, clock_timestamp()),
-        outcome = coalesce(outcome, $13), reason = CASE WHEN ended_at IS NULL THEN $14 ELSE reason END, talk = NULL
+        outcome = coalesce(outcome, $7), reason = CASE WHEN ended_at IS NULL THEN $8 ELSE reason END, talk = NULL
     WHERE id = $1 AND /* as_known */
     RETURNING id
 ), /* entries */

@@ -5,11 +5,18 @@ SELECT events, last_link FROM calls WHERE id = $1 FOR UPDATE
 -- name: known_entries
 SELECT commitment FROM call_events WHERE call_id = $1 AND commitment = ANY ($2::bytea[])
 
+-- name: given
+-- The entries to write. $6 is JSON: of an array asyncpg examines each element several times.
+given AS (
+    SELECT * FROM json_to_recordset($6::json) AS given (
+        seq integer, at timestamptz, event text, commitment bytea, link bytea, salt bytea, fields jsonb)
+)
+
 -- name: as_known
 -- The journal still ends where the new entries were linked to it ($4, $5), and has none of them: if a reply was lost, entries that
 -- are durable already are given again.
 events = $4 AND last_link = $5
-      AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_id = $1 AND e.commitment = ANY ($9::bytea[]))
+      AND NOT EXISTS (SELECT FROM call_events e JOIN given USING (commitment) WHERE e.call_id = $1)
 
 -- name: gone_on
 -- No index, nor the predicate of one, has a column that changes with each write, so that these are heap-only updates (PostgreSQL's
@@ -20,15 +27,14 @@ events = $2, last_link = $3, sealed = 0, expired_at = NULL
 -- Written together with ``moved``, the call's row: if the journal is not as_known, no row has moved and nothing is written.
 added AS (
     INSERT INTO call_events (call_id, seq, at, event, commitment, link)
-    SELECT moved.id, each.*
-    FROM moved, unnest($6::integer[], $7::timestamptz[], $8::text[], $9::bytea[], $10::bytea[]) AS each
+    SELECT moved.id, seq, at, event, commitment, link FROM moved, given
 ), told AS (
     INSERT INTO call_event_fields (call_id, seq, salt, fields)
-    SELECT moved.id, each.* FROM moved, unnest($6::integer[], $11::bytea[], $12::jsonb[]) AS each
+    SELECT moved.id, seq, salt, fields FROM moved, given
 )
 
 -- name: go_on
-WITH moved AS (
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */
 SELECT id FROM moved

@@ -1,16 +1,16 @@
 -- name: tag_recording
 -- Only after the notice was heard, and in opt_in only after the key; the entry of that key may be among those written here.
-WITH moved AS (
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */
     WHERE id = $1 AND /* as_known */ AND heard_at IS NOT NULL
-      AND ($16 <> 'opt_in' OR 'recording_agreed' = ANY ($8::text[])
+      AND ($10 <> 'opt_in' OR EXISTS (SELECT FROM given WHERE event = 'recording_agreed')
            OR EXISTS (SELECT FROM call_events WHERE call_id = $1 AND event = 'recording_agreed'))
     RETURNING id, revision, controller, campaign, notice_version
 ), /* entries */, tagged AS (
     INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
                             delete_at, channels)
-    SELECT $13::uuid, id, revision, controller, campaign, $14::text, $15::text, $16::text, notice_version,
-           $17::timestamptz, $18::text
+    SELECT $7::uuid, id, revision, controller, campaign, $8::text, $9::text, $10::text, notice_version,
+           $11::timestamptz, $12::text
     FROM moved
 )
 SELECT id FROM moved
@@ -22,22 +22,22 @@ UPDATE recordings SET state = 'recording', started_at = $2, lead_ms = $3 WHERE i
 UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state IN ('tagged', 'recording')
 
 -- name: recording_finished
-WITH moved AS (
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */, finished AS (
-    UPDATE recordings r SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(r.keep_until, $14)
-    FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording')
+    UPDATE recordings r SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(r.keep_until, $8)
+    FROM moved WHERE r.id = $7 AND r.state IN ('tagged', 'recording')
 )
 SELECT id FROM moved
 
 -- name: recording_stored
-WITH moved AS (
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */, stored AS (
-    UPDATE recordings r SET state = 'stored', stopped_at = coalesce(r.stopped_at, clock_timestamp()), file = $14,
-        format = $15, duration_ms = $16, sha256 = $17, bytes = $18, file_sha256 = $19, recipients = $20, silent = $21,
-        started_at = coalesce(r.started_at, $22)
-    FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording', 'finished', 'failed')
+    UPDATE recordings r SET state = 'stored', stopped_at = coalesce(r.stopped_at, clock_timestamp()), file = $8,
+        format = $9, duration_ms = $10, sha256 = $11, bytes = $12, file_sha256 = $13, recipients = $14, silent = $15,
+        started_at = coalesce(r.started_at, $16)
+    FROM moved WHERE r.id = $7 AND r.state IN ('tagged', 'recording', 'finished', 'failed')
 )
 SELECT id FROM moved
 
@@ -45,11 +45,11 @@ SELECT id FROM moved
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished', 'failed') FOR UPDATE
 
 -- name: recording_ended
-WITH moved AS (
+WITH /* given */, moved AS (
     UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
 ), /* entries */, ended AS (
-    UPDATE recordings r SET state = $14, stopped_at = coalesce(r.stopped_at, clock_timestamp())
-    FROM moved WHERE r.id = $13 AND r.state IN ('tagged', 'recording', 'finished')
+    UPDATE recordings r SET state = $8, stopped_at = coalesce(r.stopped_at, clock_timestamp())
+    FROM moved WHERE r.id = $7 AND r.state IN ('tagged', 'recording', 'finished')
 )
 SELECT id FROM moved
 
