@@ -1,6 +1,5 @@
 """Canonical JSON (RFC 8785): the same value is always written in the same bytes, so that its hash is the same."""
 
-import contextlib
 from typing import Any
 
 import orjson
@@ -20,10 +19,12 @@ def canonical(value: dict[str, Any] | list[Any]) -> bytes:
     ValueError
         If it has no such form: half a surrogate pair, an integer of more than 53 bits, something that is not JSON.
     """
-    if _is_same_in_orjson(value):
-        with contextlib.suppress(TypeError):
-            return orjson.dumps(value, option=_IN_ORDER)
-    return rfc8785.dumps(value)
+    if not _is_same_in_orjson(value):
+        return rfc8785.dumps(value)
+    try:
+        return orjson.dumps(value, option=_IN_ORDER)
+    except TypeError:
+        return rfc8785.dumps(value)
 
 
 def _is_same_in_orjson(value: dict[str, Any] | list[Any]) -> bool:
