@@ -135,8 +135,11 @@ class _Lent:
         self._pool = pool
 
     async def __aenter__(self) -> Connection:
-        with translated():
+        try:
             self._connection = await self._pool.take()
+        except Exception:
+            with translated():
+                raise
         return self._connection
 
     async def __aexit__(
