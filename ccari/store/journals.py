@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 import json
-from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -42,7 +41,7 @@ class Journals:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._ends: OrderedDict[UUID, End] = OrderedDict()
+        self._ends: dict[UUID, End] = {}
 
     def begin(self, call_id: UUID) -> None:
         """A call's row was made, with an empty journal."""
@@ -96,9 +95,9 @@ class Journals:
 
     def _remember(self, call_id: UUID, end: End) -> None:
         self._ends[call_id] = end
-        self._ends.move_to_end(call_id)
         if len(self._ends) > MOST_ENDS:
-            self._ends.popitem(last=False)
+            # of the call that began first
+            del self._ends[next(iter(self._ends))]
 
 
 class JournalTransaction:
