@@ -7,6 +7,7 @@ import logging
 import os
 import select
 import sys
+from datetime import UTC, datetime
 from typing import Literal, TextIO, cast
 
 import orjson
@@ -100,15 +101,10 @@ def configure(
     that many seconds.
     """
     output = _UnfailingStream(stream, patience)
-    shared: list[structlog.typing.Processor] = [
-        structlog.contextvars.merge_contextvars,
-        output.report_missing,
-        structlog.processors.add_log_level,
-        structlog.processors.TimeStamper(fmt="iso", utc=True, key="at"),
-    ]
+    shared: list[structlog.typing.Processor] = [output.report_missing, _headed]
     ending: list[structlog.typing.Processor]
     if format == "json":
-        ending = [structlog.processors.format_exc_info, _in_order, structlog.processors.JSONRenderer(_dumps)]
+        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
     else:
         # not rich's tracebacks: they show local variables, which hold numbers
         plain = structlog.dev.plain_traceback
@@ -124,7 +120,7 @@ def configure(
     handler = logging.StreamHandler(output)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, _library],
+            foreign_pre_chain=[_library, *shared],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *ending],
         )
     )
@@ -137,10 +133,10 @@ def configure(
         logging.getLogger(name).setLevel(logging.ERROR)
 
 
-def _in_order(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+def _headed(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Put the time, the level and the event first, for people who read the lines."""
-    first = {name: event.pop(name) for name in ("at", "level", "event") if name in event}
-    return {**first, **event}
+    at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
+    return {"at": at, "level": level, "event": event.pop("event"), **event}
 
 
 def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
