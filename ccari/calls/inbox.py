@@ -92,6 +92,8 @@ class Inbox:
         A right that the agent has entered comes before a hang-up or a transfer: the agent was told that it is passed on, and
         it is not the colleague's.
         """
+        if len(self._waiting) == 1:
+            return self._waiting[0]
         first = next((each for each in self._waiting if isinstance(each, on.Withdrawn)), self._waiting[0])
         if isinstance(first, on.Withdrawn):
             first = next((each for each in self._waiting if _precedes_the_end(each, stage)), first)

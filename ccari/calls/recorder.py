@@ -76,7 +76,11 @@ class Recorder:
 
     def heard(self, event: Mapping[str, Any]) -> bool:
         """Take note of an ARI event; True if nobody else needs it."""
-        return any(side.heard(event) for segment in self._segments for side in segment.sides)
+        for segment in self._segments:
+            for side in segment.sides:
+                if side.heard(event):
+                    return True
+        return False
 
     async def tag(self, terms: Terms) -> None:
         """Commit the tag of the next segment, before there is anything to tag (invariant 4)."""
