@@ -117,7 +117,9 @@ class CallRunner:
     async def run(self) -> None:
         """Run the call to its end. It never raises, so that one call's fault does no harm to another."""
         try:
-            await self._live()
+            await self._step(self._first_event)
+            while self._call.stage is not Stage.CLOSED:
+                await self._step(await self._inbox.next(self._call.stage))
         except Exception:  # noqa: BLE001 - logged
             _log.exception("call_failed", call_id=str(self.ids.call))
             await self._abandon()
@@ -158,11 +160,6 @@ class CallRunner:
                 await self._carry_out([command])
             except Exception:  # noqa: BLE001 - logged
                 _log.exception("call_not_closed", call_id=str(self.ids.call))
-
-    async def _live(self) -> None:
-        await self._step(self._first_event)
-        while self._call.stage is not Stage.CLOSED:
-            await self._step(await self._inbox.next(self._call.stage))
 
     async def _step(self, event: Event) -> None:
         self._undecided = event

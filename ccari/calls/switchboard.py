@@ -47,6 +47,8 @@ class Switchboard:
         self._no_talk_left = asyncio.Event()
         self._no_talk_left.set()
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
+        #: Those of them that wait for the gate.
+        self._at_gate: set[CallRunner] = set()
         #: By the channel that the dialplan has handed over, and by the call's id.
         self._by_home: dict[str, CallRunner] = {}
         self._by_id: dict[str, CallRunner] = {}
@@ -195,8 +197,7 @@ class Switchboard:
         """Why no call can be begun now; None if one can."""
         reason: str | None = "shutdown"
         if self._open:
-            at_gate = sum(not each.gated.done() for each in self._calls)
-            reason = self._admission.refusal(len(self._calls), at_gate)
+            reason = self._admission.refusal(len(self._calls), len(self._at_gate))
         if reason is not None:
             self._meter.turned_away(reason)
         return reason
@@ -212,17 +213,18 @@ class Switchboard:
         self._by_id[str(runner.ids.call)] = runner
         if runner.ids.home is not None and runner.ids.home_party is not None:
             self._by_home[runner.ids.home] = runner
-        self._calls[runner] = asyncio.create_task(self._run(runner))
+        if not runner.gated.done():
+            self._at_gate.add(runner)
+            runner.gated.add_done_callback(lambda _: self._at_gate.discard(runner))
+        task = self._calls[runner] = asyncio.create_task(runner.run())
+        task.add_done_callback(lambda _: self._drop(runner))
         return runner
 
-    async def _run(self, runner: CallRunner) -> None:
-        try:
-            await runner.run()
-        finally:
-            del self._calls[runner]
-            del self._by_id[str(runner.ids.call)]
-            if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
-                del self._by_home[runner.ids.home]
+    def _drop(self, runner: CallRunner) -> None:
+        del self._calls[runner]
+        del self._by_id[str(runner.ids.call)]
+        if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
+            del self._by_home[runner.ids.home]
 
 
 def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
