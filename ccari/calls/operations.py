@@ -5,7 +5,7 @@ off (docs/performance.md).
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
 from types import SimpleNamespace
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -53,7 +53,7 @@ class Operation:
         self._name, self._method, self._uri = swagger["nickname"], swagger["httpMethod"], described.uri
         self._transport = transport
 
-    async def __call__(self, **given: Any) -> Any:
+    def __call__(self, **given: Any) -> Awaitable[Any]:
         uri, query, body = self._uri, dict[str, Any](), dict[str, Any]()
         if not self._needed <= given.keys():
             raise TypeError(f"{self._name} needs {', '.join(sorted(self._needed - given.keys()))}")
@@ -67,7 +67,7 @@ class Operation:
                 body[name] = value
             else:
                 raise TypeError(f"{self._name} takes no {name}")
-        return await self._transport.request(
+        return self._transport.request(
             self._method, uri, params=query, data=json.dumps(body) if body else None
         )
 

@@ -29,6 +29,8 @@ BESIDE_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
+#: What aiohttp gives once the connection has ended.
+_LAST = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
 #: A listing of a busy PBX runs to megabytes.
 _LARGEST_MESSAGE = 64 * 1024 * 1024
 
@@ -97,7 +99,7 @@ class Transport:
     async def read(self) -> None:
         """Hand out replies and events until the connection ends."""
         try:
-            async for message in self._socket:
+            while (message := await self._socket.receive()).type not in _LAST:
                 if message.type is aiohttp.WSMsgType.TEXT:
                     self._take(message.data)
         finally:
@@ -138,9 +140,7 @@ class Transport:
             "transaction_id": request_id,
             "method": method,
             "uri": uri,
-            "query_strings": [
-                {"name": name, "value": _text(value)} for name, value in (params or {}).items()
-            ],
+            "query_strings": [{"name": name, "value": str(value)} for name, value in (params or {}).items()],
         }
         if data is not None:
             message |= {"content_type": "application/json", "message_body": data}
@@ -286,7 +286,3 @@ def _message(body: str) -> str:
 def _kind(uri: str) -> str:
     """The resource and the operation, without the ids between them: ``channels/play``."""
     return "/".join(part for part in uri.split("/") if part.isalpha())
-
-
-def _text(value: object) -> str:
-    return str(value).lower() if isinstance(value, bool) else str(value)
