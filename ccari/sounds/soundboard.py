@@ -225,7 +225,7 @@ def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:
 
 
 def _unchanged(stamps: _Stamps) -> bool:
-    return all(_stamp(path) == stamp for path, stamp in stamps.items())
+    return {path: _stamp(path) for path in stamps} == stamps
 
 
 def _stamp(path: str) -> _Stamp:
