@@ -227,13 +227,15 @@ async def seen_through(work: Awaitable[Kept], encoding: Encoding, until: float |
         await asyncio.wait(
             [working], timeout=None if until is None else until - asyncio.get_running_loop().time()
         )
-        if not working.done() and encoding.stop():
-            raise TimeoutError
-        await asyncio.wait([working])
+        if not working.done():
+            if encoding.stop():
+                raise TimeoutError
+            await asyncio.wait([working])
         return working.result()
     finally:
         encoding.stop()
-        await asyncio.wait([working])
+        if not working.done():
+            await asyncio.wait([working])
         if not working.cancelled():
             # fetched, so that asyncio does not report the error of an encoding that was stopped
             working.exception()

@@ -72,12 +72,14 @@ async def closed(is_open: Callable[[], Awaitable[bool]]) -> None:
 
     A killed Asterisk never closes it, so the wait is limited to :data:`CLOSE_SECONDS`. Raises what ``is_open`` raises.
     """
-    open_still = await is_open()
+    if not await is_open():
+        return
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(CLOSE_SECONDS):
-            while open_still:
+            while True:
                 await asyncio.sleep(_LOOK_AGAIN_SECONDS)
-                open_still = await is_open()
+                if not await is_open():
+                    return
 
 
 def is_open(path: Path) -> bool:
