@@ -1,12 +1,13 @@
 """What is kept of the names that the dialplan gives, and what whoever places a call is told."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
 
 from ccari.calls import desk
-from ccari.calls.admission import Admission
+from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
 from ccari.calls.events import Ids
 from ccari.calls.link import _Ears
 from ccari.calls.switchboard import Switchboard
@@ -91,6 +92,37 @@ async def test_a_campaign_that_is_named_by_a_date_is_asked_for_by_another_name(a
     ((runner, task),) = board._calls.items()
     assert runner._actions._order.campaign == "offers-20261001"
     task.cancel()
+    await board.drain()
+
+
+def _entering(phone: str) -> dict[str, object]:
+    channel = {"id": phone, "name": "PJSIP/anna-00000012", "caller": {"number": "600100001"}}
+    return {"type": "StasisStart", "channel": channel, "args": ["outbound", "600100001", "renewals"]}
+
+
+async def test_a_call_that_is_cancelled_before_it_begins_counts_as_under_way_for_ever() -> None:
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    board.take(_entering("phone-1"))
+    ((_, task),) = board._calls.items()
+    task.cancel()
+    await board.drain()
+    assert board.under_way == []
+    assert board._runner_of("phone-1") is None
+
+
+async def test_a_call_that_has_passed_the_gate_keeps_another_from_it() -> None:
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    for index in range(MOST_AT_GATE):
+        board.take(_entering(f"phone-{index}"))
+    assert board._no_room() == OVERLOAD
+    (runner, *_), tasks = board._calls, list(board._calls.values())
+    runner._answer_gate(None)
+    await asyncio.wait([runner.gated])
+    assert board._no_room() is None
+    for each in tasks:
+        each.cancel()
     await board.drain()
 
 
