@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ccari.agi.session import Session
+from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.ports.keying import Secrets
 from ccari.ports.metering import UNMETERED, Meter
@@ -55,3 +57,7 @@ class Asked:
     number: str | None = field(repr=False)
     campaign: str = field(repr=False)
     agent: str
+    direction: Direction
+    #: The dialplan rings whoever it likes: ccari is never asked to ring an agent.
+    destination: ClassVar[None] = None
+    rings_agent: ClassVar[bool] = False

@@ -52,10 +52,10 @@ def _asked(session: Session) -> Asked:
     agent = agent_name(session.head.get("agi_channel", ""))
     match session.arguments:
         case (number, campaign):
-            return Asked(number, campaign or NAMELESS, agent)
+            return Asked(number, campaign or NAMELESS, agent, Direction.OUTBOUND)
         case _:
             # bad arguments: a comma in a number, say, makes three arguments of two
-            return Asked(None, "", agent)
+            return Asked(None, "", agent, Direction.OUTBOUND)
 
 
 async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:

@@ -11,15 +11,14 @@ from ccari.agi.exercising import NONE, Caller, Registering, Unregistrable
 from ccari.agi.menu import Menu, play
 from ccari.agi.session import Session
 from ccari.errors import CcariError, SoundError
+from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
-from ccari.gating.terms import Terms
 from ccari.policy import notices
 from ccari.policy.gate import Block
-from ccari.policy.numbers import NumberFault
 from ccari.policy.rights import Level
 from ccari.ports.metering import Way
 
@@ -29,8 +28,6 @@ _log = structlog.get_logger()
 TERMS_SECONDS = 3.0
 #: To apologise in, if there is no campaign to name a language.
 LANGUAGE = "pl"
-#: The gate's answers for a caller whose number is withheld, or is not a number that could be called.
-_NUMBER_UNKNOWN = frozenset(Block(fault.value) for fault in NumberFault)
 
 
 async def rights(session: Session, counter: Counter) -> None:
@@ -50,7 +47,7 @@ async def rights(session: Session, counter: Counter) -> None:
     caller = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(caller.number, "" if campaign is None else campaign or NAMELESS, agent)
+    asked = Asked(caller.number, "" if campaign is None else campaign or NAMELESS, agent, caller.direction)
     call = uuid4()
     journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, caller.direction))
     journal.bind(way="fastagi")
@@ -80,28 +77,22 @@ async def _menu(
     session: Session, counter: Counter, asked: Asked, caller: Caller, call: UUID, journal: Journal
 ) -> Menu | Block:
     """The campaign's menu for this caller, or why there is none."""
-    gatekeeper = Gatekeeper(asked, call, counter, journal, caller.direction, connects=False)
     try:
         async with asyncio.timeout(TERMS_SECONDS):
-            terms = await gatekeeper.terms()
-        if isinstance(terms, Terms):
-            journal.bind(number=terms.known_number.masked)
-            registering = Registering(counter, terms, caller, journal)
-            source = partial(own_source, counter, terms)
-            return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
-        policy = counter.book.policy
-        campaign = policy.campaign(asked.campaign) if policy else None
-        if terms not in _NUMBER_UNKNOWN or policy is None or campaign is None:
-            return terms
-        controller = policy.controller_of(campaign)
-        script = counter.prompts.scripts(controller, campaign)[campaign.language]
-        await counter.prompts.keep(campaign)
-        unregistrable = Unregistrable(counter, gatekeeper, journal, call)
-        return Menu(session, campaign, script.sounds, unregistrable, journal)
+            terms = await Drafter(asked, call, counter, journal).draft(needs_number=False)
+    except NoTerms as none:
+        return none.block
     except SoundError:
         return Block.PROMPTS_MISSING
     except (CcariError, TimeoutError):
         return Block.STORE_UNAVAILABLE
+    if terms.number is None:
+        unregistrable = Unregistrable(counter, Gatekeeper(asked, call, counter, journal), journal, call)
+        return Menu(session, terms.campaign, terms.script.sounds, unregistrable, journal)
+    journal.bind(number=terms.number.masked)
+    registering = Registering(counter, terms, caller, journal)
+    source = partial(own_source, counter, terms)
+    return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
 
 
 async def _apologise(session: Session, counter: Counter, campaign_id: str) -> None:

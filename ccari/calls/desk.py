@@ -30,6 +30,11 @@ class Order:
     destination: str | None = field(default=None, repr=False)
     technology: str = ""
 
+    @property
+    def rings_agent(self) -> bool:
+        """True if ccari is to ring an agent: only over the dialplan does the agent begin."""
+        return self.direction is not Direction.OUTBOUND
+
 
 @dataclass(frozen=True, slots=True)
 class Desk:

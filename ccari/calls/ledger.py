@@ -29,9 +29,7 @@ class Ledger:
 
     async def open(self, order: Order) -> Terms | Block:
         """Ask the gate, which writes the call's row. Gives what the call is made under, or why it is blocked."""
-        gatekeeper = self._gatekeeper = Gatekeeper(
-            order, self._call, self._desk, self._journal, order.direction, order.destination
-        )
+        gatekeeper = self._gatekeeper = Gatekeeper(order, self._call, self._desk, self._journal)
         inbound = order.direction is Direction.INBOUND
         return await (gatekeeper.admit() if inbound else gatekeeper.ask())
 

@@ -9,7 +9,7 @@ import structlog
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
 from ccari.errors import CcariError, ConfigError, SoundError
-from ccari.gating.gatekeeper import Gatekeeper
+from ccari.gating.drafting import Drafter
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
 from ccari.policy.call import Direction, resuming
@@ -96,7 +96,7 @@ async def _take_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[s
         ids.direction, number, left.campaign, ids.home, kept["agent"], technology=kept["technology"]
     )
     journal = Journal(left.id, kept["agent"], desk.meter.call(Way.STASIS, left.direction))
-    terms = await Gatekeeper(order, left.id, desk, journal, ids.direction).resumed(policy, left)
+    terms = await Drafter(order, left.id, desk, journal).resumed(policy, left)
     kept = {**kept, "known": terms.number is not None}
     if left.recordings > kept["segments"]:
         kept = {**resuming.outdated(kept)}

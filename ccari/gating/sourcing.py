@@ -3,7 +3,7 @@
 import contextlib
 
 from ccari.errors import SoundError, StoreError
-from ccari.gating.gatekeeper import Means
+from ccari.gating.means import Means
 from ccari.gating.terms import Terms
 from ccari.ports.sounds import Sound
 

@@ -29,6 +29,7 @@ from ccari.errors import StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import FactStore, Inquiry
 from ccari.gating.journal import Journal
+from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.sounds.soundboard import open_copies, open_soundboard
 from ccari.store.database import Database, open_database
@@ -119,7 +120,7 @@ class Bench:
 
             async def once() -> bool:
                 call = uuid4()
-                asked = Asked(_any_number(), CAMPAIGN, "anna")
+                asked = Asked(_any_number(), CAMPAIGN, "anna", Direction.OUTBOUND)
                 return not isinstance(await Gatekeeper(asked, call, means, Journal(call, "anna")).ask(), str)
 
             return once

@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from ccari.calls.desk import Desk, Order
 from ccari.errors import SoundError
+from ccari.gating.drafting import Drafter
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import Inquiry
 from ccari.gating.journal import Journal
@@ -208,7 +209,7 @@ CAPPED = POLICY.replace(
 
 async def asked(desk: Desk, direction: Direction) -> tuple[Terms | Block, Gatekeeper]:
     call, order = uuid4(), Order(direction, NUMBER.e164, "renewals", None, "anna")
-    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"), direction)
+    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"))
     return await keeper.ask(), keeper
 
 
@@ -267,7 +268,7 @@ async def test_a_call_that_nobody_can_be_connected_to_is_begun(desk: Desk) -> No
 async def test_somebody_whose_number_is_withheld_is_turned_away(desk: Desk, store: Store) -> None:
     await store.policies.apply(CAPPED, "anna")
     call, order = uuid4(), Order(Direction.INBOUND, "anonymous", "renewals", "channel", "anna")
-    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"), Direction.INBOUND)
+    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"))
     terms = await keeper.admit()
     assert isinstance(terms, Terms)
     assert (terms.number, terms.opened.number_masked, terms.inbound) == (None, "—", True)
@@ -281,9 +282,7 @@ async def test_somebody_who_is_barred_from_being_called_is_turned_away(desk: Des
     await store.suppressions.add("acme", terms.opened.digests, Reason.ERASURE, "test", "")
     assert (await asked(desk, Direction.AGENT_FIRST))[0] is Block.SUPPRESSED_ERASURE
     call, order = uuid4(), Order(Direction.INBOUND, NUMBER.e164, "renewals", "channel", "anna")
-    assert isinstance(
-        await Gatekeeper(order, call, desk, Journal(call, "anna"), Direction.INBOUND).admit(), Terms
-    )
+    assert isinstance(await Gatekeeper(order, call, desk, Journal(call, "anna")).admit(), Terms)
 
 
 async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_agents_not_the_colleagues(
@@ -298,7 +297,7 @@ async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_ag
         call, "inbound", "queue", "renewals", 2, "v1", {"informed": False, "language": ""}, recordings=0
     )
     journal = Journal(call, "jan")
-    terms = await Gatekeeper(order, call, desk, journal, Direction.INBOUND).resumed(policy, left)
+    terms = await Drafter(order, call, desk, journal).resumed(policy, left)
     with capture_logs() as logged:
         journal.note("talk_resumed", {})
     assert (terms.opened.agent, logged[0]["agent"]) == ("jan", "jan")
@@ -316,7 +315,7 @@ async def test_a_call_of_a_known_campaign_is_blocked_without_a_word_of_which(
 ) -> None:
     call, order = uuid4(), Order(direction, number, "renewals", None, "anna")
     journal = Journal(call, "anna")
-    assert await Gatekeeper(order, call, desk, journal, direction).ask() is block
+    assert await Gatekeeper(order, call, desk, journal).ask() is block
     with capture_logs() as logged:
         journal.note("call_blocked", {"reason": block.value})
     told = [logged[0].get(name) for name in ("campaign", "controller", "legal_basis")]

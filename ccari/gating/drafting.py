@@ -1,0 +1,140 @@
+"""Drawing up the terms of one call: what was asked for, as the policy in force reads it. Nobody is asked whether it may be made."""
+
+from dataclasses import replace
+from uuid import UUID, uuid4
+
+from ccari.errors import CcariError, ConfigError
+from ccari.gating.journal import Journal
+from ccari.gating.labels import phone_name
+from ccari.gating.means import Asked, Means
+from ccari.gating.terms import Terms
+from ccari.policy.call import Direction
+from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
+from ccari.policy.extensions import is_extension
+from ccari.policy.gate import Block
+from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.ports.calls import LeftTalk, OpenedCall
+
+
+class NoTerms(CcariError):  # noqa: N818 - an answer, not a failure
+    """There are no terms for what was asked for: ``block`` is why."""
+
+    def __init__(self, block: Block) -> None:
+        super().__init__(block.value)
+        self.block = block
+
+
+class Drafter:
+    """Draws up the terms of one call. Once its campaign is known, ``journal`` logs it with every event."""
+
+    def __init__(self, asked: Asked, call: UUID, means: Means, journal: Journal) -> None:
+        self._asked = asked
+        self._call = call
+        self._means = means
+        self._journal = journal
+        self._token = uuid4()
+
+    async def draft(self, *, needs_number: bool) -> Terms:
+        """The terms under the policy in force. ``needs_number``: False lets a caller in whose number is withheld, or is none.
+
+        Raises
+        ------
+        NoTerms
+            If there are none: the policy has no such campaign, say.
+        StoreError, ConfigError, SoundError
+            If that cannot be known.
+        """
+        policy, campaign = await self._campaign()
+        number = self._number(policy, campaign)
+        if isinstance(number, NumberFault) and needs_number:
+            raise NoTerms(Block(number.value))
+        revision = self._means.book.revision
+        if revision is None:
+            raise NoTerms(Block.NO_POLICY)
+        return await self._terms(policy, campaign, number, revision)
+
+    async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
+        """The terms of a talk that is taken up, under the policy that it was begun under.
+
+        Raises
+        ------
+        ConfigError, SoundError
+            If a secret or a sound is missing by now, or the campaign cannot be read any more.
+        """
+        campaign = policy.campaign(of.campaign)
+        if campaign is None:
+            raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
+        self._bind(campaign)
+        terms = await self._terms(policy, campaign, self._number(policy, campaign), of.revision)
+        # after a transfer the talk is a colleague's
+        opened = replace(terms.opened, agent=self._asked.agent)
+        self._journal.opened()
+        self._journal.bind(number=opened.number_masked, agent=opened.agent)
+        return replace(
+            terms, opened=opened, heard_version=of.notice_version,
+            inbound=self._asked.direction is Direction.INBOUND, informed=bool(of.kept["informed"]),
+            language=of.kept["language"] or campaign.language,
+        )  # fmt: skip
+
+    async def _campaign(self) -> tuple[Policy, Campaign]:
+        """The campaign that was asked for. Raises NoTerms without one, or if it should call an agent and names none.
+
+        A campaign, or an agent of it, may have been declared since the policy was read: then it is read again.
+        """
+        asked, book = self._asked, self._means.book
+        if not asked.campaign or (asked.number is None and asked.direction is not Direction.INBOUND):
+            raise NoTerms(Block.BAD_ARGUMENTS)
+        for reload in (False, True):
+            if reload:
+                await book.reload()
+            campaign = book.policy.campaign(asked.campaign) if book.policy else None
+            if book.policy is not None and campaign is not None:
+                self._bind(campaign)
+                if self._agent_string(campaign) is not None:
+                    return book.policy, campaign
+        if campaign is not None:
+            raise NoTerms(Block.NO_DESTINATION)
+        raise NoTerms(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
+
+    def _bind(self, campaign: Campaign) -> None:
+        self._journal.meter.of(campaign.id)
+        self._journal.bind(
+            campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value
+        )
+
+    def _agent_string(self, campaign: Campaign) -> str | None:
+        if not self._asked.rings_agent:
+            return ""
+        named = self._asked.destination
+        if named is not None and not is_extension(named):
+            raise NoTerms(Block.BAD_ARGUMENTS)
+        return campaign.agent_string(named)
+
+    def _agent_name(self, campaign: Campaign) -> str:
+        """The agent's name, for the records and the card. If the campaign always rings the same phone, that phone's name."""
+        rings = campaign.agent if self._asked.rings_agent else None
+        return (phone_name(rings) if rings else None) or self._asked.agent
+
+    def _number(self, policy: Policy, campaign: Campaign) -> Number | NumberFault:
+        return parse(self._asked.number or "", policy.controller_of(campaign).country)
+
+    async def _terms(
+        self, policy: Policy, campaign: Campaign, parsed: Number | NumberFault, revision: int
+    ) -> Terms:
+        means, number = self._means, None if isinstance(parsed, NumberFault) else parsed
+        controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
+        opened = OpenedCall(
+            id=self._call, token=self._token, asterisk=means.asterisk, agent=self._agent_name(campaign),
+            number_masked=number.masked if number else "—", revision=revision, controller=controller.id,
+            campaign=campaign.id, legal_basis=campaign.legal_basis.value,
+            keyed=means.secrets.digests(controller.id, number) if number else None,
+            listed_as=means.secrets.listed_as((each.id for each in registers), number) if number else (),
+            direction=self._asked.direction.value,
+        )  # fmt: skip
+        scripts = means.prompts.scripts(controller, campaign)
+        await means.prompts.keep(campaign)
+        return Terms(
+            controller, campaign, registers, number, opened, scripts,
+            campaign.language, policy.asking(controller.id, campaign.asks_consent_to), self._agent_string(campaign) or "",
+        )  # fmt: skip
