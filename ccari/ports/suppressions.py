@@ -32,11 +32,11 @@ class SuppressionStore(Protocol):
         ...
 
     async def page(
-        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None, *,
+        self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest bars first. ``controllers``: None for all. ``after``: where the last page ended: when the bar was entered,
-        and its id. ``campaign``, ``reason``: only the bars on it, or for it.
+        """The newest bars first; one that is entered again keeps its place. ``controllers``: None for all. ``after``: the id of the
+        last bar of the page before. ``campaign``, ``reason``: only the bars on it, or for it.
         """
         ...
 

@@ -107,16 +107,16 @@ class Suppressions:
         return await self._database.rows(SQL["check_suppression"], controller, list(digests.all))
 
     async def page(
-        self, controllers: Sequence[str] | None, limit: int, after: tuple[datetime, int] | None, *,
+        self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """A page of bars, the newest first. ``controllers``: None for all; ``after``: when the last bar of the page before was entered,
-        and its id; ``campaign`` and ``reason``: only bars on that, or for that.
+        """A page of bars, the newest first; one that is entered again keeps its place. ``controllers``: None for all; ``after``: the
+        id of the last bar of the page before; ``campaign`` and ``reason``: only bars on that, or for that.
         """
         # among millions of bars, those that are asked for may be rare, which takes long
         async with self._database.apart() as connection:
             rows = await connection.fetch(
-                SQL["page_of_suppressions"], controllers, limit, *(after or (None, None)), campaign, reason
+                SQL["page_of_suppressions"], controllers, limit, after, campaign, reason
             )
         return [dict(row) for row in rows]
 

@@ -1,6 +1,5 @@
 """Bars on numbers over HTTP: entering, looking up, lifting and listing them."""
 
-from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import Field, TypeAdapter
@@ -9,7 +8,6 @@ from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
 from ccari.ports.accesses import Looked
 from ccari.web.front import Ask, Reply
-from ccari.web.models.fields import Moment
 from ccari.web.models.suppressions import (
     Barred,
     BarringBody,
@@ -22,7 +20,7 @@ from ccari.web.models.suppressions import (
 )
 from ccari.web.paging import cursor, cut, place
 
-_PLACE: TypeAdapter[tuple[datetime, int]] = TypeAdapter(tuple[Moment, Annotated[int, Field(ge=0, lt=2**63)]])
+_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 async def add(ask: Ask) -> Reply:
@@ -64,14 +62,14 @@ async def remove(ask: Ask) -> Reply:
 
 
 async def list_bars(ask: Ask) -> Reply:
-    """Bars, the newest first, with digests: numbers are not stored."""
+    """Bars, the newest first, with digests: numbers are not stored. A bar that is entered again keeps its place in the list."""
     query: SuppressionsQuery = ask.query
-    controllers = await narrowed(ask, query.controller)
+    controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
     rows = await ask.front.suppressions.page(
-        controllers, query.limit + 1, place(query.after, _PLACE), campaign=query.campaign, reason=query.reason
-    )
-    page, after = cut(rows, query.limit, lambda row: cursor(row["entered_at"], row["id"]))
-    return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": after}))
+        controllers, query.limit + 1, after[0] if after else None, campaign=query.campaign, reason=query.reason,
+    )  # fmt: skip
+    page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
+    return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": then}))
 
 
 async def narrowed(ask: Ask, controller: str | None) -> list[str] | None:

@@ -102,12 +102,13 @@ FROM suppressions WHERE $1::text IS NULL OR controller = $1
 ORDER BY entered_at DESC, id DESC LIMIT $2
 
 -- name: page_of_suppressions
+-- A bar that is entered again keeps its id, and so its place.
 SELECT id, controller, campaign, reason, origin, proof, entered_at, expires_at, key_version,
        encode(digest, 'hex') AS digest
 FROM suppressions
-WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($4::bigint IS NULL OR (entered_at, id) < ($3::timestamptz, $4))
-  AND ($5::text IS NULL OR campaign = $5) AND ($6::text IS NULL OR reason = $6)
-ORDER BY entered_at DESC, id DESC LIMIT $2
+WHERE ($1::text[] IS NULL OR controller = ANY ($1)) AND ($3::bigint IS NULL OR id < $3)
+  AND ($4::text IS NULL OR campaign = $4) AND ($5::text IS NULL OR reason = $5)
+ORDER BY id DESC LIMIT $2
 
 -- name: export_suppressions
 SELECT controller, encode(digest, 'hex') AS digest, key_version, campaign, reason, origin, proof, entered_at, expires_at

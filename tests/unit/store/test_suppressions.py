@@ -46,6 +46,20 @@ async def test_a_bar_is_entered_twice(store: Store) -> None:
     assert [len(rows) async for rows in store.suppressions.newest(None, 10)] == [2]
 
 
+async def test_a_page_leaves_out_a_bar_that_is_entered_again_meanwhile(store: Store) -> None:
+    """A withdrawal that is repeated, and a bar that had ended: both begin anew from then on."""
+    repeated = partial(bar, 1, reason=Reason.WITHDRAW_CONSENT)
+    ended = partial(bar, 2, reason=Reason.OBJECTION)
+    await load(store, repeated(since=NOW - 9 * DAY), ended(since=NOW - 8 * DAY, until=NOW - DAY))
+    await load(store, bar(3, reason=Reason.OBJECTION, since=NOW - 7 * DAY))
+    whole = await store.suppressions.page(None, 9, None)
+    first = await store.suppressions.page(None, 1, None)
+    await load(store, repeated(since=NOW), ended(since=NOW, until=NOW + DAY))
+    rest = await store.suppressions.page(None, 9, first[-1]["id"])
+    assert [each["id"] for each in (*first, *rest)] == [each["id"] for each in whole]
+    assert len(whole) == 3
+
+
 async def test_a_list_shortens_a_bar_or_does_otherwise_than_one_by_one(store: Store) -> None:
     """Each pair of ends: entered one by one, by two lists, and by one list that has both, in either order."""
     pairs = [(known, new) for known in ENDS for new in ENDS]
