@@ -10,11 +10,12 @@ import typer
 from rich.console import Console
 
 from ccari import log
+from ccari.cli.doctor.addresses import bind
 from ccari.cli.sounds import progress_bar, prompts_of
 from ccari.config import Settings
 from ccari.demo.run import policy_document, run, run_beside
 from ccari.demo.world import WorldSettings
-from ccari.errors import CcariError
+from ccari.errors import CcariError, why
 from ccari.policy.declaration import read
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
@@ -46,6 +47,8 @@ def command(
     settings: Settings = context.obj.settings()
     log.configure("console", "warning", sys.stderr)
     console = Console(highlight=False, width=None if sys.stdout.isatty() else 140)
+    if not beside:
+        _check_port(settings.http.listen)
     asyncio.run(_prepare(settings))
     _build_sounds(settings, console)
     if beside:
@@ -56,6 +59,18 @@ def command(
     with contextlib.suppress(KeyboardInterrupt):
         succeeded = asyncio.run(run(settings, console, keep=keep))
     raise typer.Exit(0 if succeeded or keep else 1)
+
+
+def _check_port(listen: str) -> None:
+    """Before all else takes its time. Raises CcariError if the demo's service could not listen there."""
+    host, _, port = listen.rpartition(":")
+    try:
+        bind(host.strip("[]"), int(port))
+    except OSError as error:
+        raise CcariError(
+            f"the demo's service cannot listen on {listen}: {why(error)}: give it another port, for example "
+            "CCARI_HTTP__LISTEN=127.0.0.1:8091 make demo"
+        ) from None
 
 
 async def _prepare(settings: Settings) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import io
 import os
 import shutil
+import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -19,6 +20,8 @@ from tests.lab.pbx import CHECKOUT
 
 DEMO_SECONDS = 420.0
 CALLS = 9
+#: Not in the laboratory.
+ELSEWHERE = {name: value for name, value in os.environ.items() if not name.startswith("CCARI_")}
 
 
 @pytest.fixture
@@ -49,7 +52,7 @@ async def test_every_call_of_the_demo_ends_as_it_should(demo_folder: Path) -> No
 async def test_without_the_laboratory_the_demo_says_what_to_do() -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "ccari", "demo", cwd="/",
-        env={name: value for name, value in os.environ.items() if not name.startswith("CCARI_")},
+        env=ELSEWHERE,
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     async with asyncio.timeout(DEMO_SECONDS):
@@ -58,6 +61,34 @@ async def test_without_the_laboratory_the_demo_says_what_to_do() -> None:
     assert errors.decode().splitlines() == [
         "ccari: the demo needs two Asterisks of its own: run make demo in a checkout of ccari"
     ]
+
+
+async def test_a_port_that_is_taken_ends_the_demo_halfway_or_without_a_word_of_what_to_do(
+    demo_folder: Path,
+) -> None:
+    """Somebody who tries the demo on a machine that has a ccari already."""
+    (secret := demo_folder / "password").write_text("x")
+    far_side = {
+        "CCARI_LAB_WORLD_URL": "http://127.0.0.1:1", "CCARI_LAB_WORLD_USER": "lab",
+        "CCARI_LAB_WORLD_PASSWORD_FILE": str(secret), "CCARI_LAB_PBX_SIP": "127.0.0.1:5060",
+        "CCARI_LAB_PHONE_PASSWORD": "x",
+    }  # fmt: skip
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "ccari", "demo", cwd="/",
+            env={
+                **ELSEWHERE, "CCARI_DATA_DIR": str(demo_folder), "CCARI_HTTP__LISTEN": f"127.0.0.1:{port}", **far_side,
+            },
+            stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
+        )  # fmt: skip
+        async with asyncio.timeout(DEMO_SECONDS):
+            output, errors = await process.communicate()
+    assert (process.returncode, output) == (1, b"")
+    assert errors.decode() == (
+        f"ccari: the demo's service cannot listen on 127.0.0.1:{port}: Address already in use: give it another port, for "
+        "example CCARI_HTTP__LISTEN=127.0.0.1:8091 make demo\n"
+    )
 
 
 async def test_the_commands_beside_the_demo_are_not_found_or_broken_over_lines(demo_folder: Path) -> None:

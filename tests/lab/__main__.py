@@ -54,6 +54,8 @@ def environment(lab: Lab) -> dict[str, str]:
         "CCARI_ASTERISK__USERNAME": pbx.ari_user,
         "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
         "CCARI_ASTERISK__SPOOL": str(pbx.spool),
+        # where the pbx's dialplan looks for it
+        "CCARI_AGI__LISTEN": f"127.0.0.1:{pbx.agi_port}",
         "CCARI_LAB_PBX_SIP": f"127.0.0.1:{pbx.sip_port}",
         "CCARI_LAB_PHONE_PASSWORD": pbx.phone_password,
         "CCARI_LAB_WORLD_URL": world.ari_url,

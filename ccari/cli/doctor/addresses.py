@@ -65,14 +65,15 @@ async def _first_answer(answers: Callable[[str, int], Awaitable[str]], host: str
 async def _free(check: str, section: str, listen: str, host: str, port: int, taken: str) -> Finding:
     """The finding if nothing listens. Whether ccari could is tried by binding the port for a moment, as a server does."""
     try:
-        await apart(lambda: _bind(host, port))
+        await apart(lambda: bind(host, port))
     except OSError as error:
         return fault(check, f"ccari cannot listen on {listen}: {why(error)}",
                      f"check the address of [{section}] listen; or {taken}")  # fmt: skip
     return well(check, f"{listen} is free, and no service is running: ccari serve")
 
 
-def _bind(host: str, port: int) -> None:
+def bind(host: str, port: int) -> None:
+    """Bind the port for a moment, as a server does. Raises OSError."""
     for family, kind, protocol, _, address in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM):
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
