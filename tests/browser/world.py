@@ -2,12 +2,14 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
 
 from pyrage.x25519 import Identity
 
 from ccari.policy import deadlines
+from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.calls import OpenedCall
@@ -32,6 +34,7 @@ _OUTCOMES = (
     ("blocked", Block.SUPPRESSED_OBJECTION_MARKETING.value), ("blocked", Block.OUTSIDE_HOURS.value),
     ("blocked", Block.SUPPRESSED_ERASURE.value), ("right_exercised", "erasure"), ("recording_refused", ""), ("failed", "lost"),
 )  # fmt: skip
+_PROMPTS = ("identity", "recording_opt_out", "rights")
 
 
 class Voices:
@@ -67,11 +70,15 @@ async def _calls(store: Store) -> None:
         await store.calls.open(call, made.question(call))
         outcome, reason = _OUTCOMES[index % len(_OUTCOMES)]
         if outcome not in {"blocked", "busy", "no_answer"}:
-            await store.calls.commit_heard(
-                call.id, "pl-1", None, made.journal("notice_heard", version="pl-1")
-            )
+            await store.calls.commit_heard(call.id, "pl-1", None, heard())
         await store.calls.close(call.id, outcome, reason, made.journal("call_ended", outcome=outcome))
         await _opened(store, call.id, timedelta(hours=11 * index))
+
+
+def heard() -> list[Entry]:
+    """The journal's entry of a notice, with hashes of its sounds as long as they are in calls."""
+    sounds = ",".join(sha256(prompt.encode()).hexdigest() for prompt in _PROMPTS)
+    return made.journal("notice_heard", sounds=sounds, prompts=",".join(_PROMPTS), version="pl-1")
 
 
 async def recorded(store: Store, folder: Path) -> UUID:
@@ -122,7 +129,7 @@ async def press(store: Store, right: Right, index: int) -> str:
     number = made.numbers(80)[70 + index]
     call: OpenedCall = made.call(number=number)
     await store.calls.open(call, made.question(call))
-    await store.calls.commit_heard(call.id, "pl-1", None, made.journal("notice_heard", version="pl-1"))
+    await store.calls.commit_heard(call.id, "pl-1", None, heard())
     journal = made.journal("key_pressed", key="7", action=right.value, stage="notice")
     exercise = replace(
         made.exercise(right), number=number.e164, received_at=datetime.now(UTC), language="pl",
