@@ -1,5 +1,6 @@
 """Rendering the console's templates, and serving the style sheet, scripts and pictures that they use."""
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -30,6 +31,8 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
+#: Fields of journals that are moments, in UTC as ISO 8601 has them.
+_MOMENTS = frozenset({"delete_at", "pressed_at"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +88,7 @@ def page(template: str, words: Words, policy: Policy | None, fields: Mapping[str
     """A page, with all values escaped. Times are by the clocks of the controllers, and the page says which."""
     zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
-        t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(zones),
+        t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(zones), told=_told(words, zones),
         zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length,
         clocks=_clocks(zones), common=_common(zones), **fields,
     )  # fmt: skip
@@ -103,6 +106,20 @@ def _when(zones: Mapping[str, str]) -> Callable[..., str]:
         return f"{text} UTC" if zone == "UTC" else text
 
     return when
+
+
+def _told(words: Words, zones: Mapping[str, str]) -> Callable[..., str]:
+    """A function for templates: one field of a journal's entry as text, with a moment by the clock of the call's controller."""
+    when = _when(zones)
+
+    def told(name: str, value: str, controller: str | None) -> str:
+        if name in _MOMENTS:
+            # a journal may have been tampered with: what is no moment is shown as it is
+            with contextlib.suppress(ValueError):
+                value = when(datetime.fromisoformat(value), controller, seconds=True)
+        return words.detail(name, value)
+
+    return told
 
 
 def _common(zones: Mapping[str, str]) -> str | None:

@@ -26,8 +26,8 @@ _OTHER = "other_"
 #: Fields of journals whose values are terms of the catalogue, with the kinds of those terms.
 _DETAILS: Mapping[str, tuple[str, ...]] = {
     "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
-    "mode": ("mode",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",), "why": ("deletion",),
-    "language": ("language",),
+    "mode": ("mode",), "legal_basis": ("basis",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",),
+    "why": ("deletion",), "language": ("language",),
 }  # fmt: skip
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from ccari.ports.access import Role
 from ccari.web.console import rendering
+from ccari.web.console.words import CATALOGUES
 from tests.unit.web.api import Api
 from tests.unit.web.console.browsing import Visitor, signed_in
 
@@ -25,6 +26,21 @@ def test_utc_is_taken_for_the_local_time(controller: str | None, told: str, *, s
     when = rendering._when({"acme": "Europe/Warsaw"})
     assert when(MOMENT, controller, seconds=seconds) == told
     assert when(None, controller, seconds=seconds) == "–"
+
+
+@pytest.mark.parametrize("name", ["delete_at", "pressed_at"])
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        ("2026-05-04T22:30:05+00:00", "2026-05-05 00:30:05"), ("2026-05-04T22:30:05.123456+00:00", "2026-05-05 00:30:05"),
+        ("tampered with", "tampered with"),
+    ],
+    ids=["moment", "with-microseconds", "none"],
+)  # fmt: skip
+def test_a_moment_in_a_journal_is_by_another_clock_than_its_page(name: str, value: str, told: str) -> None:
+    told_by = rendering._told(CATALOGUES["en"], {"acme": "Europe/Warsaw"})
+    assert told_by(name, value, "acme") == f"{CATALOGUES['en'].term('detail', name)}: {told}"
+    assert told_by("file", value, "acme").endswith(value)
 
 
 @pytest.mark.parametrize(

@@ -265,6 +265,7 @@ def test_a_call_ends_for_a_reason_that_no_catalogue_has() -> None:
         ("key", "7", "klawisz: 7"), ("stage", "notice", "etap: słucha komunikatu"), ("action", "erasure", "czynność: usunięcie"),
         ("action", "pause_recording", "czynność: wstrzymanie nagrywania"), ("recorded", "yes", "nagrywane: tak"),
         ("reason", "no_agent", "przyczyna: żaden agent nie odebrał"), ("by", "token:anna", "przez: token:anna"),
+        ("legal_basis", "contract", "podstawa prawna: umowa, art. 6 ust. 1 lit. b"),
     ],
 )  # fmt: skip
 def test_the_journal_is_told_in_english(name: str, value: str, polish: str) -> None:
