@@ -92,11 +92,11 @@ class FileArchive:
                     )
                     return await seen_through(storing, encoding, deadline)
         except TimeoutError:
-            raise RecordingDelayed("there is more to do than a call's end can wait for") from None
+            raise RecordingDelayed("storing it takes longer than the end of a call can wait") from None
         except ConfigError as error:
             raise RecordingDelayed(str(error)) from None
         except OSError as error:
-            raise RecordingDelayed(f"{tag.recording_id} could not be kept: {why(error)}") from None
+            raise RecordingDelayed(f"{tag.recording_id} could not be stored: {why(error)}") from None
 
     def _store(
         self,

@@ -67,7 +67,11 @@ class Caretaker:
         with_sound = [each for each in in_spool if each not in self._empty]
         stored = sum([await self._try_to_store(each) for each in await self._backlog.waiting(with_sound)])
         if late := await self._backlog.late():
-            _log.warning("recordings_late", recordings=late, advice="see recording_delayed; ccari doctor")
+            _log.warning(
+                "recordings_late",
+                recordings=late,
+                advice="look for recording_delayed in the log, and run: ccari doctor",
+            )
         return stored
 
     async def _remove(self, recording_id: UUID) -> None:

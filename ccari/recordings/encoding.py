@@ -71,7 +71,7 @@ class Encoding:
 
     def _raise_if_stopped(self) -> None:
         if self._is_stopped:
-            raise RecordingDelayed("it was broken off")
+            raise RecordingDelayed("its encoding was interrupted")
 
     def _run(self, program: str, arguments: Sequence[str | bytes], sound: Sound, target: Path) -> None:
         most_seconds = ENCODE_SECONDS + sound.duration_ms / 1000 / _ENCODE_PART
@@ -83,7 +83,7 @@ class Encoding:
                 is_whole = _feed(process, sound, deadline)
                 _, stderr = process.communicate(timeout=max(0.0, deadline - time.monotonic()))
             except (TimeoutError, subprocess.TimeoutExpired):
-                raise RecordingDelayed(f"{program} takes longer than {most_seconds:.0f} s") from None
+                raise RecordingDelayed(f"{program} took longer than {most_seconds:.0f} s") from None
             finally:
                 process.kill()
             if process.returncode or not is_whole:
@@ -105,7 +105,7 @@ class Encoding:
                     stderr=subprocess.PIPE,
                 )
             except FileNotFoundError:
-                raise RecordingDelayed(f"there is no {program}: apt-get install {program}") from None
+                raise RecordingDelayed(f"{program} is not installed: apt-get install {program}") from None
             except OSError as error:
                 raise RecordingDelayed(f"{program} cannot be run: {why(error)}") from None
             return self._process
@@ -139,4 +139,4 @@ def _feed(process: subprocess.Popen[bytes], sound: Sound, deadline: float) -> bo
 
 def _failure(program: str, code: int, stderr: bytes) -> str:
     last = stderr.decode(errors="replace").strip().rpartition("\n")[2]
-    return f"{program} failed with {code}: {last or 'it says nothing'}"
+    return f"{program} failed with {code}: {last or 'it printed no reason'}"

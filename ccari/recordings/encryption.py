@@ -28,7 +28,9 @@ def encrypt(source: Path, target: Path, recipients: Sequence[str]) -> None:
     try:
         keys = [pyrage.x25519.Recipient.from_str(each) for each in recipients]
     except pyrage.RecipientError:
-        raise ConfigError("recordings.recipients holds a line that is no age recipient (age1…)") from None
+        raise ConfigError(
+            "recordings.recipients contains a line that is not an age recipient (age1…)"
+        ) from None
     with source.open("rb") as plain, target.open("wb") as sealed:
         reading, writing = _Watched(plain), _Watched(sealed)
         try:

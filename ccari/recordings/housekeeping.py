@@ -159,7 +159,7 @@ class Housekeeper:
             # they were removed before an interruption, or this node has a different folder
             _log.warning(
                 "recordings_were_not_there", recordings=swept.missing,
-                advice="all nodes are to have the same [recordings] dir",
+                advice="all nodes must have the same [recordings] dir",
             )  # fmt: skip
         if swept.count or swept.held or swept.faults:
             _log.info(

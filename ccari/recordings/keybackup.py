@@ -121,8 +121,8 @@ def refuse_full(folder: Path) -> None:
     try:
         if any(folder.iterdir()):
             raise ConfigError(
-                f"{folder} is not empty, and no key is written over: restore into an empty folder with [keys] dir, "
-                "and compare"
+                f"{folder} is not empty, and keys are never overwritten: set [keys] dir to an empty folder, "
+                "restore into that, and compare"
             )
     except FileNotFoundError:
         return
@@ -160,7 +160,7 @@ def read(file: Path, ask: Callable[[], str]) -> bytes:
     except OSError as error:
         raise ConfigError(f"cannot read {file}: {why(error)}") from None
     if not encrypted.startswith(_AGE):
-        raise ConfigError(f"{file} is no backup of keys: it is not encrypted with age")
+        raise ConfigError(f"{file} is not a backup of keys: it is not encrypted with age")
     passphrase = ask()
     for _ in range(TRIES):
         try:
@@ -168,12 +168,12 @@ def read(file: Path, ask: Callable[[], str]) -> bytes:
         except pyrage.DecryptError as error:
             if _TOO_MUCH not in str(error):
                 raise ConfigError(
-                    f"{file} cannot be opened: its passphrase is another one, or it is damaged or cut off"
+                    f"{file} cannot be opened: the passphrase is wrong, or the file is damaged or cut off"
                 ) from None
         time.sleep(BREATH_SECONDS)
     raise ConfigError(
-        f"{file} cannot be opened here: this machine is too busy, or too slow, for the work that its passphrase asks for: "
-        "try again, or on another machine"
+        f"{file} cannot be opened here: this machine is too busy, or too slow, for the work that its "
+        "passphrase takes: try again, or use another machine"
     )
 
 
@@ -189,7 +189,9 @@ def _content(folder: Path) -> Iterator[Path]:
 
 def _read(path: Path) -> bytes:
     if path.is_symlink() or not path.is_file():
-        raise ConfigError(f"{path} is no plain file, and would not be backed up: put the file itself there")
+        raise ConfigError(
+            f"{path} is not a regular file, and would not be backed up: replace it by the file itself"
+        )
     try:
         return path.read_bytes()
     except OSError as error:
@@ -204,17 +206,19 @@ def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
             for member in opened:
                 path = PurePosixPath(member.name)
                 if path.is_absolute() or ".." in path.parts or not member.name.isprintable():
-                    raise ConfigError(f"the backup has a path that leads out of the folder: {member.name!r}")
+                    raise ConfigError(
+                        f"the backup contains a path that leads out of the folder: {member.name!r}"
+                    )
                 if member.isdir():
                     continue
                 file = opened.extractfile(member) if member.isreg() and member.size <= MOST_BYTES else None
                 if file is None or not path.parts:
-                    raise ConfigError(f"the backup has something that is no key: {member.name!r}")
+                    raise ConfigError(f"the backup contains something that is not a key: {member.name!r}")
                 if path in content:
-                    raise ConfigError(f"the backup has {str(path)!r} twice")
+                    raise ConfigError(f"the backup contains {str(path)!r} twice")
                 content[path] = file.read()
     except (tarfile.TarError, EOFError, ValueError):
-        raise ConfigError("the backup is damaged: what is encrypted in it is no tar") from None
+        raise ConfigError("the backup is damaged: what is encrypted in it is not a tar archive") from None
     if not content:
         raise ConfigError("there is no key in the backup")
     return content

@@ -107,7 +107,7 @@ def read(path: Path) -> Raw:
         channels, rate = _shape(file.read(HEADER_BYTES)) or (_CHANNELS, _RATE)
         frames = (os.fstat(file.fileno()).st_size - HEADER_BYTES) // (channels * BYTES_A_SAMPLE)
     if frames < 1:
-        raise RecordingError(f"{path.name} holds no sound")
+        raise RecordingError(f"{path.name} contains no sound")
     return Raw(path, frames, rate, channels)
 
 

@@ -43,7 +43,7 @@ def identities_in(text: str, named: str) -> tuple[Identity, ...]:
     except pyrage.IdentityError:
         identities = ()
     if not identities:
-        raise ConfigError(f"{named} holds no age identity (AGE-SECRET-KEY-1…), or something else too")
+        raise ConfigError(f"{named} must contain an age identity (AGE-SECRET-KEY-1…), and nothing else")
     return identities
 
 
@@ -68,7 +68,7 @@ def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes
         if path.suffix != _ENCRYPTED:
             return path.read_bytes()
         if not identities:
-            raise RecordingError(f"{file} is encrypted: say --identity KEYFILE")
+            raise RecordingError(f"{file} is encrypted: add --identity KEYFILE")
         return decrypt(path, identities)
     except FileNotFoundError:
         raise RecordingError(f"there is no file {file}") from None
@@ -104,7 +104,7 @@ def _faults_of_file(folder: Path, recording: InPlace, identities: Sequence[Ident
             digest = hashlib.file_digest(file, "sha256").digest()
             size = file.tell()
     except FileNotFoundError:
-        yield "its file is not there"
+        yield "its file is missing"
         return
     except OSError as error:
         yield f"its file cannot be read: {why(error)}"
@@ -116,22 +116,22 @@ def _faults_of_file(folder: Path, recording: InPlace, identities: Sequence[Ident
     if identities:
         try:
             if hashlib.sha256(open_plain(folder, kept.file, identities)).digest() != kept.sha256:
-                yield "the audio inside is another"
+                yield "the audio in its file is not what was recorded"
         except RecordingError as error:
-            yield f"its audio cannot be had: {error}"
+            yield f"its audio cannot be opened: {error}"
 
 
 def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
     try:
         found: Any = json.loads(beside(folder / recording.kept.file).read_bytes())
     except FileNotFoundError:
-        yield "its tag is not there"
+        yield "its tag is missing"
         return
     except OSError as error:
         yield f"its tag cannot be read: {why(error)}"
         return
     except ValueError:
-        yield "its tag is no JSON"
+        yield "its tag is not JSON"
         return
     try:
         expected = told(recording.tag, recording.kept)
@@ -139,6 +139,6 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
         yield str(error)
         return
     if not isinstance(found, dict):
-        yield "its tag is no JSON object"
+        yield "its tag is not a JSON object"
     elif different := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
-        yield f"its tag tells otherwise of {', '.join(map(str, different))}"
+        yield f"its tag differs from the database in {', '.join(map(str, different))}"

@@ -39,8 +39,8 @@ class RecipientFile:
         recipients = self.registered()
         if not recipients:
             raise ConfigError(
-                f"there is no recipient of recordings in {self.path}: restore it from the backup, "
-                "or if it is new run: ccari keys init"
+                f"there is no recipient of recordings in {self.path}: restore it from the backup, or if "
+                "there has never been one run: ccari keys init"
             )
         return recipients
 
@@ -51,7 +51,7 @@ class RecipientFile:
         except FileNotFoundError:
             return ()
         except UnicodeDecodeError:
-            raise ConfigError(f"{self.path} is no text: restore it from the backup") from None
+            raise ConfigError(f"{self.path} is not text: restore it from the backup") from None
         for number, line in enumerate(text.splitlines(), start=1):
             for entry in _entries(line):
                 if not is_recipient(entry):
@@ -63,8 +63,8 @@ class RecipientFile:
         wanted, registered = set(_checked(recipients)), set(self.registered())
         if registered and wanted - registered:
             raise ConfigError(
-                f"there are recipients in {self.path} already: run: ccari keys rotate --recordings --recipient …, "
-                "with --add if those are to stay"
+                f"{self.path} already contains recipients: to change them run: ccari keys rotate "
+                "--recordings --recipient …, with --add to keep the present ones"
             )
 
     def create(self, recipients: Sequence[str] = ()) -> bool:
@@ -100,8 +100,8 @@ class RecipientFile:
             if not wanted:
                 if is_there(self.identity_path):
                     raise ConfigError(
-                        f"{self.identity_path} lies there still: take it to those who may listen, remove it here, "
-                        "then run this again"
+                        f"{self.identity_path} still exists: take it to those who may listen, remove it "
+                        "here, then run the command again"
                     )
                 wanted = (self._identity(),)
             if add:
@@ -122,7 +122,7 @@ class RecipientFile:
             return str(pyrage.x25519.Identity.from_str(secret).to_public())
         except (ValueError, FileNotFoundError, pyrage.IdentityError):
             raise ConfigError(
-                f"{self.identity_path} holds no age identity: restore it, or remove it if nobody needs it"
+                f"{self.identity_path} contains no age identity: restore it, or remove it if nobody needs it"
             ) from None
 
     def _add(self, recipients: Iterable[str]) -> None:
@@ -158,8 +158,8 @@ def _checked(recipients: Sequence[str]) -> tuple[str, ...]:
 def _why_no_recipient(text: str) -> str:
     """The text is never quoted: it may be a private key that was taken for the public one."""
     if holds_identity(text.encode()):
-        return "that is an identity, which is secret: give its recipient, which begins with age1, and make a new pair"
-    return "that is no age recipient: give what begins with age1, as age-keygen prints it"
+        return "this is an identity, a secret that is now exposed: make a new pair, and give its recipient (age1…)"
+    return "this is not an age recipient: give the public key that begins with age1, as age-keygen prints it"
 
 
 def _entries(text: str) -> list[str]:

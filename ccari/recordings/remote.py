@@ -116,7 +116,7 @@ class RemoteSpool:
                     async for piece in reply.content.iter_chunked(_PIECE):
                         await self._disk(_write, file, piece)
                     if reply.content_length != await self._disk(_size, file):
-                        raise RecordingDelayed(f"Asterisk sent not all of {path.name}")
+                        raise RecordingDelayed(f"Asterisk did not send all of {path.name}")
                     await self._disk(part.replace, path)
                 finally:
                     # a disk that hangs has been told of, and the next try begins anew
@@ -141,10 +141,10 @@ class RemoteSpool:
             async with self._session.request(method, f"{self._stored}{path}", timeout=limits) as reply:
                 yield reply
         except TimeoutError:
-            raise RecordingDelayed("Asterisk did not answer in time about its recordings") from None
+            raise RecordingDelayed("Asterisk did not answer in time when asked for its recordings") from None
         except (aiohttp.ClientError, ValueError) as error:
             told = why(error) if isinstance(error, OSError) else type(error).__name__
-            raise RecordingDelayed(f"Asterisk cannot be asked about its recordings: {told}") from None
+            raise RecordingDelayed(f"Asterisk cannot be asked for its recordings: {told}") from None
 
     def _fetched(self) -> Iterator[Path]:
         with contextlib.suppress(FileNotFoundError):
@@ -213,5 +213,7 @@ def _has_none(reply: aiohttp.ClientResponse) -> bool:
 
 def _refused(reply: aiohttp.ClientResponse) -> RecordingDelayed:
     if reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return RecordingDelayed("Asterisk gives out no recordings: check [asterisk] username and password")
-    return RecordingDelayed(f"Asterisk gives out no recordings: it answered {reply.status}")
+        return RecordingDelayed(
+            "Asterisk refuses access to its recordings: check [asterisk] username and password"
+        )
+    return RecordingDelayed(f"Asterisk refuses access to its recordings: it answered {reply.status}")

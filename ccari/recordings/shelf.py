@@ -66,9 +66,7 @@ class Shelf:
         found = await self._places.in_place(recording)
         path = below(self._folder, found.kept.file)
         if path.suffix != _ENCRYPTED:
-            raise RecordingError(
-                "it lies there as plain audio, which is given out by: ccari recordings play-to"
-            )
+            raise RecordingError("it is stored as plain audio: get it with: ccari recordings play-to")
         return found, self._pieces(path, found.kept.size)
 
     async def _pieces(self, path: Path, size: int) -> AsyncGenerator[bytes, None]:
@@ -85,7 +83,7 @@ class Shelf:
             finally:
                 file.close()
         except FileNotFoundError:
-            raise RecordingError("its file is not there: ccari recordings verify") from None
+            raise RecordingError("its file is missing: ccari recordings verify") from None
         except OSError as error:
             raise RecordingError(f"its file cannot be read: {why(error)}") from None
 

@@ -44,7 +44,7 @@ class Sound:
         self.rate = raw.rate
         self.channels = raw.channels if agent is None else 2
         if self.frames < 1:
-            raise RecordingError(f"nothing of {raw.path.name} may be kept")
+            raise RecordingError(f"no part of {raw.path.name} may be kept")
 
     @property
     def size(self) -> int:

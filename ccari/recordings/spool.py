@@ -68,9 +68,7 @@ class SharedSpool:
 
     def _is_open(self, path: Path) -> bool:
         if _is_no_regular_file(path):
-            raise RecordingError(
-                f"{path.name} is no file, but a link or a pipe: Asterisk has not recorded it"
-            )
+            raise RecordingError(f"{path.name} is a link or a pipe, not a file: Asterisk did not record it")
         if not os.access(self._folder, os.R_OK | os.X_OK):
             raise RecordingDelayed(f"{self._folder} cannot be read: check [asterisk] spool")
         if not path.exists():

@@ -32,7 +32,7 @@ class JournalKey:
             key = bytes.fromhex(read_private(self.path).decode("ascii").strip())
         except FileNotFoundError:
             raise ConfigError(
-                f"there is no {self.path}: restore it from the backup, or if it is new run: ccari keys init"
+                f"there is no {self.path}: restore it from the backup, or if there has never been one run: ccari keys init"
             ) from None
         except ValueError:
             key = b""

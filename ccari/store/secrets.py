@@ -315,8 +315,8 @@ def _load(folder: Path) -> list[tuple[int, bytes]]:
     paths = _named(folder, _NAME)
     if not paths:
         raise ConfigError(
-            f"{folder.name!r} has no suppression secret in {folder}: restore it from the backup, "
-            "or if it is new run: ccari keys init"
+            f"{folder.name!r} has no suppression secret in {folder}: restore it from the backup, or if there "
+            "has never been one run: ccari keys init"
         )
     return [(version, _read(paths[version])) for version in sorted(paths)]
 

@@ -79,7 +79,7 @@ async def test_what_is_no_file_in_the_spool_is_followed_or_waited_for(
     before = _contents(tmp_path)
     archive = FileArchive(SharedSpool(spool), tmp_path / "kept", "wav", tuple)
     async with asyncio.timeout(SECONDS):
-        with pytest.raises(RecordingError, match="is no file, but a link or a pipe"):
+        with pytest.raises(RecordingError, match="is a link or a pipe, not a file"):
             await archive.keep(TAG)
     assert _contents(tmp_path) == before
 

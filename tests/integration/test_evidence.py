@@ -118,7 +118,7 @@ async def test_a_change_of_a_real_calls_evidence_is_not_named(
             rewritten(files, "recordings.json", lambda each: each[0].update(file_sha256="00" * 32)),
     }  # fmt: skip
     audio = next(name for name in files if name.startswith("notice/01") and not name.endswith(".json"))
-    named[f"{audio} is not the audio that was played: its hash is another"] = {
+    named[f"{audio} is not the audio that was played: its hash differs"] = {
         **files, audio: with_a_bit_changed(files[audio])
     }  # fmt: skip
     for fault, content in named.items():
@@ -127,11 +127,11 @@ async def test_a_change_of_a_real_calls_evidence_is_not_named(
     stored.parent.mkdir(parents=True)
     stored.write_bytes(with_a_bit_changed((service.recordings / recording["file"]).read_bytes()))
     fault = await fault_of(service, files, changed, "--recordings", str(tmp_path / "recordings"))
-    assert fault == f"recording {recording['id']}: {stored} is another file than was stored"
+    assert fault == f"recording {recording['id']}: {stored} is not the file that was stored"
     SigningKeys(tmp_path / "other").create()
     fault = await fault_of(service, files, changed, "--key", str(tmp_path / "other" / "evidence-1.pub"))
     assert fault.startswith(
-        f"it is signed with the key {keys_of(service).newest().fingerprint}, which is none of"
+        f"it is signed with the key {keys_of(service).newest().fingerprint}, which is not one of"
     )
 
 

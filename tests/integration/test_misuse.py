@@ -261,9 +261,14 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
     said = {name: await desk.gives_up(KEYS__DIR=str(folder)) for name, folder in spoilt.items()}
     for name in ("recipients", "emptied"):
         assert said[name].startswith("there is no recipient of recordings in "), said
-        assert said[name].endswith("restore it from the backup, or if it is new run: ccari keys init")
+        assert said[name].endswith(
+            "restore it from the backup, or if there has never been one run: ccari keys init"
+        )
     assert said["key"].startswith("there is no evidence key in ")
-    assert "journal.key: restore it from the backup, or if it is new run: ccari keys init" in said["journal"]
+    assert (
+        "journal.key: restore it from the backup, or if there has never been one run: ccari keys init"
+        in said["journal"]
+    )
     assert "evidence-1.key is missing: restore it from the backup" in said["halved"]
     assert "evidence-1.key can be read by others: chmod 600 it" in said["open"]
     assert "gone/webhook.key can be read by others: chmod 600 it" in said["webhook"]

@@ -61,13 +61,13 @@ def fault_of_recordings(recordings: Sequence[Row], journal: Sequence[Linked]) ->
     for states, event in _ENTRY_FOR.items():
         rows = sum(each["state"] in states or not states for each in recordings)
         if rows > (entries := sum(each.event == event for each in journal)):
-            return f"there are {rows} recordings for which there is to be a {event}, and {entries} in the journal"
+            return f"{rows} recordings need an entry {event}, but the journal has {entries}"
     started, rows_of = _started(journal), {each["id"] for each in recordings}
     for name in [*stored.fields, *deleted.fields, *lost.fields, *filter(None, started)]:
         if name not in rows_of:
-            return f"recording {name}, of which the journal tells, is left out"
+            return f"recording {name} is in the journal, but missing from the list of recordings"
     if len(recordings) < len(started):
-        return f"the journal tells of {len(started)} recordings, and there are {len(recordings)}"
+        return f"the journal has {len(started)} recordings, but the list of recordings has {len(recordings)}"
     return None
 
 
@@ -87,20 +87,20 @@ def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
         fields = entry.fields or {}
         for name in _OF_CALL if entry.event == "call_gated" else ():
             if name in fields and _text(call, name) != fields[name]:
-                return f"the {name} of the call is {_text(call, name)}, and {fields[name]} in the journal"
+                return f"the {name} of the call is {_text(call, name)}, but {fields[name]} in the journal"
     heard = [each for each in journal if each.event == "notice_heard"]
     at, version = call.get("heard_at"), call.get("notice_version")
     if at is None:
         # the entry alone is no fault: if heard_at could not be made durable, the call was ended, and the entry written with its end
         if heard and any(each.event == "call_bridged" for each in journal):
-            return "the call has no notice that was heard, and the journal tells of one"
+            return "the journal says that the notice was heard, but the record of the call does not"
         return None
     if not heard:
-        return "the call has a notice that was heard, and the journal tells of none"
+        return "the record of the call says that the notice was heard, but the journal does not"
     if all(abs(datetime.fromisoformat(at) - each.at) > CLOCKS_DIFFER for each in heard):
-        return f"the notice of the call was heard at {at}, and at {heard[-1].at.isoformat()} in the journal"
+        return f"the notice of the call was heard at {at}, but at {heard[-1].at.isoformat()} in the journal"
     return (
-        f"the notice of the call is {version}, and another in the journal"
+        f"the notice of the call is {version}, but the journal has a different one"
         if _was_not_heard(version, heard)
         else None
     )
@@ -109,15 +109,15 @@ def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
 def _fault_of_tag(row: Row, tagged: _Entries, journal: Sequence[Linked]) -> str | None:
     name = row["id"]
     if tagged.excludes(name):
-        return f"recording {name} is none that the journal tells of"
+        return f"recording {name} is not in the journal"
     for fields in tagged.fields.get(name, ()):
         for column, field in _TAGGED.items():
             is_same = _is_same_second if column == "delete_at" else str.__eq__
             if not is_same(_text(row, column), fields[field]):
-                return f"the {column} of recording {name} is {_text(row, column)}, and {fields[field]} in the journal"
+                return f"the {column} of recording {name} is {_text(row, column)}, but {fields[field]} in the journal"
     version = row.get("notice_version")
     if _was_not_heard(version, [each for each in journal if each.event == "notice_heard"]):
-        return f"the notice of recording {name} is {version}, and another in the journal"
+        return f"the notice of recording {name} is {version}, but the journal has a different one"
     return None
 
 
@@ -126,28 +126,28 @@ def _fault_of_file(row: Row, stored: _Entries) -> str | None:
     if not _was_stored(row):
         return None
     if stored.excludes(name):
-        return f"recording {name} was stored, and the journal does not tell of it"
+        return f"recording {name} was stored, but the journal does not say so"
     # there is more than one entry if the database's reply was lost and the recording stored again; one has to fit
     changed = [
         [column for column in _STORED if _text(row, column) != fields.get(column)]
         for fields in stored.fields.get(name, ())
     ]
     if changed and all(changed):
-        return f"recording {name} is another than the journal says was stored: by its {changed[-1][0]}"
+        return (
+            f"recording {name} is not the one that the journal says was stored: its {changed[-1][0]} differs"
+        )
     return None
 
 
 def _fault_of_state(row: Row, stored: _Entries, lost: _Entries, deleted: _Entries) -> str | None:
     name, state = row["id"], row["state"]
-    what = f"recording {name} is {state}, and"
+    what = f"recording {name} is {state}, but"
     if state == "deleted":
         if deleted.excludes(name):
-            return f"{what} the journal does not tell of it"
+            return f"{what} the journal does not say so"
         reasons = [fields.get("why") for fields in deleted.fields.get(name, ())]
         if reasons and row.get("deletion") not in reasons:
-            return (
-                f"recording {name} is deleted by {row.get('deletion')}, and by {reasons[-1]} in the journal"
-            )
+            return f"recording {name} was deleted because of {row.get('deletion')}, but because of {reasons[-1]} in the journal"
     elif name in deleted.fields:
         return f"{what} the journal says that it was deleted"
     if not _was_stored(row) and name in stored.fields and lost.excludes(name):

@@ -45,7 +45,7 @@ async def check(
     """
     seals, journals, newest = await _seals(records, keys)
     unfit = [
-        f"{_named(kind, of)} is not as it was sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{_named(kind, of)} no longer matches its seal of {at:%Y-%m-%d %H:%M:%S} UTC"
         async for kind, of, at in records.broken()
     ]
     walked = 0
@@ -65,17 +65,17 @@ async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[in
         statement, seals = seal.statement, seals + 1
         which = f"seal {seals}, of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC,"
         if statement.before != before:
-            raise EvidenceError(f"{which} does not follow the one before it: one was taken out, or put in")
+            raise EvidenceError(f"{which} does not follow the seal before it: a seal was removed or inserted")
         key = by_fingerprint.get(statement.key)
         if key is None:
             raise EvidenceError(f"{which} is signed with the key {statement.key}, which is not in [keys] dir")
         if not key.verifies(seal.signature, statement.canonical):
-            raise EvidenceError(f"{which} has a signature that does not fit")
+            raise EvidenceError(f"{which} has an invalid signature")
         if (
             len(leaves) != statement.leaves
             or merkle.root([each.canonical for each in leaves]) != statement.root
         ):
-            raise EvidenceError(f"{which} is not of the journals that it is said to be of")
+            raise EvidenceError(f"{which} does not match the journals that are stored with it")
         before, journals = statement.digest, journals + len(leaves)
     return seals, journals, before
 

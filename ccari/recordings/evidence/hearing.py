@@ -57,7 +57,9 @@ def hearing(files: Mapping[str, bytes], journal: Sequence[Linked]) -> Hearing:
     # if an entry was erased, they may be of its version
     unproven = next((row for row in worded if row not in proven), None)
     if unproven is not None and not erased:
-        raise EvidenceError(f"{NOTICE}: the words of {unproven['key']} are of no version that was heard")
+        raise EvidenceError(
+            f"{NOTICE}: the words of {unproven['key']} do not belong to any version that was heard"
+        )
     return Hearing(
         tuple(row["key"] for row in rows if not row["files"]),
         tuple(row["key"] for row in wordless),
@@ -70,9 +72,9 @@ def _check_audio(row: Row, files: Mapping[str, bytes]) -> None:
         if name not in files:
             raise EvidenceError(f"{name} is missing from the pack")
         if hashlib.sha256(files[name]).hexdigest() != row["sha256"][ending]:
-            raise EvidenceError(f"{name} is not the audio that was played: its hash is another")
+            raise EvidenceError(f"{name} is not the audio that was played: its hash differs")
     if row["files"] and notices.audio(row["sha256"]) != row["digest"]:
-        raise EvidenceError(f"{NOTICE}: the files of {row['key']} are not those that its digest names")
+        raise EvidenceError(f"{NOTICE}: the files of {row['key']} do not match its digest")
 
 
 def _rows_of(rows: Sequence[Row], notice: HeardNotice) -> list[Row | None]:

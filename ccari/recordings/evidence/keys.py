@@ -83,7 +83,7 @@ def public_key(path: Path) -> VerifyingKey:
     except (ValueError, UnsupportedAlgorithm):
         key = None
     if not isinstance(key, Ed25519PublicKey):
-        raise ConfigError(f"{path} holds no Ed25519 public key in PEM")
+        raise ConfigError(f"{path} contains no Ed25519 public key in PEM format")
     return VerifyingKey(0, key)
 
 
@@ -108,15 +108,14 @@ class SigningKeys:
         versions = self._versions()
         if not versions:
             raise ConfigError(
-                f"there is no evidence key in {self._folder}: restore it from the backup, "
-                "or if it is new run: ccari keys init"
+                f"there is no evidence key in {self._folder}: restore it from the backup, or if there has "
+                "never been one run: ccari keys init"
             )
         version = max(versions)
         private = self._private(version)
         if "pub" in versions[version] and fingerprint(self._public(version).public) != private.fingerprint:
             raise ConfigError(
-                f"{self._path(version, 'key')} and {self._path(version, 'pub').name} are no pair: "
-                "restore both from the backup"
+                f"{self._path(version, 'key')} and {self._path(version, 'pub').name} are not a pair: restore both from the backup"
             )
         return private
 
@@ -167,7 +166,7 @@ class SigningKeys:
         # the private half first: the public one can be derived from it, and not the other way round
         for half, content in (("key", private_pem), ("pub", key.public_pem)):
             if not write_new(self._path(version, half), content):
-                raise ConfigError(f"{self._path(version, half)} is there already: check [keys] dir")
+                raise ConfigError(f"{self._path(version, half)} already exists: check [keys] dir")
 
     def _versions(self) -> dict[int, set[str]]:
         """By version, which halves of the key are there: ``key``, ``pub``."""
@@ -194,7 +193,9 @@ class SigningKeys:
         except (ValueError, TypeError, UnsupportedAlgorithm):
             key = None
         if not isinstance(key, Ed25519PrivateKey):
-            raise ConfigError(f"{path} holds no Ed25519 private key in PEM: restore it from the backup")
+            raise ConfigError(
+                f"{path} contains no Ed25519 private key in PEM format: restore it from the backup"
+            )
         return SigningKey(version, key)
 
     def _public(self, version: int) -> VerifyingKey:
@@ -204,7 +205,9 @@ class SigningKeys:
         except (ValueError, UnsupportedAlgorithm, FileNotFoundError):
             key = None
         if not isinstance(key, Ed25519PublicKey):
-            raise ConfigError(f"{path} holds no Ed25519 public key in PEM: restore it from the backup")
+            raise ConfigError(
+                f"{path} contains no Ed25519 public key in PEM format: restore it from the backup"
+            )
         return VerifyingKey(version, key)
 
     def _path(self, version: int, half: str) -> Path:

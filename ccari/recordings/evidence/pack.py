@@ -85,14 +85,14 @@ def refuse_unfit(account: Account) -> None:
     sealed = [(each.leaf, each.seal.statement.sealed_at) for each in account.seals]
     fault = fault or seal.fault(journal, sealed)
     if fault:
-        raise EvidenceError(f"{what} proves nothing any more: {fault}")
+        raise EvidenceError(f"{what} is no longer valid evidence: {fault}")
     if account.kind is Kind.CALL:
         fault = fault_of_call(plain(account.subject), journal)
         fault = fault or fault_of_recordings([plain(each) for each in account.recordings], journal)
     if fault:
-        raise EvidenceError(f"{what} proves nothing any more: {fault}")
+        raise EvidenceError(f"{what} is no longer valid evidence: {fault}")
     if not sealed or sealed[-1][0].events != len(journal):
-        raise EvidenceError(f"{what} is not sealed to its end yet: ccari evidence seal")
+        raise EvidenceError(f"{what} is not fully sealed yet: ccari evidence seal")
 
 
 def _files(

@@ -34,12 +34,12 @@ def unzipped(content: bytes) -> dict[str, bytes]:
         with zipfile.ZipFile(io.BytesIO(content)) as packed:
             entries = packed.infolist()
         if len(entries) != len({each.filename for each in entries}):
-            raise EvidenceError("a file is twice in the pack")
+            raise EvidenceError("the pack contains a file twice")
         if max(len(content), sum(each.file_size for each in entries)) > MOST_BYTES:
-            raise EvidenceError("it is larger than any pack is")
+            raise EvidenceError("it is larger than a pack can be")
         return dict(_files(content, entries))
     except _DAMAGED:
-        raise EvidenceError("it is no ZIP file, or a damaged one") from None
+        raise EvidenceError("it is not a ZIP file, or it is damaged") from None
 
 
 def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
@@ -50,17 +50,17 @@ def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple
         start, end = position + len(header), position + len(header) + entry.compress_size
         if entry.compress_type != zipfile.ZIP_DEFLATED:
             # other methods raise other errors, and LZMA may ask for any amount of memory
-            raise EvidenceError(f"{entry.filename} is compressed in another way than packs are")
+            raise EvidenceError(f"{entry.filename} is compressed by a method that packs do not use")
         if entry.flag_bits & ~_UTF8_NAME or entry.extra:
-            raise EvidenceError(f"{entry.filename} is written into the ZIP in another way than packs are")
+            raise EvidenceError(f"{entry.filename} has ZIP flags or extra fields that packs do not use")
         if entry.header_offset != position:
             raise EvidenceError(
-                f"{entry.filename} does not lie where {previous} ends in the ZIP"
+                f"{entry.filename} does not start where {previous} ends in the ZIP"
                 if position
-                else f"the ZIP does not begin with {entry.filename}, the first file of its directory"
+                else f"the ZIP does not begin with {entry.filename}, the first file in its directory"
             )
         if content[position:start] != header:
-            raise EvidenceError(f"{entry.filename} has another header in the ZIP than its directory says")
+            raise EvidenceError(f"{entry.filename} has a header that differs from the directory of the ZIP")
         yield entry.filename, _inflated(entry, content[start:end])
         directory.append(_directory_entry(entry, header))
         position, previous = end, entry.filename
@@ -69,7 +69,7 @@ def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple
         "<4s4H2LH", b"PK\5\6", 0, 0, len(directory), len(directory), len(entries_bytes), position, 0
     )
     if content[position:] != entries_bytes + end_record:
-        raise EvidenceError("there is something in the ZIP behind its last file, beside its directory")
+        raise EvidenceError("the ZIP contains something besides its directory after the last file")
 
 
 def _directory_entry(entry: zipfile.ZipInfo, header: bytes) -> bytes:
@@ -84,7 +84,7 @@ def _inflated(entry: zipfile.ZipInfo, packed: bytes) -> bytes:
     # one byte more than there should be, since zipfile stops at the stated size, and other programs go on
     plain = inflating.decompress(packed, entry.file_size + 1)
     if len(plain) > entry.file_size or inflating.unused_data:
-        raise EvidenceError(f"{entry.filename} goes on in the ZIP where its directory says that it ends")
+        raise EvidenceError(f"{entry.filename} is longer than the directory of the ZIP says")
     if not inflating.eof or (len(plain), zlib.crc32(plain)) != (entry.file_size, entry.CRC):
         raise EvidenceError(f"{entry.filename} is damaged")
     return plain

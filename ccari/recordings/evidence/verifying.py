@@ -60,12 +60,12 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     """
     files = unzipped(content)
     if VCON not in files:
-        raise EvidenceError(f"it is no evidence pack: there is no {VCON} in it")
+        raise EvidenceError(f"it is not an evidence pack: it contains no {VCON}")
     document, key = _opened(files, keys)
     contents = _read(lambda: next(each["body"] for each in document["attachments"] if each["purpose"] == "ccari_evidence"),
-                     "its vCon holds no evidence of ccari")  # fmt: skip
+                     "its vCon contains no evidence from ccari")  # fmt: skip
     if contents.get("pack") != FORMAT:
-        raise EvidenceError(f"it is a pack of another kind than this ccari knows: {contents.get('pack')!r}")
+        raise EvidenceError(f"this version of ccari does not know packs of the kind {contents.get('pack')!r}")
     missing = [name for name in contents["files"] if name not in files]
     if missing:
         raise EvidenceError(f"{missing[0]} is missing from the pack")
@@ -81,7 +81,7 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
             raise EvidenceError(f"{name} was changed")
     unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
     if unsigned:
-        raise EvidenceError(f"{unsigned[0]} is no part of the pack")
+        raise EvidenceError(f"{unsigned[0]} is not part of the signed pack")
     if kind is Kind.CALL:
         fault = _read(
             lambda: fault_of_call(json.loads(files["subject.json"]), journal), "subject.json is damaged"
@@ -97,7 +97,7 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
     """The vCon, once its signature is verified, and which of the keys it is signed with."""
-    signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_unique), f"{VCON} is no JSON")
+    signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_unique), f"{VCON} is not JSON")
     claimed = signing.signer(signed) if isinstance(signed, dict) else None
     if claimed is None:
         raise EvidenceError(f"{VCON} is not signed")
@@ -105,19 +105,19 @@ def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[d
     if key is None:
         given = ", ".join(each.fingerprint for each in keys)
         raise EvidenceError(
-            f"it is signed with the key {claimed}, which is none of those it was checked against ({given}): "
-            "it is another installation's, or was signed with another key"
+            f"it is signed with the key {claimed}, which is not one of the keys that it was checked against "
+            f"({given}): it is from another installation, or was signed with another key"
         )
     added = _read(lambda: signing.added(signed), f"the header of {VCON} is damaged")
     if added is not None:
-        raise EvidenceError(f"{VCON} has {added!r} in it, which nobody has signed")
+        raise EvidenceError(f"{VCON} contains {added!r}, which is not signed")
     payload = signing.opened(signed, key)
     if payload is None:
         raise EvidenceError(
-            f"the signature of {VCON} does not fit: it was changed, or signed by somebody else"
+            f"the signature of {VCON} is invalid: the file was changed, or signed by somebody else"
         )
     if not signing.is_certified(signed, key):
-        raise EvidenceError(f"the certificate in {VCON} is not of the key that signed it")
+        raise EvidenceError(f"the certificate in {VCON} does not belong to the key that signed it")
     document: dict[str, Any] = json.loads(payload)
     if signed["signatures"][0]["header"].get("uuid") != document["uuid"]:
         raise EvidenceError(f"the uuid in the header of {VCON} is not that of the vCon")
@@ -154,21 +154,21 @@ def _seals(
         key = next((each for each in keys if each.fingerprint == statement.key), None)
         if key is None:
             raise EvidenceError(
-                f"{which} is signed with the key {statement.key}, which is none of those it was checked against: "
-                "give that of the time with --key as well"
+                f"{which} is signed with the key {statement.key}, which is not one of the keys that it was "
+                "checked against: give the key of that time with --key as well"
             )
         if not key.verifies(signature, statement.canonical):
-            raise EvidenceError(f"{which} has a signature that does not fit")
+            raise EvidenceError(f"{which} has an invalid signature")
         if (leaf.kind, leaf.id) != (kind, id_):
-            raise EvidenceError(f"{which} is of another journal")
+            raise EvidenceError(f"{which} belongs to another journal")
         if not 0 < leaf.events <= len(journal) or journal[leaf.events - 1].link != leaf.link:
-            raise EvidenceError(f"{which} does not fit the first {leaf.events} entries of the journal")
+            raise EvidenceError(f"{which} does not match the first {leaf.events} entries of the journal")
         if not merkle.is_included(leaf.canonical, index, statement.leaves, path, statement.root):
-            raise EvidenceError(f"{which}: its proof does not lead from the journal to what is signed")
+            raise EvidenceError(f"{which}: its proof does not link the journal to what was signed")
         reached = max(reached, leaf.events)
         sealed.append(statement.sealed_at)
     if reached != len(journal):
-        raise EvidenceError(f"seals.json: no seal reaches entry {len(journal)}")
+        raise EvidenceError(f"seals.json: no seal covers entry {len(journal)}")
     return tuple(sealed)
 
 
@@ -191,7 +191,7 @@ def _policy(files: Mapping[str, bytes]) -> None:
     about = json.loads(files["policy.json"])
     if about.get("sha256") != _sha256(files.get("policy.toml", b"")):
         raise EvidenceError(
-            f"policy.toml is not revision {about.get('revision')} of the policy: its hash is another"
+            f"policy.toml is not revision {about.get('revision')} of the policy: its hash differs"
         )
 
 
@@ -211,7 +211,7 @@ def _recordings(
             )
     if len(rows) != len(signed):
         raise EvidenceError(
-            f"recordings.json: there are {len(rows)} recordings, where {len(signed)} were signed"
+            f"recordings.json: there are {len(rows)} recordings, but {len(signed)} were signed"
         )
     fault = fault_of_recordings(signed, journal)
     if fault:
@@ -237,14 +237,14 @@ def _compare(recording: Mapping[str, Any], folder: Path) -> None:
     except OSError as error:
         raise EvidenceError(f"{which}: {path} cannot be read: {why(error)}") from None
     if sha256 != (recording.get("file_sha256") or recording["sha256"]):
-        raise EvidenceError(f"{which}: {path} is another file than was stored")
+        raise EvidenceError(f"{which}: {path} is not the file that was stored")
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     """A JSON object, refused if two members have the same name: programs differ in which of the two they read."""
     unique = dict(members)
     if len(unique) != len(members):
-        raise EvidenceError(f"a member is twice in {VCON}")
+        raise EvidenceError(f"{VCON} contains the same member twice")
     return unique
 
 

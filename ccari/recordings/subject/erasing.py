@@ -20,7 +20,7 @@ from ccari.ports.subjects import Erasures, Wanted
 from ccari.recordings.housekeeping import Housekeeper, Swept
 
 #: Why files may not have been there. They are not either if an earlier run was interrupted after it had removed them.
-_OTHER_FOLDER = "all nodes are to have the same [recordings] dir"
+_OTHER_FOLDER = "all nodes must have the same [recordings] dir"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,7 @@ class Eraser:
         if missing:
             traces["left"] = {
                 **traces["left"],
-                "recordings": f"{missing} files were not there: {_OTHER_FOLDER}",
+                "recordings": f"{missing} files were missing: {_OTHER_FOLDER}",
             }
         left = await self.plan(wanted, terms)
         if faults:
@@ -105,7 +105,7 @@ def refuse(wanted: Wanted, planned: Plan) -> None:
         for each in planned.stays
     )
     raise AllKeptError(
-        f"nothing is erased on {wanted.mandate.reference}: {' | '.join(reasons)}", kept(planned)
+        f"nothing is erased for {wanted.mandate.reference}: {' | '.join(reasons)}", kept(planned)
     )
 
 

@@ -32,7 +32,7 @@ async def test_a_controller_without_a_secret_passes(patient: Patient) -> None:
     found = await patient.only("secret acme")
     assert found.state is State.FAULT
     assert found.found == f"'acme' has no suppression secret in {patient.keys / 'acme'}"
-    assert found.advice == "restore it from the backup, or if it is new run: ccari keys init"
+    assert found.advice == "restore it from the backup, or if there has never been one run: ccari keys init"
 
 
 async def test_keys_that_were_never_made_are_made_by_looking(patient: Patient) -> None:

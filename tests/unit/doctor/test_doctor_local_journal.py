@@ -83,4 +83,4 @@ async def test_a_missing_journal_key_is_found_when_a_right_is_pressed(patient: P
     found = await patient.only("journal key")
     assert found.state is State.FAULT
     assert found.found == f"there is no {patient.keys / 'journal.key'}"
-    assert found.advice == "restore it from the backup, or if it is new run: ccari keys init"
+    assert found.advice == "restore it from the backup, or if there has never been one run: ccari keys init"

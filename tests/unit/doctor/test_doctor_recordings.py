@@ -25,7 +25,7 @@ async def test_a_recording_is_encrypted_to_nobody_or_to_what_is_no_recipient(pat
     file.unlink()
     found = await patient.only("recipients")
     assert (found.state, found.found) == (State.FAULT, f"there is no recipient of recordings in {file}")
-    assert found.advice == "restore it from the backup, or if it is new run: ccari keys init"
+    assert found.advice == "restore it from the backup, or if there has never been one run: ccari keys init"
 
 
 async def test_recipients_are_asked_of_those_who_record_nothing_or_encrypt_nothing(
@@ -47,7 +47,7 @@ async def test_evidence_is_signed_with_nothing_or_what_is_older_is_not_verified(
     kept = SigningKeys(patient.keys)
     kept.rotate()
     (patient.keys / "evidence-1.pub").write_text("torn\n")
-    assert "evidence-1.pub holds no Ed25519 public key" in (await patient.only("earlier evidence")).found
+    assert "evidence-1.pub contains no Ed25519 public key" in (await patient.only("earlier evidence")).found
     (patient.keys / "evidence-2.key").unlink()
     found = await patient.only("evidence key")
     assert (found.state, found.found) == (State.FAULT, f"{patient.keys / 'evidence-2.key'} is missing")

@@ -98,7 +98,7 @@ async def test_a_policy_that_begins_to_record_for_nobody_passes(patient: Patient
     SecretStore(patient.keys).create_for_register("robinson")
     (patient.keys / "recordings.recipients").unlink()
     none = f"there is no recipient of recordings in {patient.keys / 'recordings.recipients'}"
-    advice = "restore it from the backup, or if it is new run: ccari keys init"
+    advice = "restore it from the backup, or if there has never been one run: ccari keys init"
     told = await lines(patient, store, made.POLICY + silent)
     assert told == [f"campaign 'renewals': {none}: {advice}"]
     assert await lines(patient, store, made.POLICY.replace('"notice"', '"off"') + silent) == []

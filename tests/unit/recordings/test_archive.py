@@ -249,7 +249,7 @@ async def test_sound_is_kept_of_a_recording_refused_from_its_start(
     archive: FileArchive, spool: Path, kept_in: Path, ms: int
 ) -> None:
     record(raw_in(spool))
-    with pytest.raises(RecordingError, match=r"nothing of .* may be kept"):
+    with pytest.raises(RecordingError, match=r"no part of .* may be kept"):
         await archive.keep(TAG, TAG.started_at + timedelta(milliseconds=ms))
     assert files(kept_in) == []
 
@@ -338,7 +338,7 @@ async def test_a_file_without_sound_is_kept_as_a_recording(
 ) -> None:
     monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 0.1)
     raw_in(spool).write_bytes(content)
-    with pytest.raises(RecordingError, match="holds no sound") as raised:
+    with pytest.raises(RecordingError, match="contains no sound") as raised:
         await archive.keep(TAG)
     assert not isinstance(raised.value, RecordingDelayed)
     assert raw_in(spool).read_bytes() == content

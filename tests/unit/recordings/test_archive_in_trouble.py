@@ -113,7 +113,7 @@ async def test_a_place_that_cannot_be_written_loses_the_recording(
     archive: FileArchive, spool: Path, kept_in: Path
 ) -> None:
     with mounted(kept_in, "ro"):
-        await assert_delayed(archive, spool, kept_in, "could not be kept: Read-only file system")
+        await assert_delayed(archive, spool, kept_in, "could not be stored: Read-only file system")
     assert (await archive.keep(TAG)).duration_ms == 1000
 
 
@@ -122,7 +122,7 @@ async def test_a_place_that_is_no_folder_loses_the_recording(
 ) -> None:
     record(kept_in)
     record(raw_in(spool))
-    with pytest.raises(RecordingDelayed, match="could not be kept: Not a directory"):
+    with pytest.raises(RecordingDelayed, match="could not be stored: Not a directory"):
         await archive.keep(TAG)
     assert raw_in(spool).exists()
 
@@ -162,7 +162,7 @@ async def test_the_end_of_a_call_waits_for_all_that_is_before_its_recording(
     monkeypatch.setattr(os, "fsync", slowly)
     first = asyncio.create_task(archive.keep(TAG, patience=30.0))
     await asyncio.to_thread(begun.wait)
-    with pytest.raises(RecordingDelayed, match="more to do than a call's end can wait for"):
+    with pytest.raises(RecordingDelayed, match="storing it takes longer than the end of a call can wait"):
         await archive.keep(other, patience=0.01)
     done.set()
     assert (await first).duration_ms == 1000
@@ -234,7 +234,7 @@ async def test_a_recording_that_nobody_could_open_is_kept_open(spool: Path, kept
     archive = FileArchive(SharedSpool(spool), kept_in, "flac", missing)
     await assert_delayed(archive, spool, kept_in, "there are no recipients: ccari keys init")
     archive = FileArchive(SharedSpool(spool), kept_in, "flac", lambda: ("age1nobody",))
-    await assert_delayed(archive, spool, kept_in, "a line that is no age recipient")
+    await assert_delayed(archive, spool, kept_in, "a line that is not an age recipient")
 
 
 def runs(pid: int) -> bool:
@@ -264,7 +264,7 @@ async def test_nobody_tells_that_an_encoder_is_missing(
 ) -> None:
     archive = FileArchive(SharedSpool(spool), kept_in, form, tuple)
     only(tmp_path / "bin", monkeypatch)
-    await assert_delayed(archive, spool, kept_in, f"^there is no {program}: apt-get install {program}$")
+    await assert_delayed(archive, spool, kept_in, f"^{program} is not installed: apt-get install {program}$")
     (tmp_path / "bin" / program).touch(0o755)
     await assert_delayed(archive, spool, kept_in, f"^{program} cannot be run: Exec format error$")
 
@@ -289,7 +289,7 @@ async def test_an_encoder_that_hangs_stops_all_recordings_for_ever(
     monkeypatch.setattr("ccari.recordings.encoding.ENCODE_SECONDS", 5.0)
     monkeypatch.setattr("ccari.recordings.encoding._ENCODE_PART", 1000)
     only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/pid; exec sleep 600")
-    await assert_delayed(archive, spool, kept_in, "^flac takes longer than", sound)
+    await assert_delayed(archive, spool, kept_in, "^flac took longer than", sound)
     assert not runs(int((tmp_path / "pid").read_text()))
 
 
@@ -312,7 +312,7 @@ async def test_half_of_a_talk_is_kept_by_an_encoder_that_says_it_is_done(
     archive: FileArchive, spool: Path, kept_in: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     only(tmp_path / "bin", monkeypatch, flac='for last; do :; done; echo half >"$last"')
-    await assert_delayed(archive, spool, kept_in, "^flac failed with 0: it says nothing$", LONG)
+    await assert_delayed(archive, spool, kept_in, "^flac failed with 0: it printed no reason$", LONG)
 
 
 async def test_half_of_a_talk_is_kept_when_its_raw_file_is_cut_off_meanwhile(
@@ -389,7 +389,7 @@ async def test_the_end_of_a_call_waits_for_an_encoder_that_hangs(
 ) -> None:
     only(tmp_path / "bin", monkeypatch, flac=f"echo $$ >{tmp_path}/pid; exec sleep 600")
     record(raw_in(spool))
-    with pytest.raises(RecordingDelayed, match="more to do than a call's end can wait for"):
+    with pytest.raises(RecordingDelayed, match="storing it takes longer than the end of a call can wait"):
         # long enough for the encoder to tell its process
         await archive.keep(TAG, patience=5.0)
     assert not runs(int((tmp_path / "pid").read_text()))

@@ -40,7 +40,7 @@ def refused(account: Account, fault: str, believing: Believing, heard: Sequence[
     """At the export; and where that let it pass, by who verifies the pack."""
     with pytest.raises(EvidenceError) as found:
         _packed(account, heard)
-    assert str(found.value).partition(" proves nothing any more: ")[2] == fault
+    assert str(found.value).partition(" is no longer valid evidence: ")[2] == fault
     believing()
     content = _packed(account, heard)
     with pytest.raises(EvidenceError) as found:
@@ -51,17 +51,23 @@ def refused(account: Account, fault: str, believing: Believing, heard: Sequence[
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
-        ({"file_sha256": SWAPPED}, "is another than the journal says was stored: by its file_sha256"),
-        ({"sha256": "cd" * 32}, "is another than the journal says was stored: by its sha256"),
-        ({"sha256": None}, "is another than the journal says was stored: by its sha256"),
-        ({"duration_ms": 3}, "is another than the journal says was stored: by its duration_ms"),
-        ({"file": "acme/other.flac.age"}, "is another than the journal says was stored: by its file"),
-        ({"format": "wav"}, "is another than the journal says was stored: by its format"),
-        ({"id": OTHER}, "is none that the journal tells of"),
-        ({"state": "deleted", "deletion": "retention"}, "is deleted, and the journal does not tell of it"),
-        ({"state": "failed"}, "is failed, and the journal says that it was stored"),
-        ({"state": "discarded"}, "is discarded, and the journal says that it was stored"),
-        ({"state": "finished"}, "is finished, and the journal says that it was stored"),
+        (
+            {"file_sha256": SWAPPED},
+            "is not the one that the journal says was stored: its file_sha256 differs",
+        ),
+        ({"sha256": "cd" * 32}, "is not the one that the journal says was stored: its sha256 differs"),
+        ({"sha256": None}, "is not the one that the journal says was stored: its sha256 differs"),
+        ({"duration_ms": 3}, "is not the one that the journal says was stored: its duration_ms differs"),
+        (
+            {"file": "acme/other.flac.age"},
+            "is not the one that the journal says was stored: its file differs",
+        ),
+        ({"format": "wav"}, "is not the one that the journal says was stored: its format differs"),
+        ({"id": OTHER}, "is not in the journal"),
+        ({"state": "deleted", "deletion": "retention"}, "is deleted, but the journal does not say so"),
+        ({"state": "failed"}, "is failed, but the journal says that it was stored"),
+        ({"state": "discarded"}, "is discarded, but the journal says that it was stored"),
+        ({"state": "finished"}, "is finished, but the journal says that it was stored"),
     ],
 )
 def test_a_recording_that_was_swapped_or_told_of_otherwise_is_proven(
@@ -74,11 +80,11 @@ def test_a_recording_that_was_swapped_or_told_of_otherwise_is_proven(
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
-        ({"legal_basis": "consent"}, "the legal_basis of recording {} is consent, and legitimate_interest in the journal"),
-        ({"mode": "opt_in"}, "the mode of recording {} is opt_in, and opt_out in the journal"),
+        ({"legal_basis": "consent"}, "the legal_basis of recording {} is consent, but legitimate_interest in the journal"),
+        ({"mode": "opt_in"}, "the mode of recording {} is opt_in, but opt_out in the journal"),
         ({"delete_at": NOON + timedelta(days=9000)},
-         "the delete_at of recording {} is 2050-10-30T12:00:00.123+00:00, and 2026-06-08T12:00:00+00:00 in the journal"),
-        ({"notice_version": "v0"}, "the notice of recording {} is v0, and another in the journal"),
+         "the delete_at of recording {} is 2050-10-30T12:00:00.123+00:00, but 2026-06-08T12:00:00+00:00 in the journal"),
+        ({"notice_version": "v0"}, "the notice of recording {} is v0, but the journal has a different one"),
     ],
 )  # fmt: skip
 def test_a_recording_is_given_another_basis_or_limit_unnoticed(
@@ -98,13 +104,13 @@ def test_a_recording_is_given_another_basis_or_limit_unnoticed(
     ids=["stored", "deleted", "begun", "lost"],
 )
 def test_a_recording_that_was_left_out_is_not_missed(journal: list[Linked], believing: Believing) -> None:
-    fault = f"recording {RECORDING}, of which the journal tells, is left out"
+    fault = f"recording {RECORDING} is in the journal, but missing from the list of recordings"
     refused(accounts.call(journal, recordings=[]), fault, believing)
 
 
 def test_a_recording_is_left_out_unnoticed_once_the_fields_are_erased(believing: Believing) -> None:
     account = accounts.call(erased(accounts.journal(*RAN), range(8)), recordings=[])
-    refused(account, "the journal tells of 1 recordings, and there are 0", believing)
+    refused(account, "the journal has 1 recordings, but the list of recordings has 0", believing)
 
 
 def test_a_recording_is_put_in_unnoticed_once_the_fields_are_erased(believing: Believing) -> None:
@@ -112,7 +118,7 @@ def test_a_recording_is_put_in_unnoticed_once_the_fields_are_erased(believing: B
         erased(accounts.journal(*RAN), range(8)), recordings=[recording(), recording(id=OTHER)]
     )
     refused(
-        account, "there are 2 recordings for which there is to be a recording_tagged, and 1 in the journal", believing
+        account, "2 recordings need an entry recording_tagged, but the journal has 1", believing
     )  # fmt: skip
 
 
@@ -148,13 +154,13 @@ def test_rows_that_agree_with_the_journal_are_refused(
 @pytest.mark.parametrize(
     ("more", "changed", "fault"),
     [
-        ([*RAN, ("recording_deleted", DELETED)], {}, "is stored, and the journal says that it was deleted"),
+        ([*RAN, ("recording_deleted", DELETED)], {}, "is stored, but the journal says that it was deleted"),
         ([*RAN, ("recording_deleted", DELETED)], {"state": "deleted", "deletion": "erasure"},
-         "is deleted by erasure, and by retention in the journal"),
+         "was deleted because of erasure, but because of retention in the journal"),
         ([*RAN, ("recording_deleted", DELETED | {"recording": OTHER})], {"state": "deleted", "deletion": "retention"},
-         "is deleted, and the journal does not tell of it"),
-        ([("recording_stored", STORED | {"recording": OTHER})], {}, "was stored, and the journal does not tell of it"),
-        ([LOST], {"state": "discarded"}, "is discarded, and the journal says that it was lost"),
+         "is deleted, but the journal does not say so"),
+        ([("recording_stored", STORED | {"recording": OTHER})], {}, "was stored, but the journal does not say so"),
+        ([LOST], {"state": "discarded"}, "is discarded, but the journal says that it was lost"),
     ],
 )  # fmt: skip
 def test_the_end_of_a_recording_is_told_otherwise_unnoticed(
@@ -174,15 +180,15 @@ def test_what_was_erased_and_cannot_be_compared_is_not_said(places: set[int]) ->
 @pytest.mark.parametrize(
     ("changed", "fault"),
     [
-        ({"legal_basis": "consent"}, "the legal_basis of the call is consent, and contract in the journal"),
-        ({"legal_basis": None}, "the legal_basis of the call is None, and contract in the journal"),
-        ({"controller": "other"}, "the controller of the call is other, and acme in the journal"),
-        ({"campaign": "other"}, "the campaign of the call is other, and renewals in the journal"),
-        ({"revision": 2}, "the revision of the call is 2, and 1 in the journal"),
-        ({"notice_version": "v0"}, "the notice of the call is v0, and another in the journal"),
-        ({"notice_version": None}, "the notice of the call is None, and another in the journal"),
+        ({"legal_basis": "consent"}, "the legal_basis of the call is consent, but contract in the journal"),
+        ({"legal_basis": None}, "the legal_basis of the call is None, but contract in the journal"),
+        ({"controller": "other"}, "the controller of the call is other, but acme in the journal"),
+        ({"campaign": "other"}, "the campaign of the call is other, but renewals in the journal"),
+        ({"revision": 2}, "the revision of the call is 2, but 1 in the journal"),
+        ({"notice_version": "v0"}, "the notice of the call is v0, but the journal has a different one"),
+        ({"notice_version": None}, "the notice of the call is None, but the journal has a different one"),
         ({"heard_at": NOON - timedelta(hours=1)},
-         "the notice of the call was heard at 2026-03-10T11:00:00.123+00:00, and at 2026-03-10T12:00:02.123456+00:00 in the journal"),
+         "the notice of the call was heard at 2026-03-10T11:00:00.123+00:00, but at 2026-03-10T12:00:02.123456+00:00 in the journal"),
     ],
 )  # fmt: skip
 def test_a_call_is_given_another_basis_or_notice_unnoticed(
@@ -195,7 +201,7 @@ def test_a_call_is_given_another_basis_or_notice_unnoticed(
 def test_a_notice_that_nobody_heard_is_proven(believing: Believing) -> None:
     account = accounts.call()
     unheard = without(account.journal, {"notice_heard", "recording_tagged", "recording_stored"})
-    fault = "the call has a notice that was heard, and the journal tells of none"
+    fault = "the record of the call says that the notice was heard, but the journal does not"
     refused(accounts.call(unheard, recordings=[]), fault, believing, heard=())
 
 
@@ -205,7 +211,7 @@ def test_a_notice_that_was_heard_is_denied_unnoticed(believing: Believing) -> No
     denied = {**account.subject, "heard_at": None, "notice_version": None}
     assert checked(packed(replace(account, subject=denied))).entries == 5
     talked = accounts.call(accounts.journal(("call_bridged", {}), tagged=None), recordings=[])
-    fault = "the call has no notice that was heard, and the journal tells of one"
+    fault = "the journal says that the notice was heard, but the record of the call does not"
     refused(replace(talked, subject=denied), fault, believing)
 
 

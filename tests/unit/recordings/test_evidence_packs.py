@@ -78,7 +78,7 @@ def test_the_files_of_recordings_are_not_compared(tmp_path: Path) -> None:
     stored.write_bytes(RECORDED)
     assert verify(packed(), [KEY.verifying], tmp_path).recordings == 1
     stored.write_bytes(RECORDED + b"x")
-    with pytest.raises(EvidenceError, match=f"recording {RECORDING}: .* is another file than was stored"):
+    with pytest.raises(EvidenceError, match=f"recording {RECORDING}: .* is not the file that was stored"):
         verify(packed(), [KEY.verifying], tmp_path)
     stored.unlink()
     with pytest.raises(EvidenceError, match=f"recording {RECORDING}: .* cannot be read"):
@@ -131,7 +131,7 @@ def test_words_that_nobody_knows_any_more_are_made_up_or_not_missed() -> None:
     ("heard", "fault"),
     [
         ([*WORDLESS, replace(HEARD[1], text="Rozmowa nie jest nagrywana.")],
-         "notice/notice.json: the words of pl/renewals/recording are of no version that was heard"),
+         "notice/notice.json: the words of pl/renewals/recording do not belong to any version that was heard"),
         ([WORDLESS[0], HEARD[1]], "notice/notice.json: the words are not those of the version that was heard"),
     ],
 )  # fmt: skip
@@ -146,11 +146,11 @@ def test_words_that_were_not_heard_pass_beside_some_that_nobody_knows(
 @pytest.mark.parametrize(
     ("account", "fault"),
     [
-        (accounts.call(seals=[]), "is not sealed to its end yet: ccari evidence seal"),
+        (accounts.call(seals=[]), "is not fully sealed yet: ccari evidence seal"),
         (accounts.call(journal=accounts.journal()[:5]), "entries are not those that were sealed at"),
         (
             accounts.call(journal=[replace(each, event="x") for each in accounts.journal()]),
-            "proves nothing any more: entry 1 .x. was changed",
+            "is no longer valid evidence: entry 1 .x. was changed",
         ),
         (accounts.call(journal=[]), "has no journal"),
     ],

@@ -55,7 +55,7 @@ def test_a_pack_that_is_compressed_otherwise_ends_in_a_traceback(method: int) ->
     changed[DATA + 4 : DATA + 9] = b"\xff" * 5
     with pytest.raises(EvidenceError) as fault:
         checked(bytes(changed))
-    assert str(fault.value) == "vcon.json is compressed in another way than packs are"
+    assert str(fault.value) == "vcon.json is compressed by a method that packs do not use"
 
 
 @settings(deadline=None)
@@ -147,10 +147,10 @@ def with_two_ends() -> bytes:
     return WHOLE[:-22] + ends + struct.pack("<4sLQL", b"PK\6\7", 0, begins + size, 1) + WHOLE[-22:]
 
 
-NOT_FIRST = "the ZIP does not begin with vcon.json, the first file of its directory"
-NOT_NEXT = "seals.json does not lie where journal.json ends in the ZIP"
-OTHER_HEADER = "vcon.json has another header in the ZIP than its directory says"
-NOT_ALL = "there is something in the ZIP behind its last file, beside its directory"
+NOT_FIRST = "the ZIP does not begin with vcon.json, the first file in its directory"
+NOT_NEXT = "seals.json does not start where journal.json ends in the ZIP"
+OTHER_HEADER = "vcon.json has a header that differs from the directory of the ZIP"
+NOT_ALL = "the ZIP contains something besides its directory after the last file"
 
 
 @pytest.mark.parametrize(
@@ -166,14 +166,14 @@ NOT_ALL = "there is something in the ZIP behind its last file, beside its direct
         (lambda: with_another_directory(lambda written: setattr(written.infolist()[1], "comment", b"forged")), NOT_ALL),
         (lambda: with_another_directory(lambda written: setattr(written.infolist()[1], "external_attr", 0o120777 << 16)), NOT_ALL),
         (lambda: with_another_directory(lambda written: written.infolist().reverse()),
-         "the ZIP does not begin with README.txt, the first file of its directory"),
+         "the ZIP does not begin with README.txt, the first file in its directory"),
         (lambda: counting(1), NOT_ALL),
         (with_two_ends, NOT_ALL),
         (lambda: with_another_header(10), OTHER_HEADER),
         (lambda: with_another_header(18), OTHER_HEADER),
-        (with_a_longer_file, "README.txt goes on in the ZIP where its directory says that it ends"),
-        (with_fields_of_others, "vcon.json is written into the ZIP in another way than packs are"),
-        (streamed, "vcon.json is written into the ZIP in another way than packs are"),
+        (with_a_longer_file, "README.txt is longer than the directory of the ZIP says"),
+        (with_fields_of_others, "vcon.json has ZIP flags or extra fields that packs do not use"),
+        (streamed, "vcon.json has ZIP flags or extra fields that packs do not use"),
     ],
     ids=["hidden first", "ZIP before it", "script before it", "hidden between", "hidden last", "trailing", "comment", "file's comment", "link",
          "reversed", "miscounted", "two ends", "other date", "other length", "longer", "other fields", "streamed"],

@@ -104,7 +104,7 @@ def test_a_backup_cannot_be_put_into_an_empty_folder_or_goes_over_a_full_one(
                  "registers/robinson/suppression-1.key", "evidence-1.key"):  # fmt: skip
         (there / name).unlink()
     before = content_of(there)
-    with pytest.raises(ConfigError, match="there is not empty, and no key is written over"):
+    with pytest.raises(ConfigError, match="there is not empty, and keys are never overwritten"):
         keybackup.unpack(packed.tar, there)
     assert content_of(there) == before
 
@@ -148,18 +148,24 @@ UNSAFE: Mapping[str, tuple[bytes, str]] = {
     "absolute": (tar_of(("/etc/cron.d/x", b"x")), "leads out of the folder"),
     "above": (tar_of(("acme/../../x", b"x")), "leads out of the folder"),
     "control characters": (tar_of(("acme/\x1b[2J", b"x")), "leads out of the folder"),
-    "a link": (tar_of(("acme/link", b""), kind=tarfile.SYMTYPE), "something that is no key: 'acme/link'"),
+    "a link": (tar_of(("acme/link", b""), kind=tarfile.SYMTYPE), "something that is not a key: 'acme/link'"),
     "a hard link": (
         tar_of(("acme/link", b""), kind=tarfile.LNKTYPE),
-        "something that is no key: 'acme/link'",
+        "something that is not a key: 'acme/link'",
     ),
-    "a device": (tar_of(("acme/null", b""), kind=tarfile.CHRTYPE), "something that is no key: 'acme/null'"),
-    "a pipe": (tar_of(("acme/pipe", b""), kind=tarfile.FIFOTYPE), "something that is no key: 'acme/pipe'"),
-    "huge": (tar_of(("acme/big", bytes(keybackup.MOST_BYTES + 1))), "something that is no key: 'acme/big'"),
-    "twice": (tar_of(("acme/./suppression-1.key", b"y")), "has 'acme/suppression-1.key' twice"),
+    "a device": (
+        tar_of(("acme/null", b""), kind=tarfile.CHRTYPE),
+        "something that is not a key: 'acme/null'",
+    ),
+    "a pipe": (tar_of(("acme/pipe", b""), kind=tarfile.FIFOTYPE), "something that is not a key: 'acme/pipe'"),
+    "huge": (
+        tar_of(("acme/big", bytes(keybackup.MOST_BYTES + 1))),
+        "something that is not a key: 'acme/big'",
+    ),
+    "twice": (tar_of(("acme/./suppression-1.key", b"y")), "contains 'acme/suppression-1.key' twice"),
     "a file as a folder": (tar_of(("acme/suppression-1.key/x", b"y")), "cannot write in "),
     "cut off": (tar_of()[:600], "is damaged|there is no key|no tar"),
-    "no tar": (b"x" * 5000, "is damaged: what is encrypted in it is no tar"),
+    "no tar": (b"x" * 5000, "is damaged: what is encrypted in it is not a tar archive"),
     "nothing": (b"", "is damaged|there is no key in the backup"),
 }
 
@@ -197,7 +203,7 @@ def test_what_is_no_file_is_missing_from_the_backup_in_silence(tmp_path: Path, k
             odd.symlink_to(tmp_path)
         case _:
             os.mkfifo(odd)
-    with pytest.raises(ConfigError, match=r"odd.key is no plain file, and would not be backed up"):
+    with pytest.raises(ConfigError, match=r"odd.key is not a regular file, and would not be backed up"):
         keybackup.pack(folder)
 
 
@@ -227,9 +233,11 @@ def test_a_backup_does_not_open_or_opens_by_another_passphrase(
     damaged = {"cut": sealed.read_bytes()[:-1], "changed": with_a_bit_changed(sealed.read_bytes())}
     for name, raw in damaged.items():
         (tmp_path / name).write_bytes(raw)
-        with pytest.raises(ConfigError, match=f"{name} cannot be opened: .* or it is damaged or cut off"):
+        with pytest.raises(
+            ConfigError, match=f"{name} cannot be opened: .* or the file is damaged or cut off"
+        ):
             keybackup.read(tmp_path / name, lambda: PASSPHRASE)
-    with pytest.raises(ConfigError, match="cannot be opened: its passphrase is another one") as wrong:
+    with pytest.raises(ConfigError, match="cannot be opened: the passphrase is wrong") as wrong:
         keybackup.read(sealed, lambda: "another passphrase")
     assert "another passphrase" not in str(wrong.value)
 
@@ -265,7 +273,7 @@ def test_a_machine_that_is_busy_for_some_seconds_calls_the_passphrase_wrong(
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
-        (None, "cannot read .*: No such file"), (b"", "is no backup of keys"), (b"PK\3\4" * 20, "is no backup of keys"),
+        (None, "cannot read .*: No such file"), (b"", "is not a backup of keys"), (b"PK\3\4" * 20, "is not a backup of keys"),
         (b"age-encryption.org/v1\n", "cannot be opened"), (b"age-encryption.org/v1\n-> X25519 abc\n", "cannot be opened"),
     ],
 )  # fmt: skip

@@ -33,7 +33,8 @@ def test_a_recipient_is_made_in_silence_or_anew(tmp_path: Path) -> None:
     for ask in (RecipientFile(folder).recipients, RecipientFile(folder).renew, SigningKeys(folder).newest,
                 SigningKeys(folder).rotate):  # fmt: skip
         with pytest.raises(
-            ConfigError, match="restore it from the backup, or if it is new run: ccari keys init"
+            ConfigError,
+            match="restore it from the backup, or if there has never been one run: ccari keys init",
         ):
             ask()
     assert [path for path in folder.rglob("*") if path.is_file()] == []
@@ -105,7 +106,7 @@ def test_an_old_recipient_opens_what_is_recorded_after_it_was_replaced(tmp_path:
     file.create()
     (first,) = file.recipients()
     with pytest.raises(
-        ConfigError, match=r"recordings.identity lies there still: take it to those who may listen"
+        ConfigError, match=r"recordings.identity still exists: take it to those who may listen"
     ):
         file.renew()
     assert file.recipients() == (first,)
@@ -120,10 +121,10 @@ def test_an_old_recipient_opens_what_is_recorded_after_it_was_replaced(tmp_path:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (str(pyrage.x25519.Identity.generate()), "line 2: that is an identity, which is secret"),
-        (OTHERS[0][:-1], "line 2: that is no age recipient"),
-        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", "line 2: that is no age recipient"),
-        (f"{OTHERS[0]} {OTHERS[1]}", "line 2: that is no age recipient"),
+        (str(pyrage.x25519.Identity.generate()), "line 2: this is an identity, a secret that is now exposed"),
+        (OTHERS[0][:-1], "line 2: this is not an age recipient"),
+        ("ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIA", "line 2: this is not an age recipient"),
+        (f"{OTHERS[0]} {OTHERS[1]}", "line 2: this is not an age recipient"),
         ("", "there is no recipient of recordings in "),
         ("# nobody", "there is no recipient of recordings in "),
     ],
@@ -225,7 +226,7 @@ def test_halves_of_two_pairs_are_used_as_one(tmp_path: Path) -> None:
     keys.create()
     keys.rotate()
     (tmp_path / "evidence-1.pub").rename(tmp_path / "evidence-2.pub")
-    with pytest.raises(ConfigError, match=r"evidence-2.key and evidence-2.pub are no pair: restore both"):
+    with pytest.raises(ConfigError, match=r"evidence-2.key and evidence-2.pub are not a pair: restore both"):
         keys.newest()
 
 
@@ -245,7 +246,7 @@ def test_a_damaged_evidence_key_is_used_or_quoted(tmp_path: Path, half: str, con
     keys = SigningKeys(tmp_path)
     keys.create()
     (tmp_path / f"evidence-1.{half}").write_bytes(content)
-    with pytest.raises(ConfigError, match=f"evidence-1.{half} holds no Ed25519 .*restore it") as wrong:
+    with pytest.raises(ConfigError, match=f"evidence-1.{half} contains no Ed25519 .*restore it") as wrong:
         keys.newest()
     assert "s3cret" not in str(wrong.value)
 

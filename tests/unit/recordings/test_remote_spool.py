@@ -146,8 +146,8 @@ def _status(status: int) -> Answer:
 @pytest.mark.parametrize(
     ("answer", "words"),
     [
-        pytest.param(_cut_off, "cannot be asked about its recordings", id="cut-off"),
-        pytest.param(_without_length, "sent not all of", id="no-length"),
+        pytest.param(_cut_off, "cannot be asked for its recordings", id="cut-off"),
+        pytest.param(_without_length, "did not send all of", id="no-length"),
         pytest.param(_for_ever, "did not answer in time", id="silent"),
         pytest.param(_stops, "did not answer in time", id="stops"),
         pytest.param(_status(500), "it answered 500", id="fails"),
@@ -201,7 +201,7 @@ async def test_an_asterisk_that_is_away_loses_recordings_or_ends_in_a_traceback(
     async with open_remote_spool("http://127.0.0.1:1", "ccari", "secret", incoming) as away:
         for asking in (away.take(TAG.recording_id), away.listed()):
             with pytest.raises(
-                RecordingDelayed, match="cannot be asked about its recordings: Connection refused"
+                RecordingDelayed, match="cannot be asked for its recordings: Connection refused"
             ):
                 await asking
         with pytest.raises(RecordingError, match="Connection refused"):
@@ -268,7 +268,7 @@ async def test_an_answer_that_is_none_ends_in_a_traceback(
         return web.Response(text="<html>")
 
     asterisk[0].answer = answer
-    with pytest.raises(RecordingDelayed, match="cannot be asked about its recordings"):
+    with pytest.raises(RecordingDelayed, match="cannot be asked for its recordings"):
         await far.listed()
 
 

@@ -303,7 +303,7 @@ async def test_what_is_held_whole_is_erased(shelf: Shelf, on: str) -> None:
     }  # fmt: skip
     await shelf.store.holds.place(things[on], "lawsuit", "cli:anna")
     with pytest.raises(
-        RequestError, match=r"nothing is erased on ACME.*legal hold 1 \(lawsuit\).*17\(3\)\(e\)"
+        RequestError, match=r"nothing is erased for ACME.*legal hold 1 \(lawsuit\).*17\(3\)\(e\)"
     ):
         await erase(shelf, reference)
     assert await shelf.fate(recording) is None

@@ -116,7 +116,7 @@ async def test_evidence_of_another_installation_fits(ccari: Service, store: Stor
     done = await ccari.ccari(
         "evidence", "verify", str(pack), environment={"CCARI_DATA_DIR": str(tmp_path / "other")}
     )
-    refused(done, "which is none of those it was checked against")
+    refused(done, "which is not one of the keys that it was checked against")
 
 
 async def test_evidence_from_before_a_new_key_fits_no_more(
@@ -132,7 +132,7 @@ async def test_evidence_from_before_a_new_key_fits_no_more(
         assert done.code == 0, done.err
     shutil.copy(tmp_path / "keys" / "evidence-2.pub", tmp_path / "second.pub")
     done = await ccari.ccari("evidence", "verify", str(after), "--key", str(tmp_path / "second.pub"))
-    refused(done, "give that of the time with --key as well")
+    refused(done, "give the key of that time with --key as well")
 
 
 async def test_erased_fields_break_the_evidence_or_are_in_it(
@@ -191,7 +191,7 @@ async def test_what_cannot_be_proven_is_given_out(
         await connection.execute("SET session_replication_role = origin")
     refused(
         await ccari.ccari("evidence", "export", str(call.id), *arguments),
-        f"call {call.id} proves nothing any more: entry 2 (x) was changed",
+        f"call {call.id} is no longer valid evidence: entry 2 (x) was changed",
     )
     assert not out.exists()
 
@@ -210,7 +210,7 @@ async def test_a_call_whose_fields_were_made_none_cannot_be_shown_or_is_given_ou
     assert [each["event"] for each in told["events"]] == ["call_gated", "key_pressed", "call_ended"]
     refused(
         await ccari.ccari("evidence", "export", str(call.id), "--out", str(tmp_path / "pack.zip")),
-        f"call {call.id} proves nothing any more: {fault}",
+        f"call {call.id} is no longer valid evidence: {fault}",
     )
 
 
@@ -230,7 +230,7 @@ async def test_a_call_at_moments_that_python_does_not_hold_cannot_be_shown(
         assert "entry 2 (recording_tagged) was changed" in shown.out
     refused(
         await ccari.ccari("evidence", "export", str(call.id)),
-        f"call {call.id} proves nothing any more: entry 2 (recording_tagged) was changed",
+        f"call {call.id} is no longer valid evidence: entry 2 (recording_tagged) was changed",
     )
 
 
@@ -241,7 +241,7 @@ async def test_a_notice_that_was_edited_breaks_off_who_looks_for_its_audio(
     await forge(database, """UPDATE call_event_fields SET fields = '{"sounds": "x"}' WHERE seq = 1""")
     refused(
         await ccari.ccari("evidence", "export", str(call.id)),
-        f"call {call.id} proves nothing any more: the fields of entry 1 (notice_heard) were changed",
+        f"call {call.id} is no longer valid evidence: the fields of entry 1 (notice_heard) were changed",
     )
 
 
@@ -302,11 +302,11 @@ async def recorded(store: Store) -> OpenedCall:
 @pytest.mark.parametrize(
     ("change", "fault"),
     [
-        ("UPDATE recordings SET file_sha256 = sha256('x')", "is another than the journal says was stored: by its file_sha256"),
-        ("UPDATE recordings SET legal_basis = 'consent'", "is consent, and legitimate_interest in the journal"),
+        ("UPDATE recordings SET file_sha256 = sha256('x')", "is not the one that the journal says was stored: its file_sha256 differs"),
+        ("UPDATE recordings SET legal_basis = 'consent'", "is consent, but legitimate_interest in the journal"),
         ("UPDATE recordings SET delete_at = delete_at + interval '1 year'", "+00:00 in the journal"),
-        ("DELETE FROM recordings", "of which the journal tells, is left out"),
-        ("UPDATE calls SET notice_version = 'v2'", "the notice of the call is v2, and another in the journal"),
+        ("DELETE FROM recordings", "is in the journal, but missing from the list of recordings"),
+        ("UPDATE calls SET notice_version = 'v2'", "the notice of the call is v2, but the journal has a different one"),
     ],
 )  # fmt: skip
 async def test_a_recording_that_was_changed_in_the_database_is_given_out_as_proof(
@@ -338,7 +338,7 @@ async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_pat
     pack.write_bytes(pack.read_bytes()[:-30])
     refused(
         await ccari.ccari("evidence", "verify", str(pack)),
-        f"{pack} failed verification: it is no ZIP file, or a damaged one",
+        f"{pack} failed verification: it is not a ZIP file, or it is damaged",
     )
     refused(await ccari.ccari("evidence", "verify", str(tmp_path / "none.zip")), "cannot be read")
 
@@ -351,7 +351,7 @@ async def test_what_a_pack_calls_its_files_passes_for_what_is_said_of_it(
     pack = tmp_path / "call.zip"
     pack.write_bytes(zipped({**files_of(packed()), "a\nccari: everything fits\x1b[A": b""}))
     done = await ccari.ccari("evidence", "verify", str(pack), "--key", str(public), environment=NOWHERE)
-    refused(done, r"a\nccari: everything fits\x1b[A is no part of the pack")
+    refused(done, r"a\nccari: everything fits\x1b[A is not part of the signed pack")
 
 
 async def test_the_service_leaves_journals_unsealed(
@@ -376,19 +376,19 @@ async def test_the_service_leaves_journals_unsealed(
 
 
 CHANGES = {
-    "DELETE FROM sealed WHERE seal = 2": "seal 2, of {at}, is not of the journals that it is said to be of",
-    "UPDATE sealed SET events = 2 WHERE seal = 2": "seal 2, of {at}, is not of the journals that it is said to be of",
-    "DELETE FROM sealed WHERE seal = 2; DELETE FROM seals WHERE id = 2": "does not follow the one before it",
-    "UPDATE seals SET sealed_at = sealed_at + interval '1 second' WHERE id = 3": "has a signature that does not fit",
+    "DELETE FROM sealed WHERE seal = 2": "seal 2, of {at}, does not match the journals that are stored with it",
+    "UPDATE sealed SET events = 2 WHERE seal = 2": "seal 2, of {at}, does not match the journals that are stored with it",
+    "DELETE FROM sealed WHERE seal = 2; DELETE FROM seals WHERE id = 2": "does not follow the seal before it",
+    "UPDATE seals SET sealed_at = sealed_at + interval '1 second' WHERE id = 3": "has an invalid signature",
     "UPDATE seals SET key = 'x' WHERE id = 1": "is signed with the key x, which is not in [keys] dir",
-    "UPDATE call_events SET link = sha256(link) WHERE seq = 3": "is not as it was sealed at",
-    "DELETE FROM call_event_fields; DELETE FROM call_events": "is not as it was sealed at",
-    "DELETE FROM accesses": "the record of accesses is not as it was sealed at",
+    "UPDATE call_events SET link = sha256(link) WHERE seq = 3": "no longer matches its seal of",
+    "DELETE FROM call_event_fields; DELETE FROM call_events": "no longer matches its seal of",
+    "DELETE FROM accesses": "the record of accesses no longer matches its seal of",
     # of what comes before the last entry the seal itself tells nothing
     "UPDATE call_events SET event = 'consent_given' WHERE seq = 2": "is damaged or was altered: entry 2 (consent_given) was changed",
     "DELETE FROM call_events WHERE seq = 1": "is damaged or was altered: entry 1 is missing",
     "UPDATE call_event_fields SET fields = '{}' WHERE seq = 2": "is damaged or was altered: the fields of entry 2 (key_pressed) were changed",
-    "DELETE FROM calls": "is not as it was sealed at",
+    "DELETE FROM calls": "no longer matches its seal of",
     "UPDATE request_events SET due = '2027-01-01' WHERE seq = 1": "is damaged or was altered: entry 1 (received L2 2027-01-01) was changed",
     "UPDATE accesses SET event = 'exported'": "the record of accesses is damaged or was altered: entry 1 (exported) was changed",
 }

@@ -94,7 +94,7 @@ async def test_a_listening_that_fails_leaves_a_file_or_counts_as_one(
     out, options, asked = tmp_path / "out.flac", ["--identity", str(key)], str(recording.tag.recording_id)
     match wrong:
         case "no-key":
-            options, words = [], "is encrypted: say --identity KEYFILE"
+            options, words = [], "is encrypted: add --identity KEYFILE"
         case "other-key":
             key.write_text(f"{pyrage.x25519.Identity.generate()}\n")  # noqa: ASYNC240
             words = "was encrypted to somebody else, or is damaged"
@@ -138,14 +138,14 @@ Spoil = Callable[[Path], object]
 @pytest.mark.parametrize(
     ("spoil", "fault"),
     [
-        pytest.param(lambda file: file.unlink(), "its file is not there", id="no-file"),
+        pytest.param(lambda file: file.unlink(), "its file is missing", id="no-file"),
         pytest.param(lambda file: file.write_bytes(file.read_bytes()[:-1]), r"its file has \d+ bytes", id="cut"),
         pytest.param(lambda file: file.write_bytes(with_a_bit_changed(file.read_bytes())), "its file was changed", id="byte"),
-        pytest.param(lambda file: beside(file).unlink(), "its tag is not there", id="no-tag"),
-        pytest.param(lambda file: beside(file).write_text("[]"), "its tag is no JSON object", id="list"),
-        pytest.param(lambda file: beside(file).write_text("{"), "its tag is no JSON", id="half-a-tag"),
+        pytest.param(lambda file: beside(file).unlink(), "its tag is missing", id="no-tag"),
+        pytest.param(lambda file: beside(file).write_text("[]"), "its tag is not a JSON object", id="list"),
+        pytest.param(lambda file: beside(file).write_text("{"), "its tag is not JSON", id="half-a-tag"),
         pytest.param(lambda file: retold(file, legal_basis="consent", more="x"),
-                     "its tag tells otherwise of legal_basis, more", id="other-tag"),
+                     "its tag differs from the database in legal_basis, more", id="other-tag"),
     ],
 )  # fmt: skip
 async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
@@ -271,7 +271,7 @@ async def test_a_folder_that_may_not_be_read_keeps_what_is_wrong_from_being_told
     (folder / spoiled.kept.file).unlink()
     done = await with_closed_folders(ccari, "recordings", "verify")
     assert done.code == 1
-    assert f"{spoiled.tag.recording_id} {spoiled.kept.file}: its file is not there" in done.out
+    assert f"{spoiled.tag.recording_id} {spoiled.kept.file}: its file is missing" in done.out
     assert "2 recordings checked, 1 faulty\n" in done.out
     assert fault in done.out
     assert done.err.startswith("ccari: 1 of 2 recordings are missing or were altered since they were stored")
@@ -308,7 +308,7 @@ async def test_another_audio_in_the_file_goes_unnoticed_by_who_can_open_it(
     assert (await ccari.ccari("recordings", "verify")).code == 0
     done = await ccari.ccari("recordings", "verify", "--identity", str(key))
     assert done.code == 1
-    assert "the audio inside is another" in done.out
+    assert "the audio in its file is not what was recorded" in done.out
 
 
 async def test_an_unencrypted_recording_needs_a_key(
@@ -325,7 +325,7 @@ async def test_an_unencrypted_recording_needs_a_key(
 @pytest.mark.parametrize("content", ["", "# nothing\n", "AGE-SECRET-KEY-1NONE\n", "age-encryption.org/v1\n"])
 def test_a_file_without_an_identity_passes_for_one_or_is_quoted(key: Path, content: str) -> None:
     key.write_text(content)
-    with pytest.raises(ConfigError, match="holds no age identity") as raised:
+    with pytest.raises(ConfigError, match="must contain an age identity") as raised:
         identities_of(key)
     assert "NONE" not in str(raised.value)
     key.unlink()

@@ -135,8 +135,8 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
         "ccari requests webhook-secret --controller acme"
     )
     assert evidence == (
-        f"every campaign: there is no evidence key in {tmp_path / 'data/keys'}: restore it from the backup, or if it is new "
-        "run: ccari keys init"
+        f"every campaign: there is no evidence key in {tmp_path / 'data/keys'}: restore it from the backup, "
+        "or if there has never been one run: ccari keys init"
     )
     assert journal.startswith(
         f"every campaign: there is no {tmp_path / 'data/keys/journal.key'}: restore it from"

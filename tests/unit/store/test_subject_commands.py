@@ -305,7 +305,7 @@ async def test_a_recording_that_nobody_can_open_here_is_left_out_in_silence(
     done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", reference, "--out", str(out))
     assert done.code == 0, done.err
     assert f"without the audio of recording {recording}: " in done.err
-    assert "is encrypted: say --identity KEYFILE" in done.err
+    assert "is encrypted: add --identity KEYFILE" in done.err
     data, page, audio = opened(out)
     assert (audio, data["recordings"][0]["audio"], data["recordings"][0]["state"]) == ({}, None, "stored")
     assert "Tego nagrania nie ma w tym pliku" in page
@@ -535,7 +535,7 @@ async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
     reference = await person.asked(shelf)
     for options in ((), ("--yes",)):
         done = await ccari.ccari("subject", "erase", AS_WRITTEN, "--request", reference, *options)
-        refused(done, f"nothing is erased on {reference}: legal hold 1 (lawsuit) (Art 17(3)(e))")
+        refused(done, f"nothing is erased for {reference}: legal hold 1 (lawsuit) (Art 17(3)(e))")
     assert await shelf.fate(recording) is None
 
 

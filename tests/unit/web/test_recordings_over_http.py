@@ -61,7 +61,7 @@ async def test_a_file_that_is_plain_missing_or_cut_is_given_out(
     (tmp_path / "recordings" / missing.kept.file).unlink()
     file = tmp_path / "recordings" / cut.kept.file
     file.write_bytes(file.read_bytes()[:-1])
-    for each, words in ((plain, "plain audio"), (missing, "not there"), (cut, "bytes, not")):
+    for each, words in ((plain, "plain audio"), (missing, "is missing"), (cut, "bytes, not")):
         told = await api.ask("GET", f"{RECORDINGS}/{each.tag.recording_id}/file")
         assert words in told.problem(HTTPStatus.CONFLICT)["detail"]
     (await api.ask("GET", f"{RECORDINGS}/{uuid4()}/file")).problem(HTTPStatus.NOT_FOUND)
@@ -70,7 +70,7 @@ async def test_a_file_that_is_plain_missing_or_cut_is_given_out(
 async def test_whoever_may_not_see_a_recording_learns_that_it_is_there(
     api: Api, store: Store, tmp_path: Path
 ) -> None:
-    """By the words with which a file is refused that lies there as plain audio."""
+    """By the words with which a file is refused that is stored as plain audio."""
     plain = await stored(store, tmp_path, plain=True)
     token = await api.token(Role.DPO, controllers={"other"})
     told = [

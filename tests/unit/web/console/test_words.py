@@ -188,7 +188,7 @@ def returned() -> dict[str, str]:
             for node in ast.walk(telling):
                 if isinstance(node, ast.Return) and node.value is not None:
                     given = node.value.body if isinstance(node.value, ast.IfExp) else node.value
-                    text = _filled(given, what="recording 17 is stored, and")
+                    text = _filled(given, what="recording 17 is stored, but")
                     found |= {text: f"{place}:{node.lineno}"} if text else {}
     assert not missing
     return found
@@ -201,7 +201,7 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
     assert {text: where for text, where in said.items() if polish.said_of(text) == text} == {}
     for what in ("call 17", "request ACME-2026-000001"):
         for text in (*said, "journal"):
-            told = polish.said_of(f"{what} proves nothing any more: {text}")
+            told = polish.said_of(f"{what} is no longer valid evidence: {text}")
             assert not re.search(r"\b(call|the|journal|recording)\b", told.replace(": journal", "")), told
 
 
@@ -213,14 +213,14 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
         ("a token looks up 60 numbers a minute here", "zbyt wiele sprawdzeń; liczba numerów na minutę dla jednego tokenu: 60"),
         ("a.csv: line 7: the column 'until' appears twice", "a.csv: wiersz 7: kolumna 'until' występuje dwa razy"),
         ("the fields of entry 3 (key_pressed) were changed", "zmieniono pola wpisu 3 (naciśnięto klawisz)"),
-        ("call 17 proves nothing any more: recording 9 is another than the journal says was stored: by its sha256",
+        ("call 17 is no longer valid evidence: recording 9 is not the one that the journal says was stored: its sha256 differs",
          "połączenie 17 niczego już nie dowodzi: nagranie 9 jest inne niż według dziennika przechowane: skrót dźwięku"),
-        ("the legal_basis of the call is contract, and consent in the journal",
+        ("the legal_basis of the call is contract, but consent in the journal",
          "podstawa prawna połączenia: umowa, art. 6 ust. 1 lit. b, a w dzienniku: zgoda, art. 6 ust. 1 lit. a"),
-        ("the campaign of the call is off, and notice in the journal", "kampania połączenia: off, a w dzienniku: notice"),
+        ("the campaign of the call is off, but notice in the journal", "kampania połączenia: off, a w dzienniku: notice"),
         ("the first 3 entries are not those that were sealed at 2026-03-05 10:00:00 UTC",
          "pierwsze wpisy, w liczbie 3, nie są tymi, które opieczętowano 2026-03-05 10:00:00 UTC"),
-        ("recording 9 is deleted by purge, and by erasure in the journal",
+        ("recording 9 was deleted because of purge, but because of erasure in the journal",
          "przyczyna usunięcia nagrania 9: usunięto przed terminem, a w dzienniku: usunięcie na żądanie"),
         ("legal hold 7 (a claim)", "zabezpieczenie 7 (a claim)"),
         ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
