@@ -69,7 +69,7 @@ def read_secret(path: Path) -> bytes:
     """
     secret = decoded(read_private(path).decode("ascii", errors="replace").strip())
     if secret is None:
-        raise ConfigError(f"{path} holds no secret such as {_PREFIX}…: restore it from the backup")
+        raise ConfigError(f"{path} contains no secret such as {_PREFIX}…: restore it from the backup")
     return secret
 
 

@@ -69,13 +69,13 @@ class Webhook:
         except TimeoutError:
             raise NotTakenError(f"it did not answer within {TIMEOUT_SECONDS:g} s") from None
         except aiohttp.ClientSSLError:
-            raise NotTakenError("its TLS or its certificate is not sound") from None
+            raise NotTakenError("its TLS connection failed, or its certificate is not valid") from None
         except aiohttp.ClientConnectorDNSError:
             raise NotTakenError("its host is not known") from None
         except aiohttp.ClientOSError as error:
             raise NotTakenError(f"it cannot be reached: {why(error)}") from None
         except (aiohttp.ClientError, ValueError) as error:
-            raise NotTakenError(f"it does not speak HTTP as it should: {type(error).__name__}") from None
+            raise NotTakenError(f"its answer is not valid HTTP: {type(error).__name__}") from None
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:
             return status
         raise NotTakenError(_refusal(status), status, _seconds(retry_after))
@@ -92,7 +92,7 @@ async def open_webhook() -> AsyncIterator[Webhook]:
 def _refusal(status: int) -> str:
     redirects = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
     return f"it answered {status}" + (
-        ": redirects are not followed, so give the new url in the policy" if redirects else ""
+        ": redirects are not followed, so put the new url into the policy" if redirects else ""
     )
 
 

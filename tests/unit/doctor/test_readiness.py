@@ -69,7 +69,7 @@ async def test_a_request_that_cannot_be_passed_on_is_found_when_it_is(patient: P
     secrets.path("acme").write_text("whsec_\n")
     unsigned, undelivered = await lines(patient, store, document)
     assert unsigned.startswith("controller 'acme': its requests cannot be signed: ")
-    assert unsigned.endswith(" holds no secret such as whsec_…: restore it from the backup")
+    assert unsigned.endswith(" contains no secret such as whsec_…: restore it from the backup")
     assert undelivered.startswith(f"controller 'acme': ccari cannot write to the folder {drop}")
     drop.mkdir()
     secrets.path("acme").unlink()

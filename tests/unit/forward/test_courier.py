@@ -188,7 +188,7 @@ async def test_another_programme_at_the_port_ends_the_courier(
         async with at_work(store, keys) as courier:
             (told,) = await courier.deliver()
     assert told.status is None
-    assert re.fullmatch("webhook: it (does not speak HTTP as it should|cannot be reached): .*", told.fault)
+    assert re.fullmatch("webhook: (its answer is not valid HTTP|it cannot be reached): .*", told.fault)
 
 
 @pytest.mark.parametrize(
@@ -220,7 +220,7 @@ async def test_a_webhook_without_tls_is_given_a_number(
     await added(store)
     async with at_work(store, keys) as courier:
         (told,) = await courier.deliver()
-    assert told.fault == "webhook: its TLS or its certificate is not sound"
+    assert told.fault == "webhook: its TLS connection failed, or its certificate is not valid"
     assert receiver.heard == []
 
 

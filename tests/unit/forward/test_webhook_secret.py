@@ -89,7 +89,7 @@ def test_a_secret_that_others_can_read_is_used(secrets: WebhookSecrets, mode: in
 )
 def test_a_damaged_secret_is_used_or_quoted(secrets: WebhookSecrets, content: bytes) -> None:
     secrets.path("acme").write_bytes(content)
-    with pytest.raises(ConfigError, match="holds no secret such as whsec_…") as wrong:
+    with pytest.raises(ConfigError, match="contains no secret such as whsec_…") as wrong:
         secrets.read("acme")
     assert "zz" not in str(wrong.value)
 
