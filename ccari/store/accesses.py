@@ -34,7 +34,7 @@ class Accesses:
         async with self._database.transaction() as connection:
             head = await connection.fetchrow(SQL["lock_access_chain"])
             if head is None:
-                raise StoreError("the record of accesses has lost its head")
+                raise StoreError("the row that ends the record of accesses is missing from the database")
             entry = Entry(head["at"], access.looked, fields, token_bytes(SALT_BYTES))
             (new,) = chain.follow(bytes(head["link"]), head["events"], [entry])
             await connection.execute(
@@ -82,7 +82,7 @@ class Accesses:
                 if (expected.salt, expected.link, expected.commitment) != stored:
                     return (
                         count,
-                        f"entry {expected.seq} ({expected.event}) was changed, or stands in another's place",
+                        f"entry {expected.seq} ({expected.event}) was changed, or is not in its place",
                     )
                 seq, link = expected.seq, expected.link
         if seq != count:

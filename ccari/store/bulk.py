@@ -107,7 +107,7 @@ async def staging(
                 raise
             # asyncpg does not pass on why the server ended the connection
             raise StoreError(
-                "the database has ended the connection: it went away, or this process was stopped in the middle for "
+                "the database closed the connection: it stopped, or this process was suspended for "
                 f"{APART_IDLE_SECONDS:.0f} s or longer; load the list again"
             ) from None
 

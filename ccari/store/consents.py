@@ -128,8 +128,8 @@ def _asking_for(purpose: str | None, campaigns: Iterable[tuple[str, str]]) -> li
 def _nothing_to_withdraw(controller: str, purposes: Mapping[str, str]) -> str:
     known = ", ".join(sorted(set(purposes.values()))) or "none"
     return (
-        f"the number has no consent to that purpose, and no campaign of {controller!r} asks for one: those that are asked "
-        f"for are {known}; without --purpose every consent is withdrawn"
+        f"the number has no consent to that purpose, and no campaign of {controller!r} asks for one: the "
+        f"purposes asked for are {known}; to withdraw every consent leave out --purpose"
     )
 
 

@@ -191,12 +191,12 @@ def translated() -> Iterator[None]:
             f"the database refused a row: {error.constraint_name or type(error).__name__}"
         ) from None
     except asyncpg.DataError as error:
-        raise RefusedError(f"the database takes no such value: {type(error).__name__}") from None
+        raise RefusedError(f"the database refused a value: {type(error).__name__}") from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(
-            "the database cannot be written to: [database] url is to lead to the primary, not to a replica"
+            "the database cannot be written to: [database] url must lead to the primary, not to a replica"
         ) from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
@@ -237,7 +237,7 @@ async def connect(
     return connection
 
 
-_NO_URL = "[database] url is no URL such as postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
+_NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
 
 
 @contextlib.asynccontextmanager

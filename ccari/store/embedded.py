@@ -237,7 +237,7 @@ class Server:
                 who = self._user.name if self._user else "this user"
                 return 127, f"cannot be run as {who}: {error.strerror}"
             except subprocess.TimeoutExpired as error:
-                return 124, f"no end within {error.timeout:.0f} s"
+                return 124, f"it did not end within {error.timeout:.0f} s"
             output.seek(0)
             return code, output.read().decode(errors="replace")
 

@@ -149,7 +149,7 @@ class Erasures:
         async with self._database.transaction() as connection:
             row = await connection.fetchrow(SQL["lock_erasure"], erasure)
             if row is None:
-                raise StoreError(f"the erasure on {mandate.reference} was ended by another")
+                raise StoreError(f"the erasure for {mandate.reference} was ended by another process")
             erased = Counter(json.loads(row["done"]))
             erased[What.RECORDING] += await connection.fetchval(
                 SQL["recordings_erased"], mandate.reference, row["begun_at"]
@@ -330,7 +330,7 @@ async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Want
 async def _add_to_count(connection: Connection, erasure: int, found: Counter[What]) -> None:
     row = await connection.fetchrow(SQL["lock_erasure"], erasure)
     if row is None:
-        raise StoreError("the erasure was ended by another")
+        raise StoreError("the erasure was ended by another process")
     done = Counter(json.loads(row["done"]))
     done.update({what.value: count for what, count in found.items()})
     await connection.execute(SQL["count_erased"], erasure, json.dumps(+done))

@@ -56,10 +56,10 @@ class PostgresFence:
             If the database cannot be asked.
         """
         taken_by_another = {
-            run: "another ccari drives this Asterisk: stop it first, or give this one its own",
+            run: "another ccari controls this Asterisk: stop it first, or give this one an Asterisk of its own",
             # each would end the other's calls as its own. Without a name calls are filed under Asterisk's entity id, a MAC address
             # or zeros, and its address, which may be a local one: two machines can have both in common
-            f"calls of {filed_as}": f"another ccari files the calls of its Asterisk as {filed_as} too: give each a [asterisk] name",
+            f"calls of {filed_as}": f"another ccari also files the calls of its Asterisk as {filed_as}: give each a different [asterisk] name",
         }
         held = _Held(self._dsn, list(taken_by_another))
         if (unavailable := await held.take(PATIENCE_SECONDS)) is not None:

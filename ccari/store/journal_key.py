@@ -37,7 +37,7 @@ class JournalKey:
         except ValueError:
             key = b""
         if len(key) != KEY_BYTES:
-            raise ConfigError(f"{self.path} holds no key: restore it from the backup")
+            raise ConfigError(f"{self.path} contains no key: restore it from the backup")
         return key
 
     def create(self) -> bool:

@@ -167,7 +167,7 @@ async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence
     """
     ends = await connection.fetch(SQL["lock_journals"], list(entries))
     if len(ends) != len(entries):
-        raise RefusedError("a call to go on with the journal of is not there")
+        raise RefusedError("the call whose journal was to be continued does not exist")
     # hashing some hundred entries would keep the running calls waiting
     await connection.execute(SQL["append_to_journals"], *await asyncio.to_thread(_linked_to, ends, entries))
 

@@ -76,8 +76,8 @@ class KeyVersions:
             return
         if await self.is_needed(holder, version):
             raise ConfigError(
-                f"version {version} of the suppression secret of {holder.name!r} was another one, and something is kept under it: "
-                "restore the keys from the backup"
+                f"version {version} of the suppression secret of {holder.name!r} is not the one that data in "
+                "the database are kept under: restore the keys from the backup"
             )
         await self.replace(holder, version, check)
 

@@ -93,7 +93,7 @@ class LocalJournalFiles:
             async with asyncio.timeout(KEEP_SECONDS):
                 await self.disk.run(self._keep, pressed)
         except TimeoutError:
-            raise StoreError(f"the local journal in {self.folder} did not take it in time") from None
+            raise StoreError(f"the local journal in {self.folder} did not store the right in time") from None
         except OSError as error:
             raise StoreError(f"the local journal in {self.folder} cannot be written: {why(error)}") from None
         # a look that began before may have missed it: nobody who asks from now on may be told what that one saw
@@ -307,7 +307,7 @@ class LocalJournalFiles:
 
     def _check_room(self, size: int) -> None:
         if size > MOST_RIGHT_BYTES:
-            raise StoreError(f"the right takes {size} bytes: more than one may")
+            raise StoreError(f"the right takes {size} bytes, and may take at most {MOST_RIGHT_BYTES}")
         sizes = []
         with os.scandir(self.waiting) as there:
             for each in there:

@@ -15,9 +15,7 @@ async def read(connection: Connection, reference: str) -> Mandate:
     if row is None:
         raise NoRequestError(f"there is no request {reference!r}: see ccari requests list")
     if not row["digests"]:
-        raise RequestError(
-            f"{reference} does not tell any more whose it was (requests_days): enter a new one"
-        )
+        raise RequestError(f"{reference} no longer shows whose it was (requests_days): enter a new request")
     return Mandate(
         row["reference"], row["controller"], Right(row["right"]), RequestState(row["state"]), Level(row["level"]),
         row["language"], tuple(map(bytes, row["digests"])), row["begun"],

@@ -75,22 +75,24 @@ def unseal(name: str, content: bytes, key: bytes) -> Pressed:
     """
     header = _header(key)
     if not content.startswith(_KIND):
-        raise UnreadableError("it is cut off, or nothing of ccari's, or a newer ccari's")
+        raise UnreadableError("it is cut off, is not a file of ccari, or was written by a newer ccari")
     if not content.startswith(header):
         other = _HEADER.match(content)
         if other is None:
             raise UnreadableError("it is cut off, or was changed")
         raise AnotherKeyError(
-            f"it was encrypted by the journal.key {other[1].decode()}, and this one is {check(key)}: restore the other"
+            f"it was encrypted with the journal.key {other[1].decode()}, but this one is {check(key)}: restore the other"
         )
     rest = content[len(header) :]
     try:
         clear = AESGCM(key).decrypt(rest[:_NONCE_BYTES], rest[_NONCE_BYTES:], name.encode())
         return _pressed(json.loads(clear))
     except InvalidTag:
-        raise UnreadableError("it is cut off, was changed, or has another's name") from None
+        raise UnreadableError("it is cut off, was changed, or was renamed") from None
     except (ValueError, KeyError, TypeError):
-        raise UnreadableError("it does not hold what a right needs: a newer ccari's, perhaps") from None
+        raise UnreadableError(
+            "it lacks what a right needs: it may have been written by a newer ccari"
+        ) from None
 
 
 def is_of_another_key(content: bytes, key: bytes) -> bool:

@@ -42,7 +42,7 @@ class Recordings:
             tag.delete_at, tag.channels,
         ):  # fmt: skip
             raise StoreError(
-                "a recording cannot be tagged before the notice was heard, nor in opt_in before the key"
+                "a recording cannot be tagged before the notice was heard, or in opt_in before the key that agrees to it"
             )
 
     async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None:

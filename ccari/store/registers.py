@@ -83,14 +83,16 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
     await connection.execute(SQL["lock_register"], copy.register)
     before = await connection.fetchrow(SQL["newest_load"], copy.register)
     if copy.update and before is None:
-        raise ListError(f"{copy.register!r} was never loaded: an update needs the whole register first")
+        raise ListError(f"{copy.register!r} has never been loaded: load the whole register before an update")
     if copy.update and not copy.dated and staged.report.invalid == staged.report.lines:
         raise ListError(
-            f"no number is in the file, and {copy.register!r} would count as new for it: give --as-of if nothing has come to it"
+            f"the file contains no numbers, and would only make {copy.register!r} count as up to date: give "
+            "--as-of if there is nothing new"
         )
     if not copy.update and before is not None and copy.as_of < before["as_of"]:
         raise ListError(
-            f"a copy of {copy.register!r} of {before['as_of']:%Y-%m-%d} is loaded, and this one is older: give --as-of"
+            f"the loaded copy of {copy.register!r} is dated {before['as_of']:%Y-%m-%d}, and this one is "
+            "older: if it is not give --as-of"
         )
     load = await connection.fetchval(SQL["add_load"], copy.register, copy.as_of, copy.loaded_by, sha256)
     listed_at = copy.listed_at or copy.as_of
@@ -101,9 +103,9 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
     expected = before["entries"] if before is not None else 1
     if not copy.update and not copy.shrunk and entries < _LEAST_LEFT * expected:
         raise ListError(
-            f"the file has {entries} numbers, and the copy of {copy.register!r} "
+            f"the file has {entries} numbers, but the copy of {copy.register!r} "
             f"{'had ' + str(expected) if before is not None else 'cannot be empty'}: "
-            "get it again, or say --shrunk if it is right"
+            "get the file again, or add --shrunk if it is right"
         )
 
 

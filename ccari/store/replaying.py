@@ -35,8 +35,10 @@ LOOK_SECONDS = 10.0
 #: Between log lines about the same thing.
 LOG_AGAIN_SECONDS = 60.0
 _INBOUND = "inbound"
-_WAITING = "rights that were pressed wait to be registered, and may bar whoever would be called"
-_ASIDE = "rights that were pressed lie aside, and may bar whoever would be called: ccari requests spooled"
+_WAITING = "rights that were pressed wait to be registered, and may bar the number to be called"
+_ASIDE = (
+    "rights that were pressed were put aside, and may bar the number to be called: ccari requests spooled"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +244,7 @@ class Replayer:
             "right_put_aside",
             record=name,
             reason=reason,
-            advice="nobody is called until a person has seen to it",
+            advice="nobody is called until somebody has dealt with it: ccari requests spooled",
         )
 
     async def _log_failure(self, reason: str) -> None:

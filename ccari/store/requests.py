@@ -108,7 +108,7 @@ class Requests:
             country = work.clock.countries.get(request["controller"])
             if to is RequestState.EXTENDED and country is None:
                 raise RequestError(
-                    f"{reference}: {request['controller']!r} is no longer in the policy, which says by what calendar to count"
+                    f"{reference}: {request['controller']!r} is no longer in the policy, which sets the calendar for the deadline"
                 )
             received, now, state = request["received_at"], work.clock.now, RequestState(request["state"])
             fault = rights.step_fault(

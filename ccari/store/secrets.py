@@ -120,7 +120,7 @@ class SecretStore:
             make_folder(each)
         path = folder / f"suppression-{key.version}.key"
         if not write_new(path, f"{key.in_hex}\n".encode("ascii")):
-            raise ConfigError(f"{path} is there already: somebody else has just made it")
+            raise ConfigError(f"{path} already exists: somebody else has just made it")
 
     def lacks(self, holder: Holder) -> bool:
         """Whether a holder has no secret. Raises ConfigError if one is missing that rows in the database need."""
@@ -169,9 +169,7 @@ class SecretStore:
         versions = [each for each, _ in self._versions(folder)]
         if version not in versions[:-1]:
             older = ", ".join(map(str, versions[:-1])) or "none"
-            raise ConfigError(
-                f"{controller!r} has no version {version} to retire: of the older ones there is {older}"
-            )
+            raise ConfigError(f"{controller!r} has no version {version} to retire; older versions: {older}")
         path = folder / f"suppression-{version}.key"
         path.rename(path.with_suffix(".retired"))
         settle(folder)
@@ -235,10 +233,10 @@ class SecretStore:
                 self._versions(folder)
             found = self._expected[folder].get(number)
             if found != check and not (found is None and number in self.retired(holder)):
-                raise _lost(folder, number, "is missing" if found is None else "is another one")
+                raise _lost(folder, number, "is missing" if found is None else "is not the right one")
             if holder.kind == "controller" and number > digests.key_version:
                 raise SecretError(
-                    f"the secret of {holder.name!r} was followed by version {number} a moment ago",
+                    f"the secret of {holder.name!r} has just been followed by version {number}",
                     holder.name,
                     number,
                 )
@@ -287,7 +285,7 @@ class SecretStore:
         found = {each.version: each.check for each in (Key(*each) for each in loaded)}
         for version, check in expected.items():
             if check is not None and found.get(version, check) != check:
-                raise _lost(folder, version, "is another one")
+                raise _lost(folder, version, "is not the right one")
         self._expected[folder] = dict(found)
         return loaded
 
@@ -352,10 +350,11 @@ def _content(folder: Path) -> list[Path]:
 
 
 def _lost(folder: Path, version: int, how: str) -> SecretError:
-    anew = ", or load the register anew and restart ccari" if folder.parent.name == _REGISTERS else ""
+    anew = ", or load the register again and restart ccari" if folder.parent.name == _REGISTERS else ""
     return SecretError(
-        f"version {version} of the suppression secret of {folder.name!r} in {folder} {how}, and what is kept under it would bar "
-        f"nobody: restore the keys from the backup, or from the node where it was made{anew}",
+        f"version {version} of the suppression secret of {folder.name!r} in {folder} {how}, so what is kept "
+        "under it would bar nobody: restore the keys from the backup, or from the node where it was "
+        f"made{anew}",
         folder.name,
         version,
     )
@@ -370,6 +369,6 @@ def _read(path: Path) -> bytes:
         secret = b""
     if len(secret) != SECRET_BYTES:
         raise ConfigError(
-            f"{path} holds no secret of {SECRET_BYTES} bytes in hex: restore it from the backup"
+            f"{path} contains no secret of {SECRET_BYTES} bytes in hexadecimal: restore it from the backup"
         )
     return secret

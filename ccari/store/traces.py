@@ -57,7 +57,7 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
             continue
         (anew if full else back).append(table)
         if table in held and not small:
-            left[table] = "too large to be written anew beside calls: VACUUM FULL it in a quiet hour"
+            left[table] = "too large to be rewritten while calls run: VACUUM FULL it in a quiet hour"
     if why := await _clear_log(connection):
         left["write-ahead log"] = why
     return {"written_anew": anew, "given_back": back, "left": left}
@@ -71,7 +71,7 @@ async def _clear_log(connection: asyncpg.Connection) -> str | None:
     except _REFUSED as error:
         return _why(error)
     if await connection.fetchval("SELECT current_setting('wal_recycle')") == "on":
-        return "segments are used again as they are (wal_recycle = on), and hold what was written until then"
+        return "segments are reused without being cleared (wal_recycle = on), and keep what was in them until it is overwritten"
     return None
 
 

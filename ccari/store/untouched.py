@@ -125,8 +125,8 @@ class Embedded:
             # nobody listens: a service that was killed leaves the socket behind
             if not await self.server.finds_programmes():
                 raise AnothersError(
-                    f"the embedded PostgreSQL in {self.server.folder} does not run, and its owner, {self.owner}, cannot run it "
-                    "from where this ccari is",
+                    f"the embedded PostgreSQL in {self.server.folder} is not running, and its owner, "
+                    f"{self.owner}, has no access to where this ccari is installed",
                     self.owner,
                 ) from None
             await self.server.start()
@@ -154,11 +154,13 @@ def find_embedded(data_dir: Path) -> Embedded:
             (folder / embedded.USERS).open("rb"), (folder / embedded.CONTROL).open("rb"),
         )  # fmt: skip
     except (FileNotFoundError, NotADirectoryError):
-        raise StoreError(f"the embedded PostgreSQL in {data_dir} was never made: ccari db migrate") from None
+        raise StoreError(
+            f"the embedded PostgreSQL in {data_dir} does not exist yet: ccari db migrate"
+        ) from None
     except PermissionError:
         owner = _owner(folder / "cluster", folder, data_dir)
         whose = owner or "another user"
-        raise AnothersError(f"the embedded PostgreSQL in {data_dir} is {whose}'s", owner) from None
+        raise AnothersError(f"the embedded PostgreSQL in {data_dir} belongs to {whose}", owner) from None
 
 
 def _owner(*paths: Path) -> str | None:

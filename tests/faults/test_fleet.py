@@ -210,7 +210,7 @@ async def test_two_nodes_drive_asterisks_of_one_name(ground: Ground, twin: Groun
         assert second.process is not None
         async with asyncio.timeout(EVENT_SECONDS):
             assert await second.process.wait() == 1
-        assert "give each a [asterisk] name" in second.errors.read_text()
+        assert "give each a different [asterisk] name" in second.errors.read_text()
         outcome, _ = await ground.ended(first, await ground.dial(callees.answers(79), agent="drops-1"))
         assert outcome.outcome == "bridged"
     finally:

@@ -208,7 +208,7 @@ async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(
         assert second.process is not None
         async with asyncio.timeout(EXIT_SECONDS):
             assert await second.process.wait() == 1
-        assert "another ccari drives this Asterisk" in one_line(second)
+        assert "another ccari controls this Asterisk" in one_line(second)
         assert not any(line["event"] == "asterisk_connected" for line in second.lines())
         placed = await ground.dial(callees.answers(11), agent="drops-1")
         outcome, _ = await ground.ended(first, placed)

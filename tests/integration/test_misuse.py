@@ -234,7 +234,7 @@ async def test_a_secret_that_is_missing_open_or_damaged_lets_calls_through(desk:
     )
     assert missing.startswith("'acme' has no suppression secret in ")
     assert "can be read by others: chmod 600 it" in open_
-    assert "holds no secret of 32 bytes in hex" in short
+    assert "contains no secret of 32 bytes in hexadecimal" in short
     assert "abcd" not in short
     assert asked == [missing, open_, short]
 

@@ -54,7 +54,7 @@ class Requests:
         # before the requests' rows are changed, as in the beginning of an erasure, so that the two do not deadlock
         await connection.execute(SQL["remember_erasures"], ids)
         await connection.execute(SQL["erase_notes"], ids)
-        words = f"{limit.limited.setting} = {limit.days}: from now on it does not tell whose it was"
+        words = f"{limit.limited.setting} = {limit.days}: from now on it does not show whose it was"
         for row in await connection.fetch(SQL["requests_to_go_on_with"], ids):
             await journals.append_to_request(
                 connection, row["reference"], row["state"], Level(row["level"]), row["due"], who, words

@@ -63,7 +63,7 @@ async def test_a_database_that_is_away_hides_the_rest_or_its_password_shows(pati
 async def test_a_url_that_is_none_shows_its_password(patient: Patient) -> None:
     patient.settings["database"]["url"] = "postgresql://ccari:hidden:w0rd#@db:port/ccari"
     found = (await patient.unwell())["database"]
-    assert found.found.startswith("[database] url is no URL such as postgresql://")
+    assert found.found.startswith("[database] url must look like postgresql://")
     assert not any(piece in found.found + found.advice for piece in ("hidden", "w0rd"))
 
 
@@ -71,7 +71,7 @@ async def test_an_embedded_database_is_made_by_looking_for_it(patient: Patient) 
     del patient.settings["database"]
     found = (await patient.unwell())["database"]
     assert (found.state, found.advice) == (State.FAULT, "ccari db migrate")
-    assert found.found == f"the embedded PostgreSQL in {patient.folder} was never made"
+    assert found.found == f"the embedded PostgreSQL in {patient.folder} does not exist yet"
     assert not (patient.folder / "postgresql").exists()
 
 

@@ -106,7 +106,7 @@ async def test_programmes_are_copied_for_a_user_who_cannot_run_them(
     assert (found["database"].state, found["database"].advice) == (
         State.WARNING, "runuser -u nobody -- ccari doctor"
     )  # fmt: skip
-    assert "its owner, nobody, cannot run it" in found["database"].found
+    assert "its owner, nobody, has no access to" in found["database"].found
     assert found["policy"].advice == "put the database right first"
     assert seen(anothers) == before
 
@@ -135,6 +135,6 @@ async def test_an_owner_who_cannot_be_seen_is_to_be_run_as(home: Path) -> None:
         os.seteuid(0)
     found = unseen(raised.value)
     assert (found.found, found.advice) == (
-        f"the embedded PostgreSQL in {closed / 'data'} is another user's",
+        f"the embedded PostgreSQL in {closed / 'data'} belongs to another user",
         "run ccari doctor as the user of the service, or as root",
     )

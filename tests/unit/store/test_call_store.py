@@ -484,7 +484,7 @@ async def test_invariant_2_a_recording_that_needs_an_agreement_is_tagged_without
     tag = replace(made.tag(call), mode="opt_in", legal_basis="consent")
     heard = made.journal("notice_heard")
     await calls.commit_heard(call.id, "v1", None, heard)
-    with pytest.raises(StoreError, match="nor in opt_in before the key"):
+    with pytest.raises(StoreError, match="or in opt_in before the key"):
         await store.recordings.tag(tag, made.journal("recording_tagged"))
     # the agreement may come with the tag: it is one transaction
     await store.recordings.tag(tag, made.journal("recording_agreed", "recording_tagged"))

@@ -126,7 +126,7 @@ async def test_a_consent_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_b
 async def test_a_withdrawal_that_only_the_consent_tells_of_is_forgotten(shelf: Shelf) -> None:
     """One that a list told of: the next could bring the consent back."""
     await consents(shelf, agreed(given=LONG_AGO, withdrawn=OVER))
-    words = "its withdrawal, which no bar tells of: a list could bring it back (ccari consents withdraw bars)"
+    words = "its withdrawal, for which there is no suppression: a list could bring the consent back (add one: ccari consents withdraw)"
     assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
     for reason, campaign in (
         (Reason.OBJECTION, None), (Reason.WITHDRAW_CONSENT, "surveys"), (Reason.DO_NOT_CALL, None),
@@ -158,7 +158,7 @@ async def test_an_older_consent_is_in_force_again_when_what_ended_it_has_gone(sh
     assert await verdict(shelf) is Block.CONSENT_EXPIRED
     used, older = (
         "a call that was made on it, and that is kept",
-        "an older consent to the same that stays, and would be in force again",
+        "an older consent to the same purpose, which stays and would be in force again",
     )
     assert await expire(shelf, LIMIT) == Expired(0, 2, Counter({used: 1, older: 1}))
     assert await verdict(shelf) is Block.CONSENT_EXPIRED
@@ -193,7 +193,7 @@ async def test_one_that_came_under_an_older_secret_is_in_force_again(shelf: Shel
     await consents(shelf, agreed(given=LONG_AGO))
     both = listed.digests(made.NUMBER, 2)
     assert await verdict(shelf, both) is Block.CONSENT_EXPIRED
-    words = "a consent that came under an older secret when there was a newer one: import the lists of consents again"
+    words = "a consent that was stored under an older secret although there was a newer one: import the lists of consents again"
     assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
     assert await verdict(shelf, both) is Block.CONSENT_EXPIRED
     # as a list brings it
@@ -217,7 +217,7 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
     await consents(
         shelf, agreed(given=NOW - 1900 * DAY, until=OVER), agreed(OTHER, given=NOW - 1800 * DAY, until=OVER)
     )
-    words = "the law of its controller's country, which has the proof of a consent kept for years (DE: §7a(2) UWG)"
+    words = "the law of its controller's country, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)"
     assert await expire(shelf, GERMAN) == Expired(1, 1, Counter({words: 1}))
     assert await given(shelf) == [NOW - 1800 * DAY]
     # from each use, too, whose call has expired

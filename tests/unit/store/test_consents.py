@@ -443,7 +443,8 @@ async def test_a_wish_is_refused_that_campaigns_asked_for_until_yesterday(store:
 async def test_a_wish_is_taken_for_granted_that_nothing_was_done_about(store: Store) -> None:
     await load(store, agreed(purpose="raffle"))
     with pytest.raises(
-        ConsentError, match=r"those that are asked for are marketing, survey; without --purpose"
+        ConsentError,
+        match=r"the purposes asked for are marketing, survey; to withdraw every consent leave out --purpose",
     ):
         await withdraw(store, "marketting")
     assert await store.suppressions.of("acme", made.digests()) == []

@@ -159,7 +159,7 @@ async def test_a_number_is_called_whose_contact_said_that_it_may_not_be_used(she
         await known(shelf, source=source, until=until)
     assert await verdict(shelf, LIMITED) is None
     assert await verdict(shelf, UNSOURCED) is None
-    words = "the day after which it may not be used, which bars calls to it (valid_until)"
+    words = "its last day (valid_until), which bars calls to it from then on"
     assert await expire(shelf, SOURCED) == Expired(0, 2, Counter({words: 2}))
     await shelf.database.rows("UPDATE contacts SET valid_until = $1", NOW - DAY)
     assert await expire(shelf, SOURCED) == Expired(0, 2, Counter({words: 2}))

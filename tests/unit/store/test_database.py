@@ -228,12 +228,12 @@ async def test_the_status_of_an_empty_database_is_an_error(empty: str) -> None:
 @pytest.mark.parametrize(
     ("url", "words"),
     [
-        ("", "is no URL such as postgresql://"),
-        ("localhost", "is no URL such as postgresql://"),
-        (f"mysql://ccari:{SECRET}@127.0.0.1/ccari", "is no URL such as postgresql://"),
-        (f"postgresql://ccari:{SECRET}/x@127.0.0.1/ccari", "is no URL such as postgresql://"),
-        (f"postgresql://ccari:{SECRET}@127.0.0.1:port/ccari", "is no URL such as postgresql://"),
-        (f"postgresql://ccari:{SECRET}@127.0.0.1:99999/ccari", "is no URL such as|cannot be reached"),
+        ("", "must look like postgresql://"),
+        ("localhost", "must look like postgresql://"),
+        (f"mysql://ccari:{SECRET}@127.0.0.1/ccari", "must look like postgresql://"),
+        (f"postgresql://ccari:{SECRET}/x@127.0.0.1/ccari", "must look like postgresql://"),
+        (f"postgresql://ccari:{SECRET}@127.0.0.1:port/ccari", "must look like postgresql://"),
+        (f"postgresql://ccari:{SECRET}@127.0.0.1:99999/ccari", "must look like postgresql|cannot be reached"),
         (f"postgresql://ccari:{SECRET}@no-such-host.invalid/ccari", "cannot be reached"),
         ("postgresql://ccari@/ccari?host=/nowhere", "cannot be reached"),
     ],
@@ -424,7 +424,7 @@ async def test_two_services_hold_the_same_asterisk(dsn: str, monkeypatch: pytest
             pass
         with monkeypatch.context() as patch:
             patch.setattr(fences, "PATIENCE_SECONDS", 0.2)
-            with pytest.raises(UnsuitableError, match="another ccari drives this Asterisk"):
+            with pytest.raises(UnsuitableError, match="another ccari controls this Asterisk"):
                 async with second.hold("pbx/run-1", "calls of pbx/run-1"):
                     pass
         assert not lost.is_set()

@@ -56,7 +56,7 @@ async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn:
         await until(again, within=WITHIN)
         # it is connected before it has the lock
         await until(lambda: fence.is_held, within=WITHIN)
-        with pytest.raises(UnsuitableError, match="another ccari drives this Asterisk"):
+        with pytest.raises(UnsuitableError, match="another ccari controls this Asterisk"):
             async with PostgresFence(dsn).hold("one asterisk", "calls of one asterisk"):
                 pytest.fail("two hold it")
         assert not by_another.is_set()
@@ -201,7 +201,7 @@ async def test_two_asterisks_that_go_by_one_name_end_each_others_calls(
         with monkeypatch.context() as patch:
             patch.setattr("ccari.store.fence.PATIENCE_SECONDS", 0.2)
             with pytest.raises(
-                UnsuitableError, match=f"files the calls of its Asterisk as {alike} too: give each a"
+                UnsuitableError, match=f"also files the calls of its Asterisk as {alike}: give each a"
             ):
                 async with there.hold("run 2", alike):
                     pytest.fail("two hold it")

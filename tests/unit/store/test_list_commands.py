@@ -226,7 +226,7 @@ async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: S
     assert "suppressed_campaign_withdraw_consent" in blocked.out
     refused(
         await ccari.ccari("consents", "withdraw", FIRST, "--purpose", "markteing", "--proof", "letter 7"),
-        "no consent to that purpose", "marketing, renewals", "without --purpose",
+        "no consent to that purpose", "marketing, renewals", "leave out --purpose",
     )  # fmt: skip
     none = unseen(await ccari.ccari("consents", "show", SECOND))
     assert (none.code, none.out) == (1, "there is no consent\n")

@@ -74,7 +74,7 @@ async def test_a_barred_number_can_be_called_when_an_older_secret_is_lost_or_ano
     ccari: Service, keys: Path, lose: object
 ) -> None:
     lose(keys / "acme/suppression-1.key")  # type: ignore[operator]
-    how = "is missing" if lose is Path.unlink else "is another one"
+    how = "is missing" if lose is Path.unlink else "is not the right one"
     for words in (
         ("suppress", "check", BARRED), ("gate", BARRED, "--campaign", "renewals"), ("suppress", "add", "+48600100009"),
         ("keys", "init"), ("keys", "rotate"), ("serve",),
@@ -196,7 +196,7 @@ async def test_bars_of_before_the_secrets_were_known_are_lost_with_theirs(
     (await store.key_versions.vouch(SecretStore(keys))).keys("acme")
     assert not await store.database.rows(unknown)
     another(keys / "acme/suppression-1.key")
-    with pytest.raises(ConfigError, match="is another one"):
+    with pytest.raises(ConfigError, match="is not the right one"):
         (await store.key_versions.vouch(SecretStore(keys))).keys("acme")
 
 
@@ -236,13 +236,13 @@ async def test_a_register_whose_secret_is_lost_is_thought_empty_or_can_never_be_
     more.write_text("number\n+48600100003\n")
     load = ("registers", "import", "robinson", str(listing))
     update = ("registers", "import", "robinson", str(more), "--update", "--as-of", "2026-11-25")
-    refused(await ccari.ccari(*update), "was never loaded")
+    refused(await ccari.ccari(*update), "has never been loaded")
     assert (await ccari.ccari(*load)).code == 0
     assert (await ccari.ccari("suppress", "check", "+48600100002")).code == 1
     shutil.rmtree(keys / "registers")
-    refused(await ccari.ccari(*update), "is missing", "load the register anew")
+    refused(await ccari.ccari(*update), "is missing", "load the register again")
     SecretStore(keys).create_for_register("robinson")
-    refused(await ccari.ccari(*update), "is another one", "load the register anew")
-    refused(await ccari.ccari("suppress", "check", "+48600100002"), "is another one")
+    refused(await ccari.ccari(*update), "is not the right one", "load the register again")
+    refused(await ccari.ccari("suppress", "check", "+48600100002"), "is not the right one")
     assert (await ccari.ccari(*load)).code == 0
     assert (await ccari.ccari("suppress", "check", "+48600100002")).code == 1

@@ -113,7 +113,7 @@ async def test_what_the_register_itself_says_of_its_times_is_lost(store: Store, 
 
 async def test_an_update_drops_the_numbers_that_it_does_not_name(store: Store) -> None:
     with pytest.raises(
-        ListError, match="'robinson' was never loaded: an update needs the whole register first"
+        ListError, match="'robinson' has never been loaded: load the whole register before an update"
     ):
         await load(store, listed(0), update=True)
     await load(store, listed(0, 1), as_of=NOW - 2 * DAY)
@@ -129,14 +129,14 @@ async def test_an_update_drops_the_numbers_that_it_does_not_name(store: Store) -
         (
             listed(0, 1, 2, 3),
             NOW - DAY,
-            "a copy of 'robinson' of .* is loaded, and this one is older: give --as-of",
+            "the loaded copy of 'robinson' is dated .*, and this one is older: if it is not give --as-of",
         ),
         (
             [],
             NOW + DAY,
-            "the file has 0 numbers, and the copy of 'robinson' had 4: get it again, or say --shrunk",
+            "the file has 0 numbers, but the copy of 'robinson' had 4: get the file again, or add --shrunk",
         ),
-        (listed(4), NOW + DAY, "the file has 1 numbers, and the copy of 'robinson' had 4"),
+        (listed(4), NOW + DAY, "the file has 1 numbers, but the copy of 'robinson' had 4"),
     ],
 )
 async def test_a_copy_that_broke_off_or_is_of_last_year_replaces_a_good_one(
@@ -180,7 +180,7 @@ async def test_a_bad_line_takes_who_stands_in_it_out_of_the_register(store: Stor
 @pytest.mark.parametrize("given", [[], [LineFault(1, "number", "it is empty")]])
 async def test_a_file_of_nothing_makes_a_copy_younger(store: Store, given: list[Any]) -> None:
     await load(store, listed(0), as_of=NOW - DAY)
-    with pytest.raises(ListError, match=r"no number is in the file, .*: give --as-of"):
+    with pytest.raises(ListError, match=r"the file contains no numbers, .*: give --as-of"):
         await load(store, given, update=True, dated=False, keep_going=True)
     assert [row["as_of"] for row in await store.registers.ages()] == [NOW - DAY]
     await load(store, given, update=True, keep_going=True)

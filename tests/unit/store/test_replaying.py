@@ -256,7 +256,7 @@ async def test_invariant_1_somebody_is_called_whose_right_lies_aside_where_only_
         node.store.spend_token(another, made.question(another), made.judge, ()),
         node.store.facts(made.QUESTION, made.digests(), ()),
     ):
-        with pytest.raises(StoreError, match="rights that were pressed lie aside"):
+        with pytest.raises(StoreError, match="rights that were pressed were put aside"):
             await refused
     (name,) = node.journal.put_by()
     (node.journal.aside / name).rename(node.journal.aside / f"{name}.torn")
@@ -293,7 +293,7 @@ async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_o
         await node.replayer.begin()
     (line,) = [line for line in logged if line["event"] == "rights_wait"]
     assert (line["waiting"], line["aside"]) == (1, 0)
-    assert "it was encrypted by the journal.key" in line["reason"]
+    assert "it was encrypted with the journal.key" in line["reason"]
     assert [each["call_id"] for each in await store.requests.list(None, 10)] == [second.id]
     assert node.journal.of_another_key() == 1
     with pytest.raises(StoreError, match="rights that were pressed wait"):

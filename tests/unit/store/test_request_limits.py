@@ -105,7 +105,7 @@ async def test_a_request_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> 
     assert [(each["who"], each["reason"]) for each in record.history] == [
         ("erased", "erased"),
         ("erased", "erased"),
-        ("housekeeping", "requests_days = 365: from now on it does not tell whose it was"),
+        ("housekeeping", "requests_days = 365: from now on it does not show whose it was"),
     ]
     assert {each["state"] for each in record.history[1:]} == {"withdrawn"}
     # what it has grown by is sealed, and it is still as it was sealed before
@@ -401,7 +401,7 @@ async def test_a_request_that_somebody_has_changed_keeps_the_others_for_good(she
 async def test_a_request_that_has_expired_is_a_ground_to_give_out_data(shelf: Shelf) -> None:
     reference = await asked(shelf)
     assert await expire(shelf, LIMIT) == Expired(1)
-    with pytest.raises(RequestError, match="does not tell any more whose it was") as refused:
+    with pytest.raises(RequestError, match="no longer shows whose it was") as refused:
         await shelf.store.subjects.mandate(reference)
     assert not isinstance(refused.value, NoRequestError)
 

@@ -71,7 +71,7 @@ def test_a_secret_that_others_can_read_is_used(store: SecretStore, tmp_path: Pat
 @pytest.mark.parametrize("content", [b"", b"\n", b"00" * 31, b"00" * 33, b"zz" * 32, b"\xff\xfe" * 32])
 def test_a_damaged_secret_is_used_or_quoted(store: SecretStore, tmp_path: Path, content: bytes) -> None:
     newest(tmp_path).write_bytes(content)
-    with pytest.raises(ConfigError, match="holds no secret of 32 bytes in hex") as wrong:
+    with pytest.raises(ConfigError, match="contains no secret of 32 bytes in hexadecimal") as wrong:
         store.check("acme")
     assert "zz" not in str(wrong.value)
 
@@ -127,14 +127,12 @@ def test_a_secret_that_lies_still_is_read_at_each_call(store: SecretStore, tmp_p
 def test_a_secret_that_is_written_with_is_retired_or_a_retired_one_is_gone(
     store: SecretStore, tmp_path: Path
 ) -> None:
-    with pytest.raises(ConfigError, match="no version 1 to retire: of the older ones there is none"):
+    with pytest.raises(ConfigError, match="no version 1 to retire; older versions: none"):
         store.retire("acme", 1)
     secret = newest(tmp_path).read_text()
     store.rotate("acme")
     for version in (2, 3):
-        with pytest.raises(
-            ConfigError, match=f"no version {version} to retire: of the older ones there is 1"
-        ):
+        with pytest.raises(ConfigError, match=f"no version {version} to retire; older versions: 1"):
             store.retire("acme", version)
     store.retire("acme", 1)
     assert [key.version for key in store.keys("acme")] == [2]

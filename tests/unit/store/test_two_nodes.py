@@ -134,7 +134,7 @@ async def test_invariant_1_a_register_that_was_loaded_on_another_node_counts_as_
     await store.key_versions.replace(robinson, key.version, key.check)
     asked, _ = await store.calls.facts(QUESTION, digests, listed)
     with pytest.raises(
-        ConfigError, match=r"version 1 of the suppression secret of 'robinson' in .* is another one"
+        ConfigError, match=r"version 1 of the suppression secret of 'robinson' in .* is not the right one"
     ):
         secrets.heed(asked.secrets, digests)
 
