@@ -75,5 +75,5 @@ def _received(text: str | None, controller: Controller, now: datetime) -> dateti
     except ValueError as error:
         raise InputError("received", str(error)) from None
     if received < _APPLIES_SINCE:
-        raise InputError("received", "it is before the GDPR, which applies since 2018-05-25")
+        raise InputError("received", "it is before the GDPR, which has applied since 2018-05-25")
     return received

@@ -26,8 +26,8 @@ async def refuse_unseen(
     copied = sorted(row["register"] for row in await store.ages() if row["register"] in unseen)
     if copied:
         raise SecretError(
-            f"who is in the register {copied[0]!r} cannot be told here, for its secret is on another node: copy "
-            f"registers/{copied[0]} of the keys folder from where it was imported, or restore it from the backup, or import the "
-            "register anew",
+            f"it cannot be looked up here who is in the register {copied[0]!r}, because its secret is on "
+            f"another node: copy registers/{copied[0]} in the keys folder from the node where it was "
+            "imported, or restore it from the backup, or import the register again",
             copied[0],
         )

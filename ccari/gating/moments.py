@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 _Day = TypeVar("_Day", bound=date)
 
-_SHAPE = "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"
+_SHAPE = "it must be a date such as 2026-12-31, or a moment such as 2026-12-31T12:00:00+01:00"
 
 #: Any other year is a slip of the pen; and near the ends of the calendar, time zones cannot be calculated.
 _YEARS = range(1900, 3000)
@@ -17,7 +17,7 @@ def day(text: str) -> date:
     try:
         found = date.fromisoformat(text)
     except ValueError:
-        raise ValueError("it is no date such as 2026-12-31") from None
+        raise ValueError("it must be a date such as 2026-12-31") from None
     return _plausible(found)
 
 
@@ -58,5 +58,5 @@ def until(text: str, zone: ZoneInfo) -> datetime:
 
 def _plausible(found: _Day) -> _Day:
     if found.year not in _YEARS:
-        raise ValueError(f"it is no year from {_YEARS[0]} to {_YEARS[-1]}")
+        raise ValueError(f"its year must be from {_YEARS[0]} to {_YEARS[-1]}")
     return found

@@ -22,7 +22,7 @@ def the_controller(policy: Policy, wanted: str | None) -> Controller:
         return policy.controllers[0]
     found = policy.controller(wanted)
     if found is None:
-        raise InputError("controller", f"there is no controller {label(wanted)!r}: it is one of {known}")
+        raise InputError("controller", f"there is no controller {label(wanted)!r}, only {known}")
     return found
 
 
@@ -30,7 +30,7 @@ def the_campaign(policy: Policy, wanted: str) -> Campaign:
     found = policy.campaign(wanted)
     if found is None:
         known = ", ".join(each.id for each in policy.campaigns) or "none"
-        raise InputError("campaign", f"there is no campaign {label(wanted)!r}: it is one of {known}")
+        raise InputError("campaign", f"there is no campaign {label(wanted)!r}, only {known}")
     return found
 
 
@@ -54,16 +54,14 @@ def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> C
     theirs = {each.id: each for each in campaigns_of(policy, controller)}
     if wanted is not None and wanted not in theirs:
         known = ", ".join(theirs) or "none"
-        raise InputError(
-            "campaign", f"{controller.id!r} has no campaign {label(wanted)!r}: it is one of {known}"
-        )
+        raise InputError("campaign", f"{controller.id!r} has no campaign {label(wanted)!r}, only {known}")
     return theirs[wanted] if wanted is not None else None
 
 
 def the_number(text: str, controller: Controller) -> Number:
     number = parse(text, controller.country)
     if isinstance(number, NumberFault):
-        raise InputError("number", f"that is no number to call: {number.words}")
+        raise InputError("number", f"this number cannot be called: {number.words}")
     return number
 
 
@@ -81,5 +79,5 @@ def end(text: str | None, controller: Controller, now: datetime) -> datetime | N
     except ValueError as error:
         raise InputError("until", str(error)) from None
     if found <= now:
-        raise InputError("until", "it has passed")
+        raise InputError("until", "it is in the past")
     return found

@@ -76,7 +76,7 @@ async def meant(
     if fault is not None:
         words = mandate.right.replace("_", " ") if fault is law.MandateFault.RIGHT else ""
         raise RequestError(
-            f"{mandate.reference} is no ground for this: {fault}{f' ({words})' if words else ''}"
+            f"{mandate.reference} does not allow this: {fault}{f' ({words})' if words else ''}"
         )
     known = tuple(dict.fromkeys((*digests.all, *mandate.digests)))
     subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
@@ -96,7 +96,9 @@ def to_hold(policy: Policy, secrets: Secrets, number: str, controller: str | Non
     whose = the_controller(policy, controller)
     parsed = the_number(number, whose)
     if re.search(pattern(parsed), reason):
-        raise InputError("reason", "it holds the number, of which only the keyed digest is to be kept")
+        raise InputError(
+            "reason", "it contains the number, of which only the keyed digest may be kept: leave it out"
+        )
     return Subject(whose.id, secrets.digests(whose.id, parsed))
 
 

@@ -390,8 +390,8 @@ async def test_what_is_no_number_or_no_controller_is_barred(desk: Desk) -> None:
         desk.refused("suppress", "add", "+48600100001", "--controller", "nonsense"),
         desk.refused("suppress", "check", "+48600100001", "--controller", "nonsense"),
     )
-    assert all(each.startswith("that is no number to call: ") for each in said[:-2]), said
-    assert said[-1] == said[-2] == "there is no controller 'nonsense': it is one of acme"
+    assert all(each.startswith("this number cannot be called: ") for each in said[:-2]), said
+    assert said[-1] == said[-2] == "there is no controller 'nonsense', only acme"
     listed = await desk.run("suppress", "list")
     assert listed.out == "there are no suppressions\n"
 

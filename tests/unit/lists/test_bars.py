@@ -53,14 +53,14 @@ def test_what_a_row_says_yields_to_the_options() -> None:
         ({"reason": "ERASURE"}, "reason", "it must be one of"),
         ({"campaign": "strict"}, "campaign", "'acme' has no such campaign, only renewals, offers"),
         ({"controller": "other"}, "controller", "it is not 'acme'"),
-        ({"since": "1 May"}, "since", "it is no date such as 2026-12-31"),
+        ({"since": "1 May"}, "since", "it must be a date such as 2026-12-31"),
         ({"since": "2026-07-02"}, "since", "it is in the future"),
-        ({"until": "2026-02-30"}, "until", "it is no date"),
-        ({"until": "9999-12-31"}, "until", "it is no year from 1900 to 2999"),
-        ({"until": "9999-12-31T23:59:59-10:00"}, "until", "it is no year from 1900 to 2999"),
-        ({"until": "0001-01-01"}, "until", "it is no year from 1900 to 2999"),
-        ({"since": "0001-01-01"}, "since", "it is no year from 1900 to 2999"),
-        ({"since": "0001-01-01T00:00:00+14:00"}, "since", "it is no year from 1900 to 2999"),
+        ({"until": "2026-02-30"}, "until", "it must be a date"),
+        ({"until": "9999-12-31"}, "until", "its year must be from 1900 to 2999"),
+        ({"until": "9999-12-31T23:59:59-10:00"}, "until", "its year must be from 1900 to 2999"),
+        ({"until": "0001-01-01"}, "until", "its year must be from 1900 to 2999"),
+        ({"since": "0001-01-01"}, "since", "its year must be from 1900 to 2999"),
+        ({"since": "0001-01-01T00:00:00+14:00"}, "since", "its year must be from 1900 to 2999"),
         ({"until": "1900-01-01"}, "until", "it is not after the start of the suppression"),
         (
             {"since": "2026-05-02", "until": "2026-05-01"},
@@ -179,7 +179,9 @@ def test_a_digest_under_a_secret_that_is_not_here_is_entered_and_bars_nobody(
         (
             {"until": "x"},
             LineFault(
-                7, "until", "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"
+                7,
+                "until",
+                "it must be a date such as 2026-12-31, or a moment such as 2026-12-31T12:00:00+01:00",
             ),
         ),
     ],

@@ -63,12 +63,12 @@ def test_a_column_is_asked_for_that_an_option_gives() -> None:
         ("source", "x" * 201, "it is longer than 200 characters"),
         ("source", "two\nlines", "it contains a line break"),
         ("obtained", "", "it is empty"),
-        ("obtained", "10.03.2026", "it is no date such as 2026-12-31"),
+        ("obtained", "10.03.2026", "it must be a date such as 2026-12-31"),
         ("obtained", "2026-03-11", "it is in the future"),
         ("basis", "", "it is empty"),
         ("basis", "we may", f"it must be one of {', '.join(LegalBasis)}"),
         ("proof", "x" * 201, "it is longer than 200 characters"),
-        ("valid_until", "soon", "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"),
+        ("valid_until", "soon", "it must be a date such as 2026-12-31, or a moment such as 2026-12-31T12:00:00+01:00"),
     ],
 )  # fmt: skip
 def test_a_contact_without_provenance_is_taken(column: str, text: str, why: str) -> None:
@@ -109,7 +109,7 @@ def test_a_consent_that_was_just_given_is_one_of_the_future(given: str) -> None:
         ("channel", "", "it is empty"),
         ("channel", "sms", "it must be one of phone, automatic_calls"),
         ("given", "", "it is empty"),
-        ("given", "yesterday", "it is no date such as 2026-12-31, nor a moment such as 2026-12-31T12:00:00+01:00"),
+        ("given", "yesterday", "it must be a date such as 2026-12-31, or a moment such as 2026-12-31T12:00:00+01:00"),
         ("given", "2026-03-11", "it is in the future"),
         ("given", "2026-03-09T23:30:01Z", "it is in the future"),
         ("withdrawn", "2026-03-11", "it is in the future"),

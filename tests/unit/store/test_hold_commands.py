@@ -93,8 +93,8 @@ async def test_a_hold_is_placed_on_another_thing_than_was_said(
         (("--request", "", "--reason", "lawsuit"), 2, "give one of RECORDING"),
         (("--number", AS_WRITTEN, "--reason", " "), 2, "say why"),
         (("--number", AS_WRITTEN), 2, "Missing option '--reason'"),
-        (("--number", AS_WRITTEN, "--reason", "+48 600-100-001 sues us"), 1, "it holds the number"),
-        (("--number", "12", "--reason", "lawsuit"), 1, "that is no number to call"),
+        (("--number", AS_WRITTEN, "--reason", "+48 600-100-001 sues us"), 1, "it contains the number"),
+        (("--number", "12", "--reason", "lawsuit"), 1, "this number cannot be called"),
         (
             ("--request", "ACME-2026-000009", "--reason", "lawsuit"),
             1,

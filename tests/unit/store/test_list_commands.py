@@ -102,7 +102,7 @@ async def test_a_bad_file_changes_something_or_is_not_told_line_by_line(
     done = await ccari.ccari("contacts", "import", file)
     refused(done, "nothing was changed: 3 of 4 lines are invalid", "--keep-going")
     assert done.err.splitlines()[:-1] == [
-        "line 3: obtained: it is no date such as 2026-12-31",
+        "line 3: obtained: it must be a date such as 2026-12-31",
         "line 4: source: it is empty",
         "line 5: number: no country has such a number",
     ]
@@ -130,7 +130,7 @@ async def test_a_campaigns_list_takes_in_who_has_objected_to_it(
     assert (told["accepted"], told["duplicate"], told["barred"]) == (1, 1, {})
     refused(
         await ccari.ccari("contacts", "import", file, *options, "--campaign", "ofers"),
-        "there is no campaign 'ofers': it is one of renewals, offers",
+        "there is no campaign 'ofers', only renewals, offers",
     )
     refused(
         await ccari.ccari("contacts", "import", file, *options, "--campaign", "offers", "--controller", "x"),

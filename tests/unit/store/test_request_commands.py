@@ -164,7 +164,7 @@ async def test_a_request_is_entered_that_cannot_be(ccari: Service, database: Dat
         (("--received", "2999-01-01"), 2, "it is in the future"),
         (("--received", "0001-01-01"), 2, "no year from 1900"),
         (("--received", "2018-05-24"), 2, "before the GDPR"),
-        (("--received", "yesterday"), 2, "it is no date such as"),
+        (("--received", "yesterday"), 2, "it must be a date such as"),
         (("--by", "key"), 2, "key"),
         (("--campaign", "nonsense"), 1, "'acme' has no campaign 'nonsense'"),
         (("--controller", "nobody"), 1, "there is no controller 'nobody'"),
@@ -254,7 +254,7 @@ async def test_a_slip_of_the_pen_is_exported_as_an_empty_register(
     out = tmp_path / "register.csv"
     refused(
         await ccari.ccari("requests", "export", "--controller", "acm", "--out", str(out)),
-        "there is no controller 'acm': it is one of acme",
+        "there is no controller 'acm', only acme",
     )
     assert not out.exists()
     assert await database.rows("SELECT FROM accesses") == []
@@ -332,4 +332,4 @@ async def test_a_slip_in_a_controllers_name_passes_for_an_empty_list(
 ) -> None:
     done = await ccari.ccari(*command, "--controller", "acne")
     assert (done.code, done.out) == (1, "")
-    assert "there is no controller 'acne': it is one of" in done.err
+    assert "there is no controller 'acne', only" in done.err

@@ -368,12 +368,12 @@ async def test_what_lies_under_an_older_secret_is_left_out(
 @pytest.mark.parametrize(
     ("right", "level", "number", "options", "words"),
     [
-        (Right.ERASURE, Level.L2, AS_WRITTEN, (), "is no ground for this: it asks for something else (erasure)"),
+        (Right.ERASURE, Level.L2, AS_WRITTEN, (), "does not allow this: it asks for something else (erasure)"),
         (Right.ACCESS, Level.L1, AS_WRITTEN, (), "identity is not sure enough: it must be L2, see ccari requests verify"),
         (Right.ACCESS, Level.L2, "600 100 002", (), "it was made for another number"),
         (Right.ACCESS, Level.L2, "+48 600 100 001", ("--controller", "beta"), "it was made to another controller"),
         (Right.ACCESS, Level.L2, AS_WRITTEN, ("--controller", "gamma"), "there is no controller 'gamma'"),
-        (Right.ACCESS, Level.L2, "12", (), "that is no number to call"),
+        (Right.ACCESS, Level.L2, "12", (), "this number cannot be called"),
         (Right.ACCESS, Level.L2, AS_WRITTEN, ("--identity", "nowhere"), "there is no file nowhere"),
     ],
 )  # fmt: skip
@@ -394,7 +394,7 @@ async def test_a_closed_request_or_none_gives_data_out(ccari: Service, shelf: Sh
     reference = await person.asked(shelf, Right.ACCESS)
     await person.resolved(shelf, reference)
     done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", reference, *out)
-    refused(done, f"{reference} is no ground for this: it is closed: enter a new one")
+    refused(done, f"{reference} does not allow this: it is closed: enter a new one")
     done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", "ACME-2026-999999", *out)
     refused(done, "there is no request 'ACME-2026-999999': see ccari requests list")
 

@@ -272,7 +272,7 @@ async def test_a_bar_is_added_shown_or_lifted_otherwise_than_asked(ccari: Servic
     done = unseen(await ccari.ccari(*add, "--until", "2099-12-31"))
     assert done.out == "+48•••••0001 is now barred for renewals: objection\n"
     done = await ccari.ccari(*add, "--until", "2020-01-01")
-    assert (done.code, "it has passed" in done.err) == (2, True)
+    assert (done.code, "it is in the past" in done.err) == (2, True)
     done = unseen(await ccari.ccari("suppress", "check", FIRST, *ACME, "--json"))
     (shown,) = json.loads(done.out)
     assert done.code == 1

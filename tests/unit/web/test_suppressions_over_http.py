@@ -160,7 +160,7 @@ async def test_a_token_of_one_controller_reaches_another(api: Api, store: Store,
         )
         told, same = (each.problem(HTTPStatus.UNPROCESSABLE_ENTITY) for each in (foreign, absent))
         assert told["detail"] == same["detail"].replace("othar", "other")
-        assert told["detail"] == "there is no controller 'other': it is one of acme"
+        assert told["detail"] == "there is no controller 'other', only acme"
     # of the one it sees, it need not say which
     assert (await api.ask("POST", f"{BARS}/check", {"number": NUMBER}, token=token)).json["barred"] is False
     assert (await api.ask("GET", BARS, token=token)).json["items"] == []
