@@ -95,12 +95,14 @@ class Session:
                         break
                     header = _HEADER.fullmatch(line)
                     if header is None or header[1] in self.head:
-                        raise MalformedError("a line is no value of a channel, or comes twice")
+                        raise MalformedError("a line is not a value of the channel, or is repeated")
                     self.head[header[1]] = header[2]
                 else:
-                    raise MalformedError(f"more than {HEAD_LINES} values")
+                    raise MalformedError(f"more than {HEAD_LINES} values of the channel")
         except TimeoutError:
-            raise MalformedError(f"no values of a channel within {HEAD_SECONDS} s") from None
+            raise MalformedError(
+                f"no complete list of the channel's values within {HEAD_SECONDS} s"
+            ) from None
         if "agi_request" not in self.head:
             raise MalformedError("no agi_request")
 
@@ -148,7 +150,7 @@ class Session:
         """
         several = at_once(values)
         if several is None:
-            raise AgiError("a value is more than a word")
+            raise AgiError("a value has more than one word")
         await self.set_variable(*several)
 
     async def sets_several(self) -> bool:
@@ -176,7 +178,7 @@ class Session:
                 continue
             reply = _REPLY.fullmatch(line)
             if reply is None:
-                raise MalformedError("a line is no reply")
+                raise MalformedError("a line is not a reply")
             code, mark, text = reply.groups()
             match code:
                 case "100":
@@ -224,7 +226,7 @@ class Session:
 def _quoted(word: str) -> str:
     """A word of a command, quoted if it must be. One that would end the line is refused."""
     if _LINE_END.search(word):
-        raise AgiError("a line break cannot be said to Asterisk")
+        raise AgiError("a line break cannot be sent to Asterisk")
     if word and not _TO_QUOTE.search(word):
         return word
     return '"' + word.replace("\\", "\\\\").replace('"', '\\"') + '"'

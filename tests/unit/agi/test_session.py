@@ -77,7 +77,7 @@ async def test_somebody_who_says_nothing_is_waited_for(
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
     session, asterisk = await meet()
     asterisk.say(sent)
-    with pytest.raises(MalformedError, match="no values of a channel"):
+    with pytest.raises(MalformedError, match="no complete list of the channel's values"):
         await session.begin()
 
 
