@@ -97,9 +97,10 @@ SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at FROM sup
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at, campaign, reason
 
 -- name: list_suppressions
+-- As page_of_suppressions.
 SELECT controller, campaign, reason, origin, proof, entered_at, expires_at, key_version, encode(digest, 'hex') AS digest
 FROM suppressions WHERE $1::text IS NULL OR controller = $1
-ORDER BY entered_at DESC, id DESC LIMIT $2
+ORDER BY id DESC LIMIT $2
 
 -- name: page_of_suppressions
 -- A bar that is entered again keeps its id, and so its place.

@@ -88,6 +88,7 @@ MIGRATIONS = [
     "0029_contacts_in_order",
     "0030_bars_renewed",
     "0031_consents_in_one_look",
+    "0032_bars_by_id",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")
