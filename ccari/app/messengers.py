@@ -66,7 +66,7 @@ def webhook_secret(section: WebhookSection) -> bytes:
     if section.secret is not None:
         secret = decoded(section.secret.get_secret_value())
         if secret is None:
-            raise ConfigError(f"[[webhooks]] {section.name}: secret is none such as whsec_…")
+            raise ConfigError(f"[[webhooks]] {section.name}: secret must look like whsec_…")
         return secret
     if section.secret_file is None:
         raise AssertionError("a webhook has a secret, or a file with it")

@@ -31,7 +31,9 @@ async def check_policy(parts: Parts) -> None:
     """
     policy, secrets = parts.book.policy, parts.secrets
     if policy is None:
-        _log.warning("no_policy", advice="every call is blocked until: ccari policy apply FILE")
+        _log.warning(
+            "no_policy", advice="every call is blocked until you apply a policy: ccari policy apply FILE"
+        )
         return
     unfit = _without_secret(secrets, policy)
     for controller in policy.controllers:
