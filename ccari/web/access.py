@@ -68,7 +68,7 @@ class Doorkeeper:
         """
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:
-            raise _unauthorized("say who you are: Authorization: Bearer TOKEN", "")
+            raise _unauthorized("a token is needed: Authorization: Bearer TOKEN", "")
         scheme, _, token = header.partition(" ")
         token = token.strip() if scheme.lower() == "bearer" else ""
         recognised = self._recognised.get(fingerprint(token)) if lately else None
@@ -82,7 +82,7 @@ class Doorkeeper:
         sha256 = fingerprint(token)
         if sha256 not in self._recognised and (wait := self._wait(peer)) and not await self._is_good(sha256):
             raise Refusal(
-                HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from where you are",
+                HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from your address",
                 headers={"retry-after": str(wait)},
             )  # fmt: skip
         bearer = await self.bears(sha256) if _TOKEN.fullmatch(token) is not None else None
@@ -146,7 +146,7 @@ def shown(request: web.Request) -> bytes:
 
 
 def no_token() -> Refusal:
-    return _unauthorized("there is no such token, or it is no longer good", ', error="invalid_token"')
+    return _unauthorized("there is no such token, or it is no longer valid", ', error="invalid_token"')
 
 
 def _unauthorized(detail: str, why: str) -> Refusal:

@@ -117,7 +117,7 @@ class Endpoint:
         request[BEARER] = bearer.name
         if bearer.role not in route.roles:
             raise Refusal(
-                HTTPStatus.FORBIDDEN, f"that is not for the role {bearer.role}: it is for {', '.join(sorted(route.roles))}",
+                HTTPStatus.FORBIDDEN, f"this is not for the role {bearer.role}: it is for {', '.join(sorted(route.roles))}",
                 headers={"www-authenticate": 'Bearer realm="ccari", error="insufficient_scope"'},
             )  # fmt: skip
         if route.looks_up is not None:
@@ -164,7 +164,7 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
     if not request.raw_path.isascii():
         # aiohttp's compiled parser refuses this; its other parser lets it through with surrogates, which cannot be written
         # anywhere
-        return Refusal(HTTPStatus.BAD_REQUEST, "that is no request that can be read").response()
+        return Refusal(HTTPStatus.BAD_REQUEST, "the request cannot be read").response()
     try:
         return await handler(request)
     except Refusal as refusal:
@@ -193,7 +193,7 @@ def _path(model: type[BaseModel] | None, request: web.Request) -> BaseModel | No
 def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | None:
     if model is None:
         if request.query:
-            raise problems.of_faults([Fault(detail="nothing is asked for by parameters here")])
+            raise problems.of_faults([Fault(detail="this path takes no parameters")])
         return None
     try:
         return model.model_validate(_given(model, request.query))
@@ -225,14 +225,14 @@ async def _read(request: web.Request) -> bytes:
     except TimeoutError:
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the body did not arrive in time") from None
     except web.RequestPayloadError:
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the body did not arrive whole") from None
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the body arrived incomplete") from None
 
 
 def _body(model: type[BaseModel] | None, request: web.Request, raw: bytes) -> BaseModel | None:
     if model is None:
         return None
     if raw and request.content_type != "application/json":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "a body is application/json here")
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the body must be application/json")
     try:
         return model.model_validate_json(raw or b"{}")
     except ValidationError as error:

@@ -74,7 +74,7 @@ class Streams:
         """
         path: AgentPath = ask.path
         if ask.bearer.role is Role.AGENT and ask.bearer.agent != path.id:
-            raise Refusal(HTTPStatus.FORBIDDEN, "an agent's token opens only its own events")
+            raise Refusal(HTTPStatus.FORBIDDEN, "an agent's token can read only its own events")
 
         def event_of(card: AgentCard) -> str | None:
             return _event("agent_card", AgentCardEvent(card)) if ask.bearer.sees(card.controller) else None
@@ -95,7 +95,9 @@ class Streams:
             or self._open[key] >= MOST_STREAMS_EACH
         ):
             raise Refusal(
-                HTTPStatus.SERVICE_UNAVAILABLE, "too many are watching already", headers={"retry-after": "15"}
+                HTTPStatus.SERVICE_UNAVAILABLE,
+                "too many clients are watching already",
+                headers={"retry-after": "15"},
             )
         self._open[key] += 1
         try:

@@ -132,8 +132,8 @@ def _reported(
     if not report.taken:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"nothing was changed: {shown.invalid} of {shown.lines} lines are invalid: mend the list, or take the rest with "
-            "keep_going",
+            f"nothing was changed: {shown.invalid} of {shown.lines} lines are invalid: correct the list, or "
+            "import the rest with keep_going",
             report=shown,
         )  # fmt: skip
     return Reply(shown)

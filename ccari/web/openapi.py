@@ -32,7 +32,7 @@ _OF_BODIES = (
 
 _KEY = {
     "name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200},
-    "description": "Such as a UUID. What comes again with it is answered as before, for a day, and done once.",
+    "description": "Such as a UUID. A request that is repeated with the same key within a day is done once, and answered as before.",
 }  # fmt: skip
 
 _Mode = Literal["validation", "serialization"]
@@ -67,7 +67,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
         "paths": paths,
         "components": {
             "securitySchemes": {
-                "token": {"type": "http", "scheme": "bearer", "description": "Of ccari token create."}
+                "token": {"type": "http", "scheme": "bearer", "description": "Made by ccari token create."}
             },
             "schemas": {name: each for name, each in definitions["$defs"].items() if name not in in_url},
         },

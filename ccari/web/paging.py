@@ -24,7 +24,7 @@ def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
     try:
         return shape.validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
-        raise InputError("after", "it is no place that a page of this list ended at") from None
+        raise InputError("after", "it is not the `next` of a page of this list") from None
 
 
 def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], str]) -> tuple[Sequence[_T], str | None]:

@@ -84,13 +84,13 @@ class Refusal(Exception):  # noqa: N818 - a refusal, not a failure
 
 def not_there() -> Refusal:
     """404, in the same words whether a thing does not exist, or the bearer may not see it."""
-    return Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name")
+    return Refusal(HTTPStatus.NOT_FOUND, "there is nothing by this name")
 
 
 _WORDS = {
-    HTTPStatus.NOT_FOUND: "there is nothing at that path",
-    HTTPStatus.METHOD_NOT_ALLOWED: "that path takes other methods",
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"a body has at most {BODY_BYTES} bytes",
+    HTTPStatus.NOT_FOUND: "there is nothing at this path",
+    HTTPStatus.METHOD_NOT_ALLOWED: "this path does not take this method",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: f"a body may have at most {BODY_BYTES} bytes",
 }
 
 
@@ -121,21 +121,21 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
             _log.warning("database_away", reason=str(error))
             return Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                "the database cannot be asked at present",
+                "the database is not available at present",
                 reason=Block.STORE_UNAVAILABLE,
             )
         case SecretError():
             _log.error("http_unfit", reason=str(error))
             return Refusal(
                 HTTPStatus.SERVICE_UNAVAILABLE,
-                f"this node cannot use {_secret(error)}: ask another node, or have its operator see http_unfit in its log",
+                f"this node cannot use {_secret(error)}: ask another node, or have its operator look for http_unfit in its log",
                 reason=Block.STORE_UNAVAILABLE,
             )
         case CcariError():
             _log.error("http_unfit", reason=str(error))
             return Refusal(
                 HTTPStatus.INTERNAL_SERVER_ERROR,
-                "the service is not set up for that: its log says what is missing",
+                "the service is not set up for this: its log says what is missing",
             )
         case _:
             # not its text, which may hold what was asked for: where it happened is enough to find it
@@ -143,7 +143,7 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
                 f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
             ]
             _log.error("http_failed", error=type(error).__name__, where=frames[-_FRAMES:])
-            return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "that failed here: the log says where")
+            return Refusal(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed: its log says where")
 
 
 def _secret(error: SecretError) -> str:
@@ -170,7 +170,7 @@ def _faults(model: type[BaseModel], error: ValidationError, *, in_query: bool) -
         if each["type"] == "extra_forbidden":
             known = ", ".join(model.model_fields) or "none"
             yield Fault(
-                detail=f"what is not known is given: known are {known}",
+                detail=f"an unknown field was given: known are {known}",
                 **({} if in_query else {"pointer": _pointer(parents)}),
             )
             continue

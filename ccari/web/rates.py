@@ -55,6 +55,6 @@ class Rates:
                 _log.warning("lookups_at_limit", token=bearer, kind=kind, a_minute=most)
             return
         raise Refusal(
-            HTTPStatus.TOO_MANY_REQUESTS, f"a token looks up {most} numbers a minute here",
+            HTTPStatus.TOO_MANY_REQUESTS, f"a token may look up at most {most} numbers a minute",
             headers={"retry-after": str(max(1, ceil((1 - left) * _MINUTE / most)))},
         )  # fmt: skip

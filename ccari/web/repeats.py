@@ -59,7 +59,7 @@ class Repeat:
                 raise _another()
             case Unanswered.UNDER_WAY:
                 raise Refusal(
-                    HTTPStatus.CONFLICT, "the request before it with that key is still being worked on",
+                    HTTPStatus.CONFLICT, "an earlier request with this key is still being processed",
                     headers={"retry-after": "1"},
                 )  # fmt: skip
             case Unanswered.FIRST:
@@ -124,14 +124,15 @@ def key_of(request: web.Request) -> str | None:
     key = request.headers[HEADER].strip().strip('"')
     if not _KEY.fullmatch(key):
         raise Refusal(
-            HTTPStatus.UNPROCESSABLE_ENTITY, f"{HEADER} is at most 200 printable characters, such as a UUID"
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            f"{HEADER} must be at most 200 printable characters, such as a UUID",
         )
     return key
 
 
 def _another() -> Refusal:
     return Refusal(
-        HTTPStatus.UNPROCESSABLE_ENTITY, f"that {HEADER} came with another body before: take a new one"
+        HTTPStatus.UNPROCESSABLE_ENTITY, f"this {HEADER} was used before with another body: use a new one"
     )
 
 

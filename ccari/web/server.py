@@ -151,7 +151,7 @@ class _Connection(web.RequestHandler):
         self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
     ) -> web.StreamResponse:  # fmt: skip
         answer = super().handle_error(request, status, exc, message)
-        response = Refusal(answer.status, "that is no request that can be read").response()
+        response = Refusal(answer.status, "the request cannot be read").response()
         response.headers.update(ALWAYS)
         response.force_close()
         return response

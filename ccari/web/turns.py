@@ -75,6 +75,6 @@ class Shares:
 def _busy() -> Refusal:
     return Refusal(
         HTTPStatus.SERVICE_UNAVAILABLE,
-        "there are more requests than can be answered",
+        "there are too many requests at present: try again",
         headers={"retry-after": "1"},
     )

@@ -41,7 +41,7 @@ class Upload(io.RawIOBase):
     def of(cls, request: web.Request, most_bytes: int = LIST_BYTES) -> "Upload":
         """The body of a request. Raises Refusal (415) if its media type is not a list's."""
         if request.content_type not in {CSV, PLAIN}:
-            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list is {CSV} or {PLAIN} here")
+            raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, f"a list must be {CSV} or {PLAIN}")
         request[_UPLOAD] = upload = cls(request.content.readany, most_bytes)
         return upload
 
@@ -66,7 +66,7 @@ class Upload(io.RawIOBase):
         piece = asyncio.run_coroutine_threadsafe(self._next(), self._loop).result()
         self._taken += len(piece)
         if self._taken > self._most:
-            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list has at most {self._most} bytes here")
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"a list may have at most {self._most} bytes")
         self._digest.update(piece)
         return piece
 
@@ -77,7 +77,7 @@ class Upload(io.RawIOBase):
         except TimeoutError:
             raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the list did not arrive in time") from None
         except (ClientError, web.RequestPayloadError, ConnectionError, ValueError):
-            raise Refusal(HTTPStatus.BAD_REQUEST, "the list did not arrive whole") from None
+            raise Refusal(HTTPStatus.BAD_REQUEST, "the list arrived incomplete") from None
         self._pace.moved(len(piece))
         return piece
 

@@ -17,7 +17,7 @@ from ccari.web.endpoint import BODY_SECONDS
 from ccari.web.problems import Refusal
 
 CSRF = "csrf"
-TOO_OLD = "that form is too old, or not ours: load the page anew and send it again"
+TOO_OLD = "this form is too old, or is not from this console: reload the page and send it again"
 #: Of a form with a file: the longest field, and how many fields it may have.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
 
@@ -27,7 +27,7 @@ def from_elsewhere(request: web.Request) -> None:
     too.
     """
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
-        raise Refusal(HTTPStatus.FORBIDDEN, "that form came from another site")
+        raise Refusal(HTTPStatus.FORBIDDEN, "this form came from another site")
 
 
 def check_csrf(given: str, session: Session) -> None:
@@ -40,7 +40,7 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
     # browsers name no charset, and another client must not choose a codec, which may not even give text
     utf_8 = (request.charset or "utf-8").lower() == "utf-8"
     if request.content_type != "application/x-www-form-urlencoded" or not utf_8:
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form")
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not a form")
     async with arriving():
         form = await request.post()
     return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
@@ -58,7 +58,7 @@ async def arriving() -> AsyncIterator[None]:
         raise Refusal(HTTPStatus.REQUEST_TIMEOUT, "the form did not arrive in time") from None
     except (ClientError, HttpProcessingError, RuntimeError, web.RequestPayloadError, ValueError):
         # aiohttp raises RuntimeError for a field `_charset_` that never ends
-        raise Refusal(HTTPStatus.BAD_REQUEST, "the form did not arrive whole") from None
+        raise Refusal(HTTPStatus.BAD_REQUEST, "the form arrived incomplete") from None
 
 
 async def read_parts(
@@ -68,13 +68,13 @@ async def read_parts(
     Refusal (400, 403, 408, 413, 415).
     """
     if request.content_type != "multipart/form-data":
-        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "that is no form with a file")
+        raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not a form with a file")
     form: dict[str, str] = {}
     async with arriving():
         parts = await request.multipart()
         while (part := await parts.next()) is not None:
             if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
-                raise Refusal(HTTPStatus.BAD_REQUEST, "that is no form of ours")
+                raise Refusal(HTTPStatus.BAD_REQUEST, "the form is not from this console")
             if part.filename is not None:
                 check_csrf(form.pop(CSRF, ""), session)
                 return form, part
@@ -100,7 +100,7 @@ async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
     while piece := await read_piece(part):
         read += piece
         if len(read) > most_bytes:
-            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"that has at most {most_bytes} bytes here")
+            raise Refusal(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"it may have at most {most_bytes} bytes")
     return bytes(read)
 
 

@@ -179,7 +179,7 @@ async def voice(visit: Visit) -> Answer:
     if path.id not in {call.call_id for call in _own_calls(visit)}:
         raise not_there()
     if front.voicing is None or not front.voicing.voice(path.id, body.right):
-        raise Refusal(409, "nobody talks in that call any more: have the request entered by hand")
+        raise Refusal(409, "nobody is talking in this call any more: have the request entered by hand")
     right = visit.words.term("right", body.right)
     return Moved(f"{PATH}/agent", visit.words("agent.voiced", right=right))
 
@@ -215,7 +215,7 @@ def _agent(visit: Visit) -> str:
     """The agent whose page it is: the token's. Raises Refusal (403) if the token has none."""
     agent = visit.ask.bearer.agent
     if agent is None:
-        raise Refusal(403, "that page is not for your role")
+        raise Refusal(403, "this page is not for your role")
     return agent
 
 

@@ -135,7 +135,7 @@ def _identity_and_reason(visit: Visit) -> tuple[str, str]:
     except ValueError as error:
         raise InputError("why", str(error)) from None
     if not why:
-        raise InputError("why", "must say something")
+        raise InputError("why", "must not be empty")
     return text if text.strip() else visit.form.get("identity", ""), why
 
 

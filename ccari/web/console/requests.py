@@ -51,9 +51,9 @@ class LetterPath(RequestPath):
 
 class LetterQuery(Given):
     language: Literal["en", "pl"] | None = None
-    form: Annotated[Literal["page", "text"], Field(description="To print, or to be taken into a letter.")] = (
-        "page"
-    )
+    form: Annotated[
+        Literal["page", "text"], Field(description="A page to print, or the text for a letter.")
+    ] = "page"
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,7 +122,7 @@ async def language(request: web.Request) -> web.Response:
 
 async def nowhere(request: web.Request) -> web.Response:
     """404, for a path below the console's that is not a page."""
-    return troubled(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by that name"))
+    return troubled(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by this name"))
 
 
 def _came_from(request: web.Request) -> SplitResult:

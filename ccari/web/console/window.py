@@ -101,7 +101,7 @@ class Window:
                 return to_sign_in(request)
             request[BEARER] = session.bearer.name
             if session.bearer.role not in page.roles:
-                raise Refusal(HTTPStatus.FORBIDDEN, "that page is not for your role")
+                raise Refusal(HTTPStatus.FORBIDDEN, "this page is not for your role")
             visit = Visit(self._ask(request, session), session, words)
             if not page.lasts:
                 # before waiting for a turn: a form that never arrives must hold up nobody

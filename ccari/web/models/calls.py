@@ -56,7 +56,7 @@ class CallRow(Told):
     expired_at: Annotated[
         datetime | None,
         Field(
-            description="Since when it no longer tells whose it was, for its time is over; null: it has not expired."
+            description="Since when it no longer shows whose it was, because its time is over; null: it has not expired."
         ),
     ]
 

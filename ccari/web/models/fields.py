@@ -37,25 +37,31 @@ def _text(text: str) -> str:
 
 def _said(text: str) -> str:
     if not text.strip():
-        raise ValueError("must say something")
+        raise ValueError("must not be empty")
     return _text(text)
 
 
 def _no_number(text: str) -> str:
     if label(text) != text:
-        raise ValueError("must be a name, with no more than five digits in a row, or six set apart")
+        raise ValueError(
+            "must be a name with at most five digits in a row, or six with anything between them"
+        )
     return text
 
 
 def _no_long_digits(text: str) -> str:
     if unnumbered(text) != text:
-        raise ValueError("must hold nothing that could be a number: give that in the list's own column")
+        raise ValueError(
+            "must not contain anything that could be a telephone number: put numbers in the column of the list"
+        )
     return text
 
 
 def _extension(text: str) -> str:
     if not is_extension(text):
-        raise ValueError(f"must be somebody of your own, with no more than {MOST_DIGITS} digits in all")
+        raise ValueError(
+            f"must be an agent or an extension of your own, with at most {MOST_DIGITS} digits in all"
+        )
     return text
 
 
@@ -79,14 +85,14 @@ NumberText = Annotated[
     ),
 ]
 ControllerId = Annotated[
-    Identifier | None, Field(description="Whose; may be left out where the token sees only one.")
+    Identifier | None, Field(description="Which controller; may be left out if the token sees only one.")
 ]
 CampaignId = Annotated[Words, Field(description="A campaign of the policy in force.")]
 AgentName = Annotated[
     str,
     Field(
         pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]{0,39}$",
-        description=f"As the calls have it; with no more than {MOST_DIGITS} digits in all, and five in a row.",
+        description=f"The name that the calls have; with at most {MOST_DIGITS} digits in all, and five in a row.",
     ),
     AfterValidator(_no_number),
     AfterValidator(_extension),
@@ -107,7 +113,7 @@ PlainWords = Annotated[
     Field(
         min_length=1,
         max_length=200,
-        description="With no more than five digits in a row: what may hold a number stands in the list, not in the URL.",
+        description="With at most five digits in a row: anything that may contain a number belongs in the list, not in the URL.",
     ),
     AfterValidator(one_line),
     AfterValidator(_no_long_digits),
@@ -117,6 +123,6 @@ Note = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
 Said = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
 Day = Annotated[date, AfterValidator(_as_a_day_in_our_time)]
-Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="The most rows of a page.")]
-After = Annotated[str | None, Field(max_length=300, description="`next` of the page before.")]
+Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="How many rows a page has at most.")]
+After = Annotated[str | None, Field(max_length=300, description="`next` of the previous page.")]
 Next = Annotated[str | None, Field(description="`after` of the next page; null: this is the last.")]

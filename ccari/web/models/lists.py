@@ -35,11 +35,14 @@ class ListReport(Told):
 
 
 KeepGoing = Annotated[
-    bool, Field(description="Take the sound lines although others are not; else a bad list changes nothing.")
+    bool,
+    Field(
+        description="Import the valid lines even if others are invalid; otherwise a list with an invalid line changes nothing."
+    ),
 ]
 
 
 class OfController(Given):
     controller: Annotated[
-        Identifier | None, Field(description="Whose; may be left out where the token sees only one.")
+        Identifier | None, Field(description="Which controller; may be left out if the token sees only one.")
     ] = None

@@ -60,7 +60,8 @@ class RecordingPage(Told):
 
 class RecordingShown(RecordingListed):
     tag: Annotated[
-        dict[str, Any] | None, Field(description="As it lies beside the file; null: it is not stored.")
+        dict[str, Any] | None,
+        Field(description="As stored beside the file; null: the recording is not stored."),
     ]
 
 
@@ -111,7 +112,7 @@ class HoldBody(Body):
     @model_validator(mode="after")
     def _on_one_thing(self) -> Self:
         if sum(each is not None for each in (self.recording, self.call, self.request, self.number)) != 1:
-            raise ValueError("say one of recording, call, request and number")
+            raise ValueError("give one of recording, call, request and number")
         return self
 
 

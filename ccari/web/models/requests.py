@@ -33,7 +33,9 @@ _LACKING = timedelta(seconds=2)
 
 LevelName = Annotated[
     Literal["L0", "L1", "L2"],
-    Field(description="How sure it is who asks: a letter alone, a key on our call, an authenticated person."),
+    Field(
+        description="How certain the identity is: a letter alone, a key on our call, an authenticated person."
+    ),
 ]
 
 
@@ -168,14 +170,14 @@ class RequestShown(Told):
     digest: Annotated[str | None, Field(description="Keyed. None: the request has expired.")]
     key_version: int | None
     expired_at: Annotated[
-        datetime | None, Field(description="Since then it tells no longer whose it was (Art 5(1)(e)).")
+        datetime | None, Field(description="Since then it no longer shows whose it was (Art 5(1)(e)).")
     ]
     effect: EffectShown
     suppressions: tuple[BarOfRequest, ...]
     recordings: tuple[RecordingRow, ...]
     history: tuple[StepTaken, ...]
     fault: Annotated[
-        str | None, Field(description="What somebody did to the history since it was written; null: nothing.")
+        str | None, Field(description="How the history was altered after it was written; null: it was not.")
     ]
     forwards: tuple[ForwardShown, ...]
 
@@ -207,7 +209,7 @@ class ClaimBody(Body):
     ] = None
     received: When | None = None
     by: Annotated[
-        Literal["letter", "email", "phone", "agent", "other"], Field(description="How it came.")
+        Literal["letter", "email", "phone", "agent", "other"], Field(description="How it was received.")
     ] = "other"
     level: LevelName = "L0"
     note: Note = ""

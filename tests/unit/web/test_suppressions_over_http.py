@@ -81,8 +81,8 @@ async def test_a_number_is_called_free_that_was_barred_under_a_secret_of_another
         problem = told.problem(HTTPStatus.SERVICE_UNAVAILABLE)
         assert problem["reason"] == "store_unavailable"
         assert problem["detail"] == (
-            "this node cannot use version 2 of the suppression secret of 'acme': ask another node, or have its operator see "
-            "http_unfit in its log"
+            "this node cannot use version 2 of the suppression secret of 'acme': ask another node, or have its operator look "
+            "for http_unfit in its log"
         )
         assert str(tmp_path) not in told.text
     shutil.copy(there / "acme/suppression-2.key", tmp_path / "keys/acme")

@@ -55,7 +55,7 @@ async def test_a_call_that_has_expired_shows_a_dash_and_not_why(
     assert await LimitKeeper(store.limits, store.policies).expire(limit, datetime.now(UTC)) == Expired(1)
     await signed_in(api, visitor, Role.OPS)
     assert "expired" in (await visitor.get(CALLS)).words
-    assert "it no longer tells whose it was" in (await visitor.get(f"{CALLS}/{call.id}")).words
+    assert "it no longer shows whose it was" in (await visitor.get(f"{CALLS}/{call.id}")).words
     (listed,) = (await api.ask("GET", "/v1/calls")).json["items"]
     assert datetime.fromisoformat(listed["expired_at"]) <= datetime.now(UTC)
 

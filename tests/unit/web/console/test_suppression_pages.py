@@ -75,7 +75,7 @@ async def test_a_bar_that_was_lifted_since_is_said_to_stand_when_its_form_is_sen
     again = await visitor.ask("POST", ADD, form)
     assert again.status == HTTPStatus.BAD_REQUEST
     assert "is now barred" not in again.words
-    assert "load the page anew" in again.words
+    assert "reload the page" in again.words
 
 
 async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(

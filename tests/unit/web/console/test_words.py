@@ -210,7 +210,7 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
     [
         ("this number cannot be called: no country has such a number", "na ten numer nie można zadzwonić: w żadnym kraju nie ma takiego numeru"),
         ("Input should be 'L0', 'L1' or 'L2'", "musi to być: 'L0', 'L1' lub 'L2'"),
-        ("a token looks up 60 numbers a minute here", "zbyt wiele sprawdzeń; liczba numerów na minutę dla jednego tokenu: 60"),
+        ("a token may look up at most 60 numbers a minute", "zbyt wiele sprawdzeń; liczba numerów na minutę dla jednego tokenu: 60"),
         ("a.csv: line 7: the column 'until' appears twice", "a.csv: wiersz 7: kolumna 'until' występuje dwa razy"),
         ("the fields of entry 3 (key_pressed) were changed", "zmieniono pola wpisu 3 (naciśnięto klawisz)"),
         ("call 17 is no longer valid evidence: recording 9 is not the one that the journal says was stored: its sha256 differs",
