@@ -119,7 +119,7 @@ async def test_a_user_who_may_not_look_is_told_to_take_the_server_over(anothers:
     finally:
         os.seteuid(0)
     assert (str(raised.value), raised.value.owner) == (
-        f"the embedded PostgreSQL in {anothers.parent} is nobody's", "nobody"
+        f"the embedded PostgreSQL in {anothers.parent} belongs to nobody", "nobody"
     )  # fmt: skip
 
 

@@ -222,7 +222,7 @@ async def test_a_secret_is_there_to_write_with_before_it_is_known(
 async def test_a_secret_is_written_with_that_takes_anothers_version(
     ccari: Service, keys: Path, store: Store
 ) -> None:
-    with pytest.raises(ConfigError, match="version 1 of the suppression secret of 'acme' was another one"):
+    with pytest.raises(ConfigError, match="version 1 of the suppression secret of 'acme' is not the one"):
         await store.key_versions.note(ACME, 1, "00000000")
 
 
