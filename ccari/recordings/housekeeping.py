@@ -7,7 +7,6 @@ that they are gone. If a round is interrupted, the next one carries out what was
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,8 +15,9 @@ from uuid import UUID
 
 import structlog
 
-from ccari.errors import RefusedError
+from ccari.errors import RecordingDelayed, RefusedError
 from ccari.gating.rounds import again_and_again
+from ccari.own_threads import OwnThreads
 from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
@@ -30,8 +30,10 @@ from ccari.recordings.removal import remove
 ROUND_SECONDS = 300.0
 #: How many are decided on in one transaction. Whoever places a hold meanwhile waits for it.
 BATCH = 250
-#: How many files one thread removes in a row, and how many threads do so: a network file system is slow at each file.
-_CHUNK, _THREADS = 64, 4
+#: How many files one thread removes in a row. Several threads do so, as a network file system is slow at each file.
+_CHUNK = 64
+#: How long one thread may take for them, in seconds. A folder that hangs must not keep the turn from the other nodes for ever.
+REMOVAL_SECONDS = 300.0
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -120,8 +122,7 @@ class Housekeeper:
         self._sweeps = sweeps
         self._folder = folder
         self._who = who
-        # its own threads: on a disk that hangs, it would use up those that the whole service shares
-        self._threads = ThreadPoolExecutor(_THREADS, "ccari-deletions")
+        self._threads = OwnThreads("ccari-deletions", RecordingDelayed)
 
     async def run(self) -> None:
         """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again: no call depends
@@ -137,8 +138,8 @@ class Housekeeper:
 
         Raises
         ------
-        StoreError
-            If the database fails. What was decided by then is carried out in the next round.
+        RecordingDelayed, StoreError
+            If the recordings folder hangs, or the database fails. What was decided by then is carried out in the next round.
         """
         async with self._sweeps.turn() as sweep:
             if sweep is None:
@@ -198,7 +199,7 @@ class Housekeeper:
         return swept
 
     async def these(self, recording_ids: Sequence[UUID], judge: Judge) -> Swept:
-        """Delete those of the recordings that ``judge`` condemns when it is asked now. Raises StoreError as :meth:`round` does."""
+        """Delete those of the recordings that ``judge`` condemns when it is asked now. Raises as :meth:`round` does."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
             for start in range(0, len(recording_ids), BATCH):
@@ -241,8 +242,8 @@ class Housekeeper:
 
         Raises
         ------
-        StoreError
-            If the rows could not be written. The next round does so.
+        RecordingDelayed, StoreError
+            If the recordings folder hangs, or the rows could not be written. The next round carries it out.
         """
         faults, missing = await self._remove(doomed)
         swept.faults |= faults
@@ -261,12 +262,11 @@ class Housekeeper:
                 await asyncio.sleep(0)
 
     async def _remove(self, doomed: Sequence[Doomed]) -> tuple[dict[str, str], set[str]]:
-        """Gives why files could not be removed, by file; and which files were not there."""
+        """Gives why files could not be removed, by file; and which files were not there. Raises RecordingDelayed if the folder hangs."""
         files = sorted(each.file for each in doomed)
-        loop = asyncio.get_running_loop()
         results = await asyncio.gather(
             *(
-                loop.run_in_executor(self._threads, remove, self._folder, files[start : start + _CHUNK])
+                self._threads.within(REMOVAL_SECONDS, remove, self._folder, files[start : start + _CHUNK])
                 for start in range(0, len(files), _CHUNK)
             )
         )

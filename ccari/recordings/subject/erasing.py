@@ -51,8 +51,8 @@ class Eraser:
         ------
         AllKeptError
             If that keeps everything.
-        StoreError
-            If the database fails. The next run goes on from there.
+        RecordingDelayed, StoreError
+            If the recordings folder hangs, or the database fails. The next run goes on from there.
         """
         planned, begun = await self.plan(wanted, terms), await self._erasures.under_way(wanted)
         refuse(wanted, planned)

@@ -28,6 +28,8 @@ from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
 from ccari.store.secrets import Key
+from tests.lab.waiting import until
+from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk
 from tests.unit.store import made
 from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf, rotated
@@ -536,6 +538,26 @@ async def test_a_failure_ends_the_housekeeping_for_good(
         await asyncio.wait([running])
     # the same is told once, however often it fails
     assert [each["event"] for each in logs].count("housekeeping_stalled") == 1
+    assert await shelf.fate(recording) == "retention"
+
+
+async def test_a_folder_that_hangs_keeps_the_turn_from_the_fleet_or_is_not_told_of(
+    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recording, disk = await shelf.put(limit=OVER), Disk()
+    with monkeypatch.context() as hung, capture_logs() as logs:
+        hung.setattr(housekeeping, "REMOVAL_SECONDS", 0.05)
+        hung.setattr(housekeeping, "remove", disk.hang)
+        running = asyncio.create_task(shelf.keeper().run())
+        await until(lambda: bool(logs), within=SECONDS)
+        running.cancel()
+        await asyncio.wait([running])
+    assert [(each["event"], each["reason"]) for each in logs] == [
+        ("housekeeping_stalled", "the disk does not answer within 0 s")
+    ]
+    # another node's round, whose folder does not hang
+    assert (await shelf.round()).count == 1
+    disk.works.set()
     assert await shelf.fate(recording) == "retention"
 
 
