@@ -31,7 +31,7 @@ class Board:
             watch.put(call)
 
     def now(self) -> Sequence[LiveCall]:
-        return [each.told() for each in self._calls.values()]
+        return [each.snapshot() for each in self._calls.values()]
 
     @contextlib.contextmanager
     def watch(self) -> Iterator[LiveWatch]:
@@ -69,7 +69,7 @@ class _Watch:
         call = self._waiting.pop(next(iter(self._waiting)))
         if not self._waiting:
             self._changed.clear()
-        return call.told()
+        return call.snapshot()
 
 
 class Place:
@@ -95,7 +95,7 @@ class Place:
             self._shown, self._visible = (call, terms), visible
             self._board.put(self)
 
-    def told(self) -> LiveCall:
+    def snapshot(self) -> LiveCall:
         if self._shown is None:
             raise AssertionError("it is not on the board")
         (call, terms), opened = self._shown, self._shown[1].opened

@@ -23,7 +23,7 @@ from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
 from ccari.ports.metering import Filed
-from ccari.ports.recordings import NOT_THERE, Channels, Kept, RecordingTag, Unfinished, lost
+from ccari.ports.recordings import NOT_THERE, Channels, Kept, RecordingTag, Unfinished, lost_fields
 
 _log = structlog.get_logger()
 
@@ -268,7 +268,7 @@ class _Segment:
             await self._clear()
         else:
             self._measure(tag, until, kept)
-            journal.note("recording_stored", kept.told)
+            journal.note("recording_stored", kept.journal_fields)
             journal.meter.filed(Filed.STORED)
             if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
                 await self._clear()
@@ -282,7 +282,7 @@ class _Segment:
         return False
 
     async def _lost(self, tag: RecordingTag, reason: str) -> None:
-        self._journal.note("recording_lost", lost(tag.recording_id, reason))
+        self._journal.note("recording_lost", lost_fields(tag.recording_id, reason))
         self._journal.meter.filed(Filed.LOST)
         await self._begun_and(tag, lambda entries: self._desk.recordings.ended(tag, "failed", entries))
 

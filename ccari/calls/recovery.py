@@ -14,7 +14,7 @@ from ccari.calls.talks import Talk, go_on
 from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
 from ccari.ports.metering import Filed
-from ccari.ports.recordings import NOT_THERE, RecordingTag, Unfinished, changed, lost
+from ccari.ports.recordings import NOT_THERE, RecordingTag, Unfinished, changed, lost_fields
 
 _log = structlog.get_logger()
 
@@ -112,7 +112,7 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
             desk.archive.leave()
             return True
         elif unfinished.begun:
-            state, journal = "failed", [entry("recording_lost", lost(tag.recording_id, NOT_THERE))]
+            state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
     except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:
@@ -145,7 +145,7 @@ async def _lose(desk: Desk, missing: Unfinished) -> None:
     """Record that a file is lost, unless it was archived meanwhile. If the file does come back, it is taken up again."""
     tag, state, journal = missing.tag, "discarded", []
     if missing.begun and missing.may_be_kept:
-        state, journal = "failed", [entry("recording_lost", lost(tag.recording_id, NOT_THERE))]
+        state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
     if await desk.recordings.given_up(tag, state, journal) and journal:
         _tell_lost(desk, tag)
 

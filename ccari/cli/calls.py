@@ -50,7 +50,7 @@ def show(
 
     async def work(_: Settings, store: Store) -> CallRecord:
         record = await store.records.show_call(call)
-        await note(store, Looked.CALL_SHOWN, record.at_what, why)
+        await note(store, Looked.CALL_SHOWN, record.access_target, why)
         return record
 
     record = with_store(context, work)

@@ -59,7 +59,7 @@ def import_(
         with watched() as watch:
             lists = await the_lists(settings, store)
             done, unasked = await lists.consent(file, controller, who(), keep_going=keep_going, watch=watch)
-        await note(store, Looked.LIST_IMPORTED, done.report.noted("consents", by_reason(done.barred)))
+        await note(store, Looked.LIST_IMPORTED, done.report.access_target("consents", by_reason(done.barred)))
         return done, unasked
 
     done, unasked = with_store(context, work)

@@ -74,7 +74,7 @@ def import_(
         with watched() as watch:
             lists = await the_lists(settings, store)
             done = await lists.contact(file, given, who(), keep_going=keep_going, watch=watch)
-        await note(store, Looked.LIST_IMPORTED, done.report.noted("contacts", by_reason(done.barred)))
+        await note(store, Looked.LIST_IMPORTED, done.report.access_target("contacts", by_reason(done.barred)))
         return done
 
     done = with_store(context, work)
@@ -106,7 +106,7 @@ def scrub(
 
     left, rows_printed = with_store(context, work), out is None
     if json:
-        as_json(left.told(), err=rows_printed)
+        as_json(left.as_dict(), err=rows_printed)
         return
     tell_faults(left.faults, left.invalid)
     parts = [f"{number} {reason}" for reason, number in by_reason(left.left_out).items()]

@@ -122,9 +122,9 @@ Why = Annotated[
 ]
 
 
-async def note(store: Store, looked: Looked, at_what: Mapping[str, str], why: str = "") -> None:
+async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
     """Enter in the record of accesses what is about to be shown, and to whom."""
-    await store.accesses.note(Access(looked, f"cli:{who()}", at_what, why))
+    await store.accesses.note(Access(looked, f"cli:{who()}", target, why))
 
 
 #: The kernel's login uid of a process that nobody signed in for.

@@ -76,7 +76,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
 
     ``barred``: how many lines were left out because of a bar, by the gate's reason; None for a list from which none are.
     """
-    fields = report.told(barred)
+    fields = report.as_dict(barred)
     lines = fields["lines"]
     if json:
         as_json(fields)

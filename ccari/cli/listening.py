@@ -48,12 +48,12 @@ def play_to(
                 open_checked, settings.recordings_dir, stored.kept.file, stored.kept.sha256, identities
             )
             fields = {"recording": str(recording), "by": f"cli:{who()}"}
-            at_what = {
+            target = {
                 "recording": str(recording),
                 "call": str(stored.tag.call_id),
                 "controller": stored.tag.controller,
             }
-            await note(store, Looked.RECORDING_PLAYED, at_what, why)
+            await note(store, Looked.RECORDING_PLAYED, target, why)
             # recorded before anybody can listen: if writing fails, the record says too much rather than too little
             await store.calls.append(stored.tag.call_id, "recording_played", fields)
             await asyncio.to_thread(out.write, audio)

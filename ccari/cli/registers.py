@@ -87,7 +87,7 @@ def import_(
             if not update:
                 await store.key_versions.keep_only(Holder("register", register), key.version)
         # how many were known tells of a number whether it is listed
-        await note(store, Looked.LIST_IMPORTED, {"register": register, **report.noted("registers")})
+        await note(store, Looked.LIST_IMPORTED, {"register": register, **report.access_target("registers")})
         return report
 
     report = with_store(context, work)

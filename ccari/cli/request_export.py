@@ -42,8 +42,8 @@ def command(
         if controller is not None:
             await rows_of_declared(store, controller, await store.requests.list(controller, 1))
         moment = await _moment(store, controller, since)
-        at_what = {"controller": controller or "all", "since": moment.isoformat() if moment else "ever"}
-        await note(store, Looked.REQUESTS_EXPORTED, at_what)
+        target = {"controller": controller or "all", "since": moment.isoformat() if moment else "ever"}
+        await note(store, Looked.REQUESTS_EXPORTED, target)
         written = 0
 
         async def counted() -> AsyncGenerator[dict[str, Any], None]:

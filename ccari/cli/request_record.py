@@ -30,12 +30,12 @@ def command(
         revision = await store.policies.newest()
         policy = revision.policy if revision else None
         shown = await dossier(reference, store.requests, store.forwards, policy, whole=number)
-        at_what = {
+        target = {
             "request": shown["reference"],
             "controller": shown["controller"],
             "number": "whole" if number else "masked",
         }
-        await note(store, Looked.REQUEST_SHOWN, at_what, why)
+        await note(store, Looked.REQUEST_SHOWN, target, why)
         return shown
 
     shown = with_store(context, work)

@@ -113,7 +113,7 @@ def find(
         secrets, policy = await vouched(settings, store), await current_policy(store)
         known_as = claimants.known_as(policy, secrets, number, controller)
         for whose, digests in known_as.items():
-            await note(store, Looked.NUMBER_CHECKED, claimants.at_what(whose, digests), why)
+            await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests), why)
         return await store.requests.of(known_as, limit, clock=clock(policy))
 
     rows = list(map(listed, with_store(context, work)))

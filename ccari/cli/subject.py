@@ -14,7 +14,7 @@ from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.gating.subjects import Meant, at_what, meant, wanted_of
+from ccari.gating.subjects import Meant, access_target, meant, wanted_of
 from ccari.policy.erasure import Plan, gone, kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
@@ -59,7 +59,7 @@ def erase(
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
-        await note(store, looked, at_what(of), of.mandate.reference)
+        await note(store, looked, access_target(of), of.mandate.reference)
         eraser = Eraser(store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}")
         plan = await eraser.plan(wanted, terms)
         if not yes:

@@ -10,7 +10,7 @@ from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
-from ccari.gating.subjects import at_what, meant
+from ccari.gating.subjects import access_target, meant
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
 from ccari.recordings.reading import identities_of
@@ -55,7 +55,7 @@ def command(
         holdings = await store.subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, store.policies, holdings)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
-            await note(store, Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
+            await note(store, Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
             # recorded before the file is there, so that no export goes unrecorded
             await store.subjects.note(of.mandate, f"cli:{who()}", words(packed))
             place(packed, out)

@@ -191,7 +191,7 @@ def import_(
         with watched() as watch:
             lists = await the_lists(settings, store)
             report = await lists.bar(file, given, who(), keep_going=keep_going, watch=watch)
-        await note(store, Looked.LIST_IMPORTED, report.noted("bars"))
+        await note(store, Looked.LIST_IMPORTED, report.access_target("bars"))
         return report
 
     tell(with_store(context, work), json=json)

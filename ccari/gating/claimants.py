@@ -33,6 +33,6 @@ def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | No
     return {each.id: secrets.digests(each.id, the_number(number, each)) for each in whose}
 
 
-def at_what(controller: str, digests: Digests) -> dict[str, str]:
+def access_target(controller: str, digests: Digests) -> dict[str, str]:
     """Whose requests were looked up, for the record of accesses."""
     return {**whose_number(controller, digests), "in": "requests"}

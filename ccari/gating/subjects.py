@@ -38,7 +38,7 @@ def whose_number(controller: str, digests: Digests) -> dict[str, str]:
     return {"controller": controller, "digest": digests.newest.hex()}
 
 
-def at_what(of: Meant) -> dict[str, str]:
+def access_target(of: Meant) -> dict[str, str]:
     """Whose data somebody looks at, and by which request."""
     return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
 

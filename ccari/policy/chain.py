@@ -53,7 +53,7 @@ def commitment(salt: bytes, fields: Mapping[str, str]) -> bytes:
     return hashlib.sha256(salt + canonical(dict(fields))).digest()
 
 
-def as_told(stored: object, salt: bytes | None) -> tuple[Mapping[str, str], bytes | None]:
+def entry_fields(stored: object, salt: bytes | None) -> tuple[Mapping[str, str], bytes | None]:
     """The fields and the salt of an entry, from what the database has for its fields: somebody may have put anything there.
 
     ccari writes an object of texts. Anything else is shown as texts, or as nothing, and without the salt, so that it never

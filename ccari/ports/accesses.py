@@ -29,13 +29,13 @@ class Looked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One access. ``who``: ``cli:anna`` or ``token:crm``, say. ``at_what``: named fields; for a person, the keyed digest and the
+    """One access. ``who``: ``cli:anna`` or ``token:crm``, say. ``target``: named fields; for a person, the keyed digest and the
     controller, never the number.
     """
 
     looked: Looked
     who: str
-    at_what: Mapping[str, str]
+    target: Mapping[str, str]
     why: str = ""
 
 

@@ -103,7 +103,7 @@ class Report:
         """How many lines repeated an earlier line, or what was stored already."""
         return self.lines - self.invalid - self.accepted if self.taken else 0
 
-    def told(self, barred: Mapping[str, int] | None = None) -> dict[str, Any]:
+    def as_dict(self, barred: Mapping[str, int] | None = None) -> dict[str, Any]:
         """The report, as the command line and the HTTP API give it. ``barred``: lines that were left out because of a bar, by the
         gate's reason; None if the list is of a kind of which none are.
         """
@@ -113,12 +113,12 @@ class Report:
             "faults": self.faults,
         }  # fmt: skip
 
-    def noted(self, into: str, barred: Mapping[str, int] | None = None) -> dict[str, str]:
+    def access_target(self, into: str, barred: Mapping[str, int] | None = None) -> dict[str, str]:
         """The fields for the record of accesses, because a report tells whether numbers are known or barred. ``barred``: as in
-        :meth:`told`.
+        :meth:`as_dict`.
         """
         whose = {"controller": self.controller} if self.controller else {}
-        return {**whose, "in": into, "lines": str(self.told(barred)["lines"])}
+        return {**whose, "in": into, "lines": str(self.as_dict(barred)["lines"])}
 
 
 @dataclass(slots=True)
@@ -190,7 +190,7 @@ class Left:
         self.faults += faults[: FAULTS_LISTED - len(self.faults)]
         return b"".join(kept)
 
-    def told(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, object]:
         return {
             "lines": self.lines, "kept": self.kept, "invalid": self.invalid,
             "left_out": by_reason(self.left_out), "faults": self.faults,

@@ -69,7 +69,7 @@ class Kept:
     agent_missing_ms: int = 0
 
     @property
-    def told(self) -> dict[str, str]:
+    def journal_fields(self) -> dict[str, str]:
         """Its fields in logs and journals. Evidence is compared with them."""
         return {
             "recording": PurePosixPath(self.file).name.partition(".")[0], "file": self.file, "format": self.format,
@@ -91,7 +91,7 @@ class InPlace:
 NOT_THERE = "Asterisk has no file of it"
 
 
-def lost(recording_id: UUID, reason: str) -> dict[str, str]:
+def lost_fields(recording_id: UUID, reason: str) -> dict[str, str]:
     """The journal's fields for a recording that left no file."""
     return {"recording": str(recording_id), "reason": reason}
 

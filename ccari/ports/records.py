@@ -20,7 +20,7 @@ class CallRecord:
     fault: str | None
 
     @property
-    def at_what(self) -> dict[str, str]:
+    def access_target(self) -> dict[str, str]:
         """The call, for the record of accesses. A call of no known campaign belongs to no controller."""
         controller = self.call["controller"]
         return {"call": str(self.call["id"]), **({} if controller is None else {"controller": controller})}

@@ -9,7 +9,7 @@ import structlog
 from ccari.errors import RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import entry
 from ccari.ports.metering import UNMETERED, Filed, Meter, Work
-from ccari.ports.recordings import Backlog, Spool, Unfinished, changed, lost
+from ccari.ports.recordings import Backlog, Spool, Unfinished, changed, lost_fields
 from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
@@ -104,9 +104,9 @@ class Caretaker:
         except RecordingError as error:
             await self._lose(waiting, str(error))
         if kept is not None and await self._backlog.brought(
-            tag, kept, [entry("recording_stored", kept.told)]
+            tag, kept, [entry("recording_stored", kept.journal_fields)]
         ):
-            _log.info("recording_stored", call_id=call_id, **kept.told)
+            _log.info("recording_stored", call_id=call_id, **kept.journal_fields)
             self._meter.filed(Filed.STORED)
         await self._remove(tag.recording_id)
         return kept is not None
@@ -119,6 +119,6 @@ class Caretaker:
         else:
             _log.warning("recording_lost", call_id=str(tag.call_id), reason=reason)
             self._meter.filed(Filed.LOST)
-            journal = [entry("recording_lost", lost(tag.recording_id, reason))]
+            journal = [entry("recording_lost", lost_fields(tag.recording_id, reason))]
             await self._backlog.given_up(tag, "failed", journal)
         self._empty.add(tag.recording_id)

@@ -13,7 +13,7 @@ from ccari.errors import ConfigError, OtherAudioError, RecordingError, why
 from ccari.keyring.files import read_private
 from ccari.ports.recordings import InPlace
 from ccari.recordings.encryption import decrypt
-from ccari.recordings.tags import beside, told
+from ccari.recordings.tags import beside, sidecar_fields
 
 _ENCRYPTED = ".age"
 
@@ -134,7 +134,7 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
         yield "its tag is not JSON"
         return
     try:
-        expected = told(recording.tag, recording.kept)
+        expected = sidecar_fields(recording.tag, recording.kept)
     except RecordingError as error:
         yield str(error)
         return

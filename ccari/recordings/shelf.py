@@ -13,7 +13,7 @@ from ccari.ports.holds import Stored
 from ccari.ports.recordings import InPlace, WantedRecordings
 from ccari.recordings.housekeeping import end
 from ccari.recordings.reading import below
-from ccari.recordings.tags import told
+from ccari.recordings.tags import sidecar_fields
 
 #: For the folder to open a file or to give a piece of it.
 ANSWER_SECONDS = 30.0
@@ -60,7 +60,7 @@ class Shelf:
         except UnknownError:
             # it has just been deleted
             return {**row, "tag": None}
-        return {**row, "tag": told(found.tag, found.kept)}
+        return {**row, "tag": sidecar_fields(found.tag, found.kept)}
 
     async def encrypted(self, recording: UUID) -> tuple[InPlace, AsyncGenerator[bytes, None]]:
         found = await self._places.in_place(recording)

@@ -38,10 +38,10 @@ def _id(file: Path) -> str:
 
 def sidecar(tag: RecordingTag, kept: Kept) -> bytes:
     """The content of the tag file: all that is known of the recording, for whoever finds it without the database."""
-    return orjson.dumps(told(tag, kept), option=_LEGIBLY)
+    return orjson.dumps(sidecar_fields(tag, kept), option=_LEGIBLY)
 
 
-def told(tag: RecordingTag, kept: Kept) -> dict[str, Any]:
+def sidecar_fields(tag: RecordingTag, kept: Kept) -> dict[str, Any]:
     """The fields of the tag file."""
     file: dict[str, Any] = {
         "format": kept.format, "duration_ms": kept.duration_ms, "silent": kept.silent, "sha256": kept.sha256.hex(),

@@ -13,7 +13,7 @@ from ccari.policy.chain import SALT_BYTES, Entry
 from ccari.policy.seal import unlike
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Database
-from ccari.store.journals import as_told
+from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL
 
 _log = structlog.get_logger()
@@ -30,7 +30,7 @@ class Accesses:
 
         Raises StoreError: then nothing may be shown.
         """
-        fields = {**access.at_what, "who": access.who, "why": access.why}
+        fields = {**access.target, "who": access.who, "why": access.why}
         async with self._database.transaction() as connection:
             head = await connection.fetchrow(SQL["lock_access_chain"])
             if head is None:
@@ -74,7 +74,7 @@ class Accesses:
                     continue
                 if row["seq"] != seq + 1:
                     return count, f"entry {seq + 1} is missing"
-                fields, salt = as_told(row["fields"], bytes(row["salt"]))
+                fields, salt = entry_fields(row["fields"], bytes(row["salt"]))
                 (expected,) = chain.follow(
                     link, seq, [Entry(row["at"], row["event"], fields, bytes(row["salt"]))]
                 )
@@ -94,7 +94,7 @@ class Accesses:
 
 
 def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:
-    fields, _ = as_told(row["fields"], b"")
+    fields, _ = entry_fields(row["fields"], b"")
     return {
         "seq": row["seq"],
         "at": row["at"],

@@ -274,16 +274,16 @@ async def append_to_request(
 
 def linked(row: Mapping[str, Any]) -> Linked:
     """A row of ``call_journal``."""
-    fields, salt = (None, None) if row["fields"] is None else as_told(row["fields"], row["salt"])
+    fields, salt = (None, None) if row["fields"] is None else entry_fields(row["fields"], row["salt"])
     return Linked(
         row["seq"], row["at"], row["event"], bytes(row["commitment"]), bytes(row["link"]), fields, salt
     )
 
 
-def as_told(kept: str, salt: bytes) -> tuple[Mapping[str, str], bytes | None]:
-    """As :func:`chain.as_told`, of fields as PostgreSQL gives them."""
+def entry_fields(kept: str, salt: bytes) -> tuple[Mapping[str, str], bytes | None]:
+    """As :func:`chain.entry_fields`, of fields as PostgreSQL gives them."""
     try:
-        return chain.as_told(json.loads(kept), salt)
+        return chain.entry_fields(json.loads(kept), salt)
     except (ValueError, RecursionError):
         # a number of more digits, or lists within lists deeper, than Python reads
         return {}, None

@@ -13,7 +13,7 @@ from ccari.ports.subjects import Holdings, Mandate
 from ccari.store import holds, mandates
 from ccari.store.database import Database
 from ccari.store.erasures import holds_on_number
-from ccari.store.journals import as_told
+from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL
 
 #: Fields of a journal that are about employees, and not about the person (Art 15(4)).
@@ -100,6 +100,6 @@ async def _rows_by(
 def _event(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["fields"] is None:
         return {"at": row["at"], "event": row["event"], "fields": None}
-    fields, _ = as_told(row["fields"], b"")
+    fields, _ = entry_fields(row["fields"], b"")
     disclosed = {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
     return {"at": row["at"], "event": row["event"], "fields": disclosed}

@@ -121,7 +121,7 @@ async def show_call(ask: Ask) -> Reply:
         raise not_there()
     if ask.bearer.role is not Role.DIALER:
         # not for a dialler, which keeps asking how the calls ended that it placed, and shows nobody the answer
-        await ask.note(Looked.CALL_SHOWN, record.at_what)
+        await ask.note(Looked.CALL_SHOWN, record.access_target)
     fields: dict[str, Any] = {
         **record.call, "events": record.events, "recorded": record.recorded, "recordings": record.recordings,
         "whole": record.fault is None, "fault": record.fault,

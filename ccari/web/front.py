@@ -111,9 +111,9 @@ class Ask:
         """The controllers whose rows may be shown; None: all."""
         return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
 
-    async def note(self, looked: Looked, at_what: Mapping[str, str], why: str = "") -> None:
+    async def note(self, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
         """Put on record what is about to be shown, and to whom. Raises StoreError: then it must not be shown."""
-        await self.front.accesses.note(Access(looked, self.who, at_what, unnumbered(why)))
+        await self.front.accesses.note(Access(looked, self.who, target, unnumbered(why)))
 
     async def policy(self) -> Policy | None:
         """The policy in force, without the controllers and registers that the bearer may not see (invariant 7)."""

@@ -38,7 +38,7 @@ async def bar(ask: Ask, source: Source) -> Reply:
     query: BarsImportQuery = ask.query
     given = BarsGiven(query.controller, query.campaign, query.reason, query.proof or "", query.until)
     report = await (await _lists(ask)).bar(source, given, ask.who, keep_going=query.keep_going)
-    await ask.note(Looked.LIST_IMPORTED, report.noted("bars"))
+    await ask.note(Looked.LIST_IMPORTED, report.access_target("bars"))
     return _reported(report)
 
 
@@ -50,7 +50,7 @@ async def import_contacts(ask: Ask) -> Reply:
     )  # fmt: skip
     done = await (await _lists(ask)).contact(_body(ask), given, ask.who, keep_going=query.keep_going)
     barred = by_reason(done.barred)
-    await ask.note(Looked.LIST_IMPORTED, done.report.noted("contacts", barred))
+    await ask.note(Looked.LIST_IMPORTED, done.report.access_target("contacts", barred))
     return _reported(done.report, barred=barred)
 
 
@@ -63,7 +63,7 @@ async def import_consents(ask: Ask) -> Reply:
         _body(ask), query.controller, ask.who, keep_going=query.keep_going
     )
     barred = by_reason(done.barred)
-    await ask.note(Looked.LIST_IMPORTED, done.report.noted("consents", barred))
+    await ask.note(Looked.LIST_IMPORTED, done.report.access_target("consents", barred))
     return _reported(done.report, barred=barred, unasked=unasked)
 
 
@@ -76,7 +76,7 @@ async def scrub(ask: Ask) -> web.StreamResponse:
     left = await lists.scrub(_body(ask, SCRUB_BYTES), declared.id, rest.write)
     scrubbed = {"controller": declared.controller, "campaign": declared.id, "lines": str(left.lines)}
     await ask.note(Looked.LIST_SCRUBBED, scrubbed)
-    counts = {name: value for name, value in left.told().items() if name != "faults"}
+    counts = {name: value for name, value in left.as_dict().items() if name != "faults"}
     headers = {**named("scrubbed.csv"), REPORT: orjson.dumps(counts).decode()}
     return web.Response(body=rest.getvalue(), content_type=CSV, headers=headers)
 
@@ -128,7 +128,7 @@ def _reported(
     report: Report, *, barred: dict[str, int] | None = None, unasked: list[str] | None = None
 ) -> Reply:
     """The report of an import. Raises Refusal (422), with the report, if its faults kept the list out."""
-    shown = ListReport.model_validate({**report.told(barred), "unasked": unasked}, from_attributes=True)
+    shown = ListReport.model_validate({**report.as_dict(barred), "unasked": unasked}, from_attributes=True)
     if not report.taken:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,

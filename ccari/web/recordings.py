@@ -65,8 +65,8 @@ async def file(ask: Ask) -> web.StreamResponse:
         raise not_there()
     recording, pieces = await ask.front.shelf.encrypted(path.id)
     tag = recording.tag
-    at_what = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
-    await ask.note(Looked.RECORDING_FETCHED, at_what)
+    target = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
+    await ask.note(Looked.RECORDING_FETCHED, target)
     await ask.front.journal.append(
         tag.call_id, "recording_fetched", {"recording": str(path.id), "by": ask.who}
     )

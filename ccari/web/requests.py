@@ -56,7 +56,7 @@ async def find(ask: Ask) -> Reply:
     policy = await ask.policy_in_force()
     known_as = claimants.known_as(policy, await ask.front.vouched(), body.number, body.controller)
     for controller, digests in known_as.items():
-        await ask.note(Looked.NUMBER_CHECKED, claimants.at_what(controller, digests), body.why)
+        await ask.note(Looked.NUMBER_CHECKED, claimants.access_target(controller, digests), body.why)
     rows = await ask.front.requests.of(known_as, body.limit + 1, clock=dossiers.clock(policy))
     items = tuple(dossiers.listed(row) for row in rows[: body.limit])
     found = {"controllers": tuple(known_as), "items": items, "more": len(rows) > body.limit}
@@ -76,10 +76,10 @@ async def shown(ask: Ask, *, whole: bool = False, why: str = "") -> RequestShown
     )
     if not ask.bearer.sees(dossier["controller"]):
         raise not_there()
-    at_what = {
+    target = {
         "request": dossier["reference"], "controller": dossier["controller"], "number": "whole" if whole else "masked",
     }  # fmt: skip
-    await ask.note(Looked.REQUEST_SHOWN, at_what, why)
+    await ask.note(Looked.REQUEST_SHOWN, target, why)
     return RequestShown.model_validate(dossier)
 
 

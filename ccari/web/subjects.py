@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from ccari.gating.subjects import Meant, at_what, meant
+from ccari.gating.subjects import Meant, access_target, meant
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
@@ -24,7 +24,7 @@ async def export(ask: Ask) -> web.StreamResponse:
     """
     of = await _meant(ask, ANSWERED_BY_EXPORT)
     async with ask.front.giving.export(of) as exported:
-        await ask.note(Looked.SUBJECT_EXPORTED, at_what(of), of.mandate.reference)
+        await ask.note(Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
         # on record before it is sent: nothing must be given out without a trace
         await ask.front.giving.note(of, ask.who, exported.words)
         digest = base64.b64encode(bytes.fromhex(exported.sha256)).decode()
@@ -40,7 +40,7 @@ async def erasure_plan(ask: Ask) -> Reply:
     """
     body: PlanBody = ask.body
     of = await _meant(ask, {Right.ERASURE})
-    await ask.note(Looked.SUBJECT_LOOKED_UP, at_what(of), of.mandate.reference)
+    await ask.note(Looked.SUBJECT_LOOKED_UP, access_target(of), of.mandate.reference)
     return Reply(PlanShown.model_validate(await ask.front.giving.plan(of, keep_proof=body.keep_proof)))
 
 

@@ -25,7 +25,7 @@ def command(context: typer.Context, *, json: Json = False) -> None:
     log.configure("console", "error", sys.stderr)
     findings = asyncio.run(examine(context.obj.config_path))
     if json:
-        as_json([each.told() for each in findings])
+        as_json([each.as_dict() for each in findings])
     else:
         _print(findings)
     raise typer.Exit(1 if any(each.state is State.FAULT for each in findings) else 0)

@@ -38,7 +38,7 @@ class Finding:
     found: str
     advice: str = ""
 
-    def told(self) -> dict[str, str | None]:
+    def as_dict(self) -> dict[str, str | None]:
         return {"check": self.check, "state": self.state, "found": self.found, "advice": self.advice or None}
 
 

@@ -136,7 +136,7 @@ def _journal(files: Mapping[str, bytes], kind: Kind, id_: str, signed: Mapping[s
 
 def _entry(row: Mapping[str, Any]) -> Linked:
     salt = None if row["salt"] is None else bytes.fromhex(row["salt"])
-    fields, salt = (None, salt) if row["fields"] is None else chain.as_told(row["fields"], salt)
+    fields, salt = (None, salt) if row["fields"] is None else chain.entry_fields(row["fields"], salt)
     return Linked(
         int(row["seq"]), datetime.fromisoformat(row["at"]), str(row["event"]), bytes.fromhex(row["commitment"]),
         bytes.fromhex(row["link"]), fields, salt,

@@ -116,8 +116,8 @@ async def play(visit: Visit) -> Answer:
         raise
     except RecordingError as error:
         raise InputError("identity", str(error)) from None
-    at_what = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
-    await visit.ask.note(Looked.RECORDING_PLAYED, at_what, why)
+    target = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
+    await visit.ask.note(Looked.RECORDING_PLAYED, target, why)
     await front.journal.append(
         tag.call_id, "recording_played", {"recording": str(path.id), "by": visit.ask.who}
     )

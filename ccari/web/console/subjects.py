@@ -56,8 +56,8 @@ async def export(visit: Visit) -> Answer:
 async def _one(visit: Visit, given: NumberForm) -> Shown:
     mandate, request = await _asked(visit)
     digests = Digests(request["digest"], request["key_version"], tuple(mandate.digests))
-    at_what = {**gating.whose_number(mandate.controller, digests), "request": mandate.reference}
-    await visit.ask.note(Looked.SUBJECT_LOOKED_UP, at_what, mandate.reference)
+    target = {**gating.whose_number(mandate.controller, digests), "request": mandate.reference}
+    await visit.ask.note(Looked.SUBJECT_LOOKED_UP, target, mandate.reference)
     faults = {"export": _fault(mandate, ANSWERED_BY_EXPORT), "erasure": _fault(mandate, {Right.ERASURE})}
     number = given.number or request["number"]
     plan, refused = None, False

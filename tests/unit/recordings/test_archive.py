@@ -262,7 +262,7 @@ async def test_a_recording_of_nothing_passes_for_one_of_a_talk(
 ) -> None:
     record(raw_in(spool), sound)
     kept = await archive.keep(TAG)
-    assert (kept.silent, "silent" in kept.told) == (silent, silent)
+    assert (kept.silent, "silent" in kept.journal_fields) == (silent, silent)
 
 
 async def test_the_journal_does_not_say_which_file_was_stored(
@@ -271,7 +271,7 @@ async def test_the_journal_does_not_say_which_file_was_stored(
     record(raw_in(spool), SECOND)
     kept = await archive.keep(TAG)
     content = (kept_in / kept.file).read_bytes()
-    assert (kept.told["recording"], kept.told["file_sha256"]) == (
+    assert (kept.journal_fields["recording"], kept.journal_fields["file_sha256"]) == (
         str(TAG.recording_id),
         hashlib.sha256(content).hexdigest(),
     )

@@ -50,7 +50,7 @@ async def test_the_agent_is_not_on_the_left_or_the_callee_not_on_the_right(
     kept = await archive.keep(STEREO)
     assert sides_of(kept_in / kept.file) == (AGENT, CALLEE)
     assert (kept.duration_ms, kept.silent, kept.agent_missing_ms) == (1000, False, 0)
-    assert "agent_missing_ms" not in kept.told
+    assert "agent_missing_ms" not in kept.journal_fields
     assert json.loads((kept_in / kept.file).with_suffix(".json").read_text("utf-8"))["channels"] == "stereo"
 
 
@@ -109,7 +109,7 @@ async def test_nobody_is_told_that_the_agent_cannot_be_heard(
     there = left or b""
     assert sides_of(kept_in / kept.file) == (there + bytes(len(CALLEE) * 5 - len(there)), CALLEE * 5)
     assert kept.agent_missing_ms == (5000 if not there else 3000)
-    assert kept.told["agent_missing_ms"] == str(kept.agent_missing_ms)
+    assert kept.journal_fields["agent_missing_ms"] == str(kept.agent_missing_ms)
 
 
 async def test_the_sides_that_a_killed_asterisk_left_are_lost(

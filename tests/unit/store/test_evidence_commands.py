@@ -294,7 +294,7 @@ async def recorded(store: Store) -> OpenedCall:
     }  # fmt: skip
     await store.recordings.tag(tag, [entry("recording_tagged", told)])
     kept = replace(made.KEPT, file=f"acme/2026-11-25/{tag.recording_id}.flac.age")
-    await store.recordings.stored(tag, kept, [entry("recording_stored", kept.told)])
+    await store.recordings.stored(tag, kept, [entry("recording_stored", kept.journal_fields)])
     await store.calls.close(call.id, "bridged", "", made.journal("call_ended"))
     return call
 

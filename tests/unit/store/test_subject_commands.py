@@ -185,8 +185,8 @@ async def test_a_person_is_not_told_when_their_data_were_looked_at_and_what_for(
         (Looked.NUMBER_CHECKED, whose_number("acme", made.digests(number=made.numbers(2)[1])), "another"),
         (Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
     )
-    for looked, at_what, why in looks:
-        await shelf.store.accesses.note(Access(looked, "token:helena", at_what, why))
+    for looked, target, why in looks:
+        await shelf.store.accesses.note(Access(looked, "token:helena", target, why))
     out = tmp_path / "jan.zip"
     await export(ccari, reference, out)
     data, page, _ = opened(out)

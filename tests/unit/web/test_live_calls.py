@@ -52,7 +52,7 @@ class Stands:
     def is_over(self) -> bool:
         return self.call.is_over
 
-    def told(self) -> LiveCall:
+    def snapshot(self) -> LiveCall:
         return self.call
 
 
