@@ -36,9 +36,9 @@ def open_copies(settings: Settings) -> Copies:
     return Copies(settings.data_dir / "heard")
 
 
-#: How long damage to a sound that is not part of a notice may go unnoticed, in seconds: checking hundreds of files at each gate
-#: would take half a millisecond. What a build has changed counts at once.
-LOOK_SECONDS = 1.0
+#: How long damage to a sound that is not part of a notice may go unnoticed, in seconds; a call may play it minutes later anyway.
+#: Checking hundreds of files takes half a millisecond, during which no call goes on. What a build has changed counts at once.
+LOOK_SECONDS = 5.0
 
 #: Inode, size and ctime of a file or folder, by which a change is noticed; None if it is not there.
 _Stamp = tuple[int, int, int] | None
