@@ -14,9 +14,10 @@ _log = structlog.get_logger()
 MOST_AT_GATE = 64
 #: An event loop that is later than this cannot keep up: a key press should be answered well within it.
 LATE_SECONDS = 0.25
-_LOOK_SECONDS = 0.1
+#: A look wakes the service even where nothing is to be done: ten of them a second were a thirtieth of what four calls a second take.
+_LOOK_SECONDS = 0.2
 #: So many last looks count: one second's, or more while the loop is late.
-_LOOKS = 10
+_LOOKS = 5
 
 OVERLOAD = "overload"
 

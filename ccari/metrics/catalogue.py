@@ -140,7 +140,7 @@ FENCE_HELD = Family(
     "1 while this service holds the lock that keeps another one from driving the same Asterisk.",
 )
 LOOP_LATE = Family(
-    "ccari_event_loop_late_seconds", Kind.HISTOGRAM, "How late the event loop was, measured ten times a second.",
+    "ccari_event_loop_late_seconds", Kind.HISTOGRAM, "How late the event loop was, measured five times a second.",
     buckets=(0.001, 0.002, 0.005, 0.01, 0.015, 0.02, 0.03, 0.05, 0.1, 0.25, 0.5, 1.0),
 )  # fmt: skip
 AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations in progress.")
