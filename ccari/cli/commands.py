@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 from typer.main import get_group
 
 #: Modules of this package; ``command`` in one is the command itself, ``app`` a group of them.
-_MODULES = {
+MODULES = {
     "serve": "serve", "gate": "gate", "demo": "demo", "doctor": "doctor", "audit": "audit", "calls": "calls",
     "consents": "consents", "contacts": "contacts", "db": "db", "evidence": "evidence", "keys": "keys",
     "policy": "policies", "recordings": "recordings", "registers": "registers", "requests": "requests", "sounds": "sounds",
@@ -22,7 +22,7 @@ class OnDemand(TyperGroup):
 
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
-        self.commands = _Commands(_MODULES)
+        self.commands = _Commands(MODULES)
 
 
 class _Commands(UserDict[str, Any]):

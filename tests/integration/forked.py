@@ -1,4 +1,4 @@
-"""``ccari`` without its half second of imports: processes forked from one that has imported it.
+"""``ccari`` without its half second of imports: processes forked from one that has imported it, and all of its commands.
 
 The commands of the tests are hundreds, and on a busy machine their imports were what took most of the time. What a
 process made by the operating system's own means does is tried in ``tests/unit/test_command_line.py``.
@@ -8,6 +8,7 @@ import asyncio
 import atexit
 import contextlib
 import gc
+import importlib
 import json
 import os
 import select
@@ -65,8 +66,10 @@ class Parent:
 
 
 def _serve(address: str) -> None:
-    from ccari.cli import main
+    from ccari.cli import commands, main
 
+    for module in commands.MODULES.values():
+        importlib.import_module(f"ccari.cli.{module}")
     gc.freeze()
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(address)
