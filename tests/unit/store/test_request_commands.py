@@ -162,7 +162,7 @@ async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Sto
 async def test_a_request_is_entered_that_cannot_be(ccari: Service, database: Database) -> None:
     attempts = [
         (("--received", "2999-01-01"), 2, "it is in the future"),
-        (("--received", "0001-01-01"), 2, "no year from 1900"),
+        (("--received", "0001-01-01"), 2, "its year must be from 1900"),
         (("--received", "2018-05-24"), 2, "before the GDPR"),
         (("--received", "yesterday"), 2, "it must be a date such as"),
         (("--by", "key"), 2, "key"),
