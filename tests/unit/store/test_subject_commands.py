@@ -209,7 +209,7 @@ async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_
     reference = await person.asked(shelf, Right.ACCESS)
     await export(ccari, reference, tmp_path / "before.zip")
     data, page, _ = opened(tmp_path / "before.zip")
-    assert (data["registers"], "None that we use lists your number." in page) == ([], True)
+    assert (data["registers"], "No register that we use lists your number." in page) == ([], True)
 
     copy = tmp_path / "copy.csv"
     for register, until in (("robinson", "2026-02-01T12:00:00Z"), ("others", "")):
