@@ -216,4 +216,4 @@ def _refused(reply: aiohttp.ClientResponse) -> RecordingDelayed:
         return RecordingDelayed(
             "Asterisk refuses access to its recordings: check [asterisk] username and password"
         )
-    return RecordingDelayed(f"Asterisk refuses access to its recordings: it answered {reply.status}")
+    return RecordingDelayed(f"Asterisk did not give out its recordings: it answered {reply.status}")
