@@ -10,16 +10,15 @@ from structlog.testing import capture_logs
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.meter import Metrics
 from ccari.policy.declaration import Policy, read
+from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit, PastLimit
 from tests.lab.waiting import until
 from tests.unit.metrics.scraped import scraped
-from tests.unit.store import made
+from tests.unit.store.expiring import with_limit
 
 WITHIN = 10.0
 LOST = "version 1 of its secret is missing"
-LIMITED = made.POLICY.replace("[[campaigns]]", "calls_days = 365\n[[campaigns]]", 1).partition(
-    "[[campaigns]]"
-)[0]
+LIMITED = with_limit(Limited.CALLS).partition("[[campaigns]]")[0]
 
 
 class Past:

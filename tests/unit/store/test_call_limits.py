@@ -11,7 +11,6 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from ccari.errors import ExpiryError, StoreError, UnknownError
@@ -28,22 +27,34 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.expiring import (
+    ALIKE,
+    HELD_UP,
+    HOLD,
+    OF_LONG_AGO,
+    OTHER,
+    WITHIN,
+    Keeps,
+    applied,
+    by_one_clock,
+    expire,
+    expire_beside_a_hold,
+    held,
+    keeper_of,
+    recording_kept,
+    with_limit,
+)
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
-from tests.unit.store.test_holds import WAITING
 from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 from tests.unit.store.test_starting import begun, to_start, told
 
 LIMIT = Limit(Limited.CALLS, "acme", 365)
-OTHER = made.numbers(2)[1]
-LIMITED = made.POLICY.replace("[[campaigns]]", "calls_days = 365\n[[campaigns]]", 1)
+LIMITED = with_limit(Limited.CALLS)
 _CONTROLLER = LIMITED.partition("[[campaigns]]")[0]
 TWO_LIMITED = _CONTROLLER + _CONTROLLER.replace('"acme"', '"beta"')
-WITHIN = 30.0
-_HELD_UP = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-OF_LONG_AGO = timedelta(days=366)
 
 
 @pytest.fixture
@@ -66,14 +77,6 @@ async def over_of_another(shelf: Shelf) -> OpenedCall:
     return call
 
 
-async def expire(shelf: Shelf, limit: Limit = LIMIT, now: datetime | None = None) -> Expired:
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-    looked_at = await keeper.past(limit, now or datetime.now(UTC))
-    done = await keeper.expire(limit, now or datetime.now(UTC))
-    assert done == looked_at
-    return done
-
-
 async def row(shelf: Shelf, call: OpenedCall) -> dict[str, Any]:
     (found,) = await shelf.database.rows("SELECT * FROM calls WHERE id = $1", call.id)
     return found
@@ -88,7 +91,7 @@ async def test_a_call_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> Non
     reference = await shelf.store.calls.register_right(call, made.exercise(Right.OBJECTION), ())
     await shelf.store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
     await shelf.store.seals.seal(sign, 10)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     found = await row(shelf, call)
     assert (found["digest"], found["key_version"], found["number_masked"], found["agent"]) == (
         None,
@@ -107,12 +110,12 @@ async def test_a_call_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> Non
     # what it has grown by is sealed, and it is still as it was sealed before
     assert await shelf.store.seals.seal(sign, 10) == 1
     assert (await shelf.store.records.show_call(call.id)).fault is None
-    assert await expire(shelf) == Expired()
+    assert await expire(shelf, LIMIT) == Expired()
 
 
 async def test_a_call_that_has_expired_shows_dashes_and_not_why(ccari: Service, shelf: Shelf) -> None:
     gone, kept = await over(shelf), await over(shelf, timedelta(days=1))
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     at = (await row(shelf, gone))["expired_at"]
     listed = {each["id"]: each["expired_at"] for each in await ccari.json("calls", "list")}
     assert listed == {str(gone.id): at.isoformat(), str(kept.id): None}
@@ -129,15 +132,15 @@ async def test_a_call_goes_before_its_time_or_with_anothers(shelf: Shelf) -> Non
     of_another = await over_of_another(shelf)
     goes_on = await shelf.call()
     await shelf.database.rows("UPDATE calls SET opened_at = $1", NOW - OF_LONG_AGO)
-    assert await expire(shelf) == Expired()
+    assert await expire(shelf, LIMIT) == Expired()
     assert all([await is_anybodys(shelf, each) for each in (lately, of_another, goes_on)])
 
 
-@pytest.mark.parametrize(("ago", "wrong_by"), [(10, 3650), (366, -10)], ids=["ahead", "behind"])
+@by_one_clock
 async def test_a_call_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_by: int) -> None:
     """A node that runs years ahead must not erase what the fleet has."""
     call = await over(shelf, timedelta(days=ago))
-    assert await expire(shelf, now=NOW + timedelta(days=wrong_by)) == Expired()
+    assert await expire(shelf, LIMIT, NOW + timedelta(days=wrong_by)) == Expired()
     assert await is_anybodys(shelf, call)
 
 
@@ -146,11 +149,11 @@ async def test_what_a_number_has_heard_goes_before_its_last_call_or_tells_of_one
 ) -> None:
     first, last = await over(shelf), await over(shelf, DAY)
     await shelf.database.rows("DELETE FROM heard_notices WHERE call_id = $1", last.id)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     heard = await shelf.database.rows("SELECT information_version, call_id FROM heard_notices")
     assert heard == [{"information_version": f"i1 {first.id}", "call_id": None}]
     await shelf.database.rows("UPDATE calls SET ended_at = $2 WHERE id = $1", last.id, NOW - OF_LONG_AGO)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert await shelf.database.rows("SELECT * FROM heard_notices") == []
 
 
@@ -162,7 +165,7 @@ async def test_for_whom_or_why_a_recording_was_deleted_leads_to_whose_call_it_wa
     )
     fields = {"why": "erasure", "reference": "ACME-2026-000007", "by": "cli:anna"}
     await shelf.store.calls.append(call.id, "recording_deleted", fields)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert await shelf.database.rows("SELECT deletion, deletion_ref FROM recordings") == [
         {"deletion": "erasure", "deletion_ref": ""}
     ]
@@ -176,7 +179,7 @@ async def test_evidence_of_a_call_that_has_expired_tells_whose_consent_it_was_ma
     assert [each["proof"] for each in (await shelf.store.seals.of_call(call.id)).consents] == [
         "form 12 of Jan"
     ]
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert (await shelf.store.seals.of_call(call.id)).consents == []
     # the proof of its use stays
     assert len(await shelf.database.rows("SELECT * FROM consent_uses")) == 1
@@ -185,27 +188,26 @@ async def test_evidence_of_a_call_that_has_expired_tells_whose_consent_it_was_ma
 async def test_what_is_written_into_a_call_that_has_expired_stays_for_good(shelf: Shelf) -> None:
     """A right, say, that lay on a node's disk meanwhile."""
     call = await over(shelf)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     reference = await shelf.store.calls.register_right(
         call, made.exercise(Right.OBJECTION), made.journal("key_pressed", key="5")
     )
-    assert await expire(shelf) == Expired(0, 1, Counter({f"request {reference} (objection)": 1}))
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({f"request {reference} (objection)": 1}))
     await shelf.store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
     hold = (await shelf.store.holds.place(HoldOn(reference=reference), "lawsuit", "cli:anna"))["id"]
-    assert await expire(shelf) == Expired(0, 1, Counter({"legal hold 1 (lawsuit)": 1}))
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({HOLD: 1}))
     await shelf.store.holds.release(hold, "settled", "cli:anna")
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert (await person.fields_of(shelf, call.id))["key_pressed"] is None
     await shelf.store.calls.append(call.id, "recording_delayed", {"reason": "of Jan"})
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert (await shelf.store.records.show_call(call.id)).fault is None
 
 
 async def test_a_call_that_somebody_has_changed_keeps_the_others_for_good(shelf: Shelf) -> None:
     calls = [await over(shelf, timedelta(days=400 - day)) for day in range(3)]
     await shelf.database.rows("UPDATE calls SET events = 1 WHERE id = $1", calls[0].id)
-    now, keeper = datetime.now(UTC), LimitKeeper(shelf.store.limits, shelf.store.policies)
-    done = await keeper.expire(LIMIT, now)
+    done = await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
     words = f"its journal, which somebody has changed: ccari calls show {calls[0].id}"
     assert done == Expired(2, 1, Counter({words: 1}))
     assert [await is_anybodys(shelf, each) for each in calls] == [True, False, False]
@@ -215,46 +217,18 @@ async def test_a_basis_that_is_none_lets_a_call_go_that_a_request_needs(shelf: S
     call = await over(shelf)
     await shelf.database.rows("UPDATE calls SET legal_basis = 'because' WHERE id = $1", call.id)
     await person.asked(shelf, Right.PORTABILITY)
-    assert (await expire(shelf)).kept == 1
+    assert (await expire(shelf, LIMIT)).kept == 1
 
 
 async def test_a_hold_is_confirmed_on_a_call_that_has_expired(shelf: Shelf) -> None:
     call = await over(shelf)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     with pytest.raises(UnknownError, match=r"expired on \d{4}-\d\d-\d\d: there is nothing to hold"):
         await shelf.store.holds.place(HoldOn(call_id=call.id), "lawsuit", "cli:anna")
 
 
-Keeps = Callable[[Shelf, OpenedCall], Awaitable[Callable[[], Awaitable[object]]]]
-
-
-async def _stored(shelf: Shelf, call: OpenedCall) -> Callable[[], Awaitable[object]]:
-    await shelf.put(call)
-    return lambda: shelf.database.rows(
-        "UPDATE recordings SET state = 'deleted', deleted_at = now(), deletion = 'retention'"
-    )
-
-
-def _held(on: Callable[[Shelf, OpenedCall], Awaitable[HoldOn]]) -> Keeps:
-    async def keeps(shelf: Shelf, call: OpenedCall) -> Callable[[], Awaitable[object]]:
-        hold = (await shelf.store.holds.place(await on(shelf, call), "lawsuit", "cli:anna"))["id"]
-        return lambda: shelf.store.holds.release(hold, "settled", "cli:anna")
-
-    return keeps
-
-
 async def _on_call(_: Shelf, call: OpenedCall) -> HoldOn:
     return HoldOn(call_id=call.id)
-
-
-async def _on_number(_: Shelf, __: OpenedCall) -> HoldOn:
-    return HoldOn(subject=Subject("acme", made.digests()))
-
-
-async def _on_request(shelf: Shelf, _: OpenedCall) -> HoldOn:
-    reference = await person.asked(shelf)
-    await person.resolved(shelf, reference)
-    return HoldOn(reference=reference)
 
 
 def _pressed(right: Right) -> Keeps:
@@ -267,34 +241,13 @@ def _pressed(right: Right) -> Keeps:
     return keeps
 
 
-def _asked(right: Right) -> Keeps:
-    async def keeps(shelf: Shelf, _: OpenedCall) -> Callable[[], Awaitable[object]]:
-        reference = await person.asked(shelf, right)
-        return lambda: shelf.store.requests.step(
-            reference, RequestState.WITHDRAWN, by("cli:anna", "by phone")
-        )
-
-    return keeps
-
-
-async def _restricted(shelf: Shelf, _: OpenedCall) -> Callable[[], Awaitable[object]]:
-    await person.resolved(shelf, await person.asked(shelf, Right.RESTRICTION, level=Level.L1))
-    return lambda: shelf.store.suppressions.remove(
-        "acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION
-    )
-
-
 @pytest.mark.parametrize(
     ("keeps", "words"),
     [
-        pytest.param(_stored, "a recording that is kept", id="recording"),
-        pytest.param(_held(_on_call), "legal hold 1 (lawsuit)", id="hold-on-call"),
-        pytest.param(_held(_on_number), "legal hold 1 (lawsuit)", id="hold-on-number"),
-        pytest.param(_held(_on_request), "legal hold 1 (lawsuit)", id="hold-on-request"),
+        *ALIKE,
+        pytest.param(recording_kept, "a recording that is kept", id="recording"),
+        pytest.param(held(_on_call), HOLD, id="hold-on-call"),
         pytest.param(_pressed(Right.ERASURE), "request ACME-2026-000001 (erasure)", id="pressed-in-it"),
-        pytest.param(_asked(Right.ACCESS), "request ACME-2026-000001 (access)", id="access"),
-        pytest.param(_asked(Right.PORTABILITY), "request ACME-2026-000001 (portability)", id="portability"),
-        pytest.param(_restricted, "request ACME-2026-000001 (restriction)", id="restricted"),
     ],
 )
 async def test_a_call_goes_that_is_kept_or_stays_when_it_is_not_any_more(
@@ -302,10 +255,10 @@ async def test_a_call_goes_that_is_kept_or_stays_when_it_is_not_any_more(
 ) -> None:
     call, another = await over(shelf), await over(shelf, number=OTHER)
     lets_go = await keeps(shelf, call)
-    assert await expire(shelf) == Expired(1, 1, Counter({words: 1}))
+    assert await expire(shelf, LIMIT) == Expired(1, 1, Counter({words: 1}))
     assert (await is_anybodys(shelf, call), await is_anybodys(shelf, another)) == (True, False)
     await lets_go()
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert not await is_anybodys(shelf, call)
 
 
@@ -314,7 +267,7 @@ async def test_a_hold_on_a_recording_that_is_lost_lets_its_call_go(shelf: Shelf)
     recording = await shelf.put(call)
     await shelf.store.holds.place(HoldOn(recording_id=recording), "lawsuit", "cli:anna")
     await shelf.database.rows("UPDATE recordings SET state = 'failed'")
-    assert await expire(shelf) == Expired(0, 1, Counter({"legal hold 1 (lawsuit)": 1}))
+    assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({HOLD: 1}))
 
 
 @pytest.mark.parametrize(
@@ -325,7 +278,7 @@ async def test_a_recording_that_was_lost_comes_back_when_its_call_has_expired(
 ) -> None:
     gone, younger = await over(shelf), await person.called(shelf)
     lost = [await shelf.lose(gone, basis=basis), await shelf.lose(younger)]
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     for each in lost:
         shelf.mount(each)
     await shelf.tend()
@@ -346,7 +299,7 @@ async def test_a_request_keeps_calls_that_it_does_not_need(shelf: Shelf) -> None
     assert await shelf.database.rows("SELECT reference FROM rights_requests WHERE closed_at IS NULL ORDER BY 1") == [
         {"reference": f"ACME-2026-00000{number}"} for number in (1, 2, 3)
     ]  # fmt: skip
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert not await is_anybodys(shelf, call)
 
 
@@ -355,7 +308,7 @@ async def test_invariant_7_another_controllers_hold_and_request_keep_a_call(shel
     call = await over(shelf)
     await shelf.store.holds.place(HoldOn(subject=Subject("beta", made.digests())), "lawsuit", "cli:anna")
     await shelf.store.requests.add("beta", letter(), made.digests())
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     assert not await is_anybodys(shelf, call)
 
 
@@ -366,26 +319,13 @@ async def test_calls_behind_many_that_are_kept_are_never_come_to(
     kept = [await over(shelf, timedelta(days=400)) for _ in range(3)]
     gone = [await over(shelf, number=OTHER) for _ in range(3)]
     await shelf.store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "cli:anna")
-    assert await expire(shelf) == Expired(3, 3, Counter({"legal hold 1 (lawsuit)": 3}))
+    assert await expire(shelf, LIMIT) == Expired(3, 3, Counter({HOLD: 3}))
     assert [await is_anybodys(shelf, each) for each in (*kept, *gone)] == [True] * 3 + [False] * 3
 
 
 async def test_a_call_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, dsn: str) -> None:
     call = await over(shelf)
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with asyncio.timeout(WITHIN), connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
-            await connection.execute(
-                "INSERT INTO holds (call_id, reason, placed_by) VALUES ($1, 'lawsuit', 'x')", call.id
-            )
-            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
-            while not await connection.fetchval(WAITING) and not expiring.done():
-                pass
-    finally:
-        await connection.close()
-    assert (await expiring).kept == 1
+    assert (await expire_beside_a_hold(shelf, dsn, LIMIT, HoldOn(call_id=call.id))).kept == 1
     assert await is_anybodys(shelf, call)
 
 
@@ -394,9 +334,8 @@ async def test_what_comes_late_to_a_journal_tells_on_when_its_call_has_gone(shel
     async with shelf.database.apart() as another:
         async with asyncio.timeout(WITHIN), another.transaction():
             await journals.append(another, call.id, "recording_delayed", {"reason": "of Jan"})
-            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
-            while not await another.fetchval(_HELD_UP) and not expiring.done():
+            expiring = asyncio.create_task(keeper_of(shelf).expire(LIMIT, datetime.now(UTC)))
+            while not await another.fetchval(HELD_UP) and not expiring.done():
                 pass
         assert await expiring == Expired(1)
     told = await person.fields_of(shelf, call.id)
@@ -409,12 +348,12 @@ async def test_who_is_killed_leaves_a_call_half_gone(shelf: Shelf, monkeypatch: 
     with monkeypatch.context() as patch:
         kill(patch, (journals, "append_to_each"), after=True)
         with pytest.raises(KilledError):
-            await LimitKeeper(shelf.store.limits, shelf.store.policies).expire(LIMIT, datetime.now(UTC))
+            await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
     assert await is_anybodys(shelf, call)
     told = await person.fields_of(shelf, call.id)
     assert "personal_data_erased" not in told
     assert None not in told.values()
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
 
 
 async def test_who_is_interrupted_does_not_begin_anew(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -423,16 +362,9 @@ async def test_who_is_interrupted_does_not_begin_anew(shelf: Shelf, monkeypatch:
     async with aclosing(shelf.store.limits.expire(LIMIT, datetime.now(UTC), "anna")) as batches:
         assert (await anext(batches)).goes == 1
     assert sorted([await is_anybodys(shelf, each) for each in calls]) == [False, True]
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, LIMIT) == Expired(1)
     for each in calls:
         assert (await shelf.store.records.show_call(each.id)).fault is None
-
-
-async def applied(shelf: Shelf, document: str, ago: timedelta) -> None:
-    await shelf.database.rows(
-        "INSERT INTO policy_revisions (applied_by, sha256, document, applied_at) VALUES ('anna', $1, $2, now() - $3::interval)",
-        bytes(32), document, ago,
-    )  # fmt: skip
 
 
 NO_LIMIT = ""
@@ -458,7 +390,7 @@ async def test_a_limit_that_was_laid_down_by_mistake_cannot_be_taken_back(
     for graces_ago, days in limits:
         line = f"calls_days = {days}" if days else ""
         await applied(shelf, LIMITED.replace("calls_days = 365", line), GRACE * graces_ago)
-    done = await LimitKeeper(shelf.store.limits, shelf.store.policies).round()
+    done = await keeper_of(shelf).round()
     assert (done.get(LIMIT, Expired()).gone, await is_anybodys(shelf, call)) == (int(goes), not goes)
 
 
@@ -467,7 +399,7 @@ async def test_a_controller_whose_calls_cannot_expire_keeps_anothers(
 ) -> None:
     of_another = await over_of_another(shelf)
     await applied(shelf, TWO_LIMITED, GRACE * 2)
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
+    keeper = keeper_of(shelf)
     expire_them = keeper.expire
 
     async def fails(limit: Limit, now: datetime) -> Expired:
@@ -500,7 +432,7 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all(shelf: Shelf, 
 async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
     await over(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
+    keeper = keeper_of(shelf)
     async with shelf.store.limits.turn() as mine:
         assert mine
         assert await keeper.round() == {}
@@ -540,7 +472,7 @@ async def test_the_command_erases_unasked_or_does_not_say_what_is_kept(ccari: Se
     assert await is_anybodys(shelf, call)
     erased = await ccari.json("calls", "purge", "--yes")
     assert erased == {
-        "limits": [{"controller": "acme", "calls_days": 365, "calls": 1, "kept": 1, "held_by": {"legal hold 1 (lawsuit)": 1}}],
+        "limits": [{"controller": "acme", "calls_days": 365, "calls": 1, "kept": 1, "held_by": {HOLD: 1}}],
         "erased": True,
     }  # fmt: skip
     assert (await is_anybodys(shelf, call), await is_anybodys(shelf, kept)) == (False, True)

@@ -1,23 +1,20 @@
 """Consents that ended long ago are deleted, none is in force again for it, and a withdrawal bars on."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.gating.limits import Expired, standing
 from ccari.policy import gate
 from ccari.policy.consent import Channel
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from ccari.policy.retention import Limited
-from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.limits import Limit
@@ -25,19 +22,32 @@ from ccari.store import limits
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import listed, made, person
+from tests.unit.store.expiring import (
+    ALIKE,
+    HOLD,
+    OF_LONG_AGO,
+    OTHER,
+    Keeps,
+    applied,
+    by_one_clock,
+    erases_one,
+    expire,
+    expire_beside_a_hold,
+    keeper_of,
+    told_of_one,
+    with_limit,
+)
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.listed import agreed
-from tests.unit.store.test_call_limits import OF_LONG_AGO, OTHER, WITHIN, applied, expire
-from tests.unit.store.test_holds import WAITING
 from tests.unit.store.test_request_commands import on
-from tests.unit.store.test_requests import by, letter
+from tests.unit.store.test_requests import letter
 
 LIMIT = Limit(Limited.CONSENTS, "acme", 365)
 GERMAN = replace(LIMIT, proof=timedelta(days=1827))
 OFFERS = made.POLICY.replace(
     'legal_basis = "contract"', 'legal_basis = "consent"\nconsent_purpose = "marketing"'
 )
-LIMITED = OFFERS.replace("[[campaigns]]", "consents_days = 365\n[[campaigns]]", 1)
+LIMITED = with_limit(Limited.CONSENTS, OFFERS)
 QUESTION = replace(made.QUESTION, purpose="marketing")
 LONG_AGO = NOW - 2 * OF_LONG_AGO
 OVER = NOW - OF_LONG_AGO
@@ -117,7 +127,7 @@ async def test_a_consent_that_has_expired_or_was_followed_by_another_stays_for_g
     assert await verdict(shelf) is None
 
 
-@pytest.mark.parametrize(("ago", "wrong_by"), [(10, 3650), (366, -10)], ids=["ahead", "behind"])
+@by_one_clock
 async def test_a_consent_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_by: int) -> None:
     await consents(shelf, agreed(given=LONG_AGO, until=NOW - timedelta(days=ago)))
     assert await expire(shelf, LIMIT, NOW + timedelta(days=wrong_by)) == Expired()
@@ -177,7 +187,7 @@ async def test_what_ended_an_older_consent_is_kept_for_one_that_has_just_gone(
         shelf, agreed(given=LONG_AGO), agreed(given=LONG_AGO + DAY), agreed(given=LONG_AGO + 2 * DAY, until=OVER),
         agreed(OTHER, given=LONG_AGO + DAY),
     )  # fmt: skip
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
+    keeper = keeper_of(shelf)
     assert await keeper.expire(LIMIT, datetime.now(UTC)) == Expired(3)
     assert await given(shelf) == [LONG_AGO + DAY]
 
@@ -239,54 +249,7 @@ def test_a_controllers_law_goes_unnoticed(country: str, days: int) -> None:
     assert (limit, limit.proof) == (LIMIT, timedelta(days=days))
 
 
-Keeps = Callable[[Shelf], Awaitable[Callable[[], Awaitable[object]]]]
-
-
-def _held(on: Callable[[Shelf], Awaitable[HoldOn]]) -> Keeps:
-    async def keeps(shelf: Shelf) -> Callable[[], Awaitable[object]]:
-        hold = (await shelf.store.holds.place(await on(shelf), "lawsuit", "cli:anna"))["id"]
-        return lambda: shelf.store.holds.release(hold, "settled", "cli:anna")
-
-    return keeps
-
-
-async def _on_number(_: Shelf) -> HoldOn:
-    return HoldOn(subject=Subject("acme", made.digests()))
-
-
-async def _on_request(shelf: Shelf) -> HoldOn:
-    reference = await person.asked(shelf)
-    await person.resolved(shelf, reference)
-    return HoldOn(reference=reference)
-
-
-def _asked(right: Right) -> Keeps:
-    async def keeps(shelf: Shelf) -> Callable[[], Awaitable[object]]:
-        reference = await person.asked(shelf, right)
-        return lambda: shelf.store.requests.step(
-            reference, RequestState.WITHDRAWN, by("cli:anna", "by phone")
-        )
-
-    return keeps
-
-
-async def _restricted(shelf: Shelf) -> Callable[[], Awaitable[object]]:
-    await person.resolved(shelf, await person.asked(shelf, Right.RESTRICTION, level=Level.L1))
-    return lambda: shelf.store.suppressions.remove(
-        "acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION
-    )
-
-
-@pytest.mark.parametrize(
-    ("keeps", "words"),
-    [
-        pytest.param(_held(_on_number), "legal hold 1 (lawsuit)", id="hold-on-number"),
-        pytest.param(_held(_on_request), "legal hold 1 (lawsuit)", id="hold-on-request"),
-        pytest.param(_asked(Right.ACCESS), "request ACME-2026-000001 (access)", id="access"),
-        pytest.param(_asked(Right.PORTABILITY), "request ACME-2026-000001 (portability)", id="portability"),
-        pytest.param(_restricted, "request ACME-2026-000001 (restriction)", id="restricted"),
-    ],
-)
+@pytest.mark.parametrize(("keeps", "words"), ALIKE)
 async def test_a_consent_goes_that_is_kept_or_stays_when_it_is_not_any_more(
     shelf: Shelf, keeps: Keeps, words: str
 ) -> None:
@@ -328,40 +291,20 @@ async def test_consents_behind_many_that_are_kept_are_never_come_to(
         *(agreed(OTHER, given=LONG_AGO + (3 + n) * DAY, until=OVER) for n in range(3)),
     )  # fmt: skip
     await shelf.store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "cli:anna")
-    assert await expire(shelf, LIMIT) == Expired(3, 3, Counter({"legal hold 1 (lawsuit)": 3}))
+    assert await expire(shelf, LIMIT) == Expired(3, 3, Counter({HOLD: 3}))
 
 
 async def test_a_consent_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, dsn: str) -> None:
     await consents(shelf, agreed(given=LONG_AGO, until=OVER))
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with asyncio.timeout(WITHIN), connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
-            await connection.execute(
-                "INSERT INTO holds (controller, digests, reason, placed_by) VALUES ('acme', $1, 'lawsuit', 'x')",
-                [made.digests().newest],
-            )
-            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
-            while not await connection.fetchval(WAITING) and not expiring.done():
-                pass
-    finally:
-        await connection.close()
-    assert (await expiring).kept == 1
+    on_the_number = HoldOn(subject=Subject("acme", made.digests()))
+    assert (await expire_beside_a_hold(shelf, dsn, LIMIT, on_the_number)).kept == 1
 
 
 async def test_the_command_deletes_consents_unasked(dsn: str, tmp_path: Path, shelf: Shelf) -> None:
     ccari = on(dsn, tmp_path)
     await consents(shelf, agreed(given=LONG_AGO, until=OVER))
-    none = (await ccari.ccari("consents", "purge")).out
-    assert none == "no controller of the policy in force has consents_days\n"
-    await applied(shelf, LIMITED, timedelta(0))
-    told = await ccari.ccari("consents", "purge")
-    assert (told.code, told.err) == (0, "nothing has been erased yet: add --yes to erase 1 for good\n")
-    assert await ccari.json("consents", "purge", "--yes") == {
-        "limits": [{"controller": "acme", "consents_days": 365, "consents": 1, "kept": 0, "held_by": {}}],
-        "erased": True,
-    }
+    await told_of_one(ccari, shelf, Limited.CONSENTS, LIMITED)
+    await erases_one(ccari, Limited.CONSENTS)
     assert await given(shelf) == []
 
 
@@ -370,4 +313,4 @@ async def test_a_round_leaves_consents_alone(shelf: Shelf) -> None:
     await shelf.database.rows("DELETE FROM policy_revisions")
     await consents(shelf, agreed(given=LONG_AGO, until=OVER))
     await applied(shelf, LIMITED, timedelta(days=2))
-    assert await LimitKeeper(shelf.store.limits, shelf.store.policies).round() == {LIMIT: Expired(1)}
+    assert await keeper_of(shelf).round() == {LIMIT: Expired(1)}

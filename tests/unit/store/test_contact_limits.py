@@ -1,39 +1,50 @@
 """Contacts that no list had for long, and nobody called, are deleted, and nobody is called who was not before."""
 
-import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
-from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.gating.limits import Expired, standing
 from ccari.policy import gate
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.retention import Limited
-from ccari.policy.rights import Level, RequestState, Right
-from ccari.policy.suppression import Reason
+from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.limits import Limit
 from ccari.store import limits
-from ccari.store.database import Database
+from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from tests.unit.store import listed, made, person
+from tests.unit.store.expiring import (
+    ALIKE,
+    HOLD,
+    OF_LONG_AGO,
+    OTHER,
+    Keeps,
+    applied,
+    by_one_clock,
+    erases_one,
+    expire,
+    expire_beside,
+    expire_beside_a_hold,
+    keeper_of,
+    told_of_one,
+    with_limit,
+)
 from tests.unit.store.kept import DAY, NOW, Shelf
-from tests.unit.store.test_call_limits import OF_LONG_AGO, OTHER, WITHIN, applied, expire, over
-from tests.unit.store.test_holds import WAITING
+from tests.unit.store.test_call_limits import over
 from tests.unit.store.test_request_commands import on
-from tests.unit.store.test_requests import by, letter
+from tests.unit.store.test_requests import letter
 
 LIMIT = Limit(Limited.CONTACTS, "acme", 365)
 SOURCED = replace(LIMIT, sourced=True)
-LIMITED = made.POLICY.replace("[[campaigns]]", "contacts_days = 365\n[[campaigns]]", 1)
+LIMITED = with_limit(Limited.CONTACTS)
 UNSOURCED = LIMITED.replace('data_source = "umowa zawarta z ACME"\n', "")
 
 
@@ -98,7 +109,7 @@ async def test_a_contact_goes_before_its_time_or_with_anothers(shelf: Shelf) -> 
     assert await left(shelf) == ["fair", "of beta"]
 
 
-@pytest.mark.parametrize(("ago", "wrong_by"), [(10, 3650), (366, -10)], ids=["ahead", "behind"])
+@by_one_clock
 async def test_a_contact_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_by: int) -> None:
     await known(shelf)
     await aged(shelf, timedelta(days=ago))
@@ -179,54 +190,7 @@ def test_a_campaign_that_has_its_source_goes_unnoticed(documents: list[str], *, 
     assert (limit, limit.sourced) == (LIMIT, sourced)
 
 
-Keeps = Callable[[Shelf], Awaitable[Callable[[], Awaitable[object]]]]
-
-
-def _held(on: Callable[[Shelf], Awaitable[HoldOn]]) -> Keeps:
-    async def keeps(shelf: Shelf) -> Callable[[], Awaitable[object]]:
-        hold = (await shelf.store.holds.place(await on(shelf), "lawsuit", "cli:anna"))["id"]
-        return lambda: shelf.store.holds.release(hold, "settled", "cli:anna")
-
-    return keeps
-
-
-async def _on_number(_: Shelf) -> HoldOn:
-    return HoldOn(subject=Subject("acme", made.digests()))
-
-
-async def _on_request(shelf: Shelf) -> HoldOn:
-    reference = await person.asked(shelf)
-    await person.resolved(shelf, reference)
-    return HoldOn(reference=reference)
-
-
-def _asked(right: Right) -> Keeps:
-    async def keeps(shelf: Shelf) -> Callable[[], Awaitable[object]]:
-        reference = await person.asked(shelf, right)
-        return lambda: shelf.store.requests.step(
-            reference, RequestState.WITHDRAWN, by("cli:anna", "by phone")
-        )
-
-    return keeps
-
-
-async def _restricted(shelf: Shelf) -> Callable[[], Awaitable[object]]:
-    await person.resolved(shelf, await person.asked(shelf, Right.RESTRICTION, level=Level.L1))
-    return lambda: shelf.store.suppressions.remove(
-        "acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION
-    )
-
-
-@pytest.mark.parametrize(
-    ("keeps", "words"),
-    [
-        pytest.param(_held(_on_number), "legal hold 1 (lawsuit)", id="hold-on-number"),
-        pytest.param(_held(_on_request), "legal hold 1 (lawsuit)", id="hold-on-request"),
-        pytest.param(_asked(Right.ACCESS), "request ACME-2026-000001 (access)", id="access"),
-        pytest.param(_asked(Right.PORTABILITY), "request ACME-2026-000001 (portability)", id="portability"),
-        pytest.param(_restricted, "request ACME-2026-000001 (restriction)", id="restricted"),
-    ],
-)
+@pytest.mark.parametrize(("keeps", "words"), ALIKE)
 async def test_a_contact_goes_that_is_kept_or_stays_when_it_is_not_any_more(
     shelf: Shelf, keeps: Keeps, words: str
 ) -> None:
@@ -266,58 +230,32 @@ async def test_contacts_behind_many_that_are_kept_are_never_come_to(
     )  # fmt: skip
     await aged(shelf)
     await shelf.store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "cli:anna")
-    assert await expire(shelf, LIMIT) == Expired(3, 3, Counter({"legal hold 1 (lawsuit)": 3}))
+    assert await expire(shelf, LIMIT) == Expired(3, 3, Counter({HOLD: 3}))
     assert await left(shelf) == ["kept 0", "kept 1", "kept 2"]
 
 
 async def test_a_contact_goes_that_a_list_has_just_now(shelf: Shelf, dsn: str) -> None:
     await known(shelf)
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with asyncio.timeout(WITHIN), connection.transaction():
-            await connection.execute("UPDATE contacts SET told_at = now()")
-            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
-            while not await connection.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted"):
-                assert not expiring.done()
-    finally:
-        await connection.close()
-    assert await expiring == Expired()
+
+    async def brings(connection: Connection) -> None:
+        await connection.execute("UPDATE contacts SET told_at = now()")
+
+    assert await expire_beside(shelf, dsn, LIMIT, brings) == Expired()
     assert await left(shelf) == ["fair"]
 
 
 async def test_a_contact_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, dsn: str) -> None:
     await known(shelf)
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with asyncio.timeout(WITHIN), connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
-            await connection.execute(
-                "INSERT INTO holds (controller, digests, reason, placed_by) VALUES ('acme', $1, 'lawsuit', 'x')",
-                [made.digests().newest],
-            )
-            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
-            while not await connection.fetchval(WAITING) and not expiring.done():
-                pass
-    finally:
-        await connection.close()
-    assert (await expiring).kept == 1
+    on_the_number = HoldOn(subject=Subject("acme", made.digests()))
+    assert (await expire_beside_a_hold(shelf, dsn, LIMIT, on_the_number)).kept == 1
     assert await left(shelf) == ["fair"]
 
 
 async def test_the_command_deletes_contacts_unasked(dsn: str, tmp_path: Path, shelf: Shelf) -> None:
     ccari = on(dsn, tmp_path)
     await known(shelf)
-    none = (await ccari.ccari("contacts", "purge")).out
-    assert none == "no controller of the policy in force has contacts_days\n"
-    await applied(shelf, LIMITED, timedelta(0))
-    told = await ccari.ccari("contacts", "purge")
-    assert (told.code, told.err) == (0, "nothing has been erased yet: add --yes to erase 1 for good\n")
-    assert await ccari.json("contacts", "purge", "--yes") == {
-        "limits": [{"controller": "acme", "contacts_days": 365, "contacts": 1, "kept": 0, "held_by": {}}],
-        "erased": True,
-    }
+    await told_of_one(ccari, shelf, Limited.CONTACTS, LIMITED)
+    await erases_one(ccari, Limited.CONTACTS)
     assert await left(shelf) == []
 
 
@@ -325,5 +263,5 @@ async def test_a_round_leaves_contacts_alone(shelf: Shelf) -> None:
     await known(shelf)
     call = await over(shelf)
     await applied(shelf, LIMITED, timedelta(days=2))
-    assert await LimitKeeper(shelf.store.limits, shelf.store.policies).round() == {SOURCED: Expired(1)}
+    assert await keeper_of(shelf).round() == {SOURCED: Expired(1)}
     assert (await shelf.database.rows("SELECT digest FROM calls WHERE id = $1", call.id))[0]["digest"]

@@ -1,6 +1,5 @@
 """Closed requests whose time is over tell no longer whose they were, and bar, prove and keep what they did."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -8,17 +7,15 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import pytest
 
 from ccari.errors import NoRequestError, RequestError
 from ccari.gating.dossiers import dossier
-from ccari.gating.limits import Expired, LimitKeeper, standing
+from ccari.gating.limits import Expired, standing
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
-from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.limits import Limit
@@ -27,19 +24,39 @@ from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made, person
+from tests.unit.store.expiring import (
+    HOLD,
+    OF_LONG_AGO,
+    OTHER,
+    Keeps,
+    applied,
+    asked_for,
+    by_one_clock,
+    erases_one,
+    expire,
+    expire_beside_a_hold,
+    held,
+    keeper_of,
+    lift_restriction,
+    on_number,
+    recording_kept,
+    recordings_deleted,
+    restricted,
+    told_of_one,
+    with_limit,
+)
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.listed import agreed
-from tests.unit.store.test_call_limits import OF_LONG_AGO, OTHER, WITHIN, applied, expire, over
+from tests.unit.store.test_call_limits import over
 from tests.unit.store.test_erasure import consents, erase
-from tests.unit.store.test_holds import WAITING
 from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 
 LIMIT = Limit(Limited.REQUESTS, "acme", 365)
 FORWARDED = replace(LIMIT, forwarded=True)
-LIMITED = made.POLICY.replace("[[campaigns]]", "requests_days = 365\n[[campaigns]]", 1)
+LIMITED = with_limit(Limited.REQUESTS)
 GONE: dict[str, object] = {"digest": None, "digests": [], "key_version": None, "number": None}
 
 
@@ -150,26 +167,11 @@ async def test_a_request_goes_before_its_time_or_while_it_is_open_or_with_anothe
     assert all([await is_anybodys(shelf, each) for each in (lately, of_another, goes_on)])
 
 
-@pytest.mark.parametrize(("ago", "wrong_by"), [(10, 3650), (366, -10)], ids=["ahead", "behind"])
+@by_one_clock
 async def test_a_request_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_by: int) -> None:
     reference = await closed(shelf, await person.asked(shelf, Right.ACCESS), timedelta(days=ago))
     assert await expire(shelf, LIMIT, NOW + timedelta(days=wrong_by)) == Expired()
     assert await is_anybodys(shelf, reference)
-
-
-Keeps = Callable[[Shelf, OpenedCall, str], Awaitable[Callable[[], Awaitable[object]]]]
-
-
-def _held(on: Callable[[Shelf, OpenedCall, str], Awaitable[HoldOn]]) -> Keeps:
-    async def keeps(shelf: Shelf, call: OpenedCall, reference: str) -> Callable[[], Awaitable[object]]:
-        hold = (await shelf.store.holds.place(await on(shelf, call, reference), "lawsuit", "cli:anna"))["id"]
-        return lambda: shelf.store.holds.release(hold, "settled", "cli:anna")
-
-    return keeps
-
-
-async def _on_number(_: Shelf, __: OpenedCall, ___: str) -> HoldOn:
-    return HoldOn(subject=Subject("acme", made.digests()))
 
 
 async def _on_request(_: Shelf, __: OpenedCall, reference: str) -> HoldOn:
@@ -190,19 +192,10 @@ async def _on_lost_recording(shelf: Shelf, call: OpenedCall, _: str) -> HoldOn:
     return HoldOn(recording_id=lost)
 
 
-async def _stored(shelf: Shelf, call: OpenedCall, _: str) -> Callable[[], Awaitable[object]]:
-    await shelf.put(call)
-    return lambda: shelf.database.rows(
-        "UPDATE recordings SET state = 'deleted', deleted_at = now(), deletion = 'retention'"
-    )
-
-
 async def _stored_of_number(shelf: Shelf, _: OpenedCall, __: str) -> Callable[[], Awaitable[object]]:
     earlier = await person.called(shelf)
     await shelf.put(earlier, recorded=NOW - 2 * OF_LONG_AGO)
-    return lambda: shelf.database.rows(
-        "UPDATE recordings SET state = 'deleted', deleted_at = now(), deletion = 'retention'"
-    )
+    return lambda: recordings_deleted(shelf)
 
 
 async def _lost(shelf: Shelf, call: OpenedCall, _: str) -> Callable[[], Awaitable[object]]:
@@ -228,41 +221,23 @@ async def _erasing(shelf: Shelf, _: OpenedCall, reference: str) -> Callable[[], 
     return lambda: shelf.database.rows("UPDATE erasures SET finished_at = now(), report = '{}'")
 
 
-def _open(right: Right) -> Keeps:
-    async def keeps(shelf: Shelf, _: OpenedCall, __: str) -> Callable[[], Awaitable[object]]:
-        other = await person.asked(shelf, right)
-        return lambda: shelf.store.requests.step(other, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
-
-    return keeps
-
-
-async def _restricted(shelf: Shelf, _: OpenedCall, __: str) -> Callable[[], Awaitable[object]]:
-    await person.resolved(shelf, await person.asked(shelf, Right.RESTRICTION, level=Level.L1))
-    return lambda: shelf.store.suppressions.remove(
-        "acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION
-    )
-
-
-HOLD = "legal hold 1 (lawsuit)"
-
-
 @pytest.mark.parametrize(
     ("keeps", "words", "of_another"),
     [
-        pytest.param(_held(_on_number), HOLD, 0, id="hold-on-number"),
-        pytest.param(_held(_on_request), HOLD, 0, id="hold-on-request"),
-        pytest.param(_held(_on_another), HOLD, 0, id="hold-on-another-request"),
-        pytest.param(_held(_on_call), HOLD, 0, id="hold-on-call"),
-        pytest.param(_held(_on_lost_recording), HOLD, 0, id="hold-on-recording"),
-        pytest.param(_stored, "a recording that it is about, and that is kept", 0, id="recording"),
+        pytest.param(held(on_number), HOLD, 0, id="hold-on-number"),
+        pytest.param(held(_on_request), HOLD, 0, id="hold-on-request"),
+        pytest.param(held(_on_another), HOLD, 0, id="hold-on-another-request"),
+        pytest.param(held(_on_call), HOLD, 0, id="hold-on-call"),
+        pytest.param(held(_on_lost_recording), HOLD, 0, id="hold-on-recording"),
+        pytest.param(recording_kept, "a recording that it is about, and that is kept", 0, id="recording"),
         pytest.param(_stored_of_number, "a recording that it is about, and that is kept", 0, id="recording-of-number"),
         pytest.param(_lost, "a recording that it is about, and that was lost and may be found again", 0, id="lost"),
         pytest.param(_in_queue("waiting"), "a step that its controller was not told of: ccari requests forwards", 1, id="waiting"),
         pytest.param(_in_queue("given_up"), "a step that its controller was not told of: ccari requests forwards", 1, id="given-up"),
         pytest.param(_erasing, "an erasure that is under way", 0, id="erasing"),
-        pytest.param(_open(Right.ACCESS), "request ACME-2026-000003 (access)", 0, id="access"),
-        pytest.param(_open(Right.RESTRICTION), "request ACME-2026-000003 (restriction)", 0, id="restriction"),
-        pytest.param(_restricted, "request ACME-2026-000003 (restriction)", 0, id="restricted"),
+        pytest.param(asked_for(Right.ACCESS), "request ACME-2026-000003 (access)", 0, id="access"),
+        pytest.param(asked_for(Right.RESTRICTION), "request ACME-2026-000003 (restriction)", 0, id="restriction"),
+        pytest.param(restricted, "request ACME-2026-000003 (restriction)", 0, id="restricted"),
     ],
 )  # fmt: skip
 async def test_a_request_goes_that_is_kept_or_stays_when_it_is_not_any_more(
@@ -291,9 +266,7 @@ async def test_a_restriction_goes_whose_bar_stands(shelf: Shelf) -> None:
     await closed(shelf, reference, to=RequestState.FULFILLED)
     words = f"request {reference} (restriction)"
     assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
-    await shelf.store.suppressions.remove(
-        "acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION
-    )
+    await lift_restriction(shelf)
     assert await expire(shelf, LIMIT) == Expired(1)
 
 
@@ -362,7 +335,7 @@ async def test_a_call_that_has_expired_is_forgotten_by_its_request(shelf: Shelf)
     """Which call it was pressed in leads to nobody any more."""
     call = await over(shelf)
     reference = await pressed(shelf, call)
-    assert await expire(shelf) == Expired(1)
+    assert await expire(shelf, replace(LIMIT, limited=Limited.CALLS)) == Expired(1)
     assert await expire(shelf, LIMIT) == Expired(1)
     assert (await row(shelf, reference))["call_id"] == call.id
 
@@ -392,7 +365,7 @@ async def test_what_is_written_into_a_request_that_has_expired_stays_for_good(sh
 async def test_a_request_that_somebody_has_changed_keeps_the_others_for_good(shelf: Shelf) -> None:
     references = [await asked(shelf) for _ in range(3)]
     await shelf.database.rows("UPDATE rights_requests SET events = 1 WHERE reference = $1", references[0])
-    done = await LimitKeeper(shelf.store.limits, shelf.store.policies).expire(LIMIT, datetime.now(UTC))
+    done = await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
     words = f"its journal, which somebody has changed: ccari requests show {references[0]}"
     assert done == Expired(2, 1, Counter({words: 1}))
     assert [await is_anybodys(shelf, each) for each in references] == [True, False, False]
@@ -408,20 +381,7 @@ async def test_a_request_that_has_expired_is_a_ground_to_give_out_data(shelf: Sh
 
 async def test_a_request_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, dsn: str) -> None:
     reference = await asked(shelf)
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with asyncio.timeout(WITHIN), connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
-            await connection.execute(
-                "INSERT INTO holds (reference, reason, placed_by) VALUES ($1, 'lawsuit', 'x')", reference
-            )
-            keeper = LimitKeeper(shelf.store.limits, shelf.store.policies)
-            expiring = asyncio.create_task(keeper.expire(LIMIT, datetime.now(UTC)))
-            while not await connection.fetchval(WAITING) and not expiring.done():
-                pass
-    finally:
-        await connection.close()
-    assert (await expiring).kept == 1
+    assert (await expire_beside_a_hold(shelf, dsn, LIMIT, HoldOn(reference=reference))).kept == 1
     assert await is_anybodys(shelf, reference)
 
 
@@ -432,7 +392,7 @@ async def test_who_is_killed_leaves_a_request_half_gone(
     with monkeypatch.context() as patch:
         kill(patch, (journals, "append_to_request"), after=True)
         with pytest.raises(KilledError):
-            await LimitKeeper(shelf.store.limits, shelf.store.policies).expire(LIMIT, datetime.now(UTC))
+            await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
     assert await is_anybodys(shelf, reference)
     assert "erased" not in [each["reason"] for each in (await shelf.store.requests.show(reference)).history]
     assert await expire(shelf, LIMIT) == Expired(1)
@@ -441,7 +401,7 @@ async def test_who_is_killed_leaves_a_request_half_gone(
 async def test_a_round_is_of_calls_alone(shelf: Shelf) -> None:
     reference = await asked(shelf)
     await applied(shelf, LIMITED, timedelta(days=2))
-    done = await LimitKeeper(shelf.store.limits, shelf.store.policies).round()
+    done = await keeper_of(shelf).round()
     assert done == {LIMIT: Expired(1)}
     assert not await is_anybodys(shelf, reference)
 
@@ -450,16 +410,10 @@ async def test_the_command_expires_requests_unasked_or_calls_with_them(
     dsn: str, tmp_path: Path, shelf: Shelf
 ) -> None:
     ccari, reference, call = on(dsn, tmp_path), await asked(shelf), await over(shelf)
-    none = (await ccari.ccari("requests", "purge")).out
-    assert none == "no controller of the policy in force has requests_days\n"
-    await applied(shelf, LIMITED.replace("requests_days", "calls_days = 365\nrequests_days"), timedelta(0))
-    told = await ccari.ccari("requests", "purge")
-    assert (told.code, told.err) == (0, "nothing has been erased yet: add --yes to erase 1 for good\n")
+    policy = LIMITED.replace("requests_days", "calls_days = 365\nrequests_days")
+    await told_of_one(ccari, shelf, Limited.REQUESTS, policy)
     assert await is_anybodys(shelf, reference)
-    assert await ccari.json("requests", "purge", "--yes") == {
-        "limits": [{"controller": "acme", "requests_days": 365, "requests": 1, "kept": 0, "held_by": {}}],
-        "erased": True,
-    }
+    await erases_one(ccari, Limited.REQUESTS)
     assert not await is_anybodys(shelf, reference)
     assert (await shelf.database.rows("SELECT expired_at FROM calls WHERE id = $1", call.id))[0][
         "expired_at"
