@@ -3,10 +3,10 @@ SELECT pg_try_advisory_lock(hashtextextended('calls expire', 0))
 
 -- name: calls_past_limit
 -- By $2 and by the database's clock: a node whose clock is years ahead must not erase the fleet's data. $4 and $5: the last call
--- of the batch before.
+-- of the batch before; without an OR a plan for any parameters, too, goes on from there, and does not read all up to it again.
 SELECT id, ended_at FROM calls
 WHERE controller = $1 AND ended_at <= least($2, now() - make_interval(days => $3)) AND expired_at IS NULL
-  AND ($4::timestamptz IS NULL OR (ended_at, id) > ($4, $5::uuid))
+  AND (ended_at, id) > (coalesce($4::timestamptz, '-infinity'), $5::uuid)
 ORDER BY ended_at, id LIMIT $6
 
 -- name: calls_kept
@@ -75,7 +75,7 @@ WHERE id = ANY ($1)
 -- As calls_past_limit.
 SELECT reference, closed_at FROM rights_requests
 WHERE controller = $1 AND closed_at <= least($2, now() - make_interval(days => $3)) AND expired_at IS NULL
-  AND ($4::timestamptz IS NULL OR (closed_at, reference) > ($4, $5::text))
+  AND (closed_at, reference) > (coalesce($4::timestamptz, '-infinity'), $5::text)
 ORDER BY closed_at, reference LIMIT $6
 
 -- name: requests_kept
@@ -161,7 +161,7 @@ WHERE q.reference = ANY ($1)
 -- 0: each number is looked up in the index.
 SELECT k.digest, k.source, coalesce(k.told_at, k.entered_at) AS told_at FROM contacts k
 WHERE k.controller = $1 AND coalesce(k.told_at, k.entered_at) <= least($2, now() - make_interval(days => $3))
-  AND ($4::timestamptz IS NULL OR (coalesce(k.told_at, k.entered_at), k.digest, k.source) > ($4, $5::bytea, $6::text))
+  AND (coalesce(k.told_at, k.entered_at), k.digest, k.source) > (coalesce($4::timestamptz, '-infinity'), $5::bytea, $6::text)
   AND NOT EXISTS (SELECT FROM calls c
                    WHERE c.controller = k.controller AND c.digest = k.digest AND c.outcome IS DISTINCT FROM 'blocked'
                      AND (c.ended_at IS NULL OR c.ended_at > least($2, now() - make_interval(days => $3))) OFFSET 0)
@@ -220,7 +220,7 @@ FROM (SELECT id, digest, purpose, channel, given_at, withdrawn_at, valid_until,
              lead(given_at) OVER (PARTITION BY digest, purpose, channel ORDER BY given_at) AS followed_at
         FROM consents
        WHERE controller = $1 AND given_at <= least($2, now() - make_interval(days => $3))
-         AND ($4::bytea IS NULL OR (digest, purpose, channel, given_at) > ($4, $5::text, $6::text, $7::timestamptz))) AS c
+         AND (digest, purpose, channel, given_at) > (coalesce($4::bytea, ''), $5::text, $6::text, $7::timestamptz)) AS c
 WHERE least(withdrawn_at, valid_until, followed_at) <= least($2, now() - make_interval(days => $3))
 ORDER BY digest, purpose, channel, given_at LIMIT $8
 
