@@ -48,6 +48,6 @@ class Bearers(Protocol):
         """The bearer of the token with that fingerprint; None if there is none, or it was revoked. Raises StoreError."""
         ...
 
-    async def good(self) -> frozenset[bytes]:
+    async def valid_fingerprints(self) -> frozenset[bytes]:
         """The fingerprints of all good tokens; if there are very many, of the newest. Raises StoreError."""
         ...

@@ -40,7 +40,7 @@ class Tokens:
         rows = await self._database.rows(SQL["token_bearer"], sha256)
         return bearer_of(rows[0]) if rows else None
 
-    async def good(self) -> frozenset[bytes]:
+    async def valid_fingerprints(self) -> frozenset[bytes]:
         """The hashes of the tokens that are neither revoked nor expired; the newest :data:`MOST_GOOD` if there are more."""
         return frozenset(row["sha256"] for row in await self._database.rows(SQL["good_tokens"], MOST_GOOD))
 

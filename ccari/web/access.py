@@ -85,7 +85,7 @@ class Doorkeeper:
                 HTTPStatus.TOO_MANY_REQUESTS, "too many wrong tokens came from your address",
                 headers={"retry-after": str(wait)},
             )  # fmt: skip
-        bearer = await self.bears(sha256) if _TOKEN.fullmatch(token) is not None else None
+        bearer = await self.bearer_of(sha256) if _TOKEN.fullmatch(token) is not None else None
         if bearer is None:
             self._recognised.pop(sha256, None)
             self._failed(peer)
@@ -95,14 +95,14 @@ class Doorkeeper:
 
     def disown(self, request: web.Request) -> None:
         """Count the token of a request as a wrong one: it was good some seconds ago, and is no longer."""
-        self._recognised.pop(shown(request), None)
+        self._recognised.pop(token_fingerprint(request), None)
         self._failed(_network(request.remote))
 
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
         """Whether the token of a long request is still good, and still the same bearer's. Raises as :meth:`admit`."""
-        return await self.bears(shown(request)) == bearer
+        return await self.bearer_of(token_fingerprint(request)) == bearer
 
-    async def bears(self, sha256: bytes) -> Bearer | None:
+    async def bearer_of(self, sha256: bytes) -> Bearer | None:
         """The bearer of the token with that fingerprint; None if there is none, or it was revoked. Raises Refusal (503), and
         StoreError.
         """
@@ -113,7 +113,7 @@ class Doorkeeper:
         """Whether a token is good, as of at most :data:`GOOD_SECONDS` ago."""
         async with self._asking:
             if self._clock() - self._good_at >= GOOD_SECONDS:
-                self._good, self._good_at = await self._bearers.good(), self._clock()
+                self._good, self._good_at = await self._bearers.valid_fingerprints(), self._clock()
         return sha256 in self._good
 
     def _wait(self, peer: str) -> int:
@@ -140,7 +140,7 @@ class Doorkeeper:
             self._recognised.popitem(last=False)
 
 
-def shown(request: web.Request) -> bytes:
+def token_fingerprint(request: web.Request) -> bytes:
     """The fingerprint of the token of a request that was admitted."""
     return fingerprint(request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip())
 

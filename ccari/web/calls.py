@@ -16,7 +16,7 @@ from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
 from ccari.ports.placing import Order
 from ccari.ports.records import WantedCalls
-from ccari.web.access import no_token, shown
+from ccari.web.access import no_token, token_fingerprint
 from ccari.web.front import Ask, Reply
 from ccari.web.models.calls import CallOrder, CallPage, CallPath, CallPlaced, CallShown, CallsQuery
 from ccari.web.models.fields import Moment
@@ -58,7 +58,7 @@ class _Vouching:
     ) -> tuple[Facts, int | None]:
         ask = self._ask
         facts, newest, bearer = await ask.front.facts.facts_and_bearer(
-            question, digests, listed_as, shown(ask.request)
+            question, digests, listed_as, token_fingerprint(ask.request)
         )
         self._require(still_good=bearer == ask.bearer)
         return facts, newest

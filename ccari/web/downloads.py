@@ -35,7 +35,7 @@ async def sent(
     async with aclosing(pieces):
         first, pace = await anext(pieces, b""), Pace()
         response = web.StreamResponse(
-            headers={**ALWAYS, **named(name), **(headers or {}), "content-type": kind}
+            headers={**ALWAYS, **as_attachment(name), **(headers or {}), "content-type": kind}
         )
         try:
             await response.prepare(ask.request)
@@ -64,7 +64,7 @@ async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:
         opened.close()
 
 
-def named(name: str) -> dict[str, str]:
+def as_attachment(name: str) -> dict[str, str]:
     """The header that makes a browser save the answer as a file. ``name`` comes from us, and needs no quoting."""
     return {"content-disposition": f'attachment; filename="{name}"'}
 

@@ -62,7 +62,7 @@ class Counter:
         self.files_out = Turns(LONG_AT_ONCE)
 
     @contextlib.contextmanager
-    def awaiting(self, request: web.Request, bearer: Bearer) -> Iterator[None]:
+    def receiving(self, request: web.Request, bearer: Bearer) -> Iterator[None]:
         """The context in which a bearer's body is read. Raises Refusal (503) if the body has not come yet, and too many others have
         not either.
         """
@@ -125,7 +125,7 @@ class Endpoint:
         # a list itself is read, and compared, only when it has its turn
         raw = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
         if route.body is not None:
-            with counter.awaiting(request, bearer):
+            with counter.receiving(request, bearer):
                 raw = await _read(request)
         ask = Ask(
             counter.front, counter.doorkeeper, request, bearer, _path(route.in_path, request),

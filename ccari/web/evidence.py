@@ -5,7 +5,7 @@ import asyncio
 from aiohttp import web
 
 from ccari.ports.accesses import Looked
-from ccari.web.downloads import named
+from ccari.web.downloads import as_attachment
 from ccari.web.front import Ask
 from ccari.web.models.calls import CallPath
 from ccari.web.models.subjects import RequestEvidencePath
@@ -34,4 +34,4 @@ async def _pack(ask: Ask, which: str) -> web.Response:
     # the policy file names all controllers, so it is only for a bearer who sees all of them
     sees_all = ask.bearer.controllers is None
     pack, _ = await asyncio.to_thread(proving.pack, account, with_policy=sees_all)
-    return web.Response(body=pack, content_type=ZIP, headers=named(f"evidence-{which}.zip"))
+    return web.Response(body=pack, content_type=ZIP, headers=as_attachment(f"evidence-{which}.zip"))

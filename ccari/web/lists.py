@@ -9,7 +9,7 @@ from aiohttp import web
 from ccari.gating.naming import the_campaign, the_controller
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import BarsGiven, ContactsGiven, ListWork, Report, Source, by_reason
-from ccari.web.downloads import named, sent
+from ccari.web.downloads import as_attachment, sent
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentsImportQuery
 from ccari.web.models.contacts import ContactsImportQuery, ScrubQuery
@@ -77,7 +77,7 @@ async def scrub(ask: Ask) -> web.StreamResponse:
     scrubbed = {"controller": declared.controller, "campaign": declared.id, "lines": str(left.lines)}
     await ask.note(Looked.LIST_SCRUBBED, scrubbed)
     counts = {name: value for name, value in left.as_dict().items() if name != "faults"}
-    headers = {**named("scrubbed.csv"), REPORT: orjson.dumps(counts).decode()}
+    headers = {**as_attachment("scrubbed.csv"), REPORT: orjson.dumps(counts).decode()}
     return web.Response(body=rest.getvalue(), content_type=CSV, headers=headers)
 
 

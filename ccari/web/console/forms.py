@@ -41,13 +41,13 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
     utf_8 = (request.charset or "utf-8").lower() == "utf-8"
     if request.content_type != "application/x-www-form-urlencoded" or not utf_8:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not a form")
-    async with arriving():
+    async with reading_in_time():
         form = await request.post()
     return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
 
 
 @contextlib.asynccontextmanager
-async def arriving() -> AsyncIterator[None]:
+async def reading_in_time() -> AsyncIterator[None]:
     """A time limit for reading a form, so that a client that sends it byte by byte does not keep its place for longer. Raises
     Refusal (400, 408).
     """
@@ -70,7 +70,7 @@ async def read_parts(
     if request.content_type != "multipart/form-data":
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not a form with a file")
     form: dict[str, str] = {}
-    async with arriving():
+    async with reading_in_time():
         parts = await request.multipart()
         while (part := await parts.next()) is not None:
             if not isinstance(part, BodyPartReader) or len(form) >= _MOST_FIELDS:
@@ -90,7 +90,7 @@ async def read_file(
     form, file = await read_parts(request, session)
     if file is None:
         return form, b""
-    async with arriving():
+    async with reading_in_time():
         return form, await read_part(file, most_bytes)
 
 

@@ -20,7 +20,7 @@ from ccari.web import recordings as api
 from ccari.web.console import rendering
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.sessions import PATH
-from ccari.web.console.window import rendered
+from ccari.web.console.window import render_page
 from ccari.web.models.fields import one_line
 from ccari.web.models.recordings import (
     HoldBody,
@@ -124,7 +124,9 @@ async def play(visit: Visit) -> Answer:
     # a random mark, which the page is rendered with in the place of the audio
     mark = secrets.token_hex(16)
     fields = {**await _recording(visit), "waves": _waves(opened), "kind": opened.kind, "audio": mark}
-    return await _sent(visit, await rendered(visit, Shown("recording.html.j2", fields)), mark, opened.audio)
+    return await _sent(
+        visit, await render_page(visit, Shown("recording.html.j2", fields)), mark, opened.audio
+    )
 
 
 def _identity_and_reason(visit: Visit) -> tuple[str, str]:

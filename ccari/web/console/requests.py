@@ -76,7 +76,7 @@ async def register(visit: Visit) -> Answer:
     return Shown("requests.html.j2", fields)
 
 
-async def sought(_: Visit) -> Answer:
+async def find_form(_: Visit) -> Answer:
     """The form to find the requests of a number."""
     return _requests_found(None)
 

@@ -14,7 +14,15 @@ from ccari.web.console.forms import CSRF, from_elsewhere, read_form
 from ccari.web.console.menu import menu
 from ccari.web.console.pages import Answer, Moved, Visit, Wrong
 from ccari.web.console.sessions import COOKIE, LONGEST_SECONDS, PATH
-from ccari.web.console.window import LANGUAGE_COOKIE, SIGN_IN, House, moved, shown, troubled, words_of
+from ccari.web.console.window import (
+    LANGUAGE_COOKIE,
+    SIGN_IN,
+    House,
+    page_response,
+    redirect,
+    trouble_page,
+    words_of,
+)
 from ccari.web.console.words import LANGUAGES, Words
 from ccari.web.endpoint import BEARER
 from ccari.web.problems import Refusal
@@ -53,7 +61,7 @@ class Entrance:
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - shown, and logged
-            return troubled(words, error)
+            return trouble_page(words, error)
 
     async def _signed_in(self, request: web.Request, words: Words) -> web.Response:
         from_elsewhere(request)
@@ -83,7 +91,7 @@ class Entrance:
         if former is not None:
             self._house.sessions.end(former)
         cookie = self._house.sessions.begin(bearer, fingerprint(token))
-        response = moved(back or pages[0].path)
+        response = redirect(back or pages[0].path)
         response.set_cookie(
             COOKIE, cookie, path=PATH, max_age=int(LONGEST_SECONDS), httponly=True, samesite="Strict",
             secure=_over_tls(request),
@@ -94,7 +102,7 @@ class Entrance:
     async def sign_out(self, visit: Visit) -> Answer:
         """End the session, here and in the browser."""
         self._house.sessions.end(visit.session)
-        response = moved(SIGN_IN)
+        response = redirect(SIGN_IN)
         response.del_cookie(COOKIE, path=PATH)
         return response
 
@@ -111,7 +119,7 @@ async def language(request: web.Request) -> web.Response:
     path = _ours(came_from.path)
     # keep the filters of a list
     filters = f"?{came_from.query}" if path and _FILTERS.fullmatch(came_from.query) else ""
-    response = moved(f"{path or PATH}{filters}")
+    response = redirect(f"{path or PATH}{filters}")
     if code in LANGUAGES:
         response.set_cookie(
             LANGUAGE_COOKIE, code, path=PATH, max_age=_YEAR_SECONDS, httponly=True, samesite="Strict",
@@ -120,9 +128,9 @@ async def language(request: web.Request) -> web.Response:
     return response
 
 
-async def nowhere(request: web.Request) -> web.Response:
+async def not_found(request: web.Request) -> web.Response:
     """404, for a path below the console's that is not a page."""
-    return troubled(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by this name"))
+    return trouble_page(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by this name"))
 
 
 def _came_from(request: web.Request) -> SplitResult:
@@ -142,7 +150,7 @@ def _form(
         "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, field),) if fault else (), "menu": (),
         "here": "",
     }  # fmt: skip
-    response = shown(rendering.page("sign_in.html.j2", words, None, fields), status)
+    response = page_response(rendering.page("sign_in.html.j2", words, None, fields), status)
     response.set_cookie(
         _FORM_COOKIE, secret, path=PATH, max_age=_FORM_SECONDS, httponly=True, samesite="Strict",
         secure=_over_tls(request),

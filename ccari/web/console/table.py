@@ -21,7 +21,7 @@ from ccari.web.console.pages import Handler, Page
 from ccari.web.console.rendering import asset
 from ccari.web.console.sessions import PATH, Sessions
 from ccari.web.console.signing_in import Entrance
-from ccari.web.console.window import SIGN_IN, House, Window, moved
+from ccari.web.console.window import SIGN_IN, House, Window, redirect
 from ccari.web.endpoint import Counter
 from ccari.web.events import Streams
 from ccari.web.models.calls import CallPath, CallsQuery
@@ -53,9 +53,9 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         Page("GET", PATH, _ANYBODY, signing_in.first_page),
         Page("POST", f"{PATH}/sign-out", _ANYBODY, entrance.sign_out),
         Page("GET", f"{PATH}/requests", _RIGHTS, requests.register, query=RequestsQuery, again=requests.register),
-        Page("GET", f"{PATH}/requests/find", _OFFICER, requests.sought),
+        Page("GET", f"{PATH}/requests/find", _OFFICER, requests.find_form),
         Page(
-            "POST", f"{PATH}/requests/find", _OFFICER, requests.find, form=FindBody, again=requests.sought, looks_up=LookUp.CHECK,
+            "POST", f"{PATH}/requests/find", _OFFICER, requests.find, form=FindBody, again=requests.find_form, looks_up=LookUp.CHECK,
         ),
         Page("GET", f"{PATH}/requests/new", _OFFICER, requests.blank),
         Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank, once=True),
@@ -147,7 +147,7 @@ def _back(path: str, shown: set[str]) -> Callable[[web.Request], Awaitable[web.R
 
     async def back(request: web.Request) -> web.Response:
         # the raw path, so that what is percent-encoded in it stays so
-        return moved(request.rel_url.raw_path.rsplit("/", steps)[0] if steps else where)
+        return redirect(request.rel_url.raw_path.rsplit("/", steps)[0] if steps else where)
 
     return back
 
@@ -167,4 +167,4 @@ def add_console(app: web.Application, counter: Counter, streams: Streams) -> Non
     for page in table:
         if page.path not in shown:
             app.router.add_route(hdrs.METH_GET, page.path, _back(page.path, shown))
-    app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.nowhere)
+    app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.not_found)

@@ -73,7 +73,7 @@ class SessionKeeper:
     async def still(self, _: web.Request, bearer: Bearer) -> bool:
         if not self._house.sessions.goes_on(self._session):
             return False
-        return await self._house.counter.doorkeeper.bears(self._session.token) == bearer
+        return await self._house.counter.doorkeeper.bearer_of(self._session.token) == bearer
 
 
 class Window:
@@ -91,7 +91,7 @@ class Window:
             # whoever asked is gone
             raise
         except Exception as error:  # noqa: BLE001 - shown, and logged
-            return troubled(words, error)
+            return trouble_page(words, error)
 
     async def _answered(self, request: web.Request, words: Words) -> web.StreamResponse:
         page, counter = self._page, self._house.counter
@@ -124,7 +124,7 @@ class Window:
         session = sessions.of(request)
         if (
             session is not None
-            and await self._house.counter.doorkeeper.bears(session.token) != session.bearer
+            and await self._house.counter.doorkeeper.bearer_of(session.token) != session.bearer
         ):
             sessions.end(session)
             return None
@@ -182,7 +182,7 @@ class Window:
         from_elsewhere(request)
         if page.takes_list:
             return
-        with self._house.counter.awaiting(request, visit.ask.bearer):
+        with self._house.counter.receiving(request, visit.ask.bearer):
             if page.file_bytes:
                 visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
             else:
@@ -199,14 +199,14 @@ class Window:
         match answer:
             case Moved():
                 session.messages = (answer.said,) if answer.said else ()
-                return moved(answer.to)
+                return redirect(answer.to)
             case Shown():
-                return shown(await rendered(visit, answer), answer.status)
+                return page_response(await render_page(visit, answer), answer.status)
             case _:
                 return answer
 
 
-async def rendered(visit: Visit, page: Shown) -> str:
+async def render_page(visit: Visit, page: Shown) -> str:
     """A page within the frame that all pages share."""
     session = visit.session
     said, session.messages = session.messages, ()
@@ -219,24 +219,24 @@ async def rendered(visit: Visit, page: Shown) -> str:
     return rendering.page(page.template, visit.words, policy, fields)
 
 
-def shown(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+def page_response(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
     return web.Response(
         text=text, status=status, content_type="text/html", charset="utf-8", headers=rendering.HEADERS
     )
 
 
-def moved(to: str) -> web.Response:
+def redirect(to: str) -> web.Response:
     return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": to, **rendering.HEADERS})
 
 
 def to_sign_in(request: web.Request) -> web.Response:
     """A redirect to sign in. Afterwards the browser comes back to the page. A form that was sent is lost, and the page says so."""
     if request.method != hdrs.METH_GET:
-        return moved(SIGN_IN if request.path == SIGN_OUT else f"{SIGN_IN}?lost=true")
-    return moved(f"{SIGN_IN}?back={quote(request.path)}" if request.path != PATH else SIGN_IN)
+        return redirect(SIGN_IN if request.path == SIGN_OUT else f"{SIGN_IN}?lost=true")
+    return redirect(f"{SIGN_IN}?back={quote(request.path)}" if request.path != PATH else SIGN_IN)
 
 
-def troubled(words: Words, error: Exception) -> web.Response:
+def trouble_page(words: Words, error: Exception) -> web.Response:
     """A page that says what is wrong. It shows nothing of what was sent."""
     match error:
         case Refusal():
@@ -257,7 +257,7 @@ def troubled(words: Words, error: Exception) -> web.Response:
         "menu": (),
         "here": "",
     }
-    response = shown(rendering.page("trouble.html.j2", words, None, fields), status)
+    response = page_response(rendering.page("trouble.html.j2", words, None, fields), status)
     for name in ("retry-after", "allow"):
         if name in refusal.headers:
             response.headers[name] = refusal.headers[name]

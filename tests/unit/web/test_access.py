@@ -189,7 +189,7 @@ async def test_the_database_is_asked_for_what_is_no_token(store: Store, front: F
             asked += 1
             return None
 
-        async def good(self) -> frozenset[bytes]:
+        async def valid_fingerprints(self) -> frozenset[bytes]:
             nonlocal lists
             lists += 1
             return frozenset()
