@@ -49,10 +49,10 @@ class Actions:
         self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 
-    def heard(self, event: Mapping[str, Any]) -> bool:
+    def take_note(self, event: Mapping[str, Any]) -> bool:
         """Take note of an ARI event; True if that is all, and it means nothing to the call itself."""
-        self._legs.heard(event)
-        return self.recorder.heard(event)
+        self._legs.take_note(event)
+        return self.recorder.take_note(event)
 
     def resume(self, talk: Talk) -> None:
         """Take up a talk that another run of the service has left."""

@@ -27,7 +27,7 @@ class Legs:
         self._bridge_made = False
         self._destroyed: set[str] = set()
 
-    def heard(self, event: Mapping[str, Any]) -> None:
+    def take_note(self, event: Mapping[str, Any]) -> None:
         """Learn from an ARI event which channels are gone."""
         if event["type"] == "ChannelDestroyed":
             self._destroyed.add(event["channel"]["id"])

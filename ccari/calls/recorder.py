@@ -74,11 +74,11 @@ class Recorder:
             raise AssertionError("there is no recording")
         return self._segments[-1]
 
-    def heard(self, event: Mapping[str, Any]) -> bool:
+    def take_note(self, event: Mapping[str, Any]) -> bool:
         """Take note of an ARI event; True if nobody else needs it."""
         for segment in self._segments:
             for side in segment.sides:
-                if side.heard(event):
+                if side.take_note(event):
                     return True
         return False
 

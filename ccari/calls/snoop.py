@@ -41,7 +41,7 @@ class Snoop:
         """True once Asterisk has said that it records no more."""
         return self.ended_at is not None
 
-    def heard(self, event: Mapping[str, Any]) -> bool:
+    def take_note(self, event: Mapping[str, Any]) -> bool:
         """Take note of an ARI event; True if nobody else needs it. The call itself hears of the callee's side, as of its recorder."""
         match event:
             case {"type": "StasisStart", "channel": {"id": self._channel}}:

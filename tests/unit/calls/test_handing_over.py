@@ -108,7 +108,7 @@ async def test_a_channel_that_is_no_more_is_hung_up() -> None:
     """Each is a request of every call, for the callee's is gone by then."""
     talking = Talking(Direction.AGENT_FIRST)
     gone, left = talking.ids.callee, talking.ids.agent
-    talking.actions.heard({"type": "ChannelDestroyed", "channel": {"id": gone}})
+    talking.actions.take_note({"type": "ChannelDestroyed", "channel": {"id": gone}})
     await talking.actions.carry_out(do.SettleRecording())
     assert (released(talking, gone), released(talking, left)) == ([], ["hangup"])
 

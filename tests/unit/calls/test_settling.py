@@ -151,7 +151,7 @@ async def test_a_call_that_is_late_to_hear_of_its_recorder_passes_for_a_file_tha
     recorder = Recorder(ids, cast("Any", desk), journal)
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
     for kind in ("RecordingStarted", "RecordingFinished"):
-        recorder.heard({"type": kind, "recording": {"name": recorder.name}})
+        recorder.take_note({"type": kind, "recording": {"name": recorder.name}})
     late = datetime.now(UTC) + timedelta(seconds=5)
     await recorder.started(late)
     await recorder.ended(late + timedelta(seconds=5))
@@ -186,7 +186,7 @@ async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
     recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
     await recorder.started(datetime.now(UTC))
-    recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
     await recorder.settle()
     assert desk.recordings.said[-1] == state
 
@@ -213,7 +213,7 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
     with pytest.raises(StoreError):
         await recorder.started(datetime.now(UTC))
-    recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
     await recorder.settle()
     assert desk.recordings.said == ["tagged", "started", "started", state]
 

@@ -33,7 +33,7 @@ class Asterisk:
 
     def _tell(self, event: dict[str, Any]) -> None:
         assert self.recorder is not None
-        self.recorder.heard(event)
+        self.recorder.take_note(event)
 
     async def snoop(self, _channel: str, snoop: str, spy: str) -> None:
         self._hear("snoop", spy)
@@ -99,8 +99,8 @@ async def test_a_side_goes_on_when_the_other_cannot_be_stopped(side: str, *, kee
 async def test_the_end_of_the_agents_side_passes_for_the_end_of_the_recording() -> None:
     recorder = await tagged(Asterisk())
     name = f"{recorder.name}{AGENTS_SIDE}"
-    assert recorder.heard({"type": "RecordingFinished", "recording": {"name": name}})
-    assert not recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    assert recorder.take_note({"type": "RecordingFinished", "recording": {"name": name}})
+    assert not recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
 
 
 async def test_a_call_that_is_late_to_hear_of_its_recorder_moves_one_side_away_from_the_other() -> None:
@@ -123,7 +123,7 @@ async def test_invariant_2_the_agent_is_recorded_on_when_the_callees_side_has_en
     await recorder.started(datetime.now(UTC))
     if stopped:
         await recorder.stop(keep=True, binding=True)
-    recorder.heard({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+    recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
     await recorder.ended(datetime.now(UTC))
     assert (("hang_up", "out") in asterisk.asked) is not stopped
 
@@ -135,8 +135,8 @@ async def test_asterisk_is_asked_for_what_it_has_told() -> None:
     await recorder.start()
     await recorder.started(datetime.now(UTC))
     for side in recorder._newest.sides:
-        recorder.heard({"type": "RecordingFinished", "recording": {"name": side.name}})
-        recorder.heard({"type": "StasisEnd", "channel": {"id": side._channel}})
+        recorder.take_note({"type": "RecordingFinished", "recording": {"name": side.name}})
+        recorder.take_note({"type": "StasisEnd", "channel": {"id": side._channel}})
     del asterisk.asked[:]
     assert not await recorder.stop(keep=True, binding=True)
     await recorder.let_go()
@@ -152,7 +152,7 @@ async def test_a_side_whose_recorder_failed_passes_for_one_that_is_whole(side: s
     await recorder.started(datetime.now(UTC))
     for each in recorder._newest.sides:
         told = "RecordingFailed" if each._spy == side else "RecordingFinished"
-        recorder.heard({"type": told, "recording": {"name": each.name}})
+        recorder.take_note({"type": told, "recording": {"name": each.name}})
     del asterisk.asked[:]
     await recorder.settle()
     assert asterisk.asked == [("recorded", side)]

@@ -112,7 +112,7 @@ class Service:
         journal = Journal(ids.call, "anna")
         journal.opened()
         recorder = Recorder(ids, self.desk, journal)
-        self.asterisk.tell = recorder.heard
+        self.asterisk.tell = recorder.take_note
         await recorder.tag(terms)
         await recorder.start()
         await recorder.started(datetime.now(UTC))
