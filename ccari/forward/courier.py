@@ -135,7 +135,7 @@ class Courier:
 
     async def _addressed(self) -> Mapping[str, Forwarding]:
         """The controllers to forward to, by the policy in force; none if nothing is due."""
-        due, newest = await self._queue.outlook()
+        due, newest = await self._queue.due_and_revision()
         if newest != self._book.revision:
             await self._book.reload()
         # read together: other tasks reload the book too

@@ -43,7 +43,7 @@ class Forward:
 class ForwardQueue(Protocol):
     """The changes that controllers have yet to be told of. Every process on the database shares it."""
 
-    async def outlook(self) -> tuple[bool, int | None]:
+    async def due_and_revision(self) -> tuple[bool, int | None]:
         """Whether anything is due, and the newest policy revision."""
         ...
 

@@ -238,7 +238,7 @@ class Backlog(Protocol):
         """How many recordings, on any node, have been waiting for an hour or more, or were never seen to end."""
         ...
 
-    async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
+    async def stored_first(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
         """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
         ...
 

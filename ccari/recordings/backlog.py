@@ -103,7 +103,7 @@ class Caretaker:
             return False
         except RecordingError as error:
             await self._lose(waiting, str(error))
-        if kept is not None and await self._backlog.brought(
+        if kept is not None and await self._backlog.stored_first(
             tag, kept, [entry("recording_stored", kept.journal_fields)]
         ):
             _log.info("recording_stored", call_id=call_id, **kept.journal_fields)

@@ -12,7 +12,7 @@ import asyncpg
 
 from ccari.errors import StoreError
 from ccari.ports.lists import FAULTS_LISTED, LineFault, Progress, Report
-from ccari.store.database import APART_IDLE_SECONDS, Database
+from ccari.store.database import OUTSIDE_IDLE_SECONDS, Database
 
 Record = tuple[Any, ...]
 
@@ -94,7 +94,7 @@ async def staging(
     StoreError
         If the database refuses or fails. What was merged before stays, and counts as known when the list is loaded again.
     """
-    async with database.apart() as connection:
+    async with database.outside_pool() as connection:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         # the tables grow from slice to slice: a plan that was made for an empty table would read all of a full one
         await connection.execute(
@@ -108,7 +108,7 @@ async def staging(
             # asyncpg does not pass on why the server ended the connection
             raise StoreError(
                 "the database closed the connection: it stopped, or this process was suspended for "
-                f"{APART_IDLE_SECONDS:.0f} s or longer; load the list again"
+                f"{OUTSIDE_IDLE_SECONDS:.0f} s or longer; load the list again"
             ) from None
 
 

@@ -31,9 +31,9 @@ from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
-from ccari.store.facts import Look, asked, facts, rows_of_each
+from ccari.store.facts import Look, facts, gate_arguments, rows_of_each
 from ccari.store.journals import Journals
-from ccari.store.queries import SQL, spelt
+from ccari.store.queries import SQL, spell_out_arrays
 from ccari.store.together import Together
 from ccari.store.tokens import bearer_of
 
@@ -69,12 +69,12 @@ class CallRows:
         """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
         digests = call.keyed
         async with self._database.connection() as connection:
-            statement, arguments = spelt(
+            statement, arguments = spell_out_arrays(
                 SQL["open_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign,
                 call.legal_basis, call.agent, digests.newest if digests else None,
                 digests.key_version if digests else None, call.number_masked, call.token,
                 chain.start(call.id), call.direction, list(digests.all) if digests else [],
-                *asked(question, call.listed_as),
+                *gate_arguments(question, call.listed_as),
             )  # fmt: skip
             row = await connection.fetchrow(statement, *arguments)
         if row is None:
@@ -133,7 +133,7 @@ class CallRows:
             if await self._journals.write_as_remembered(
                 call.id, journal, "spend_token", call.token, seen.consent_id if question.consent else None,
                 seen.text, digests.newest, question.controller, digests.all, question.campaign,
-                *asked(question, call.listed_as),
+                *gate_arguments(question, call.listed_as),
             ):  # fmt: skip
                 return None
         async with self._journals.transaction() as transaction:

@@ -97,7 +97,7 @@ class Consents:
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
         """Consents, the newest first. ``controllers``: None is all of them; ``after``: the id that the page before ended with."""
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
                 SQL["page_of_consents"], controllers, purpose, channel, limit, after
             )

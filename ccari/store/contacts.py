@@ -50,7 +50,7 @@ class Contacts:
     @contextlib.asynccontextmanager
     async def sieve(self, question: Question, judge: Judge) -> AsyncIterator[Sieve]:
         """A sieve on a connection of its own, so that no call waits for a long list."""
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             yield Sieve(connection, question, judge)
 
     async def load(
@@ -84,14 +84,14 @@ class Contacts:
         """Contacts, the last entered first. ``controllers``: None is all of them; ``after``: the id that the page before ended
         with.
         """
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             # a rare source may have to be looked for among millions of rows
             rows = await connection.fetch(SQL["page_of_contacts"], controllers, source, limit, after)
         return [dict(row) for row in rows]
 
     async def sources(self) -> dict[str, list[str]]:
         """Every source that contacts came from, by controller. It reads through all contacts."""
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             rows = await connection.fetch(SQL["sources_of_contacts"])
         return {row["controller"]: row["sources"] for row in rows}
 

@@ -26,7 +26,7 @@ OLDEST_SERVER = 14
 COMMAND_SECONDS = 2.0
 CONNECT_SECONDS = 5.0
 MIGRATE_SECONDS = 300.0
-#: One statement of :meth:`Database.apart`.
+#: One statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
 POOL_SIZE = 10
@@ -37,8 +37,8 @@ PLAN_SECONDS = 15
 #: stopped keeps the others waiting no longer. Our transactions wait for the database only, and now and then some milliseconds for
 #: a thread.
 IDLE_SECONDS = 5.0
-#: The same for :meth:`Database.apart` and for migrations, where nothing has to be quick.
-APART_IDLE_SECONDS = 30.0
+#: The same for :meth:`Database.outside_pool` and for migrations, where nothing has to be quick.
+OUTSIDE_IDLE_SECONDS = 30.0
 #: For every session: PostgreSQL notices within a dozen seconds that the client is gone.
 _KEEPALIVES = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
@@ -70,13 +70,13 @@ class Database:
         return _Lent(self._pool)
 
     @contextlib.asynccontextmanager
-    async def apart(self, *, slow_reader: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    async def outside_pool(self, *, slow_reader: bool = False) -> AsyncIterator[asyncpg.Connection]:
         """A connection outside the pool, for long lists: no call waits for it, and a statement may take :data:`LIST_SECONDS`.
 
         ``slow_reader``: its transaction may idle for as long as the reader of the rows likes, so it must hold no lock that others
         wait for.
         """
-        settings = _SESSION if slow_reader else {**_SESSION, **_idle_limit(APART_IDLE_SECONDS)}
+        settings = _SESSION if slow_reader else {**_SESSION, **_idle_limit(OUTSIDE_IDLE_SECONDS)}
         with translated():
             connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=settings)
             try:
@@ -89,7 +89,7 @@ class Database:
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The rows of one statement, as they were when it began, up to :data:`STREAM_ROWS` at a time."""
-        async with self.apart(slow_reader=True) as connection, connection.transaction():
+        async with self.outside_pool(slow_reader=True) as connection, connection.transaction():
             cursor = await connection.cursor(statement, *arguments)
             while rows := await cursor.fetch(STREAM_ROWS):
                 yield [dict(row) for row in rows]
@@ -295,7 +295,7 @@ async def migration_status(dsn: str) -> list[tuple[str, bool]]:
 
 
 async def _migrate(dsn: str) -> None:
-    settings = _idle_limit(APART_IDLE_SECONDS)
+    settings = _idle_limit(OUTSIDE_IDLE_SECONDS)
     connection = await connect(dsn, command_timeout=MIGRATE_SECONDS, server_settings=settings)
     try:
         version = connection.get_server_version().major

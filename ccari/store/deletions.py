@@ -47,7 +47,7 @@ class Deletions:
     @contextlib.asynccontextmanager
     async def sweep(self) -> AsyncIterator["PostgresSweep"]:
         """A sweep on a connection outside the pool, so that no call waits for it."""
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             yield PostgresSweep(self._database, connection)
 
     @contextlib.asynccontextmanager
@@ -56,7 +56,7 @@ class Deletions:
 
         The turn is a lock of the connection, so a node that dies gives it up.
         """
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             mine = await connection.fetchval(SQL["turn_to_delete"])
             yield PostgresSweep(self._database, connection) if mine else None
 

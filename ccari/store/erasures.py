@@ -138,7 +138,7 @@ class Erasures:
             await _add_to_count(connection, erasure, found)
 
     async def clear_traces(self, erasure: int) -> Mapping[str, Any]:
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             done = json.loads(await connection.fetchval(SQL["erased_so_far"], erasure))
             return await clear(connection, in_words=What.WORDS.value in done)
 

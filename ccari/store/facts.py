@@ -15,7 +15,7 @@ from ccari.store.database import Connection
 from ccari.store.queries import SQL, bytea
 
 
-def asked(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
+def gate_arguments(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
     """The arguments of ``gate_facts`` that follow the controller, the digests and the campaign."""
     return (
         question.purpose, question.channel, sorted({register for register, _ in listed_as}),
@@ -36,7 +36,9 @@ class Look:
     def in_json(self) -> dict[str, Any]:
         """The question as ``gate_facts_of_each`` reads it from JSON."""
         question = self.question
-        purpose, channel, registers, listed_as, listed, since, rules_since = asked(question, self.listed_as)
+        purpose, channel, registers, listed_as, listed, since, rules_since = gate_arguments(
+            question, self.listed_as
+        )
         return {
             "controller": question.controller, "digests": [bytea(each) for each in self.digests.all],
             "campaign": question.campaign, "purpose": purpose, "channel": channel, "registers": registers,

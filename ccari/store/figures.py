@@ -20,18 +20,18 @@ _WAITING, _GIVEN_UP = "waiting", "given_up"
 
 
 @dataclass(frozen=True, slots=True)
-class Untold:
+class GivenUp:
     """How much was given up: messages, by webhook, and changes of requests that controllers were to be told of."""
 
     webhooks: Mapping[str, int]
     forwards: int
 
 
-async def untold(database: Database) -> Untold:
+async def count_given_up(database: Database) -> GivenUp:
     """Count what was given up. Raises StoreError."""
     messages = await database.rows(SQL["deliveries_by_state"])
     forwards = await database.rows(SQL["forwards_by_state"])
-    return Untold(
+    return GivenUp(
         {row["endpoint"]: row["count"] for row in messages if row["state"] == _GIVEN_UP},
         sum(row["count"] for row in forwards if row["state"] == _GIVEN_UP),
     )
@@ -59,7 +59,7 @@ class CountedFigures:
         )
 
     async def held(self) -> Held:
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
             # the turn ends with the connection. Without it another node is counting, or has just counted
             if (last is None or not last["fresh"]) and await connection.fetchval(SQL["turn_to_count"]):

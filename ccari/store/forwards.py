@@ -20,7 +20,7 @@ class Forwards:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def outlook(self) -> tuple[bool, int | None]:
+    async def due_and_revision(self) -> tuple[bool, int | None]:
         (row,) = await self._database.rows(SQL["forwards_outlook"])
         return row["due"], row["revision"]
 

@@ -52,7 +52,7 @@ class Holds:
             If the recording is deleted, or its deletion is decided already.
         """
         subject = on.subject
-        async with self._database.apart() as connection, connection.transaction():
+        async with self._database.outside_pool() as connection, connection.transaction():
             await connection.execute(SQL["share_deletions"])
             await _check(connection, on)
             placed = await connection.fetchval(
@@ -85,12 +85,12 @@ class Holds:
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
     ) -> builtins.list[dict[str, Any]]:
         """As :meth:`list`. ``controllers``: None is all of them; ``after``: the id that the page before ended with."""
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             rows = await connection.fetch(SQL["list_holds"], None, released, limit, controllers, after)
         return [dict(row) for row in rows]
 
     async def show(self, hold: int) -> dict[str, Any] | None:
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             row = await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None)
         return dict(row) if row is not None else None
 

@@ -93,7 +93,7 @@ class KeyVersions:
 
     async def is_needed(self, holder: Holder, version: int) -> bool:
         """Whether rows depend on a version. It may have to look through millions."""
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             needed = await connection.fetchval(SQL["hangs_on_key"], holder.kind, holder.name, version)
         return bool(needed)
 
@@ -108,11 +108,11 @@ class KeyVersions:
         ConfigError
             As :meth:`ccari.store.secrets.SecretStore.following` and :meth:`note`, or if it cannot be written.
         """
-        key = secrets.following(holder)
+        key = secrets.next_key(holder)
         await self._extend(holder, key)
         await self.note(holder, key.version, key.check)
         if key.version == 1:
-            # the holder begins anew: older secrets are lost and no row depends on them, or ``following`` would have refused
+            # the holder begins anew: older secrets are lost and no row depends on them, or ``next_key`` would have refused
             await self.keep_only(holder, key.version)
         secrets.add(holder, key)
         # once more, for requests that came meanwhile

@@ -34,19 +34,19 @@ class Limits:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             yield bool(await connection.fetchval(SQL["turn_to_expire"]))
 
     async def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
         kind = self._kinds[limit.limited]
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             async for ids in _past(connection, kind, limit, now):
                 kept = await kind.kept(connection, limit, ids)
                 yield _past_limit(len(ids) - len(kept), kept)
 
     async def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
         kind = self._kinds[limit.limited]
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             async for ids in _past(connection, kind, limit, now):
                 kept: _Kept = dict(await kind.kept(connection, limit, ids))
                 goes = [each for each in ids if each not in kept]

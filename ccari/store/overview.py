@@ -25,7 +25,7 @@ class Overviews:
         declared = list(clock.countries)
         # a month of calls is millions of rows, and no call may wait while they are counted
         async with (
-            self._database.apart() as connection,
+            self._database.outside_pool() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
             counted = await connection.fetch(

@@ -90,7 +90,7 @@ class Policies:
         """
         declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
         # it reads all bars
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
                 SQL["left_behind"], [each.id for each in policy.controllers], declared
             )

@@ -49,7 +49,7 @@ def bytea(value: bytes) -> str:
 _PLACEHOLDER = re.compile(r"\$(\d+)(?:::(\w+)\[\])?")
 
 
-def spelt(statement: str, *arguments: Any) -> tuple[str, list[Any]]:
+def spell_out_arrays(statement: str, *arguments: Any) -> tuple[str, list[Any]]:
     """Spell out array arguments: ``ARRAY[$2, $3]::bytea[]`` for each ``$2::bytea[]``, and their elements as arguments one by one.
 
     PostgreSQL assumes ten elements in an array argument, so that a generic plan looks dearer to it than one made for the arguments

@@ -68,7 +68,7 @@ class Recordings:
             await connection.execute(SQL["lock_chain"], tag.call_id)
             return await connection.fetchval(SQL["take_up_recording"], tag.recording_id) is not None
 
-    async def brought(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
+    async def stored_first(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
         async with self._journals.transaction() as transaction:
             if await transaction.connection.fetchval(SQL["hold_unstored"], tag.recording_id) is None:
                 return False

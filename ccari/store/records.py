@@ -67,5 +67,5 @@ class Records:
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         # a rare outcome may have to be looked for among millions of rows
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]

@@ -93,11 +93,11 @@ class SecretStore:
         """
         holder = Holder("controller", controller)
         self._versions(self._of(holder))
-        key = self.following(holder)
+        key = self.next_key(holder)
         self.add(holder, key)
         return key.version
 
-    def following(self, holder: Holder) -> Key:
+    def next_key(self, holder: Holder) -> Key:
         """Generate a secret of the version after every one that there was, or the first. It is not written: see :meth:`add`.
 
         Raises
@@ -113,7 +113,7 @@ class SecretStore:
         return Key(version, secrets.token_bytes(SECRET_BYTES))
 
     def add(self, holder: Holder, key: Key) -> None:
-        """Write a secret that :meth:`following` has generated. Raises ConfigError if it cannot be written."""
+        """Write a secret that :meth:`next_key` has generated. Raises ConfigError if it cannot be written."""
         folder = self._of(holder)
         for each in (self.folder, folder.parent, folder):
             # one by one: as mere parents the upper ones would be open to others, and root's if root makes them
@@ -249,7 +249,7 @@ class SecretStore:
     def _create(self, holder: Holder) -> bool:
         if _named(self._of(holder), _NAME):
             return False
-        self.add(holder, self.following(holder))
+        self.add(holder, self.next_key(holder))
         return True
 
     def _of(self, holder: Holder) -> Path:

@@ -33,7 +33,7 @@ class Subjects:
     async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
         person = (subject.controller, list(subject.digests.all))
         async with (
-            self._database.apart() as connection,
+            self._database.outside_pool() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),
         ):
 

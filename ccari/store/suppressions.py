@@ -114,7 +114,7 @@ class Suppressions:
         id of the last bar of the page before; ``campaign`` and ``reason``: only bars on that, or for that.
         """
         # among millions of bars, those that are asked for may be rare, which takes long
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
                 SQL["page_of_suppressions"], controllers, limit, after, campaign, reason
             )

@@ -117,7 +117,7 @@ class Webhooks:
         """Repeat a query that changes a limited number of rows until it changes none. Gives all rows that it returned."""
         changed: list[Mapping[str, Any]] = []
         # a few rows may have to be looked for among millions
-        async with self._database.apart() as connection:
+        async with self._database.outside_pool() as connection:
             while rows := await connection.fetch(SQL[query], *arguments):
                 changed += map(dict, rows)
         return changed

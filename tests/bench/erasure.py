@@ -121,7 +121,7 @@ class Bench:
         )
 
     async def _write(self, tables: Mapping[str, list[tuple[Any, ...]]]) -> None:
-        async with self.database.apart() as connection:
+        async with self.database.outside_pool() as connection:
             for name, rows in tables.items():
                 await connection.copy_records_to_table(name, records=rows, columns=COLUMNS[name])
 
@@ -238,7 +238,7 @@ async def bench(home: Path, people: int) -> int:
         began = time.perf_counter()
         await bench.fill()
         print(f"{people} people with {people * CALLS} recordings made in {time.perf_counter() - began:.0f} s")
-        async with database.apart() as connection:
+        async with database.outside_pool() as connection:
             await connection.execute("ANALYZE")
         watching = asyncio.create_task(bench.look("meanwhile"))
         eraser = Eraser(Uncleared(database), bench.store.deletions, bench.folder, "bench")

@@ -121,7 +121,7 @@ class Bench:
 
     async def _write(self, calls: list[tuple[Any, ...]], rows: list[tuple[Any, ...]]) -> None:
         await asyncio.to_thread(self._write_files, [row[COLUMNS.index("file")] for row in rows])
-        async with self.database.apart() as connection:
+        async with self.database.outside_pool() as connection:
             await connection.copy_records_to_table("calls", records=calls, columns=OF_CALLS)
             await connection.copy_records_to_table("recordings", records=rows, columns=COLUMNS)
 
@@ -209,7 +209,7 @@ async def bench(home: Path, rows: int) -> int:
         began = time.perf_counter()
         await bench.fill()
         print(f"{rows} recordings with files and tags made in {time.perf_counter() - began:.0f} s")
-        async with database.apart() as connection:
+        async with database.outside_pool() as connection:
             await connection.execute("ANALYZE")
         async with bench.watching("before"):
             await asyncio.sleep(QUIET_SECONDS)

@@ -6,7 +6,7 @@ from ccari.app.messengers import webhook_secret
 from ccari.cli.doctor.findings import Finding, doubt, refused, well
 from ccari.config import Settings
 from ccari.errors import ConfigError
-from ccari.store.figures import untold
+from ccari.store.figures import count_given_up
 from ccari.store.opened import Store
 
 
@@ -24,7 +24,7 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
 
 async def given_up(store: Store) -> list[Finding]:
     """Messages to webhooks, and forwardings to controllers, that were given up after days of trying."""
-    unsent = await untold(store.database)
+    unsent = await count_given_up(store.database)
     findings = [
         doubt(f"webhook {name}", f"ccari gave up delivering {count} messages to it",
               f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "

@@ -311,7 +311,7 @@ async def test_each_node_counts_all_there_is_by_itself_or_shows_what_was_long_ag
         await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli:anna", "")
         assert await elsewhere.held() == first
         await database.rows("UPDATE counted_figures SET at = at - interval '5 minutes'")
-        async with database.apart() as counting:
+        async with database.outside_pool() as counting:
             await counting.execute(SQL["turn_to_count"])
             assert await elsewhere.held() == first
         assert (await elsewhere.held()).suppressions == {"erasure": 1, "do_not_call": 1}

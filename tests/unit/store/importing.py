@@ -29,5 +29,5 @@ async def bring(dsn: str, consents: int) -> None:
 
 
 if __name__ == "__main__":
-    databases.APART_IDLE_SECONDS = float(sys.argv[2])
+    databases.OUTSIDE_IDLE_SECONDS = float(sys.argv[2])
     asyncio.run(bring(sys.argv[1], int(sys.argv[3])))

@@ -214,8 +214,8 @@ async def test_what_two_have_brought_is_told_twice_or_overwritten(
 ) -> None:
     tag = await waits(store, spool)
     told, other = made.journal("recording_stored"), replace(made.KEPT, file="elsewhere")
-    assert await store.recordings.brought(tag, made.KEPT, told) is True
-    assert await store.recordings.brought(tag, other, made.journal("recording_stored")) is False
+    assert await store.recordings.stored_first(tag, made.KEPT, told) is True
+    assert await store.recordings.stored_first(tag, other, made.journal("recording_stored")) is False
     assert await store.recordings.given_up(tag, "failed", made.journal("recording_lost")) is False
     (row,) = await database.rows("SELECT state, file FROM recordings")
     assert (row["state"], row["file"]) == ("stored", made.KEPT.file)

@@ -331,7 +331,7 @@ async def test_a_call_goes_past_a_hold_that_is_just_being_placed(shelf: Shelf, d
 
 async def test_what_comes_late_to_a_journal_tells_on_when_its_call_has_gone(shelf: Shelf) -> None:
     call = await over(shelf)
-    async with shelf.database.apart() as another:
+    async with shelf.database.outside_pool() as another:
         async with asyncio.timeout(WITHIN), another.transaction():
             await journals.append(another, call.id, "recording_delayed", {"reason": "of Jan"})
             expiring = asyncio.create_task(keeper_of(shelf).expire(LIMIT, datetime.now(UTC)))

@@ -816,7 +816,7 @@ async def test_two_nodes_that_find_an_old_call_at_the_same_moment_end_it_twice(
     await store.calls.open(old, made.question(old))
     await database.rows("UPDATE calls SET opened_at = now() - interval '2 days'")
     async with open_database(dsn) as other:
-        async with database.apart() as holding, holding.transaction():
+        async with database.outside_pool() as holding, holding.transaction():
             await holding.execute("SELECT FROM calls FOR UPDATE")
             ending = [
                 asyncio.create_task(each.close_abandoned("another asterisk", at))

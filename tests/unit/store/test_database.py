@@ -371,7 +371,7 @@ async def test_a_reader_of_the_output_who_has_seen_enough_is_taken_for_the_datab
     database: Database,
 ) -> None:
     with pytest.raises(BrokenPipeError):
-        async with database.apart():
+        async with database.outside_pool():
             raise BrokenPipeError
 
 

@@ -55,7 +55,7 @@ async def running(
 @asynccontextmanager
 async def locked(database: Database, table: str, mode: str) -> AsyncIterator[None]:
     """For as long as it takes: the service's own connections may not be idle in a transaction."""
-    async with database.apart(slow_reader=True) as connection, connection.transaction():
+    async with database.outside_pool(slow_reader=True) as connection, connection.transaction():
         await connection.execute(f"LOCK TABLE {table} IN {mode} MODE")
         yield
 

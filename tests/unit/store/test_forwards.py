@@ -118,9 +118,9 @@ async def test_services_on_one_database_send_the_same_change(store: Store) -> No
 async def test_a_change_is_lost_with_the_service_that_had_it(store: Store, database: Database) -> None:
     await added(store)
     first = await claimed(store)
-    assert (await store.forwards.outlook())[0] is False
+    assert (await store.forwards.due_and_revision())[0] is False
     await later(database, by=LEASE)
-    assert (await store.forwards.outlook())[0] is True
+    assert (await store.forwards.due_and_revision())[0] is True
     second = await claimed(store)
     assert (second.reference, second.seq, second.tries) == (first.reference, first.seq, 2)
     # the first one comes back from the dead: what it says is of an earlier try
@@ -280,7 +280,7 @@ async def test_a_controller_that_is_not_forwarded_to_looks_as_if_it_failed(
     assert await store.forwards.list([], 10) == []
     assert [each["state"] for each in await store.forwards.of(reference, [])] == ["not_needed"]
     await store.forwards.address([])
-    assert await store.forwards.outlook() == (False, 1)
+    assert await store.forwards.due_and_revision() == (False, 1)
     assert await queue(database) == ["not_needed"]
     assert await store.forwards.list(["acme"], 10) == []
 

@@ -75,7 +75,7 @@ async def test_an_import_that_is_stopped_keeps_withdrawals_out_or_loses_what_it_
     dsn: str, store: Store, database: Database
 ) -> None:
     async with importing(dsn) as stopped:
-        async with database.apart() as other:
+        async with database.outside_pool() as other:
             entering = other.transaction()
             await entering.start()
             # one of the same, which the import waits for
@@ -124,7 +124,7 @@ async def of_doctor(dsn: str, store: Store) -> dict[str, str]:
 
 
 async def apart(dsn: str, store: Store) -> dict[str, str]:
-    async with store.database.apart() as connection:
+    async with store.database.outside_pool() as connection:
         return await asked_of(connection)
 
 
@@ -176,7 +176,7 @@ async def test_who_vanishes_keeps_a_session_for_hours(
 
 
 async def idle_until_it_is_ended(store: Store) -> None:
-    async with store.database.apart() as connection, connection.transaction():
+    async with store.database.outside_pool() as connection, connection.transaction():
         await connection.execute("SELECT 1")
         await until(connection.is_closed, within=WITHIN)
 
@@ -184,7 +184,7 @@ async def idle_until_it_is_ended(store: Store) -> None:
 async def test_a_slow_reader_of_an_export_does_not_get_to_its_end(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "APART_IDLE_SECONDS", 0.05)
+    monkeypatch.setattr(databases, "OUTSIDE_IDLE_SECONDS", 0.05)
     monkeypatch.setattr(databases, "IDLE_SECONDS", 0.05)
     rows = databases.STREAM_ROWS + 1
     export = store.database.stream("SELECT generate_series(1, $1::integer) AS n", rows)

@@ -23,7 +23,7 @@ ROWS, HURRIED = 20_000, 1
 async def hurried(dsn: str, store: Store) -> AsyncIterator[Store]:
     call = made.call()
     await store.calls.open(call, made.question(call))
-    async with store.database.apart() as connection:
+    async with store.database.outside_pool() as connection:
         await connection.execute(
             """INSERT INTO calls (id, asterisk, revision, controller, campaign, agent, number_masked, token, last_link, outcome,
                                   ended_at)
@@ -56,7 +56,7 @@ async def test_the_newest_of_many_recordings_cannot_be_listed(hurried: Store) ->
 async def test_a_page_of_recordings_is_read_by_sorting_all_of_them(
     hurried: Store, page: str, arguments: list[Any]
 ) -> None:
-    async with hurried.database.apart() as connection:
+    async with hurried.database.outside_pool() as connection:
         await connection.execute("ANALYZE recordings")
         plan = await connection.fetch(f"EXPLAIN {SQL[page]}", *arguments)
     assert any("recordings_newest" in line for (line,) in plan)
@@ -72,7 +72,7 @@ async def test_many_calls_cannot_be_counted(hurried: Store) -> None:
 
 async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> None:
     """Of which the prompts are built, and doctor looks whether they are."""
-    async with hurried.database.apart() as connection:
+    async with hurried.database.outside_pool() as connection:
         await connection.execute(
             """INSERT INTO contacts (controller, digest, key_version, source, obtained_on, legal_basis, origin)
                SELECT CASE n % 5 WHEN 0 THEN 'other' ELSE 'acme' END, sha256(n::text::bytea), 1, 'fair ' || n % 3,

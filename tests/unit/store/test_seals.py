@@ -185,7 +185,7 @@ async def test_calls_that_have_expired_together_keep_all_from_being_sealed(
 ) -> None:
     """Each was sealed, and has grown by an entry since; the planner knows of them, as it does a minute later."""
     few = await closed(store)
-    async with database.apart(slow_reader=True) as connection:
+    async with database.outside_pool(slow_reader=True) as connection:
         await connection.execute(
             "CREATE TEMP TABLE made AS SELECT gen_random_uuid() AS id, sha256(n::text::bytea) AS link, n FROM generate_series(1, 8000) AS n"
         )

@@ -220,7 +220,7 @@ async def test_traces_are_passed_over_where_they_could_not_be_cleared(
 
 async def test_a_log_that_we_may_not_clear_passes_for_a_clear_one(database: Database) -> None:
     """Such as on a server of the operator's own."""
-    async with database.apart() as connection:
+    async with database.outside_pool() as connection:
         await connection.execute("CREATE ROLE clerk")
         try:
             await connection.execute("SET ROLE clerk")

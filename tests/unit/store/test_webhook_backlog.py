@@ -32,7 +32,7 @@ CREATE TRIGGER deleted AFTER DELETE ON webhook_deliveries REFERENCING OLD TABLE 
 
 async def backlog(store: Store, state: str, *, settled: timedelta | None = None) -> None:
     await store.webhooks.know([Endpoint("crm", tuple(Told)), Endpoint("erp", tuple(Told))])
-    async with store.database.apart() as connection:
+    async with store.database.outside_pool() as connection:
         await connection.execute(
             """INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)
                SELECT 'crm', 'call.ended', gen_random_uuid()::text, $1, now() - $2::interval FROM generate_series(1, $3)""",
@@ -93,7 +93,7 @@ async def test_a_message_that_is_being_tried_keeps_its_webhook_from_being_droppe
 ) -> None:
     await backlog(store, "waiting")
     await unseen(database)
-    async with database.apart() as other, other.transaction():
+    async with database.outside_pool() as other, other.transaction():
         # as who tries it does for a moment
         (tried,) = await other.fetch(
             "SELECT id FROM webhook_deliveries WHERE endpoint = 'crm' LIMIT 1 FOR UPDATE"
