@@ -20,7 +20,7 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, Entry, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
 from ccari.sounds.intake import Recording, examine, take
-from ccari.sounds.sole import sole
+from ccari.sounds.locking import lock_folder
 from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 from ccari.sounds.studio import folder_of
 from ccari.store.opened import Store
@@ -102,7 +102,7 @@ def import_(
     taken = []
     if examined and (keep_going or not refused):
         # locked, since a build at the same time would use some of the recordings, and synthesise the others
-        with sole(target):
+        with lock_folder(target):
             taken = take(examined, folder_of(target))
     if taken:
         _build(taken, target)

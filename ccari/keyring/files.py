@@ -125,7 +125,7 @@ def write_over(path: Path, content: bytes) -> None:
 
 
 @contextlib.contextmanager
-def alone(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Lock the keys folder against changes by other commands, and make it if needed. Raises ConfigError if that fails."""
     make_folder(folder)
     try:

@@ -20,10 +20,10 @@ from ccari.errors import ConfigError, why
 from ccari.keyring.files import (
     FOLDER_MODE,
     PRIVATE_MODE,
-    alone,
     draft_of,
     give_as_above,
     is_draft,
+    lock_folder,
     put_in_place,
     refuse_taken,
     write_new,
@@ -66,7 +66,7 @@ def pack(folder: Path, *, with_identity: bool = False) -> Packed:
     if not folder.is_dir():
         raise ConfigError(f"there is no {folder} to back up: check [keys] dir, or run: ccari keys init")
     stream, files, left_out = io.BytesIO(), [], []
-    with alone(folder), tarfile.open(fileobj=stream, mode="w") as tar:
+    with lock_folder(folder), tarfile.open(fileobj=stream, mode="w") as tar:
         for path in _content(folder):
             name, entry = str(path.relative_to(folder)), tarfile.TarInfo(str(path.relative_to(folder)))
             entry.mtime = int(path.lstat().st_mtime)

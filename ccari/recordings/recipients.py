@@ -10,7 +10,7 @@ from pathlib import Path
 import pyrage
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import alone, is_there, read_private, read_public, write_new, write_over
+from ccari.keyring.files import is_there, lock_folder, read_private, read_public, write_new, write_over
 
 _IDENTITY = b"AGE-SECRET-KEY-"
 
@@ -78,7 +78,7 @@ class RecipientFile:
             If something cannot be read or written, or is not a recipient.
         """
         wanted = _checked(recipients)
-        with alone(self._folder):
+        with lock_folder(self._folder):
             if self.registered():
                 return False
             self._add(wanted or (self._identity(),))
@@ -95,7 +95,7 @@ class RecipientFile:
             As :meth:`create`; or if there are no recipients yet; or if an identity is still there, which is never replaced.
         """
         wanted = _checked(recipients)
-        with alone(self._folder):
+        with lock_folder(self._folder):
             self.recipients()
             if not wanted:
                 if is_there(self.identity_path):

@@ -15,8 +15,8 @@ from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.engine import Engine
-from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage, strangers
-from ccari.sounds.sole import UNFINISHED, sole
+from ccari.sounds.locking import UNFINISHED, lock_folder
+from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage, in_other_formats
 from ccari.sounds.studio import find_recording, words_beside
 
 #: The version of the processing. Raise it by one if the same source would give other files: all prompts are then built again.
@@ -92,7 +92,7 @@ def build(
     wanted = _distinct(prompts)
     audio.require_ffmpeg()
     try:
-        with sole(out_dir):
+        with lock_folder(out_dir):
             known = dict(Manifest.load(out_dir).entries) if (out_dir / FILE_NAME).exists() else {}
             jobs = [_job(prompt, engine, studio, known.get(prompt.key)) for prompt in wanted]
             stale = [job for job in jobs if not _unchanged(job, known.get(job.prompt.key), out_dir)]
@@ -151,7 +151,7 @@ def _put_in_place(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) 
         return
     for made in waiting:
         (out_dir / made.key).parent.mkdir(parents=True, exist_ok=True)
-    other_formats = [path for made in waiting for path in strangers(out_dir, made.key)]
+    other_formats = [path for made in waiting for path in in_other_formats(out_dir, made.key)]
     with Manifest(known | {made.key: made.entry for made in waiting}).draft(out_dir) as draft:
         try:
             for path in other_formats:

@@ -133,11 +133,11 @@ def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
             yield f"{name}: the file is empty: ccari sounds build"
         elif built is None or hashlib.sha256(content).hexdigest() != built.sha256:
             yield f"{name}: changed since it was built: ccari sounds build"
-    for path in strangers(directory, key):
+    for path in in_other_formats(directory, key):
         yield f"{path.relative_to(directory)}: not built, but Asterisk might play it: ccari sounds build"
 
 
-def strangers(directory: Path, key: str) -> list[Path]:
+def in_other_formats(directory: Path, key: str) -> list[Path]:
     """Files of a prompt in other formats than FORMATS: Asterisk plays whichever is nearest to the call's codec."""
     prompt = directory / key
     return sorted(path for path in prompt.parent.glob(f"{prompt.name}.*") if path.suffix[1:] not in FORMATS)

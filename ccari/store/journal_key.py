@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import alone, read_private, write_new
+from ccari.keyring.files import lock_folder, read_private, write_new
 
 KEY_BYTES = 32
 CHECK_DIGITS = 8
@@ -42,7 +42,7 @@ class JournalKey:
 
     def create(self) -> bool:
         """Make it; False if there is one. Raises ConfigError if it cannot be written."""
-        with alone(self._folder):
+        with lock_folder(self._folder):
             return write_new(self.path, f"{AESGCM.generate_key(KEY_BYTES * 8).hex()}\n".encode("ascii"))
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ccari.errors import ConfigError, why
-from ccari.keyring.files import alone, read_private, read_public, write_new
+from ccari.keyring.files import lock_folder, read_private, read_public, write_new
 
 _EVIDENCE = re.compile(r"^evidence-([1-9][0-9]*)\.(key|pub)$")
 _FINGERPRINT_DIGITS = 16
@@ -137,7 +137,7 @@ class SigningKeys:
 
     def create(self) -> bool:
         """Make the first key; False if there is a key already, or half of one. Raises ConfigError if it cannot be written."""
-        with alone(self._folder):
+        with lock_folder(self._folder):
             if self._versions():
                 return False
             self._make(1)
@@ -151,7 +151,7 @@ class SigningKeys:
         ConfigError
             If there is no key yet, or the new one cannot be written.
         """
-        with alone(self._folder):
+        with lock_folder(self._folder):
             versions = self._versions()
             if not versions:
                 self.newest()

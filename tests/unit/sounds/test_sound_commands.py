@@ -12,7 +12,7 @@ from ccari.policy import notices
 from ccari.policy.declaration import read
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, build
-from ccari.sounds.sole import sole
+from ccari.sounds.locking import lock_folder
 from ccari.sounds.soundboard import Soundboard
 from tests.integration.service import Done, Service
 
@@ -208,7 +208,7 @@ async def test_callees_are_not_kept_listening_for_longer_than_anybody_was_told(d
 
 async def test_recordings_are_taken_in_while_others_build(desk: Desk) -> None:
     desk.speak("de/renewals/identity.wav", IDENTITY)
-    with sole(desk.sounds):
+    with lock_folder(desk.sounds):
         for words in (("import", str(desk.delivered)), ("build",)):
             done = await desk.ccari(*words, "--policy", str(desk.policy))
             assert done.code == 1

@@ -17,7 +17,7 @@ UNFINISHED = ".build-"
 
 
 @contextlib.contextmanager
-def sole(folder: Path) -> Iterator[None]:
+def lock_folder(folder: Path) -> Iterator[None]:
     """Lock the folder, which is made if it is not there, and remove what a killed build has left.
 
     The lock is on the folder itself, and ends with the process.
