@@ -192,6 +192,6 @@ def _as_of(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime
     its end: a consent given on that day does not count as newer than the listing.
     """
     try:
-        return moments.past(text, zone, now), moments.over(text, zone, now)
+        return moments.past(text, zone, now), moments.past_day_end(text, zone, now)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--as-of") from None

@@ -71,7 +71,7 @@ def _received(text: str | None, controller: Controller, now: datetime) -> dateti
     if text is None:
         return now
     try:
-        received = moments.over(text, zone_of(controller), now)
+        received = moments.past_day_end(text, zone_of(controller), now)
     except ValueError as error:
         raise InputError("received", str(error)) from None
     if received < _APPLIES_SINCE:

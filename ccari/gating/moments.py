@@ -39,7 +39,7 @@ def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     return found
 
 
-def over(text: str, zone: ZoneInfo, now: datetime) -> datetime:
+def past_day_end(text: str, zone: ZoneInfo, now: datetime) -> datetime:
     """As :func:`past`, for the receipt of a withdrawal: a day without a time counts as its last second, or as now if it is not
     over, so that what was agreed to on that day is withdrawn too.
     """

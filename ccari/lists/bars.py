@@ -41,14 +41,14 @@ class BarReader:
     until: datetime | None = None
 
     def __call__(self, row: Row) -> Bar | LineFault:
-        return cells.made(row, self._bar)
+        return cells.made_or_fault(row, self._bar)
 
     def _bar(self, row: Row) -> Bar:
         fields = row.fields
         if fields.get("controller", "" if row.number is None else self.controller) != self.controller:
             raise CellError("controller", f"it is not {self.controller!r}, whom this list is for")
         reason = cells.one_of(row, "reason", Reason, self.reason)
-        read_since = cells.over if reason is Reason.WITHDRAW_CONSENT else cells.past
+        read_since = cells.past_day_end if reason is Reason.WITHDRAW_CONSENT else cells.past
         since = read_since(row, "since", self.zone, self.now) or self.now
         until = cells.until(row, "until", self.zone) or self.until
         if until is not None and until <= since:

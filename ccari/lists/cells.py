@@ -39,7 +39,7 @@ class CellError(ValueError):
         self.column = column
 
 
-def made(row: Row, make: Callable[[Row], _T]) -> _T | LineFault:
+def made_or_fault(row: Row, make: Callable[[Row], _T]) -> _T | LineFault:
     """What ``make`` makes of the row; if it raises a :class:`CellError`, the fault of the line."""
     try:
         return make(row)
@@ -80,8 +80,8 @@ def past(row: Row, column: str, zone: ZoneInfo, now: datetime) -> datetime | Non
     return read(row, column, lambda text: moments.past(text, zone, now))
 
 
-def over(row: Row, column: str, zone: ZoneInfo, now: datetime) -> datetime | None:
-    return read(row, column, lambda text: moments.over(text, zone, now))
+def past_day_end(row: Row, column: str, zone: ZoneInfo, now: datetime) -> datetime | None:
+    return read(row, column, lambda text: moments.past_day_end(text, zone, now))
 
 
 def until(row: Row, column: str, zone: ZoneInfo) -> datetime | None:

@@ -26,13 +26,13 @@ class ConsentReader:
     now: datetime
 
     def __call__(self, row: Row) -> Agreed | LineFault:
-        return cells.made(row, self._agreed)
+        return cells.made_or_fault(row, self._agreed)
 
     def _agreed(self, row: Row) -> Agreed:
         if row.number is None:
             raise CellError("number", "it is empty")
         given = cells.past(row, "given", self.zone, self.now)
-        withdrawn = cells.over(row, "withdrawn", self.zone, self.now)
+        withdrawn = cells.past_day_end(row, "withdrawn", self.zone, self.now)
         if given is None:
             raise CellError("given", "it is empty")
         if withdrawn is not None and withdrawn < given:

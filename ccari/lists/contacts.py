@@ -34,7 +34,7 @@ class ContactReader:
         return tuple(name for name in _NEEDED if getattr(self, name) is None)
 
     def __call__(self, row: Row) -> Sourced | LineFault:
-        return cells.made(row, self._sourced)
+        return cells.made_or_fault(row, self._sourced)
 
     def _sourced(self, row: Row) -> Sourced:
         if row.number is None:

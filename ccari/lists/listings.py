@@ -23,7 +23,7 @@ class ListingReader:
             raise AssertionError("a register must contain numbers")
         column, cells = "since", row.fields
         try:
-            since = moments.over(text, self.zone, self.now) if (text := cells.get("since")) else None
+            since = moments.past_day_end(text, self.zone, self.now) if (text := cells.get("since")) else None
             column = "until"
             until = moments.until(text, self.zone) if (text := cells.get("until")) else None
         except ValueError as error:
