@@ -130,7 +130,7 @@ async def _missing(desk: Desk) -> list[Unfinished]:
     if not waiting:
         return []
     try:
-        lying = await desk.archive.lying()
+        lying = await desk.archive.in_spool()
         return [
             each
             for each in waiting

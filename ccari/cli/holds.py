@@ -8,7 +8,7 @@ import typer
 from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy, vouched, who, with_store
 from ccari.cli.output import as_json, as_table, telling
 from ccari.config import Settings
-from ccari.gating.subjects import to_hold
+from ccari.gating.subjects import subject_to_hold
 from ccari.ports.holds import HoldOn
 from ccari.store.opened import Store
 
@@ -37,7 +37,7 @@ def hold(
         subject = None
         if number is not None:
             policy, secrets = await current_policy(store), await vouched(settings, store)
-            subject = to_hold(policy, secrets, number, controller, reason)
+            subject = subject_to_hold(policy, secrets, number, controller, reason)
         on = HoldOn(recording, call, request.upper() if request else None, subject)
         return await store.holds.place(on, reason.strip(), f"cli:{who()}")
 

@@ -89,7 +89,7 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
         if not yes:
             return stored, None
         now = datetime.now(UTC)
-        swept = await _keeper(settings, store).these([recording], purging(now, reason))
+        swept = await _keeper(settings, store).delete([recording], purging(now, reason))
         if not swept.count and not swept.faults:
             # it was held or deleted after we looked: this raises the error that says so
             await _stored(store, recording)

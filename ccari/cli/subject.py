@@ -14,8 +14,8 @@ from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.gating.subjects import Meant, access_target, meant, wanted_of
-from ccari.policy.erasure import Plan, gone, kept
+from ccari.gating.subjects import IdentifiedPerson, access_target, identified_person, wanted_of
+from ccari.policy.erasure import Plan, count_deleted, count_kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
@@ -55,7 +55,7 @@ def erase(
         refuse_unwritable(report)
 
     async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None, Mapping[str, Any] | None]:
-        of = await _meant(settings, store, number, controller, request.upper())
+        of = await _identified(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
@@ -98,24 +98,26 @@ def _write(path: Path, report: Mapping[str, Any]) -> str | None:
     return None
 
 
-async def _meant(
+async def _identified(
     settings: Settings, store: Store, number: str, controller: str | None, reference: str
-) -> Meant:
+) -> IdentifiedPerson:
     secrets = await vouched(settings, store)
     policy = await current_policy(store)
-    return await meant(policy, store.subjects, secrets, number, controller, reference, {Right.ERASURE})
+    return await identified_person(
+        policy, store.subjects, secrets, number, controller, reference, {Right.ERASURE}
+    )
 
 
 def _print_plan(plan: Plan, *, json: bool) -> None:
-    goes = gone(plan)
+    goes = count_deleted(plan)
     if json:
-        as_json({"goes": goes, "stays": kept(plan)})
+        as_json({"goes": goes, "stays": count_kept(plan)})
         return
     as_table(goes, {"what": "GOES", "count": "COUNT"}, none="nothing is left to erase")
     if plan.stays:
         typer.echo()
         columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}
-        as_table(kept(plan), columns, none="")
+        as_table(count_kept(plan), columns, none="")
     if goes:
         typer.echo("nothing has been erased yet: add --yes to erase it; this cannot be undone", err=True)
 

@@ -10,7 +10,7 @@ from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
-from ccari.gating.subjects import access_target, meant
+from ccari.gating.subjects import access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
 from ccari.recordings.reading import identities_of
@@ -48,7 +48,7 @@ def command(
 
     async def work(settings: Settings, store: Store) -> tuple[Packed, str]:
         secrets, policy = await vouched(settings, store), await current_policy(store)
-        of = await meant(
+        of = await identified_person(
             policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
         )
         await refuse_unseen(store.registers, of.registers, of.listed_as)

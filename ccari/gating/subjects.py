@@ -20,7 +20,7 @@ from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
 
 
 @dataclass(frozen=True, slots=True)
-class Meant:
+class IdentifiedPerson:
     """A person as one controller knows them. ``subject`` has the number's digests under each version of the secret that there is,
     or was while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds.
     """
@@ -38,12 +38,12 @@ def whose_number(controller: str, digests: Digests) -> dict[str, str]:
     return {"controller": controller, "digest": digests.newest.hex()}
 
 
-def access_target(of: Meant) -> dict[str, str]:
+def access_target(of: IdentifiedPerson) -> dict[str, str]:
     """Whose data somebody looks at, and by which request."""
     return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
 
 
-def wanted_of(of: Meant) -> Wanted:
+def wanted_of(of: IdentifiedPerson) -> Wanted:
     """Whose data are to be erased."""
     return Wanted(
         of.mandate, of.subject, of.number.e164, pattern(of.number), of.number.masked,
@@ -51,10 +51,10 @@ def wanted_of(of: Meant) -> Wanted:
     )  # fmt: skip
 
 
-async def meant(
+async def identified_person(
     policy: Policy, subjects: Subjects, secrets: Secrets, number: str, controller: str | None, reference: str,
     rights: Collection[Right],
-) -> Meant:  # fmt: skip
+) -> IdentifiedPerson:  # fmt: skip
     """The person with ``number``, if the request is theirs, exercises one of the ``rights``, is open, and is identified as L2.
 
     Raises
@@ -82,10 +82,12 @@ async def meant(
     subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
     registers = policy.registers_heeded_by(whose.id)
     listed_as = secrets.listed_as((each.id for each in registers), parsed)
-    return Meant(mandate, whose, parsed, subject, registers, listed_as)
+    return IdentifiedPerson(mandate, whose, parsed, subject, registers, listed_as)
 
 
-def to_hold(policy: Policy, secrets: Secrets, number: str, controller: str | None, reason: str) -> Subject:
+def subject_to_hold(
+    policy: Policy, secrets: Secrets, number: str, controller: str | None, reason: str
+) -> Subject:
     """Whose recordings are to be held, for a ``reason`` that is kept.
 
     Raises
@@ -105,7 +107,7 @@ def to_hold(policy: Policy, secrets: Secrets, number: str, controller: str | Non
 class SubjectWork(Protocol):
     """All that is kept of a person, for a programme. Each method raises StoreError."""
 
-    def export(self, of: Meant) -> AbstractAsyncContextManager[Exported]:
+    def export(self, of: IdentifiedPerson) -> AbstractAsyncContextManager[Exported]:
         """A file of all that is kept, without the recordings that only the holder of a key can open. It is deleted when the context
         ends.
 
@@ -113,10 +115,10 @@ class SubjectWork(Protocol):
         """
         ...
 
-    async def note(self, of: Meant, who: str, told: str) -> None:
+    async def note(self, of: IdentifiedPerson, who: str, told: str) -> None:
         """Put what was done on the request into its journal. Raises RequestError if it was closed meanwhile."""
         ...
 
-    async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
+    async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:
         """What an erasure would erase, and what it would keep and on which ground. Raises AllKeptError if it would keep all."""
         ...

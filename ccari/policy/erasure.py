@@ -226,7 +226,7 @@ def pattern(number: Number) -> str:
     return rf"(?<!\d)({abroad}|{trunk})?{national}(?!\d)"
 
 
-def gone(left: Plan) -> list[dict[str, Any]]:
+def count_deleted(left: Plan) -> list[dict[str, Any]]:
     """For the report: what is deleted, counted by kind."""
     counts: dict[What, int] = {}
     for thing in left.goes:
@@ -234,7 +234,7 @@ def gone(left: Plan) -> list[dict[str, Any]]:
     return [{"what": what.value, "count": count} for what, count in counts.items()]
 
 
-def kept(left: Plan) -> list[dict[str, Any]]:
+def count_kept(left: Plan) -> list[dict[str, Any]]:
     """For the report: what stays, counted by kind and ground."""
     counts: dict[tuple[What, Ground, tuple[str, ...]], int] = {}
     for stays in left.stays:

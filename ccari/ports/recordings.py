@@ -145,7 +145,7 @@ class Archive(Protocol):
         """Whether the recording's raw file is in the spool. Raises RecordingDelayed if that cannot be found out."""
         ...
 
-    async def lying(self) -> frozenset[UUID]:
+    async def in_spool(self) -> frozenset[UUID]:
         """The recordings whose raw files are in the spool. Raises RecordingDelayed if that cannot be found out."""
         ...
 

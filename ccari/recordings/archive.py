@@ -138,9 +138,9 @@ class FileArchive:
 
     async def has(self, recording_id: UUID) -> bool:
         """Whether its raw file is in the spool. Raises RecordingDelayed if the spool cannot be read."""
-        return recording_id in await self.lying()
+        return recording_id in await self.in_spool()
 
-    async def lying(self) -> frozenset[UUID]:
+    async def in_spool(self) -> frozenset[UUID]:
         """The recordings whose raw files are in the spool. Raises RecordingDelayed if the spool cannot be read."""
         return frozenset(await self._spool.listed())
 

@@ -198,7 +198,7 @@ class Housekeeper:
             await self.delete_due(sweep, swept, progress)
         return swept
 
-    async def these(self, recording_ids: Sequence[UUID], judge: Judge) -> Swept:
+    async def delete(self, recording_ids: Sequence[UUID], judge: Judge) -> Swept:
         """Delete those of the recordings that ``judge`` condemns when it is asked now. Raises as :meth:`round` does."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:

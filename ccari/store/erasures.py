@@ -11,7 +11,7 @@ import asyncpg
 from ccari.errors import StoreError
 from ccari.policy import erasure as law
 from ccari.policy.bases import LegalBasis
-from ccari.policy.erasure import Ground, Plan, Terms, Thing, What, kept
+from ccari.policy.erasure import Ground, Plan, Terms, Thing, What, count_kept
 from ccari.policy.retention import HOLDING, OF_ITS_CALL, HoldKind
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -341,12 +341,12 @@ def _report(
 ) -> dict[str, Any]:
     return {
         "reference": wanted.mandate.reference, "controller": wanted.subject.controller, "begun_at": row["begun_at"],
-        "begun_by": row["begun_by"], "ended_by": who, "erased": {str(what): count for what, count in erased.items()}, "kept": kept(left),
+        "begun_by": row["begun_by"], "ended_by": who, "erased": {str(what): count for what, count in erased.items()}, "kept": count_kept(left),
         "remains": dict(law.REMAINS), "traces": dict(traces),
     }  # fmt: skip
 
 
 def _summary(erased: Mapping[str, int], left: Plan) -> str:
     gone = ", ".join(f"{count} {what}" for what, count in sorted(erased.items())) or "nothing"
-    stays = "; ".join(f"{each['count']} {each['what']} (Art {each['article']})" for each in kept(left))
+    stays = "; ".join(f"{each['count']} {each['what']} (Art {each['article']})" for each in count_kept(left))
     return f"erased: {gone}" + (f"; kept: {stays}" if stays else "")

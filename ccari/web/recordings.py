@@ -7,7 +7,7 @@ from aiohttp import web
 from pydantic import TypeAdapter
 
 from ccari.errors import UnknownError
-from ccari.gating.subjects import to_hold
+from ccari.gating.subjects import subject_to_hold
 from ccari.ports.accesses import Looked
 from ccari.ports.holds import HoldOn
 from ccari.ports.recordings import WantedRecordings
@@ -95,7 +95,9 @@ async def hold(ask: Ask) -> Reply:
     if body.number is not None:
         policy = await ask.policy_in_force()
         on = HoldOn(
-            subject=to_hold(policy, await ask.front.vouched(), body.number, body.controller, body.reason)
+            subject=subject_to_hold(
+                policy, await ask.front.vouched(), body.number, body.controller, body.reason
+            )
         )
     elif not ask.bearer.sees(await _controller_of(ask, on)):
         raise not_there()

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from ccari.gating.subjects import Meant, access_target, meant
+from ccari.gating.subjects import IdentifiedPerson, access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
@@ -22,7 +22,7 @@ async def export(ask: Ask) -> web.StreamResponse:
 
     Recordings are listed, but their audio is not in it: for that, somebody with a key runs `ccari subject export --identity`.
     """
-    of = await _meant(ask, ANSWERED_BY_EXPORT)
+    of = await _identified(ask, ANSWERED_BY_EXPORT)
     async with ask.front.giving.export(of) as exported:
         await ask.note(Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
         # on record before it is sent: nothing must be given out without a trace
@@ -39,16 +39,18 @@ async def erasure_plan(ask: Ask) -> Reply:
     The erasure itself cannot be undone, so it is a command: `ccari subject erase --yes`.
     """
     body: PlanBody = ask.body
-    of = await _meant(ask, {Right.ERASURE})
+    of = await _identified(ask, {Right.ERASURE})
     await ask.note(Looked.SUBJECT_LOOKED_UP, access_target(of), of.mandate.reference)
     return Reply(PlanShown.model_validate(await ask.front.giving.plan(of, keep_proof=body.keep_proof)))
 
 
-async def _meant(ask: Ask, rights: Collection[Right]) -> Meant:
+async def _identified(ask: Ask, rights: Collection[Right]) -> IdentifiedPerson:
     body: SubjectBody = ask.body
     front, reference = ask.front, body.request.upper()
     if not ask.bearer.sees((await front.subjects.mandate(reference)).controller):
         raise not_there()
     policy = await ask.policy_in_force()
     secrets = await front.vouched()
-    return await meant(policy, front.subjects, secrets, body.number, body.controller, reference, rights)
+    return await identified_person(
+        policy, front.subjects, secrets, body.number, body.controller, reference, rights
+    )

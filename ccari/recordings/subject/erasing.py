@@ -12,7 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from ccari.errors import AllKeptError
-from ccari.policy.erasure import Plan, Terms, Thing, What, kept, plan
+from ccari.policy.erasure import Plan, Terms, Thing, What, count_kept, plan
 from ccari.policy.parties import Controller
 from ccari.policy.retention import Why
 from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
@@ -82,7 +82,7 @@ class Eraser:
         ids = sorted(UUID(each.id) for each in planned.goes if each.what is What.RECORDING)
         if not ids:
             return {}, 0
-        swept = await self._housekeeper.these(ids, _judge(wanted.mandate.reference, terms))
+        swept = await self._housekeeper.delete(ids, _judge(wanted.mandate.reference, terms))
         if swept.count + len(swept.faults) == len(ids):
             return swept.faults, swept.missing
         # the others: their deletion was decided on before, and not carried out
@@ -105,7 +105,7 @@ def refuse(wanted: Wanted, planned: Plan) -> None:
         for each in planned.stays
     )
     raise AllKeptError(
-        f"nothing is erased for {wanted.mandate.reference}: {' | '.join(reasons)}", kept(planned)
+        f"nothing is erased for {wanted.mandate.reference}: {' | '.join(reasons)}", count_kept(planned)
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from ccari.errors import CcariError, RecordingDelayed, why
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
-from ccari.gating.subjects import Meant, wanted_of
+from ccari.gating.subjects import IdentifiedPerson, wanted_of
 from ccari.own_threads import OwnThreads
 from ccari.policy import erasure
 from ccari.policy.campaign import Campaign
@@ -42,7 +42,7 @@ class SubjectDesk:
         self._threads = OwnThreads("ccari-exports", RecordingDelayed)
 
     @contextlib.asynccontextmanager
-    async def export(self, of: Meant) -> AsyncIterator[Exported]:
+    async def export(self, of: IdentifiedPerson) -> AsyncIterator[Exported]:
         await refuse_unseen(self._registers, of.registers, of.listed_as)
         holdings = await self._subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, self._policies, holdings)
@@ -59,14 +59,14 @@ class SubjectDesk:
         finally:
             await self._threads.run(made.__exit__, None, None, None)
 
-    async def note(self, of: Meant, who: str, told: str) -> None:
+    async def note(self, of: IdentifiedPerson, who: str, told: str) -> None:
         await self._subjects.note(of.mandate, who, told)
 
-    async def plan(self, of: Meant, *, keep_proof: bool) -> dict[str, Any]:
+    async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=keep_proof)
         plan = await Eraser(self._erasures, self._sweeps, self._folder, "").plan(wanted, terms)
         refuse(wanted, plan)
-        return {"goes": erasure.gone(plan), "stays": erasure.kept(plan)}
+        return {"goes": erasure.count_deleted(plan), "stays": erasure.count_kept(plan)}
 
 
 def clear(scratch: Path) -> None:
@@ -76,7 +76,7 @@ def clear(scratch: Path) -> None:
             each.unlink()
 
 
-async def asked_by(of: Meant, policies: PolicyRecords, holdings: Holdings) -> Asked:
+async def asked_by(of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings) -> Asked:
     """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}
     return Asked(of.mandate, of.controller, of.number.e164, await _campaigns(policies, holdings), registers)

@@ -90,7 +90,7 @@ def _fault(mandate: Mandate, rights: frozenset[Right] | set[Right]) -> law.Manda
 async def _plan(visit: Visit, mandate: Mandate, number: str) -> tuple[PlanShown, bool]:
     """What an erasure would do, and whether it would be refused because legal grounds keep all there is."""
     front, policy = visit.ask.front, await visit.ask.policy_in_force()
-    of = await gating.meant(
+    of = await gating.identified_person(
         policy,
         front.subjects,
         await front.vouched(),

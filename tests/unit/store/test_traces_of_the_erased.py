@@ -70,7 +70,7 @@ async def fill(shelf: Shelf, number: Number, words: str) -> str:
     await person.known(shelf, number, words=words)
     await person.used(shelf, calls[0], "renewals")
     purged, _ = await shelf.put(calls[0]), await shelf.put(calls[1])
-    await shelf.keeper().these([purged], purging(person.now(), words))
+    await shelf.keeper().delete([purged], purging(person.now(), words))
     for right in Right:
         pressed = await shelf.call(made.call(number=number))
         exercise = replace(made.exercise(right), number=number.e164, note=words)
