@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from ccari.cli.doctor.findings import Finding, State, apart, doubt, fault, refused, well
+from ccari.cli.doctor.findings import Finding, State, fault, in_daemon_thread, ok, refused, warning
 from ccari.config import Settings
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
@@ -89,7 +89,7 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
             # its own advice is for one that is missing or damaged; what is left is a file that cannot be read
             yield Need(refused(check, error, _RESTORE), whose, met=False)
         else:
-            yield Need(well(check, f"version {newest.version} is in use"), whose)
+            yield Need(ok(check, f"version {newest.version} is in use"), whose)
         yield from _forwarding(settings, controller, whose)
 
 
@@ -104,21 +104,21 @@ def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
         except ConfigError as error:
             yield Need(refused(check, error, _READABLE), whose, met=False)
         else:
-            yield Need(well(check, f"recordings are encrypted to {count}"), whose)
+            yield Need(ok(check, f"recordings are encrypted to {count}"), whose)
     check, whose = "evidence key", ("every campaign",)
     try:
         newest = SigningKeys(settings.keys_dir).newest()
     except ConfigError as error:
         yield Need(refused(check, error, _READABLE), whose, met=False)
     else:
-        yield Need(well(check, f"version {newest.version}, {newest.fingerprint}, signs"), whose)
+        yield Need(ok(check, f"version {newest.version}, {newest.fingerprint}, signs"), whose)
     check = "journal key"
     try:
         key = JournalKey(settings.keys_dir).read()
     except ConfigError as error:
         yield Need(refused(check, error, _READABLE), whose, met=False)
     else:
-        yield Need(well(check, f"{journal_check(key)} encrypts rights that wait for the database"), whose)
+        yield Need(ok(check, f"{journal_check(key)} encrypts rights that wait for the database"), whose)
 
 
 def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ...]) -> Iterator[Need]:
@@ -131,7 +131,7 @@ def _forwarding(settings: Settings, controller: Controller, whose: tuple[str, ..
     if forward.folder is not None:
         folder = Path(forward.folder)
         if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
-            yield Need(well(check, f"{folder} can be written"), whose)
+            yield Need(ok(check, f"{folder} can be written"), whose)
         else:
             finding = fault(check, f"ccari cannot write to the folder {folder}: requests are not passed on",
                          f"make it, or mount its disk, and let ccari's user write there: ls -ld {shlex.quote(str(folder))}")  # fmt: skip
@@ -144,7 +144,7 @@ def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Findin
     except ConfigError as error:
         finding = refused(check, error, _READABLE)
         return fault(check, f"its requests cannot be signed: {finding.found}", finding.advice)
-    return well(check, "there is a secret to sign messages with")
+    return ok(check, "there is a secret to sign messages with")
 
 
 def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = BUILD) -> Need:
@@ -162,7 +162,7 @@ def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = B
             advice = advice.removesuffix(BUILD) + build
         return Need(fault(check, finding.found, advice), whose, met=False)
     count = sum(len(script.sounds) for script in scripts.values())
-    return Need(well(check, f"{count} in {', '.join(scripts)}"), whose)
+    return Need(ok(check, f"{count} in {', '.join(scripts)}"), whose)
 
 
 async def registers(settings: Settings, store: Store, policy: Policy, kept: SecretStore) -> list[Need]:
@@ -194,11 +194,11 @@ async def _register(
             fault(check, f"the register {register.id!r} has never been loaded", load), whose, met=False
         )
     try:
-        if not await apart(lambda: kept.has_register(register.id)):
+        if not await in_daemon_thread(lambda: kept.has_register(register.id)):
             missing = fault(check, f"the secret of the register {register.id!r} is not in {settings.keys_dir}",
                          f"restore it from the backup, or load the register again: {load}")  # fmt: skip
             return Need(missing, whose, met=False)
-        await apart(lambda: kept.register_keys(register.id))
+        await in_daemon_thread(lambda: kept.register_keys(register.id))
     except ConfigError as error:
         return Need(refused(check, error, load), whose, met=False)
     as_of, now = row["as_of"], datetime.now(UTC)
@@ -209,9 +209,9 @@ async def _register(
     if gate.stale(register, as_of, now + SOON):
         until = as_of + timedelta(days=register.max_age_days)
         return Need(
-            doubt(check, f"{age}: calls will be blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose
+            warning(check, f"{age}: calls will be blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose
         )
-    return Need(well(check, f"{age}: {row['entries']} numbers"), whose)
+    return Need(ok(check, f"{age}: {row['entries']} numbers"), whose)
 
 
 async def consents(store: Store, policy: Policy) -> list[Need]:
@@ -226,8 +226,8 @@ async def consents(store: Store, policy: Policy) -> list[Need]:
 async def _consents(store: Store, campaign: Campaign, whose: tuple[str, ...]) -> Need:
     check = f"consents {campaign.id}"
     if await store.policies.has_consents(campaign):
-        return Need(well(check, "consents have been given"), whose)
+        return Need(ok(check, "consents have been given"), whose)
     # only a warning in doctor: that nobody has consented yet is not a fault of the installation
-    none = doubt(check, f"no number of {campaign.controller!r} has consented to {campaign.asks_consent_to!r} "
+    none = warning(check, f"no number of {campaign.controller!r} has consented to {campaign.asks_consent_to!r} "
                         f"by {campaign.consent_channel}", "ccari consents import FILE")  # fmt: skip
     return Need(none, whose, met=False)

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import orjson
 
-from ccari.cli.doctor.findings import Finding, apart, fault, well
+from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok
 from ccari.config import OFF, Settings
 from ccari.errors import why
 
@@ -24,7 +24,7 @@ async def http(settings: Settings) -> list[Finding]:
 
 async def fastagi(settings: Settings) -> list[Finding]:
     if settings.agi.listen == OFF:
-        return [well("fastagi", "turned off by [agi] listen")]
+        return [ok("fastagi", "turned off by [agi] listen")]
     return [await _address("agi", settings.agi.listen, _answers_agi)]
 
 
@@ -48,13 +48,15 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
         return fault(check, f"the program that answers on {listen} is not ccari", taken)
     if problem:
         return fault(check, f"ccari answers on {listen}, but cannot take calls: {problem}", _HUNG)
-    return well(check, f"ccari answers on {listen}")
+    return ok(check, f"ccari answers on {listen}")
 
 
 async def _first_answer(answers: Callable[[str, int], Awaitable[str]], host: str, port: int) -> str:
     """The answer at the first of the host's addresses on which anything listens. Raises OSError if there is none."""
     refusal: OSError = ConnectionRefusedError()
-    for *_, address in await apart(lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)):
+    for *_, address in await in_daemon_thread(
+        lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    ):
         try:
             return await answers(str(address[0]), port)
         except ConnectionRefusedError as error:
@@ -65,11 +67,11 @@ async def _first_answer(answers: Callable[[str, int], Awaitable[str]], host: str
 async def _free(check: str, section: str, listen: str, host: str, port: int, taken: str) -> Finding:
     """The finding if nothing listens. Whether ccari could is tried by binding the port for a moment, as a server does."""
     try:
-        await apart(lambda: bind(host, port))
+        await in_daemon_thread(lambda: bind(host, port))
     except OSError as error:
         return fault(check, f"ccari cannot listen on {listen}: {why(error)}",
                      f"check the address of [{section}] listen; or {taken}")  # fmt: skip
-    return well(check, f"{listen} is free, and no service is running: ccari serve")
+    return ok(check, f"{listen} is free, and no service is running: ccari serve")
 
 
 def bind(host: str, port: int) -> None:

@@ -16,7 +16,7 @@ from ccari.calls.dialplan import MACHINE_CONTEXT
 from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
 from ccari.cli.doctor.database import clock
-from ccari.cli.doctor.findings import Finding, apart, doubt, fault, found_by, well
+from ccari.cli.doctor.findings import Finding, fault, found_by, in_daemon_thread, ok, warning
 from ccari.config import Settings
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -31,15 +31,11 @@ _NOTHING = "ccari-doctor"
 async def asterisk(settings: Settings) -> list[Finding]:
     """What there is to say of Asterisk itself. Raises CcariError if it cannot be reached, or refuses."""
     if settings.asterisk.is_off:
-        return [
-            well("asterisk", "turned off by [asterisk] url: no call is placed, taken or recorded over ARI")
-        ]
+        return [ok("asterisk", "turned off by [asterisk] url: no call is placed, taken or recorded over ARI")]
     async with _session(settings) as (session, asked):
         identity = await identify(session, asked)
         found = [
-            well(
-                "asterisk", f"{identity.version} at {asked.url}, which accepts the ARI user {asked.username}"
-            )
+            ok("asterisk", f"{identity.version} at {asked.url}, which accepts the ARI user {asked.username}")
         ]
         found += await found_by("asterisk modules", _modules(session, asked), ADVICE)
         found += await found_by("asterisk write", _write(session, asked), ADVICE)
@@ -66,7 +62,7 @@ async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
 @asynccontextmanager
 async def _session(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, Credentials]]:
     section = settings.asterisk
-    password = await apart(section.secret)
+    password = await in_daemon_thread(section.secret)
     asked = Credentials(section.url, section.username, password, section.app)
     # one connection at a time, closed after each answer: Asterisk counts them against its session limit
     connector = aiohttp.TCPConnector(limit=1, force_close=True)
@@ -100,7 +96,7 @@ async def _modules(session: aiohttp.ClientSession, credentials: Credentials) -> 
     running = await _running(session, credentials)
     missing = [name for name in MODULES if name not in running]
     if not missing:
-        return [well("asterisk modules", f"all {len(MODULES)} that calls need are running")]
+        return [ok("asterisk modules", f"all {len(MODULES)} that calls need are running")]
     return [fault("asterisk modules", f"not running: {', '.join(missing)}", _load(missing))]
 
 
@@ -114,14 +110,14 @@ def _load(missing: list[str]) -> str:
 def _campaign(campaign: Campaign, running: set[str]) -> Finding:
     check, missing = f"modules {campaign.id}", lacking(campaign, running)
     if not missing:
-        return well(check, f"those that its {' and '.join(declared_modules(campaign))} need are running")
+        return ok(check, f"those that its {' and '.join(declared_modules(campaign))} need are running")
     return fault(check, f"not running: {in_words(missing)}: calls over Stasis and HTTP that need them are refused",
                  _load([each for names in missing.values() for each in names]))  # fmt: skip
 
 
 def _machine_context(ids: list[str]) -> Iterator[Finding]:
     if ids:
-        yield doubt("dialplan", f"ARI cannot show whether Asterisk has the context {MACHINE_CONTEXT}, without which calls of "
+        yield warning("dialplan", f"ARI cannot show whether Asterisk has the context {MACHINE_CONTEXT}, without which calls of "
                                 f"{', '.join(ids)} are cut off when they are answered",
                     f"asterisk -rx 'dialplan show {MACHINE_CONTEXT}'; if there is none, #include extensions_ccari.conf in "
                     "extensions.conf, then: asterisk -rx 'dialplan reload'")  # fmt: skip
@@ -136,9 +132,11 @@ async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> li
         return [fault("asterisk write", f"the ARI user {user} is read-only",
                       f"remove read_only from [{user}] in ari.conf, then: asterisk -rx 'module reload res_ari.so'")]  # fmt: skip
     if status == HTTPStatus.NOT_FOUND:
-        return [well("asterisk write", f"the ARI user {credentials.username} is not read-only")]
+        return [ok("asterisk write", f"the ARI user {credentials.username} is not read-only")]
     return [
-        doubt("asterisk write", f"cannot be checked: Asterisk answered {status}", "see read_only in ari.conf")
+        warning(
+            "asterisk write", f"cannot be checked: Asterisk answered {status}", "see read_only in ari.conf"
+        )
     ]
 
 
@@ -146,13 +144,13 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
     async with _asked(session, credentials, "asterisk/variable", variable="ASTSPOOLDIR") as reply:
         value = orjson.loads(await reply.read()).get("value") if reply.status == HTTPStatus.OK else None
     if not value:
-        return [doubt("asterisk spool", "Asterisk did not say where its spool is",
-                      "see astspooldir in: asterisk -rx 'core show settings'")]  # fmt: skip
+        return [warning("asterisk spool", "Asterisk did not say where its spool is",
+                        "see astspooldir in: asterisk -rx 'core show settings'")]  # fmt: skip
     theirs = Path(value) / "recording"
-    if theirs == ours or await apart(lambda: theirs.resolve() == ours.resolve()):
-        return [well("asterisk spool", f"Asterisk records into {theirs}, as [asterisk] spool says")]
-    return [doubt("asterisk spool", f"Asterisk records into {theirs}, but [asterisk] spool is {ours}",
-                  f'set [asterisk] spool = "{theirs}", unless that folder is mounted here under the other name')]  # fmt: skip
+    if theirs == ours or await in_daemon_thread(lambda: theirs.resolve() == ours.resolve()):
+        return [ok("asterisk spool", f"Asterisk records into {theirs}, as [asterisk] spool says")]
+    return [warning("asterisk spool", f"Asterisk records into {theirs}, but [asterisk] spool is {ours}",
+                    f'set [asterisk] spool = "{theirs}", unless that folder is mounted here under the other name')]  # fmt: skip
 
 
 async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
@@ -160,7 +158,7 @@ async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> li
         date = reply.headers.get("Date")
     if date is None:
         return [
-            doubt(
+            warning(
                 "clock Asterisk",
                 "Asterisk did not say what time it has",
                 "check whether [asterisk] url is a proxy",

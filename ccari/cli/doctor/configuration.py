@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import DEFAULT_PATHS, Settings
 
 _READ_BY_OTHERS = 0o004
@@ -33,10 +33,10 @@ def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
         if each is not None and each.exists() and each.stat().st_mode & _READ_BY_OTHERS
     ]
     for each in exposed:
-        yield doubt("configuration", f"{each} holds a password, and everybody can read it",
-                    f"chmod o-r {shlex.quote(str(each))}")  # fmt: skip
+        yield warning("configuration", f"{each} holds a password, and everybody can read it",
+                      f"chmod o-r {shlex.quote(str(each))}")  # fmt: skip
     if not exposed:
-        yield well("configuration", source)
+        yield ok("configuration", source)
 
 
 def user(settings: Settings) -> Iterator[Finding]:
@@ -45,17 +45,17 @@ def user(settings: Settings) -> Iterator[Finding]:
     try:
         owner = settings.data_dir.stat().st_uid
     except FileNotFoundError:
-        yield doubt("user", f"{name}; there is no {settings.data_dir}",
-                    f"install -d -o USER -m 0711 {shlex.quote(str(settings.data_dir))}, or check data_dir")  # fmt: skip
+        yield warning("user", f"{name}; there is no {settings.data_dir}",
+                      f"install -d -o USER -m 0711 {shlex.quote(str(settings.data_dir))}, or check data_dir")  # fmt: skip
         return
     if not settings.data_dir.is_dir():
         yield fault("user", f"data_dir {settings.data_dir} is not a folder", "check data_dir")
     elif owner == os.geteuid():
-        yield well("user", name)
+        yield ok("user", name)
     else:
         whose = user_name(owner)
-        yield doubt("user", f"{name}, but {settings.data_dir} belongs to {whose}: these checks do not show what {whose} cannot do",
-                    f"runuser -u {shlex.quote(whose)} -- ccari doctor")  # fmt: skip
+        yield warning("user", f"{name}, but {settings.data_dir} belongs to {whose}: these checks do not show what {whose} cannot do",
+                      f"runuser -u {shlex.quote(whose)} -- ccari doctor")  # fmt: skip
 
 
 def user_name(uid: int) -> str:

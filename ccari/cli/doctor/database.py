@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
-from ccari.cli.doctor.findings import Finding, apart, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok, warning
 from ccari.config import Settings
 from ccari.store.database import OLDEST_SERVER
 from ccari.store.opened import Store
@@ -25,20 +25,20 @@ async def opened(settings: Settings) -> AsyncIterator[Store]:
 
 @asynccontextmanager
 async def _dsn(settings: Settings) -> AsyncIterator[str]:
-    url = await apart(settings.database.dsn)
+    url = await in_daemon_thread(settings.database.dsn)
     if url is not None:
         yield url
         return
-    embedded = await apart(lambda: find_embedded(settings.data_dir))
+    embedded = await in_daemon_thread(lambda: find_embedded(settings.data_dir))
     async with embedded.joined() as dsn:
         yield dsn
 
 
-def unseen(error: AnothersError) -> Finding:
+def of_another_user(error: AnothersError) -> Finding:
     """The finding if the embedded database belongs to another user: only they can check it."""
     if error.owner is None:
-        return doubt("database", str(error), "run ccari doctor as the user of the service, or as root")
-    return doubt("database", str(error), f"runuser -u {shlex.quote(error.owner)} -- ccari doctor")
+        return warning("database", str(error), "run ccari doctor as the user of the service, or as root")
+    return warning("database", str(error), f"runuser -u {shlex.quote(error.owner)} -- ccari doctor")
 
 
 def mend(settings: Settings) -> str:
@@ -61,7 +61,7 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
         yield fault("database", f"{name} is a replica: nothing can be written",
                     "name the primary in [database] url")  # fmt: skip
     else:
-        yield well("database", f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
+        yield ok("database", f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
 
 
 def clock(whose: str, ahead: timedelta, coarse: timedelta = timedelta()) -> Finding:
@@ -69,9 +69,9 @@ def clock(whose: str, ahead: timedelta, coarse: timedelta = timedelta()) -> Find
     seconds = ahead.total_seconds()
     if abs(ahead) > MOST_APART + coarse:
         off = f"{abs(seconds):.1f} s {'ahead of' if seconds > 0 else 'behind'}"
-        return doubt(f"clock {whose}", f"it is {off} this machine's",
-                     "set both by NTP: timedatectl set-ntp true, there and here")  # fmt: skip
-    return well(f"clock {whose}", f"within {(MOST_APART + coarse).total_seconds():.0f} s of this machine's")
+        return warning(f"clock {whose}", f"it is {off} this machine's",
+                       "set both by NTP: timedatectl set-ntp true, there and here")  # fmt: skip
+    return ok(f"clock {whose}", f"within {(MOST_APART + coarse).total_seconds():.0f} s of this machine's")
 
 
 async def migrations(store: Store) -> list[Finding]:
@@ -80,10 +80,10 @@ async def migrations(store: Store) -> list[Finding]:
 
 def _schema(found: Schema) -> Finding:
     if found.unknown:
-        return doubt("schema", f"a newer ccari has applied {', '.join(found.unknown)}",
-                     "install that version of ccari again: this one does not know what has changed")  # fmt: skip
+        return warning("schema", f"a newer ccari has applied {', '.join(found.unknown)}",
+                       "install that version of ccari again: this one does not know what has changed")  # fmt: skip
     if not found.applied:
-        return doubt("schema", "the database is still empty", _MIGRATE)
+        return warning("schema", "the database is still empty", _MIGRATE)
     if found.pending:
-        return doubt("schema", f"not applied yet: {', '.join(found.pending)}", _MIGRATE)
-    return well("schema", f"up to date: {len(found.applied)} migrations are applied")
+        return warning("schema", f"not applied yet: {', '.join(found.pending)}", _MIGRATE)
+    return ok("schema", f"up to date: {len(found.applied)} migrations are applied")

@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 
 #: Less free space than this is a fault: a hundred calls record some 100 MB a minute, and a local journal needs 32 MB.
@@ -45,12 +45,12 @@ def _disk(places: Sequence[str], folder: Path) -> Finding:
         lost = ", and ".join(each for place, each in _LOST.items() if place in places)
         return fault(check, f"{state}: {f'{lost} will be lost' if lost else _LATE}", advice)
     if disk.f_files and disk.f_favail / disk.f_files < LITTLE_FILES_SHARE:
-        return doubt(
+        return warning(
             check, f"{state}, but room for only {disk.f_favail} more files (inodes) of {disk.f_files}", advice.replace("du ", "du --inodes ", 1)
         )  # fmt: skip
     if free < LITTLE_BYTES and free < LITTLE_SHARE * whole:
-        return doubt(check, state, advice)
-    return well(check, state)
+        return warning(check, state, advice)
+    return ok(check, state)
 
 
 def _size(count: int) -> str:

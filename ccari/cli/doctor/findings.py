@@ -42,11 +42,11 @@ class Finding:
         return {"check": self.check, "state": self.state, "found": self.found, "advice": self.advice or None}
 
 
-def well(check: str, found: str) -> Finding:
+def ok(check: str, found: str) -> Finding:
     return Finding(check, State.OK, found)
 
 
-def doubt(check: str, found: str, advice: str) -> Finding:
+def warning(check: str, found: str, advice: str) -> Finding:
     return Finding(check, State.WARNING, found, advice)
 
 
@@ -81,7 +81,7 @@ async def found_by(
         return [fault(check, f"could not be checked ({type(error).__name__})", advice)]
 
 
-async def apart(work: Callable[[], _T]) -> _T:
+async def in_daemon_thread(work: Callable[[], _T]) -> _T:
     """Run ``work``, which reads files, in a daemon thread, which the process need not wait for: a network file system may hang."""
     loop = asyncio.get_running_loop()
     future: asyncio.Future[_T] = loop.create_future()

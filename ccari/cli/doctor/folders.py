@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ccari.cli.doctor.configuration import user_name
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 
 
@@ -15,12 +15,12 @@ def spool(settings: Settings) -> Iterator[Finding]:
     """The folder in which Asterisk leaves what it has recorded, for ccari to take away."""
     folder = settings.asterisk.spool
     if settings.asterisk.is_off:
-        yield well("spool", "not used: [asterisk] url is off")
+        yield ok("spool", "not used: [asterisk] url is off")
     elif settings.asterisk.is_spool_remote:
-        yield well("spool", "recordings are fetched from Asterisk, as [asterisk] spool says")
+        yield ok("spool", "recordings are fetched from Asterisk, as [asterisk] spool says")
     elif folder.is_dir():
         if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
-            yield well("spool", f"{folder} can be read and written")
+            yield ok("spool", f"{folder} can be read and written")
             return
         group = folder.stat().st_gid
         yield fault("spool", f"{folder} cannot be read and written by {user_name(os.geteuid())}: recordings cannot be stored",
@@ -33,8 +33,8 @@ def spool(settings: Settings) -> Iterator[Finding]:
             "check [asterisk] spool: `recording` below Asterisk's astspooldir",
         )
     else:
-        yield doubt("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): if Asterisk creates it "
-                    "with its first recording, only Asterisk can read it", f"install -d {_owner_options(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
+        yield warning("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): if Asterisk creates it "
+                      "with its first recording, only Asterisk can read it", f"install -d {_owner_options(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
 
 
 def _owner_options(above: Path) -> str:

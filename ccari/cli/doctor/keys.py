@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ccari.cli.doctor.configuration import user_name
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.keyring.files import PUBLIC_SUFFIXES
@@ -21,13 +21,13 @@ def keys(settings: Settings) -> Iterator[Finding]:
     """Nobody but the owner may read a secret or replace it, and the service must be able to read it."""
     folder = settings.keys_dir
     if not folder.exists():
-        yield doubt("keys", f"there is no {folder}", "ccari keys init, or restore it from the backup")
+        yield warning("keys", f"there is no {folder}", "ccari keys init, or restore it from the backup")
         return
     service = settings.data_dir.stat().st_uid if settings.data_dir.exists() else 0
     unwell = [*_modes(folder, service), *_identities(folder)]
     yield from unwell
     if not unwell:
-        yield well("keys", f"only the owner of {folder} can read it")
+        yield ok("keys", f"only the owner of {folder} can read it")
 
 
 def _modes(folder: Path, service: int) -> Iterator[Finding]:
@@ -40,7 +40,7 @@ def _modes(folder: Path, service: int) -> Iterator[Finding]:
             yield fault("keys", f"{each}: users other than its owner can {others}",
                         f"chmod {'go-w' if replaceable else '600'} {quoted}, and find out whether anybody has done so")  # fmt: skip
         if service not in {0, stat.st_uid}:
-            yield doubt("keys", f"{each} belongs to {user_name(stat.st_uid)}: a service that runs as {user_name(service)}, the owner of data_dir, "
+            yield warning("keys", f"{each} belongs to {user_name(stat.st_uid)}: a service that runs as {user_name(service)}, the owner of data_dir, "
                                 "cannot read it", f"chown {user_name(service)} {quoted}")  # fmt: skip
 
 
@@ -49,9 +49,9 @@ def _identities(folder: Path) -> Iterator[Finding]:
     usual = RecipientFile(folder).identity_path
     for each in sorted(folder.rglob("*")):
         if each.is_file() and (each == usual or _holds_identity(each)):
-            yield doubt("keys", f"{each} opens recordings, and an intruder would find it here",
-                        "move it to the machines of those who may listen, keep a copy in a safe place, then: "
-                        f"shred -u {shlex.quote(str(each))}")  # fmt: skip
+            yield warning("keys", f"{each} opens recordings, and an intruder would find it here",
+                          "move it to the machines of those who may listen, keep a copy in a safe place, then: "
+                          f"shred -u {shlex.quote(str(each))}")  # fmt: skip
 
 
 def _holds_identity(path: Path) -> bool:
@@ -72,4 +72,4 @@ def earlier_evidence(settings: Settings) -> Iterator[Finding]:
         return
     earlier = [each for each in kept.all() if each.version != newest.version]
     if earlier:
-        yield well("earlier evidence", f"can be verified with {len(earlier)} earlier keys")
+        yield ok("earlier evidence", f"can be verified with {len(earlier)} earlier keys")

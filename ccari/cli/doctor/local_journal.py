@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 
 from ccari.cli.doctor.configuration import user_name
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.store.journal_key import JournalKey
@@ -35,8 +35,8 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
                             "somebody has dealt with them",
                     "ccari requests spooled shows why; once that is put right: ccari requests replay --aside")  # fmt: skip
     if standing.torn:
-        yield doubt(_CHECK, f"{standing.torn} rights were cut off by a crash, before they were confirmed to anybody",
-                    f"they cannot be read; remove them from this folder when you have noted that: {journal.aside}")  # fmt: skip
+        yield warning(_CHECK, f"{standing.torn} rights were cut off by a crash, before they were confirmed to anybody",
+                      f"they cannot be read; remove them from this folder when you have noted that: {journal.aside}")  # fmt: skip
     existing = next(
         each for each in (journal.waiting.absolute(), *journal.waiting.absolute().parents) if each.exists()
     )
@@ -45,4 +45,4 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
                             "pressed while the database is away would be lost",
                     "let ccari's user write there: check data_dir")  # fmt: skip
     elif not standing.waiting and not standing.aside and not standing.torn:
-        yield well(_CHECK, f"nothing waits, and {journal.folder} can be written")
+        yield ok(_CHECK, f"nothing waits, and {journal.folder} can be written")

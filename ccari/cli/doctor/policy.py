@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.cli.readiness import left_behind
 from ccari.policy.declaration import Policy
 from ccari.store.opened import Store
@@ -21,11 +21,11 @@ def policy(applied: Applied | None) -> Iterator[Finding]:
         yield fault("policy", "no policy has been applied: every call is blocked", "ccari policy apply FILE")
         return
     found = applied.policy()
-    yield well("policy", f"revision {applied.number}, of {applied.applied_at:%Y-%m-%d %H:%M} UTC: "
+    yield ok("policy", f"revision {applied.number}, of {applied.applied_at:%Y-%m-%d %H:%M} UTC: "
                          f"controllers {len(found.controllers)}, campaigns {len(found.campaigns)}")  # fmt: skip
 
 
-async def strays(store: Store, policy: Policy) -> list[Finding]:
+async def undeclared(store: Store, policy: Policy) -> list[Finding]:
     """Bars and open requests of campaigns or controllers that are no longer declared."""
     advice = "declare it again if it was left out by mistake: ccari policy list shows the earlier revisions"
-    return [doubt("policy", each, advice) for each in await left_behind(store, policy)]
+    return [warning("policy", each, advice) for each in await left_behind(store, policy)]

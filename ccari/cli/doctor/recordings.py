@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Iterator
 
 from ccari.cli.doctor.configuration import user_name
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
 
@@ -23,7 +23,7 @@ def recordings(settings: Settings) -> Iterator[Finding]:
     folder = settings.recordings_dir
     existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        yield well("recordings", f"{folder} can be written")
+        yield ok("recordings", f"{folder} can be written")
     else:
         yield fault("recordings", f"{folder}: {existing} cannot be written by {user_name(os.geteuid())}",
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
@@ -38,7 +38,7 @@ def flac(settings: Settings) -> Iterator[Finding]:
     except _UnusableError as error:
         yield fault("flac", f"{error}: {_KEPT_BACK}", "apt-get install flac")
     else:
-        yield well("flac", f"{path} encodes recordings as flac")
+        yield ok("flac", f"{path} encodes recordings as flac")
 
 
 def ffmpeg(settings: Settings) -> Iterator[Finding]:
@@ -47,7 +47,7 @@ def ffmpeg(settings: Settings) -> Iterator[Finding]:
     try:
         path, output = _answer("ffmpeg", "-nostdin", "-encoders")
     except _UnusableError as error:
-        yield (fault if encodes else doubt)(
+        yield (fault if encodes else warning)(
             "ffmpeg", f"{error}: {_KEPT_BACK if encodes else _WITHOUT}", _INSTALL
         )
         return
@@ -56,7 +56,7 @@ def ffmpeg(settings: Settings) -> Iterator[Finding]:
         yield fault("ffmpeg", f"{path} has no {_OPUS}, which [recordings] format = opus needs: {_KEPT_BACK}",
                     f"install an ffmpeg that has it ({_INSTALL}), or set [recordings] format")  # fmt: skip
     else:
-        yield well(
+        yield ok(
             "ffmpeg",
             f"{path} encodes recordings as opus"
             if encodes
@@ -90,5 +90,5 @@ def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
     """A warning if recordings are not encrypted. Whether the disk is encrypted instead cannot be told from here."""
     made = bool(policy.recorded) and not settings.asterisk.is_off
     if made and settings.recordings.encryption == "none":
-        yield doubt("recipients", "recordings are not encrypted, as [recordings] encryption says",
-                    f"make sure that the disk of {settings.recordings_dir} is encrypted, or leave that setting out")  # fmt: skip
+        yield warning("recipients", "recordings are not encrypted, as [recordings] encryption says",
+                      f"make sure that the disk of {settings.recordings_dir} is encrypted, or leave that setting out")  # fmt: skip

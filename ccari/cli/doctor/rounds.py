@@ -21,7 +21,7 @@ from ccari.cli.doctor import (
     times,
     webhooks,
 )
-from ccari.cli.doctor.findings import Finding, State, apart, doubt, found_by, refused
+from ccari.cli.doctor.findings import Finding, State, found_by, in_daemon_thread, refused, warning
 from ccari.cli.readiness import BUILD, Need
 from ccari.config import Settings
 from ccari.errors import ConfigError
@@ -65,7 +65,7 @@ async def examine(path: Path | None) -> list[Finding]:
 
 
 async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str) -> list[Finding]:
-    return await found_by(check, apart(lambda: list(look())), advice)
+    return await found_by(check, in_daemon_thread(lambda: list(look())), advice)
 
 
 async def _database_and_asterisk(settings: Settings) -> list[Finding]:
@@ -95,14 +95,14 @@ async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]
                 found.extend(await found_by("schema", database.migrations(store), mend))
                 found.extend(await _policy(settings, store, declared))
         except AnothersError as error:
-            return [database.unseen(error)]
+            return [database.of_another_user(error)]
         return []
 
     # not bounded here: starting an embedded server and each query have time limits of their own
     lost = await found_by("database", look(), mend, bounded=False)
     if lost and not any(each.check == "policy" for each in found):
         lost.append(
-            doubt(
+            warning(
                 "policy", "not known, and neither is what its campaigns lack", "put the database right first"
             )
         )
@@ -127,11 +127,11 @@ async def _policy(settings: Settings, store: Store, declared: list[Policy]) -> l
 async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Finding]:
     async def play() -> list[Finding]:
         sources = await store.contacts.sources()
-        return await apart(lambda: list(sounds.sounds(settings, declared, sources)))
+        return await in_daemon_thread(lambda: list(sounds.sounds(settings, declared, sources)))
 
     async def secrets() -> list[Finding]:
         kept = await readiness.known_secrets(settings, store)
-        return await apart(lambda: _findings(readiness.secrets(settings, kept, declared)))
+        return await in_daemon_thread(lambda: _findings(readiness.secrets(settings, kept, declared)))
 
     async def registers() -> list[Finding]:
         kept = await readiness.known_secrets(settings, store)
@@ -142,7 +142,7 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
 
     return [
         *await _files("time zone", lambda: times.zones(declared), "install tzdata"),
-        *await found_by("policy", policy.strays(store, declared), "ccari db migrate"),
+        *await found_by("policy", policy.undeclared(store, declared), "ccari db migrate"),
         *await found_by("webhooks", webhooks.given_up(store), "ccari db migrate"),
         *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),

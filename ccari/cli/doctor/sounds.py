@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ccari.cli import readiness
-from ccari.cli.doctor.findings import Finding, doubt, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy.campaign import Campaign
@@ -42,7 +42,7 @@ def _sources(board: Soundboard, campaign: Campaign, sources: Sequence[str]) -> I
         return
     lacking = sum(not _speaks(board, each, language) for each in sources for language in campaign.spoken)
     if lacking:
-        yield doubt(
+        yield warning(
             f"sounds {campaign.id}",
             f"{lacking} that say where contacts' numbers come from are missing",
             readiness.BUILD,
@@ -105,7 +105,7 @@ def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[F
         yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",
                     " && ".join(_chmods(sorted(closed), (ours, shipped_sounds().absolute()), reader)))  # fmt: skip
     if not closed:
-        yield well(check, f"{name} can read them")
+        yield ok(check, f"{name} can read them")
 
 
 def _chmods(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> Iterator[str]:

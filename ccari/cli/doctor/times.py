@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from ccari.cli.doctor.findings import Finding, fault, well
+from ccari.cli.doctor.findings import Finding, fault, ok
 from ccari.policy.calendars import TIME_ZONES, clock
 from ccari.policy.declaration import Policy
 
@@ -20,4 +20,4 @@ def zones(policy: Policy) -> Iterator[Finding]:
     now = datetime.now(UTC)
     there = [f"{now.astimezone(zone):%H:%M} in {each}" for each in sorted(names) if (zone := clock(each))]
     if there and not unknown:
-        yield well("time zone", f"it is {', '.join(there)}, by this machine's clock")
+        yield ok("time zone", f"it is {', '.join(there)}, by this machine's clock")

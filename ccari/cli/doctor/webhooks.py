@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from ccari.app.messengers import webhook_secret
-from ccari.cli.doctor.findings import Finding, doubt, refused, well
+from ccari.cli.doctor.findings import Finding, ok, refused, warning
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.store.figures import count_given_up
@@ -19,21 +19,21 @@ def webhooks(settings: Settings) -> Iterator[Finding]:
         except ConfigError as error:
             yield refused(check, error, "give the secret that the receiver uses, such as whsec_…")
         else:
-            yield well(check, "there is a secret to sign messages with")
+            yield ok(check, "there is a secret to sign messages with")
 
 
 async def given_up(store: Store) -> list[Finding]:
     """Messages to webhooks, and forwardings to controllers, that were given up after days of trying."""
     unsent = await count_given_up(store.database)
     findings = [
-        doubt(f"webhook {name}", f"ccari gave up delivering {count} messages to it",
-              f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "
-              f"or discard --endpoint {name} if they need not be delivered any more")
+        warning(f"webhook {name}", f"ccari gave up delivering {count} messages to it",
+                f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "
+                f"or discard --endpoint {name} if they need not be delivered any more")
         for name, count in unsent.webhooks.items()
     ]  # fmt: skip
     if unsent.forwards:
         findings.append(
-            doubt("forwarding", f"{unsent.forwards} messages that tell a controller of a request were not delivered",
-                  "ccari requests forwards shows why; then: ccari requests forwards --retry REFERENCE")
+            warning("forwarding", f"{unsent.forwards} messages that tell a controller of a request were not delivered",
+                    "ccari requests forwards shows why; then: ccari requests forwards --retry REFERENCE")
         )  # fmt: skip
     return findings

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ccari.cli.doctor.database import unseen
+from ccari.cli.doctor.database import of_another_user
 from ccari.cli.doctor.findings import State
 from ccari.store import embedded
 from ccari.store.embedded import embedded_postgres
@@ -133,7 +133,7 @@ async def test_an_owner_who_cannot_be_seen_is_to_be_run_as(home: Path) -> None:
             find_embedded(closed / "data")
     finally:
         os.seteuid(0)
-    found = unseen(raised.value)
+    found = of_another_user(raised.value)
     assert (found.found, found.advice) == (
         f"the embedded PostgreSQL in {closed / 'data'} belongs to another user",
         "run ccari doctor as the user of the service, or as root",
