@@ -10,7 +10,7 @@ import structlog
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import call_of
-from ccari.calls.talks import Talk, go_on
+from ccari.calls.talks import Talk, talks_to_take_up
 from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
 from ccari.ports.metering import Filed
@@ -37,7 +37,7 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     """
     began = time.monotonic()
     # refused while rights wait to be registered: only then does the database know which recordings they end
-    talks = await go_on(desk, await desk.ari.bridges())
+    talks = await talks_to_take_up(desk, await desk.ari.bridges())
     unfinished = await desk.recordings.unfinished(desk.asterisk)
     ended = [each for each in unfinished if not await _runs_on(desk, talks, each)]
     for each in ended:

@@ -63,7 +63,7 @@ class Talk:
         return self.running is None and resuming.is_recording(self.kept)
 
 
-async def go_on(desk: Desk, bridges: Mapping[str, frozenset[str]]) -> list[Talk]:
+async def talks_to_take_up(desk: Desk, bridges: Mapping[str, frozenset[str]]) -> list[Talk]:
     """The talks that can be taken up: their two are still together in a bridge. Raises StoreError if the database cannot say."""
     found = []
     for left in await desk.store.left_talks(desk.asterisk):

@@ -48,7 +48,7 @@ class Journals:
         self._remember(call_id, End(0, chain.start(call_id)))
 
     async def write(
-        self, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
+        self, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any
     ) -> bool:
         """Append ``entries`` to the call's journal by the SQL ``statement`` of that name, in a transaction of its own.
 
@@ -111,7 +111,7 @@ class JournalTransaction:
         self._remembered = remembered
 
     async def write(
-        self, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
+        self, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any
     ) -> bool:
         """As :meth:`Journals.write`."""
         end = self.new_ends.get(call_id) or self._remembered.get(call_id)
@@ -120,7 +120,7 @@ class JournalTransaction:
         )
 
     async def lock_and_write(
-        self, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
+        self, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any
     ) -> bool:
         """As :meth:`write`, whatever is remembered: lock the call's row, and read where its journal ends."""
         end = await _lock(self.connection, call_id, entries)
@@ -151,8 +151,8 @@ async def append(connection: Connection, call_id: UUID, event: str, fields: Mapp
 
 
 async def write(
-    connection: Connection, call_id: UUID, entries: Sequence[Entry], statement: str = "go_on", *arguments: Any
-) -> None:
+    connection: Connection, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any,
+) -> None:  # fmt: skip
     """:meth:`JournalTransaction.lock_and_write`, in the transaction that ``connection`` is in."""
     await JournalTransaction(connection, {}).lock_and_write(call_id, entries, statement, *arguments)
 

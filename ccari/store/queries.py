@@ -1,6 +1,6 @@
 """The SQL of ``sql/``, by name.
 
-``/* as_known */`` in a statement is replaced by the SQL of that name, which shares the statement's parameters. ``/* stands($3, $4) */``
+``/* journal_unchanged */`` in a statement is replaced by the SQL of that name, which shares the statement's parameters. ``/* stands($3, $4) */``
 gives the parameters of the statement that stand in it for ``$1`` and ``$2``.
 """
 

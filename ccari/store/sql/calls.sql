@@ -55,12 +55,12 @@ ORDER BY asked.place
 -- No INVITE unless this updates one row. $8: the consent that the call rests on. $9: the facts that were judged, if the number's
 -- lock was not taken before: then $10 and on are the question, and the facts must still be the same.
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */, dialled_at = clock_timestamp()
-    WHERE id = $1 AND /* as_known */ AND token = $7 AND dialled_at IS NULL AND ended_at IS NULL
+    UPDATE calls SET /* journal_advanced */, dialled_at = clock_timestamp()
+    WHERE id = $1 AND /* journal_unchanged */ AND token = $7 AND dialled_at IS NULL AND ended_at IS NULL
       AND CASE WHEN $9::text IS NULL THEN true
                ELSE gate_unchanged($9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20) END
     RETURNING id
-), /* entries */, used AS (
+), /* journal_entries */, used AS (
     INSERT INTO consent_uses (consent_id, call_id) SELECT $8::bigint, id FROM moved WHERE $8::bigint IS NOT NULL
     ON CONFLICT DO NOTHING
 )
@@ -68,10 +68,10 @@ SELECT id FROM moved
 
 -- name: commit_heard
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */, heard_at = clock_timestamp(), notice_version = $7
-    WHERE id = $1 AND /* as_known */
+    UPDATE calls SET /* journal_advanced */, heard_at = clock_timestamp(), notice_version = $7
+    WHERE id = $1 AND /* journal_unchanged */
     RETURNING id, controller, digest, key_version, campaign
-), /* entries */, remembered AS (
+), /* journal_entries */, remembered AS (
     INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)
     SELECT controller, digest, key_version, $8::text, campaign, id FROM moved WHERE $8::text IS NOT NULL
     ON CONFLICT DO NOTHING
@@ -83,10 +83,10 @@ SELECT id FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: keep_talk
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */, talk = CASE WHEN ended_at IS NULL THEN $7 ELSE talk END
-    WHERE id = $1 AND /* as_known */
+    UPDATE calls SET /* journal_advanced */, talk = CASE WHEN ended_at IS NULL THEN $7 ELSE talk END
+    WHERE id = $1 AND /* journal_unchanged */
     RETURNING id
-), /* entries */
+), /* journal_entries */
 SELECT id FROM moved
 
 -- name: left_talks
@@ -103,11 +103,11 @@ FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND not
 -- name: close_call
 -- A call that has ended keeps its end, outcome and reason.
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */, ended_at = coalesce(ended_at, clock_timestamp()),
+    UPDATE calls SET /* journal_advanced */, ended_at = coalesce(ended_at, clock_timestamp()),
         outcome = coalesce(outcome, $7), reason = CASE WHEN ended_at IS NULL THEN $8 ELSE reason END, talk = NULL
-    WHERE id = $1 AND /* as_known */
+    WHERE id = $1 AND /* journal_unchanged */
     RETURNING id
-), /* entries */
+), /* journal_entries */
 SELECT id FROM moved
 
 -- name: open_calls

@@ -12,19 +12,19 @@ given AS (
         seq integer, at timestamptz, event text, commitment bytea, link bytea, salt bytea, fields jsonb)
 )
 
--- name: as_known
+-- name: journal_unchanged
 -- The journal still ends where the new entries were linked to it ($4, $5), and has none of them: if a reply was lost, entries that
 -- are durable already are given again.
 events = $4 AND last_link = $5
       AND NOT EXISTS (SELECT FROM call_events e JOIN given USING (commitment) WHERE e.call_id = $1)
 
--- name: gone_on
+-- name: journal_advanced
 -- No index, nor the predicate of one, has a column that changes with each write, so that these are heap-only updates (PostgreSQL's
 -- README.HOT). sealed and expired_at are in some, but stay 0 and NULL while a call goes on.
 events = $2, last_link = $3, sealed = 0, expired_at = NULL
 
--- name: entries
--- Written together with ``moved``, the call's row: if the journal is not as_known, no row has moved and nothing is written.
+-- name: journal_entries
+-- Written together with ``moved``, the call's row: if the journal has changed, no row has moved and nothing is written.
 added AS (
     INSERT INTO call_events (call_id, seq, at, event, commitment, link)
     SELECT moved.id, seq, at, event, commitment, link FROM moved, given
@@ -33,10 +33,10 @@ added AS (
     SELECT moved.id, seq, salt, fields FROM moved, given
 )
 
--- name: go_on
+-- name: add_entries
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
-), /* entries */
+    UPDATE calls SET /* journal_advanced */ WHERE id = $1 AND /* journal_unchanged */ RETURNING id
+), /* journal_entries */
 SELECT id FROM moved
 
 -- name: lock_journals

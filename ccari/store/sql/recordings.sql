@@ -1,12 +1,12 @@
 -- name: tag_recording
 -- Only after the notice was heard, and in opt_in only after the key; the entry of that key may be among those written here.
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */
-    WHERE id = $1 AND /* as_known */ AND heard_at IS NOT NULL
+    UPDATE calls SET /* journal_advanced */
+    WHERE id = $1 AND /* journal_unchanged */ AND heard_at IS NOT NULL
       AND ($10 <> 'opt_in' OR EXISTS (SELECT FROM given WHERE event = 'recording_agreed')
            OR EXISTS (SELECT FROM call_events WHERE call_id = $1 AND event = 'recording_agreed'))
     RETURNING id, revision, controller, campaign, notice_version
-), /* entries */, tagged AS (
+), /* journal_entries */, tagged AS (
     INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, legal_basis, mode, notice_version,
                             delete_at, channels)
     SELECT $7::uuid, id, revision, controller, campaign, $8::text, $9::text, $10::text, notice_version,
@@ -23,8 +23,8 @@ UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state
 
 -- name: recording_finished
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
-), /* entries */, finished AS (
+    UPDATE calls SET /* journal_advanced */ WHERE id = $1 AND /* journal_unchanged */ RETURNING id
+), /* journal_entries */, finished AS (
     UPDATE recordings r SET state = 'finished', stopped_at = clock_timestamp(), keep_until = least(r.keep_until, $8)
     FROM moved WHERE r.id = $7 AND r.state IN ('tagged', 'recording')
 )
@@ -32,8 +32,8 @@ SELECT id FROM moved
 
 -- name: recording_stored
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
-), /* entries */, stored AS (
+    UPDATE calls SET /* journal_advanced */ WHERE id = $1 AND /* journal_unchanged */ RETURNING id
+), /* journal_entries */, stored AS (
     UPDATE recordings r SET state = 'stored', stopped_at = coalesce(r.stopped_at, clock_timestamp()), file = $8,
         format = $9, duration_ms = $10, sha256 = $11, bytes = $12, file_sha256 = $13, recipients = $14, silent = $15,
         started_at = coalesce(r.started_at, $16)
@@ -46,8 +46,8 @@ SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'fi
 
 -- name: recording_ended
 WITH /* given */, moved AS (
-    UPDATE calls SET /* gone_on */ WHERE id = $1 AND /* as_known */ RETURNING id
-), /* entries */, ended AS (
+    UPDATE calls SET /* journal_advanced */ WHERE id = $1 AND /* journal_unchanged */ RETURNING id
+), /* journal_entries */, ended AS (
     UPDATE recordings r SET state = $8, stopped_at = coalesce(r.stopped_at, clock_timestamp())
     FROM moved WHERE r.id = $7 AND r.state IN ('tagged', 'recording', 'finished')
 )

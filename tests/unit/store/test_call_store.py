@@ -355,10 +355,10 @@ async def test_where_the_journal_of_a_call_that_is_over_ended_is_remembered_for_
     call, kept = made.call(), Journals(database)
     calls = PostgresCallStore(database, kept)
     await calls.open(call, made.question(call))
-    assert await kept.write_as_remembered(call.id, made.journal("notice_heard"), "go_on")
+    assert await kept.write_as_remembered(call.id, made.journal("notice_heard"), "add_entries")
     await calls.close(call.id, "bridged", "", made.journal("call_ended"))
     late = made.journal("recording_stored")
-    assert not await kept.write_as_remembered(call.id, late, "go_on")
+    assert not await kept.write_as_remembered(call.id, late, "add_entries")
     await kept.write(call.id, late)
     shown = await store.records.show_call(call.id)
     assert ([each["event"] for each in shown.events], shown.fault) == (
