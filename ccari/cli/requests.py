@@ -27,7 +27,7 @@ from ccari.cli.output import as_json, as_table, telling
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating import claimants
-from ccari.gating.dossiers import clock, listed
+from ccari.gating.dossiers import clock, register_row
 from ccari.gating.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
@@ -88,7 +88,7 @@ def list_(
         rows = await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)
         return await rows_of_declared(store, controller, rows)
 
-    rows = list(map(listed, with_store(context, work)))
+    rows = list(map(register_row, with_store(context, work)))
     if json:
         as_json(rows)
         return
@@ -116,7 +116,7 @@ def find(
             await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests), why)
         return await store.requests.of(known_as, limit, clock=clock(policy))
 
-    rows = list(map(listed, with_store(context, work)))
+    rows = list(map(register_row, with_store(context, work)))
     if json:
         as_json(rows)
     else:

@@ -128,7 +128,7 @@ def check(
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         bars = await _bars(settings, store)
         await note(store, Looked.NUMBER_CHECKED, bars.subject(number, controller), why)
-        return await bars.standing(number, controller)
+        return await bars.of_number(number, controller)
 
     rows = with_store(context, work)
     if json:

@@ -71,11 +71,11 @@ class Bars:
         )
 
     def subject(self, number: str, controller: str | None) -> dict[str, str]:
-        """Whose data :meth:`standing` tells of, for the record of accesses."""
+        """Whose data :meth:`of_number` tells of, for the record of accesses."""
         whose = the_controller(self.policy, controller)
         return whose_number(whose.id, self.secrets.digests(whose.id, the_number(number, whose)))
 
-    async def standing(self, number: str, controller: str | None) -> list[dict[str, Any]]:
+    async def of_number(self, number: str, controller: str | None) -> list[dict[str, Any]]:
         """The bars of a number, and the registers that list it, each with its ``scope`` and whether it ``stands`` now."""
         whose = the_controller(self.policy, controller)
         parsed = the_number(number, whose)

@@ -23,7 +23,7 @@ def clock(policy: Policy | None) -> Clock:
     return Clock(datetime.now(UTC), {each.id: each.country for each in policy.controllers} if policy else {})
 
 
-def listed(row: Mapping[str, Any]) -> dict[str, Any]:
+def register_row(row: Mapping[str, Any]) -> dict[str, Any]:
     """A row of the register, with its number masked and its level by name."""
     return {
         **row,
@@ -55,7 +55,7 @@ async def dossier(
     effect, recorded = EFFECTS[right], _recorded(record)
     zone = TIME_ZONES[controller.country] if controller else "UTC"
     return {
-        **listed(request),
+        **register_row(request),
         **({"number": request["number"]} if whole else {}),
         "digest": request["digest"].hex() if request["digest"] else None,
         "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",

@@ -9,7 +9,7 @@ from typing import Any
 
 import orjson
 
-from ccari.gating.dossiers import listed
+from ccari.gating.dossiers import register_row
 from ccari.lists.cells import inert
 
 COLUMNS = (
@@ -29,7 +29,7 @@ async def as_csv(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerato
     written = 0
     async with aclosing(rows):
         async for row in rows:
-            table.writerow({name: _cell(name, value) for name, value in listed(row).items()})
+            table.writerow({name: _cell(name, value) for name, value in register_row(row).items()})
             written += 1
             if written % _AT_A_TIME == 0:
                 yield _taken(text)
@@ -41,7 +41,7 @@ async def as_json(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerat
     before = b"["
     async with aclosing(rows):
         async for row in rows:
-            request = {**listed(row), "history": orjson.Fragment(row["history"] or "[]")}
+            request = {**register_row(row), "history": orjson.Fragment(row["history"] or "[]")}
             yield before + b"\n" + orjson.dumps(request, default=str)
             before = b","
     yield (b"[" if before == b"[" else b"") + b"\n]\n"

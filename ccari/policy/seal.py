@@ -82,11 +82,11 @@ def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
     """
     for leaf, at in sealed:
         if len(journal) < leaf.events or journal[leaf.events - 1].link != leaf.link:
-            return unlike(leaf.events, at)
+            return mismatch(leaf.events, at)
     return None
 
 
-def unlike(events: int, at: datetime) -> str:
+def mismatch(events: int, at: datetime) -> str:
     """That the first ``events`` entries of a journal are not those that were sealed, in words."""
     return f"the first {events} entries are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
 

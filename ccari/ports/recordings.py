@@ -175,7 +175,7 @@ class Spool(Protocol):
         """Delete the raw files of both sides, on this machine and on Asterisk's. Raises RecordingError if that fails."""
         ...
 
-    async def listed(self) -> Sequence[UUID]:
+    async def recording_ids(self) -> Sequence[UUID]:
         """The recordings in the spool, by names such as ours. Raises RecordingDelayed if that cannot be found out."""
         ...
 

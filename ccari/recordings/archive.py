@@ -142,7 +142,7 @@ class FileArchive:
 
     async def in_spool(self) -> frozenset[UUID]:
         """The recordings whose raw files are in the spool. Raises RecordingDelayed if the spool cannot be read."""
-        return frozenset(await self._spool.listed())
+        return frozenset(await self._spool.recording_ids())
 
     def check(self) -> None:
         """Check that a recording could be encrypted. Called before anybody is recorded: if it fails, nobody is.

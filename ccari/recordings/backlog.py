@@ -58,7 +58,7 @@ class Caretaker:
         StoreError
             If the database cannot be asked.
         """
-        in_spool = list(await self._spool.listed())
+        in_spool = list(await self._spool.recording_ids())
         for recording_id in await self._backlog.settled(await self._archive.at_work()):
             await self._archive.tidy(recording_id)
         self._empty.intersection_update(in_spool)

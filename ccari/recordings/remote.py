@@ -91,7 +91,7 @@ class RemoteSpool:
         except OSError as error:
             raise RecordingError(f"{name} could not be removed: {why(error)}") from None
 
-    async def listed(self) -> Sequence[UUID]:
+    async def recording_ids(self) -> Sequence[UUID]:
         async with self._asked("GET", "") as reply:
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)

@@ -84,7 +84,7 @@ class SharedSpool:
     async def remove(self, recording_id: UUID) -> None:
         await self._in_thread(_unlink, self._agents(recording_id), self._path(recording_id))
 
-    async def listed(self) -> Sequence[UUID]:
+    async def recording_ids(self) -> Sequence[UUID]:
         try:
             return await self._in_thread(lambda: list(dict.fromkeys(self._recordings())))
         except FileNotFoundError:

@@ -10,7 +10,7 @@ import structlog
 from ccari.errors import StoreError
 from ccari.policy import chain
 from ccari.policy.chain import SALT_BYTES, Entry
-from ccari.policy.seal import unlike
+from ccari.policy.seal import mismatch
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Database
 from ccari.store.journals import entry_fields
@@ -62,7 +62,7 @@ class Accesses:
         count, fault = await self._chain_fault()
         if fault is None:
             for row in await self._database.rows(SQL["accesses_not_as_sealed"]):
-                fault = unlike(row["events"], row["sealed_at"])
+                fault = mismatch(row["events"], row["sealed_at"])
         return count, fault
 
     async def _chain_fault(self) -> tuple[int, str | None]:

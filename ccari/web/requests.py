@@ -47,7 +47,7 @@ async def list_requests(ask: Ask) -> Reply:
     page, then = cut(
         rows, query.limit, lambda row: cursor(row["closed_at"] is not None, row["due"], row["reference"])
     )
-    return Reply(RequestPage.model_validate({"items": list(map(dossiers.listed, page)), "next": then}))
+    return Reply(RequestPage.model_validate({"items": list(map(dossiers.register_row, page)), "next": then}))
 
 
 async def find(ask: Ask) -> Reply:
@@ -58,7 +58,7 @@ async def find(ask: Ask) -> Reply:
     for controller, digests in known_as.items():
         await ask.note(Looked.NUMBER_CHECKED, claimants.access_target(controller, digests), body.why)
     rows = await ask.front.requests.of(known_as, body.limit + 1, clock=dossiers.clock(policy))
-    items = tuple(dossiers.listed(row) for row in rows[: body.limit])
+    items = tuple(dossiers.register_row(row) for row in rows[: body.limit])
     found = {"controllers": tuple(known_as), "items": items, "more": len(rows) > body.limit}
     return Reply(RequestsFound.model_validate(found))
 

@@ -42,7 +42,7 @@ async def check(ask: Ask) -> Reply:
     body: CheckBody = ask.body
     bars = await _bars(ask)
     await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), body.why)
-    rows = await bars.standing(body.number, body.controller)
+    rows = await bars.of_number(body.number, body.controller)
     barred = any(row["stands"] for row in rows)
     return Reply(CheckAnswer.model_validate({"barred": barred, "bars": [_row(row) for row in rows]}))
 

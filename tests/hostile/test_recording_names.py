@@ -113,7 +113,7 @@ async def test_a_file_of_another_application_is_listed(spool: Path) -> None:
         f"{uuid4()}.txt",
     ):
         (spool / name).touch()
-    assert await SharedSpool(spool).listed() == [ours]
+    assert await SharedSpool(spool).recording_ids() == [ours]
 
 
 @settings(max_examples=300, deadline=None, database=None, suppress_health_check=list(HealthCheck))

@@ -109,7 +109,7 @@ async def _others(visit: Visit, mandate: Mandate, digests: Digests) -> list[Requ
     clock = dossiers.clock(await visit.ask.policy())
     rows = await visit.ask.front.requests.of({mandate.controller: digests}, _MOST_OTHERS, clock=clock)
     return [
-        RequestRow.model_validate(dossiers.listed(row))
+        RequestRow.model_validate(dossiers.register_row(row))
         for row in rows
         if row["reference"] != mandate.reference
     ]

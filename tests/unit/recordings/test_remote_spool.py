@@ -199,7 +199,7 @@ async def test_an_asterisk_that_is_away_loses_recordings_or_ends_in_a_traceback(
     asterisk: tuple[Asterisk, str], incoming: Path
 ) -> None:
     async with open_remote_spool("http://127.0.0.1:1", "ccari", "secret", incoming) as away:
-        for asking in (away.take(TAG.recording_id), away.listed()):
+        for asking in (away.take(TAG.recording_id), away.recording_ids()):
             with pytest.raises(
                 RecordingDelayed, match="cannot be asked for its recordings: Connection refused"
             ):
@@ -213,7 +213,7 @@ async def test_a_wrong_password_is_told_or_no_advice_given(
 ) -> None:
     async with open_remote_spool(asterisk[1], "ccari", "hunter2", incoming) as refused:
         with pytest.raises(RecordingDelayed, match=r"check \[asterisk\] username and password") as raised:
-            await refused.listed()
+            await refused.recording_ids()
         assert "hunter2" not in str(raised.value)
     assert not [path for _, path in asterisk[0].asked if "hunter2" in path or "api_key" in path]
 
@@ -254,11 +254,11 @@ async def test_what_others_recorded_is_listed_or_what_was_left_here_is_not(
     here, half = uuid4(), uuid4()
     for name in (f"{NAME}.wav", "voicemail.wav", f"{uuid4()}.gsm"):
         record(spool / name)
-    assert list(await far.listed()) == [TAG.recording_id]
+    assert list(await far.recording_ids()) == [TAG.recording_id]
     incoming.mkdir(parents=True)  # noqa: ASYNC240
     for name in (f"{here}.wav", f"{half}.part", "other"):
         (incoming / name).touch()
-    assert sorted(await far.listed()) == sorted([TAG.recording_id, here, half])
+    assert sorted(await far.recording_ids()) == sorted([TAG.recording_id, here, half])
 
 
 async def test_an_answer_that_is_none_ends_in_a_traceback(
@@ -269,7 +269,7 @@ async def test_an_answer_that_is_none_ends_in_a_traceback(
 
     asterisk[0].answer = answer
     with pytest.raises(RecordingDelayed, match="cannot be asked for its recordings"):
-        await far.listed()
+        await far.recording_ids()
 
 
 async def test_all_recordings_are_fetched_at_once(
@@ -300,7 +300,7 @@ async def test_the_agents_side_of_a_recording_is_not_fetched_or_left_there(
     assert await far.take_agents(TAG.recording_id) is None
     content = record(spool / f"{agents_side(TAG.recording_id)}.wav", 3 * SECOND).read_bytes()
     record(spool / f"{NAME}.wav")
-    assert list(await far.listed()) == [TAG.recording_id]
+    assert list(await far.recording_ids()) == [TAG.recording_id]
     path = await far.take_agents(TAG.recording_id)
     assert path is not None
     assert path.read_bytes() == content
