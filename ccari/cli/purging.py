@@ -1,13 +1,15 @@
 """``purge``, of what a controller has kept for so many days."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import who, with_store
+from ccari.cli.context import vouched, who, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
+from ccari.errors import ExpiryError
 from ccari.gating.limits import Expired, LimitKeeper, standing
 from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit
@@ -18,21 +20,27 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show
 
 def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) -> None:
     """Have expire what is past the limits of one kind, by the policy in force, if ``yes``; say what went, or would go, and
-    what is kept by what.
+    what is kept by what. Raises ExpiryError if a controller's open requests cannot be extended: then nothing of that controller goes.
     """
 
-    async def work(_: Settings, store: Store) -> dict[Limit, Expired]:
-        now, found = datetime.now(UTC), {}
+    async def work(settings: Settings, store: Store) -> tuple[dict[Limit, Expired], dict[str, str]]:
+        now, found, left = datetime.now(UTC), dict[Limit, Expired](), dict[str, str]()
+        # as the service does: an open request may need what would go
+        unreached = await store.key_versions.extend(await vouched(settings, store)) if yes else {}
         keeper = LimitKeeper(store.limits, store.policies, f"cli:{who()}")
         look = keeper.expire if yes else keeper.past
         for limit in standing(await store.policies.since(timedelta(0))):
-            if limit.limited is limited:
+            if limit.limited is not limited:
+                continue
+            if limit.controller in unreached:
+                left[limit.controller] = unreached[limit.controller]
+            else:
                 doing = "erasing" if yes else "looking for"
                 with watched(f"{limit.controller}: {doing} {_WHOSE[limited]}") as told:
                     found[limit] = await look(limit, now, told)
-        return found
+        return found, left
 
-    done = with_store(context, work)
+    done, left = with_store(context, work)
     rows = [
         {"controller": limit.controller, limited.setting: limit.days, limited.value: each.gone, "kept": each.kept,
          "held_by": dict(each.held_by)}
@@ -40,7 +48,13 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
     ]  # fmt: skip
     if json:
         as_json({"limits": rows, "erased": yes})
-        return
+    elif rows or not left:
+        _show(rows, limited, done, yes=yes)
+    if left:
+        raise ExpiryError(left)
+
+
+def _show(rows: list[dict[str, Any]], limited: Limited, done: Mapping[Limit, Expired], *, yes: bool) -> None:
     columns = {
         "controller": "CONTROLLER",
         limited.setting: "DAYS",

@@ -455,6 +455,22 @@ def ccari(dsn: str, tmp_path: Path) -> Service:
     return on(dsn, tmp_path)
 
 
+async def test_the_command_erases_what_an_open_request_may_reach_under_a_lost_secret(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    """The service did not, and whoever wondered did it by hand."""
+    keys = SecretStore(tmp_path / "keys")
+    keys.create("acme")
+    await shelf.store.key_versions.vouch(keys)
+    shutil.rmtree(keys.folder / "acme")
+    call, of_another = await over(shelf), await over_of_another(shelf)
+    await applied(shelf, TWO_LIMITED, timedelta(0))
+    told = await ccari.ccari("calls", "purge", "--yes")
+    assert told.code == 1
+    assert "the suppression secret of 'acme'" in told.err
+    assert (await is_anybodys(shelf, call), await is_anybodys(shelf, of_another)) == (True, False)
+
+
 async def test_the_command_erases_unasked_or_does_not_say_what_is_kept(ccari: Service, shelf: Shelf) -> None:
     call = await over(shelf)
     kept = await over(shelf, number=OTHER)
