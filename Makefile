@@ -98,8 +98,8 @@ bench-gate: setup ## Ask the gate beside fifty million bars, and scrub a million
 bench-suppressions: setup ## Import two million numbers, and see what the gate feels of it; ROWS=n for another count
 	$(BIN)/python -m tests.bench.suppressions $(if $(ROWS),--rows $(ROWS))
 
-bench-retention: setup ## Delete what is due of a hundred thousand recordings, and see that each hold is kept; ROWS=n
-	$(BIN)/python -m tests.bench.retention $(if $(ROWS),--rows $(ROWS))
+bench-retention: setup ## Delete what is due of a hundred thousand recordings and three million contacts and consents, and see that each hold is kept; ROWS=n CONTACTS=n CONSENTS=n
+	$(BIN)/python -m tests.bench.retention $(if $(ROWS),--rows $(ROWS)) $(if $(CONTACTS),--contacts $(CONTACTS)) $(if $(CONSENTS),--consents $(CONSENTS))
 
 bench-erasure: setup ## Erase ten thousand people, and see that each hold is kept; ROWS=n for another count
 	$(BIN)/python -m tests.bench.erasure $(if $(ROWS),--people $(ROWS))

@@ -1,8 +1,9 @@
 """A hundred thousand recordings with files, most of them due: how fast they go, what calls feel of it, and that every hold is kept.
+Then two million contacts and a million consents: see :mod:`tests.bench.limits`.
 
-    make bench-retention            (or: python -m tests.bench.retention --rows 10000)
+    make bench-retention            (or: python -m tests.bench.retention --rows 10000 --contacts 20000 --consents 10000)
 
-Ends with status 1 if a recording met another fate than the law has for it, or a journal is not whole.
+Ends with status 1 if a recording, contact or consent met another fate than the law has for it, or a journal is not whole.
 """
 
 import argparse
@@ -32,6 +33,7 @@ from ccari.recordings.housekeeping import Housekeeper
 from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
+from tests.bench import limits
 from tests.bench.home import home
 from tests.lab import ending
 from tests.unit.store import made
@@ -202,7 +204,7 @@ class Bench:
         return {**found, **({"left over": left["count"]} if left["count"] else {})}
 
 
-async def bench(home: Path, rows: int) -> int:
+async def bench(home: Path, rows: int, contacts: int, consents: int) -> int:
     async with embedded_postgres(home / "data") as dsn, open_database(dsn) as database:
         bench = Bench(Store.over(dsn, database), database, home / "recordings", rows)
         await bench.store.policies.apply(made.POLICY, "bench")
@@ -236,6 +238,7 @@ async def bench(home: Path, rows: int) -> int:
         print(
             f"the next round, with nothing but {again.held if again else '?'} held: {time.perf_counter() - began:.1f} s"
         )
+        right = await limits.bench(bench.store, database, contacts, consents, bench.watching)
         for what, times in bench.times.items():
             cuts = quantiles(times, n=100)
             print(
@@ -244,16 +247,22 @@ async def bench(home: Path, rows: int) -> int:
         wrong = await bench.wrong()
         kept = sum(fate == "stored" for fate in bench.fates.values())
         print(f"fates checked one by one: {kept} kept, {rows - kept} deleted; wrong: {wrong or 'none'}")
-        return 1 if wrong or swept.faults or again is None or again.count else 0
+        if not right:
+            print("contacts or consents: others went, or were kept, than should")
+        return 1 if wrong or swept.faults or again is None or again.count or not right else 0
 
 
 if __name__ == "__main__":
     options = argparse.ArgumentParser(description=__doc__)
     options.add_argument("--rows", type=int, default=100_000)
-    options.add_argument("--batch", type=int, default=housekeeping.BATCH, help="decided in one transaction")
+    options.add_argument("--contacts", type=int, default=2_000_000)
+    options.add_argument("--consents", type=int, default=1_000_000)
+    options.add_argument(
+        "--batch", type=int, default=housekeeping.BATCH, help="decided in one transaction: up to 4096"
+    )
     asked = options.parse_args()
     housekeeping.BATCH = asked.batch
     with home() as where, Path(os.devnull).open("w") as nowhere:
         # as the service logs, but for where it goes
         log.configure("json", "info", nowhere)
-        sys.exit(ending.run(bench(where, asked.rows)))
+        sys.exit(ending.run(bench(where, asked.rows, asked.contacts, asked.consents)))
