@@ -1,17 +1,20 @@
 """Speech synthesis: the protocol of an engine, so that a better voice can be plugged in, and espeak-ng."""
 
 import re
+import struct
 import subprocess
 from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Protocol
 
-from ccari.errors import SoundError
+from ccari.errors import SoundError, why
 
 #: How long one prompt may take, in s. espeak-ng is some hundred times faster than speech.
 SPEAK_TIMEOUT = 60.0
 #: How long the program may take to print its version, in s.
 VERSION_TIMEOUT = 10.0
+#: The header of a WAV file by espeak-ng.
+_HEADER_BYTES = 44
 
 _MISSING = "espeak-ng is not installed: apt-get install espeak-ng"
 
@@ -63,7 +66,7 @@ class EspeakNg:
     @cached_property
     def name(self) -> str:
         """Such as ``espeak-ng 1.52.0``. Raises SoundError if the program is not installed."""
-        output = self._run(["--version"], "", VERSION_TIMEOUT)
+        output = self._run(["--version"], "", VERSION_TIMEOUT).decode(errors="replace")
         version = re.search(r"\d+(\.\d+)+", output)
         return f"espeak-ng {version.group() if version else 'unknown'}"
 
@@ -87,14 +90,16 @@ class EspeakNg:
             str(self.PITCH),
             "-b",
             "1",
-            "-w",
-            str(out),
+            "--stdout",
             "--stdin",
         ]
-        self._run(options, self._spoken(text, language), SPEAK_TIMEOUT)
-        # its exit status is 0 even if it could not write
-        if not out.is_file():
-            raise SoundError(f"espeak-ng could not write {out}")
+        spoken = self._run(options, self._spoken(text, language), SPEAK_TIMEOUT)
+        # espeak-ng does not write the file itself: on a full disk it would leave part of the words, with a header that says that
+        # they are all, and exit status 0
+        try:
+            out.write_bytes(_with_its_length(spoken))
+        except OSError as error:
+            raise SoundError(f"{out} cannot be written: {why(error)}") from None
 
     def _spoken(self, text: str, language: str) -> str:
         for written, spoken in self.SAY.get(language, {}).items():
@@ -106,7 +111,7 @@ class EspeakNg:
         text = "".join(c if c.isprintable() else " " for c in text)
         return text.replace("[[", "").replace("]]", "")
 
-    def _run(self, options: list[str], text: str, timeout: float) -> str:
+    def _run(self, options: list[str], text: str, timeout: float) -> bytes:
         # the text goes through standard input, so that one that begins with "-" is not taken for an option
         try:
             done = subprocess.run(
@@ -127,4 +132,15 @@ class EspeakNg:
             raise SoundError(
                 f"espeak-ng failed ({done.returncode}): {reason[-1] if reason else 'no reason given'}"
             )
-        return done.stdout.decode(errors="replace")
+        return done.stdout
+
+
+def _with_its_length(wav: bytes) -> bytes:
+    """A WAV file from standard output, whose header was written when its length was not known yet, with that length.
+
+    Raises SoundError if it does not have the header of espeak-ng: 44 bytes, the last of them the length.
+    """
+    if wav[:4] != b"RIFF" or wav[36:40] != b"data":
+        raise SoundError("espeak-ng gave no WAV file")
+    riff, data = struct.pack("<I", len(wav) - 8), struct.pack("<I", len(wav) - _HEADER_BYTES)
+    return wav[:4] + riff + wav[8:40] + data + wav[_HEADER_BYTES:]

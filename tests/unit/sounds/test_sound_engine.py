@@ -10,6 +10,7 @@ import pytest
 
 from ccari.errors import SoundError
 from ccari.sounds import Catalogue, EspeakNg
+from tests.unit.recordings.disks import mounted
 
 ReadWav = Callable[[Path], tuple[npt.NDArray[np.float64], int]]
 
@@ -107,15 +108,37 @@ def test_a_missing_programme_is_one_line_that_says_what_to_install(tmp_path: Pat
     assert str(raised.value) == MISSING
 
 
+def test_a_programme_that_says_nothing_is_reported(tmp_path: Path) -> None:
+    with pytest.raises(SoundError, match=r"^espeak-ng gave no WAV file$"):
+        EspeakNg("true").speak("Dzień dobry", "pl", tmp_path / "out.wav")
+
+
 def test_a_failing_programme_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SoundError, match=r"^espeak-ng failed \(1\): no reason given$"):
         EspeakNg("false").speak("Dzień dobry", "pl", tmp_path / "out.wav")
 
 
 def test_a_file_that_was_not_written_is_noticed(engine: EspeakNg, tmp_path: Path) -> None:
-    """espeak-ng itself says nothing and ends with 0."""
-    with pytest.raises(SoundError, match="espeak-ng could not write"):
+    with pytest.raises(SoundError, match=r"out\.wav cannot be written: No such file or directory$"):
         engine.speak("Dzień dobry", "pl", tmp_path / "no such folder" / "out.wav")
+
+
+def test_a_full_disk_cuts_a_prompt_short(engine: EspeakNg, tmp_path: Path) -> None:
+    """espeak-ng itself ends with 0, and its header says that what there was room for is all: callees would hear half a notice."""
+    whole, folder, words = tmp_path / "whole.wav", tmp_path / "disk", []
+    engine.speak("Ta rozmowa jest nagrywana.", "pl", whole)
+    folder.mkdir()
+    for room in range(4, whole.stat().st_size // 1024 + 8, 8):
+        with mounted(folder, f"size={room}k"):
+            try:
+                engine.speak("Ta rozmowa jest nagrywana.", "pl", folder / "out.wav")
+            except SoundError as error:
+                words.append(str(error))
+            else:
+                assert (folder / "out.wav").read_bytes() == whole.read_bytes()
+                break
+    assert len(words) >= 3
+    assert {each.rpartition(": ")[2] for each in words} == {"No space left on device"}
 
 
 def test_a_language_without_a_voice_is_refused(engine: EspeakNg, tmp_path: Path) -> None:
