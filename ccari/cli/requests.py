@@ -210,7 +210,10 @@ def resolve(
     note: Annotated[str, typer.Option(help="What was done.")] = "",
     json: Json = False,
 ) -> None:
-    """Close a request as fulfilled. Its number is erased; the digest stays."""
+    """Close a request as fulfilled. Its number is erased; the digest stays.
+
+    Carry out an erasure first, with subject erase: on a closed request it is refused.
+    """
     _step(context, reference, RequestState.FULFILLED, note, json=json)
 
 
@@ -241,12 +244,23 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 def _step(
     context: typer.Context, reference: str, to: RequestState, words: str, advice: str = "", *, json: bool
 ) -> None:
+    unerased = False
+
     async def work(store: Store, work: Work) -> dict[str, Any]:
-        return await store.requests.step(reference, to, work)
+        nonlocal unerased
+        done = await store.requests.step(reference, to, work)
+        if to is RequestState.FULFILLED and done["right"] == Right.ERASURE:
+            unerased = await store.erasures.report(done["reference"]) is None
+        return done
 
     done = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
     _tell(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
+    if unerased:
+        advice = (
+            "no erasure was carried out on it: only its recordings are deleted; for the rest enter a new request, verify it, "
+            "then: ccari subject erase NUMBER --request REF --yes"
+        )
     if advice:
         typer.echo(advice, err=True)
     if to in {RequestState.REFUSED, RequestState.WITHDRAWN} and EFFECTS[Right(done["right"])].suppress:

@@ -85,8 +85,12 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Servi
     extended = await ccari.ccari("requests", "extend", reference, "--reason", "three archives")
     assert (extended.code, extended.out) == (0, f"{reference} is extended, due {extended_due}\n")
     assert "tell the person" in extended.err
-    resolved = await run(ccari, "resolve", reference, "--note", "all deleted")
-    assert resolved == f"{reference} is fulfilled; its number is erased\n"
+    resolved = await ccari.ccari("requests", "resolve", reference, "--note", "all deleted")
+    assert (resolved.code, resolved.out) == (0, f"{reference} is fulfilled; its number is erased\n")
+    assert resolved.err == (
+        "no erasure was carried out on it: only its recordings are deleted; for the rest enter a new request, verify it, "
+        "then: ccari subject erase NUMBER --request REF --yes\n"
+    )
     refused(
         await ccari.ccari("requests", "start", reference), f"{reference} is fulfilled: the request is closed"
     )

@@ -475,6 +475,8 @@ async def test_an_erasure_is_carried_out_unasked_or_not_shown(
     done = await ccari.ccari(*base, "--yes")
     assert (done.code, done.out) == (0, "nothing is left to erase\n")
     refused(await ccari.ccari(*base, "--yes", "--report", str(report)), "no report is overwritten")
+    resolved = await ccari.ccari("requests", "resolve", reference)
+    assert (resolved.code, resolved.err) == (0, "")
 
 
 async def test_a_german_controller_loses_the_proof_of_a_consent_that_was_not_used_yet(

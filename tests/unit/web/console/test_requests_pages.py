@@ -38,6 +38,10 @@ async def entered(visitor: Visitor, **fields: str) -> str:
     return seen.url
 
 
+#: What is to be done before an erasure is fulfilled.
+UNERASED = "Carry out the erasure first"
+
+
 async def step(visitor: Visitor, page: str, name: str, **fields: str) -> Seen:
     return await visitor.send(page, f"{page}/{name}", **fields)
 
@@ -51,10 +55,11 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(api: Api, vi
     assert "Barred: erasure" in first.words
     assert "not sure enough to fulfil it" in first.words
     assert f"{page}/resolve" not in [each.action for each in first.forms]
-    assert (
-        "identity being checked"
-        in (await step(visitor, page, "verify", level="L2", how="identity card")).words
-    )
+    assert UNERASED not in first.words
+    verified = await step(visitor, page, "verify", level="L2", how="identity card")
+    assert "identity being checked" in verified.words
+    # fulfilled, it would be too late
+    assert UNERASED in verified.words
     await step(visitor, page, "start")
     extended = await step(visitor, page, "extend", reason="three archives")
     # midnight may come just as it is entered
