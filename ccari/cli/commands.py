@@ -1,5 +1,6 @@
 """Which module has which command. A module is imported when its command is used: importing all would double the start-up time."""
 
+import re
 from collections import UserDict
 from importlib import import_module
 from typing import Any
@@ -15,6 +16,12 @@ MODULES = {
     "policy": "policies", "recordings": "recordings", "registers": "registers", "requests": "requests", "sounds": "sounds",
     "subject": "subject", "suppress": "suppressions", "token": "tokens", "webhooks": "webhooks",
 }  # fmt: skip
+#: What pydantic, by which typer parses, says of a wrong value, and our words for it. They do not quote the value, which may be a number.
+_PLAIN = {
+    r"(?:Value error, )?'.*' is not one of (.*?)\.?": r"it is none of \1",
+    r"Input should be a valid UUID.*": "it is no id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45",
+    r"Input should be a valid integer.*": "it is no whole number",
+}
 
 
 class OnDemand(TyperGroup):
@@ -23,6 +30,13 @@ class OnDemand(TyperGroup):
     def __init__(self, **attributes: Any) -> None:
         super().__init__(**attributes)
         self.commands = _Commands(MODULES)
+
+    def invoke(self, ctx: Any) -> Any:
+        try:
+            return super().invoke(ctx)
+        except typer.BadParameter as error:
+            error.message = _plain(error.message)
+            raise
 
 
 class _Commands(UserDict[str, Any]):
@@ -42,3 +56,10 @@ def _loaded(name: str, module: str) -> Any:
     else:
         holder.command(name)(imported.command)
     return get_group(holder).commands[name]
+
+
+def _plain(message: str) -> str:
+    for theirs, ours in _PLAIN.items():
+        if found := re.fullmatch(theirs, message, re.DOTALL):
+            return found.expand(ours)
+    return message

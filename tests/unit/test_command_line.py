@@ -181,6 +181,26 @@ def _told(command: Any) -> Iterator[str]:
         yield from _told(each)
 
 
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("requests", "add", "600100001", "access"), "Invalid value for 'right': it is none of 'access', 'rectification', "),
+        (("token", "create", "--role", "boss", "--name", "x"), "Invalid value for '--role': it is none of 'dialer', 'agent', "),
+        (("calls", "show", "ACME-2026-000001"), "Invalid value for 'call': it is no id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45"),
+        (("requests", "list", "--due-within", "week"), "Invalid value for '--due-within': it is no whole number"),
+    ],
+    ids=["choice", "option", "id", "count"],
+)  # fmt: skip
+def test_wrong_usage_is_told_in_a_librarys_words(arguments: tuple[str, ...], said: str) -> None:
+    code, out, err = ccari(*arguments, COLUMNS="80")
+    # the lines of a box
+    told = " ".join(err.replace("│", " ").split())
+    assert (code, out) == (2, "")
+    assert said in told
+    # whoever swaps two arguments reads their number on the screen, but not in what a scheduled job mails
+    assert "600100001" not in told
+
+
 def test_the_help_loses_what_it_takes_for_markup() -> None:
     told = list(_told(get_command(app)))
     assert len(told) > 200
