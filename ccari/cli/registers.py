@@ -155,8 +155,9 @@ def _key(secrets: SecretStore, register: str, *, update: bool) -> Key:
 def _declared(policy: Policy, register: str) -> Register:
     declared = policy.register(register)
     if declared is None:
-        known = ", ".join(each.id for each in policy.registers) or "none"
-        raise CcariError(f"the policy declares no register {register!r}, only {known}")
+        known = ", ".join(each.id for each in policy.registers)
+        only = f", only {known}" if known else ", and no other: add [[registers]] to it"
+        raise CcariError(f"the policy declares no register {register!r}{only}")
     return declared
 
 

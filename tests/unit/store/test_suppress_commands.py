@@ -309,6 +309,14 @@ async def test_all_bars_are_asked_for_and_held_whole(ccari: Service) -> None:
     assert (done.code, "--json" in done.err) == (2, True)
 
 
+async def test_a_policy_without_registers_is_said_to_have_one_that_is_called_none(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    await store.policies.apply(made.POLICY, "test")
+    done = await ccari.ccari("registers", "import", "robinson", written(tmp_path, f"{FIRST}\n"))
+    refused(done, "the policy declares no register 'robinson', and no other: add [[registers]] to it")
+
+
 async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
     ccari: Service, tmp_path: Path
 ) -> None:
