@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 import orjson
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
@@ -53,20 +54,62 @@ async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str) -> None:
     """Print a table. ``columns``: the heading of each field of the rows. ``none``: what to print if there are no rows.
 
-    A value that is a ``Text`` keeps its colour.
+    A value that is a ``Text`` keeps its colour. On a terminal that is too narrow for the table, the rows stand one below the other.
     """
     if not rows:
         sys.stdout.write(none + "\n")
         return
+    # as Text, so that [brackets] in what people have written are not taken for rich's markup
+    cells = [
+        [value if isinstance(value := row[name], Text) else Text(cell(value)) for name in columns]
+        for row in rows
+    ]
+    screen = console()
+    widths = _fitted([list(each) for each in zip(columns.values(), *cells, strict=True)], screen.width)
+    if widths is None and screen.is_terminal:
+        screen.print(_records(list(columns.values()), cells))
+        return
     table = Table(header_style="bold", box=None, pad_edge=False)
-    for heading in columns.values():
-        table.add_column(heading, overflow="fold")
-    for row in rows:
-        # as Text, so that [brackets] in what people have written are not taken for rich's markup
-        table.add_row(
-            *(value if isinstance(value := row[name], Text) else Text(cell(value)) for name in columns)
-        )
-    console().print(table)
+    for index, heading in enumerate(columns.values()):
+        table.add_column(heading, overflow="fold", width=widths[index] if widths else None)
+    for each in cells:
+        table.add_row(*each)
+    screen.print(table)
+
+
+#: Spaces between two columns.
+_GAP = 2
+
+
+def _fitted(columns: Sequence[Sequence[str | Text]], room: int) -> list[int] | None:
+    """How wide each column is where all fit into ``room`` characters and lines are broken between words only, so that an id can be
+    copied; None if they do not fit. ``columns``: the heading of each, and its cells.
+    """
+    texts = [[str(each) for each in column] for column in columns]
+    widths = [max(cell_len(text) for text in column) for column in texts]
+    longest_words = [
+        max(cell_len(word) for text in column for word in text.split() or [""]) for column in texts
+    ]
+    room -= _GAP * (len(widths) - 1)
+    if sum(longest_words) > room:
+        return None
+    while sum(widths) > room:
+        spare = [width - least for width, least in zip(widths, longest_words, strict=True)]
+        widths[spare.index(max(spare))] -= 1
+    return widths
+
+
+def _records(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
+    """The rows one below the other, a line for each value."""
+    records = Table(box=None, pad_edge=False, show_header=False)
+    records.add_column(style="bold", no_wrap=True)
+    records.add_column(overflow="fold")
+    for place, row in enumerate(rows):
+        if place:
+            records.add_row()
+        for heading, value in zip(headings, row, strict=True):
+            records.add_row(heading, value)
+    return records
 
 
 @contextlib.contextmanager

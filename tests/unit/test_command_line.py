@@ -1,6 +1,8 @@
 """What every command has in common, run as a person runs it."""
 
 import os
+import pty
+import re
 import signal
 import subprocess
 import sys
@@ -125,6 +127,46 @@ def test_a_terminal_of_few_characters_ends_a_list_in_a_traceback() -> None:
     assert (code, said) == (0, "")
     assert "UWG" in listed
     assert listed.isascii()
+
+
+AS_TABLE = """
+import sys
+from ccari.cli.output import as_table
+row = {"call": "1baaa86c-9531-43e7-8ac7-00f82ccfbb45", "at": "2026-11-29 05:08:51 UTC", "right": "objection_marketing", "words": sys.argv[1]}
+as_table([row, row], {each: each.upper() for each in row}, none="")
+"""
+
+
+@pytest.mark.parametrize(
+    ("columns", "lines"),
+    # an id fills the narrowest but for its heading: there alone it is on two lines
+    [(240, 3), (80, 5), (60, 9), (40, 11)],
+    ids=["wide", "usual", "narrow", "narrowest"],
+)  # fmt: skip
+def test_a_narrow_terminal_breaks_ids_or_loses_a_value(columns: int, lines: int) -> None:
+    ours, theirs = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", AS_TABLE, "said so"], stdin=subprocess.DEVNULL, stdout=theirs, timeout=SECONDS, check=True,
+            env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
+        )  # fmt: skip
+        shown = re.sub(r"\x1b\[[\d;]*m", "", os.read(ours, 65536).decode())
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert done.returncode == 0
+    found = shown.splitlines()
+    assert len(found) == lines, shown
+    assert max(map(len, found)) <= columns
+    for word in (
+        "1baaa86c-9531-43e7-8ac7-00f82ccfbb45",
+        "2026-11-29",
+        "05:08:51",
+        "objection_marketing",
+        "said",
+        "so",
+    ):
+        assert shown.count(word) == 2 or (columns == 40 and len(word) == 36), shown
 
 
 def test_what_is_no_text_on_the_command_line_ends_in_a_traceback() -> None:
