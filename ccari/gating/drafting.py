@@ -98,7 +98,7 @@ class Drafter:
         raise NoTerms(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
 
     def _bind(self, campaign: Campaign) -> None:
-        self._journal.meter.of(campaign.id)
+        self._journal.meter.belongs_to(campaign.id)
         self._journal.bind(
             campaign=campaign.id, controller=campaign.controller, legal_basis=campaign.legal_basis.value
         )

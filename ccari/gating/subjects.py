@@ -115,8 +115,8 @@ class SubjectWork(Protocol):
         """
         ...
 
-    async def note(self, of: IdentifiedPerson, who: str, told: str) -> None:
-        """Put what was done on the request into its journal. Raises RequestError if it was closed meanwhile."""
+    async def note(self, of: IdentifiedPerson, who: str, done: str) -> None:
+        """Put what was ``done`` on the request into its journal. Raises RequestError if it was closed meanwhile."""
         ...
 
     async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:

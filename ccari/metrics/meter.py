@@ -99,7 +99,7 @@ class _Call:
         self._heard: float | None = None
         self._notice_began = False
 
-    def of(self, campaign: str) -> None:
+    def belongs_to(self, campaign: str) -> None:
         self._campaign = self._metrics.campaign(campaign)
 
     @contextlib.contextmanager
@@ -152,9 +152,9 @@ class _Call:
         self._metrics.calls.labels(self._way.value, self._direction, listed, self._campaign).inc()
 
 
-def one_of(known: Container[str], told: str) -> str:
+def one_of(known: Container[str], value: str) -> str:
     """The value if it is on the closed list, else :data:`OTHER`: unforeseen values must not make ever more series."""
-    return str(told) if told in known else OTHER
+    return str(value) if value in known else OTHER
 
 
 def _from_zero(counter: Counter, family: Family) -> Counter:

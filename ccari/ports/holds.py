@@ -106,7 +106,7 @@ class Sweep(Protocol):
         """Stored recordings that may be due, a few thousand at a time. All that are due are among them."""
         ...
 
-    async def look(self, recording_ids: Sequence[UUID]) -> list[Stored]:
+    async def still_stored(self, recording_ids: Sequence[UUID]) -> list[Stored]:
         """Those of the recordings that are still stored, and of which no deletion is decided, with all that holds each.
 
         Raises RefusedError if somebody has tampered with one of them.

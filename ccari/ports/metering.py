@@ -61,7 +61,7 @@ class Work(StrEnum):
 class CallMeter(Protocol):
     """Measures one call. Each method returns at once, and raises nothing."""
 
-    def of(self, campaign: str) -> None:
+    def belongs_to(self, campaign: str) -> None:
         """The call belongs to this campaign, which the policy declares."""
         ...
 
@@ -123,7 +123,7 @@ class Exposition(Protocol):
 
 
 class _UnmeteredCall:
-    def of(self, campaign: str) -> None:
+    def belongs_to(self, campaign: str) -> None:
         pass
 
     def noted(self, event: str, fields: Mapping[str, str]) -> None:

@@ -54,6 +54,6 @@ class Prompts(Protocol):
 
     def common(self, prompt: str, language: str) -> Sound: ...
 
-    def source(self, told: str, language: str) -> Sound:
+    def source(self, words: str, language: str) -> Sound:
         """The sound that says a contact's source. Raises SoundError if it was not built."""
         ...

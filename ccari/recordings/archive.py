@@ -180,7 +180,7 @@ class FileArchive:
         """Remove the drafts that a killed service has left of a recording. Raises RecordingDelayed."""
         await self._in_thread(self._remove_drafts, recording_id)
 
-    async def at_work(self) -> list[UUID]:
+    async def drafts(self) -> list[UUID]:
         """The recordings that there are drafts of: in progress, or left by a killed service. Raises RecordingDelayed."""
         return await self._in_thread(self._with_drafts)
 

@@ -59,7 +59,7 @@ class Caretaker:
             If the database cannot be asked.
         """
         in_spool = list(await self._spool.recording_ids())
-        for recording_id in await self._backlog.settled(await self._archive.at_work()):
+        for recording_id in await self._backlog.settled(await self._archive.drafts()):
             await self._archive.tidy(recording_id)
         self._empty.intersection_update(in_spool)
         for recording_id in {*await self._backlog.settled(in_spool), *self._empty}:

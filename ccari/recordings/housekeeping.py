@@ -178,7 +178,7 @@ class Housekeeper:
             async for ids in sweep.candidates(now):
                 for start in range(0, len(ids), BATCH):
                     for stored in await _without_changed(
-                        sweep.look, ids[start : start + BATCH], _adding_to(plan.faults)
+                        sweep.still_stored, ids[start : start + BATCH], _adding_to(plan.faults)
                     ):
                         verdict = fallen_due(stored, now)
                         if verdict is not None and stored.held:

@@ -164,10 +164,10 @@ class Soundboard:
         self._refresh()
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
-    def source(self, told: str, language: str) -> Sound:
+    def source(self, words: str, language: str) -> Sound:
         """The sound that says where a contact's number comes from. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
-        return self._sound(notices.source(told, self.catalogue, language))
+        return self._sound(notices.source(words, self.catalogue, language))
 
     def find(self, prompt: Prompt) -> Entry:
         """The manifest's entry of the sound that a call would play. Raises SoundError as :meth:`scripts` does."""

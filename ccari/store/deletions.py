@@ -72,7 +72,7 @@ class PostgresSweep:
         async for rows in self._database.stream(SQL["recordings_perhaps_due"], now, _WITHDRAWING):
             yield [row["id"] for row in rows]
 
-    async def look(self, recording_ids: Sequence[UUID]) -> list[Stored]:
+    async def still_stored(self, recording_ids: Sequence[UUID]) -> list[Stored]:
         with translated():
             return await _stored(self._connection, recording_ids)
 

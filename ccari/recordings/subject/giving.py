@@ -59,8 +59,8 @@ class SubjectDesk:
         finally:
             await self._threads.run(made.__exit__, None, None, None)
 
-    async def note(self, of: IdentifiedPerson, who: str, told: str) -> None:
-        await self._subjects.note(of.mandate, who, told)
+    async def note(self, of: IdentifiedPerson, who: str, done: str) -> None:
+        await self._subjects.note(of.mandate, who, done)
 
     async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=keep_proof)

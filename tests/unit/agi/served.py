@@ -66,8 +66,8 @@ class Sounds:
     def common(self, prompt: str, language: str) -> Sound:
         return Sound(f"sound:{prompt}", 1000, prompt)
 
-    def source(self, told: str, language: str) -> Sound:
-        if told != "fair":
+    def source(self, words: str, language: str) -> Sound:
+        if words != "fair":
             raise SoundError("not built")
         return self.common("source_fair", language)
 

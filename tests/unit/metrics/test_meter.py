@@ -31,7 +31,7 @@ def metrics(clock: Clock) -> Metrics:
 @pytest.fixture
 def call(metrics: Metrics) -> CallMeter:
     made = metrics.call(Way.STASIS, "outbound")
-    made.of("renewals")
+    made.belongs_to("renewals")
     return made
 
 
@@ -55,7 +55,7 @@ def test_a_call_is_counted_twice_or_as_another(metrics: Metrics, call: CallMeter
 def test_what_is_said_of_a_call_makes_series_without_end(metrics: Metrics) -> None:
     for each in range(MOST_CAMPAIGNS + 5):
         call = metrics.call(Way.STASIS, f"sideways {each}")
-        call.of(f"campaign-{each}")
+        call.belongs_to(f"campaign-{each}")
         call.noted("call_blocked", {"reason": f"+4860010{each:04}"})
         call.noted("call_ended", {"outcome": f"+4860010{each:04}", "reason": ""})
     found = scraped(metrics)

@@ -210,11 +210,11 @@ async def test_open_sound_stays_of_a_service_that_was_killed_at_it(
         work.mkdir(parents=True)
         record(work / f"{each}.wav")
     record(kept_in / where / f"{TAG.recording_id}.y.age")
-    assert set(await archive.at_work()) == {TAG.recording_id, other}
+    assert set(await archive.drafts()) == {TAG.recording_id, other}
     record(raw_in(spool))
     await archive.keep(TAG)
     assert files(kept_in / where) == [f"{other}{of_the_kill}/{other}.wav"]
-    assert await archive.at_work() == [other]
+    assert await archive.drafts() == [other]
 
 
 async def test_the_raw_file_is_gone_before_the_database_knows_of_its_successor(

@@ -56,7 +56,7 @@ async def assert_delayed(
         await archive.keep(TAG)
     assert raw_in(spool).read_bytes() == content
     assert files(kept_in) == []
-    assert await archive.at_work() == []
+    assert await archive.drafts() == []
 
 
 @contextmanager
@@ -87,7 +87,7 @@ async def test_a_full_disk_leaves_half_a_recording_or_loses_the_whole(
             except RecordingDelayed as error:
                 words.append(str(error))
                 assert files(kept_in) == []
-                assert await archive.at_work() == []
+                assert await archive.drafts() == []
                 assert raw_in(spool).read_bytes() == content
             else:
                 plain = spool / "plain"
@@ -378,7 +378,7 @@ async def test_an_encoding_that_is_broken_off_leaves_an_encoder_open_sound_or_an
     assert keeping.cancelled()
     assert not runs(pid)
     assert files(kept_in) == []
-    assert await archive.at_work() == []
+    assert await archive.drafts() == []
     del keeping
     gc.collect()
     assert said == []
@@ -438,4 +438,4 @@ async def test_a_service_that_ends_leaves_a_recording_that_is_being_moved_behind
     await asyncio.wait([keeping])
     assert keeping.cancelled()
     assert [Path(each).suffix for each in files(kept_in)] == [".age", ".json"]
-    assert await archive.at_work() == []
+    assert await archive.drafts() == []

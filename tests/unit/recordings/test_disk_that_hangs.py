@@ -96,7 +96,7 @@ async def test_a_recordings_folder_that_hangs_takes_the_threads_of_all_the_servi
 ) -> None:
     archive = FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
     record(raw_in(spool))
-    working = asyncio.ensure_future(archive.keep(TAG) if step == "_place" else archive.at_work())
+    working = asyncio.ensure_future(archive.keep(TAG) if step == "_place" else archive.drafts())
     with monkeypatch.context() as hung:
         hung.setattr(FileArchive, step, disk.hang)
         with ThreadPoolExecutor(1) as apart:

@@ -52,7 +52,7 @@ class Silent:
     def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
-    def source(self, told: str, language: str) -> Sound:
+    def source(self, words: str, language: str) -> Sound:
         raise NotImplementedError
 
 
