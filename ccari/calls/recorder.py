@@ -23,7 +23,7 @@ from ccari.gating.terms import Terms
 from ccari.policy import retention
 from ccari.policy.chain import Entry
 from ccari.ports.metering import Filed
-from ccari.ports.recordings import NOT_THERE, Channels, Kept, RecordingTag, Unfinished, lost_fields
+from ccari.ports.recordings import NOT_THERE, Channels, RecordingTag, StoredFile, Unfinished, lost_fields
 
 _log = structlog.get_logger()
 
@@ -304,7 +304,7 @@ class _Segment:
         if until is not None:
             await self._desk.recordings.keep_until(tag.recording_id, until)
 
-    def _measure(self, tag: RecordingTag, until: datetime | None, kept: Kept) -> None:
+    def _measure(self, tag: RecordingTag, until: datetime | None, kept: StoredFile) -> None:
         """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while."""
         ends = [each for each in (until, self._ended_at) if each is not None]
         missing = (

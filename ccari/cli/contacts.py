@@ -28,7 +28,7 @@ from ccari.gating.subjects import whose_number
 from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
-from ccari.ports.lists import ContactsGiven, Left, Scrubbed, by_reason
+from ccari.ports.lists import ContactsGiven, RemainingLines, Scrubbed, by_reason
 from ccari.store.opened import Store
 
 app = typer.Typer(help="The numbers that a controller may have called, and where each comes from.")
@@ -96,7 +96,7 @@ def scrub(
     asked at each call. If the rows go to standard output, the report goes to standard error.
     """
 
-    async def work(settings: Settings, store: Store) -> Left:
+    async def work(settings: Settings, store: Store) -> RemainingLines:
         lists = await the_lists(settings, store)
         declared = the_campaign(lists.policy, campaign)
         counted = {"controller": declared.controller, "campaign": declared.id}

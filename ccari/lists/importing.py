@@ -48,8 +48,8 @@ from ccari.ports.lists import (
     ConsentLists,
     ContactLists,
     ContactsGiven,
-    Left,
     LineFault,
+    RemainingLines,
     Report,
     Scrubbed,
     Source,
@@ -183,9 +183,9 @@ class Lists:
         write: Callable[[bytes], object],
         *,
         watch: Watching | None = None,
-    ) -> Left:
+    ) -> RemainingLines:
         """Give ``write`` the header, and the rows whose number the campaign may call, unchanged."""
-        declared, watch, left = the_campaign(self.policy, campaign), watch or Unwatched(), Left()
+        declared, watch, left = the_campaign(self.policy, campaign), watch or Unwatched(), RemainingLines()
         scrubbing = Scrubbing.of_calls(self.policy, declared, datetime.now(UTC))
 
         def make(row: Row) -> tuple[bytes, Sought] | LineFault:

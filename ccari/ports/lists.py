@@ -168,7 +168,7 @@ class Sieving(Protocol):
 
 
 @dataclass(slots=True)
-class Left:
+class RemainingLines:
     """What is left of a list after scrubbing, and why the rest is not."""
 
     lines: int = 0
@@ -262,7 +262,7 @@ class ListWork(Protocol):
         """
         ...
 
-    async def scrub(self, source: Source, campaign: str, write: Callable[[bytes], object]) -> Left:
+    async def scrub(self, source: Source, campaign: str, write: Callable[[bytes], object]) -> RemainingLines:
         """Give ``write`` the header, and the rows whose number the campaign may call, unchanged."""
         ...
 

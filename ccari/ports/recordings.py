@@ -50,7 +50,7 @@ class RecordingTag:
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class StoredFile:
     """A stored recording's file. ``file``: its path below the recordings folder; its name is the recording's id with endings.
 
     ``file_sha256``, ``size`` (bytes): of the file as it is stored. ``sha256``: of the audio in it. ``recipients``: who can open
@@ -84,7 +84,7 @@ class InPlace:
     """A stored recording, as its row has it."""
 
     tag: RecordingTag
-    kept: Kept
+    kept: StoredFile
 
 
 #: Why a recording is lost that neither Asterisk nor its spool has.
@@ -133,7 +133,7 @@ class Archive(Protocol):
         *,
         lead_ms: int = 0,
         patience: float | None = None,
-    ) -> Kept:
+    ) -> StoredFile:
         """Store a finished recording, without what was said after ``until``. The raw files stay until they are discarded.
 
         ``lead_ms``: how much earlier the agent's side began. Raises RecordingError if there is no usable file, RecordingDelayed
@@ -198,7 +198,7 @@ class RecordingStore(Protocol):
         """The recording has ended, and waits to be stored."""
         ...
 
-    async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None: ...
+    async def stored(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> None: ...
 
     async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
         """Close a recording that left no file: ``discarded`` or ``failed``."""
@@ -238,7 +238,7 @@ class Backlog(Protocol):
         """How many recordings, on any node, have been waiting for an hour or more, or were never seen to end."""
         ...
 
-    async def stored_first(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
+    async def stored_first(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> bool:
         """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
         ...
 

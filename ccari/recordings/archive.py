@@ -18,7 +18,7 @@ from uuid import UUID
 
 from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
 from ccari.own_threads import OwnThreads
-from ccari.ports.recordings import Channels, Kept, RecordingTag, Spool
+from ccari.ports.recordings import Channels, RecordingTag, Spool, StoredFile
 from ccari.recordings import raw
 from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import encrypt
@@ -62,7 +62,7 @@ class FileArchive:
         *,
         lead_ms: int = 0,
         patience: float | None = None,
-    ) -> Kept:
+    ) -> StoredFile:
         """Encode, encrypt and store a finished recording. Its raw files stay in the spool until :meth:`discard`.
 
         May be called again for the same recording: it does everything again. ``until``: what was said after it is left out.
@@ -105,7 +105,7 @@ class FileArchive:
         agents: tuple[Path | None, int] | None,
         most_ms: int | None,
         encoding: Encoding,
-    ) -> Kept:
+    ) -> StoredFile:
         """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
         recipients = tuple(self._recipients())
         self._remove_drafts(tag.recording_id)
@@ -116,7 +116,7 @@ class FileArchive:
             encoding.write(sound, plain, self._form, metadata(tag))
             return self._place(tag, plain, sound, recipients)
 
-    def _place(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> Kept:
+    def _place(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> StoredFile:
         """Encrypt the encoded file, and move it and its tag to where they stay."""
         place, name = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d"), plain.name
         sha256, draft = _digest(plain), self._work / plain.parent.name
@@ -128,7 +128,7 @@ class FileArchive:
                 name, ready = f"{name}.age", encrypted
                 encrypt(plain, ready, recipients)
                 plain.unlink()
-            kept = Kept(
+            kept = StoredFile(
                 str(place / name), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
                 recipients, sound.silent, sound.agent_missing_ms,
             )  # fmt: skip
@@ -211,7 +211,7 @@ class FileArchive:
         return drafts
 
 
-async def seen_through(work: Awaitable[Kept], encoding: Encoding, until: float | None) -> Kept:
+async def seen_through(work: Awaitable[StoredFile], encoding: Encoding, until: float | None) -> StoredFile:
     """Wait for ``work``, which runs ``encoding`` in a thread, until ``until`` on the loop's clock (None: no limit).
 
     On time-out or cancellation the encoding is stopped; if it is done, and the file is being encrypted and moved, that is waited

@@ -10,7 +10,7 @@ import orjson
 
 from ccari.errors import RecordingDelayed
 from ccari.policy.bases import LegalBasis
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.recordings import RecordingTag, StoredFile
 
 #: Every format that any version of ccari has written.
 FORMS = ("wav", "flac", "opus")
@@ -36,12 +36,12 @@ def _id(file: Path) -> str:
     return file.name.partition(".")[0]
 
 
-def sidecar(tag: RecordingTag, kept: Kept) -> bytes:
+def sidecar(tag: RecordingTag, kept: StoredFile) -> bytes:
     """The content of the tag file: all that is known of the recording, for whoever finds it without the database."""
     return orjson.dumps(sidecar_fields(tag, kept), option=_LEGIBLY)
 
 
-def sidecar_fields(tag: RecordingTag, kept: Kept) -> dict[str, Any]:
+def sidecar_fields(tag: RecordingTag, kept: StoredFile) -> dict[str, Any]:
     """The fields of the tag file."""
     file: dict[str, Any] = {
         "format": kept.format, "duration_ms": kept.duration_ms, "silent": kept.silent, "sha256": kept.sha256.hex(),

@@ -11,7 +11,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.chain import Entry
 from ccari.policy.rights import Right
-from ccari.ports.recordings import InPlace, Kept, RecordingTag, Unfinished
+from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, Unfinished
 from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
@@ -56,7 +56,7 @@ class Recordings:
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_finished", tag.recording_id, until)
 
-    async def stored(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> None:
+    async def stored(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
     async def ended(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> None:
@@ -68,7 +68,7 @@ class Recordings:
             await connection.execute(SQL["lock_chain"], tag.call_id)
             return await connection.fetchval(SQL["take_up_recording"], tag.recording_id) is not None
 
-    async def stored_first(self, tag: RecordingTag, kept: Kept, journal: Sequence[Entry]) -> bool:
+    async def stored_first(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> bool:
         async with self._journals.transaction() as transaction:
             if await transaction.connection.fetchval(SQL["hold_unstored"], tag.recording_id) is None:
                 return False
@@ -135,7 +135,7 @@ class Recordings:
         return [_unfinished(**dict(row)) for row in rows]
 
 
-def _stored(tag: RecordingTag, kept: Kept) -> tuple[Any, ...]:
+def _stored(tag: RecordingTag, kept: StoredFile) -> tuple[Any, ...]:
     return (
         tag.recording_id, kept.file, kept.format, kept.duration_ms, kept.sha256, kept.size, kept.file_sha256,
         list(kept.recipients), kept.silent, tag.started_at,
@@ -153,4 +153,4 @@ _FILE_COLUMNS = ("file", "format", "duration_ms", "sha256", "size", "file_sha256
 
 def _in_place(*, recipients: list[str], **columns: Any) -> InPlace:
     of_file = {name: columns.pop(name) for name in _FILE_COLUMNS}
-    return InPlace(RecordingTag(**columns), Kept(**of_file, recipients=tuple(recipients)))
+    return InPlace(RecordingTag(**columns), StoredFile(**of_file, recipients=tuple(recipients)))

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccari.errors import RecordingError
-from ccari.ports.recordings import InPlace, Kept
+from ccari.ports.recordings import InPlace, StoredFile
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.reading import faults, open_plain
 from ccari.recordings.removal import remove
@@ -131,7 +131,7 @@ def test_a_path_in_the_database_leads_out_of_the_folder(
     neighbour.parent.mkdir(parents=True)
     outside.write_bytes(SECRET)
     neighbour.write_bytes(SECRET)
-    kept = Kept(
+    kept = StoredFile(
         file,
         "wav",
         1000,

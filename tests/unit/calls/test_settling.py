@@ -23,7 +23,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.ports.metering import UNMETERED
-from ccari.ports.recordings import Channels, Kept, RecordingTag, Unfinished
+from ccari.ports.recordings import Channels, RecordingTag, StoredFile, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
@@ -110,14 +110,14 @@ class Whole:
 
 class Shelf:
     def __init__(self, duration_ms: int) -> None:
-        self._kept = Kept("f", "flac", duration_ms, bytes(32), 1, bytes(32), (), silent=False)
+        self._kept = StoredFile("f", "flac", duration_ms, bytes(32), 1, bytes(32), (), silent=False)
 
     def check(self) -> None: ...
 
     async def has(self, _recording: object) -> bool:
         return True
 
-    async def keep(self, *_: Any, **__: Any) -> Kept:
+    async def keep(self, *_: Any, **__: Any) -> StoredFile:
         return self._kept
 
     async def discard(self, _recording: object) -> None: ...
@@ -172,7 +172,7 @@ async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
         async def has(self, _recording: object) -> bool:
             return there
 
-        async def keep(self, *_: Any, **__: Any) -> Kept:
+        async def keep(self, *_: Any, **__: Any) -> StoredFile:
             raise RecordingDelayed("there is no file in the spool")
 
         def leave(self) -> None: ...
@@ -202,7 +202,7 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
                 raise StoreError("the database did not answer in time")
 
     class Busy(Shelf):
-        async def keep(self, *_: Any, **__: Any) -> Kept:
+        async def keep(self, *_: Any, **__: Any) -> StoredFile:
             raise error("the encoder is busy")
 
         def leave(self) -> None: ...
@@ -266,7 +266,7 @@ async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_tur
     until: list[int] = []
 
     class Cutting(Shelf):
-        async def keep(self, _tag: object, end: datetime, **_: Any) -> Kept:
+        async def keep(self, _tag: object, end: datetime, **_: Any) -> StoredFile:
             until.append(round((end - begun).total_seconds()))
             return self._kept
 

@@ -20,7 +20,7 @@ import pytest
 
 from ccari.config import RecordingsSection
 from ccari.errors import ConfigError, RecordingDelayed
-from ccari.ports.recordings import Kept
+from ccari.ports.recordings import StoredFile
 from ccari.recordings import raw
 from ccari.recordings.archive import FileArchive, seen_through
 from ccari.recordings.encoding import Encoding
@@ -408,7 +408,7 @@ async def test_a_recording_that_is_being_moved_is_left_for_later(
             is_spent.set()
             return super().stop()
 
-    async def moved() -> Kept:
+    async def moved() -> StoredFile:
         await is_spent.wait()
         return kept
 

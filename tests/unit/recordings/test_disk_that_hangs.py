@@ -13,7 +13,7 @@ import pytest
 from aiohttp.test_utils import TestServer
 
 from ccari.errors import RecordingDelayed
-from ccari.ports.recordings import InPlace, Kept, Spool
+from ccari.ports.recordings import InPlace, Spool, StoredFile
 from ccari.recordings import listening, remote, shelf
 from ccari.recordings import spool as spools
 from ccari.recordings.archive import FileArchive
@@ -142,7 +142,7 @@ class Places:
     """One recording that lies in the folder."""
 
     async def in_place(self, _: Any) -> InPlace:
-        return InPlace(TAG, Kept("acme/x.wav.age", "wav", 1000, b"", 4, b"", (), silent=False))
+        return InPlace(TAG, StoredFile("acme/x.wav.age", "wav", 1000, b"", 4, b"", (), silent=False))
 
 
 async def test_a_recording_that_is_given_out_from_a_disk_that_hangs_is_waited_for_without_end(
@@ -165,7 +165,7 @@ async def test_a_recording_that_is_given_out_from_a_disk_that_hangs_is_waited_fo
 async def test_a_recording_that_is_listened_to_from_a_disk_that_hangs_is_waited_for_without_end(
     kept_in: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    plain = InPlace(TAG, Kept("acme/x.wav", "wav", 1000, b"", 4, b"", (), silent=False))
+    plain = InPlace(TAG, StoredFile("acme/x.wav", "wav", 1000, b"", 4, b"", (), silent=False))
     monkeypatch.setattr(listening, "OPEN_SECONDS", 0.05)
     monkeypatch.setattr(Listener, "_audio", disk.hang)
     async with asyncio.timeout(SECONDS):

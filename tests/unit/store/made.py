@@ -16,7 +16,7 @@ from ccari.policy.suppression import Reason, digest
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Bar
-from ccari.ports.recordings import Kept, RecordingTag
+from ccari.ports.recordings import RecordingTag, StoredFile
 from ccari.ports.requests import Exercise
 from ccari.store.secrets import Key
 
@@ -89,7 +89,7 @@ def call(controller: str = "acme", *, number: Number = NUMBER, asterisk: str = A
     )  # fmt: skip
 
 
-KEPT = Kept(
+KEPT = StoredFile(
     "acme/2026-11-25/x.flac.age", "flac", 1000, bytes(32), 9000, bytes([1]) * 32, ("age1one", "age1two"), silent=False
 )  # fmt: skip
 
