@@ -18,9 +18,9 @@ MODULES = {
 }  # fmt: skip
 #: What pydantic, by which typer parses, says of a wrong value, and our words for it. They do not quote the value, which may be a number.
 _PLAIN = {
-    r"(?:Value error, )?'.*' is not one of (.*?)\.?": r"it is none of \1",
-    r"Input should be a valid UUID.*": "it is no id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45",
-    r"Input should be a valid integer.*": "it is no whole number",
+    r"(?:Value error, )?'.*' is not one of (.*?)\.?": r"it must be one of \1",
+    r"Input should be a valid UUID.*": "it must be an id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45",
+    r"Input should be a valid integer.*": "it must be a whole number",
 }
 
 

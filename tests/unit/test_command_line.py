@@ -226,10 +226,10 @@ def _told(command: Any) -> Iterator[str]:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("requests", "add", "600100001", "access"), "Invalid value for 'right': it is none of 'access', 'rectification', "),
-        (("token", "create", "--role", "boss", "--name", "x"), "Invalid value for '--role': it is none of 'dialer', 'agent', "),
-        (("calls", "show", "ACME-2026-000001"), "Invalid value for 'call': it is no id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45"),
-        (("requests", "list", "--due-within", "week"), "Invalid value for '--due-within': it is no whole number"),
+        (("requests", "add", "600100001", "access"), "Invalid value for 'right': it must be one of 'access', 'rectification', "),
+        (("token", "create", "--role", "boss", "--name", "x"), "Invalid value for '--role': it must be one of 'dialer', 'agent', "),
+        (("calls", "show", "ACME-2026-000001"), "Invalid value for 'call': it must be an id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45"),
+        (("requests", "list", "--due-within", "week"), "Invalid value for '--due-within': it must be a whole number"),
     ],
     ids=["choice", "option", "id", "count"],
 )  # fmt: skip
