@@ -74,9 +74,9 @@ async def test_a_spool_that_hangs_takes_the_threads_of_all_the_service(
         lambda spool: spool.take(uuid4()),
         lambda spool: spool.take_agents(uuid4()),
         lambda spool: spool.remove(uuid4()),
-        lambda spool: spool.listed(),
+        lambda spool: spool.recording_ids(),
     ],
-    ids=["take", "take_agents", "remove", "listed"],
+    ids=["take", "take_agents", "remove", "recording_ids"],
 )
 async def test_the_end_of_a_call_waits_without_end_for_a_spool_that_hangs(
     spool: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, ask: Callable[[Spool], Any]
