@@ -226,6 +226,7 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
         ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
         ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
          "webhook: odpowiedział kodem 500; folder: /srv nie przyjął pliku w ciągu 10 s"),
+        ("the list: line 7: it is empty", "lista: wiersz 7: puste"),
         ("nobody has translated this", "nobody has translated this"),
     ],
 )  # fmt: skip
