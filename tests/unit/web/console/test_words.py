@@ -13,6 +13,7 @@ from string import Formatter
 import pytest
 
 import ccari
+from ccari.errors import ConfigError
 from ccari.gating.findings import findings
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
@@ -28,6 +29,7 @@ from ccari.policy.suppression import Entry, Listing, Reason
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
+from ccari.recordings.reading import identities_in
 from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
 from tests.reference import page as reference
@@ -232,6 +234,14 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
 )  # fmt: skip
 def test_what_is_filled_in_is_lost_in_translation(english: str, polish: str) -> None:
     assert CATALOGUES["pl"].said_of(english) == polish
+
+
+def test_a_key_that_opens_nothing_is_refused_in_english() -> None:
+    with pytest.raises(ConfigError) as refused:
+        identities_in("AGE-SECRET-KEY-1XXXX", "what you gave")
+    assert CATALOGUES["pl"].said_of(str(refused.value)) == (
+        "proszę podać klucz prywatny age (AGE-SECRET-KEY-1…) i nic więcej"
+    )
 
 
 @pytest.mark.parametrize(
