@@ -435,7 +435,7 @@ async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder:
     looked = asyncio.Event()
 
     class Faulty(SharedSpool):
-        async def listed(self) -> Sequence[UUID]:
+        async def recording_ids(self) -> Sequence[UUID]:
             if not broken:
                 looked.set()
             while broken:
