@@ -74,7 +74,7 @@ class Holds:
             if await connection.fetchval(SQL["release_hold"], hold, who, reason) is None:
                 since = await connection.fetchval(SQL["released_hold"], hold)
                 when = f"was released on {since:%Y-%m-%d}" if since else "does not exist"
-                raise UnknownError(f"hold {hold} {when}: see ccari recordings holds")
+                raise UnknownError(f"hold {hold} {when}: see ccari recordings holds --all")
             return dict(await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None) or {})
 
     async def list(self, limit: int, *, released: bool = False) -> list[dict[str, Any]]:

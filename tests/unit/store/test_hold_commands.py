@@ -61,7 +61,10 @@ async def test_a_hold_cannot_be_placed_found_or_released(ccari: Service, store: 
     assert released == "hold 1 is released; it was on 1 stored recording\n"
     assert await run(ccari, "holds") == "there are no holds\n"
     assert "settled" in await run(ccari, "holds", "--all")
-    refused(await ccari.ccari("recordings", "release", "1", "--reason", "again"), "hold 1 was released on")
+    again = await ccari.ccari("recordings", "release", "1", "--reason", "again")
+    refused(again, "hold 1 was released on")
+    # where it is shown
+    refused(again, ": see ccari recordings holds --all")
 
 
 async def test_a_hold_is_placed_on_another_thing_than_was_said(
