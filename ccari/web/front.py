@@ -112,8 +112,13 @@ class Ask:
         return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
 
     async def note(self, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
-        """Put on record what is about to be shown, and to whom. Raises StoreError: then it must not be shown."""
-        await self.front.accesses.note(Access(looked, self.who, target, unnumbered(why)))
+        """Put on record what is about to be shown, and to whom. Raises StoreError: then it must not be shown.
+
+        ``why``: what somebody has written, or the reference of the request that it is shown on.
+        """
+        if why != target.get("request"):
+            why = unnumbered(why)
+        await self.front.accesses.note(Access(looked, self.who, target, why))
 
     async def policy(self) -> Policy | None:
         """The policy in force, without the controllers and registers that the bearer may not see (invariant 7)."""

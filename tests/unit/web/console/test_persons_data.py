@@ -116,6 +116,21 @@ async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
     assert await looks(store) == [("subject_looked_up", reference), ("subject_exported", reference)]
 
 
+async def test_what_the_person_reads_of_why_is_cut_off_from_the_reference(
+    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+) -> None:
+    await person.called(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    await signed_in(api, visitor, Role.DPO)
+    home = page(reference)
+    form = (await visitor.get(home)).form(f"{home}/export")
+    async with visitor.session.post(f"{visitor.url}{home}/export", data=form.fields) as answer:
+        content = await answer.read()
+    with zipfile.ZipFile(io.BytesIO(content)) as file:
+        told = json.loads(file.read("data.json"))["accesses"]
+    assert [each["why"] for each in told if each["access"] == "subject_looked_up"] == [reference]
+
+
 async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
     api: Api, visitor: Visitor, store: Store, shelf: Shelf
 ) -> None:
