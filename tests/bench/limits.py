@@ -48,7 +48,7 @@ async def bench(
 ) -> bool:  # fmt: skip
     """Whether each went, or was kept, as the law has it. ``watching``: what calls feel, under a name."""
     began = time.perf_counter()
-    async with database.apart() as connection:
+    async with database.outside_pool() as connection:
         await connection.execute(_FILL["contacts"], contacts)
         await connection.execute(_FILL["consents"], consents)
         await connection.execute(_FILL["calls"], contacts, _CALLED_IN)
