@@ -148,7 +148,7 @@ def list_(
     ] = 100,
     json: Json = False,
 ) -> None:
-    """List suppressions, the newest first."""
+    """List suppressions, the newest first; one that is entered again keeps its place in the list."""
     if not limit and not json:
         raise typer.BadParameter("all of them can be printed as JSON only: add --json", param_hint="--limit")
 

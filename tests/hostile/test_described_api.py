@@ -3,6 +3,7 @@
 import asyncio
 import json
 from http import HTTPStatus
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -11,7 +12,6 @@ from hypothesis import strategies as st
 
 from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.web.front import Front
 from tests.unit.web.api import NUMBER, Api
 
 EXAMPLES = 200
@@ -116,9 +116,9 @@ def somewhere(path: str) -> str:
     )
 
 
-async def test_what_is_answered_is_not_described_or_a_failure_of_ours(api: Api, front: Front) -> None:
+async def test_what_is_answered_is_not_described_or_a_failure_of_ours(api: Api, tmp_path: Path) -> None:
     # whether one of the requests that are drawn exists, and its evidence is asked for, is left to chance
-    SigningKeys(front.secrets.folder).create()
+    SigningKeys(tmp_path / "keys").create()
     document = (await api.ask("GET", "/openapi.json", role=None)).json
     drawn: list[tuple[str, str, Any, dict[str, str], dict[str, Any]]] = []
 

@@ -365,7 +365,8 @@ async def test_a_long_list_is_held_whole_or_out_of_order(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("ccari.store.database.STREAM_ROWS", 4)
-    await load(store, *(bar(index, since=NOW - (10 - index) * DAY) for index in range(10)))
+    for index in range(10):
+        await load(store, bar(index, since=NOW - (10 - index) * DAY))
     batches = [rows async for rows in store.suppressions.newest("acme", None)]
     assert [len(rows) for rows in batches] == [4, 4, 2]
     times = [row["entered_at"] for rows in batches for row in rows]
