@@ -106,3 +106,12 @@ def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> N
     assert words["intro_portability"] in made
     assert f"<h2>{words[part]}</h2>" not in made
     assert f"<h2>{words[part]}</h2>" in page(ACCOUNT, "en", WARSAW).decode()
+
+
+def test_the_channel_that_a_consent_is_for_is_shown_as_how_it_was_given() -> None:
+    consent = {
+        "purpose": "p", "channel": "automatic_calls", "given_at": AT, "withdrawn_at": None, "proof": "a form", "used_in_calls": [],
+    }  # fmt: skip
+    made = page({**ACCOUNT, "consents": [consent]}, "en", WARSAW).decode()
+    heading = made.index("<th>For calls by</th>")
+    assert heading < made.index("<td>automatic calling systems</td>")
