@@ -115,7 +115,7 @@ def _told(words: Words, zones: Mapping[str, str]) -> Callable[..., str]:
     def told(name: str, value: str, controller: str | None) -> str:
         if name in _MOMENTS:
             # a journal may have been tampered with: what is no moment is shown as it is
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, OverflowError):
                 value = when(datetime.fromisoformat(value), controller, seconds=True)
         return words.detail(name, value)
 

@@ -33,9 +33,9 @@ def test_utc_is_taken_for_the_local_time(controller: str | None, told: str, *, s
     ("value", "told"),
     [
         ("2026-05-04T22:30:05+00:00", "2026-05-05 00:30:05"), ("2026-05-04T22:30:05.123456+00:00", "2026-05-05 00:30:05"),
-        ("tampered with", "tampered with"),
+        ("tampered with", "tampered with"), ("9999-12-31T23:59:59+00:00", "9999-12-31T23:59:59+00:00"),
     ],
-    ids=["moment", "with-microseconds", "none"],
+    ids=["moment", "with-microseconds", "none", "beyond-the-calendar"],
 )  # fmt: skip
 def test_a_moment_in_a_journal_is_by_another_clock_than_its_page(name: str, value: str, told: str) -> None:
     told_by = rendering._told(CATALOGUES["en"], {"acme": "Europe/Warsaw"})
