@@ -136,7 +136,9 @@ def configure(
 def _headed(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Put the time, the level and the event first, for people who read the lines."""
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
-    return {"at": at, "level": level, "event": event.pop("event"), **event}
+    first = {"at": at, "level": level, "event": event["event"]}
+    # once more at the end: a field of the event's own must not stand for them
+    return {**first, **event, **first}
 
 
 def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:

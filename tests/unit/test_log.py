@@ -71,6 +71,15 @@ def test_a_line_is_no_json_or_lacks_when_what_and_how_grave() -> None:
     assert (third["event"], third["big"]) == ("odd", 2**70)
 
 
+def test_a_field_of_an_event_stands_for_when_its_line_was_written_and_how_grave_it_is() -> None:
+    stream = written()
+    structlog.get_logger().warning("request_verified", level="L2", at="2026-01-01T00:00:00Z")
+    (line,) = lines(stream)
+    assert list(line) == ["at", "level", "event"]
+    assert line["level"] == "warning"
+    assert line["at"] > "2026-01-01T00:00:00Z"
+
+
 @pytest.mark.parametrize(
     "name", ["asyncari", "asyncari.client", "asyncswagger11.client", "aiohttp.access", "asyncio"]
 )
