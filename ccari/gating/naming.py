@@ -29,7 +29,9 @@ def the_controller(policy: Policy, wanted: str | None) -> Controller:
 def the_campaign(policy: Policy, wanted: str) -> Campaign:
     found = policy.campaign(wanted)
     if found is None:
-        known = ", ".join(each.id for each in policy.campaigns) or "none"
+        if not policy.campaigns:
+            raise InputError("campaign", "the policy declares no campaigns")
+        known = ", ".join(each.id for each in policy.campaigns)
         raise InputError("campaign", f"there is no campaign {label(wanted)!r}, only {known}")
     return found
 
@@ -53,7 +55,9 @@ def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> C
     """The controller's campaign of that name; None if none is named."""
     theirs = {each.id: each for each in campaigns_of(policy, controller)}
     if wanted is not None and wanted not in theirs:
-        known = ", ".join(theirs) or "none"
+        if not theirs:
+            raise InputError("campaign", f"{controller.id!r} has no campaigns")
+        known = ", ".join(theirs)
         raise InputError("campaign", f"{controller.id!r} has no campaign {label(wanted)!r}, only {known}")
     return theirs[wanted] if wanted is not None else None
 

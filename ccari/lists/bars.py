@@ -65,7 +65,9 @@ class BarReader:
         """The campaign that the bar is on. From an export it may be one that no longer exists; if ``written`` by people, not."""
         campaign = fields.get("campaign") or self.campaign
         if written and campaign is not None and campaign not in self.campaigns:
-            known = ", ".join(self.campaigns) or "none"
+            if not self.campaigns:
+                raise CellError("campaign", f"{self.controller!r} has no campaigns")
+            known = ", ".join(self.campaigns)
             raise CellError("campaign", f"{self.controller!r} has no such campaign, only {known}")
         return campaign
 

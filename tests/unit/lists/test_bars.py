@@ -1,6 +1,7 @@
 """What the cells of a list mean: of bars, and of a register's copy."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from zoneinfo import ZoneInfo
 
@@ -44,6 +45,12 @@ def test_what_a_row_says_yields_to_the_options() -> None:
         NUMBER, Reason.ERASURE, "offers", "letter 8", "x",
         datetime(2025, 12, 31, 23, tzinfo=UTC), datetime(2026, 12, 31, 23, tzinfo=UTC),
     )  # fmt: skip
+
+
+def test_a_campaign_none_is_offered_to_a_row_whose_controller_has_none() -> None:
+    found = replace(READER, campaigns=(), campaign=None)(Row(7, NUMBER, {"campaign": "offers"}))
+    assert isinstance(found, LineFault)
+    assert found.why == "'acme' has no campaigns"
 
 
 @pytest.mark.parametrize(

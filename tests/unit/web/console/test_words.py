@@ -229,6 +229,8 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
         ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
          "webhook: odpowiedział kodem 500; folder: /srv nie przyjął pliku w ciągu 10 s"),
         ("the list: line 7: it is empty", "lista: wiersz 7: puste"),
+        ("it must be a date such as 2026-12-31", "to musi być data, na przykład 2026-12-31"),
+        ("'acme' has no campaigns", "'acme' nie ma żadnych kampanii"),
         ("nobody has translated this", "nobody has translated this"),
     ],
 )  # fmt: skip
