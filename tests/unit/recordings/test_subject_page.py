@@ -115,3 +115,8 @@ def test_the_channel_that_a_consent_is_for_is_shown_as_how_it_was_given() -> Non
     made = page({**ACCOUNT, "consents": [consent]}, "en", WARSAW).decode()
     heading = made.index("<th>For calls by</th>")
     assert heading < made.index("<td>automatic calling systems</td>")
+
+
+def test_the_page_promises_that_less_of_a_request_is_kept_than_is() -> None:
+    """Besides that it was answered, and when, its reference and the right stay in the register."""
+    assert " only " not in subject._WORDS["en"]["retention_requests"]
