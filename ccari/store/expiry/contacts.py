@@ -51,7 +51,7 @@ class Contacts:
         ):
             by = keepers[row["digest"], row["source"]]
             if row["kind"] == "end":
-                by.add("its last day (valid_until), which bars calls to it from then on")
+                by.add("its last day (valid_until), after which it bars calls")
             elif row["kind"] == "legal":
                 by.add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
             elif is_held_by(Right(row["reason"]), LegalBasis(row["legal_basis"])):

@@ -170,7 +170,7 @@ async def test_a_number_is_called_whose_contact_said_that_it_may_not_be_used(she
         await known(shelf, source=source, until=until)
     assert await verdict(shelf, LIMITED) is None
     assert await verdict(shelf, UNSOURCED) is None
-    words = "its last day (valid_until), which bars calls to it from then on"
+    words = "its last day (valid_until), after which it bars calls"
     assert await expire(shelf, SOURCED) == Expired(0, 2, Counter({words: 2}))
     await shelf.database.rows("UPDATE contacts SET valid_until = $1", NOW - DAY)
     assert await expire(shelf, SOURCED) == Expired(0, 2, Counter({words: 2}))
