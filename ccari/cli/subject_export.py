@@ -13,6 +13,7 @@ from ccari.gating.naming import zone_of
 from ccari.gating.subjects import access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
+from ccari.ports.subjects import PageLanguage
 from ccari.recordings.reading import identities_of
 from ccari.recordings.subject.giving import asked_by, words
 from ccari.recordings.subject.pack import Packed, packing, place, refuse_taken
@@ -38,6 +39,13 @@ def command(
             help="Age identities that open the recordings; without them, recordings are only listed.",
         ),
     ] = None,
+    language: Annotated[
+        PageLanguage | None,
+        typer.Option(
+            help="Of the page to read. Default: the request's, or the one that all campaigns of the controller have; otherwise "
+            "English."
+        ),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Export what is held on a person (Art 15), or what they may take elsewhere (Art 20): JSON, a page to read,
@@ -53,7 +61,7 @@ def command(
         )
         await refuse_unseen(store.registers, of.registers, of.listed_as)
         holdings = await store.subjects.holdings(of.subject, of.listed_as)
-        asked = await asked_by(of, store.policies, holdings)
+        asked = await asked_by(of, store.policies, holdings, language)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
             await note(store, Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
             # recorded before the file is there, so that no export goes unrecorded

@@ -16,13 +16,14 @@ from ccari.policy.parties import Controller, Register
 from ccari.policy.rights import Right
 from ccari.ports.holds import Subject
 from ccari.ports.keying import Digests, Secrets
-from ccari.ports.subjects import Exported, Mandate, Subjects, Wanted
+from ccari.ports.subjects import Exported, Mandate, PageLanguage, Subjects, Wanted
 
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedPerson:
     """A person as one controller knows them. ``subject`` has the number's digests under each version of the secret that there is,
-    or was while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds.
+    or was while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds. ``language``: as of
+    :func:`language_of`.
     """
 
     mandate: Mandate
@@ -31,6 +32,7 @@ class IdentifiedPerson:
     subject: Subject = field(repr=False)
     registers: Sequence[Register]
     listed_as: Sequence[tuple[str, bytes]] = field(repr=False)
+    language: str | None
 
 
 def whose_number(controller: str, digests: Digests) -> dict[str, str]:
@@ -41,6 +43,14 @@ def whose_number(controller: str, digests: Digests) -> dict[str, str]:
 def access_target(of: IdentifiedPerson) -> dict[str, str]:
     """Whose data somebody looks at, and by which request."""
     return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
+
+
+def language_of(mandate: Mandate, policy: Policy) -> str | None:
+    """The language to answer the person in (Art 12(1)): their request's, which the call was in; for a request that came in writing, the
+    one that all of the controller's campaigns have, or None if they have several.
+    """
+    spoken = {each.language for each in policy.campaigns if each.controller == mandate.controller}
+    return mandate.language or (spoken.pop() if len(spoken) == 1 else None)
 
 
 def wanted_of(of: IdentifiedPerson) -> Wanted:
@@ -82,7 +92,9 @@ async def identified_person(
     subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
     registers = policy.registers_heeded_by(whose.id)
     listed_as = secrets.listed_as((each.id for each in registers), parsed)
-    return IdentifiedPerson(mandate, whose, parsed, subject, registers, listed_as)
+    return IdentifiedPerson(
+        mandate, whose, parsed, subject, registers, listed_as, language_of(mandate, policy)
+    )
 
 
 def subject_to_hold(
@@ -107,9 +119,11 @@ def subject_to_hold(
 class SubjectWork(Protocol):
     """All that is kept of a person, for a programme. Each method raises StoreError."""
 
-    def export(self, of: IdentifiedPerson) -> AbstractAsyncContextManager[Exported]:
+    def export(
+        self, of: IdentifiedPerson, language: PageLanguage | None = None
+    ) -> AbstractAsyncContextManager[Exported]:
         """A file of all that is kept, without the recordings that only the holder of a key can open. It is deleted when the context
-        ends.
+        ends. ``language``: of the page in it; None: the person's.
 
         Raises ConfigError if nobody can tell here whether a register lists them.
         """

@@ -3,11 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from ccari.policy.erasure import Plan, Terms, Thing
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.holds import Subject
+
+#: The languages that there are of the page that a person gets.
+PageLanguage = Literal["de", "en", "pl", "uk"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ from ccari.web.models.requests import (
     Stepped,
     VerifyBody,
 )
-from ccari.web.models.subjects import PlanBody, PlanShown, RequestEvidencePath, SubjectBody
+from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, RequestEvidencePath
 from ccari.web.models.suppressions import (
     Barred,
     BarringBody,
@@ -207,7 +207,7 @@ def routes(streams: Streams) -> Sequence[Route]:
             body=ReleaseBody,
         ),
         Route(
-            "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=SubjectBody, gives=subjects.ZIP,
+            "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=ExportBody, gives=subjects.ZIP,
             refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
         ),
         Route(

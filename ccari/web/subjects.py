@@ -11,7 +11,7 @@ from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.web.downloads import pieces_of, sent
 from ccari.web.front import Ask, Reply
-from ccari.web.models.subjects import PlanBody, PlanShown, SubjectBody
+from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, SubjectBody
 from ccari.web.problems import not_there
 
 ZIP = "application/zip"
@@ -22,8 +22,9 @@ async def export(ask: Ask) -> web.StreamResponse:
 
     Recordings are listed, but their audio is not in it: for that, somebody with a key runs `ccari subject export --identity`.
     """
+    body: ExportBody = ask.body
     of = await _identified(ask, ANSWERED_BY_EXPORT)
-    async with ask.front.giving.export(of) as exported:
+    async with ask.front.giving.export(of, body.language) as exported:
         await ask.note(Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
         # on record before it is sent: nothing must be given out without a trace
         await ask.front.giving.note(of, ask.who, exported.words)

@@ -23,7 +23,7 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
-    of those that may list the number, by id.
+    of those that may list the number, by id. ``language``: of the page to read; None: not known.
     """
 
     mandate: Mandate
@@ -31,6 +31,7 @@ class Asked:
     number: str = field(repr=False)
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
     registers: Mapping[str, str] = field(default_factory=dict)
+    language: str | None = None
 
     @property
     def portability(self) -> bool:

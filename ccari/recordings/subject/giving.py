@@ -15,7 +15,7 @@ from ccari.policy import erasure
 from ccari.policy.campaign import Campaign
 from ccari.ports.holds import Sweeps
 from ccari.ports.policies import PolicyRecords
-from ccari.ports.subjects import Erasures, Exported, Holdings, Subjects
+from ccari.ports.subjects import Erasures, Exported, Holdings, PageLanguage, Subjects
 from ccari.ports.suppressions import RegisterStore
 from ccari.recordings.subject.account import Asked
 from ccari.recordings.subject.erasing import Eraser, refuse, terms_now
@@ -42,10 +42,12 @@ class SubjectDesk:
         self._threads = OwnThreads("ccari-exports", RecordingDelayed)
 
     @contextlib.asynccontextmanager
-    async def export(self, of: IdentifiedPerson) -> AsyncIterator[Exported]:
+    async def export(
+        self, of: IdentifiedPerson, language: PageLanguage | None = None
+    ) -> AsyncIterator[Exported]:
         await refuse_unseen(self._registers, of.registers, of.listed_as)
         holdings = await self._subjects.holdings(of.subject, of.listed_as)
-        asked = await asked_by(of, self._policies, holdings)
+        asked = await asked_by(of, self._policies, holdings, language)
         try:
             self._scratch.mkdir(mode=0o700, parents=True, exist_ok=True)
         except OSError as error:
@@ -76,10 +78,13 @@ def clear(scratch: Path) -> None:
             each.unlink()
 
 
-async def asked_by(of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings) -> Asked:
+async def asked_by(
+    of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings, language: PageLanguage | None = None
+) -> Asked:
     """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}
-    return Asked(of.mandate, of.controller, of.number.e164, await _campaigns(policies, holdings), registers)
+    campaigns = await _campaigns(policies, holdings)
+    return Asked(of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language)
 
 
 async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:

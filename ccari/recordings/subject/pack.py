@@ -102,7 +102,7 @@ def _write(
             raise RecordingError(f"no recording could be opened: {next(iter(left_out.values()))}")
         told = account(asked, holdings, audio)
         archive.writestr("data.json", orjson.dumps(told, default=str, option=orjson.OPT_INDENT_2))
-        archive.writestr("index.html", page(told, asked.mandate.language, zone))
+        archive.writestr("index.html", page(told, asked.language, zone))
     return told, left_out
 
 

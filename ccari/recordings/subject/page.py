@@ -1,4 +1,4 @@
-"""Renders the readable part of an export: one HTML page, in the request's language, or in English if that is not spoken here."""
+"""Renders the readable part of an export: one HTML page, in the person's language, or in English if that is not spoken here."""
 
 import tomllib
 from collections.abc import Mapping
@@ -14,6 +14,7 @@ _WORDS: Mapping[str, Mapping[str, Any]] = tomllib.loads(_HERE.joinpath("words.to
 _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
     _HERE.joinpath("page.html.j2").read_text("utf-8")
 )
+#: Those of ``PageLanguage``.
 LANGUAGES = frozenset(_WORDS)
 _FALLBACK = "en"
 

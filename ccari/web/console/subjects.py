@@ -3,7 +3,7 @@
 Nothing is erased here. An erasure cannot be undone, so it is a command: `ccari subject erase --yes`.
 """
 
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 from pydantic import Field
 
@@ -15,14 +15,14 @@ from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
-from ccari.ports.subjects import Mandate
+from ccari.ports.subjects import Mandate, PageLanguage
 from ccari.web import subjects as api
 from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.console.requests import SOON_DAYS
 from ccari.web.models.base import Body
 from ccari.web.models.fields import NumberText
 from ccari.web.models.requests import RequestPath, RequestRow
-from ccari.web.models.subjects import PlanShown, SubjectBody
+from ccari.web.models.subjects import ExportBody, PlanShown
 from ccari.web.problems import not_there
 
 #: How many other requests of the same number are shown.
@@ -33,6 +33,10 @@ class NumberForm(Body):
     """The person's number, if the request no longer has it: an erasure takes it out of its own request too."""
 
     number: Annotated[NumberText | None, Field(repr=False)] = None
+
+
+class ExportForm(NumberForm):
+    language: PageLanguage | None = None
 
 
 async def one(visit: Visit) -> Answer:
@@ -47,9 +51,11 @@ async def look(visit: Visit) -> Answer:
 
 async def export(visit: Visit) -> Answer:
     """The file for the person, as from the API. It is put on record, also in the request's journal."""
-    given: NumberForm = visit.ask.body
+    given: ExportForm = visit.ask.body
     mandate, request = await _asked(visit)
-    body = SubjectBody(number=given.number or request["number"] or "", request=mandate.reference)
+    body = ExportBody(
+        number=given.number or request["number"] or "", request=mandate.reference, language=given.language
+    )
     return await api.export(visit.asking(body=body))
 
 
@@ -63,9 +69,12 @@ async def _one(visit: Visit, given: NumberForm) -> Shown:
     plan, refused = None, False
     if faults["erasure"] is None and number is not None:
         plan, refused = await _plan(visit, mandate, number)
+    policy = await visit.ask.policy()
+    language = gating.language_of(mandate, policy) if policy else mandate.language
     fields = {
         "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
         "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
+        "page_languages": get_args(PageLanguage), "page_language": language if language in get_args(PageLanguage) else "en",
     }  # fmt: skip
     return Shown("subject.html.j2", fields)
 

@@ -79,7 +79,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         ),
         Page(
             "POST", f"{PATH}/requests/{{reference}}/subject/export", _OFFICER, subjects.export, in_path=RequestPath,
-            form=subjects.NumberForm, again=subjects.one, long=True,
+            form=subjects.ExportForm, again=subjects.one, long=True,
         ),
         Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, long=True),
         Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),

@@ -4,6 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from ccari.ports.subjects import PageLanguage
 from ccari.web.models.base import Body, Given, Told
 from ccari.web.models.fields import ControllerId, NumberText, Reference
 
@@ -14,6 +15,16 @@ class SubjectBody(Body):
     number: NumberText = Field(repr=False)
     request: Reference
     controller: ControllerId = None
+
+
+class ExportBody(SubjectBody):
+    language: Annotated[
+        PageLanguage | None,
+        Field(
+            description="Of the page to read. Default: the request's, or the one that all campaigns of the controller have; otherwise "
+            "English."
+        ),
+    ] = None
 
 
 class PlanBody(SubjectBody):

@@ -65,7 +65,17 @@ def identity(tmp_path: Path) -> pyrage.x25519.Identity:
 
 async def export(ccari: Service, reference: str, out: Path, *options: str) -> dict[str, Any]:
     done = await ccari.ccari(
-        "subject", "export", AS_WRITTEN, "--request", reference.lower(), "--out", str(out), "--json", *options
+        "subject",
+        "export",
+        AS_WRITTEN,
+        "--request",
+        reference.lower(),
+        "--out",
+        str(out),
+        "--json",
+        "--language",
+        "en",
+        *options,
     )
     assert done.code == 0, done.err
     told: dict[str, Any] = json.loads(done.out)
@@ -130,7 +140,21 @@ async def test_access_leaves_out_what_article_15_lists(
     # what was written when a bar was lifted, as all that was written
     assert sorted(each["why"] for each in data["suppressions"]) == ["", "form <b>12</b>"]
     assert page.count("form &lt;b&gt;12&lt;/b&gt;") == 2 + 2 + 2 + 1
-    assert 'lang="en"' in page
+
+
+@pytest.mark.parametrize(("options", "language"), [((), "pl"), (("--language", "de"), "de")])
+async def test_a_letter_is_answered_in_another_language_than_the_campaigns_or_the_one_that_is_chosen(
+    ccari: Service, shelf: Shelf, tmp_path: Path, options: tuple[str, ...], language: str
+) -> None:
+    await person.called(shelf)
+    out = tmp_path / "jan.zip"
+    reference = await person.asked(shelf, Right.ACCESS)
+    done = await ccari.ccari(
+        "subject", "export", AS_WRITTEN, "--request", reference, "--out", str(out), *options
+    )
+    assert done.code == 0, done.err
+    _, page, _ = opened(out)
+    assert f'<html lang="{language}">' in page
 
 
 @pytest.mark.parametrize("right", [Right.ACCESS, Right.PORTABILITY])

@@ -64,7 +64,7 @@ async def test_an_export_is_not_on_record_or_of_another(
     assert status == HTTPStatus.OK
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         told = json.loads(file.read("data.json"))
-        assert "index.html" in file.namelist()
+        assert b'<html lang="pl">' in file.read("index.html")
     assert (told["reference"], [each["id"] for each in told["calls"]]) == (reference, [str(call.id)])
     assert len(told["contacts"]) == 2
     history = (await store.requests.show(reference)).history
@@ -73,6 +73,23 @@ async def test_an_export_is_not_on_record_or_of_another(
     assert rows == [{"event": "subject_exported", "request": reference}]
     # nothing of it is left
     assert list((tmp_path / "exports").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("language", "status"), [("uk", HTTPStatus.OK), ("fr", HTTPStatus.UNPROCESSABLE_ENTITY)]
+)
+async def test_a_person_gets_a_page_in_another_language_than_was_chosen(
+    api: Api, shelf: Shelf, language: str, status: HTTPStatus
+) -> None:
+    await person.called(shelf)
+    reference = await person.asked(shelf, Right.ACCESS)
+    answered, content = await post(
+        api, EXPORT, {"number": NUMBER, "request": reference, "language": language}
+    )
+    assert answered == status, content
+    if status is HTTPStatus.OK:
+        with zipfile.ZipFile(io.BytesIO(content)) as file:
+            assert b'<html lang="uk">' in file.read("index.html")
 
 
 async def test_a_person_is_told_that_a_register_does_not_list_them_whose_secret_is_on_another_node(

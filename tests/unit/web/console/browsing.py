@@ -26,6 +26,7 @@ class _Forms(HTMLParser):
     def __init__(self) -> None:
         super().__init__()
         self.forms: list[Form] = []
+        self._select = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         given = {name: value or "" for name, value in attrs}
@@ -33,6 +34,9 @@ class _Forms(HTMLParser):
             self.forms.append(Form(given.get("method", "get"), given.get("action", "")))
         elif tag in {"input", "textarea", "select"} and self.forms and "name" in given:
             self.forms[-1].fields[given["name"]] = given.get("value", "")
+            self._select = given["name"]
+        elif tag == "option" and "selected" in given:
+            self.forms[-1].fields[self._select] = given.get("value", "")
 
 
 @dataclass

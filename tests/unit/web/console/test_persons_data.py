@@ -105,12 +105,16 @@ async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
     form = seen.form(f"{home}/export")
     refused = await visitor.ask("POST", f"{home}/export", {**form.fields, "csrf": "x"})
     assert refused.status == HTTPStatus.FORBIDDEN
-    async with visitor.session.post(f"{visitor.url}{home}/export", data=form.fields) as answer:
+    # of the controller's campaigns, as the request came in writing
+    assert form.fields["language"] == "pl"
+    chosen = {**form.fields, "language": "de"}
+    async with visitor.session.post(f"{visitor.url}{home}/export", data=chosen) as answer:
         assert answer.status == HTTPStatus.OK
         assert answer.headers["content-disposition"] == f'attachment; filename="subject-{reference}.zip"'
         content = await answer.read()
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         assert [each["id"] for each in json.loads(file.read("data.json"))["calls"]] == [str(call.id)]
+        assert b'<html lang="de">' in file.read("index.html")
     history = (await store.requests.show(reference)).history
     assert history[-1]["reason"].startswith("exported: 1 calls,")
     assert await looks(store) == [("subject_looked_up", reference), ("subject_exported", reference)]
