@@ -118,6 +118,19 @@ def test_the_channel_that_a_consent_is_for_is_shown_as_how_it_was_given() -> Non
     assert heading < made.index("<td>automatic calling systems</td>")
 
 
-def test_the_page_promises_that_less_of_a_request_is_kept_than_is() -> None:
+@pytest.mark.parametrize(
+    ("language", "only"), [("en", "only"), ("pl", "tylko"), ("de", "nur"), ("uk", "лише")]
+)
+def test_the_page_promises_that_less_of_a_request_is_kept_than_is(language: str, only: str) -> None:
     """Besides that it was answered, and when, its reference and the right stay in the register."""
-    assert " only " not in subject._WORDS["en"]["retention_requests"]
+    assert only not in subject._WORDS[language]["retention_requests"].split()
+
+
+@pytest.mark.parametrize(
+    ("language", "so_we_do_not"), [("en", "so we do not call"), ("pl", "dlatego nie dzwonimy"), ("uk", "тому ми не дзвонимо")]
+)  # fmt: skip
+def test_the_page_promises_that_a_register_bars_calls_that_a_later_consent_allows(
+    language: str, so_we_do_not: str
+) -> None:
+    """If the register has ``consent_overrides``."""
+    assert so_we_do_not not in subject._WORDS[language]["registers_intro"]
