@@ -169,7 +169,7 @@ async def test_a_request_is_entered_that_cannot_be(ccari: Service, database: Dat
         (("--received", "0001-01-01"), 2, "its year must be from 1900"),
         (("--received", "2018-05-24"), 2, "before the GDPR"),
         (("--received", "yesterday"), 2, "it must be a date such as"),
-        (("--by", "key"), 2, "key"),
+        (("--by", "key"), 2, "it must be one of 'letter'"),
         (("--campaign", "nonsense"), 1, "'acme' has no campaign 'nonsense'"),
         (("--controller", "nobody"), 1, "there is no controller 'nobody'"),
     ]
