@@ -2,9 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter
+from typing import Any
 
 from ccari.gating.naming import purposes_of, the_controller, the_number
 from ccari.policy import consent
@@ -12,16 +10,14 @@ from ccari.policy.consent import Consent
 from ccari.web.contacts import looked_up
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn
-from ccari.web.paging import cursor, cut, place
+from ccari.web.paging import BY_ID, cursor, cut, place
 from ccari.web.suppressions import narrowed
-
-_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 async def list_consents(ask: Ask) -> Reply:
     """Consents, the newest entries first. Numbers are not stored, only digests."""
     query: ConsentsQuery = ask.query
-    controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
+    controllers, after = await narrowed(ask, query.controller), place(query.after, BY_ID)
     rows = await ask.front.consents.page(
         controllers, query.purpose, query.channel, query.limit + 1, after[0] if after else None
     )

@@ -1,8 +1,6 @@
 """Contacts over HTTP: where a controller's numbers come from."""
 
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter
+from typing import Any
 
 from ccari.gating.naming import the_controller, the_number
 from ccari.gating.subjects import whose_number
@@ -12,16 +10,14 @@ from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
 from ccari.web.front import Ask, Reply
 from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked
-from ccari.web.paging import cursor, cut, place
+from ccari.web.paging import BY_ID, cursor, cut, place
 from ccari.web.suppressions import narrowed
-
-_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 async def list_contacts(ask: Ask) -> Reply:
     """Contacts, the newest entries first. Numbers are not stored, only digests."""
     query: ContactsQuery = ask.query
-    controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
+    controllers, after = await narrowed(ask, query.controller), place(query.after, BY_ID)
     rows = await ask.front.contacts.page(
         controllers, query.source, query.limit + 1, after[0] if after else None
     )

@@ -2,14 +2,16 @@
 
 import base64
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import orjson
-from pydantic import TypeAdapter
+from pydantic import Field, TypeAdapter
 
 from ccari.errors import InputError
 
 _T = TypeVar("_T")
+#: The place in a list that is in the order of its rows' ids.
+BY_ID: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 def cursor(*place: object) -> str:

@@ -1,8 +1,6 @@
 """Bars on numbers over HTTP: entering, looking up, lifting and listing them."""
 
-from typing import Annotated, Any
-
-from pydantic import Field, TypeAdapter
+from typing import Any
 
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
@@ -18,9 +16,7 @@ from ccari.web.models.suppressions import (
     SuppressionPage,
     SuppressionsQuery,
 )
-from ccari.web.paging import cursor, cut, place
-
-_PLACE: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
+from ccari.web.paging import BY_ID, cursor, cut, place
 
 
 async def add(ask: Ask) -> Reply:
@@ -64,7 +60,7 @@ async def remove(ask: Ask) -> Reply:
 async def list_bars(ask: Ask) -> Reply:
     """Bars, the newest first, with digests: numbers are not stored. A bar that is entered again keeps its place in the list."""
     query: SuppressionsQuery = ask.query
-    controllers, after = await narrowed(ask, query.controller), place(query.after, _PLACE)
+    controllers, after = await narrowed(ask, query.controller), place(query.after, BY_ID)
     rows = await ask.front.suppressions.page(
         controllers, query.limit + 1, after[0] if after else None, campaign=query.campaign, reason=query.reason,
     )  # fmt: skip
