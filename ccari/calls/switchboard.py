@@ -222,6 +222,8 @@ class Switchboard:
 
     def _drop(self, runner: CallRunner) -> None:
         del self._calls[runner]
+        # a call that was cancelled before it began never asked the gate
+        self._at_gate.discard(runner)
         del self._by_id[str(runner.ids.call)]
         if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
             del self._by_home[runner.ids.home]

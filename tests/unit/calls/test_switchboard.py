@@ -108,6 +108,7 @@ async def test_a_call_that_is_cancelled_before_it_begins_counts_as_under_way_for
     task.cancel()
     await board.drain()
     assert board.under_way == []
+    assert not board._at_gate
     assert board._runner_of("phone-1") is None
 
 
