@@ -16,7 +16,7 @@ from ccari.policy.parties import Controller, Register
 from ccari.policy.rights import Right
 from ccari.ports.holds import Subject
 from ccari.ports.keying import Digests, Secrets
-from ccari.ports.subjects import Exported, Mandate, PageLanguage, Subjects, Wanted
+from ccari.ports.subjects import PAGE_LANGUAGES, Exported, Mandate, PageLanguage, Subjects, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class IdentifiedPerson:
     subject: Subject = field(repr=False)
     registers: Sequence[Register]
     listed_as: Sequence[tuple[str, bytes]] = field(repr=False)
-    language: str | None
+    language: PageLanguage
 
 
 def whose_number(controller: str, digests: Digests) -> dict[str, str]:
@@ -45,12 +45,14 @@ def access_target(of: IdentifiedPerson) -> dict[str, str]:
     return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
 
 
-def language_of(mandate: Mandate, policy: Policy) -> str | None:
+def language_of(mandate: Mandate, policy: Policy | None) -> PageLanguage:
     """The language to answer the person in (Art 12(1)): their request's, which the call was in; for a request that came in writing, the
-    one that all of the controller's campaigns have, or None if they have several.
+    one that all of the controller's campaigns have. English if they have several, or there is no page in it.
     """
-    spoken = {each.language for each in policy.campaigns if each.controller == mandate.controller}
-    return mandate.language or (spoken.pop() if len(spoken) == 1 else None)
+    campaigns = policy.campaigns if policy else ()
+    spoken = {each.language for each in campaigns if each.controller == mandate.controller}
+    wanted = mandate.language or (spoken.pop() if len(spoken) == 1 else None)
+    return next((each for each in PAGE_LANGUAGES if each == wanted), "en")
 
 
 def wanted_of(of: IdentifiedPerson) -> Wanted:

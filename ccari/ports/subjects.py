@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from ccari.policy.erasure import Plan, Terms, Thing
 from ccari.policy.rights import Level, RequestState, Right
@@ -11,6 +11,7 @@ from ccari.ports.holds import Subject
 
 #: The languages that there are of the page that a person gets.
 PageLanguage = Literal["de", "en", "pl", "uk"]
+PAGE_LANGUAGES: tuple[PageLanguage, ...] = get_args(PageLanguage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ccari.policy.mandate import PORTABLE
 from ccari.policy.parties import Controller
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Right
-from ccari.ports.subjects import Holdings, Mandate
+from ccari.ports.subjects import Holdings, Mandate, PageLanguage
 
 FORMAT = "ccari subject export 1"
 #: What an ``origin`` that ccari has written begins with: the way in which something came to be known.
@@ -23,7 +23,7 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
-    of those that may list the number, by id. ``language``: of the page to read; None: not known.
+    of those that may list the number, by id. ``language``: of the page to read.
     """
 
     mandate: Mandate
@@ -31,7 +31,7 @@ class Asked:
     number: str = field(repr=False)
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
     registers: Mapping[str, str] = field(default_factory=dict)
-    language: str | None = None
+    language: PageLanguage = "en"
 
     @property
     def portability(self) -> bool:

@@ -1,4 +1,4 @@
-"""Renders the readable part of an export: one HTML page, in the person's language, or in English if that is not spoken here."""
+"""Renders the readable part of an export: one HTML page."""
 
 import tomllib
 from collections.abc import Mapping
@@ -9,20 +9,18 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
+from ccari.ports.subjects import PageLanguage
+
 _HERE = resources.files("ccari.recordings.subject")
 _WORDS: Mapping[str, Mapping[str, Any]] = tomllib.loads(_HERE.joinpath("words.toml").read_text("utf-8"))
 _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
     _HERE.joinpath("page.html.j2").read_text("utf-8")
 )
-#: Those of ``PageLanguage``.
-LANGUAGES = frozenset(_WORDS)
-_FALLBACK = "en"
 
 
-def page(account: Mapping[str, Any], language: str | None, zone: ZoneInfo) -> bytes:
+def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> bytes:
     """The page of an ``account``, as made by :func:`ccari.recordings.subject.account.account`, with times in ``zone``."""
-    spoken = language if language is not None and language in _WORDS else _FALLBACK
-    words = _WORDS[spoken]
+    words = _WORDS[language]
 
     def term(name: str | None) -> str:
         return str(words["terms"].get(name, name)) if name else "–"
@@ -35,6 +33,6 @@ def page(account: Mapping[str, Any], language: str | None, zone: ZoneInfo) -> by
 
     fields = {
         "passed_on": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "retention": [], "kept_for_claims": False, **account,
-        "language": spoken,
+        "language": language,
     }  # fmt: skip
     return _PAGE.render(say=words, term=term, when=when, length=length, **fields).encode()

@@ -3,7 +3,7 @@
 Nothing is erased here. An erasure cannot be undone, so it is a command: `ccari subject erase --yes`.
 """
 
-from typing import Annotated, Any, get_args
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -15,7 +15,7 @@ from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
-from ccari.ports.subjects import Mandate, PageLanguage
+from ccari.ports.subjects import PAGE_LANGUAGES, Mandate, PageLanguage
 from ccari.web import subjects as api
 from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.console.requests import SOON_DAYS
@@ -69,12 +69,10 @@ async def _one(visit: Visit, given: NumberForm) -> Shown:
     plan, refused = None, False
     if faults["erasure"] is None and number is not None:
         plan, refused = await _plan(visit, mandate, number)
-    policy = await visit.ask.policy()
-    language = gating.language_of(mandate, policy) if policy else mandate.language
     fields = {
         "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
         "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
-        "page_languages": get_args(PageLanguage), "page_language": language if language in get_args(PageLanguage) else "en",
+        "page_languages": PAGE_LANGUAGES, "page_language": gating.language_of(mandate, await visit.ask.policy()),
     }  # fmt: skip
     return Shown("subject.html.j2", fields)
 

@@ -33,12 +33,13 @@ mode = "off"
     [
         ("uk", ("pl",), "uk"),
         (None, ("pl",), "pl"),
-        (None, ("pl", "de"), None),
-        (None, (), None),
+        (None, ("pl", "de"), "en"),
+        (None, (), "en"),
+        ("fr", ("pl",), "en"),
     ],
 )
 def test_a_person_is_answered_in_a_language_that_nobody_has_spoken_to_them(
-    request_language: str | None, campaigns: tuple[str, ...], answered: str | None
+    request_language: str | None, campaigns: tuple[str, ...], answered: str
 ) -> None:
     mandate = Mandate(
         "ACME-2026-000001", "acme", Right.ACCESS, RequestState.IN_PROGRESS, Level.L2, request_language, ()
