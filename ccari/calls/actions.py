@@ -141,6 +141,8 @@ class Actions:
             case do.Bridge():
                 await self._legs.bridge()
                 return on.Bridged()
+            case do.Part():
+                await self._legs.part()
             case do.RegisterRight():
                 return await self._ledger.register(command, self._terms)
             case do.HangUp(party):

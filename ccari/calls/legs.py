@@ -74,10 +74,14 @@ class Legs:
             await self._ari.create_bridge(self._ids.bridge)
         await self._ari.add_to_bridge(self._ids.bridge, self._ids.agent, self._ids.callee)
 
+    async def part(self) -> None:
+        """Take the callee out of the bridge; the agent stays in it."""
+        await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
+
     async def replace_agent(self, former: str, terms: Terms, *, at_home: bool) -> None:
         """Let the ``former`` agent's channel go, which is the dialplan's if ``at_home``, and create one for the new agent."""
         try:
-            await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
+            await self.part()
         finally:
             await self._release(former, at_home=at_home)
         await self.create_agent(terms)

@@ -11,11 +11,14 @@ import pytest
 
 from ccari.calls.transport import HEARTBEAT_SECONDS
 from tests.faults.blackhole import black_hole
+from tests.faults.moments import Moment
 from tests.faults.world import PRESENT_DBFS, has, heard, lacks
 from tests.integration.ground import Ground, kept_later
+from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS, Service
 from tests.integration.studio import CONFIRMED, tone_of
-from tests.lab import callees
+from tests.lab import Callee, callees
+from tests.lab.audio import WINDOW_SECONDS
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -24,6 +27,8 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 NOTICED_SECONDS = HEARTBEAT_SECONDS * 1.5 + 5.0
 #: Of the callee's and the agent's voices.
 GAP_SECONDS = 6.0
+#: In which a hang-up does not reach Asterisk: less than ccari waits for its answer.
+HELD_SECONDS = 2.0
 BYTES_PER_SECOND = 16_000
 SESSIONS = 5
 
@@ -85,6 +90,39 @@ async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Gr
         for hz in (callees.TONE_HZ, callees.AGENT_TONE_HZ):
             assert float(max(stretch.tone_levels(hz))) > PRESENT_DBFS
     assert ground.raw(shown) == []
+
+
+async def test_a_hang_up_that_is_held_up_lets_the_callee_hear_the_agent_again(ground: Ground) -> None:
+    """Between the last word and the hang-up there is silence, however long it takes."""
+    callee = callees.answers(10)
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        placed = await ground.lab.world.dial(callee.number, campaign="renewals")
+        await service.logged(lambda line: line["event"] == "call_bridged")
+        leaves = Moment(
+            between, lambda message: message.get("method") == "DELETE" and "channels" in message["uri"]
+        )
+        await ground.lab.world.callee_presses(callee.number, "7")
+        await leaves.reached()
+        await _heard_on(ground, callee)
+        leaves.go_on()
+        outcome, _ = await ground.ended(service, placed)
+        assert (outcome.outcome, outcome.reason) == ("right_exercised", "erasure")
+        await ground.nothing_left()
+    sound = await heard(ground.lab, callee)
+    assert has(sound.between(0, sound.seconds / 2), callees.AGENT_TONE_HZ)
+    last_words = [
+        at for at, level in enumerate(sound.tone_levels(tone_of("goodbye"))) if level > PRESENT_DBFS
+    ]
+    rest = sound.between((last_words[-1] + 1) * WINDOW_SECONDS, sound.seconds)
+    assert rest.seconds > HELD_SECONDS / 2
+    assert lacks(rest, callees.AGENT_TONE_HZ)
+
+
+async def _heard_on(ground: Ground, callee: Callee) -> None:
+    """Wait while the callee hears two seconds more, or four: Asterisk writes their file two seconds at a time."""
+    (file,) = ground.lab.world.heard.glob(f"{callee.digits}-*.wav")
+    enough = file.stat().st_size + HELD_SECONDS * BYTES_PER_SECOND
+    await until(lambda: file.stat().st_size > enough, within=3 * HELD_SECONDS)
 
 
 async def test_calls_need_more_sessions_than_asterisk_has_or_are_dialled_twice(ground: Ground) -> None:

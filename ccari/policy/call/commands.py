@@ -141,6 +141,11 @@ class Bridge:
 
 
 @dataclass(frozen=True, slots=True)
+class Part:
+    """Let the callee hear the agent no more, who stays where they are."""
+
+
+@dataclass(frozen=True, slots=True)
 class RegisterRight:
     """Make the right durable, with its effect, in one transaction. Answer: RightRegistered or RightSpooled.
 
@@ -213,6 +218,6 @@ class CloseCall:
 Command = (
     CheckGate | CallAgent | DialAgent | CreateCallee | SpendToken | Dial | DetectMachine | Ring | StopRinging | AnswerAgent
     | AnswerCallee | RefuseTransfer | HandOver | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
-    | Bridge | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | LeaveTalk | SettleRecording
+    | Bridge | Part | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | LeaveTalk | SettleRecording
     | CloseCall
 )  # fmt: skip

@@ -32,6 +32,8 @@ _BEFORE_HELLO = frozenset(
 )
 #: As soon as nothing is played, the two are brought together, or parted: the next prompt waits until then.
 _HELD = frozenset({Stage.QUIET, Stage.BRIDGE, Stage.HANDOVER})
+#: The two hear each other, or are about to.
+_TOGETHER = frozenset({Stage.BRIDGE, Stage.TALK, Stage.HANDOVER})
 
 
 def speak(call: Call, *first: Command) -> Step:
@@ -129,18 +131,24 @@ def announces_recording(call: Call) -> bool:
 def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself.
 
+    Whoever talks with an agent is parted from them first: between the last word and the hang-up they would hear the agent again.
     An agent who has not answered yet is no longer needed. A call that is ending already ends as what it was.
     """
     if call.stage is Stage.FAREWELL and call.outcome is not None:
         outcome, reason = call.outcome, call.reason
     if call.stage in _BEFORE_HELLO:
         return end(call, outcome, reason)
-    cut = call.playing is not None and call.stage is not Stage.FAREWELL
+    first: list[Command] = []
+    if call.playing is not None and call.stage is not Stage.FAREWELL:
+        first.append(do.StopPlaying())
+    if call.stage in _TOGETHER:
+        # behind the stop: Asterisk takes nobody out of a bridge to whom it plays
+        first.append(do.Part())
     last = (*answers(without_agreement(call), *words), notices.GOODBYE)
     call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
     call = without_word_of_recording(call)
-    return speak(call, *commands, *([do.StopPlaying()] if cut else []))
+    return speak(call, *commands, *first)
 
 
 def whisper(call: Call, prompt: str, *first: Command) -> Step:

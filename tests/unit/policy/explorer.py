@@ -18,6 +18,7 @@ _NOTHING: tuple[Event, ...] = (
     *(on.Failed(kind(party)) for kind in (do.Ring, do.StopRinging) for party in Party),
     on.Failed(do.StopPlaying()),
     on.Failed(do.ShowCard()),
+    on.Failed(do.Part()),
     on.Failed(do.UseLanguage("en")),
     on.Failed(do.TellDialplan(Outcome.AGENT_HANGUP, "")),
     *(on.Played("never_asked_for", whole=True, party=party) for party in Party),

@@ -87,6 +87,8 @@ def _about_legs(campaign: Campaign, world: World, command: Command) -> Iterator[
             yield "a refusal to somebody who was let go"
         case do.Bridge():
             yield from _about_bridges(campaign, world)
+        case do.Part() if not world.bridging or world.parted or _is_away(world, Party.CALLEE):
+            yield "two parted who are not together"
         case do.Ring(party) if _is_away(world, party):
             yield "ringing for nobody"
         case do.StopRinging(party) if party not in world.ringing or world.side(party).there != "made":
@@ -314,6 +316,8 @@ def out_of_place(
         yield "a callee left on the line"
     if _is_left(world.agent) and after.stage in _ENDING:
         yield "an agent left on the line"
+    if after.stage is Stage.FAREWELL and world.bridging and not world.parted:
+        yield "last words to a callee who hears the agent"
     if len(set(after.upcoming)) < len(after.upcoming) or len(set(after.whispers)) < len(after.whispers):
         yield "a prompt that waits twice"
     if isinstance(event, on.TransferAsked) and not _is_away(world, Party.AGENT):

@@ -329,7 +329,7 @@ def test_a_recorder_that_ends_by_itself_leaves_the_talk_going() -> None:
 
 def test_a_recorder_that_ends_by_itself_ends_a_talk_that_must_be_recorded() -> None:
     story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
-    assert story.does(on.RecorderStopped()) == [do.Play(Party.CALLEE, "goodbye")]
+    assert story.does(on.RecorderStopped()) == [do.Part(), do.Play(Party.CALLEE, "goodbye")]
 
 
 def test_a_talk_that_ends_with_its_recorder_was_no_talk() -> None:

@@ -162,7 +162,7 @@ def test_a_stop_by_code_ends_a_talk_that_must_be_recorded() -> None:
     story = Story(**CODES, recording={"mode": "opt_out", "without": "hang_up"}).talk()
     enter(story, "*3")
     told = story.does(on.RightRegistered(Right.REFUSE_RECORDING, "R-1"))
-    assert told == [do.Play(Party.CALLEE, "recording_stopped")]
+    assert told == [do.Part(), do.Play(Party.CALLEE, "recording_stopped")]
     assert story.call.outcome is Outcome.RECORDING_REFUSED
 
 

@@ -248,7 +248,7 @@ def test_a_refusal_that_is_not_registered_is_a_refusal_all_the_same() -> None:
 def test_a_refusal_ends_a_call_that_must_be_recorded() -> None:
     story = Story(**MUST).talk()
     story.send(on.KeyPressed("2"))
-    assert story.does(REFUSED) == [says("recording_stopped")]
+    assert story.does(REFUSED) == [do.Part(), says("recording_stopped")]
     story.send(on.Played("recording_stopped", whole=True), on.Played("goodbye", whole=True))
     story.send(on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("recording_refused", "recording_refused")
@@ -271,7 +271,7 @@ def test_a_call_that_must_be_recorded_is_not_bridged_while_its_refusal_is_regist
 def test_an_erasure_that_bars_nothing_still_ends_a_call_that_must_be_recorded() -> None:
     story = Story(**MUST, legal_basis="legal_obligation").talk()
     story.send(on.KeyPressed("7"))
-    assert story.does(ERASED) == [says("right_registered_erasure")]
+    assert story.does(ERASED) == [do.Part(), says("right_registered_erasure")]
     assert story.call.outcome is Outcome.RECORDING_REFUSED
 
 
@@ -287,13 +287,32 @@ def test_an_erasure_in_the_talk_stops_the_recorder_before_the_database_is_asked(
         do.StopRecorder(keep=True),
         do.RegisterRight(Right.ERASURE, "7"),
     ]
-    assert story.does(ERASED) == [says("right_registered_erasure")]
+    assert story.does(ERASED) == [do.Part(), says("right_registered_erasure")]
     story.send(on.RecorderStopped())
     for prompt in ("right_registered_erasure", "reference:R-2", "answer_within_month"):
         story.send(on.Played(prompt, whole=True))
     assert story.does(on.Played("goodbye", whole=True))[0] == do.HangUp(Party.CALLEE)
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("right_exercised", "erasure")
+
+
+def test_last_words_part_the_two_once_and_behind_the_prompt_that_they_cut() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("9"))
+    assert story.call.playing == "source_asked"
+    story.send(on.KeyPressed("7"))
+    assert story.does(ERASED) == [do.StopPlaying(), do.Part()]
+    assert story.does(on.Played("source_asked", whole=False)) == [says("right_registered_erasure")]
+    story.send(on.KeyPressed("1"))
+    assert do.Part() not in story.send(on.RightRegistered(Right.OBJECTION, "R-3"))
+    assert story.call.stage is Stage.FAREWELL
+
+
+def test_a_right_that_is_registered_as_the_two_are_brought_together_parts_them_again() -> None:
+    story = Story().recorder()
+    story.send(on.RecorderStarted(), on.KeyPressed("7"))
+    assert story.call.stage is Stage.BRIDGE
+    assert story.does(ERASED) == [do.Part(), says("right_registered_erasure")]
 
 
 @pytest.mark.parametrize("command", [do.CommitHeard(()), do.AnswerAgent(), do.Bridge()])

@@ -76,6 +76,8 @@ class World(NamedTuple):
     #: its end), stuck (it would not stop), over
     recorder: str = "none"
     bridging: bool = False
+    #: The two were brought together, and hear each other no more.
+    parted: bool = False
     #: The agent's codes are heard.
     talking: bool = False
     typed: str = ""
@@ -350,6 +352,8 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
             world = world._replace(recorder="stopping")
         case do.Bridge():
             world = world._replace(bridging=True)
+        case do.Part():
+            return world._replace(parted=True)
     if isinstance(command, _OWED):
         return world._replace(owed=world.owed | {command})
     if isinstance(command, _ASKED):
