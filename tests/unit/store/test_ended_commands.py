@@ -21,8 +21,11 @@ from tests.lab.waiting import until
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
 
-#: As a command in the foreground has it; who starts tests in the background has them ignore it.
-_TAKES_INTERRUPTS = "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+#: As a command in the foreground has it: tests that were started in the background, or by nohup, ignore the one or the other.
+_TAKES_SIGNALS = (
+    "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+)
 _IGNORES = "import signal, sys; signal.signal(signal.{}, signal.SIG_IGN); "
 _RUNS = "import ccari.__main__; ccari.__main__.main()"
 ENDED = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
@@ -38,7 +41,7 @@ async def environment(dsn: str, store: Store, tmp_path: Path) -> dict[str, str]:
 
 @asynccontextmanager
 async def running(
-    environment: dict[str, str], *arguments: str, before: str = _TAKES_INTERRUPTS
+    environment: dict[str, str], *arguments: str, before: str = _TAKES_SIGNALS
 ) -> AsyncIterator[Process]:
     program = (*command()[:-2], "-c", before + _RUNS)
     process = await asyncio.create_subprocess_exec(
@@ -161,7 +164,7 @@ def test_what_is_not_asynchronous_is_ended_by_the_signal_itself(
 ) -> None:
     """It is sent when the first file of the draft is synced."""
     sends = (
-        f"{_TAKES_INTERRUPTS}import os; from ccari.cli import main\n"
+        f"{_TAKES_SIGNALS}import os; from ccari.cli import main\n"
         f"os.fsync = lambda _: os.kill(os.getpid(), {int(number)})\n"
         "main()"
     )

@@ -28,7 +28,12 @@ async def service(ccari: Service) -> AsyncIterator[Service]:
 
 
 async def test_a_terminal_that_closes_kills_the_service_in_the_middle_of_its_talks(service: Service) -> None:
-    await service.spawn()
+    # the service inherits it, and tests that were started by nohup ignore it
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        await service.spawn()
+    finally:
+        signal.signal(signal.SIGHUP, before)
     await service.logged(lambda line: line["event"] == "service_started")
     assert await service.stop(signal.SIGHUP) == 0
     assert [line["event"] for line in service.lines()][-1] == "service_stopped"
