@@ -275,10 +275,17 @@ class Ari:
             bridgeId=bridge_id, channel=list(channel_ids), inhibitConnectedLineUpdates="true"
         )
 
-    async def take_from_bridge(self, bridge_id: str, channel_id: str) -> None:
+    async def take_from_bridge(self, bridge_id: str, channel_id: str, *, playing: bool = False) -> None:
+        """``playing``: a prompt of which nobody knows any more may be playing to the channel, and Asterisk takes it out after that. So
+        that no other request waits, this one has a connection of its own.
+        """
         # of one that has hung up, or is about to, resource_bridges.c says so in words of its own
         with _unless_gone(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
-            await self._api.bridges.removeChannel(bridgeId=bridge_id, channel=[channel_id])
+            if playing:
+                url = f"{self._base}/bridges/{quote(bridge_id, safe='')}/removeChannel"
+                await self._transport.request_beside("POST", url, {"channel": channel_id})
+            else:
+                await self._api.bridges.removeChannel(bridgeId=bridge_id, channel=[channel_id])
 
     async def destroy_bridge(self, bridge_id: str) -> None:
         with _unless_gone():

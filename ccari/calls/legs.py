@@ -76,12 +76,13 @@ class Legs:
 
     async def part(self) -> None:
         """Take the callee out of the bridge; the agent stays in it."""
-        await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
+        # a talk that was taken up may have a prompt of the earlier run
+        await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee, playing=True)
 
     async def replace_agent(self, former: str, terms: Terms, *, at_home: bool) -> None:
         """Let the ``former`` agent's channel go, which is the dialplan's if ``at_home``, and create one for the new agent."""
         try:
-            await self.part()
+            await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
         finally:
             await self._release(former, at_home=at_home)
         await self.create_agent(terms)

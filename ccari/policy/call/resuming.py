@@ -73,8 +73,8 @@ def resumed(event: on.TalkResumed) -> Step:
     If its recorder has ended meanwhile, nobody knows why: perhaps it was paused or refused. So no other one is started; only
     a talk that never had one may still get one.
 
-    An earlier prompt may still be playing, and until it ends Asterisk answers no request about the channel that hears it. So the
-    dialplan is told what it does not know after the next prompt, and whoever is bid farewell is not parted from the agent.
+    The dialplan is told what it does not know after the next prompt, not now: an earlier prompt may still be playing to its
+    channel, and until that ends Asterisk answers no request about the channel.
     """
     kept, recording = event.kept, event.campaign.recording
     call = Call(
@@ -106,8 +106,8 @@ def resumed(event: on.TalkResumed) -> Step:
             commands += said
         call, said = speak(call)
         commands += said
-    untold = call.untold or call.reason != was or any(isinstance(each, do.TellDialplan) for each in commands)
-    later: list[Command] = [each for each in commands if not isinstance(each, do.TellDialplan | do.Part)]
+    later: list[Command] = [each for each in commands if not isinstance(each, do.TellDialplan)]
+    untold = call.untold or call.reason != was or len(later) < len(commands)
     return replace(call, untold=untold), later
 
 

@@ -1,4 +1,4 @@
-"""ARI's ways in, ``/ari/asterisk/info``, the events WebSocket and a channel's variables, with answers that a test decides."""
+"""ARI's ways in, ``/ari/asterisk/info``, the events WebSocket and what is asked beside it, with answers that a test decides."""
 
 import asyncio
 import contextlib
@@ -32,7 +32,7 @@ class AriServer:
         self.answer: Callable[[Message], Awaitable[None]] = self.agree
         #: What was asked beside the WebSocket, and what it is answered with when ``is_quiet``.
         self.told: asyncio.Queue[tuple[str, dict[str, str]]] = asyncio.Queue()
-        self.variable_status, self.is_quiet = 204, asyncio.Event()
+        self.beside_status, self.is_quiet = 204, asyncio.Event()
         self.sockets: list[web.WebSocketResponse] = []
         self._gone = asyncio.Event()
 
@@ -75,11 +75,11 @@ class AriServer:
             await self.answer(heard)
         return socket
 
-    async def variable(self, request: web.Request) -> web.Response:
+    async def beside(self, request: web.Request) -> web.Response:
         self.handshakes.append(request)
-        self.told.put_nowait((request.match_info["channel"], dict(request.query)))
+        self.told.put_nowait((request.match_info["thing"], dict(request.query)))
         await self.is_quiet.wait()
-        return web.Response(status=self.variable_status, text='{"message": "Channel not found"}')
+        return web.Response(status=self.beside_status, text='{"message": "Channel not found"}')
 
     def leave(self) -> None:
         self._gone.set()
@@ -91,7 +91,8 @@ async def running() -> AsyncIterator[AriServer]:
     app = web.Application()
     app.router.add_get("/ari/asterisk/info", made.info)
     app.router.add_get("/ari/events", made.events)
-    app.router.add_post("/ari/channels/{channel}/variable", made.variable)
+    app.router.add_post("/ari/channels/{thing}/variable", made.beside)
+    app.router.add_post("/ari/bridges/{thing}/removeChannel", made.beside)
     runner = web.AppRunner(app, handler_cancellation=True, shutdown_timeout=0.1)
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)

@@ -1,4 +1,4 @@
-"""Channels that the dialplan has handed over to an earlier run, which may still be played to: Asterisk sets a channel's variables
+"""Channels of an earlier run, which may still be played to: Asterisk sets a channel's variables, and takes it out of a bridge,
 between two prompts, and serves the requests of one WebSocket one after the other.
 """
 
@@ -124,6 +124,20 @@ async def test_a_caller_who_is_still_played_to_holds_up_all_other_calls(
     assert server.handshakes[-1].headers["Connection"] == "close"
 
 
+async def test_a_callee_who_is_still_played_to_holds_up_all_other_calls_before_their_last_words(
+    desk: Desk, asterisk: Asterisk, server: AriServer
+) -> None:
+    async with asyncio.TaskGroup() as tasks:
+        parted = tasks.create_task(desk.ari.take_from_bridge("talk", "callee", playing=True))
+        assert await asyncio.wait_for(server.told.get(), WITHIN_SECONDS) == ("talk", {"channel": "callee"})
+        await desk.ari.bridges()
+        assert not parted.done()
+        # they have hung up meanwhile
+        server.beside_status = HTTPStatus.UNPROCESSABLE_ENTITY
+        server.is_quiet.set()
+    assert asterisk.asked == ["GET bridges"]
+
+
 async def test_many_callers_who_are_still_played_to_are_told_all_at_once_or_one_who_finds_no_room_waits_for_them(
     desk: Desk, asterisk: Asterisk, server: AriServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,7 +195,7 @@ async def test_a_caller_whose_talk_ended_unwatched_is_put_through_again_as_if_no
 async def test_a_caller_who_cannot_be_told_is_left_in_silence(
     desk: Desk, asterisk: Asterisk, server: AriServer, status: HTTPStatus
 ) -> None:
-    server.variable_status = status
+    server.beside_status = status
     server.is_quiet.set()
     await desk.ari.give_back(CALLER, "service_away")
     assert asterisk.asked == [READ, "POST channels/x/continue"]
@@ -195,7 +209,7 @@ async def test_a_request_beside_the_connection_fails_as_no_other_does_or_tells_o
     with pytest.raises(LinkLost, match="no answer to POST channels/variable"):
         await transport.request_beside("POST", url, TOLD)
     server.is_quiet.set()
-    server.variable_status = 404
+    server.beside_status = 404
     with pytest.raises(Refused, match="Channel not found") as refused:
         await transport.request_beside("POST", url, TOLD)
     assert refused.value.status == HTTPStatus.NOT_FOUND

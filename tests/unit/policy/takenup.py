@@ -52,8 +52,8 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
                 yield "a second recorder is begun"
             if call.refused or call.paused or call.unrecordable:
                 yield "what was refused or paused is recorded again"
-        if any(isinstance(each, do.TellDialplan | do.Part) for each in commands):
-            yield "a request is made about a channel to which an earlier prompt may be playing"
+        if any(isinstance(each, do.TellDialplan) for each in commands):
+            yield "the dialplan is told while somebody may be playing to its channel"
         if call.untold and not after.untold and after.stage is Stage.TALK:
             yield "what the dialplan does not know is forgotten"
         if (after.recorder is Recorder.RUNNING) is not recording:
