@@ -12,6 +12,7 @@ from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
 from ccari.errors import ConfigError, EvidenceError, why
+from ccari.keyring.files import refuse_taken
 from ccari.ports.accesses import Looked
 from ccari.ports.evidence import HeardSound
 from ccari.recordings.evidence.checking import Found, check
@@ -74,8 +75,12 @@ def export(
     """Write a ZIP that proves one call or request: a signed vCon with its lawful bases, journal, policy, notice
     and seals.
 
-    Numbers are masked: ccari does not keep the full number of a call.
+    Numbers are masked: ccari does not keep the full number of a call. A pack that is there already is not
+    overwritten: it may hold what has been erased since.
     """
+    if out is None:
+        out = Path(f"evidence-{which.strip()}.zip")
+    refuse_taken(out, "evidence")
 
     async def work(settings: Settings, store: Store) -> tuple[bytes, Sequence[HeardSound], bool]:
         prover = Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings))
@@ -89,8 +94,6 @@ def export(
         return content, heard, names_prompts
 
     content, heard, names_prompts = with_store(context, work)
-    if out is None:
-        out = Path(f"evidence-{which.strip()}.zip")
     with writing(out) as file:
         file.write(content)
     without_audio = [each.key for each in heard if not each.files]

@@ -196,6 +196,19 @@ async def test_what_cannot_be_proven_is_given_out(
     assert not out.exists()
 
 
+async def test_what_was_erased_since_is_lost_from_an_older_pack(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    call = await over(store)
+    pack = await exported(ccari, call.id, tmp_path / "pack.zip")
+    before = pack.read_bytes()
+    refused(
+        await ccari.ccari("evidence", "export", str(call.id), "--out", str(pack)),
+        "already exists, and no evidence is overwritten: give another name",
+    )
+    assert pack.read_bytes() == before
+
+
 @pytest.mark.parametrize("edit", NO_FIELDS.values(), ids=NO_FIELDS)
 async def test_a_call_whose_fields_were_made_none_cannot_be_shown_or_is_given_out_as_proof(
     ccari: Service, store: Store, database: Database, tmp_path: Path, edit: str
