@@ -93,8 +93,9 @@ ORDER BY r.received_at DESC, r.reference DESC LIMIT $6
 -- name: show_request
 SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,
        key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version,
-       expired_at, events, last_link
-FROM rights_requests WHERE reference = $1
+       (SELECT max(e.finished_at) FROM erasures e WHERE e.reference = r.reference) AS erased_at, expired_at, events,
+       last_link
+FROM rights_requests r WHERE reference = $1
 
 -- name: request_history
 SELECT e.seq, e.at, coalesce(d.who, 'erased') AS who, e.state, e.level, e.due, coalesce(d.reason, 'erased') AS reason

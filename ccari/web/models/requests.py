@@ -167,6 +167,12 @@ class RequestShown(Told):
     due: date
     extended_at: datetime | None
     closed_at: datetime | None
+    erased_at: Annotated[
+        datetime | None,
+        Field(
+            description="When the erasure that it asks for was carried out; null: it was not, or not by ccari."
+        ),
+    ]
     digest: Annotated[str | None, Field(description="Keyed. None: the request has expired.")]
     key_version: int | None
     expired_at: Annotated[

@@ -36,7 +36,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
         level="L2", controller="acme", campaign=None, purpose=None, number=None, number_from="given",
         channel="letter", call_id=None, key=None, notice_version=None, language="en", received_at=MOMENT,
         received_local="", registered_at=MOMENT, due=date(2026, 4, 7), extended_at=None, closed_at=None,
-        digest="", key_version=1, expired_at=None, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
+        erased_at=None, digest="", key_version=1, expired_at=None, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
         fault=None, forwards=(),
         effect=EffectShown(
             suppression=effect.suppress, stops_recording=bool(effect.stops), stored_recordings="keep",
@@ -108,6 +108,13 @@ def test_what_nobody_has_checked_is_told_as_a_fact(right: Right, language: str, 
     assert "]" in after.partition("[")[0]
     if right is not Right.ACCESS:
         assert {"en": "disproportionate effort", "pl": "niewspółmiernie"}[language] in after.partition("]")[0]
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_data_that_nobody_has_erased_are_said_to_be_gone(language: str) -> None:
+    gone = {"en": "We have erased", "pl": "Usunęliśmy"}[language]
+    assert gone in text(Outcome.FULFILLED, request(erased_at=MOMENT), language)
+    assert gone not in text(Outcome.FULFILLED, request(), language)
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,12 @@ async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
     await signed_in(api, visitor, Role.DPO)
     home = page(reference)
     assert "It was erased from the request" in said(await visitor.get(home))
-    assert "Carry out the erasure first" not in said(await visitor.get(home.removesuffix("/subject")))
+    shown = said(await visitor.get(home.removesuffix("/subject")))
+    assert "Number erased with the other data" in shown
+    assert "Data erased" in shown
+    assert "Carry out the erasure first" not in shown
+    letter = await visitor.get(home.replace("/subject", "/letters/fulfilled?language=en"))
+    assert "We have erased" in said(letter)
     planned = await visitor.send(home, home, number=AS_WRITTEN)
     assert "There is nothing left to erase." in said(planned)
     # who has asked for it has it before them, and not the whole page again
