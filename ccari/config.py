@@ -312,7 +312,7 @@ def load(path: Path | None) -> Settings:
     """
     if path is None:
         path = _default_path()
-    document = _read(path) if path is not None else {}
+    document = parsed(path) if path is not None else {}
     _refuse_unknown_variables()
     try:
         return Settings(**document)  # type: ignore[arg-type]
@@ -367,7 +367,8 @@ def _default_path() -> Path | None:
     return None
 
 
-def _read(path: Path) -> dict[str, object]:
+def parsed(path: Path) -> dict[str, object]:
+    """What the file says, unchecked. Raises ConfigError if it cannot be read, or is not TOML."""
     try:
         # editors on Windows may begin the file with a BOM
         text = path.read_text("utf-8").removeprefix("\ufeff")

@@ -3,12 +3,12 @@
 import os
 import pwd
 import shlex
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from ccari import config
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import DEFAULT_PATHS, Settings
 
@@ -66,7 +66,7 @@ def user_name(uid: int) -> str:
 
 
 def _holds_a_secret(path: Path) -> bool:
-    document: dict[str, Any] = tomllib.loads(path.read_text("utf-8"))
+    document: dict[str, Any] = config.parsed(path)
     asterisk, database = _table(document.get("asterisk")), _table(document.get("database"))
     webhooks, url = document.get("webhooks"), database.get("url")
     signing = isinstance(webhooks, list) and any("secret" in _table(each) for each in webhooks)

@@ -332,6 +332,15 @@ async def test_a_file_whose_tables_are_none_cannot_be_looked_at(patient: Patient
     assert found.state is State.OK
 
 
+async def test_a_file_that_an_editor_on_windows_has_saved_is_called_faulty(patient: Patient) -> None:
+    """It begins with a BOM, as ``ccari serve`` accepts it."""
+    file = patient.write()
+    file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
+    file.chmod(0o644)
+    findings = list(configuration(file, config.load(file)))
+    assert [(each.state, each.advice) for each in findings] == [(State.WARNING, f"chmod o-r {file}")]
+
+
 async def test_a_data_dir_that_is_a_file_passes(patient: Patient) -> None:
     patient.data_dir = patient.folder / "data"
     patient.data_dir.write_text("")
