@@ -153,12 +153,14 @@ def list_(
         raise typer.BadParameter("all of them can be printed as JSON only: add --json", param_hint="--limit")
 
     async def work(_: Settings, store: Store) -> None:
+        if controller is not None:
+            # before the first row is printed
+            await rows_of_declared(store, controller, await store.suppressions.page([controller], 1, None))
         batches = store.suppressions.newest(controller, limit or None)
         if json:
             await stream_json(batches)
             return
         shown = [{**row, "digest": row["digest"][:12]} async for rows in batches for row in rows]
-        await rows_of_declared(store, controller, shown)
         columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
         as_table(shown, columns, none="there are no suppressions")
 

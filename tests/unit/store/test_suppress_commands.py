@@ -309,6 +309,18 @@ async def test_all_bars_are_asked_for_and_held_whole(ccari: Service) -> None:
     assert (done.code, "--json" in done.err) == (2, True)
 
 
+@pytest.mark.parametrize("options", [(), ("--json",), ("--json", "--limit", "0")], ids=" ".join)
+async def test_a_mistyped_controller_is_said_to_have_barred_nobody(
+    ccari: Service, options: tuple[str, ...]
+) -> None:
+    refused(
+        await ccari.ccari("suppress", "list", "--controller", "amce", *options),
+        "there is no controller 'amce', only acme, other",
+    )
+    done = await ccari.ccari("suppress", "list", "--controller", "other", *options)
+    assert (done.code, done.out) == (0, "[]\n" if options else "there are no suppressions\n")
+
+
 async def test_a_policy_without_registers_is_said_to_have_one_that_is_called_none(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
