@@ -1,6 +1,6 @@
 """``ccari registers``: imports copies of registers of objections, and lists how old they are."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from zoneinfo import ZoneInfo
@@ -15,6 +15,7 @@ from ccari.errors import CcariError, why
 from ccari.gating import moments
 from ccari.lists import NumberList, listings
 from ccari.lists.numberlist import STDIN
+from ccari.policy import gate
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Register
@@ -102,8 +103,8 @@ def import_(
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the declared registers and the age of their copies. Exit status 1 if one is too old: its campaigns
-    then call nobody.
+    """List the declared registers and the age of their copies. Exit status 1 if one is too old, or dated in the
+    future: its campaigns then call nobody.
     """
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
@@ -133,11 +134,12 @@ def _row(policy: Policy, register: Register, loaded: dict[str, Any] | None, now:
         if each.id == register.id
     )
     limit = min((each.max_age_days for each in used), default=register.max_age_days)
-    age = now - loaded["as_of"] if loaded else None
+    as_of = loaded["as_of"] if loaded else None
+    strictest = register.model_copy(update={"max_age_days": limit})
     return {
         "register": register.id, "name": register.name, "entries": loaded["entries"] if loaded else 0,
-        "as_of": loaded["as_of"] if loaded else None, "age_days": age.days if age is not None else None,
-        "max_age_days": limit, "stale": age is None or age > timedelta(days=limit),
+        "as_of": as_of, "age_days": (now - as_of).days if as_of is not None else None,
+        "max_age_days": limit, "stale": gate.stale(strictest, as_of, now),
     }  # fmt: skip
 
 

@@ -89,11 +89,14 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
             f"the file contains no numbers, and would only make {copy.register!r} count as up to date: give "
             "--as-of if there is nothing new"
         )
-    if not copy.update and before is not None and copy.as_of < before["as_of"]:
-        raise ListError(
-            f"the loaded copy of {copy.register!r} is dated {before['as_of']:%Y-%m-%d}, and this one is "
-            "older: if it is not give --as-of"
-        )
+    if not copy.update and before is not None:
+        if before["as_of"] is not None and copy.as_of < before["as_of"]:
+            raise ListError(
+                f"the loaded copy of {copy.register!r} is dated {before['as_of']:%Y-%m-%d}, and this one is "
+                "older: if it is not give --as-of"
+            )
+        if before["misdated"]:
+            await connection.execute(SQL["correct_misdated_loads"], copy.register, copy.as_of)
     load = await connection.fetchval(SQL["add_load"], copy.register, copy.as_of, copy.loaded_by, sha256)
     listed_at = copy.listed_at or copy.as_of
     await staged.merge(SQL["merge_register"], copy.register, load, listed_at, progress=progress)

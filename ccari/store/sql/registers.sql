@@ -3,8 +3,14 @@
 SELECT pg_advisory_xact_lock(hashtextextended('register ' || $1, 0))
 
 -- name: newest_load
-SELECT as_of, (SELECT entries FROM register_loads WHERE register = $1 ORDER BY id DESC LIMIT 1) AS entries
-FROM register_loads WHERE register = $1 ORDER BY as_of DESC LIMIT 1
+-- The date of the newest copy, without those that a fast clock has dated in the future: none of these is newer than a copy of today.
+SELECT max(as_of) FILTER (WHERE as_of <= now()) AS as_of, bool_or(as_of > now()) AS misdated,
+       (SELECT entries FROM register_loads WHERE register = $1 ORDER BY id DESC LIMIT 1) AS entries
+FROM register_loads WHERE register = $1 HAVING count(*) > 0
+
+-- name: correct_misdated_loads
+-- What they brought is replaced by a copy of $2. Until their own date came, the register would count as dated in the future.
+UPDATE register_loads SET as_of = $2 WHERE register = $1 AND as_of > now()
 
 -- name: add_load
 INSERT INTO register_loads (register, as_of, loaded_by, entries, sha256) VALUES ($1, $2, $3, 0, $4) RETURNING id

@@ -153,6 +153,21 @@ async def test_a_copy_that_broke_off_or_is_of_last_year_replaces_a_good_one(
         assert set(await found(store)) == {4}
 
 
+async def test_a_copy_that_a_fast_clock_has_dated_keeps_every_later_one_out(store: Store) -> None:
+    """Its campaigns would call nobody until that date, or until somebody changed it in the database."""
+    await load(store, listed(0), as_of=NOW - 2 * DAY)
+    await load(store, listed(0, 1), as_of=NOW + 300 * DAY)
+    assert await asked(store, 2) is Block.REGISTER_STALE
+    with pytest.raises(ListError, match=f"is dated {NOW - 2 * DAY:%Y-%m-%d}, and this one is older"):
+        await load(store, listed(2), as_of=NOW - 3 * DAY)
+    with pytest.raises(ListError, match="had 2: get the file again"):
+        await load(store, [])
+    assert await asked(store, 2) is Block.REGISTER_STALE
+    await load(store, listed(0, 2))
+    assert [row["as_of"] for row in await store.registers.ages()] == [NOW]
+    assert (await asked(store, 1), await asked(store, 2)) == (None, Block.SUPPRESSED_REGISTER)
+
+
 async def test_an_empty_file_makes_a_register_seem_loaded(store: Store) -> None:
     with pytest.raises(ListError, match="the copy of 'robinson' cannot be empty"):
         await load(store, [])

@@ -361,6 +361,21 @@ async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
     )
 
 
+async def test_a_copy_that_stops_every_call_by_its_date_in_the_future_is_called_fresh(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    file = written(tmp_path, f"{FIRST}\n")
+    assert (await ccari.ccari("registers", "import", "robinson", file)).code == 0
+    await store.database.rows("UPDATE register_loads SET as_of = now() + interval '300 days' RETURNING 1")
+    done = await ccari.ccari("registers", "list", "--json")
+    (register,) = json.loads(done.out)
+    assert (done.code, register["stale"]) == (1, True)
+    assert (await ccari.ccari("registers", "import", "robinson", file)).code == 0
+    done = await ccari.ccari("registers", "list", "--json")
+    (register,) = json.loads(done.out)
+    assert (done.code, register["stale"]) == (0, False)
+
+
 async def test_a_secret_is_retired_under_what_hangs_on_it(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
