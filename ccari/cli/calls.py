@@ -1,6 +1,6 @@
 """``ccari calls``: lists calls, shows one with its journal, and has calls expire."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -85,8 +85,9 @@ def _print(record: CallRecord) -> None:
         if value is not None:
             typer.echo(f"{name:16} {cell(value)}")
     typer.echo()
+    day = record.call["opened_at"].astimezone().date()
     rows = [
-        {**each, "at": _clock(each["at"]), "fields": _as_text(each["fields"])} for each in record.events
+        {**each, "at": _clock(each["at"], day), "fields": _as_text(each["fields"])} for each in record.events
     ]  # fmt: skip
     as_table(rows, {"seq": "#", "at": "AT", "event": "EVENT", "fields": ""}, none="the journal is empty")
     if record.recordings:
@@ -96,14 +97,17 @@ def _print(record: CallRecord) -> None:
         as_table(record.recordings, columns, none="")
         if recorded := record.recorded:
             segments = "1 segment" if recorded["segments"] == 1 else f"{recorded['segments']} segments"
-            typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'])} "
-                       f"to {_clock(recorded['ended_at'])}")  # fmt: skip
+            typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'], day)} "
+                       f"to {_clock(recorded['ended_at'], day)}")  # fmt: skip
     typer.echo()
     typer.echo(f"JOURNAL DAMAGED OR ALTERED: {record.fault}" if record.fault else "the journal is intact")
 
 
-def _clock(at: datetime) -> str:
-    return at.astimezone().strftime("%H:%M:%S.%f")[:-3]
+def _clock(at: datetime, day: date) -> str:
+    """The time, with its date unless that is the ``day`` of the call: a journal goes on for years, with a deletion or an expiry."""
+    here = at.astimezone()
+    time = here.strftime("%H:%M:%S.%f")[:-3]
+    return time if here.date() == day else f"{here:%Y-%m-%d} {time}"
 
 
 def _as_text(fields: dict[str, str] | None) -> str:

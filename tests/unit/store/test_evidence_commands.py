@@ -7,6 +7,7 @@ import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -172,6 +173,21 @@ async def test_what_was_erased_is_shown_as_a_fault_and_what_was_changed_as_erase
     shown = await ccari.ccari("requests", "show", reference)
     assert shown.code == 1
     assert "THE HISTORY IS DAMAGED OR WAS ALTERED: entry 1 (fulfilled L1" in shown.out
+
+
+async def test_what_became_of_a_call_months_later_seems_to_be_of_its_day(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    call = await over(store)
+    shown = await ccari.ccari("calls", "show", str(call.id), "--json")
+    at = datetime.fromisoformat(json.loads(shown.out)["events"][-1]["at"]).astimezone()
+    await forge(database, "UPDATE calls SET opened_at = $1", at)
+    of_its_day = await ccari.ccari("calls", "show", str(call.id))
+    await forge(database, "UPDATE calls SET opened_at = $1", at - timedelta(days=90))
+    of_later = await ccari.ccari("calls", "show", str(call.id))
+    time = f"{at:%H:%M:%S.%f}"[:-3]
+    assert f"3  {time}  call_ended" in of_its_day.out
+    assert f"3  {at:%Y-%m-%d} {time}  call_ended" in of_later.out
 
 
 async def test_what_cannot_be_proven_is_given_out(
