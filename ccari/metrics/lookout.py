@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import structlog
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, UnsoundPolicyError
 from ccari.gating.dossiers import clock
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import Family
@@ -60,8 +60,10 @@ class Lookout:
         """Read, once, every state that is due to be read."""
         counted = False
         try:
-            # another node may have applied a revision, which is noticed here only by a call
-            await self._book.reload()
+            # another node may have applied a revision, which is noticed here only by a call; if this version cannot read it, the
+            # database has answered all the same
+            with contextlib.suppress(UnsoundPolicyError):
+                await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
             counted = await self._count()
         except StoreError:

@@ -257,6 +257,18 @@ async def test_a_policy_that_another_node_applied_is_told_of_as_none(store: Stor
     assert scraped(metrics)["ccari_policy_revision"] == before + 1 > 1
 
 
+async def test_a_policy_that_only_a_newer_ccari_reads_passes_for_a_database_that_is_away(
+    store: Store,
+) -> None:
+    """Somebody would be woken to bring PostgreSQL back, and what is overdue would be told of no more."""
+    metrics = Metrics()
+    lookout = Lookout(metrics, Failing(), await book(store), waits(Standing()))
+    await store.policies.apply(made.POLICY + "of_tomorrow = true\n", "test")
+    await lookout.look()
+    found = scraped(metrics)
+    assert (found["ccari_database_up"], found['ccari_requests_open{due="overdue"}']) == (1, 3)
+
+
 async def test_every_row_is_counted_at_every_look(store: Store) -> None:
     clock, figures = Clocked(), Failing()
     lookout = Lookout(Metrics(clock), figures, await book(store), waits(Standing()))
