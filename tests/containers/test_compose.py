@@ -63,7 +63,7 @@ async def compose() -> AsyncIterator[Compose]:
     assert mounts(images.storage) == []
     async with stage(images) as there:
         folder = there.folder / "docker"
-        shutil.copytree(CHECKOUT / "docker", folder, ignore=shutil.ignore_patterns(".env", "secrets"))
+        shutil.copytree(CHECKOUT / "docker", folder, ignore=shutil.ignore_patterns(".env", "secrets", "site"))
         assert (await run("sh", str(folder / "setup.sh"), environment=there.environment)).code == 0
         up = Compose(there, folder)
         try:

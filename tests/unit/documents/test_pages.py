@@ -227,7 +227,11 @@ def _callers() -> Iterator[tuple[str, re.Match[str]]]:
         r"CCARI_DESTINATION=(?P<destination>\w+)\)\n[; ]* same => n,(?P<by>\w+)\(ccari-inbound,(?P<campaign>\w+),1\)"
         r"(?P<behind>\n[; ]* same => n,\w+\()?"
     )
-    for each in (*_ALL, *CHECKOUT.glob("dialplan/**/*.conf"), CHECKOUT / "docker/site/extensions.conf"):
+    for each in (
+        *_ALL,
+        *CHECKOUT.glob("dialplan/**/*.conf"),
+        CHECKOUT / "docker/site.example/extensions.conf",
+    ):
         for found in shown.finditer(each.read_text()):
             yield str(each.relative_to(CHECKOUT)), found
 
@@ -291,7 +295,11 @@ def test_whoever_names_himself_the_trunk_is_let_in_as_the_trunk() -> None:
     """Asterisk asks who has no `auth` for no password, and by itself it knows everybody by the name that they give."""
     shown = {
         each: (CHECKOUT / each).read_text()
-        for each in ("docker/site/pjsip.conf", "docker/demo/pbx/pjsip.conf", "tests/lab/etc/pbx/pjsip.conf")
+        for each in (
+            "docker/site.example/pjsip.conf",
+            "docker/demo/pbx/pjsip.conf",
+            "tests/lab/etc/pbx/pjsip.conf",
+        )
     }
     for block in blocks(CHECKOUT / "docs/operations.md"):
         if "type = endpoint" in block.text:
