@@ -1,6 +1,7 @@
 """The settings: ``ccari.toml`` and the environment, validated together."""
 
 import os
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -323,14 +324,20 @@ def load(path: Path | None) -> Settings:
         raise ConfigError(f"{where}: {key}: {_words(fault)}") from None
 
 
+#: Of values that have no default.
+_EXAMPLES = {("asterisk", "name"): "pbx-07"}
+
+
 def _words(fault: ErrorDetails) -> str:
     """What is wrong with a value. If it does not match a pattern, an example says more than the pattern."""
     match fault:
         case {"type": "extra_forbidden"}:
             return "is not a known key"
-        case {"type": "string_pattern_mismatch", "loc": (str(section), str(key))} if example := getattr(
-            getattr(Settings.model_construct(), section, None), key, None
-        ):
+        case {"type": "missing"}:
+            return "is missing"
+        case {"type": "string_pattern_mismatch", "loc": (str(section), str(key))} if example := _EXAMPLES.get(
+            (section, key)
+        ) or getattr(getattr(Settings.model_construct(), section, None), key, None):
             return f"must look like {example}"
         case {"type": "tuple_type", "loc": (str(name),)}:
             return f"write [[{name}]], in double brackets, for each"
@@ -339,7 +346,7 @@ def _words(fault: ErrorDetails) -> str:
         case {"type": "model_type", "loc": (str(name),)}:
             return f"must be a table: write [{name}], and its keys below it"
         case _:
-            return fault["msg"].removeprefix("Value error, ")
+            return re.sub(r"^(Input|String|Value) should", "must", fault["msg"].removeprefix("Value error, "))
 
 
 def forget_secrets() -> None:

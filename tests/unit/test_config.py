@@ -238,6 +238,7 @@ def test_a_missing_password_is_an_empty_one(write: Write) -> None:
         ("[webhooks]\nname = 'crm'\n", "webhooks: write [[webhooks]], in double brackets, for each"),
         ("[[webhooks]]\nname = 'crm'\nurl = 'https://crm.example/'\nsecret = 'x'\nevents = 'call_ended'\n",
          'webhooks.0.events: must be a list such as ["…", "…"]'),
+        ("[[webhooks]]\nurl = 'https://crm.example/'\nsecret = 'x'\nevents = ['call.ended']\n", "webhooks.0.name: is missing"),
         ("asterisk = 'http://127.0.0.1:8088'\n", "asterisk: must be a table: write [asterisk], and its keys below it"),
     ],
 )  # fmt: skip
@@ -264,6 +265,8 @@ def test_settings_show_a_secret(write: Write) -> None:
         ("CCARI_ASTERISK__URL", "http://pbx:8088/ari", "asterisk.url: must look like http://127.0.0.1:8088"),
         ("CCARI_ASTERISK__URL", "http://my pbx:8088", "asterisk.url: must look like http://127.0.0.1:8088"),
         ("CCARI_ASTERISK__APP", "x y", "asterisk.app: must look like ccari"),
+        ("CCARI_ASTERISK__NAME", "pbx 07", "asterisk.name: must look like pbx-07"),
+        ("CCARI_CALLS__AT_ONCE", "0", "calls.at_once: must be greater than or equal to 1"),
         ("CCARI_HTTP__LISTEN", "8090", "http.listen: must look like 127.0.0.1:8090"),
         (
             "CCARI_ASTERISK__URL",
