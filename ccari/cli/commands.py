@@ -3,7 +3,7 @@
 import re
 from collections import UserDict
 from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
@@ -16,6 +16,11 @@ MODULES = {
     "policy": "policies", "recordings": "recordings", "registers": "registers", "requests": "requests", "sounds": "sounds",
     "subject": "subject", "suppress": "suppressions", "token": "tokens", "webhooks": "webhooks",
 }  # fmt: skip
+#: Help and wrong usage without boxes: there typer tells of a switch as if it took a value (``--yes <bool>``), breaks lines where the
+#: source does, and wraps what somebody searches with grep.
+UNBOXED: Final = None
+#: Characters of a command's first sentence in the help of its group.
+_LONGEST_SENTENCE = 1000
 #: What pydantic, by which typer parses, says of a wrong value, and our words for it. They do not quote the value, which may be a number.
 _PLAIN = {
     r"(?:Value error, )?'.*' is not one of (.*?)\.?": r"it must be one of \1",
@@ -24,7 +29,17 @@ _PLAIN = {
 }
 
 
-class OnDemand(TyperGroup):
+class Group(TyperGroup):
+    """Commands with the whole first sentence of each in the help, where typer would cut it off at the end of the line."""
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([
+                (name, self.commands[name].get_short_help_str(_LONGEST_SENTENCE)) for name in self.list_commands(ctx)
+            ])  # fmt: skip
+
+
+class OnDemand(Group):
     """The group of all commands."""
 
     def __init__(self, **attributes: Any) -> None:
@@ -50,9 +65,9 @@ class _Commands(UserDict[str, Any]):
 
 
 def _loaded(name: str, module: str) -> Any:
-    imported, holder = import_module(f"ccari.cli.{module}"), typer.Typer()
+    imported, holder = import_module(f"ccari.cli.{module}"), typer.Typer(rich_markup_mode=UNBOXED)
     if hasattr(imported, "app"):
-        holder.add_typer(imported.app, name=name, no_args_is_help=True)
+        holder.add_typer(imported.app, name=name, cls=Group, no_args_is_help=True)
     else:
         holder.command(name)(imported.command)
     return get_group(holder).commands[name]

@@ -120,7 +120,8 @@ def verify_(
     key: Annotated[
         list[Path] | None,
         typer.Option(
-            help="The public key of whoever is said to have issued it; repeatable. Default: the keys in the keys folder."
+            metavar="PUBLIC.pem",
+            help="The public key of whoever is said to have issued it; repeatable. Default: the keys in the keys folder.",
         ),
     ] = None,
     recordings: Annotated[

@@ -25,7 +25,9 @@ app = typer.Typer(help="The keys for digests of numbers, for encrypting recordin
 Recipients = Annotated[
     list[str] | None,
     typer.Option(
-        "--recipient", help="Who may open recordings, age1…, in place of a new identity; repeatable."
+        "--recipient",
+        metavar="AGE1…",
+        help="Who may open recordings, in place of a new identity; repeatable.",
     ),
 ]
 

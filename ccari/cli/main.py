@@ -10,7 +10,7 @@ import typer
 
 from ccari import __version__
 from ccari.cli import secrecy
-from ccari.cli.commands import OnDemand
+from ccari.cli.commands import UNBOXED, OnDemand
 from ccari.cli.context import State
 from ccari.cli.ending import INTERRUPTED, ending
 from ccari.errors import CcariError, why
@@ -22,6 +22,7 @@ app = typer.Typer(
     help="The GDPR compliance layer of an Asterisk call centre: no call without a lawful basis, no recording without "
     "a notice, no request lost.",
     no_args_is_help=True,
+    rich_markup_mode=UNBOXED,
     pretty_exceptions_enable=False,
     add_completion=False,
 )

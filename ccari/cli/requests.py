@@ -68,7 +68,10 @@ def list_(
     context: typer.Context,
     *,
     controller: OfController = None,
-    state: Annotated[list[RequestState] | None, typer.Option(help="Only in this state; repeatable.")] = None,
+    state: Annotated[
+        list[RequestState] | None,
+        typer.Option(metavar="|".join(RequestState), help="Only in this state; repeatable."),
+    ] = None,
     right: Annotated[Right | None, typer.Option(help="Only of this right.")] = None,
     open: Annotated[bool, typer.Option("--open", help="Only open requests.")] = False,  # noqa: A002 - the option's name
     overdue: Annotated[bool, typer.Option("--overdue", help="Only overdue requests.")] = False,

@@ -35,7 +35,8 @@ def create(
         typer.Option(help="For the role agent: the agent whose events it opens, by the name in the calls."),
     ] = None,
     controller: Annotated[
-        list[str] | None, typer.Option(help="Only for this controller; repeatable. Default: all.")
+        list[str] | None,
+        typer.Option(metavar="ID", help="Only for this controller; repeatable. Default: all."),
     ] = None,
     expires: Annotated[
         int | None,

@@ -243,6 +243,27 @@ def test_wrong_usage_is_told_in_a_librarys_words(arguments: tuple[str, ...], sai
     assert "600100001" not in told
 
 
+@pytest.mark.parametrize(
+    "command", [(), ("doctor",), ("keys", "rotate"), ("requests", "list"), ("token", "create"), ("evidence", "verify")],
+    ids=" ".join,
+)  # fmt: skip
+def test_a_switch_is_said_to_take_a_value_or_an_option_a_list(command: tuple[str, ...]) -> None:
+    """Whoever types ``--yes true``, or several values after one option, is told of wrong usage."""
+    code, out, err = ccari(*command, "--help", COLUMNS="60")
+    assert (code, err) == (0, "")
+    assert "--help" in out
+    assert "bool>" not in out
+    assert "list[" not in out
+
+
+def test_the_help_of_a_group_says_half_of_what_a_command_does() -> None:
+    _, out, _ = ccari("keys", "--help", COLUMNS="60")
+    assert (
+        "a secret for each controller, an identity to open recordings, a key to sign evidence,"
+        in " ".join(out.split())
+    )
+
+
 def test_the_help_loses_what_it_takes_for_markup() -> None:
     told = list(_told(get_command(app)))
     assert len(told) > 200
