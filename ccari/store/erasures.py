@@ -294,8 +294,8 @@ async def _others(connection: Connection, wanted: Wanted, held: Sequence[Held]) 
         if row["number"]:
             things.append(Thing(What.NUMBER, row["reference"], holds=legal, needed=needed))
     for row in await connection.fetch(SQL["queued_to_erase"], *whose):
-        waits = wanted.forwarded and row["state"] == "waiting"
-        things.append(Thing(What.QUEUED, row["id"], needed=Ground.UNTOLD if waits else None))
+        untold = wanted.forwarded and row["untold"]
+        things.append(Thing(What.QUEUED, row["id"], needed=Ground.UNTOLD if untold else None))
     for what, count in (
         (What.ANSWER, await connection.fetchval(SQL["answers_to_erase"], *_answers(wanted))),
         (What.WORDS, await connection.fetchval(SQL["words_to_erase"], *whose, wanted.pattern)),

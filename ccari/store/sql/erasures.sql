@@ -78,7 +78,10 @@ SELECT q.reference, q.closed_at IS NULL AS open, q.number IS NOT NULL AS number,
 FROM rights_requests q WHERE q.controller = $1 AND q.digests && $2 ORDER BY q.reference
 
 -- name: queued_to_erase
-SELECT f.reference || ' ' || f.seq AS id, f.state FROM rights_requests q JOIN forwards f USING (reference)
+-- ``untold``: the controller is yet to be told of it: at the next try or, if it was given up, when its request is closed.
+SELECT f.reference || ' ' || f.seq AS id,
+       f.state = 'waiting' OR (f.state = 'given_up' AND q.closed_at IS NULL) AS untold
+FROM rights_requests q JOIN forwards f USING (reference)
 WHERE q.controller = $1 AND q.digests && $2 AND f.number IS NOT NULL ORDER BY f.reference, f.seq
 
 -- name: answers_to_erase

@@ -504,6 +504,25 @@ async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) 
     assert [(row["reference"], row["seq"]) for row in rows] == [(reference, 1)]
 
 
+@pytest.mark.parametrize("right", [Right.ERASURE, Right.RECTIFICATION])
+async def test_an_erasure_takes_the_number_that_a_controller_is_told_when_the_request_is_closed(
+    shelf: Shelf, right: Right
+) -> None:
+    """What was given up of an open request is sent once more at its closure, with the number (Art 28(3)(e))."""
+    reference = await person.asked(shelf)
+    given_up = reference if right is Right.ERASURE else await person.asked(shelf, right)
+    await shelf.database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now() WHERE reference = $1", given_up
+    )
+    wanted = replace(await person.wanted(shelf, reference), forwarded=True)
+    await person.eraser(shelf).erase(wanted, Terms(person.now()))
+    await person.resolved(shelf, given_up)
+    (first, *_) = await shelf.database.rows(
+        "SELECT state, number FROM forwards WHERE reference = $1 ORDER BY seq", given_up
+    )
+    assert (first["state"], first["number"]) == ("waiting", made.NUMBER.e164)
+
+
 async def test_a_file_that_cannot_be_removed_ends_the_erasure(shelf: Shelf) -> None:
     stuck = await shelf.put(await person.called(shelf))
     file = shelf.folder / (await shelf.row(stuck))["file"]
