@@ -86,6 +86,25 @@ def request_event(state: str, level: int, due: date) -> str:
     return f"{state} L{level} {due.isoformat()}"
 
 
+def fault_of_request(journal: Sequence[Linked], state: str, level: int, due: date) -> str | None:
+    """The first thing in which a request's row and the last entry of its journal differ, in words; None if they agree.
+
+    The journal is sealed and the row is not: whoever can write to the database could have it say that the request was answered,
+    or has more time. The journal's chain was checked before (:func:`fault`).
+    """
+    if not journal:
+        return None
+    last_state, last_level, last_due = journal[-1].event.replace("_", " ").rsplit(" ", 2)
+    its_state, its_level, its_due = request_event(state, level, due).replace("_", " ").rsplit(" ", 2)
+    if its_state != last_state:
+        return f"the state of the request is {its_state}, but {last_state} in the journal"
+    if its_level != last_level:
+        return f"the level of the request is {its_level}, but {last_level} in the journal"
+    if its_due != last_due:
+        return f"the request is due on {its_due}, but on {last_due} in the journal"
+    return None
+
+
 def follow(before: bytes, seq: int, entries: Iterable[Entry]) -> list[Linked]:
     """Chain ``entries`` to the one that has the number ``seq`` and the link ``before``."""
     linked: list[Linked] = []

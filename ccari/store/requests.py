@@ -237,10 +237,14 @@ async def _note(
 
 
 def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[Sealed]) -> str | None:
-    """The first fault of the request's journal. Removes the journal's count and last link from the row."""
+    """The first fault of the request's journal, or of the row beside it. Removes the journal's count and last link from the row."""
     begins = chain.start_of_request(request["reference"])
     count, last = request.pop("events"), request.pop("last_link")
-    return chain.fault(begins, journal, count=count, last=last or begins) or seal.fault(journal, leaves)
+    return (
+        chain.fault(begins, journal, count=count, last=last or begins)
+        or seal.fault(journal, leaves)
+        or chain.fault_of_request(journal, request["state"], request["level"], request["due"])
+    )
 
 
 def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | None) -> None:

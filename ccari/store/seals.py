@@ -97,10 +97,9 @@ class Seals:
         The journals are read in batches.
         """
         async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
-            yield Kind.CALL, rows[0]["id"], _fault(rows, chain.start(UUID(rows[0]["id"])), journals.linked)
+            yield Kind.CALL, rows[0]["id"], _fault_of_call(rows)
         async for rows in _by_journal(self._database.stream(SQL["all_request_journals"])):
-            begins = chain.start_of_request(rows[0]["id"])
-            yield Kind.REQUEST, rows[0]["id"], _fault(rows, begins, journals.request_linked)
+            yield Kind.REQUEST, rows[0]["id"], _fault_of_request(rows)
         _, fault = await Accesses(self._database).fault()
         yield Kind.ACCESSES, Kind.ACCESSES, fault
 
@@ -159,10 +158,23 @@ async def _by_journal(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIter
         yield journal
 
 
-def _fault(
-    rows: Sequence[Mapping[str, Any]], begins: bytes, linked: Callable[[Mapping[str, Any]], Linked]
-) -> str | None:
-    entries = [linked(row) for row in rows if row["seq"] is not None]
+def _fault_of_call(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    return _fault(rows, chain.start(UUID(rows[0]["id"])), _entries(rows, journals.linked))
+
+
+def _fault_of_request(rows: Sequence[Mapping[str, Any]]) -> str | None:
+    entries, row = _entries(rows, journals.request_linked), rows[0]
+    fault = _fault(rows, chain.start_of_request(row["id"]), entries)
+    return fault or chain.fault_of_request(entries, row["now_state"], row["now_level"], row["now_due"])
+
+
+def _entries(
+    rows: Sequence[Mapping[str, Any]], linked: Callable[[Mapping[str, Any]], Linked]
+) -> list[Linked]:
+    return [linked(row) for row in rows if row["seq"] is not None]
+
+
+def _fault(rows: Sequence[Mapping[str, Any]], begins: bytes, entries: Sequence[Linked]) -> str | None:
     return chain.fault(begins, entries, count=rows[0]["count"], last=bytes(rows[0]["last"] or begins))
 
 

@@ -1,7 +1,7 @@
 """A call centre's last weeks: what the console shows to the browser of the tests."""
 
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from uuid import UUID
@@ -103,11 +103,15 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
     now = datetime.now(UTC)
     clock = Clock(now, {"acme": "PL", "other": "DE"})
     work = Work("token:officer", clock, "the archives are in three places")
-    pressed = [await press(store, right, index) for index, right in enumerate((Right.ERASURE, Right.ACCESS))]
+    await press(store, Right.ERASURE, 0)
+    await press(store, Right.ACCESS, 1, now.date())
+    #: Some that are overdue or due soon, whenever this is.
+    due = {1: now.date() - timedelta(days=2), 2: now.date() + timedelta(days=4)}
     for index, right in enumerate(Right):
         received = now - timedelta(days=3 * index + 1)
         exercise = Exercise(
-            right=right, number=f"+48600200{index:03}", received_at=received, due=deadlines.due(received, "PL"),
+            right=right, number=f"+48600200{index:03}", received_at=received,
+            due=due.get(index) or deadlines.due(received, "PL"),
             local_year=2026, intake=Intake.LETTER, number_from="given", level=Level.L1, who="token:officer",
             note=f"letter {HOSTILE}", language="pl", purpose="odnowienie umowy",
         )  # fmt: skip
@@ -117,14 +121,9 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
             await store.requests.step(reference, RequestState.EXTENDED, work)
         if index == 3:
             await store.requests.step(reference, RequestState.REFUSED, work)
-        if index == 1:
-            await _due(store, reference, -2)
-        if index == 2:
-            await _due(store, reference, 4)
-    await _due(store, pressed[1], 0)
 
 
-async def press(store: Store, right: Right, index: int) -> str:
+async def press(store: Store, right: Right, index: int, due: date | None = None) -> str:
     """A right pressed in a call, whose reference it gives."""
     number = made.numbers(80)[70 + index]
     call: OpenedCall = made.call(number=number)
@@ -133,18 +132,9 @@ async def press(store: Store, right: Right, index: int) -> str:
     journal = made.journal("key_pressed", key="7", action=right.value, stage="notice")
     exercise = replace(
         made.exercise(right), number=number.e164, received_at=datetime.now(UTC), language="pl",
-        due=deadlines.due(datetime.now(UTC), "PL"), purpose="odnowienie umowy", notice_version="pl-1",
+        due=due or deadlines.due(datetime.now(UTC), "PL"), purpose="odnowienie umowy", notice_version="pl-1",
     )  # fmt: skip
     reference = await store.calls.register_right(call, exercise, journal)
     ended = made.journal("right_registered", right=right.value, reference=reference)
     await store.calls.close(call.id, "right_exercised", right.value, ended)
     return reference
-
-
-async def _due(store: Store, reference: str, days: int) -> None:
-    async with store.database.connection() as connection:
-        await connection.execute(
-            "UPDATE rights_requests SET due = current_date + $2::integer WHERE reference = $1",
-            reference,
-            days,
-        )

@@ -1,4 +1,4 @@
-"""Checks that the rows of a call and its recordings agree with the call's journal.
+"""Checks that the rows of a call and its recordings agree with the call's journal, and the row of a request with its own.
 
 The journal is sealed and the rows are not: whoever can write to the database could have them say anything. What was erased from
 the journal cannot be compared, and counts as agreeing.
@@ -6,9 +6,10 @@ the journal cannot be compared, and counts as agreeing.
 
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
+from ccari.policy import chain
 from ccari.policy.chain import Linked
 
 Row = Mapping[str, Any]
@@ -104,6 +105,19 @@ def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
         if _was_not_heard(version, heard)
         else None
     )
+
+
+def fault_of_request(request: Row, journal: Sequence[Linked]) -> str | None:
+    """The first thing in which a request's row (as in JSON) and its journal differ, in words; None if they agree."""
+    state, due = request["state"], date.fromisoformat(request["due"])
+    fault = chain.fault_of_request(journal, state, request["level"], due)
+    closed_at = request.get("closed_at")
+    if fault is not None or closed_at is None:
+        return fault
+    entered = next(each.at for each in journal if each.event.startswith(f"{state} "))
+    if abs(datetime.fromisoformat(closed_at) - entered) > CLOCKS_DIFFER:
+        return f"the request was closed at {closed_at}, but at {entered.isoformat()} in the journal"
+    return None
 
 
 def _fault_of_tag(row: Row, tagged: _Entries, journal: Sequence[Linked]) -> str | None:

@@ -18,7 +18,7 @@ from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, SealedIn
 from ccari.recordings.evidence import signing
-from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings
+from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, fault_of_request
 from ccari.recordings.evidence.hearing import NOTICE
 from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 from ccari.recordings.evidence.vcon import plain, vcon
@@ -89,6 +89,8 @@ def refuse_unfit(account: Account) -> None:
     if account.kind is Kind.CALL:
         fault = fault_of_call(plain(account.subject), journal)
         fault = fault or fault_of_recordings([plain(each) for each in account.recordings], journal)
+    else:
+        fault = fault_of_request(plain(account.subject), journal)
     if fault:
         raise EvidenceError(f"{what} is no longer valid evidence: {fault}")
     if not sealed or sealed[-1][0].events != len(journal):

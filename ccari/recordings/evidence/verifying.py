@@ -15,7 +15,12 @@ from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
-from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, uncompared
+from ccari.recordings.evidence.agreeing import (
+    fault_of_call,
+    fault_of_recordings,
+    fault_of_request,
+    uncompared,
+)
 from ccari.recordings.evidence.hearing import NOTICE, hearing
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.pack import FORMAT, VCON
@@ -82,12 +87,10 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
     unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
     if unsigned:
         raise EvidenceError(f"{unsigned[0]} is not part of the signed pack")
-    if kind is Kind.CALL:
-        fault = _read(
-            lambda: fault_of_call(json.loads(files["subject.json"]), journal), "subject.json is damaged"
-        )
-        if fault:
-            raise EvidenceError(f"subject.json: {fault}")
+    agreeing = fault_of_call if kind is Kind.CALL else fault_of_request
+    fault = _read(lambda: agreeing(json.loads(files["subject.json"]), journal), "subject.json is damaged")
+    if fault:
+        raise EvidenceError(f"subject.json: {fault}")
     return Verdict(
         kind, id_, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), sealed_at, heard.unheard,

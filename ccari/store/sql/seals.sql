@@ -144,7 +144,9 @@ LEFT JOIN call_event_fields f ON f.call_id = e.call_id AND f.seq = e.seq
 ORDER BY c.id, e.seq
 
 -- name: all_request_journals
-SELECT r.reference AS id, r.events AS count, r.last_link AS last, e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link,
+-- As all_call_journals, each also with what the request's row says of itself.
+SELECT r.reference AS id, r.state AS now_state, r.level AS now_level, r.due AS now_due,
+       r.events AS count, r.last_link AS last, e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link,
        d.salt, d.who, d.reason
 FROM rights_requests r LEFT JOIN request_events e ON e.reference = r.reference
 LEFT JOIN request_event_details d ON d.reference = e.reference AND d.seq = e.seq

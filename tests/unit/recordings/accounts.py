@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -166,6 +166,7 @@ def request(**changed: Any) -> Account:
     subject = {
         "reference": REFERENCE, "right": "access", "article": "15", "state": "fulfilled", "level": 2,
         "controller": "acme", "campaign": None, "purpose": None, "channel": "letter", "received_at": NOON,
+        "due": date(2026, 4, 10), "closed_at": NOON,
     }  # fmt: skip
     account = Account(
         Kind.REQUEST, REFERENCE, begins, subject, entries, [sealed(Kind.REQUEST, REFERENCE, entries)]

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -30,7 +30,7 @@ def believing(monkeypatch: pytest.MonkeyPatch) -> Believing:
     """Whoever makes the pack does not look."""
 
     def believe() -> None:
-        for name in ("fault_of_call", "fault_of_recordings"):
+        for name in ("fault_of_call", "fault_of_recordings", "fault_of_request"):
             monkeypatch.setattr(packs, name, lambda *_: None)
 
     return believe
@@ -213,6 +213,23 @@ def test_a_notice_that_was_heard_is_denied_unnoticed(believing: Believing) -> No
     talked = accounts.call(accounts.journal(("call_bridged", {}), tagged=None), recordings=[])
     fault = "the journal says that the notice was heard, but the record of the call does not"
     refused(replace(talked, subject=denied), fault, believing)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"state": "in_progress"}, "the state of the request is in progress, but fulfilled in the journal"),
+        ({"level": 1}, "the level of the request is L1, but L2 in the journal"),
+        ({"due": date(2026, 6, 10)}, "the request is due on 2026-06-10, but on 2026-04-10 in the journal"),
+        ({"closed_at": NOON - timedelta(days=3)},
+         "the request was closed at 2026-03-07T12:00:00.123+00:00, but at 2026-03-10T12:00:00.123456+00:00 in the journal"),
+    ],
+)  # fmt: skip
+def test_a_request_is_said_to_have_been_answered_or_in_time_unnoticed(
+    changed: dict[str, Any], fault: str, believing: Believing
+) -> None:
+    account = accounts.request()
+    refused(replace(account, subject={**account.subject, **changed}), fault, believing, heard=())
 
 
 def _packed(account: Account, heard: Sequence[HeardSound]) -> bytes:

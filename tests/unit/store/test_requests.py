@@ -11,6 +11,7 @@ import pytest
 from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.seal import Kind
 from ccari.ports.requests import Clock, Exercise, Intake, Wanted, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -223,6 +224,25 @@ async def test_invariant_9_a_moment_that_python_does_not_hold_breaks_off_who_rea
     )
     assert "entry 1 (" in str((await store.requests.show(reference)).fault)
     assert [each["reference"] async for each in store.requests.export("acme", None)] == [reference]
+
+
+@pytest.mark.parametrize(
+    ("edit", "fault"),
+    [
+        ("state = 'fulfilled', number = NULL, closed_at = now()", "the state of the request is fulfilled, but received in the journal"),
+        ("level = 2", "the level of the request is L2, but L0 in the journal"),
+        ("due = '2027-02-24'", "the request is due on 2027-02-24, but on 2026-12-28 in the journal"),
+    ],
+)  # fmt: skip
+async def test_invariant_9_a_request_is_given_another_state_or_more_time_than_its_journal_tells(
+    store: Store, database: Database, edit: str, fault: str
+) -> None:
+    reference = await added(store)
+    await added(store)
+    await forge(database, f"UPDATE rights_requests SET {edit} WHERE reference = $1", reference)  # noqa: S608 - constants
+    assert (await store.requests.show(reference)).fault == fault
+    faults = {of: told async for kind, of, told in store.seals.journals() if kind is Kind.REQUEST}
+    assert [(of, told) for of, told in faults.items() if told] == [(reference, fault)]
 
 
 async def everything(database: Database) -> dict[str, list[dict[str, Any]]]:
