@@ -110,11 +110,30 @@ def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> N
 
 def test_the_channel_that_a_consent_is_for_is_shown_as_how_it_was_given() -> None:
     consent = {
-        "purpose": "p", "channel": "automatic_calls", "given_at": AT, "withdrawn_at": None, "proof": "a form", "used_in_calls": [],
+        "purpose": "p", "channel": "automatic_calls", "given_at": AT, "valid_until": None, "withdrawn_at": None, "proof": "a form",
+        "used_in_calls": [],
     }  # fmt: skip
     made = page({**ACCOUNT, "consents": [consent]}, "en", WARSAW).decode()
     heading = made.index("<th>For calls by</th>")
     assert heading < made.index("<td>automatic calling systems</td>")
+
+
+def test_a_consent_or_a_source_whose_time_is_over_seems_to_be_good_for_ever() -> None:
+    until = datetime(2025, 3, 31, 22, tzinfo=UTC)
+    consent = {
+        "purpose": "p", "channel": "phone", "given_at": AT, "valid_until": until, "withdrawn_at": None, "proof": "a form",
+        "used_in_calls": [],
+    }  # fmt: skip
+    contact = {
+        "source": "fair",
+        "obtained_on": AT.date(),
+        "valid_until": until,
+        "legal_basis": "contract",
+        "proof": "",
+    }
+    made = page({**ACCOUNT, "consents": [consent], "contacts": [contact]}, "en", WARSAW).decode()
+    assert made.count("<td>2025-04-01 00:00:00</td>") == 2
+    assert made.count("<th>Until</th>") == page(ACCOUNT, "en", WARSAW).decode().count("<th>Until</th>") + 2
 
 
 @pytest.mark.parametrize(
