@@ -25,6 +25,12 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
     def term(name: str | None) -> str:
         return str(words["terms"].get(name, name)) if name else "–"
 
+    def why(reason: str | None) -> str:
+        """Why a call was not made, or how it ended; "" for what tells only a technician something: data.json has that."""
+        barred = (reason or "").removeprefix("suppressed_").removeprefix("campaign_")
+        told = ", ".join(words["terms"][each] for each in barred.split(",") if each in words["terms"])
+        return f"{words['barred']}: {told}" if told and barred != reason else told
+
     def when(moment: datetime | None) -> str:
         return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}" if moment else ""
 
@@ -35,4 +41,4 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
         "passed_on": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "retention": [], "kept_for_claims": False, **account,
         "language": language,
     }  # fmt: skip
-    return _PAGE.render(say=words, term=term, when=when, length=length, **fields).encode()
+    return _PAGE.render(say=words, term=term, why=why, when=when, length=length, **fields).encode()

@@ -1,14 +1,17 @@
 """The readable page of an export, in each language."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
+from ccari.agi.gate import HANDED_BACK
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Outcome
 from ccari.policy.consent import Channel
+from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Looked
@@ -19,6 +22,11 @@ from ccari.recordings.subject.page import page
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
 #: Looks at whole lists, which are on record as of nobody.
 OF_MANY = {Looked.LIST_IMPORTED, Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED}
+#: Why a call is refused before it is known whose it would be.
+OF_NOBODY = {
+    Block.NUMBER_EMPTY, Block.NUMBER_CHARACTERS, Block.NUMBER_INVALID, Block.NUMBER_PREMIUM, Block.BAD_ARGUMENTS,
+    Block.UNKNOWN_CAMPAIGN, Block.NO_DESTINATION, Block.NO_POLICY,
+}  # fmt: skip
 WARSAW = ZoneInfo("Europe/Warsaw")
 ACCOUNT: dict[str, Any] = {
     "reference": "ACME-2026-000001", "right": "access", "article": "15", "number": "+48600100001", "portability": False,
@@ -52,7 +60,7 @@ def test_a_language_lacks_words() -> None:
         assert keys(words) == english
     spoken_of = (LegalBasis, Right, RequestState, Reason, Outcome, Channel)
     terms = {each.value for kind in spoken_of for each in kind} | {each.value for each in Looked} - OF_MANY
-    terms |= {"tagged", "recording", "finished", "stored", "discarded", "failed", "deleted"}
+    terms |= {HANDED_BACK, "tagged", "recording", "finished", "stored", "discarded", "failed", "deleted"}
     assert terms <= subject._WORDS["en"]["terms"].keys()
     for words in subject._WORDS.values():
         assert len(words["rights_list"]) == len(subject._WORDS["en"]["rights_list"])
@@ -74,6 +82,40 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert f"{subject._WORDS[language]['retention_consents']}: 1463." in made
     # by the controller's clock
     assert "2026-07-01 12:00:00" in made
+
+
+def outcome_of(language: PageLanguage, outcome: str, reason: str) -> str:
+    """How the page says that a call ended."""
+    call = {**ACCOUNT["calls"][0], "outcome": outcome, "reason": reason, "events": []}
+    made = page({**ACCOUNT, "calls": [call]}, language, WARSAW).decode()
+    said = re.search(rf"<dt>{subject._WORDS[language]['outcome']}</dt><dd>(.*)</dd>", made)
+    assert said is not None
+    return said[1]
+
+
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("block", [each for each in Block if each not in OF_NOBODY])
+def test_why_somebody_was_not_called_is_told_as_programs_know_it(
+    language: PageLanguage, block: Block
+) -> None:
+    told = outcome_of(language, "blocked", block.value)
+    assert re.fullmatch(rf"{subject._WORDS[language]['terms']['blocked']} \([^_]+\)", told), told
+
+
+@pytest.mark.parametrize(
+    ("outcome", "reason", "told"),
+    [
+        ("blocked", "suppressed_campaign_objection", "not dialled (barred: objection)"),
+        ("blocked", "suppressed_register", "not dialled (barred: a register of people who want no advertising)"),
+        ("right_exercised", "access,erasure", "ended after you exercised a right (access, erasure)"),
+        ("recording_refused", "recording_refused", "ended because you refused the recording"),
+        ("failed", "answer_timeout", "failed"),
+        ("bridged", "", "you talked to somebody"),
+        (HANDED_BACK, "", "allowed; what became of it is not recorded here"),
+    ],
+)  # fmt: skip
+def test_how_a_call_ended_is_told_twice_or_for_technicians(outcome: str, reason: str, told: str) -> None:
+    assert outcome_of("en", outcome, reason) == told
 
 
 @pytest.mark.parametrize("held", [False, True])

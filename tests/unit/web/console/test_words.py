@@ -13,6 +13,7 @@ from string import Formatter
 import pytest
 
 import ccari
+from ccari.agi.gate import HANDED_BACK
 from ccari.errors import ConfigError
 from ccari.gating.findings import findings
 from ccari.lists import numberlist
@@ -107,6 +108,8 @@ def test_a_word_of_the_law_is_shown_as_the_database_has_it() -> None:
                 kind,
             )
         assert [each for each in Level if f"level.{each.name}" not in words.said] == []
+        # of a call that the dialplan makes
+        assert f"outcome.{HANDED_BACK}" in words.said
 
 
 def test_the_law_speaks_english_to_polish_officers() -> None:
