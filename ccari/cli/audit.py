@@ -2,13 +2,15 @@
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, with_store
+from ccari.cli.context import Json, Limit, Why, current_policy, note, vouched, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
+from ccari.gating import claimants
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 
@@ -24,14 +26,37 @@ def list_(
     ] = None,
     access: Annotated[Looked | None, typer.Option(help="Only of this kind.")] = None,
     days: Annotated[int | None, typer.Option(min=1, max=36_500, help="Only of this many past days.")] = None,
+    of: Annotated[
+        str | None, typer.Option(metavar="ID", help="Only to this call, recording or request.")
+    ] = None,
+    number: Annotated[
+        str | None,
+        typer.Option(help="Only to this person, or to a call, recording or request of theirs."),
+    ] = None,
+    controller: Annotated[
+        str | None, typer.Option(help="With --number: only to what this controller has; default: each.")
+    ] = None,
+    why: Why = "",
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """List accesses, the newest first. A person is identified by the keyed digest of their number."""
+    """List accesses, the newest first. A person is identified by the keyed digest of their number.
+
+    With --number, the list itself is an access to that person, and is put on record first.
+    """
+    if controller is not None and number is None:
+        raise typer.BadParameter("only with --number", param_hint="--controller")
     since = datetime.now(UTC) - timedelta(days=days) if days is not None else None
 
-    async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.accesses.list(limit, WantedAccesses(who, access, since))
+    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+        known_as = None
+        if number is not None:
+            secrets = await vouched(settings, store)
+            known_as = claimants.known_as(await current_policy(store), secrets, number, controller)
+            for whose, digests in known_as.items():
+                target = claimants.access_target(whose, digests, "accesses")
+                await note(store, Looked.NUMBER_CHECKED, target, why)
+        return await store.accesses.list(limit, WantedAccesses(who, access, since, _id(of), known_as))
 
     rows = with_store(context, work)
     if json:
@@ -42,6 +67,16 @@ def list_(
     ]
     columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
     as_table(shown, columns, none="there were no accesses")
+
+
+def _id(text: str | None) -> str | None:
+    """The id as the record has it: of a call or a recording, or a request's reference."""
+    if text is None:
+        return None
+    try:
+        return str(UUID(text))
+    except ValueError:
+        return text.strip().upper()
 
 
 @app.command()

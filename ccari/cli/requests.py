@@ -116,7 +116,7 @@ def find(
         secrets, policy = await vouched(settings, store), await current_policy(store)
         known_as = claimants.known_as(policy, secrets, number, controller)
         for whose, digests in known_as.items():
-            await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests), why)
+            await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests, "requests"), why)
         return await store.requests.of(known_as, limit, clock=clock(policy))
 
     rows = list(map(register_row, with_store(context, work)))

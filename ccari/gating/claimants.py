@@ -1,4 +1,4 @@
-"""A number as each controller knows it, for looking up its rights requests: a letter may only name the number."""
+"""A number as each controller knows it, for looking up its requests, its calls and the looks at them: a letter may name only that."""
 
 from collections.abc import Mapping
 
@@ -33,6 +33,6 @@ def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | No
     return {each.id: secrets.digests(each.id, the_number(number, each)) for each in whose}
 
 
-def access_target(controller: str, digests: Digests) -> dict[str, str]:
-    """Whose requests were looked up, for the record of accesses."""
-    return {**whose_number(controller, digests), "in": "requests"}
+def access_target(controller: str, digests: Digests, looked_in: str) -> dict[str, str]:
+    """Who was looked up, and in what (``requests``, ``calls`` or ``accesses``), for the record of accesses."""
+    return {**whose_number(controller, digests), "in": looked_in}

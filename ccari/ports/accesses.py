@@ -6,6 +6,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
+from ccari.ports.keying import Digests
+
 
 class Looked(StrEnum):
     """What was done, as the record names it."""
@@ -41,9 +43,15 @@ class Access:
 
 @dataclass(frozen=True, slots=True)
 class WantedAccesses:
+    """Which accesses to list: each field that is given narrows the list. ``of``: the id of a call or a recording, or a request's
+    reference. ``known_as``: the digests of a person's number, by controller; also accesses to their calls, recordings and requests.
+    """
+
     who: str | None = None
     looked: Looked | None = None
     since: datetime | None = None
+    of: str | None = None
+    known_as: Mapping[str, Digests] | None = None
 
 
 class AccessLog(Protocol):

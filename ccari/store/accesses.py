@@ -51,8 +51,15 @@ class Accesses:
 
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
         """The entries that are wanted, the newest first."""
-        rows = await self._database.rows(SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since)
-        return [_as_listed(row) for row in rows]
+        known_as = wanted.known_as
+        sought = [(whose, each) for whose, digests in (known_as or {}).items() for each in digests.all]
+        # a person's may have to be looked for among millions
+        async with self._database.outside_pool() as connection:
+            rows = await connection.fetch(
+                SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, known_as is not None,
+                [whose for whose, _ in sought], [digest for _, digest in sought],
+            )  # fmt: skip
+        return [_as_listed(dict(row)) for row in rows]
 
     async def fault(self) -> tuple[int, str | None]:
         """How many entries there are, and the first fault in words: of the chain, or of an entry that is not as it was sealed.

@@ -7,6 +7,7 @@ from dataclasses import replace
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import asyncpg
 import pytest
@@ -65,6 +66,8 @@ class Looks:
             (("contacts", "show", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_CHECKED, of, ""),
             (("consents", "show", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
             (("requests", "find", AS_WRITTEN, "--why", "letter 7"), Looked.NUMBER_CHECKED, {**of, "in": "requests"}, "letter 7"),
+            (("audit", "list", "--number", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED,
+             {**of, "in": "accesses"}, "they ask"),
             (("calls", "show", call, "--why", "complaint 7"), Looked.CALL_SHOWN, {"call": call, "controller": "acme"}, "complaint 7"),
             (("suppress", "export", "--controller", "acme"), Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
             (("contacts", "scrub", str(listed), "--campaign", "renewals"), Looked.LIST_SCRUBBED,
@@ -123,6 +126,38 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
     assert (
         await of_acme.ccari("audit", "check")
     ).out == f"{len(looks.commands)} accesses: the record is intact\n"
+
+
+async def test_nobody_can_tell_who_has_looked_at_a_person_or_others_are_named(
+    of_acme: Service, store: Store, shelf: Shelf
+) -> None:
+    call, others = await person.called(shelf), await person.called(shelf, OTHER)
+    recording, reference = str(await shelf.put(call)), await person.asked(shelf, Right.ACCESS)
+    looks: tuple[tuple[Looked, dict[str, str]], ...] = (
+        (Looked.NUMBER_CHECKED, {"controller": "acme", "digest": DIGEST}),
+        (Looked.CALL_SHOWN, {"call": str(call.id)}),
+        (Looked.RECORDING_PLAYED, {"recording": recording}),
+        (Looked.REQUEST_SHOWN, {"request": reference}),
+        (Looked.EVIDENCE_EXPORTED, {"of": str(call.id)}),
+        (Looked.CALL_SHOWN, {"call": str(others.id)}),
+        # another controller's secret may be a copy
+        (Looked.NUMBER_CHECKED, {"controller": "beta", "digest": DIGEST}),
+        (Looked.BARS_EXPORTED, {"controller": "acme"}),
+    )
+    for looked, target in looks:
+        await store.accesses.note(Access(looked, "token:helena", target))
+    found = await of_acme.json("audit", "list", "--number", AS_WRITTEN, "--controller", "acme")
+    own, *before = [(each["who"].partition(":")[0], each["access"]) for each in found]
+    assert own == ("cli", "number_checked")
+    assert before[::-1] == [("token", looked.value) for looked, _ in looks[:5]]
+    for which, count in (
+        (recording, 1),
+        (str(call.id).upper(), 2),
+        (reference.lower(), 1),
+        (str(uuid4()), 0),
+    ):
+        assert len(await of_acme.json("audit", "list", "--of", which)) == count, which
+    assert len(await of_acme.json("audit", "list", "--number", AS_WRITTEN, "--access", "call_shown")) == 1
 
 
 async def test_what_cannot_be_put_on_record_is_shown_all_the_same(

@@ -8,8 +8,25 @@ WITH added AS (
 UPDATE access_chain SET events = $1, link = $7
 
 -- name: list_accesses
+-- $5: a call, a recording or a request. $6: whether only those to one person, whom $7 and $8 have as controllers, each with a digest
+-- of the number under one of its secrets; that is also to their calls, recordings and requests.
+WITH sought AS MATERIALIZED (
+    SELECT * FROM unnest($7::text[], $8::bytea[]) AS each (controller, digest)
+), theirs AS MATERIALIZED (
+    SELECT c.id::text AS id FROM sought s JOIN calls c ON c.controller = s.controller AND c.digest = s.digest
+    UNION
+    SELECT r.id::text FROM sought s JOIN calls c ON c.controller = s.controller AND c.digest = s.digest
+    JOIN recordings r ON r.call_id = c.id
+    UNION
+    SELECT q.reference FROM sought s JOIN rights_requests q ON q.controller = s.controller AND q.digests @> ARRAY[s.digest]
+)
 SELECT seq, at, event, fields::text AS fields FROM accesses
 WHERE ($2::text IS NULL OR fields->>'who' = $2) AND ($3::text IS NULL OR event = $3) AND ($4::timestamptz IS NULL OR at >= $4)
+  AND ($5::text IS NULL OR $5 IN (fields->>'call', fields->>'recording', fields->>'request', fields->>'of'))
+  AND (NOT $6::boolean
+       OR (fields->>'controller', fields->>'digest') IN (SELECT controller, encode(digest, 'hex') FROM sought)
+       OR fields->>'call' IN (SELECT id FROM theirs) OR fields->>'recording' IN (SELECT id FROM theirs)
+       OR fields->>'request' IN (SELECT id FROM theirs) OR fields->>'of' IN (SELECT id FROM theirs))
 ORDER BY seq DESC LIMIT $1
 
 -- name: accesses_not_as_sealed
