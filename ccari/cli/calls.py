@@ -1,4 +1,4 @@
-"""``ccari calls``: lists calls, shows one with its journal, and has calls expire."""
+"""``ccari calls``: lists calls, finds those of a number, shows one with its journal, and has calls expire."""
 
 from datetime import date, datetime
 from typing import Annotated, Any
@@ -6,10 +6,11 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, Why, note, with_store
+from ccari.cli.context import Json, Limit, Why, current_policy, note, vouched, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
+from ccari.gating import claimants
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
 from ccari.ports.records import CallRecord
@@ -29,11 +30,39 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
     if json:
         as_json(rows)
         return
-    columns = {
-        "id": "CALL", "opened_at": "OPENED", "direction": "DIRECTION", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
-        "outcome": "OUTCOME", "reason": "REASON",
-    }  # fmt: skip
-    as_table([_expired(row) for row in rows], columns, none="there are no calls")
+    as_table([_expired(row) for row in rows], _COLUMNS, none="there are no calls")
+
+
+@app.command()
+def find(
+    context: typer.Context,
+    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
+    *,
+    controller: Annotated[
+        str | None, typer.Option(help="Only calls for this controller; default: for all.")
+    ] = None,
+    why: Why = "",
+    limit: Limit = 100,
+    json: Json = False,
+) -> None:
+    """List the calls with a number, the newest first, including blocked calls. Exit status 1 if there are none.
+
+    Calls that were erased or have expired no longer show whom they were with, and are not found.
+    """
+
+    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+        secrets, policy = await vouched(settings, store), await current_policy(store)
+        known_as = claimants.known_as(policy, secrets, number, controller)
+        for whose, digests in known_as.items():
+            await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests, "calls"), why)
+        return await store.records.of(known_as, limit)
+
+    rows = with_store(context, work)
+    if json:
+        as_json(rows)
+    else:
+        as_table(rows, _COLUMNS, none="there are no calls with this number")
+    raise typer.Exit(0 if rows else 1)
 
 
 @app.command()
@@ -73,6 +102,12 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
     what holds them is named.
     """
     purging(context, Limited.CALLS, yes=yes, json=json)
+
+
+_COLUMNS = {
+    "id": "CALL", "opened_at": "OPENED", "direction": "DIRECTION", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
+    "outcome": "OUTCOME", "reason": "REASON",
+}  # fmt: skip
 
 
 def _expired(row: dict[str, Any]) -> dict[str, Any]:

@@ -6,6 +6,8 @@ from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
+from ccari.ports.keying import Digests
+
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
@@ -59,6 +61,10 @@ class WantedCalls:
 class CallRecords(Protocol):
     async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
         """The newest calls first. Raises StoreError if the database fails."""
+        ...
+
+    async def of(self, known_as: Mapping[str, Digests], limit: int) -> list[dict[str, Any]]:
+        """The calls of one number, the newest first, as :meth:`list_calls` has them. ``known_as``: its digests, by controller."""
         ...
 
     async def show_call(self, call_id: UUID) -> CallRecord:

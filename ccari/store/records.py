@@ -1,11 +1,13 @@
 """The records of past calls: lists of calls and recordings, and one call with its journal."""
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
 from ccari.errors import UnknownError
 from ccari.policy import chain, seal
 from ccari.policy.seal import Kind
+from ccari.ports.keying import Digests
 from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import CallRecord, WantedCalls
 from ccari.store import journals
@@ -37,6 +39,13 @@ class Records:
             "list_calls", limit, wanted.campaign, wanted.outcome, wanted.since, wanted.controllers,
             *(wanted.after or (None, None)),
         )  # fmt: skip
+
+    async def of(self, known_as: Mapping[str, Digests], limit: int) -> list[dict[str, Any]]:
+        """The calls of a number, the newest first. ``known_as``: its digests by controller, under every secret in use."""
+        sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
+        return await self._rows(
+            "calls_of_number", [whose for whose, _ in sought], [digest for _, digest in sought], limit
+        )
 
     async def show_call(self, call_id: UUID) -> CallRecord:
         """One call with its journal, which is checked, and its recordings.

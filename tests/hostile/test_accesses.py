@@ -66,6 +66,7 @@ class Looks:
             (("contacts", "show", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_CHECKED, of, ""),
             (("consents", "show", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
             (("requests", "find", AS_WRITTEN, "--why", "letter 7"), Looked.NUMBER_CHECKED, {**of, "in": "requests"}, "letter 7"),
+            (("calls", "find", AS_WRITTEN, "--why", "complaint 8"), Looked.NUMBER_CHECKED, {**of, "in": "calls"}, "complaint 8"),
             (("audit", "list", "--number", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED,
              {**of, "in": "accesses"}, "they ask"),
             (("calls", "show", call, "--why", "complaint 7"), Looked.CALL_SHOWN, {"call": call, "controller": "acme"}, "complaint 7"),

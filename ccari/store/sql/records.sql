@@ -8,6 +8,14 @@ WHERE ($2::text IS NULL OR campaign = $2) AND ($3::text IS NULL OR outcome = $3)
   AND ($7::uuid IS NULL OR (opened_at, id) < ($6::timestamptz, $7))
 ORDER BY opened_at DESC, id DESC LIMIT $1
 
+-- name: calls_of_number
+-- $1 and $2: controllers, each with a digest of the number under one of its secrets.
+SELECT c.id, c.opened_at, c.direction, c.controller, c.campaign, c.legal_basis, c.number_masked AS number, c.outcome, c.reason,
+       c.dialled_at, c.heard_at, c.ended_at, c.agent, c.revision, c.notice_version, c.expired_at
+FROM unnest($1::text[], $2::bytea[]) AS sought (controller, digest)
+JOIN calls c ON c.controller = sought.controller AND c.digest = sought.digest
+ORDER BY c.opened_at DESC, c.id DESC LIMIT $3
+
 -- name: show_call
 SELECT id, opened_at, direction, controller, campaign, legal_basis, number_masked AS number, outcome, reason, dialled_at,
        heard_at, ended_at, agent, revision, notice_version, expired_at, events, last_link
