@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import TypeAdapter
 
+from ccari.gating import claimants
 from ccari.gating.inquiry import Inquiry
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block, Facts, Question
@@ -18,9 +19,18 @@ from ccari.ports.placing import Order
 from ccari.ports.records import WantedCalls
 from ccari.web.access import no_token, token_fingerprint
 from ccari.web.front import Ask, Reply
-from ccari.web.models.calls import CallOrder, CallPage, CallPath, CallPlaced, CallShown, CallsQuery
+from ccari.web.models.calls import (
+    CallOrder,
+    CallPage,
+    CallPath,
+    CallPlaced,
+    CallsFound,
+    CallShown,
+    CallsQuery,
+)
 from ccari.web.models.fields import Moment
 from ccari.web.models.gate import GateAnswer, GateAsk
+from ccari.web.models.requests import FindBody
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import Refusal, not_there
 from ccari.web.suppressions import narrowed
@@ -111,6 +121,21 @@ async def list_calls(ask: Ask) -> Reply:
     rows = await ask.front.records.list_calls(query.limit + 1, wanted)
     page, after = cut(rows, query.limit, lambda row: cursor(row["opened_at"], row["id"]))
     return Reply(CallPage.model_validate({"items": page, "next": after}))
+
+
+async def find(ask: Ask) -> Reply:
+    """The calls with a number, the newest first, blocked ones too. Who looks, and why, is put on record."""
+    body: FindBody = ask.body
+    known_as = claimants.known_as(
+        await ask.policy_in_force(), await ask.front.vouched(), body.number, body.controller
+    )
+    for controller, digests in known_as.items():
+        await ask.note(Looked.NUMBER_CHECKED, claimants.access_target(controller, digests, "calls"), body.why)
+    rows = await ask.front.records.of(known_as, body.limit + 1)
+    found = {
+        "controllers": tuple(known_as), "items": tuple(rows[: body.limit]), "more": len(rows) > body.limit,
+    }  # fmt: skip
+    return Reply(CallsFound.model_validate(found))
 
 
 async def show_call(ask: Ask) -> Reply:

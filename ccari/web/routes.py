@@ -26,7 +26,15 @@ from ccari.web import (
 from ccari.web.events import Streams
 from ccari.web.front import Ask, Reply
 from ccari.web.models.agents import AgentCardEvent, AgentPath
-from ccari.web.models.calls import CallOrder, CallPage, CallPath, CallPlaced, CallShown, CallsQuery
+from ccari.web.models.calls import (
+    CallOrder,
+    CallPage,
+    CallPath,
+    CallPlaced,
+    CallsFound,
+    CallShown,
+    CallsQuery,
+)
 from ccari.web.models.campaigns import (
     CampaignList,
     CampaignPath,
@@ -147,6 +155,7 @@ def routes(streams: Streams) -> Sequence[Route]:
             body=CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
         ),
         Route("GET", "/v1/calls", reading, calls.list_calls, CallPage, query=CallsQuery),
+        Route("POST", "/v1/calls/find", frozenset({_DPO}), calls.find, CallsFound, body=FindBody, looks_up=LookUp.CHECK),
         Route(
             "GET", "/v1/calls/events", reading, streams.call_events, LiveCallEvent, query=LiveQuery, streams=True,
         ),

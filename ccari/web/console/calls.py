@@ -1,10 +1,10 @@
-"""Pages for calls: the list, and one call with its journal."""
+"""Pages for calls: the list, those with a number, and one call with its journal."""
 
 from ccari.policy.call import Outcome
 from ccari.web import calls as api
 from ccari.web import evidence as proofs
 from ccari.web.console.pages import Answer, Shown, Visit, kept_query
-from ccari.web.models.calls import CallPage, CallShown, CallsQuery
+from ccari.web.models.calls import CallPage, CallsFound, CallShown, CallsQuery
 
 _PAGE_ROWS = 50
 
@@ -22,6 +22,16 @@ async def register(visit: Visit) -> Answer:
     return Shown("calls.html.j2", fields)
 
 
+async def find_form(_: Visit) -> Answer:
+    """The form to find the calls with a number."""
+    return _calls_found(None)
+
+
+async def find(visit: Visit) -> Answer:
+    """The calls with a number, which is not shown again. Who looked, and what for, is on record."""
+    return _calls_found(CallsFound.model_validate((await api.find(visit.ask)).content))
+
+
 async def one(visit: Visit) -> Answer:
     """One call, and whether its journal is intact."""
     call = CallShown.model_validate((await api.show_call(visit.ask)).content)
@@ -31,3 +41,7 @@ async def one(visit: Visit) -> Answer:
 async def evidence(visit: Visit) -> Answer:
     """The sealed account of the call, for somebody without access to ccari."""
     return await proofs.of_call(visit.ask)
+
+
+def _calls_found(found: CallsFound | None) -> Shown:
+    return Shown("calls_of_number.html.j2", {"found": found})

@@ -89,6 +89,10 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         Page("GET", f"{PATH}/agent/events", _AGENTS, live.agent_events, lasts=True),
         Page("POST", f"{PATH}/agent/{{id}}/right", _AGENTS, voice, in_path=CallPath, form=RightBody, again=live.agent),
         Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
+        Page("GET", f"{PATH}/calls/find", _OFFICER, calls.find_form),
+        Page(
+            "POST", f"{PATH}/calls/find", _OFFICER, calls.find, form=FindBody, again=calls.find_form, looks_up=LookUp.CHECK,
+        ),
         Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
         Page("GET", f"{PATH}/recordings", _LOOKING, recordings.register, query=recordings.RegisterQuery, again=recordings.register),
         Page("GET", f"{PATH}/recordings/{{id}}", _LOOKING, recordings.one, in_path=RecordingPath),

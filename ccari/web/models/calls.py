@@ -66,6 +66,14 @@ class CallPage(Told):
     next: Next
 
 
+class CallsFound(Told):
+    """``controllers``: those whose calls were searched. ``more``: there are calls that are not shown."""
+
+    controllers: tuple[str, ...]
+    items: tuple[CallRow, ...]
+    more: bool
+
+
 class JournalEntry(Told):
     """``fields``: null if they were erased."""
 

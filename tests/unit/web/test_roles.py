@@ -23,6 +23,7 @@ ALLOWED = """
 POST /v1/gate                            d . o D .
 POST /v1/calls                           d . o . .
 GET  /v1/calls                           . . o D A
+POST /v1/calls/find                      . . . D .
 GET  /v1/calls/events                    . . o D A
 GET  /v1/calls/{id}                      d . o D A
 GET  /v1/suppressions                    . . o D A
@@ -99,6 +100,8 @@ GET  /console/agent                                    . a . . .
 GET  /console/agent/events                             . a . . .
 POST /console/agent/{id}/right                         . a . . .
 GET  /console/calls                                    . . o D A
+GET  /console/calls/find                               . . . D .
+POST /console/calls/find                               . . . D .
 GET  /console/calls/{id}                               . . o D A
 GET  /console/recordings                               . . o D A
 GET  /console/recordings/{id}                          . . o D A

@@ -134,6 +134,9 @@ async def test_a_number_is_told_of_otherwise_on_the_command_line(api: Api, ccari
     assert_same(agreed, await told("consents", "show", *asked))
     asked_for = (await api.ask("POST", "/v1/requests/find", WHOSE)).json["items"]
     assert_same(asked_for, await told("requests", "find", *asked))
+    called = (await api.ask("POST", "/v1/calls/find", WHOSE)).json["items"]
+    assert called
+    assert_same(called, await told("calls", "find", *asked))
 
 
 async def test_a_list_goes_in_or_out_otherwise_on_the_command_line(
