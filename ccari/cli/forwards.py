@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ccari import log
-from ccari.cli.context import ControllerId, Json, Limit, current_policy, with_store
+from ccari.cli.context import ControllerId, Json, Limit, current_policy, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -35,16 +35,36 @@ def queue(
         str | None,
         typer.Option(metavar="REF", help="Try again the messages of this request that were given up."),
     ] = None,
+    told: Annotated[
+        str | None,
+        typer.Option(
+            metavar="REF",
+            help="Settle the messages of this request that were given up: its controller was told in another way.",
+        ),
+    ] = None,
+    how: Annotated[
+        str, typer.Option(help="With --told: how and when; kept in the history of the request.")
+    ] = "",
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
     """List messages to controllers: those that were given up first, then those that wait, and those that were
     delivered.
     """
+    if (told is not None) != bool(how.strip()):
+        raise typer.BadParameter(
+            "say how the controller was told" if told is not None else "only with --told", param_hint="--how"
+        )
+    if told is not None and retry is not None:
+        raise typer.BadParameter("not with --retry", param_hint="--told")
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         if retry is not None:
             await _retry(store, retry.strip().upper())
+        if told is not None:
+            reference = told.strip().upper()
+            if not await store.forwards.told(reference, f"cli:{who()}", how.strip()):
+                raise _nothing_given_up(reference)
         revision = await store.policies.newest()
         return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)
 
@@ -62,12 +82,16 @@ def queue(
 async def _retry(store: Store, reference: str) -> None:
     numberless = await store.forwards.without_number(reference)
     if not await store.forwards.retry(reference):
-        raise CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
+        raise _nothing_given_up(reference)
     if numberless:
         typer.echo(
             f"{reference} is closed and its number erased: the controller is sent the request without the number; tell the controller yourself who it is",
             err=True,
         )
+
+
+def _nothing_given_up(reference: str) -> CcariError:
+    return CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
 
 
 def deliver(context: typer.Context, *, json: Json = False) -> None:

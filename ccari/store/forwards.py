@@ -6,6 +6,7 @@ from typing import Any
 
 from ccari.policy.rights import RequestState
 from ccari.ports.forwarding import Forward, Way
+from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
@@ -58,6 +59,20 @@ class Forwards:
     async def retry(self, reference: str) -> list[int]:
         """Queue again what was given up of a request, as if for the first time. Gives the changes' sequence numbers."""
         return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
+
+    async def told(self, reference: str, who: str, how: str) -> list[int]:
+        """Settle what was given up of a request: its controller was told in another way, as the request's journal says from now on.
+        Gives the changes' sequence numbers; empty if nothing was given up.
+        """
+        async with self._database.transaction() as connection:
+            request = await connection.fetchrow(SQL["lock_request"], reference)
+            settled = await connection.fetch(SQL["told_otherwise"], reference)
+            if request is not None and settled:
+                await journals.append_to_request(
+                    connection, reference, request["state"], request["level"], request["due"], who,
+                    f"its controller was told in another way: {how}",
+                )  # fmt: skip
+        return sorted(row["seq"] for row in settled)
 
     async def without_number(self, reference: str) -> list[int]:
         """The sequence numbers of changes that were given up, of a closed request, and no longer have the telephone number: they

@@ -78,3 +78,7 @@ WHERE f.reference = $1 AND f.state = 'given_up' AND f.number IS NULL AND e.state
 UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE reference = $1 AND state = 'given_up'
 RETURNING seq
+
+-- name: told_otherwise
+UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), number = NULL WHERE reference = $1 AND state = 'given_up'
+RETURNING seq

@@ -308,6 +308,30 @@ async def test_who_tries_again_to_tell_of_a_closed_request_is_not_told_that_its_
     )  # fmt: skip
 
 
+async def test_that_a_controller_was_told_in_another_way_cannot_be_put_on_record(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    """Otherwise the message stays given up, the alert on, and the request never expires."""
+    reference = await added(store)
+    told = ("requests", "forwards", "--told", reference.lower())
+    assert (await ccari.ccari(*told)).code == 2
+    assert (await ccari.ccari("requests", "forwards", "--how", "by telephone")).code == 2
+    nothing = f"no message about {reference!r} was given up: see ccari requests forwards"
+    refused(await ccari.ccari(*told, "--how", "by telephone"), nothing)
+    await database.rows("UPDATE forwards SET state = 'given_up', settled_at = now() RETURNING 1")
+    (settled,) = await ccari.json(*told, "--how", "by telephone, 24 November")
+    assert (settled["seq"], settled["state"]) == (1, "delivered")
+    assert await database.rows("SELECT FROM forwards WHERE number IS NOT NULL") == []
+    record = await store.requests.show(reference)
+    assert (record.fault, record.request["state"]) == (None, "received")
+    assert [each["reason"] for each in record.history[1:]] == [
+        "its controller was told in another way: by telephone, 24 November"
+    ]
+    # and that is no step which the controller is to be told of
+    assert len(await database.rows("SELECT FROM forwards")) == 1
+    refused(await ccari.ccari(*told, "--how", "by telephone"), nothing)
+
+
 async def test_the_webhooks_secret_is_printed_or_made_twice(ccari: Service, tmp_path: Path) -> None:
     path = tmp_path / "keys" / "acme" / "webhook.key"
     first = await run(ccari, "webhook-secret", "--controller", "acme")
