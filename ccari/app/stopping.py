@@ -15,7 +15,7 @@ from ccari.calls.switchboard import Switchboard
 
 #: SIGHUP of a terminal that closes, or of somebody who would have the settings read anew.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-#: For all that comes after the talks: the ends of the calls (15 s), requests over HTTP (5 s), the last seal (5 s), the embedded
+#: For all that comes after the talks: the ends of the calls (20 s), requests over HTTP (5 s), the last seal (5 s), the embedded
 #: PostgreSQL. It is cut then, whatever hangs: within the minute that systemd is asked for (ccari.supervisor), and, with the
 #: talks' own time, within TimeoutStopSec of docs/ccari.service.
 ENDING_SECONDS = 45.0

@@ -26,8 +26,10 @@ from ccari.ports.placing import Placed
 
 _log = structlog.get_logger()
 
-#: For calls to end when the service stops; then they are cut.
+#: For calls to end when the service stops, or its connection was lost; then they are cut.
 DRAIN_SECONDS = 15.0
+#: For those that were cut. One that brings its recording to its place waits for the disk even then, which may hang.
+CUT_SECONDS = 5.0
 #: For a connection to come back that was lost while talks were to come to an end; then they go on without us.
 RETURN_SECONDS = 15.0
 
@@ -47,6 +49,8 @@ class Switchboard:
         self._no_talk_left = asyncio.Event()
         self._no_talk_left.set()
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
+        #: Of those that did not let go when they were cut.
+        self._hanging: set[asyncio.Task[None]] = set()
         #: Those of them that wait for the gate.
         self._at_gate: set[CallRunner] = set()
         #: By the channel that the dialplan has handed over, and by the call's id.
@@ -115,14 +119,20 @@ class Switchboard:
                 return
 
     async def drain(self) -> None:
-        """Wait for all calls, and requests about strays, to end; after :data:`DRAIN_SECONDS` cancel what has not."""
+        """Wait for all calls, and requests about strays, to end; after :data:`DRAIN_SECONDS` cancel what has not, and leave to itself
+        what has not ended :data:`CUT_SECONDS` later: no other call is to wait for that.
+        """
         under_way = {*self._calls.values(), *self._strays.tasks, *self._leftovers.tasks}
-        if under_way:
-            _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
-            for task in late:
-                task.cancel()
-            if late:
-                await asyncio.wait(late)
+        if not under_way:
+            return
+        _, late = await asyncio.wait(under_way, timeout=DRAIN_SECONDS)
+        for task in late:
+            task.cancel()
+        if late:
+            await asyncio.wait(late, timeout=CUT_SECONDS)
+        for runner in [each for each, task in self._calls.items() if task in late and not task.done()]:
+            _log.error("call_hangs", call_id=str(runner.ids.call))
+            self._leave(runner)
 
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
         """Hand an ARI event to its call, and ignore it if it is no call's. Called from the reader, so it returns at once.
@@ -220,11 +230,19 @@ class Switchboard:
         task.add_done_callback(lambda _: self._drop(runner))
         return runner
 
+    def _leave(self, runner: CallRunner) -> None:
+        """Wait for it no more, nor hand it anything."""
+        task = self._calls[runner]
+        self._hanging.add(task)
+        task.add_done_callback(self._hanging.discard)
+        self._drop(runner)
+
     def _drop(self, runner: CallRunner) -> None:
-        del self._calls[runner]
+        self._calls.pop(runner, None)
         # a call that was cancelled before it began never asked the gate
         self._at_gate.discard(runner)
-        del self._by_id[str(runner.ids.call)]
+        if self._by_id.get(str(runner.ids.call)) is runner:
+            del self._by_id[str(runner.ids.call)]
         if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
             del self._by_home[runner.ids.home]
 

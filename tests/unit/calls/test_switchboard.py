@@ -5,11 +5,13 @@ from datetime import UTC, datetime, timedelta
 from uuid import uuid4
 
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.calls import desk
 from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
 from ccari.calls.events import Ids
 from ccari.calls.link import _Ears
+from ccari.calls.runner import CallRunner
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
@@ -19,6 +21,8 @@ from ccari.policy.call import Direction, Stage
 from ccari.policy.call import events as on
 from ccari.ports.placing import Order
 from tests.unit.calls.talking import IDLE_DESK, Talking
+
+SECONDS = 30.0
 
 
 @pytest.mark.parametrize(
@@ -125,6 +129,49 @@ async def test_a_call_that_has_passed_the_gate_keeps_another_from_it() -> None:
     for each in tasks:
         each.cancel()
     await board.drain()
+
+
+class Hanging(CallRunner):
+    """A call that is over, and whose recording is being moved on a disk that does not answer until ``answers`` is set."""
+
+    answers: asyncio.Event
+
+    async def run(self) -> None:
+        moved = asyncio.create_task(self.answers.wait())
+        try:
+            await asyncio.shield(moved)
+        finally:
+            # as ccari.recordings.archive.seen_through
+            await asyncio.wait([moved])
+
+
+async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_connection_from_being_taken_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Whoever calls then would wait in silence; and so would the phone whose call hangs, at its next call."""
+    for name in ("DRAIN_SECONDS", "CUT_SECONDS"):
+        monkeypatch.setattr(f"ccari.calls.switchboard.{name}", 0.05)
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    hanging = Hanging.of(order, IDLE_DESK)
+    hanging.answers = asyncio.Event()
+    board._add(hanging)
+    board.detach("asterisk_lost")
+    with capture_logs() as logged:
+        async with asyncio.timeout(SECONDS):
+            await board.drain()
+    assert [(each["event"], each["call_id"]) for each in logged] == [("call_hangs", str(hanging.ids.call))]
+    assert board.under_way == []
+    board.attach(IDLE_DESK)
+    board.take(_entering("phone-1"))
+    ((begun, task),) = board._calls.items()
+    assert board._runner_of("phone-1") is begun
+    (left,) = board._hanging
+    hanging.answers.set()
+    task.cancel()
+    await asyncio.wait([left, task])
+    assert (board.under_way, board._hanging) == ([], set())
 
 
 def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
