@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 DRAIN_SECONDS = 15.0
 #: For those that were cut. One that brings its recording to its place waits for the disk even then, which may hang.
 CUT_SECONDS = 5.0
-#: For a connection to come back that was lost while talks were to come to an end; then they go on without us.
+#: For a connection to come back that was lost before talks have come to their end; then they go on without us.
 RETURN_SECONDS = 15.0
 
 
@@ -48,6 +48,8 @@ class Switchboard:
         #: No talk was left behind in Asterisk for the next connection to take up.
         self._no_talk_left = asyncio.Event()
         self._no_talk_left.set()
+        #: By the loop's clock, until when those that were left may be taken up, where the service is to stop.
+        self._return_until = 0.0
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
         #: Of those that did not let go when they were cut.
         self._hanging: set[asyncio.Task[None]] = set()
@@ -90,29 +92,34 @@ class Switchboard:
         for runner in list(self._calls):
             if why == "asterisk_lost" and runner.is_talking:
                 self._no_talk_left.clear()
+                self._return_until = asyncio.get_running_loop().time() + RETURN_SECONDS
             runner.withdraw(why)
 
     async def wind_down(self, seconds: float) -> None:
         """Take no new calls, have those end that have not talked yet, and let the others talk on for so many seconds.
 
-        If the connection is lost meanwhile, wait for it, so that talks are taken up again and end in order: otherwise they would
-        go on in Asterisk with their recorders running and nobody to hear a key.
+        If the connection is lost meanwhile, or was lost a moment ago, wait for it, so that talks are taken up again and end in
+        order: otherwise they would go on in Asterisk with their recorders running and nobody to hear a key.
         """
         self._closing, self._open = True, False
         for runner in list(self._calls):
             if not runner.has_talked:
                 runner.withdraw("shutdown")
-        if self._calls and seconds > 0:
+        if (self._calls or not self._no_talk_left.is_set()) and seconds > 0:
             _log.info("waiting_for_talks", calls=len(self._calls), seconds=seconds)
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(seconds):
                     await self._talked_out()
 
     async def _talked_out(self) -> None:
-        while self._calls:
-            await asyncio.wait(list(self._calls.values()))
+        until = self._return_until
+        while self._calls or not self._no_talk_left.is_set():
+            if self._calls:
+                await asyncio.wait(list(self._calls.values()))
+                # a connection that is back takes talks up only when all calls of the lost one have let go
+                until = asyncio.get_running_loop().time() + RETURN_SECONDS
             try:
-                async with asyncio.timeout(RETURN_SECONDS):
+                async with asyncio.timeout_at(until):
                     await self._no_talk_left.wait()
             except TimeoutError:
                 _log.error("talks_left", seconds=RETURN_SECONDS)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 from uuid import uuid4
 
 import pytest
@@ -129,6 +130,65 @@ async def test_a_call_that_has_passed_the_gate_keeps_another_from_it() -> None:
     for each in tasks:
         each.cancel()
     await board.drain()
+
+
+class Talker(CallRunner):
+    """A talk that goes on until it is told to let go; ``told``: why."""
+
+    is_talking = has_talked = True
+    told = ""
+
+    def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
+        self.told = why
+        self._inbox.let_go(why)
+
+    async def run(self) -> None:
+        await self._inbox.next(Stage.TALK)
+
+
+def talker() -> Talker:
+    return Talker.of(desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", None, "jan"), IDLE_DESK)
+
+
+@pytest.mark.parametrize("stops", ["after", "meanwhile"])
+async def test_a_service_that_stops_just_as_its_connection_was_lost_leaves_its_talks(stops: str) -> None:
+    """They would go on with their recorders running, and nobody to hear a key."""
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    board._add(talker())
+    board.detach("asterisk_lost")
+    if stops == "after":
+        await board.drain()
+        assert board.under_way == []
+    stopping = asyncio.create_task(board.wind_down(SECONDS))
+    await asyncio.sleep(0)
+    await board.drain()
+    board.attach(IDLE_DESK)
+    taken_up = talker()
+    # as `resume` does with what is found
+    board._add(taken_up)
+    board.resume([], IDLE_DESK)
+    await asyncio.sleep(0)
+    assert not stopping.done()
+    taken_up.withdraw("shutdown")
+    async with asyncio.timeout(SECONDS):
+        await stopping
+    assert board.under_way == []
+
+
+async def test_a_connection_that_was_lost_for_long_is_waited_for_by_a_service_that_stops(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ccari.calls.switchboard.RETURN_SECONDS", 0.0)
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    board._add(talker())
+    board.detach("asterisk_lost")
+    await board.drain()
+    with capture_logs() as logged:
+        async with asyncio.timeout(SECONDS):
+            await board.wind_down(10 * SECONDS)
+    assert [each["event"] for each in logged] == ["waiting_for_talks", "talks_left"]
 
 
 class Hanging(CallRunner):
