@@ -33,25 +33,33 @@ async def sent(
     the message (RFC 9112, 7.1), so that nobody takes a part for the whole file.
     """
     async with aclosing(pieces):
-        first, pace = await anext(pieces, b""), Pace()
+        first = await anext(pieces, b"")
         response = web.StreamResponse(
             headers={**ALWAYS, **as_attachment(name), **(headers or {}), "content-type": kind}
         )
-        try:
-            await response.prepare(ask.request)
-            await _write(response, first, pace)
-            async for piece in pieces:
-                await _write(response, piece, pace)
-            async with asyncio.timeout(WRITE_SECONDS):
-                await response.write_eof()
-        except (ConnectionError, TimeoutError):
-            # the client has gone, or is too slow
-            _cut(ask)
-        except Exception as error:  # noqa: BLE001 - logged
-            where = traceback.extract_tb(error.__traceback__)[-1]
-            _log.error("http_failed", error=type(error).__name__, where=[f"{where.filename}:{where.lineno}"])
-            _cut(ask)
+        await send(ask, response, first, pieces)
     return response
+
+
+async def send(
+    ask: Ask, response: web.StreamResponse, first: bytes, rest: AsyncGenerator[bytes, None]
+) -> None:
+    """Send a response piece by piece. If that fails, cut the connection, as :func:`sent` says."""
+    pace = Pace()
+    try:
+        await response.prepare(ask.request)
+        await _write(response, first, pace)
+        async for piece in rest:
+            await _write(response, piece, pace)
+        async with asyncio.timeout(WRITE_SECONDS):
+            await response.write_eof()
+    except (ConnectionError, TimeoutError):
+        # the client has gone, or is too slow
+        _cut(ask)
+    except Exception as error:  # noqa: BLE001 - logged
+        where = traceback.extract_tb(error.__traceback__)[-1]
+        _log.error("http_failed", error=type(error).__name__, where=[f"{where.filename}:{where.lineno}"])
+        _cut(ask)
 
 
 async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:

@@ -2,10 +2,10 @@
 provides.
 """
 
-import asyncio
 import base64
 import secrets
-from collections.abc import Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -21,6 +21,7 @@ from ccari.web.console import rendering
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
 from ccari.web.console.sessions import PATH
 from ccari.web.console.window import render_page
+from ccari.web.downloads import send
 from ccari.web.models.fields import one_line
 from ccari.web.models.recordings import (
     HoldBody,
@@ -39,8 +40,6 @@ _STATES = ("stored", "recording", "finished", "failed", "discarded", "deleted")
 #: An identity file is a few lines.
 IDENTITY_BYTES = 16 * 1024
 _MOST_WHY = 200
-#: For the client to take the next piece of the page.
-WRITE_SECONDS = 30.0
 #: A multiple of three, so that the pieces' base64 together is the base64 of the whole.
 _PIECE_BYTES = 3 * 64 * 1024
 _WAVE_HEIGHT = 60.0
@@ -154,23 +153,15 @@ async def _sent(visit: Visit, page: str, mark: str, audio: bytes) -> web.StreamR
     response = web.StreamResponse(
         headers={**ALWAYS, **rendering.HEADERS, "content-type": "text/html; charset=utf-8"}
     )
-    pieces = (base64.b64encode(audio[at : at + _PIECE_BYTES]) for at in range(0, len(audio), _PIECE_BYTES))
-    try:
-        await response.prepare(visit.ask.request)
-        await _write(response, before.encode())
-        for piece in pieces:
-            await _write(response, piece)
-        await _write(response, after.encode())
-        await response.write_eof()
-    except (ConnectionError, TimeoutError):
-        # the client has gone, or is too slow
-        response.force_close()
+    async with aclosing(_pieces(audio, after)) as rest:
+        await send(visit.ask, response, before.encode(), rest)
     return response
 
 
-async def _write(response: web.StreamResponse, piece: bytes) -> None:
-    async with asyncio.timeout(WRITE_SECONDS):
-        await response.write(piece)
+async def _pieces(audio: bytes, after: str) -> AsyncGenerator[bytes, None]:
+    for at in range(0, len(audio), _PIECE_BYTES):
+        yield base64.b64encode(audio[at : at + _PIECE_BYTES])
+    yield after.encode()
 
 
 def _waves(opened: Opened) -> list[Wave]:

@@ -2,8 +2,10 @@
 
 import asyncio
 import base64
+import contextlib
 import re
 from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
 from html import unescape
 from http import HTTPStatus
 from pathlib import Path
@@ -14,10 +16,14 @@ import pytest
 
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.ports.listening import Opened
 from ccari.ports.recordings import InPlace
+from ccari.recordings.listening import Listener
 from ccari.store.opened import Store
+from ccari.web import downloads, pace
 from ccari.web.console import forms, recordings
 from ccari.web.console.rendering import ASSETS
+from ccari.web.endpoint import LONG_AT_ONCE
 from tests.faults.files import with_a_bit_changed
 from tests.unit.store.test_listening_commands import played, put
 from tests.unit.web.api import NUMBER, Api
@@ -221,6 +227,33 @@ async def test_a_key_that_never_arrives_holds_a_place_for_ever(
     ):
         assert answer.status == HTTPStatus.REQUEST_TIMEOUT
         answered.set()
+
+
+async def test_who_takes_recordings_too_slowly_keeps_files_from_going_out(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:  # fmt: skip
+    """Each of a long page's pieces may take half a minute."""
+    recording = await stored(store, tmp_path, key)
+    monkeypatch.setattr(downloads, "WRITE_SECONDS", 3600)
+    monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
+    # or what the kernel takes in would have earned them minutes
+    monkeypatch.setattr(pace, "LEAST_BYTES_PER_SECOND", 10**12)
+    opening = Listener.open
+
+    async def hours(listener: Listener, found: InPlace, given: str) -> Opened:
+        return replace(await opening(listener, found, given), audio=bytes(64 << 20))
+
+    monkeypatch.setattr(Listener, "open", hours)
+    await signed_in(api, visitor, Role.DPO)
+    secret = (await visitor.get(HOME)).form("/console/sign-out").fields["csrf"]
+    form = {"csrf": secret, "why": "complaint 7", "identity": identity}
+    action = f"{visitor.url}{HOME}/{recording.tag.recording_id}/play"
+    async with asyncio.timeout(SECONDS), contextlib.AsyncExitStack() as unread:
+        for _ in range(LONG_AT_ONCE):
+            parts = aiohttp.FormData(form, default_to_multipart=True)
+            await unread.enter_async_context(visitor.session.post(action, data=parts))
+        exported = await api.ask("GET", "/v1/suppressions/export?controller=acme")
+        assert exported.status == HTTPStatus.OK
 
 
 async def test_a_hold_beyond_the_first_page_cannot_be_released(
