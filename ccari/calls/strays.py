@@ -47,3 +47,6 @@ class Strays:
                 continue
             except Exception:  # noqa: BLE001 - logged; the others wait
                 _log.exception("stray_failed")
+        # now, and not in the callback, which comes later: whoever is added in between needs another task
+        if (this := asyncio.current_task()) is not None:
+            self.tasks.discard(this)

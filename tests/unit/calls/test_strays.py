@@ -104,3 +104,16 @@ async def test_a_fault_in_turning_one_away_leaves_the_others_in_silence(
         await asyncio.sleep(0)
         assert len(await drained(full, asterisk)) == CALLERS
     assert [line["event"] for line in logged].count("stray_failed") == AT_ONCE - 1
+
+
+async def test_a_caller_who_comes_as_the_last_request_is_answered_waits_for_another_to_be_turned_away(
+    full: Switchboard, asterisk: Busy
+) -> None:
+    for caller in range(AT_ONCE):
+        full.take(event("StasisStart", caller))
+    await asyncio.sleep(0)
+    asterisk.answer.set()
+    # behind the tasks whose requests are answered, and before anybody is told that these have ended
+    asyncio.get_running_loop().call_soon(full.take, event("StasisStart", AT_ONCE))
+    await asyncio.sleep(0)
+    assert await drained(full, asterisk) == [f"caller-{caller}" for caller in range(AT_ONCE + 1)]
