@@ -199,11 +199,12 @@ class _Ears:
         self._switchboard = switchboard
         #: Events that came before stock was taken, each with the moment when it came; None from then on.
         self._early: list[tuple[dict[str, Any], datetime]] | None = []
-        #: Channels whose StasisStart is kept; for which there was no room, so that they are given back when stock is taken; and
-        #: which were given back already.
+        #: Channels whose StasisStart is kept; for which there was no room, so that they are given back when stock is taken;
+        #: which were given back already; and those of the last two that have left the application since.
         self._begun: set[str] = set()
         self._unkept: set[str] = set()
         self._let_go: set[str] = set()
+        self._left: set[str] = set()
         #: Another service has taken over the application.
         self.replaced = asyncio.Event()
         #: An event was lost for want of room, so that this connection has to be given up.
@@ -219,9 +220,11 @@ class _Ears:
             self._switchboard.take(event)
         elif event.get("type") == "StasisStart":
             self._begin(event, self._early)
-        elif channel_of(event) not in self._unkept:
+        elif (channel := channel_of(event)) not in self._unkept:
             # it may be of a talk that is taken up: a key, or a hang-up, which Asterisk reports once
             self._keep(event, self._early)
+        elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
+            self._left.add(channel)
 
     def early_channels(self) -> set[str]:
         """The channels that have entered over this connection, but for those there was no room for."""
@@ -229,6 +232,10 @@ class _Ears:
 
     def let_go(self) -> list[str]:
         """Forget the calls that have begun, and give their channels; those that ccari has made for a talk stay."""
+        # not as they leave: a list of the application's channels that is on its way may still have them
+        self._unkept -= self._left
+        self._let_go -= self._left
+        self._left.clear()
         called, early = {each for each in self._begun if call_of(each) is None}, self._early or []
         self._begun -= called
         self._unkept |= called
@@ -251,6 +258,7 @@ class _Ears:
         if len(self._begun) < _MOST_EARLY_CALLS:
             self._begun.add(channel)
             self._unkept.discard(channel)
+            self._left.discard(channel)
             self._keep(event, early)
             return
         if not self._unkept:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from typing import Any, cast
 
+import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.admission import Admission
@@ -48,6 +49,23 @@ def test_a_key_in_a_talk_that_is_to_be_taken_up_is_lost_in_a_flood_of_calls() ->
     assert heard.events[-1] == KEY
     # of those that were not kept, nothing was
     assert len(heard.events) == 2 * _MOST_EARLY_CALLS + 1
+
+
+@pytest.mark.parametrize("end", ["StasisEnd", "ChannelDestroyed"])
+def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_be_taken(end: str) -> None:
+    """For hours, where the local journal cannot be read."""
+    ears = _Ears(Switchboard(Admission(1000)))
+    for number in range(3):
+        ears.take(begins(number))
+        assert ears.let_go() == [f"pbx-{number}"]
+        ears.take({"type": end, "channel": {"id": f"pbx-{number}"}})
+        # Asterisk may have been asked for its channels before
+        assert f"pbx-{number}" in ears.early_channels()
+    # the dialplan hands this one over once more
+    ears.take(begins(2))
+    assert ears.let_go() == ["pbx-2"]
+    assert ears.early_channels() == {"pbx-2"}
+    assert (ears._unkept, ears._left) == ({"pbx-2"}, set())
 
 
 def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_the_same() -> None:
