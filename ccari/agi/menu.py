@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Mapping
 import structlog
 
 from ccari.agi.exercising import Exercising
-from ccari.agi.session import AgiError, GoneError, Session
+from ccari.agi.session import GoneError, Session
 from ccari.gating.journal import Journal
 from ccari.policy import confirmations
 from ccari.policy.campaign import Campaign, NoticePrompt
@@ -105,13 +105,14 @@ class Menu:
         Raises
         ------
         AgiError
-            If the channel is gone. The rights that were pressed are registered all the same; so they are if the service stops.
+            If the channel is gone. The rights that were pressed are registered all the same; so they are if the service stops, or
+            something unforeseen ends the menu.
         """
         patient = True
         try:
             await self._converse()
-        except (AgiError, asyncio.CancelledError) as end:
-            patient = isinstance(end, AgiError)
+        except (Exception, asyncio.CancelledError) as end:
+            patient = isinstance(end, Exception)
             await self._register_rest()
             raise
         finally:

@@ -12,7 +12,10 @@ from ccari.agi import menu as keys_menu
 from ccari.agi import server
 from ccari.agi.desk import Counter
 from ccari.metrics.meter import Metrics
+from ccari.ports.calls import OpenedCall
+from ccari.ports.cards import Past
 from ccari.ports.keying import Sought
+from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import Caller, caller
@@ -219,6 +222,24 @@ async def test_a_right_is_lost_that_is_pressed_while_the_source_is_looked_up(
     async with serving(with_store(counter, Broken(database, "past_of", holds=holds))) as port:
         told = await menu(port, {"rights": ["9"], "wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
     assert (told.played[:2], told.variables["CCARI_RIGHT"]) == (["rights", "source"], "erasure")
+
+
+class Faulty(PostgresCallStore):
+    """It reads what it does not know, as from a newer node."""
+
+    async def past_of(self, call: OpenedCall) -> Past:
+        raise ValueError("no such right")
+
+
+async def test_a_right_is_lost_because_something_unforeseen_ends_the_menu(
+    counter: Counter, store: Store, database: Any
+) -> None:
+    with capture_logs() as logged:
+        async with serving(with_store(counter, Faulty(database))) as port:
+            await menu(port, {"rights": ["9"], "wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
+            row = await only_row(store)
+    assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure")
+    assert "agi_failed" in [line["event"] for line in logged]
 
 
 async def keeps_pressing(port: int, key: str) -> Caller:
