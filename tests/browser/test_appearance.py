@@ -16,7 +16,7 @@ PAGES = {
     Role.DPO: (
         "/console/requests", "/console/requests/new", "/console/requests/find", "/console/requests/ACME-2026-000001", "/console/requests/ACME-2026-000001/subject", "/console/requests/ACME-2026-000004",
         "/console/requests/ACME-2026-000001/letters/refused", "/console/nowhere",
-        "/console/overview?days=30", "/console/live?live=off", "/console/live", "/console/calls", "/console/calls/find", "/console/calls/*", "/console/recordings", "/console/recordings/*", "/console/suppressions", "/console/suppressions/import", "/console/campaigns", "/console/campaigns/3",
+        "/console/overview?days=30", "/console/live?live=off", "/console/live", "/console/calls/find", "/console/calls", "/console/calls/*", "/console/recordings", "/console/recordings/*", "/console/suppressions", "/console/suppressions/import", "/console/campaigns", "/console/campaigns/3",
     ),
     Role.AGENT: ("/console/agent",),
 }  # fmt: skip
