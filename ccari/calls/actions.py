@@ -25,7 +25,7 @@ from ccari.gating.terms import Terms
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import AGREEMENT_SECONDS, RING_SECONDS
+from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS, RING_SECONDS
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
@@ -191,14 +191,16 @@ class Actions:
     def _agent_seconds(self) -> int:
         """For how long Asterisk rings the agent at most; the call's own timer is shorter.
 
-        Where the callee was rung first, the agent's phone already rings while the notice is played, and while the callee is
-        asked to agree to the recording.
+        Where the callee was rung first, the agent's phone already rings while the notice is played, and while the callee has it
+        on hold, or is asked to agree to the recording.
         """
         terms, seconds = self._terms, self._terms.campaign.connect_seconds + 5
         if self._ids.direction is not Direction.CALLEE_FIRST or self._ids.agents:
             return seconds
         asked = terms.campaign.recording.mode is RecordingMode.OPT_IN
-        return seconds + math.ceil(terms.notice_ms / 1000 + (AGREEMENT_SECONDS if asked else 0))
+        return seconds + math.ceil(
+            terms.notice_ms / 1000 + HOLD_SECONDS + (AGREEMENT_SECONDS if asked else 0)
+        )
 
     async def _spend_token(self) -> Event:
         block = await self._ledger.spend_token(self._terms)

@@ -109,7 +109,7 @@ class Playback:
 _CALLEE_STATES: dict[str, Event] = {"Up": on.CalleeAnswered(), "Ringing": on.CalleeRang()}
 
 
-def translate(
+def translate(  # noqa: PLR0912 - one arm an event
     event: dict[str, Any],
     ids: Ids,
     playbacks: Mapping[Party, Playback],
@@ -135,6 +135,8 @@ def translate(
             if event.get("forward"):
                 return on.CalleeRedirected()
             return on.CalleeRang() if event.get("dialstatus") == "PROGRESS" else None
+        case "ChannelHold" | "ChannelUnhold" as kind if event["channel"]["id"] == ids.callee:
+            return on.HoldBegan() if kind == "ChannelHold" else on.HoldEnded()
         case "ChannelDtmfReceived":
             return _pressed(event, ids, began, arrived)
         case "ChannelTransfer":

@@ -12,6 +12,7 @@ from ccari.metrics import catalogue
 from ccari.metrics.catalogue import BLOCKED, CALLS, HANDED_BACK, MOST_CAMPAIGNS, OTHER, Family
 from ccari.metrics.registry import Registry
 from ccari.policy.call import Direction, Outcome
+from ccari.policy.call.vocabulary import ON_HOLD
 from ccari.policy.retention import Why
 from ccari.policy.rights import Right
 from ccari.ports.metering import CallMeter, Filed, Registered, Step, Way, Work
@@ -140,13 +141,13 @@ class _Call:
                     one_of(BLOCKED.labels[0].values, fields["reason"]), self._campaign
                 ).inc()
             case "call_ended":
-                self._ended(fields["outcome"])
+                self._ended(fields["outcome"], fields["reason"])
             case _ if event not in _WITHOUT_WAIT:
                 self._heard = None
 
-    def _ended(self, outcome: str) -> None:
+    def _ended(self, outcome: str, reason: str) -> None:
         if self._answered is not None and self._way is Way.STASIS:
-            failed = outcome == Outcome.NOTICE_FAILED
+            failed = outcome == Outcome.NOTICE_FAILED and reason != ON_HOLD
             self._metrics.notices.labels("failed" if failed else "left").inc()
         listed = one_of(_OUTCOMES, outcome)
         self._metrics.calls.labels(self._way.value, self._direction, listed, self._campaign).inc()

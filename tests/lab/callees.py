@@ -111,6 +111,10 @@ def hangs_up(after_seconds: int, serial: int) -> Callee:
     return _callee(40, after_seconds, serial, f"answers, talks and hangs up after {after_seconds} s")
 
 
+def holds(for_seconds: int, serial: int) -> Callee:
+    return _callee(41, for_seconds, serial, f"answers, puts the call on hold for {for_seconds} s, and talks")
+
+
 def redirects(serial: int) -> Callee:
     """Send a 302 to ``answers(serial)``."""
     return _callee(50, 10, serial, f"is redirected (302) to {answers(serial).number}")
@@ -137,6 +141,7 @@ def directory() -> list[Callee]:
         presses_twice("7", 3, 1),
         presses_then("9", 2, "5", 3, 1),
         hangs_up(2, 1),
+        holds(3, 1),
         redirects(1),
     ]
 

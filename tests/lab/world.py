@@ -207,9 +207,9 @@ class World(Asterisk):
         return found[-1]
 
     async def holds(self, number: str) -> int:
-        """How often an agent's phone put a call to a number on hold, and was told on the wire that it is."""
+        """How often a phone put a call to or from a number on hold, and was told on the wire that it is."""
         agreed = re.compile(
-            rf"SIP/2\.0 200 .*^To:[^\r\n]*sips?:\+?{re.escape(number.removeprefix('+'))}[@;>].*^a=recvonly\r?$",
+            rf"SIP/2\.0 200 .*^(?:From|To):[^\r\n]*sips?:\+?{re.escape(number.removeprefix('+'))}[@;>].*^a=recvonly\r?$",
             re.MULTILINE | re.DOTALL | re.IGNORECASE,
         )
         return len({message for message in await self._received() if agreed.match(message)})

@@ -103,6 +103,16 @@ class CalleeAnswered:
 
 
 @dataclass(frozen=True, slots=True)
+class HoldBegan:
+    """The callee has put the call on hold: they hear nothing of what is played to them."""
+
+
+@dataclass(frozen=True, slots=True)
+class HoldEnded:
+    """The callee has taken the call back."""
+
+
+@dataclass(frozen=True, slots=True)
 class CalleeRedirected:
     """The far end answered with a 302; Asterisk does not follow it (the gate did not see that number)."""
 
@@ -219,7 +229,7 @@ class Failed:
 
 Event = (
     CallRequested | TalkResumed | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
-    | CalleeRang | CalleeAnswered | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
+    | CalleeRang | CalleeAnswered | HoldBegan | HoldEnded | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
     | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightVoiced | TransferAsked | RightRegistered
     | RightSpooled | TimeRanOut | Withdrawn | Failed
 )  # fmt: skip

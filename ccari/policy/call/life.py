@@ -27,8 +27,8 @@ from ccari.policy.call.state import (
     then,
     with_leg,
 )
-from ccari.policy.call.telling import farewell, played, unanswered
-from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
+from ccari.policy.call.telling import farewell, hold_began, hold_ended, played, unanswered
+from ccari.policy.call.vocabulary import ON_HOLD, Direction, Outcome, Party, Timer
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
@@ -118,6 +118,10 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return end(call, Outcome.FAILED, "redirected")
         case on.CalleeAnswered() if call.stage in {Stage.RING, Stage.ANSWER}:
             return reaching.answered(call)
+        case on.HoldBegan():
+            return hold_began(call)
+        case on.HoldEnded():
+            return hold_ended(call)
         case on.HumanFound() if call.stage is Stage.MACHINE:
             return reaching.begin_notice(call)
         case on.MachineFound() if call.stage is Stage.MACHINE:
@@ -240,6 +244,8 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
             return end(call, Outcome.FAILED, "no_agent")
         case Timer.CONNECT, Stage.CONNECT:
             return recording.no_agent(call)
+        case Timer.HOLD, _ if call.is_put_off:
+            return end(call, Outcome.NOTICE_FAILED, ON_HOLD)
         case Timer.UNHEARD, Stage.UNHEARD:
             return end(call, Outcome.NOTICE_FAILED, "not_played")
         case Timer.AGREEMENT, Stage.AGREEMENT:

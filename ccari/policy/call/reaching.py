@@ -19,7 +19,7 @@ from ccari.policy.call.state import (
     replace,
     then,
 )
-from ccari.policy.call.telling import answers, speak, whisper
+from ccari.policy.call.telling import answers, put_off, speak, whisper
 from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.gate import Block
 
@@ -126,7 +126,7 @@ def begin_notice(call: Call, *first: Command) -> Step:
     call, commands = speak(
         replace(call, stage=Stage.NOTICE, machine=False, upcoming=(*answers(call), *call.notice)), *first
     )
-    return call, [*commands, *after]
+    return call, [*commands, *put_off(call), *after]
 
 
 def machine_found(call: Call) -> Step:

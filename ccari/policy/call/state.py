@@ -18,6 +18,8 @@ RING_SECONDS = 45.0
 ANSWER_SECONDS = 5.0
 #: AMD decides within five (its total_analysis_time); a machine's greeting is waited for up to twenty more.
 MACHINE_SECONDS = 30.0
+#: For a callee who has put the call on hold to come back to the notice: the agent waits meanwhile, as while it rings.
+HOLD_SECONDS = 45.0
 #: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
 UNHEARD_SECONDS = 0.5
 #: For the key that agrees to the recording, once all has been said; reaching for it takes two or three.
@@ -163,8 +165,10 @@ class Call:
     whispers: tuple[str, ...] = ()
     #: Prompts of the notice that are proven to have been played whole.
     heard: frozenset[str] = frozenset()
-    #: What is playing proves nothing: the callee has chosen another language since it began.
+    #: What is playing proves nothing: the callee has chosen another language, or put the call on hold, since it began.
     discounted: bool = False
+    #: The callee has put the call on hold.
+    on_hold: bool = False
 
     #: Rights exercised, in order; of these, which are not yet known to be durable, and which the agent entered.
     exercised: tuple[Right, ...] = ()
@@ -232,6 +236,11 @@ class Call:
     def has_talked(self) -> bool:
         """True if the callee and an agent have been brought together."""
         return self.handed_over or self.stage in {Stage.TALK, Stage.HANDOVER}
+
+    @property
+    def is_put_off(self) -> bool:
+        """True while the notice waits for a callee who has put the call on hold."""
+        return self.on_hold and self.stage is Stage.NOTICE
 
     @property
     def is_quiet(self) -> bool:

@@ -4,7 +4,7 @@ from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import end, hang_up, tell_reason
-from ccari.policy.call.state import UNHEARD_SECONDS, Call, Stage, Step, replace
+from ccari.policy.call.state import HOLD_SECONDS, UNHEARD_SECONDS, Call, Stage, Step, replace
 from ccari.policy.call.vocabulary import Outcome, Party, Timer
 
 #: What is said to the callee in answer to a key, and must not be left out.
@@ -38,7 +38,12 @@ _TOGETHER = frozenset({Stage.BRIDGE, Stage.TALK, Stage.HANDOVER})
 
 def speak(call: Call, *first: Command) -> Step:
     """Play the next prompt that waits for the callee, if they can hear it now. What follows the last one is up to ``life``."""
-    if call.playing is not None or not call.upcoming or call.stage in _BEFORE_HELLO | _HELD:
+    if (
+        call.playing is not None
+        or not call.upcoming
+        or call.stage in _BEFORE_HELLO | _HELD
+        or call.is_put_off
+    ):
         return call, list(first)
     prompt, *rest = call.upcoming
     return replace(call, playing=prompt, upcoming=tuple(rest)), [*first, do.Play(Party.CALLEE, prompt)]
@@ -47,7 +52,7 @@ def speak(call: Call, *first: Command) -> Step:
 def played(call: Call, prompt: str, *, whole: bool) -> Step:
     if prompt != call.playing:
         return call, []
-    counts = whole and not call.discounted
+    counts = whole and not call.discounted and not call.on_hold
     cut = call.discounted or prompt in call.heard
     call = replace(call, playing=None, discounted=False)
     if call.stage is Stage.NOTICE and prompt in call.notice:
@@ -57,12 +62,38 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
             return replace(call, stage=Stage.UNHEARD), [broken, do.SetTimer(Timer.UNHEARD, UNHEARD_SECONDS)]
         if counts:
             call = replace(call, heard=call.heard | {prompt})
-    if whole and prompt == call.due:
+    if counts and prompt == call.due:
         call = replace(call, due=None)
     if whole and prompt in call.unsaid:
         call = replace(call, unsaid=tuple(each for each in call.unsaid if each != prompt))
     call, commands = tell_reason(call)
     return speak(call, *commands)
+
+
+def hold_began(call: Call) -> Step:
+    """A callee who has put the call on hold hears nothing: what plays proves nothing, and a notice waits until they are back."""
+    if call.on_hold:
+        return call, []
+    call = replace(call, on_hold=True, discounted=call.playing is not None)
+    if call.stage is not Stage.NOTICE:
+        return call, []
+    said = () if call.playing is None or not _is_answer(call.playing) else (call.playing,)
+    unheard = (each for each in call.notice if each not in call.heard)
+    call = replace(call, upcoming=tuple(dict.fromkeys((*said, *answers(call), *unheard))))
+    return call, [*put_off(call), *([] if call.playing is None else [do.StopPlaying()])]
+
+
+def hold_ended(call: Call) -> Step:
+    """The callee is back. They have missed the beginning of what is playing."""
+    if not call.on_hold:
+        return call, []
+    back = replace(call, on_hold=False, discounted=call.playing is not None)
+    return speak(back) if call.is_put_off else (back, [])
+
+
+def put_off(call: Call) -> list[Command]:
+    """For how long a notice waits whose callee has put the call on hold."""
+    return [do.Note("notice_put_off"), do.SetTimer(Timer.HOLD, HOLD_SECONDS)] if call.is_put_off else []
 
 
 def barge_in(call: Call) -> list[Command]:

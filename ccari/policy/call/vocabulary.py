@@ -2,6 +2,9 @@
 
 from enum import StrEnum
 
+#: Why a notice was not heard that could be played: the callee had put the call on hold, and did not come back.
+ON_HOLD = "on_hold"
+
 
 class Party(StrEnum):
     """``CALLEE`` is the person whose data it is: whoever was called, and in an inbound call whoever calls."""
@@ -32,6 +35,8 @@ class Timer(StrEnum):
     ANSWER = "answer"
     #: Whether a person or a machine has answered.
     MACHINE = "machine"
+    #: A callee who has put the notice on hold.
+    HOLD = "hold"
     #: The hang-up that has cut the notice off.
     UNHEARD = "unheard"
     #: The key that agrees to the recording.

@@ -44,6 +44,8 @@ def played(recorded: Recorded, started: str, finished: str, under_way: Playback)
         ("dial_answered", None),
         ("callee_up", on.CalleeAnswered()),
         ("redirected", on.CalleeRedirected()),
+        ("callee_held", on.HoldBegan()),
+        ("callee_took_back", on.HoldEnded()),
         ("snoop_entered", None),
         ("recording_started", on.RecorderStarted()),
         ("recording_finished", on.RecorderStopped()),
@@ -106,6 +108,11 @@ def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_
     at = arrived - timedelta(seconds=1)
     event = recorded["key"] | {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
     assert translate(event, IDS, {}, None, arrived=arrived) == on.KeyPressed("9", at)
+
+
+@pytest.mark.parametrize("name", ["callee_held", "callee_took_back"])
+def test_an_agent_who_holds_is_taken_for_the_callee(recorded: Recorded, name: str) -> None:
+    assert meant({**recorded[name], "channel": {"id": IDS.agent}}) is None
 
 
 def test_an_event_of_another_call_moves_this_one(recorded: Recorded) -> None:

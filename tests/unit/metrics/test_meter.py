@@ -112,6 +112,17 @@ def test_a_notice_that_was_not_heard_counts_as_heard(
     assert told == results
 
 
+def test_somebody_is_called_out_for_a_notice_that_its_callee_has_put_on_hold(
+    metrics: Metrics, call: CallMeter
+) -> None:
+    for each in ("callee_answered", "notice_put_off"):
+        call.noted(each, {})
+    call.noted("call_ended", {"outcome": "notice_failed", "reason": "on_hold"})
+    found = scraped(metrics)
+    assert found['ccari_notices_total{result="failed"}'] == 0
+    assert found['ccari_notices_total{result="left"}'] == 1
+
+
 def test_a_gate_that_fails_is_not_timed(metrics: Metrics, clock: Clock, call: CallMeter) -> None:
     def ask() -> None:
         with call.gate(Step.DIAL):

@@ -1,6 +1,7 @@
 """Breadth first over everything that can become of a call."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide
@@ -46,9 +47,11 @@ class Exploration:
     stirred: list[list[Event]] = field(default_factory=list)
 
 
-def explore(campaign: Campaign, direction: Direction, strange: str = "") -> Exploration:
+def explore(
+    campaign: Campaign, direction: Direction, strange: str = "", *, holds: bool = False
+) -> Exploration:
     """Give every event that is possible to every state that is reachable, from the request of a call on."""
-    walk = _Walk(campaign, direction, strange)
+    walk = _Walk(campaign, direction, strange, holds=holds)
     while walk.ahead:
         if len(walk.states) > _MOST_STATES:
             raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
@@ -59,9 +62,10 @@ def explore(campaign: Campaign, direction: Direction, strange: str = "") -> Expl
 
 
 class _Walk:
-    def __init__(self, campaign: Campaign, direction: Direction, strange: str) -> None:
+    def __init__(self, campaign: Campaign, direction: Direction, strange: str, *, holds: bool) -> None:
         self.campaign = campaign
         self._strange = strange
+        self._holds = holds
         self.found = Exploration()
         call, (command,) = decide(Call(), on.CallRequested(direction))
         self.states = [(call, ask(beginning(direction), command))]
@@ -78,9 +82,7 @@ class _Walk:
         call, world = self.states[here]
         self.found.stages.add(call.stage)
         if call.stage is Stage.CLOSED:
-            if any(
-                decide(call, event) != (call, []) for event in possible(world, self.campaign, self._strange)
-            ):
+            if any(decide(call, event) != (call, []) for event in self._possible(world)):
                 self.found.stirred.append(self._way(here))
             return
         if call.stage is Stage.TALK:
@@ -90,7 +92,7 @@ class _Walk:
         if any(decide(call, event) != (call, []) for event in (*_NOTHING, *unheard)):
             self.found.stirred.append(self._way(here))
         leads: list[tuple[Event, int]] = []
-        for event in possible(world, self.campaign, self._strange):
+        for event in self._possible(world):
             self.found.transitions += 1
             after, commands = decide(call, event)
             sent = send(world, event, self.campaign)
@@ -106,6 +108,9 @@ class _Walk:
             if lead is not None:
                 self._onward[here] = lead
                 break
+
+    def _possible(self, world: World) -> Iterator[Event]:
+        return possible(world, self.campaign, self._strange, holds=self._holds)
 
     def _judge(
         self, here: int, event: Event, world: World, commands: list[Command], after: Call

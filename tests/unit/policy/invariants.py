@@ -243,6 +243,9 @@ def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator
 def _about_words_to_the_callee(campaign: Campaign, world: World, prompt: str) -> Iterator[str]:
     if not world.callee.answered:
         yield "words to a callee who has not answered"
+    told = world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed)
+    if world.on_hold and not told and prompt in notices.sequence(campaign, informed=False):
+        yield "a notice to a callee who has put the call on hold"
     if world.machine == "detecting" or (world.machine == "machine" and prompt != notices.MACHINE_MESSAGE):
         yield "words that a machine is not to hear"
     confirmed = _CONFIRMED.get(prompt) or _referred(prompt)

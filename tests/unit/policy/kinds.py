@@ -6,11 +6,14 @@ from ccari.policy.call import Direction
 
 
 class Kind(NamedTuple):
-    """``changes``: what a campaign declares; ``strange``: keys that are pressed and do nothing."""
+    """``changes``: what a campaign declares; ``strange``: keys that are pressed and do nothing; ``holds``: the callee puts the call
+    on hold.
+    """
 
     direction: Direction
     changes: dict[str, Any]
     strange: str = ""
+    holds: bool = False
 
 
 _CONTRACT = {"legal_basis": "contract"}
@@ -150,6 +153,16 @@ _STEERED = {
     "languages-three": _kind("notice", "continue", _CONTRACT, _LANGUAGE, languages=["en", "uk"]),
 }
 
+#: Whose callee puts the call on hold, and takes it back, whenever they like.
+_HELD = {
+    "off": _kind("off", "continue", _CONTRACT, _ACCESS),
+    "two_prompts": _kind("notice", "continue", _CONTRACT, _REPEAT, notice=_TWO_PROMPTS),
+    "opt_in": _kind("opt_in", "continue", _CONTRACT, _AGREE),
+    "languages": _kind("notice", "continue", _CONTRACT, _LANGUAGE, languages=["en"]),
+    "machine": _kind("off", "continue", _CONTRACT, {}, answering_machine={"message": True}),
+    "transfer-repeat": _transferred("notice", "continue", _CONTRACT, {}, "repeat"),
+}
+
 KINDS = (
     {f"transfer-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _TRANSFERRED.items()}
     | {
@@ -158,6 +171,7 @@ KINDS = (
         for name in ("off", "notice", "mandatory")
     }
     | {f"outbound-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _OUTBOUND.items()}
+    | {f"held-{name}": Kind(Direction.OUTBOUND, changes, holds=True) for name, changes in _HELD.items()}
     | {f"steered-{name}": Kind(Direction.OUTBOUND, changes, "0") for name, changes in _STEERED.items()}
     | {
         f"{direction}-{name}": Kind(direction, changes | _ANNA)

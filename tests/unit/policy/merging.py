@@ -71,6 +71,7 @@ def merge(call: Call, world: World) -> World:
             tagged=False,
             bridging=True,
             parted=True,
+            on_hold=False,
             typed="",
             paused=False,
             agreed=False,
@@ -95,6 +96,7 @@ def merge(call: Call, world: World) -> World:
             tagged=False,
             bridging=True,
             parted=True,
+            on_hold=False,
             typed="",
             paused=False,
             agreed=False,
@@ -161,7 +163,13 @@ def same(call: Call, world: World) -> Hashable:
             else (call.heard, call.discounted, call.informed)
         )
         language = None if stage in _AFTER_THE_NOTICE else call.language
-        handed_over = call.briefed, call.due, call.untold
+        handed_over = (
+            call.briefed,
+            call.due,
+            call.untold,
+            call.on_hold,
+            call.due is not None and call.discounted,
+        )
         before_the_end = (
             rang,
             heard,

@@ -14,14 +14,16 @@ from tests.unit.policy.world import World
 COLLEAGUE = "1002"
 
 
-def possible(world: World, campaign: Campaign, strange: str = "") -> Iterator[Event]:
-    """Everything that may come now. ``strange``: keys that do nothing in the campaign."""
+def possible(world: World, campaign: Campaign, strange: str = "", *, holds: bool = False) -> Iterator[Event]:
+    """Everything that may come now. ``strange``: keys that do nothing in the campaign; ``holds``: the callee puts the call on
+    hold, and takes it back.
+    """
     for command in world.owed:
         yield from _answers(world, command, campaign)
         yield on.Failed(command)
     for command in world.asked:
         yield on.Failed(command)
-    for party, prompt, _ in world.sounding:
+    for party, prompt, *_ in world.sounding:
         yield on.Played(prompt, whole=True, party=party)
         yield on.Played(prompt, whole=False, party=party)
         yield on.Failed(do.Play(party, prompt))
@@ -32,6 +34,8 @@ def possible(world: World, campaign: Campaign, strange: str = "") -> Iterator[Ev
             yield on.Gone(party)
     yield on.Withdrawn("shutdown")
     yield from _of_the_callee(world, (*campaign.keys, *strange))
+    if holds and world.callee.answered:
+        yield from (on.HoldBegan(), on.HoldEnded())
     yield from _of_the_agent(world, campaign)
     if do.DetectMachine() in world.asked:
         yield from (on.HumanFound(), on.MachineFound())
@@ -73,7 +77,9 @@ def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
     """What a world that behaves well sends next, the best first: answers, then hang-ups, a timer when all else is said."""
     for command in sorted(world.owed, key=repr):
         yield _answers(world, command, campaign)[0]
-    for party, prompt, _ in sorted(world.sounding):
+    if world.on_hold:
+        yield on.HoldEnded()
+    for party, prompt, *_ in sorted(world.sounding):
         yield on.Played(prompt, whole=True, party=party)
     if world.recorder == "asked":
         yield on.RecorderStarted()

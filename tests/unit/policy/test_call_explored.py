@@ -25,7 +25,7 @@ _LEAST_STATES, _LEAST_TRANSITIONS = 80_000, 3_000_000
 @cache
 def _explored(name: str) -> Exploration:
     kind = KINDS[name]
-    return explore(campaign(**kind.changes), kind.direction, kind.strange)
+    return explore(campaign(**kind.changes), kind.direction, kind.strange, holds=kind.holds)
 
 
 @pytest.fixture(params=KINDS)

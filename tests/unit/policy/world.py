@@ -43,9 +43,12 @@ class Side(NamedTuple):
 
 
 class Sounding(NamedTuple):
+    """``missed``: some of it was played while the callee had the call on hold."""
+
     party: Party
     prompt: str
     language: str
+    missed: bool = False
 
 
 class World(NamedTuple):
@@ -62,6 +65,8 @@ class World(NamedTuple):
     machine: str = "none"
     language: str = ""
     sounding: frozenset[Sounding] = frozenset()
+    #: The callee has put the call on hold.
+    on_hold: bool = False
     #: The prompts that were heard whole, each with its language.
     heard: frozenset[tuple[str, str]] = frozenset()
     #: The number has heard the information layer before.
@@ -178,6 +183,10 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return world._replace(agent=world.agent._replace(created=True))
         case on.AgentAnswered() if not world.agent.answered:
             return world._replace(agent=world.agent._replace(answered=True))
+        case on.HoldBegan() if not world.on_hold:
+            return _missed(world)._replace(on_hold=True)
+        case on.HoldEnded() if world.on_hold:
+            return _missed(world)._replace(on_hold=False)
         case on.HumanFound() if world.machine == "detecting":
             return world._replace(machine="human")
         case on.MachineFound() if world.machine == "detecting":
@@ -189,8 +198,10 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             world = _ended(world, Party.AGENT, notices.AGENT_CALL_RECORDED, whole=whole)
             return world._replace(briefed=True) if told and whole else world
         case on.Played(prompt, whole, party):
-            again = (
-                party is Party.CALLEE and world.sounds(party, prompt) and prompt in notices.repeated(campaign)
+            again = prompt in notices.repeated(campaign) and any(
+                not each.missed
+                for each in world.sounding
+                if (each.party, each.prompt) == (Party.CALLEE, prompt) and party is Party.CALLEE
             )
             world = _ended(world, party, prompt, whole=whole)
             return world._replace(reheard=True) if again and whole and world.handed_over else world
@@ -214,6 +225,12 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return _failed(world, command)
         case _:
             return world
+
+
+def _missed(world: World) -> World:
+    """The callee misses a part of what is played to them now."""
+    missed = (each._replace(missed=each.party is Party.CALLEE) for each in world.sounding)
+    return world._replace(sounding=frozenset(missed))
 
 
 def _pressed(world: World, campaign: Campaign, key: str) -> World:
@@ -299,7 +316,9 @@ def _answered(world: World, kind: type[Command]) -> World:
 
 def _ended(world: World, party: Party, prompt: str, *, whole: bool) -> World:
     ended = frozenset(each for each in world.sounding if each.party is party and each.prompt == prompt)
-    heard = {(each.prompt, each.language) for each in ended if whole and party is Party.CALLEE}
+    heard = {
+        (each.prompt, each.language) for each in ended if whole and party is Party.CALLEE and not each.missed
+    }
     return world._replace(sounding=world.sounding - ended, heard=world.heard | heard)
 
 
@@ -311,7 +330,9 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
         case do.Note("call_abandoned"):
             return world._replace(abandoned=True)
         case do.Play(party, prompt):
-            return world._replace(sounding=world.sounding | {Sounding(party, prompt, world.language)})
+            missed = world.on_hold and party is Party.CALLEE
+            sounding = Sounding(party, prompt, world.language, missed)
+            return world._replace(sounding=world.sounding | {sounding})
         case do.UseLanguage(language):
             told = world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed)
             # nothing is agreed to that was said in another language

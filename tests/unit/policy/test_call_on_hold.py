@@ -1,0 +1,98 @@
+"""A callee who puts the call on hold hears nothing, and is not taken to have heard what was played."""
+
+import pytest
+
+from ccari.policy.call import Event, Outcome, Party, Stage, Timer
+from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.call.state import HOLD_SECONDS
+from ccari.policy.rights import Right
+from tests.unit.policy.story import Story
+
+#: The notice is these two, and the rights.
+FIRST, SECOND = "identity", "recording_opt_out"
+
+
+def says(prompt: str) -> do.Play:
+    return do.Play(Party.CALLEE, prompt)
+
+
+@pytest.mark.parametrize("ended", [True, False], ids=["played to its end all the same", "stopped"])
+def test_invariant_3_what_is_played_to_a_callee_on_hold_counts_as_heard(ended: bool) -> None:  # noqa: FBT001
+    story = Story().notice()
+    assert story.does(on.HoldBegan()) == [do.StopPlaying()]
+    assert story.does(on.Played(FIRST, whole=ended)) == []
+    assert story.call.stage is Stage.NOTICE
+    assert story.does(on.HoldEnded()) == [says(FIRST)]
+    for prompt in story.call.notice:
+        story.send(on.Played(prompt, whole=True))
+    assert do.CommitHeard(story.call.notice) in story.commands
+
+
+def test_a_prompt_that_was_heard_before_the_hold_is_said_again() -> None:
+    story = Story().notice()
+    story.send(on.Played(FIRST, whole=True), on.HoldBegan(), on.Played(SECOND, whole=False))
+    assert story.does(on.HoldEnded()) == [says(SECOND)]
+
+
+def test_invariant_3_a_prompt_counts_of_which_the_beginning_was_missed() -> None:
+    """They are back before Asterisk has stopped it."""
+    story = Story().notice()
+    story.send(on.HoldBegan())
+    assert story.does(on.HoldEnded()) == []
+    assert story.does(on.Played(FIRST, whole=True)) == [says(FIRST)]
+    assert story.call.heard == frozenset()
+
+
+def test_an_agent_waits_for_ever_for_a_callee_who_has_put_the_call_on_hold() -> None:
+    story = Story().notice()
+    assert do.SetTimer(Timer.HOLD, HOLD_SECONDS) in story.send(on.HoldBegan())
+    assert do.Note("notice_put_off") in story.commands
+    story.send(on.Played(FIRST, whole=False), on.TimeRanOut(Timer.HOLD))
+    assert (story.call.stage, story.call.outcome) == (Stage.CLOSE, Outcome.NOTICE_FAILED)
+    assert story.call.reason == "on_hold"
+
+
+def test_a_callee_who_is_back_in_time_is_hung_up_on() -> None:
+    story = Story().notice()
+    story.send(on.HoldBegan(), on.Played(FIRST, whole=False), on.HoldEnded())
+    assert story.send(on.TimeRanOut(Timer.HOLD)) == []
+
+
+def test_the_answer_to_a_right_is_lost_on_a_callee_who_puts_it_on_hold() -> None:
+    story = Story().notice()
+    story.send(on.KeyPressed("8"), on.Played(FIRST, whole=True), on.RightRegistered(Right.ACCESS, "R-1"))
+    story.send(on.Played(SECOND, whole=True))
+    assert story.call.playing == "right_registered_access"
+    waiting = story.call.upcoming
+    assert story.does(on.HoldBegan()) == [do.StopPlaying()]
+    story.send(on.Played("right_registered_access", whole=False))
+    assert story.does(on.HoldEnded()) == [says("right_registered_access")]
+    assert story.call.upcoming == waiting
+
+
+def test_a_notice_begins_that_nobody_hears() -> None:
+    """The callee put the call on hold while Asterisk listened for a machine."""
+    story = Story(answering_machine={}).ring()
+    story.send(on.CalleeAnswered(), on.HoldBegan())
+    begun = story.send(on.HumanFound())
+    assert do.SetTimer(Timer.HOLD, HOLD_SECONDS) in begun
+    assert not any(isinstance(each, do.Play) for each in begun)
+    assert story.does(on.HoldEnded()) == [says(FIRST)]
+
+
+@pytest.mark.parametrize("event", [on.HoldBegan(), on.HoldEnded()])
+def test_a_hold_disturbs_a_talk(event: Event) -> None:
+    story = Story().talk()
+    assert story.send(event) == []
+    assert story.call.stage is Stage.TALK
+
+
+def test_invariant_2_a_repeated_notice_counts_that_was_played_to_a_callee_on_hold() -> None:
+    recording = {"mode": "opt_out", "on_transfer": "repeat"}
+    story = Story(recording=recording, transfer="PJSIP/{extension}").talk()
+    story.send(on.TransferAsked("1002"), on.RecorderStopped(), on.Played("transfer_wait", whole=True))
+    assert story.call.playing == SECOND
+    story.send(on.HoldBegan(), on.HoldEnded(), on.Played(SECOND, whole=True), on.AgentCreated())
+    story.send(on.AgentAnswered())
+    assert "recording_impossible" in story.notes
