@@ -34,7 +34,6 @@ DEFAULTED = (
         "cel",
         "features",
         "geolocation",
-        "indications",
         "pjproject",
         "stasis",
         "statsd",

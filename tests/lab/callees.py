@@ -11,6 +11,9 @@ TONE_HZ = 850
 
 AGENT_TONE_HZ = 440
 
+RINGING_HZ = 1060
+"""Of the ringing that Asterisk plays on an answered line."""
+
 
 @dataclass(frozen=True)
 class Callee:

@@ -263,6 +263,8 @@ def _in_the_ears(seen: Seen, expect: Expected) -> list[str]:
         found.append(f"the callee did not hear {expect.heard[starts.index(None)]}")
     elif starts != sorted(start for start in starts if start is not None):
         found.append(f"the callee heard {expect.heard} in another order: {starts}")
+    if expect.ringing and not has(seen.heard, callees.RINGING_HZ):
+        found.append("the callee waited in silence")
     found += [f"the callee heard {prompt}" for prompt in expect.unheard if has(seen.heard, tone_of(prompt))]
     found += [
         f"the agent did not hear {prompt}"

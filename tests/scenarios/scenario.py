@@ -34,7 +34,7 @@ class Behaviour(_Table):
 class Expected(_Table):
     """What must be seen. ``heard`` and ``unheard``: prompts by id, in the callee's ear; ``agent_heard`` in the agent's.
 
-    ``holds``: how often the agent's phone put the call on hold.
+    ``ringing``: the callee, who has answered, hears an agent's phone ring. ``holds``: how often either phone put the call on hold.
     ``events``: of the call's journal, in this order among others; ``never``: none of these. ``talk``: the two hear each
     other. ``recordings``: their states, in order. ``rights``: requests that were registered, with how they came in.
     ``told``: the reason that the dialplan finds of a call that was bridged, where it is not the call's own. ``colleague_heard`` and
@@ -48,6 +48,7 @@ class Expected(_Table):
     events: tuple[str, ...] = ()
     never: tuple[str, ...] = ()
     heard: tuple[str, ...] = ()
+    ringing: bool = False
     unheard: tuple[str, ...] = ()
     agent_heard: tuple[str, ...] = ()
     colleague_heard: tuple[str, ...] = ()
