@@ -10,11 +10,13 @@ MODULES = (
     "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
     "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
     "func_strings.so", "format_wav.so", "format_pcm.so", "bridge_simple.so", "bridge_softmix.so",
+    # without it a dial is accepted, and no INVITE is sent (res/stasis/control.c)
+    "bridge_holding.so",
 )  # fmt: skip
 #: The applications that the context ``ccari-amd`` runs while a callee is in it.
 ANSWERING_MACHINE = ("app_amd.so", "app_waitforsilence.so")
-#: It has a phone's REFER reported to whoever holds the channel.
-TRANSFER = ("res_pjsip_refer.so",)
+#: The one has a phone's REFER reported to whoever holds the channel; before the REFER is answered, its session is read by the other.
+TRANSFER = ("res_pjsip_refer.so", "func_channel.so")
 
 
 def declared_modules(campaign: Campaign, *, inbound: bool = False) -> Mapping[str, tuple[str, ...]]:

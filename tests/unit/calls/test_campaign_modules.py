@@ -119,6 +119,13 @@ async def test_a_module_that_every_call_needs_is_done_without() -> None:
         await pbx.ari.check_modules()
 
 
+async def test_a_service_drives_an_asterisk_that_cannot_dial() -> None:
+    """It answers a dial with 204 all the same, and nobody's phone rings."""
+    pbx = Pbx([each for each in MODULES if each != "bridge_holding.so"])
+    with pytest.raises(UnsuitableError, match=r"Asterisk lacks bridge_holding\.so: load them"):
+        await pbx.ari.check_modules()
+
+
 async def test_the_first_call_finds_out_what_its_campaign_lacks() -> None:
     pbx = Pbx([*MODULES, *ANSWERING_MACHINE])
     policy = Policy(controllers=(CONTROLLER,), campaigns=(MACHINES, TRANSFERS))
@@ -130,6 +137,6 @@ async def test_the_first_call_finds_out_what_its_campaign_lacks() -> None:
         (
             "gate_unfit",
             "offers",
-            "Asterisk lacks res_pjsip_refer.so, for its transfer: load them in modules.conf",
+            "Asterisk lacks res_pjsip_refer.so, func_channel.so, for its transfer: load them in modules.conf",
         )
     ]

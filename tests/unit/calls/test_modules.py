@@ -26,7 +26,7 @@ def test_a_module_that_a_campaign_needs_is_missed_in_its_calls() -> None:
             BOTH,
             {
                 "answering_machine": ["app_amd.so", "app_waitforsilence.so"],
-                "transfer": ["res_pjsip_refer.so"],
+                "transfer": ["res_pjsip_refer.so", "func_channel.so"],
             },
         ),
     ):
@@ -34,10 +34,10 @@ def test_a_module_that_a_campaign_needs_is_missed_in_its_calls() -> None:
         assert lacking(campaign, MODULES) == particular
         assert lacking(campaign, {*MODULES, *ANSWERING_MACHINE, *TRANSFER}) == {}
     assert lacking(campaign, {"app_amd.so"}) == {
-        "answering_machine": ["app_waitforsilence.so"], "transfer": ["res_pjsip_refer.so"],
+        "answering_machine": ["app_waitforsilence.so"], "transfer": ["res_pjsip_refer.so", "func_channel.so"],
     }  # fmt: skip
     # nobody looks for a machine where somebody calls
-    assert lacking(campaign, MODULES, inbound=True) == {"transfer": ["res_pjsip_refer.so"]}
+    assert lacking(campaign, MODULES, inbound=True) == {"transfer": ["res_pjsip_refer.so", "func_channel.so"]}
 
 
 def test_the_context_for_machines_runs_an_application_whose_module_nobody_asks_for() -> None:

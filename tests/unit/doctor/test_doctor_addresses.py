@@ -153,7 +153,7 @@ async def test_agents_find_out_that_they_cannot_transfer(patient: Patient, store
 
     async def modules(_: web.Request) -> web.Response:
         return web.json_response(
-            [{"name": each, "status": "Running"} for each in MODULES]
+            [{"name": each, "status": "Running"} for each in (*MODULES, "func_channel.so")]
             + [{"name": "res_pjsip_refer.so", "status": "Not Running"}]
         )
 
