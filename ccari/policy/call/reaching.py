@@ -28,13 +28,18 @@ _BUSY = 17
 _NO_ANSWER = frozenset({18, 19})
 _FAILURES = {
     1: "unallocated",
+    # a mobile telephone that is switched off, if the network gives its own cause (RFC 3326)
+    20: "unreachable",
     21: "rejected",
+    22: "number_changed",
     # the end of a leg that was sent elsewhere may be reported before where to
     23: "redirected",
+    27: "out_of_order",
     28: "invalid_number",
     34: "congestion",
     38: "network",
     41: "network",
+    42: "congestion",
 }
 
 
