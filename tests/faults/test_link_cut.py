@@ -92,6 +92,31 @@ async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Gr
     assert ground.raw(shown) == []
 
 
+async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_connection_was_lost(
+    ground: Ground,
+) -> None:
+    """Asterisk takes nobody out of a bridge to whom it plays, and answers no request of that connection until the prompt is over."""
+    callee = callees.answers(12)
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        placed = await ground.lab.world.dial(callee.number, campaign="renewals")
+        await service.logged(lambda line: line["event"] == "call_bridged")
+        reads = Moment(between, lambda message: "reference_is" in str(message.get("playback")))
+        await ground.lab.world.callee_presses(callee.number, "8")
+        await reads.reached()
+        between.cut()
+        reads.go_on()
+        await service.logged(lambda line: line["event"] == "talk_resumed")
+        await ground.lab.world.callee_presses(callee.number, "7")
+        outcome, _ = await ground.ended(service, placed)
+        assert (outcome.outcome, outcome.reason) == ("right_exercised", "erasure")
+        # it goes beside the connection
+        assert [each for each in between.kinds() if each.endswith("removeChannel")] == []
+        await ground.nothing_left()
+    sound = await heard(ground.lab, callee)
+    assert has(sound.between(sound.seconds / 2), tone_of("goodbye"))
+    assert lacks(sound.between(sound.seconds - 0.5), callees.AGENT_TONE_HZ)
+
+
 async def test_a_hang_up_that_is_held_up_lets_the_callee_hear_the_agent_again(ground: Ground) -> None:
     """Between the last word and the hang-up there is silence, however long it takes."""
     callee = callees.answers(10)
