@@ -172,10 +172,10 @@ class _Walk:
         yield self._next(**{name: None if "$" in value else value})
 
     def _stasis(self, _: Step) -> Iterator[State | Way]:
-        """It is left at once where nobody is behind it."""
+        """It is left at once where nobody is behind it; otherwise with an outcome, a reason and a call."""
         yield self._next()
         for outcome in self._outcomes:
-            yield self._next(CCARI_OUTCOME=outcome)
+            yield self._next(CCARI_OUTCOME=outcome, CCARI_REASON=None, CCARI_CALL=None)
 
     def _agi(self, step: Step) -> Iterator[State | Way]:
         """It may have been told nothing at all, and time may have run out before or after it was told."""

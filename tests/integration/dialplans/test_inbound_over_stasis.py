@@ -130,3 +130,21 @@ async def test_a_fault_of_the_set_up_cuts_callers_off_or_connects_them_unasked(
     assert (told.stasis_status, told.outcome) == ("SUCCESS", "blocked")
     assert told.reason == ("staff" if choice == "connect" else reason)
     assert (cause == CONGESTION) == (choice == "refuse")
+
+
+@WAYS
+@pytest.mark.parametrize(
+    ("place", "reason"), [("", "no_agent"), ("lab-staff,s,1", "staff")], ids=["nowhere", "elsewhere"]
+)
+async def test_a_caller_whom_no_agent_answers_goes_where_nobody_has_sent_them(
+    lab: Lab, driving: Service, current: ForeignPbx, context: str, place: str, reason: str
+) -> None:
+    async with answering(current, context, f"busy-{context}"):
+        await current.set_global("CCARI_INBOUND_NO_AGENT", place)
+        try:
+            _, told = await calls(lab, current, context, "hotline")
+        finally:
+            await current.set_global("CCARI_INBOUND_NO_AGENT", "")
+    assert (told.outcome, told.reason) == ("failed", reason)
+    record = await driving.ended(told.call)
+    assert "notice_heard" in {each["event"] for each in record["events"]}

@@ -50,6 +50,8 @@ RULES: Mapping[str, list[Rule]] = {
         Rule(),
         Rule(given={"CCARI_INBOUND_WITHOUT": "refuse"}),
         Rule({"CCARI_OUTCOME": "unavailable|blocked"}, given={"CCARI_INBOUND_WITHOUT": "connect"}),
+        # whom no agent has answered
+        Rule({"CCARI_OUTCOME": "failed"}, given={"CCARI_INBOUND_NO_AGENT": "voicemail,s,1"}),
     ],
     "ccari-inbound-agi": [
         Rule({"CCARI_ALIVE": "yes"}),
@@ -78,7 +80,7 @@ def faults(plan: Dialplan) -> list[str]:
 
 
 def known(rule: Rule) -> Mapping[str, str]:
-    return {**STALE, "CCARI_INBOUND_WITHOUT": "", **rule.given}
+    return {**STALE, "CCARI_INBOUND_WITHOUT": "", "CCARI_INBOUND_NO_AGENT": "", **rule.given}
 
 
 def shipped_contexts() -> Iterator[str]:
@@ -121,6 +123,8 @@ async def test_an_emergency_is_asked_about(current: ForeignPbx) -> None:
         ("ccari-inbound", '= "unavailable"]?without', '= "bridged"]?without'),
         ("ccari-inbound", '= "no"]?ready', '= "no"]?return'),
         ("ccari-inbound", "Congestion(10)", "Dial(PJSIP/anna)"),
+        ("ccari-inbound", '!= "failed"]?over', '= "failed"]?over'),
+        ("ccari-inbound", "ISNULL(${CCARI_INBOUND_NO_AGENT})", "ISNULL(${CCARI_CALL})"),
         ("ccari-inbound-agi", '!= "connect"]?refuse', '= "connect"]?refuse'),
         (HOOK, 'GotoIf($["${CCARI_VERDICT}" != "ALLOW"]?refused)', "NoOp()"),
         (HOOK, '!= "ALLOW"]?refused', '= "DENIED"]?refused'),
