@@ -136,6 +136,14 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
         )
 
 
+def _caller_id(_: Controller, campaign: Campaign) -> Iterator[str]:
+    if campaign.caller_id is None:
+        yield (
+            "has no caller_id: Asterisk then calls anonymously, unless the trunk has from_user and from_domain (DE: forbidden for "
+            "advertising, TDDDG §15(2)): set caller_id"
+        )
+
+
 def _destinations(_: Controller, campaign: Campaign) -> Iterator[str]:
     for key, template, name in (
         ("agent", campaign.agent, "{agent}"), ("transfer", campaign.transfer, "{extension}"),
@@ -159,5 +167,6 @@ _QUESTIONS: tuple[Callable[[Controller, Campaign], Iterator[str]], ...] = (
     _consent,
     _keys,
     _recording,
+    _caller_id,
     _destinations,
 )

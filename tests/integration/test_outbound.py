@@ -530,6 +530,13 @@ async def test_the_callee_sees_the_number_of_the_campaign(service: Service, lab:
     assert re.search(r"From: .*sip:\+?48221234567@", await lab.world.invite(callee.number))
 
 
+async def test_who_calls_without_a_caller_id_is_shown(service: Service, lab: Lab) -> None:
+    """As docs/policy.md and ``ccari policy check`` say: the trunk of the laboratory has no from_user."""
+    callee = callees.busy(28)
+    await through(service, lab, callee, campaign="strict")
+    assert re.search(r'From: "Anonymous" <sip:anonymous@', await lab.world.invite(callee.number))
+
+
 async def test_a_callee_is_rung_whose_notice_cannot_be_played(
     service: Service, lab: Lab, sounds: Path
 ) -> None:

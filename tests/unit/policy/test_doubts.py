@@ -17,7 +17,7 @@ SALES: dict[str, Any] = {
 
 
 def told(controller: Controller = CONTROLLER, **changes: Any) -> list[str]:
-    declared = campaign(**changes)
+    declared = campaign(**{"caller_id": "+48221234567"} | changes)
     registers = tuple(Register(id=each, name=each) for each in declared.registers)
     policy = Policy(controllers=(controller,), registers=registers, campaigns=(declared,))
     return list(doubts(policy))
@@ -74,6 +74,7 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
         ({"recording": {"mode": "opt_in", "purpose": "szkolenia", "legal_basis": "legitimate_interest"},
           "keys": {"1": "consent_recording", "2": "continue_unrecorded"}},
          "but is based on legitimate_interest: withdrawing it deletes no recording", "leave recording.legal_basis out"),
+        ({"caller_id": None}, "Asterisk then calls anonymously, unless the trunk has from_user", "set caller_id"),
         ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
         ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
          "recording.retention_days"),
