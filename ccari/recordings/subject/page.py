@@ -25,6 +25,9 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
     def term(name: str | None) -> str:
         return str(words["terms"].get(name, name)) if name else "–"
 
+    def happened(event: str) -> str:
+        return str(words["events"].get(event, event))
+
     def why(reason: str | None) -> str:
         """Why a call was not made, or how it ended; "" for what tells only a technician something: data.json has that."""
         barred = (reason or "").removeprefix("suppressed_").removeprefix("campaign_")
@@ -41,4 +44,6 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
         "passed_on": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "retention": [], "kept_for_claims": False, **account,
         "language": language,
     }  # fmt: skip
-    return _PAGE.render(say=words, term=term, why=why, when=when, length=length, **fields).encode()
+    return _PAGE.render(
+        say=words, term=term, happened=happened, why=why, when=when, length=length, **fields
+    ).encode()

@@ -8,6 +8,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from ccari.agi.gate import HANDED_BACK
+from ccari.gating.journal import LEFT_OUT
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Outcome
 from ccari.policy.consent import Channel
@@ -18,6 +19,7 @@ from ccari.ports.accesses import Looked
 from ccari.ports.subjects import PAGE_LANGUAGES, PageLanguage
 from ccari.recordings.subject import page as subject
 from ccari.recordings.subject.page import page
+from tests.reference import page as reference
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
 #: Looks at whole lists, which are on record as of nobody.
@@ -62,6 +64,10 @@ def test_a_language_lacks_words() -> None:
     terms = {each.value for kind in spoken_of for each in kind} | {each.value for each in Looked} - OF_MANY
     terms |= {HANDED_BACK, "tagged", "recording", "finished", "stored", "discarded", "failed", "deleted"}
     assert terms <= subject._WORDS["en"]["terms"].keys()
+    noted = {name for name, places in reference.events().items() if any(each.in_call for each in places)}
+    # and what is entered without being logged by the call itself
+    noted |= {LEFT_OUT, "personal_data_erased", "recording_deleted", "recording_fetched", "recording_played"}
+    assert noted == subject._WORDS["en"]["events"].keys()
     for words in subject._WORDS.values():
         assert len(words["rights_list"]) == len(subject._WORDS["en"]["rights_list"])
 
@@ -74,8 +80,13 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert "A &amp; B &lt;Ltd&gt;" in made
     assert "<script>" not in made
     terms = subject._WORDS[language]["terms"]
-    for told in (terms["bridged"], terms["recording_played"]):
-        assert told in made
+    for told in (
+        terms["bridged"],
+        terms["recording_played"],
+        subject._WORDS[language]["events"]["key_pressed"],
+    ):
+        assert f"<td>{told}</td>" in made or f"<dd>{told}</dd>" in made
+    assert "key_pressed" not in made
     assert f"{subject._WORDS[language]['retention_calls']}: 1461." in made
     assert f"{subject._WORDS[language]['retention_requests']}: 1462." in made
     assert f"{subject._WORDS[language]['retention_contacts']}: 731." in made
