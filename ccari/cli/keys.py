@@ -56,8 +56,11 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
                 await store.key_versions.make(secrets, Holder("controller", controller.id))
                 words = "made"
             typer.echo(f"{controller.id}: {words}, in {settings.keys_dir / controller.id}")
-        if settings.recordings.encryption == "none" and not recipient:
-            typer.echo("recordings: not encrypted, as [recordings] encryption says")
+        if not settings.encrypts_recordings and not recipient:
+            off = settings.asterisk.is_off
+            typer.echo(
+                f"recordings: {'none are made, as [asterisk] url' if off else 'not encrypted, as [recordings] encryption'} says"
+            )
         else:
             _tell_recipients(recipients, "made" if recipients.create(recipient or ()) else "existed already")
         signing = SigningKeys(settings.keys_dir)

@@ -118,10 +118,19 @@ async def test_a_registered_recipient_is_passed_over_in_silence(ccari: Service, 
     assert RecipientFile(keys).recipients() == (RECIPIENT, other)
 
 
-async def test_an_identity_that_nobody_needs_is_made(ccari: Service, tmp_path: Path) -> None:
-    ccari.environment = {**ccari.environment, "CCARI_RECORDINGS__ENCRYPTION": "none"}
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("CCARI_RECORDINGS__ENCRYPTION", "none", "not encrypted, as [recordings] encryption says"),
+        ("CCARI_ASTERISK__URL", "off", "none are made, as [asterisk] url says"),
+    ],
+)
+async def test_an_identity_that_nobody_needs_is_made(
+    ccari: Service, tmp_path: Path, name: str, value: str, said: str
+) -> None:
+    ccari.environment = {**ccari.environment, name: value}
     done = await ccari.ccari("keys", "init")
-    assert "recordings: not encrypted, as [recordings] encryption says" in done.out.splitlines()
+    assert f"recordings: {said}" in done.out.splitlines()
     assert names(tmp_path / "keys") == {
         "acme",
         "evidence-1.key",
