@@ -53,7 +53,7 @@ class Accesses:
         """The entries that are wanted, the newest first."""
         known_as = wanted.known_as
         sought = [(whose, each) for whose, digests in (known_as or {}).items() for each in digests.all]
-        # a person's may have to be looked for among millions
+        # a person's, or a rare kind, may have to be looked for among millions of entries
         async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
                 SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, known_as is not None,
@@ -68,8 +68,9 @@ class Accesses:
         """
         count, fault = await self._chain_fault()
         if fault is None:
-            for row in await self._database.rows(SQL["accesses_not_as_sealed"]):
-                fault = mismatch(row["events"], row["sealed_at"])
+            async for rows in self._database.stream(SQL["accesses_not_as_sealed"]):
+                for row in rows:
+                    fault = mismatch(row["events"], row["sealed_at"])
         return count, fault
 
     async def _chain_fault(self) -> tuple[int, str | None]:

@@ -29,8 +29,10 @@ class GivenUp:
 
 async def count_given_up(database: Database) -> GivenUp:
     """Count what was given up. Raises StoreError."""
-    messages = await database.rows(SQL["deliveries_by_state"])
-    forwards = await database.rows(SQL["forwards_by_state"])
+    # it reads all messages of a month
+    async with database.outside_pool() as connection:
+        messages = await connection.fetch(SQL["deliveries_by_state"])
+        forwards = await connection.fetch(SQL["forwards_by_state"])
     return GivenUp(
         {row["endpoint"]: row["count"] for row in messages if row["state"] == _GIVEN_UP},
         sum(row["count"] for row in forwards if row["state"] == _GIVEN_UP),

@@ -85,7 +85,10 @@ class Forwards:
 
     async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
         """The queue: what was given up, then what waits, then what was delivered."""
-        return await self._database.rows(SQL["list_forwards"], list(controllers), limit)
+        # it sorts all that there ever were
+        async with self._database.outside_pool() as connection:
+            rows = await connection.fetch(SQL["list_forwards"], list(controllers), limit)
+        return [dict(row) for row in rows]
 
 
 def _this_try(forward: Forward) -> tuple[str, int, int]:

@@ -110,10 +110,12 @@ class Policies:
 
     async def has_consents(self, campaign: Campaign) -> bool:
         """Whether any number has a consent in force that calls of the campaign could rest on."""
-        rows = await self._database.rows(
-            SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel
-        )
-        return bool(rows)
+        # if none has, it reads all of the controller's consents
+        async with self._database.outside_pool() as connection:
+            found = await connection.fetchval(
+                SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel
+            )
+        return bool(found)
 
 
 def _applied(row: Mapping[str, Any]) -> Applied:

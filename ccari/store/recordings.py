@@ -121,7 +121,7 @@ class Recordings:
         return {row["id"] for row in rows}
 
     async def count_in_place(self) -> int:
-        async with self._database.connection() as connection:
+        async with self._database.outside_pool() as connection:
             return int(await connection.fetchval(SQL["count_recordings_in_place"]))
 
     async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:

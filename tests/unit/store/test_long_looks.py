@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import pytest_asyncio
 
+from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import WantedCalls
 from ccari.ports.requests import Clock
 from ccari.store.database import as_it_is
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
+from tests.unit.policy.campaigns import campaign
 from tests.unit.store import made
 
 #: More than can be looked through within the :data:`HURRIED` milliseconds that a call's statement has here.
@@ -68,6 +70,66 @@ async def test_many_calls_cannot_be_counted(hurried: Store) -> None:
         made.LONG_AGO, None, by_hour=False, zone="Europe/Warsaw", clock=clock
     )
     assert sum(each.calls for each in found.counted) == ROWS + 1
+
+
+async def test_a_policy_cannot_be_applied_beside_many_consents_to_something_else(hurried: Store) -> None:
+    """Whether anybody has consented to what a campaign asks for is looked up then, and nobody may have."""
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, proof, origin)
+               SELECT 'acme', sha256(n::text::bytea), 1, 'else', 'phone', now(), 'form', 'list' FROM generate_series(1, $1) n""",
+            ROWS,
+        )
+    assert not await hurried.policies.has_consents(campaign(legal_basis="consent"))
+
+
+async def test_the_record_of_many_accesses_cannot_be_checked_or_looked_through(hurried: Store) -> None:
+    """For a kind of access that is rare; and each entry of a record that was sealed as often."""
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """WITH made AS (
+                   INSERT INTO accesses (seq, at, event, fields, salt, commitment, link)
+                   SELECT n, now(), 'number_checked', '{}', decode(repeat('00', 16), 'hex'), sha256('x'), sha256(n::text::bytea)
+                   FROM generate_series(1, $1) n RETURNING seq, link
+               ), seal AS (
+                   INSERT INTO seals (sealed_at, leaves, root, before, key, signature)
+                   VALUES (now(), 1, sha256('x'), sha256('x'), 'x', '') RETURNING id
+               )
+               INSERT INTO sealed (seal, leaf, kind, id, events, link)
+               SELECT seal.id, seq, 'accesses', 'accesses', seq, link FROM made, seal""",
+            ROWS,
+        )
+    assert await hurried.accesses.list(10, WantedAccesses(None, Looked.SUBJECT_ERASED, None)) == []
+    count, fault = await hurried.accesses.fault()
+    assert (count, fault) == (0, "entry 1 (number_checked) was changed, or is not in its place")
+
+
+async def test_recordings_cannot_be_verified_as_there_are_too_many_to_count(hurried: Store) -> None:
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """UPDATE recordings SET state = 'stored', file = 'f', format = 'flac', duration_ms = 1, sha256 = sha256('x'),
+                                     file_sha256 = sha256('x')"""
+        )
+    assert await hurried.recordings.count_in_place() == ROWS + 1
+
+
+async def test_what_many_controllers_were_told_cannot_be_listed(hurried: Store) -> None:
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """WITH asked AS (
+                   INSERT INTO rights_requests (reference, controller, "right", article, state, digest, digests, key_version,
+                                                received_at, due, closed_at)
+                   SELECT 'ACME-2026-' || n, 'acme', 'objection_marketing', '21(2)', 'fulfilled', sha256('x'), ARRAY[sha256('x')], 1,
+                          now(), now(), now()
+                   FROM generate_series(1, $1) n RETURNING reference
+               ), noted AS (
+                   INSERT INTO request_events (reference, seq, at, state, level, due, commitment, link)
+                   SELECT reference, 1, now(), 'fulfilled', 1, now(), sha256('x'), sha256('x') FROM asked RETURNING reference
+               )
+               INSERT INTO forwards (reference, seq, state, settled_at) SELECT reference, 1, 'delivered', now() FROM noted""",
+            ROWS,
+        )
+    assert len(await hurried.forwards.list(["acme"], 10)) == 10
 
 
 async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> None:
