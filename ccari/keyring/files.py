@@ -17,6 +17,8 @@ PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
 #: Bits of a file's mode.
 _ANY_ACCESS_BY_OTHERS, _WRITTEN_BY_OTHERS = 0o077, 0o022
 _DRAFT = ".draft"
+#: What :func:`check_room` writes: as much as the largest key.
+ROOM_BYTES = 256
 
 
 def is_draft(path: Path) -> bool:
@@ -122,6 +124,16 @@ def write_over(path: Path, content: bytes) -> None:
     except OSError as error:
         raise _unwritable(path, error) from None
     settle(path.parent)
+
+
+def check_room(folder: Path) -> None:
+    """Make the folder if needed, and raise ConfigError if no file can be written there: it is read-only, or the disk is full."""
+    make_folder(folder)
+    try:
+        with draft_of(folder / "room", b"." * ROOM_BYTES):
+            pass
+    except OSError as error:
+        raise _unwritable(folder / "key", error) from None
 
 
 @contextlib.contextmanager

@@ -106,9 +106,11 @@ class KeyVersions:
         Raises
         ------
         ConfigError
-            As :meth:`ccari.store.secrets.SecretStore.following` and :meth:`note`, or if it cannot be written.
+            As :meth:`ccari.store.secrets.SecretStore.next_key` and :meth:`note`, or if it cannot be written.
         """
         key = secrets.next_key(holder)
+        # a version that is known, but is on no node, would block all of the holder's calls
+        secrets.check_room(holder)
         await self._extend(holder, key)
         await self.note(holder, key.version, key.check)
         if key.version == 1:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ccari.errors import ConfigError, SecretError, why
-from ccari.keyring.files import make_folder, read_private, settle, write_new
+from ccari.keyring.files import check_room, make_folder, read_private, settle, write_new
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
 from ccari.ports.keying import Digests
@@ -112,13 +112,13 @@ class SecretStore:
         version = max([0, *there, *_named(folder, _RETIRED)]) + 1
         return Key(version, secrets.token_bytes(SECRET_BYTES))
 
+    def check_room(self, holder: Holder) -> None:
+        """Raise ConfigError if no secret of this holder's can be written."""
+        check_room(self._made(holder))
+
     def add(self, holder: Holder, key: Key) -> None:
         """Write a secret that :meth:`next_key` has generated. Raises ConfigError if it cannot be written."""
-        folder = self._of(holder)
-        for each in (self.folder, folder.parent, folder):
-            # one by one: as mere parents the upper ones would be open to others, and root's if root makes them
-            make_folder(each)
-        path = folder / f"suppression-{key.version}.key"
+        path = self._made(holder) / f"suppression-{key.version}.key"
         if not write_new(path, f"{key.in_hex}\n".encode("ascii")):
             raise ConfigError(f"{path} already exists: somebody else has just made it")
 
@@ -251,6 +251,14 @@ class SecretStore:
             return False
         self.add(holder, self.next_key(holder))
         return True
+
+    def _made(self, holder: Holder) -> Path:
+        """The holder's folder, which is made if needed."""
+        folder = self._of(holder)
+        for each in (self.folder, folder.parent, folder):
+            # one by one: as mere parents the upper ones would be open to others, and root's if root makes them
+            make_folder(each)
+        return folder
 
     def _of(self, holder: Holder) -> Path:
         above = () if holder.kind == "controller" else (_REGISTERS,)

@@ -1,9 +1,11 @@
 """A suppression secret that is lost, or another in its place: its bars would bar nobody, and nobody would notice."""
 
 import asyncio
+import contextlib
 import json
 import shutil
 import socket
+import subprocess
 from http import HTTPStatus
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import Holder, SecretStore
 from tests.integration.service import Service
 from tests.lab.ports import free_port
+from tests.unit.recordings.disks import mounted
 from tests.unit.store import made
 from tests.unit.store.test_key_commands import refused, without_database
 
@@ -217,6 +220,29 @@ async def test_a_secret_is_there_to_write_with_before_it_is_known(
     assert len(await store.database.rows(known)) == 1
     made_again = await store.key_versions.make(await store.key_versions.vouch(SecretStore(keys)), ACME)
     assert (await store.database.rows(known)) == [{"key_check": made_again.check}]
+
+
+@pytest.mark.parametrize("how", ["ro", "size=64k"], ids=["read-only", "full"])
+async def test_a_secret_that_cannot_be_written_blocks_all_calls(
+    ccari: Service, keys: Path, store: Store, tmp_path: Path, how: str
+) -> None:
+    """It was made known to the database first, and every node insists on those that are known."""
+    with mounted(tmp_path / "disk", "size=64k") as disk:
+        shutil.copytree(keys / "acme", disk / "acme")
+        ccari.environment = {**ccari.environment, "CCARI_KEYS__DIR": str(disk)}
+        if how == "ro":
+            remount = ["mount", "-o", "remount,ro", str(disk)]
+            await asyncio.to_thread(subprocess.run, remount, check=True)
+        else:
+            with (disk / "filler").open("wb", buffering=0) as file, contextlib.suppress(OSError):
+                while file.write(bytes(1024)):
+                    pass
+        refused(await ccari.ccari("keys", "rotate"), "cannot write", "check [keys] dir")
+        assert await store.database.rows("SELECT FROM key_checks WHERE key_version = 3") == []
+        secrets = await store.key_versions.vouch(SecretStore(disk))
+        digests = secrets.digests("acme", made.NUMBER)
+        facts, _ = await store.calls.facts(made.QUESTION, digests, ())
+        secrets.heed(facts.secrets, digests)
 
 
 async def test_a_secret_is_written_with_that_takes_anothers_version(
