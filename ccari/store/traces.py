@@ -5,6 +5,8 @@ Tables that held the number are rewritten (VACUUM FULL). The others held digests
 space for reuse.
 """
 
+import asyncio
+from time import monotonic
 from typing import Any
 
 import asyncpg
@@ -30,6 +32,9 @@ MOST_BYTES = 32 << 20
 MOST_SECONDS = 300
 #: Less than the two seconds after which a call that waits for a table gives up.
 _LOCK = "SET lock_timeout TO '1s'"
+#: How long to wait for transactions that began before the erasure ended: those of calls take some milliseconds.
+PATIENCE_SECONDS = 5.0
+_ASK_AGAIN_SECONDS = 0.1
 _REFUSED = (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError, asyncpg.QueryCanceledError)
 
 
@@ -40,13 +45,19 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
     -------
     dict
         ``written_anew`` and ``given_back``: the tables that were rewritten, or whose space was freed. ``left``: the tables, and
-        perhaps the write-ahead log, that the database's administrator has to clear, each with the reason.
+        perhaps rows that somebody still sees, and the write-ahead log, that the database's administrator has to clear, each with the
+        reason.
     """
     anew: list[str] = []
     back: list[str] = []
     left: dict[str, str] = {}
     await connection.execute(f"{_LOCK}; SET statement_timeout TO '{MOST_SECONDS}s'")
     held = {*_HELD_NUMBERS, *(_HOLD_WORDS if in_words else ())}
+    if await _are_seen(connection):
+        left["old versions of rows"] = (
+            "a transaction that began before their end, such as a dump or an export, still sees them: when it is over, "
+            f"VACUUM FULL {', '.join(sorted(held))}"
+        )
     for table in (*_HELD_NUMBERS, *_HOLD_WORDS, *_OTHERS):
         small = await connection.fetchval(SQL["size_of_table"], table) <= MOST_BYTES
         full = table in held and small
@@ -61,6 +72,16 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
     if why := await _clear_log(connection):
         left["write-ahead log"] = why
     return {"written_anew": anew, "given_back": back, "left": left}
+
+
+async def _are_seen(connection: asyncpg.Connection) -> bool:
+    """Whether somebody still sees the rows as they were, after waiting a while for them to end."""
+    first, patient_until = await connection.fetchval(SQL["next_transaction"]), monotonic() + PATIENCE_SECONDS
+    while await connection.fetchval(SQL["sees_what_was_erased"], first):
+        if monotonic() > patient_until:
+            return True
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+    return False
 
 
 async def _clear_log(connection: asyncpg.Connection) -> str | None:

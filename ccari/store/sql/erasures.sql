@@ -178,5 +178,25 @@ WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3)
 UPDATE recordings r SET deletion_ref = regexp_replace(deletion_ref, $2, '[number]', 'g')
 WHERE r.call_id = ANY ($1) AND deletion_ref ~ $2
 
+-- name: next_transaction
+SELECT pg_snapshot_xmax(pg_current_snapshot())::text
+
+-- name: sees_what_was_erased
+-- Whether a transaction or a replica may still see rows as they were before transaction $1: VACUUM and VACUUM FULL keep these. Of a
+-- VACUUM itself that does not count.
+SELECT EXISTS (
+    SELECT FROM (SELECT backend_xmin AS sees FROM pg_stat_activity
+                  WHERE datname = current_database() AND pid <> pg_backend_pid()
+                    AND pid NOT IN (SELECT pid FROM pg_stat_progress_vacuum)
+                 UNION ALL
+                 SELECT backend_xid FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()
+                 UNION ALL
+                 SELECT transaction FROM pg_prepared_xacts WHERE database = current_database()
+                 UNION ALL
+                 SELECT backend_xmin FROM pg_stat_replication
+                 UNION ALL
+                 SELECT xmin FROM pg_replication_slots) AS each
+    WHERE age(each.sees) > age($1::text::xid8::xid))
+
 -- name: size_of_table
 SELECT pg_table_size(to_regclass($1))

@@ -418,6 +418,57 @@ async def test_a_table_that_takes_too_long_keeps_an_erasure_from_its_end(
     assert (await erase(shelf, reference)).report is None
 
 
+async def test_rows_that_a_dump_still_sees_are_reported_as_gone(
+    shelf: Shelf, dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL writes them into the new file too, as long as a transaction can see them."""
+    monkeypatch.setattr(traces, "PATIENCE_SECONDS", 0)
+    await person.called(shelf)
+    reference, dump = await person.asked(shelf), await asyncpg.connect(dsn)
+    async with dump.transaction(isolation="repeatable_read", readonly=True):
+        await dump.execute("SELECT FROM ccari.rights_requests")
+        report = (await erase(shelf, reference)).report
+        (seen,) = await dump.fetch("SELECT number FROM ccari.rights_requests")
+    await dump.close()
+    assert seen["number"] == made.NUMBER.e164
+    assert report is not None
+    assert (
+        "VACUUM FULL deletions, forwards, request_event_details, rights_requests"
+        in report["traces"]["left"]["old versions of rows"]
+    )
+
+
+async def test_an_erasure_reports_rows_that_nobody_sees_any_more(shelf: Shelf, dsn: str) -> None:
+    """A transaction that sees them ends a moment later, as those of calls do; one that has begun since goes on."""
+    await person.called(shelf)
+    reference, before, since = (
+        await person.asked(shelf),
+        await asyncpg.connect(dsn),
+        await asyncpg.connect(dsn),
+    )
+    sees = before.transaction(isolation="repeatable_read", readonly=True)
+    await sees.start()
+    await before.execute("SELECT FROM ccari.rights_requests")
+    clear = shelf.store.erasures.clear_traces
+
+    async def clear_while_it_ends(erasure: int) -> Any:
+        await since.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM ccari.rights_requests")
+        clearing = asyncio.create_task(clear(erasure))
+        async with asyncio.timeout(20):
+            asked = "SELECT FROM pg_stat_activity WHERE state = 'idle' AND query LIKE '%pg_prepared_xacts%' AND pid <> pg_backend_pid()"
+            while not await shelf.database.rows(asked):
+                pass
+        await sees.rollback()
+        return await clearing
+
+    shelf.store.erasures.clear_traces = clear_while_it_ends  # type: ignore[method-assign]
+    report = (await erase(shelf, reference)).report
+    for each in (before, since):
+        await each.close()
+    assert report is not None
+    assert "old versions of rows" not in report["traces"]["left"]
+
+
 async def state(shelf: Shelf, recording: UUID) -> str:
     return str((await shelf.row(recording))["state"])
 
