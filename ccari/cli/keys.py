@@ -76,7 +76,7 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
 
 @app.command("list")
 def list_(context: typer.Context, *, json: Json = False) -> None:
-    """List the secrets in use and how much is kept under each (open requests, heard notices, a register's
+    """List the secrets in use and how much is kept under each (requests, heard notices, a register's
     listings, and so on); then who may open recordings, and the keys of evidence and of the local journal.
     Nothing secret is shown.
     """
@@ -220,7 +220,8 @@ def retire(
             counted = ", ".join(f"{count} {name}" for name, count in kept.items() if count)
             raise CcariError(
                 f"{counted} of {whose.id!r} depend on version {version}: {kept['suppressions']} suppressions would stop "
-                "working, and call attempts would be counted from zero: import those lists again, or repeat this with --yes"
+                "working, and call attempts would be counted from zero; no request, call or consent under it would be found by its "
+                "number: import those lists again, or repeat this with --yes"
             )
         secrets.retire(whose.id, version)
         return (

@@ -1,6 +1,7 @@
 -- name: count_by_key_version
 -- How many rows would no longer be found if a version of a secret were retired. Calls count for the limits of attempts, and heard
--- notices for whether a person hears the whole information again.
+-- notices for whether a person hears the whole information again. Requests count as long as they tell whose they are: of a closed
+-- one only the digest does.
 SELECT controller, register, key_version,
        coalesce(sum(kept) FILTER (WHERE kind = 'suppressions'), 0)::bigint AS suppressions,
        coalesce(sum(kept) FILTER (WHERE kind = 'contacts'), 0)::bigint AS contacts,
@@ -15,7 +16,7 @@ FROM (
     UNION ALL SELECT 'contacts', controller, NULL, key_version, count(*) FROM contacts GROUP BY controller, key_version
     UNION ALL SELECT 'consents', controller, NULL, key_version, count(*) FROM consents GROUP BY controller, key_version
     UNION ALL SELECT 'requests', controller, NULL, key_version, count(*) FROM rights_requests
-              WHERE closed_at IS NULL GROUP BY controller, key_version
+              WHERE digest IS NOT NULL GROUP BY controller, key_version
     UNION ALL SELECT 'calls', controller, NULL, key_version, count(*) FROM calls
               WHERE controller IS NOT NULL AND digest IS NOT NULL GROUP BY controller, key_version
     UNION ALL SELECT 'notices', controller, NULL, key_version, count(*) FROM heard_notices GROUP BY controller, key_version
@@ -42,7 +43,7 @@ ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_c
 DELETE FROM key_checks WHERE kind = $1 AND holder = $2 AND key_version <> $3
 
 -- name: hangs_on_key
--- Whether there is any of the rows that count_by_key_version counts.
+-- Whether there is any of the rows that count_by_key_version counts, but for closed requests, on which no call depends.
 SELECT CASE WHEN $1 = 'register'
     THEN EXISTS (SELECT FROM register_entries WHERE register = $2 AND key_version = $3)
     ELSE EXISTS (SELECT FROM suppressions WHERE controller = $2 AND key_version = $3)

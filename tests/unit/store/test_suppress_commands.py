@@ -424,6 +424,21 @@ async def test_a_secret_is_retired_under_the_count_of_attempts_and_what_was_hear
     )  # fmt: skip
 
 
+async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest_only(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    """A closed request has no number any more, from which its digest under the next secret could be made."""
+    await ccari.ccari("requests", "add", "objection_marketing", FIRST, *ACME)
+    await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "entered by mistake")
+    SecretStore(tmp_path / "keys").rotate("acme")
+    refused(
+        await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
+        "1 requests of 'acme' depend on version 1: 0 suppressions would stop working", "no request",
+    )  # fmt: skip
+    done = await ccari.ccari("requests", "find", FIRST, *ACME)
+    assert "objection_marketing" in done.out, done
+
+
 async def test_a_register_copied_from_an_old_file_is_taken_for_fresh(ccari: Service, tmp_path: Path) -> None:
     file = written(tmp_path, f"{FIRST}\n12\n")
     os.utime(file, (1767268800, 1767268800))  # 2026-01-01 12:00 UTC
