@@ -8,6 +8,7 @@ import typer
 from ccari.cli import key_backup
 from ccari.cli.context import ControllerId, Json, current_policy, vouched, with_store
 from ccari.cli.output import as_json, as_table
+from ccari.cli.spooled import refuse_while_spooled_under
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.naming import the_controller
@@ -209,6 +210,7 @@ def retire(
 
     async def work(settings: Settings, store: Store) -> str:
         whose = the_controller(await current_policy(store), controller)
+        refuse_while_spooled_under(settings, whose.id, version)
         secrets = SecretStore(settings.keys_dir)
         counts = await store.key_versions.counts()
         row = next(

@@ -89,6 +89,30 @@ def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) 
         )
 
 
+def refuse_while_spooled_under(settings: Settings, controller: str, version: int) -> None:
+    """Raise CcariError while a right is in this node's local journal that was, or may have been, pressed under this version of the
+    controller's secret: if that were retired, the suppression that comes with it would bar nobody.
+    """
+    journal, under = _journal(settings), 0
+    for name, folder in _files(journal):
+        try:
+            call = journal.read(name, folder).call
+        except (UnreadableError, FileNotFoundError):
+            # it can never be registered, and who enters it by hand does so under the newest version; or it was registered just now
+            continue
+        except (ConfigError, OSError):
+            under += 1
+        else:
+            under += (
+                call.controller == controller and call.keyed is not None and call.keyed.key_version == version
+            )
+    if under:
+        raise CcariError(
+            f"{under} rights that may have been pressed under version {version} wait on this node, and would bar nobody after it is "
+            "retired: register them by ccari requests replay --aside, then run this again"
+        )
+
+
 def _calls(journal: LocalJournalFiles) -> Iterator[OpenedCall]:
     for name, folder in _files(journal):
         with contextlib.suppress(UnreadableError, ConfigError, OSError):

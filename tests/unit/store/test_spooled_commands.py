@@ -9,6 +9,7 @@ import pytest
 from ccari.ports.calls import OpenedCall
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.test_replaying import Node
@@ -83,6 +84,30 @@ async def test_what_is_aside_is_never_registered_though_what_kept_it_is_mended(
     assert node.journal.put_by() == [torn.name]
     (row,) = await store.requests.list(None, 10)
     assert row["call_id"] == hopeless.id
+
+
+async def test_invariant_1_a_right_that_waits_bars_nobody_once_its_secret_is_retired(
+    ccari: Service, node: Node, call: OpenedCall, store: Store, database: Database, tmp_path: Path
+) -> None:
+    """It was pressed under the first version, which nothing else is kept under."""
+    await store.policies.apply(made.POLICY, "test")
+    keys = SecretStore(tmp_path / "keys")
+    keys.create("acme")
+    await node.press(call)
+    keys.rotate("acme")
+    await database.rows("UPDATE calls SET digest = NULL, key_version = NULL")
+    retire = ("keys", "retire", "--version", "1")
+    done = await ccari.ccari(*retire)
+    assert (done.code, done.out) == (1, "")
+    assert done.err.startswith("ccari: 1 rights that may have been pressed under version 1 wait on this node")
+    # one that can be read by another key only may be of it too
+    journal_key = tmp_path / "keys" / "journal.key"
+    kept = journal_key.read_bytes()
+    journal_key.write_text("ab" * 32)
+    assert "may have been pressed under version 1" in (await ccari.ccari(*retire)).err
+    journal_key.write_bytes(kept)
+    assert (await ccari.ccari("requests", "replay")).code == 0
+    assert "1 suppressions, 1 requests of 'acme' depend on version 1" in (await ccari.ccari(*retire)).err
 
 
 async def test_invariant_1_a_number_may_be_called_by_hand_while_a_right_waits(
