@@ -69,6 +69,8 @@ def pack(folder: Path, *, with_identity: bool = False) -> Packed:
     with lock_folder(folder), tarfile.open(fileobj=stream, mode="w") as tar:
         for path in _content(folder):
             name, entry = str(path.relative_to(folder)), tarfile.TarInfo(str(path.relative_to(folder)))
+            if not name.isprintable():
+                raise ConfigError(f"{str(path)!r} could not be restored under that name: rename it")
             entry.mtime = int(path.lstat().st_mtime)
             if path.is_dir() and not path.is_symlink():
                 entry.type, entry.mode = tarfile.DIRTYPE, FOLDER_MODE
@@ -193,9 +195,15 @@ def _read(path: Path) -> bytes:
             f"{path} is not a regular file, and would not be backed up: replace it by the file itself"
         )
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            content = file.read(MOST_BYTES + 1)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {why(error)}") from None
+    if len(content) > MOST_BYTES:
+        raise ConfigError(
+            f"{path} is too large for a key, and no backup with it could be restored: move it elsewhere"
+        )
+    return content
 
 
 def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:

@@ -207,6 +207,23 @@ def test_what_is_no_file_is_missing_from_the_backup_in_silence(tmp_path: Path, k
         keybackup.pack(folder)
 
 
+@pytest.mark.parametrize(
+    ("name", "size", "words"),
+    [
+        ("core", (1 << 20) + 1, "is too large for a key"),
+        ("key\u00a0of anna", 1, "could not be restored under that name"),
+    ],
+    ids=["large", "name"],
+)
+def test_a_backup_is_made_that_cannot_be_restored(tmp_path: Path, name: str, size: int, words: str) -> None:
+    SecretStore(tmp_path / "keys").create("acme")
+    (tmp_path / "keys" / name).write_bytes(bytes(size))
+    with pytest.raises(ConfigError, match=words):
+        keybackup.pack(tmp_path / "keys")
+    (tmp_path / "keys" / name).rename(tmp_path / "elsewhere")
+    keybackup.unpack(keybackup.pack(tmp_path / "keys").tar, tmp_path / "restored")
+
+
 def test_a_backup_of_nothing_is_written(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"there is no .*none to back up"):
         keybackup.pack(tmp_path / "none")
