@@ -313,9 +313,10 @@ def test_a_list_of_all_controllers_is_said_to_be_of_one() -> None:
     groups: dict[str, Any] = getattr(get_command(app), "commands", {})
     lists = [
         each
-        for group in groups.values()
+        for kind, group in groups.items()
         for name, each in getattr(group, "commands", {}).items()
-        if name == "list"
+        # that of accesses narrows by it whose a number is
+        if name == "list" and kind != "audit"
     ]
     told = [each.help for made in lists for each in made.params if each.name == "controller"]
     assert told == ["Only this controller; default: all."] * 6
