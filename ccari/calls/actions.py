@@ -58,6 +58,7 @@ class Actions:
         """Take up a talk that another run of the service has left."""
         self._allowed = talk.terms
         self._legs.resume()
+        self.player.resume()
         self.recorder.resume(talk.segments, talk.running)
 
     def show(self, call: Call) -> None:
@@ -142,7 +143,9 @@ class Actions:
                 await self._legs.bridge()
                 return on.Bridged()
             case do.Part():
-                await self._legs.part()
+                # of somebody to whom it plays Asterisk answers no request, nor any other, until that is over
+                if self.player.knows_all:
+                    await self._legs.part()
             case do.RegisterRight():
                 return await self._ledger.register(command, self._terms)
             case do.HangUp(party):

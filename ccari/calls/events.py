@@ -90,7 +90,7 @@ def call_of(name: str) -> str | None:
 
 @dataclass(slots=True)
 class Playback:
-    """A playback under way, and what proves that it was whole."""
+    """A playback, and what proves that it was whole: then ``whole`` is set."""
 
     id: str
     party: Party
@@ -98,12 +98,14 @@ class Playback:
     duration_ms: int
     started: datetime | None = None
     stopped_by_us: bool = False
+    whole: bool = False
 
     def finished(self, state: str, at: datetime) -> on.Played:
         """``done`` alone proves nothing: Asterisk says it of a playback that was stopped, too."""
         elapsed_ms = (at - self.started).total_seconds() * 1000 if self.started else 0.0
-        whole = state == "done" and not self.stopped_by_us and elapsed_ms >= self.duration_ms - TOLERANCE_MS
-        return on.Played(self.prompt, whole, self.party)
+        lasted = elapsed_ms >= self.duration_ms - TOLERANCE_MS
+        self.whole = state == "done" and not self.stopped_by_us and lasted
+        return on.Played(self.prompt, self.whole, self.party)
 
 
 _CALLEE_STATES: dict[str, Event] = {"Up": on.CalleeAnswered(), "Ringing": on.CalleeRang()}

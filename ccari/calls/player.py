@@ -5,6 +5,7 @@ from uuid import uuid4
 
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids, Playback
+from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, SoundError
 from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
@@ -25,13 +26,33 @@ class Player:
         self._desk = desk
         self._campaign = campaign
         self.playbacks: dict[Party, Playback] = {}
+        #: Something that is not known here may have been played to the callee when the newest playback to them began.
+        self._unsure = False
+
+    def resume(self) -> None:
+        """Take up a talk: its earlier run may have left a prompt that still plays."""
+        self._unsure = True
+
+    @property
+    def knows_all(self) -> bool:
+        """False while something may be playing to the callee that is not known here: what an earlier run of the service has begun, or
+        Asterisk has not answered about. It is over when one that was begun later was played whole: Asterisk plays one at a time.
+        """
+        newest = self.playbacks.get(Party.CALLEE)
+        return not self._unsure or (newest is not None and newest.whole)
 
     async def play(self, party: Party, prompt: str, terms: Terms | None) -> None:
         """``terms`` are None before the gate has let the call through."""
         sound = await self._sound(party, prompt, terms)
+        unsure = not self.knows_all
         # known before the request, for its events may come before the reply
         playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
-        await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
+        self._unsure = unsure
+        try:
+            await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
+        except LinkLost:
+            self._unsure |= party is Party.CALLEE
+            raise
 
     async def stop(self) -> None:
         """Stop what is playing to the callee."""
