@@ -144,7 +144,7 @@ class Actions:
                 return on.Bridged()
             case do.Part():
                 # of somebody to whom it plays Asterisk answers no request, nor any other, until that is over
-                if self.player.knows_all:
+                if self.player.knows_all(Party.CALLEE):
                     await self._legs.part()
             case do.RegisterRight():
                 return await self._ledger.register(command, self._terms)
@@ -152,7 +152,9 @@ class Actions:
                 if not await ari.hang_up(ids.channel(party)):
                     return on.Gone(party)
             case do.TellDialplan(outcome, reason):
-                await self._dialplan.tell(outcome, reason)
+                home = ids.home_party
+                beside = home is not None and not self.player.knows_all(home)
+                await self._dialplan.tell(outcome, reason, beside=beside)
             case do.GiveBack(outcome, reason):
                 return await self._give_back(outcome, reason)
             case do.LeaveTalk():
@@ -240,7 +242,8 @@ class Actions:
             return None
         await self.player.fall_silent(party)
         try:
-            await self._dialplan.take_back(home, outcome, reason)
+            beside = not self.player.knows_all(party)
+            await self._dialplan.take_back(home, outcome, reason, beside=beside)
         except AsteriskError:
             return on.Gone(party)
         return None

@@ -17,7 +17,15 @@ from asyncari.client import Client
 
 from ccari.calls.modules import MODULES, lacking
 from ccari.calls.operations import prepared
-from ccari.calls.transport import CONNECT_SECONDS, Credentials, Refused, Transport, explained
+from ccari.calls.transport import (
+    BESIDE_SECONDS,
+    CONNECT_SECONDS,
+    REQUEST_SECONDS,
+    Credentials,
+    Refused,
+    Transport,
+    explained,
+)
 from ccari.errors import AsteriskError, UnsuitableError
 from ccari.gating.variables import at_once
 from ccari.policy.call import Outcome
@@ -189,10 +197,21 @@ class Ari:
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
-    async def set_variables(self, channel_id: str, values: Mapping[str, str]) -> None:
-        """Several in one request, or one by one where a value is more than a word."""
+    async def set_variables(
+        self, channel_id: str, values: Mapping[str, str], *, beside: bool = False
+    ) -> None:
+        """Several in one request, or one by one where a value is more than a word. ``beside``: something may be playing to the channel,
+        so that Asterisk may answer late, and no other request is to wait for that.
+        """
         for name, value in _in_few(values):
-            await self.set_variable(channel_id, name, value)
+            if beside:
+                await self._set_beside(channel_id, name, value, REQUEST_SECONDS)
+            else:
+                await self.set_variable(channel_id, name, value)
+
+    async def _set_beside(self, channel_id: str, name: str, value: str, seconds: float) -> None:
+        url = f"{self._base}/channels/{quote(channel_id, safe='')}/variable"
+        await self._transport.request_beside("POST", url, {"variable": name, "value": value}, seconds)
 
     async def variable(self, channel_id: str, name: str) -> str:
         """The value of a variable or function; empty where there is none."""
@@ -218,12 +237,11 @@ class Ari:
         A prompt may still be playing to the channel: Asterisk then sets no variable before its end. So that no other request
         waits for that, they are set over connections of their own.
         """
-        url = f"{self._base}/channels/{quote(channel_id, safe='')}/variable"
         with contextlib.suppress(AsteriskError):
             # if nobody has talked to a caller, the dialplan may connect them to somebody without a notice; reading does not wait
             talked = await self.variable(channel_id, OUTCOME) == Outcome.BRIDGED.value
             for name, value in () if talked else _in_few(_unavailable(reason)):
-                await self._transport.request_beside("POST", url, {"variable": name, "value": value})
+                await self._set_beside(channel_id, name, value, BESIDE_SECONDS)
         await self.continue_in_dialplan(channel_id)
 
     async def snoop(self, channel_id: str, snoop_id: str, spy: Spy) -> None:

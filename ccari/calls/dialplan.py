@@ -37,18 +37,18 @@ class Dialplan:
         """Send the callee's channel into the dialplan, which listens and sends it back."""
         await self._ari.continue_in_dialplan(self._ids.callee, MACHINE_CONTEXT)
 
-    async def tell(self, outcome: Outcome, reason: str) -> None:
-        """Set the outcome on the dialplan's channel, unless it was given back before."""
+    async def tell(self, outcome: Outcome, reason: str, *, beside: bool = False) -> None:
+        """Set the outcome on the dialplan's channel, unless it was given back before. ``beside`` as of :meth:`Ari.set_variables`."""
         if self._ids.home is not None and self._ids.home_party is not None:
-            await self._set_outcome(self._ids.home, outcome, reason)
+            await self._set_outcome(self._ids.home, outcome, reason, beside=beside)
 
-    async def take_back(self, channel: str, outcome: Outcome, reason: str) -> None:
+    async def take_back(self, channel: str, outcome: Outcome, reason: str, *, beside: bool = False) -> None:
         """Give the dialplan its channel with the outcome set; without it, if that fails: nobody is to be left in silence."""
         with contextlib.suppress(AsteriskError):
-            await self._set_outcome(channel, outcome, reason)
+            await self._set_outcome(channel, outcome, reason, beside=beside)
         await self._ari.continue_in_dialplan(channel)
 
-    async def _set_outcome(self, channel: str, outcome: Outcome, reason: str) -> None:
+    async def _set_outcome(self, channel: str, outcome: Outcome, reason: str, *, beside: bool) -> None:
         values = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
         # setting again what is set already was a quarter of all requests of a call
         new = {
@@ -58,5 +58,5 @@ class Dialplan:
             for name in new:
                 # if the request fails nobody knows: Asterisk may have set it all the same
                 self._set_before.pop((channel, name), None)
-            await self._ari.set_variables(channel, new)
+            await self._ari.set_variables(channel, new, beside=beside)
             self._set_before |= {(channel, name): value for name, value in new.items()}

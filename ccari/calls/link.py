@@ -74,9 +74,9 @@ class Link:
             service.
         """
         wait = FIRST_RETRY_SECONDS
-        async with aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=1 + AT_ONCE, force_close=True)
-        ) as session:
+        # the WebSocket; what is asked beside it about strays, and by calls
+        connector = aiohttp.TCPConnector(limit=1 + 2 * AT_ONCE, force_close=True)
+        async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 try:
                     await self._hold(session)

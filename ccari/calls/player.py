@@ -1,5 +1,6 @@
 """What one call plays: which sound a prompt is, and the playbacks under way."""
 
+import asyncio
 import contextlib
 from uuid import uuid4
 
@@ -14,6 +15,8 @@ from ccari.policy.call import Party
 from ccari.policy.campaign import NoticePrompt
 from ccari.ports.sounds import Sound
 
+#: For how long a prompt may play on that an earlier run has begun, or Asterisk did after it was asked; most take a few.
+OVERHANG_SECONDS = 60.0
 #: The language in which an agent is told that a call cannot be made, when no campaign says which.
 AGENT_LANGUAGE = "pl"
 
@@ -26,32 +29,37 @@ class Player:
         self._desk = desk
         self._campaign = campaign
         self.playbacks: dict[Party, Playback] = {}
-        #: Something that is not known here may have been played to the callee when the newest playback to them began.
-        self._unsure = False
+        #: Channels to which something may be playing that is not known here, each with until when, by the loop's clock.
+        self._unsure: dict[str, float] = {}
 
     def resume(self) -> None:
-        """Take up a talk: its earlier run may have left a prompt that still plays."""
-        self._unsure = True
+        """Take up a talk: its earlier run may have left prompts that still play."""
+        for party in Party:
+            self._doubt(party)
 
-    @property
-    def knows_all(self) -> bool:
-        """False while something may be playing to the callee that is not known here: what an earlier run of the service has begun, or
+    def knows_all(self, party: Party) -> bool:
+        """False while something may be playing to the party that is not known here: what an earlier run of the service has begun, or
         Asterisk has not answered about. It is over when one that was begun later was played whole: Asterisk plays one at a time.
         """
-        newest = self.playbacks.get(Party.CALLEE)
-        return not self._unsure or (newest is not None and newest.whole)
+        newest = self.playbacks.get(party)
+        over = newest is not None and newest.whole
+        return over or asyncio.get_running_loop().time() >= self._unsure.get(self._ids.channel(party), 0.0)
+
+    def _doubt(self, party: Party) -> None:
+        self._unsure[self._ids.channel(party)] = asyncio.get_running_loop().time() + OVERHANG_SECONDS
 
     async def play(self, party: Party, prompt: str, terms: Terms | None) -> None:
         """``terms`` are None before the gate has let the call through."""
         sound = await self._sound(party, prompt, terms)
-        unsure = not self.knows_all
+        if self.knows_all(party):
+            # as long as it is told by the newest
+            self._unsure.pop(self._ids.channel(party), None)
         # known before the request, for its events may come before the reply
         playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
-        self._unsure = unsure
         try:
             await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
         except LinkLost:
-            self._unsure |= party is Party.CALLEE
+            self._doubt(party)
             raise
 
     async def stop(self) -> None:

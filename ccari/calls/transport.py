@@ -161,7 +161,9 @@ class Transport:
             )
         return Reply(status, body)
 
-    async def request_beside(self, method: str, url: str, params: Mapping[str, str]) -> None:
+    async def request_beside(
+        self, method: str, url: str, params: Mapping[str, str], seconds: float = BESIDE_SECONDS
+    ) -> None:
         """One request over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
         the WebSocket one after the other, so that all others would wait for it.
 
@@ -170,7 +172,7 @@ class Transport:
         Refused
             On a status of 400 and more.
         LinkLost
-            If the connections are gone, or no reply came within :data:`BESIDE_SECONDS`.
+            If the connections are gone, or no reply came within so many seconds.
         """
         if self._fenced or self._socket.closed or self._beside is None:
             raise LinkLost("the connection to Asterisk was lost")
@@ -179,7 +181,7 @@ class Transport:
         headers = {**self._headers, "Connection": "close"}
         try:
             async with (
-                asyncio.timeout(BESIDE_SECONDS),
+                asyncio.timeout(seconds),
                 self._beside.request(method, url, params=params, headers=headers) as reply,
             ):
                 status, body = reply.status, await reply.text()
