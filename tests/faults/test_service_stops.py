@@ -112,3 +112,27 @@ async def test_a_lost_connection_lets_a_service_that_stops_leave_its_talks_or_be
         shown = await kept_later(service, call_id)
         assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
     assert await ground.lab.world.invites(refused.number) == 0
+
+
+async def test_a_service_that_is_told_to_stop_while_its_connection_is_lost_leaves_its_talks(
+    ground: Ground,
+) -> None:
+    callee = callees.answers(46)
+    async with (
+        relay(ground.lab.pbx.ari_url) as between,
+        ground.running(ari=between.url, drain="60") as service,
+    ):
+        placed, call_id = await ground.talk(service, callee)
+        between.away = True
+        between.cut()
+        await service.logged(lambda line: line["event"] == "asterisk_away")
+        told_to_stop(service)
+        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        between.away = False
+        await service.logged(lambda line: line.get("resumed_talks") == 1)
+        await ground.lab.world.callee_presses(callee.number, "8")
+        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await ground.lab.world.hang_up(placed)
+        assert await over(service) == 0
+        shown = await kept_later(service, call_id)
+        assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
