@@ -143,9 +143,7 @@ class Actions:
                 await self._legs.bridge()
                 return on.Bridged()
             case do.Part():
-                # of somebody to whom it plays Asterisk answers no request, nor any other, until that is over
-                if self.player.knows_all(Party.CALLEE):
-                    await self._legs.part()
+                await self._legs.part(beside=not self.player.knows_all(Party.CALLEE))
             case do.RegisterRight():
                 return await self._ledger.register(command, self._terms)
             case do.HangUp(party):
@@ -224,7 +222,8 @@ class Actions:
         )
         self._journal.bind(agent=colleague)
         self._journal.note("colleague_called", {"agent": colleague})
-        await self._legs.replace_agent(former, handed_over, at_home=at_home)
+        beside = not self.player.knows_all(Party.CALLEE)
+        await self._legs.replace_agent(former, handed_over, at_home=at_home, beside=beside)
 
     async def _show_card(self) -> None:
         """Send the agent's screen who is on the line. Where no screen is open, the database is not asked."""

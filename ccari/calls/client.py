@@ -293,13 +293,11 @@ class Ari:
             bridgeId=bridge_id, channel=list(channel_ids), inhibitConnectedLineUpdates="true"
         )
 
-    async def take_from_bridge(self, bridge_id: str, channel_id: str, *, playing: bool = False) -> None:
-        """``playing``: a prompt of which nobody knows any more may be playing to the channel, and Asterisk takes it out after that. So
-        that no other request waits, this one has a connection of its own.
-        """
+    async def take_from_bridge(self, bridge_id: str, channel_id: str, *, beside: bool = False) -> None:
+        """``beside`` as of :meth:`set_variables`; it takes as long as a prompt then."""
         # of one that has hung up, or is about to, resource_bridges.c says so in words of its own
         with _unless_gone(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
-            if playing:
+            if beside:
                 url = f"{self._base}/bridges/{quote(bridge_id, safe='')}/removeChannel"
                 await self._transport.request_beside("POST", url, {"channel": channel_id})
             else:

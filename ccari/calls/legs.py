@@ -74,15 +74,16 @@ class Legs:
             await self._ari.create_bridge(self._ids.bridge)
         await self._ari.add_to_bridge(self._ids.bridge, self._ids.agent, self._ids.callee)
 
-    async def part(self) -> None:
-        """Take the callee out of the bridge; the agent stays in it."""
-        # a talk that was taken up may have a prompt of the earlier run
-        await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee, playing=True)
+    async def part(self, *, beside: bool) -> None:
+        """Take the callee out of the bridge; the agent stays in it. ``beside`` as of :meth:`Ari.take_from_bridge`."""
+        await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee, beside=beside)
 
-    async def replace_agent(self, former: str, terms: Terms, *, at_home: bool) -> None:
-        """Let the ``former`` agent's channel go, which is the dialplan's if ``at_home``, and create one for the new agent."""
+    async def replace_agent(self, former: str, terms: Terms, *, at_home: bool, beside: bool) -> None:
+        """Part the callee from the ``former`` agent (``beside`` as of :meth:`part`), let that one's channel go, which is the dialplan's if
+        ``at_home``, and create one for the new agent.
+        """
         try:
-            await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee)
+            await self.part(beside=beside)
         finally:
             await self._release(former, at_home=at_home)
         await self.create_agent(terms)

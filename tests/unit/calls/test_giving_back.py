@@ -128,7 +128,7 @@ async def test_a_callee_who_is_still_played_to_holds_up_all_other_calls_before_t
     desk: Desk, asterisk: Asterisk, server: AriServer
 ) -> None:
     async with asyncio.TaskGroup() as tasks:
-        parted = tasks.create_task(desk.ari.take_from_bridge("talk", "callee", playing=True))
+        parted = tasks.create_task(desk.ari.take_from_bridge("talk", "callee", beside=True))
         assert await asyncio.wait_for(server.told.get(), WITHIN_SECONDS) == ("talk", {"channel": "callee"})
         await desk.ari.bridges()
         assert not parted.done()

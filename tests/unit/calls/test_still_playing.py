@@ -15,18 +15,26 @@ from ccari.policy.call import Direction, Outcome, Party
 from ccari.policy.call import commands as do
 from tests.unit.calls.talking import Talking
 
+PART = do.Part()
 PROMPTS = {Party.CALLEE: "right_failed", Party.AGENT: "agent_call_recorded"}
 
 
 class Beside:
-    """The connections beside the WebSocket: which channel was told what."""
+    """The connections beside the WebSocket: which channel was told what, and which was taken out of the bridge."""
 
     def __init__(self) -> None:
         self.told: list[tuple[str, str]] = []
+        self.parted: list[str] = []
 
-    async def request_beside(self, method: str, url: str, params: Mapping[str, str], seconds: float) -> None:
+    async def request_beside(
+        self, method: str, url: str, params: Mapping[str, str], seconds: float = 60.0
+    ) -> None:
         assert (method, seconds > 0) == ("POST", True)
-        self.told.append((url.split("/")[-2], params["value"].split(",")[1]))
+        thing, operation = url.split("/")[-2:]
+        if operation == "removeChannel":
+            self.parted.append(params["channel"])
+        else:
+            self.told.append((thing, params["value"].split(",")[1]))
 
 
 @pytest.fixture
@@ -34,10 +42,14 @@ def talking() -> Talking:
     return Talking(Direction.OUTBOUND)
 
 
-async def parted(talking: Talking) -> bool:
-    before = len(talking.asked)
-    await talking.actions.carry_out(do.Part())
-    return ("removeChannel", talking.ids.callee) in talking.asked[before:]
+async def all_wait(talking: Talking, command: do.Part | do.HandOver = PART) -> bool:
+    """Whether the request that parts the two is one for which all others wait."""
+    before, beside = len(talking.asked), Beside()
+    talking.ari._transport = cast("Transport", beside)
+    await talking.actions.carry_out(command)
+    over_the_socket = ("removeChannel", talking.ids.callee) in talking.asked[before:]
+    assert beside.parted == [talking.ids.callee] * (not over_the_socket)
+    return over_the_socket
 
 
 async def play(talking: Talking, party: Party = Party.CALLEE) -> None:
@@ -56,28 +68,35 @@ def taken_up(talking: Talking) -> None:
     talking.actions.resume(cast("Any", type("Talk", (), talk)))
 
 
-async def test_last_words_leave_the_callee_in_the_bridge(talking: Talking) -> None:
-    assert await parted(talking)
+async def test_last_words_take_a_connection_of_their_own_in_every_call(talking: Talking) -> None:
+    assert await all_wait(talking)
     await play(talking)
     played(talking, seconds=9)
-    assert await parted(talking)
+    assert await all_wait(talking)
 
 
 async def test_last_words_in_a_talk_that_was_taken_up_hold_up_all_calls_until_the_earlier_runs_prompt_is_over(
     talking: Talking,
 ) -> None:
     taken_up(talking)
-    assert not await parted(talking)
+    assert not await all_wait(talking)
     await play(talking)
-    assert not await parted(talking)
+    assert not await all_wait(talking)
     # stopped for the last words, perhaps before it began
     played(talking, seconds=2)
-    assert not await parted(talking)
+    assert not await all_wait(talking)
     await play(talking)
     played(talking, seconds=9)
-    assert await parted(talking)
+    assert await all_wait(talking)
     await play(talking)
-    assert await parted(talking)
+    assert await all_wait(talking)
+
+
+async def test_a_transfer_in_a_talk_that_was_taken_up_holds_up_all_calls_until_the_earlier_runs_prompt_is_over(
+    talking: Talking,
+) -> None:
+    taken_up(talking)
+    assert not await all_wait(talking, do.HandOver("1002"))
 
 
 async def test_a_prompt_of_an_earlier_run_plays_for_hours(
@@ -85,7 +104,7 @@ async def test_a_prompt_of_an_earlier_run_plays_for_hours(
 ) -> None:
     monkeypatch.setattr(player, "OVERHANG_SECONDS", 0.0)
     taken_up(talking)
-    assert await parted(talking)
+    assert await all_wait(talking)
 
 
 async def test_last_words_hold_up_all_calls_while_a_prompt_plays_that_a_busy_asterisk_has_not_answered_about(
@@ -95,17 +114,17 @@ async def test_last_words_hold_up_all_calls_while_a_prompt_plays_that_a_busy_ast
     with pytest.raises(LinkLost):
         await play(talking)
     talking.asterisk.refusals.clear()
-    assert not await parted(talking)
+    assert not await all_wait(talking)
     # as it turns out, it was played
     played(talking, seconds=9)
-    assert await parted(talking)
+    assert await all_wait(talking)
 
 
-async def test_a_whisper_that_is_not_answered_keeps_the_callee_in_the_bridge(talking: Talking) -> None:
+async def test_a_whisper_that_is_not_answered_counts_as_played_to_the_callee(talking: Talking) -> None:
     talking.asterisk.refusals["play"] = None
     with contextlib.suppress(LinkLost):
         await play(talking, Party.AGENT)
-    assert await parted(talking)
+    assert await all_wait(talking)
 
 
 @pytest.mark.parametrize(
