@@ -299,7 +299,7 @@ class Ari:
         with _unless_gone(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             if beside:
                 url = f"{self._base}/bridges/{quote(bridge_id, safe='')}/removeChannel"
-                await self._transport.request_beside("POST", url, {"channel": channel_id})
+                await self._transport.request_beside("POST", url, {"channel": channel_id}, BESIDE_SECONDS)
             else:
                 await self._api.bridges.removeChannel(bridgeId=bridge_id, channel=[channel_id])
 

@@ -161,9 +161,7 @@ class Transport:
             )
         return Reply(status, body)
 
-    async def request_beside(
-        self, method: str, url: str, params: Mapping[str, str], seconds: float = BESIDE_SECONDS
-    ) -> None:
+    async def request_beside(self, method: str, url: str, params: Mapping[str, str], seconds: float) -> None:
         """One request over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
         the WebSocket one after the other, so that all others would wait for it.
 

@@ -202,21 +202,22 @@ async def test_a_caller_who_cannot_be_told_is_left_in_silence(
 
 
 async def test_a_request_beside_the_connection_fails_as_no_other_does_or_tells_of_a_number(
-    server: AriServer, transport: Transport, monkeypatch: pytest.MonkeyPatch
+    server: AriServer, transport: Transport
 ) -> None:
     url = f"{server.url}/ari/channels/caller-1/variable"
-    monkeypatch.setattr(transports, "BESIDE_SECONDS", 0.2)
     with pytest.raises(LinkLost, match="no answer to POST channels/variable"):
-        await transport.request_beside("POST", url, TOLD)
+        await transport.request_beside("POST", url, TOLD, 0.2)
     server.is_quiet.set()
     server.beside_status = 404
     with pytest.raises(Refused, match="Channel not found") as refused:
-        await transport.request_beside("POST", url, TOLD)
+        await transport.request_beside("POST", url, TOLD, WITHIN_SECONDS)
     assert refused.value.status == HTTPStatus.NOT_FOUND
     with pytest.raises(LinkLost):
-        await transport.request_beside("POST", "http://127.0.0.1:1/ari/channels/x/variable", TOLD)
+        await transport.request_beside(
+            "POST", "http://127.0.0.1:1/ari/channels/x/variable", TOLD, WITHIN_SECONDS
+        )
     asked = server.told.qsize()
     transport.fence()
     with contextlib.suppress(LinkLost):
-        await transport.request_beside("POST", url, TOLD)
+        await transport.request_beside("POST", url, TOLD, WITHIN_SECONDS)
     assert server.told.qsize() == asked

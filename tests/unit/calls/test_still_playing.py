@@ -26,9 +26,7 @@ class Beside:
         self.told: list[tuple[str, str]] = []
         self.parted: list[str] = []
 
-    async def request_beside(
-        self, method: str, url: str, params: Mapping[str, str], seconds: float = 60.0
-    ) -> None:
+    async def request_beside(self, method: str, url: str, params: Mapping[str, str], seconds: float) -> None:
         assert (method, seconds > 0) == ("POST", True)
         thing, operation = url.split("/")[-2:]
         if operation == "removeChannel":
