@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, Why, current_policy, note, vouched, with_store
+from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note, vouched, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -33,16 +33,15 @@ def list_(
         str | None,
         typer.Option(help="Only to this person, or to a call, recording or request of theirs."),
     ] = None,
-    controller: Annotated[
-        str | None, typer.Option(help="With --number: only to what this controller has; default: each.")
-    ] = None,
+    controller: OfController = None,
     why: Why = "",
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
     """List accesses, the newest first. A person is identified by the keyed digest of their number.
 
-    With --number, the list itself is an access to that person, and is put on record first.
+    With --number, the list itself is an access to that person, and is put on record first; --controller narrows it
+    to what that one has of them.
     """
     if controller is not None and number is None:
         raise typer.BadParameter("only with --number", param_hint="--controller")

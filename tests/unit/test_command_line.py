@@ -319,7 +319,7 @@ def test_a_list_of_all_controllers_is_said_to_be_of_one() -> None:
         if name == "list" and kind != "audit"
     ]
     told = [each.help for made in lists for each in made.params if each.name == "controller"]
-    assert told == ["Only this controller; default: all."] * 6
+    assert told == ["Only this controller; default: all."] * 7
 
 
 @as_root
