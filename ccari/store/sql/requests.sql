@@ -118,7 +118,7 @@ SELECT r.reference, r.controller, r.campaign, r.purpose, r."right", r.article, r
        r.number_from, r.channel, r.call_id, r.key, r.notice_version, r.language, r.received_at, r.registered_at,
        r.due, r.extended_at, r.closed_at,
        (SELECT json_agg(json_build_object('seq', e.seq, 'at', e.at, 'who', coalesce(d.who, 'erased'), 'state', e.state,
-                                          'level', e.level, 'due', e.due, 'reason', coalesce(d.reason, 'erased'))
+                                          'level', 'L' || e.level, 'due', e.due, 'reason', coalesce(d.reason, 'erased'))
                         ORDER BY e.seq)
         FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE e.reference = r.reference) AS history
 FROM rights_requests r

@@ -241,6 +241,8 @@ async def test_an_export_is_cut_short_or_shows_a_number(ccari: Service, store: S
     assert [each["reference"] for each in since] == [new]
     everything = json.loads(await run(ccari, "export", "--format", "json"))
     assert everything[0]["history"][0]["reason"] == 'with "quotes", and\nlines'
+    # as in the request's own row, and as it is shown
+    assert {each["level"] for told in everything for each in told["history"]} <= {"L0", "L1", "L2"}
     out = tmp_path / "register.csv"
     assert await run(ccari, "export", "--out", str(out)) == f"2 requests are in {out}\n"
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
