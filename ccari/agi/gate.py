@@ -10,14 +10,12 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.terms import Terms
-from ccari.policy.call import Direction, Outcome
+from ccari.policy.call import HANDED_BACK, Direction, Outcome
 from ccari.policy.gate import Block
 from ccari.ports.metering import Way
 
 #: From the connection to the verdict: the agent waits, and the dialplan gives up soon after.
 ANSWER_SECONDS = 3.0
-#: The outcome of an allowed call: the dialplan has it, and ccari does not learn what became of it.
-HANDED_BACK = "handed_back"
 
 
 async def gate(session: Session, counter: Counter) -> None:

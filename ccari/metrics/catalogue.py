@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ccari.policy.call import Direction, Outcome
+from ccari.policy.call import HANDED_BACK, Direction, Outcome
 from ccari.policy.gate import Block
 from ccari.policy.retention import Why
 from ccari.policy.rights import Right
@@ -19,8 +19,6 @@ from ccari.ports.requests import Intake
 #: How many campaigns have series of their own (some dozens each) in one run of the service. Further ones count as :data:`OTHER`.
 MOST_CAMPAIGNS = 200
 OTHER = "other"
-#: The outcome of a call over FastAGI that was allowed: the dialplan dials, and ccari does not learn how it ended.
-HANDED_BACK = "handed_back"
 
 
 class Kind(StrEnum):

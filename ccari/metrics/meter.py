@@ -9,9 +9,9 @@ from typing import Final
 from prometheus_client import Counter
 
 from ccari.metrics import catalogue
-from ccari.metrics.catalogue import BLOCKED, CALLS, HANDED_BACK, MOST_CAMPAIGNS, OTHER, Family
+from ccari.metrics.catalogue import BLOCKED, CALLS, MOST_CAMPAIGNS, OTHER, Family
 from ccari.metrics.registry import Registry
-from ccari.policy.call import Direction, Outcome
+from ccari.policy.call import HANDED_BACK, Direction, Outcome
 from ccari.policy.call.vocabulary import ON_HOLD
 from ccari.policy.retention import Why
 from ccari.policy.rights import Right

@@ -66,3 +66,7 @@ class Outcome(StrEnum):
     RECORDING_REFUSED = "recording_refused"
     NOTICE_FAILED = "notice_failed"
     UNAVAILABLE = "unavailable"
+
+
+#: Beside these, the outcome of a call that was allowed over FastAGI: the dialplan has it, and ccari does not learn what became of it.
+HANDED_BACK = "handed_back"

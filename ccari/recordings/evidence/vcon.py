@@ -13,6 +13,7 @@ from uuid import UUID
 from ccari import __version__
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
+from ccari.policy.call import HANDED_BACK
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy
@@ -33,8 +34,6 @@ _DISPOSITIONS = {
     "callee_hangup": "hung-up",
     "agent_hangup": "hung-up",
 }
-#: The outcome of a call over FastAGI: the dialplan dials, and ccari does not learn what became of the call.
-_HANDED_BACK = "handed_back"
 #: The states of a recording that was made, lawfully; also if it is deleted by now.
 _MADE = frozenset({"recording", "finished", "stored", "deleted"})
 _REFUSING = KeyAction.CONTINUE_UNRECORDED.value
@@ -124,7 +123,7 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
             "type": "text", **began, "parties": [_CALLEE, _CONTROLLER],
             "mediatype": "text/plain", "encoding": "none", "body": words,
         }  # fmt: skip
-    if heard or subject["heard_at"] is not None or subject["outcome"] == _HANDED_BACK:
+    if heard or subject["heard_at"] is not None or subject["outcome"] == HANDED_BACK:
         return {
             "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
             "mediatype": "text/plain", "encoding": "none", "body": _words_heard(heard, subject["notice_version"]),

@@ -1,6 +1,6 @@
 """Pages for calls: the list, those with a number, and one call with its journal."""
 
-from ccari.policy.call import Outcome
+from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.web import calls as api
 from ccari.web import evidence as proofs
 from ccari.web.console.pages import Answer, Shown, Visit, kept_query
@@ -16,7 +16,7 @@ async def register(visit: Visit) -> Answer:
     page = CallPage.model_validate((await api.list_calls(visit.asking(query=query))).content)
     policy = await visit.ask.policy()
     fields = {
-        "page": page, "query": query, "keep": kept_query(visit), "outcomes": list(Outcome),
+        "page": page, "query": query, "keep": kept_query(visit), "outcomes": (*Outcome, HANDED_BACK),
         "campaigns": policy.campaigns if policy else (),
     }  # fmt: skip
     return Shown("calls.html.j2", fields)

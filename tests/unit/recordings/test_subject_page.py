@@ -7,10 +7,9 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from ccari.agi.gate import HANDED_BACK
 from ccari.gating.journal import LEFT_OUT
 from ccari.policy.bases import LegalBasis
-from ccari.policy.call import Outcome
+from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.policy.consent import Channel
 from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right

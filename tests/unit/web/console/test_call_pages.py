@@ -7,6 +7,7 @@ from http import HTTPStatus
 from uuid import uuid4
 
 from ccari.gating.limits import Expired, LimitKeeper
+from ccari.policy.call import HANDED_BACK
 from ccari.policy.retention import Limited
 from ccari.ports.access import Role
 from ccari.ports.limits import Limit
@@ -42,6 +43,21 @@ async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
     await store.database.rows("DELETE FROM call_event_fields")
     await store.database.rows("DELETE FROM call_events")
     assert "journal is not intact" in (await visitor.get(f"{CALLS}/{call.id}")).words
+
+
+async def test_a_call_that_the_dialplan_made_cannot_be_narrowed_to_or_is_called_otherwise_in_polish(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    visitor.language = "pl"
+    for outcome in (HANDED_BACK, "busy"):
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        await store.calls.close(call.id, outcome, "", ())
+    await signed_in(api, visitor, Role.OPS)
+    assert f'<option value="{HANDED_BACK}">oddane dialplanowi</option>' in (await visitor.get(CALLS)).text
+    narrowed = await visitor.get(f"{CALLS}?outcome={HANDED_BACK}")
+    assert f'<option value="{HANDED_BACK}" selected>' in narrowed.text
+    assert narrowed.text.count(f'href="{CALLS}/') == 1
 
 
 async def test_a_call_that_has_expired_shows_a_dash_and_not_why(

@@ -13,12 +13,11 @@ from string import Formatter
 import pytest
 
 import ccari
-from ccari.agi.gate import HANDED_BACK
 from ccari.errors import ConfigError
 from ccari.gating.findings import findings
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
-from ccari.policy.call import Direction, Outcome, reaching
+from ccari.policy.call import HANDED_BACK, Direction, Outcome, reaching
 from ccari.policy.call.state import Stage
 from ccari.policy.consent import Consent
 from ccari.policy.erasure import Ground, What
