@@ -9,6 +9,7 @@ from uuid import UUID
 from ccari.errors import UnknownError
 from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
+from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.seal import Kind, Leaf, Sealed, Statement
 from ccari.ports.evidence import Account, Revision, Seal, SealedIn
 from ccari.store import journals
@@ -131,11 +132,12 @@ class Seals:
             if request is None:
                 raise UnknownError(f"there is no request {reference!r}: see ccari requests list")
             rows = await connection.fetch(SQL["request_journal"], reference)
+            reason = EFFECTS[Right(request["right"])].suppress
             return Account(
                 Kind.REQUEST, reference, chain.start_of_request(reference), _subject(dict(request)),
                 [journals.request_linked(dict(row)) for row in rows],
                 await _seals(connection, Kind.REQUEST, reference), await _revision(connection, request["revision"]),
-                bars=[dict(row) for row in await connection.fetch(SQL["evidence_bars"], reference)],
+                bars=[dict(row) for row in await connection.fetch(SQL["evidence_bars"], reference, reason)],
             )  # fmt: skip
 
 

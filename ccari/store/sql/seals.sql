@@ -109,14 +109,14 @@ FROM rights_requests r LEFT JOIN calls c ON c.id = r.call_id WHERE r.reference =
 
 -- name: evidence_bars
 -- Only bars of the request's own controller and number, for which there is an index too: anybody who enters a bar can write any
--- reference as its proof.
+-- reference as its proof. $2: the reason of the bar that its right enters: one that stood already keeps the proof of its own.
 SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, NULL::timestamptz AS removed_at
 FROM rights_requests q JOIN suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
-WHERE q.reference = $1 AND s.proof = $1
+WHERE q.reference = $1 AND (s.proof = $1 OR s.reason = $2)
 UNION ALL
 SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, s.removed_at
 FROM rights_requests q JOIN removed_suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
-WHERE q.reference = $1 AND s.proof = $1
+WHERE q.reference = $1 AND (s.proof = $1 OR s.reason = $2)
 ORDER BY entered_at
 
 -- name: all_seals

@@ -124,6 +124,17 @@ async def test_invariant_7_the_account_of_a_request_tells_of_another_controllers
     assert bar["removed_at"] is not None
 
 
+async def test_evidence_of_an_objection_lacks_the_bar_that_an_earlier_one_has_entered(store: Store) -> None:
+    first, second = [
+        await store.requests.add("acme", made.exercise(Right.OBJECTION), made.digests()) for _ in range(2)
+    ]
+    access = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
+    for reference in (first, second):
+        bars = (await store.seals.of_request(reference)).bars
+        assert [(each["reason"], each["proof"]) for each in bars] == [("objection", first)]
+    assert (await store.seals.of_request(access)).bars == []
+
+
 async def test_what_a_journal_has_grown_by_stays_unsealed(store: Store, database: Database) -> None:
     call = await closed(store)
     assert await store.seals.seal(sign, 10) == 1
