@@ -127,7 +127,8 @@ def _recipients(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
 
 def _passed_on(forwards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
     return [
-        {"reference": each["reference"], "at": each["webhook_at"] or each["folder_at"]} for each in forwards
+        {"reference": each["reference"], "at": each["webhook_at"] or each["folder_at"] or each["settled_at"]}
+        for each in forwards
     ]
 
 

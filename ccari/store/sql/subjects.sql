@@ -56,8 +56,10 @@ FROM recordings r JOIN calls c ON c.id = r.call_id
 WHERE c.controller = $1 AND c.digest = ANY ($2) ORDER BY r.tagged_at
 
 -- name: disclosed_forwards
-SELECT f.reference, f.seq, f.state, f.webhook_at, f.folder_at FROM forwards f
-WHERE f.reference = ANY ($1) AND (f.webhook_at IS NOT NULL OR f.folder_at IS NOT NULL) ORDER BY f.reference, f.seq
+-- What a controller was told in another way has neither moment.
+SELECT f.reference, f.seq, f.state, f.webhook_at, f.folder_at, f.settled_at FROM forwards f
+WHERE f.reference = ANY ($1) AND (f.webhook_at IS NOT NULL OR f.folder_at IS NOT NULL OR f.state = 'delivered')
+ORDER BY f.reference, f.seq
 
 -- name: disclosed_accesses
 -- Accesses to the person, by the digest and for this controller only, as another's secret may be a copy; and to calls, recordings

@@ -308,6 +308,22 @@ async def test_a_person_is_not_told_that_data_are_held_for_claims_or_a_date_that
     assert await told(tmp_path / "after.zip") == (False, False, True, False)
 
 
+async def test_a_person_is_not_told_that_their_request_was_passed_on_by_telephone(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    erasure, access = await person.asked(shelf), await person.asked(shelf, Right.ACCESS)
+    await shelf.database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now() WHERE reference = $1", erasure
+    )
+    assert await shelf.store.forwards.told(erasure, "cli:helena", "by telephone") == [1]
+    out = tmp_path / "jan.zip"
+    await export(ccari, access, out)
+    data, page, _ = opened(out)
+    assert [each["reference"] for each in data["passed_on"]] == [erasure]
+    assert f"Your requests were passed on to the controller: {erasure} (20" in page
+    assert {"requests passed on"} < {each["what"] for each in data["recipients"]}
+
+
 async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
     reference = await person.asked(shelf, Right.ACCESS)
     told = await export(ccari, reference, tmp_path / "out.zip")
