@@ -47,9 +47,11 @@ class Pbx(Asterisk):
         self._outcomes: dict[str, Outcome] = {}
 
     def settings(self) -> Mapping[str, object]:
-        """Add where world is, the project's dialplan, and where that looks for FastAGI."""
+        """Add where world is, the project's dialplan, where that looks for FastAGI, and queues."""
+        settings = super().settings()
         return {
-            **super().settings(),
+            **settings,
+            "release_modules": f"{settings['release_modules']}\nload = app_queue.so",
             "world_sip_port": self.world_sip_port,
             "phone_password": self.phone_password,
             "dialplan": CHECKOUT / "dialplan/extensions_ccari.conf",
