@@ -76,6 +76,12 @@ def unallocated(serial: int) -> Callee:
     return _callee(24, 0, serial, "does not exist (404, cause 1)")
 
 
+def early_media(for_seconds: int, serial: int) -> Callee:
+    return _callee(
+        25, for_seconds, serial, f"sends early media (183) for {for_seconds} s, and answers and talks"
+    )
+
+
 def presses(key: str, after_seconds: int, serial: int) -> Callee:
     behaviour, digit = _key(key)
     return _callee(
@@ -138,6 +144,7 @@ def directory() -> list[Callee]:
         rejects(1),
         congestion(1),
         unallocated(1),
+        early_media(3, 1),
         presses("5", 3, 1),
         presses("*", 3, 1),
         presses("#", 3, 1),
