@@ -70,6 +70,8 @@ def test_a_country_has_numbers_that_pass_for_extensions(region: str, prefix: str
 def test_agents_who_are_rung_over_the_trunk_are_not_asked_about_or_others_are(
     changes: dict[str, str], doubted: str | None
 ) -> None:
-    said = list(doubts(Policy(controllers=(CONTROLLER,), campaigns=(campaign(**changes),))))
+    said = list(
+        doubts(Policy(controllers=(CONTROLLER,), campaigns=(campaign(caller_id="+48221234567", **changes),)))
+    )
     assert len(said) == (doubted is not None)
     assert all(doubted in each and "112" in each for each in said if doubted)
