@@ -50,8 +50,8 @@ async def test_a_restored_installation_has_lost_something_or_calls_whom_it_may_n
 
     (phrase := tmp_path / "phrase").write_text("a long passphrase for this test\n")
     phrase.chmod(0o600)
-    await run(service, "keys", "backup", "--to", str(tmp_path / "keys.age"), "--passphrase-file", str(phrase))
     await postgresql("pg_dump", "--format=custom", f"--file={tmp_path / 'ccari.dump'}", dsn)
+    await run(service, "keys", "backup", "--to", str(tmp_path / "keys.age"), "--passphrase-file", str(phrase))
     shutil.copytree(service.recordings, tmp_path / "recordings")
 
     home = tmp_path / "restored"
