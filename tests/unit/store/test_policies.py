@@ -11,7 +11,7 @@ from ccari.policy.suppression import Reason
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Applied, Book, Policies
-from tests.unit.store.made import POLICY, digests, exercise
+from tests.unit.store.made import LONG_AGO, POLICY, digests, exercise
 
 
 async def test_the_same_policy_again_is_a_new_revision(store: Store) -> None:
@@ -65,6 +65,10 @@ async def test_a_campaign_goes_and_nobody_learns_that_its_bars_go_with_it(store:
     await store.suppressions.add("acme", digests(), Reason.ERASURE, "x", "")
     await store.requests.add("acme", exercise(Right.ACCESS), digests())
     policy = read(POLICY)
+    # one that has expired has no effect under any policy
+    await store.suppressions.add(
+        "acme", digests(), Reason.OBJECTION, "x", "", campaign="spring", expires_at=LONG_AGO
+    )
     assert await store.policies.left_behind(policy) == []
     renamed = read(POLICY.replace('"renewals"', '"renewals26"'))
     assert await store.policies.left_behind(renamed) == [
