@@ -54,13 +54,9 @@ UPDATE rights_requests SET
     number = CASE WHEN $6 THEN NULL ELSE number END
 WHERE reference = $1
 
--- name: list_requests
--- $1 and $2: the controllers, each with its local date; $3: the date for any other. $12 to $14: the last request of the page
--- before.
-SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
-       CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
-       r.closed_at IS NULL AND r.due < local.today AS overdue,
-       r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+-- name: wanted_requests
+-- Of list_requests.
+SELECT r.*, local.today
 FROM rights_requests r
 CROSS JOIN LATERAL (
     SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
@@ -73,6 +69,19 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($10::text[] IS NULL OR r.controller = ANY ($10))
   AND ($11::date IS NULL OR (r.closed_at IS NULL AND r.due < $11))
   AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
+
+-- name: list_requests
+-- $1 and $2: the controllers, each with its local date; $3: the date for any other. $12 to $14: the last request of the page
+-- before. Open and closed ones are read apart, each in the order of an index: to sort a million takes nearly two seconds.
+SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
+       CASE WHEN r.closed_at IS NULL THEN r.due - r.today END AS days_left,
+       r.closed_at IS NULL AND r.due < r.today AS overdue,
+       r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+FROM ((/* wanted_requests */
+         AND r.closed_at IS NULL ORDER BY r.due, r.reference LIMIT $9)
+      UNION ALL
+      (/* wanted_requests */
+         AND r.closed_at IS NOT NULL ORDER BY r.due, r.reference LIMIT $9)) AS r
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: requests_asked_under

@@ -1,9 +1,10 @@
 """What people look through may be millions of rows, and take longer than a statement of a call has."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 
+import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -113,21 +114,39 @@ async def test_recordings_cannot_be_verified_as_there_are_too_many_to_count(hurr
     assert await hurried.recordings.count_in_place() == ROWS + 1
 
 
+async def ask_often(connection: asyncpg.Connection) -> None:
+    """Closed requests, each of which was due on another day."""
+    await connection.execute(
+        """INSERT INTO rights_requests (reference, controller, "right", article, state, digest, digests, key_version,
+                                        received_at, due, closed_at)
+           SELECT 'ACME-2026-' || n, 'acme', 'objection_marketing', '21(2)', 'fulfilled', sha256('x'), ARRAY[sha256('x')], 1,
+                  now(), current_date - n, now()
+           FROM generate_series(1, $1) n""",
+        ROWS,
+    )
+
+
+async def test_a_page_of_requests_is_read_by_sorting_all_of_them(hurried: Store) -> None:
+    async with hurried.database.outside_pool() as connection:
+        await ask_often(connection)
+        await connection.execute("ANALYZE rights_requests")
+        today = [date.today()]  # noqa: DTZ011 - any will do
+        given = [["acme"], today, *today, None, None, None, False, None, 10, *[None] * 5]
+        plan = await connection.fetch(f"EXPLAIN {SQL['list_requests']}", *given)
+    told = "\n".join(line for (line,) in plan)
+    assert "rights_requests_by_due" in told
+    assert "Seq Scan on rights_requests" not in told
+
+
 async def test_what_many_controllers_were_told_cannot_be_listed(hurried: Store) -> None:
     async with hurried.database.outside_pool() as connection:
+        await ask_often(connection)
         await connection.execute(
-            """WITH asked AS (
-                   INSERT INTO rights_requests (reference, controller, "right", article, state, digest, digests, key_version,
-                                                received_at, due, closed_at)
-                   SELECT 'ACME-2026-' || n, 'acme', 'objection_marketing', '21(2)', 'fulfilled', sha256('x'), ARRAY[sha256('x')], 1,
-                          now(), now(), now()
-                   FROM generate_series(1, $1) n RETURNING reference
-               ), noted AS (
+            """WITH noted AS (
                    INSERT INTO request_events (reference, seq, at, state, level, due, commitment, link)
-                   SELECT reference, 1, now(), 'fulfilled', 1, now(), sha256('x'), sha256('x') FROM asked RETURNING reference
+                   SELECT reference, 1, now(), state, 1, due, sha256('x'), sha256('x') FROM rights_requests RETURNING reference
                )
-               INSERT INTO forwards (reference, seq, state, settled_at) SELECT reference, 1, 'delivered', now() FROM noted""",
-            ROWS,
+               INSERT INTO forwards (reference, seq, state, settled_at) SELECT reference, 1, 'delivered', now() FROM noted"""
         )
     assert len(await hurried.forwards.list(["acme"], 10)) == 10
 
