@@ -91,7 +91,10 @@ class Webhooks:
         controllers: Iterable[str] | None = None, after: int | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
         whose = None if controllers is None else list(controllers)
-        return await self._database.rows(SQL["list_deliveries"], state, endpoint, whose, limit, after)
+        # those of a rare state may have to be looked for among millions
+        async with self._database.outside_pool() as connection:
+            rows = await connection.fetch(SQL["list_deliveries"], state, endpoint, whose, limit, after)
+        return [dict(row) for row in rows]
 
     async def retry(
         self,

@@ -151,6 +151,17 @@ async def test_what_many_controllers_were_told_cannot_be_listed(hurried: Store) 
     assert len(await hurried.forwards.list(["acme"], 10)) == 10
 
 
+async def test_messages_that_were_given_up_cannot_be_found_among_many(hurried: Store) -> None:
+    """Doctor and an alert have people look for them."""
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)
+               SELECT 'crm', 'call.ended', n::text, 'delivered', now() FROM generate_series(1, $1) n""",
+            ROWS,
+        )
+    assert await hurried.webhooks.page(10, state="given_up") == []
+
+
 async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> None:
     """Of which the prompts are built, and doctor looks whether they are."""
     async with hurried.database.outside_pool() as connection:
