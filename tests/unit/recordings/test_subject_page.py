@@ -119,6 +119,8 @@ def test_why_somebody_was_not_called_is_told_as_programs_know_it(
         ("blocked", "suppressed_register", "not dialled (barred: a register of people who want no advertising)"),
         ("right_exercised", "access,erasure", "ended after you exercised a right (access, erasure)"),
         ("recording_refused", "recording_refused", "ended because you refused the recording"),
+        ("notice_failed", "not_played", "ended because the notice was not heard to its end (it could not be played)"),
+        ("notice_failed", "on_hold", "ended because the notice was not heard to its end (you had put the call on hold)"),
         ("failed", "answer_timeout", "failed"),
         ("bridged", "", "you talked to somebody"),
         (HANDED_BACK, "", "allowed; what became of it is not recorded here"),
