@@ -429,6 +429,9 @@ async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest
 ) -> None:
     """A closed request has no number any more, from which its digest under the next secret could be made."""
     await ccari.ccari("requests", "add", "objection_marketing", FIRST, *ACME)
+    (request,) = await ccari.json("requests", "list")
+    done = await ccari.ccari("requests", "resolve", request["reference"])
+    assert done.code == 0, done
     await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "entered by mistake")
     SecretStore(tmp_path / "keys").rotate("acme")
     refused(
