@@ -185,10 +185,34 @@ async def test_a_connection_that_was_lost_for_long_is_waited_for_by_a_service_th
     board._add(talker())
     board.detach("asterisk_lost")
     await board.drain()
+    # it counts from the loss, not from the stop
+    monkeypatch.setattr("ccari.calls.switchboard.RETURN_SECONDS", 10 * SECONDS)
     with capture_logs() as logged:
         async with asyncio.timeout(SECONDS):
             await board.wind_down(10 * SECONDS)
     assert [each["event"] for each in logged] == ["waiting_for_talks", "talks_left"]
+
+
+async def test_a_connection_is_not_waited_for_that_is_back_as_the_calls_of_the_lost_one_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """It takes their talks up only then, which may be longer after the loss than a connection is waited for."""
+    monkeypatch.setattr("ccari.calls.switchboard.RETURN_SECONDS", 0.0)
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    board._add(talker())
+    board.detach("asterisk_lost")
+    monkeypatch.setattr("ccari.calls.switchboard.RETURN_SECONDS", SECONDS)
+    with capture_logs() as logged:
+        stopping = asyncio.create_task(board.wind_down(SECONDS))
+        await asyncio.sleep(0)
+        await board.drain()
+        for _ in range(9):
+            await asyncio.sleep(0)
+        board.resume([], IDLE_DESK)
+        async with asyncio.timeout(SECONDS):
+            await stopping
+    assert [each["event"] for each in logged] == ["waiting_for_talks"]
 
 
 class Hanging(CallRunner):
@@ -228,9 +252,17 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
     ((begun, task),) = board._calls.items()
     assert board._runner_of("phone-1") is begun
     (left,) = board._hanging
+    # the two talk on, and are taken up as the call that they are
+    resumed = talker()
+    resumed.ids = hanging.ids
+    board._add(resumed)
     hanging.answers.set()
+    await asyncio.wait([left])
+    await asyncio.sleep(0)
+    assert board._by_id[str(hanging.ids.call)] is resumed
+    resumed.withdraw("shutdown")
     task.cancel()
-    await asyncio.wait([left, task])
+    await board.drain()
     assert (board.under_way, board._hanging) == ([], set())
 
 
