@@ -10,6 +10,7 @@ from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage
 from ccari.policy.call.telling import (
     announces_recording,
     farewell,
+    say_what_is_due,
     speak,
     whisper,
     without_word_of_recording,
@@ -55,14 +56,14 @@ def must_end(call: Call) -> bool:
 
 
 def no_agent(call: Call) -> Step:
-    """No agent came in time. A caller is given back to the dialplan; a callee hears an apology.
+    """No agent came in time. A caller is given back to the dialplan, once their rights are answered; a callee hears an apology.
 
     So does anybody who was being transferred, a caller too: the dialplan only knows of their first talk.
     """
     if call.handed_over:
         return farewell(call, Outcome.BRIDGED, "transfer_failed", notices.TRANSFER_FAILED)
     if call.is_inbound:
-        return end(call, Outcome.FAILED, "no_agent")
+        return say_what_is_due(call, Outcome.FAILED, "no_agent")
     return then([do.Note("call_abandoned")], farewell(call, Outcome.FAILED, "abandoned", notices.ABANDONED))
 
 

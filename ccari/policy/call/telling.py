@@ -182,6 +182,18 @@ def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     return speak(call, *commands, *first)
 
 
+def say_what_is_due(call: Call, outcome: Outcome, reason: str) -> Step:
+    """End the call without last words, but behind the answers to rights that the callee has not heard to their end."""
+    due = owed(call)
+    if not due:
+        return end(call, outcome, reason)
+    parting: list[Command] = [do.Part()] if call.stage in _TOGETHER else []
+    call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
+    upcoming = tuple(each for each in due if each != call.playing)
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=upcoming)
+    return speak(call, *commands, *parting)
+
+
 def whisper(call: Call, prompt: str, *first: Command) -> Step:
     """Say something to the agent only. A whisper that waits, waits once, and of the recording the newest word counts."""
     if prompt in _OF_RECORDING:

@@ -186,6 +186,22 @@ def test_whoever_calls_in_vain_is_given_back_to_the_dialplan_without_apology(eve
     assert says("abandoned") not in story.commands
 
 
+@pytest.mark.parametrize("event", [AGENT_BUSY, on.TimeRanOut(Timer.CONNECT)])
+def test_a_caller_in_vain_is_given_back_in_the_midst_of_the_answer_to_their_right(event: Event) -> None:
+    story = hear(inbound())
+    story.send(on.HeardCommitted(), on.AgentCreated(), on.KeyPressed("8"))
+    story.send(on.RightRegistered(Right.ACCESS, "R-1"))
+    assert story.call.playing == "right_registered_access"
+    assert not any(isinstance(each, do.GiveBack | do.StopPlaying) for each in story.does(event))
+    for prompt in ("right_registered_access", *story.call.upcoming[:-1]):
+        story.send(on.Played(prompt, whole=True))
+    assert story.call.playing is not None
+    assert story.does(on.Played(story.call.playing, whole=True))[-1:] == [
+        do.GiveBack(Outcome.FAILED, "no_agent")
+    ]
+    assert says("goodbye") not in story.commands
+
+
 def test_a_call_that_the_gate_does_not_let_in_is_given_back_unanswered() -> None:
     story = Story()
     story.send(on.CallRequested(Direction.INBOUND))
