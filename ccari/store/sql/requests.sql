@@ -81,7 +81,8 @@ FROM ((/* wanted_requests */
          AND r.closed_at IS NULL ORDER BY r.due, r.reference LIMIT $9)
       UNION ALL
       (/* wanted_requests */
-         AND r.closed_at IS NOT NULL ORDER BY r.due, r.reference LIMIT $9)) AS r
+         AND r.closed_at IS NOT NULL AND r.due >= CASE WHEN $12::boolean THEN $13::date ELSE '-infinity' END
+         ORDER BY r.due, r.reference LIMIT $9)) AS r
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: requests_asked_under

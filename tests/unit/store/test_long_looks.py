@@ -126,15 +126,22 @@ async def ask_often(connection: asyncpg.Connection) -> None:
     )
 
 
-async def test_a_page_of_requests_is_read_by_sorting_all_of_them(hurried: Store) -> None:
+@pytest.mark.parametrize(
+    "after", [(None, None, None), (True, date(2000, 1, 1), "ACME-2026-9")], ids=["first", "later"]
+)
+async def test_a_page_of_requests_is_read_by_sorting_all_of_them(
+    hurried: Store, after: tuple[object, ...]
+) -> None:
+    """Or by reading all that come before it."""
     async with hurried.database.outside_pool() as connection:
         await ask_often(connection)
         await connection.execute("ANALYZE rights_requests")
         today = [date.today()]  # noqa: DTZ011 - any will do
-        given = [["acme"], today, *today, None, None, None, False, None, 10, *[None] * 5]
+        given = [["acme"], today, *today, None, None, None, False, None, 10, None, None, *after]
         plan = await connection.fetch(f"EXPLAIN {SQL['list_requests']}", *given)
     told = "\n".join(line for (line,) in plan)
     assert "rights_requests_by_due" in told
+    assert f"Index Cond: (due >= '{after[1] or '-infinity'}'::date)" in told
     assert "Seq Scan on rights_requests" not in told
 
 
