@@ -255,10 +255,10 @@ class _Ears:
 
     def _begin(self, event: dict[str, Any], early: list[tuple[dict[str, Any], datetime]]) -> None:
         channel = event["channel"]["id"]
+        self._left.discard(channel)
         if len(self._begun) < _MOST_EARLY_CALLS:
             self._begun.add(channel)
             self._unkept.discard(channel)
-            self._left.discard(channel)
             self._keep(event, early)
             return
         if not self._unkept:

@@ -68,6 +68,21 @@ def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_
     assert (ears._unkept, ears._left) == ({"pbx-2"}, set())
 
 
+def test_a_caller_who_comes_back_and_finds_no_room_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is told of them then would be kept, and take the room of a talk's keys."""
+    monkeypatch.setattr("ccari.calls.link._MOST_EARLY_CALLS", 1)
+    ears = _Ears(cast("Switchboard", heard := Heard()))
+    ears.take(begins(0))
+    ears.let_go()
+    ears.take({"type": "StasisEnd", "channel": {"id": "pbx-0"}})
+    ears.take(begins(1))
+    ears.take(begins(0))
+    ears.let_go()
+    ears.take({**KEY, "channel": {"id": "pbx-0"}})
+    ears.open()
+    assert heard.events == []
+
+
 def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_the_same() -> None:
     ears, silenced = _Ears(cast("Switchboard", Heard())), []
     ears.silence = lambda: silenced.append(True)
