@@ -134,6 +134,7 @@ async def test_nobody_can_tell_who_has_looked_at_a_person_or_others_are_named(
 ) -> None:
     call, others = await person.called(shelf), await person.called(shelf, OTHER)
     recording, reference = str(await shelf.put(call)), await person.asked(shelf, Right.ACCESS)
+    theirs = await shelf.call(replace(made.call("beta"), keyed=made.digests()))
     looks: tuple[tuple[Looked, dict[str, str]], ...] = (
         (Looked.NUMBER_CHECKED, {"controller": "acme", "digest": DIGEST}),
         (Looked.CALL_SHOWN, {"call": str(call.id)}),
@@ -143,6 +144,8 @@ async def test_nobody_can_tell_who_has_looked_at_a_person_or_others_are_named(
         (Looked.CALL_SHOWN, {"call": str(others.id)}),
         # another controller's secret may be a copy
         (Looked.NUMBER_CHECKED, {"controller": "beta", "digest": DIGEST}),
+        (Looked.CALL_SHOWN, {"call": str(theirs.id)}),
+        (Looked.RECORDING_PLAYED, {"recording": str(await shelf.put(theirs))}),
         (Looked.BARS_EXPORTED, {"controller": "acme"}),
     )
     for looked, target in looks:

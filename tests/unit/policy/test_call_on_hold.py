@@ -88,11 +88,24 @@ def test_a_hold_disturbs_a_talk(event: Event) -> None:
     assert story.call.stage is Stage.TALK
 
 
-def test_invariant_2_a_repeated_notice_counts_that_was_played_to_a_callee_on_hold() -> None:
+WAITED, REPEATED = on.Played("transfer_wait", whole=True), on.Played(SECOND, whole=True)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (WAITED, on.HoldBegan(), on.HoldEnded(), REPEATED),
+        (on.HoldBegan(), WAITED, on.HoldEnded(), REPEATED),
+        (on.HoldBegan(), WAITED, REPEATED),
+    ],
+    ids=["within", "its beginning", "all of it"],
+)
+def test_invariant_2_a_repeated_notice_counts_that_was_played_to_a_callee_on_hold(
+    events: tuple[Event, ...],
+) -> None:
     recording = {"mode": "opt_out", "on_transfer": "repeat"}
     story = Story(recording=recording, transfer="PJSIP/{extension}").talk()
-    story.send(on.TransferAsked("1002"), on.RecorderStopped(), on.Played("transfer_wait", whole=True))
+    story.send(on.TransferAsked("1002"), on.RecorderStopped(), *events[:-1])
     assert story.call.playing == SECOND
-    story.send(on.HoldBegan(), on.HoldEnded(), on.Played(SECOND, whole=True), on.AgentCreated())
-    story.send(on.AgentAnswered())
+    story.send(events[-1], on.AgentCreated(), on.AgentAnswered())
     assert "recording_impossible" in story.notes

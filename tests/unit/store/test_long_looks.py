@@ -13,6 +13,7 @@ from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import WantedCalls
 from ccari.ports.requests import Clock
 from ccari.store.database import as_it_is
+from ccari.store.figures import count_given_up
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.unit.policy.campaigns import campaign
@@ -167,6 +168,16 @@ async def test_messages_that_were_given_up_cannot_be_found_among_many(hurried: S
             ROWS,
         )
     assert await hurried.webhooks.page(10, state="given_up") == []
+
+
+async def test_what_many_webhooks_were_not_told_cannot_be_counted(hurried: Store) -> None:
+    async with hurried.database.outside_pool() as connection:
+        await connection.execute(
+            """INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)
+               SELECT 'crm', 'call.ended', n, CASE n WHEN 1 THEN 'given_up' ELSE 'delivered' END, now() FROM generate_series(1, $1) n""",
+            ROWS,
+        )
+    assert (await count_given_up(hurried.database)).webhooks == {"crm": 1}
 
 
 async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> None:
