@@ -8,17 +8,19 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ccari.errors import CcariError, why
-from ccari.keyring.files import open_draft
+from ccari.keyring.files import open_draft, put_in_place
 
 
 @contextlib.contextmanager
-def writing(out: Path | None) -> Iterator[BinaryIO]:
+def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
     """A file to write, readable by its owner only, that appears as ``out`` once it is complete; None: standard output.
+
+    ``new``: what the file is called, if it overwrites nothing.
 
     Raises
     ------
     CcariError
-        If the file cannot be written, or something that is not a regular file is in its place.
+        If the file cannot be written, something that is not a regular file is in its place, or it is there already and ``new``.
     """
     if out is None:
         yield sys.stdout.buffer
@@ -31,7 +33,10 @@ def writing(out: Path | None) -> Iterator[BinaryIO]:
             yield file
             file.flush()
             os.fsync(file.fileno())
-            draft.replace(out)
+            if new is None:
+                draft.replace(out)
+            else:
+                put_in_place(draft, out, new)
     except OSError as error:
         raise CcariError(f"cannot write {out}: {why(error)}") from None
 

@@ -23,6 +23,9 @@ from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.sounds.heard import heard_of
 from ccari.store.opened import Store
 
+#: What this file is, in the words of an error.
+WHAT = "evidence"
+
 app = typer.Typer(help="The sealed account of one call or request, for someone without access to ccari.")
 
 
@@ -80,7 +83,8 @@ def export(
     """
     if out is None:
         out = Path(f"evidence-{which.strip()}.zip")
-    refuse_taken(out, "evidence")
+    # before the look is put on record
+    refuse_taken(out, WHAT)
 
     async def work(settings: Settings, store: Store) -> tuple[bytes, Sequence[HeardSound], bool]:
         prover = Prover(store.seals, SigningKeys(settings.keys_dir), partial(heard_of, settings))
@@ -94,7 +98,7 @@ def export(
         return content, heard, names_prompts
 
     content, heard, names_prompts = with_store(context, work)
-    with writing(out) as file:
+    with writing(out, new=WHAT) as file:
         file.write(content)
     without_audio = [each.key for each in heard if not each.files]
     if without_audio or (names_prompts and not heard):

@@ -37,6 +37,16 @@ def test_the_half_file_of_another_run_is_put_in_place(tmp_path: Path) -> None:
     assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"half", [out])
 
 
+def test_what_was_put_there_meanwhile_is_overwritten_by_what_is_never_to_overwrite(tmp_path: Path) -> None:
+    out = tmp_path / "pack.zip"
+    with ExitStack() as later:
+        later.enter_context(writing(out, new="evidence")).write(b"later")
+        out.write_bytes(b"earlier")
+        with pytest.raises(CcariError, match="already exists, and no evidence is overwritten"):
+            later.close()
+    assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"earlier", [out])
+
+
 def test_a_file_is_in_place_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     out, sync = tmp_path / "out.csv", os.fsync
     found = []
