@@ -199,9 +199,7 @@ def retire(
     controller: ControllerId = None,
     yes: Annotated[
         bool,
-        typer.Option(
-            "--yes", help="Retire it even if suppressions or counts depend on it, which are then lost."
-        ),
+        typer.Option("--yes", help="Retire it even if something is kept under it, which is then lost."),
     ] = False,
 ) -> None:
     """Take an older secret out of use. What is kept under it is never found again: its suppressions stop
