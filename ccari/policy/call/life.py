@@ -244,8 +244,8 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
             return end(call, Outcome.FAILED, "no_agent")
         case Timer.CONNECT, Stage.CONNECT:
             return recording.no_agent(call)
-        case Timer.HOLD, _ if call.is_put_off:
-            return end(call, Outcome.NOTICE_FAILED, ON_HOLD)
+        case Timer.HOLD, Stage.NOTICE | Stage.FAREWELL if call.on_hold:
+            return _not_back(call)
         case Timer.UNHEARD, Stage.UNHEARD:
             return end(call, Outcome.NOTICE_FAILED, "not_played")
         case Timer.AGREEMENT, Stage.AGREEMENT:
@@ -260,6 +260,13 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
             return close(call)
         case _:
             return call, []
+
+
+def _not_back(call: Call) -> Step:
+    """The callee has left the call on hold. If last words were waiting for them, it ends as what it was."""
+    if call.outcome is not None:
+        return end(call, call.outcome, call.reason)
+    return end(call, Outcome.NOTICE_FAILED, ON_HOLD)
 
 
 def _undialled(call: Call, command: Command, *, refused: bool) -> list[Command]:

@@ -18,7 +18,8 @@ RING_SECONDS = 45.0
 ANSWER_SECONDS = 5.0
 #: AMD decides within five (its total_analysis_time); a machine's greeting is waited for up to twenty more.
 MACHINE_SECONDS = 30.0
-#: For a callee who has put the call on hold to come back to the notice: the agent waits meanwhile, as while it rings.
+#: For a callee who has put the call on hold to come back to the notice, or to the last words: the agent waits meanwhile, as while it
+#: rings.
 HOLD_SECONDS = 45.0
 #: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
 UNHEARD_SECONDS = 0.5
@@ -123,6 +124,9 @@ class Recorder(StrEnum):
     STOPPING = "stopping"
     DONE = "done"
 
+
+#: When words wait for a callee who has put the call on hold.
+_PATIENT = frozenset({Stage.NOTICE, Stage.TALK, Stage.FAREWELL})
 
 #: Who is there when the call is asked for.
 _LEGS = {
@@ -239,8 +243,8 @@ class Call:
 
     @property
     def is_put_off(self) -> bool:
-        """True while the notice waits for a callee who has put the call on hold."""
-        return self.on_hold and self.stage is Stage.NOTICE
+        """True while what there is to say waits for a callee who has put the call on hold."""
+        return self.on_hold and self.stage in _PATIENT
 
     @property
     def is_quiet(self) -> bool:

@@ -71,16 +71,23 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
 
 
 def hold_began(call: Call) -> Step:
-    """A callee who has put the call on hold hears nothing: what plays proves nothing, and a notice waits until they are back."""
+    """A callee who has put the call on hold hears nothing: what plays proves nothing, and is said once they are back."""
     if call.on_hold:
         return call, []
     call = replace(call, on_hold=True, discounted=call.playing is not None)
-    if call.stage is not Stage.NOTICE:
+    if not call.is_put_off:
         return call, []
-    said = () if call.playing is None or not _is_answer(call.playing) else (call.playing,)
-    unheard = (each for each in call.notice if each not in call.heard)
-    call = replace(call, upcoming=tuple(dict.fromkeys((*said, *answers(call), *unheard))))
+    call = replace(call, upcoming=tuple(dict.fromkeys(_missed(call))))
     return call, [*put_off(call), *([] if call.playing is None else [do.StopPlaying()])]
+
+
+def _missed(call: Call) -> tuple[str, ...]:
+    """What is left to say, with what is cut off: of a notice, the answers and what is not heard yet."""
+    begun = () if call.playing is None else (call.playing,)
+    if call.stage is not Stage.NOTICE:
+        return *begun, *call.upcoming
+    said = (each for each in begun if _is_answer(each))
+    return *said, *answers(call), *(each for each in call.notice if each not in call.heard)
 
 
 def hold_ended(call: Call) -> Step:
@@ -92,8 +99,11 @@ def hold_ended(call: Call) -> Step:
 
 
 def put_off(call: Call) -> list[Command]:
-    """For how long a notice waits whose callee has put the call on hold."""
-    return [do.Note("notice_put_off"), do.SetTimer(Timer.HOLD, HOLD_SECONDS)] if call.is_put_off else []
+    """For how long a notice, or the last words, wait for a callee who has put the call on hold. A talk goes on without an end."""
+    if not call.is_put_off or call.stage is Stage.TALK:
+        return []
+    note = [do.Note("notice_put_off")] if call.stage is Stage.NOTICE else []
+    return [*note, do.SetTimer(Timer.HOLD, HOLD_SECONDS)]
 
 
 def barge_in(call: Call) -> list[Command]:
@@ -179,7 +189,7 @@ def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
     call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
     call = without_word_of_recording(call)
-    return speak(call, *commands, *first)
+    return speak(call, *commands, *first, *put_off(call))
 
 
 def say_what_is_due(call: Call, outcome: Outcome, reason: str) -> Step:

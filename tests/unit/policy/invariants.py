@@ -12,6 +12,8 @@ from ccari.policy.suppression import bars
 from tests.unit.policy.world import Side, World, code_entered, right_of, stops
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
+#: When words wait for a callee who has put the call on hold.
+_PATIENT = frozenset({Stage.NOTICE, Stage.TALK, Stage.FAREWELL})
 _MAY_RUN = frozenset({"running", "stopping", "overdue", "stuck"})
 _CONFIRMED: dict[str, set[Right]] = {
     **{words: {action.right} for action, words in confirmations.CONFIRMATIONS.items() if action.right},
@@ -243,9 +245,6 @@ def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator
 def _about_words_to_the_callee(campaign: Campaign, world: World, prompt: str) -> Iterator[str]:
     if not world.callee.answered:
         yield "words to a callee who has not answered"
-    told = world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed)
-    if world.on_hold and not told and prompt in notices.sequence(campaign, informed=False):
-        yield "a notice to a callee who has put the call on hold"
     if world.machine == "detecting" or (world.machine == "machine" and prompt != notices.MACHINE_MESSAGE):
         yield "words that a machine is not to hear"
     confirmed = _CONFIRMED.get(prompt) or _referred(prompt)
@@ -321,6 +320,8 @@ def out_of_place(
         yield "an agent left on the line"
     if after.stage is Stage.FAREWELL and world.bridging and not world.parted:
         yield "last words to a callee who hears the agent"
+    if world.on_hold and after.stage in _PATIENT and any(_is_said_to_the_callee(each) for each in commands):
+        yield "words to a callee who has put the call on hold"
     if len(set(after.upcoming)) < len(after.upcoming) or len(set(after.whispers)) < len(after.whispers):
         yield "a prompt that waits twice"
     if isinstance(event, on.TransferAsked) and not _is_away(world, Party.AGENT):
@@ -333,6 +334,10 @@ def out_of_place(
     unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
     if any(closes) and unanswered and event != on.TimeRanOut(Timer.CLOSE):
         yield "an end before it is known what became of a right"
+
+
+def _is_said_to_the_callee(command: Command) -> bool:
+    return isinstance(command, do.Play) and command.party is Party.CALLEE
 
 
 def _is_left(side: Side) -> bool:

@@ -96,7 +96,6 @@ def merge(call: Call, world: World) -> World:
             tagged=False,
             bridging=True,
             parted=True,
-            on_hold=False,
             typed="",
             paused=False,
             agreed=False,
@@ -167,7 +166,6 @@ def same(call: Call, world: World) -> Hashable:
             call.briefed,
             call.due,
             call.untold,
-            call.on_hold,
             call.due is not None and call.discounted,
         )
         before_the_end = (
@@ -183,5 +181,6 @@ def same(call: Call, world: World) -> Hashable:
     return (
         stage, call.campaign is None, call.agent, call.callee, call.machine, call.playing, call.upcoming, call.whisper,
         call.whispers, frozenset(call.exercised), call.registering, call.by_agent, call.refused, call.recorded,
-        call.recorder, call.outcome, bool(call.reason), call.known, before_the_end, world,
+        call.recorder, call.outcome, bool(call.reason), call.known, call.on_hold,
+        before_the_end, world,
     )  # fmt: skip

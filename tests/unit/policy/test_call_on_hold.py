@@ -109,3 +109,65 @@ def test_invariant_2_a_repeated_notice_counts_that_was_played_to_a_callee_on_hol
     assert story.call.playing == SECOND
     story.send(events[-1], on.AgentCreated(), on.AgentAnswered())
     assert "recording_impossible" in story.notes
+
+
+REGISTERED = "right_registered_access"
+
+
+def test_the_answer_to_a_right_is_lost_on_a_callee_who_puts_the_talk_on_hold() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    assert story.call.playing == REGISTERED
+    waiting = story.call.upcoming
+    assert story.send(on.HoldBegan()) == [do.StopPlaying()]
+    assert story.send(on.Played(REGISTERED, whole=True)) == []
+    assert story.does(on.HoldEnded()) == [says(REGISTERED)]
+    assert story.call.upcoming == waiting
+
+
+def test_a_talk_on_hold_ends_because_its_notice_once_was() -> None:
+    story = Story().notice()
+    story.send(on.HoldBegan(), on.Played(FIRST, whole=False), on.HoldEnded())
+    story.send(*(on.Played(prompt, whole=True) for prompt in story.call.notice))
+    story.send(on.HeardCommitted(), on.RecordingTagged(), on.RecorderStarted(), on.Bridged(), on.HoldBegan())
+    assert story.send(on.TimeRanOut(Timer.HOLD)) == []
+    assert story.call.stage is Stage.TALK
+
+
+def test_a_right_is_confirmed_to_a_callee_who_has_the_talk_on_hold() -> None:
+    story = Story().talk()
+    story.send(on.HoldBegan())
+    assert says(REGISTERED) not in story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    assert story.does(on.HoldEnded()) == [says(REGISTERED)]
+
+
+def test_the_last_words_are_lost_on_a_callee_who_puts_them_on_hold() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("7"), on.RightRegistered(Right.ERASURE, "R-1"))
+    erased = story.call.playing
+    assert erased is not None
+    assert story.call.stage is Stage.FAREWELL
+    waiting = story.call.upcoming
+    assert story.send(on.HoldBegan()) == [do.SetTimer(Timer.HOLD, HOLD_SECONDS), do.StopPlaying()]
+    story.send(on.Played(erased, whole=False))
+    assert story.call.stage is Stage.FAREWELL
+    assert story.does(on.HoldEnded()) == [says(erased)]
+    assert story.call.upcoming == waiting
+
+
+def test_last_words_begin_that_nobody_hears_or_wait_for_ever() -> None:
+    story = Story().talk()
+    story.send(on.HoldBegan(), on.KeyPressed("7"))
+    begun = story.send(on.RightRegistered(Right.ERASURE, "R-1"))
+    assert not any(isinstance(each, do.Play) for each in begun)
+    assert do.SetTimer(Timer.HOLD, HOLD_SECONDS) in begun
+    story.send(on.TimeRanOut(Timer.HOLD))
+    assert (story.call.stage, story.call.outcome, story.call.reason) == (
+        Stage.CLOSE, Outcome.RIGHT_EXERCISED, Right.ERASURE.value,
+    )  # fmt: skip
+
+
+def test_a_callee_who_is_back_for_the_last_words_is_hung_up_on() -> None:
+    story = Story().talk()
+    story.send(on.HoldBegan(), on.KeyPressed("7"), on.RightRegistered(Right.ERASURE, "R-1"), on.HoldEnded())
+    assert story.send(on.TimeRanOut(Timer.HOLD)) == []
