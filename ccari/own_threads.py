@@ -3,7 +3,7 @@
 import asyncio
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from typing import Any, TypeVar
 
@@ -36,12 +36,15 @@ class OwnThreads:
         CcariError
             ``refusal``, if so many jobs are under way that the disk does not seem to answer.
         """
+        return asyncio.wrap_future(self._submit(work, *given))
+
+    def _submit(self, work: Callable[..., _T], *given: Any) -> Future[_T]:
         if not self._room.acquire(blocking=False):
             raise self._refusal(f"the disk does not answer: {self._most} reads and writes are under way")
         working = self._threads.submit(work, *given)
         # when the thread is done, not when the caller gives up: a thread that hangs still takes up room
         working.add_done_callback(lambda _: self._room.release())
-        return asyncio.wrap_future(working)
+        return working
 
     async def run(self, work: Callable[..., _T], *given: Any) -> _T:
         """As :meth:`begin`, and wait for the result."""
@@ -52,20 +55,22 @@ class OwnThreads:
     ) -> _T:  # fmt: skip
         """As :meth:`run`, for no longer than that; ``refusal`` as well if it takes longer. A thread that hangs is left to itself.
 
-        ``unwanted`` sees to what comes of it when nobody waits any more, such as a file that is open by then.
+        ``unwanted`` sees in the thread to what comes of it when nobody waits any more, such as a file that is open by then.
         """
-        working = self.begin(work, *given)
+        submitted = self._submit(work, *given)
+        working = asyncio.wrap_future(submitted)
         try:
             async with asyncio.timeout(seconds):
                 return await (working if unwanted is None else asyncio.shield(working))
         except BaseException as error:
             if unwanted is not None:
-                working.add_done_callback(partial(_let_go, unwanted))
+                # not in the loop, for which that disk may hang too, and which may be over by then
+                submitted.add_done_callback(partial(_let_go, unwanted))
             if isinstance(error, TimeoutError):
                 raise self._refusal(f"the disk does not answer within {seconds:.0f} s") from None
             raise
 
 
-def _let_go(unwanted: Callable[[_T], object], done: asyncio.Future[_T]) -> None:
+def _let_go(unwanted: Callable[[_T], object], done: Future[_T]) -> None:
     if not done.cancelled() and done.exception() is None:
         unwanted(done.result())
