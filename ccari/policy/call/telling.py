@@ -179,17 +179,10 @@ def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
         outcome, reason = call.outcome, call.reason
     if call.stage in _BEFORE_HELLO:
         return end(call, outcome, reason)
-    first: list[Command] = []
-    if call.playing is not None and call.stage is not Stage.FAREWELL:
-        first.append(do.StopPlaying())
-    if call.stage in _TOGETHER:
-        # behind the stop: Asterisk takes nobody out of a bridge to whom it plays
-        first.append(do.Part())
+    cut = call.playing is not None and call.stage is not Stage.FAREWELL
     last = (*answers(without_agreement(call), *words), notices.GOODBYE)
-    call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
-    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=last)
     call = without_word_of_recording(call)
-    return speak(call, *commands, *first, *put_off(call))
+    return _say_last(call, outcome, reason, last, *([do.StopPlaying()] if cut else []))
 
 
 def say_what_is_due(call: Call, outcome: Outcome, reason: str) -> Step:
@@ -197,11 +190,15 @@ def say_what_is_due(call: Call, outcome: Outcome, reason: str) -> Step:
     due = owed(call)
     if not due:
         return end(call, outcome, reason)
-    parting: list[Command] = [do.Part()] if call.stage in _TOGETHER else []
+    return _say_last(call, outcome, reason, tuple(each for each in due if each != call.playing))
+
+
+def _say_last(call: Call, outcome: Outcome, reason: str, words: tuple[str, ...], *stopping: Command) -> Step:
+    # behind the stop: Asterisk takes nobody out of a bridge to whom it plays
+    parting = [*stopping, do.Part()] if call.stage in _TOGETHER else list(stopping)
     call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
-    upcoming = tuple(each for each in due if each != call.playing)
-    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=upcoming)
-    return speak(call, *commands, *parting)
+    call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=words)
+    return speak(call, *commands, *parting, *put_off(call))
 
 
 def whisper(call: Call, prompt: str, *first: Command) -> Step:

@@ -172,6 +172,10 @@ KINDS = (
     }
     | {f"outbound-{name}": Kind(Direction.OUTBOUND, changes) for name, changes in _OUTBOUND.items()}
     | {f"held-{name}": Kind(Direction.OUTBOUND, changes, holds=True) for name, changes in _HELD.items()}
+    | {
+        f"held-{direction}-off": Kind(direction, _CALLED["off"] | _ANNA, holds=True)
+        for direction in (Direction.AGENT_FIRST, Direction.CALLEE_FIRST, Direction.INBOUND)
+    }
     | {f"steered-{name}": Kind(Direction.OUTBOUND, changes, "0") for name, changes in _STEERED.items()}
     | {
         f"{direction}-{name}": Kind(direction, changes | _ANNA)

@@ -5,6 +5,7 @@ import pytest
 from ccari.policy.call import Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.call.state import HOLD_SECONDS
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import ALL_KEYS
@@ -200,6 +201,16 @@ def test_a_caller_in_vain_is_given_back_in_the_midst_of_the_answer_to_their_righ
         do.GiveBack(Outcome.FAILED, "no_agent")
     ]
     assert says("goodbye") not in story.commands
+
+
+def test_a_caller_in_vain_who_has_put_the_call_on_hold_keeps_it_for_ever() -> None:
+    """The answer to their right waits for them, as last words do, and then the dialplan has them back."""
+    story = hear(inbound())
+    story.send(on.HeardCommitted(), on.AgentCreated(), on.KeyPressed("8"))
+    story.send(on.RightRegistered(Right.ACCESS, "R-1"), on.HoldBegan())
+    assert do.SetTimer(Timer.HOLD, HOLD_SECONDS) in story.send(AGENT_BUSY)
+    story.send(on.Played("right_registered_access", whole=True))
+    assert story.does(on.TimeRanOut(Timer.HOLD))[-1:] == [do.GiveBack(Outcome.FAILED, "no_agent")]
 
 
 def test_a_call_that_the_gate_does_not_let_in_is_given_back_unanswered() -> None:
