@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note, vouched, with_store
+from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note_number, vouched, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
 from ccari.errors import CcariError
@@ -52,9 +52,7 @@ def list_(
         if number is not None:
             secrets = await vouched(settings, store)
             known_as = claimants.known_as(await current_policy(store), secrets, number, controller)
-            for whose, digests in known_as.items():
-                target = claimants.access_target(whose, digests, "accesses")
-                await note(store, Looked.NUMBER_CHECKED, target, why)
+            await note_number(store, known_as, "accesses", why)
         return await store.accesses.list(limit, WantedAccesses(who, access, since, _id(of), known_as))
 
     rows = with_store(context, work)

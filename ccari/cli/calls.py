@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, Why, current_policy, note, vouched, with_store
+from ccari.cli.context import Json, Limit, Why, current_policy, note, note_number, vouched, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -53,8 +53,7 @@ def find(
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         secrets, policy = await vouched(settings, store), await current_policy(store)
         known_as = claimants.known_as(policy, secrets, number, controller)
-        for whose, digests in known_as.items():
-            await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests, "calls"), why)
+        await note_number(store, known_as, "calls", why)
         return await store.records.of(known_as, limit)
 
     rows = with_store(context, work)

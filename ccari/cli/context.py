@@ -15,10 +15,12 @@ from ccari import config, log
 from ccari.cli.ending import ending
 from ccari.config import Settings
 from ccari.errors import CcariError, InputError
+from ccari.gating.claimants import access_target
 from ccari.gating.labels import unnumbered
 from ccari.gating.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.ports.accesses import Access, Looked
+from ccari.ports.keying import Digests
 from ccari.store.opened import Store, open_store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
@@ -125,6 +127,12 @@ Why = Annotated[
 async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
     """Enter in the record of accesses what is about to be shown, and to whom."""
     await store.accesses.note(Access(looked, f"cli:{who()}", target, why))
+
+
+async def note_number(store: Store, known_as: Mapping[str, Digests], looked_in: str, why: str) -> None:
+    """The same of a number that is looked up, for each controller (:func:`ccari.gating.claimants.known_as`)."""
+    for controller, digests in known_as.items():
+        await note(store, Looked.NUMBER_CHECKED, access_target(controller, digests, looked_in), why)
 
 
 #: The kernel's login uid of a process that nobody signed in for.

@@ -16,7 +16,7 @@ from ccari.cli.context import (
     OfController,
     Why,
     current_policy,
-    note,
+    note_number,
     rows_of_declared,
     vouched,
     who,
@@ -31,7 +31,6 @@ from ccari.gating.dossiers import clock, register_row
 from ccari.gating.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
-from ccari.ports.accesses import Looked
 from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
 from ccari.store.opened import Store
 
@@ -115,8 +114,7 @@ def find(
     async def work(settings: Settings, store: Store) -> Sequence[dict[str, Any]]:
         secrets, policy = await vouched(settings, store), await current_policy(store)
         known_as = claimants.known_as(policy, secrets, number, controller)
-        for whose, digests in known_as.items():
-            await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests, "requests"), why)
+        await note_number(store, known_as, "requests", why)
         return await store.requests.of(known_as, limit, clock=clock(policy))
 
     rows = list(map(register_row, with_store(context, work)))

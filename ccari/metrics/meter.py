@@ -11,8 +11,7 @@ from prometheus_client import Counter
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import BLOCKED, CALLS, MOST_CAMPAIGNS, OTHER, Family
 from ccari.metrics.registry import Registry
-from ccari.policy.call import HANDED_BACK, Direction, Outcome
-from ccari.policy.call.vocabulary import ON_HOLD
+from ccari.policy.call import HANDED_BACK, ON_HOLD, Direction, Outcome
 from ccari.policy.retention import Why
 from ccari.policy.rights import Right
 from ccari.ports.metering import CallMeter, Filed, Registered, Step, Way, Work

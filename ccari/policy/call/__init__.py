@@ -17,10 +17,11 @@ from ccari.policy.call.commands import Command
 from ccari.policy.call.events import Event
 from ccari.policy.call.life import decide
 from ccari.policy.call.state import Call, Recorder, Stage
-from ccari.policy.call.vocabulary import HANDED_BACK, Direction, Outcome, Party, Timer
+from ccari.policy.call.vocabulary import HANDED_BACK, ON_HOLD, Direction, Outcome, Party, Timer
 
 __all__ = [
     "HANDED_BACK",
+    "ON_HOLD",
     "Call",
     "Command",
     "Direction",
