@@ -129,8 +129,7 @@ async def find(ask: Ask) -> Reply:
     known_as = claimants.known_as(
         await ask.policy_in_force(), await ask.front.vouched(), body.number, body.controller
     )
-    for controller, digests in known_as.items():
-        await ask.note(Looked.NUMBER_CHECKED, claimants.access_target(controller, digests, "calls"), body.why)
+    await ask.note_number(known_as, "calls", body.why)
     rows = await ask.front.records.of(known_as, body.limit + 1)
     found = {
         "controllers": tuple(known_as), "items": tuple(rows[: body.limit]), "more": len(rows) > body.limit,

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 from aiohttp import web
 from pydantic import BaseModel
 
+from ccari.gating.claimants import access_target
 from ccari.gating.labels import unnumbered
 from ccari.gating.subjects import SubjectWork
 from ccari.policy.declaration import Policy
@@ -119,6 +120,11 @@ class Ask:
         if why != target.get("request"):
             why = unnumbered(why)
         await self.front.accesses.note(Access(looked, self.who, target, why))
+
+    async def note_number(self, known_as: Mapping[str, Digests], looked_in: str, why: str) -> None:
+        """The same of a number that is looked up, for each controller (:func:`ccari.gating.claimants.known_as`)."""
+        for controller, digests in known_as.items():
+            await self.note(Looked.NUMBER_CHECKED, access_target(controller, digests, looked_in), why)
 
     async def policy(self) -> Policy | None:
         """The policy in force, without the controllers and registers that the bearer may not see (invariant 7)."""

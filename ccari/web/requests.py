@@ -55,10 +55,7 @@ async def find(ask: Ask) -> Reply:
     body: FindBody = ask.body
     policy = await ask.policy_in_force()
     known_as = claimants.known_as(policy, await ask.front.vouched(), body.number, body.controller)
-    for controller, digests in known_as.items():
-        await ask.note(
-            Looked.NUMBER_CHECKED, claimants.access_target(controller, digests, "requests"), body.why
-        )
+    await ask.note_number(known_as, "requests", body.why)
     rows = await ask.front.requests.of(known_as, body.limit + 1, clock=dossiers.clock(policy))
     items = tuple(dossiers.register_row(row) for row in rows[: body.limit])
     found = {"controllers": tuple(known_as), "items": items, "more": len(rows) > body.limit}
