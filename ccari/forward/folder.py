@@ -12,6 +12,7 @@ from pathlib import Path
 
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id
+from ccari.keyring.files import settle
 from ccari.ports.forwarding import Forward
 
 
@@ -78,19 +79,10 @@ def drop(folder: Path, forward: Forward) -> Path:
             file.flush()
             os.fsync(file.fileno())
         draft.rename(path)
-        _sync(folder)
+        settle(folder)
     except OSError as error:
         raise ForwardError(f"cannot write in {folder}: {why(error)}") from None
     finally:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
     return path
-
-
-def _sync(folder: Path) -> None:
-    """Sync a folder: only then is a new name in it on the disk."""
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

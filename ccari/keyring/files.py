@@ -208,7 +208,7 @@ def put_in_place(draft: Path, path: Path, what: str) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Flush the folder to disk, so that new names in it survive a power failure."""
+    """Flush the folder to disk, so that new names in it survive a power failure, and removed ones stay removed. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

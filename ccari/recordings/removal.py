@@ -1,10 +1,10 @@
 """Removes recordings and their tags from the disk."""
 
-import os
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 from ccari.errors import why
+from ccari.keyring.files import settle
 from ccari.recordings.tags import all_of
 
 
@@ -26,7 +26,7 @@ def remove(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str
             faults[file] = why(error) if isinstance(error, OSError) else str(error)
     for parent, names in removed.items():
         try:
-            _flush(parent)
+            settle(parent)
         except OSError as error:
             faults |= dict.fromkeys(names, why(error))
     return faults, missing
@@ -43,11 +43,3 @@ def _remove_one(folder: Path, path: Path) -> bool:
     for file in all_of(path):
         file.unlink(missing_ok=True)
     return existed
-
-
-def _flush(folder: Path) -> None:
-    opened = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(opened)
-    finally:
-        os.close(opened)

@@ -24,6 +24,7 @@ from ccari.forward import webhook as webhooks
 from ccari.forward.courier import Courier, pause
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
+from ccari.keyring.files import settle
 from ccari.policy.rights import RequestState, Right
 from ccari.store.database import Database
 from ccari.store.forwards import Forwards
@@ -449,7 +450,7 @@ async def test_a_folder_that_hangs_takes_the_threads_of_all(
     store: Store, database: Database, keys: WebhookSecrets, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Nor more than one of its own, nor another controller's."""
-    hung, begun, faults, sync = threading.Event(), list[Path](), list[str](), folders._sync
+    hung, begun, faults = threading.Event(), list[Path](), list[str]()
     for each in ("hangs", "sound"):
         (tmp_path / each).mkdir()
 
@@ -457,9 +458,9 @@ async def test_a_folder_that_hangs_takes_the_threads_of_all(
         if folder.name == "hangs":
             begun.append(folder)
             hung.wait(WITHIN_SECONDS)
-        sync(folder)
+        settle(folder)
 
-    monkeypatch.setattr(folders, "_sync", hang)
+    monkeypatch.setattr(folders, "settle", hang)
     monkeypatch.setattr(couriers, "FOLDER_SECONDS", 0.2)
     await store.policies.apply(
         policy(acme=f'{{ folder = "{tmp_path}/hangs" }}', other=f'{{ folder = "{tmp_path}/sound" }}'), "test"

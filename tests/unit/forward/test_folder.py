@@ -27,7 +27,7 @@ from pathlib import Path
 from ccari.forward import folder
 from tests.unit.forward.test_message import FORWARD
 
-folder._sync = lambda _: threading.Event().wait()
+folder.settle = lambda _: threading.Event().wait()
 
 async def ends():
     with contextlib.suppress(TimeoutError):
@@ -63,7 +63,7 @@ def test_a_folder_that_is_not_mounted_is_made_in_its_place(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("step", ["message", "_sync"])
+@pytest.mark.parametrize("step", ["message", "settle"])
 def test_what_could_not_be_written_leaves_a_draft(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

@@ -337,7 +337,7 @@ async def test_an_erasure_forgets_what_lies_under_an_older_secret(shelf: Shelf) 
 STEPS: dict[str, tuple[object, str]] = {
     "decided": (PostgresSweep, "decide"),
     "removed": (Path, "unlink"),
-    "flushed": (removal, "_flush"),
+    "flushed": (removal, "settle"),
     "told": (deletions, "_note_deletions"),
     "carried out": (PostgresSweep, "carried_out"),
 }
