@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli import holds, listening, purge
+from ccari.cli import holds, listening, recording_purge
 from ccari.cli.context import Json, Limit, OfController, rows_of_declared, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
@@ -17,7 +17,7 @@ app = typer.Typer(help="Recordings and their tags, and how long they are kept.")
 app.command()(holds.hold)
 app.command()(holds.release)
 app.command()(holds.holds)
-app.command()(purge.purge)
+app.command()(recording_purge.purge)
 app.command("play-to")(listening.play_to)
 app.command()(listening.verify)
 
