@@ -7,8 +7,8 @@ from typing import Annotated
 import typer
 
 from ccari.errors import CcariError, ConfigError
+from ccari.keyring import keybackup
 from ccari.keyring.files import read_private, refuse_taken
-from ccari.recordings import keybackup
 
 PassphraseFile = Annotated[
     Path | None,

@@ -14,6 +14,8 @@ from ccari.errors import ConfigError, why
 #: The endings of public files: others may read them, but not write to them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
 PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
+#: What every age identity begins with: a private key that opens recordings.
+_IDENTITY = b"AGE-SECRET-KEY-"
 #: Bits of a file's mode.
 _ANY_ACCESS_BY_OTHERS, _WRITTEN_BY_OTHERS = 0o077, 0o022
 _DRAFT = ".draft"
@@ -24,6 +26,11 @@ ROOM_BYTES = 256
 def is_draft(path: Path) -> bool:
     """Whether it is a file that a killed command has left half written."""
     return path.name.startswith(".") and path.suffix == _DRAFT
+
+
+def holds_identity(content: bytes) -> bool:
+    """Whether the content of a file has an age identity in it."""
+    return _IDENTITY in content.upper()
 
 
 def is_there(path: Path) -> bool:

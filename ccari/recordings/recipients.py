@@ -10,9 +10,15 @@ from pathlib import Path
 import pyrage
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import is_there, lock_folder, read_private, read_public, write_new, write_over
-
-_IDENTITY = b"AGE-SECRET-KEY-"
+from ccari.keyring.files import (
+    holds_identity,
+    is_there,
+    lock_folder,
+    read_private,
+    read_public,
+    write_new,
+    write_over,
+)
 
 
 class RecipientFile:
@@ -140,11 +146,6 @@ def is_recipient(text: str) -> bool:
     except pyrage.RecipientError:
         return False
     return True
-
-
-def holds_identity(content: bytes) -> bool:
-    """Whether the content of a file has the private key of a recipient in it."""
-    return _IDENTITY in content.upper()
 
 
 def _checked(recipients: Sequence[str]) -> tuple[str, ...]:

@@ -8,9 +8,9 @@ from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.errors import ConfigError
-from ccari.keyring.files import PUBLIC_SUFFIXES
+from ccari.keyring.files import PUBLIC_SUFFIXES, holds_identity
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.recordings.recipients import RecipientFile, holds_identity
+from ccari.recordings.recipients import RecipientFile
 
 _WRITTEN_BY_OTHERS, _ANYTHING_BY_OTHERS = 0o022, 0o077
 #: How much of a file is searched for an identity, which is two lines: the file may be anything.

@@ -14,7 +14,7 @@ import pyrage
 import pytest
 
 from ccari.errors import ConfigError
-from ccari.recordings import keybackup
+from ccari.keyring import keybackup
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.store.secrets import SecretStore

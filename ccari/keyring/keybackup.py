@@ -22,13 +22,13 @@ from ccari.keyring.files import (
     PRIVATE_MODE,
     draft_of,
     give_as_above,
+    holds_identity,
     is_draft,
     lock_folder,
     put_in_place,
     refuse_taken,
     write_new,
 )
-from ccari.recordings.recipients import holds_identity
 
 #: What this file is, in the words of an error.
 WHAT = "backup"
