@@ -49,11 +49,13 @@ class SecretError(ConfigError):
 
 class ExpiryError(CcariError):
     """The data of some controllers that are past their limit are still there; those of the others are gone. ``reasons``: why, by
-    controller.
+    controller; without one, for the record of accesses, which is that of all.
     """
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
-        super().__init__("; ".join(f"{controller}: {reason}" for controller, reason in reasons.items()))
+        super().__init__(
+            "; ".join(f"{whose or 'the record of accesses'}: {reason}" for whose, reason in reasons.items())
+        )
         self.reasons = dict(reasons)
 
 

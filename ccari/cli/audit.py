@@ -1,4 +1,4 @@
-"""``ccari audit``: lists and checks the record of accesses."""
+"""``ccari audit``: lists and checks the record of accesses, and has it expire."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
@@ -8,9 +8,11 @@ import typer
 
 from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note_number, vouched, with_store
 from ccari.cli.output import as_json, as_table
+from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating import claimants
+from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 
@@ -41,21 +43,22 @@ def list_(
     """List accesses, the newest first. A person is identified by the keyed digest of their number.
 
     With --number, the list itself is an access to that person, and is put on record first; --controller narrows it
-    to what that one has of them.
+    to what that one has of them. What has expired (accesses_days of the policy) is not listed.
     """
     if controller is not None and number is None:
         raise typer.BadParameter("only with --number", param_hint="--controller")
     since = datetime.now(UTC) - timedelta(days=days) if days is not None else None
 
-    async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
+    async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], datetime | None]:
         known_as = None
         if number is not None:
             secrets = await vouched(settings, store)
             known_as = claimants.known_as(await current_policy(store), secrets, number, controller)
             await note_number(store, known_as, "accesses", why)
-        return await store.accesses.list(limit, WantedAccesses(who, access, since, _id(of), known_as))
+        rows = await store.accesses.list(limit, WantedAccesses(who, access, since, _id(of), known_as))
+        return rows, await store.accesses.expired_before()
 
-    rows = with_store(context, work)
+    rows, before = with_store(context, work)
     if json:
         as_json(rows)
         return
@@ -64,6 +67,8 @@ def list_(
     ]
     columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
     as_table(shown, columns, none="there were no accesses")
+    if before is not None and (since is None or since < before):
+        typer.echo(f"accesses before {before:%Y-%m-%d} have expired, but for those that are held", err=True)
 
 
 def _id(text: str | None) -> str | None:
@@ -77,9 +82,20 @@ def _id(text: str | None) -> str | None:
 
 
 @app.command()
+def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> None:
+    """Erase now who looked at what, and why, from entries that are past accesses_days of the policy in force. The
+    entries themselves stay, so that the record can still be checked.
+
+    The service does this by itself, once a limit has been in force for a day. Accesses that are held are kept, and
+    what holds them is named.
+    """
+    purging(context, Limited.ACCESSES, yes=yes, json=json)
+
+
+@app.command()
 def check(context: typer.Context) -> None:
-    """Check that no entry was changed, left out or moved, and that the record matches its seals. Exit status 1
-    if not.
+    """Check that no entry was changed, left out, moved or erased before its time, and that the record matches its
+    seals. Exit status 1 if not.
 
     The seals themselves are checked by ccari evidence check.
     """

@@ -1,4 +1,4 @@
-"""``purge``, of what a controller has kept for so many days."""
+"""``purge``, of what is kept for so many days."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -10,8 +10,8 @@ from ccari.cli.context import vouched, who, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import ExpiryError
-from ccari.gating.limits import Expired, LimitKeeper, standing
-from ccari.policy.retention import Limited
+from ccari.gating.limits import Expired, LimitKeeper, hindered, standing
+from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.ports.limits import Limit
 from ccari.store.opened import Store
 
@@ -20,7 +20,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show
 
 def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) -> None:
     """Have expire what is past the limits of one kind, by the policy in force, if ``yes``; say what went, or would go, and
-    what is kept by what. Raises ExpiryError if a controller's open requests cannot be extended: then nothing of that controller goes.
+    what is kept by what. Raises ExpiryError if a controller's open requests cannot be extended: then nothing that they may need goes.
     """
 
     async def work(settings: Settings, store: Store) -> tuple[dict[Limit, Expired], dict[str, str]]:
@@ -32,11 +32,12 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
         for limit in standing(await store.policies.since(timedelta(0))):
             if limit.limited is not limited:
                 continue
-            if limit.controller in unreached:
-                left[limit.controller] = unreached[limit.controller]
+            if reasons := hindered(limit, unreached):
+                left |= reasons
             else:
+                whose = f"{limit.controller}: " if limit.controller else ""
                 doing = "erasing" if yes else "looking for"
-                with watched(f"{limit.controller}: {doing} {_WHOSE[limited]}") as told:
+                with watched(f"{whose}{doing} {_WHOSE[limited]}") as told:
                     found[limit] = await look(limit, now, told)
         return found, left
 
@@ -46,6 +47,9 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
          "held_by": dict(each.held_by)}
         for limit, each in done.items()
     ]  # fmt: skip
+    if limited not in OF_CONTROLLERS:
+        for row in rows:
+            del row["controller"]
     if json:
         as_json({"limits": rows, "erased": yes})
     elif rows or not left:
@@ -55,13 +59,15 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
 
 
 def _show(rows: list[dict[str, Any]], limited: Limited, done: Mapping[Limit, Expired], *, yes: bool) -> None:
-    columns = {
-        "controller": "CONTROLLER",
-        limited.setting: "DAYS",
-        limited.value: "ERASED" if yes else "OVERDUE",
-        "kept": "HELD",
-    }
-    as_table(rows, columns, none=f"no controller of the policy in force has {limited.setting}")
+    columns = {limited.setting: "DAYS", limited.value: "ERASED" if yes else "OVERDUE", "kept": "HELD"}
+    if limited in OF_CONTROLLERS:
+        as_table(
+            rows,
+            {"controller": "CONTROLLER", **columns},
+            none=f"no controller of the policy in force has {limited.setting}",
+        )
+    else:
+        as_table(rows, columns, none="no policy is in force")
     for each in done.values():
         for words, count in each.held_by.most_common():
             typer.echo(f"{count} past the limit, but held by {words}")
@@ -74,4 +80,5 @@ _WHOSE = {
     Limited.REQUESTS: "links between closed requests and persons",
     Limited.CONTACTS: "contacts",
     Limited.CONSENTS: "consents",
+    Limited.ACCESSES: "entries of the record of accesses",
 }

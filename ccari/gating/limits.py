@@ -13,7 +13,7 @@ from ccari.errors import CcariError, ExpiryError
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
 from ccari.policy.erasure import proof_kept
-from ccari.policy.retention import Limited
+from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.ports.limits import Limit, Limits, PastLimit
 from ccari.ports.metering import UNMETERED, Meter, Work
 
@@ -84,7 +84,7 @@ class LimitKeeper:
         ConfigError, StoreError
             If no secret can be read, or the database fails. What is left is done the next time.
         ExpiryError
-            If that is so for some controllers only. What belongs to the others has expired.
+            If that is so for some controllers only, or for the record of accesses. What belongs to the others has expired.
         """
         done: dict[Limit, Expired] = {}
         # even if it is another node's turn, as that one may have fewer secrets
@@ -94,8 +94,7 @@ class LimitKeeper:
             limits = standing(await self._policies.since(GRACE)) if mine else ()
             now = datetime.now(UTC)
             for limit in limits:
-                if limit.controller in unreached:
-                    # an open request of its own may need what would go
+                if hindered(limit, unreached):
                     continue
                 try:
                     done[limit] = await self.expire(limit, now)
@@ -126,16 +125,16 @@ class LimitKeeper:
 def _log_stalled(error: CcariError) -> None:
     if isinstance(error, ExpiryError):
         for controller, reason in error.reasons.items():
-            _log.warning("expiry_stalled", controller=controller, reason=reason)
+            whose = {"controller": controller} if controller else {}
+            _log.warning("expiry_stalled", **whose, reason=reason)
     else:
         _log.warning("expiry_stalled", reason=str(error))
 
 
 def _log_expired(limit: Limit, expired: Expired) -> None:
     limited = limit.limited
-    fields = {
-        "controller": limit.controller, "expired": expired.gone, "held": expired.kept, limited.setting: limit.days,
-    }  # fmt: skip
+    whose = {"controller": limit.controller} if limit.controller else {}
+    fields = {**whose, "expired": expired.gone, "held": expired.kept, limited.setting: limit.days}
     match limited:
         case Limited.CALLS:
             _log.info("calls_expired", **fields)
@@ -145,6 +144,8 @@ def _log_expired(limit: Limit, expired: Expired) -> None:
             _log.info("contacts_expired", **fields)
         case Limited.CONSENTS:
             _log.info("consents_expired", **fields)
+        case Limited.ACCESSES:
+            _log.info("accesses_expired", **fields)
 
 
 async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, progress: Progress) -> None:
@@ -156,8 +157,20 @@ async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, pr
             progress(expired.gone + expired.kept)
 
 
+def hindered(limit: Limit, unreached: Mapping[str, str]) -> Mapping[str, str]:
+    """Those of the controllers whose requests could not be extended, each with the reason, that what is past the limit may belong
+    to: an open request of theirs may need it. In the record of accesses it may belong to any.
+    """
+    return {each: reason for each, reason in unreached.items() if limit.controller in {"", each}}
+
+
 def standing(policies: Sequence[Policy]) -> list[Limit]:
-    """The limits that all of the ``policies`` (the newest first) have; for each controller and kind the longest one."""
+    """The limits that all of the ``policies`` (the newest first) have; for each kind, and each controller, the longest one."""
+    of_all = [Limit(Limited.ACCESSES, "", max(each.accesses_days for each in policies))] if policies else []
+    return [*_of_controllers(policies), *of_all]
+
+
+def _of_controllers(policies: Sequence[Policy]) -> list[Limit]:
     return [
         Limit(
             limited,
@@ -172,7 +185,7 @@ def standing(policies: Sequence[Policy]) -> list[Limit]:
                 if each.controller == controller.id
             ),
         )
-        for limited in Limited
+        for limited in OF_CONTROLLERS
         for controller in (policies[0].controllers if policies else ())
         if (longest := _longest(policies, controller.id, limited)) is not None
     ]

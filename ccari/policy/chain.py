@@ -110,7 +110,7 @@ def follow(before: bytes, seq: int, entries: Iterable[Entry]) -> list[Linked]:
     linked: list[Linked] = []
     for entry in entries:
         seq, committed = seq + 1, entry.commitment
-        before = _link(before, seq, entry.at, entry.event, committed)
+        before = next_link(before, seq, entry.at, entry.event, committed)
         linked.append(Linked(seq, entry.at, entry.event, committed, before, entry.fields, entry.salt))
     return linked
 
@@ -127,10 +127,10 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
             if any(each.seq == seq for each in entries):
                 return f"entry {entry.seq} ({entry.event}) is in place {seq}"
             return f"entry {seq} is missing"
-        link = _link(link, entry.seq, entry.at, entry.event, entry.commitment)
+        link = next_link(link, entry.seq, entry.at, entry.event, entry.commitment)
         if link != entry.link:
             return _why_link_differs(begins, entries, entry)
-        if entry.fields is not None and not _fits_commitment(entry):
+        if entry.fields is not None and not fits_commitment(entry):
             return f"the fields of entry {seq} ({entry.event}) were changed"
     if seq != count:
         return f"the journal ends at entry {seq}, but there were {count}"
@@ -143,12 +143,15 @@ def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -
     """An entry that was moved still has the link of its own place; the link of one that was edited fits no place."""
     for before in (begins, *(each.link for each in entries)):
         for seq in range(1, len(entries) + 2):
-            if seq != entry.seq and entry.link == _link(before, seq, entry.at, entry.event, entry.commitment):
+            if seq != entry.seq and entry.link == next_link(
+                before, seq, entry.at, entry.event, entry.commitment
+            ):
                 return f"entry {seq} ({entry.event}) is in place {entry.seq}"
     return f"entry {entry.seq} ({entry.event}) was changed"
 
 
-def _fits_commitment(entry: Linked) -> bool:
+def fits_commitment(entry: Linked) -> bool:
+    """Whether the entry's fields are those that it was written with. Erased ones are not."""
     if entry.fields is None or entry.salt is None:
         return False
     try:
@@ -158,6 +161,7 @@ def _fits_commitment(entry: Linked) -> bool:
         return False
 
 
-def _link(before: bytes, seq: int, at: datetime, event: str, committed: bytes) -> bytes:
+def next_link(before: bytes, seq: int, at: datetime, event: str, committed: bytes) -> bytes:
+    """The link of the entry ``seq``, from the link before it. It needs no fields, which may have been erased."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(before + canonical([seq, moment, event, committed.hex()])).digest()

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from ccari.policy import faults
+from ccari.policy import accesses, faults
 from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.declared import Contradiction, Declared
 from ccari.policy.faults import Fault
@@ -33,6 +33,9 @@ class PolicyError(ValueError):
 
 
 class Policy(Declared):
+    """``accesses_days``: for how many days the record of accesses tells who looked at whose data."""
+
+    accesses_days: accesses.Days = accesses.DEFAULT_DAYS
     controllers: tuple[Controller, ...] = ()
     registers: tuple[Register, ...] = ()
     campaigns: tuple[Campaign, ...] = ()

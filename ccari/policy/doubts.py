@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
+from ccari.policy import accesses
 from ccari.policy.bases import OBJECTABLE, LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
 from ccari.policy.declaration import Policy
@@ -24,6 +25,11 @@ _WITHOUT_LIMIT = {
 
 def doubts(policy: Policy) -> Iterator[str]:
     """One sentence for each doubt: which campaign, what is doubtful by which article, and what would settle it."""
+    if policy.accesses_days > accesses.DEFAULT_DAYS:
+        yield (
+            f"the record of accesses is kept for {policy.accesses_days} days (Art 5(1)(e)): shorten accesses_days, or keep on file "
+            "why it is needed for so long"
+        )
     for controller in policy.controllers:
         for limited, kept in _WITHOUT_LIMIT.items():
             if controller.days(limited) is None:

@@ -66,7 +66,7 @@ class Controller(Declared):
     forward: Forwarding | None = None
 
     def days(self, limited: Limited) -> int | None:
-        """The limit of what is kept of one kind; None if it has none."""
+        """The limit of what is kept of one kind (``retention.OF_CONTROLLERS``); None if it has none."""
         days: int | None = getattr(self, limited.setting)
         return days
 

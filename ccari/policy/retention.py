@@ -17,17 +17,24 @@ class HoldKind(StrEnum):
 
 
 class Limited(StrEnum):
-    """What a controller can have kept for so many days, as :class:`ccari.policy.parties.Controller` declares it."""
+    """What is kept for so many days only, as :class:`ccari.policy.parties.Controller` declares it; of accesses, whose record is one
+    for all controllers, the policy itself.
+    """
 
     CALLS = "calls"
     REQUESTS = "requests"
     CONTACTS = "contacts"
     CONSENTS = "consents"
+    ACCESSES = "accesses"
 
     @property
     def setting(self) -> str:
-        """The controller's key in the policy file."""
+        """The key in the policy file."""
         return f"{self}_days"
+
+
+#: What each controller has a limit of its own for.
+OF_CONTROLLERS = (Limited.CALLS, Limited.REQUESTS, Limited.CONTACTS, Limited.CONSENTS)
 
 
 class Why(StrEnum):

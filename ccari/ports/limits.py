@@ -1,4 +1,4 @@
-"""Personal data past their controller's limit (``calls_days`` and the like), which are deleted."""
+"""Personal data past their limit in the policy (``calls_days`` and the like), which are deleted."""
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -12,6 +12,7 @@ from ccari.policy.retention import Limited
 @dataclass(frozen=True, slots=True)
 class Limit:
     """``days`` after what is ``limited`` has ended, nothing on record says which person of ``controller`` it is about any more.
+    ``controller``: empty for accesses, whose record is that of all.
 
     ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
     says itself where its numbers come from, and calls such as are no contact. ``proof``: so long after it was given, and after

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -38,7 +39,8 @@ class Holdings:
 
     ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export needs.
     ``kept_for_claims``, here and in each recording: a legal hold keeps something beyond its date. ``accesses``: each access to
-    the person's data with this controller, or to their calls, recordings or requests; when, and what for.
+    the person's data with this controller, or to their calls, recordings or requests; when, and what for. Those from before
+    ``accesses_expired_before`` have expired, but for those that something keeps; None if none has.
     """
 
     calls: Sequence[Mapping[str, Any]]
@@ -52,6 +54,7 @@ class Holdings:
     forwards: Sequence[Mapping[str, Any]]
     kept_for_claims: bool
     accesses: Sequence[Mapping[str, Any]]
+    accesses_expired_before: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,18 +1,22 @@
-"""The record of accesses, in PostgreSQL: one chain of entries, so that one that was changed, left out or moved is detected."""
+"""The record of accesses, in PostgreSQL: one chain of entries, so that one that was changed, left out, moved, or erased before its
+time is detected.
+"""
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
 from secrets import token_bytes
 from typing import Any
 
 import structlog
 
 from ccari.errors import StoreError
+from ccari.policy import accesses as law
 from ccari.policy import chain
-from ccari.policy.chain import SALT_BYTES, Entry
+from ccari.policy.chain import SALT_BYTES, Entry, Linked
 from ccari.policy.seal import mismatch
 from ccari.ports.accesses import Access, WantedAccesses
-from ccari.store.database import Database
+from ccari.store.database import Connection, Database
 from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL
 
@@ -32,21 +36,7 @@ class Accesses:
         """
         fields = {**access.target, "who": access.who, "why": access.why}
         async with self._database.transaction() as connection:
-            head = await connection.fetchrow(SQL["lock_access_chain"])
-            if head is None:
-                raise StoreError("the row that ends the record of accesses is missing from the database")
-            entry = Entry(head["at"], access.looked, fields, token_bytes(SALT_BYTES))
-            (new,) = chain.follow(bytes(head["link"]), head["events"], [entry])
-            await connection.execute(
-                SQL["add_access"],
-                new.seq,
-                new.at,
-                new.event,
-                json.dumps(fields),
-                new.salt,
-                new.commitment,
-                new.link,
-            )
+            new = await add(connection, access.looked, fields)
         _log.info("data_accessed", access=access.looked, who=access.who, entry=new.seq, link=new.link.hex())
 
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
@@ -61,8 +51,14 @@ class Accesses:
             )  # fmt: skip
         return [_as_listed(dict(row)) for row in rows]
 
+    async def expired_before(self) -> datetime | None:
+        """Accesses from before that moment have expired, but for those that something keeps; None if none has. Raises StoreError."""
+        async with self._database.connection() as connection:
+            return await newest_expiry(connection)
+
     async def fault(self) -> tuple[int, str | None]:
-        """How many entries there are, and the first fault in words: of the chain, or of an entry that is not as it was sealed.
+        """How many entries there are, and the first fault in words: of the chain, of an entry that is not as it was sealed, or of one
+        that was erased before its time.
 
         The entries are read in batches. :func:`checking.check` checks the signatures of the seals.
         """
@@ -75,6 +71,8 @@ class Accesses:
 
     async def _chain_fault(self) -> tuple[int, str | None]:
         seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
+        # the newest entry that was erased, and up to when entries may be
+        erased, before = None, None
         async for rows in self._database.stream(SQL["all_accesses"]):
             for row in rows:
                 count, last = row["count"], bytes(row["last"])
@@ -82,23 +80,58 @@ class Accesses:
                     continue
                 if row["seq"] != seq + 1:
                     return count, f"entry {seq + 1} is missing"
-                fields, salt = entry_fields(row["fields"], bytes(row["salt"]))
-                (expected,) = chain.follow(
-                    link, seq, [Entry(row["at"], row["event"], fields, bytes(row["salt"]))]
-                )
-                stored = (salt, bytes(row["link"]), bytes(row["commitment"]))
-                if (expected.salt, expected.link, expected.commitment) != stored:
-                    return (
-                        count,
-                        f"entry {expected.seq} ({expected.event}) was changed, or is not in its place",
-                    )
-                seq, link = expected.seq, expected.link
+                entry, seq = _linked(row), row["seq"]
+                link = chain.next_link(link, seq, entry.at, entry.event, entry.commitment)
+                if link != entry.link or (entry.fields is not None and not chain.fits_commitment(entry)):
+                    return count, f"entry {seq} ({entry.event}) was changed, or is not in its place"
+                if entry.fields is None:
+                    erased = entry if erased is None else max(erased, entry, key=lambda each: each.at)
+                elif entry.event == law.EXPIRED:
+                    before = law.expired_before(entry.at, entry.fields)
+        if erased is not None and (fault := law.fault_of_erased(erased.seq, erased.at, before)):
+            return count, fault
         if seq != count:
             return count, f"the record ends at entry {seq}, but there were {count}"
         return (
             count,
             None if link == last else "the record was rewritten: its last link is not the one that was kept",
         )
+
+
+async def add(connection: Connection, event: str, fields: Mapping[str, str]) -> Linked:
+    """Add an entry, in the transaction that ``connection`` is in: until its end no other can be added. Raises StoreError."""
+    head = await connection.fetchrow(SQL["lock_access_chain"])
+    if head is None:
+        raise StoreError("the row that ends the record of accesses is missing from the database")
+    entry = Entry(head["at"], event, fields, token_bytes(SALT_BYTES))
+    (new,) = chain.follow(bytes(head["link"]), head["events"], [entry])
+    await connection.execute(
+        SQL["add_access"],
+        new.seq,
+        new.at,
+        new.event,
+        json.dumps(dict(fields)),
+        new.salt,
+        new.commitment,
+        new.link,
+    )
+    return new
+
+
+async def newest_expiry(connection: Connection) -> datetime | None:
+    """As :meth:`Accesses.expired_before`, in the transaction that ``connection`` is in."""
+    row = await connection.fetchrow(SQL["newest_expiry"])
+    return law.expired_before(row["at"], entry_fields(row["fields"], b"")[0]) if row is not None else None
+
+
+def _linked(row: Mapping[str, Any]) -> Linked:
+    if row["fields"] is None:
+        fields, salt = None, None
+    else:
+        fields, salt = entry_fields(row["fields"], row["salt"])
+    return Linked(
+        row["seq"], row["at"], row["event"], bytes(row["commitment"]), bytes(row["link"]), fields, salt
+    )
 
 
 def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from ccari.policy import retention
 from ccari.policy.retention import Limited
 from ccari.ports.limits import Limit, PastLimit
 from ccari.store.database import Connection, Database, translated
+from ccari.store.expiry.accesses import Accesses
 from ccari.store.expiry.calls import Calls
 from ccari.store.expiry.consents import Consents
 from ccari.store.expiry.contacts import Contacts
@@ -30,6 +31,7 @@ class Limits:
         self._database = database
         self._kinds: Mapping[Limited, Kind] = {
             Limited.CALLS: Calls(), Limited.REQUESTS: Requests(), Limited.CONTACTS: Contacts(), Limited.CONSENTS: Consents(),
+            Limited.ACCESSES: Accesses(),
         }  # fmt: skip
 
     @contextlib.asynccontextmanager

@@ -11,6 +11,7 @@ from ccari.policy.rights import Level
 from ccari.ports.holds import Held, Subject
 from ccari.ports.subjects import Holdings, Mandate
 from ccari.store import holds, mandates
+from ccari.store.accesses import newest_expiry
 from ccari.store.database import Database
 from ccari.store.erasures import holds_on_number
 from ccari.store.journals import entry_fields
@@ -74,6 +75,7 @@ class Subjects:
                 accesses=await rows(
                     "disclosed_accesses", subject.controller, [each.hex() for each in subject.digests.all], looked_at
                 ),
+                accesses_expired_before=await newest_expiry(connection),
             )  # fmt: skip
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:

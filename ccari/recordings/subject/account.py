@@ -9,7 +9,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import PORTABLE
 from ccari.policy.parties import Controller
-from ccari.policy.retention import Limited
+from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.subjects import Holdings, Mandate, PageLanguage
 
@@ -23,7 +23,8 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
-    of those that may list the number, by id. ``language``: of the page to read.
+    of those that may list the number, by id. ``language``: of the page to read. ``accesses_days``: the limit of the record of
+    accesses, by the policy in force.
     """
 
     mandate: Mandate
@@ -32,6 +33,7 @@ class Asked:
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
     registers: Mapping[str, str] = field(default_factory=dict)
     language: PageLanguage = "en"
+    accesses_days: int | None = None
 
     @property
     def portability(self) -> bool:
@@ -62,8 +64,8 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         "suppressions": [_without_staff(each) for each in holdings.suppressions],
         "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
-        # when their data were looked at, and what for: CJEU C-579/21
-        "accesses": [dict(each) for each in holdings.accesses],
+        # when their data were looked at, and what for: CJEU C-579/21; and from when on that is told
+        "accesses": [dict(each) for each in holdings.accesses], "accesses_expired_before": holdings.accesses_expired_before,
         "recipients": _recipients(asked, holdings), "passed_on": _passed_on(holdings.forwards),
         "kept_for_claims": holdings.kept_for_claims,
         "retention": _retention(asked, holdings),
@@ -139,18 +141,13 @@ def _retention(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
         for each in holdings.recordings
         if (campaign := asked.campaigns.get((each["revision"], each["campaign"])))
     }
+    limits = {each: asked.controller.days(each) for each in OF_CONTROLLERS} | {
+        Limited.ACCESSES: asked.accesses_days
+    }
     return [
         *({"what": "recordings", "campaign": name, "days": days} for name, days in sorted(by_campaign)),
-        *(
-            {"what": limited.value, "days": days}
-            for limited in Limited
-            if (days := asked.controller.days(limited)) is not None
-        ),
-        *(
-            {"what": what.value, "until": until}
-            for what, until in _UNTIL.items()
-            if asked.controller.days(what) is None
-        ),
+        *({"what": limited.value, "days": days} for limited, days in limits.items() if days is not None),
+        *({"what": what.value, "until": until} for what, until in _UNTIL.items() if limits[what] is None),
         {"what": "suppressions", "until": "the bar is lifted; kept as a keyed digest of the number"},
         {"what": "all else", "until": "it is no longer needed for its purpose, or is erased (Art 17)"},
     ]

@@ -83,8 +83,11 @@ async def asked_by(
 ) -> Asked:
     """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}
-    campaigns = await _campaigns(policies, holdings)
-    return Asked(of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language)
+    campaigns, newest = await _campaigns(policies, holdings), await policies.applied()
+    return Asked(
+        of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language,
+        newest.policy().accesses_days if newest is not None else None,
+    )  # fmt: skip
 
 
 async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:

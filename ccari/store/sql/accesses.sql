@@ -21,13 +21,17 @@ WITH sought AS MATERIALIZED (
     SELECT q.reference FROM sought s JOIN rights_requests q ON q.controller = s.controller AND q.digests @> ARRAY[s.digest]
 )
 SELECT seq, at, event, fields::text AS fields FROM accesses
-WHERE ($2::text IS NULL OR fields->>'who' = $2) AND ($3::text IS NULL OR event = $3) AND ($4::timestamptz IS NULL OR at >= $4)
+WHERE fields IS NOT NULL
+  AND ($2::text IS NULL OR fields->>'who' = $2) AND ($3::text IS NULL OR event = $3) AND ($4::timestamptz IS NULL OR at >= $4)
   AND ($5::text IS NULL OR $5 IN (fields->>'call', fields->>'recording', fields->>'request', fields->>'of'))
   AND (NOT $6::boolean
        OR (fields->>'controller', fields->>'digest') IN (SELECT controller, encode(digest, 'hex') FROM sought)
        OR fields->>'call' IN (SELECT id FROM theirs) OR fields->>'recording' IN (SELECT id FROM theirs)
        OR fields->>'request' IN (SELECT id FROM theirs) OR fields->>'of' IN (SELECT id FROM theirs))
 ORDER BY seq DESC LIMIT $1
+
+-- name: newest_expiry
+SELECT at, fields::text AS fields FROM accesses WHERE event = 'accesses_expired' AND fields IS NOT NULL ORDER BY seq DESC LIMIT 1
 
 -- name: accesses_not_as_sealed
 -- The first sealed entry that is no longer there as it was sealed.

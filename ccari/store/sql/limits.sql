@@ -287,3 +287,67 @@ FROM of_number q JOIN holds h ON h.reference = q.reference WHERE h.released_at I
 UNION
 SELECT q.id, q.given_at, 'request', NULL, q.reference, q."right", NULL FROM of_number q
 WHERE /* stands($6, $7) */
+
+-- name: accesses_past_limit
+-- As calls_past_limit. Up to the beginning of a day, so that the record says once a day, and not each hour, up to when it goes.
+SELECT seq, at FROM accesses
+WHERE fields IS NOT NULL AND at < date_trunc('day', least($1, now() - make_interval(hours => 24 * $2)), 'UTC')
+  AND (at, seq) > (coalesce($3::timestamptz, '-infinity'), $4::bigint)
+ORDER BY at, seq LIMIT $5
+
+-- name: accesses_expire_before
+SELECT date_trunc('day', now() - make_interval(hours => 24 * $1), 'UTC')
+
+-- name: lock_unexpired_accesses
+SELECT seq FROM accesses WHERE seq = ANY ($1) AND fields IS NOT NULL ORDER BY seq FOR UPDATE
+
+-- name: accesses_kept
+-- What may keep each entry of $1 beyond its limit: whatever holds data of the person who was looked at, or the call, the recording or
+-- the request. $2 and $3: as $1 and $2 of stands. Ids and digests that somebody has changed into something else are of nobody.
+WITH asked AS MATERIALIZED (
+    SELECT seq, fields->>'controller' AS controller,
+           CASE WHEN fields->>'digest' ~ '^[0-9a-f]{64}$' THEN decode(fields->>'digest', 'hex') END AS digest, each.id,
+           CASE WHEN each.id ~ '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$' THEN each.id::uuid END AS uuid
+    FROM accesses LEFT JOIN LATERAL (
+        VALUES (fields->>'call'), (fields->>'recording'), (fields->>'request'), (fields->>'of')
+    ) AS each (id) ON each.id IS NOT NULL
+    WHERE seq = ANY ($1)
+), recorded AS MATERIALIZED (
+    SELECT a.seq, r.id, r.call_id FROM asked a JOIN recordings r ON r.id = a.uuid
+), called AS MATERIALIZED (
+    SELECT e.seq, c.id, c.controller, c.digest
+    FROM (SELECT seq, uuid AS id FROM asked UNION SELECT seq, call_id FROM recorded) AS e JOIN calls c ON c.id = e.id
+), requested AS MATERIALIZED (
+    SELECT a.seq, q.reference, q.controller, q.digests FROM asked a JOIN rights_requests q ON q.reference = a.id
+), persons AS MATERIALIZED (
+    SELECT seq, controller, digest FROM asked WHERE digest IS NOT NULL
+    UNION SELECT seq, controller, digest FROM called WHERE digest IS NOT NULL
+    UNION SELECT seq, controller, unnest(digests) FROM requested
+), of_number AS MATERIALIZED (
+    SELECT p.seq, q.*
+    FROM persons p CROSS JOIN LATERAL (
+        SELECT reference, controller, digests, "right", state, closed_at FROM rights_requests
+        WHERE digests @> ARRAY[p.digest] OFFSET 0
+    ) AS q
+    WHERE q.controller = p.controller
+)
+SELECT p.seq AS id, 'legal' AS kind, h.id AS hold, NULL AS reference, h.reason
+FROM persons p JOIN holds h ON h.controller = p.controller AND h.digests @> ARRAY[p.digest]
+WHERE h.released_at IS NULL AND h.digests IS NOT NULL
+UNION
+SELECT c.seq, 'legal', h.id, NULL, h.reason FROM called c JOIN holds h ON h.call_id = c.id WHERE h.released_at IS NULL
+UNION
+SELECT r.seq, 'legal', h.id, NULL, h.reason
+FROM (SELECT seq, id FROM recorded UNION SELECT c.seq, r.id FROM called c JOIN recordings r ON r.call_id = c.id) AS r
+JOIN holds h ON h.recording_id = r.id WHERE h.released_at IS NULL
+UNION
+SELECT q.seq, 'legal', h.id, NULL, h.reason
+FROM (SELECT seq, reference FROM of_number UNION SELECT seq, reference FROM requested) AS q JOIN holds h ON h.reference = q.reference
+WHERE h.released_at IS NULL
+UNION
+SELECT q.seq, 'request', NULL, q.reference, q."right" FROM of_number q
+WHERE /* stands($2, $3) */
+ORDER BY 1, 2, 3, 4
+
+-- name: expire_accesses
+UPDATE accesses SET fields = NULL, salt = NULL WHERE seq = ANY ($1)

@@ -227,7 +227,7 @@ def test_only_the_first_contradiction_of_a_campaign_is_told() -> None:
         ("a = " + "[" * 5000, "not TOML: nested too deeply"),
         ("a = " + "1" * 5000, "not TOML: Exceeds the limit"),
         ("a = 2026-02-30", "line 1: is not TOML: Invalid date or datetime"),
-        ("\ufeffid = 1", "line 1: id: is not a known key; known are controllers, registers, campaigns"),
+        ("\ufeffid = 1", "line 1: id: is not a known key; known are accesses_days, controllers, registers, campaigns"),
     ],
 )  # fmt: skip
 def test_what_is_no_toml_or_is_written_twice_is_taken_or_raises(text: str, said: str) -> None:
@@ -299,6 +299,22 @@ def test_what_hangs_together_is_refused_or_a_call_goes_on_that_must_be_recorded(
 def test_a_limit_is_taken_that_limits_nothing(table: str, key: dict[str, Any], most: int) -> None:
     with pytest.raises(ValueError, match=f"less than or equal to {most}"):
         campaign(**{table: key})
+
+
+@pytest.mark.parametrize(
+    ("written", "words"),
+    [
+        ("364", "must be greater than or equal to 365"),
+        ("3661", "must be less than or equal to 3660"),
+        ('"1096"', "must be a whole number, without quotes"),
+        ("false", "must be a whole number, without quotes"),
+    ],
+)
+def test_the_record_of_accesses_is_kept_for_good_or_gone_too_soon(written: str, words: str) -> None:
+    assert read(DECLARED).accesses_days == 1096
+    assert [read(f"accesses_days = {days}\n{DECLARED}").accesses_days for days in (365, 3660)] == [365, 3660]
+    (found,) = faults(f"accesses_days = {written}\n{DECLARED}")
+    assert (found.line, found.key, found.words) == (1, "accesses_days", words)
 
 
 def test_calls_are_counted_for_longer_than_one_knows_whose_they_were() -> None:

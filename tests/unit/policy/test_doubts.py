@@ -129,6 +129,15 @@ def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str
     assert doubt.startswith(f"'acme' keeps {kept} (Art 5(1)(e)): set {setting}")
 
 
+def test_a_record_of_accesses_that_is_kept_for_longer_than_is_usual_is_not_asked_about() -> None:
+    policy = Policy(controllers=(CONTROLLER,), campaigns=(campaign(caller_id="+48221234567"),))
+    assert list(doubts(policy)) == list(doubts(policy.model_copy(update={"accesses_days": 365}))) == []
+    (doubt,) = doubts(policy.model_copy(update={"accesses_days": 1097}))
+    assert doubt.startswith(
+        "the record of accesses is kept for 1097 days (Art 5(1)(e)): shorten accesses_days"
+    )
+
+
 def test_recordings_that_outlast_their_calls_limit_are_not_asked_about() -> None:
     limited = CONTROLLER.model_copy(update={"calls_days": 89})
     (doubt,) = told(limited)

@@ -41,7 +41,7 @@ ACCOUNT: dict[str, Any] = {
     "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
     "accesses": [{"at": AT, "access": "recording_played", "why": "<script>"}],
     "retention": [{"what": "recordings", "campaign": "offers", "days": 90}, {"what": "calls", "days": 1461}, {"what": "requests", "days": 1462},
-                  {"what": "contacts", "days": 731}, {"what": "consents", "days": 1463}],
+                  {"what": "contacts", "days": 731}, {"what": "consents", "days": 1463}, {"what": "accesses", "days": 1096}],
     "passed_on": [{"reference": "ACME-2026-000001", "at": AT}],
 }  # fmt: skip
 
@@ -90,6 +90,7 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert f"{subject._WORDS[language]['retention_requests']}: 1462." in made
     assert f"{subject._WORDS[language]['retention_contacts']}: 731." in made
     assert f"{subject._WORDS[language]['retention_consents']}: 1463." in made
+    assert f"{subject._WORDS[language]['retention_accesses']}: 1096." in made
     # by the controller's clock
     assert "2026-07-01 12:00:00" in made
 
@@ -149,6 +150,23 @@ def test_audio_that_there_is_none_of_is_to_be_asked_for_or_has_a_date(
     assert (words["not_included"] in made) is there
     assert ("2027-07-01 12:00:00" in made) is (there and not held)
     assert (words["for_claims"] in made) is (there and held)
+
+
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("looks", [ACCOUNT["accesses"], []], ids=["looked", "unlooked"])
+def test_who_was_looked_at_long_ago_is_told_that_nobody_looked(
+    language: PageLanguage, looks: list[dict[str, Any]]
+) -> None:
+    words = subject._WORDS[language]
+    account = {**ACCOUNT, "accesses": looks}
+    whole, since = (
+        page(account, language, WARSAW).decode(),
+        page({**account, "accesses_expired_before": AT}, language, WARSAW).decode(),
+    )
+    told = f"<p>{words['accesses_before']}: 2026-07-01 12:00:00.</p>"
+    assert (told in whole, told in since) == (False, True)
+    assert (words["accesses_none"] in whole, words["accesses_none_since"] in since) == (not looks, not looks)
+    assert words["accesses_none"] not in since
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What the four limits have in common: how things are made to expire, and what keeps each beyond its time."""
+"""What the limits have in common: how things are made to expire, and what keeps each beyond its time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -25,6 +25,8 @@ WITHIN = 30.0
 OF_LONG_AGO = timedelta(days=366)
 OTHER = made.numbers(2)[1]
 HOLD = "legal hold 1 (lawsuit)"
+#: The limit that every policy has.
+OF_ACCESSES = Limit(Limited.ACCESSES, "", 1096)
 #: Something waits for something.
 HELD_UP = "SELECT count(*) FROM pg_locks WHERE NOT granted"
 #: Days since a thing ended, and by how many the node's clock is wrong: a node that runs years ahead must not erase what the fleet has.

@@ -31,6 +31,7 @@ from tests.unit.store.expiring import (
     ALIKE,
     HELD_UP,
     HOLD,
+    OF_ACCESSES,
     OF_LONG_AGO,
     OTHER,
     WITHIN,
@@ -436,7 +437,7 @@ async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
     async with shelf.store.limits.turn() as mine:
         assert mine
         assert await keeper.round() == {}
-    assert await keeper.round() == {LIMIT: Expired(1)}
+    assert await keeper.round() == {LIMIT: Expired(1), OF_ACCESSES: Expired()}
 
 
 async def test_a_running_service_lets_no_call_expire(shelf: Shelf, dsn: str, tmp_path: Path) -> None:

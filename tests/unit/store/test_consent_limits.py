@@ -25,6 +25,7 @@ from tests.unit.store import listed, made, person
 from tests.unit.store.expiring import (
     ALIKE,
     HOLD,
+    OF_ACCESSES,
     OF_LONG_AGO,
     OTHER,
     Keeps,
@@ -245,8 +246,8 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
 
 @pytest.mark.parametrize(("country", "days"), [("PL", 0), ("DE", 1827)])
 def test_a_controllers_law_goes_unnoticed(country: str, days: int) -> None:
-    (limit,) = standing([read(LIMITED.replace('"PL"', f'"{country}"'))])
-    assert (limit, limit.proof) == (LIMIT, timedelta(days=days))
+    limit, of_accesses = standing([read(LIMITED.replace('"PL"', f'"{country}"'))])
+    assert (limit, limit.proof, of_accesses) == (LIMIT, timedelta(days=days), OF_ACCESSES)
 
 
 @pytest.mark.parametrize(("keeps", "words"), ALIKE)
@@ -313,4 +314,4 @@ async def test_a_round_leaves_consents_alone(shelf: Shelf) -> None:
     await shelf.database.rows("DELETE FROM policy_revisions")
     await consents(shelf, agreed(given=LONG_AGO, until=OVER))
     await applied(shelf, LIMITED, timedelta(days=2))
-    assert await keeper_of(shelf).round() == {LIMIT: Expired(1)}
+    assert await keeper_of(shelf).round() == {LIMIT: Expired(1), OF_ACCESSES: Expired()}

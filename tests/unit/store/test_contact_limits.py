@@ -24,6 +24,7 @@ from tests.unit.store import listed, made, person
 from tests.unit.store.expiring import (
     ALIKE,
     HOLD,
+    OF_ACCESSES,
     OF_LONG_AGO,
     OTHER,
     Keeps,
@@ -186,8 +187,8 @@ async def test_a_number_is_called_whose_contact_said_that_it_may_not_be_used(she
 )
 def test_a_campaign_that_has_its_source_goes_unnoticed(documents: list[str], *, sourced: bool) -> None:
     """Also one of a policy that was in force a moment ago, whose calls may be under way."""
-    (limit,) = standing([read(each) for each in documents])
-    assert (limit, limit.sourced) == (LIMIT, sourced)
+    limit, of_accesses = standing([read(each) for each in documents])
+    assert (limit, limit.sourced, of_accesses) == (LIMIT, sourced, OF_ACCESSES)
 
 
 @pytest.mark.parametrize(("keeps", "words"), ALIKE)
@@ -263,5 +264,5 @@ async def test_a_round_leaves_contacts_alone(shelf: Shelf) -> None:
     await known(shelf)
     call = await over(shelf)
     await applied(shelf, LIMITED, timedelta(days=2))
-    assert await keeper_of(shelf).round() == {SOURCED: Expired(1)}
+    assert await keeper_of(shelf).round() == {SOURCED: Expired(1), OF_ACCESSES: Expired()}
     assert (await shelf.database.rows("SELECT digest FROM calls WHERE id = $1", call.id))[0]["digest"]

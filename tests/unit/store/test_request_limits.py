@@ -26,6 +26,7 @@ from ccari.store.opened import Store
 from tests.unit.store import made, person
 from tests.unit.store.expiring import (
     HOLD,
+    OF_ACCESSES,
     OF_LONG_AGO,
     OTHER,
     Keeps,
@@ -297,8 +298,10 @@ async def test_a_step_that_nobody_is_to_be_told_of_keeps_a_request(shelf: Shelf)
 @pytest.mark.parametrize("forward", ["", 'forward = { folder = "/srv/requests" }\n'])
 def test_a_controller_that_is_told_of_each_step_goes_unnoticed(forward: str) -> None:
     """As the newest policy has it: the one before has nobody to tell any more."""
-    (limit,) = standing([read(LIMITED.replace("requests_days", f"{forward}requests_days")), read(LIMITED)])
-    assert (limit, limit.forwarded) == (LIMIT, bool(forward))
+    limit, of_accesses = standing(
+        [read(LIMITED.replace("requests_days", f"{forward}requests_days")), read(LIMITED)]
+    )
+    assert (limit, limit.forwarded, of_accesses) == (LIMIT, bool(forward), OF_ACCESSES)
 
 
 async def test_a_list_brings_back_a_consent_that_was_erased_when_the_request_has_expired(
@@ -402,7 +405,7 @@ async def test_a_round_is_of_calls_alone(shelf: Shelf) -> None:
     reference = await asked(shelf)
     await applied(shelf, LIMITED, timedelta(days=2))
     done = await keeper_of(shelf).round()
-    assert done == {LIMIT: Expired(1)}
+    assert done == {LIMIT: Expired(1), OF_ACCESSES: Expired()}
     assert not await is_anybodys(shelf, reference)
 
 

@@ -5,7 +5,7 @@ import json
 import stat
 import zipfile
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -26,8 +26,10 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import listed, made, person
+from tests.unit.store.expiring import keeper_of
 from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
+from tests.unit.store.test_access_limits import LIMIT, look
 from tests.unit.store.test_replaying import Node
 from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
 from tests.unit.store.test_requests import by
@@ -221,6 +223,22 @@ async def test_a_person_is_not_told_when_their_data_were_looked_at_and_what_for(
     assert all(set(each) == {"at", "access", "why"} for each in data["accesses"])
     assert "helena" not in json.dumps(data) + page
     assert "a recording was listened to" in page
+
+
+async def test_a_person_is_not_told_that_looks_at_them_have_expired(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    await look(shelf)
+    await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+    reference = await person.asked(shelf, Right.ACCESS)
+    await export(ccari, reference, tmp_path / "jan.zip")
+    data, page, _ = opened(tmp_path / "jan.zip")
+    before = await shelf.store.accesses.expired_before()
+    assert before is not None
+    assert datetime.fromisoformat(data["accesses_expired_before"]) == before
+    assert {"what": "accesses", "days": 1096} in data["retention"]
+    assert "number_checked" not in {each["access"] for each in data["accesses"]}
+    assert page.count("We no longer keep the looks from before this moment") == 1
 
 
 async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_of_others(

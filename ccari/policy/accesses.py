@@ -1,0 +1,48 @@
+"""For how long the record of accesses tells who looked at what, Article 5(1)(e), and what has to prove that no look went before.
+
+The record is personal data twice over: of those who looked, and of those who were looked at. Its entries are chained and sealed
+(:mod:`ccari.policy.chain`). Erasing the fields of one leaves its link, so the chain alone cannot tell an erasure that was due from
+one that hides a look. Hence the record itself says, in an entry of its own, up to when its entries may be erased.
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import Field
+
+from ccari.policy.declared import Count
+
+#: Three years, with a leap day: a claim for damages can mostly be brought for that long (PL: KC Art 442¹; DE: BGB §195), and it is
+#: the most that the CNIL recommends for the record of who looked at what (délibération 2021-122).
+DEFAULT_DAYS = 1096
+#: A year: whoever asks once a year who looked at their data (Art 15; CJEU C-579/21) learns of each look.
+LEAST_DAYS = 365
+Days = Annotated[Count, Field(ge=LEAST_DAYS, le=3660)]
+
+#: The event of the entry that says up to when entries may be erased. Its fields are those of :func:`declaration`.
+EXPIRED = "accesses_expired"
+
+
+def declaration(before: datetime, days: int, who: str) -> dict[str, str]:
+    """The fields of an entry :data:`EXPIRED`: entries from ``before`` that moment (aware) have expired by a limit of ``days``."""
+    return {"before": before.astimezone(UTC).isoformat(), "accesses_days": str(days), "who": who, "why": ""}
+
+
+def expired_before(at: datetime, fields: Mapping[str, str]) -> datetime | None:
+    """Before which moment entries may be erased by an entry :data:`EXPIRED` that was made ``at``; None if it says none, or one that
+    is less than :data:`LEAST_DAYS` ago.
+    """
+    try:
+        before = datetime.fromisoformat(fields.get("before", ""))
+        return before if before <= at - timedelta(days=LEAST_DAYS) else None
+    except (ValueError, TypeError, OverflowError):
+        # no moment, one without a time zone, or one of which there is no year before
+        return None
+
+
+def fault_of_erased(seq: int, at: datetime, before: datetime | None) -> str | None:
+    """What is wrong with an erased entry of the moment ``at``, in words; None if entries ``before`` that moment may be erased."""
+    if before is not None and at < before:
+        return None
+    return f"the fields of entry {seq} were erased before their time"
