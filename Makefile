@@ -13,8 +13,9 @@ BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl chromium fonts-dejavu-core
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
-# What the tests of a file share is made by one worker: the walks through all of a call's states take minutes.
-TWO_WORKERS := -n 2 --dist loadfile
+# What the tests of a file share is made by one worker: the walks through all of a call's states take minutes. Half of the time
+# these wait, for processes and time-outs: two workers alone would leave a core idle.
+WORKERS := -n 3 --dist loadfile
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
 UNIT := tests/unit tests/hostile tests/browser
@@ -32,7 +33,7 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 # asked for holes they pass, and say so last: no network is no fault of the code, but an audit that passes without having
 # asked, and says nothing, is worse than none.
 test: setup ## Lint, type-check and run every test; audit the packages, where PyPI can be asked
-	@log=$$(mktemp); audited=$$(mktemp); nice $(BIN)/python -m pytest $(TWO_WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
+	@log=$$(mktemp); audited=$$(mktemp); nice $(BIN)/python -m pytest $(WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
 	  nice $(MAKE) --no-print-directory audit-where-possible >$$audited 2>&1 & audit=$$!; \
 	  trap 'kill $$unit $$audit' INT TERM; \
 	  $(MAKE) --no-print-directory lint || { kill $$unit $$audit 2>/dev/null; wait; rm -f $$log $$audited; exit 1; }; \
