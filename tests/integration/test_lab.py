@@ -368,7 +368,8 @@ def _using(directory: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            if str(directory) in (process / "cmdline").read_text():
+            # others run meanwhile, and not all that they are called with is text
+            if bytes(directory) in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except OSError:
             continue
