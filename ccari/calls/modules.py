@@ -9,7 +9,7 @@ MODULES = (
     "app_stasis.so", "res_stasis.so", "res_stasis_answer.so", "res_stasis_playback.so", "res_stasis_recording.so",
     "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
     "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
-    "func_strings.so", "format_wav.so", "format_pcm.so", "bridge_simple.so", "bridge_softmix.so",
+    "func_strings.so", "format_sln.so", "codec_resample.so", "format_wav.so", "bridge_simple.so", "bridge_softmix.so",
     # without it a dial is accepted, and no INVITE is sent (res/stasis/control.c)
     "bridge_holding.so",
 )  # fmt: skip

@@ -52,8 +52,7 @@ def build_(
     common: Common = False,
     catalogue: OtherCatalogue = None,
 ) -> None:
-    """Build every prompt of the policy's campaigns, at 8 and 16 kHz and equal loudness. Unchanged prompts are
-    kept.
+    """Build every prompt of the policy's campaigns, all equally loud. Unchanged prompts are kept.
 
     Imported recordings are used; everything else is spoken by the synthetic voice.
     """

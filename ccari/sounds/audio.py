@@ -12,11 +12,15 @@ from pydub.silence import detect_leading_silence
 
 from ccari.errors import SoundError
 
-#: The file endings of Asterisk's format_pcm that are built, and their sampling rates in Hz: A-law and G.722, mono, without header.
-#: A telephone that uses either codec gets the file as it is, and the two take a third of the space of WAV files.
-FORMATS = {"alaw": 8000, "g722": 16000}
-#: How many bytes of a file play for a millisecond: both codecs have 64 kbit/s.
-_BYTES_PER_MS = 8
+#: The file endings of Asterisk's format_sln that are built, and their sampling rates in Hz: 16-bit samples without a header.
+#: No two telephones talk at this rate, so Asterisk converts a prompt by itself. That matters with Debian's, whose patch for lost packets
+#: goes by the numbers of packets, and a file's frames have the number 0: where one converter had frames of both, the prompt was dropped,
+#: or else what the other party said after it. It was that of the telephone, if the prompt had the rate of the talk, and that of
+#: the recording, if it had the other's codec. And it must be below 16 kHz: a recording that has wideband frames is played too
+#: slowly from where Asterisk comes upon ones of a higher rate (``audiohook_read_frame_helper`` in 22.10.1).
+FORMATS = {"sln12": 12000}
+#: Of a sample.
+_BYTES = 2
 #: The integrated loudness (EBU R128) of every file, measured at its own rate: near the -26 dBov speech level of ITU-T P.56.
 TARGET_LUFS = -24.0
 #: How far a finished file may be from the target, in LU.
@@ -127,15 +131,15 @@ def load(path: Path, work: Path) -> AudioSegment:
 def write(sound: AudioSegment, out: Path) -> Level:
     """Write ``sound`` to ``out``, whose ending is one of FORMATS, at the target loudness; return the level measured.
 
-    The gain is linear; a limiter is used only if the peaks would be too high. The level is measured on 16-bit samples at the
-    file's rate, before they are coded. Raises SoundError if the loudness cannot be reached within the tolerance.
+    The gain is linear; a limiter is used only if the peaks would be too high. The level is measured on the samples of the
+    file. Raises SoundError if the loudness cannot be reached within the tolerance.
     """
     samples = out.with_name(f"{out.name}.wav")
     sound.export(str(samples), format="wav").close()
     repeat = math.ceil(_SHORT / max(len(sound) / 1000, 0.05)) - 1
     gain, ceiling = TARGET_LUFS - sound.dBFS, None
     for _ in range(_PASSES):
-        level = _code(samples, out, gain, ceiling, repeat)
+        level = _render(samples, out, gain, ceiling, repeat)
         if level.good:
             samples.unlink()
             return level
@@ -151,14 +155,13 @@ def write(sound: AudioSegment, out: Path) -> Level:
     )
 
 
-def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: int) -> Level:
-    """Encode the samples at ``gain`` (dB), and measure them with ffmpeg's R128 meter, to 0.1 dB, repeated ``repeat`` times.
+def _render(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: int) -> Level:
+    """Write the samples at ``gain`` (dB), and measure them with ffmpeg's R128 meter, to 0.1 dB, repeated ``repeat`` times.
 
     Both in one run, since ffmpeg takes longer to start than to do either. Its loudnorm filter measures too, but is up to 0.5 LU
     off if a prompt has pauses.
     """
-    kind = out.suffix[1:]
-    rate = FORMATS[kind]
+    rate = FORMATS[out.suffix[1:]]
     # swresample filters before it lowers the rate; with pydub's set_frame_rate, sibilants would alias into the speech
     filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
     if ceiling is not None:
@@ -166,9 +169,9 @@ def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: 
     filters.append(f"aformat=sample_fmts=s16:sample_rates={rate}")
     meter = [f"aloop=loop={repeat}:size={_MOST_REPEATED}"] if repeat else []
     meter.append("ebur128=peak=true:framelog=quiet")
-    graph = f"[0:a]{','.join(filters)},asplit[coded][metered];[metered]{','.join(meter)}[measured]"
+    graph = f"[0:a]{','.join(filters)},asplit[rendered][metered];[metered]{','.join(meter)}[measured]"
     report = _ffmpeg("-f", "wav", "-i", f"file:{samples}", "-filter_complex", graph,
-                   "-map", "[coded]", "-f", kind, "-bitexact", "-map_metadata", "-1", f"file:{out}",
+                   "-map", "[rendered]", "-f", "s16le", f"file:{out}",
                    "-map", "[measured]", "-f", "null", "-")  # fmt: skip
     summary = report[report.rindex("Summary:") :]
     lufs, peak = (re.search(rf"{name}:\s+(\S+) ", summary) for name in ("I", "Peak"))
@@ -179,7 +182,7 @@ def _code(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: 
 
 def plays_ms(path: Path) -> int:
     """How long a file in one of FORMATS plays, in ms."""
-    return round(path.stat().st_size / _BYTES_PER_MS)
+    return round(path.stat().st_size / _BYTES / FORMATS[path.suffix[1:]] * 1000)
 
 
 def _ffmpeg(*options: str) -> str:

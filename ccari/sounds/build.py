@@ -79,7 +79,7 @@ def build(
 ) -> Manifest:
     """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of everything there.
 
-    For each prompt there will be ``<key>.alaw`` (8 kHz) and ``<key>.g722`` (16 kHz), and no other format. A recording
+    For each prompt there will be ``<key>.sln12``, and no other format. A recording
     ``studio/<key>.wav|flac|…`` is used instead of the engine. Sounds that have not changed are left alone; those that the folder
     ``shipped`` has, made in the same way, are copied; other prompts in ``out_dir`` stay. Takes about 0.5 s of processor time
     for each prompt, and blocks; ``on_progress`` is called in this thread.

@@ -20,24 +20,22 @@ NOTICE = "pl/brief/recording_opt_out"
 
 @contextlib.contextmanager
 def spoilt(sounds: Path, how: str) -> Iterator[None]:
-    """The files of the campaign's notice are away, empty, end early, or hold something else of the same length."""
-    files = [sounds / f"{NOTICE}.{ending}" for ending in ("alaw", "g722")]
-    kept = {path: path.read_bytes() for path in files}
-    for path, content in kept.items():
-        match how:
-            case "missing":
-                path.unlink()
-            case "empty":
-                path.write_bytes(b"")
-            case "cut short":
-                path.write_bytes(content[: len(content) // 2])
-            case "something else":
-                path.write_bytes(bytes(len(content)))
+    """The file of the campaign's notice is away, empty, ends early, or holds something else of the same length."""
+    path = sounds / f"{NOTICE}.sln12"
+    content = path.read_bytes()
+    match how:
+        case "missing":
+            path.unlink()
+        case "empty":
+            path.write_bytes(b"")
+        case "cut short":
+            path.write_bytes(content[: len(content) // 2])
+        case "something else":
+            path.write_bytes(bytes(len(content)))
     try:
         yield
     finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
+        path.write_bytes(content)
 
 
 async def assert_unheard(ground: Ground, service: Service, callee: Callee, placed: AgentCall) -> None:

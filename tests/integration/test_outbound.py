@@ -541,17 +541,15 @@ async def test_a_callee_is_rung_whose_notice_cannot_be_played(
     service: Service, lab: Lab, sounds: Path
 ) -> None:
     """The file vanishes after the service has checked it, and is back for the next call."""
-    missing = sounds / "pl/strict/recording_opt_out_or_end.alaw"
+    missing = sounds / "pl/strict/recording_opt_out_or_end.sln12"
     await through(service, lab, callees.answers(28), campaign="strict", agent="drops-1")
     callee = callees.answers(29)
-    kept = {path: path.read_bytes() for path in (missing, missing.with_suffix(".g722"))}
-    for path in kept:
-        path.unlink()
+    kept = missing.read_bytes()
+    missing.unlink()
     try:
         ended = await through(service, lab, callee, campaign="strict")
     finally:
-        for path, content in kept.items():
-            path.write_bytes(content)
+        missing.write_bytes(kept)
     assert ended.verdict == ("blocked", "prompts_missing")
     assert await lab.world.invites(callee.number) == 0
     again = await through(service, lab, callee, campaign="strict", agent="drops-1")

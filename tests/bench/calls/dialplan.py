@@ -51,7 +51,7 @@ class Dialplan:
     async def wanted(self, place: Place) -> Wanted:
         database = await place.new_database()
         await run(database, _LOOKED_UP.format(barred=BARRED), _CDR)
-        return Wanted("bench-dialplan", database, place.notice, cdr=True, driver=self._driver)
+        return Wanted("bench-dialplan", database, place.plain_notice, cdr=True, driver=self._driver)
 
     @asynccontextmanager
     async def controlling(
@@ -64,7 +64,7 @@ async def with_cdr(place: Place) -> Wanted:
     """What the ways have in common that control a plain Asterisk over ARI."""
     database = await place.new_database()
     await run(database, _CDR)
-    return Wanted("bench-ari", database, place.notice, cdr=True)
+    return Wanted("bench-ari", database, place.plain_notice, cdr=True)
 
 
 async def run(database: str, *statements: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import shutil
+import subprocess
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -10,6 +11,7 @@ from pathlib import Path
 from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
+from ccari.sounds.audio import plays_ms
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.store.embedded import embedded_postgres
 from tests.integration import studio
@@ -19,7 +21,6 @@ POLICY = Path(__file__).parent / "policy.toml"
 NOTICE = "recording_opt_out"
 #: With the silence that is built around it, a second.
 TONE_SECONDS = 0.85
-_ALAW_BYTES_PER_SECOND = 8000
 
 
 @dataclass
@@ -34,8 +35,13 @@ class Place:
         return self.sounds / "pl/bench" / NOTICE
 
     @property
+    def plain_notice(self) -> Path:
+        """The same as a WAV file at the telephones' rate, as one who has no ccari would have it."""
+        return self.folder / "plain" / NOTICE
+
+    @property
     def notice_seconds(self) -> float:
-        return self.notice.with_suffix(".alaw").stat().st_size / _ALAW_BYTES_PER_SECOND
+        return plays_ms(self.notice.with_suffix(".sln12")) / 1000
 
     @property
     def postmaster(self) -> int:
@@ -72,4 +78,9 @@ def _sounds(folder: Path) -> Path:
     prompts = list(prompts_of(read(POLICY.read_text("utf-8")), words, {}))
     studio.record(folder / "studio", [each for each in prompts if each.id == NOTICE], TONE_SECONDS)
     build(prompts, folder / "sounds", engine=EspeakNg(), studio=folder / "studio", shipped=shipped_sounds())
+    plain = folder / "plain" / f"{NOTICE}.wav"
+    plain.parent.mkdir(exist_ok=True)
+    built = folder / "sounds/pl/bench" / f"{NOTICE}.sln12"
+    as_wav = ["-f", "s16le", "-ar", "12000", "-i", str(built), "-ar", "8000", str(plain)]
+    subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *as_wav], check=True)
     return folder / "sounds"

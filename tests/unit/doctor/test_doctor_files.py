@@ -22,7 +22,7 @@ NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
 
 
-def other(patient: Patient, kind: str = "alaw") -> Path:
+def other(patient: Patient, kind: str = "sln12") -> Path:
     """One of the files of a sound that does not come with ccari."""
     return min((patient.sounds / "pl" / "renewals").glob(f"*.{kind}"))
 
@@ -117,7 +117,7 @@ async def test_a_check_that_breaks_ends_the_others(patient: Patient, monkeypatch
 
 async def test_sounds_that_asterisk_cannot_read_are_found_by_a_callee(patient: Patient) -> None:
     patient.spool.rmdir()
-    sound = other(patient, "g722")
+    sound = other(patient)
     sound.chmod(0o640)
     found = (await patient.unwell())["sounds for Asterisk"]
     assert found.state is State.FAULT

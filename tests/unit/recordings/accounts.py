@@ -44,8 +44,8 @@ legal_basis = "legitimate_interest"
 """
 
 
-def sound(name: str, text: str, language: str = "pl") -> HeardSound:
-    files = {ending: f"{name} as {ending}".encode() for ending in ("alaw", "g722")}
+def sound(name: str, text: str, language: str = "pl", endings: Sequence[str] = ("sln12",)) -> HeardSound:
+    files = {ending: f"{name} as {ending}".encode() for ending in endings}
     hashes = {ending: hashlib.sha256(content).hexdigest() for ending, content in files.items()}
     return HeardSound(f"{language}/renewals/{name}", text, notices.audio(hashes), files)
 

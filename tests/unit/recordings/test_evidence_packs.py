@@ -113,6 +113,19 @@ def test_a_word_that_sounds_alike_in_two_languages_stands_for_the_other() -> Non
         assert checked(packed(account, heard=rows)).entries == 2
 
 
+@pytest.mark.parametrize("endings", [("sln12",), ("alaw", "g722")])
+def test_a_call_of_an_earlier_version_does_not_fit_or_holds_files_that_nobody_can_play(
+    endings: tuple[str, str],
+) -> None:
+    heard = [accounts.sound("identity", "Dzwoni ACME.", endings=endings), HEARD[1]]
+    content = pack(accounts.hearing(*heard), heard, KEY, [KEY.verifying], MADE_AT)
+    assert checked(content).unheard == ()
+    files, explained = files_of(content), files_of(content)["README.txt"].decode()
+    for ending in endings:
+        assert files[f"notice/01-pl-renewals-identity.{ending}"] == heard[0].files[ending]
+        assert f" .{ending}" in explained
+
+
 WORDLESS = [replace(each, key=each.key.split("/")[-1], text=None) for each in HEARD]
 
 
@@ -124,7 +137,7 @@ def test_words_that_nobody_knows_any_more_are_made_up_or_not_missed() -> None:
         "[identity: its words are not in this evidence.]",
         "[recording: its words are not in this evidence.]",
     ]
-    assert files_of(content)["notice/01-identity.alaw"] == HEARD[0].files["alaw"]
+    assert files_of(content)["notice/01-identity.sln12"] == HEARD[0].files["sln12"]
 
 
 @pytest.mark.parametrize(

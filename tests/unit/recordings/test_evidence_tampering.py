@@ -156,13 +156,13 @@ def test_a_pack_without_its_seals_fits() -> None:
 
 
 def _play_something_else(files: Files) -> None:
-    files["notice/02-pl-renewals-recording.alaw"] = b"nothing is recorded"
+    files["notice/02-pl-renewals-recording.sln12"] = b"nothing is recorded"
 
 
 def _and_say_so(files: Files) -> None:
     _play_something_else(files)
     rows = json.loads(files["notice/notice.json"])
-    rows[1]["sha256"]["alaw"] = hashlib.sha256(b"nothing is recorded").hexdigest()
+    rows[1]["sha256"]["sln12"] = hashlib.sha256(b"nothing is recorded").hexdigest()
     files["notice/notice.json"] = json.dumps(rows).encode()
 
 
@@ -183,7 +183,7 @@ def _give_another_sound(files: Files) -> None:
     [
         (
             _play_something_else,
-            "notice/02-pl-renewals-recording.alaw is not the audio that was played: its hash differs",
+            "notice/02-pl-renewals-recording.sln12 is not the audio that was played: its hash differs",
         ),
         (
             _and_say_so,
@@ -191,8 +191,8 @@ def _give_another_sound(files: Files) -> None:
         ),
         (_change_the_words, "notice/notice.json: the words are not those of the version that was heard"),
         (_give_another_sound, "notice/notice.json: pl/renewals/recording is not what the journal says was heard"),
-        (lambda files: files.pop("notice/02-pl-renewals-recording.alaw"),
-         "notice/02-pl-renewals-recording.alaw is missing from the pack"),
+        (lambda files: files.pop("notice/02-pl-renewals-recording.sln12"),
+         "notice/02-pl-renewals-recording.sln12 is missing from the pack"),
         (lambda files: files.update({"notice/notice.json": b"{"}), "notice/notice.json is damaged"),
     ],
 )  # fmt: skip

@@ -1,8 +1,7 @@
 """Signals, files and the real engine for the tests of prompts."""
 
-import subprocess
 import wave
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from ccari.sounds import Catalogue, EspeakNg
+from ccari.sounds.audio import FORMATS
 
 Samples = npt.NDArray[np.float64]
 Sound = tuple[Samples, int]
@@ -35,40 +35,6 @@ def engine() -> EspeakNg:
 
 
 @pytest.fixture(scope="session")
-def read_sounds(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Path]], list[Sound]]:
-    """Samples in -1..1 of files that Asterisk plays, and their rates; one run of ffmpeg for all, which is quick."""
-    folder = tmp_path_factory.mktemp("decoded")
-
-    def read(paths: Sequence[Path]) -> list[Sound]:
-        assert {path.suffix for path in paths} <= {".alaw", ".g722"}
-        inputs, outputs = list[str](), list[str]()
-        for number, path in enumerate(paths):
-            inputs += [
-                "-f",
-                path.suffix[1:],
-                *(["-ar", "8000"] if path.suffix == ".alaw" else []),
-                "-i",
-                str(path),
-            ]
-            outputs += ["-map", str(number), "-f", "s16le", f"{folder}/{number}"]
-        subprocess.run(["ffmpeg", "-v", "error", "-nostdin", "-y", *inputs, *outputs], check=True, timeout=120)  # fmt: skip
-        return [
-            (
-                np.fromfile(folder / str(number), dtype="<i2") / 32768.0,
-                8000 if path.suffix == ".alaw" else 16000,
-            )
-            for number, path in enumerate(paths)
-        ]
-
-    return read
-
-
-@pytest.fixture(scope="session")
-def read_sound(read_sounds: Callable[[Sequence[Path]], list[Sound]]) -> Callable[[Path], Sound]:
-    return lambda path: read_sounds([path])[0]
-
-
-@pytest.fixture(scope="session")
 def read_wav() -> Callable[[Path], Sound]:
     """Samples in -1..1 of a 16-bit mono file, and its rate."""
 
@@ -77,6 +43,16 @@ def read_wav() -> Callable[[Path], Sound]:
             assert (file.getnchannels(), file.getsampwidth()) == (1, 2)
             frames = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
             return frames / 32768.0, file.getframerate()
+
+    return read
+
+
+@pytest.fixture(scope="session")
+def read_sound() -> Callable[[Path], Sound]:
+    """Samples in -1..1 of a file that was built, and its rate."""
+
+    def read(path: Path) -> Sound:
+        return np.frombuffer(path.read_bytes(), dtype="<i2") / 32768.0, FORMATS[path.suffix[1:]]
 
     return read
 

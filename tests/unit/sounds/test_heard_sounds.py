@@ -3,8 +3,9 @@
 import asyncio
 import hashlib
 import os
+import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +19,14 @@ from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
 from ccari.ports.evidence import HeardSound
 from ccari.sounds import soundboard
+from ccari.sounds.audio import FORMATS
 from ccari.sounds.copies import Copies
 from ccari.sounds.heard import Today, heard
 from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile, damage
 from ccari.sounds.manifest import Entry as Built
 from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
 from tests.unit.recordings.accounts import CALL, NOON, POLICY
+from tests.unit.sounds.earlier import ENDINGS
 
 DECLARED = read(POLICY)
 CAMPAIGN, CONTROLLER = DECLARED.campaigns[0], DECLARED.controllers[0]
@@ -41,15 +44,17 @@ class Desk:
     def board(self) -> Soundboard:
         return Soundboard(self.sounds, self.shipped, copies=self.copies)
 
-    def speak(self, voice: str) -> None:
+    def speak(self, voice: str, endings: Iterable[str] = FORMATS) -> None:
         prompts = notices.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
-        entries = dict(self._spoken(voice, prompts))
+        entries = dict(self._spoken(voice, prompts, [*endings]))
         Manifest(entries).save(self.sounds)
 
-    def _spoken(self, voice: str, prompts: Iterable[notices.Prompt]) -> Iterable[tuple[str, Built]]:
+    def _spoken(
+        self, voice: str, prompts: Iterable[notices.Prompt], endings: Sequence[str]
+    ) -> Iterable[tuple[str, Built]]:
         for prompt in prompts:
             files = {}
-            for ending in ("alaw", "g722"):
+            for ending in endings:
                 path = self.sounds / f"{prompt.key}.{ending}"
                 path.parent.mkdir(parents=True, exist_ok=True)
                 path.write_bytes(f"{voice} says {prompt.key} as {ending}".encode())
@@ -106,9 +111,7 @@ def desk(tmp_path: Path, shipped: Path) -> Desk:
 def test_what_was_heard_is_not_found_in_its_order(desk: Desk) -> None:
     found = desk.heard(desk.play("identity", "recording_opt_out"))
     assert [each.key for each in found] == ["pl/renewals/identity", "pl/renewals/recording_opt_out"]
-    assert found[0].files == {
-        ending: f"anna says pl/renewals/identity as {ending}".encode() for ending in ("alaw", "g722")
-    }
+    assert found[0].files == {"sln12": b"anna says pl/renewals/identity as sln12"}
 
 
 def test_a_sound_that_was_spoken_anew_takes_the_place_of_what_was_heard(desk: Desk) -> None:
@@ -116,13 +119,30 @@ def test_a_sound_that_was_spoken_anew_takes_the_place_of_what_was_heard(desk: De
     desk.speak("bert")
     desk.play("identity")
     (found,) = desk.heard(journal)
-    assert found.files["alaw"] == b"anna says pl/renewals/identity as alaw"
+    assert found.files["sln12"] == b"anna says pl/renewals/identity as sln12"
+
+
+def test_an_update_to_other_formats_loses_what_was_heard_before_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(desk.sounds)
+    with monkeypatch.context() as earlier:
+        earlier.setattr("ccari.sounds.manifest.FORMATS", ENDINGS)
+        desk.speak("anna", ENDINGS)
+        journal = desk.play("identity")
+    was = {ending: f"anna says pl/renewals/identity as {ending}".encode() for ending in ENDINGS}
+    with pytest.raises(SoundError, match=r"identity\.sln12: the file is missing: ccari sounds build$"):
+        desk.play("identity")
+    assert [each.files for each in desk.heard(journal)] == [was]
+    shutil.rmtree(desk.sounds)
+    desk.speak("anna")
+    assert [each.files for each in desk.heard(journal)] == [was]
 
 
 def test_what_is_no_longer_there_is_made_up(desk: Desk, tmp_path: Path) -> None:
     journal = desk.play("identity")
     desk.speak("bert")
-    (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/alaw" if journal[0].fields else "")
+    (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/sln12" if journal[0].fields else "")
     copy.write_bytes(b"another")
     (found,) = desk.heard(journal)
     assert (found.key, found.files) == ("pl/renewals/identity", {})
@@ -134,7 +154,7 @@ def test_a_copy_that_was_damaged_stays_so_while_the_sound_is_there(
 ) -> None:
     """By a power failure, say, before what was written was on the disk."""
     journal = desk.play("identity")
-    (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/alaw" if journal[0].fields else "")
+    (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/sln12" if journal[0].fields else "")
     content = copy.read_bytes()
     copy.unlink()
     if left is not None:
@@ -143,7 +163,7 @@ def test_a_copy_that_was_damaged_stays_so_while_the_sound_is_there(
     assert copy.read_bytes() == content
     desk.speak("bert")
     (found,) = desk.heard(journal)
-    assert found.files["alaw"] == content
+    assert found.files["sln12"] == content
 
 
 WHOLE = notices.sequence(CAMPAIGN, informed=False)
@@ -196,7 +216,7 @@ def test_a_prompt_that_is_made_no_more_has_no_audio(desk: Desk) -> None:
     fields = {**(entry.fields or {}), "prompts": "greeting"}
     journal = chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
     (found,) = desk.heard(journal)
-    assert (found.key, found.text, {*found.files}) == ("greeting", None, {"alaw", "g722"})
+    assert (found.key, found.text, {*found.files}) == ("greeting", None, {"sln12"})
 
 
 @pytest.mark.parametrize("language", ["pl", "xx"])
@@ -222,7 +242,7 @@ def test_a_power_failure_takes_along_what_was_copied(
     (entry,) = desk.play("identity")
     into = tmp_path / "heard" / (entry.fields or {})["sounds"]
     drafts = [each.name.split(".")[1] for each in kept if each.parent == into]
-    assert sorted(drafts) == ["alaw", "g722"]
+    assert drafts == ["sln12"]
     assert kept.index(into) > max(at for at, each in enumerate(kept) if each.parent == into)
     assert {into.parent, tmp_path} <= {*kept}
     words = [at for at, each in enumerate(kept) if each.parent == into.parent and ".json" in each.name]
@@ -250,7 +270,7 @@ async def test_each_sound_that_is_copied_has_the_same_folders_flushed(
     sounds = [each for each in heard.iterdir() if each.is_dir()]
     words = [each for each in heard.iterdir() if each.suffix == ".json"]
     assert len(sounds) > 10
-    assert len(flushed) == 3 * len(sounds) + len(words) + 2
+    assert len(flushed) == 2 * len(sounds) + len(words) + 2
 
 
 async def test_a_slow_disk_under_the_copies_holds_up_all_calls(
@@ -308,7 +328,7 @@ def test_a_sound_that_is_spoilt_at_this_moment_takes_the_place_of_its_copy(
 ) -> None:
     (entry,) = desk.play("identity")
     digest = (entry.fields or {})["sounds"]
-    spoilt = {ending: tmp_path / ending for ending in ("alaw", "g722")}
+    spoilt = {"sln12": tmp_path / "sln12"}
     for path in spoilt.values():
         path.write_bytes(b"")
     desk.copies.keep(digest, spoilt)
@@ -329,10 +349,10 @@ def test_a_call_to_which_nothing_was_to_be_said_has_no_evidence(desk: Desk) -> N
 @pytest.mark.parametrize("how", ["another of the same length", "missing", "one beside it"])
 def test_invariant_3_a_notice_that_is_spoilt_while_the_service_runs_is_played(desk: Desk, how: str) -> None:
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
-    file = desk.sounds / "pl/renewals/identity.alaw"
+    file = desk.sounds / "pl/renewals/identity.sln12"
     before = board.scripts(CONTROLLER, CAMPAIGN)
     assert board.scripts(CONTROLLER, CAMPAIGN) is before
-    content, beside = file.read_bytes(), file.with_suffix(".wav")
+    content, beside = file.read_bytes(), file.with_suffix(".alaw")
     match how:
         case "missing":
             file.unlink()
@@ -354,7 +374,7 @@ def test_who_only_asks_is_told_nothing_of_a_spoilt_notice_for_more_than_a_moment
     now = 0.0
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
     before = board.scripts(CONTROLLER, CAMPAIGN, lately=True)
-    (desk.sounds / "pl/renewals/identity.alaw").unlink()
+    (desk.sounds / "pl/renewals/identity.sln12").unlink()
     assert board.scripts(CONTROLLER, CAMPAIGN, lately=True) is before
     now += LOOK_SECONDS
     with pytest.raises(SoundError, match="pl/renewals/identity"):
@@ -364,7 +384,7 @@ def test_who_only_asks_is_told_nothing_of_a_spoilt_notice_for_more_than_a_moment
 def test_a_call_is_made_by_what_who_only_asked_was_told(desk: Desk) -> None:
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
     board.scripts(CONTROLLER, CAMPAIGN, lately=True)
-    (desk.sounds / "pl/renewals/identity.alaw").unlink()
+    (desk.sounds / "pl/renewals/identity.sln12").unlink()
     with pytest.raises(SoundError, match="pl/renewals/identity"):
         board.scripts(CONTROLLER, CAMPAIGN)
 
@@ -374,7 +394,7 @@ def test_another_sound_that_is_spoilt_is_played_for_more_than_a_moment(desk: Des
     now = 0.0
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
     board.scripts(CONTROLLER, CAMPAIGN)
-    (desk.sounds / "pl/recording_stopped.alaw").write_bytes(b"something else")
+    (desk.sounds / "pl/recording_stopped.sln12").write_bytes(b"something else")
     now += LOOK_SECONDS
     played = board.scripts(CONTROLLER, CAMPAIGN)["pl"].sounds["recording_stopped"]
     assert played.media == f"sound:{desk.shipped}/pl/recording_stopped"
@@ -422,7 +442,7 @@ def test_a_call_that_looks_while_a_build_takes_sounds_in_is_blocked(
         return damage(folder, key, entry)
 
     monkeypatch.setattr("ccari.sounds.soundboard.damage", meanwhile)
-    (desk.sounds / "pl/renewals/identity.alaw").touch()
+    (desk.sounds / "pl/renewals/identity.sln12").touch()
     after = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
     assert {each.digest for each in after.sounds.values()}.isdisjoint(
         each.digest for each in before.sounds.values()

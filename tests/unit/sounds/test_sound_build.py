@@ -14,6 +14,7 @@ from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, Manifest, Progress, build, check
 from tests.faults.files import with_a_bit_changed
+from tests.unit.sounds.earlier import as_an_earlier_version_left_it
 
 #: The module, of which ccari.sounds has the function only.
 build_ = importlib.import_module("ccari.sounds.build")
@@ -41,13 +42,10 @@ def times(folder: Path) -> dict[Path, int]:
     return {path: path.stat().st_mtime_ns for path in folder.rglob("*.*") if path.suffix != ".json"}
 
 
-def test_both_rates_lie_where_asterisk_looks_and_nothing_else_does(built: Path) -> None:
+def test_the_files_lie_where_asterisk_looks_and_nothing_else_does(built: Path) -> None:
     """A left temporary file would be played, backed up or shipped."""
     found = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
-    sounds = {
-        f"pl/{name}.{ending}" for name in ("goodbye", "renewals/identity") for ending in ("alaw", "g722")
-    }
-    assert found == {"manifest.json", *sounds}
+    assert found == {"manifest.json", "pl/goodbye.sln12", "pl/renewals/identity.sln12"}
     assert not list(built.glob(".*"))
 
 
@@ -103,21 +101,35 @@ def test_another_voice_builds_again(built: Path) -> None:
     "harm", [Path.unlink, lambda path: path.write_bytes(with_a_bit_changed(path.read_bytes()))]
 )
 def test_a_harmed_file_is_built_again(engine: EspeakNg, built: Path, harm: Callable[[Path], object]) -> None:
-    good = (built / "pl/goodbye.g722").read_bytes()
-    harm(built / "pl/goodbye.g722")
+    good = (built / "pl/goodbye.sln12").read_bytes()
+    harm(built / "pl/goodbye.sln12")
     build([GOODBYE], built, engine=engine)
-    assert (built / "pl/goodbye.g722").read_bytes() == good
+    assert (built / "pl/goodbye.sln12").read_bytes() == good
 
 
 def test_files_of_another_format_that_would_be_played_instead_are_removed(
     engine: EspeakNg, built: Path
 ) -> None:
-    """Earlier versions wrote WAV, which Asterisk would go on playing to some telephones."""
-    old, own = built / "pl/goodbye.wav16", built / "pl/hold_music.wav"
+    """Earlier versions wrote A-law and G.722, which Asterisk would go on playing to most telephones."""
+    old, own = built / "pl/goodbye.alaw", built / "pl/hold_music.alaw"
     for path in (old, own):
-        path.write_bytes(b"RIFF")
+        path.write_bytes(b"old words")
     build(BOTH, built, engine=engine)
     assert (old.exists(), own.exists()) == (False, True)
+
+
+def test_a_folder_of_an_earlier_version_is_unfit_for_ever_or_passes_as_it_is(
+    engine: EspeakNg, built: Path
+) -> None:
+    as_an_earlier_version_left_it(built)
+    assert check(built, [GOODBYE]) == [
+        "pl/goodbye.sln12: the file is missing: ccari sounds build",
+        "pl/goodbye.alaw: not built, but Asterisk might play it: ccari sounds build",
+        "pl/goodbye.g722: not built, but Asterisk might play it: ccari sounds build",
+    ]
+    build(BOTH, built, engine=engine)
+    assert check(built, BOTH) == []
+    assert {path.suffix for path in built.rglob("*.*")} == {".json", ".sln12"}
 
 
 def test_what_is_shipped_is_not_spoken_again(built: Path, tmp_path: Path) -> None:
@@ -133,7 +145,7 @@ def test_what_is_shipped_is_not_spoken_again(built: Path, tmp_path: Path) -> Non
     assert check(built, BOTH) == []
     with pytest.raises(SoundError, match="pl/goodbye: spoke Inaczej"):
         build([Prompt("goodbye", "pl", "Inaczej.")], out, engine=Mute(), shipped=built)
-    (built / "pl/goodbye.alaw").write_bytes(b"damaged")
+    (built / "pl/goodbye.sln12").write_bytes(b"damaged")
     with pytest.raises(SoundError, match="pl/goodbye: spoke Dzięk"):
         build([GOODBYE], tmp_path / "other", engine=Mute(), shipped=built)
 
@@ -260,7 +272,7 @@ def test_a_sound_that_cannot_come_to_its_place_keeps_others_from_the_manifest(
     engine: EspeakNg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
-    (tmp_path / "pl/renewals/identity.alaw/in the way").mkdir(parents=True)
+    (tmp_path / "pl/renewals/identity.sln12/in the way").mkdir(parents=True)
     with pytest.raises(SoundError, match="directory"):
         build(BOTH, tmp_path, engine=engine)
     assert check(tmp_path, [GOODBYE]) == []
@@ -298,7 +310,7 @@ def test_two_builds_at_once_take_each_others_prompts_out_of_the_manifest(
 
 def test_what_a_killed_build_has_left_stays_for_ever(engine: EspeakNg, built: Path) -> None:
     (built / ".build-killed/x").mkdir(parents=True)
-    (built / ".build-killed/x/sound.alaw").touch()
+    (built / ".build-killed/x/sound.sln12").touch()
     (built / ".manifest.json.4711").touch()
     build(BOTH, built, engine=engine)
     assert not list(built.glob(".*"))

@@ -32,8 +32,8 @@ def flip_last_bit(path: Path) -> None:
     path.write_bytes(with_a_bit_changed(path.read_bytes()))
 
 
-def exchange_codecs(path: Path) -> None:
-    shutil.copy(path.with_suffix(".alaw"), path)
+def exchange_prompts(path: Path) -> None:
+    shutil.copy(path.with_name(f"{AWAY.id}{path.suffix}"), path)
 
 
 @pytest.mark.parametrize(
@@ -44,23 +44,23 @@ def exchange_codecs(path: Path) -> None:
         (lambda path: path.write_bytes(b""), "the file is empty"),
         (lambda path: path.write_bytes(b"<html>404</html>" * 99), "changed since it was built"),
         (lambda path: path.write_bytes(path.read_bytes()[:20]), "changed since it was built"),
-        (exchange_codecs, "changed since it was built"),
+        (exchange_prompts, "changed since it was built"),
     ],
 )
 def test_a_harmed_file_is_told_and_only_that_one(
     folder: Path, harm: Callable[[Path], object], problem: str
 ) -> None:
     assert check(folder, [GOODBYE, AWAY]) == []
-    harm(folder / "pl/goodbye.g722")
-    assert check(folder, [GOODBYE, AWAY]) == [f"pl/goodbye.g722: {problem}: ccari sounds build"]
+    harm(folder / "pl/goodbye.sln12")
+    assert check(folder, [GOODBYE, AWAY]) == [f"pl/goodbye.sln12: {problem}: ccari sounds build"]
 
 
 def test_a_file_in_another_format_beside_it_is_told(folder: Path) -> None:
     """Asterisk plays the format nearest to the call's: the manifest would tell of a sound that nobody heard."""
-    for name in ("goodbye.wav", "goodbye_again.wav", "agent_unavailable.txt"):
+    for name in ("goodbye.alaw", "goodbye_again.alaw", "agent_unavailable.txt"):
         (folder / "pl" / name).write_bytes(b"other words")
     assert check(folder, [GOODBYE, AWAY]) == [
-        "pl/goodbye.wav: not built, but Asterisk might play it: ccari sounds build",
+        "pl/goodbye.alaw: not built, but Asterisk might play it: ccari sounds build",
         "pl/agent_unavailable.txt: not built, but Asterisk might play it: ccari sounds build",
     ]
 
@@ -82,9 +82,9 @@ def test_a_prompt_never_built_is_told(folder: Path) -> None:
 def test_a_file_without_a_hash_does_not_count_as_good(folder: Path) -> None:
     path = folder / "manifest.json"
     table = json.loads(path.read_text())
-    del table["pl/goodbye"]["files"]["alaw"]
+    del table["pl/goodbye"]["files"]["sln12"]
     path.write_text(json.dumps(table))
-    assert check(folder, [GOODBYE]) == ["pl/goodbye.alaw: changed since it was built: ccari sounds build"]
+    assert check(folder, [GOODBYE]) == ["pl/goodbye.sln12: changed since it was built: ccari sounds build"]
 
 
 def test_a_folder_without_a_manifest_is_told(tmp_path: Path) -> None:
