@@ -211,6 +211,9 @@ class Actions:
 
     async def _hand_over(self, to: str) -> None:
         """Let the agent go, and call the colleague ``to``, who is the agent from now on."""
+        # while the callee is recorded through no channel, Asterisk forgets how far the agent's packets had been numbered: Debian's
+        # would take the colleague's for late ones, and leave them out of the next recording
+        await self.recorder.let_go()
         ids, terms = self._ids, self._terms
         at_home = ids.home_party is Party.AGENT
         former, colleague = ids.hand_over(), label(to)

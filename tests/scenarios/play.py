@@ -23,6 +23,8 @@ ABSENT_DBFS = -45.0
 #: How far below a tone all else is but the two voices: digits that are read out hold a little of many tones.
 CLEAR_DB = 6.0
 VOICES = (callees.TONE_HZ, callees.AGENT_TONE_HZ)
+#: How much of a recording's end must hold both: longer than a key is pressed.
+LAST_SECONDS = 1.0
 END_SECONDS = 90.0
 GONE_SECONDS = 30.0
 #: Of the notice: what must be in no recording.
@@ -298,14 +300,15 @@ def _in_the_recordings(seen: Seen, expect: Expected) -> list[str]:
     states = [state for state, _ in seen.recordings]
     if states != list(expect.recordings):
         return [f"the recordings are {states}, not {list(expect.recordings)}"]
-    found = []
-    for _, sound in seen.recordings:
-        if sound is None:
-            continue
-        if not has(sound, callees.TONE_HZ) and not has(sound, callees.AGENT_TONE_HZ):
-            found.append("a recording holds neither voice")
-        found += [f"a recording holds {each}" for each in NOTICE if has(sound, tone_of(each))]
-    return found
+    kept = [sound for _, sound in seen.recordings if sound is not None]
+    ends = [each.between(max(0.0, each.seconds - LAST_SECONDS)) for each in kept]
+    voices = zip(("callee", "agent"), VOICES, strict=True)
+    silent = [who for who, hz in voices if not all(has(end, hz) for end in ends)]
+    unlike = _unlike("who is not in a recording to its end", sorted(silent), sorted(expect.silent))
+    found = [unlike] if unlike else []
+    return found + [
+        f"a recording holds {each}" for each in NOTICE for sound in kept if has(sound, tone_of(each))
+    ]
 
 
 def _unlike(what: str, found: object, wanted: object) -> str | None:

@@ -36,7 +36,7 @@ class Expected(_Table):
 
     ``ringing``: the callee, who has answered, hears an agent's phone ring. ``holds``: how often either phone put the call on hold.
     ``events``: of the call's journal, in this order among others; ``never``: none of these. ``talk``: the two hear each
-    other. ``recordings``: their states, in order. ``rights``: requests that were registered, with how they came in.
+    other. ``recordings``: their states, in order; ``silent``: who is no longer in one when it ends. ``rights``: requests that were registered, with how they came in.
     ``told``: the reason that the dialplan finds of a call that was bridged, where it is not the call's own. ``colleague_heard`` and
     ``colleague_unheard``: by whom the call was handed over to. ``uninvited``: numbers of others that nobody dials. ``next``: what the gate says of the number afterwards.
     """
@@ -57,6 +57,7 @@ class Expected(_Table):
     holds: Annotated[int, Field(ge=0)] = 0
     talk: bool = False
     recordings: tuple[str, ...] = ()
+    silent: tuple[Literal["agent", "callee"], ...] = ()
     rights: dict[str, Literal["key", "agent"]] = Field(default_factory=dict)
     next: str | None = None
 

@@ -9,7 +9,9 @@ from structlog.testing import capture_logs
 from ccari.errors import AsteriskError
 from ccari.policy.call import Direction, Outcome, Party
 from ccari.policy.call import commands as do
+from ccari.ports.recordings import Unfinished
 from tests.unit.calls.talking import Talking
+from tests.unit.recordings.made import TAG
 
 HAND_OVER = do.HandOver("1002")
 #: What a phone's REFER is answered after: Asterisk is through with it then.
@@ -53,6 +55,16 @@ async def test_a_callee_who_cannot_be_taken_from_the_agent_keeps_them_on_the_lin
         await talking.actions.carry_out(HAND_OVER)
     assert released(talking, former) == [SETTLED, "channel_answered", "hangup"]
     assert "create" not in [operation for operation, _ in talking.asked]
+
+
+async def test_the_colleague_comes_while_the_callee_is_still_recorded_as_the_agent_was() -> None:
+    """Debian's Asterisk takes a second agent's packets for late ones of the first, for as long as a channel is snooped on."""
+    talking = Talking(Direction.OUTBOUND)
+    talking.actions.recorder.resume(1, Unfinished(TAG, begun=True, until=None))
+    snoop = talking.ids.snoop(1, "both")
+    await talking.actions.carry_out(HAND_OVER)
+    assert released(talking, snoop) == ["hangup"]
+    assert talking.asked.index(("hangup", snoop)) < talking.asked.index(("create", talking.ids.agent))
 
 
 async def test_what_happens_with_the_colleague_is_logged_as_the_agents_who_was() -> None:
