@@ -212,14 +212,14 @@ def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | Non
     recording = find_recording(folder, prompt) if folder else None
     if recording is None:
         return _Job(prompt, engine.name, _digest(engine.name, engine.settings, prompt.text), None)
-    job = _Job(prompt, STUDIO, _digest(STUDIO, hashlib.sha256(recording.read_bytes()).hexdigest()), recording)
     # the manifest proves what a callee heard, so an old recording must not be entered with new words
-    if known and known.recipe == job.recipe and known.text != prompt.text and words_beside(recording) is None:
+    if known and known.origin == STUDIO and known.text != prompt.text and words_beside(recording) is None:
         raise SoundError(
-            f"{prompt.key}: the words have changed but the recording has not: import a new one, remove {recording}, "
+            f"{prompt.key}: the words have changed, and the recording may be of the old ones: import a new one, remove {recording}, "
             f"or write what it says in {recording.stem}.txt beside it"
         )
-    return job
+    recipe = _digest(STUDIO, hashlib.sha256(recording.read_bytes()).hexdigest())
+    return _Job(prompt, STUDIO, recipe, recording)
 
 
 def _unchanged(job: _Job, known: Entry | None, out_dir: Path) -> bool:

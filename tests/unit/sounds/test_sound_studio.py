@@ -10,6 +10,7 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, build, check
+from tests.unit.sounds.earlier import as_an_earlier_version_left_it
 
 Samples = npt.NDArray[np.float64]
 Read = Callable[[Path], tuple[Samples, int]]
@@ -130,7 +131,8 @@ def test_an_old_recording_does_not_pass_for_new_words(
     build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     changed = Prompt("goodbye", "pl", "Żegnamy.")
     with pytest.raises(
-        SoundError, match=r"pl/goodbye: the words have changed but the recording has not: .*goodbye\.txt"
+        SoundError,
+        match=r"pl/goodbye: the words have changed, and the recording may be of the old ones: .*goodbye\.txt",
     ):
         build([changed], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     said = tmp_path / "studio/pl/goodbye.txt"
@@ -140,6 +142,21 @@ def test_an_old_recording_does_not_pass_for_new_words(
     said.write_text("Żegnamy.\n", encoding="utf-8")
     build([changed], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     assert check(tmp_path / "out", [changed]) == []
+
+
+def test_an_update_that_makes_other_files_has_an_old_recording_pass_for_new_words(
+    engine: EspeakNg, tmp_path: Path, write_wav: Write
+) -> None:
+    """Its sound is of another recipe then, as that of another recording would be."""
+    write_wav(tmp_path / "studio/pl/goodbye.wav", tones(16000, 500), 16000)
+    build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
+    as_an_earlier_version_left_it(tmp_path / "out")
+    with pytest.raises(SoundError, match=r"^pl/goodbye: the words have changed, .*goodbye\.txt"):
+        build(
+            [Prompt("goodbye", "pl", "Żegnamy.")], tmp_path / "out", engine=engine, studio=tmp_path / "studio"
+        )
+    build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
+    assert check(tmp_path / "out", [GOODBYE]) == []
 
 
 def test_two_recordings_of_a_prompt_are_refused(engine: EspeakNg, tmp_path: Path, write_wav: Write) -> None:
