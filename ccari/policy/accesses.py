@@ -19,6 +19,8 @@ DEFAULT_DAYS = 1096
 #: A year: whoever asks once a year who looked at their data (Art 15; CJEU C-579/21) learns of each look.
 LEAST_DAYS = 365
 Days = Annotated[Count, Field(ge=LEAST_DAYS, le=3660)]
+#: The first moment that can be shown in every time zone.
+_FIRST = datetime(1, 1, 2, tzinfo=UTC)
 
 #: The event of the entry that says up to when entries may be erased. Its fields are those of :func:`declaration`.
 EXPIRED = "accesses_expired"
@@ -35,7 +37,7 @@ def expired_before(at: datetime, fields: Mapping[str, str]) -> datetime | None:
     """
     try:
         before = datetime.fromisoformat(fields.get("before", ""))
-        return before if before <= at - timedelta(days=LEAST_DAYS) else None
+        return before if _FIRST <= before <= at - timedelta(days=LEAST_DAYS) else None
     except (ValueError, TypeError, OverflowError):
         # no moment, one without a time zone, or one of which there is no year before
         return None

@@ -26,7 +26,16 @@ def test_the_record_says_that_looks_of_the_last_year_have_expired_and_is_believe
 
 
 @pytest.mark.parametrize(
-    "written", ["", "long ago", "2025-11-29", "2025-11-29T00:00:00", "10000-01-01T00:00:00+00:00"]
+    "written",
+    [
+        "",
+        "long ago",
+        "2025-11-29",
+        "2025-11-29T00:00:00",
+        "10000-01-01T00:00:00+00:00",
+        "0001-01-01T00:00:00+00:00",
+        "0001-01-02T00:00:00+14:00",
+    ],
 )
 def test_what_is_no_moment_lets_looks_expire_or_raises(written: str) -> None:
     assert expired_before(AT, {"before": written}) is None
