@@ -32,8 +32,8 @@ def declaration(before: datetime, days: int, who: str) -> dict[str, str]:
 
 
 def expired_before(at: datetime, fields: Mapping[str, str]) -> datetime | None:
-    """Before which moment entries may be erased by an entry :data:`EXPIRED` that was made ``at``; None if it says none, or one that
-    is less than :data:`LEAST_DAYS` ago.
+    """Before which moment entries may be erased by an entry :data:`EXPIRED` that was made ``at``, or now if that is still to come; None
+    if it says none, or one that was less than :data:`LEAST_DAYS` ago.
     """
     try:
         before = datetime.fromisoformat(fields.get("before", ""))

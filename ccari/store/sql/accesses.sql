@@ -31,7 +31,9 @@ WHERE fields IS NOT NULL
 ORDER BY seq DESC LIMIT $1
 
 -- name: newest_expiry
-SELECT at, fields::text AS fields FROM accesses WHERE event = 'accesses_expired' AND fields IS NOT NULL ORDER BY seq DESC LIMIT 1
+-- An entry of a moment to come was made by somebody else, and counts as one of now.
+SELECT least(at, clock_timestamp()) AS at, fields::text AS fields
+FROM accesses WHERE event = 'accesses_expired' AND fields IS NOT NULL ORDER BY seq DESC LIMIT 1
 
 -- name: accesses_not_as_sealed
 -- The first sealed entry that is no longer there as it was sealed.
@@ -41,6 +43,6 @@ WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
 -- name: all_accesses
--- Each with the head of the chain at that moment; one row with only the head if there are no entries.
-SELECT c.events AS count, c.link AS last, a.seq, a.at, a.event, a.fields::text AS fields, a.salt, a.commitment, a.link
+-- Each with the head of the chain at that moment, and the time; one row with only these if there are no entries.
+SELECT clock_timestamp() AS now, c.events AS count, c.link AS last, a.seq, a.at, a.event, a.fields::text AS fields, a.salt, a.commitment, a.link
 FROM access_chain c LEFT JOIN accesses a ON true ORDER BY a.seq

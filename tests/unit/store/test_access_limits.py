@@ -94,6 +94,10 @@ async def look(
     return new.seq
 
 
+def today() -> datetime:
+    return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
 async def tell(shelf: Shelf) -> list[int]:
     """The entries that still tell who looked, but for those that say up to when they expire; the record is whole."""
     assert (await shelf.store.accesses.fault())[1] is None
@@ -214,6 +218,23 @@ async def test_invariant_9_a_look_of_this_year_is_declared_to_have_expired(
     fault = f"the fields of entry {hidden} were erased before their time"
     assert await shelf.store.accesses.fault() == (2, fault)
     assert await shelf.store.accesses.expired_before() is None
+
+
+async def test_invariant_9_a_look_of_this_year_is_declared_to_have_expired_on_a_day_to_come(
+    shelf: Shelf, database: Database
+) -> None:
+    """Whoever can write the record chooses the moment of a new entry, and can make its link."""
+    hidden = await look(shelf, timedelta(days=30))
+    await look(shelf, timedelta(days=-400), law.declaration(NOW - DAY, 365, "housekeeping"), law.EXPIRED)
+    await forge(database, "UPDATE accesses SET fields = NULL, salt = NULL WHERE seq = $1", hidden)
+    fault = f"the fields of entry {hidden} were erased before their time"
+    assert await shelf.store.accesses.fault() == (2, fault)
+    assert await shelf.store.accesses.expired_before() is None
+    # what expires in its time is declared all the same, and covers nothing else
+    await look(shelf)
+    assert await keeper_of(shelf).expire(LIMIT, NOW) == Expired(1)
+    assert await shelf.store.accesses.fault() == (4, fault)
+    assert await shelf.store.accesses.expired_before() == today() - timedelta(days=365)
 
 
 async def test_invariant_9_an_erased_look_is_changed_or_left_out_unnoticed(
