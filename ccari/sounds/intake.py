@@ -14,8 +14,8 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
 
-#: Sampling rates in Hz. Below the first, a recording lacks what every telephone carries; below the second, what G.722 carries.
-LEAST_RATE, GOOD_RATE = 8000, 16000
+#: Sampling rates in Hz. Below the first, a recording lacks what every telephone carries; below the second, what a prompt can have.
+LEAST_RATE, GOOD_RATE = 8000, max(audio.FORMATS.values())
 #: Characters a second. Nobody reads faster than the first: then something is missing. Nobody reads more slowly than the second:
 #: then something was added. Since written abbreviations and numbers take longer to read, and pauses are allowed, there is a grace
 #: in seconds.
