@@ -10,7 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 AUDIT := .venv-audit
 BIN := $(VENV)/bin
-PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl chromium fonts-dejavu-core
+PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl openssl chromium fonts-dejavu-core
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
 # What the tests of a file share is made by one worker: the walks through all of a call's states take minutes. Half of the time
@@ -19,7 +19,7 @@ WORKERS := -n 3 --dist loadfile
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
 UNIT := tests/unit tests/hostile tests/browser
-COMMANDS := mmdebstrap flac espeak-ng ffmpeg unshare nsenter age curl chromium
+COMMANDS := mmdebstrap flac espeak-ng ffmpeg unshare nsenter age curl openssl chromium
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -208,6 +208,39 @@ class KeysSection(_Section):
     dir: Place | None = None
 
 
+class TimeStampsSection(_Section):
+    """``url``: the authority that seals get their time stamps from (RFC 3161); left out: none. ``certificates``: a PEM file with
+    its root certificate, and those between that it does not send. ``every_minutes``: from one time stamp to the next.
+
+    The ``username`` and password are for authorities that want them.
+    """
+
+    url: HttpUrl | None = None
+    certificates: Place | None = None
+    every_minutes: Annotated[int, Field(ge=1, le=24 * 60)] = 60
+    username: Annotated[str, Field(pattern=r"^[^:\s]+$")] | None = None
+    password_file: Place | None = None
+
+    @field_validator("url")
+    @classmethod
+    def _without_password(cls, value: HttpUrl | None) -> HttpUrl | None:
+        if value is not None and (value.username or value.password):
+            raise ValueError("must not contain a user and password: set username and password_file")
+        return value
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if self.url is not None and self.certificates is None:
+            raise ValueError("needs certificates: a time stamp is worth nothing if nobody can check it")
+        if (self.username is None) is not (self.password_file is None):
+            raise ValueError("needs both username and password_file, or neither")
+        return self
+
+    def password(self) -> str:
+        """The password for the authority; empty if it wants none. Raises ConfigError if its file cannot be read."""
+        return _password_in(self.password_file, "time_stamps") if self.password_file is not None else ""
+
+
 class SoundsSection(_Section):
     """``dir``: the folder of the prompts. ``asterisk_dir``: the same folder as Asterisk sees it, if that differs."""
 
@@ -262,6 +295,7 @@ class Settings(BaseSettings):
     calls: CallsSection = CallsSection()
     recordings: RecordingsSection = RecordingsSection()
     keys: KeysSection = KeysSection()
+    time_stamps: TimeStampsSection = TimeStampsSection()
     sounds: SoundsSection = SoundsSection()
     log: LogSection = LogSection()
     webhooks: tuple[WebhookSection, ...] = ()

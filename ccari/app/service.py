@@ -15,6 +15,7 @@ from ccari.app.starting import check_keys, check_policy
 from ccari.app.stopping import THREADS_SECONDS, Ending, heed_signals, run_unless_stopped, serve_until_stopped
 from ccari.app.tasks import beside
 from ccari.app.telephony import Telephony, credentials_of, open_telephony
+from ccari.app.timestamping import time_stamping
 from ccari.calls.admission import Admission
 from ccari.calls.switchboard import Switchboard
 from ccari.config import Settings
@@ -84,6 +85,7 @@ async def _run(
     async with (
         # ends last: it seals once more what the others have written as they ended
         Sealer(store.seals, SigningKeys(settings.keys_dir), metrics).running(),
+        time_stamping(settings, store, metrics),
         http(parts, link, calls),
         beside(parts.replayer.run),
         fastagi(parts),

@@ -1,4 +1,4 @@
-"""``ccari evidence``: seals journals, checks all seals, exports evidence packs and verifies them."""
+"""``ccari evidence``: seals journals, has seals time-stamped, checks all of them, exports evidence packs and verifies them."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -15,6 +15,8 @@ from ccari.errors import ConfigError, EvidenceError, why
 from ccari.keyring.files import refuse_taken
 from ccari.ports.accesses import Looked
 from ccari.ports.evidence import HeardSound
+from ccari.recordings.evidence.authority import Authority, Stamped
+from ccari.recordings.evidence.authority import authority as trusted
 from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
 from ccari.recordings.evidence.proving import Prover
@@ -40,17 +42,35 @@ def seal(context: typer.Context) -> None:
     typer.echo(f"{sealed} journals were sealed" if sealed else "everything is sealed")
 
 
+@app.command()
+def stamp(context: typer.Context) -> None:
+    """Have the newest seal time-stamped now by the authority of the settings, as the service does every so many minutes."""
+    # aiohttp takes long to import, and no other command here needs it
+    from ccari.app.timestamping import open_stamper  # noqa: PLC0415
+
+    async def work(settings: Settings, store: Store) -> Stamped | None:
+        async with open_stamper(settings, store) as stamper:
+            return await stamper.stamp()
+
+    stamped = with_store(context, work)
+    if stamped is None:
+        typer.echo("the newest seal has a time stamp, or another node is having it made")
+    else:
+        typer.echo(f"the newest seal was there {stamped.at:%Y-%m-%d %H:%M:%S} UTC, says {stamped.by}")
+
+
 @app.command("check")
 def check_(context: typer.Context) -> None:
-    """Check all seals and all journals: no seal is missing or unsigned, and every journal is intact, entry by
-    entry, and matches its seal.
+    """Check all seals and all journals: no seal is missing or unsigned, every time stamp is valid, and every journal is
+    intact, entry by entry, and matches its seal.
 
-    Exit status 1 if not; it names the first bad seal, or every bad journal.
+    Exit status 1 if not; it names the first bad seal or time stamp, or every bad journal.
     """
 
     async def work(settings: Settings, store: Store) -> Found:
         with watched("checking journals") as progress:
-            return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress)
+            authority = _authority(settings.time_stamps.certificates)
+            return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress, authority)
 
     found = with_store(context, work)
     for each in found.unfit:
@@ -60,6 +80,11 @@ def check_(context: typer.Context) -> None:
     typer.echo(f"{found.seals} seals of {found.journals} journals: no fault was found")
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
+    if found.stamped:
+        newest = f"{found.stamped.at:%Y-%m-%d %H:%M:%S} UTC, by {found.stamped.by}"
+        typer.echo(f"{found.time_stamps} time stamps, the newest of {newest}: no fault was found")
+    if found.unchecked:
+        typer.echo(f"{found.unchecked} time stamps were not checked: set [time_stamps] certificates")
     typer.echo(f"{found.walked} journals were checked, entry by entry")
 
 
@@ -128,6 +153,13 @@ def verify_(
             help="The public key of whoever is said to have issued it; repeatable. Default: the keys in the keys folder.",
         ),
     ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CERTIFICATES.pem",
+            help="The certificates of the authority that the time stamps are from. Default: those of the settings, without --key.",
+        ),
+    ] = None,
     recordings: Annotated[
         Path | None, typer.Option(help="The recordings folder: compare its files as well.")
     ] = None,
@@ -136,7 +168,10 @@ def verify_(
     """Check a pack, offline and without the database. Exit status 1 if it does not match; it names the first
     difference.
     """
-    verdict = _verified(file, _keys(context, key), recordings)
+    keys = _keys(context, key)
+    if authority is None and not key:
+        authority = context.obj.settings().time_stamps.certificates
+    verdict = _verified(file, keys, recordings, _authority(authority))
     if json:
         as_json({**{name: getattr(verdict, name) for name in Verdict.__slots__}, "kind": verdict.kind.value})
         return
@@ -146,6 +181,14 @@ def verify_(
         f"{verdict.entries} entries, sealed "
         + ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in verdict.sealed_at)
     )
+    for sealed_at, stamped_at in zip(verdict.sealed_at, verdict.stamped_at, strict=True):
+        if stamped_at is not None:
+            typer.echo(f"the seal of {sealed_at:%Y-%m-%d %H:%M:%S} UTC was there {stamped_at:%Y-%m-%d %H:%M:%S} UTC, "
+                       f"says {', '.join(verdict.authorities)}")  # fmt: skip
+    if verdict.unchecked:
+        typer.echo(
+            f"{verdict.unchecked} time stamps were not checked: give the authority's certificates with --authority"
+        )
     if verdict.erased:
         typer.echo(f"erased: the fields of {', '.join(map(str, verdict.erased))}")
     if verdict.uncompared:
@@ -170,13 +213,19 @@ def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey
     return keys
 
 
-def _verified(file: Path, keys: list[VerifyingKey], recordings: Path | None) -> Verdict:
+def _authority(certificates: Path | None) -> Authority | None:
+    return None if certificates is None else trusted(certificates)
+
+
+def _verified(
+    file: Path, keys: list[VerifyingKey], recordings: Path | None, authority: Authority | None
+) -> Verdict:
     try:
         content = file.read_bytes()
     except OSError as error:
         raise EvidenceError(f"{file} cannot be read: {why(error)}") from None
     try:
-        return verify(content, keys, recordings)
+        return verify(content, keys, recordings, authority)
     except EvidenceError as error:
         # names in a pack may be anything: escaped, they cannot break the line or control the terminal
         words = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(error))

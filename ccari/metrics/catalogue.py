@@ -144,7 +144,7 @@ LOOP_LATE = Family(
 AGI_SESSIONS = Family("ccari_agi_sessions", Kind.GAUGE, "FastAGI conversations in progress.")
 WORK_SUCCEEDED = Family(
     "ccari_work_last_success_timestamp_seconds", Kind.GAUGE,
-    "When background work last succeeded; housekeeping and expiry also count if another node is doing them.",
+    "When background work last succeeded; housekeeping, expiry and time_stamps also count if another node is doing them.",
     (_label("work", Work),),
 )  # fmt: skip
 WORK_FAILED = Family(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from itertools import pairwise
 
 import rfc8785
 
@@ -74,6 +75,13 @@ class Statement:
 
 #: A journal when it was sealed, and the moment.
 Sealed = tuple[Leaf, datetime]
+
+
+def follow(statements: Sequence[Statement]) -> bool:
+    """Whether each statement names the one before it. Then whoever proves when the last of them was there has proven that the others
+    were there by then.
+    """
+    return all(later.before == earlier.digest for earlier, later in pairwise(statements))
 
 
 def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:

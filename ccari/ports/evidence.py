@@ -1,8 +1,9 @@
 """Evidence: the sealed account of one call or one request."""
 
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 from uuid import UUID
 
@@ -16,6 +17,17 @@ class Seal:
 
     statement: Statement
     signature: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class TimeStamp:
+    """A time stamp of the last of the ``statements``, each of which names the one before it. ``response``: as the authority gave
+    it, a TimeStampResp in DER (RFC 3161). ``at``: the moment in it.
+    """
+
+    statements: Sequence[Statement]
+    response: bytes = field(repr=False)
+    at: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,8 @@ class Revision:
 class Account:
     """All that is kept of one call or request. ``subject``: its row, with masked numbers. ``consents``: those that it rests on.
 
-    ``begins``: the link before the first entry of its journal.
+    ``begins``: the link before the first entry of its journal. ``time_stamps``: for each of its seals the first that there is of
+    it, or of a later one; it begins with the first of them that it covers.
     """
 
     kind: Kind
@@ -66,6 +79,7 @@ class Account:
     recordings: Sequence[Mapping[str, Any]] = ()
     consents: Sequence[Mapping[str, Any]] = ()
     bars: Sequence[Mapping[str, Any]] = ()
+    time_stamps: Sequence[TimeStamp] = ()
 
 
 class SealStore(Protocol):
@@ -81,6 +95,22 @@ class SealStore(Protocol):
         self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], kind: Kind, of: str
     ) -> bool:
         """As :meth:`seal`, in the same turns, that one journal alone; False if there is nothing of it to be sealed."""
+        ...
+
+
+class TimeStampStore(Protocol):
+    """Each method raises StoreError."""
+
+    def turn(self) -> AbstractAsyncContextManager[bool]:
+        """True on one node of the fleet at a time. If that node dies, another can have the turn."""
+        ...
+
+    async def due(self, every: timedelta) -> tuple[int, Statement] | None:
+        """The newest seal, by its number, if it has no time stamp and the newest time stamp is older than ``every``."""
+        ...
+
+    async def add(self, seal: int, at: datetime, response: bytes) -> None:
+        """Keep the time stamp of a seal, unless it has one. ``at``, ``response``: as of :class:`TimeStamp`."""
         ...
 
 
@@ -112,6 +142,10 @@ class Proving(Protocol):
 class SealRecords(Protocol):
     def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
         """Each seal with its leaves as the database has them, the oldest first."""
+        ...
+
+    def time_stamps(self) -> AsyncIterator[TimeStamp]:
+        """Each time stamp with the seal that it is of, the oldest first."""
         ...
 
     def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:

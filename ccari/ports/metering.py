@@ -51,6 +51,7 @@ class Work(StrEnum):
     HOUSEKEEPING = "housekeeping"
     EXPIRY = "expiry"
     SEALING = "sealing"
+    TIME_STAMPS = "time_stamps"
     FORWARDING = "forwarding"
     WEBHOOKS = "webhooks"
     REPLAYING = "replaying"

@@ -28,6 +28,7 @@ from ccari.store.requests import Requests
 from ccari.store.seals import Seals
 from ccari.store.subjects import Subjects
 from ccari.store.suppressions import Suppressions
+from ccari.store.time_stamps import TimeStamps
 from ccari.store.tokens import Tokens
 from ccari.store.webhooks import Webhooks
 
@@ -56,6 +57,7 @@ class Store:
     deletions: Deletions
     limits: Limits
     seals: Seals
+    time_stamps: TimeStamps
     subjects: Subjects
     erasures: Erasures
     accesses: Accesses
@@ -69,8 +71,8 @@ class Store:
             dsn, database, journals, PostgresCallStore(database, journals), Recordings(database, journals), Policies(database), Suppressions(database),
             Registers(database), Contacts(database), Consents(database), KeyVersions(database),
             Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
-            Holds(database), Deletions(database), Limits(database), Seals(database), Subjects(database), Erasures(database),
-            Accesses(database), Overviews(database), Webhooks(database),
+            Holds(database), Deletions(database), Limits(database), Seals(database),
+            TimeStamps(database), Subjects(database), Erasures(database), Accesses(database), Overviews(database), Webhooks(database),
         )  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.seal import Kind, Leaf, Sealed, Statement
-from ccari.ports.evidence import Account, Revision, Seal, SealedIn
+from ccari.ports.evidence import Account, Revision, Seal, SealedIn, TimeStamp
 from ccari.store import journals
 from ccari.store.accesses import Accesses
 from ccari.store.database import Connection, Database
@@ -50,7 +50,7 @@ class Seals:
             leaves = sorted((_leaf(dict(row)) for row in rows), key=lambda each: (each.kind, each.id))
             last = await connection.fetchrow(SQL["last_seal"])
             # in a thread: so many hashes would hold up the calls
-            seal = await asyncio.to_thread(sign, leaves, _statement(dict(last)) if last else None)
+            seal = await asyncio.to_thread(sign, leaves, statement(dict(last)) if last else None)
             signed = seal.statement
             number = await connection.fetchval(
                 SQL["add_seal"],
@@ -80,11 +80,17 @@ class Seals:
                 if row["seal"] != number:
                     if seal is not None:
                         yield seal, leaves
-                    seal, leaves, number = Seal(_statement(row), bytes(row["signature"])), [], row["seal"]
+                    seal, leaves, number = Seal(statement(row), bytes(row["signature"])), [], row["seal"]
                 if row["id"] is not None:
                     leaves.append(_leaf(row))
         if seal is not None:
             yield seal, leaves
+
+    async def time_stamps(self) -> AsyncIterator[TimeStamp]:
+        """Each time stamp with the seal that it is of, the oldest first."""
+        async for rows in self._database.stream(SQL["all_time_stamps"]):
+            for row in rows:
+                yield TimeStamp([statement(row)], bytes(row["response"]), row["at"])
 
     async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
         """The journals that no longer have the entry that was sealed, each with the moment of the seal."""
@@ -123,6 +129,7 @@ class Seals:
                 await _seals(connection, Kind.CALL, str(call_id)), await _revision(connection, call["revision"]),
                 recordings=[dict(row) for row in await connection.fetch(SQL["evidence_recordings"], call_id)],
                 consents=[dict(row) for row in await connection.fetch(SQL["evidence_consents"], call_id)],
+                time_stamps=await _time_stamps(connection, Kind.CALL, str(call_id)),
             )  # fmt: skip
 
     async def of_request(self, reference: str) -> Account:
@@ -138,6 +145,7 @@ class Seals:
                 [journals.request_linked(dict(row)) for row in rows],
                 await _seals(connection, Kind.REQUEST, reference), await _revision(connection, request["revision"]),
                 bars=[dict(row) for row in await connection.fetch(SQL["evidence_bars"], reference, reason)],
+                time_stamps=await _time_stamps(connection, Kind.REQUEST, reference),
             )  # fmt: skip
 
 
@@ -185,9 +193,19 @@ async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:
     for row in await connection.fetch(SQL["seals_of"], kind, of):
         leaves = [_leaf(dict(each)) for each in await connection.fetch(SQL["leaves_of"], row["seal"])]
         path = merkle.inclusion([each.canonical for each in leaves], row["leaf"])
-        seal = Seal(_statement(dict(row)), bytes(row["signature"]))
+        seal = Seal(statement(dict(row)), bytes(row["signature"]))
         found.append(SealedIn(seal, leaves[row["leaf"]], row["leaf"], path))
     return found
+
+
+async def _time_stamps(connection: Connection, kind: Kind, of: str) -> list[TimeStamp]:
+    return [
+        TimeStamp(
+            [statement(dict(each)) for each in await connection.fetch(SQL["seals_between"], row["first"], row["seal"])],
+            bytes(row["response"]), row["at"],
+        )
+        for row in await connection.fetch(SQL["time_stamps_of"], kind, of)
+    ]  # fmt: skip
 
 
 async def _revision(connection: Connection, number: int | None) -> Revision | None:
@@ -211,5 +229,6 @@ def _leaf(row: Mapping[str, Any]) -> Leaf:
     return Leaf(Kind(row["kind"]), row["id"], row["events"], bytes(row["link"]))
 
 
-def _statement(row: Mapping[str, Any]) -> Statement:
+def statement(row: Mapping[str, Any]) -> Statement:
+    """A seal's, from its row."""
     return Statement(row["sealed_at"], row["leaves"], bytes(row["root"]), bytes(row["before"]), row["key"])

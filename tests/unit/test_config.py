@@ -72,6 +72,14 @@ def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: p
         ("data_dir = ''\n", "data_dir: is empty: name a path, or leave it out"),
         ("[keys]\ndir = ''\n", "keys.dir: is empty"),
         ("[asterisk]\npassword_file = ''\n", "asterisk.password_file: is empty"),
+        ("[time_stamps]\nurl = 'https://tsa.example/'\n", "time_stamps: needs certificates"),
+        (
+            "[time_stamps]\nurl = 'https://acme:%s@tsa.example/'\n",
+            "time_stamps.url: must not contain a user and password",
+        ),
+        ("[time_stamps]\nurl = 'tsa.example'\n", "time_stamps.url: "),
+        ("[time_stamps]\nusername = 'acme'\n", "time_stamps: needs both username and password_file"),
+        ("[time_stamps]\nevery_minutes = 0\n", "time_stamps.every_minutes: "),
     ],
 )
 def test_a_wrong_key_or_value_is_not_named_or_the_secret_is(write: Write, content: str, named: str) -> None:

@@ -18,6 +18,7 @@ from ccari.cli.doctor import (
     policy,
     recordings,
     sounds,
+    time_stamps,
     times,
     webhooks,
 )
@@ -45,6 +46,9 @@ async def examine(path: Path | None) -> list[Finding]:
         _files("user", lambda: configuration.user(settings), _USER),
         _files("keys", lambda: keys.keys(settings), _USER),
         _files("webhooks", lambda: webhooks.webhooks(settings), "let ccari's user read the secret_file"),
+        _files(
+            time_stamps.CHECK, lambda: time_stamps.authority_of(settings), "check [time_stamps] in ccari.toml"
+        ),
         _database_and_asterisk(settings),
         _files(
             "local journal",
@@ -147,6 +151,7 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
         *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),
         *await _files("evidence key", lambda: _findings(readiness.keys(settings, declared)), _USER),
+        *await found_by(time_stamps.CHECK, time_stamps.late(settings, store), "ccari db migrate"),
         *await _files("earlier evidence", lambda: keys.earlier_evidence(settings), _USER),
         *await found_by("sounds", play(), BUILD),
         *await found_by("registers", registers(), "ccari registers list"),

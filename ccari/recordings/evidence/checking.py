@@ -4,13 +4,15 @@ No seal may be missing, each must be signed, and every journal must contain the 
 followed entry by entry: a seal covers its last link only, and that covers the entries before it by the chain.
 """
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from ccari.errors import EvidenceError
 from ccari.policy import merkle
 from ccari.policy.seal import FIRST, Kind
-from ccari.ports.evidence import SealRecords
+from ccari.ports.evidence import SealRecords, TimeStamp
+from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.keys import VerifyingKey
 
 #: How many journals are checked between two reports of progress.
@@ -21,29 +23,42 @@ _PROGRESS_EVERY = 100
 class Found:
     """The result of a check. ``seals``: how many there are, all valid; ``journals``: how many journals those sealed, each time counted.
     ``newest``: the hash of the last seal, which the log has too. ``walked``: how many journals were followed entry by entry.
-    ``unfit``: what is wrong with journals, in words.
+    ``time_stamps``: how many were checked, all valid; ``stamped``: what the newest says, if there is one. ``unchecked``: how many
+    were not, since no authority was given. ``unfit``: what is wrong with journals, in words.
     """
 
     seals: int
     journals: int
     newest: bytes
     walked: int
+    time_stamps: int
+    stamped: Stamped | None
+    unchecked: int
     unfit: Sequence[str]
 
 
 async def check(
-    records: SealRecords, keys: Sequence[VerifyingKey], progress: Callable[[int], None] = lambda _walked: None
+    records: SealRecords,
+    keys: Sequence[VerifyingKey],
+    progress: Callable[[int], None] = lambda _walked: None,
+    authority: Authority | None = None,
 ) -> Found:
-    """Check all seals, the oldest first, and then all journals. ``progress`` is called with the number of journals so far.
+    """Check all seals, the oldest first, their time stamps, and then all journals. ``progress`` is called with the number of journals
+    so far. ``authority``: that the time stamps are from; without it they are not checked.
 
     Raises
     ------
     EvidenceError
-        If a seal is wrong, naming the first: those after it prove nothing.
+        If a seal or a time stamp is wrong, naming the first: those after it prove nothing.
     StoreError
         If the database fails.
     """
     seals, journals, newest = await _seals(records, keys)
+    time_stamps, stamped = 0, None
+    async for each in records.time_stamps():
+        time_stamps += 1
+        if authority is not None:
+            stamped = await asyncio.to_thread(_stamped, authority, each)
     unfit = [
         f"{_named(kind, of)} no longer matches its seal of {at:%Y-%m-%d %H:%M:%S} UTC"
         async for kind, of, at in records.broken()
@@ -55,7 +70,8 @@ async def check(
             unfit.append(f"{_named(kind, of)} is damaged or was altered: {fault}")
         if walked % _PROGRESS_EVERY == 0:
             progress(walked)
-    return Found(seals, journals, newest, walked, unfit)
+    checked, unchecked = (time_stamps, 0) if authority else (0, time_stamps)
+    return Found(seals, journals, newest, walked, checked, stamped, unchecked, unfit)
 
 
 async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[int, int, bytes]:
@@ -78,6 +94,21 @@ async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[in
             raise EvidenceError(f"{which} does not match the journals that are stored with it")
         before, journals = statement.digest, journals + len(leaves)
     return seals, journals, before
+
+
+def _stamped(authority: Authority, stamp: TimeStamp) -> Stamped:
+    (statement,) = stamp.statements
+    try:
+        stamped = authority.stamped(stamp.response, statement)
+    except EvidenceError as error:
+        raise EvidenceError(
+            f"the time stamp of the seal of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC: {error}"
+        ) from None
+    if stamped.at != stamp.at:
+        raise EvidenceError(
+            f"the time stamp of the seal of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC is of another moment than is stored with it"
+        )
+    return stamped
 
 
 def _named(kind: Kind, of: str) -> str:

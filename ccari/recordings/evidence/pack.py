@@ -16,7 +16,7 @@ from ccari.policy import chain, seal
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.seal import Kind
-from ccari.ports.evidence import Account, HeardSound, SealedIn
+from ccari.ports.evidence import Account, HeardSound, SealedIn, TimeStamp
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, fault_of_request
 from ccari.recordings.evidence.hearing import NOTICE
@@ -25,6 +25,7 @@ from ccari.recordings.evidence.vcon import plain, vcon
 
 FORMAT = "ccari evidence 1"
 VCON = "vcon.json"
+TIME_STAMPS = "time_stamps.json"
 _POLICY = frozenset({"policy.toml", "policy.json"})
 #: A fixed date, so that packing the same account at the same moment gives the same bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
@@ -93,6 +94,10 @@ def refuse_unfit(account: Account) -> None:
         fault = fault_of_request(plain(account.subject), journal)
     if fault:
         raise EvidenceError(f"{what} is no longer valid evidence: {fault}")
+    if not all(seal.follow(each.statements) for each in account.time_stamps):
+        raise EvidenceError(
+            f"{what} is no longer valid evidence: a seal before its time stamp was changed or removed"
+        )
     if not sealed or sealed[-1][0].events != len(journal):
         raise EvidenceError(f"{what} is not fully sealed yet: ccari evidence seal")
 
@@ -117,6 +122,8 @@ def _files(
         files["policy.json"] = _json(plain(account.revision.about))
     if heard:
         files |= _notice_files(heard)
+    if account.time_stamps:
+        files |= _time_stamp_files(account.time_stamps)
     return files | {f"keys/{name}.pub": key.public_pem for name, key in keys.items()}
 
 
@@ -132,6 +139,18 @@ def _notice_files(heard: Sequence[HeardSound]) -> dict[str, bytes]:
             {"key": sound.key, "text": sound.text, "digest": sound.digest, "files": names, "sha256": hashes}
         )
     return {NOTICE: _json(rows), **files}
+
+
+def _time_stamp_files(time_stamps: Sequence[TimeStamp]) -> dict[str, bytes]:
+    files, rows = {}, []
+    for number, each in enumerate(time_stamps, start=1):
+        name = f"time_stamps/{number:02}.tsr"
+        files[name] = each.response
+        rows.append(
+            {"file": name, "of": each.statements[-1].digest.hex(),
+             "statements": [json.loads(statement.canonical) for statement in each.statements]}
+        )  # fmt: skip
+    return {TIME_STAMPS: _json(rows), **files}
 
 
 def _entry(entry: Linked) -> dict[str, Any]:

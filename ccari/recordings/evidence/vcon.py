@@ -220,7 +220,7 @@ def _proofs(entries: Iterable[Linked | None]) -> list[dict[str, Any]]:
 
 
 def _seals(account: Account) -> list[dict[str, Any]]:
-    return [
+    signed = [
         _proof(
             "cryptographic_signature",
             each.seal.statement.sealed_at,
@@ -228,6 +228,15 @@ def _seals(account: Account) -> list[dict[str, Any]]:
         )
         for each in account.seals
     ]
+    stamped = [
+        _proof(
+            "external_system",
+            each.at,
+            {"system": "RFC 3161 time stamp", "seal": each.statements[-1].digest.hex()},
+        )
+        for each in account.time_stamps
+    ]
+    return signed + stamped
 
 
 def _proof(kind: str, at: datetime, data: dict[str, Any]) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from ccari.errors import EvidenceError, why
-from ccari.policy import chain, merkle
+from ccari.policy import chain, merkle, seal
 from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
@@ -21,9 +21,10 @@ from ccari.recordings.evidence.agreeing import (
     fault_of_request,
     uncompared,
 )
+from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.hearing import NOTICE, hearing
 from ccari.recordings.evidence.keys import VerifyingKey
-from ccari.recordings.evidence.pack import FORMAT, VCON
+from ccari.recordings.evidence.pack import FORMAT, TIME_STAMPS, VCON
 from ccari.recordings.evidence.unzipping import unzipped
 
 _T = TypeVar("_T")
@@ -36,7 +37,9 @@ class Verdict:
     ``entries``: how many the journal has. ``erased``: the numbers of those whose fields were erased. ``unheard``, ``wordless``: the
     prompts whose audio, or words, were no longer there when the pack was made. ``untold``: the numbers of the entries about a
     notice of which neither was. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of
-    recordings whose tag or file cannot be compared with the journal, since its entry was erased.
+    recordings whose tag or file cannot be compared with the journal, since its entry was erased. ``stamped_at``: for each of
+    ``sealed_at``, by when the seal was there, as one of the ``authorities`` says; None if there was no time stamp of it, or none
+    that was checked. ``unchecked``: how many time stamps were not, since no authority was given.
     """
 
     kind: Kind
@@ -46,6 +49,9 @@ class Verdict:
     entries: int
     erased: tuple[int, ...]
     sealed_at: tuple[datetime, ...]
+    stamped_at: tuple[datetime | None, ...]
+    authorities: tuple[str, ...]
+    unchecked: int
     unheard: tuple[str, ...]
     wordless: tuple[str, ...]
     untold: tuple[int, ...]
@@ -53,10 +59,13 @@ class Verdict:
     uncompared: tuple[str, ...]
 
 
-def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None = None) -> Verdict:
+def verify(
+    content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None = None, authority: Authority | None = None
+) -> Verdict:  # fmt: skip
     """Verify a pack against the public ``keys`` of the installation that it is said to be from.
 
-    ``recordings``: the recordings folder, if their files are to be compared as well.
+    ``recordings``: the recordings folder, if their files are to be compared as well. ``authority``: that the time stamps are
+    said to be from; without it they are not checked.
 
     Raises
     ------
@@ -76,7 +85,8 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
         raise EvidenceError(f"{missing[0]} is missing from the pack")
     kind, id_ = Kind(contents["kind"]), str(contents["id"])
     journal = _read(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
-    sealed_at = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
+    sealed = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
+    stamps = _read(lambda: _time_stamps(files, sealed, authority), f"{TIME_STAMPS} is damaged")
     heard = _read(lambda: hearing(files, journal), f"{NOTICE} is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
     signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
@@ -93,7 +103,9 @@ def verify(content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None
         raise EvidenceError(f"subject.json: {fault}")
     return Verdict(
         kind, id_, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
-        tuple(each.seq for each in journal if each.fields is None), sealed_at, heard.unheard,
+        tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
+        tuple(min((by.at for of, by in stamps if by and each.digest in of), default=None) for each in sealed),
+        tuple(dict.fromkeys(by.by for _, by in stamps if by)), sum(by is None for _, by in stamps), heard.unheard,
         heard.wordless, heard.untold, compared, uncompared(signed, journal),
     )  # fmt: skip
 
@@ -148,8 +160,8 @@ def _entry(row: Mapping[str, Any]) -> Linked:
 
 def _seals(
     files: Mapping[str, bytes], kind: Kind, id_: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
-) -> tuple[datetime, ...]:
-    """When the journal was sealed, once each seal is verified and one reaches its last entry."""
+) -> list[Statement]:
+    """The seals that the journal is in, once each is verified and one reaches its last entry."""
     sealed, reached = [], 0
     rows = [_seal(each) for each in json.loads(files["seals.json"])]
     for number, (statement, signature, leaf, index, path) in enumerate(rows, start=1):
@@ -169,23 +181,47 @@ def _seals(
         if not merkle.is_included(leaf.canonical, index, statement.leaves, path, statement.root):
             raise EvidenceError(f"{which}: its proof does not link the journal to what was signed")
         reached = max(reached, leaf.events)
-        sealed.append(statement.sealed_at)
+        sealed.append(statement)
     if reached != len(journal):
         raise EvidenceError(f"seals.json: no seal covers entry {len(journal)}")
-    return tuple(sealed)
+    return sealed
 
 
 def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[bytes]]:
-    signed, leaf = row["statement"], row["leaf"]
-    statement = Statement(
-        datetime.fromisoformat(signed["sealed_at"]), int(signed["leaves"]), bytes.fromhex(signed["root"]),
-        bytes.fromhex(signed["before"]), str(signed["key"]),
-    )  # fmt: skip
+    leaf = row["leaf"]
     return (
-        statement, bytes.fromhex(row["signature"]),
+        _statement(row["statement"]), bytes.fromhex(row["signature"]),
         Leaf(Kind(leaf["kind"]), str(leaf["id"]), int(leaf["events"]), bytes.fromhex(leaf["link"])),
         int(row["index"]), [bytes.fromhex(each) for each in row["path"]],
     )  # fmt: skip
+
+
+def _statement(signed: Mapping[str, Any]) -> Statement:
+    return Statement(
+        datetime.fromisoformat(signed["sealed_at"]), int(signed["leaves"]), bytes.fromhex(signed["root"]),
+        bytes.fromhex(signed["before"]), str(signed["key"]),
+    )  # fmt: skip
+
+
+def _time_stamps(
+    files: Mapping[str, bytes], sealed: Sequence[Statement], authority: Authority | None
+) -> list[tuple[set[bytes], Stamped | None]]:
+    """Of each time stamp the hashes of the seals that were there by then, and what it says once it is verified; None without
+    ``authority``.
+    """
+    found = []
+    for number, row in enumerate(json.loads(files.get(TIME_STAMPS, b"[]")), start=1):
+        which = f"{TIME_STAMPS}: time stamp {number}"
+        statements, response = [_statement(each) for each in row["statements"]], files[row["file"]]
+        covered = {each.digest for each in statements}
+        if not seal.follow(statements) or covered.isdisjoint(each.digest for each in sealed):
+            raise EvidenceError(f"{which} does not lead to a seal of the journal")
+        try:
+            stamped = authority.stamped(response, statements[-1]) if authority else None
+        except EvidenceError as error:
+            raise EvidenceError(f"{which}: {error}") from None
+        found.append((covered, stamped))
+    return found
 
 
 def _policy(files: Mapping[str, bytes]) -> None:

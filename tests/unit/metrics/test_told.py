@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -23,6 +24,7 @@ from ccari.ports.metering import Way, Work
 from ccari.ports.placing import Order
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.evidence.sealer import Sealer
+from ccari.recordings.evidence.stamper import Stamper
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.replaying import Replayer
@@ -89,6 +91,7 @@ async def test_work_that_fails_pages_nobody(work: Work, tmp_path: Path) -> None:
         Work.HOUSEKEEPING: Housekeeper(away, tmp_path, meter=metrics).run,
         Work.EXPIRY: LimitKeeper(away, away, meter=metrics).run,
         Work.SEALING: _sealing(metrics, away),
+        Work.TIME_STAMPS: Stamper(away, away, away, "http://127.0.0.1:9", timedelta(hours=1), metrics).run,
         Work.FORWARDING: Courier(away, away, away, away, meter=metrics).run,
         Work.WEBHOOKS: Notifier(away, away, [], away, meter=metrics).run,
         Work.REPLAYING: _replaying(metrics, tmp_path),

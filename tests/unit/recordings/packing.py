@@ -13,6 +13,7 @@ import pytest
 from ccari.errors import EvidenceError
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
+from ccari.recordings.evidence.authority import Authority
 from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON, pack
 from ccari.recordings.evidence.verifying import Verdict, verify
@@ -56,9 +57,11 @@ def vcon_of(content: bytes) -> dict[str, Any]:
     return found
 
 
-def fault_of(change: Callable[[Files], None], account: Account | None = None) -> str:
+def fault_of(
+    change: Callable[[Files], None], account: Account | None = None, authority: Authority | None = None
+) -> str:
     files = files_of(packed(account))
     change(files)
     with pytest.raises(EvidenceError) as fault:
-        checked(zipped(files))
+        verify(zipped(files), [KEY.verifying], authority=authority)
     return str(fault.value)

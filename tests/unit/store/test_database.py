@@ -90,6 +90,7 @@ MIGRATIONS = [
     "0031_consents_in_one_look",
     "0032_bars_by_id",
     "0033_accesses_expire",
+    "0034_time_stamps",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")
@@ -418,6 +419,7 @@ def test_a_statement_leaves_what_the_next_on_its_connection_runs_into() -> None:
         "turn_to_count",
         "turn_to_delete",
         "turn_to_expire",
+        "turn_to_stamp",
     }
 
 

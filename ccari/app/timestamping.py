@@ -1,0 +1,34 @@
+"""Time stamps from the authority of the settings."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+from ccari.app.tasks import beside
+from ccari.config import Settings
+from ccari.errors import ConfigError
+from ccari.ports.metering import UNMETERED, Meter
+from ccari.recordings.evidence.authority import authority
+from ccari.recordings.evidence.stamper import Stamper, open_session
+from ccari.store.opened import Store
+
+
+@contextlib.asynccontextmanager
+async def open_stamper(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[Stamper]:
+    """Has seals time-stamped. Raises ConfigError if no authority is set, or its certificates or the password cannot be read."""
+    section = settings.time_stamps
+    if section.url is None or section.certificates is None:
+        raise ConfigError("no time-stamping authority is set: set [time_stamps] url and certificates")
+    trusted, every = authority(section.certificates), timedelta(minutes=section.every_minutes)
+    async with open_session(section.username, section.password()) as session:
+        yield Stamper(store.time_stamps, trusted, session, str(section.url), every, meter)
+
+
+@contextlib.asynccontextmanager
+async def time_stamping(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
+    """Have seals time-stamped while the context lasts, if an authority is set. Raises as :func:`open_stamper` does."""
+    if settings.time_stamps.url is None:
+        yield
+        return
+    async with open_stamper(settings, store, meter) as stamper, beside(stamper.run):
+        yield

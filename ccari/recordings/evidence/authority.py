@@ -1,0 +1,134 @@
+"""A time-stamping authority (RFC 3161): what it is asked, and whether what it answers is a time stamp of its own."""
+
+import hmac
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from cryptography import x509
+from rfc3161_client import (
+    HashAlgorithm,
+    PKIStatus,
+    TimestampRequestBuilder,
+    TimeStampResponse,
+    VerificationError,
+    VerifierBuilder,
+    decode_timestamp_response,
+)
+
+from ccari.errors import ConfigError, EvidenceError, why
+from ccari.policy.seal import Statement
+
+#: Of the words of an authority that refuses.
+_MOST_WORDS = 200
+_CERTIFICATE_FAULT = re.compile(r'Verify error: ([^"]+)"')
+_SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an authority is asked: it gets the hash of a seal, and nothing else. ``content``: a TimeStampReq in DER.
+
+    ``nonce``: by which the answer is known to be a new one.
+    """
+
+    content: bytes
+    nonce: int
+
+
+@dataclass(frozen=True, slots=True)
+class Stamped:
+    """What a valid time stamp says. ``by``: the subject of the certificate that signed it (RFC 4514)."""
+
+    at: datetime
+    by: str
+
+
+def question(statement: Statement) -> Question:
+    """Asks when the seal was there."""
+    asked = TimestampRequestBuilder().data(statement.canonical).hash_algorithm(HashAlgorithm.SHA256).build()
+    if asked.nonce is None:
+        raise AssertionError("a request has a nonce unless it is told to have none")
+    return Question(asked.as_bytes(), asked.nonce)
+
+
+class Authority:
+    """Knows an authority by its certificates: its root, and those between that it does not send along."""
+
+    def __init__(self, certificates: Sequence[x509.Certificate]) -> None:
+        builder = VerifierBuilder()
+        for each in dict.fromkeys(certificates):
+            builder = builder.add_root_certificate(each)
+        self._verifier = builder.build()
+
+    def stamped(self, response: bytes, statement: Statement, nonce: int | None = None) -> Stamped:
+        """What a time stamp says of the seal. ``response``: a TimeStampResp in DER. ``nonce``: of the question, if it is known.
+
+        The certificates need to have been valid at that moment, and not today.
+
+        Raises
+        ------
+        EvidenceError
+            If it is none, is not of this seal, or is not signed by this authority.
+        """
+        try:
+            answer = decode_timestamp_response(response)
+            refusal = _refusal(answer)
+        except ValueError:
+            raise EvidenceError("it is no answer of a time-stamping authority (RFC 3161)") from None
+        if refusal:
+            raise EvidenceError(f"the authority gave no time stamp: {refusal}")
+        try:
+            said = answer.tst_info
+            imprint = said.message_imprint
+            if imprint.hash_algorithm != _SHA256 or not hmac.compare_digest(
+                imprint.message, statement.digest
+            ):
+                raise EvidenceError("the time stamp is of something else")
+            if nonce is not None and said.nonce != nonce:
+                raise EvidenceError("the time stamp is the answer to another question")
+            self._verifier.verify(answer, statement.digest)
+            return Stamped(said.gen_time, _signer(answer))
+        except (VerificationError, ValueError) as error:
+            raise EvidenceError(
+                f"the time stamp is not signed by a trusted authority: {_reason(error)}"
+            ) from None
+
+
+def authority(path: Path) -> Authority:
+    """The authority with the certificates in a PEM file. Raises ConfigError if the file holds none."""
+    try:
+        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+    except OSError as error:
+        raise ConfigError(f"cannot read {path}: {why(error)}") from None
+    except ValueError:
+        raise ConfigError(f"{path} contains no certificate in PEM format") from None
+    return Authority(certificates)
+
+
+def _refusal(answer: TimeStampResponse) -> str:
+    """Why the authority gave none, in its own words if it has any; empty if it gave one."""
+    status = PKIStatus(answer.status)
+    if status is PKIStatus.GRANTED:
+        return ""
+    words = "; ".join([status.name.lower(), *answer.status_string])
+    return "".join(each if each.isprintable() else " " for each in words[:_MOST_WORDS])
+
+
+def _reason(error: Exception) -> str:
+    """OpenSSL's words about a certificate, out of all that it says; of a signature it says nothing that helps."""
+    said = _CERTIFICATE_FAULT.search(str(error))
+    return said[1] if said else "its signature is not valid"
+
+
+def _signer(answer: TimeStampResponse) -> str:
+    """The verifier has seen that there is exactly one, and its certificate among those that came along."""
+    (signer,) = answer.signed_data.signer_infos
+    certificates = [x509.load_der_x509_certificate(each) for each in answer.signed_data.certificates]
+    return next(
+        each.subject.rfc4514_string()
+        for each in certificates
+        if (each.issuer, each.serial_number) == (signer.issuer, signer.serial_number)
+    )

@@ -1,0 +1,141 @@
+"""Has seals time-stamped by an authority outside (RFC 3161), so that not even whoever has the evidence key can date them back.
+
+The newest seal is enough: it contains the hash of the seal before it, and so do all the others.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Never
+
+import aiohttp
+import structlog
+
+from ccari import __version__
+from ccari.errors import CcariError, EvidenceError, why
+from ccari.gating.rounds import again_and_again
+from ccari.policy.seal import Statement
+from ccari.ports.evidence import TimeStampStore
+from ccari.ports.metering import UNMETERED, Meter, Work
+from ccari.recordings.evidence.authority import Authority, Stamped, question
+
+#: How soon a seal that is due is noticed, and an authority that did not answer is asked again.
+LOOK_SECONDS = 60.0
+#: From the first packet of the question to the last of the answer.
+TIMEOUT_SECONDS = 15.0
+#: Authorities send some thousand bytes, most of which are certificates.
+MOST_BYTES = 65536
+
+_QUESTION, _ANSWER = "application/timestamp-query", "application/timestamp-reply"
+
+_log = structlog.get_logger()
+
+
+class Stamper:
+    """Several may run on one database: one at a time asks. ``every``: from one time stamp to the next."""
+
+    def __init__(
+        self, store: TimeStampStore, authority: Authority, session: aiohttp.ClientSession, url: str, every: timedelta,
+        meter: Meter = UNMETERED,
+    ) -> None:  # fmt: skip
+        self._store = store
+        self._authority = authority
+        self._session = session
+        self._url = url
+        self._every = every
+        self._meter = meter
+
+    async def run(self) -> Never:
+        """Have the newest seal time-stamped whenever that is due, until cancelled. A failure is logged only: no call depends on it."""
+        await again_and_again(
+            lambda: self.stamp(self._every), LOOK_SECONDS, Work.TIME_STAMPS, self._meter,
+            stalled=_log_stalled, failed=lambda: _log.exception("time_stamp_failed"),
+        )  # fmt: skip
+
+    async def stamp(self, every: timedelta = timedelta(0)) -> Stamped | None:
+        """Have the newest seal time-stamped; None if it is, or another was within ``every``, or it is the turn of another node.
+
+        Raises
+        ------
+        EvidenceError
+            If the authority gives no valid time stamp within :data:`TIMEOUT_SECONDS`.
+        StoreError
+            If the database fails.
+        """
+        if await self._store.due(every) is None:
+            return None
+        async with self._store.turn() as mine:
+            # another node may have just had it
+            due = await self._store.due(every) if mine else None
+            if due is None:
+                return None
+            number, statement = due
+            response, stamped = await self._asked(statement)
+            await self._store.add(number, stamped.at, response)
+        _log.info(
+            "seal_time_stamped",
+            seal=statement.digest.hex(),
+            stamped_at=stamped.at.isoformat(),
+            authority=stamped.by,
+        )
+        return stamped
+
+    async def _asked(self, statement: Statement) -> tuple[bytes, Stamped]:
+        asks = question(statement)
+        response = await self._answer(asks.content)
+        # in a thread: it takes some milliseconds, for which calls would wait
+        return response, await asyncio.to_thread(self._authority.stamped, response, statement, asks.nonce)
+
+    async def _answer(self, content: bytes) -> bytes:
+        try:
+            async with (
+                asyncio.timeout(TIMEOUT_SECONDS),
+                self._session.post(
+                    self._url,
+                    data=content,
+                    headers={"content-type": _QUESTION, "accept": _ANSWER},
+                    allow_redirects=False,
+                ) as answer,
+            ):
+                if answer.status != HTTPStatus.OK:
+                    raise EvidenceError(
+                        f"the time-stamping authority answered {answer.status}: check [time_stamps]"
+                    )
+                received = bytearray()
+                async for each in answer.content.iter_any():
+                    received += each
+                    if len(received) > MOST_BYTES:
+                        raise EvidenceError(f"the time-stamping authority sent more than {MOST_BYTES} bytes")
+                return bytes(received)
+        except TimeoutError:
+            raise EvidenceError(
+                f"the time-stamping authority did not answer within {TIMEOUT_SECONDS:g} s"
+            ) from None
+        except aiohttp.ClientConnectorDNSError:
+            raise EvidenceError(
+                "the host of the time-stamping authority is not known: check [time_stamps] url"
+            ) from None
+        except aiohttp.ClientOSError as error:
+            raise EvidenceError(f"the time-stamping authority cannot be reached: {why(error)}") from None
+        except (aiohttp.ClientError, ValueError) as error:
+            # not its words, which may hold the url
+            fault = type(error).__name__
+            raise EvidenceError(
+                f"the answer of the time-stamping authority is not valid HTTP: {fault}"
+            ) from None
+
+
+@contextlib.asynccontextmanager
+async def open_session(username: str | None, password: str) -> AsyncIterator[aiohttp.ClientSession]:
+    """A client for one authority, which may want a ``username`` and ``password`` (RFC 7617)."""
+    headers = {"user-agent": f"ccari/{__version__}"}
+    if username is not None:
+        headers["authorization"] = aiohttp.encode_basic_auth(username, password)
+    async with aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar(), headers=headers) as session:
+        yield session
+
+
+def _log_stalled(error: CcariError) -> None:
+    _log.warning("time_stamps_stalled", reason=str(error))

@@ -1,0 +1,30 @@
+-- name: turn_to_stamp
+SELECT pg_try_advisory_lock(hashtextextended('time stamps', 0))
+
+-- name: seal_to_stamp
+-- The newest seal, unless it has a time stamp, or the newest time stamp is younger than $1, by the database's clock.
+SELECT s.id, s.sealed_at, s.leaves, s.root, s.before, s.key
+FROM (SELECT * FROM seals ORDER BY id DESC LIMIT 1) AS s
+LEFT JOIN (SELECT seal, stamped_at FROM time_stamps ORDER BY seal DESC LIMIT 1) AS t ON true
+WHERE t.seal IS NULL OR t.seal < s.id AND t.stamped_at <= now() - $1::interval
+
+-- name: add_time_stamp
+INSERT INTO time_stamps (seal, at, response) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+
+-- name: newest_time_stamp
+SELECT at FROM time_stamps ORDER BY seal DESC LIMIT 1
+
+-- name: time_stamps_of
+-- For each seal of a journal the first time stamp that there is of it, or of a later one; with the first of these seals.
+SELECT t.seal, t.at, t.response, min(each.seal) AS first
+FROM sealed each
+CROSS JOIN LATERAL (SELECT * FROM time_stamps WHERE seal >= each.seal ORDER BY seal LIMIT 1) AS t
+WHERE each.kind = $1 AND each.id = $2
+GROUP BY t.seal, t.at, t.response ORDER BY t.seal
+
+-- name: seals_between
+SELECT sealed_at, leaves, root, before, key FROM seals WHERE id BETWEEN $1 AND $2 ORDER BY id
+
+-- name: all_time_stamps
+SELECT t.at, t.response, s.sealed_at, s.leaves, s.root, s.before, s.key
+FROM time_stamps t JOIN seals s ON s.id = t.seal ORDER BY t.seal

@@ -1,0 +1,227 @@
+"""A time stamp proves that a seal was there, to somebody who trusts the authority and not the centre."""
+
+import hashlib
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from ccari.errors import ConfigError, EvidenceError
+from ccari.policy import seal
+from ccari.policy.seal import Statement
+from ccari.ports.evidence import Account, TimeStamp
+from ccari.recordings.evidence.authority import Authority, authority, question
+from ccari.recordings.evidence.pack import TIME_STAMPS
+from ccari.recordings.evidence.verifying import Verdict, verify
+from tests.tsa import SigningAuthority
+from tests.unit.recordings import accounts
+from tests.unit.recordings.accounts import KEY
+from tests.unit.recordings.packing import Files, fault_of, files_of, packed, vcon_of
+
+#: OpenSSL signs by the clock of the machine, to the second, and may do so in the second in which the test began.
+A_MOMENT = timedelta(seconds=2)
+
+
+@pytest.fixture(scope="module")
+def court(tmp_path_factory: pytest.TempPathFactory) -> SigningAuthority:
+    return SigningAuthority(tmp_path_factory.mktemp("court") / "tsa")
+
+
+@pytest.fixture(scope="module")
+def trusted(court: SigningAuthority) -> Authority:
+    return authority(court.root)
+
+
+def later(count: int, account: Account | None = None) -> list[Statement]:
+    """The seal of an account, and so many after it."""
+    statements = [(account or accounts.call()).seals[0].seal.statement]
+    for number in range(count):
+        at = statements[-1].sealed_at + timedelta(minutes=1)
+        statements.append(Statement(at, 3, bytes([number]) * 32, statements[-1].digest, KEY.fingerprint))
+    return statements
+
+
+def stamped(court: SigningAuthority, statements: list[Statement], account: Account | None = None) -> Account:
+    stamp = TimeStamp(statements, court.stamp(statements[-1]), datetime.now(UTC))
+    return replace(account or accounts.call(), time_stamps=[stamp])
+
+
+def verified(account: Account, trusted: Authority | None) -> Verdict:
+    return verify(packed(account), [KEY.verifying], authority=trusted)
+
+
+@pytest.mark.parametrize("after", [0, 1, 59])
+def test_a_seal_under_a_time_stamp_is_not_proven(
+    court: SigningAuthority, trusted: Authority, after: int
+) -> None:
+    """Whether it is the one that was stamped, or one before it."""
+    before = datetime.now(UTC) - A_MOMENT
+    verdict = verified(stamped(court, later(after)), trusted)
+    (at,) = verdict.stamped_at
+    assert at is not None
+    assert before <= at <= datetime.now(UTC)
+    assert (verdict.authorities, verdict.unchecked) == (("CN=Time stamps,O=A court",), 0)
+
+
+def test_a_request_is_not_proven(court: SigningAuthority, trusted: Authority) -> None:
+    account = accounts.request()
+    assert verified(stamped(court, later(2, account), account), trusted).stamped_at != (None,)
+
+
+def test_time_stamps_that_nobody_checked_count_as_checked(court: SigningAuthority) -> None:
+    verdict = verified(stamped(court, later(1)), None)
+    assert (verdict.stamped_at, verdict.authorities, verdict.unchecked) == ((None,), (), 1)
+
+
+def test_a_pack_without_time_stamps_claims_one(trusted: Authority) -> None:
+    verdict = verified(accounts.call(), trusted)
+    assert (verdict.stamped_at, verdict.authorities, verdict.unchecked) == ((None,), (), 0)
+    assert TIME_STAMPS not in files_of(packed())
+
+
+def test_openssl_cannot_check_a_time_stamp_as_the_readme_says(court: SigningAuthority) -> None:
+    files = files_of(packed(stamped(court, later(3))))
+    assert "openssl ts -verify" in files["README.txt"].decode()
+    (row,) = json.loads(files[TIME_STAMPS])
+    canonical = json.dumps(row["statements"][-1], sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert row["of"] == hashlib.sha256(canonical.encode()).hexdigest()
+    assert court.verifies(files[row["file"]], bytes.fromhex(row["of"]))
+    assert not court.verifies(files[row["file"]], bytes(32))
+
+
+def test_the_vcon_does_not_name_the_time_stamp(court: SigningAuthority) -> None:
+    account = stamped(court, later(1))
+    basis = next(
+        each["body"] for each in vcon_of(packed(account))["attachments"] if each["purpose"] == "lawful_basis"
+    )
+    proofs = [each["proof_data"] for each in basis["proof_mechanisms"]]
+    assert {"system": "RFC 3161 time stamp", "seal": later(1)[-1].digest.hex()} in proofs
+
+
+def test_a_pack_is_made_whose_seals_do_not_lead_to_the_time_stamp(court: SigningAuthority) -> None:
+    statements = later(2)
+    with pytest.raises(EvidenceError, match="a seal before its time stamp was changed or removed"):
+        packed(stamped(court, [statements[0], statements[2]]))
+
+
+def _of_another(files: Files, court: SigningAuthority) -> None:
+    rows = json.loads(files[TIME_STAMPS])
+    files[rows[0]["file"]] = court.stamp(replace(later(1)[-1], leaves=99))
+
+
+def _left_out(files: Files, _: SigningAuthority) -> None:
+    rows = json.loads(files[TIME_STAMPS])
+    del rows[0]["statements"][1]
+    files[TIME_STAMPS] = json.dumps(rows).encode()
+
+
+def _of_other_seals(files: Files, _: SigningAuthority) -> None:
+    rows = json.loads(files[TIME_STAMPS])
+    del rows[0]["statements"][0]
+    files[TIME_STAMPS] = json.dumps(rows).encode()
+
+
+def _earlier(files: Files, _: SigningAuthority) -> None:
+    rows = json.loads(files[TIME_STAMPS])
+    rows[0]["statements"][-1]["sealed_at"] = "2026-01-01T00:00:00.000000+00:00"
+    files[TIME_STAMPS] = json.dumps(rows).encode()
+
+
+def _torn(files: Files, _: SigningAuthority) -> None:
+    files["time_stamps/01.tsr"] = files["time_stamps/01.tsr"][:-9]
+
+
+def _gone(files: Files, _: SigningAuthority) -> None:
+    rows = json.loads(files[TIME_STAMPS])
+    rows[0]["file"] = "time_stamps/02.tsr"
+    files[TIME_STAMPS] = json.dumps(rows).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (_of_another, "time_stamps.json: time stamp 1: the time stamp is of something else"),
+        (_left_out, "time_stamps.json: time stamp 1 does not lead to a seal of the journal"),
+        (_of_other_seals, "time_stamps.json: time stamp 1 does not lead to a seal of the journal"),
+        (_earlier, "time_stamps.json: time stamp 1: the time stamp is of something else"),
+        (_torn, "time_stamps.json: time stamp 1: it is no answer of a time-stamping authority (RFC 3161)"),
+        (_gone, "time_stamps.json is damaged"),
+    ],
+    ids=["of another seal", "a seal left out", "of other seals", "a seal dated back", "torn", "not there"],
+)
+def test_a_time_stamp_that_proves_something_else_passes(
+    court: SigningAuthority, trusted: Authority, change: Callable[[Files, SigningAuthority], None], fault: str
+) -> None:
+    account = stamped(court, later(2))
+    assert fault_of(lambda files: change(files, court), account, authority=trusted) == fault
+
+
+def test_a_time_stamp_of_somebody_else_passes(trusted: Authority, tmp_path: Path) -> None:
+    """Say, of an authority that the centre runs itself."""
+    own = SigningAuthority(tmp_path / "own")
+    with pytest.raises(
+        EvidenceError,
+        match="time stamp 1: the time stamp is not signed by a trusted authority: unable to get",
+    ):
+        verified(stamped(own, later(1)), trusted)
+
+
+def test_a_time_stamp_is_lost_with_its_certificate() -> None:
+    """Evidence is kept for longer than certificates are valid. This one ended in January 2020, its root in February."""
+    folder = Path(__file__).parent
+    statement = Statement(datetime(2020, 1, 10, 11, 59, tzinfo=UTC), 1, bytes(32), bytes(32), "0" * 16)
+    of_2020 = authority(folder / "root_of_2020.pem")
+    stamped = of_2020.stamped((folder / "stamp_of_2020.tsr").read_bytes(), statement)
+    assert (stamped.at, stamped.by) == (
+        datetime(2020, 1, 10, 12, tzinfo=UTC),
+        "CN=Time stamps of 2020,O=A court",
+    )
+
+
+def test_a_certificate_that_was_over_signs_time_stamps(tmp_path: Path) -> None:
+    over = SigningAuthority(
+        tmp_path / "over", validity=("-not_before", "20200101000000Z", "-not_after", "20200201000000Z")
+    )
+    with pytest.raises(EvidenceError, match="not signed by a trusted authority: certificate has expired"):
+        authority(over.root).stamped(over.stamp(later(0)[0]), later(0)[0])
+
+
+def test_an_old_answer_passes_for_a_new_one(court: SigningAuthority, trusted: Authority) -> None:
+    statement = later(0)[0]
+    asked, another = question(statement), question(statement)
+    response = court.answer(asked.content)
+    assert trusted.stamped(response, statement, asked.nonce) == trusted.stamped(response, statement)
+    with pytest.raises(EvidenceError, match="the time stamp is the answer to another question"):
+        trusted.stamped(response, statement, another.nonce)
+
+
+def test_a_refusal_of_the_authority_passes_for_a_time_stamp(
+    court: SigningAuthority, trusted: Authority
+) -> None:
+    with pytest.raises(
+        EvidenceError, match="the authority gave no time stamp: rejection; Bad request format or system error"
+    ):
+        trusted.stamped(court.answer(b"no question"), later(0)[0])
+
+
+def test_a_file_without_certificates_is_trusted_or_a_traceback(
+    tmp_path: Path, court: SigningAuthority
+) -> None:
+    with pytest.raises(ConfigError, match=r"cannot read .*none\.pem: No such file"):
+        authority(tmp_path / "none.pem")
+    with pytest.raises(ConfigError, match=r"signer\.key contains no certificate in PEM format"):
+        authority(court.folder / "signer.key")
+    twice = tmp_path / "twice.pem"
+    twice.write_bytes(court.root.read_bytes() * 2)
+    assert authority(twice).stamped(court.stamp(later(0)[0]), later(0)[0]).by == "CN=Time stamps,O=A court"
+
+
+def test_seals_that_do_not_follow_one_another_do() -> None:
+    statements = later(3)
+    assert seal.follow(statements)
+    assert seal.follow(statements[:1])
+    assert not seal.follow([statements[0], statements[2], statements[3]])
+    assert not seal.follow(statements[::-1])

@@ -1,0 +1,370 @@
+"""Seals are time-stamped by an authority outside, by one node, as often as is set; no failure of it reaches a call."""
+
+import asyncio
+import io
+import json
+import socket
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import UTC, datetime, timedelta
+from http import HTTPStatus
+from pathlib import Path
+
+import asyncpg
+import pytest
+import pytest_asyncio
+from aiohttp import web
+
+from ccari import log
+from ccari.errors import EvidenceError
+from ccari.policy.rights import Level, Right
+from ccari.ports.requests import Clock, Work
+from ccari.recordings.evidence import stamper as stampers
+from ccari.recordings.evidence.authority import authority
+from ccari.recordings.evidence.checking import Found, check
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.proving import Prover
+from ccari.recordings.evidence.sealer import Sealer
+from ccari.recordings.evidence.stamper import MOST_BYTES, Stamper, open_session
+from ccari.recordings.evidence.verifying import Verdict, verify
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.integration.service import START_SECONDS, Service
+from tests.lab.ports import free_port
+from tests.lab.waiting import until
+from tests.tsa import Desk, SigningAuthority, open_desk
+from tests.unit.store import made
+from tests.unit.store.test_key_commands import without_database
+from tests.unit.store.test_seals import closed
+
+EVERY = timedelta(hours=1)
+LOGGED_SECONDS = 20.0
+WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SigningKeys:
+    kept = SigningKeys(tmp_path / "keys")
+    kept.create()
+    return kept
+
+
+@pytest.fixture(scope="module")
+def court(tmp_path_factory: pytest.TempPathFactory) -> SigningAuthority:
+    return SigningAuthority(tmp_path_factory.mktemp("court") / "tsa")
+
+
+@pytest_asyncio.fixture
+async def desk(court: SigningAuthority) -> AsyncIterator[Desk]:
+    async with open_desk(court) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture
+async def stamper(store: Store, desk: Desk) -> AsyncIterator[Stamper]:
+    async with open_session(None, "") as session:
+        yield Stamper(store.time_stamps, authority(desk.authority.root), session, desk.url, EVERY)
+
+
+async def sealed(store: Store, keys: SigningKeys) -> str:
+    """The id of a call that is over and sealed, alone."""
+    call = await closed(store)
+    assert await Sealer(store.seals, keys).seal() == 1
+    return str(call.id)
+
+
+async def proven(store: Store, keys: SigningKeys, which: str, court: SigningAuthority) -> Verdict:
+    prover = Prover(store.seals, keys, lambda _policy, _account: [])
+    content, _ = prover.pack(await prover.sealed(which))
+    return verify(content, keys.all(), authority=authority(court.root))
+
+
+async def checked(store: Store, keys: SigningKeys, court: SigningAuthority) -> Found:
+    return await check(store.seals, keys.all(), authority=authority(court.root))
+
+
+async def test_calls_under_one_time_stamp_are_not_proven(
+    store: Store, keys: SigningKeys, stamper: Stamper, court: SigningAuthority
+) -> None:
+    calls = [await sealed(store, keys) for _ in range(3)]
+    before = datetime.now(UTC) - timedelta(seconds=2)
+    stamped = await stamper.stamp()
+    assert stamped is not None
+    assert before <= stamped.at <= datetime.now(UTC)
+    for call in calls:
+        verdict = await proven(store, keys, call, court)
+        assert (verdict.stamped_at, verdict.authorities) == ((stamped.at,), (stamped.by,))
+    after = await sealed(store, keys)
+    assert (await proven(store, keys, after, court)).stamped_at == (None,)
+    found = await checked(store, keys, court)
+    assert (found.time_stamps, found.stamped, found.unchecked) == (1, stamped, 0)
+
+
+async def test_each_seal_of_a_journal_has_another_moment_than_its_first_time_stamp(
+    store: Store, keys: SigningKeys, stamper: Stamper, court: SigningAuthority, database: Database
+) -> None:
+    """A later one would not prove that the journal was there at the time."""
+    reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
+    await Sealer(store.seals, keys).seal()
+    first = await stamper.stamp()
+    await store.requests.verify(reference, Level.L2, WORK)
+    await Sealer(store.seals, keys).seal()
+    await sealed(store, keys)
+    second = await stamper.stamp()
+    assert first is not None
+    assert second is not None
+    verdict = await proven(store, keys, reference, court)
+    assert verdict.stamped_at == (first.at, second.at)
+    assert await database.rows("SELECT count(*) AS stamps FROM time_stamps") == [{"stamps": 2}]
+
+
+async def test_a_seal_is_stamped_twice_or_more_often_than_is_set(
+    store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk
+) -> None:
+    assert await stamper.stamp(EVERY) is None
+    await sealed(store, keys)
+    assert await stamper.stamp(EVERY) is not None
+    assert await stamper.stamp() is None
+    await sealed(store, keys)
+    assert await stamper.stamp(EVERY) is None
+    assert len(desk.asked) == 1
+    assert await stamper.stamp(timedelta(0)) is not None
+
+
+async def test_two_nodes_ask_for_one_time_stamp(
+    store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk
+) -> None:
+    await sealed(store, keys)
+    done = await asyncio.gather(*(stamper.stamp(EVERY) for _ in range(4)))
+    assert [each is not None for each in done].count(True) == 1
+    assert len(desk.asked) == 1
+
+
+async def test_a_time_stamp_can_be_changed_or_removed(
+    store: Store, keys: SigningKeys, stamper: Stamper, database: Database
+) -> None:
+    await sealed(store, keys)
+    await stamper.stamp()
+    for change in ("UPDATE time_stamps SET at = now()", "DELETE FROM time_stamps", "TRUNCATE time_stamps"):
+        async with database.outside_pool() as connection:
+            with pytest.raises(asyncpg.RaiseError, match="time_stamps is append-only"):
+                await connection.execute(change)
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("SET at = at - interval '1 hour'", "is of another moment than is stored with it"),
+        ("SET response = '\\x30'", "it is no answer of a time-stamping authority"),
+    ],
+)
+async def test_a_time_stamp_that_was_changed_behind_our_back_counts(
+    store: Store, keys: SigningKeys, stamper: Stamper, court: SigningAuthority, database: Database, change: str, fault: str
+) -> None:  # fmt: skip
+    await sealed(store, keys)
+    await stamper.stamp()
+    await database.rows("ALTER TABLE time_stamps DISABLE TRIGGER USER")
+    await database.rows(f"UPDATE time_stamps {change}")
+    with pytest.raises(EvidenceError, match=f"the time stamp of the seal of .* UTC:? {fault}"):
+        await checked(store, keys, court)
+    assert (await check(store.seals, keys.all())).unchecked == 1
+
+
+Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def with_body(body: bytes, status: int = 200) -> Answer:
+    async def answer(_: web.Request) -> web.StreamResponse:
+        return web.Response(body=body, status=status)
+
+    return answer
+
+
+async def _elsewhere(request: web.Request) -> web.StreamResponse:
+    raise web.HTTPFound("/elsewhere")
+
+
+async def _silence(request: web.Request) -> web.StreamResponse:
+    await asyncio.Event().wait()
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault"),
+    [
+        (with_body(b"", 500), "answered 500"),
+        (with_body(b"not allowed", 401), "answered 401"),
+        (_elsewhere, "answered 302"),
+        (with_body(b""), "it is no answer of a time-stamping authority"),
+        (with_body(b"<html>"), "it is no answer of a time-stamping authority"),
+        (with_body(bytes(MOST_BYTES + 1)), "sent more than 65536 bytes"),
+        (_silence, "did not answer within"),
+    ],
+    ids=["error", "password", "redirect", "nothing", "page", "flood", "silence"],
+)
+async def test_an_authority_that_fails_is_believed_or_waited_for(
+    store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk, monkeypatch: pytest.MonkeyPatch,
+    answer: Answer, fault: str,
+) -> None:  # fmt: skip
+    await sealed(store, keys)
+    desk.handler = answer
+    with monkeypatch.context() as impatient:
+        impatient.setattr(
+            stampers, "TIMEOUT_SECONDS", 1.0 if answer is _silence else stampers.TIMEOUT_SECONDS
+        )
+        with pytest.raises(EvidenceError, match=fault) as failed:
+            await stamper.stamp()
+    assert desk.url not in str(failed.value)
+    desk.handler = None
+    assert await stamper.stamp() is not None
+
+
+async def test_an_answer_that_was_heard_before_is_kept(
+    store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk, court: SigningAuthority
+) -> None:
+    """Whoever is on the way could hold a seal's time stamp back, and give another one later."""
+    await sealed(store, keys)
+    due = await store.time_stamps.due(EVERY)
+    assert due is not None
+    desk.handler = with_body(court.stamp(due[1]))
+    with pytest.raises(EvidenceError, match="the answer to another question"):
+        await stamper.stamp()
+
+
+async def test_an_authority_that_wants_a_password_gets_none(
+    store: Store, keys: SigningKeys, desk: Desk
+) -> None:
+    await sealed(store, keys)
+    desk.password = "s3cret"  # noqa: S105 - of the test's own authority
+    async with open_session("ccari", desk.password) as session:
+        stamper = Stamper(store.time_stamps, authority(desk.authority.root), session, desk.url, EVERY)
+        assert await stamper.stamp() is not None
+
+
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9/tsr", "http://no-such-host.invalid/tsr"])
+async def test_an_authority_that_is_away_ends_in_a_traceback(
+    store: Store, keys: SigningKeys, court: SigningAuthority, url: str
+) -> None:
+    await sealed(store, keys)
+    async with open_session(None, "") as session:
+        stamper = Stamper(store.time_stamps, authority(court.root), session, url, EVERY)
+        with pytest.raises(EvidenceError, match=r"cannot be reached|is not known") as failed:
+            await stamper.stamp()
+    assert url not in str(failed.value)
+
+
+async def test_an_authority_that_comes_back_is_not_asked_again(
+    store: Store,
+    keys: SigningKeys,
+    stamper: Stamper,
+    desk: Desk,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(stampers, "LOOK_SECONDS", 0.05)
+    into, answered = io.StringIO(), asyncio.Event()
+    log.configure("json", "info", into)
+    await sealed(store, keys)
+
+    async def refuse_once(request: web.Request) -> web.StreamResponse:
+        if len(desk.asked) > 2:
+            desk.handler = None
+            answered.set()
+        return web.Response(status=HTTPStatus.SERVICE_UNAVAILABLE)
+
+    desk.handler = refuse_once
+    running = asyncio.create_task(stamper.run())
+    try:
+        async with asyncio.timeout(LOGGED_SECONDS):
+            await answered.wait()
+
+        async def stamped() -> bool:
+            return await store.time_stamps.newest() is not None
+
+        await until(stamped, within=LOGGED_SECONDS)
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+    events = [json.loads(line)["event"] for line in into.getvalue().splitlines()]
+    assert events.count("time_stamps_stalled") == 1
+    assert events.count("seal_time_stamped") == 1
+
+
+@pytest.fixture
+def settings(dsn: str, desk: Desk, tmp_path: Path) -> dict[str, str]:
+    return {
+        "CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path), "CCARI_TIME_STAMPS__URL": desk.url,
+        "CCARI_TIME_STAMPS__CERTIFICATES": str(desk.authority.root),
+    }  # fmt: skip
+
+
+async def test_the_commands_neither_stamp_nor_check(
+    store: Store, keys: SigningKeys, settings: dict[str, str], desk: Desk, tmp_path: Path
+) -> None:
+    ccari = Service(settings, tmp_path / "log", tmp_path / "err")
+    call, pack = await sealed(store, keys), str(tmp_path / "call.zip")
+    done = await ccari.ccari("evidence", "stamp")
+    assert (done.code, done.out.split(" was there ")[0]) == (0, "the newest seal"), done.err
+    assert done.out.rstrip().endswith(" UTC, says CN=Time stamps,O=A court")
+    assert (await ccari.ccari("evidence", "stamp")).out.startswith("the newest seal has a time stamp")
+    done = await ccari.ccari("evidence", "check")
+    assert (done.code, "1 time stamps, the newest of " in done.out) == (0, True), done.err
+    done = await ccari.ccari("evidence", "export", call, "--out", pack)
+    assert done.code == 0, done.err
+    # by the settings, by what was handed over, and by nothing
+    public = tmp_path / "theirs.pem"
+    public.write_bytes(keys.newest().public_pem)
+    for options, checks in (
+        ([], True), (["--key", str(public), "--authority", str(desk.authority.root)], True), (["--key", str(public)], False),
+    ):  # fmt: skip
+        done = await ccari.ccari("evidence", "verify", pack, *options)
+        assert done.code == 0, done.err
+        assert (" UTC, says CN=Time stamps,O=A court" in done.out) is checks
+        assert ("1 time stamps were not checked" in done.out) is not checks
+    verdict = json.loads((await ccari.ccari("evidence", "verify", pack, "--json")).out)
+    assert (len(verdict["stamped_at"]), verdict["authorities"], verdict["unchecked"]) == (
+        1,
+        ["CN=Time stamps,O=A court"],
+        0,
+    )
+
+
+async def test_whoever_sets_no_authority_is_not_told_so(dsn: str, tmp_path: Path, keys: SigningKeys) -> None:
+    ccari = Service(
+        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
+    )
+    done = await ccari.ccari("evidence", "stamp")
+    assert (done.code, done.out) == (1, "")
+    assert done.err == "ccari: no time-stamping authority is set: set [time_stamps] url and certificates\n"
+
+
+async def test_a_service_has_no_seal_stamped(
+    store: Store, keys: SigningKeys, settings: dict[str, str], court: SigningAuthority, tmp_path: Path
+) -> None:
+    await store.policies.apply(made.POLICY, "test")
+    ports = [free_port(socket.SOCK_STREAM, "127.0.0.1") for _ in range(2)]
+    service = without_database(settings | {
+        "CCARI_ASTERISK__URL": "off", "CCARI_HTTP__LISTEN": f"127.0.0.1:{ports[0]}", "CCARI_AGI__LISTEN": f"127.0.0.1:{ports[1]}",
+    }, tmp_path)  # fmt: skip
+    assert (await service.ccari("keys", "init")).code == 0
+    call = await sealed(store, keys)
+    await service.spawn()
+    try:
+        line = await service.logged(lambda line: line["event"] == "seal_time_stamped", within=START_SECONDS)
+    finally:
+        ended = await service.stop()
+    assert ended == 0, service.errors.read_text()
+    assert line["authority"] == "CN=Time stamps,O=A court"
+    assert (await proven(store, keys, call, court)).stamped_at != (None,)
+
+
+async def test_a_service_starts_with_an_authority_that_it_could_never_check(
+    store: Store, keys: SigningKeys, settings: dict[str, str], tmp_path: Path
+) -> None:
+    await store.policies.apply(made.POLICY, "test")
+    settings |= {"CCARI_TIME_STAMPS__CERTIFICATES": str(tmp_path / "none.pem"), "CCARI_ASTERISK__URL": "off"}
+    service = without_database(settings, tmp_path)
+    assert (await service.ccari("keys", "init")).code == 0
+    done = await service.ccari("serve")
+    assert (done.code, done.err) == (
+        1,
+        f"ccari: cannot read {tmp_path / 'none.pem'}: No such file or directory\n",
+    )
