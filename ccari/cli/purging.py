@@ -10,7 +10,7 @@ from ccari.cli.context import vouched, who, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import ExpiryError
-from ccari.gating.limits import Expired, LimitKeeper, hindered, standing
+from ccari.gating.limits import Expired, LimitKeeper, sparing, standing
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.ports.limits import Limit
 from ccari.store.opened import Store
@@ -32,13 +32,12 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
         for limit in standing(await store.policies.since(timedelta(0))):
             if limit.limited is not limited:
                 continue
-            if reasons := hindered(limit, unreached):
-                left |= reasons
-            else:
+            left |= {each: reason for each, reason in unreached.items() if limit.controller in {"", each}}
+            if limit.controller not in unreached:
                 whose = f"{limit.controller}: " if limit.controller else ""
                 doing = "erasing" if yes else "looking for"
                 with watched(f"{whose}{doing} {_WHOSE[limited]}") as told:
-                    found[limit] = await look(limit, now, told)
+                    found[limit] = await look(sparing(limit, unreached), now, told)
         return found, left
 
     done, left = with_store(context, work)

@@ -1,9 +1,9 @@
 """Storage limitation, Article 5(1)(e): data that are past their limit are deleted, or no longer tell whose they were."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -84,7 +84,8 @@ class LimitKeeper:
         ConfigError, StoreError
             If no secret can be read, or the database fails. What is left is done the next time.
         ExpiryError
-            If that is so for some controllers only, or for the record of accesses. What belongs to the others has expired.
+            If that is so for some controllers only, or for the record of accesses. What belongs to the others has expired, their
+            accesses too.
         """
         done: dict[Limit, Expired] = {}
         # even if it is another node's turn, as that one may have fewer secrets
@@ -94,10 +95,10 @@ class LimitKeeper:
             limits = standing(await self._policies.since(GRACE)) if mine else ()
             now = datetime.now(UTC)
             for limit in limits:
-                if hindered(limit, unreached):
+                if limit.controller in unreached:
                     continue
                 try:
-                    done[limit] = await self.expire(limit, now)
+                    done[limit] = await self.expire(sparing(limit, unreached), now)
                 except CcariError as error:
                     failed[limit.controller] = str(error)
         if failed:
@@ -157,11 +158,11 @@ async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, pr
             progress(expired.gone + expired.kept)
 
 
-def hindered(limit: Limit, unreached: Mapping[str, str]) -> Mapping[str, str]:
-    """Those of the controllers whose requests could not be extended, each with the reason, that what is past the limit may belong
-    to: an open request of theirs may need it. In the record of accesses it may belong to any.
+def sparing(limit: Limit, unreached: Iterable[str]) -> Limit:
+    """The limit, but for what open requests of those controllers may need, which could not be extended. A controller's own data
+    concern no other; the record of accesses is that of all.
     """
-    return {each: reason for each, reason in unreached.items() if limit.controller in {"", each}}
+    return limit if limit.controller else replace(limit, unreached=frozenset(unreached))
 
 
 def standing(policies: Sequence[Policy]) -> list[Limit]:

@@ -16,7 +16,8 @@ class Limit:
 
     ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
     says itself where its numbers come from, and calls such as are no contact. ``proof``: so long after it was given, and after
-    each use, the law has the proof of a consent kept.
+    each use, the law has the proof of a consent kept. ``unreached``, of accesses: the controllers whose open requests may need some
+    of them, and cannot be asked about.
     """
 
     limited: Limited
@@ -25,6 +26,7 @@ class Limit:
     forwarded: bool = field(default=False, compare=False)
     sourced: bool = field(default=False, compare=False)
     proof: timedelta = field(default=timedelta(), compare=False)
+    unreached: frozenset[str] = field(default=frozenset(), compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -31,11 +31,16 @@ class Accesses:
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - Kind's
         return [row["seq"] for row in await connection.fetch(SQL["lock_unexpired_accesses"], ids)]
 
-    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:  # noqa: ARG002 - Kind's
+    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
         keepers: Keepers = defaultdict(set)
-        for row in await connection.fetch(SQL["accesses_kept"], ids, holds.ON_RIGHTS, holds.ON_BARS):
+        unreached = sorted(limit.unreached)
+        for row in await connection.fetch(
+            SQL["accesses_kept"], ids, holds.ON_RIGHTS, holds.ON_BARS, unreached
+        ):
             if row["kind"] == "legal":
                 keepers[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+            elif row["kind"] == "unreached":
+                keepers[row["id"]].add(f"a lost secret of {row['reason']!r}, whose open requests may need it")
             elif is_held_by(Right(row["reason"]), None):
                 keepers[row["id"]].add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
         return keepers

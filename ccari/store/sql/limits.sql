@@ -303,7 +303,8 @@ SELECT seq FROM accesses WHERE seq = ANY ($1) AND fields IS NOT NULL ORDER BY se
 
 -- name: accesses_kept
 -- What may keep each entry of $1 beyond its limit: whatever holds data of the person who was looked at, or the call, the recording or
--- the request. $2 and $3: as $1 and $2 of stands. Ids and digests that somebody has changed into something else are of nobody.
+-- the request; or, where a secret of its controller ($4) is lost, that a request may. $2 and $3: as $1 and $2 of stands. Ids and digests
+-- that somebody has changed into something else are of nobody.
 WITH asked AS MATERIALIZED (
     SELECT seq, fields->>'controller' AS controller,
            CASE WHEN fields->>'digest' ~ '^[0-9a-f]{64}$' THEN decode(fields->>'digest', 'hex') END AS digest, each.id,
@@ -347,6 +348,8 @@ WHERE h.released_at IS NULL
 UNION
 SELECT q.seq, 'request', NULL, q.reference, q."right" FROM of_number q
 WHERE /* stands($2, $3) */
+UNION
+SELECT p.seq, 'unreached', NULL, NULL, p.controller FROM persons p WHERE p.controller = ANY ($4)
 ORDER BY 1, 2, 3, 4
 
 -- name: expire_accesses

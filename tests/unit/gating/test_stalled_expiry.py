@@ -65,5 +65,12 @@ async def test_whose_data_do_not_expire_is_left_out_of_the_log() -> None:
             "held": 0,
             "calls_days": 365,
         },
+        {
+            "event": "accesses_expired",
+            "log_level": "info",
+            "expired": 1,
+            "held": 0,
+            "accesses_days": 1096,
+        },
         {"event": "expiry_stalled", "log_level": "warning", "controller": "acme", "reason": LOST},
     ]

@@ -22,6 +22,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.declaration import read
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
+from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, WantedAccesses
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.limits import Limit
@@ -408,6 +409,24 @@ async def test_who_may_have_waited_for_an_answer_under_a_lost_secret_is_told_of_
     assert await tell(shelf) == [kept]
 
 
+async def test_one_controllers_lost_secret_keeps_the_looks_of_all(shelf: Shelf, tmp_path: Path) -> None:
+    """Only its own open requests could need them, under the secret that is lost; the policy may not even declare it any more."""
+    keys = SecretStore(tmp_path / "keys")
+    for controller in ("acme", "former"):
+        keys.create(controller)
+    of_former = {"controller": "former", "digest": OF_PERSON["digest"]}
+    kept = await look(shelf, at=of_former)
+    await look(shelf)
+    await applied(shelf, LIMITED, GRACE * 2)
+    reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
+    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies, reach=reach)
+    shutil.rmtree(keys.folder / "former")
+    with pytest.raises(ExpiryError, match="secret of 'former'") as stalled:
+        await keeper.round()
+    assert stalled.value.reasons.keys() == {"former"}
+    assert await tell(shelf) == [kept]
+
+
 async def test_nobody_is_told_that_looks_do_not_expire(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     await applied(shelf, LIMITED, GRACE * 2)
     keeper = keeper_of(shelf)
@@ -459,6 +478,25 @@ async def test_the_command_has_looks_expire_unasked_or_does_not_say_since_when(
     assert "#1 " not in listed.out
     assert (await ccari.ccari("audit", "list", "--days", "30")).err == ""
     assert (await ccari.ccari("audit", "check")).out == "3 accesses: the record is intact\n"
+
+
+async def test_the_command_has_looks_expire_that_a_request_may_need_under_a_lost_secret_or_none(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    keys = SecretStore(tmp_path / "keys")
+    for controller in ("acme", "former"):
+        keys.create(controller)
+    await shelf.store.key_versions.vouch(keys)
+    await shelf.store.suppressions.add("former", made.digests(), Reason.DO_NOT_CALL, "manual", "")
+    kept = await look(shelf, at={"controller": "former", "digest": OF_PERSON["digest"]})
+    await look(shelf)
+    shutil.rmtree(keys.folder / "former")
+    await applied(shelf, LIMITED, timedelta(0))
+    told = await ccari.ccari("audit", "purge", "--yes")
+    assert told.code == 1
+    assert "the suppression secret of 'former'" in told.err
+    assert "1 past the limit, but held by a lost secret of 'former'" in told.out
+    assert await tell(shelf) == [kept]
 
 
 @pytest.mark.parametrize(
