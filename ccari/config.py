@@ -32,6 +32,9 @@ DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
 _SECRET = frozenset({"CCARI_ASTERISK__PASSWORD", "CCARI_DATABASE__URL", "CCARI_ASTERISK", "CCARI_DATABASE"})
 
+#: Editors on Windows may begin a file with it.
+_BOM = "\ufeff"
+
 _PORTS = range(1, 65536)
 
 
@@ -86,7 +89,7 @@ def _password_in(file: Path, section: str) -> str:
     """The password in a file of that section. Raises ConfigError if it cannot be read."""
     setting = f"[{section}] password_file {file}"
     try:
-        password = file.read_text("utf-8").strip()
+        password = file.read_text("utf-8").removeprefix(_BOM).strip()
     except OSError as error:
         raise ConfigError(f"{setting}: {error.strerror}: make it, readable by ccari's user only") from None
     except UnicodeDecodeError:
@@ -411,8 +414,7 @@ def _default_path() -> Path | None:
 def parsed(path: Path) -> dict[str, object]:
     """What the file says, unchecked. Raises ConfigError if it cannot be read, or is not TOML."""
     try:
-        # editors on Windows may begin the file with a BOM
-        text = path.read_text("utf-8").removeprefix("\ufeff")
+        text = path.read_text("utf-8").removeprefix(_BOM)
         return tomllib.loads(text)
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None

@@ -211,6 +211,18 @@ def test_a_useless_password_file_is_used_or_ends_in_a_traceback(
     assert str(wrong.value).startswith(f"[database] password_file {file}")
 
 
+def test_a_password_that_an_editor_on_windows_has_saved_is_refused(tmp_path: Path, write: Write) -> None:
+    """By Asterisk and PostgreSQL, which were sent three bytes more."""
+    (file := tmp_path / "password").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
+    settings = load(
+        write(
+            f'[asterisk]\npassword_file = "{file}"\n[database]\nurl = "postgresql://h/d"\npassword_file = "{file}"\n'
+        )
+    )
+    assert settings.asterisk.secret() == "s3cret"
+    assert settings.database.dsn() == "postgresql://h/d?password=s3cret"
+
+
 @pytest.mark.parametrize("url", ["postgresql://u@h:5432/d", "postgresql://u@h:5432/d?sslmode=disable"])
 def test_a_database_is_asked_with_another_password_than_that_of_its_file(
     tmp_path: Path, write: Write, url: str
