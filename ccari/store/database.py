@@ -21,6 +21,8 @@ Connection = asyncpg.Connection
 
 SCHEMA = "ccari"
 OLDEST_SERVER = 14
+#: Of the database: in another, PostgreSQL refuses names and reasons in some language, and the escapes of JSON for them.
+ENCODING = "UTF8"
 
 #: A call waits for the answer, so the database has this long, in seconds, before it counts as away.
 COMMAND_SECONDS = 2.0
@@ -247,7 +249,8 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
     Raises
     ------
     StoreError
-        If the server is away, refuses, is older than PostgreSQL 14, or a migration fails.
+        If the server is away, refuses, or is older than PostgreSQL 14; if the database has another encoding than UTF-8, or its user
+        may not create anything in it; or if a migration fails.
     """
     with translated():
         await _migrate(dsn)
@@ -301,6 +304,9 @@ async def _migrate(dsn: str) -> None:
         version = connection.get_server_version().major
         if version < OLDEST_SERVER:
             raise StoreError(f"PostgreSQL {version} is too old: ccari needs {OLDEST_SERVER} or newer")
+        encoding = await connection.fetchval("SHOW server_encoding")
+        if encoding != ENCODING:
+            raise StoreError(f"{unfit(encoding)}: {ANOTHER_ENCODING}")
         await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         await sql.create_schema(connection, schema_name=SCHEMA)
         await connection.execute(f"SET search_path TO {SCHEMA}")
@@ -309,7 +315,28 @@ async def _migrate(dsn: str) -> None:
         # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
         if not all(each.applied for each in migrations):
             await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreError(
+            f"the database's user may not create what ccari needs ({error.args[0]}): make it the owner of the database: "
+            "ALTER DATABASE … OWNER TO …"
+        ) from None
     except BadMigrationError as error:
-        raise StoreError(f"{error}: {error.__cause__}") from error
+        raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+def unfit(encoding: str) -> str:
+    """What is wrong with a database of that encoding, in words."""
+    return f"the database has the encoding {encoding}, in which not every name and word can be kept"
+
+
+#: What to do about it.
+ANOTHER_ENCODING = f"make another (createdb --encoding={ENCODING} --template=template0 …), and if something is in this one, copy it by pg_dump and pg_restore"
+
+
+def _reason(cause: BaseException | None) -> str:
+    """Why a migration failed."""
+    if isinstance(cause, TimeoutError):
+        return f"it was not done within {MIGRATE_SECONDS:.0f} s, and has changed nothing: is something else using the database?"
+    return str(cause)

@@ -40,6 +40,7 @@ class Server:
 
     version: str
     replica: bool
+    encoding: str
     ahead: timedelta
     round_trip: timedelta
 
@@ -190,12 +191,14 @@ async def server(database: Database) -> Server:
     async with database.connection() as connection:
         # first, as a connection's first query takes longer: the next one is timed by our clock
         (row,) = await connection.fetch(
-            "SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS replica"
+            "SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS replica,"
+            " current_setting('server_encoding') AS encoding"
         )
         before = datetime.now(UTC)
         at = await connection.fetchval("SELECT clock_timestamp()")
         after = datetime.now(UTC)
-    return Server(row["version"], row["replica"], at - (before + (after - before) / 2), after - before)
+    ahead = at - (before + (after - before) / 2)
+    return Server(row["version"], row["replica"], row["encoding"], ahead, after - before)
 
 
 async def schema(database: Database) -> Schema:

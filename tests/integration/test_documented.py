@@ -92,7 +92,7 @@ ELSEWHERE = {
     "ccari keys restore /media/stick/keys-2026-11.age": "new",
     "install -d -m 700 keys && age -d keys-2026-11.age | tar x -C keys": "without",
     'ccari keys restore "$(ls /backup/keys-*.age | tail -n 1)"': "restored",
-    'createdb ccari && pg_restore --no-owner --exit-on-error --dbname="$URL" /backup/ccari.dump': "restored",
+    'createdb --encoding=UTF8 --template=template0 ccari && pg_restore --no-owner --exit-on-error --dbname="$URL" /backup/ccari.dump': "restored",
     "rsync -a /backup/recordings /backup/sounds /backup/heard /var/lib/ccari": "restored",
     "ccari doctor && ccari recordings verify": "restored",
 }
@@ -247,7 +247,7 @@ async def elsewhere(desk: Desk, dsn: str) -> AsyncIterator[Mapping[str, Desk]]:
         "without": beside(desk, "without", url=empty),
         "restored": beside(desk, "restored", url=restored),
     }
-    made["restored"].stands_for["createdb ccari"] = f"createdb {RESTORED}"
+    made["restored"].stands_for["template0 ccari"] = f"template0 {RESTORED}"
     made["restored"].environment |= {"PGHOST": host, "PGUSER": urlsplit(dsn).username or "postgres"}
     done = await made["listener"].service.ccari("policy", "apply", str(POLICY))
     assert done.code == 0, done.err

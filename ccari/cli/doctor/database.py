@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok, warning
 from ccari.config import Settings
-from ccari.store.database import OLDEST_SERVER
+from ccari.store.database import ANOTHER_ENCODING, ENCODING, OLDEST_SERVER, unfit
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
@@ -60,6 +60,8 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
     elif found.replica:
         yield fault("database", f"{name} is a replica: nothing can be written",
                     "name the primary in [database] url")  # fmt: skip
+    elif found.encoding != ENCODING:
+        yield fault("database", unfit(found.encoding), ANOTHER_ENCODING)
     else:
         yield ok("database", f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
 

@@ -159,14 +159,25 @@ async def test_a_clock_that_is_off_goes_unseen_or_is_taken_for_the_other_way(
 
 
 @pytest.mark.parametrize(
-    ("version", "replica", "told"),
+    ("version", "replica", "encoding", "told"),
     [
-        ("13.20", False, "PostgreSQL 13.20 is too old"),
-        ("18.1", True, "PostgreSQL 18.1 is a replica: nothing can be written"),
+        ("13.20", False, "UTF8", "PostgreSQL 13.20 is too old"),
+        ("18.1", True, "UTF8", "PostgreSQL 18.1 is a replica: nothing can be written"),
+        (
+            "18.1",
+            False,
+            "SQL_ASCII",
+            "the database has the encoding SQL_ASCII, in which not every name and word can be kept",
+        ),
     ],
 )
-def test_a_server_in_which_nothing_can_be_kept_passes(version: str, replica: bool, told: str) -> None:  # noqa: FBT001
-    (found,) = _server(Server(version, replica, timedelta(), timedelta()), embedded=False)
+def test_a_server_in_which_nothing_can_be_kept_passes(
+    version: str,
+    replica: bool,  # noqa: FBT001
+    encoding: str,
+    told: str,
+) -> None:
+    (found,) = _server(Server(version, replica, encoding, timedelta(), timedelta()), embedded=False)
     assert (found.state, found.found) == (State.FAULT, told)
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -333,6 +334,45 @@ async def test_a_missing_database_is_not_named(dsn: str) -> None:
     with pytest.raises(StoreError, match='database "missing" does not exist'):
         async with open_database(elsewhere(dsn, "missing")):
             pass
+
+
+@pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "LATIN2"])
+async def test_a_database_in_which_names_cannot_be_kept_is_taken(server: str, encoding: str) -> None:
+    """A server that was set up without a locale makes SQL_ASCII ones unless it is told otherwise."""
+    name = f"x{encoding.lower()}"
+    await execute(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
+    try:
+        with pytest.raises(StoreError, match=f"has the encoding {encoding}, .*createdb --encoding=UTF8 "):
+            async with open_database(elsewhere(server, name)):
+                pass
+    finally:
+        await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+async def test_a_user_who_may_create_nothing_is_not_told_what_to_do(empty: str) -> None:
+    """As after GRANT ALL ON DATABASE, which has not been enough since PostgreSQL 15."""
+    name = urlsplit(empty).path[1:]
+    await execute(empty, f"CREATE ROLE guest LOGIN; GRANT ALL ON DATABASE {name} TO guest")
+    try:
+        with pytest.raises(
+            StoreError, match=r"permission denied for schema public.*ALTER DATABASE … OWNER TO …"
+        ):
+            async with open_database(empty.replace("postgres@", "guest@")):
+                pass
+    finally:
+        await execute(empty, "DROP OWNED BY guest; DROP ROLE guest")
+
+
+async def test_a_migration_that_takes_too_long_does_not_say_so(
+    dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
+    monkeypatch.setattr(databases, "MIGRATE_SECONDS", 2.0)
+    async with connected(dsn) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
+        with pytest.raises(StoreError, match="0033_accesses_expire: it was not done within 2 s"):
+            async with open_database(dsn):
+                pass
 
 
 @pytest.mark.usefixtures("bounded")
