@@ -233,11 +233,18 @@ async def connect(
     try:
         async with asyncio.timeout(CONNECT_SECONDS):
             await moments.read_all(connection)
+            await connection.execute(_DURABLE)
     except BaseException:
         connection.terminate()
         raise
     return connection
 
+
+#: A server, a database or a user may have it off: then a right would be confirmed to the person before it is on the server's disk. Where
+#: a standby is waited for in some way, it stays so.
+_DURABLE = (
+    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
+)
 
 _NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
 

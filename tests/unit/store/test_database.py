@@ -375,6 +375,17 @@ async def test_a_migration_that_takes_too_long_does_not_say_so(
                 pass
 
 
+async def test_invariant_5_a_right_is_confirmed_that_is_not_on_the_servers_disk_yet(
+    dsn: str,
+) -> None:
+    """Whoever else has a use for the server may have let it confirm commits too early; or wait for a standby in their own way."""
+    name = urlsplit(dsn).path[1:]
+    for theirs, ours in (("off", "on"), ("remote_apply", "remote_apply")):
+        await execute(dsn, f"ALTER DATABASE {name} SET synchronous_commit = {theirs}")
+        async with open_database(dsn) as opened:
+            assert await opened.rows("SHOW synchronous_commit") == [{"synchronous_commit": ours}]
+
+
 @pytest.mark.usefixtures("bounded")
 async def test_a_query_that_takes_too_long_holds_a_call(database: Database) -> None:
     began = time.monotonic()
