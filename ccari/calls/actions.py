@@ -211,9 +211,7 @@ class Actions:
 
     async def _hand_over(self, to: str) -> None:
         """Let the agent go, and call the colleague ``to``, who is the agent from now on."""
-        # while the callee is recorded through no channel, Asterisk forgets how far the agent's packets had been numbered: Debian's
-        # would take the colleague's for late ones, and leave them out of the next recording
-        await self.recorder.let_go()
+        # before anything is awaited: what the former agent's phone reports meanwhile, such as that it hangs up, is not the colleague's
         ids, terms = self._ids, self._terms
         at_home = ids.home_party is Party.AGENT
         former, colleague = ids.hand_over(), label(to)
@@ -225,6 +223,9 @@ class Actions:
         )
         self._journal.bind(agent=colleague)
         self._journal.note("colleague_called", {"agent": colleague})
+        # while the callee is recorded through no channel, Asterisk forgets how far the agent's packets had been numbered: Debian's
+        # would take the colleague's for late ones, and leave them out of the next recording
+        await self.recorder.let_go()
         beside = not self.player.knows_all(Party.CALLEE)
         await self._legs.replace_agent(former, handed_over, at_home=at_home, beside=beside)
 

@@ -1,5 +1,6 @@
 """A call in the middle of a talk, on an Asterisk that does what it is told, or refuses what a test names."""
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
@@ -23,13 +24,14 @@ IDLE_DESK = Desk(*cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any, Any]"
 class Asterisk:
     """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
 
-    ``refusals``: the status that an operation is refused with; None for one that is never answered. ``set``: what variables were
-    set to. ``rings``: for how many seconds each channel is rung.
+    ``refusals``: the status that an operation is refused with; None for one that is never answered. ``meanwhile``: what happens while
+    an operation is under way, once. ``set``: what variables were set to. ``rings``: for how many seconds each channel is rung.
     """
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str]] = []
         self.refusals: dict[str, HTTPStatus | None] = {}
+        self.meanwhile: dict[str, Callable[[], None]] = {}
         self.set: list[tuple[str, str]] = []
         self.rings: dict[str, int] = {}
 
@@ -39,6 +41,7 @@ class Asterisk:
 
     async def _do(self, operation: str, about: str) -> None:
         self.asked.append((operation, about))
+        self.meanwhile.pop(operation, lambda: None)()
         if operation in self.refusals:
             status = self.refusals[operation]
             raise LinkLost("no answer") if status is None else Refused(status, operation, "refused")
@@ -95,10 +98,10 @@ class Talking:
         self.ari = Ari(
             self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari")
         )
-        desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 8))
-        order = Order(direction, "+48600100001", "renewals", home, "anna")
+        self.desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 8))
+        self.order = Order(direction, "+48600100001", "renewals", home, "anna")
         self.journal = Journal(self.ids.call, "anna")
-        self.actions = Actions(order, self.ids, desk, self.journal)
+        self.actions = Actions(self.order, self.ids, self.desk, self.journal)
         scripts = {each: _script(each) for each in ("pl", "en")}
         self.actions._allowed = Terms(CONTROLLER, declared, (), None, opened, scripts, "pl", ())
 

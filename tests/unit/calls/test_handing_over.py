@@ -6,6 +6,7 @@ from http import HTTPStatus
 import pytest
 from structlog.testing import capture_logs
 
+from ccari.calls.runner import CallRunner
 from ccari.errors import AsteriskError
 from ccari.policy.call import Direction, Outcome, Party
 from ccari.policy.call import commands as do
@@ -65,6 +66,24 @@ async def test_the_colleague_comes_while_the_callee_is_still_recorded_as_the_age
     await talking.actions.carry_out(HAND_OVER)
     assert released(talking, snoop) == ["hangup"]
     assert talking.asked.index(("hangup", snoop)) < talking.asked.index(("create", talking.ids.agent))
+
+
+@pytest.mark.parametrize(
+    ("direction", "end"), [(Direction.AGENT_FIRST, "ChannelDestroyed"), (Direction.OUTBOUND, "StasisEnd")]
+)
+async def test_a_phone_that_hangs_up_while_the_recorders_channel_goes_takes_the_colleague_along(
+    direction: Direction, end: str
+) -> None:
+    """Many phones do so as soon as they have asked for the transfer."""
+    talking = Talking(direction)
+    runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)
+    runner._actions = talking.actions
+    talking.actions.recorder.resume(1, Unfinished(TAG, begun=True, until=None))
+    gone = {"type": end, "cause": 16, "channel": {"id": talking.ids.agent}}
+    talking.asterisk.meanwhile["hangup"] = lambda: runner.take(gone)
+    await runner._act(HAND_OVER)
+    assert talking.asked[0] == ("hangup", talking.ids.snoop(1, "both"))
+    assert len(runner._inbox) == 0
 
 
 async def test_what_happens_with_the_colleague_is_logged_as_the_agents_who_was() -> None:
