@@ -98,9 +98,15 @@ class CallRunner:
             self._notice_began()
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
             # a callee who hangs up ends it too, and that is told a moment later
-            self._inbox.later("recorder ended", HANG_UP_SECONDS, functools.partial(self._inbox.put, meaning))
+            ended = functools.partial(self._recorder_ended, actions.recorder.name)
+            self._inbox.later("recorder ended", HANG_UP_SECONDS, ended)
         elif meaning is not None:
             self._inbox.put(meaning)
+
+    def _recorder_ended(self, name: str | None) -> None:
+        """A recorder has ended by itself, a moment ago. If the call has begun another one since, that runs on."""
+        if self._actions.recorder.name == name:
+            self._inbox.put(on.RecorderStopped())
 
     def _notice_began(self) -> None:
         if self._call.declared.answering_machine is None:

@@ -251,6 +251,22 @@ async def test_a_time_out_of_an_earlier_stop_is_taken_for_the_next_ones_and_ends
     assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "")]
 
 
+@pytest.mark.parametrize("begun", ["first", "second"])
+async def test_a_recorders_end_that_is_told_late_is_taken_for_the_next_ones(
+    monkeypatch: pytest.MonkeyPatch, begun: str
+) -> None:
+    """Which would record on, while the agent is told that nothing is recorded any more."""
+    monkeypatch.setattr(runners, "HANG_UP_SECONDS", 0.0)
+    runner, willing = living(Story().talk())
+    willing.recorder.name, willing.recorder.is_stopping = "first", False
+    runner.take({"type": "RecordingFinished", "recording": {"name": "first"}})
+    willing.recorder.name = begun
+    later = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.0, later.set_result, None)
+    await later
+    assert len(runner._inbox) == (begun == "first")
+
+
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
     """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
     runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), IDLE_DESK)
