@@ -1,4 +1,4 @@
-"""Threads for work on a disk that may hang, so that it does not use up the threads that the whole service shares."""
+"""Threads for work on a disk, or a network, that may hang, so that it does not use up the threads that the whole service shares."""
 
 import asyncio
 import threading
@@ -69,6 +69,25 @@ class OwnThreads:
             if isinstance(error, TimeoutError):
                 raise self._refusal(f"the disk does not answer within {seconds:.0f} s") from None
             raise
+
+
+def alone(name: str, work: Callable[..., _T], *given: Any) -> Future[_T]:
+    """Run ``work`` in a thread of its own, which keeps the service from nothing, not even from ending. It cannot be cancelled: the
+    future is done when its thread is.
+    """
+    done: Future[_T] = Future()
+    done.set_running_or_notify_cancel()
+
+    def run() -> None:
+        try:
+            result = work(*given)
+        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
+            done.set_exception(error)
+        else:
+            done.set_result(result)
+
+    threading.Thread(target=run, name=name, daemon=True).start()
+    return done
 
 
 def _let_go(unwanted: Callable[[_T], object], done: Future[_T]) -> None:

@@ -19,6 +19,7 @@ from ccari.calls.strays import AT_ONCE
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError, StoreError, UnsuitableError
+from ccari.names import Names
 from ccari.policy.gate import Block
 from ccari.ports.fencing import Fence
 
@@ -75,7 +76,7 @@ class Link:
         """
         wait = FIRST_RETRY_SECONDS
         # the WebSocket; what is asked beside it about strays, and by calls
-        connector = aiohttp.TCPConnector(limit=1 + 2 * AT_ONCE, force_close=True)
+        connector = aiohttp.TCPConnector(limit=1 + 2 * AT_ONCE, force_close=True, resolver=Names())
         async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 try:

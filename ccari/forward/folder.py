@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import os
 import secrets
-import threading
 from concurrent.futures import Future
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +12,7 @@ from pathlib import Path
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id
 from ccari.keyring.files import settle
+from ccari.own_threads import alone
 from ccari.ports.forwarding import Forward
 
 
@@ -20,7 +20,7 @@ from ccari.ports.forwarding import Forward
 class _Begun:
     folder: Path
     at: datetime
-    done: Future[None]
+    done: Future[Path]
 
 
 class Folders:
@@ -36,26 +36,9 @@ class Folders:
         last = self._last.get(forward.controller)
         if last is not None and not last.done.done():
             raise ForwardError(f"{last.folder} has not answered since {last.at:%Y-%m-%d %H:%M:%S} UTC")
-        begun = _Begun(folder, datetime.now(UTC), _drop_in_thread(folder, forward))
+        begun = _Begun(folder, datetime.now(UTC), alone("ccari-folder", drop, folder, forward))
         self._last[forward.controller] = begun
         await asyncio.wrap_future(begun.done)
-
-
-def _drop_in_thread(folder: Path, forward: Forward) -> Future[None]:
-    done: Future[None] = Future()
-    # so that it cannot be cancelled: it must not count as done while its thread is still working
-    done.set_running_or_notify_cancel()
-
-    def work() -> None:
-        try:
-            drop(folder, forward)
-        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            done.set_exception(error)
-        else:
-            done.set_result(None)
-
-    threading.Thread(target=work, name="ccari-folder", daemon=True).start()
-    return done
 
 
 def drop(folder: Path, forward: Forward) -> Path:

@@ -13,6 +13,7 @@ from uuid import UUID
 import aiohttp
 
 from ccari.errors import RecordingDelayed, RecordingError, why
+from ccari.names import Names
 from ccari.own_threads import OwnThreads
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
@@ -164,7 +165,7 @@ async def open_remote_spool(
     """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and are sent in a header."""
     headers = {"Authorization": aiohttp.encode_basic_auth(username, password)}
     # Asterisk closes a connection after each answer, whatever it says
-    connector = aiohttp.TCPConnector(force_close=True)
+    connector = aiohttp.TCPConnector(force_close=True, resolver=Names())
     async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
         yield RemoteSpool(session, url, incoming)
 
