@@ -3,16 +3,18 @@
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID, uuid4
 
 from ccari.errors import InputError
 from ccari.gating import moments
 from ccari.gating.naming import campaign_of, the_controller, the_number, zone_of
 from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
+from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Level, Right, begins
-from ccari.ports.keying import Secrets
-from ccari.ports.requests import Exercise, Intake, RequestRegister
+from ccari.ports.keying import Digests, Secrets
+from ccari.ports.requests import Entered, Exercise, Intake, RequestRegister
 
 #: Nobody has a right of the GDPR from before it applied.
 _APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
@@ -20,7 +22,9 @@ _APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request as it was entered, unchecked. ``received``: a day, or a moment, by the controller's clock; None: now."""
+    """A request as it was entered, unchecked. ``received``: a day, or a moment, by the controller's clock; None: now. ``id``: the same
+    each time that it is entered because nobody knows whether it was; None if it is entered once.
+    """
 
     right: Right
     number: str = field(repr=False)
@@ -30,12 +34,13 @@ class Claim:
     by: Intake
     level: Level
     note: str
+    id: UUID | None = None
 
 
 async def enter(
     policy: Policy, claim: Claim, register: RequestRegister, secrets: Secrets, who: str
 ) -> dict[str, Any]:
-    """Register the request, with its immediate effect.
+    """Register the request, with its immediate effect. One that was registered with the same ``id`` before is not registered again.
 
     Raises
     ------
@@ -49,6 +54,10 @@ async def enter(
     whose = the_controller(policy, claim.controller)
     about = campaign_of(policy, whose, claim.campaign)
     number = the_number(claim.number, whose)
+    digests = secrets.digests(whose.id, number)
+    before = await register.entered_as(claim.id) if claim.id is not None else None
+    if before is not None and before.is_recent and _is_of(before, claim, whose, digests):
+        return _told(before, number)
     at = _received(claim.received, whose, datetime.now(UTC))
     exercise = Exercise(
         right=claim.right, number=number.e164, received_at=at, due=deadlines.due(at, whose.country),
@@ -57,13 +66,27 @@ async def enter(
         consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
         recording_basis=about.recording.legal_basis if about else None,
         intake=claim.by, number_from="given", level=claim.level, who=who, note=claim.note.strip(),
+        # if another request has that id, whoever gave it has used it twice
+        id=claim.id if claim.id is not None and before is None else uuid4(),
     )  # fmt: skip
-    digests = secrets.digests(whose.id, number)
     reference = await register.add(whose.id, exercise, digests, about.id if about else None)
+    state = begins(claim.right, recorded=True)
+    return _told(
+        Entered(reference, whose.id, claim.right, state, claim.level, at, exercise.due, digests.newest),
+        number,
+    )
+
+
+def _is_of(entered: Entered, claim: Claim, whose: Controller, digests: Digests) -> bool:
+    """Whether it is this claim that was entered: an id may be used again for another one."""
+    return (entered.controller, entered.right) == (whose.id, claim.right) and entered.digest in digests.all
+
+
+def _told(entered: Entered, number: Number) -> dict[str, Any]:
     return {
-        "reference": reference, "controller": whose.id, "right": claim.right, "number": number.masked,
-        "state": begins(claim.right, recorded=True), "received_at": at, "due": exercise.due,
-        "level": claim.level.name, "barred": EFFECTS[claim.right].suppress,
+        "reference": entered.reference, "controller": entered.controller, "right": entered.right, "number": number.masked,
+        "state": entered.state, "received_at": entered.received_at, "due": entered.due, "level": entered.level.name,
+        "barred": EFFECTS[entered.right].suppress,
     }  # fmt: skip
 
 

@@ -109,6 +109,23 @@ class Work:
 
 
 @dataclass(frozen=True, slots=True)
+class Entered:
+    """A request as it was entered. ``digest``: of its number, under one of the controller's secrets; None once it has expired.
+    ``is_recent``: within the time for which whoever has entered it may ask what became of that.
+    """
+
+    reference: str
+    controller: str
+    right: Right
+    state: RequestState
+    level: Level
+    received_at: datetime
+    due: date
+    digest: bytes | None = field(repr=False)
+    is_recent: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class RequestRecord:
     """A request as it is shown: its row, its history, the bars that it entered, its call's recordings, and the first fault of the
     history, if somebody has changed it.
@@ -130,6 +147,10 @@ class RequestRegister(Protocol):
         self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
     ) -> str:
         """Enter a request that did not come in by key, with the same effects. Gives its reference."""
+        ...
+
+    async def entered_as(self, exercise_id: UUID) -> Entered | None:
+        """The request that was entered as this exercise; None if none was, as far as is known by now."""
         ...
 
     async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:

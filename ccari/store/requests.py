@@ -14,10 +14,11 @@ from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.seal import Kind, Sealed
 from ccari.ports.keying import Digests
-from ccari.ports.requests import OVERDUE, Clock, Exercise, RequestRecord, Wanted, Work
+from ccari.ports.requests import OVERDUE, Clock, Entered, Exercise, RequestRecord, Wanted, Work
 from ccari.store import journals
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
+from ccari.store.repeats import KEPT
 from ccari.store.seals import sealed
 from ccari.store.suppressions import enter
 from ccari.store.withdrawals import withdraw
@@ -82,6 +83,18 @@ class Requests:
         """Enter a request that did not come in by key, with the same immediate effects. Gives its reference."""
         async with self._database.transaction() as connection:
             return await register(connection, controller, exercise, digests, campaign=campaign)
+
+    async def entered_as(self, exercise_id: UUID) -> Entered | None:
+        rows = await self._database.rows(SQL["request_entered_as"], exercise_id, KEPT)
+        if not rows:
+            return None
+        row = rows[0]
+        told = {
+            "right": Right(row["right"]),
+            "state": RequestState(row["state"]),
+            "level": Level(row["level"]),
+        }
+        return Entered(**{**row, **told})
 
     async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
         """Record how sure the person's identity is, and in ``work`` how it was verified (Art 12(6)).

@@ -8,7 +8,7 @@ import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import structlog
 from aiohttp import web
@@ -128,6 +128,18 @@ def key_of(request: web.Request) -> str | None:
             f"{HEADER} must be at most 200 printable characters, such as a UUID",
         )
     return key
+
+
+def id_of(request: web.Request, bearer: str) -> UUID | None:
+    """The id of what a request enters: the same each time that it comes with the same key; None without a key.
+
+    If the answer of the database was lost, nobody knows whether the request was carried out, and its key is free again: by this id
+    what was entered is found.
+    """
+    key = key_of(request)
+    if key is None:
+        return None
+    return UUID(bytes=hmac.digest(key.encode(), f"{bearer}\x00{request.path}".encode(), "sha256")[:16])
 
 
 def _another() -> Refusal:

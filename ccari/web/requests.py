@@ -29,6 +29,7 @@ from ccari.web.models.requests import (
 )
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import not_there
+from ccari.web.repeats import id_of
 from ccari.web.suppressions import narrowed
 
 _PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, Day, OneLine])
@@ -87,7 +88,7 @@ async def add(ask: Ask) -> Reply:
     body: ClaimBody = ask.body
     claim = Claim(
         body.right, body.number, body.controller, body.campaign, body.received, Intake(body.by), Level[body.level],
-        body.note,
+        body.note, id_of(ask.request, ask.bearer.name),
     )  # fmt: skip
     front = ask.front
     done = await enter(await ask.policy_in_force(), claim, front.requests, await front.vouched(), ask.who)

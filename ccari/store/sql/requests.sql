@@ -29,6 +29,11 @@ INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
 -- The same right was pressed before in the call; or this very press was registered, and the reply was lost.
 SELECT reference FROM rights_requests WHERE (call_id = $1 AND "right" = $2) OR exercise_id = $3
 
+-- name: request_entered_as
+SELECT reference, controller, "right", state, level, digest, received_at, due,
+       registered_at > now() - $2::interval AS is_recent
+FROM rights_requests WHERE exercise_id = $1
+
 -- name: is_told_of
 SELECT EXISTS (
     SELECT FROM call_events JOIN call_event_fields USING (call_id, seq)

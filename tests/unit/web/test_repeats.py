@@ -8,13 +8,16 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ccari.errors import AsteriskError
+from ccari.errors import AsteriskError, StoreError
 from ccari.policy.gate import Block
 from ccari.ports.access import Role
+from ccari.ports.keying import Digests
 from ccari.ports.placing import Order, Placed
 from ccari.ports.repeats import Answered, Unanswered
+from ccari.ports.requests import Exercise
 from ccari.store.opened import Store
 from ccari.store.repeats import Repeats
+from ccari.store.requests import Requests
 from ccari.web import repeats
 from ccari.web.front import Front
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Answer, Api, serving
@@ -42,6 +45,42 @@ async def test_a_request_whose_answer_was_lost_is_entered_twice(api: Api, store:
     await ask(api, "/v1/requests", ERASE, key, token=other)
     await ask(api, "/v1/requests", ERASE, str(uuid4()))
     assert len(await store.requests.list(None, 10)) == 3
+
+
+class Unheard(Requests):
+    """The database takes what is entered, and its answer is lost."""
+
+    async def add(
+        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
+    ) -> str:
+        await super().add(controller, exercise, digests, campaign)
+        raise StoreError("the database failed: ConnectionDoesNotExistError")
+
+
+async def test_a_request_is_entered_twice_because_its_commit_was_not_answered(
+    store: Store, front: Front
+) -> None:
+    """Whoever is answered 503 may ask again with the same key. That key used for another request makes them no less than two."""
+    async with serving(store, replace(front, requests=Unheard(store.database))) as api:
+        (await ask(api, "/v1/requests", ERASE, "one")).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+    (entered,) = await store.requests.list(None, 10)
+    async with serving(store, front) as api:
+        again, once_more = [await ask(api, "/v1/requests", ERASE, "one") for _ in range(2)]
+        assert (again.status, again.json["reference"]) == (HTTPStatus.CREATED, entered["reference"])
+        assert {name: again.json[name] for name in ("state", "due", "level")} == {
+            "state": entered["state"], "due": entered["due"].isoformat(), "level": "L0",
+        }  # fmt: skip
+        assert once_more.text == again.text
+        assert len(await store.requests.list(None, 10)) == 1
+        await store.database.rows("DELETE FROM http_repeats")
+        for other in ({**ERASE, "right": "access"}, {**ERASE, "number": "600 100 002"}):
+            assert (await ask(api, "/v1/requests", other, "one")).status == HTTPStatus.CREATED
+            await store.database.rows("DELETE FROM http_repeats")
+        assert len(await store.requests.list(None, 10)) == 3
+        # a day later it is another request of the same person
+        await store.database.rows("UPDATE rights_requests SET registered_at = now() - interval '25 hours'")
+        assert (await ask(api, "/v1/requests", ERASE, "one")).status == HTTPStatus.CREATED
+        assert len(await store.requests.list(None, 10)) == 4
 
 
 async def test_a_call_is_placed_twice(store: Store, front: Front) -> None:
