@@ -132,6 +132,7 @@ def _record(contact: Sourced, number: Sought, line: int) -> Record:
 async def _merge(staged: Staging, controller: str, origin: str, progress: Progress) -> None:
     async for first, last in staged.slices(progress):
         async with staged.connection.transaction():
+            await staged.connection.execute(SQL["lock_contacts"], controller)
             await staged.connection.execute(SQL["rekey_contacts"], first, last, controller)
             staged.report.accepted += await staged.connection.fetchval(
                 SQL["merge_contacts"], first, last, controller, _BARRED_FROM_ALL, origin

@@ -64,8 +64,9 @@ class Erasures:
     async def begin(self, wanted: Wanted, who: str) -> int:
         reference, digests = wanted.mandate.reference, wanted.subject.digests
         async with self._database.transaction() as connection:
-            # a slice of a list of consents is waited for, so that what it enters is erased too; the next slice sees the bar
-            await connection.execute(SQL["share_consents"], wanted.subject.controller)
+            # a slice of a list is waited for, so that what it enters is erased too; the next slice sees the bar
+            for lists in ("share_consents", "share_contacts"):
+                await connection.execute(SQL[lists], wanted.subject.controller)
             # without a bar the next list would bring the number back (CJEU C-129/21)
             await enter(
                 connection, wanted.subject.controller, digests, [""], Reason.ERASURE, "erasure", reference
@@ -105,6 +106,8 @@ class Erasures:
         whose = _digests_of(wanted.subject)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["alone_to_delete"])
+            # so that no list renames a contact between the look and its erasure
+            await connection.execute(SQL["share_contacts"], wanted.subject.controller)
             held = await _held(connection, wanted)
             calls = await _calls(connection, await connection.fetch(SQL["calls_to_erase"], *whose), held)
             goes = await _rest_that_goes(connection, wanted, held, calls, terms)

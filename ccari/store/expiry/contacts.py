@@ -33,6 +33,9 @@ class Contacts:
         return [(row["told_at"], (row["digest"], row["source"])) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[Contact]) -> Sequence[Contact]:
+        # until they are deleted no list of contacts can be merged: it keeps contacts under a newer secret in no order, so that the two
+        # could deadlock
+        await connection.execute(SQL["lock_contacts"], limit.controller)
         # a contact that a list has had meanwhile, or that was called, is no longer past its limit
         rows = await connection.fetch(
             SQL["lock_contacts_past_limit"], limit.controller, *_columns(ids), limit.days

@@ -13,6 +13,15 @@ CROSS JOIN LATERAL gate_facts($1, asked.digests, $7, $8, $9, $10, coalesce(liste
                               coalesce(listed.digests, '{}'), $11, $12) AS facts
 ORDER BY asked.n
 
+-- name: lock_contacts
+-- One list of a controller's contacts at a time, for the transaction that enters a slice of it …
+SELECT pg_advisory_xact_lock(hashtextextended('contacts ' || $1::text, 0))
+
+-- name: share_contacts
+-- … and any number of erasures at a time, but none during a slice: the slice would not see the erasure's bar, nor the erasure what
+-- the slice enters, or keeps under a newer secret from now on.
+SELECT pg_advisory_xact_lock_shared(hashtextextended('contacts ' || $1::text, 0))
+
 -- name: merge_contacts
 -- The list's contact replaces one with the same number and source, unless it is older. A bar on all calls (for a reason of $4)
 -- that was entered since the list was read keeps its number out.

@@ -17,8 +17,8 @@ from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.keying import Digests
-from ccari.ports.lists import Agreed, Scrubbed
+from ccari.ports.keying import Digests, Sought
+from ccari.ports.lists import Agreed, Scrubbed, Sourced
 from ccari.recordings.subject.erasing import Erased
 from ccari.store import journals, mandates, traces
 from ccari.store.database import Database
@@ -31,7 +31,8 @@ from tests.unit.recordings.made import files
 from tests.unit.store import made, person
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
-from tests.unit.store.listed import agreed, batches
+from tests.unit.store.listed import agreed, batches, contact
+from tests.unit.store.listed import digests as digests_under
 from tests.unit.store.test_requests import by
 
 OTHER = made.numbers(2)[1]
@@ -189,6 +190,57 @@ async def test_a_list_that_comes_in_during_an_erasure_outlives_it(shelf: Shelf) 
     waits.cancel()
     await erasing
     assert await count(shelf, "consents") == 0
+
+
+NUMBERS_OF_REQUESTS = "SELECT FROM rights_requests WHERE number IS NOT NULL"
+
+
+async def contacts(shelf: Shelf, *lines: tuple[Sourced, Sought]) -> None:
+    """A list that has looked for bars before there were any."""
+    await shelf.store.contacts.load(
+        made.QUESTION, lambda _: None, batches(*lines), origin="list", keep_going=False
+    )
+
+
+async def test_a_list_of_contacts_brings_a_person_back_who_asks_and_is_erased_meanwhile(shelf: Shelf) -> None:
+    """Its slice has found no bar, and waits for another person's contact until the erasure is over, or waits for the slice."""
+    await person.called(shelf)
+    await contacts(shelf, contact(OTHER))
+    async with shelf.database.transaction() as connection:
+        await connection.execute("SELECT FROM contacts FOR UPDATE")
+        coming = asyncio.create_task(contacts(shelf, contact(), contact(OTHER, proof="form 13")))
+        await until_something_waits(shelf.database)
+        reference = await person.asked(shelf)
+        erasing = asyncio.create_task(erase(shelf, reference))
+        waits = asyncio.create_task(until_something_waits(shelf.database, 2))
+        while not waits.done() and await shelf.database.rows(NUMBERS_OF_REQUESTS):
+            pass
+    waits.cancel()
+    await asyncio.gather(coming, erasing)
+    assert await shelf.store.contacts.of("acme", made.digests()) == []
+    (other,) = await shelf.store.contacts.of("acme", made.digests(number=OTHER))
+    assert other["proof"] == "form 13"
+
+
+async def test_a_contact_that_a_list_keeps_under_a_newer_secret_meanwhile_outlives_an_erasure(
+    shelf: Shelf,
+) -> None:
+    """The erasure has read it under the older one, and waits for a consent of the person before it deletes."""
+    await person.known(shelf)
+    digests = digests_under(made.NUMBER, 2)
+    wanted = replace(await person.wanted(shelf, await person.asked(shelf)), subject=Subject("acme", digests))
+    async with shelf.database.transaction() as connection:
+        await connection.execute("SELECT FROM consents FOR UPDATE")
+        erasing = asyncio.create_task(
+            person.eraser(shelf).erase(wanted, Terms(person.now(), keep_proof=True, country="PL"))
+        )
+        await until_something_waits(shelf.database)
+        coming = asyncio.create_task(contacts(shelf, contact(version=2)))
+        waits = asyncio.create_task(until_something_waits(shelf.database, 2))
+        await asyncio.wait({coming, waits}, return_when=asyncio.FIRST_COMPLETED)
+    waits.cancel()
+    await asyncio.gather(coming, erasing)
+    assert await count(shelf, "contacts") == 0
 
 
 async def test_an_erasure_and_a_list_of_consents_wait_for_one_another_for_ever(
