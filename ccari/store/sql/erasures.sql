@@ -145,7 +145,9 @@ DELETE FROM request_event_details WHERE reference = ANY ($1)
 DELETE FROM request_event_details WHERE reference = $1 AND (who ~ $2 OR reason ~ $2)
 
 -- name: erase_numbers
-UPDATE rights_requests SET number = NULL WHERE reference = ANY ($1)
+-- In the order of extend_requests.
+WITH held AS MATERIALIZED (SELECT reference FROM rights_requests WHERE reference = ANY ($1) ORDER BY reference FOR NO KEY UPDATE)
+UPDATE rights_requests q SET number = NULL FROM held WHERE q.reference = held.reference
 
 -- name: erase_queued
 UPDATE forwards SET number = NULL WHERE reference || ' ' || seq = ANY ($1) AND reference = ANY ($2)

@@ -68,8 +68,11 @@ FROM held JOIN unnest($1::text[], $2::integer[]) AS each (id, events) ON each.id
 WHERE calls.id = held.id
 
 -- name: requests_sealed
-UPDATE rights_requests SET sealed = each.events FROM unnest($1::text[], $2::integer[]) AS each (id, events)
-WHERE reference = each.id
+-- In the order of extend_requests.
+WITH held AS MATERIALIZED (SELECT reference FROM rights_requests WHERE reference = ANY ($1) ORDER BY reference FOR NO KEY UPDATE)
+UPDATE rights_requests q SET sealed = each.events
+FROM held JOIN unnest($1::text[], $2::integer[]) AS each (id, events) ON each.id = held.reference
+WHERE q.reference = held.reference
 
 -- name: accesses_sealed
 UPDATE access_chain SET sealed = each.events FROM unnest($1::text[], $2::integer[]) AS each (id, events)

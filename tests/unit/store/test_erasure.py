@@ -452,6 +452,22 @@ async def test_an_erasure_and_a_withdrawal_wait_for_one_another_for_ever(
     await asyncio.gather(withdrawing, erasing)
 
 
+@pytest.mark.parametrize(("change", "given"), [("erase_numbers", ()), ("requests_sealed", ([1, 1],))])
+async def test_two_that_change_the_same_requests_wait_for_one_another_for_ever(
+    shelf: Shelf, change: str, given: tuple[Any, ...]
+) -> None:
+    """Rows of a small table are read in the order in which they lie: a row that is changed lies behind the others."""
+    first, second = [await person.asked(shelf, right) for right in (Right.ACCESS, Right.ERASURE)]
+    await shelf.database.rows("UPDATE rights_requests SET sealed = sealed WHERE reference = $1", first)
+    lock = "SELECT FROM rights_requests WHERE reference = $1 FOR UPDATE"
+    async with shelf.database.transaction() as connection:
+        await connection.execute(lock, first)
+        changing = asyncio.create_task(shelf.database.rows(SQL[change], [second, first], *given))
+        await until_something_waits(shelf.database)
+        await connection.execute(lock, second)
+    await changing
+
+
 async def test_a_table_that_takes_too_long_keeps_an_erasure_from_its_end(
     shelf: Shelf, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
