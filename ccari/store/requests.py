@@ -56,10 +56,8 @@ class Requests:
             journal = await connection.fetch(SQL["request_journal"], reference)
             leaves = await sealed(connection, Kind.REQUEST, reference)
             history = await connection.fetch(SQL["request_history"], reference)
-            bars = await connection.fetch(
-                SQL["bars_of_request"], request["controller"], request["digest"],
-                EFFECTS[Right(request["right"])].suppress,
-            )  # fmt: skip
+            reason = EFFECTS[Right(request["right"])].suppress
+            bars = await connection.fetch(SQL["bars_of_request"], reference, reason)
             recordings = await connection.fetch(SQL["recordings_of_call"], request["call_id"])
         fault = _fault(request, [journals.request_linked(dict(row)) for row in journal], leaves)
         return RequestRecord(

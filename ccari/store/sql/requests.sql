@@ -121,12 +121,33 @@ SELECT e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link, d.salt, d.who
 FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
 
 -- name: bars_of_request
-SELECT reason, campaign, origin, proof, entered_at, NULL::timestamptz AS removed_at, NULL::text AS removed_by, NULL::text AS why
-FROM suppressions WHERE controller = $1 AND digest = $2 AND reason = $3
-UNION ALL
-SELECT reason, campaign, origin, proof, entered_at, removed_at, removed_by, why
-FROM removed_suppressions WHERE controller = $1 AND digest = $2 AND reason = $3
-ORDER BY entered_at
+-- name: bars_it_entered
+-- The bars that a request ($1) entered for its right, whose reason is $2, with those that named it as their proof later: only of its own
+-- controller and number, as anybody who enters a bar can write any reference as its proof. A bar that stood already when the request
+-- was registered keeps the proof of its own, and one that another withdrawal has renewed since has the proof of that. A bar that is
+-- kept under several secrets is given once.
+WITH bars AS (
+    SELECT q.registered_at, coalesce(q.campaign, '') AS about, s.campaign, s.reason, s.origin, s.proof, s.entered_at, s.expires_at,
+           NULL::timestamptz AS removed_at, NULL::text AS removed_by, NULL::text AS why
+    FROM rights_requests q JOIN suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
+    WHERE q.reference = $1
+    UNION
+    SELECT q.registered_at, coalesce(q.campaign, ''), s.campaign, s.reason, s.origin, s.proof, s.entered_at, s.expires_at,
+           s.removed_at, s.removed_by, s.why
+    FROM rights_requests q JOIN removed_suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
+    WHERE q.reference = $1
+)
+SELECT * FROM bars b
+WHERE b.proof = $1
+   OR (b.reason = $2 AND b.campaign IN ('', b.about)
+       AND CASE WHEN b.entered_at <= b.registered_at
+           THEN least(b.removed_at, b.expires_at) IS NULL OR least(b.removed_at, b.expires_at) > b.registered_at
+           ELSE b.reason = 'withdraw_consent'
+                AND NOT EXISTS (SELECT FROM bars own WHERE own.proof = $1 AND own.campaign = b.campaign)
+           END)
+
+SELECT reason, campaign, origin, proof, entered_at, removed_at, removed_by, why FROM (/* bars_it_entered */) AS bar
+WHERE reason = $2 ORDER BY entered_at, campaign
 
 -- name: export_requests
 SELECT r.reference, r.controller, r.campaign, r.purpose, r."right", r.article, r.state, r.level, r.number,

@@ -111,16 +111,8 @@ SELECT r.reference, r."right", r.article, r.state, r.level, r.controller, r.camp
 FROM rights_requests r LEFT JOIN calls c ON c.id = r.call_id WHERE r.reference = $1
 
 -- name: evidence_bars
--- Only bars of the request's own controller and number, for which there is an index too: anybody who enters a bar can write any
--- reference as its proof. $2: the reason of the bar that its right enters: one that stood already keeps the proof of its own.
-SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, NULL::timestamptz AS removed_at
-FROM rights_requests q JOIN suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
-WHERE q.reference = $1 AND (s.proof = $1 OR s.reason = $2)
-UNION ALL
-SELECT s.reason, s.campaign, s.origin, s.proof, s.entered_at, s.expires_at, s.removed_at
-FROM rights_requests q JOIN removed_suppressions s ON s.controller = q.controller AND s.digest = ANY (q.digests)
-WHERE q.reference = $1 AND (s.proof = $1 OR s.reason = $2)
-ORDER BY entered_at
+SELECT reason, campaign, origin, proof, entered_at, expires_at, removed_at FROM (/* bars_it_entered */) AS bar
+ORDER BY entered_at, campaign
 
 -- name: all_seals
 SELECT s.id AS seal, s.sealed_at, s.leaves, s.root, s.before, s.key, s.signature, l.kind, l.id, l.events, l.link

@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -133,6 +133,42 @@ async def test_evidence_of_an_objection_lacks_the_bar_that_an_earlier_one_has_en
         bars = (await store.seals.of_request(reference)).bars
         assert [(each["reason"], each["proof"]) for each in bars] == [("objection", first)]
     assert (await store.seals.of_request(access)).bars == []
+
+
+async def test_evidence_of_a_request_names_the_bar_that_another_has_entered(store: Store) -> None:
+    first = await store.requests.add("acme", made.exercise(Right.OBJECTION), made.digests())
+    await store.suppressions.remove("acme", made.digests(), "anna", "taken back", reason=Reason.OBJECTION)
+    second = await store.requests.add("acme", made.exercise(Right.OBJECTION), made.digests())
+    for reference, lifted in ((first, True), (second, False)):
+        (bar,) = (await store.seals.of_request(reference)).bars
+        assert (bar["proof"], bar["removed_at"] is not None) == (reference, lifted)
+        (bar,) = (await store.requests.show(reference)).bars
+        assert (bar["proof"], bar["removed_at"] is not None) == (reference, lifted)
+
+
+async def test_evidence_of_a_withdrawal_lacks_its_bar_since_another_has_renewed_it(store: Store) -> None:
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    first, second = [
+        await store.requests.add(
+            "acme", replace(made.exercise(Right.WITHDRAW_CONSENT), received_at=at), made.digests()
+        )
+        for at in (made.NOW, later)
+    ]
+    for reference in (first, second):
+        (bar,) = (await store.seals.of_request(reference)).bars
+        assert (bar["reason"], bar["proof"], bar["removed_at"]) == ("withdraw_consent", second, None)
+        assert len((await store.requests.show(reference)).bars) == 1
+
+
+async def test_evidence_of_a_request_names_a_bar_once_for_each_secret(store: Store) -> None:
+    reference = await store.requests.add("acme", made.exercise(Right.OBJECTION), made.digests())
+    async with store.database.connection() as connection:
+        await connection.execute("UPDATE rights_requests SET digests = digests || $1::bytea", bytes(32))
+        await connection.execute(
+            "INSERT INTO suppressions (controller, digest, key_version, campaign, reason, origin, proof, entered_at)"
+            " SELECT controller, $1, 2, campaign, reason, origin, proof, entered_at FROM suppressions", bytes(32),
+        )  # fmt: skip
+    assert len((await store.seals.of_request(reference)).bars) == 1
 
 
 async def test_what_a_journal_has_grown_by_stays_unsealed(store: Store, database: Database) -> None:
