@@ -131,7 +131,9 @@ def _was_not_recorded(request: RequestShown) -> bool:
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:
-    """The reason that was given when the request was extended or refused; "" if none was."""
+    """The reason that was given when the request was extended or refused; "" if it was erased since."""
     state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
-    reasons = [step.reason for step in request.history if step.state is state and step.reason]
+    reasons = [
+        step.reason for step in request.history if step.state is state and step.reason and not step.is_erased
+    ]
     return reasons[-1] if reasons else ""

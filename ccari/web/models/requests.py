@@ -133,6 +133,11 @@ class StepTaken(Told):
     due: date
     reason: str
 
+    @property
+    def is_erased(self) -> bool:
+        """True if who took it, and why, was erased since: the register then has that word in the place of both."""
+        return self.who == "erased"
+
 
 class ForwardShown(Told):
     seq: int

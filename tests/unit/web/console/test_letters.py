@@ -111,6 +111,23 @@ def test_what_nobody_has_checked_is_told_as_a_fact(right: Right, language: str, 
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize("outcome", [Outcome.EXTENDED, Outcome.REFUSED])
+def test_a_reason_that_was_erased_is_said_to_have_been_erased_to_the_person(
+    outcome: Outcome, language: str
+) -> None:
+    """The register has the word "erased" in its place."""
+    state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}[outcome]
+    given, erased = [
+        StepTaken(seq=2, at=MOMENT, who=who, state=state, level="L2", due=date(2026, 4, 7), reason=reason)
+        for who, reason in (("token:officer", "three archives"), ("erased", "erased"))
+    ]
+    assert "three archives" in text(outcome, request(history=(given,)), language)
+    told = text(outcome, request(history=(erased,)), language)
+    assert "erased" not in told
+    assert {"en": "[reasons]", "pl": "[uzasadnienie]"}[language] in told
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
 def test_data_that_nobody_has_erased_are_said_to_be_gone(language: str) -> None:
     gone = {"en": "We have erased", "pl": "Usunęliśmy"}[language]
     assert gone in text(Outcome.FULFILLED, request(erased_at=MOMENT), language)

@@ -8,7 +8,7 @@ from html import escape
 from http import HTTPStatus
 
 from ccari.policy import deadlines
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.rights import EFFECTS, RequestState, Right
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.recordings.evidence.keys import SigningKeys
@@ -19,8 +19,9 @@ from ccari.web.console import letters
 from ccari.web.console.letters import Outcome
 from ccari.web.front import Front
 from tests.unit.store import made
-from tests.unit.store.test_forwards import added
-from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
+from tests.unit.store.made import POLICY
+from tests.unit.store.test_forwards import WORK, added
+from tests.unit.web.api import AS_WRITTEN, NUMBER, TWO, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
 REQUESTS = "/console/requests"
@@ -335,6 +336,22 @@ async def test_a_token_of_one_controller_sees_or_works_on_anothers_request(
     assert len((await store.requests.show(foreign)).history) == 1
     claimed = await visitor.send(NEW, NEW, right="erasure", number=AS_WRITTEN, controller="other")
     assert claimed.status == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+async def test_what_was_erased_of_a_history_is_shown_in_english_or_as_somebodys_words(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    visitor.language = "pl"
+    await signed_in(api, visitor, Role.DPO)
+    reference = await added(store, note="letter 7")
+    before = await visitor.get(f"{REQUESTS}/{reference}")
+    assert "letter 7" in before.words
+    await store.database.rows("DELETE FROM request_event_details")
+    seen = await visitor.get(f"{REQUESTS}/{reference}")
+    history = seen.text.partition('<ol class="history">')[2].partition("</ol>")[0]
+    assert "usunięte" in history
+    assert "erased" not in history
+    assert 'class="words"' not in history
 
 
 async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor, store: Store) -> None:
