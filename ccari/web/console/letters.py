@@ -99,7 +99,7 @@ def write(
         "reference": request.reference, "article": CATALOGUES[language].article(request.article), "name": book["rights"][right],
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": day(deadlines.local_day(request.received_at, controller.country)),
-        "due": day(request.due), "late": request.due < today, "extended_to": day(deadlines.extended(request.received_at, controller.country)),
+        "due": day(request.due), "late": request.due < today, "extended_to": day(_extended_to(request, controller)),
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
         "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
         "stopped": request.has_stopped_recording, "unrecorded": _was_not_recorded(request),
@@ -120,6 +120,13 @@ def write(
         language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject,
         tuple(filter(None, paragraphs)),
     )  # fmt: skip
+
+
+def _extended_to(request: RequestShown, controller: Controller) -> date:
+    """The last day after an extension: the one on record, if there is one; calendars and countries may have changed since."""
+    if request.extended_at is not None:
+        return request.due
+    return deadlines.extended(request.received_at, controller.country)
 
 
 def _was_not_recorded(request: RequestShown) -> bool:

@@ -127,6 +127,14 @@ def test_a_reason_that_was_erased_is_said_to_have_been_erased_to_the_person(
     assert {"en": "[reasons]", "pl": "[uzasadnienie]"}[language] in told
 
 
+@pytest.mark.parametrize(("language", "day"), [("en", "8 June 2026"), ("pl", "08.06.2026")])
+def test_an_extension_is_told_with_another_day_than_the_register_has(language: str, day: str) -> None:
+    """The controller has moved to another country since, or a calendar was corrected."""
+    extended = request(extended_at=MOMENT, due=date(2026, 6, 8))
+    assert day in text(Outcome.EXTENDED, extended, language)
+    assert day in text(Outcome.EXTENDED, extended, language, "DE")
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_data_that_nobody_has_erased_are_said_to_be_gone(language: str) -> None:
     gone = {"en": "We have erased", "pl": "Usunęliśmy"}[language]
