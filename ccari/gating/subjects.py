@@ -45,13 +45,23 @@ def access_target(of: IdentifiedPerson) -> dict[str, str]:
     return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
 
 
-def language_of(mandate: Mandate, policy: Policy | None) -> PageLanguage:
+class Answered(Protocol):
+    """A request that is to be answered. ``language``: that of the call it was made in; None for one that came in writing."""
+
+    @property
+    def controller(self) -> str: ...
+
+    @property
+    def language(self) -> str | None: ...
+
+
+def language_of(request: Answered, policy: Policy | None) -> PageLanguage:
     """The language to answer the person in (Art 12(1)): their request's, which the call was in; for a request that came in writing, the
     one that all of the controller's campaigns have. English if they have several, or there is no page in it.
     """
     campaigns = policy.campaigns if policy else ()
-    spoken = {each.language for each in campaigns if each.controller == mandate.controller}
-    wanted = mandate.language or (spoken.pop() if len(spoken) == 1 else None)
+    spoken = {each.language for each in campaigns if each.controller == request.controller}
+    wanted = request.language or (spoken.pop() if len(spoken) == 1 else None)
     return next((each for each in PAGE_LANGUAGES if each == wanted), "en")
 
 

@@ -84,7 +84,7 @@ def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]
 
 
 def language_of(wanted: str | None, spoken: str | None) -> str:
-    """The language for a letter: the one that is ``wanted``, else the one of the call, else English. It must be one of ours."""
+    """The language for a letter: the one that is ``wanted``, else the one to answer the person in, else English. It must be one of ours."""
     return next((each for each in (wanted, spoken) if each in LANGUAGES and each is not None), "en")
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from aiohttp import web
 from pydantic import Field
 
+from ccari.gating.subjects import language_of
 from ccari.policy import deadlines, rights
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
@@ -150,7 +151,7 @@ async def letter(visit: Visit) -> Answer:
         path.outcome,
         request,
         controller,
-        letters.language_of(query.language, request.language),
+        letters.language_of(query.language, language_of(request, policy)),
         datetime.now(UTC),
     )
     if query.form == "page":

@@ -354,6 +354,18 @@ async def test_what_was_erased_of_a_history_is_shown_in_english_or_as_somebodys_
     assert 'class="words"' not in history
 
 
+async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controller_does_not_speak(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await store.policies.apply(TWO.replace('"Vertrag"', '"Vertrag"\nlanguage = "de"'), "cli:anna")
+    await signed_in(api, visitor, Role.DPO)
+    # there are no letters in German
+    for controller, language in (("acme", "pl"), ("other", "en")):
+        reference = await added(store, controller=controller)
+        letter = await visitor.get(f"{REQUESTS}/{reference}/letters/receipt")
+        assert f'<article class="letter" lang="{language}">' in letter.text
+
+
 async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor, store: Store) -> None:
     call = made.call()
     await store.calls.open(call, made.question(call))
