@@ -177,9 +177,11 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
     policy = await visit.ask.policy()
     call = await _call(visit, request)
     days_left, steps = _days_left(request, policy), _steps(request, policy)
+    # a controller that the policy no longer declares has no name and no address to write from
+    has_sender = policy is not None and policy.controller(request.controller) is not None
     fields = {
         "request": request, "call": call, "telling": _proof(call), "steps": steps,
-        "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps),
+        "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps) if has_sender else (),
         "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
         # whoever else records the call does so in a way that is not known here
         "may_stop": any(stops_recording(request.right, *each) for each in product(LegalBasis, RecordingMode)),
@@ -202,7 +204,8 @@ def _proof(call: CallShown | None) -> list[JournalEntry]:
 def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
     """The steps, by what the law and the request's state allow now. The database checks again when a step is taken."""
     controller = policy.controller(request.controller) if policy else None
-    in_time = controller is not None and deadlines.may_extend(
+    # of a controller that the policy no longer declares nobody knows the calendar: who tries to extend is told that
+    in_time = controller is None or deadlines.may_extend(
         request.received_at, controller.country, datetime.now(UTC)
     )
 

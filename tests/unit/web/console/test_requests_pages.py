@@ -354,6 +354,22 @@ async def test_what_was_erased_of_a_history_is_shown_in_english_or_as_somebodys_
     assert 'class="words"' not in history
 
 
+async def test_a_request_to_a_controller_that_is_no_longer_declared_is_said_to_be_too_late_or_has_letters_of_nobody(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    reference = await added(store, received_at=datetime.now(UTC))
+    page = f"{REQUESTS}/{reference}"
+    await signed_in(api, visitor, Role.DPO)
+    assert f"{page}/letters/receipt" in (await visitor.get(page)).text
+    await store.policies.apply(POLICY.replace('"acme"', '"acme2"'), "cli:anna")
+    seen = await visitor.get(page)
+    assert "first month is over" not in seen.words
+    assert f"{page}/letters" not in seen.text
+    refused = await step(visitor, page, "extend", reason="three archives")
+    assert refused.status == HTTPStatus.CONFLICT
+    assert "no longer in the policy" in refused.words
+
+
 async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controller_does_not_speak(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
