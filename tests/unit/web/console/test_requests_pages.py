@@ -338,6 +338,21 @@ async def test_a_token_of_one_controller_sees_or_works_on_anothers_request(
     assert claimed.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
+async def test_an_expired_request_is_said_to_bar_nothing(api: Api, visitor: Visitor, store: Store) -> None:
+    """Its bar stands, but nothing on the request tells any more which one that is."""
+    await signed_in(api, visitor, Role.DPO)
+    barring, access = [await added(store, right=right) for right in (Right.OBJECTION, Right.ACCESS)]
+    for reference in (barring, access):
+        await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.database.rows(
+        "UPDATE rights_requests SET digest = NULL, digests = '{}', key_version = NULL, expired_at = now()"
+    )
+    words = (await visitor.get(f"{REQUESTS}/{barring}")).words
+    assert "It bars no calls" not in words
+    assert "no longer shows whose it was" in words
+    assert "It bars no calls" in (await visitor.get(f"{REQUESTS}/{access}")).words
+
+
 async def test_what_was_erased_of_a_history_is_shown_in_english_or_as_somebodys_words(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
