@@ -245,19 +245,25 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 def _step(
     context: typer.Context, reference: str, to: RequestState, words: str, advice: str = "", *, json: bool
 ) -> None:
-    unerased = False
+    unerased = erasing = False
 
     async def work(store: Store, work: Work) -> dict[str, Any]:
-        nonlocal unerased
+        nonlocal unerased, erasing
         done = await store.requests.step(reference, to, work)
         if to is RequestState.FULFILLED and done["right"] == Right.ERASURE:
-            unerased = await store.erasures.report(done["reference"]) is None
+            closed = (await store.requests.show(done["reference"])).request
+            unerased, erasing = closed["erased_at"] is None, closed["erasing"]
         return done
 
     done = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
     _tell(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
-    if unerased:
+    if erasing:
+        advice = (
+            "the erasure that was begun on it is not complete: run it again, as before: "
+            f"ccari subject erase NUMBER --request {done['reference']} --yes"
+        )
+    elif unerased:
         advice = (
             "no erasure was carried out on it: only its recordings are deleted; for the rest enter a new request, verify it, "
             "then: ccari subject erase NUMBER --request REF --yes"

@@ -108,7 +108,8 @@ ORDER BY r.received_at DESC, r.reference DESC LIMIT $6
 -- name: show_request
 SELECT reference, "right", article, state, level, controller, campaign, purpose, number, number_from, channel, call_id,
        key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version,
-       (SELECT max(e.finished_at) FROM erasures e WHERE e.reference = r.reference) AS erased_at, expired_at, events,
+       (SELECT max(e.finished_at) FROM erasures e WHERE e.reference = r.reference) AS erased_at,
+       EXISTS (SELECT FROM erasures e WHERE e.reference = r.reference AND e.finished_at IS NULL) AS erasing, expired_at, events,
        last_link
 FROM rights_requests r WHERE reference = $1
 

@@ -103,7 +103,7 @@ def write(
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
         "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
         "stopped": request.has_stopped_recording, "unrecorded": _was_not_recorded(request),
-        "erased": request.erased_at is not None, "decides": request.effect.stored_recordings == Stored.ERASE_OR_RESTRICT,
+        "erased": request.erased_at is not None and not request.erasing, "erasing": request.erasing, "decides": request.effect.stored_recordings == Stored.ERASE_OR_RESTRICT,
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
     # less may have been done than was asked for (17(3)); then Art 12(4) requires the remedies, as for a refusal

@@ -178,6 +178,9 @@ class RequestShown(Told):
             description="When the erasure that it asks for was carried out; null: it was not, or not by ccari."
         ),
     ]
+    erasing: Annotated[
+        bool, Field(description="An erasure was begun on it and is not complete: it has to be run again.")
+    ]
     digest: Annotated[str | None, Field(description="Keyed. None: the request has expired.")]
     key_version: int | None
     expired_at: Annotated[

@@ -36,7 +36,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
         level="L2", controller="acme", campaign=None, purpose=None, number=None, number_from="given",
         channel="letter", call_id=None, key=None, notice_version=None, language="en", received_at=MOMENT,
         received_local="", registered_at=MOMENT, due=date(2026, 4, 7), extended_at=None, closed_at=None,
-        erased_at=None, digest="", key_version=1, expired_at=None, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
+        erased_at=None, erasing=False, digest="", key_version=1, expired_at=None, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
         fault=None, forwards=(),
         effect=EffectShown(
             suppression=effect.suppress, stops_recording=bool(effect.stops), stored_recordings="keep",
@@ -133,6 +133,16 @@ def test_an_extension_is_told_with_another_day_than_the_register_has(language: s
     extended = request(extended_at=MOMENT, due=date(2026, 6, 8))
     assert day in text(Outcome.EXTENDED, extended, language)
     assert day in text(Outcome.EXTENDED, extended, language, "DE")
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_an_erasure_that_is_not_complete_is_said_to_be_none_or_to_be_over(language: str) -> None:
+    nothing = {"en": "ccari has erased nothing", "pl": "ccari nie usunęło nic"}[language]
+    gone = {"en": "We have erased", "pl": "Usunęliśmy"}[language]
+    for erased_at in (None, MOMENT):
+        told = text(Outcome.FULFILLED, request(erased_at=erased_at, erasing=True), language)
+        assert [each for each in (nothing, gone) if each in told] == []
+    assert nothing in text(Outcome.FULFILLED, request(), language)
 
 
 @pytest.mark.parametrize("language", LANGUAGES)

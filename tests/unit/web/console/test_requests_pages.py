@@ -397,6 +397,24 @@ async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controll
         assert f'<article class="letter" lang="{language}">' in letter.text
 
 
+async def test_an_erasure_that_is_not_complete_is_said_to_need_a_new_request(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor)
+    await step(visitor, page, "verify", level="L2", how="identity card")
+    assert UNERASED in (await visitor.get(page)).words
+    await store.database.rows(
+        "INSERT INTO erasures (reference, controller, begun_by) SELECT reference, controller, 'cli:dpo' FROM rights_requests"
+    )
+    await store.database.rows("UPDATE rights_requests SET number = NULL")
+    words = (await visitor.get(page)).words
+    assert UNERASED not in words
+    assert "Run it again first" in words
+    assert "erased when the request was closed" not in words
+    assert "erased with the other data" in words
+
+
 async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor, store: Store) -> None:
     call = made.call()
     await store.calls.open(call, made.question(call))
