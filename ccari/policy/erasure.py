@@ -96,6 +96,8 @@ REMAINS: Mapping[str, str] = {
     "keyed digest among the suppressions, so that no list brings the number back": "5(2), 17(3)(e), 21(3)",
     "place in a copy of a register of objections, which is the register's": "5(2), 21(3)",
     "record of the requests, with the keyed digest": "5(2), 12, 17(3)(e)",
+    "record of who looked at the person's data, with the keyed digest": "5(2)",
+    "legal holds, released ones too, with the keyed digest of those on the number": "5(2), 17(3)(e)",
     "calls without the person, and commitments that prove their journals whole": "5(2)",
 }
 

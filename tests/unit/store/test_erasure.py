@@ -11,11 +11,13 @@ import asyncpg
 import pytest
 
 from ccari.errors import RequestError, StoreError
+from ccari.gating.subjects import whose_number
 from ccari.policy import gate
 from ccari.policy.erasure import Terms, pattern
 from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
+from ccari.ports.accesses import Access, Looked
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Agreed, Scrubbed, Sourced
@@ -98,6 +100,28 @@ async def test_an_erasure_leaves_something_of_the_person(shelf: Shelf) -> None:
     shown = await shelf.store.requests.show(older)
     assert shown.fault is None
     assert {each["reason"] for each in shown.history} == {"erased"}
+
+
+async def test_a_report_does_not_say_what_stays_of_the_person_on_purpose(shelf: Shelf) -> None:
+    """Each table that has the keyed digest after the erasure is named."""
+    await person.called(shelf)
+    subject = Subject("acme", made.digests())
+    hold = await shelf.store.holds.place(HoldOn(subject=subject), "a lawsuit", "cli:anna")
+    await shelf.store.holds.release(hold["id"], "it is over", "cli:anna")
+    target = whose_number("acme", made.digests())
+    await shelf.store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", target))
+    report = (await erase(shelf, await person.asked(shelf))).report
+    assert report is not None
+    digest = made.digests().newest
+    for table, has, named in (
+        ("suppressions", "digest = $1", "suppressions"),
+        ("rights_requests", "digest = $1", "record of the requests"),
+        ("holds", "$1 = ANY (digests)", "legal holds"),
+        ("accesses", "fields->>'digest' = encode($1, 'hex')", "who looked at"),
+    ):
+        async with shelf.database.connection() as connection:
+            assert await connection.fetchval(f"SELECT EXISTS (SELECT FROM {table} WHERE {has})", digest)  # noqa: S608 - constants
+        assert any(named in each and "keyed digest" in each for each in report["remains"]), table
 
 
 async def test_an_erasure_lets_a_list_bring_the_number_back(shelf: Shelf) -> None:
