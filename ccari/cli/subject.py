@@ -91,7 +91,8 @@ def erase(
 def _write(path: Path, report: Mapping[str, Any]) -> str | None:
     """Write the report; gives why that failed, or None. It does not raise: what was erased must be printed all the same."""
     try:
-        with writing(path) as file:
+        # refused at the beginning if something was there; something may have come since
+        with writing(path, new="report") as file:
             file.write(orjson.dumps(report, default=str, option=orjson.OPT_INDENT_2) + b"\n")
     except CcariError as error:
         return str(error)

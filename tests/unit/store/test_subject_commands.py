@@ -14,6 +14,7 @@ from zoneinfo import ZoneInfo
 import pyrage
 import pytest
 
+from ccari.cli import subject
 from ccari.gating.subjects import whose_number
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
@@ -585,6 +586,15 @@ async def test_a_report_that_was_not_written_can_never_be_had(
     assert done.err == f"the report of what was erased before is in {report}\n"
     assert json.loads(report.read_text())["erased"]["recording"] == 1
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+def test_a_report_overwrites_what_came_while_the_data_were_erased(tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    report.write_text("another's")
+    fault = subject._write(report, {"reference": "ACME-2026-000001"})
+    assert fault is not None
+    assert "no report is overwritten" in fault
+    assert report.read_text() == "another's"
 
 
 async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
