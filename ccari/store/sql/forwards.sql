@@ -80,5 +80,6 @@ WHERE reference = $1 AND state = 'given_up'
 RETURNING seq
 
 -- name: told_otherwise
-UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), number = NULL WHERE reference = $1 AND state = 'given_up'
+UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '', number = NULL
+WHERE reference = $1 AND state = 'given_up'
 RETURNING seq

@@ -334,6 +334,18 @@ async def test_that_a_controller_was_told_in_another_way_cannot_be_put_on_record
     refused(await ccari.ccari(*told, "--how", "by telephone"), nothing)
 
 
+async def test_a_message_that_a_controller_was_told_of_shows_why_it_could_not_be_delivered(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    reference = await added(store)
+    await database.rows(
+        "UPDATE forwards SET state = 'given_up', settled_at = now(), fault = 'HTTP 503' RETURNING 1"
+    )
+    (settled,) = await ccari.json("requests", "forwards", "--told", reference, "--how", "by telephone")
+    assert (settled["state"], settled["fault"]) == ("delivered", "")
+    assert [each["fault"] for each in await store.forwards.of(reference, ["acme"])] == [""]
+
+
 async def test_the_webhooks_secret_is_printed_or_made_twice(ccari: Service, tmp_path: Path) -> None:
     path = tmp_path / "keys" / "acme" / "webhook.key"
     first = await run(ccari, "webhook-secret", "--controller", "acme")
