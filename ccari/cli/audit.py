@@ -61,14 +61,18 @@ def list_(
     rows, before = with_store(context, work)
     if json:
         as_json(rows)
-        return
+    else:
+        _print(rows)
+    if before is not None and (since is None or since < before):
+        typer.echo(f"accesses before {before:%Y-%m-%d} have expired, but for those that are held", err=True)
+
+
+def _print(rows: list[dict[str, Any]]) -> None:
     shown = [
         {**row, "what": " ".join(f"{name}={value}" for name, value in row["what"].items())} for row in rows
     ]
     columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
     as_table(shown, columns, none="there were no accesses")
-    if before is not None and (since is None or since < before):
-        typer.echo(f"accesses before {before:%Y-%m-%d} have expired, but for those that are held", err=True)
 
 
 def _id(text: str | None) -> str | None:

@@ -476,6 +476,8 @@ async def test_the_command_has_looks_expire_unasked_or_does_not_say_since_when(
     before = f"{datetime.fromisoformat(said['what']['before']):%Y-%m-%d}"
     assert listed.err == f"accesses before {before} have expired, but for those that are held\n"
     assert "#1 " not in listed.out
+    # a program that reads the list alone would take it for the whole record
+    assert (await ccari.ccari("audit", "list", "--json")).err == listed.err
     assert (await ccari.ccari("audit", "list", "--days", "30")).err == ""
     assert (await ccari.ccari("audit", "check")).out == "3 accesses: the record is intact\n"
 
