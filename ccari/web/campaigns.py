@@ -69,7 +69,7 @@ async def show_revision(ask: Ask) -> Reply:
         RevisionShown.model_construct(
             revision=applied.number, applied_at=applied.applied_at, applied_by=applied.applied_by, sha256=applied.sha256,
             document=applied.document if ask.bearer.controllers is None else None,
-            controllers=policy.controllers, registers=policy.registers, campaigns=policy.campaigns,
+            accesses_days=policy.accesses_days, controllers=policy.controllers, registers=policy.registers, campaigns=policy.campaigns,
         )
     )  # fmt: skip
 

@@ -98,7 +98,8 @@ def _text(shown: RevisionShown) -> list[str]:
     """The lines of the policy file; for a bearer who may not see all of it, the lines of the part that they may see, as JSON."""
     if shown.document is not None:
         return shown.document.splitlines()
-    part = shown.model_dump(mode="json", include={"controllers", "registers", "campaigns"}, exclude_none=True)
+    seen = {"accesses_days", "controllers", "registers", "campaigns"}
+    part = shown.model_dump(mode="json", include=seen, exclude_none=True)
     return json.dumps(part, indent=2, ensure_ascii=False).splitlines()
 
 

@@ -68,9 +68,12 @@ class RevisionPage(Told):
 
 
 class RevisionShown(RevisionRow):
-    """``document``: the file itself; null for a token that does not see all controllers."""
+    """``document``: the file itself; null for a token that does not see all controllers. ``accesses_days``: for how long the record of
+    accesses, which is one for all controllers, tells who looked at what.
+    """
 
     document: str | None
+    accesses_days: int
     controllers: tuple[Controller, ...]
     registers: tuple[Register, ...]
     campaigns: tuple[Campaign, ...]

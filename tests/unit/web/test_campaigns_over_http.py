@@ -4,6 +4,7 @@ from http import HTTPStatus
 
 from structlog.testing import capture_logs
 
+from ccari.policy.accesses import DEFAULT_DAYS
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from tests.unit.store.made import POLICY
@@ -57,6 +58,8 @@ async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store
     token = await api.token(Role.AUDITOR, controllers={"acme"})
     part = await api.ask("GET", f"{REVISIONS}/{numbers[1]}", token=token)
     assert (part.json["document"], [each["id"] for each in part.json["controllers"]]) == (None, ["acme"])
+    # which concerns each of the controllers
+    assert part.json["accesses_days"] == whole["accesses_days"] == DEFAULT_DAYS
     assert "umfrage" not in part.text
     (await api.ask("GET", f"{CAMPAIGNS}/umfrage", token=token)).problem(HTTPStatus.NOT_FOUND)
     (await api.ask("GET", f"{CAMPAIGNS}/umfrage?revision={numbers[1]}", token=token)).problem(

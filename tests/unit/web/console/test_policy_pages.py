@@ -3,6 +3,7 @@
 import difflib
 import random
 from collections.abc import Sequence
+from html import unescape
 from http import HTTPStatus
 
 import pytest
@@ -80,6 +81,17 @@ async def test_a_token_of_one_controller_sees_anothers_campaigns(
         assert "ACME" not in seen.text
         assert "alert(1)" not in seen.text
     assert "umfrage" in (await visitor.get(HOME)).words
+
+
+async def test_a_token_of_one_controller_does_not_see_how_long_looks_are_kept(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await store.policies.apply("accesses_days = 400\n" + CHANGED, "cli:anna")
+    number = await store.policies.apply("accesses_days = 800\n" + CHANGED, "cli:anna")
+    await signed_in(api, visitor, Role.AUDITOR, "other")
+    words = (await visitor.get(f"{HOME}/{number}")).words
+    assert '"accesses_days": 400' in unescape(words)
+    assert '"accesses_days": 800' in unescape(words)
 
 
 def test_a_difference_lacks_a_line_or_has_a_wrong_number() -> None:
