@@ -10,6 +10,7 @@ from ccari.cli.context import ControllerId, Json, current_policy, vouched, with_
 from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled_under
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError
 from ccari.gating.naming import the_controller
 from ccari.keyring.files import is_there
@@ -32,7 +33,11 @@ Recipients = Annotated[
     ),
 ]
 
-_KEPT_UNDER = ("suppressions", "contacts", "consents", "requests", "calls", "notices", "listings")
+#: What a secret is counted by, each with the word for one.
+_KEPT_UNDER = {
+    "suppressions": "suppression", "lifted": "lifted suppression", "contacts": "contact", "consents": "consent", "requests": "request",
+    "calls": "call", "notices": "notice", "listings": "listing",
+}  # fmt: skip
 _PLACE_AGAIN = "place each of them again: ccari recordings hold --number NUMBER --reason …"
 
 
@@ -217,16 +222,14 @@ def retire(
         )
         kept = _kept_under(row)
         if any(kept.values()) and not yes:
-            counted = ", ".join(f"{count} {name}" for name, count in kept.items() if count)
+            told = ", ".join(counted(count, _KEPT_UNDER[name]) for name, count in kept.items() if count)
             raise CcariError(
-                f"{counted} of {whose.id!r} depend on version {version}: {kept['suppressions']} suppressions would stop "
+                f"version {version} of {whose.id!r} is needed for {told}: {counted(kept['suppressions'], 'suppression')} would stop "
                 "working, and call attempts would be counted from zero; no request, call or consent under it would be found by its "
                 "number: import those lists again, or repeat this with --yes"
             )
         secrets.retire(whose.id, version)
-        return (
-            f"{whose.id}: version {version} is out of use; {kept['suppressions']} suppressions no longer work"
-        )
+        return f"{whose.id}: version {version} is out of use; {counted(kept['suppressions'], 'suppression no longer works', 'suppressions no longer work')}"
 
     typer.echo(with_store(context, work))
 

@@ -16,7 +16,7 @@ class KeyVersions:
         self._all_there: frozenset[tuple[str, str, int, str | None]] | None = None
 
     async def counts(self) -> list[dict[str, Any]]:
-        """For each version of a controller or register: how many suppressions, contacts, consents, requests, calls, heard
+        """For each version of a controller or register: how many suppressions, lifted ones, contacts, consents, requests, calls, heard
         notices and listings are kept under it. It counts millions of rows, so it takes seconds.
         """
         return [

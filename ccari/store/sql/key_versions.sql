@@ -1,9 +1,10 @@
 -- name: count_by_key_version
 -- How many rows would no longer be found if a version of a secret were retired. Calls count for the limits of attempts, and heard
 -- notices for whether a person hears the whole information again. Requests count as long as they tell whose they are: of a closed
--- one only the digest does.
+-- one only the digest does. Suppressions that were lifted count: an export tells the person of them.
 SELECT controller, register, key_version,
        coalesce(sum(kept) FILTER (WHERE kind = 'suppressions'), 0)::bigint AS suppressions,
+       coalesce(sum(kept) FILTER (WHERE kind = 'lifted'), 0)::bigint AS lifted,
        coalesce(sum(kept) FILTER (WHERE kind = 'contacts'), 0)::bigint AS contacts,
        coalesce(sum(kept) FILTER (WHERE kind = 'consents'), 0)::bigint AS consents,
        coalesce(sum(kept) FILTER (WHERE kind = 'requests'), 0)::bigint AS requests,
@@ -13,6 +14,7 @@ SELECT controller, register, key_version,
 FROM (
     SELECT 'suppressions' AS kind, controller, NULL AS register, key_version, count(*) AS kept
     FROM suppressions GROUP BY controller, key_version
+    UNION ALL SELECT 'lifted', controller, NULL, key_version, count(*) FROM removed_suppressions GROUP BY controller, key_version
     UNION ALL SELECT 'contacts', controller, NULL, key_version, count(*) FROM contacts GROUP BY controller, key_version
     UNION ALL SELECT 'consents', controller, NULL, key_version, count(*) FROM consents GROUP BY controller, key_version
     UNION ALL SELECT 'requests', controller, NULL, key_version, count(*) FROM rights_requests
@@ -43,7 +45,8 @@ ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_c
 DELETE FROM key_checks WHERE kind = $1 AND holder = $2 AND key_version <> $3
 
 -- name: hangs_on_key
--- Whether there is any of the rows that count_by_key_version counts, but for closed requests, on which no call depends.
+-- Whether there is any of the rows that count_by_key_version counts, but for closed requests and lifted suppressions, on
+-- which no call depends.
 SELECT CASE WHEN $1 = 'register'
     THEN EXISTS (SELECT FROM register_entries WHERE register = $2 AND key_version = $3)
     ELSE EXISTS (SELECT FROM suppressions WHERE controller = $2 AND key_version = $3)

@@ -107,7 +107,7 @@ async def test_invariant_1_a_right_that_waits_bars_nobody_once_its_secret_is_ret
     assert "may have been pressed under version 1" in (await ccari.ccari(*retire)).err
     journal_key.write_bytes(kept)
     assert (await ccari.ccari("requests", "replay")).code == 0
-    assert "1 suppressions, 1 requests of 'acme' depend on version 1" in (await ccari.ccari(*retire)).err
+    assert "version 1 of 'acme' is needed for 1 suppression, 1 request" in (await ccari.ccari(*retire)).err
 
 
 async def test_invariant_1_a_number_may_be_called_by_hand_while_a_right_waits(

@@ -394,11 +394,11 @@ async def test_a_secret_is_retired_under_what_hangs_on_it(
     ]
     refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
-        "1 suppressions of 'acme' depend on version 1: 1 suppressions would stop working",
+        "version 1 of 'acme' is needed for 1 suppression: 1 suppression would stop working",
     )
     assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 1
     done = await ccari.ccari("keys", "retire", *ACME, "--version", "1", "--yes")
-    assert (done.code, done.out) == (0, "acme: version 1 is out of use; 1 suppressions no longer work\n")
+    assert (done.code, done.out) == (0, "acme: version 1 is out of use; 1 suppression no longer works\n")
     assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 0
     refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "2", "--yes"), "has no version 2 to retire"
@@ -420,8 +420,21 @@ async def test_a_secret_is_retired_under_the_count_of_attempts_and_what_was_hear
     assert [(row["calls"], row["notices"]) for row in rows if row["controller"] == "acme"] == [(1, 1), (0, 0)]
     refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
-        "1 calls, 1 notices of 'acme' depend on version 1", "call attempts would be counted from zero",
+        "version 1 of 'acme' is needed for 1 call, 1 notice", "call attempts would be counted from zero",
     )  # fmt: skip
+
+
+async def test_a_secret_is_retired_under_lifted_suppressions_that_a_person_is_to_be_told_of(
+    ccari: Service, tmp_path: Path
+) -> None:
+    await ccari.ccari("suppress", "add", FIRST, *ACME)
+    await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "entered by mistake")
+    SecretStore(tmp_path / "keys").rotate("acme")
+    rows = await ccari.json("keys", "list")
+    counted = [(row["suppressions"], row["lifted"]) for row in rows if row["controller"] == "acme"]
+    assert counted == [(0, 1), (0, 0)]
+    done = await ccari.ccari("keys", "retire", *ACME, "--version", "1")
+    refused(done, "version 1 of 'acme' is needed for 1 lifted suppression: 0 suppressions")
 
 
 async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest_only(
@@ -436,7 +449,7 @@ async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest
     SecretStore(tmp_path / "keys").rotate("acme")
     refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
-        "1 requests of 'acme' depend on version 1: 0 suppressions would stop working", "no request",
+        "version 1 of 'acme' is needed for 1 lifted suppression, 1 request: 0 suppressions would stop working", "no request",
     )  # fmt: skip
     done = await ccari.ccari("requests", "find", FIRST, *ACME)
     assert "objection_marketing" in done.out, done
