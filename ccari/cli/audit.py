@@ -10,6 +10,7 @@ from ccari.cli.context import Json, Limit, OfController, Why, current_policy, no
 from ccari.cli.output import as_json, as_table
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError
 from ccari.gating import claimants
 from ccari.policy.retention import Limited
@@ -110,4 +111,4 @@ def check(context: typer.Context) -> None:
     count, fault = with_store(context, work)
     if fault is not None:
         raise CcariError(f"the record of accesses is damaged or was altered: {fault}")
-    typer.echo(f"{count} accesses: the record is intact")
+    typer.echo(f"{counted(count, 'access', 'accesses')}: the record is intact")

@@ -10,6 +10,7 @@ from ccari.cli.context import Json, Limit, Why, current_policy, note, note_numbe
 from ccari.cli.output import as_json, as_table, cell
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.gating import claimants
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
@@ -130,7 +131,7 @@ def _print(record: CallRecord) -> None:
                    "delete_at": "DELETE AT", "file": "FILE"}  # fmt: skip
         as_table(record.recordings, columns, none="")
         if recorded := record.recorded:
-            segments = "1 segment" if recorded["segments"] == 1 else f"{recorded['segments']} segments"
+            segments = counted(recorded["segments"], "segment")
             typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'], day)} "
                        f"to {_clock(recorded['ended_at'], day)}")  # fmt: skip
     typer.echo()

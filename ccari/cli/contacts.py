@@ -23,6 +23,7 @@ from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, the_lists,
 from ccari.cli.output import as_json, as_table
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.gating.naming import the_campaign, the_controller, the_number
 from ccari.gating.subjects import whose_number
 from ccari.policy.bases import LegalBasis
@@ -111,7 +112,7 @@ def scrub(
     tell_faults(left.faults, left.invalid)
     parts = [f"{number} {reason}" for reason, number in by_reason(left.left_out).items()]
     typer.echo(
-        f"{left.lines} lines: {', '.join([f'{left.kept} may be called', f'{left.invalid} invalid', *parts])}",
+        f"{counted(left.lines, 'line')}: {', '.join([f'{left.kept} may be called', f'{left.invalid} invalid', *parts])}",
         err=rows_printed,
     )
 

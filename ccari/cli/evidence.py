@@ -11,6 +11,7 @@ from ccari.cli.context import Json, note, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import ConfigError, EvidenceError, why
 from ccari.keyring.files import refuse_taken
 from ccari.ports.accesses import Looked
@@ -39,7 +40,9 @@ def seal(context: typer.Context) -> None:
         return await Sealer(store.seals, SigningKeys(settings.keys_dir)).seal()
 
     sealed = with_store(context, work)
-    typer.echo(f"{sealed} journals were sealed" if sealed else "everything is sealed")
+    typer.echo(
+        f"{counted(sealed, 'journal was', 'journals were')} sealed" if sealed else "everything is sealed"
+    )
 
 
 @app.command()
@@ -76,16 +79,18 @@ def check_(context: typer.Context) -> None:
     for each in found.unfit:
         typer.echo(each)
     if found.unfit:
-        raise EvidenceError(f"{len(found.unfit)} faults were found; the first: {found.unfit[0]}")
-    typer.echo(f"{found.seals} seals of {found.journals} journals: no fault was found")
+        raise EvidenceError(
+            f"{counted(len(found.unfit), 'fault was', 'faults were')} found; the first: {found.unfit[0]}"
+        )
+    typer.echo(f"{counted(found.seals, 'seal')} of {counted(found.journals, 'journal')}: no fault was found")
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
     if found.stamped:
         newest = f"{found.stamped.at:%Y-%m-%d %H:%M:%S} UTC, by {found.stamped.by}"
-        typer.echo(f"{found.time_stamps} time stamps, the newest of {newest}: no fault was found")
+        typer.echo(f"{counted(found.time_stamps, 'time stamp')}, the newest of {newest}: no fault was found")
     if found.unchecked:
-        typer.echo(f"{found.unchecked} time stamps were not checked: set [time_stamps] certificates")
-    typer.echo(f"{found.walked} journals were checked, entry by entry")
+        typer.echo(f"{_unchecked(found.unchecked)}: set [time_stamps] certificates")
+    typer.echo(f"{counted(found.walked, 'journal was', 'journals were')} checked, entry by entry")
 
 
 @app.command()
@@ -178,7 +183,7 @@ def verify_(
     typer.echo(f"{verdict.kind} {verdict.id}: no fault was found")
     typer.echo(f"made {verdict.made_at:%Y-%m-%d %H:%M:%S} UTC, signed with the key {verdict.key}")
     typer.echo(
-        f"{verdict.entries} entries, sealed "
+        f"{counted(verdict.entries, 'entry', 'entries')}, sealed "
         + ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in verdict.sealed_at)
     )
     for sealed_at, stamped_at in zip(verdict.sealed_at, verdict.stamped_at, strict=True):
@@ -186,9 +191,7 @@ def verify_(
             typer.echo(f"the seal of {sealed_at:%Y-%m-%d %H:%M:%S} UTC was there {stamped_at:%Y-%m-%d %H:%M:%S} UTC, "
                        f"says {', '.join(verdict.authorities)}")  # fmt: skip
     if verdict.unchecked:
-        typer.echo(
-            f"{verdict.unchecked} time stamps were not checked: give the authority's certificates with --authority"
-        )
+        typer.echo(f"{_unchecked(verdict.unchecked)}: give the authority's certificates with --authority")
     if verdict.erased:
         typer.echo(f"erased: the fields of {', '.join(map(str, verdict.erased))}")
     if verdict.uncompared:
@@ -200,7 +203,7 @@ def verify_(
     if verdict.untold:
         typer.echo(f"without the notice that was heard by entry {', '.join(map(str, verdict.untold))}")
     if recordings is not None:
-        typer.echo(f"{verdict.recordings} files of recordings compared")
+        typer.echo(f"{counted(verdict.recordings, 'file of a recording', 'files of recordings')} compared")
 
 
 def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey]:
@@ -211,6 +214,10 @@ def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey
     if not keys:
         raise ConfigError(f"there is no evidence key in {folder}: give the public key with --key PUBLIC.pem")
     return keys
+
+
+def _unchecked(time_stamps: int) -> str:
+    return f"{counted(time_stamps, 'time stamp was', 'time stamps were')} not checked"
 
 
 def _authority(certificates: Path | None) -> Authority | None:

@@ -8,6 +8,7 @@ import typer
 from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy, vouched, who, with_store
 from ccari.cli.output import as_json, as_table, telling
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.gating.subjects import subject_to_hold
 from ccari.ports.holds import HoldOn
 from ccari.store.opened import Store
@@ -104,4 +105,4 @@ def _require(reason: str) -> None:
 
 
 def _recordings(count: int) -> str:
-    return f"{count} stored recording{'' if count == 1 else 's'}"
+    return counted(count, "stored recording")

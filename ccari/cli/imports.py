@@ -13,6 +13,7 @@ from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextC
 from ccari.cli.context import current_policy, vouched
 from ccari.cli.output import as_json
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.lists import NumberList
 from ccari.lists.importing import Lists
 from ccari.ports.lists import LineFault, Report
@@ -89,11 +90,11 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
                 f"{report.invalid} invalid",
                 *(f"{number} {reason}" for reason, number in (barred or {}).items()),
             ]
-            typer.echo(f"{lines} lines: {', '.join(parts)}")
+            typer.echo(f"{counted(lines, 'line')}: {', '.join(parts)}")
     if not report.taken:
         sys.stdout.flush()
         typer.echo(
-            f"ccari: nothing was changed: {report.invalid} of {lines} lines are invalid: "
+            f"ccari: nothing was changed: {report.invalid} of {counted(lines, 'line is', 'lines are')} invalid: "
             "correct the file, or import the rest with --keep-going",
             err=True,
         )

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError
 from ccari.keyring import keybackup
 from ccari.keyring.files import read_private, refuse_taken
@@ -43,7 +44,7 @@ def backup(
     packed = keybackup.pack(keys_dir, with_identity=with_identity)
     keybackup.write(packed, to, _passphrase(passphrase_file, new=True))
     typer.echo(
-        f"{to}: {len(packed.files)} files of {keys_dir}; keep it, and its passphrase, on other machines"
+        f"{to}: {counted(len(packed.files), 'file')} of {keys_dir}; keep it, and its passphrase, on other machines"
     )
     for each in packed.left_out:
         typer.echo(
@@ -64,7 +65,9 @@ def restore(
     keybackup.refuse_full(keys_dir)
     tar = keybackup.read(file, lambda: _passphrase(passphrase_file, new=False))
     restored = keybackup.unpack(tar, keys_dir)
-    typer.echo(f"{len(restored)} files are in {keys_dir}; check the installation: ccari doctor")
+    typer.echo(
+        f"{counted(len(restored), 'file is', 'files are')} in {keys_dir}; check the installation: ccari doctor"
+    )
 
 
 def _passphrase(file: Path | None, *, new: bool) -> str:

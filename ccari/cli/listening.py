@@ -15,6 +15,7 @@ from pyrage import x25519
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError, UnknownError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
@@ -141,7 +142,7 @@ def _print(verified: _Verified) -> None:
         typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
     for file in verified.left_over:
         typer.echo(f"{file}: this file belongs to no recording that is kept")
-    typer.echo(f"{verified.checked} recordings checked, {len(verified.wrong)} faulty")
+    typer.echo(f"{counted(verified.checked, 'recording')} checked, {len(verified.wrong)} faulty")
     if verified.fault:
         typer.echo(f"{_UNFOUND}: {verified.fault}")
 
@@ -155,7 +156,7 @@ def _raise_fault(verified: _Verified) -> None:
         )
     if left:
         raise CcariError(
-            f"{len(left)} files belong to no recording that is kept: remove those that were erased and came back with a backup; those made "
+            f"{counted(len(left), 'file belongs', 'files belong')} to no recording that is kept: remove those that were erased and came back with a backup; those made "
             f"after the dump of this database have their tag beside them. The first is {left[0]}"
         )
     if verified.fault:

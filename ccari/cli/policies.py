@@ -1,6 +1,6 @@
 """``ccari policy``: checks, applies, lists and shows policies."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,6 +11,7 @@ from ccari.cli.context import MOST, Json, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError, why
 from ccari.policy.declaration import MOST_CHARACTERS, Policy, PolicyError, read
 from ccari.policy.doubts import doubts
@@ -143,7 +144,7 @@ def presets(*, json: Json = False) -> None:
     spoken = [
         row | {
             "hours": "; ".join(f"{each['days']} {each['from'][:5]}-{each['to'][:5]}" for each in row["hours"]),
-            "calls": f"{row['calls']} in {row['per_days']} days" if row["calls"] else None,
+            "calls": f"{row['calls']} in {counted(row['per_days'], 'day')}" if row["calls"] else None,
             "consent": "needed" if row["consent"] else None,
         }
         for row in rows
@@ -189,10 +190,7 @@ def _print_doubts(doubtful: Sequence[str]) -> None:
 
 
 def _count(policy: Policy) -> str:
-    def many(things: Collection[object], one: str) -> str:
-        return f"{len(things)} {one}{'' if len(things) == 1 else 's'}"
-
-    return f"{many(policy.controllers, 'controller')}, {many(policy.campaigns, 'campaign')}"
+    return f"{counted(len(policy.controllers), 'controller')}, {counted(len(policy.campaigns), 'campaign')}"
 
 
 def _revision(applied: Applied) -> dict[str, Any]:

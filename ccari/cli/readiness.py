@@ -13,6 +13,7 @@ from typing import Any
 
 from ccari.cli.doctor.findings import Finding, State, fault, in_daemon_thread, ok, refused, warning
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
 from ccari.policy import gate
@@ -65,11 +66,11 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
 async def left_behind(store: Store, policy: Policy) -> list[str]:
     """One line for each campaign or controller that is no longer declared, but still has bars or open requests."""
     return [
-        f"{row['bars']} suppressions are only for the campaign {row['campaign']!r} of {row['controller']!r}, which the policy does "
-        "not declare: they have no effect until it does"
+        f"{counted(row['bars'], 'suppression is', 'suppressions are')} only for the campaign {row['campaign']!r} of {row['controller']!r}, "
+        f"which the policy does not declare: {'it has' if row['bars'] == 1 else 'they have'} no effect until it does"
         if row["bars"]
-        else f"{row['requests']} requests to {row['controller']!r} are open, but the policy does not declare this controller: they can be "
-        "neither extended nor forwarded"
+        else f"{counted(row['requests'], 'open request is', 'open requests are')} to {row['controller']!r}, which the policy does not declare: "
+        f"{'it' if row['requests'] == 1 else 'they'} can be neither extended nor forwarded"
         for row in await store.policies.left_behind(policy)
     ]
 
@@ -211,7 +212,7 @@ async def _register(
         return Need(
             warning(check, f"{age}: calls will be blocked from {until:%Y-%m-%d %H:%M} UTC on", load), whose
         )
-    return Need(ok(check, f"{age}: {row['entries']} numbers"), whose)
+    return Need(ok(check, f"{age}: {counted(row['entries'], 'number')}"), whose)
 
 
 async def consents(store: Store, policy: Policy) -> list[Need]:

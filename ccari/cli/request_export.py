@@ -12,6 +12,7 @@ import typer
 from ccari.cli.context import OfController, note, rows_of_declared, with_store
 from ccari.cli.drafts import writing
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.gating import moments
 from ccari.lists.register import as_csv, as_json
 from ccari.policy.calendars import TIME_ZONES
@@ -62,7 +63,7 @@ def command(
 
     written = with_store(context, work)
     if out is not None:
-        typer.echo(f"{written} requests are in {out}")
+        typer.echo(f"{counted(written, 'request is', 'requests are')} in {out}")
 
 
 async def _moment(store: Store, controller: str | None, since: str | None) -> datetime | None:

@@ -12,6 +12,7 @@ from ccari.cli.context import Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.policies import read_policy
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.declaration import Policy
@@ -60,7 +61,7 @@ def build_(
     target = folder or context.obj.settings().sounds_dir
     manifest = _build(wanted, target)
     typer.echo(
-        f"{len(manifest.entries)} prompts are in {target}; how long callees listen: ccari sounds notices"
+        f"{counted(len(manifest.entries), 'prompt is', 'prompts are')} in {target}; how long callees listen: ccari sounds notices"
     )
 
 
@@ -108,10 +109,12 @@ def import_(
     if json:
         as_json([_recording(each, taken=each.prompt in taken) for each in examined])
     elif taken:
-        typer.echo(f"{len(taken)} recordings replace the synthetic voice, {len(refused)} were refused")
+        typer.echo(
+            f"{counted(len(taken), 'recording replaces', 'recordings replace')} the synthetic voice, {counted(len(refused), 'was', 'were')} refused"
+        )
     if not taken:
         why = (
-            f"{len(refused)} of {len(examined)} recordings are refused"
+            f"{len(refused)} of {counted(len(examined), 'recording is', 'recordings are')} refused"
             if examined
             else f"there are no recordings in {recordings}"
         )

@@ -11,6 +11,7 @@ import typer
 from ccari.cli.context import Json, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError, why
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
@@ -84,7 +85,7 @@ def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) 
     )  # fmt: skip
     if own:
         raise CcariError(
-            f"{own} rights that they pressed wait on this node: register them by ccari requests replay --aside, "
+            f"{counted(own, 'right that they pressed waits', 'rights that they pressed wait')} on this node: register them by ccari requests replay --aside, "
             "then run this again"
         )
 
@@ -108,7 +109,7 @@ def refuse_while_spooled_under(settings: Settings, controller: str, version: int
             )
     if under:
         raise CcariError(
-            f"{under} rights that may have been pressed under version {version} wait on this node, and would bar nobody after it is "
+            f"{counted(under, 'right')} that may have been pressed under version {version} {'waits' if under == 1 else 'wait'} on this node, and would bar nobody after it is "
             "retired: register them by ccari requests replay --aside, then run this again"
         )
 

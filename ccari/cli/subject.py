@@ -13,6 +13,7 @@ from ccari.cli.drafts import refuse_unwritable, writing
 from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError
 from ccari.gating.subjects import IdentifiedPerson, access_target, identified_person, wanted_of
 from ccari.policy.erasure import Plan, count_deleted, count_kept
@@ -76,7 +77,7 @@ def erase(
     if erased.faults:
         first = next(iter(erased.faults.values()))
         raise CcariError(
-            f"{len(erased.faults)} recordings could not be removed: {first}; everything else is erased: put this right and run the command again"
+            f"{counted(len(erased.faults), 'recording')} could not be removed: {first}; everything else is erased: put this right and run the command again"
         )
     fault = _write(report, last_report) if report is not None and last_report is not None else None
     _print_report(erased.report, json=json)

@@ -8,6 +8,7 @@ import typer
 from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
 from ccari.gating.subjects import access_target, identified_person
@@ -76,7 +77,9 @@ def command(
             "recordings": packed.recordings, "left_out": packed.left_out,
         })  # fmt: skip
     else:
-        typer.echo(f"{packed.calls} calls and {packed.recordings} recordings of {reference} are in {out}")
+        typer.echo(
+            f"{counted(packed.calls, 'call')} and {counted(packed.recordings, 'recording')} of {reference} are in {out}"
+        )
     for recording, why in packed.left_out.items():
         typer.echo(f"without the audio of recording {recording}: {why}", err=True)
     if not json:

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import asyncpg
 
+from ccari.counting import counted
 from ccari.errors import StoreError
 from ccari.policy import erasure as law
 from ccari.policy.bases import LegalBasis
@@ -349,7 +350,21 @@ def _report(
     }  # fmt: skip
 
 
+#: The words for one and for several, where these do not differ by an s at the end.
+_ONE_AND_SEVERAL = {
+    What.NOTES.value: ("note on a request", "notes on requests"),
+    What.NUMBER.value: ("number of a request", "numbers of requests"),
+    What.QUEUED.value: ("number in the forwarding queue", "numbers in the forwarding queue"),
+    What.WORDS.value: ("number in somebody's words", "numbers in somebody's words"),
+}
+
+
 def _summary(erased: Mapping[str, int], left: Plan) -> str:
-    gone = ", ".join(f"{count} {what}" for what, count in sorted(erased.items())) or "nothing"
-    stays = "; ".join(f"{each['count']} {each['what']} (Art {each['article']})" for each in count_kept(left))
+    def told(what: str, count: int) -> str:
+        return counted(count, *_ONE_AND_SEVERAL.get(what, (what,)))
+
+    gone = ", ".join(told(what, count) for what, count in sorted(erased.items())) or "nothing"
+    stays = "; ".join(
+        f"{told(each['what'], each['count'])} (Art {each['article']})" for each in count_kept(left)
+    )
     return f"erased: {gone}" + (f"; kept: {stays}" if stays else "")

@@ -71,7 +71,7 @@ async def test_the_evidence_of_a_real_call_does_not_hold_what_was_said_and_why(
     done = await service.ccari("evidence", "verify", str(pack), "--recordings", str(service.recordings))
     assert done.code == 0, done.err
     assert f"call {ended.outcome.call}: no fault was found" in done.out
-    assert "1 files of recordings compared" in done.out
+    assert "1 file of a recording compared" in done.out
     files = files_of(pack)
     journal = json.loads(files["journal.json"])
     assert [each["event"] for each in journal] == ended.events

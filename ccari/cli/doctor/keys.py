@@ -7,6 +7,7 @@ from pathlib import Path
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import ConfigError
 from ccari.keyring.files import PUBLIC_SUFFIXES, holds_identity
 from ccari.recordings.evidence.keys import SigningKeys
@@ -72,4 +73,4 @@ def earlier_evidence(settings: Settings) -> Iterator[Finding]:
         return
     earlier = [each for each in kept.all() if each.version != newest.version]
     if earlier:
-        yield ok("earlier evidence", f"can be verified with {len(earlier)} earlier keys")
+        yield ok("earlier evidence", f"can be verified with {counted(len(earlier), 'earlier key')}")

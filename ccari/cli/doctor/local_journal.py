@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import ConfigError
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
@@ -20,22 +21,22 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
     standing = journal.standing()
     if standing.waiting:
         since = f" since {standing.since:%Y-%m-%d %H:%M:%S} UTC" if standing.since else ""
-        yield fault(_CHECK, f"{standing.waiting} rights have been waiting{since} to be registered: nobody is called until they are",
+        yield fault(_CHECK, f"{counted(standing.waiting, 'right has', 'rights have')} been waiting{since} to be registered: nobody is called until then",
                     "ccari serve registers them as soon as the database is available; or now: ccari requests replay")  # fmt: skip
     # another check reports a missing key
     with contextlib.suppress(ConfigError):
         if others := journal.of_another_key():
-            yield fault(_CHECK, f"{others} of them were encrypted with a journal.key that this node no longer has",
+            yield fault(_CHECK, f"{counted(others, 'of them was', 'of them were')} encrypted with a journal.key that this node no longer has",
                         "restore the key that ccari requests spooled names: docs/outages.md")  # fmt: skip
     if standing.full:
-        yield fault(_CHECK, f"it is full, with {standing.waiting} rights and {standing.bytes >> 20} MiB: a right that is pressed now cannot be kept",
+        yield fault(_CHECK, f"it is full, with {counted(standing.waiting, 'right')} and {standing.bytes >> 20} MiB: a right that is pressed now cannot be kept",
                     "bring the database back, then: ccari requests replay")  # fmt: skip
     if standing.aside:
-        yield fault(_CHECK, f"{standing.aside} rights that cannot be registered, but may have been confirmed to callees, were put aside: nobody is called until "
-                            "somebody has dealt with them",
+        yield fault(_CHECK, f"{counted(standing.aside, 'right')} that cannot be registered, but may have been confirmed to callees, {'was' if standing.aside == 1 else 'were'} put aside: nobody is called until "
+                            "somebody has seen to that",
                     "ccari requests spooled shows why; once that is put right: ccari requests replay --aside")  # fmt: skip
     if standing.torn:
-        yield warning(_CHECK, f"{standing.torn} rights were cut off by a crash, before they were confirmed to anybody",
+        yield warning(_CHECK, f"{counted(standing.torn, 'right was', 'rights were')} cut off by a crash, before being confirmed to anybody",
                       f"they cannot be read; remove them from this folder when you have noted that: {journal.aside}")  # fmt: skip
     existing = next(
         each for each in (journal.waiting.absolute(), *journal.waiting.absolute().parents) if each.exists()

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from ccari.app.messengers import webhook_secret
 from ccari.cli.doctor.findings import Finding, ok, refused, warning
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import ConfigError
 from ccari.store.figures import count_given_up
 from ccari.store.opened import Store
@@ -26,7 +27,7 @@ async def given_up(store: Store) -> list[Finding]:
     """Messages to webhooks, and forwardings to controllers, that were given up after days of trying."""
     unsent = await count_given_up(store.database)
     findings = [
-        warning(f"webhook {name}", f"ccari gave up delivering {count} messages to it",
+        warning(f"webhook {name}", f"ccari gave up delivering {counted(count, 'message')} to it",
                 f"ccari webhooks list --state given_up --endpoint {name}; then: ccari webhooks retry --endpoint {name}, "
                 f"or discard --endpoint {name} if they need not be delivered any more")
         for name, count in unsent.webhooks.items()

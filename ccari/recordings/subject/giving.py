@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+from ccari.counting import counted
 from ccari.errors import CcariError, RecordingDelayed, why
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import zone_of
@@ -104,4 +105,5 @@ async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[
 def words(packed: Packed) -> str:
     """What the request's journal says of an export."""
     without = f", {len(packed.left_out)} without their audio" if packed.left_out else ""
-    return f"exported: {packed.calls} calls, {packed.recordings} recordings{without}; sha256 {packed.sha256}"
+    calls, recordings = counted(packed.calls, "call"), counted(packed.recordings, "recording")
+    return f"exported: {calls}, {recordings}{without}; sha256 {packed.sha256}"

@@ -121,7 +121,6 @@ FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) W
 SELECT e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link, d.salt, d.who, d.reason
 FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
 
--- name: bars_of_request
 -- name: bars_it_entered
 -- The bars that a request ($1) entered for its right, whose reason is $2, with those that named it as their proof later: only of its own
 -- controller and number, as anybody who enters a bar can write any reference as its proof. A bar that stood already when the request
@@ -147,6 +146,7 @@ WHERE b.proof = $1
                 AND NOT EXISTS (SELECT FROM bars own WHERE own.proof = $1 AND own.campaign = b.campaign)
            END)
 
+-- name: bars_of_request
 SELECT reason, campaign, origin, proof, entered_at, removed_at, removed_by, why FROM (/* bars_it_entered */) AS bar
 WHERE reason = $2 ORDER BY entered_at, campaign
 

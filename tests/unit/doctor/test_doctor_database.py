@@ -192,7 +192,7 @@ async def test_a_bar_on_a_campaign_that_is_gone_goes_unseen(patient: Patient, st
     await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "manual", "", campaign="spring")
     found = await patient.only("policy")
     assert found.state is State.WARNING
-    assert found.found.startswith("1 suppressions are only for the campaign 'spring' of 'acme'")
+    assert found.found.startswith("1 suppression is only for the campaign 'spring' of 'acme'")
 
 
 async def test_a_register_that_blocks_every_call_passes(patient: Patient, store: Store) -> None:

@@ -25,7 +25,7 @@ async def test_a_right_that_waits_passes(patient: Patient, journal: LocalJournal
     assert found.state is State.FAULT
     assert (
         found.found
-        == "2 rights have been waiting since 2026-11-25 10:00:00 UTC to be registered: nobody is called until they are"
+        == "2 rights have been waiting since 2026-11-25 10:00:00 UTC to be registered: nobody is called until then"
     )
     assert found.advice.endswith("ccari requests replay")
     assert len(journal.names()) == 2
@@ -37,9 +37,9 @@ async def test_a_right_that_cannot_be_registered_passes(patient: Patient, journa
     found = await patient.only("local journal")
     assert found.state is State.FAULT
     assert found.found.startswith(
-        "1 rights that cannot be registered, but may have been confirmed to callees, were put aside"
+        "1 right that cannot be registered, but may have been confirmed to callees, was put aside"
     )
-    assert found.found.endswith("until somebody has dealt with them")
+    assert found.found.endswith("until somebody has seen to that")
     assert "ccari requests spooled" in found.advice
 
 
@@ -51,7 +51,7 @@ async def test_a_right_that_another_key_has_encrypted_passes_for_one_that_waits_
     JournalKey(patient.keys).create()
     other = await patient.only("local journal")
     assert other.state is State.FAULT
-    assert other.found == "1 of them were encrypted with a journal.key that this node no longer has"
+    assert other.found == "1 of them was encrypted with a journal.key that this node no longer has"
 
 
 async def test_a_torn_record_passes_or_counts_as_a_right_that_was_confirmed(
@@ -61,7 +61,7 @@ async def test_a_torn_record_passes_or_counts_as_a_right_that_was_confirmed(
     (journal.aside / "20261125T100000.000000Z-x.right.torn").write_bytes(b"ccari")
     found = await patient.only("local journal")
     assert found.state is State.WARNING
-    assert found.found == "1 rights were cut off by a crash, before they were confirmed to anybody"
+    assert found.found == "1 right was cut off by a crash, before being confirmed to anybody"
 
 
 async def test_a_folder_that_cannot_be_written_is_found_when_a_right_is_pressed(

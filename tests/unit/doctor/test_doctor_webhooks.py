@@ -55,5 +55,5 @@ async def test_what_nobody_was_told_passes(patient: Patient, store: Store) -> No
             " VALUES ('crm', 'call.ended', 'one', 'given_up', now()), ('crm', 'call.ended', 'two', 'delivered', now())"
         )
     found = await patient.only("webhook crm")
-    assert (found.state, found.found) == (State.WARNING, "ccari gave up delivering 1 messages to it")
+    assert (found.state, found.found) == (State.WARNING, "ccari gave up delivering 1 message to it")
     assert found.advice.startswith("ccari webhooks list --state given_up --endpoint crm")

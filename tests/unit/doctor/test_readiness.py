@@ -57,7 +57,7 @@ async def test_a_country_that_wants_newer_copies_stops_the_calls_to_another_or_g
     ]
     found = [each for each in await patient.examined() if each.check == "register robinson"]
     assert [(each.state, each.found) for each in found] == [
-        (State.OK, told.format(31, "1 numbers")), (State.FAULT, too_old)
+        (State.OK, told.format(31, "1 number")), (State.FAULT, too_old)
     ]  # fmt: skip
 
 

@@ -127,7 +127,7 @@ async def test_a_bad_recording_keeps_the_good_ones_out_unless_one_goes_on(desk: 
     assert not desk.sounds.exists()
     taken = await desk.ccari(*arguments, "--keep-going")
     assert (taken.code, taken.err) == (0, f"{why}\n")
-    assert taken.out.endswith("1 recordings replace the synthetic voice, 1 were refused\n")
+    assert taken.out.endswith("1 recording replaces the synthetic voice, 1 was refused\n")
     rows = await desk.listed()
     assert (rows["de/goodbye"]["origin"], rows["de/renewals/identity"]["origin"]) == ("studio", None)
 

@@ -543,7 +543,7 @@ async def test_what_is_over_cannot_be_sealed_at_once(
     ccari: Service, store: Store, database: Database, tmp_path: Path
 ) -> None:
     await over(store)
-    assert (await ccari.ccari("evidence", "seal")).out == "1 journals were sealed\n"
+    assert (await ccari.ccari("evidence", "seal")).out == "1 journal was sealed\n"
     assert (await ccari.ccari("evidence", "seal")).out == "everything is sealed\n"
     shutil.rmtree(tmp_path / "keys")
     await over(store)

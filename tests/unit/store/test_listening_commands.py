@@ -220,7 +220,7 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
     for each in told["left_over"]:
         (folder / each).unlink()
     done = await ccari.ccari("recordings", "verify")
-    assert (done.code, done.out) == (0, "1 recordings checked, 0 faulty\n"), done.err
+    assert (done.code, done.out) == (0, "1 recording checked, 0 faulty\n"), done.err
 
 
 #: Root may read all, and who is not may not reach the database.
@@ -284,7 +284,7 @@ async def test_recordings_on_a_disk_of_their_own_are_never_verified(
     await put(store, folder, key)
     (folder / at / "lost+found").mkdir()
     done = await with_closed_folders(ccari, "recordings", "verify")
-    assert (done.code, done.out, done.err) == (0, "1 recordings checked, 0 faulty\n", "")
+    assert (done.code, done.out, done.err) == (0, "1 recording checked, 0 faulty\n", "")
 
 
 def retold(file: Path, **other: str) -> None:

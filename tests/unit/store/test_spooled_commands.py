@@ -99,7 +99,7 @@ async def test_invariant_1_a_right_that_waits_bars_nobody_once_its_secret_is_ret
     retire = ("keys", "retire", "--version", "1")
     done = await ccari.ccari(*retire)
     assert (done.code, done.out) == (1, "")
-    assert done.err.startswith("ccari: 1 rights that may have been pressed under version 1 wait on this node")
+    assert done.err.startswith("ccari: 1 right that may have been pressed under version 1 waits on this node")
     # one that can be read by another key only may be of it too
     journal_key = tmp_path / "keys" / "journal.key"
     kept = journal_key.read_bytes()

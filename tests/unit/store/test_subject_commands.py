@@ -622,7 +622,7 @@ async def test_a_right_that_waits_on_the_disk_brings_back_what_was_erased(
         node.journal.put_aside(name)
     (node.journal.aside / "x.right.torn").write_bytes(b"ccari")
     erase = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes")
-    refused(await ccari.ccari(*erase), "1 rights that they pressed wait on this node")
+    refused(await ccari.ccari(*erase), "1 right that they pressed waits on this node")
     assert await shelf.fate(recording) is None
     for name in node.journal.put_by():
         if "torn" not in name and node.journal.read(name, node.journal.aside).call.id != others.id:

@@ -307,7 +307,7 @@ async def test_the_commands_neither_stamp_nor_check(
     assert done.out.rstrip().endswith(" UTC, says CN=Time stamps,O=A court")
     assert (await ccari.ccari("evidence", "stamp")).out.startswith("the newest seal has a time stamp")
     done = await ccari.ccari("evidence", "check")
-    assert (done.code, "1 time stamps, the newest of " in done.out) == (0, True), done.err
+    assert (done.code, "1 time stamp, the newest of " in done.out) == (0, True), done.err
     done = await ccari.ccari("evidence", "export", call, "--out", pack)
     assert done.code == 0, done.err
     # by the settings, by what was handed over, and by nothing
@@ -319,7 +319,7 @@ async def test_the_commands_neither_stamp_nor_check(
         done = await ccari.ccari("evidence", "verify", pack, *options)
         assert done.code == 0, done.err
         assert (" UTC, says CN=Time stamps,O=A court" in done.out) is checks
-        assert ("1 time stamps were not checked" in done.out) is not checks
+        assert ("1 time stamp was not checked" in done.out) is not checks
     verdict = json.loads((await ccari.ccari("evidence", "verify", pack, "--json")).out)
     assert (len(verdict["stamped_at"]), verdict["authorities"], verdict["unchecked"]) == (
         1,

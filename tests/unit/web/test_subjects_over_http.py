@@ -68,7 +68,7 @@ async def test_an_export_is_not_on_record_or_of_another(
     assert (told["reference"], [each["id"] for each in told["calls"]]) == (reference, [str(call.id)])
     assert len(told["contacts"]) == 2
     history = (await store.requests.show(reference)).history
-    assert (history[-1]["who"], history[-1]["reason"][:18]) == ("token:the-dpo", "exported: 1 calls,")
+    assert (history[-1]["who"], history[-1]["reason"][:18]) == ("token:the-dpo", "exported: 1 call, ")
     rows = await store.database.rows("SELECT event, fields->>'request' AS request FROM accesses")
     assert rows == [{"event": "subject_exported", "request": reference}]
     # nothing of it is left

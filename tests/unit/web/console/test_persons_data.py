@@ -116,7 +116,7 @@ async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
         assert [each["id"] for each in json.loads(file.read("data.json"))["calls"]] == [str(call.id)]
         assert b'<html lang="de">' in file.read("index.html")
     history = (await store.requests.show(reference)).history
-    assert history[-1]["reason"].startswith("exported: 1 calls,")
+    assert history[-1]["reason"].startswith("exported: 1 call, ")
     assert await looks(store) == [("subject_looked_up", reference), ("subject_exported", reference)]
 
 
