@@ -105,11 +105,19 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
 
 def no_csv(error: Exception) -> str:
     """What is wrong with a row, for the person who made the file. One of Python's own messages is only for programmers."""
-    if str(error).startswith("new-line character"):
+    words = str(error)
+    if words.startswith("new-line character"):
         return (
             "a line ends with a lone carriage return: save the file with the line endings of Windows or Unix"
         )
-    return f"it is not a CSV: {error}"
+    if words.startswith("unexpected end"):
+        words = _UNCLOSED
+    elif "expected after" in words:
+        words = "a cell goes on after its closing quotation mark"
+    return f"it is not a CSV: {words}"
+
+
+_UNCLOSED = "a quotation mark is opened but not closed"
 
 
 class _BrokenOffError(Exception):
@@ -128,11 +136,11 @@ class _Feed:
 
     def __next__(self) -> str:
         if len(self.taken) == LONGEST_ROW:
-            raise _BrokenOffError("a quotation mark is opened but not closed")
+            raise _BrokenOffError(_UNCLOSED)
         line = self._lines.take()
         if line is None:
             raise StopIteration
         self.taken.append(line)
         if isinstance(line.content, LineFault):
-            raise _BrokenOffError("a quotation mark is opened but not closed")
+            raise _BrokenOffError(_UNCLOSED)
         return line.content + "\n"

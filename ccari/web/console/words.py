@@ -113,7 +113,7 @@ class Words:
             return self.term(kind, value.replace(" ", "_"))
         if name == "choices":
             return value.replace(" or ", f" {self('frame.or')} ")
-        return self.said_of(value) if name == "fault" else value
+        return self.said_of(value) if name in {"fault", "error"} else value
 
 
 def _patterns(said: Mapping[str, str | list[str]]) -> list[tuple[re.Pattern[str], str]]:

@@ -100,8 +100,13 @@ async def test_a_quotation_mark_that_is_not_closed_swallows_the_rows_after_it(
     text = f'number,proof\n{FIRST},"letter\n' + f"{SECOND},x\n" * rows
     found = await told(tmp_path, text)
     assert found[0][:2] == (2, None)
-    assert "it is not a CSV" in found[0][2]
+    assert found[0][2] == "it is not a CSV: a quotation mark is opened but not closed"
     assert found[1:] == [(3 + each, SECOND, {"proof": "x"}) for each in range(rows)]
+
+
+async def test_what_is_wrong_with_a_quotation_mark_is_told_in_the_words_of_python(tmp_path: Path) -> None:
+    words = "it is not a CSV: a cell goes on after its closing quotation mark"
+    assert await told(tmp_path, f'number,proof\n{FIRST},"letter" 7\n') == [(2, None, words)]
 
 
 @pytest.mark.parametrize(
