@@ -170,8 +170,8 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
     except Refusal as refusal:
         return refusal.response()
     except ConnectionError:
-        # whoever asked is gone
-        raise
+        # whoever asked is gone, and nobody reads this; what is raised aiohttp would log as an error of ours
+        return web.Response(status=HTTPStatus.BAD_REQUEST)
     except web.HTTPException as error:
         return problems.of_server(error).response()
     except Exception as error:  # noqa: BLE001 - told, and logged

@@ -16,6 +16,7 @@ from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web.front import Front
 from ccari.web.problems import BODY_BYTES
+from tests.lab.waiting import until
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api, serving
 
 GATE = "/v1/gate"
@@ -235,3 +236,23 @@ async def test_more_requests_than_there_is_room_for_wait_for_ever(
     monkeypatch.setattr("ccari.web.endpoint.MOST_REQUESTS", 0)
     async with serving(store, front) as api:
         (await api.ask("POST", GATE, GOOD)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
+
+
+async def test_whoever_goes_away_while_they_send_a_form_is_logged_as_an_error(
+    api: Api, said: io.StringIO
+) -> None:
+    """A browser does so at each double click."""
+    host, port = api.url.removeprefix("http://").split(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(
+        b"POST /console/sign-in HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
+        b"content-type: application/x-www-form-urlencoded\r\ncontent-length: 500\r\n\r\n"
+    )
+    async with asyncio.timeout(10):
+        assert b" 100 " in await reader.readline()
+    writer.write(b"token=half")
+    writer.transport.abort()
+    await until(
+        lambda: any(each in said.getvalue() for each in ("http_request", "library_message")), within=10
+    )
+    assert "library_message" not in said.getvalue()
