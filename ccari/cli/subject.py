@@ -55,9 +55,13 @@ def erase(
         refuse_taken(report, "report")
         refuse_unwritable(report)
 
+    answered = False
+
     async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None, Mapping[str, Any] | None]:
+        nonlocal answered
         of = await _identified(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
+        answered = not of.mandate.state.is_open
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, access_target(of), of.mandate.reference)
@@ -80,7 +84,12 @@ def erase(
             f"{counted(len(erased.faults), 'recording')} could not be removed: {first}; everything else is erased: put this right and run the command again"
         )
     fault = _write(report, last_report) if report is not None and last_report is not None else None
-    _print_report(erased.report, json=json)
+    if json:
+        as_json(erased.report)
+    elif erased.report is None:
+        _print_plan(plan, json=False)
+    else:
+        _print_report(erased.report, answered=answered)
     if fault is not None:
         raise CcariError(
             f"everything is erased, but the report could not be written: {fault}: run the command again to write it"
@@ -124,22 +133,19 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
         typer.echo("nothing has been erased yet: add --yes to erase it; this cannot be undone", err=True)
 
 
-def _print_report(report: Any, *, json: bool) -> None:
-    if json:
-        as_json(report)
-    elif report is None:
-        typer.echo("nothing is left to erase")
-    else:
-        rows = [{"what": what, "count": count} for what, count in report["erased"].items()]
-        as_table(rows, {"what": "ERASED", "count": "COUNT"}, none="nothing was erased")
-        columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}
-        if report["kept"]:
-            typer.echo()
-            as_table(report["kept"], columns, none="")
-        for where, why in report["traces"]["left"].items():
-            typer.echo(f"traces may be left in {where}: {why}", err=True)
-        typer.echo(
-            f"answer the person, then: ccari requests resolve {report['reference']}; "
-            "take care yourself of backups, and of data that was passed on",
-            err=True,
-        )
+def _print_report(report: Mapping[str, Any], *, answered: bool) -> None:
+    """``answered``: the request was closed before, and this erasure goes on with what had to be kept then."""
+    rows = [{"what": what, "count": count} for what, count in report["erased"].items()]
+    as_table(rows, {"what": "ERASED", "count": "COUNT"}, none="nothing was erased")
+    columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}
+    if report["kept"]:
+        typer.echo()
+        as_table(report["kept"], columns, none="")
+    for where, why in report["traces"]["left"].items():
+        typer.echo(f"traces may be left in {where}: {why}", err=True)
+    then = f"answer the person, then: ccari requests resolve {report['reference']}"
+    typer.echo(
+        f"{'tell the person that this is erased too' if answered else then}; "
+        "take care yourself of backups, and of data that was passed on",
+        err=True,
+    )

@@ -532,7 +532,10 @@ async def test_an_erasure_is_carried_out_unasked_or_not_shown(
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
     assert [await shelf.fate(each) for each in (recording, bound)] == [f"erasure {reference}", None]
     done = await ccari.ccari(*base, "--yes")
-    assert (done.code, done.out) == (0, "nothing is left to erase\n")
+    assert done.code == 0
+    # and what stays is not kept from whoever asks again
+    assert done.out.startswith("nothing is left to erase\n")
+    assert "17(3)(b)" in done.out
     refused(await ccari.ccari(*base, "--yes", "--report", str(report)), "no report is overwritten")
     resolved = await ccari.ccari("requests", "resolve", reference)
     assert (resolved.code, resolved.err) == (0, "")
@@ -586,6 +589,37 @@ async def test_a_report_that_was_not_written_can_never_be_had(
     assert done.err == f"the report of what was erased before is in {report}\n"
     assert json.loads(report.read_text())["erased"]["recording"] == 1
     assert stat.S_IMODE(report.stat().st_mode) == 0o600
+
+
+async def test_an_erasure_that_goes_on_after_its_request_was_closed_is_told_to_close_it(
+    ccari: Service, shelf: Shelf
+) -> None:
+    await shelf.put(await person.called(shelf))
+    held = await shelf.put(await person.called(shelf))
+    hold = await shelf.store.holds.place(HoldOn(recording_id=held), "lawsuit", "cli:anna")
+    reference = await person.asked(shelf)
+    base = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes")
+    assert (await ccari.ccari(*base)).code == 0
+    await person.resolved(shelf, reference)
+    await shelf.store.holds.release(hold["id"], "settled", "cli:anna")
+    done = await ccari.ccari(*base)
+    assert (done.code, "recording" in done.out) == (0, True)
+    assert "requests resolve" not in done.err
+    assert "tell the person" in done.err
+
+
+async def test_an_erasure_that_is_not_complete_is_closed_as_if_there_were_none(
+    ccari: Service, shelf: Shelf
+) -> None:
+    reference = await person.asked(shelf)
+    await shelf.database.rows(
+        "INSERT INTO erasures (reference, controller, begun_by) SELECT reference, controller, 'cli:dpo' FROM rights_requests"
+    )
+    done = await ccari.ccari("requests", "resolve", reference)
+    assert done.code == 0
+    assert "is not complete" in done.err
+    assert f"ccari subject erase NUMBER --request {reference} --yes" in done.err
+    assert "enter a new request" not in done.err
 
 
 def test_a_report_overwrites_what_came_while_the_data_were_erased(tmp_path: Path) -> None:
