@@ -138,9 +138,10 @@ def _was_not_recorded(request: RequestShown) -> bool:
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:
-    """The reason that was given when the request was extended or refused; "" if it was erased since."""
+    """The reason that was given when the request was extended or refused; "" if it was erased since.
+
+    That is the first entry in that state: what is noted later, such as how the identity was verified, leaves the state as it is.
+    """
     state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
-    reasons = [
-        step.reason for step in request.history if step.state is state and step.reason and not step.is_erased
-    ]
-    return reasons[-1] if reasons else ""
+    step = next((each for each in request.history if each.state is state), None)
+    return "" if step is None or step.is_erased else step.reason

@@ -127,6 +127,28 @@ def test_a_reason_that_was_erased_is_said_to_have_been_erased_to_the_person(
     assert {"en": "[reasons]", "pl": "[uzasadnienie]"}[language] in told
 
 
+@pytest.mark.parametrize("language", LANGUAGES)
+@pytest.mark.parametrize(
+    ("outcome", "state", "later"),
+    [
+        (Outcome.EXTENDED, RequestState.EXTENDED, "called back, knew the contract's date"),
+        (Outcome.EXTENDED, RequestState.EXTENDED, "exported: 2 calls, 1 recording; sha256 00"),
+        (Outcome.REFUSED, RequestState.REFUSED, "its controller was told in another way: by telephone"),
+        (Outcome.REFUSED, RequestState.REFUSED, "requests_days = 30: from now on it does not show whose it was"),
+    ],
+)  # fmt: skip
+def test_a_letter_gives_what_was_noted_later_for_the_reason(
+    outcome: Outcome, state: RequestState, later: str, language: str
+) -> None:
+    """The state of a request stays as it is while others note what they do."""
+    history = tuple(
+        StepTaken(seq=seq, at=MOMENT, who="token:officer", state=state, level="L2", due=date(2026, 6, 5), reason=reason)
+        for seq, reason in enumerate(("three archives", later), start=2)
+    )  # fmt: skip
+    told = text(outcome, request(state=state, history=history), language)
+    assert ("three archives" in told, later in told) == (True, False)
+
+
 @pytest.mark.parametrize(("language", "day"), [("en", "8 June 2026"), ("pl", "08.06.2026")])
 def test_an_extension_is_told_with_another_day_than_the_register_has(language: str, day: str) -> None:
     """The controller has moved to another country since, or a calendar was corrected."""
