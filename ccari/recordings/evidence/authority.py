@@ -104,7 +104,9 @@ def authority(path: Path) -> Authority:
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {why(error)}") from None
     except ValueError:
-        raise ConfigError(f"{path} contains no certificate in PEM format") from None
+        raise ConfigError(
+            f"{path} contains no certificate in PEM format: give it one (from DER: openssl x509 -inform DER -in FILE -out FILE.pem)"
+        ) from None
     return Authority(certificates)
 
 

@@ -40,6 +40,7 @@ async def test_certificates_that_are_not_there_or_none_pass(
     patient.settings["time_stamps"]["certificates"] = str(court.folder / "signer.key")
     found = (await patient.unwell())["time stamps"]
     assert found.found == f"{court.folder / 'signer.key'} contains no certificate in PEM format"
+    assert found.advice.startswith("give it one (from DER: openssl x509")
 
 
 async def test_a_password_that_is_not_there_passes(patient: Patient, court: SigningAuthority) -> None:
