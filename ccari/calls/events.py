@@ -180,7 +180,7 @@ def _changed(event: dict[str, Any], ids: Ids) -> Event | None:
 
 
 def _pressed(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime | None) -> Event | None:
-    key, at = str(event["digit"]), moment(event, began, arrived or datetime.now(UTC))
+    key, at = str(event["digit"]), _went_down(event, began, arrived or datetime.now(UTC))
     match event["channel"]["id"]:
         case ids.callee:
             return on.KeyPressed(key, at)
@@ -188,6 +188,12 @@ def _pressed(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime
             return on.AgentKeyPressed(key, at)
         case _:
             return None
+
+
+def _went_down(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
+    """When a key went down: Asterisk tells of it as it is let go. The telephone itself says for how long it was held."""
+    held = timedelta(milliseconds=max(0, event.get("duration_ms", 0)))
+    return max(began, moment(event, began, arrived) - held)
 
 
 def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:

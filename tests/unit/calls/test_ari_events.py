@@ -18,6 +18,8 @@ RECORDING = "f9e0890b-d9e3-4c50-8c0d-86b43751abe6"
 OTHERS = Ids(UUID(int=1), Direction.OUTBOUND, "pbx-1.1")
 DURATION_MS = 948
 """Of the file that was recorded being played."""
+HELD = timedelta(milliseconds=180)
+"""For how long the key was held down that was recorded."""
 
 
 def playback(event: dict[str, Any], duration_ms: int = DURATION_MS) -> Playback:
@@ -95,9 +97,18 @@ def test_invariant_5_a_key_is_lost_whose_time_makes_no_sense(recorded: Recorded,
 
 def test_a_key_is_another_or_has_no_time(recorded: Recorded) -> None:
     at = datetime.now(UTC) - timedelta(seconds=1)
-    event = recorded["key"] | {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    event = recorded["key"] | {"timestamp": (at + HELD).strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
     assert meant(event) == on.KeyPressed("9", at)
     assert meant(event | {"channel": {"id": IDS.agent}}) == on.AgentKeyPressed("9", at)
+
+
+def test_invariant_6_what_is_said_while_a_key_is_held_down_is_said_before_it(recorded: Recorded) -> None:
+    """Asterisk tells of a key as it is let go."""
+    let_go = datetime.now(UTC) - timedelta(seconds=1)
+    event = recorded["key"] | {"timestamp": let_go.strftime("%Y-%m-%dT%H:%M:%S.%f+0000"), "duration_ms": 3000}
+    assert meant(event) == on.KeyPressed("9", let_go - timedelta(seconds=3))
+    began = let_go - timedelta(seconds=2)
+    assert translate(event, IDS, {}, None, began) == on.KeyPressed("9", began)
 
 
 def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_came_to_it(
@@ -106,7 +117,7 @@ def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_
     """It was heard an hour ago, while stock was taken."""
     arrived = datetime.now(UTC) - timedelta(hours=1)
     at = arrived - timedelta(seconds=1)
-    event = recorded["key"] | {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    event = recorded["key"] | {"timestamp": (at + HELD).strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
     assert translate(event, IDS, {}, None, arrived=arrived) == on.KeyPressed("9", at)
 
 
