@@ -112,6 +112,12 @@ class CallRunner:
         if self._call.declared.answering_machine is None:
             self._journal.meter.notice_began()
 
+    def lose(self, channel: str) -> None:
+        """Somebody else has taken the place of a channel of the call: see ``Switchboard``."""
+        for party in Party:
+            if self.ids.channel(party) == channel:
+                self._inbox.put(on.Gone(party))
+
     def voice(self, right: Right) -> None:
         """The agent has entered a right of the callee's at their screen."""
         self._inbox.put(on.RightVoiced(right, datetime.now(UTC)))

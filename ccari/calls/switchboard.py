@@ -148,7 +148,9 @@ class Switchboard:
         """
         channel = channel_of(event)
         runner = self._runner_of(channel) if channel is not None else None
-        if runner is not None:
+        if "replace_channel" in event:
+            self._turn_out(event["channel"]["id"], event["replace_channel"]["id"])
+        elif runner is not None:
             runner.take(event, arrived)
             if event.get("type") == "StasisEnd":
                 # the dialplan has it back, and may hand it over again: that is another call
@@ -158,6 +160,22 @@ class Switchboard:
         elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
             self._strays.forget(str(channel))
             self._leftovers.forget(str(channel))
+
+    def _turn_out(self, newcomer: str, former: str) -> None:
+        """Hang up a channel that has taken the place of another: by call pickup, or an INVITE with Replaces. Asterisk has hung up the
+        other one, or left it alone in our application, and tells no more of it.
+
+        Its call goes on as if that party had hung up: whoever came in has heard no notice, or does not know what is recorded.
+        """
+        if self._desk is None:
+            return
+        out, runner = [newcomer], self._runner_of(former)
+        if runner is not None:
+            _log.warning("leg_replaced", call_id=str(runner.ids.call))
+            runner.lose(former)
+            out.append(former)
+        for channel in out:
+            self._strays.add(channel, functools.partial(self._desk.ari.hang_up, channel))
 
     def _enter(self, channel: Mapping[str, Any], args: list[str]) -> None:
         desk = self._desk

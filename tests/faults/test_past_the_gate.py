@@ -48,3 +48,17 @@ async def test_invariant_1_a_transfer_leads_to_a_number_that_is_barred(ground: G
         await ground.nothing_left()
     assert await ground.lab.world.invites(callee.number) == 1
     assert await ground.lab.world.invites(target.number) == 0
+
+
+async def test_a_phone_that_takes_an_agents_call_over_leaves_the_callee_in_silence_with_a_recorder(
+    ground: Ground,
+) -> None:
+    """An INVITE with Replaces, which Asterisk obeys: nobody has told whoever comes in that the call is recorded."""
+    async with ground.running() as service:
+        placed = await ground.dial(callees.answers(4))
+        await service.logged(lambda line: line["event"] == "call_bridged")
+        await ground.lab.world.take_over(placed)
+        outcome, _ = await ground.ended(service, placed)
+        assert outcome.outcome == "bridged"
+        assert any(line["event"] == "leg_replaced" for line in service.lines())
+        await ground.nothing_left()

@@ -173,6 +173,23 @@ class World(Asterisk):
         """The agent hangs up; nothing happens if the call is over."""
         await self._request("DELETE", f"channels/{call.id}", none_is_fine=True)
 
+    async def take_over(self, call: AgentCall) -> None:
+        """Another phone takes an agent's call over, by an INVITE that names it (Replaces, RFC 3891); returns before it is answered."""
+        dialog = ("call-id", "remote_tag", "local_tag")
+        asked = [f"channels/{call.id}/variable?variable=CHANNEL(pjsip,{each})" for each in dialog]
+        name, theirs, ours = [(await self._request("GET", each))["value"] for each in asked]
+        body = {
+            "endpoint": f"PJSIP/pbx/sip:102@127.0.0.1:{self.pbx_sip_port}",
+            "context": "agents",
+            "extension": "talks",
+            "priority": 1,
+            "variables": {
+                "LAB_CALL": str(uuid.uuid4()),
+                "PJSIP_HEADER(add,Replaces)": f"{name};to-tag={theirs};from-tag={ours}",
+            },
+        }
+        await self._request("POST", "channels", body)
+
     async def press(self, call: AgentCall, keys: str) -> None:
         """The agent presses keys, one after the other; returns before the first is out."""
         await self._press(call.channel, "agent-presses", keys)

@@ -1,8 +1,9 @@
 """What is kept of the names that the dialplan gives, and what whoever places a call is told."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, cast
 from uuid import uuid4
 
 import pytest
@@ -10,6 +11,7 @@ from structlog.testing import capture_logs
 
 from ccari.calls import desk
 from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
+from ccari.calls.client import Ari
 from ccari.calls.events import Ids
 from ccari.calls.link import _Ears
 from ccari.calls.runner import CallRunner
@@ -18,12 +20,23 @@ from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.journal import Journal
 from ccari.gating.labels import agent_name, label, phone_name
-from ccari.policy.call import Direction, Stage
+from ccari.policy.call import Direction, Party, Stage
 from ccari.policy.call import events as on
 from ccari.ports.placing import Order
 from tests.unit.calls.talking import IDLE_DESK, Talking
 
 SECONDS = 30.0
+
+
+class Switching:
+    """An Asterisk that hangs channels up."""
+
+    def __init__(self) -> None:
+        self.hung_up: list[str] = []
+
+    async def hang_up(self, channel: str) -> bool:
+        self.hung_up.append(channel)
+        return True
 
 
 @pytest.mark.parametrize(
@@ -327,3 +340,23 @@ async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_di
     for task in board._calls.values():
         task.cancel()
     await board.drain()
+
+
+@pytest.mark.parametrize("party", Party)
+async def test_whoever_takes_the_place_of_a_leg_leaves_the_other_party_in_silence_or_stays_on_the_line(
+    party: Party,
+) -> None:
+    """As Asterisk tells of a call pickup, and of an INVITE with Replaces."""
+    asterisk = Switching()
+    board = Switchboard(Admission(1000))
+    board.attach(replace(IDLE_DESK, ari=cast("Ari", asterisk)))
+    board.take(_entering("phone-1"))
+    ((runner, task),) = board._calls.items()
+    former = runner.ids.channel(party)
+    channel = {"id": "phone-2", "name": "PJSIP/ewa-00000013", "caller": {"number": "102"}}
+    board.take({"type": "StasisStart", "channel": channel, "args": [], "replace_channel": {"id": former}})
+    assert list(board._calls) == [runner]
+    assert await runner._inbox.next(Stage.TALK) == on.Gone(party)
+    task.cancel()
+    await board.drain()
+    assert asterisk.hung_up == ["phone-2", former]
