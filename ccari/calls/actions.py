@@ -201,9 +201,8 @@ class Actions:
         if self._ids.direction is not Direction.CALLEE_FIRST or self._ids.agents:
             return seconds
         asked = terms.campaign.recording.mode is RecordingMode.OPT_IN
-        return seconds + math.ceil(
-            terms.notice_ms / 1000 + HOLD_SECONDS + (AGREEMENT_SECONDS if asked else 0)
-        )
+        waits = 2 * (HOLD_SECONDS + AGREEMENT_SECONDS) if asked else HOLD_SECONDS
+        return seconds + math.ceil(terms.notice_ms / 1000 + waits)
 
     async def _spend_token(self) -> Event:
         block = await self._ledger.spend_token(self._terms)

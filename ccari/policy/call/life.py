@@ -16,6 +16,7 @@ from ccari.policy.call.events import Event
 from ccari.policy.call.keys import key_pressed, right_failed, right_registered
 from ccari.policy.call.state import (
     AGREEMENT_SECONDS,
+    HOLD_SECONDS,
     Call,
     Leg,
     Recorder,
@@ -119,9 +120,9 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case on.CalleeAnswered() if call.stage in {Stage.RING, Stage.ANSWER}:
             return reaching.answered(call)
         case on.HoldBegan():
-            return hold_began(call)
+            return _wait_on(*hold_began(call))
         case on.HoldEnded():
-            return hold_ended(call)
+            return _wait_on(*hold_ended(call))
         case on.HumanFound() if call.stage is Stage.MACHINE:
             return reaching.begin_notice(call)
         case on.MachineFound() if call.stage is Stage.MACHINE:
@@ -185,7 +186,15 @@ def _await_agreement(call: Call) -> Step:
     """All is said, the confirmation of an agreement too: it is part of no recording."""
     if call.refused or call.agreed:
         return recording.connect(call)
-    return call, [do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)]
+    return _wait_on(call, [])
+
+
+def _wait_on(call: Call, commands: list[Command]) -> Step:
+    """Who has put the call on hold is on another line, and can press no key here: they have the time for it once they are back."""
+    if call.stage is not Stage.AGREEMENT or not call.is_silent:
+        return call, commands
+    key = do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)
+    return call, [*commands, do.SetTimer(Timer.HOLD, HOLD_SECONDS) if call.on_hold else key]
 
 
 def _not_agreed(call: Call) -> Step:
@@ -248,7 +257,7 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
             return _not_back(call)
         case Timer.UNHEARD, Stage.UNHEARD:
             return end(call, Outcome.NOTICE_FAILED, "not_played")
-        case Timer.AGREEMENT, Stage.AGREEMENT:
+        case Timer.AGREEMENT | Timer.HOLD, Stage.AGREEMENT if call.on_hold is (timer is Timer.HOLD):
             return _not_agreed(call)
         case Timer.RECORDER, Stage.RECORDER | Stage.TALK if call.recorder is Recorder.STARTING:
             return recording.unrecorded(replace(call, recorder=Recorder.LOST))

@@ -18,8 +18,8 @@ RING_SECONDS = 45.0
 ANSWER_SECONDS = 5.0
 #: AMD decides within five (its total_analysis_time); a machine's greeting is waited for up to twenty more.
 MACHINE_SECONDS = 30.0
-#: For a callee who has put the call on hold to come back to the notice, or to the last words: the agent waits meanwhile, as while it
-#: rings.
+#: For a callee who has put the call on hold to come back to the notice, to the question whether they agree to the recording, or to
+#: the last words: the agent waits meanwhile, as while it rings.
 HOLD_SECONDS = 45.0
 #: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
 UNHEARD_SECONDS = 0.5

@@ -35,7 +35,7 @@ class Timer(StrEnum):
     ANSWER = "answer"
     #: Whether a person or a machine has answered.
     MACHINE = "machine"
-    #: A callee who has put the call on hold in the notice, or in the last words.
+    #: A callee who has put the call on hold in the notice, as they are asked to agree, or in the last words.
     HOLD = "hold"
     #: The hang-up that has cut the notice off.
     UNHEARD = "unheard"

@@ -38,7 +38,11 @@ async def rung(
 
 @pytest.mark.parametrize(
     ("mode", "informed", "prompts", "more"),
-    [("opt_out", False, 3, 0), ("opt_out", True, 1, 0), ("opt_in", False, 3, AGREEMENT_SECONDS)],
+    [
+        ("opt_out", False, 3, 0),
+        ("opt_out", True, 1, 0),
+        ("opt_in", False, 3, 2 * AGREEMENT_SECONDS + HOLD_SECONDS),
+    ],
 )
 async def test_an_agent_is_rung_no_more_while_the_callee_who_was_first_hears_a_long_notice(
     mode: str, prompts: int, more: float, *, informed: bool

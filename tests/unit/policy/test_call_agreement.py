@@ -2,10 +2,11 @@
 
 import pytest
 
+from ccari.policy import notices
 from ccari.policy.call import Direction, Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import AGREEMENT_SECONDS, RECORDER_SECONDS, Recorder, Stage
+from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS, RECORDER_SECONDS, Recorder, Stage
 from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import ALL_KEYS
 from tests.unit.policy.story import Story
@@ -53,6 +54,46 @@ def test_an_agreement_after_the_notice_is_confirmed_before_the_recording_is_tagg
     assert story.does(SAID) == [do.TagRecording()]
     assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
     assert story.does(on.RecorderStarted()) == [do.AnswerAgent(), do.Bridge()]
+
+
+WAIT_FOR_KEY, WAIT_FOR_CALLEE = (
+    do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS),
+    do.SetTimer(Timer.HOLD, HOLD_SECONDS),
+)
+
+
+def test_a_callee_who_puts_the_question_on_hold_has_not_agreed() -> None:
+    """They have another caller on the line, say, and the key's five seconds once they are back."""
+    story = waiting(Story(**ASKED_OR_END))
+    assert story.send(on.HoldBegan()) == [WAIT_FOR_CALLEE]
+    assert story.send(on.TimeRanOut(Timer.AGREEMENT)) == []
+    assert story.send(on.HoldEnded()) == [WAIT_FOR_KEY]
+    assert story.send(on.TimeRanOut(Timer.HOLD)) == []
+    assert story.does(on.KeyPressed("1")) == [says("recording_agreed")]
+
+
+def test_a_hold_while_the_heard_notice_is_kept_takes_the_time_to_agree() -> None:
+    story = Story(**ASKED).heard()
+    assert story.send(on.HoldBegan()) == []
+    assert story.send(on.HeardCommitted()) == [WAIT_FOR_CALLEE]
+    assert story.send(on.HoldEnded()) == [WAIT_FOR_KEY]
+
+
+def test_an_agent_waits_for_ever_for_a_callee_who_has_put_the_question_on_hold() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(on.HoldBegan(), on.TimeRanOut(Timer.AGREEMENT))
+    assert story.send(on.TimeRanOut(Timer.HOLD)) == [
+        do.Note("recording_not_agreed"), do.AnswerAgent(), do.Bridge()
+    ]  # fmt: skip
+
+
+def test_a_hold_while_something_is_said_begins_the_wait_before_its_end() -> None:
+    story = waiting(Story(**ASKED))
+    story.send(on.KeyPressed("9"))
+    assert story.call.playing == notices.SOURCE_ASKED
+    assert story.send(on.HoldBegan(), on.HoldEnded()) == []
+    assert story.send(on.TimeRanOut(Timer.AGREEMENT)) == []
+    assert story.send(on.Played(notices.SOURCE_ASKED, whole=True)) == [WAIT_FOR_KEY]
 
 
 def test_an_agreement_in_the_notice_does_not_cut_the_notice_short() -> None:
