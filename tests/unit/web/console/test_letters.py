@@ -94,6 +94,16 @@ def test_a_bar_is_said_to_reach_further_than_it_does(right: Right, language: str
 
 
 @pytest.mark.parametrize(
+    ("language", "erased"), [("en", "Article 17(1)(c)"), ("pl", "art. 17 ust. 1 lit. c")]
+)
+def test_the_processing_is_said_to_have_stopped_while_recordings_are_kept(language: str, erased: str) -> None:
+    """When an objection is fulfilled, nothing holds the recordings any more, and nothing deletes them before their time."""
+    before, _, after = text(Outcome.FULFILLED, request(Right.OBJECTION), language).partition(erased)
+    assert after
+    assert before.rpartition("[")[2].count("]") == 0
+
+
+@pytest.mark.parametrize(
     ("right", "language", "unchecked"),
     [
         (Right.ACCESS, "en", "by automated means alone"),
