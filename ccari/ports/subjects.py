@@ -38,7 +38,8 @@ class Holdings:
     """The rows about one person, as they are given out. None of them names an employee, Art 15(4).
 
     ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export needs.
-    ``kept_for_claims``, here and in each recording: a legal hold keeps something beyond its date. ``accesses``: each access to
+    ``kept_for_claims``, here and in each recording: a legal hold keeps something beyond its date; ``kept_for_requests`` in each
+    recording: a request of the person does. ``accesses``: each access to
     the person's data with this controller, or to their calls, recordings or requests; when, and what for. Those from before
     ``accesses_expired_before`` have expired, but for those that something keeps; None if none has.
     """

@@ -68,7 +68,11 @@ class Subjects:
                      "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}
                     for each in requests
                 ],
-                recordings=[{**each, "kept_for_claims": _legal(held.get(each["id"], ()))} for each in recordings],
+                recordings=[
+                    {**each, "kept_for_claims": _legal(by := held.get(each["id"], ())),
+                     "kept_for_requests": any(one.kind is HoldKind.REQUEST for one in by)}
+                    for each in recordings
+                ],
                 forwards=await rows("disclosed_forwards", references),
                 kept_for_claims=_legal(await holds_on_number(connection, subject))
                 or bool(await rows("holds_on_calls", [each["id"] for each in calls])),

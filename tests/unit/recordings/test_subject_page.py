@@ -1,7 +1,7 @@
 """The readable page of an export, in each language."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -142,7 +142,8 @@ def test_audio_that_there_is_none_of_is_to_be_asked_for_or_has_a_date(
 ) -> None:
     recording = {
         "started_at": AT, "duration_ms": 1000, "purpose": "p", "legal_basis": "contract", "state": state,
-        "delete_at": datetime(2027, 7, 1, 10, tzinfo=UTC), "kept_for_claims": held, "audio": None,
+        "delete_at": datetime(2027, 7, 1, 10, tzinfo=UTC), "kept_for_claims": held, "kept_for_requests": False,
+        "audio": None,
     }  # fmt: skip
     made = page({**ACCOUNT, "recordings": [recording]}, "en", WARSAW).decode()
     words = subject._WORDS["en"]
@@ -150,6 +151,25 @@ def test_audio_that_there_is_none_of_is_to_be_asked_for_or_has_a_date(
     assert (words["not_included"] in made) is there
     assert ("2027-07-01 12:00:00" in made) is (there and not held)
     assert (words["for_claims"] in made) is (there and held)
+
+
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize(
+    ("past", "requested", "dated"),
+    [(True, True, False), (True, False, True), (False, True, True), (False, False, True)],
+)
+def test_a_recording_that_a_request_keeps_is_said_to_be_kept_until_a_day_that_is_over(
+    language: PageLanguage, *, past: bool, requested: bool, dated: bool
+) -> None:
+    """The request for access itself holds it, until it is answered."""
+    until = AT - timedelta(days=1) if past else AT + timedelta(days=1)
+    recording = {
+        "started_at": AT, "duration_ms": 1000, "purpose": "p", "legal_basis": "contract", "state": "stored", "delete_at": until,
+        "kept_for_claims": False, "kept_for_requests": requested, "audio": None,
+    }  # fmt: skip
+    made = page({**ACCOUNT, "recordings": [recording]}, language, WARSAW).decode()
+    assert (f"<td>{until.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}</td>" in made) is dated
+    assert (f"<td>{subject._WORDS[language]['for_requests']}</td>" in made) is not dated
 
 
 @pytest.mark.parametrize("language", PAGE_LANGUAGES)
