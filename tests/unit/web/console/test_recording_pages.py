@@ -274,3 +274,18 @@ async def test_a_hold_beyond_the_first_page_cannot_be_released(
     failed = await visitor.send(HOME, "/console/holds/2/release", reason="")
     assert failed.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert 'rel="next" href="/console/recordings?' in failed.text
+
+
+async def test_a_recording_that_is_held_is_said_to_be_kept_until_a_day_that_is_over(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+) -> None:
+    recording = (await stored(store, tmp_path, key)).tag.recording_id
+    page = f"{HOME}/{recording}"
+    await signed_in(api, visitor, Role.DPO)
+    kept = "for as long as it is held"
+    await visitor.send(page, f"{page}/hold", reason="lawsuit 7")
+    for seen in (await visitor.get(page), await visitor.get(HOME)):
+        assert kept not in seen.words
+    await store.database.rows("UPDATE recordings SET delete_at = now() - interval '1 day' RETURNING 1")
+    for seen in (await visitor.get(page), await visitor.get(HOME)):
+        assert kept in seen.words
