@@ -413,6 +413,9 @@ async def test_an_erasure_that_is_not_complete_is_said_to_need_a_new_request(
     assert "Run it again first" in words
     assert "erased when the request was closed" not in words
     assert "erased with the other data" in words
+    # and it has to go on when the request is closed
+    await step(visitor, page, "resolve")
+    assert "not completely: run the erasure again" in (await visitor.get(page)).words
 
 
 async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor, store: Store) -> None:
