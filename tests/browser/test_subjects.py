@@ -1,15 +1,17 @@
 """A letter with a number in it, answered in a real browser: what it asked before, and what is done with the person's data."""
 
 import pytest
-from playwright.async_api import Page, expect
+from playwright.async_api import Browser, Page, expect
 
 from ccari.gating.intake import Claim, enter
 from ccari.policy.rights import Level, Right
 from ccari.ports.requests import Intake
+from ccari.recordings.subject.page import page as readable
 from ccari.web.front import Front
 from tests.browser.conftest import WIDTHS, Opened, Pictures
 from tests.browser.hands import HANDS, Keyboard, Mouse
 from tests.browser.test_appearance import faults, scrolls_sideways
+from tests.unit.recordings.test_subject_page import ACCOUNT, AT, WARSAW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -64,3 +66,22 @@ async def test_a_letter_with_a_number_cannot_be_answered(
         await at.press("Download the ZIP")
     assert (await download.value).suggested_filename == f"subject-{access}.zip"
     await page.context.close()
+
+
+@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+async def test_the_page_for_a_person_is_wider_than_their_telephone(chromium: Browser, width: int) -> None:
+    name = "0f0f0f0f-aaaa-4bbb-8ccc-0123456789ab"
+    recording = {
+        "started_at": AT, "duration_ms": 61_000, "purpose": "dowód treści rozmowy", "legal_basis": "legitimate_interest",
+        "state": "stored", "delete_at": AT, "kept_for_claims": False, "kept_for_requests": False, "audio": f"recordings/{name}.flac",
+    }  # fmt: skip
+    controller = {
+        **ACCOUNT["controller"],
+        "dpo": "inspektor.ochrony.danych@acme-ubezpieczenia-wzajemne.example",
+    }
+    account = {**ACCOUNT, "recordings": [recording] * 3, "controller": controller}
+    page = await chromium.new_page(viewport={"width": width, "height": 900})
+    await page.set_content(readable(account, "pl", WARSAW).decode())
+    await expect(page.get_by_text(name).first).to_be_attached()
+    assert not await scrolls_sideways(page)
+    await page.close()
