@@ -162,6 +162,9 @@ class StepFault(StrEnum):
     IDENTITY = "the person's identity is not sure enough to fulfil it: verify it first"
     NO_PROOF = "say how the person's identity was verified"
     ABSOLUTE = "this right cannot be refused: an objection to marketing and a withdrawal are absolute"
+    ERASING = (
+        "an erasure was begun on it and is not complete: complete it first, or close the request as fulfilled"
+    )
 
 
 def step_fault(
@@ -174,8 +177,10 @@ def step_fault(
     reason: str,
     extended: bool,
     in_first_month: bool,
+    erasing: bool = False,
 ) -> StepFault | None:
-    """Why a request may not go from ``state`` to ``to``; None if it may.
+    """Why a request may not go from ``state`` to ``to``; None if it may. ``erasing``: an erasure was begun on it, and could not reach
+    everything yet: it goes on upon a request that is open or fulfilled, and on no other.
 
     Art 12(3) (one extension, told within the first month, with its reasons), 12(4) (a refusal is told with its reasons),
     12(6) (identity), 21(3) and 7(3) (absolute).
@@ -191,6 +196,8 @@ def step_fault(
         return StepFault.TOO_LATE_TO_EXTEND
     if to is RequestState.REFUSED and not refusable(right, article):
         return StepFault.ABSOLUTE
+    if erasing and to in {RequestState.REFUSED, RequestState.WITHDRAWN}:
+        return StepFault.ERASING
     if to in {RequestState.EXTENDED, RequestState.REFUSED, RequestState.WITHDRAWN} and not reason.strip():
         return StepFault.NO_REASON
     if to is RequestState.FULFILLED and level < effect.fulfil_at:

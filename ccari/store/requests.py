@@ -125,7 +125,7 @@ class Requests:
             fault = rights.step_fault(
                 Right(request["right"]), request["article"], state, to, level=Level(request["level"]), reason=work.words,
                 extended=request["extended"],
-                in_first_month=country is not None and deadlines.may_extend(received, country, now),
+                in_first_month=country is not None and deadlines.may_extend(received, country, now), erasing=request["erasing"],
             )  # fmt: skip
             _refuse_if(reference, state, fault)
             if to is RequestState.EXTENDED and country is not None:

@@ -212,7 +212,7 @@ def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
     def fault(to: RequestState) -> StepFault | None:
         return rights.step_fault(
             request.right, request.article, request.state, to, level=Level[request.level], reason="given",
-            extended=request.extended_at is not None, in_first_month=in_time,
+            extended=request.extended_at is not None, in_first_month=in_time, erasing=request.erasing,
         )  # fmt: skip
 
     return [

@@ -125,6 +125,20 @@ def test_a_request_is_extended_twice_by_way_of_another_state() -> None:
         assert found is StepFault.EXTENDED_BEFORE
 
 
+@pytest.mark.parametrize("to", RequestState)
+def test_an_erasure_that_is_not_complete_is_closed_so_that_it_can_never_be(to: RequestState) -> None:
+    """Upon a request that was refused or taken back no erasure goes on."""
+
+    def found(*, erasing: bool) -> StepFault | None:
+        return step_fault(
+            Right.ERASURE, "17", RequestState.IN_PROGRESS, to, level=Level.L2, reason="a claim", extended=False,
+            in_first_month=True, erasing=erasing,
+        )  # fmt: skip
+
+    barred = to in {RequestState.REFUSED, RequestState.WITHDRAWN}
+    assert found(erasing=True) is (StepFault.ERASING if barred else found(erasing=False))
+
+
 def test_a_closed_request_is_told_another_fault_first() -> None:
     """Who tries to extend a closed request is told that it is closed, not that the time is over."""
     for state, to in product(CLOSED, RequestState):

@@ -615,6 +615,8 @@ async def test_an_erasure_that_is_not_complete_is_closed_as_if_there_were_none(
     await shelf.database.rows(
         "INSERT INTO erasures (reference, controller, begun_by) SELECT reference, controller, 'cli:dpo' FROM rights_requests"
     )
+    for step in ("refuse", "withdraw"):
+        refused(await ccari.ccari("requests", step, reference, "--reason", "a claim"), "complete it first")
     done = await ccari.ccari("requests", "resolve", reference)
     assert done.code == 0
     assert "is not complete" in done.err
