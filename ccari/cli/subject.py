@@ -81,7 +81,7 @@ def erase(
     if erased.faults:
         first = next(iter(erased.faults.values()))
         raise CcariError(
-            f"{counted(len(erased.faults), 'recording')} could not be removed: {first}; everything else is erased: put this right and run the command again"
+            f"{counted(len(erased.faults), 'recording')} could not be removed: {first}; all but these and their calls is erased: put this right and run the command again"
         )
     fault = _write(report, last_report) if report is not None and last_report is not None else None
     if json:

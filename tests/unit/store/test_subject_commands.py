@@ -608,6 +608,26 @@ async def test_an_erasure_that_goes_on_after_its_request_was_closed_is_told_to_c
     assert "tell the person" in done.err
 
 
+async def test_a_call_whose_recording_could_not_be_removed_is_said_to_be_erased(
+    ccari: Service, shelf: Shelf
+) -> None:
+    call = await person.called(shelf)
+    recording = await shelf.put(call)
+    await person.called(shelf)
+    file = shelf.folder / (await shelf.row(recording))["file"]
+    file.unlink()
+    file.mkdir()
+    base = ("subject", "erase", AS_WRITTEN, "--request", await person.asked(shelf), "--yes")
+    done = await ccari.ccari(*base)
+    refused(done, "1 recording could not be removed")
+    assert "all but these and their calls is erased" in done.err
+    left = await shelf.database.rows("SELECT id FROM calls WHERE digest IS NOT NULL")
+    assert [row["id"] for row in left] == [call.id]
+    file.rmdir()
+    assert (await ccari.ccari(*base)).code == 0
+    assert await shelf.database.rows("SELECT id FROM calls WHERE digest IS NOT NULL") == []
+
+
 async def test_an_erasure_that_is_not_complete_is_closed_as_if_there_were_none(
     ccari: Service, shelf: Shelf
 ) -> None:
