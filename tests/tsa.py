@@ -13,6 +13,7 @@ from ccari.policy.seal import Statement
 from ccari.recordings.evidence.authority import question
 
 SIGNS_SECONDS = 20.0
+SHUTDOWN_SECONDS = 0.1
 _CONFIGURATION = """
 [req]
 distinguished_name = name
@@ -126,7 +127,8 @@ async def open_desk(authority: SigningAuthority) -> AsyncIterator[Desk]:
     """Answers on a free port while the context lasts."""
     desk, application = Desk(authority), web.Application()
     application.router.add_post("/tsr", desk.answer)
-    runner = web.AppRunner(application)
+    # of a question that is never answered
+    runner = web.AppRunner(application, shutdown_timeout=SHUTDOWN_SECONDS)
     await runner.setup()
     try:
         site = web.TCPSite(runner, "127.0.0.1", 0)
