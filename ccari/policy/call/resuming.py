@@ -2,7 +2,7 @@
 
 When the service dies or loses its connection, the two talk on in Asterisk, and a lawful recording runs on. What was kept
 in the database may be older than what has happened since. Where the two disagree, nobody is recorded, and a right is
-confirmed twice rather than not at all.
+confirmed twice rather than not at all. What is said to a callee who had the talk on hold proves nothing until they are back.
 """
 
 from collections.abc import Mapping
@@ -45,7 +45,7 @@ def to_keep(call: Call) -> Mapping[str, Any] | None:
     copied: dict[str, Any] = {name: getattr(call, name) for name in (*_FLAGS, *_WORDS)}
     return copied | {
         "version": VERSION, "untold": call.untold, "heard": sorted(call.heard), "exercised": lasting, "by_agent": by_agent,
-        "recorder": call.recorder.value, "owed": owed(call),
+        "recorder": call.recorder.value, "owed": owed(call), "on_hold": call.on_hold or call.maybe_on_hold,
         "whispers": tuple(each for each in (call.whisper, *call.whispers) if each in _WHISPERED),
     }  # fmt: skip
 
@@ -81,6 +81,7 @@ def resumed(event: on.TalkResumed) -> Step:
         stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
         heard=frozenset(kept["heard"]), exercised=tuple(map(Right, kept["exercised"])),
         by_agent=frozenset(map(Right, kept["by_agent"])), untold=kept.get("untold", True),
+        maybe_on_hold=kept.get("on_hold", False),
         upcoming=tuple(kept.get("owed", ())), **{name: kept[name] for name in (*_FLAGS, *_WORDS)},
     )  # fmt: skip
     commands: list[Command] = [do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})]

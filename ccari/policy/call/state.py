@@ -173,6 +173,8 @@ class Call:
     discounted: bool = False
     #: The callee has put the call on hold.
     on_hold: bool = False
+    #: They had done so when the talk was left, and nobody who has taken it up knows whether they are back.
+    maybe_on_hold: bool = False
 
     #: Rights exercised, in order; of these, which are not yet known to be durable, and which the agent entered.
     exercised: tuple[Right, ...] = ()

@@ -52,7 +52,7 @@ def speak(call: Call, *first: Command) -> Step:
 def played(call: Call, prompt: str, *, whole: bool) -> Step:
     if prompt != call.playing:
         return call, []
-    counts = whole and not call.discounted and not call.on_hold
+    counts = whole and not (call.discounted or call.on_hold or call.maybe_on_hold)
     cut = call.discounted or prompt in call.heard
     call = replace(call, playing=None, discounted=False)
     if call.stage is Stage.NOTICE and prompt in call.notice:
@@ -74,7 +74,7 @@ def hold_began(call: Call) -> Step:
     """A callee who has put the call on hold hears nothing: what plays proves nothing, and is said once they are back."""
     if call.on_hold:
         return call, []
-    call = replace(call, on_hold=True, discounted=call.playing is not None)
+    call = replace(call, on_hold=True, maybe_on_hold=False, discounted=call.playing is not None)
     if not call.is_put_off:
         return call, []
     call = replace(call, upcoming=tuple(dict.fromkeys(_missed(call))))
@@ -92,9 +92,9 @@ def _missed(call: Call) -> tuple[str, ...]:
 
 def hold_ended(call: Call) -> Step:
     """The callee is back. They have missed the beginning of what is playing."""
-    if not call.on_hold:
+    if not (call.on_hold or call.maybe_on_hold):
         return call, []
-    back = replace(call, on_hold=False, discounted=call.playing is not None)
+    back = replace(call, on_hold=False, maybe_on_hold=False, discounted=call.playing is not None)
     return speak(back) if call.is_put_off else (back, [])
 
 

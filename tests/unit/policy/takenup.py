@@ -66,6 +66,7 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
             if name not in {"reason", "recorded"} and getattr(after, name) != getattr(call, name)
         ]
         wrong += sorted(_owed(call) - {after.playing, *after.upcoming})
+        wrong += ["on_hold"] if after.maybe_on_hold is not call.on_hold else []
         if after.recorded is not (recording or call.recorded):
             yield "it is forgotten that some of the talk is in the file, or thought so of nothing"
         if wrong:

@@ -279,6 +279,28 @@ def test_the_dialplan_is_told_of_a_right_while_the_earlier_run_may_still_play_to
     assert (story.call.untold, story.call.reason) == (True, "access")
 
 
+@pytest.mark.parametrize("times", [1, 2])
+@pytest.mark.parametrize("back", [False, True])
+def test_invariant_2_a_repeated_notice_counts_that_was_played_to_a_callee_who_held_the_talk_before(
+    times: int, *, back: bool
+) -> None:
+    """Whoever takes the talk up transfers it: nobody has told them that the callee is on another line."""
+    story = Story(recording={"mode": "opt_out", "on_transfer": "repeat"}, transfer="PJSIP/{extension}").talk()
+    story.send(on.HoldBegan())
+    for _ in range(times):
+        again(story, recording=True)
+    story.send(*([on.HoldEnded()] if back else []), on.TransferAsked("1002"), on.RecorderStopped())
+    assert words(story) == ["transfer_wait", "recording_opt_out"]
+    story.send(on.AgentCreated(), on.AgentAnswered())
+    assert ("recording_impossible" in story.notes) is not back
+
+
+def test_a_confirmation_waits_for_a_callee_who_held_the_talk_before_and_may_be_back() -> None:
+    story = again(Story().talk(), recording=True, on_hold=True)
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    assert story.call.playing == "right_registered_access"
+
+
 def test_what_is_no_talk_is_kept_as_one() -> None:
     for story in (Story().ring(), Story().notice(), Story().heard(), Story().recorder()):
         assert resuming.to_keep(story.call) is None
