@@ -1,4 +1,4 @@
-"""Checks that the disks have room for recordings, for rights that wait, and for the embedded database."""
+"""Checks that the disks can be written, and have room for recordings, for rights that wait, and for the embedded database."""
 
 import os
 import shlex
@@ -19,6 +19,10 @@ _DATA, _KEPT, _SPOOL = "data_dir", "[recordings] dir", "[asterisk] spool"
 _LOST = {_SPOOL: "recordings", _DATA: "rights pressed while the database is away"}
 _LATE = "recordings stay in the spool, unencrypted"
 _LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or use a larger disk"
+#: The kernel makes a file system read-only that it finds damaged.
+_REMOUNT = (
+    "see why: dmesg | tail; once the disk is sound: mount -o remount,rw $(findmnt -no TARGET --target {})"
+)
 
 
 def disks(settings: Settings) -> Iterator[Finding]:
@@ -41,9 +45,16 @@ def _disk(places: Sequence[str], folder: Path) -> Finding:
         f"{' and '.join(places)}: {_size(free)} free of {_size(whole)}",
         _LOOK.format(shlex.quote(str(folder))),
     )
+    lost = ", and ".join(each for place, each in _LOST.items() if place in places)
+    then = f"{lost} will be lost" if lost else _LATE
+    if disk.f_flag & os.ST_RDONLY:
+        return fault(
+            check,
+            f"{' and '.join(places)}: the file system is read-only: {then}",
+            _REMOUNT.format(shlex.quote(str(folder))),
+        )
     if free < NO_ROOM_BYTES:
-        lost = ", and ".join(each for place, each in _LOST.items() if place in places)
-        return fault(check, f"{state}: {f'{lost} will be lost' if lost else _LATE}", advice)
+        return fault(check, f"{state}: {then}", advice)
     if disk.f_files and disk.f_favail / disk.f_files < LITTLE_FILES_SHARE:
         return warning(
             check, f"{state}, but room for only {disk.f_favail} more files (inodes) of {disk.f_files}", advice.replace("du ", "du --inodes ", 1)

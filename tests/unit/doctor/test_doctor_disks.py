@@ -9,6 +9,7 @@ from ccari.cli.doctor import disks, times
 from ccari.cli.doctor.findings import State
 from ccari.policy.declaration import read
 from tests.unit.doctor.conftest import Patient, with_room
+from tests.unit.recordings.disks import mounted
 from tests.unit.store import made
 
 GIB = 1 << 30
@@ -52,6 +53,23 @@ def test_a_full_disk_is_said_to_lose_what_lies_on_another(
     real = os.statvfs(tmp_path)
     monkeypatch.setattr(os, "statvfs", lambda _: with_room(real, free=GIB // 4, whole=GIB, files=0.9))
     assert disks._disk([place], tmp_path).found == f"{place}: 256 MiB free of 1.0 GiB: {told}"
+
+
+@pytest.mark.parametrize(
+    ("place", "told"),
+    [
+        ("data_dir", "rights pressed while the database is away will be lost"),
+        ("[recordings] dir", "recordings stay in the spool, unencrypted"),
+    ],
+)
+def test_a_disk_that_the_kernel_has_made_read_only_passes_or_is_said_to_be_full(
+    tmp_path: Path, place: str, told: str
+) -> None:
+    """Each folder on it was said to be closed to ccari's user, by root too, and none of them why."""
+    with mounted(tmp_path / "disk", "ro") as folder:
+        found = disks._disk([place], folder)
+    assert (found.state, found.found) == (State.FAULT, f"{place}: the file system is read-only: {told}")
+    assert found.advice.endswith(f"mount -o remount,rw $(findmnt -no TARGET --target {folder})")
 
 
 async def test_each_disk_is_told_of_as_often_as_it_has_folders(patient: Patient) -> None:
