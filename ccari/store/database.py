@@ -196,6 +196,11 @@ def translated() -> Iterator[None]:
         raise RefusedError(f"the database refused a value: {type(error).__name__}") from None
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
+    except asyncpg.InsufficientPrivilegeError as error:
+        raise StoreError(
+            f"the database's user may not do what ccari needs ({error.args[0]}): it must own the database (ALTER DATABASE … OWNER TO …), and "
+            "a dump must be restored as this user"
+        ) from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(
             "the database cannot be written to: [database] url must lead to the primary, not to a replica"
@@ -322,11 +327,6 @@ async def _migrate(dsn: str) -> None:
         # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
         if not all(each.applied for each in migrations):
             await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
-    except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreError(
-            f"the database's user may not create what ccari needs ({error.args[0]}): make it the owner of the database: "
-            "ALTER DATABASE … OWNER TO …"
-        ) from None
     except BadMigrationError as error:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:

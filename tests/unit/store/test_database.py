@@ -349,18 +349,33 @@ async def test_a_database_in_which_names_cannot_be_kept_is_taken(server: str, en
         await execute(server, f"DROP DATABASE {name} WITH (FORCE)")
 
 
-async def test_a_user_who_may_create_nothing_is_not_told_what_to_do(empty: str) -> None:
-    """As after GRANT ALL ON DATABASE, which has not been enough since PostgreSQL 15."""
+@pytest.mark.parametrize(
+    ("granted", "denied"),
+    [
+        # not enough since PostgreSQL 15
+        ("", "schema public"),
+        # as where another user has restored the dump
+        (
+            "CREATE SCHEMA ccari; ALTER DATABASE {0} OWNER TO guest; CREATE TABLE public._pogo_version (version int)",
+            "table _pogo_version",
+        ),
+    ],
+)
+async def test_a_user_to_whom_not_all_belongs_is_not_told_what_to_do(
+    empty: str, granted: str, denied: str
+) -> None:
     name = urlsplit(empty).path[1:]
-    await execute(empty, f"CREATE ROLE guest LOGIN; GRANT ALL ON DATABASE {name} TO guest")
+    await execute(
+        empty, f"CREATE ROLE guest LOGIN; GRANT ALL ON DATABASE {name} TO guest; {granted.format(name)}"
+    )
     try:
         with pytest.raises(
-            StoreError, match=r"permission denied for schema public.*ALTER DATABASE … OWNER TO …"
+            StoreError, match=rf"{denied}\): it must own the database .*must be restored as this user$"
         ):
             async with open_database(empty.replace("postgres@", "guest@")):
                 pass
     finally:
-        await execute(empty, "DROP OWNED BY guest; DROP ROLE guest")
+        await execute(empty, f"ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY guest; DROP ROLE guest")
 
 
 async def test_a_migration_that_takes_too_long_does_not_say_so(
