@@ -1,6 +1,7 @@
 """A time-stamping authority (RFC 3161): OpenSSL's, which signs, behind HTTP."""
 
 import asyncio
+import ssl
 import subprocess
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -57,15 +58,16 @@ class SigningAuthority:
         self._openssl("x509", "-req", "-in", "signer.csr", "-CA", "root.pem", "-CAkey", "root.key", "-out", "signer.pem",
                       *validity, "-extfile", "openssl.cnf", "-extensions", "signer")  # fmt: skip
 
-    def answer(self, question: bytes) -> bytes:
-        """A TimeStampResp in DER to a TimeStampReq in DER; a refusal if that is none."""
+    def answer(self, question: bytes, along: bytes = b"") -> bytes:
+        """A TimeStampResp in DER to a TimeStampReq in DER; a refusal if that is none. ``along``: a certificate in DER, sent along."""
         (self.folder / "question").write_bytes(question)
+        (self.folder / "along.pem").write_text(ssl.DER_cert_to_PEM_cert(along))
         self._openssl("ts", "-reply", "-queryfile", "question", "-signer", "signer.pem", "-inkey", "signer.key",
-                      "-config", "openssl.cnf", "-out", "answer")  # fmt: skip
+                      *(("-chain", "along.pem") if along else ()), "-config", "openssl.cnf", "-out", "answer")  # fmt: skip
         return (self.folder / "answer").read_bytes()
 
-    def stamp(self, statement: Statement) -> bytes:
-        return self.answer(question(statement).content)
+    def stamp(self, statement: Statement, along: bytes = b"") -> bytes:
+        return self.answer(question(statement).content, along)
 
     def verifies(self, response: bytes, digest: bytes) -> bool:
         """Whether OpenSSL takes it for a time stamp of that hash, as somebody does who does not have ccari."""

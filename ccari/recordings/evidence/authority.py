@@ -58,8 +58,9 @@ class Authority:
     """Knows an authority by its certificates: its root, and those between that it does not send along."""
 
     def __init__(self, certificates: Sequence[x509.Certificate]) -> None:
+        self._certificates = frozenset(certificates)
         builder = VerifierBuilder()
-        for each in dict.fromkeys(certificates):
+        for each in self._certificates:
             builder = builder.add_root_certificate(each)
         self._verifier = builder.build()
 
@@ -89,12 +90,28 @@ class Authority:
                 raise EvidenceError("the time stamp is of something else")
             if nonce is not None and said.nonce != nonce:
                 raise EvidenceError("the time stamp is the answer to another question")
+            signer = self._signer(answer)
             self._verifier.verify(answer, statement.digest)
-            return Stamped(said.gen_time, _signer(answer))
+            return Stamped(said.gen_time, signer.subject.rfc4514_string())
         except (VerificationError, ValueError) as error:
             raise EvidenceError(
                 f"the time stamp is not signed by a trusted authority: {_reason(error)}"
             ) from None
+
+    def _signer(self, answer: TimeStampResponse) -> x509.Certificate:
+        """The one certificate of the number that the time stamp names. Those that come along are not signed: of two, the verifier
+        could check the signature with the one, and somebody else have written the other.
+        """
+        (named,) = answer.signed_data.signer_infos
+        number = _number(named.issuer, named.serial_number)
+        known = self._certificates | _sent(answer)
+        signers = [each for each in known if _number(each.issuer, each.serial_number) == number]
+        if len(signers) > 1:
+            raise EvidenceError(
+                "the time stamp has more than one certificate of the number that its signer's has"
+            )
+        (signer,) = signers
+        return signer
 
 
 def authority(path: Path) -> Authority:
@@ -125,12 +142,14 @@ def _reason(error: Exception) -> str:
     return said[1] if said else "its signature is not valid"
 
 
-def _signer(answer: TimeStampResponse) -> str:
-    """The verifier has seen that there is exactly one, and its certificate among those that came along."""
-    (signer,) = answer.signed_data.signer_infos
-    certificates = [x509.load_der_x509_certificate(each) for each in answer.signed_data.certificates]
-    return next(
-        each.subject.rfc4514_string()
-        for each in certificates
-        if (each.issuer, each.serial_number) == (signer.issuer, signer.serial_number)
-    )
+def _sent(answer: TimeStampResponse) -> frozenset[x509.Certificate]:
+    try:
+        return frozenset(x509.load_der_x509_certificate(each) for each in answer.signed_data.certificates)
+    except (ValueError, x509.InvalidVersion):
+        raise EvidenceError("the time stamp has a certificate that cannot be read") from None
+
+
+def _number(issuer: x509.Name, serial: int) -> tuple[frozenset[tuple[str, str]], int]:
+    """The same for all that OpenSSL holds to be the same: to it, case and spaces make no other issuer."""
+    words = ((each.oid.dotted_string, " ".join(str(each.value).casefold().split())) for each in issuer)
+    return frozenset(words), serial

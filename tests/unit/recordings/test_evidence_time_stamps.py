@@ -8,6 +8,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding
+from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from ccari.errors import ConfigError, EvidenceError
 from ccari.policy import seal
@@ -187,6 +192,53 @@ def test_a_certificate_that_was_over_signs_time_stamps(tmp_path: Path) -> None:
     )
     with pytest.raises(EvidenceError, match="not signed by a trusted authority: certificate has expired"):
         authority(over.root).stamped(over.stamp(later(0)[0]), later(0)[0])
+
+
+def _of_no_known_version(signers: x509.Certificate) -> bytes:
+    return signers.public_bytes(Encoding.DER).replace(b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x04", 1)
+
+
+def _of_the_same_number(
+    signers: x509.Certificate,
+    *extensions: x509.ExtensionType,
+    issuer: x509.Name | None = None,
+) -> bytes:
+    """What somebody else says that the signer is. It is longer: OpenSSL takes the shorter one to check the signature with."""
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Time stamps of the state")])
+    builder = x509.CertificateBuilder(issuer or signers.issuer, name, signers.public_key(), signers.serial_number,
+                                      signers.not_valid_before_utc, signers.not_valid_after_utc)  # fmt: skip
+    for each in extensions or (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.TIME_STAMPING]),):
+        builder = builder.add_extension(each, critical=True)
+    padded = builder.add_extension(
+        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(999)), critical=False
+    )
+    return padded.sign(ec.generate_private_key(ec.SECP256R1()), hashes.SHA256()).public_bytes(Encoding.DER)
+
+
+def _in_other_letters(signers: x509.Certificate) -> bytes:
+    """OpenSSL takes it for a certificate from the same issuer."""
+    attributes = [x509.NameAttribute(each.oid, str(each.value).upper()) for each in signers.issuer]
+    return _of_the_same_number(signers, issuer=x509.Name(attributes))
+
+
+@pytest.mark.parametrize("along", [_of_the_same_number, _in_other_letters])
+def test_whoever_adds_a_certificate_to_a_time_stamp_says_who_signed_it(
+    court: SigningAuthority, trusted: Authority, along: Callable[[x509.Certificate], bytes]
+) -> None:
+    """The certificates that come along are not signed."""
+    signers = x509.load_pem_x509_certificate((court.folder / "signer.pem").read_bytes())
+    statement = later(0)[0]
+    with pytest.raises(EvidenceError, match="more than one certificate of the number that its signer's has"):
+        trusted.stamped(court.stamp(statement, along(signers)), statement)
+
+
+def test_a_certificate_that_nobody_can_read_ends_in_a_traceback(
+    court: SigningAuthority, trusted: Authority
+) -> None:
+    signers = x509.load_pem_x509_certificate((court.folder / "signer.pem").read_bytes())
+    statement = later(0)[0]
+    with pytest.raises(EvidenceError, match="the time stamp has a certificate that cannot be read"):
+        trusted.stamped(court.stamp(statement, _of_no_known_version(signers)), statement)
 
 
 def test_an_old_answer_passes_for_a_new_one(court: SigningAuthority, trusted: Authority) -> None:
