@@ -20,6 +20,7 @@ from rfc3161_client import (
 
 from ccari.errors import ConfigError, EvidenceError, why
 from ccari.policy.seal import Statement
+from ccari.recordings.evidence.der import with_sorted_certificates
 
 #: Of the words of an authority that refuses.
 _MOST_WORDS = 200
@@ -75,7 +76,7 @@ class Authority:
             If it is none, is not of this seal, or is not signed by this authority.
         """
         try:
-            answer = decode_timestamp_response(response)
+            answer = decode_timestamp_response(with_sorted_certificates(response))
             refusal = _refusal(answer)
         except ValueError:
             raise EvidenceError("it is no answer of a time-stamping authority (RFC 3161)") from None

@@ -241,6 +241,30 @@ def test_a_certificate_that_nobody_can_read_ends_in_a_traceback(
         trusted.stamped(court.stamp(statement, _of_no_known_version(signers)), statement)
 
 
+@pytest.mark.parametrize("padding", [0, 999], ids=["shorter", "longer"])
+def test_the_certificates_of_a_time_stamp_have_to_come_in_one_order(
+    court: SigningAuthority, trusted: Authority, padding: int
+) -> None:
+    """OpenSSL sends the signer's first, whatever DER says."""
+    name, key = x509.Name([]), ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, accounts.NOON, accounts.NOON)
+    unrecognized = x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(padding))
+    between = builder.add_extension(unrecognized, critical=False).sign(key, hashes.SHA256())
+    statement = later(0)[0]
+    response = court.stamp(statement, between.public_bytes(Encoding.DER))
+    assert trusted.stamped(response, statement).by == "CN=Time stamps,O=A court"
+
+
+@pytest.mark.parametrize(
+    "response",
+    ["", "30", "3080", "308100", "3082", "30060203", "3003020100", "30023000",
+     "300730003003020100", "3009300030050201003000", "30820001", "30ff" + "ff" * 127, "3000" * 9999],
+)  # fmt: skip
+def test_an_answer_that_is_no_der_ends_in_a_traceback(trusted: Authority, response: str) -> None:
+    with pytest.raises(EvidenceError, match="it is no answer of a time-stamping authority"):
+        trusted.stamped(bytes.fromhex(response), later(0)[0])
+
+
 def test_an_old_answer_passes_for_a_new_one(court: SigningAuthority, trusted: Authority) -> None:
     statement = later(0)[0]
     asked, another = question(statement), question(statement)
