@@ -2,11 +2,12 @@
 SELECT pg_try_advisory_lock(hashtextextended('time stamps', 0))
 
 -- name: seal_to_stamp
--- The newest seal, unless it has a time stamp, or the newest time stamp is younger than $1, by the database's clock.
+-- The newest seal, unless it has a time stamp, or the newest time stamp is younger than $1, by the database's clock. One from the
+-- future was made while that was wrong.
 SELECT s.id, s.sealed_at, s.leaves, s.root, s.before, s.key
 FROM (SELECT * FROM seals ORDER BY id DESC LIMIT 1) AS s
 LEFT JOIN (SELECT seal, stamped_at FROM time_stamps ORDER BY seal DESC LIMIT 1) AS t ON true
-WHERE t.seal IS NULL OR t.seal < s.id AND t.stamped_at <= now() - $1::interval
+WHERE t.seal IS NULL OR t.seal < s.id AND (t.stamped_at <= now() - $1::interval OR t.stamped_at > now())
 
 -- name: add_time_stamp
 INSERT INTO time_stamps (seal, at, response) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING

@@ -131,6 +131,21 @@ async def test_a_seal_is_stamped_twice_or_more_often_than_is_set(
     assert await stamper.stamp(timedelta(0)) is not None
 
 
+async def test_a_clock_that_ran_ahead_for_a_while_ends_the_time_stamps(
+    store: Store, keys: SigningKeys, stamper: Stamper, database: Database
+) -> None:
+    """Until the day to which it was set wrongly, a year later, and with no word from the doctor."""
+    await sealed(store, keys)
+    await stamper.stamp()
+    await database.rows("ALTER TABLE time_stamps DISABLE TRIGGER USER")
+    await database.rows("UPDATE time_stamps SET stamped_at = now() + interval '1 year'")
+    await sealed(store, keys)
+    assert await store.time_stamps.due(2 * EVERY) is not None
+    assert await stamper.stamp(EVERY) is not None
+    await sealed(store, keys)
+    assert await stamper.stamp(EVERY) is None
+
+
 async def test_two_nodes_ask_for_one_time_stamp(
     store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk
 ) -> None:
