@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import subprocess
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,7 @@ from ccari.ports.evidence import Account, TimeStamp
 from ccari.recordings.evidence.authority import Authority, authority, question
 from ccari.recordings.evidence.pack import TIME_STAMPS
 from ccari.recordings.evidence.verifying import Verdict, verify
-from tests.tsa import SigningAuthority
+from tests.tsa import SIGNS_SECONDS, SigningAuthority
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import KEY
 from tests.unit.recordings.packing import Files, fault_of, files_of, packed, vcon_of
@@ -95,6 +96,33 @@ def test_openssl_cannot_check_a_time_stamp_as_the_readme_says(court: SigningAuth
     assert row["of"] == hashlib.sha256(canonical.encode()).hexdigest()
     assert court.verifies(files[row["file"]], bytes.fromhex(row["of"]))
     assert not court.verifies(files[row["file"]], bytes(32))
+
+
+def test_openssl_does_not_say_by_the_readme_when_a_seal_was_there(
+    court: SigningAuthority, trusted: Authority, tmp_path: Path
+) -> None:
+    """To somebody who has the pack and the authority's certificates, and not ccari."""
+    account = stamped(court, later(3))
+    (at,) = verified(account, trusted).stamped_at
+    files = files_of(packed(account))
+    (row,) = json.loads(files[TIME_STAMPS])
+    (tmp_path / "time_stamps").mkdir()
+    (tmp_path / row["file"]).write_bytes(files[row["file"]])
+    lines = [line.strip() for line in files["README.txt"].decode().splitlines()]
+    said = [
+        subprocess.run(
+            line.replace("NN", "01")
+            .replace(" OF ", f" {row['of']} ")
+            .replace("CERTIFICATES.pem", str(court.root))
+            .split(),
+            cwd=tmp_path, capture_output=True, text=True, timeout=SIGNS_SECONDS, check=True,
+        ).stdout
+        for line in lines if line.startswith("openssl ts ")
+    ]  # fmt: skip
+    assert at is not None
+    assert said[0].startswith("Verification: OK")
+    # a day of one figure is padded with a space
+    assert f"Time stamp: {at:%b} {at.day:2} {at:%H:%M:%S %Y} GMT" in "".join(said[1:])
 
 
 def test_the_vcon_does_not_name_the_time_stamp(court: SigningAuthority) -> None:
