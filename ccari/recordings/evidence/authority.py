@@ -22,6 +22,8 @@ from ccari.errors import ConfigError, EvidenceError, why
 from ccari.policy.seal import Statement
 from ccari.recordings.evidence.der import with_sorted_certificates
 
+#: Authorities send some thousand bytes, most of which are certificates.
+MOST_BYTES = 65536
 #: Of the words of an authority that refuses.
 _MOST_WORDS = 200
 _CERTIFICATE_FAULT = re.compile(r'Verify error: ([^"]+)"')
@@ -75,6 +77,8 @@ class Authority:
         EvidenceError
             If it is none, is not of this seal, or is not signed by this authority.
         """
+        if len(response) > MOST_BYTES:
+            raise EvidenceError("it is longer than an answer of a time-stamping authority can be")
         try:
             answer = decode_timestamp_response(with_sorted_certificates(response))
             refusal = _refusal(answer)

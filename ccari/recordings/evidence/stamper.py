@@ -20,14 +20,12 @@ from ccari.names import Names
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
-from ccari.recordings.evidence.authority import Authority, Stamped, question
+from ccari.recordings.evidence.authority import MOST_BYTES, Authority, Stamped, question
 
 #: How soon a seal that is due is noticed, and an authority that did not answer is asked again.
 LOOK_SECONDS = 60.0
 #: From the first packet of the question to the last of the answer.
 TIMEOUT_SECONDS = 15.0
-#: Authorities send some thousand bytes, most of which are certificates.
-MOST_BYTES = 65536
 
 _QUESTION, _ANSWER = "application/timestamp-query", "application/timestamp-reply"
 

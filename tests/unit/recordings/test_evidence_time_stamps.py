@@ -19,7 +19,7 @@ from ccari.errors import ConfigError, EvidenceError
 from ccari.policy import seal
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import Account, TimeStamp
-from ccari.recordings.evidence.authority import Authority, authority, question
+from ccari.recordings.evidence.authority import MOST_BYTES, Authority, authority, question
 from ccari.recordings.evidence.pack import TIME_STAMPS
 from ccari.recordings.evidence.verifying import Verdict, verify
 from tests.tsa import SIGNS_SECONDS, SigningAuthority
@@ -281,6 +281,20 @@ def test_the_certificates_of_a_time_stamp_have_to_come_in_one_order(
     statement = later(0)[0]
     response = court.stamp(statement, between.public_bytes(Encoding.DER))
     assert trusted.stamped(response, statement).by == "CN=Time stamps,O=A court"
+
+
+def test_a_time_stamp_without_end_is_read(court: SigningAuthority, trusted: Authority) -> None:
+    """Of one that repeats itself in the right way, the library takes the square of its length to find what was signed."""
+    name, key = x509.Name([]), ec.generate_private_key(ec.SECP256R1())
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, accounts.NOON, accounts.NOON)
+    endless = builder.add_extension(
+        x509.UnrecognizedExtension(x509.ObjectIdentifier("1.2.3.4"), bytes(MOST_BYTES)), critical=False
+    ).sign(key, hashes.SHA256())
+    statement = later(0)[0]
+    with pytest.raises(
+        EvidenceError, match="it is longer than an answer of a time-stamping authority can be"
+    ):
+        trusted.stamped(court.stamp(statement, endless.public_bytes(Encoding.DER)), statement)
 
 
 @pytest.mark.parametrize(

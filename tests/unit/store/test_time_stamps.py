@@ -19,12 +19,12 @@ from ccari.errors import EvidenceError
 from ccari.policy.rights import Level, Right
 from ccari.ports.requests import Clock, Work
 from ccari.recordings.evidence import stamper as stampers
-from ccari.recordings.evidence.authority import authority
+from ccari.recordings.evidence.authority import MOST_BYTES, authority
 from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.evidence.stamper import MOST_BYTES, Stamper, open_session
+from ccari.recordings.evidence.stamper import Stamper, open_session
 from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.store.database import Database
 from ccari.store.opened import Store
