@@ -109,8 +109,10 @@ class TimeStampStore(Protocol):
         """The newest seal, by its number, if it has no time stamp and the newest time stamp is older than ``every``."""
         ...
 
-    async def add(self, seal: int, at: datetime, response: bytes) -> None:
-        """Keep the time stamp of a seal, unless it has one. ``at``, ``response``: as of :class:`TimeStamp`."""
+    async def add(self, seal: int, stated: Statement, at: datetime, response: bytes) -> bool:
+        """Keep the time stamp of a seal; False if it has one, or is no longer what was ``stated``. ``at``, ``response``: as of
+        :class:`TimeStamp`.
+        """
         ...
 
 

@@ -26,8 +26,12 @@ class TimeStamps:
             return row["id"], statement(row)
         return None
 
-    async def add(self, seal: int, at: datetime, response: bytes) -> None:
-        await self._database.rows(SQL["add_time_stamp"], seal, at, response)
+    async def add(self, seal: int, stated: Statement, at: datetime, response: bytes) -> bool:
+        added = await self._database.rows(
+            SQL["add_time_stamp"], seal, at, response,
+            stated.sealed_at, stated.leaves, stated.root, stated.before, stated.key,
+        )  # fmt: skip
+        return bool(added)
 
     async def newest(self) -> datetime | None:
         """The moment in the newest time stamp, by the authority; None if there is none. Raises StoreError."""

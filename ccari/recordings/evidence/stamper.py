@@ -59,7 +59,7 @@ class Stamper:
         Raises
         ------
         EvidenceError
-            If the authority gives no valid time stamp within :data:`TIMEOUT_SECONDS`.
+            If the authority gives no valid time stamp within :data:`TIMEOUT_SECONDS`, or the seal is another one by then.
         StoreError
             If the database fails.
         """
@@ -72,7 +72,8 @@ class Stamper:
                 return None
             number, statement = due
             response, stamped = await self._asked(statement)
-            await self._store.add(number, stamped.at, response)
+            if not await self._store.add(number, statement, stamped.at, response):
+                raise EvidenceError("the seal was replaced, or time-stamped by another node, meanwhile")
         _log.info(
             "seal_time_stamped",
             seal=statement.digest.hex(),

@@ -10,7 +10,10 @@ LEFT JOIN (SELECT seal, stamped_at FROM time_stamps ORDER BY seal DESC LIMIT 1) 
 WHERE t.seal IS NULL OR t.seal < s.id AND (t.stamped_at <= now() - $1::interval OR t.stamped_at > now())
 
 -- name: add_time_stamp
-INSERT INTO time_stamps (seal, at, response) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING
+-- A restored database gives the same numbers to other seals.
+INSERT INTO time_stamps (seal, at, response)
+SELECT id, $2, $3 FROM seals WHERE id = $1 AND (sealed_at, leaves, root, before, key) = ($4, $5, $6, $7, $8)
+ON CONFLICT DO NOTHING RETURNING seal
 
 -- name: newest_time_stamp
 SELECT at FROM time_stamps ORDER BY seal DESC LIMIT 1

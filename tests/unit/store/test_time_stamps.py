@@ -246,6 +246,27 @@ async def test_an_answer_that_was_heard_before_is_kept(
         await stamper.stamp()
 
 
+async def test_another_seal_of_the_same_number_gets_the_time_stamp(
+    store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk, database: Database, court: SigningAuthority
+) -> None:
+    """The database was restored, or failed over to a server that lagged, while the authority answered. No time stamp can be removed."""
+    await sealed(store, keys)
+    await database.rows("ALTER TABLE seals DISABLE TRIGGER USER")
+
+    async def restoring(request: web.Request) -> web.StreamResponse:
+        await database.rows("UPDATE seals SET sealed_at = sealed_at + interval '1 minute'")
+        return web.Response(body=await asyncio.to_thread(court.answer, await request.read()))
+
+    desk.handler = restoring
+    with pytest.raises(
+        EvidenceError, match="the seal was replaced, or time-stamped by another node, meanwhile"
+    ):
+        await stamper.stamp()
+    assert await store.time_stamps.newest() is None
+    desk.handler = None
+    assert await stamper.stamp() is not None
+
+
 async def test_an_authority_that_wants_a_password_gets_none(
     store: Store, keys: SigningKeys, desk: Desk
 ) -> None:
