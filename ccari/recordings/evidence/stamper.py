@@ -113,6 +113,10 @@ class Stamper:
             raise EvidenceError(
                 f"the time-stamping authority did not answer within {TIMEOUT_SECONDS:g} s"
             ) from None
+        except aiohttp.ClientSSLError:
+            raise EvidenceError(
+                "TLS to the time-stamping authority failed, or its certificate for https is not valid"
+            ) from None
         except aiohttp.ClientConnectorDNSError:
             raise EvidenceError(
                 "the host of the time-stamping authority is not known: check [time_stamps] url"

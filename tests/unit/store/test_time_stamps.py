@@ -289,6 +289,19 @@ async def test_an_authority_that_is_away_ends_in_a_traceback(
     assert url not in str(failed.value)
 
 
+async def test_tls_that_fails_is_called_an_operation_that_is_not_permitted(
+    store: Store, keys: SigningKeys, desk: Desk
+) -> None:
+    await sealed(store, keys)
+    async with open_session(None, "") as session:
+        url = desk.url.replace("http:", "https:")
+        stamper = Stamper(store.time_stamps, authority(desk.authority.root), session, url, EVERY)
+        with pytest.raises(
+            EvidenceError, match="TLS to the time-stamping authority failed, or its certificate for https"
+        ):
+            await stamper.stamp()
+
+
 async def test_an_authority_that_comes_back_is_not_asked_again(
     store: Store,
     keys: SigningKeys,
