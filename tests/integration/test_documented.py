@@ -22,6 +22,7 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, EspeakNg, Manifest
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.sounds.studio import folder_of
+from tests import tsa
 from tests.integration import studio
 from tests.integration.databases import new_database
 from tests.integration.documented import NOT_RUN, RUN, Desk, Line, beside, copied, lines
@@ -65,6 +66,7 @@ SHOWS = {
     "ccari recordings verify": r"\d+ ",
     "ccari evidence check": r"\d+ seal",
     "ccari evidence seal": r"seal",
+    "ccari evidence stamp": r"newest seal",
     "ccari audit list": r"(?i)request|gate",
     "ccari keys list": r"evidence",
     "ccari sounds list": r"pl/renewals/identity",
@@ -121,7 +123,14 @@ async def lab(home: Path) -> AsyncIterator[Lab]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
+async def authority(home: Path) -> AsyncIterator[tsa.Desk]:
+    """Which time-stamps seals."""
+    async with tsa.open_desk(tsa.SigningAuthority(home / "authority")) as opened:
+        yield opened
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def desk(lab: Lab, home: Path, dsn: str, authority: tsa.Desk) -> AsyncIterator[Desk]:
     """The README followed to its end, with two calls recorded, and two requests of the first one's callee."""
     reader, listen = home / "reader", f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
     url = await new_database(dsn, home.name.replace("-", "_"))
@@ -136,6 +145,8 @@ async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
             "CCARI_AGI__LISTEN": f"127.0.0.1:{lab.pbx.agi_port}",
             "CCARI_CALLS__DRAIN_SECONDS": "0",
             "CCARI_HTTP__LISTEN": listen,
+            "CCARI_TIME_STAMPS__URL": authority.url,
+            "CCARI_TIME_STAMPS__CERTIFICATES": str(authority.authority.root),
         },
         home / "ccari.log",
         home / "ccari.err",
@@ -146,6 +157,7 @@ async def desk(lab: Lab, home: Path, dsn: str) -> AsyncIterator[Desk]:
     for name in ("backup", "stick", "etc"):
         (home / name).mkdir()
     shutil.copy(POLICY, reader / "policy.toml")
+    shutil.copy(authority.authority.root, reader / "tsa.pem")
     await _let_in(lab)
     calls: list[dict[str, Any]] = []
     for line in lines(README):
