@@ -3,8 +3,8 @@
 from ccari.policy import confirmations, notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
-from ccari.policy.call.ending import end, hang_up, tell_reason
-from ccari.policy.call.state import HOLD_SECONDS, UNHEARD_SECONDS, Call, Stage, Step, replace
+from ccari.policy.call.ending import end, hang_up, tell_dialplan, tell_reason
+from ccari.policy.call.state import HOLD_SECONDS, UNHEARD_SECONDS, Call, Leg, Stage, Step, replace
 from ccari.policy.call.vocabulary import Outcome, Party, Timer
 
 #: What is said to the callee in answer to a key, and must not be left out.
@@ -198,7 +198,10 @@ def _say_last(call: Call, outcome: Outcome, reason: str, words: tuple[str, ...],
     parting = [*stopping, do.Part()] if call.stage in _TOGETHER else list(stopping)
     call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=words)
-    return speak(call, *commands, *parting, *put_off(call))
+    call, saying = speak(call, *commands, *parting, *put_off(call))
+    # an agent who hears nothing more may hang up before the last word
+    free = call.home is Party.AGENT and call.agent is Leg.HERE and call.whisper is None
+    return call, [*saying, *(tell_dialplan(call, outcome, reason) if free else [])]
 
 
 def whisper(call: Call, prompt: str, *first: Command) -> Step:

@@ -483,3 +483,9 @@ def test_a_key_that_steers_is_only_noted_once_the_last_words_are_said() -> None:
     story = Story().talk()
     story.send(on.KeyPressed("7"), ERASED)
     assert story.does(on.KeyPressed("9"), on.KeyPressed("*")) == []
+
+
+def test_an_agent_who_leaves_in_the_last_words_leaves_the_dialplan_without_what_was_exercised() -> None:
+    story = Story().talk()
+    story.send(on.KeyPressed("7"))
+    assert do.TellDialplan(Outcome.RIGHT_EXERCISED, "erasure") in story.send(ERASED)
