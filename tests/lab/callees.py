@@ -82,6 +82,17 @@ def early_media(for_seconds: int, serial: int) -> Callee:
     )
 
 
+def presses_early(key: str, after_seconds: int, serial: int) -> Callee:
+    """Digits only."""
+    _, digit = _key(key)
+    return _callee(
+        26,
+        10 * digit + _one_digit(after_seconds),
+        serial,
+        f"sends early media (183), presses {key} in it after {after_seconds} s, and answers and talks",
+    )
+
+
 def presses(key: str, after_seconds: int, serial: int) -> Callee:
     behaviour, digit = _key(key)
     return _callee(
@@ -145,6 +156,7 @@ def directory() -> list[Callee]:
         congestion(1),
         unallocated(1),
         early_media(3, 1),
+        presses_early("7", 1, 1),
         presses("5", 3, 1),
         presses("*", 3, 1),
         presses("#", 3, 1),

@@ -70,8 +70,8 @@ def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     note = do.Note(
         "key_pressed", {"key": key, "action": action.value if action else "none", "stage": call.stage.value}
     )
-    if call.machine:
-        # what a machine plays or presses is nobody's will
+    if call.nobody:
+        # a machine, or tones in what the network plays while it rings (early media)
         return call, [note]
     if action is None:
         unknown = call.stage in _LISTENING and bool(call.campaign.keys)
@@ -105,7 +105,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
 
 def pressed(call: Call, event: Event) -> list[Command]:
     """The right that an event exercises, for a call whose ``decide`` has failed on it: nothing else follows any more."""
-    if call.campaign is None or not call.known or call.machine:
+    if call.campaign is None or not call.known or call.nobody:
         return []
     match event:
         case on.KeyPressed(key, at) if (action := call.campaign.keys.get(key)) and action.right is not None:
@@ -207,8 +207,6 @@ def confirm(call: Call, right: Right, reference: str, due: date | None) -> Step:
     """Say that a right is durable to whoever exercised it, and what follows from that for the call."""
     if call.stage is Stage.CLOSE:
         return close_if_over(call)
-    if call.machine and call.stage is Stage.FAREWELL:
-        return call, []
     campaign, stopped = call.declared, _stops(call, right)
     words = confirmations.confirmation(
         right, recorded=stopped and call.recorded, reference=reference, due=due
@@ -237,8 +235,6 @@ def right_failed(call: Call, right: Right) -> Step:
     )  # fmt: skip
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
-    if call.machine and call.stage is Stage.FAREWELL:
-        return call, [note]
     if _stops(call, right) and call.declared.recording.must:
         # refused all the same: it is not recorded
         return then(

@@ -102,7 +102,7 @@ def agent_answered(call: Call) -> Step:
 
 
 def dial(call: Call) -> Step:
-    return replace(call, stage=Stage.RING), [
+    return replace(call, stage=Stage.RING, nobody=True), [
         do.SetTimer(Timer.RING, RING_SECONDS),
         do.Dial(),
         do.Note("callee_dialled"),
@@ -118,7 +118,7 @@ def answered(call: Call) -> Step:
     note = do.Note("callee_answered")
     if call.declared.answering_machine is not None and not call.is_inbound:
         timer = do.SetTimer(Timer.MACHINE, MACHINE_SECONDS)
-        return replace(call, stage=Stage.MACHINE, machine=True), [note, timer, do.DetectMachine()]
+        return replace(call, stage=Stage.MACHINE), [note, timer, do.DetectMachine()]
     return begin_notice(call, note)
 
 
@@ -129,7 +129,7 @@ def begin_notice(call: Call, *first: Command) -> Step:
         call = replace(call, agent=Leg.CALLED)
         after.append(do.CallAgent())
     call, commands = speak(
-        replace(call, stage=Stage.NOTICE, machine=False, upcoming=(*answers(call), *call.notice)), *first
+        replace(call, stage=Stage.NOTICE, nobody=False, upcoming=(*answers(call), *call.notice)), *first
     )
     return call, [*commands, *put_off(call), *after]
 

@@ -158,8 +158,8 @@ class Call:
     callee: Leg = Leg.AWAY
     #: The callee's phone has rung.
     rang: bool = False
-    #: A machine has answered, or may have.
-    machine: bool = False
+    #: Nobody is known to have said hello: it rings, or a machine has answered, or may have. What is pressed then is nobody's will.
+    nobody: bool = False
 
     #: Prompts to the callee, by id: the one that is playing, and those that wait.
     playing: str | None = None

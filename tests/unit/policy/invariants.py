@@ -9,7 +9,7 @@ from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign, OnTransfer, RecordingMode
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
-from tests.unit.policy.world import Side, World, code_entered, right_of, stops
+from tests.unit.policy.world import NOBODY, Side, World, code_entered, right_of, stops
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
 #: When words wait for a callee who has put the call on hold.
@@ -25,7 +25,7 @@ def ignored(campaign: Campaign, world: World, event: Event, commands: list[Comma
     """What must follow from an event, and does not. ``world`` is as it was before."""
     match event:
         case on.KeyPressed(key) if (right := right_of(campaign, key)) is not None:
-            nobodys = not world.known or world.machine in {"detecting", "machine"}
+            nobodys = not world.known or world.machine in NOBODY
             if _registered(commands, right) != (0 if nobodys or right in world.sent else 1):
                 yield "a pressed right is not registered exactly once"
         case on.AgentKeyPressed(key):
@@ -229,7 +229,7 @@ def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator
         case do.RegisterRight():
             if not world.known:
                 yield "a right registered for nobody"
-            if world.machine in {"detecting", "machine"}:
+            if world.machine in NOBODY:
                 yield "a right registered for a machine"
         case do.Play(party, prompt):
             if world.sounds(party):

@@ -179,7 +179,7 @@ def same(call: Call, world: World) -> Hashable:
             handed_over,
         )
     return (
-        stage, call.campaign is None, call.agent, call.callee, call.machine, call.playing, call.upcoming, call.whisper,
+        stage, call.campaign is None, call.agent, call.callee, call.nobody, call.playing, call.upcoming, call.whisper,
         call.whispers, frozenset(call.exercised), call.registering, call.by_agent, call.refused, call.recorded,
         call.recorder, call.outcome, bool(call.reason), call.known, call.on_hold,
         before_the_end, world,

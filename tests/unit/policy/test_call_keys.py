@@ -485,6 +485,21 @@ def test_a_key_that_steers_is_only_noted_once_the_last_words_are_said() -> None:
     assert story.does(on.KeyPressed("9"), on.KeyPressed("*")) == []
 
 
+def test_a_tone_in_early_media_bars_the_number_or_ends_the_call_while_it_rings() -> None:
+    """Nobody has answered: Asterisk may take a melody for a key. Whoever answers may still press it."""
+    story = Story().ring()
+    pressed = do.Note("key_pressed", {"key": "7", "action": "erasure", "stage": "ring"})
+    assert story.send(on.KeyPressed("7")) == [pressed]
+    story.send(on.CalleeAnswered())
+    assert story.does(on.KeyPressed("7")) == [do.RegisterRight(Right.ERASURE, "7")]
+
+
+def test_a_tone_that_comes_as_the_ringing_ends_bars_the_number() -> None:
+    story = Story().ring()
+    story.send(on.TimeRanOut(Timer.RING), on.KeyPressed("7"))
+    assert not any(isinstance(each, do.RegisterRight) for each in story.commands)
+
+
 def test_an_agent_who_leaves_in_the_last_words_leaves_the_dialplan_without_what_was_exercised() -> None:
     story = Story().talk()
     story.send(on.KeyPressed("7"))

@@ -111,11 +111,10 @@ def test_a_machine_that_greets_in_tones_exercises_no_right_and_agrees_to_nothing
     assert story.notes.count("recording_agreed") == 0
 
 
-def test_a_right_pressed_while_it_rang_is_registered_but_not_confirmed_to_a_machine() -> None:
+def test_a_key_while_it_rang_is_a_right_of_a_machine_or_keeps_it_from_its_message() -> None:
     story = Story(**MESSAGE).ring()
-    assert story.does(on.KeyPressed("8")) == [do.RegisterRight(Right.ACCESS, "8")]
-    story.send(on.CalleeAnswered(), on.MachineFound())
-    assert story.does(on.RightRegistered(Right.ACCESS, "R-1")) == []
+    assert story.does(on.KeyPressed("8")) == []
+    assert story.does(on.CalleeAnswered(), on.MachineFound()) == [do.DetectMachine(), says("machine_message")]
     assert story.does(MESSAGE_SAID)[0] == do.HangUp(Party.CALLEE)
 
 

@@ -14,6 +14,8 @@ from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.rights import EFFECTS, Right
 
+#: Of ``World.machine``: when what is pressed is nobody's will.
+NOBODY = frozenset({"ringing", "detecting", "machine"})
 #: Answered exactly once, by the event or by Failed.
 _OWED = (do.CheckGate, do.SpendToken, do.CommitHeard, do.TagRecording, do.Bridge, do.RegisterRight)
 #: May fail at any later time.
@@ -61,7 +63,7 @@ class World(NamedTuple):
     agent: Side = Side()
     callee: Side = Side()
     ringing: frozenset[Party] = frozenset()
-    #: none, detecting, human, machine
+    #: none, ringing, detecting, human, machine
     machine: str = "none"
     language: str = ""
     sounding: frozenset[Sounding] = frozenset()
@@ -114,7 +116,7 @@ class World(NamedTuple):
         """The two were brought together, or may have been: their agent may have passed a right on, which comes late."""
         reached = do.Dial() in self.asked or do.AnswerCallee() in self.asked
         together = self.bridging and reached and do.Bridge() not in self.owed
-        return self.handed_over or (together and self.machine not in {"detecting", "machine"})
+        return self.handed_over or (together and self.machine not in NOBODY)
 
     def side(self, party: Party) -> Side:
         return self.agent if party is Party.AGENT else self.callee
@@ -178,7 +180,9 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
         case on.CalleeCreated() if not world.callee.created:
             return world._replace(callee=world.callee._replace(created=True))
         case on.CalleeAnswered() if not world.callee.answered:
-            return world._replace(callee=world.callee._replace(answered=True))
+            # whoever answers as they are hung up on is told nothing any more
+            there = world.machine if world.callee.let_go else "none"
+            return world._replace(callee=world.callee._replace(answered=True), machine=there)
         case on.AgentCreated() if not world.agent.created:
             return world._replace(agent=world.agent._replace(created=True))
         case on.AgentAnswered() if not world.agent.answered:
@@ -234,7 +238,7 @@ def _missed(world: World) -> World:
 
 
 def _pressed(world: World, campaign: Campaign, key: str) -> World:
-    if world.machine in {"detecting", "machine"}:
+    if world.machine in NOBODY:
         return world
     if campaign.keys.get(key) is KeyAction.CONSENT_RECORDING:
         in_time = (
@@ -354,7 +358,7 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
         case do.CreateCallee():
             world = world._replace(callee=world.callee._replace(there="made"))
         case do.Dial():
-            world = world._replace(callee=world.callee._replace(dialled=True))
+            world = world._replace(callee=world.callee._replace(dialled=True), machine="ringing")
         case do.CallAgent():
             world = world._replace(agent=world.agent._replace(there="made"))
         case do.HandOver():
