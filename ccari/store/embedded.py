@@ -19,18 +19,26 @@ from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
+import structlog
+
 from ccari.errors import StoreError, why
+
+_log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
 #: initdb takes 1-2 s; a server that recovers after a crash may take longer to accept connections.
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
+#: How often somebody who uses the server looks whether it is still there.
+LOOK_SECONDS = 5.0
 #: sockaddr_un holds 108 bytes with its closing zero; the socket's own name takes 17.
 _LONGEST_SOCKET_FOLDER = 90
 #: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
 _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
+#: The name of PostgreSQL's socket, with its default port.
+_SOCKET = ".s.PGSQL.5432"
 USERS, CONTROL = "users.lock", "control.lock"
 _UNFINISHED = "initdb-"
 #: How pg_ctl's last line begins if the server did not start.
@@ -41,8 +49,8 @@ _SERVER = "pginstall18"
 
 
 @contextlib.asynccontextmanager
-async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
-    """Run, or join, the server in ``data_dir/postgresql`` and give its DSN.
+async def embedded_postgres(data_dir: Path, *, revived: bool = False) -> AsyncIterator[str]:
+    """Run, or join, the server in ``data_dir/postgresql`` and give its DSN. ``revived``: if it dies, it is started again.
 
     Raises
     ------
@@ -61,10 +69,41 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
                 await _leave(server, users)
                 raise
         try:
-            yield server.dsn
+            async with _kept_running(server) if revived else contextlib.nullcontext():
+                yield server.dsn
         finally:
             async with _controlling(server.folder):
                 await _leave(server, users)
+
+
+@contextlib.asynccontextmanager
+async def _kept_running(server: "Server") -> AsyncIterator[None]:
+    keeping = asyncio.create_task(_keep_running(server))
+    try:
+        yield
+    finally:
+        keeping.cancel()
+        await asyncio.wait([keeping])
+
+
+async def _keep_running(server: "Server") -> None:
+    """Start the server again when it has died: nobody else would, and without it nobody is called."""
+    reported = ""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        try:
+            if await server.listens():
+                reported = ""
+                continue
+            async with _controlling(server.folder):
+                started = await server.start()
+            if started:
+                _log.warning("own_database_started")
+        except (StoreError, OSError) as error:
+            # told again only if it is something else
+            if str(error) != reported:
+                reported = str(error)
+                _log.error("own_database_not_started", reason=reported)
 
 
 async def _leave(server: "Server", users: IO[str]) -> None:
@@ -153,14 +192,25 @@ class Server:
         # fails if the database is there already, which is just as good
         await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
 
-    async def start(self) -> None:
-        """Start it if it does not run. Raises StoreError."""
-        if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") != 0:
-            # terse: the server's own log quotes no refused row. Nobody rotates that log, so checkpoints are kept out of it.
-            # wal_recycle: no old segment of the write-ahead log stays behind with data that were erased
-            options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
-            await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
-                            f"--log={self._log}", f"--options={options}")  # fmt: skip
+    async def listens(self) -> bool:
+        """Whether there is a server. One that is killed leaves its socket behind, at which nobody listens."""
+        try:
+            _, writer = await asyncio.open_unix_connection(self.sockets / _SOCKET)
+        except OSError:
+            return False
+        writer.transport.abort()
+        return True
+
+    async def start(self) -> bool:
+        """Start it; False if it runs, as it does until the last process of one that was killed has ended. Raises StoreError."""
+        if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") == 0:
+            return False
+        # terse: the server's own log quotes no refused row. Nobody rotates that log, so checkpoints are kept out of it.
+        # wal_recycle: no old segment of the write-ahead log stays behind with data that were erased
+        options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
+        await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
+                        f"--log={self._log}", f"--options={options}")  # fmt: skip
+        return True
 
     async def stop(self) -> None:
         await self._call("pg_ctl", "stop", "--wait", "--mode=fast", f"--timeout={STOP_SECONDS:.0f}",

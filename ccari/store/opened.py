@@ -78,12 +78,12 @@ class Store:
 
 @contextlib.asynccontextmanager
 async def database_dsn(settings: Settings) -> AsyncIterator[str]:
-    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends."""
+    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends, and is started again if it dies."""
     dsn = settings.database.dsn()
     if dsn is not None:
         yield dsn
         return
-    async with embedded_postgres(settings.data_dir) as dsn:
+    async with embedded_postgres(settings.data_dir, revived=True) as dsn:
         yield dsn
 
 

@@ -26,8 +26,6 @@ from ccari.store.opened import Store
 #: An embedded server starts and stops within a second or two.
 PATIENCE_SECONDS = 15.0
 _ASK_AGAIN_SECONDS = 0.1
-#: The name of PostgreSQL's socket, with its default port.
-_SOCKET = ".s.PGSQL.5432"
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
     "default_transaction_read_only": "on", "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
@@ -120,19 +118,15 @@ class Embedded:
                 return
 
     async def _ensure_running(self) -> None:
-        try:
-            _, writer = await asyncio.open_unix_connection(self.server.sockets / _SOCKET)
-        except OSError:
-            # nobody listens: a service that was killed leaves the socket behind
-            if not await self.server.finds_programmes():
-                raise AnothersError(
-                    f"the embedded PostgreSQL in {self.server.folder} is not running, and its owner, "
-                    f"{self.owner}, has no access to where this ccari is installed",
-                    self.owner,
-                ) from None
-            await self.server.start()
-        else:
-            writer.transport.abort()
+        if await self.server.listens():
+            return
+        if not await self.server.finds_programmes():
+            raise AnothersError(
+                f"the embedded PostgreSQL in {self.server.folder} is not running, and its owner, "
+                f"{self.owner}, has no access to where this ccari is installed",
+                self.owner,
+            )
+        await self.server.start()
 
 
 def find_embedded(data_dir: Path) -> Embedded:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
 from ccari.store import embedded
@@ -198,6 +199,37 @@ async def test_a_server_that_does_not_start_leaves_nobody_knowing_where_it_says_
         async with embedded_postgres(data):
             pass
     assert "no_such_setting" in (server / "server.log").read_text()
+
+
+async def test_a_server_that_dies_is_away_until_a_person_starts_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed for want of memory, say, or ended by a disk that was full; a service went on without it, and called nobody."""
+    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    data, settings = home / "dying", home / "dying" / "postgresql" / "cluster" / "postgresql.conf"
+
+    async def is_back() -> bool:
+        with contextlib.suppress(OSError, asyncpg.PostgresError):
+            return await answers(dsn)
+        return False
+
+    async with embedded_postgres(data, revived=True) as dsn:
+        whole = settings.read_text()
+        settings.write_text(f"{whole}no_such_setting = on\n")
+        with capture_logs() as logged:
+            os.kill(int((settings.parent / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
+            await until(
+                lambda: any(each["event"] == "own_database_not_started" for each in logged),
+                within=GONE_SECONDS,
+            )
+            settings.write_text(whole)
+            await until(is_back, within=GONE_SECONDS)
+            await until(lambda: logged[-1]["event"] == "own_database_started", within=GONE_SECONDS)
+        # told once, though it is tried again and again
+        reasons = [each["reason"] for each in logged[:-1]]
+        assert len(reasons) == len(set(reasons))
+        assert any("pg_ctl failed: see " in each for each in reasons)
+    assert programmes_in(data) == []
 
 
 async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_log(home: Path) -> None:
