@@ -14,7 +14,7 @@ from ccari.policy.seal import Kind, Leaf, Sealed, Statement
 from ccari.ports.evidence import Account, Revision, Seal, SealedIn, TimeStamp
 from ccari.store import journals
 from ccari.store.accesses import Accesses
-from ccari.store.database import Connection, Database
+from ccari.store.database import STREAM_ROWS, Connection, Database
 from ccari.store.queries import SQL
 
 _MARKS = {
@@ -200,12 +200,17 @@ async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:
 
 async def _time_stamps(connection: Connection, kind: Kind, of: str) -> list[TimeStamp]:
     return [
-        TimeStamp(
-            [statement(dict(each)) for each in await connection.fetch(SQL["seals_between"], row["first"], row["seal"])],
-            bytes(row["response"]), row["at"],
-        )
+        TimeStamp(await _between(connection, row["first"], row["seal"]), bytes(row["response"]), row["at"])
         for row in await connection.fetch(SQL["time_stamps_of"], kind, of)
-    ]  # fmt: skip
+    ]
+
+
+async def _between(connection: Connection, first: int, last: int) -> list[Statement]:
+    """A few at a time: a month without an authority makes some ten thousand, for which calls would wait."""
+    cursor, found = await connection.cursor(SQL["seals_between"], first, last), list[Statement]()
+    while rows := await cursor.fetch(STREAM_ROWS):
+        found += [statement(dict(each)) for each in rows]
+    return found
 
 
 async def _revision(connection: Connection, number: int | None) -> Revision | None:

@@ -4,10 +4,13 @@ import asyncio
 import io
 import json
 import socket
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from pathlib import Path
+from typing import Any
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -16,7 +19,9 @@ from aiohttp import web
 
 from ccari import log
 from ccari.errors import EvidenceError
+from ccari.policy import seal
 from ccari.policy.rights import Level, Right
+from ccari.policy.seal import Statement
 from ccari.ports.requests import Clock, Work
 from ccari.recordings.evidence import stamper as stampers
 from ccari.recordings.evidence.authority import MOST_BYTES, authority
@@ -26,8 +31,10 @@ from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.stamper import Stamper, open_session
 from ccari.recordings.evidence.verifying import Verdict, verify
+from ccari.store import seals
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.seals import statement as statement_of
 from tests.integration.service import START_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
@@ -116,6 +123,36 @@ async def test_each_seal_of_a_journal_has_another_moment_than_its_first_time_sta
     assert [len(each.statements) for each in (await store.seals.of_request(reference)).time_stamps] == [1, 2]
     assert (await proven(store, keys, reference, court)).stamped_at == (first.at, second.at)
     assert await database.rows("SELECT count(*) AS stamps FROM time_stamps") == [{"stamps": 2}]
+
+
+async def test_calls_wait_while_the_seals_of_weeks_without_an_authority_are_read(
+    store: Store, keys: SigningKeys, stamper: Stamper, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call = await sealed(store, keys)
+    for _ in range(4):
+        await sealed(store, keys)
+    await stamper.stamp()
+    turns, read = 0, list[int]()
+
+    async def others() -> None:
+        nonlocal turns
+        while True:
+            turns += 1
+            await asyncio.sleep(0)
+
+    def statement(row: Mapping[str, Any]) -> Statement:
+        read.append(turns)
+        return statement_of(row)
+
+    monkeypatch.setattr(seals, "statement", statement)
+    monkeypatch.setattr(seals, "STREAM_ROWS", 2)
+    running = asyncio.create_task(others())
+    try:
+        (stamp,) = (await store.seals.of_call(UUID(call))).time_stamps
+    finally:
+        running.cancel()
+    assert (len(stamp.statements), seal.follow(stamp.statements)) == (5, True)
+    assert max(Counter(read).values()) <= 2
 
 
 async def test_a_seal_is_stamped_twice_or_more_often_than_is_set(
