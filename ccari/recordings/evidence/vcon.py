@@ -22,6 +22,8 @@ from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 
 #: The names of legal bases in the draft, where they differ from ours.
+#: What a proof that is a time stamp is called.
+TIME_STAMP = "RFC 3161 time stamp"
 _BASES = {
     LegalBasis.VITAL_INTEREST: "vital_interests",
     LegalBasis.LEGITIMATE_INTEREST: "legitimate_interests",
@@ -232,7 +234,7 @@ def _seals(account: Account) -> list[dict[str, Any]]:
         _proof(
             "external_system",
             each.at,
-            {"system": "RFC 3161 time stamp", "seal": each.statements[-1].digest.hex()},
+            {"system": TIME_STAMP, "seal": each.statements[-1].digest.hex()},
         )
         for each in account.time_stamps
     ]

@@ -26,6 +26,7 @@ from ccari.recordings.evidence.hearing import NOTICE, hearing
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.pack import FORMAT, TIME_STAMPS, VCON
 from ccari.recordings.evidence.unzipping import unzipped
+from ccari.recordings.evidence.vcon import TIME_STAMP
 
 _T = TypeVar("_T")
 
@@ -86,7 +87,7 @@ def verify(
     kind, id_ = Kind(contents["kind"]), str(contents["id"])
     journal = _read(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
     sealed = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
-    stamps = _read(lambda: _time_stamps(files, sealed, authority), f"{TIME_STAMPS} is damaged")
+    stamps = _read(lambda: _time_stamps(files, document, sealed, authority), f"{TIME_STAMPS} is damaged")
     heard = _read(lambda: hearing(files, journal), f"{NOTICE} is damaged")
     _read(lambda: _policy(files), "policy.json is damaged")
     signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
@@ -204,12 +205,15 @@ def _statement(signed: Mapping[str, Any]) -> Statement:
 
 
 def _time_stamps(
-    files: Mapping[str, bytes], sealed: Sequence[Statement], authority: Authority | None
+    files: Mapping[str, bytes],
+    document: Mapping[str, Any],
+    sealed: Sequence[Statement],
+    authority: Authority | None,
 ) -> list[tuple[set[bytes], Stamped | None]]:
-    """Of each time stamp the hashes of the seals that were there by then, and what it says once it is verified; None without
-    ``authority``.
+    """Of each time stamp the hashes of the seals that were there by then, and what it says once it is verified, and the vCon says
+    the same; None without ``authority``.
     """
-    found = []
+    found, told = [], _told(document)
     for number, row in enumerate(json.loads(files.get(TIME_STAMPS, b"[]")), start=1):
         which = f"{TIME_STAMPS}: time stamp {number}"
         statements, response = [_statement(each) for each in row["statements"]], files[row["file"]]
@@ -220,8 +224,27 @@ def _time_stamps(
             stamped = authority.stamped(response, statements[-1]) if authority else None
         except EvidenceError as error:
             raise EvidenceError(f"{which}: {error}") from None
+        at = told.pop(statements[-1].digest.hex(), None)
+        # what has no legal basis has no proofs in the vCon, which has thousandths of a second
+        if stamped and at and at.replace(microsecond=0) != stamped.at.replace(microsecond=0):
+            raise EvidenceError(
+                f"{VCON}: the time stamp {number} is of another moment than the authority says"
+            )
         found.append((covered, stamped))
+    if told:
+        raise EvidenceError(f"{VCON}: a time stamp is not in the pack")
     return found
+
+
+def _told(document: Mapping[str, Any]) -> dict[str, datetime]:
+    """The moments of the time stamps by the vCon, by the hashes of their seals in hexadecimal."""
+    return {
+        str(each["proof_data"]["seal"]): datetime.fromisoformat(each["timestamp"])
+        for attached in document["attachments"]
+        if attached["purpose"] == "lawful_basis"
+        for each in attached["body"]["proof_mechanisms"]
+        if each["proof_data"].get("system") == TIME_STAMP
+    }
 
 
 def _policy(files: Mapping[str, bytes]) -> None:

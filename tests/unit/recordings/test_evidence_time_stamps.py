@@ -51,7 +51,9 @@ def later(count: int, account: Account | None = None) -> list[Statement]:
 
 
 def stamped(court: SigningAuthority, statements: list[Statement], account: Account | None = None) -> Account:
-    stamp = TimeStamp(statements, court.stamp(statements[-1]), datetime.now(UTC))
+    response = court.stamp(statements[-1])
+    at = authority(court.root).stamped(response, statements[-1]).at
+    stamp = TimeStamp(statements, response, at)
     return replace(account or accounts.call(), time_stamps=[stamp])
 
 
@@ -132,6 +134,29 @@ def test_the_vcon_does_not_name_the_time_stamp(court: SigningAuthority) -> None:
     )
     proofs = [each["proof_data"] for each in basis["proof_mechanisms"]]
     assert {"system": "RFC 3161 time stamp", "seal": later(1)[-1].digest.hex()} in proofs
+
+
+def test_the_vcon_says_another_moment_than_the_authority(court: SigningAuthority, trusted: Authority) -> None:
+    """The centre signs the vCon, and could write any moment into it."""
+    account = stamped(court, later(1))
+    (stamp,) = account.time_stamps
+    earlier = replace(account, time_stamps=[replace(stamp, at=stamp.at - timedelta(days=90))])
+    with pytest.raises(
+        EvidenceError, match=r"vcon\.json: the time stamp 1 is of another moment than the authority says"
+    ):
+        verified(earlier, trusted)
+
+
+def test_the_vcon_names_a_time_stamp_that_is_not_in_the_pack(
+    court: SigningAuthority, trusted: Authority
+) -> None:
+    def without(files: Files) -> None:
+        files[TIME_STAMPS] = b"[]"
+
+    assert (
+        fault_of(without, stamped(court, later(1)), authority=trusted)
+        == "vcon.json: a time stamp is not in the pack"
+    )
 
 
 def test_a_pack_is_made_whose_seals_do_not_lead_to_the_time_stamp(court: SigningAuthority) -> None:
