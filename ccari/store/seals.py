@@ -22,6 +22,9 @@ _MARKS = {
     Kind.REQUEST: "requests_sealed",
     Kind.ACCESSES: "accesses_sealed",
 }
+#: Some two weeks of seals, and 6 MB in a pack. A time stamp that came later proves little of the moment; and the pack of a call from
+#: years before an authority was set would be too large to be read.
+MOST_BETWEEN = 20_000
 #: Columns that are left out of an account's subject: the account has them elsewhere.
 _NOT_IN_SUBJECT = frozenset({"events", "last_link"})
 
@@ -201,7 +204,7 @@ async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:
 async def _time_stamps(connection: Connection, kind: Kind, of: str) -> list[TimeStamp]:
     return [
         TimeStamp(await _between(connection, row["first"], row["seal"]), bytes(row["response"]), row["at"])
-        for row in await connection.fetch(SQL["time_stamps_of"], kind, of)
+        for row in await connection.fetch(SQL["time_stamps_of"], kind, of, MOST_BETWEEN)
     ]
 
 

@@ -21,9 +21,9 @@ from ccari.policy.keypad import KeyAction
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 
-#: The names of legal bases in the draft, where they differ from ours.
 #: What a proof that is a time stamp is called.
 TIME_STAMP = "RFC 3161 time stamp"
+#: The names of legal bases in the draft, where they differ from ours.
 _BASES = {
     LegalBasis.VITAL_INTEREST: "vital_interests",
     LegalBasis.LEGITIMATE_INTEREST: "legitimate_interests",

@@ -19,11 +19,12 @@ ON CONFLICT DO NOTHING RETURNING seal
 SELECT at FROM time_stamps ORDER BY seal DESC LIMIT 1
 
 -- name: time_stamps_of
--- For each seal of a journal the first time stamp that there is of it, or of a later one; with the first of these seals.
+-- For each seal of a journal the first time stamp that there is of it, or of a later one, if that is fewer than $3 seals later; with the
+-- first of these seals.
 SELECT t.seal, t.at, t.response, min(each.seal) AS first
 FROM sealed each
 CROSS JOIN LATERAL (SELECT * FROM time_stamps WHERE seal >= each.seal ORDER BY seal LIMIT 1) AS t
-WHERE each.kind = $1 AND each.id = $2
+WHERE each.kind = $1 AND each.id = $2 AND t.seal - each.seal < $3
 GROUP BY t.seal, t.at, t.response ORDER BY t.seal
 
 -- name: seals_between
