@@ -59,7 +59,9 @@ class SigningAuthority:
                       *validity, "-extfile", "openssl.cnf", "-extensions", "signer")  # fmt: skip
 
     def answer(self, question: bytes, along: bytes = b"") -> bytes:
-        """A TimeStampResp in DER to a TimeStampReq in DER; a refusal if that is none. ``along``: a certificate in DER, sent along."""
+        """A TimeStampResp in DER to a TimeStampReq in DER; a refusal if that is none. ``along``: a certificate in DER, sent along
+        with the signer's, if that is asked for.
+        """
         (self.folder / "question").write_bytes(question)
         (self.folder / "along.pem").write_text(ssl.DER_cert_to_PEM_cert(along))
         self._openssl("ts", "-reply", "-queryfile", "question", "-signer", "signer.pem", "-inkey", "signer.key",

@@ -115,8 +115,9 @@ class Authority:
             raise EvidenceError(
                 "the time stamp has more than one certificate of the number that its signer's has"
             )
-        (signer,) = signers
-        return signer
+        if not signers:
+            raise EvidenceError("the time stamp came without the certificate of its signer")
+        return signers[0]
 
 
 def authority(path: Path) -> Authority:
@@ -125,7 +126,7 @@ def authority(path: Path) -> Authority:
         certificates = x509.load_pem_x509_certificates(path.read_bytes())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {why(error)}") from None
-    except ValueError:
+    except (ValueError, x509.InvalidVersion):
         raise ConfigError(
             f"{path} contains no certificate in PEM format: give it one (from DER: openssl x509 -inform DER -in FILE -out FILE.pem)"
         ) from None

@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
+from rfc3161_client import HashAlgorithm, TimestampRequestBuilder
 
 from ccari.errors import ConfigError, EvidenceError
 from ccari.policy import seal
@@ -330,6 +331,21 @@ def test_a_time_stamp_without_end_is_read(court: SigningAuthority, trusted: Auth
 def test_an_answer_that_is_no_der_ends_in_a_traceback(trusted: Authority, response: str) -> None:
     with pytest.raises(EvidenceError, match="it is no answer of a time-stamping authority"):
         trusted.stamped(bytes.fromhex(response), later(0)[0])
+
+
+def test_a_signer_whom_nobody_names_is_called_a_forger(court: SigningAuthority, trusted: Authority) -> None:
+    """As of an authority that sends no certificate, though it is asked to."""
+    statement = later(0)[0]
+    asked = (
+        TimestampRequestBuilder()
+        .data(statement.canonical)
+        .hash_algorithm(HashAlgorithm.SHA256)
+        .cert_request(cert_request=False)
+        .build()
+    )
+    response = court.answer(asked.as_bytes())
+    with pytest.raises(EvidenceError, match="the time stamp came without the certificate of its signer"):
+        trusted.stamped(response, statement)
 
 
 def test_an_old_answer_passes_for_a_new_one(court: SigningAuthority, trusted: Authority) -> None:
