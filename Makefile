@@ -28,12 +28,12 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 	@folder=$$(mktemp -d /tmp/ccari-demo-XXXXXX) && chmod 711 $$folder && trap 'rm -rf $$folder' EXIT INT TERM && \
 	  CCARI_DATA_DIR=$$folder $(BIN)/python -m tests.lab run --folder $$folder -- $(BIN)/ccari demo $(if $(KEEP),--keep)
 
-# The laboratory's calls take real time and little of the processor, so the other tests run beside them, more humbly, and
+# The laboratory's calls take real time and little of the processor, so the other tests run beside them, a little more humbly, and
 # from the beginning, for what lints has one core; the audit beside both. A known hole fails the tests. Where nobody can be
 # asked for holes they pass, and say so last: no network is no fault of the code, but an audit that passes without having
 # asked, and says nothing, is worse than none.
 test: setup ## Lint, type-check and run every test; audit the packages, where PyPI can be asked
-	@log=$$(mktemp); audited=$$(mktemp); nice $(BIN)/python -m pytest $(WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
+	@log=$$(mktemp); audited=$$(mktemp); nice -n 3 $(BIN)/python -m pytest $(WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
 	  nice $(MAKE) --no-print-directory audit-where-possible >$$audited 2>&1 & audit=$$!; \
 	  trap 'kill $$unit $$audit' INT TERM; \
 	  $(MAKE) --no-print-directory lint || { kill $$unit $$audit 2>/dev/null; wait; rm -f $$log $$audited; exit 1; }; \
