@@ -22,7 +22,7 @@ _MARKS = {
     Kind.REQUEST: "requests_sealed",
     Kind.ACCESSES: "accesses_sealed",
 }
-#: Some two weeks of seals, and 6 MB in a pack. A time stamp that came later proves little of the moment; and the pack of a call from
+#: Some two weeks of seals, and 6 MB of JSON in a pack. A time stamp that came later proves little of the moment; and the pack of a call from
 #: years before an authority was set would be too large to be read.
 MOST_BETWEEN = 20_000
 #: Columns that are left out of an account's subject: the account has them elsewhere.
