@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 
 import structlog
 
@@ -14,6 +15,7 @@ from ccari.agi.rights import rights
 from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, Session
 from ccari.errors import ConfigError, StoreError, why
 from ccari.gating.labels import label
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
@@ -47,17 +49,15 @@ async def serve_agi(
         server = await asyncio.start_server(
             conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES, start_serving=False
         )
-    sweeping = asyncio.create_task(_sweep(counter))
     try:
         # now: the port is ours, so no other service has calls under this name, and no new call has come in yet
         await _close_abandoned(counter)
         with _explained(listen):
             await server.start_serving()
-        yield conversations
+        async with beside(partial(_sweep, counter)):
+            yield conversations
     finally:
         server.close()
-        sweeping.cancel()
-        await asyncio.wait([sweeping])
         await conversations.drain()
 
 

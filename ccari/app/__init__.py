@@ -10,6 +10,5 @@ Begin at ``service``: it shows how ccari starts, what runs, and in which order i
 - ``readings``: what Prometheus reads of the parts;
 - ``doors``: HTTP and FastAGI, with ``health`` for ``/readyz``;
 - ``messengers``: what is sent to controllers and to webhooks;
-- ``tasks``: background work that is started again if it fails;
 - ``interpreter``: a setting of Python's garbage collector.
 """

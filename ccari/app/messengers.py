@@ -4,7 +4,6 @@ import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
 
-from ccari.app.tasks import beside
 from ccari.config import Settings, WebhookSection
 from ccari.errors import ConfigError
 from ccari.forward.courier import Courier
@@ -15,6 +14,7 @@ from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.webhooks import Endpoint
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from ccari.tasks import beside
 
 
 @contextlib.asynccontextmanager

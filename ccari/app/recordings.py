@@ -7,7 +7,6 @@ from contextlib import AbstractAsyncContextManager
 
 import structlog
 
-from ccari.app.tasks import beside
 from ccari.config import Settings
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
@@ -17,6 +16,7 @@ from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.spool import SharedSpool
 from ccari.store.opened import Store
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 

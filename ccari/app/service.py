@@ -13,7 +13,6 @@ from ccari.app.parts import Parts, open_parts
 from ccari.app.recordings import housekeeping
 from ccari.app.starting import check_keys, check_policy
 from ccari.app.stopping import THREADS_SECONDS, Ending, heed_signals, run_unless_stopped, serve_until_stopped
-from ccari.app.tasks import beside
 from ccari.app.telephony import Telephony, credentials_of, open_telephony
 from ccari.app.timestamping import time_stamping
 from ccari.calls.admission import Admission
@@ -28,6 +27,7 @@ from ccari.recordings.subject.giving import clear
 from ccari.store.figures import CountedFigures
 from ccari.store.opened import open_store
 from ccari.supervisor import Supervisor
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 

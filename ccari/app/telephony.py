@@ -8,7 +8,6 @@ from functools import partial
 
 from ccari.app.parts import Parts
 from ccari.app.recordings import open_archive, open_spool
-from ccari.app.tasks import beside
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
 from ccari.calls.link import Link
@@ -18,6 +17,7 @@ from ccari.config import Settings
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
 from ccari.store.fence import PostgresFence
+from ccari.tasks import beside
 
 
 @dataclass(frozen=True, slots=True)

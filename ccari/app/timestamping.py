@@ -4,13 +4,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
 
-from ccari.app.tasks import beside
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.recordings.evidence.authority import authority
 from ccari.recordings.evidence.stamper import Stamper, open_session
 from ccari.store.opened import Store
+from ccari.tasks import beside
 
 
 @contextlib.asynccontextmanager

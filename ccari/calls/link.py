@@ -5,6 +5,7 @@ import random
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import aiohttp
@@ -22,6 +23,7 @@ from ccari.errors import AsteriskError, StoreError, UnsuitableError
 from ccari.names import Names
 from ccari.policy.gate import Block
 from ccari.ports.fencing import Fence
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
@@ -139,12 +141,10 @@ class Link:
             self.connected.set()
             self.connections += 1
             _log.info("asterisk_connected", version=identity.version, **found.counts)
-            sweeping = asyncio.create_task(self._sweep(desk))
             try:
-                await _first(reader, *ends)
+                async with beside(partial(self._sweep, desk)):
+                    await _first(reader, *ends)
             finally:
-                sweeping.cancel()
-                await asyncio.wait([sweeping])
                 self._switchboard.detach("asterisk_lost")
             raise _why_over(ears, lock_lost)
 

@@ -16,12 +16,14 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar
 
 import structlog
 
 from ccari.errors import StoreError, why
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
@@ -69,21 +71,11 @@ async def embedded_postgres(data_dir: Path, *, revived: bool = False) -> AsyncIt
                 await _leave(server, users)
                 raise
         try:
-            async with _kept_running(server) if revived else contextlib.nullcontext():
+            async with beside(partial(_keep_running, server)) if revived else contextlib.nullcontext():
                 yield server.dsn
         finally:
             async with _controlling(server.folder):
                 await _leave(server, users)
-
-
-@contextlib.asynccontextmanager
-async def _kept_running(server: "Server") -> AsyncIterator[None]:
-    keeping = asyncio.create_task(_keep_running(server))
-    try:
-        yield
-    finally:
-        keeping.cancel()
-        await asyncio.wait([keeping])
 
 
 async def _keep_running(server: "Server") -> None:

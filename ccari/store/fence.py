@@ -10,6 +10,7 @@ import structlog
 
 from ccari.errors import StoreError, UnsuitableError
 from ccari.store.database import COMMAND_SECONDS, connect, translated
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
@@ -64,14 +65,12 @@ class PostgresFence:
         held = _Held(self._dsn, list(taken_by_another))
         if (unavailable := await held.take(PATIENCE_SECONDS)) is not None:
             raise UnsuitableError(taken_by_another[unavailable])
-        keeping = asyncio.create_task(held.keep())
         self._held = held
         try:
-            yield held.by_another
+            async with beside(held.keep):
+                yield held.by_another
         finally:
             self._held = None
-            keeping.cancel()
-            await asyncio.wait([keeping])
             held.let_go()
 
 

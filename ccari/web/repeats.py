@@ -5,7 +5,7 @@ import contextlib
 import hashlib
 import hmac
 import re
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from http import HTTPStatus
 from uuid import UUID, uuid4
@@ -15,6 +15,7 @@ from aiohttp import web
 
 from ccari.errors import StoreError
 from ccari.ports.repeats import Answered, RepeatStore, Unanswered
+from ccari.tasks import beside
 from ccari.web.problems import Refusal
 from ccari.web.uploads import digest_of_list
 
@@ -67,7 +68,7 @@ class Repeat:
 
     async def _first(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
         try:
-            async with self._held():
+            async with beside(self._hold):
                 response = await work()
         except Refusal as refusal:
             if refusal.problem.reason is None or refusal.status != HTTPStatus.CONFLICT:
@@ -93,15 +94,6 @@ class Repeat:
             await self._store.drop(self._key, self._claim)
         except StoreError as error:
             _log.warning("repeat_not_kept", reason=str(error))
-
-    @contextlib.asynccontextmanager
-    async def _held(self) -> AsyncIterator[None]:
-        holding = asyncio.create_task(self._hold())
-        try:
-            yield
-        finally:
-            holding.cancel()
-            await asyncio.gather(holding, return_exceptions=True)
 
     async def _hold(self) -> None:
         while True:

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.app import tasks
+from ccari import tasks
 
 SECONDS = 30.0
 

@@ -12,6 +12,7 @@ from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.evidence.keys import SigningKey, SigningKeys
+from ccari.tasks import beside
 
 #: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
 SEAL_SECONDS = 60.0
@@ -72,12 +73,10 @@ class Sealer:
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Seal in the background while the context lasts, and once more at its end, for at most :data:`LAST_SECONDS`."""
-        working = asyncio.create_task(self._run())
         try:
-            yield
+            async with beside(self._run):
+                yield
         finally:
-            working.cancel()
-            await asyncio.wait([working])
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(LAST_SECONDS):
                     await self._try()

@@ -16,6 +16,7 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from ccari import tasks
 from ccari.errors import StoreError
 from ccari.store import embedded
 from ccari.store.database import COMMAND_SECONDS, open_database
@@ -230,6 +231,27 @@ async def test_a_server_that_dies_is_away_until_a_person_starts_it(
         assert len(reasons) == len(set(reasons))
         assert any("pg_ctl failed: see " in each for each in reasons)
     assert programmes_in(data) == []
+
+
+async def test_a_server_that_dies_stays_away_after_one_look_that_failed_unforeseen(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that has no thread to spare kills servers too. The watch ended with its first such failure, and said nothing."""
+    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(tasks, "TASK_AGAIN_SECONDS", 0.1)
+    listens, data = embedded.Server.listens, home / "unwatched"
+
+    async def listens_once_there_is_a_thread(server: embedded.Server) -> bool:
+        monkeypatch.setattr(embedded.Server, "listens", listens)
+        raise RuntimeError("can't start new thread")
+
+    async with embedded_postgres(data, revived=True):
+        with capture_logs() as logged:
+            monkeypatch.setattr(embedded.Server, "listens", listens_once_there_is_a_thread)
+            await until(lambda: "task_failed" in [each["event"] for each in logged], within=GONE_SECONDS)
+            pid = (data / "postgresql" / "cluster" / "postmaster.pid").read_text().split()[0]
+            os.kill(int(pid), signal.SIGKILL)
+            await until(lambda: logged[-1]["event"] == "own_database_started", within=GONE_SECONDS)
 
 
 async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_log(home: Path) -> None:

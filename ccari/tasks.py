@@ -1,4 +1,4 @@
-"""Background work beside the calls: started, started again when it fails, and ended."""
+"""Background work, wherever it is needed: started, started again when it fails, and ended."""
 
 import asyncio
 import contextlib
