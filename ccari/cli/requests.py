@@ -31,7 +31,7 @@ from ccari.gating.dossiers import clock, register_row
 from ccari.gating.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
-from ccari.ports.requests import OVERDUE, Clock, Intake, Wanted, Work
+from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, Intake, Wanted, Work
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Rights requests, and the work on them.")
@@ -43,8 +43,6 @@ app.command("export")(request_export.command)
 app.command("spooled")(spooled.listing)
 app.command("replay")(spooled.replay)
 
-#: How many days before it is due a request is shown in yellow.
-_SOON = 7
 _COLUMNS = {
     "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
     "number": "NUMBER", "received_at": "RECEIVED", "due": "DUE", "days_left": "DAYS LEFT",
@@ -301,7 +299,7 @@ def _coloured(row: dict[str, Any]) -> dict[str, Any]:
     left = row["days_left"]
     if left is None:
         return row
-    style = "bold red" if row["overdue"] else "yellow" if left <= _SOON else ""
+    style = "bold red" if row["overdue"] else "yellow" if left <= SOON_DAYS else ""
     words = f"overdue {-left}" if row["overdue"] else str(left)
     return {**row, "due": Text(str(row["due"]), style), "days_left": Text(words, style)}
 

@@ -16,10 +16,9 @@ from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.gating.dossiers import clock
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
+from ccari.ports.requests import SOON_DAYS
 from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint
 
-#: A request counts as due soon so many days before its due date; lists show it in another colour from then on.
-SOON_DAYS = 7
 #: How often this node says which webhooks it has, looks for requests that fall due, and forgets what was delivered long ago.
 TERMS_SECONDS = 60.0
 #: A webhook is dropped if no node of the fleet has had it in its settings for so long.

@@ -12,8 +12,8 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.keying import Digests
 
-#: The most days that an overdue request has left.
-OVERDUE = -1
+#: The most days that an overdue request has left, and one that is due soon: figures, webhooks and lists tell of it from then on.
+OVERDUE, SOON_DAYS = -1, 7
 
 
 class Intake(StrEnum):

@@ -8,12 +8,10 @@ import asyncpg
 import orjson
 
 from ccari.ports.figures import COUNT_SECONDS, Held, Pressing
-from ccari.ports.requests import Clock
+from ccari.ports.requests import SOON_DAYS, Clock
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: Within so many days a request is due soon.
-SOON_DAYS = 7
 #: How old a count may be to be used again: a node by itself counts anew each time, and of a fleet one node does.
 _FRESH = timedelta(seconds=0.9 * COUNT_SECONDS)
 _WAITING, _GIVEN_UP = "waiting", "given_up"

@@ -15,6 +15,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declaration import Policy
 from ccari.policy.rights import Level, RequestState, Right, StepFault
+from ccari.ports.requests import SOON_DAYS
 from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
@@ -37,8 +38,6 @@ from ccari.web.models.requests import (
 from ccari.web.models.subjects import RequestEvidencePath
 from ccari.web.problems import not_there
 
-#: How many days before its due date a request is shown in another colour, as on the command line.
-SOON_DAYS = 7
 _PAGE_ROWS = 50
 #: The events of a call's journal that prove how the right was exercised.
 _PROVING = frozenset(

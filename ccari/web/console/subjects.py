@@ -15,10 +15,10 @@ from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
+from ccari.ports.requests import SOON_DAYS
 from ccari.ports.subjects import PAGE_LANGUAGES, Mandate, PageLanguage
 from ccari.web import subjects as api
 from ccari.web.console.pages import Answer, Shown, Visit
-from ccari.web.console.requests import SOON_DAYS
 from ccari.web.models.base import Body
 from ccari.web.models.fields import NumberText
 from ccari.web.models.requests import RequestPath, RequestRow
