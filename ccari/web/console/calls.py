@@ -3,16 +3,13 @@
 from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.web import calls as api
 from ccari.web import evidence as proofs
-from ccari.web.console.pages import Answer, Shown, Visit, kept_query
+from ccari.web.console.pages import Answer, Shown, Visit, kept_query, of_a_page
 from ccari.web.models.calls import CallPage, CallsFound, CallShown, CallsQuery
-
-_PAGE_ROWS = 50
 
 
 async def register(visit: Visit) -> Answer:
     """The newest calls first."""
-    query = visit.ask.query or CallsQuery()
-    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    query = of_a_page(visit.ask.query or CallsQuery())
     page = CallPage.model_validate((await api.list_calls(visit.asking(query=query))).content)
     policy = await visit.ask.policy()
     fields = {

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ccari.web import campaigns as api
 from ccari.web.console.comparing import Matcher
-from ccari.web.console.pages import Answer, Shown, Visit
+from ccari.web.console.pages import Answer, Shown, Visit, of_a_page
 from ccari.web.models.base import Given
 from ccari.web.models.campaigns import (
     CampaignList,
@@ -26,7 +26,6 @@ from ccari.web.problems import Refusal, not_there
 
 #: How many unchanged lines are shown before and after a change.
 _CONTEXT = 3
-_PAGE_ROWS = 50
 
 
 class RevisionQuery(Given):
@@ -45,11 +44,8 @@ class DiffLine:
 
 async def register(visit: Visit) -> Answer:
     """The campaigns in force, and every revision."""
-    revisions = RevisionPage.model_validate(
-        (
-            await api.list_revisions(visit.asking(query=visit.ask.query or RevisionsQuery(limit=_PAGE_ROWS)))
-        ).content
-    )
+    query = of_a_page(visit.ask.query or RevisionsQuery())
+    revisions = RevisionPage.model_validate((await api.list_revisions(visit.asking(query=query))).content)
     declared: CampaignList | None = None
     if await visit.ask.policy() is not None:
         reply = await api.list_campaigns(visit.asking(query=CampaignsQuery()))

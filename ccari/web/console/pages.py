@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol, Self, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -14,6 +14,9 @@ from ccari.web.console.sessions import Session
 from ccari.web.console.words import Words
 from ccari.web.front import Ask
 from ccari.web.rates import LookUp
+
+#: The rows of a list that are on one page.
+PAGE_ROWS = 50
 
 
 class Wrong(NamedTuple):
@@ -45,6 +48,23 @@ class Visit:
     def asking(self, *, path: Any = None, query: Any = None, body: Any = None) -> Ask:
         """The request for a handler of the API, which the pages use, so that the same rules hold for them."""
         return replace(self.ask, path=path, query=query, body=body)
+
+
+class Listing(Protocol):
+    """The query of a list. ``limit``: the most rows that are wanted."""
+
+    @property
+    def limit(self) -> int: ...
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None) -> Self: ...
+
+
+_Query = TypeVar("_Query", bound=Listing)
+
+
+def of_a_page(query: _Query) -> _Query:
+    """The query, for no more rows than a page has."""
+    return query.model_copy(update={"limit": min(query.limit, PAGE_ROWS)})
 
 
 def kept_query(visit: Visit, cursor: str = "after") -> str:

@@ -18,7 +18,7 @@ from ccari.ports.accesses import Looked
 from ccari.ports.listening import Opened
 from ccari.web import recordings as api
 from ccari.web.console import rendering
-from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
+from ccari.web.console.pages import PAGE_ROWS, Answer, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.sessions import PATH
 from ccari.web.console.window import render_page
 from ccari.web.downloads import send
@@ -35,7 +35,6 @@ from ccari.web.models.recordings import (
 )
 from ccari.web.problems import ALWAYS, not_there
 
-_PAGE_ROWS = 50
 _STATES = ("stored", "recording", "finished", "failed", "discarded", "deleted")
 #: An identity file is a few lines.
 IDENTITY_BYTES = 16 * 1024
@@ -62,12 +61,11 @@ class RegisterQuery(RecordingsQuery):
 
 async def register(visit: Visit) -> Answer:
     """The newest recordings first, and the holds in force."""
-    query = visit.ask.query or RegisterQuery()
-    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    query = of_a_page(visit.ask.query or RegisterQuery())
     page = RecordingPage.model_validate((await api.list_recordings(visit.asking(query=query))).content)
     holds = HoldPage.model_validate(
         (
-            await api.list_holds(visit.asking(query=HoldsQuery(limit=_PAGE_ROWS, after=query.holds_after)))
+            await api.list_holds(visit.asking(query=HoldsQuery(limit=PAGE_ROWS, after=query.holds_after)))
         ).content
     )
     policy = await visit.ask.policy()

@@ -20,7 +20,7 @@ from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
 from ccari.web.console import letters
-from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
+from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
 from ccari.web.models.base import Given
@@ -38,7 +38,6 @@ from ccari.web.models.requests import (
 from ccari.web.models.subjects import RequestEvidencePath
 from ccari.web.problems import not_there
 
-_PAGE_ROWS = 50
 #: The events of a call's journal that prove how the right was exercised.
 _PROVING = frozenset(
     {"notice_heard", "key_pressed", "agent_code_entered", "right_registered", "right_spooled"}
@@ -66,8 +65,7 @@ class Step:
 
 async def register(visit: Visit) -> Answer:
     """The list of requests, in the order of due dates."""
-    query = visit.ask.query or RequestsQuery()
-    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    query = of_a_page(visit.ask.query or RequestsQuery())
     reply = await api.list_requests(visit.asking(query=query))
     page = RequestPage.model_validate(reply.content)
     fields = {

@@ -4,7 +4,7 @@ from typing import Any
 
 from ccari.policy.suppression import Reason
 from ccari.web import suppressions as api
-from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query
+from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.sessions import PATH
 from ccari.web.models.suppressions import (
     Barred,
@@ -14,7 +14,6 @@ from ccari.web.models.suppressions import (
     SuppressionsQuery,
 )
 
-_PAGE_ROWS = 50
 _HOME = f"{PATH}/suppressions"
 
 
@@ -46,8 +45,7 @@ async def lift(visit: Visit) -> Answer:
 
 async def _home(visit: Visit, **fields: Any) -> Shown:
     policy = await visit.ask.policy_in_force()
-    query = visit.ask.query or SuppressionsQuery()
-    query = query.model_copy(update={"limit": min(query.limit, _PAGE_ROWS)})
+    query = of_a_page(visit.ask.query or SuppressionsQuery())
     page = SuppressionPage.model_validate((await api.list_bars(visit.asking(query=query))).content)
     return Shown(
         "suppressions.html.j2",

@@ -259,7 +259,7 @@ async def test_who_takes_recordings_too_slowly_keeps_files_from_going_out(
 async def test_a_hold_beyond_the_first_page_cannot_be_released(
     api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recordings, "_PAGE_ROWS", 1)
+    monkeypatch.setattr(recordings, "PAGE_ROWS", 1)
     page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
     await signed_in(api, visitor, Role.DPO)
     for _ in range(2):
