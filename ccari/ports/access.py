@@ -16,6 +16,11 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
+#: Who may look at calls, recordings, bars, contacts, consents and campaigns; and who at requests, evidence and encrypted files.
+READING = frozenset({Role.OPS, Role.DPO, Role.AUDITOR})
+SUPERVISING = frozenset({Role.DPO, Role.AUDITOR})
+
+
 @dataclass(frozen=True, slots=True)
 class Bearer:
     """The bearer of a token. ``name``: as logs and histories have it. ``agent``: in the role agent, whose events it may open.

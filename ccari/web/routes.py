@@ -9,7 +9,7 @@ from http import HTTPStatus
 from aiohttp import web
 from pydantic import BaseModel
 
-from ccari.ports.access import Role
+from ccari.ports.access import READING, SUPERVISING, Role
 from ccari.web import (
     calls,
     campaigns,
@@ -110,7 +110,7 @@ from ccari.web.uploads import CSV
 
 JSON = "application/json"
 
-_DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
+_DIALER, _AGENT, _OPS, _DPO, _ = Role
 
 Handler = Callable[[Ask], Awaitable[Reply | web.StreamResponse]]
 
@@ -146,7 +146,6 @@ class Route:
 
 
 def routes(streams: Streams) -> Sequence[Route]:
-    reading, proving = frozenset({_OPS, _DPO, _AUDITOR}), frozenset({_DPO, _AUDITOR})
     return [
         Route("POST", "/v1/gate", frozenset({_DIALER, _OPS, _DPO}), calls.gate, GateAnswer, body=GateAsk, looks_up=LookUp.GATE,
               vouches=True),
@@ -154,14 +153,14 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/calls", frozenset({_DIALER, _OPS}), calls.place_call, CallPlaced, HTTPStatus.CREATED,
             body=CallOrder, repeats=True, refuses=(HTTPStatus.CONFLICT,),
         ),
-        Route("GET", "/v1/calls", reading, calls.list_calls, CallPage, query=CallsQuery),
+        Route("GET", "/v1/calls", READING, calls.list_calls, CallPage, query=CallsQuery),
         Route("POST", "/v1/calls/find", frozenset({_DPO}), calls.find, CallsFound, body=FindBody, looks_up=LookUp.CHECK),
         Route(
-            "GET", "/v1/calls/events", reading, streams.call_events, LiveCallEvent, query=LiveQuery, streams=True,
+            "GET", "/v1/calls/events", READING, streams.call_events, LiveCallEvent, query=LiveQuery, streams=True,
         ),
-        Route("GET", "/v1/calls/{id}", reading | {_DIALER}, calls.show_call, CallShown, in_path=CallPath),
+        Route("GET", "/v1/calls/{id}", READING | {_DIALER}, calls.show_call, CallShown, in_path=CallPath),
         Route(
-            "GET", "/v1/suppressions", reading, suppressions.list_bars, SuppressionPage,
+            "GET", "/v1/suppressions", READING, suppressions.list_bars, SuppressionPage,
             query=SuppressionsQuery,
         ),
         Route(
@@ -175,13 +174,13 @@ def routes(streams: Streams) -> Sequence[Route]:
         Route(
             "GET", "/v1/suppressions/export", frozenset({_OPS, _DPO}), lists.export_bars, None, query=OfController, gives=CSV,
         ),
-        Route("POST", "/v1/suppressions/check", reading, suppressions.check, CheckAnswer, body=CheckBody, looks_up=LookUp.CHECK),
+        Route("POST", "/v1/suppressions/check", READING, suppressions.check, CheckAnswer, body=CheckBody, looks_up=LookUp.CHECK),
         Route(
             "POST", "/v1/suppressions/remove", frozenset({_DPO}), suppressions.remove, Lifted,
             body=LiftingBody,
         ),
-        Route("GET", "/v1/contacts", reading, contacts.list_contacts, ContactPage, query=ContactsQuery),
-        Route("POST", "/v1/contacts/check", reading, contacts.check, ContactAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
+        Route("GET", "/v1/contacts", READING, contacts.list_contacts, ContactPage, query=ContactsQuery),
+        Route("POST", "/v1/contacts/check", READING, contacts.check, ContactAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
         Route(
             "POST", "/v1/contacts/import", frozenset({_OPS, _DPO}), lists.import_contacts, ListReport,
             query=ContactsImportQuery, takes_list=True, repeats=True,
@@ -190,8 +189,8 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/contacts/scrub", frozenset({_OPS, _DPO}), lists.scrub, None, query=ScrubQuery, takes_list=True,
             gives=CSV,
         ),
-        Route("GET", "/v1/consents", reading, consents.list_consents, ConsentPage, query=ConsentsQuery),
-        Route("POST", "/v1/consents/check", reading, consents.check, ConsentAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
+        Route("GET", "/v1/consents", READING, consents.list_consents, ConsentPage, query=ConsentsQuery),
+        Route("POST", "/v1/consents/check", READING, consents.check, ConsentAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
         Route(
             "POST", "/v1/consents/import", frozenset({_OPS, _DPO}), lists.import_consents, ListReport,
             query=ConsentsImportQuery, takes_list=True, repeats=True,
@@ -200,13 +199,13 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/consents/withdraw", frozenset({_DPO}), consents.withdraw, Withdrawn, body=WithdrawalBody,
             repeats=True, refuses=(HTTPStatus.CONFLICT,),
         ),
-        Route("GET", "/v1/recordings", reading, recordings.list_recordings, RecordingPage, query=RecordingsQuery),
-        Route("GET", "/v1/recordings/{id}", reading, recordings.show, RecordingShown, in_path=RecordingPath),
+        Route("GET", "/v1/recordings", READING, recordings.list_recordings, RecordingPage, query=RecordingsQuery),
+        Route("GET", "/v1/recordings/{id}", READING, recordings.show, RecordingShown, in_path=RecordingPath),
         Route(
-            "GET", "/v1/recordings/{id}/file", proving, recordings.file, None, in_path=RecordingPath,
+            "GET", "/v1/recordings/{id}/file", SUPERVISING, recordings.file, None, in_path=RecordingPath,
             gives=recordings.ENCRYPTED, refuses=(HTTPStatus.CONFLICT,),
         ),
-        Route("GET", "/v1/holds", reading, recordings.list_holds, HoldPage, query=HoldsQuery),
+        Route("GET", "/v1/holds", READING, recordings.list_holds, HoldPage, query=HoldsQuery),
         Route(
             "POST", "/v1/holds", frozenset({_DPO}), recordings.hold, HoldShown, body=HoldBody, repeats=True,
             refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
@@ -224,22 +223,22 @@ def routes(streams: Streams) -> Sequence[Route]:
             refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
         ),
         Route(
-            "GET", "/v1/evidence/calls/{id}", proving, evidence.of_call, None, in_path=CallPath, gives=evidence.ZIP,
+            "GET", "/v1/evidence/calls/{id}", SUPERVISING, evidence.of_call, None, in_path=CallPath, gives=evidence.ZIP,
             refuses=(HTTPStatus.CONFLICT,),
         ),
         Route(
-            "GET", "/v1/evidence/requests/{reference}", proving, evidence.of_request, None, in_path=RequestEvidencePath,
+            "GET", "/v1/evidence/requests/{reference}", SUPERVISING, evidence.of_request, None, in_path=RequestEvidencePath,
             gives=evidence.ZIP, refuses=(HTTPStatus.CONFLICT,),
         ),
-        Route("GET", "/v1/campaigns", reading | {_DIALER}, campaigns.list_campaigns, CampaignList, query=CampaignsQuery),
+        Route("GET", "/v1/campaigns", READING | {_DIALER}, campaigns.list_campaigns, CampaignList, query=CampaignsQuery),
         Route(
-            "GET", "/v1/campaigns/{id}", reading | {_DIALER}, campaigns.show, CampaignShown, in_path=CampaignPath,
+            "GET", "/v1/campaigns/{id}", READING | {_DIALER}, campaigns.show, CampaignShown, in_path=CampaignPath,
             query=CampaignQuery,
         ),
-        Route("GET", "/v1/revisions", reading, campaigns.list_revisions, RevisionPage, query=RevisionsQuery),
-        Route("GET", "/v1/revisions/{number}", reading, campaigns.show_revision, RevisionShown, in_path=RevisionPath),
+        Route("GET", "/v1/revisions", READING, campaigns.list_revisions, RevisionPage, query=RevisionsQuery),
+        Route("GET", "/v1/revisions/{number}", READING, campaigns.show_revision, RevisionShown, in_path=RevisionPath),
         Route(
-            "GET", "/v1/requests", frozenset({_DPO, _AUDITOR}), requests.list_requests, RequestPage,
+            "GET", "/v1/requests", SUPERVISING, requests.list_requests, RequestPage,
             query=RequestsQuery,
         ),
         Route(
@@ -250,13 +249,13 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/requests/find", frozenset({_DPO}), requests.find, RequestsFound, body=FindBody, looks_up=LookUp.CHECK,
         ),
         Route(
-            "GET", "/v1/requests/export.csv", proving, lists.export_requests_csv, None, query=RegisterQuery, gives=CSV,
+            "GET", "/v1/requests/export.csv", SUPERVISING, lists.export_requests_csv, None, query=RegisterQuery, gives=CSV,
         ),
         Route(
-            "GET", "/v1/requests/export.json", proving, lists.export_requests_json, None, query=RegisterQuery, gives=JSON,
+            "GET", "/v1/requests/export.json", SUPERVISING, lists.export_requests_json, None, query=RegisterQuery, gives=JSON,
         ),
         Route(
-            "GET", "/v1/requests/{reference}", frozenset({_DPO, _AUDITOR}), requests.show, RequestShown,
+            "GET", "/v1/requests/{reference}", SUPERVISING, requests.show, RequestShown,
             in_path=RequestPath,
         ),
         _step("verify", requests.verify, VerifyBody),
@@ -265,7 +264,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         _step("resolve", requests.resolve, NoteBody),
         _step("refuse", requests.refuse, ReasonBody),
         _step("withdraw", requests.withdraw, ReasonBody),
-        Route("GET", "/v1/webhooks", reading, webhooks.list_deliveries, DeliveryPage, query=DeliveriesQuery),
+        Route("GET", "/v1/webhooks", READING, webhooks.list_deliveries, DeliveryPage, query=DeliveriesQuery),
         Route("POST", "/v1/webhooks/{number}/retry", frozenset({_OPS}), webhooks.retry, Retried, in_path=DeliveryPath),
         Route(
             "GET", "/v1/agents/{id}/events", frozenset({_DIALER, _AGENT}), streams.agent_events,

@@ -3,10 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from ccari.ports.access import Role
-
-_LOOKING = frozenset({Role.OPS, Role.DPO, Role.AUDITOR})
-_RIGHTS = frozenset({Role.DPO, Role.AUDITOR})
+from ccari.ports.access import READING, SUPERVISING, Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,14 +16,14 @@ class Entry:
 
 
 ENTRIES = (
-    Entry("overview", "/console/overview", _LOOKING),
-    Entry("requests", "/console/requests", _RIGHTS),
-    Entry("live", "/console/live", _LOOKING),
+    Entry("overview", "/console/overview", READING),
+    Entry("requests", "/console/requests", SUPERVISING),
+    Entry("live", "/console/live", READING),
     Entry("agent", "/console/agent", frozenset({Role.AGENT})),
-    Entry("calls", "/console/calls", _LOOKING),
-    Entry("recordings", "/console/recordings", _LOOKING),
-    Entry("suppressions", "/console/suppressions", _LOOKING),
-    Entry("campaigns", "/console/campaigns", _LOOKING),
+    Entry("calls", "/console/calls", READING),
+    Entry("recordings", "/console/recordings", READING),
+    Entry("suppressions", "/console/suppressions", READING),
+    Entry("campaigns", "/console/campaigns", READING),
 )  # fmt: skip
 
 

@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import hdrs, web
 
-from ccari.ports.access import Role
+from ccari.ports.access import READING, SUPERVISING, Role
 from ccari.web.console import (
     calls,
     campaigns,
@@ -39,10 +39,8 @@ from ccari.web.models.requests import (
 from ccari.web.models.suppressions import BarringBody, CheckBody, LiftingBody, SuppressionsQuery
 from ccari.web.rates import LookUp
 
-_DIALER, _AGENT, _OPS, _DPO, _AUDITOR = Role
+_DIALER, _AGENT, _OPS, _DPO, _ = Role
 _ANYBODY = frozenset(Role)
-_RIGHTS = frozenset({_DPO, _AUDITOR})
-_LOOKING = frozenset({_OPS, _DPO, _AUDITOR})
 _OFFICER = frozenset({_DPO})
 _AGENTS = frozenset({_AGENT})
 _ENTERING = frozenset({_OPS, _DPO})
@@ -52,14 +50,14 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
     return [
         Page("GET", PATH, _ANYBODY, signing_in.first_page),
         Page("POST", f"{PATH}/sign-out", _ANYBODY, entrance.sign_out),
-        Page("GET", f"{PATH}/requests", _RIGHTS, requests.register, query=RequestsQuery, again=requests.register),
+        Page("GET", f"{PATH}/requests", SUPERVISING, requests.register, query=RequestsQuery, again=requests.register),
         Page("GET", f"{PATH}/requests/find", _OFFICER, requests.find_form),
         Page(
             "POST", f"{PATH}/requests/find", _OFFICER, requests.find, form=FindBody, again=requests.find_form, looks_up=LookUp.CHECK,
         ),
         Page("GET", f"{PATH}/requests/new", _OFFICER, requests.blank),
         Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank, once=True),
-        Page("GET", f"{PATH}/requests/{{reference}}", _RIGHTS, requests.one, in_path=RequestPath),
+        Page("GET", f"{PATH}/requests/{{reference}}", SUPERVISING, requests.one, in_path=RequestPath),
         _on_request("verify", requests.verify, VerifyBody),
         _on_request("start", requests.start, None),
         _on_request("extend", requests.extend, ReasonBody),
@@ -71,7 +69,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
             in_path=requests.LetterPath, query=requests.LetterQuery,
         ),
-        Page("GET", f"{PATH}/requests/{{reference}}/evidence", _RIGHTS, requests.evidence, in_path=RequestPath, long=True),
+        Page("GET", f"{PATH}/requests/{{reference}}/evidence", SUPERVISING, requests.evidence, in_path=RequestPath, long=True),
         Page("GET", f"{PATH}/requests/{{reference}}/subject", _OFFICER, subjects.one, in_path=RequestPath),
         Page(
             "POST", f"{PATH}/requests/{{reference}}/subject", _OFFICER, subjects.look, in_path=RequestPath,
@@ -81,21 +79,21 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "POST", f"{PATH}/requests/{{reference}}/subject/export", _OFFICER, subjects.export, in_path=RequestPath,
             form=subjects.ExportForm, again=subjects.one, long=True,
         ),
-        Page("GET", f"{PATH}/calls/{{id}}/evidence", _RIGHTS, calls.evidence, in_path=CallPath, long=True),
-        Page("GET", f"{PATH}/overview", _LOOKING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
-        Page("GET", f"{PATH}/live", _LOOKING, live.calls, query=HoldQuery),
-        Page("GET", f"{PATH}/live/events", _LOOKING, live.call_events, lasts=True),
+        Page("GET", f"{PATH}/calls/{{id}}/evidence", SUPERVISING, calls.evidence, in_path=CallPath, long=True),
+        Page("GET", f"{PATH}/overview", READING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
+        Page("GET", f"{PATH}/live", READING, live.calls, query=HoldQuery),
+        Page("GET", f"{PATH}/live/events", READING, live.call_events, lasts=True),
         Page("GET", f"{PATH}/agent", _AGENTS, live.agent, query=HoldQuery),
         Page("GET", f"{PATH}/agent/events", _AGENTS, live.agent_events, lasts=True),
         Page("POST", f"{PATH}/agent/{{id}}/right", _AGENTS, voice, in_path=CallPath, form=RightBody, again=live.agent),
-        Page("GET", f"{PATH}/calls", _LOOKING, calls.register, query=CallsQuery, again=calls.register),
+        Page("GET", f"{PATH}/calls", READING, calls.register, query=CallsQuery, again=calls.register),
         Page("GET", f"{PATH}/calls/find", _OFFICER, calls.find_form),
         Page(
             "POST", f"{PATH}/calls/find", _OFFICER, calls.find, form=FindBody, again=calls.find_form, looks_up=LookUp.CHECK,
         ),
-        Page("GET", f"{PATH}/calls/{{id}}", _LOOKING, calls.one, in_path=CallPath),
-        Page("GET", f"{PATH}/recordings", _LOOKING, recordings.register, query=recordings.RegisterQuery, again=recordings.register),
-        Page("GET", f"{PATH}/recordings/{{id}}", _LOOKING, recordings.one, in_path=RecordingPath),
+        Page("GET", f"{PATH}/calls/{{id}}", READING, calls.one, in_path=CallPath),
+        Page("GET", f"{PATH}/recordings", READING, recordings.register, query=recordings.RegisterQuery, again=recordings.register),
+        Page("GET", f"{PATH}/recordings/{{id}}", READING, recordings.one, in_path=RecordingPath),
         Page(
             "POST", f"{PATH}/recordings/{{id}}/play", _OFFICER, recordings.play, in_path=RecordingPath, again=recordings.one,
             file_bytes=recordings.IDENTITY_BYTES, long=True,
@@ -108,18 +106,18 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "POST", f"{PATH}/holds/{{number}}/release", _OFFICER, recordings.release, in_path=HoldPath, form=ReleaseBody,
             again=recordings.register, ids="release-", once=True,
         ),
-        Page("GET", f"{PATH}/suppressions", _LOOKING, suppressions.register, query=SuppressionsQuery),
+        Page("GET", f"{PATH}/suppressions", READING, suppressions.register, query=SuppressionsQuery),
         Page(
-            "POST", f"{PATH}/suppressions/check", _LOOKING, suppressions.look_up, form=CheckBody,
+            "POST", f"{PATH}/suppressions/check", READING, suppressions.look_up, form=CheckBody,
             again=suppressions.register, looks_up=LookUp.CHECK,
         ),
         Page("GET", f"{PATH}/suppressions/import", _ENTERING, importing.blank),
         Page(
             "POST", f"{PATH}/suppressions/import", _ENTERING, importing.take, again=importing.blank, takes_list=True,
         ),
-        Page("GET", f"{PATH}/campaigns", _LOOKING, campaigns.register, query=RevisionsQuery),
+        Page("GET", f"{PATH}/campaigns", READING, campaigns.register, query=RevisionsQuery),
         Page(
-            "GET", f"{PATH}/campaigns/{{number}}", _LOOKING, campaigns.revision, in_path=RevisionPath,
+            "GET", f"{PATH}/campaigns/{{number}}", READING, campaigns.revision, in_path=RevisionPath,
             query=campaigns.RevisionQuery,
         ),
         Page(
