@@ -177,7 +177,7 @@ async def holds_on_number(
         holds.ON_BARS,
         besides,
     )
-    return [Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"]) for row in rows]
+    return [holds.held(row) for row in rows]
 
 
 async def _held(connection: Connection, wanted: Wanted) -> list[Held]:

@@ -6,6 +6,8 @@ from collections.abc import Collection, Sequence
 from typing import Any
 from uuid import UUID
 
+import asyncpg
+
 from ccari.errors import NoRequestError, RecordingError, UnknownError
 from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
 from ccari.policy.rights import EFFECTS
@@ -95,6 +97,11 @@ class Holds:
         return dict(row) if row is not None else None
 
 
+def held(row: asyncpg.Record) -> Held:
+    """What holds something, from a row with its ``kind``, ``hold``, ``reference`` and ``reason``."""
+    return Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"])
+
+
 async def explain(
     connection: Connection, recording_ids: Collection[UUID], *, besides: str | None = None
 ) -> dict[UUID, list[Held]]:
@@ -104,9 +111,7 @@ async def explain(
     )
     by_recording: defaultdict[UUID, list[Held]] = defaultdict(list)
     for row in rows:
-        by_recording[row["id"]].append(
-            Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"])
-        )
+        by_recording[row["id"]].append(held(row))
     return dict(by_recording)
 
 

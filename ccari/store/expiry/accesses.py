@@ -7,9 +7,7 @@ from typing import Any
 
 from ccari.policy import accesses as law
 from ccari.policy.erasure import is_held_by
-from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Right
-from ccari.ports.holds import Held
 from ccari.ports.limits import Limit
 from ccari.store import accesses, holds
 from ccari.store.database import Connection
@@ -38,11 +36,11 @@ class Accesses:
             SQL["accesses_kept"], ids, holds.ON_RIGHTS, holds.ON_BARS, unreached
         ):
             if row["kind"] == "legal":
-                keepers[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+                keepers[row["id"]].add(holds.held(row).words)
             elif row["kind"] == "unreached":
                 keepers[row["id"]].add(f"a lost secret of {row['reason']!r}, whose open requests may need it")
             elif is_held_by(Right(row["reason"]), None):
-                keepers[row["id"]].add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
+                keepers[row["id"]].add(holds.held(row).words)
         return keepers
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[int], who: str) -> None:

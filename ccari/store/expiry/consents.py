@@ -6,9 +6,7 @@ from datetime import datetime
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import is_held_by
-from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Right
-from ccari.ports.holds import Held
 from ccari.ports.limits import Limit
 from ccari.store import holds
 from ccari.store.database import Connection
@@ -57,11 +55,10 @@ class Consents:
         keepers: Keepers = defaultdict(set)
         for row in rows:
             if row["kind"] == "legal":
-                keepers[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
+                keepers[row["id"]].add(holds.held(row).words)
             elif row["kind"] == "request":
                 if is_held_by(Right(row["reason"]), LegalBasis.CONSENT):
-                    held = Held(HoldKind.REQUEST, None, row["reference"], row["reason"])
-                    keepers[row["id"]].add(held.words)
+                    keepers[row["id"]].add(holds.held(row).words)
             elif row["kind"] != "older":
                 keepers[row["id"]].add(_WORDS[row["kind"]])
         going = set(ids)

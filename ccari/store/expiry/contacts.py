@@ -7,9 +7,7 @@ from typing import Any
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import is_held_by
-from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Right
-from ccari.ports.holds import Held
 from ccari.ports.limits import Limit
 from ccari.store import holds
 from ccari.store.database import Connection
@@ -55,10 +53,8 @@ class Contacts:
             by = keepers[row["digest"], row["source"]]
             if row["kind"] == "end":
                 by.add("its last day (valid_until), after which it bars calls")
-            elif row["kind"] == "legal":
-                by.add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
-            elif is_held_by(Right(row["reason"]), LegalBasis(row["legal_basis"])):
-                by.add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
+            elif row["kind"] == "legal" or is_held_by(Right(row["reason"]), LegalBasis(row["legal_basis"])):
+                by.add(holds.held(row).words)
         return defaultdict(set, {each: by for each, by in keepers.items() if by})
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - Kind's

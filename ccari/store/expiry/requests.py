@@ -6,9 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from ccari.policy.erasure import is_held_by
-from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level, Right
-from ccari.ports.holds import Held
 from ccari.ports.limits import Limit
 from ccari.store import holds, journals
 from ccari.store.database import Connection
@@ -44,10 +42,8 @@ class Requests:
         ):
             if row["kind"] in _WORDS:
                 keepers[row["id"]].add(_WORDS[row["kind"]])
-            elif row["kind"] == "legal":
-                keepers[row["id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)
-            elif is_held_by(Right(row["reason"]), None):
-                keepers[row["id"]].add(Held(HoldKind.REQUEST, None, row["reference"], row["reason"]).words)
+            elif row["kind"] == "legal" or is_held_by(Right(row["reason"]), None):
+                keepers[row["id"]].add(holds.held(row).words)
         return keepers
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[str], who: str) -> None:
