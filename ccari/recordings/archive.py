@@ -23,7 +23,7 @@ from ccari.recordings import raw
 from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import encrypt
 from ccari.recordings.sound import AgentsSide, Sound
-from ccari.recordings.tags import all_of, metadata, sidecar
+from ccari.recordings.tags import ENCRYPTED, all_of, metadata, sidecar
 
 _T = TypeVar("_T")
 
@@ -120,12 +120,15 @@ class FileArchive:
         """Encrypt the encoded file, and move it and its tag to where they stay."""
         place, name = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d"), plain.name
         sha256, draft = _digest(plain), self._work / plain.parent.name
-        tag_draft, encrypted = draft.with_name(f"{draft.name}.json"), draft.with_name(f"{draft.name}.age")
+        tag_draft, encrypted = (
+            draft.with_name(f"{draft.name}.json"),
+            draft.with_name(f"{draft.name}{ENCRYPTED}"),
+        )
         with _drafts(tag_draft, encrypted):
             _make_folders(self._work, 0o700)
             ready = plain
             if recipients:
-                name, ready = f"{name}.age", encrypted
+                name, ready = f"{name}{ENCRYPTED}", encrypted
                 encrypt(plain, ready, recipients)
                 plain.unlink()
             kept = StoredFile(

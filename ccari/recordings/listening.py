@@ -17,6 +17,7 @@ from ccari.own_threads import OwnThreads
 from ccari.ports.listening import Opened
 from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.reading import identities_in, open_checked
+from ccari.recordings.tags import ENCRYPTED
 
 #: How long the folder may take to give a recording, and opening it: ten hours of talk take some seconds.
 OPEN_SECONDS = 120.0
@@ -25,7 +26,6 @@ PICTURE_SECONDS = 30.0
 #: How many parts the waveform has, each as high as its loudest sample; and at how many samples a second it is made.
 PARTS, _RATE = 400, 4000
 _WIDTH_BYTES = 2
-_ENCRYPTED = ".age"
 _KINDS = {"wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}
 
 _log = structlog.get_logger()
@@ -48,7 +48,7 @@ class Listener:
 
     async def open(self, recording: InPlace, identity: str) -> Opened:
         identities: tuple[Identity, ...] = ()
-        if recording.kept.file.endswith(_ENCRYPTED):
+        if recording.kept.file.endswith(ENCRYPTED):
             try:
                 identities = identities_in(identity, "what you gave")
             except ConfigError as error:

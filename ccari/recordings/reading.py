@@ -13,9 +13,7 @@ from ccari.errors import ConfigError, OtherAudioError, RecordingError, why
 from ccari.keyring.files import read_private
 from ccari.ports.recordings import InPlace
 from ccari.recordings.encryption import decrypt
-from ccari.recordings.tags import beside, sidecar_fields
-
-_ENCRYPTED = ".age"
+from ccari.recordings.tags import ENCRYPTED, beside, sidecar_fields
 
 
 def identities_of(path: Path) -> tuple[Identity, ...]:
@@ -65,7 +63,7 @@ def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes
     """
     path = below(folder, file)
     try:
-        if path.suffix != _ENCRYPTED:
+        if path.suffix != ENCRYPTED:
             return path.read_bytes()
         if not identities:
             raise RecordingError(f"{file} is encrypted: add --identity KEYFILE")

@@ -13,12 +13,11 @@ from ccari.ports.holds import Stored
 from ccari.ports.recordings import InPlace, WantedRecordings
 from ccari.recordings.housekeeping import end
 from ccari.recordings.reading import below
-from ccari.recordings.tags import sidecar_fields
+from ccari.recordings.tags import ENCRYPTED, sidecar_fields
 
 #: For the folder to open a file or to give a piece of it.
 ANSWER_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
-_ENCRYPTED = ".age"
 
 
 class Rows(Protocol):
@@ -65,7 +64,7 @@ class Shelf:
     async def encrypted(self, recording: UUID) -> tuple[InPlace, AsyncGenerator[bytes, None]]:
         found = await self._places.in_place(recording)
         path = below(self._folder, found.kept.file)
-        if path.suffix != _ENCRYPTED:
+        if path.suffix != ENCRYPTED:
             raise RecordingError("it is stored as plain audio: get it with: ccari recordings play-to")
         return found, self._pieces(path, found.kept.size)
 

@@ -14,7 +14,9 @@ from ccari.ports.recordings import RecordingTag, StoredFile
 
 #: Every format that any version of ccari has written.
 FORMS = ("wav", "flac", "opus")
-_ENDINGS = ("json", *FORMS, *(f"{form}.age" for form in FORMS))
+#: How the name of an encrypted file ends, behind that of its format.
+ENCRYPTED = ".age"
+_ENDINGS = ("json", *FORMS, *(f"{form}{ENCRYPTED}" for form in FORMS))
 _LEGIBLY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
 
 
