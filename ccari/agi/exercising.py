@@ -18,7 +18,7 @@ from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
 from ccari.policy.call import Direction, Outcome
-from ccari.policy.rights import Level, Right
+from ccari.policy.rights import NumberFrom, Right
 
 _log = structlog.get_logger()
 
@@ -30,16 +30,15 @@ NONE = "none"
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """The person at the keys: their ``number``, unchecked, and how sure it is that it is theirs (see :class:`Level`)."""
+    """The person at the keys: their ``number``, unchecked."""
 
     number: str = field(repr=False)
-    number_from: str
-    level: Level
+    number_from: NumberFrom
 
     @property
     def direction(self) -> Direction:
         """Outbound if the number is known from dialling it."""
-        return Direction.OUTBOUND if self.number_from == "dialled" else Direction.INBOUND
+        return Direction.OUTBOUND if self.number_from is NumberFrom.DIALLED else Direction.INBOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +93,8 @@ class Registering:
         answer.
         """
         exercise = replace(
-            self._terms.exercise(right, key), number_from=self._caller.number_from, level=self._caller.level,
+            self._terms.exercise(right, key),
+            number_from=self._caller.number_from, level=self._caller.number_from.level,
             # the dialplan plays the notice and records, not ccari
             notice_version=None, recorded_elsewhere=True,
         )  # fmt: skip

@@ -19,7 +19,7 @@ from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.policy import notices
 from ccari.policy.gate import Block
-from ccari.policy.rights import Level
+from ccari.policy.rights import NumberFrom
 from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
@@ -65,12 +65,12 @@ async def _caller(session: Session) -> Caller:
     """The person on the channel: whoever was dialled, if the gate let that call through; else the caller, unless withheld."""
     dialled = await session.variable("CCARI_NUMBER")
     if dialled:
-        return Caller(dialled, "dialled", Level.L1)
+        return Caller(dialled, NumberFrom.DIALLED)
     shown = session.head.get("agi_callingpres", "0")
     # bits 6 and 7 of the presentation: 0 is allowed (Q.931, 4.5.10)
     withheld = not shown.isdecimal() or int(shown) & 0x60 != 0
     caller_id = session.head.get("agi_callerid", "unknown")
-    return Caller("" if withheld or caller_id == "unknown" else caller_id, "caller_id", Level.L0)
+    return Caller("" if withheld or caller_id == "unknown" else caller_id, NumberFrom.CALLER_ID)
 
 
 async def _menu(

@@ -12,7 +12,7 @@ from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, Right, begins
+from ccari.policy.rights import EFFECTS, Level, NumberFrom, Right, begins
 from ccari.ports.keying import Digests, Secrets
 from ccari.ports.requests import Entered, Exercise, Intake, RequestRegister
 
@@ -65,7 +65,7 @@ async def enter(
         purpose=about.purpose if about else None, consent_purpose=about.withdraws if about else None,
         consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
         recording_basis=about.recording.legal_basis if about else None,
-        intake=claim.by, number_from="given", level=claim.level, who=who, note=claim.note.strip(),
+        intake=claim.by, number_from=NumberFrom.GIVEN, level=claim.level, who=who, note=claim.note.strip(),
         # if another request has that id, whoever gave it has used it twice
         id=claim.id if claim.id is not None and before is None else uuid4(),
     )  # fmt: skip

@@ -11,7 +11,7 @@ from ccari.policy.campaign import Campaign, ended_by
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller, Register
-from ccari.policy.rights import Level, Right
+from ccari.policy.rights import NumberFrom, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import AgentCard, Past
 from ccari.ports.requests import Exercise
@@ -105,6 +105,7 @@ class Terms:
     def exercise(self, right: Right, key: str, at: datetime | None = None) -> Exercise:
         """The right as it was exercised by key, ``at`` that moment or now, by whoever is on the line."""
         pressed, country = at or datetime.now(UTC), self.controller.country
+        number_from = NumberFrom.CALLER_ID if self.inbound else NumberFrom.DIALLED
         local_year = pressed.astimezone(ZoneInfo(TIME_ZONES[country])).year
         return Exercise(
             right=right, key=key, number=self.known_number.e164, received_at=pressed,
@@ -112,8 +113,7 @@ class Terms:
             notice_version=self.heard_version, language=self.language, purpose=self.campaign.purpose,
             consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
             recording_basis=self.campaign.recording.legal_basis,
-            number_from="caller_id" if self.inbound else "dialled",
-            level=Level.L0 if self.inbound else Level.L1,
+            number_from=number_from, level=number_from.level,
         )  # fmt: skip
 
     def card(self, past: Past | None) -> AgentCard:

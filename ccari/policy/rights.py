@@ -34,6 +34,19 @@ class Level(IntEnum):
     L2 = 2
 
 
+class NumberFrom(StrEnum):
+    """How the number became known under which a right is registered."""
+
+    DIALLED = "dialled"
+    CALLER_ID = "caller_id"
+    GIVEN = "given"
+
+    @property
+    def level(self) -> Level:
+        """How sure it is, by that alone, that the number is the person's who exercises the right."""
+        return Level.L1 if self is NumberFrom.DIALLED else Level.L0
+
+
 class Stored(StrEnum):
     """What the right means for recordings that exist already. A person, or the housekeeping, carries it out."""
 

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 
 from ccari.policy import deadlines
 from ccari.policy.bases import LegalBasis
-from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.ports.keying import Digests
 
 #: The most days that an overdue request has left, and one that is due soon: figures, webhooks and lists tell of it from then on.
@@ -33,9 +33,8 @@ class Exercise:
 
     ``purpose``: the campaign's. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and bars the
     ``consent_campaigns``, which rest on it. ``recording_basis``: the legal basis of what may have been recorded, if known.
-    ``recorded_elsewhere``: others record the call, so nobody here knows what was recorded. ``number_from``: ``dialled``,
-    ``caller_id`` or ``given``. ``who``: the call, or the person who entered it, perhaps with a ``note``. ``id``: the same each
-    time that this exercise is registered.
+    ``recorded_elsewhere``: others record the call, so nobody here knows what was recorded. ``who``: the call, or the
+    person who entered it, perhaps with a ``note``. ``id``: the same each time that this exercise is registered.
     """
 
     right: Right
@@ -52,7 +51,7 @@ class Exercise:
     recording_basis: LegalBasis | None = None
     recorded_elsewhere: bool = False
     intake: Intake = Intake.KEY
-    number_from: str = "dialled"
+    number_from: NumberFrom = NumberFrom.DIALLED
     level: Level = Level.L1
     who: str = "call"
     note: str = ""

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from ccari.errors import CcariError, ConfigError
 from ccari.policy.bases import LegalBasis
 from ccari.policy.chain import Entry
-from ccari.policy.rights import Level, Right
+from ccari.policy.rights import Level, NumberFrom, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.pressed import Pressed
@@ -33,7 +33,7 @@ _NONCE_BYTES = 12
 #: How the fields of an exercise are read from JSON, where they are no plain JSON.
 _READ: Mapping[str, Any] = {
     "right": Right, "received_at": datetime.fromisoformat, "due": date.fromisoformat, "recording_basis": LegalBasis,
-    "consent_campaigns": tuple, "intake": Intake, "level": Level, "id": UUID,
+    "consent_campaigns": tuple, "intake": Intake, "number_from": NumberFrom, "level": Level, "id": UUID,
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from pyrage.x25519 import Identity
 from ccari.policy import deadlines
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
-from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.live import Taped
 from ccari.ports.requests import Clock, Exercise, Intake, Work
@@ -112,7 +112,7 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
         exercise = Exercise(
             right=right, number=f"+48600200{index:03}", received_at=received,
             due=due.get(index) or deadlines.due(received, "PL"),
-            local_year=2026, intake=Intake.LETTER, number_from="given", level=Level.L1, who="token:officer",
+            local_year=2026, intake=Intake.LETTER, number_from=NumberFrom.GIVEN, level=Level.L1, who="token:officer",
             note=f"letter {HOSTILE}", language="pl", purpose="odnowienie umowy",
         )  # fmt: skip
         digests = made.digests(number=made.numbers(60)[50])

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.ports.forwarding import Forward, Way
 from ccari.ports.requests import Clock, Exercise, Intake, Work
 from ccari.store.database import Database
@@ -23,7 +23,7 @@ WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
 async def added(store: Store, controller: str = "acme", right: Right = Right.ACCESS, **changes: Any) -> str:
     exercise = Exercise(
         right=right, number=made.NUMBER.e164, received_at=datetime(2026, 11, 24, 12, tzinfo=UTC),
-        due=date(2026, 12, 28), local_year=2026, intake=Intake.LETTER, number_from="given", level=Level.L2,
+        due=date(2026, 12, 28), local_year=2026, intake=Intake.LETTER, number_from=NumberFrom.GIVEN, level=Level.L2,
         who="cli:anna",
     )  # fmt: skip
     return await store.requests.add(controller, replace(exercise, **changes), made.digests(controller))

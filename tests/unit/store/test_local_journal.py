@@ -20,7 +20,7 @@ from structlog.testing import capture_logs
 from ccari.errors import ConfigError, StoreError
 from ccari.own_threads import MOST_UNDER_WAY
 from ccari.policy.bases import LegalBasis
-from ccari.policy.rights import Level, Right
+from ccari.policy.rights import Level, NumberFrom, Right
 from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Intake
 from ccari.store import local_journal
@@ -60,7 +60,7 @@ async def test_what_was_pressed_is_another_right_when_it_is_read(journal: LocalJ
     whole = pressed(
         Right.WITHDRAW_CONSENT, notice_version=None, language="uk", purpose="nowa oferta", consent_purpose="marketing",
         consent_campaigns=("offers", "renewals"), recording_basis=LegalBasis.CONSENT, recorded_elsewhere=True,
-        intake=Intake.AGENT, number_from="caller_id", level=Level.L0, who="anna", note="ż", due=date(2027, 1, 4),
+        intake=Intake.AGENT, number_from=NumberFrom.CALLER_ID, level=Level.L0, who="anna", note="ż", due=date(2027, 1, 4),
     )  # fmt: skip
     await journal.keep(whole)
     (name,) = journal.names()

@@ -10,7 +10,7 @@ import pytest
 
 from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
-from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.policy.seal import Kind
 from ccari.ports.requests import Clock, Exercise, Intake, Wanted, Work
 from ccari.store.database import Database
@@ -29,7 +29,7 @@ def by(who: str, words: str = "", clock: Clock = IN_TIME) -> Work:
 def letter(right: Right = Right.ACCESS, *, level: Level = Level.L0, **changes: Any) -> Exercise:
     exercise = Exercise(
         right=right, number=made.NUMBER.e164, received_at=RECEIVED, due=date(2026, 12, 28), local_year=2026,
-        intake=Intake.LETTER, number_from="given", level=level, who="cli:anna", note="letter 7",
+        intake=Intake.LETTER, number_from=NumberFrom.GIVEN, level=level, who="cli:anna", note="letter 7",
     )  # fmt: skip
     return replace(exercise, **changes)
 
