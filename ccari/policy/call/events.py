@@ -161,7 +161,7 @@ class Bridged:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """A key of the callee. ``at``: when it was let go, which is when Asterisk reports it; None: now."""
+    """A key of the callee. ``at``: when it went down, though Asterisk reports it as it is let go; None: now."""
 
     key: str
     at: datetime | None = None
