@@ -11,6 +11,7 @@ from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.terms import Terms
 from ccari.policy.call import HANDED_BACK, Direction, Outcome
+from ccari.policy.call.reaching import outcome_of
 from ccari.policy.gate import Block
 from ccari.ports.metering import Way
 
@@ -111,8 +112,7 @@ class _Visit:
 
 def _end(block: Block | None, failure: AgiError | None) -> tuple[str, str]:
     if block is not None:
-        outcome = Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
-        return outcome.value, block.value
+        return outcome_of(block).value, block.value
     if failure is None:
         return HANDED_BACK, ""
     return (

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import events as on
+from ccari.policy.call.vocabulary import HOMES
 
 #: Asterisk reports the end of a file when it has sent the last frame, and stamps events in whole milliseconds; frames
 #: of 20 ms may be sent a little ahead of the clock. More than this missing means that the end was not played.
@@ -24,7 +25,6 @@ EVER = datetime.min.replace(tzinfo=UTC)
 PREFIX = "ccari-"
 #: The call's id follows. Without it another channel may match: Asterisk puts ``systemname`` of asterisk.conf before its ids.
 _MADE = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:-|\Z)")
-_HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
 @dataclass(slots=True)
@@ -50,7 +50,7 @@ class Ids:
     @property
     def home_party(self) -> Party | None:
         """The party whose channel the dialplan still has to get back."""
-        home = _HOMES.get(self.direction)
+        home = HOMES.get(self.direction)
         return None if self.agents and home is Party.AGENT else home
 
     def hand_over(self) -> str:
@@ -63,7 +63,7 @@ class Ids:
     @property
     def former_agents(self) -> list[str]:
         """The channels that we have made for former agents, so without the dialplan's own."""
-        ours = 1 if self.home is not None and _HOMES.get(self.direction) is Party.AGENT else 0
+        ours = 1 if self.home is not None and HOMES.get(self.direction) is Party.AGENT else 0
         return [self._made(Party.AGENT, count) for count in range(ours, self.agents)]
 
     def snoop(self, segment: int, spy: str = "both") -> str:

@@ -66,6 +66,11 @@ def create_callee(call: Call) -> Step:
     return call, [do.SetTimer(Timer.CREATE, CREATE_SECONDS), do.CreateCallee()]
 
 
+def outcome_of(block: Block) -> Outcome:
+    """How a call ends that the gate does not let through. Nobody was refused where the gate could not be asked."""
+    return Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
+
+
 def block(call: Call, why: Block) -> Step:
     if why.startswith("suppressed"):
         prompt = notices.BLOCKED_SUPPRESSED
@@ -73,7 +78,7 @@ def block(call: Call, why: Block) -> Step:
         prompt = notices.UNAVAILABLE
     else:
         prompt = notices.BLOCKED
-    outcome = Outcome.UNAVAILABLE if why is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
+    outcome = outcome_of(why)
     commands: list[Command] = [
         do.Note("call_blocked", {"reason": why.value}),
         *tell_dialplan(call, outcome, why.value),

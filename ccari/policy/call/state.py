@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from ccari.policy import notices
 from ccari.policy.call.commands import Command
-from ccari.policy.call.vocabulary import Direction, Outcome, Party
+from ccari.policy.call.vocabulary import HOMES, Direction, Outcome, Party
 from ccari.policy.campaign import Campaign
 from ccari.policy.rights import Right
 
@@ -135,8 +135,6 @@ _LEGS = {
     Direction.CALLEE_FIRST: (Leg.AWAY, Leg.AWAY),
     Direction.INBOUND: (Leg.AWAY, Leg.HERE),
 }
-#: Whose channel the dialplan has handed over, and gets back.
-_HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
 @dataclass(frozen=True)
@@ -235,7 +233,7 @@ class Call:
     @property
     def home(self) -> Party | None:
         """Whose channel the dialplan gets back; None where it has handed over none, or has it back already."""
-        home = _HOMES.get(self.direction)
+        home = HOMES.get(self.direction)
         return None if self.handed_over and home is Party.AGENT else home
 
     @property

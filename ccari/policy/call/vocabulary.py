@@ -22,6 +22,10 @@ class Direction(StrEnum):
     INBOUND = "inbound"
 
 
+#: Whose channel the dialplan has handed over, and gets back.
+HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
+
+
 class Timer(StrEnum):
     """What a call waits for no longer than so long. Each runs once at a time, and counts only where the call still waits for it."""
 
