@@ -9,7 +9,7 @@ from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import campaign_of, end, the_controller, the_number
 from ccari.gating.subjects import whose_number
 from ccari.policy.declaration import Policy
-from ccari.policy.suppression import Reason
+from ccari.policy.suppression import Reason, in_force
 from ccari.ports.keying import Secrets
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
 
@@ -81,7 +81,9 @@ class Bars:
         parsed = the_number(number, whose)
         found = await self.store.of(whose.id, self.secrets.digests(whose.id, parsed))
         now = datetime.now(UTC)
-        standing = [{"scope": _scope(row), **row, "stands": _stands(row, now)} for row in found]
+        standing = [
+            {"scope": _scope(row), **row, "stands": in_force(row["expires_at"], now)} for row in found
+        ]
         heeded = self.policy.registers_heeded_by(whose.id)
         listed_as = self.secrets.listed_as((each.id for each in heeded), parsed)
         await refuse_unseen(self.registers, heeded, listed_as)
@@ -97,7 +99,3 @@ class Bars:
 
 def _scope(row: Mapping[str, Any]) -> str:
     return "campaign" if row["campaign"] else "controller"
-
-
-def _stands(row: Mapping[str, Any], now: datetime) -> bool:
-    return row["expires_at"] is None or row["expires_at"] > now

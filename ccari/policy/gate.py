@@ -210,7 +210,7 @@ def _suppressed(
         for entry in facts.suppressions
         if entry.reason in forbidden
         and entry.campaign in {None, campaign_id}
-        and (entry.expires_at is None or entry.expires_at > now)
+        and suppression.in_force(entry.expires_at, now)
         and suppression.outlives(entry.reason, entry.entered_at, agreed_at)
     ]
     gravest = min(

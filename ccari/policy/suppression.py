@@ -92,6 +92,11 @@ def bars_all(reason: Reason) -> bool:
     return bars(reason, basis=LegalBasis.CONTRACT, marketing=False)
 
 
+def in_force(expires_at: datetime | None, now: datetime) -> bool:
+    """True while a bar bars: one that never expires has ``expires_at`` None."""
+    return expires_at is None or expires_at > now
+
+
 def outlives(reason: Reason, entered_at: datetime, consent_given_at: datetime | None) -> bool:
     """True if a bar still applies although consent was given at ``consent_given_at``.
 
