@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from ccari.gating import moments
+from ccari.lists import cells
 from ccari.lists.numberlist import Row
 from ccari.ports.lists import LineFault, Listed
 
@@ -19,13 +19,10 @@ class ListingReader:
     now: datetime
 
     def __call__(self, row: Row) -> Listed | LineFault:
+        return cells.made_or_fault(row, self._listed)
+
+    def _listed(self, row: Row) -> Listed:
         if row.number is None:
             raise AssertionError("a register must contain numbers")
-        column, cells = "since", row.fields
-        try:
-            since = moments.past_day_end(text, self.zone, self.now) if (text := cells.get("since")) else None
-            column = "until"
-            until = moments.until(text, self.zone) if (text := cells.get("until")) else None
-        except ValueError as error:
-            return LineFault(row.line, column, str(error))
-        return Listed(row.number, since, until)
+        since = cells.past_day_end(row, "since", self.zone, self.now)
+        return Listed(row.number, since, cells.until(row, "until", self.zone))
