@@ -10,10 +10,11 @@ from functools import partial
 import orjson
 import structlog
 
-from ccari.errors import CcariError, ConfigError
+from ccari.errors import ConfigError
 from ccari.forward.courier import LEASE, LONGEST_PAUSE, LOOK_SECONDS, PATIENCE, pause
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.gating.dossiers import clock
+from ccari.gating.rounds import again_and_again
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.requests import SOON_DAYS
@@ -82,23 +83,11 @@ class Notifier:
                 loops.create_task(self._repeat(partial(self.tell, target), LOOK_SECONDS))
 
     async def _repeat(self, work: Callable[[], Awaitable[object]], seconds: float) -> None:
-        #: The last failure that was logged, so that it is logged once.
-        stalled = ""
-        while True:
-            pause_seconds = LOOK_SECONDS
-            try:
-                await work()
-                pause_seconds, stalled = seconds, ""
-                self._meter.done(Work.WEBHOOKS)
-            except CcariError as error:
-                self._meter.failed(Work.WEBHOOKS)
-                if str(error) != stalled:
-                    stalled = str(error)
-                    _log.warning("webhooks_stalled", reason=stalled)
-            except Exception:  # noqa: BLE001 - logged
-                self._meter.failed(Work.WEBHOOKS)
-                _log.exception("webhooks_failed")
-            await asyncio.sleep(pause_seconds)
+        await again_and_again(
+            work, seconds, Work.WEBHOOKS, self._meter, again_seconds=LOOK_SECONDS,
+            stalled=lambda error: _log.warning("webhooks_stalled", reason=str(error)),
+            failed=lambda: _log.exception("webhooks_failed"),
+        )  # fmt: skip
 
     async def _look_after_queue(self, began: float) -> None:
         await self.know()

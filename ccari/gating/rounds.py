@@ -10,18 +10,20 @@ from ccari.ports.metering import Meter, Work
 
 async def again_and_again(
     work: Callable[[], Awaitable[object]], every_seconds: float, kind: Work, meter: Meter, *,
-    stalled: Callable[[CcariError], None], failed: Callable[[], None],
+    stalled: Callable[[CcariError], None], failed: Callable[[], None], again_seconds: float | None = None,
 ) -> Never:  # fmt: skip
-    """Do ``work`` every so many seconds until cancelled, whether or not it fails: no call depends on it.
+    """Do ``work`` every so many seconds until cancelled, whether or not it fails: no call depends on it. ``again_seconds``: from a
+    failure to the next try, if that comes sooner.
 
     ``stalled`` is called with a failure, but not again while its words stay the same. ``failed`` is called within
     the handler of an exception that is no CcariError, so that it can log the traceback.
     """
     reported = ""
     while True:
+        pause_seconds = every_seconds if again_seconds is None else again_seconds
         try:
             await work()
-            reported = ""
+            pause_seconds, reported = every_seconds, ""
             meter.done(kind)
         except CcariError as error:
             meter.failed(kind)
@@ -31,4 +33,4 @@ async def again_and_again(
         except Exception:  # noqa: BLE001 - ``failed`` logs it
             meter.failed(kind)
             failed()
-        await asyncio.sleep(every_seconds)
+        await asyncio.sleep(pause_seconds)
