@@ -10,6 +10,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.terms import Terms
+from ccari.gating.variables import CALL, NUMBER, REASON
 from ccari.policy.call import HANDED_BACK, Direction, Outcome
 from ccari.policy.call.reaching import outcome_of
 from ccari.policy.gate import Block
@@ -58,10 +59,10 @@ def _asked(session: Session) -> Asked:
 
 
 async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:
-    variables = {"CCARI_CALL": str(visit.call), "CCARI_REASON": block.value if block else ""}
+    variables = {CALL: str(visit.call), REASON: block.value if block else ""}
     if block is None and not session.hung_up:
         # the dialled leg inherits it, so that the rights menu on that leg knows who was called
-        variables |= {"__CCARI_NUMBER": visit.number, "CCARI_VERDICT": "ALLOW"}
+        variables |= {f"__{NUMBER}": visit.number, "CCARI_VERDICT": "ALLOW"}
     await setting.set(session, variables)
     if block is None and session.hung_up:
         raise GoneError("the channel has hung up")

@@ -17,6 +17,7 @@ from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
+from ccari.gating.variables import NUMBER
 from ccari.policy import notices
 from ccari.policy.gate import Block
 from ccari.policy.rights import NumberFrom
@@ -63,7 +64,7 @@ async def rights(session: Session, counter: Counter) -> None:
 
 async def _caller(session: Session) -> Caller:
     """The person on the channel: whoever was dialled, if the gate let that call through; else the caller, unless withheld."""
-    dialled = await session.variable("CCARI_NUMBER")
+    dialled = await session.variable(NUMBER)
     if dialled:
         return Caller(dialled, NumberFrom.DIALLED)
     shown = session.head.get("agi_callingpres", "0")

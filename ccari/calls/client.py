@@ -27,7 +27,7 @@ from ccari.calls.transport import (
     explained,
 )
 from ccari.errors import AsteriskError, UnsuitableError
-from ccari.gating.variables import at_once
+from ccari.gating.variables import OUTCOME, REASON, at_once
 from ccari.policy.call import Outcome
 from ccari.policy.campaign import Campaign
 
@@ -39,9 +39,6 @@ PJSIP = "PJSIP"
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
-
-#: The channel variable by which the dialplan knows how a call has ended.
-OUTCOME = "CCARI_OUTCOME"
 
 #: From one look for a module that a campaign lacks to the next: somebody may have loaded it, and each call asks.
 MODULES_AGAIN_SECONDS = 5.0
@@ -324,7 +321,7 @@ def _in_few(values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
 
 
 def _unavailable(reason: str) -> dict[str, str]:
-    return {OUTCOME: Outcome.UNAVAILABLE.value, "CCARI_REASON": reason}
+    return {OUTCOME: Outcome.UNAVAILABLE.value, REASON: reason}
 
 
 @contextlib.contextmanager

@@ -5,6 +5,7 @@ import contextlib
 from ccari.calls.client import PJSIP, Ari
 from ccari.calls.events import Ids
 from ccari.errors import AsteriskError
+from ccari.gating.variables import CALL, OUTCOME, REASON
 from ccari.policy.call import Outcome
 
 #: The dialplan context that listens for a machine and comes back: see dialplan/extensions_ccari.conf.
@@ -49,7 +50,7 @@ class Dialplan:
         await self._ari.continue_in_dialplan(channel)
 
     async def _set_outcome(self, channel: str, outcome: Outcome, reason: str, *, beside: bool) -> None:
-        values = {"CCARI_CALL": str(self._ids.call), "CCARI_OUTCOME": outcome.value, "CCARI_REASON": reason}
+        values = {CALL: str(self._ids.call), OUTCOME: outcome.value, REASON: reason}
         # setting again what is set already was a quarter of all requests of a call
         new = {
             name: value for name, value in values.items() if self._set_before.get((channel, name)) != value

@@ -8,9 +8,9 @@ from typing import Any
 from ccari.calls.client import PJSIP, TRANSFERS, Ari
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
-from ccari.calls.talks import NUMBER
 from ccari.errors import AsteriskError
 from ccari.gating.terms import Terms
+from ccari.gating.variables import CALL, NUMBER
 from ccari.policy.call import Direction, Outcome, Party
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
@@ -62,7 +62,7 @@ class Legs:
 
     def _variables(self, endpoint: str) -> dict[str, str]:
         """What every channel that we make is given."""
-        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), "CCARI_CALL": str(self._ids.call)}
+        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), CALL: str(self._ids.call)}
         if endpoint.startswith(f"{PJSIP}/"):
             variables[TRANSFERS] = "ari-only"
         return variables

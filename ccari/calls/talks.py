@@ -12,6 +12,7 @@ from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.drafting import Drafter
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
+from ccari.gating.variables import NUMBER
 from ccari.policy.call import Direction, resuming
 from ccari.policy.call import events as on
 from ccari.ports.calls import LeftTalk
@@ -20,8 +21,7 @@ from ccari.ports.recordings import Unfinished
 
 _log = structlog.get_logger()
 
-#: The channel variable that tells whom the callee's channel was made for.
-NUMBER = "CCARI_NUMBER"
+#: Who calls, in an inbound call.
 _CALLER = "CALLERID(num)"
 
 

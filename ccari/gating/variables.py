@@ -1,7 +1,10 @@
-"""Setting several channel variables by one command, with the dialplan function ARRAY() of func_strings."""
+"""Channel variables: the names that a dialplan may rely on, and setting several by one command (ARRAY() of func_strings)."""
 
 import re
 from collections.abc import Mapping
+
+#: The call's id; how it ended, and why (docs/pbx.md); and the number of the person called, by which their rights are known on that leg.
+CALL, OUTCOME, REASON, NUMBER = "CCARI_CALL", "CCARI_OUTCOME", "CCARI_REASON", "CCARI_NUMBER"
 
 #: What ARRAY() surely reads as one value: it splits at commas, and treats quotes, backslashes and brackets specially.
 _WORD = re.compile(r"[\w+.-]*", re.ASCII)
