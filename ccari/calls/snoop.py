@@ -33,8 +33,8 @@ class Snoop:
         #: The channel is in our application; it has left it again, which means that it has hung up.
         self._entered = asyncio.Event()
         self._left = False
-        #: Of the agent's side: when it began, or None if Asterisk cannot record it.
-        self._started: asyncio.Future[datetime | None] = asyncio.get_running_loop().create_future()
+        #: Of the agent's side: whether it has begun; False if Asterisk cannot record it.
+        self._started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     @property
     def over(self) -> bool:
@@ -58,7 +58,7 @@ class Snoop:
                 else:
                     self.ended_at = datetime.now(UTC)
                 if self._spy == "out" and not self._started.done():
-                    self._started.set_result(None if self.over else self.began_at)
+                    self._started.set_result(not self.over)
                 return self._spy == "out"
             case _:
                 return False
@@ -72,13 +72,11 @@ class Snoop:
         self.asked = True
         await ari.record(self._channel, self.name)
 
-    async def begun(self) -> datetime:
-        """Wait until Asterisk says that it records, and give when; raise AsteriskError if it says that it cannot."""
+    async def begun(self) -> None:
+        """Wait until Asterisk says that it records; raise AsteriskError if it says that it cannot."""
         async with asyncio.timeout(SNOOP_SECONDS):
-            started = await asyncio.shield(self._started)
-        if started is None:
-            raise AsteriskError("Asterisk cannot record the agent's side")
-        return started
+            if not await self._started:
+                raise AsteriskError("Asterisk cannot record the agent's side")
 
     async def stop(self, ari: Ari, *, keep: bool) -> bool:
         """True if there was something to stop."""
