@@ -5,7 +5,7 @@ import contextlib
 import json
 import math
 import re
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, Self
@@ -325,7 +325,7 @@ def _unavailable(reason: str) -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _unless_gone(*also: HTTPStatus) -> Any:
+def _unless_gone(*also: HTTPStatus) -> Iterator[None]:
     """Ignore the answer that the thing is not there: 404, and the statuses ``also``, which mean it for some requests."""
     try:
         yield
