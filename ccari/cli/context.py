@@ -18,7 +18,9 @@ from ccari.errors import CcariError, InputError
 from ccari.gating.claimants import access_target
 from ccari.gating.labels import unnumbered
 from ccari.gating.naming import the_controller
+from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
+from ccari.policy.gate import Block
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.keying import Digests
 from ccari.store.opened import Store, open_store
@@ -92,13 +94,13 @@ async def rows_of_declared(
     return rows
 
 
-_NO_POLICY = "no policy has been applied: ccari policy apply FILE"
+NO_POLICY = WHY[Block.NO_POLICY]
 
 
 async def current_policy(store: Store) -> Policy:
     revision = await store.policies.newest()
     if revision is None:
-        raise CcariError(_NO_POLICY)
+        raise CcariError(NO_POLICY)
     return revision.policy
 
 
@@ -107,7 +109,7 @@ async def policy_book(store: Store) -> Book:
     book = Book(store.policies)
     await book.reload()
     if book.policy is None:
-        raise CcariError(_NO_POLICY)
+        raise CcariError(NO_POLICY)
     return book
 
 

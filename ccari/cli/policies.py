@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import MOST, Json, who, with_store
+from ccari.cli.context import MOST, NO_POLICY, Json, who, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
@@ -25,7 +25,6 @@ app = typer.Typer(help="Controllers and campaigns, as declared.")
 File = Annotated[Path, typer.Argument(help="A policy.toml.")]
 #: How much of a file is read: one UTF-8 character more than the longest policy, so that a longer one is refused.
 _MOST_BYTES = 4 * (MOST_CHARACTERS + 1)
-_NEVER = "no policy has been applied: ccari policy apply FILE"
 
 
 @app.command()
@@ -102,7 +101,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         as_json(rows)
     else:
         columns = {"revision": "REVISION", "applied_at": "APPLIED", "applied_by": "BY", "sha256": "SHA256"}
-        as_table(rows, columns, none=_NEVER)
+        as_table(rows, columns, none=NO_POLICY)
 
 
 @app.command()
@@ -122,7 +121,7 @@ def show(
     applied = with_store(context, work)
     if applied is None:
         unknown = f"there is no revision {revision}: ccari policy list"
-        raise CcariError(_NEVER if revision is None else unknown)
+        raise CcariError(NO_POLICY if revision is None else unknown)
     if json:
         as_json(_revision(applied) | applied.policy().model_dump(mode="json", by_alias=True))
     else:

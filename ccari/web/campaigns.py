@@ -79,7 +79,7 @@ async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
     if revision is None:
         policy, number = await ask.policy_in_force(), ask.front.book.revision
         if number is None:
-            raise Refusal(409, "no policy has been applied: ccari policy apply FILE")
+            raise AssertionError("a policy in force is a revision")
         return number, policy
     applied = await ask.front.policies.applied(revision)
     if applied is None:

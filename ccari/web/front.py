@@ -11,8 +11,9 @@ from pydantic import BaseModel
 from ccari.gating.claimants import access_target
 from ccari.gating.labels import unnumbered
 from ccari.gating.subjects import SubjectWork
+from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
-from ccari.policy.gate import Facts, Question
+from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Bearer, Bearers
 from ccari.ports.accesses import Access, AccessLog, Looked
 from ccari.ports.cards import CardRack
@@ -151,7 +152,7 @@ class Ask:
         """As :meth:`policy`. Raises Refusal (409) if none was ever applied."""
         policy = await self.policy()
         if policy is None:
-            raise Refusal(HTTPStatus.CONFLICT, "no policy has been applied: ccari policy apply FILE")
+            raise Refusal(HTTPStatus.CONFLICT, WHY[Block.NO_POLICY])
         return policy
 
 
