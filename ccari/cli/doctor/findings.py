@@ -1,15 +1,14 @@
 """What a check gives, and how one that fails or hangs is kept from stopping the others."""
 
 import asyncio
-import contextlib
 import re
-import threading
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeVar
 
 from ccari.errors import CcariError, why
+from ccari.own_threads import alone
 
 _T = TypeVar("_T")
 
@@ -83,26 +82,4 @@ async def found_by(
 
 async def in_daemon_thread(work: Callable[[], _T]) -> _T:
     """Run ``work``, which reads files, in a daemon thread, which the process need not wait for: a network file system may hang."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[_T] = loop.create_future()
-
-    def settle(result: _T | None, error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result, failure = None, None
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - raised again where it is awaited
-            failure = error
-        # the loop is closed if nobody waited for this any longer
-        with contextlib.suppress(RuntimeError):
-            loop.call_soon_threadsafe(settle, result, failure)
-
-    threading.Thread(target=run, daemon=True).start()
-    return await future
+    return await asyncio.wrap_future(alone("ccari-doctor", work))
