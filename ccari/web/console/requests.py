@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from itertools import product
 from typing import Annotated, Any, Literal
 
 from aiohttp import web
 from pydantic import Field
 
+from ccari.gating import dossiers
 from ccari.gating.subjects import language_of
 from ccari.policy import deadlines, rights
 from ccari.policy.bases import LegalBasis
@@ -229,10 +230,7 @@ def _letters(request: RequestShown, steps: Sequence[Step]) -> tuple[letters.Outc
 def _days_left(request: RequestShown, policy: Policy | None) -> int | None:
     if not request.state.is_open:
         return None
-    controller = policy.controller(request.controller) if policy else None
-    now = datetime.now(UTC)
-    today: date = deadlines.local_day(now, controller.country) if controller else now.date()
-    return (request.due - today).days
+    return (request.due - dossiers.clock(policy).today(request.controller)).days
 
 
 def _done(visit: Visit, content: Any) -> Moved:
