@@ -14,6 +14,7 @@ from ccari.agi.gate import gate
 from ccari.agi.rights import rights
 from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, Session
 from ccari.errors import ConfigError, StoreError, why
+from ccari.gating.abandoned import sweep
 from ccari.gating.labels import label
 from ccari.tasks import beside
 
@@ -23,8 +24,6 @@ _log = structlog.get_logger()
 MOST_SESSIONS = 500
 #: For conversations to end when the service stops. Then they are cut off, and the dialplan's DENY stands.
 DRAIN_SECONDS = 5.0
-#: Between two looks for calls that were left open.
-SWEEP_SECONDS = 60.0
 #: A visit lasts at most five minutes, and closing its call is tried for as long: nobody runs a call that is older than this.
 LONGEST_SECONDS = 900.0
 
@@ -54,7 +53,7 @@ async def serve_agi(
         await _close_abandoned(counter)
         with _explained(listen):
             await server.start_serving()
-        async with beside(partial(_sweep, counter)):
+        async with beside(partial(sweep, counter.store, counter.asterisk, LONGEST_SECONDS)):
             yield conversations
     finally:
         server.close()
@@ -75,20 +74,6 @@ async def _close_abandoned(counter: Counter) -> None:
         await counter.store.close_abandoned(counter.asterisk, datetime.now(UTC))
     except StoreError as error:
         _log.warning("database_away", reason=str(error))
-
-
-async def _sweep(counter: Counter) -> None:
-    """Until cancelled, end calls every now and then that were left open because the database hung, or was away for long."""
-    while True:
-        await asyncio.sleep(SWEEP_SECONDS)
-        try:
-            await counter.store.close_abandoned(
-                counter.asterisk, datetime.now(UTC), older_than=LONGEST_SECONDS
-            )
-        except StoreError:
-            continue
-        except Exception:  # noqa: BLE001 - logged; it is tried again
-            _log.exception("abandoned_calls_left")
 
 
 class Conversations:

@@ -20,6 +20,7 @@ from ccari.calls.strays import AT_ONCE
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError, StoreError, UnsuitableError
+from ccari.gating.abandoned import SWEEP_SECONDS, sweep
 from ccari.names import Names
 from ccari.policy.gate import Block
 from ccari.ports.fencing import Fence
@@ -30,8 +31,6 @@ _log = structlog.get_logger()
 #: Between tries to connect, doubled each time, with as much again at random so that a fleet does not knock in step.
 FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 5.0
-#: From one look for calls that nobody runs to the next.
-SWEEP_SECONDS = 60.0
 #: From one try to take stock to the next, while the database is away, or something waits to be registered.
 STOCK_AGAIN_SECONDS = 1.0
 #: What is kept between the connection and the moment when stock is taken: calls that begin, and events of all calls.
@@ -141,8 +140,11 @@ class Link:
             self.connected.set()
             self.connections += 1
             _log.info("asterisk_connected", version=identity.version, **found.counts)
+            sweeping = partial(
+                sweep, desk.store, desk.asterisk, SWEEP_SECONDS, lambda: self._switchboard.under_way
+            )
             try:
-                async with beside(partial(self._sweep, desk)):
+                async with beside(sweeping):
                     await _first(reader, *ends)
             finally:
                 self._switchboard.detach("asterisk_lost")
@@ -167,19 +169,6 @@ class Link:
                 self._switchboard.turn_away(ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
             if await _first(reader, *ends, within=STOCK_AGAIN_SECONDS):
                 return None
-
-    async def _sweep(self, desk: Desk) -> None:
-        """Close calls, again and again until cancelled, that stayed open because the database was away for long at their end."""
-        while True:
-            await asyncio.sleep(SWEEP_SECONDS)
-            try:
-                await desk.store.close_abandoned(
-                    desk.asterisk, datetime.now(UTC), self._switchboard.under_way, older_than=SWEEP_SECONDS
-                )
-            except StoreError:
-                continue
-            except Exception:  # noqa: BLE001 - logged; it is tried again
-                _log.exception("abandoned_calls_left")
 
 
 async def _tell_of_unfit(desk: Desk) -> None:

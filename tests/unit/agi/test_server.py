@@ -13,6 +13,7 @@ from ccari.agi import session as protocol
 from ccari.agi.desk import Counter
 from ccari.agi.server import serve_agi
 from ccari.errors import ConfigError
+from ccari.gating import abandoned
 from ccari.policy.suppression import Reason
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
@@ -294,7 +295,7 @@ async def test_a_call_whose_database_hung_at_the_gate_stays_open(
     counter: Counter, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row may come to be all the same, when nobody waits for the answer any more."""
-    monkeypatch.setattr(server, "SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(abandoned, "SWEEP_SECONDS", 0.01)
     hung, under_way = call(asterisk=counter.asterisk), call(asterisk=counter.asterisk)
     async with serving(counter):
         for each in (hung, under_way):

@@ -18,6 +18,8 @@ from ccari.calls.recovery import Stock
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
 from ccari.errors import AsteriskError, StoreError
+from ccari.gating import abandoned
+from ccari.ports.calls import CallStore
 from tests.unit.calls.ari_server import AriServer
 
 
@@ -235,17 +237,12 @@ class Stumbling:
 
 
 async def test_something_unforeseen_leaves_the_calls_of_a_long_outage_open_for_good(
-    server: AriServer, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("ccari.calls.link.SWEEP_SECONDS", 0.01)
+    monkeypatch.setattr(abandoned, "SWEEP_SECONDS", 0.01)
     store = Stumbling()
-    link = Link(
-        Credentials(server.url, "ccari", "secret", "ccari"), Away(), Switchboard(Admission(1000)), no_desk
-    )
     with capture_logs() as logged:
-        sweeping = asyncio.create_task(
-            link._sweep(cast("Desk", SimpleNamespace(asterisk="an-asterisk", store=store)))
-        )
+        sweeping = asyncio.create_task(abandoned.sweep(cast("CallStore", store), "an-asterisk", 60.0))
         try:
             async with asyncio.timeout(5):
                 await store.asked.wait()

@@ -1,0 +1,31 @@
+"""Calls that nobody runs any more, and that stayed open because the database hung, or was away for long, at their end."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Never
+from uuid import UUID
+
+import structlog
+
+from ccari.errors import StoreError
+from ccari.ports.calls import CallStore
+
+#: From one look for them to the next.
+SWEEP_SECONDS = 60.0
+
+_log = structlog.get_logger()
+
+
+async def sweep(
+    store: CallStore, asterisk: str, older_than: float, under_way: Callable[[], Sequence[UUID]] = lambda: ()
+) -> Never:
+    """End them, again and again until cancelled: those that were opened at least ``older_than`` seconds ago and are not ``under_way``."""
+    while True:
+        await asyncio.sleep(SWEEP_SECONDS)
+        try:
+            await store.close_abandoned(asterisk, datetime.now(UTC), under_way(), older_than=older_than)
+        except StoreError:
+            continue
+        except Exception:  # noqa: BLE001 - logged; it is tried again
+            _log.exception("abandoned_calls_left")
