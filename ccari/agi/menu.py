@@ -185,6 +185,7 @@ class Menu:
                 self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
             finding.cancel()
+            await asyncio.wait([finding])
         sound = finding.result()
         if sound is not None:
             self._sounds = {**self._sounds, NoticePrompt.SOURCE.value: sound}
