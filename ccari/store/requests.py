@@ -195,7 +195,7 @@ async def register(
         SQL["add_request"], reference, controller, campaign, call_id, exercise.right,
         rights.article(exercise.right, exercise.recording_basis), state, exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
         exercise.due, exercise.purpose, exercise.language, exercise.intake, exercise.number_from, exercise.level,
-        list(digests.all), exercise.id,
+        list(digests.all), exercise.id, not state.is_open,
     )  # fmt: skip
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"

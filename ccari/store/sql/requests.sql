@@ -8,7 +8,7 @@ INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", 
                              number, digest, key_version, received_at, due, purpose, language, channel, number_from,
                              level, digests, exercise_id, closed_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21,
-        CASE WHEN $7 IN ('fulfilled', 'refused', 'withdrawn') THEN clock_timestamp() END)
+        CASE WHEN $22 THEN clock_timestamp() END)
 
 -- name: lock_request_chain
 SELECT events, last_link, clock_timestamp() AS at FROM rights_requests WHERE reference = $1 FOR UPDATE
