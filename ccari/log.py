@@ -27,8 +27,8 @@ _ALARMIST = ("pogo_core",)
 
 class _UnfailingStream(io.TextIOBase):
     """A stream to which writing never fails: a full disk, or a reader that has gone, must not make a step fail that was done, nor
-    end a call. With ``patience`` (seconds) writing does not wait longer for a reader that has stopped, either: what finds no room
-    is lost, and as long as there is no room nothing waits.
+    end a call. With ``patience`` (seconds), writing waits no longer than that for a reader that has stopped: then the line is lost,
+    and no further line waits until there is room again.
     """
 
     #: Lines that this process could not write, in all.

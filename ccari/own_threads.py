@@ -53,9 +53,9 @@ class OwnThreads:
     async def within(
         self, seconds: float, work: Callable[..., _T], *given: Any, unwanted: Callable[[_T], object] | None = None
     ) -> _T:  # fmt: skip
-        """As :meth:`run`, for no longer than that; ``refusal`` as well if it takes longer. A thread that hangs is left to itself.
+        """As :meth:`run`, for no longer than that: if it takes longer, ``refusal`` is raised, and the thread is left to itself.
 
-        ``unwanted`` sees in the thread to what comes of it when nobody waits any more, such as a file that is open by then.
+        ``unwanted``: called, in the thread, with a result that nobody waits for any more, such as a file that was opened too late.
         """
         submitted = self._submit(work, *given)
         working = asyncio.wrap_future(submitted)
@@ -72,7 +72,7 @@ class OwnThreads:
 
 
 def alone(name: str, work: Callable[..., _T], *given: Any) -> Future[_T]:
-    """Run ``work`` in a thread of its own, which keeps the service from nothing, not even from ending. It cannot be cancelled: the
+    """Run ``work`` in a thread of its own, for which nothing waits, not even the end of the service. It cannot be cancelled: the
     future is done when its thread is.
     """
     done: Future[_T] = Future()

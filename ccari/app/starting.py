@@ -18,16 +18,15 @@ _log = structlog.get_logger()
 
 
 async def check_policy(parts: Parts) -> None:
-    """Find out before the first callee does that a secret or a sound is missing, or a secret another one.
+    """Find out before the first callee does that a secret or a sound is missing, or that a secret is not the right one.
 
-    What a campaign lacks is logged: the gate blocks its calls until it is there, and the others' calls, the talks that go on, and
-    requests and retention all want a service, be there no campaign left.
+    What a campaign lacks is logged, and the gate blocks its calls until it is there. The service starts all the same: the calls of
+    other campaigns, talks that go on, requests and retention need it, even if no campaign can call.
 
     Raises
     ------
     ConfigError
-        If no controller has its secret: then it is the folder of keys that is missing, or another one, and whatever else is in it
-        is not to be used either.
+        If no controller has its secret: then the keys folder itself is missing, or is the wrong one, and nothing in it may be used.
     """
     policy, secrets = parts.book.policy, parts.secrets
     if policy is None:

@@ -15,14 +15,15 @@ MODULES = (
 )  # fmt: skip
 #: The applications that the context ``ccari-amd`` runs while a callee is in it.
 ANSWERING_MACHINE = ("app_amd.so", "app_waitforsilence.so")
-#: The one has a phone's REFER reported to whoever holds the channel; before the REFER is answered, its session is read by the other.
+#: The first has a phone's REFER reported to whoever holds the channel. With the second the phone's session is read before the
+#: REFER is answered.
 TRANSFER = ("res_pjsip_refer.so", "func_channel.so")
 
 
 def declared_modules(campaign: Campaign, *, inbound: bool = False) -> Mapping[str, tuple[str, ...]]:
-    """Those that a campaign needs beside :data:`MODULES`, by the key of the policy that has them needed.
+    """Those that a campaign needs beside :data:`MODULES`, by the key of the policy for which they are needed.
 
-    ``inbound``: that its inbound calls need; whoever calls is no machine.
+    ``inbound``: only those that its inbound calls need. Nobody listens for machines there: whoever calls is none.
     """
     found: dict[str, tuple[str, ...]] = {}
     if campaign.answering_machine is not None and not inbound:
@@ -44,7 +45,7 @@ def lacking(
 
 
 def why_unfit(lacking: Mapping[str, Sequence[str]]) -> str:
-    """Why the calls of a campaign are refused that lacks these."""
+    """Why the calls of a campaign that lacks these are refused."""
     return f"Asterisk lacks {in_words(lacking)}: load them in modules.conf"
 
 

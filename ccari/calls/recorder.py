@@ -1,8 +1,11 @@
 """One call's recordings: each is tagged, started through a snoop channel, stopped, and then archived or discarded.
 
-What is known of a recorder is kept where it is needed: ``policy.call.state.Recorder`` is what the call decides by, ``Snoop``
-what Asterisk has said of each file, ``_Segment`` what may be kept of a recording, and the database what a service that is
-restarted has to know.
+What is known of a recorder is kept in four places, each for one purpose:
+
+- ``policy.call.state.Recorder``: the call decides by it;
+- ``calls.snoop.Snoop``: what Asterisk has said of each file;
+- ``_Segment``, here: what of a recording may be kept;
+- the database: what a service that was restarted has to know.
 """
 
 import contextlib

@@ -51,9 +51,9 @@ class Switchboard:
         #: By the loop's clock, until when those that were left may be taken up, where the service is to stop.
         self._return_until = 0.0
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
-        #: Of those that did not let go when they were cut.
+        #: The tasks of calls that did not let go when they were cut.
         self._hanging: set[asyncio.Task[None]] = set()
-        #: Those of them that wait for the gate.
+        #: The calls that wait for the gate.
         self._at_gate: set[CallRunner] = set()
         #: By the channel that the dialplan has handed over, and by the call's id.
         self._by_home: dict[str, CallRunner] = {}

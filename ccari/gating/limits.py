@@ -159,8 +159,8 @@ async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, pr
 
 
 def sparing(limit: Limit, unreached: Iterable[str]) -> Limit:
-    """The limit, but for what open requests of those controllers may need, which could not be extended. A controller's own data
-    concern no other; the record of accesses is that of all.
+    """The limit, but sparing what open requests of the ``unreached`` controllers may need: those could not be extended. Only the
+    record of accesses is one for all controllers; what belongs to one controller is not needed by another's requests.
     """
     return limit if limit.controller else replace(limit, unreached=frozenset(unreached))
 

@@ -1,4 +1,4 @@
-"""For how long the record of accesses tells who looked at what, Article 5(1)(e), and what has to prove that no look went before.
+"""For how long the record of accesses tells who looked at what, Article 5(1)(e), and how it proves that no look was erased too early.
 
 The record is personal data twice over: of those who looked, and of those who were looked at. Its entries are chained and sealed
 (:mod:`ccari.policy.chain`). Erasing the fields of one leaves its link, so the chain alone cannot tell an erasure that was due from

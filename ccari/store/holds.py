@@ -17,7 +17,7 @@ from ccari.store.queries import SQL
 
 #: Rights whose open request holds recordings, and, beside each of them, a legal basis of those recordings.
 _RIGHTS, _BASES = zip(*[(right, basis) for right, bases in HOLDING.items() for basis in bases], strict=True)
-#: Rights whose request goes on holding when it is fulfilled, and, beside each of them, the bar for as long as which it does.
+#: Rights whose request goes on holding after it is fulfilled, and, beside each of them, the bar that has to stand for that.
 ON_RIGHTS, ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
 
 

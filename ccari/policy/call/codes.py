@@ -35,7 +35,7 @@ def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
 
 
 def right_voiced(call: Call, right: Right, at: datetime | None) -> Step:
-    """A right that the agent has entered at their screen, which may do what a code does even where the campaign has none.
+    """The agent has entered a right at their screen. It does what a code does, even if the campaign has no codes.
 
     The screen passes it on during the talk. If the talk has ended before it arrives here, it is registered all the same.
     """

@@ -142,7 +142,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Let the callee hear the agent no more, who stays where they are."""
+    """Take the callee away from the agent, who stays in the bridge."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -190,7 +190,7 @@ def _await_agreement(call: Call) -> Step:
 
 
 def _wait_on(call: Call, commands: list[Command]) -> Step:
-    """Who has put the call on hold is on another line, and can press no key here: they have the time for it once they are back."""
+    """Whoever has put the call on hold is on another line, and cannot press a key here. Their time for it begins when they are back."""
     if call.stage is not Stage.AGREEMENT or not call.is_silent:
         return call, commands
     key = do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)
@@ -279,7 +279,7 @@ def _not_back(call: Call) -> Step:
 
 
 def _undialled(call: Call, command: Command, *, refused: bool) -> list[Command]:
-    """That somebody was dialled is on record by now: that Asterisk has refused to, or has not answered, has to be, too."""
+    """The record says by now that somebody was dialled. If Asterisk has refused to, or has not answered, it has to say that too."""
     match command:
         case do.Dial():
             party = Party.CALLEE

@@ -27,7 +27,7 @@ HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
 class Timer(StrEnum):
-    """What a call waits for no longer than so long. Each runs once at a time, and counts only where the call still waits for it."""
+    """What a call waits for, for a limited time. Each runs once at a time, and counts only if the call still waits for it."""
 
     #: The callee's channel.
     CREATE = "create"
