@@ -30,7 +30,11 @@ def command(
     context: typer.Context,
     *,
     keep: Annotated[
-        bool, typer.Option("--keep", help="Leave everything running afterwards, so that you can dial in.")
+        bool,
+        typer.Option(
+            "--keep",
+            help="Leave everything running afterwards, so that you can open the console and dial in.",
+        ),
     ] = False,
     beside: Annotated[
         bool,

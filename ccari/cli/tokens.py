@@ -1,6 +1,5 @@
 """``ccari token``: makes, lists and revokes bearer tokens of the HTTP API and the console."""
 
-import secrets
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
@@ -12,13 +11,10 @@ from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.labels import label
 from ccari.gating.naming import the_controller
-from ccari.ports.access import Bearer, Role, fingerprint
+from ccari.ports.access import Bearer, Role, fingerprint, new_token
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Bearer tokens of the HTTP API.")
-
-#: A token has 256 random bits. By its prefix, scanners for leaked secrets find it.
-_PREFIX, _BYTES = "ccari_", 32
 
 
 @app.command()
@@ -51,7 +47,7 @@ def create(
         raise typer.BadParameter(
             "the role agent needs it, and other roles cannot have it", param_hint="--agent"
         )
-    token = _PREFIX + secrets.token_urlsafe(_BYTES)
+    token = new_token()
     expires_at = datetime.now(UTC) + timedelta(days=expires) if expires is not None else None
 
     async def work(_: Settings, store: Store) -> Bearer:

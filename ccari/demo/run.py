@@ -24,9 +24,11 @@ from ccari.demo.world import World, WorldSettings
 from ccari.errors import CcariError
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
+from ccari.ports.access import Bearer, Role, fingerprint, new_token
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
 from ccari.ports.records import CallRecord, WantedCalls
+from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.tags import beside
 from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
@@ -38,6 +40,8 @@ _NOT_IN_TIMELINE = {"at", "level", "event", "call_id", "agent", "campaign", "con
 
 #: How often the database is queried while the demo waits.
 _LOOK_SECONDS = 0.1
+#: How long the token is valid that the demo makes for its console.
+_TOKEN_LASTS = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ async def run(settings: Settings, console: Console, *, keep: bool) -> bool:
         await _show_tags(settings, store, console)
         await _show_requests(store, console)
         if keep:
-            _explain_dialling(far_side, settings, console)
+            _explain_trying(far_side, settings, await _officers_token(store), console)
             await asyncio.Event().wait()
     return not any(each.faults for each in played)
 
@@ -223,12 +227,24 @@ async def _show_requests(store: Store, console: Console) -> None:
         )
 
 
-def _explain_dialling(far_side: WorldSettings, settings: Settings, console: Console) -> None:
+async def _officers_token(store: Store) -> str:
+    """A new token for the console. Raises StoreError."""
+    token = new_token()
+    officer = Bearer(f"demo-{len(await store.tokens.list()) + 1}", Role.DPO)
+    await store.tokens.add(officer, fingerprint(token), "demo", datetime.now(UTC) + _TOKEN_LASTS)
+    return token
+
+
+def _explain_trying(far_side: WorldSettings, settings: Settings, token: str, console: Console) -> None:
     console.print(
-        f"\n[bold]Everything goes on running. Dial in with a SIP softphone:[/bold]\n"
+        f"\n[bold]Everything goes on running. Open the console in a browser:[/bold]\n"
+        f"  http://{settings.http.listen}/console with the token {token}\n"
+        f"  recordings are heard there with the key in {RecipientFile(settings.keys_dir).identity_path}\n"
+        f"[bold]Dial in with a SIP softphone:[/bold]\n"
         f"  server {far_side.pbx_sip} (UDP), user phone, password {far_side.phone_password}\n"
         f"  call {SCENES[0].number} (answers and talks) or another number of the scenes; campaign renewals\n"
-        f"  commands: CCARI_DATA_DIR={settings.data_dir} {Path(sys.executable).with_name('ccari')} calls list\n"
+        f"[bold]Or look by commands:[/bold]\n"
+        f"  CCARI_DATA_DIR={settings.data_dir} {Path(sys.executable).with_name('ccari')} calls list\n"
         f"Ctrl-C ends it.",
         soft_wrap=True,
     )

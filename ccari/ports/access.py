@@ -1,9 +1,12 @@
 """Bearer tokens of the HTTP API: each has one role, and may be limited to some controllers."""
 
 import hashlib
+import secrets
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+_RANDOM_BYTES = 32
 
 
 class Role(StrEnum):
@@ -36,6 +39,11 @@ class Bearer:
     def sees(self, controller: str | None) -> bool:
         """Whether the controller's data may be shown. None, for data of no controller: only to a bearer who sees all."""
         return self.controllers is None or controller in self.controllers
+
+
+def new_token() -> str:
+    """A token that nobody can guess. By its prefix, scanners for leaked secrets find it."""
+    return f"ccari_{secrets.token_urlsafe(_RANDOM_BYTES)}"
 
 
 def fingerprint(token: str) -> bytes:

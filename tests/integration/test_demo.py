@@ -14,7 +14,7 @@ import pytest
 from rich.console import Console
 
 from ccari.config import Settings
-from ccari.demo.run import _explain_dialling
+from ccari.demo.run import _explain_trying
 from ccari.demo.world import WorldSettings
 from tests.lab.pbx import CHECKOUT
 
@@ -95,10 +95,10 @@ async def test_the_commands_beside_the_demo_are_not_found_or_broken_over_lines(d
     """A fresh machine has no ccari on its path, but in the checkout's environment."""
     shown = io.StringIO()
     there = WorldSettings("http://127.0.0.1:1", "lab", "x", "127.0.0.1:5060", "x")
-    _explain_dialling(there, Settings(data_dir=demo_folder), Console(file=shown, width=40))
-    (told,) = (line for line in shown.getvalue().splitlines() if "commands: " in line)
+    _explain_trying(there, Settings(data_dir=demo_folder), "ccari_token", Console(file=shown, width=40))
+    (told,) = (line for line in shown.getvalue().splitlines() if line.endswith("calls list"))
     process = await asyncio.create_subprocess_shell(
-        told.partition("commands: ")[2].replace("calls list", "requests spooled"), cwd="/", env={"PATH": ""},
+        told.replace("calls list", "requests spooled"), cwd="/", env={"PATH": ""},
         stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.DEVNULL,
     )  # fmt: skip
     async with asyncio.timeout(DEMO_SECONDS):

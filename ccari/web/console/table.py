@@ -154,8 +154,12 @@ def _back(path: str, shown: set[str]) -> Callable[[web.Request], Awaitable[web.R
     return back
 
 
+async def to_console(_: web.Request) -> web.Response:
+    return redirect(PATH)
+
+
 def add_console(app: web.Application, counter: Counter, streams: Streams) -> None:
-    """Add everything below ``/console``. ``streams``: shared with the API."""
+    """Add everything below ``/console``, and the way there from ``/``. ``streams``: shared with the API."""
     house = House(counter, Sessions())
     entrance = Entrance(house)
     app.router.add_get(f"{PATH}/static/{{name}}", asset)
@@ -169,4 +173,7 @@ def add_console(app: web.Application, counter: Counter, streams: Streams) -> Non
     for page in table:
         if page.path not in shown:
             app.router.add_route(hdrs.METH_GET, page.path, _back(page.path, shown))
+    # what people type
+    for typed in ("/", f"{PATH}/"):
+        app.router.add_get(typed, to_console)
     app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.not_found)

@@ -118,6 +118,7 @@ POST /console/suppressions/add                         . . o D .
 POST /console/suppressions/lift                        . . . D .
 """
 CONSOLE_OPEN = {
+    ("GET", "/"), ("HEAD", "/"), ("GET", "/console/"), ("HEAD", "/console/"),
     ("GET", "/console/sign-in"), ("HEAD", "/console/sign-in"), ("POST", "/console/sign-in"),
     ("GET", "/console/static/{name}"), ("HEAD", "/console/static/{name}"),
     ("GET", "/console/language/{code}"), ("HEAD", "/console/language/{code}"), ("*", "/console/{tail}"),
@@ -145,7 +146,7 @@ def somewhere(path: str) -> str:
 def somewhere_in_the_console(app: web.Application) -> Iterator[tuple[str, str, set[Role]]]:
     """Each page that there is, at a place where there is nothing, and the roles that may see it."""
     known = table(CONSOLE)
-    found = {each for each in routes_of(app) if each[1].startswith("/console")} - CONSOLE_OPEN
+    found = {each for each in routes_of(app) if _is_of_the_console(each[1])} - CONSOLE_OPEN
     # who asks for what a form has made is sent back to the form
     made = {("GET", path) for method, path in known if method == "POST"} - set(known)
     assert found == set(known) | made
@@ -156,7 +157,11 @@ def somewhere_in_the_console(app: web.Application) -> Iterator[tuple[str, str, s
 
 
 def below_v1(app: web.Application) -> list[tuple[str, str]]:
-    return [each for each in routes_of(app) if not each[1].startswith("/console")]
+    return [each for each in routes_of(app) if not _is_of_the_console(each[1])]
+
+
+def _is_of_the_console(path: str) -> bool:
+    return path == "/" or path.startswith("/console")
 
 
 async def test_an_endpoint_answers_who_shows_no_token_or_a_wrong_one(store: Store, front: Front) -> None:

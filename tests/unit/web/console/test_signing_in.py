@@ -7,6 +7,7 @@ import pytest
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
+from ccari.demo.run import _officers_token
 from ccari.ports.access import Bearer, Role
 from ccari.store.opened import Store
 from ccari.web.access import MOST_FAILURES
@@ -32,6 +33,20 @@ async def test_a_page_is_shown_to_somebody_who_is_not_signed_in(visitor: Visitor
         seen = await visitor.get(path)
         assert (seen.status, seen.url) == (HTTPStatus.OK, SIGN_IN)
         assert [each.action for each in seen.forms] == [SIGN_IN]
+
+
+async def test_who_types_the_address_of_the_service_does_not_find_the_console(visitor: Visitor) -> None:
+    for typed in ("/", "/console/"):
+        seen = await visitor.get(typed)
+        assert (seen.status, seen.url) == (HTTPStatus.OK, SIGN_IN), typed
+
+
+async def test_the_tokens_that_the_demo_gives_do_not_open_the_console(visitor: Visitor, store: Store) -> None:
+    for token in [await _officers_token(store), await _officers_token(store)]:
+        seen = await visitor.ask(
+            "POST", SIGN_IN, {**(await visitor.get(SIGN_IN)).form(SIGN_IN).fields, "token": token}
+        )
+        assert "data protection officer" in seen.words
 
 
 async def test_whatever_stands_in_the_path_of_a_page_breaks_the_connection_off(api: Api) -> None:
