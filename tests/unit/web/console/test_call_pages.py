@@ -45,6 +45,18 @@ async def test_a_call_is_not_listed_or_its_journal_is_not_shown(
     assert "journal is not intact" in (await visitor.get(f"{CALLS}/{call.id}")).words
 
 
+async def test_a_detail_without_a_value_is_shown_as_an_empty_one(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.close(call.id, "busy", "", made.journal("call_ended", reason="", outcome="busy"))
+    await signed_in(api, visitor, Role.OPS)
+    shown = await visitor.get(f"{CALLS}/{call.id}")
+    assert "outcome: busy" in shown.words
+    assert "reason:" not in shown.words
+
+
 async def test_a_call_that_the_dialplan_made_cannot_be_narrowed_to_or_is_called_otherwise_in_polish(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
