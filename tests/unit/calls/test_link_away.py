@@ -80,7 +80,7 @@ class Serving:
         ari = SimpleNamespace(
             check_modules=nothing, filter_events=nothing, turn_away=turn_away, give_back=turn_away
         )
-        desk = SimpleNamespace(book=SimpleNamespace(policy=None), asterisk="an-asterisk", ari=ari)
+        desk = SimpleNamespace(book=SimpleNamespace(policy=None), asterisk="an-asterisk", store=None, ari=ari)
 
         @contextlib.asynccontextmanager
         async def asked(*_: Any) -> AsyncIterator[Any]:
