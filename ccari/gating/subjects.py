@@ -137,7 +137,7 @@ class SubjectWork(Protocol):
         """A file of all that is kept, without the recordings that only the holder of a key can open. It is deleted when the context
         ends. ``language``: of the page in it; None: the person's.
 
-        Raises ConfigError if nobody can tell here whether a register lists them.
+        Raises ConfigError if nobody can tell here whether a register lists them, and RecordingDelayed if the disk does not answer.
         """
         ...
 

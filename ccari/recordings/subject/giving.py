@@ -3,6 +3,7 @@
 import contextlib
 import secrets
 from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,9 @@ from ccari.ports.suppressions import RegisterStore
 from ccari.recordings.subject.account import Asked
 from ccari.recordings.subject.erasing import Eraser, refuse, terms_now
 from ccari.recordings.subject.pack import Packed, packing
+
+#: For an export to be made. A year's plain recordings of one person take some seconds; of encrypted ones there is no audio in it.
+EXPORT_SECONDS = 300.0
 
 
 class SubjectDesk:
@@ -56,11 +60,11 @@ class SubjectDesk:
         out = self._scratch / f"{secrets.token_hex(8)}.zip"
         # the service holds no key: of encrypted recordings, the export lists the rows and has no audio
         made = packing(asked, holdings, self._folder, out, zone_of(of.controller), ())
-        packed = await self._threads.run(made.__enter__)
+        packed = await self._threads.within(EXPORT_SECONDS, made.__enter__, unwanted=lambda _: _removed(made))
         try:
             yield Exported(packed.draft, packed.sha256, words(packed))
         finally:
-            await self._threads.run(made.__exit__, None, None, None)
+            await self._threads.run(_removed, made)
 
     async def note(self, of: IdentifiedPerson, who: str, done: str) -> None:
         await self._subjects.note(of.mandate, who, done)
@@ -70,6 +74,11 @@ class SubjectDesk:
         plan = await Eraser(self._erasures, self._sweeps, self._folder, "").plan(wanted, terms)
         refuse(wanted, plan)
         return {"goes": erasure.count_deleted(plan), "stays": erasure.count_kept(plan)}
+
+
+def _removed(made: AbstractContextManager[Packed]) -> None:
+    """Remove the draft of an export. Blocks."""
+    made.__exit__(None, None, None)
 
 
 def clear(scratch: Path) -> None:

@@ -19,12 +19,13 @@ from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
 from ccari.recordings.reading import open_checked
-from ccari.recordings.subject import pack
+from ccari.recordings.subject import giving, pack
 from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
+from tests.lab.waiting import until
 from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk, assert_others_go_on, disk
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
@@ -145,6 +146,23 @@ async def test_an_export_from_a_disk_that_hangs_takes_the_threads_of_all_the_ser
     await assert_others_go_on()
     disk.works.set()
     assert (await exporting)[0] == HTTPStatus.OK
+
+
+async def test_an_export_from_a_disk_that_hangs_is_waited_for_without_end_or_left_lying(
+    api: Api, shelf: Shelf, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two of them kept the turns of whoever wants evidence, a recording or an export."""
+    await shelf.put(await person.called(shelf))
+    reference = await person.asked(shelf, Right.ACCESS)
+    monkeypatch.setattr(giving, "EXPORT_SECONDS", 0.05)
+    monkeypatch.setattr(pack, "open_checked", lambda *given: disk.hang() or open_checked(*given))
+    async with asyncio.timeout(SECONDS):
+        status, content = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    assert status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "the disk does not answer" in json.loads(content)["detail"]
+    assert list((tmp_path / "exports").iterdir()) != []
+    disk.works.set()
+    await until(lambda: not any((tmp_path / "exports").iterdir()), within=SECONDS)
 
 
 async def test_somebody_elses_talk_is_given_out_as_a_persons_own(
