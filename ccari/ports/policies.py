@@ -40,7 +40,7 @@ class AppliedPolicy(Protocol):
     @property
     def document(self) -> str: ...
 
-    def policy(self) -> Policy:
+    async def read(self) -> Policy:
         """What the file declares. Raises UnsoundPolicyError if this ccari refuses what an older one accepted."""
         ...
 

@@ -1,6 +1,7 @@
 """The policies that were applied, each an immutable revision."""
 
 import asyncio
+from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +17,9 @@ from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.together import Together
 
+#: Older revisions that are remembered. Talks that go on over a restart were begun within hours.
+MOST_OLDER = 4
+
 
 @dataclass(frozen=True, slots=True)
 class Applied:
@@ -30,7 +34,7 @@ class Applied:
     document: str
 
     def policy(self) -> Policy:
-        """What the document declares.
+        """What the document declares. Blocks: a campaign takes a millisecond.
 
         Raises
         ------
@@ -41,6 +45,10 @@ class Applied:
             return read(self.document)
         except PolicyError as error:
             raise UnsoundPolicyError(self.number, str(error.faults[0])) from None
+
+    async def read(self) -> Policy:
+        """As :meth:`policy`, in a thread: of a policy with some hundred campaigns the running calls would notice."""
+        return await asyncio.to_thread(self.policy)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +67,7 @@ class Policies:
     async def newest(self) -> Revision | None:
         """The policy in force. Raises StoreError as :meth:`Applied.policy` does."""
         newest = await self.applied()
-        return Revision(newest.number, newest.policy(), newest.document) if newest else None
+        return Revision(newest.number, await newest.read(), newest.document) if newest else None
 
     async def applied(self, number: int | None = None) -> Applied | None:
         """The revision of that number, or the newest; None if there is none."""
@@ -71,8 +79,7 @@ class Policies:
         if none was in force at that moment. Raises StoreError as :meth:`newest`.
         """
         applied = [_applied(row) for row in await self._database.rows(SQL["policies_since"], ago)]
-        # in a thread: parsing long files would hold up the running calls
-        return await asyncio.to_thread(lambda: [each.policy() for each in applied])
+        return [await each.read() for each in applied]
 
     async def number(self) -> int | None:
         """The number of the newest revision, read without its document, which may be long; None if there is none."""
@@ -162,6 +169,8 @@ class Book:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._newest: Revision | None = None
+        #: Older revisions, those that were asked for last.
+        self._older: OrderedDict[int, Policy] = OrderedDict()
         self._reloads = Together(self._reload)
 
     @property
@@ -179,8 +188,15 @@ class Book:
         """
         if revision == self.revision:
             return self.policy
-        applied = await self._policies.applied(revision)
-        return applied.policy() if applied else None
+        # each talk that is taken up asks for its own, and most were begun under the same
+        if revision not in self._older:
+            applied = await self._policies.applied(revision)
+            if applied is None:
+                return None
+            self._older[revision] = await applied.read()
+            if len(self._older) > MOST_OLDER:
+                self._older.popitem(last=False)
+        return self._older[revision]
 
     async def reload(self) -> None:
         """Read the newest revision, unless it is the one at hand: a revision never changes."""
@@ -196,4 +212,4 @@ class Book:
         if applied is None:
             self._newest = None
         elif applied.number != self.revision:
-            self._newest = Revision(applied.number, applied.policy(), applied.document)
+            self._newest = Revision(applied.number, await applied.read(), applied.document)

@@ -64,7 +64,7 @@ async def show_revision(ask: Ask) -> Reply:
     applied = await ask.front.policies.applied(path.number)
     if applied is None:
         raise not_there()
-    policy = _sound(ask, applied)
+    policy = await _sound(ask, applied)
     return Reply(
         RevisionShown.model_construct(
             revision=applied.number, applied_at=applied.applied_at, applied_by=applied.applied_by, sha256=applied.sha256,
@@ -84,14 +84,14 @@ async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
     applied = await ask.front.policies.applied(revision)
     if applied is None:
         raise InputError("revision", "there is no such revision")
-    return revision, _sound(ask, applied)
+    return revision, await _sound(ask, applied)
 
 
-def _sound(ask: Ask, applied: AppliedPolicy) -> Policy:
+async def _sound(ask: Ask, applied: AppliedPolicy) -> Policy:
     """The part of a revision that the bearer may see. Raises Refusal (409) if this ccari refuses the revision; the fault is
     named only to a bearer who sees all controllers.
     """
     try:
-        return ask.seen(applied.policy())
+        return ask.seen(await applied.read())
     except UnsoundPolicyError as error:
         raise Refusal(HTTPStatus.CONFLICT, str(error) if ask.controllers is None else error.words) from None

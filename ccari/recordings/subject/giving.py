@@ -96,7 +96,7 @@ async def asked_by(
     campaigns, newest = await _campaigns(policies, holdings), await policies.applied()
     return Asked(
         of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language,
-        newest.policy().accesses_days if newest is not None else None,
+        (await newest.read()).accesses_days if newest is not None else None,
     )  # fmt: skip
 
 
@@ -107,7 +107,7 @@ async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[
     for revision in sorted({each["revision"] for each in rows if each["revision"] is not None}):
         applied = await policies.applied(revision)
         if applied is not None:
-            campaigns |= {(revision, each.id): each for each in applied.policy().campaigns}
+            campaigns |= {(revision, each.id): each for each in (await applied.read()).campaigns}
     return campaigns
 
 

@@ -1,13 +1,15 @@
 """Policies as people enter them, and what is shown of calls."""
 
+import threading
 from uuid import uuid4
 
 import pytest
 
 from ccari.errors import StoreError, UnknownError
-from ccari.policy.declaration import read
+from ccari.policy.declaration import Policy, read
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
+from ccari.store import policies
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Applied, Book, Policies
@@ -52,6 +54,39 @@ async def test_each_question_reads_the_whole_policy_again(database: Database) ->
     assert await Policies(database).apply(POLICY.replace("odnowienie", "przedłużenie"), "anna") == 2
     await book.reload()
     assert (book.revision, read_whole) == (2, [None, None])
+
+
+async def test_each_talk_that_is_taken_up_reads_its_older_policy_anew(database: Database) -> None:
+    """Of some hundred campaigns that takes a tenth of a second, for each of the talks that went on over a restart."""
+    read_whole: list[int | None] = []
+
+    class Watched(Policies):
+        async def applied(self, number: int | None = None) -> Applied | None:
+            read_whole.append(number)
+            return await super().applied(number)
+
+    assert await Policies(database).apply(POLICY.replace("odnowienie", "przedłużenie"), "anna") == 2
+    book = Book(Watched(database))
+    assert [await book.at(1) for _ in range(3)] == [read(POLICY)] * 3
+    assert await book.at(7) is None
+    assert read_whole == [1, 7]
+
+
+async def test_calls_wait_while_a_policy_is_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One with five hundred campaigns takes half a second, at every node, whenever somebody applies another."""
+    readers: list[int] = []
+
+    def watched(document: str) -> Policy:
+        readers.append(threading.get_ident())
+        return read(document)
+
+    monkeypatch.setattr(policies, "read", watched)
+    assert await Policies(database).apply(POLICY.replace("odnowienie", "przedłużenie"), "anna") == 2
+    book = Book(Policies(database))
+    await book.reload()
+    await book.at(1)
+    assert len(readers) == 2
+    assert threading.get_ident() not in readers
 
 
 async def test_an_unknown_call_is_shown_as_an_empty_one(store: Store) -> None:
