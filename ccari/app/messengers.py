@@ -18,34 +18,38 @@ from ccari.tasks import beside
 
 
 @contextlib.asynccontextmanager
-async def open_courier(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[Courier]:
+async def open_courier(
+    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
+) -> AsyncIterator[Courier]:
     """Passes requests on to the controllers of the policy in force."""
     async with open_webhook() as webhook:
-        yield Courier(
-            store.forwards, Book(store.policies), WebhookSecrets(settings.keys_dir), webhook, meter=meter
-        )
+        yield Courier(store.forwards, book, WebhookSecrets(settings.keys_dir), webhook, meter=meter)
 
 
 @contextlib.asynccontextmanager
-async def forwarding(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
+async def forwarding(
+    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
+) -> AsyncIterator[None]:
     """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_courier(settings, store, meter) as courier, beside(courier.run):
+    async with open_courier(settings, store, book, meter) as courier, beside(courier.run):
         yield
 
 
 @contextlib.asynccontextmanager
 async def open_notifier(
-    settings: Settings, store: Store, meter: Meter = UNMETERED
+    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
 ) -> AsyncIterator[Notifier]:
     """Sends events to the webhooks of the settings."""
     async with open_webhook() as webhook:
-        yield Notifier(store.webhooks, Book(store.policies), targets(settings), webhook, meter=meter)
+        yield Notifier(store.webhooks, book, targets(settings), webhook, meter=meter)
 
 
 @contextlib.asynccontextmanager
-async def notifying(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
+async def notifying(
+    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
+) -> AsyncIterator[None]:
     """Tell webhooks while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_notifier(settings, store, meter) as notifier, beside(notifier.run):
+    async with open_notifier(settings, store, book, meter) as notifier, beside(notifier.run):
         yield
 
 

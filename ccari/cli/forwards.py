@@ -14,6 +14,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.gating.dossiers import forwarded_to
 from ccari.gating.naming import the_controller
 from ccari.store.opened import Store
+from ccari.store.policies import Book
 
 if TYPE_CHECKING:
     from ccari.forward.courier import Told
@@ -106,7 +107,7 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
         # the table says what the service would log
         log.configure("console", "critical", sys.stderr)
         results: list[Told] = []
-        async with open_courier(settings, store) as courier:
+        async with open_courier(settings, store, Book(store.policies)) as courier:
             while True:
                 latest = await courier.deliver()
                 results += latest

@@ -543,7 +543,7 @@ async def test_a_service_tells_nobody_until_it_is_started_anew(
         def logged(event: str) -> int:
             return sum(1 for each in logs if each["event"] == event)
 
-        async with forwarding(settings, store):
+        async with forwarding(settings, store, Book(store.policies)):
             await store.database.rows(unsound)
             await until(lambda: logged("forwarding_stalled") == 1, within=WITHIN_SECONDS)
             await to_webhook(store, receiver)
