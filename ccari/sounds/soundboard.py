@@ -93,6 +93,9 @@ class Soundboard:
         self._written = [str(place / FILE_NAME) for place, _ in self._places]
         self._stamps: list[_Stamp] | None = None
         self._checked: dict[str, _Checked] = {}
+        #: Sounds that were whole, by path: what the manifest said of each, and the stamps of its files. A hundred are checked for each
+        #: language of a campaign, for which calls wait.
+        self._whole: dict[str, tuple[Entry, _Stamps]] = {}
 
     def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
@@ -136,10 +139,11 @@ class Soundboard:
             id_: self._find(prompt, checked.notices if id_ in in_notices else checked.others)
             for id_, prompt in prompts.items()
         }
-        checked.heard += [
-            (entry.digest, _files(folder, prompts[id_], entry)) for id_, (folder, _, entry) in found.items()
-        ]
         sounds = {id_: _sound(prompts[id_], seen_as, entry) for id_, (_, seen_as, entry) in found.items()}
+        checked.heard += [
+            (sounds[id_].digest, _files(folder, prompts[id_], entry))
+            for id_, (folder, _, entry) in found.items()
+        ]
         wordings = [ids for ids in notices.wordings(campaign) if prompts.keys() >= set(ids)]
         versions = {ids: notices.version(tuple(prompts[id_] for id_ in ids)) for ids in wordings}
         checked.said |= {
@@ -194,12 +198,17 @@ class Soundboard:
             if entry.text != prompt.text:
                 fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
                 continue
+            # taken before the check, so that a change during it shows the next time
+            seen, place = _stamps(folder, prompt, entry), f"{folder}/{prompt.key}"
             if stamps is not None:
-                # taken before the check, so that a change during it shows the next time
-                for path, stamp in _stamps(folder, prompt, entry).items():
+                for path, stamp in seen.items():
                     stamps.setdefault(path, stamp)
-            problem = next(damage(folder, prompt.key, entry), None)
+            # most sounds are those of all campaigns, and were checked for another one
+            problem = None
+            if self._whole.get(place) != (entry, seen):
+                problem = next(damage(folder, prompt.key, entry), None)
             if problem is None:
+                self._whole[place] = entry, seen
                 return folder, seen_as, entry
             fault = f"{folder}: {problem}"
         raise SoundError(fault)
@@ -220,8 +229,9 @@ class Soundboard:
 
 def _stamps(folder: Path, prompt: Prompt, entry: Entry) -> _Stamps:
     """The stamps of a sound's files, and of their folder: Asterisk may play a file that is added there."""
-    paths = [(folder / prompt.key).parent, *_files(folder, prompt, entry).values()]
-    return {str(path): _stamp(str(path)) for path in paths}
+    sound = f"{folder}/{prompt.key}"
+    paths = [sound.rpartition("/")[0], *(f"{sound}.{ending}" for ending in entry.files)]
+    return {path: _stamp(path) for path in paths}
 
 
 def _unchanged(stamps: _Stamps) -> bool:

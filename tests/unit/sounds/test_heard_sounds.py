@@ -422,6 +422,30 @@ def test_each_call_waits_for_a_look_at_every_sound_there_is(
     assert len(often) < len(set(looks))
 
 
+def test_each_campaign_has_the_sounds_of_all_checked_anew(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All calls waited for that, a tenth of a second for each language, when a campaign was called first and after a step of a build."""
+    board, looks = desk.board, list[str]()
+
+    def look(folder: Path, key: str, entry: Built) -> Iterator[str]:
+        looks.append(key)
+        return damage(folder, key, entry)
+
+    monkeypatch.setattr("ccari.sounds.soundboard.damage", look)
+    board.scripts(CONTROLLER, CAMPAIGN)
+    assert "pl/goodbye" in looks
+    looks.clear()
+    board.scripts(CONTROLLER, CAMPAIGN.model_copy(update={"connect_seconds": 29}))
+    Manifest(Manifest.load(desk.sounds).entries).save(desk.sounds)
+    board.scripts(CONTROLLER, CAMPAIGN)
+    board.common("goodbye", "pl")
+    assert looks == []
+    (desk.sounds / "pl/renewals/identity.sln12").touch()
+    board.scripts(CONTROLLER, CAMPAIGN)
+    assert looks == ["pl/renewals/identity"]
+
+
 def test_a_build_counts_for_nothing_until_the_next_look(desk: Desk) -> None:
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
     before = board.scripts(CONTROLLER, CAMPAIGN)
