@@ -13,6 +13,8 @@ from uuid import UUID
 from ccari.policy.canonical import canonical
 
 SALT_BYTES = 16
+#: The entries that say what a call was made under: it has one of the two, or none if the gate was never asked.
+GATED = frozenset({"call_gated", "call_blocked"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +104,19 @@ def fault_of_request(journal: Sequence[Linked], state: str, level: int, due: dat
         return f"the level of the request is {its_level}, but {last_level} in the journal"
     if its_due != last_due:
         return f"the request is due on {its_due}, but on {last_due} in the journal"
+    return None
+
+
+def policy_of_call(journal: Iterable[Linked]) -> tuple[str, str] | None:
+    """The revision of the policy that a call was made under, and the hash of its file (in hex), as its journal says; None if it does not,
+    since it was erased, or the call is of a version that did not write it down.
+
+    The journal is sealed and the policy is not: whoever can write to the database could make it another.
+    """
+    for entry in journal:
+        fields = entry.fields or {}
+        if entry.event in GATED and "policy_sha256" in fields:
+            return fields.get("revision", ""), fields["policy_sha256"]
     return None
 
 

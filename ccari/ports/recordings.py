@@ -1,7 +1,7 @@
 """Recordings: their tag, their way from Asterisk's spool to the recordings folder, and looking at them."""
 
-from collections.abc import AsyncGenerator, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncGenerator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -81,10 +81,11 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """A stored recording, as its row has it."""
+    """A stored recording, as its row has it. ``told``: the fields of the entries about it in its call's journal, by their event."""
 
     tag: RecordingTag
     kept: StoredFile
+    told: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
 
 #: Why a recording is lost that neither Asterisk nor its spool has.

@@ -13,6 +13,7 @@ from ccari.errors import ConfigError, OtherAudioError, RecordingError, why
 from ccari.keyring.files import read_private
 from ccari.ports.recordings import InPlace
 from ccari.recordings.encryption import decrypt
+from ccari.recordings.evidence.agreeing import faults_of_stored
 from ccari.recordings.tags import ENCRYPTED, beside, sidecar_fields
 
 
@@ -85,14 +86,16 @@ def below(folder: Path, file: str) -> Path:
 
 
 def faults(folder: Path, recording: InPlace, identities: Sequence[Identity] = ()) -> list[str]:
-    """What is wrong with a stored recording, in words: with its file, with the tag beside it and, given identities that open it,
-    with the audio inside.
+    """What is wrong with a stored recording, in words: with its file, with the tag beside it, with its row by what the journal of its
+    call says and, given identities that open it, with the audio inside.
     """
     try:
         below(folder, recording.kept.file)
     except RecordingError as error:
         return [str(error)]
-    return [*_faults_of_file(folder, recording, identities), *_faults_of_tag(folder, recording)]
+    return [
+        *_faults_of_file(folder, recording, identities), *_faults_of_tag(folder, recording), *faults_of_stored(recording)
+    ]  # fmt: skip
 
 
 def _faults_of_file(folder: Path, recording: InPlace, identities: Sequence[Identity]) -> Iterator[str]:

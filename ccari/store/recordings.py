@@ -1,7 +1,9 @@
 """The rows of recordings, from the tag to the file."""
 
 import itertools
-from collections.abc import AsyncGenerator, Sequence
+import json
+from collections import defaultdict
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -9,7 +11,7 @@ from uuid import UUID
 from ccari.errors import StoreError, UnknownError
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
-from ccari.policy.chain import Entry
+from ccari.policy.chain import Entry, entry_fields
 from ccari.policy.rights import Right
 from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, Unfinished
 from ccari.store.database import Database
@@ -151,6 +153,10 @@ def _unfinished(
 _FILE_COLUMNS = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")
 
 
-def _in_place(*, recipients: list[str], **columns: Any) -> InPlace:
+def _in_place(*, recipients: list[str], told: str, **columns: Any) -> InPlace:
     of_file = {name: columns.pop(name) for name in _FILE_COLUMNS}
-    return InPlace(RecordingTag(**columns), StoredFile(**of_file, recipients=tuple(recipients)))
+    entries = defaultdict[str, list[Mapping[str, str]]](list)
+    for event, fields in json.loads(told):
+        entries[event].append(entry_fields(fields, None)[0])
+    kept = StoredFile(**of_file, recipients=tuple(recipients))
+    return InPlace(RecordingTag(**columns), kept, entries)

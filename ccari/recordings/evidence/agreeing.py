@@ -5,12 +5,13 @@ the journal cannot be compared, and counts as agreeing.
 """
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from ccari.policy import chain
 from ccari.policy.chain import Linked
+from ccari.ports.recordings import InPlace
 
 Row = Mapping[str, Any]
 
@@ -82,11 +83,29 @@ def uncompared(recordings: Sequence[Row], journal: Sequence[Linked]) -> tuple[st
     )
 
 
+def faults_of_stored(recording: InPlace) -> Iterator[str]:
+    """What is wrong with the row of a stored recording, in words, by what the journal of its call says. The journal itself has to be
+    checked by itself (``ccari evidence check``).
+
+    Nothing of the journal is erased as long as the recording is stored.
+    """
+    tag, row = recording.tag, recording.kept.journal_fields
+    row |= {"legal_basis": tag.legal_basis, "mode": tag.mode, "delete_at": tag.delete_at.isoformat()}
+    tagged, stored = (recording.told.get(each, ()) for each in ("recording_tagged", "recording_stored"))
+    if not tagged or not stored:
+        yield "the journal of its call does not say that it was tagged and stored"
+    if other := _other_tag(row, tagged):
+        column, its, told = other
+        yield f"its {column} is {its}, but {told} in the journal of its call"
+    if changed := _other_file(row, stored):
+        yield f"it is not the one that the journal of its call says was stored: its {changed} differs"
+
+
 def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
     """The first thing in which a call's row (as in JSON) and its journal differ, in words; None if they agree."""
     for entry in journal:
         fields = entry.fields or {}
-        for name in _OF_CALL if entry.event == "call_gated" else ():
+        for name in _OF_CALL if entry.event in chain.GATED else ():
             if name in fields and _text(call, name) != fields[name]:
                 return f"the {name} of the call is {_text(call, name)}, but {fields[name]} in the journal"
     heard = [each for each in journal if each.event == "notice_heard"]
@@ -107,6 +126,41 @@ def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
     )
 
 
+def unproven(call: Row, journal: Sequence[Linked]) -> tuple[str, ...]:
+    """What the call's row says that it was made under, and the journal does not say: its entry was erased, or never had that."""
+    told = {name for entry in journal if entry.event in chain.GATED for name in entry.fields or {}}
+    return tuple(name for name in _OF_CALL if call.get(name) is not None and name not in told)
+
+
+def fault_of_policy(sha256: str, journal: Sequence[Linked]) -> str | None:
+    """What is wrong with the policy that has this hash (in hexadecimal), in words; None if the call was made under it, as far as the
+    journal says.
+    """
+    told = chain.policy_of_call(journal)
+    if told is None or told[1] == sha256:
+        return None
+    return "it is not the policy that the call was made under: its hash differs from the journal's"
+
+
+def fault_of_consents(consents: Sequence[Row], journal: Sequence[Linked]) -> str | None:
+    """What is wrong with the consents (rows as in JSON) that a call is said to rest on, in words; None if the gate knew of each.
+
+    That one is missing is no fault: it may have been erased, or have expired.
+    """
+    facts = [each.fields for each in journal if each.fields is not None and "attempts" in each.fields]
+    # the facts by which the call was dialled are in the entry that follows: if the service died before that, they are in none
+    died = len(facts) == 1 and any((each.fields or {}).get("reason") == "service_died" for each in journal)
+    if not facts or died or any(each.fields is None for each in journal):
+        return None
+    # as ccari.gating.findings writes it
+    known = {each.get("consent", "").removeprefix("given ").partition(" ")[0].rstrip(",") for each in facts}
+    for row in consents:
+        given = datetime.fromisoformat(row["given_at"]).astimezone(UTC).isoformat(timespec="seconds")
+        if given not in known:
+            return f"the call is said to rest on a consent given at {given}, of which the gate did not know"
+    return None
+
+
 def fault_of_request(request: Row, journal: Sequence[Linked]) -> str | None:
     """The first thing in which a request's row (as in JSON) and its journal differ, in words; None if they agree."""
     state, due = request["state"], date.fromisoformat(request["due"])
@@ -124,11 +178,9 @@ def _fault_of_tag(row: Row, tagged: _Entries, journal: Sequence[Linked]) -> str 
     name = row["id"]
     if tagged.excludes(name):
         return f"recording {name} is not in the journal"
-    for fields in tagged.fields.get(name, ()):
-        for column, field in _TAGGED.items():
-            is_same = _is_same_second if column == "delete_at" else str.__eq__
-            if not is_same(_text(row, column), fields[field]):
-                return f"the {column} of recording {name} is {_text(row, column)}, but {fields[field]} in the journal"
+    if other := _other_tag(row, tagged.fields.get(name, ())):
+        column, its, told = other
+        return f"the {column} of recording {name} is {its}, but {told} in the journal"
     version = row.get("notice_version")
     if _was_not_heard(version, [each for each in journal if each.event == "notice_heard"]):
         return f"the notice of recording {name} is {version}, but the journal has a different one"
@@ -141,16 +193,28 @@ def _fault_of_file(row: Row, stored: _Entries) -> str | None:
         return None
     if stored.excludes(name):
         return f"recording {name} was stored, but the journal does not say so"
+    if other := _other_file(row, stored.fields.get(name, ())):
+        return f"recording {name} is not the one that the journal says was stored: its {other} differs"
+    return None
+
+
+def _other_tag(row: Row, entries: Iterable[Mapping[str, str]]) -> tuple[str, str, str] | None:
+    """The first column in which a recording's row differs from the fields of ``entries`` on its tag, and both values."""
+    for fields in entries:
+        for column, field in _TAGGED.items():
+            is_same = _is_same_second if column == "delete_at" else str.__eq__
+            if not is_same(_text(row, column), told := fields.get(field, "")):
+                return column, _text(row, column), told
+    return None
+
+
+def _other_file(row: Row, entries: Iterable[Mapping[str, str]]) -> str | None:
+    """The first column in which a recording's row differs from the fields of ``entries`` on its file."""
     # there is more than one entry if the database's reply was lost and the recording stored again; one has to fit
     changed = [
-        [column for column in _STORED if _text(row, column) != fields.get(column)]
-        for fields in stored.fields.get(name, ())
+        [column for column in _STORED if _text(row, column) != fields.get(column)] for fields in entries
     ]
-    if changed and all(changed):
-        return (
-            f"recording {name} is not the one that the journal says was stored: its {changed[-1][0]} differs"
-        )
-    return None
+    return changed[-1][0] if changed and all(changed) else None
 
 
 def _fault_of_state(row: Row, stored: _Entries, lost: _Entries, deleted: _Entries) -> str | None:
@@ -203,5 +267,9 @@ def _text(row: Row, name: str) -> str:
 
 
 def _is_same_second(one: str, other: str) -> bool:
-    moments = [datetime.fromisoformat(each).replace(microsecond=0) for each in (one, other)]
+    try:
+        moments = [datetime.fromisoformat(each).replace(microsecond=0) for each in (one, other)]
+    except ValueError:
+        # somebody has made it no moment
+        return False
     return moments[0] == moments[1]

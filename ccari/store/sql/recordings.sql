@@ -109,7 +109,11 @@ WHERE id = ANY($1) AND (state IN ('stored', 'discarded', 'deleted') OR state = '
 -- name: recordings_in_place
 SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,
        coalesce(started_at, tagged_at) AS started_at, delete_at, channels,
-       file, format, duration_ms, sha256, bytes AS size, file_sha256, recipients, silent
+       file, format, duration_ms, sha256, bytes AS size, file_sha256, recipients, silent,
+       (SELECT coalesce(json_agg(json_build_array(event, fields) ORDER BY seq), '[]')
+        FROM call_events JOIN call_event_fields USING (call_id, seq)
+        WHERE call_id = recordings.call_id AND event IN ('recording_tagged', 'recording_stored')
+          AND fields ->> 'recording' = recordings.id::text) AS told
 FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
 
 -- name: kept_recordings

@@ -14,16 +14,19 @@ import pyrage
 import pytest
 
 from ccari.errors import ConfigError, RecordingError
+from ccari.gating.journal import entry
 from ccari.ports.recordings import InPlace
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.reading import identities_of, open_plain
 from ccari.recordings.spool import SharedSpool
-from ccari.recordings.tags import beside
+from ccari.recordings.tags import beside, sidecar
+from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.faults.files import with_a_bit_changed
 from tests.integration.service import Done, Service
 from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
+from tests.unit.store.forging import forge
 from tests.unit.store.test_request_commands import on, refused
 
 
@@ -53,13 +56,17 @@ async def put(store: Store, folder: Path, key: Path | None) -> InPlace:
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", ())
     tag = made.tag(call)
-    await store.recordings.tag(tag, ())
+    told = {
+        "recording": str(tag.recording_id), "recording_basis": tag.legal_basis, "mode": tag.mode,
+        "delete_at": tag.delete_at.isoformat(timespec="seconds"),
+    }  # fmt: skip
+    await store.recordings.tag(tag, [entry("recording_tagged", told)])
     await store.recordings.started(tag.recording_id, tag.started_at)
     (spool := folder.with_name("spool")).mkdir(exist_ok=True)
     record(spool / f"{tag.recording_id}.wav")
     recipients = tuple(str(each.to_public()) for each in identities_of(key)) if key else ()
     kept = await FileArchive(SharedSpool(spool), folder, "flac", lambda: recipients).keep(tag)
-    await store.recordings.stored(tag, kept, ())
+    await store.recordings.stored(tag, kept, [entry("recording_stored", kept.journal_fields)])
     return await store.recordings.in_place(tag.recording_id)
 
 
@@ -184,7 +191,8 @@ async def test_a_basis_that_is_none_keeps_the_other_recordings_from_being_looked
     assert (done.code, json.loads(done.out)["checked"]) == (1, 2)
     (wrong,) = json.loads(done.out)["wrong"]
     assert wrong["faults"] == [
-        f"somebody has changed its legal basis: ccari calls show {changed.tag.call_id}"
+        f"somebody has changed its legal basis: ccari calls show {changed.tag.call_id}",
+        "its legal_basis is because, but legitimate_interest in the journal of its call",
     ]
 
 
@@ -300,15 +308,47 @@ def assert_matches(text: str, pattern: str) -> None:
 async def test_another_audio_in_the_file_goes_unnoticed_by_who_can_open_it(
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
-    """Whoever can write files and rows, but has no key, could swap two recordings."""
     recording = await put(store, folder, key)
     async with store.database.connection() as connection:
         await connection.execute("UPDATE recordings SET sha256 = $1", bytes(32))
     retold(folder / recording.kept.file, sha256=bytes(32).hex())
-    assert (await ccari.ccari("recordings", "verify")).code == 0
+    inside = "the audio in its file is not what was recorded"
+    assert inside not in (await ccari.ccari("recordings", "verify")).out
     done = await ccari.ccari("recordings", "verify", "--identity", str(key))
     assert done.code == 1
-    assert "the audio in its file is not what was recorded" in done.out
+    assert inside in done.out
+
+
+async def test_another_audio_fits_once_row_and_tag_are_made_to_fit_it(
+    ccari: Service, store: Store, folder: Path, key: Path, database: Database
+) -> None:
+    """By somebody who can write the database and the folder: whoever knows the recipients can encrypt to them."""
+    forged, basis, erased = [await put(store, folder, key) for _ in range(3)]
+    kept, (recipient,) = forged.kept, forged.kept.recipients
+    content = pyrage.encrypt(b"another talk", [pyrage.x25519.Recipient.from_str(recipient)])
+    (folder / kept.file).write_bytes(content)
+    await forge(
+        database, "UPDATE recordings SET sha256 = sha256($2), file_sha256 = sha256($3), bytes = $4 WHERE id = $1",
+        forged.tag.recording_id, b"another talk", content, len(content),
+    )  # fmt: skip
+    await forge(
+        database, "UPDATE recordings SET legal_basis = 'consent' WHERE id = $1", basis.tag.recording_id
+    )
+    await forge(database, "DELETE FROM call_event_fields WHERE call_id = $1", erased.tag.call_id)
+    for each in (forged, basis):
+        now = await store.recordings.in_place(each.tag.recording_id)
+        beside(folder / now.kept.file).write_bytes(sidecar(now.tag, now.kept))
+    done = await ccari.ccari("recordings", "verify", "--identity", str(key), "--json")
+    assert {each["recording"]: each["faults"] for each in json.loads(done.out)["wrong"]} == {
+        str(forged.tag.recording_id): [
+            "it is not the one that the journal of its call says was stored: its sha256 differs"
+        ],
+        str(basis.tag.recording_id): [
+            "its legal_basis is consent, but legitimate_interest in the journal of its call"
+        ],
+        str(erased.tag.recording_id): ["the journal of its call does not say that it was tagged and stored"],
+    }
+    assert done.code == 1
 
 
 async def test_an_unencrypted_recording_needs_a_key(
