@@ -8,6 +8,7 @@ import typer
 
 from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note_number, vouched, with_store
 from ccari.cli.output import as_json, as_table
+from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
@@ -110,5 +111,5 @@ def check(context: typer.Context) -> None:
 
     count, fault = with_store(context, work)
     if fault is not None:
-        raise CcariError(f"the record of accesses is damaged or was altered: {fault}")
+        raise CcariError(f"the record of accesses is damaged or was altered: {printable(fault)}")
     typer.echo(f"{counted(count, 'access', 'accesses')}: the record is intact")

@@ -8,6 +8,7 @@ import typer
 
 from ccari.cli.context import Json, Limit, Why, current_policy, note, note_number, vouched, with_store
 from ccari.cli.output import as_json, as_table, cell
+from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
@@ -135,7 +136,8 @@ def _print(record: CallRecord) -> None:
             typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'], day)} "
                        f"to {_clock(recorded['ended_at'], day)}")  # fmt: skip
     typer.echo()
-    typer.echo(f"JOURNAL DAMAGED OR ALTERED: {record.fault}" if record.fault else "the journal is intact")
+    fault = printable(record.fault or "")
+    typer.echo(f"JOURNAL DAMAGED OR ALTERED: {fault}" if fault else "the journal is intact")
 
 
 def _clock(at: datetime, day: date) -> str:

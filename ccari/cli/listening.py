@@ -14,6 +14,7 @@ from pyrage import x25519
 
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
+from ccari.cli.plain import printable
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, UnknownError, why
@@ -77,7 +78,7 @@ def verify(
     identity: Identity = None,
     json: Json = False,
 ) -> None:
-    """Check stored recordings: the file, its hash, and the tag beside it. Also report files that belong to no
+    """Check stored recordings: the file, its hash, the tag beside it, and what the call's journal says. Also report files that belong to no
     recording, such as those that came back with a backup.
 
     With --identity, check the audio inside too. Exit status 1 if something does not match or could not be
@@ -139,9 +140,9 @@ async def _check(
 
 def _print(verified: _Verified) -> None:
     for each in verified.wrong:
-        typer.echo(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}")
+        typer.echo(printable(f"{each['recording']} {each['file']}: {'; '.join(each['faults'])}"))
     for file in verified.left_over:
-        typer.echo(f"{file}: this file belongs to no recording that is kept")
+        typer.echo(f"{printable(file)}: this file belongs to no recording that is kept")
     typer.echo(f"{counted(verified.checked, 'recording')} checked, {len(verified.wrong)} faulty")
     if verified.fault:
         typer.echo(f"{_UNFOUND}: {verified.fault}")

@@ -13,7 +13,8 @@ from ccari.cli import secrecy
 from ccari.cli.commands import UNBOXED, OnDemand
 from ccari.cli.context import State
 from ccari.cli.ending import INTERRUPTED, ending
-from ccari.errors import CcariError, why
+from ccari.cli.plain import printable
+from ccari.errors import CcariError, EvidenceError, why
 from ccari.policy.declaration import PolicyError
 
 app = typer.Typer(
@@ -70,8 +71,10 @@ def main() -> None:
     try:
         _run()
     except (CcariError, PolicyError) as error:
-        for line in str(error).splitlines():
-            print(f"ccari: {line}", file=sys.stderr)  # noqa: T201 - the command line's voice
+        # what is quoted as a fault of evidence could hold lines of its own
+        words = str(error)
+        for line in [words] if isinstance(error, EvidenceError) else words.splitlines():
+            print(f"ccari: {printable(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
         _fail()
     except KeyboardInterrupt:
         # it came while the buffers were flushed; not sys.exit, which would flush them again, perhaps into a pipe that nobody reads

@@ -13,6 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
+from ccari.cli.plain import printable
 from ccari.errors import CcariError, why
 
 
@@ -137,4 +138,4 @@ def cell(value: object) -> str:
             # with its time zone: in evidence, it must be clear which day it was
             return value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")
         case _:
-            return str(value)
+            return printable(str(value), but="\n\t")

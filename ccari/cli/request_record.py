@@ -7,6 +7,7 @@ import typer
 from ccari.cli.context import Json, Why, note, with_store
 from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table, cell
+from ccari.cli.plain import printable
 from ccari.config import Settings
 from ccari.gating.dossiers import dossier
 from ccari.ports.accesses import Looked
@@ -59,7 +60,7 @@ def _print(shown: dict[str, Any]) -> None:
             typer.echo()
             as_table(tables[name], columns, none="")
     if fault:
-        typer.echo(f"\nTHE HISTORY IS DAMAGED OR WAS ALTERED: {fault}")
+        typer.echo(f"\nTHE HISTORY IS DAMAGED OR WAS ALTERED: {printable(fault)}")
 
 
 _TABLES = {
