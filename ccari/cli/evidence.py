@@ -1,6 +1,7 @@
 """``ccari evidence``: seals journals, has seals time-stamped, checks all of them, exports evidence packs and verifies them."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Annotated
@@ -10,6 +11,7 @@ import typer
 from ccari.cli.context import Json, note, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, watched
+from ccari.cli.plain import printable
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError, EvidenceError, why
@@ -22,7 +24,7 @@ from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.evidence.verifying import Verdict, verify
+from ccari.recordings.evidence.verifying import Entered, Verdict, verify
 from ccari.sounds.heard import heard_of
 from ccari.store.opened import Store
 
@@ -76,18 +78,20 @@ def check_(context: typer.Context) -> None:
             return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress, authority)
 
     found = with_store(context, work)
-    for each in found.unfit:
+    unfit = [printable(each) for each in found.unfit]
+    for each in unfit:
         typer.echo(each)
-    if found.unfit:
-        raise EvidenceError(
-            f"{counted(len(found.unfit), 'fault was', 'faults were')} found; the first: {found.unfit[0]}"
-        )
+    if unfit:
+        raise EvidenceError(f"{counted(len(unfit), 'fault was', 'faults were')} found; the first: {unfit[0]}")
     typer.echo(f"{counted(found.seals, 'seal')} of {counted(found.journals, 'journal')}: no fault was found")
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
     if found.stamped:
-        newest = f"{found.stamped.at:%Y-%m-%d %H:%M:%S} UTC, by {found.stamped.by}"
+        newest = f"{_moment(found.stamped.at)}, by {found.stamped.by}"
         typer.echo(f"{counted(found.time_stamps, 'time stamp')}, the newest of {newest}: no fault was found")
+    if found.waited:
+        sealed_at, stamped_at = map(_moment, found.waited)
+        typer.echo(f"longest without a time stamp: the seal of {sealed_at}, until {stamped_at}")
     if found.unchecked:
         typer.echo(f"{_unchecked(found.unchecked)}: set [time_stamps] certificates")
     typer.echo(f"{counted(found.walked, 'journal was', 'journals were')} checked, entry by entry")
@@ -179,31 +183,47 @@ def verify_(
     verdict = _verified(file, keys, recordings, _authority(authority))
     if json:
         as_json({**{name: getattr(verdict, name) for name in Verdict.__slots__}, "kind": verdict.kind.value})
-        return
+    else:
+        _print(verdict)
+        if recordings is not None:
+            typer.echo(
+                f"{counted(verdict.recordings, 'file of a recording', 'files of recordings')} compared"
+            )
+
+
+def _print(verdict: Verdict) -> None:
     typer.echo(f"{verdict.kind} {verdict.id}: no fault was found")
     typer.echo(f"made {verdict.made_at:%Y-%m-%d %H:%M:%S} UTC, signed with the key {verdict.key}")
-    typer.echo(
-        f"{counted(verdict.entries, 'entry', 'entries')}, sealed "
-        + ", ".join(f"{at:%Y-%m-%d %H:%M:%S} UTC" for at in verdict.sealed_at)
-    )
+    _print_seals(verdict)
+    for words, what in (
+        (verdict.erased, "erased: the fields of {}"),
+        (verdict.uncompared, "not compared, because the journal's copy is erased: {}"),
+        (verdict.unproven, "not proven, because the journal does not say it: {} of the call"),
+        (verdict.unheard, "without the audio of {}"),
+        (verdict.wordless, "without the words of {}"),
+        (verdict.untold, "without the notice that was heard by entry {}"),
+    ):
+        if words:
+            typer.echo(printable(what.format(", ".join(map(str, words)))))
+
+
+def _print_seals(verdict: Verdict) -> None:
+    """By when each entry was there: when it says itself, when it was sealed, and when the seal was time-stamped."""
+    typer.echo(counted(verdict.entries, "entry", "entries"))
+    for entered, sealed_at in zip(verdict.entered, verdict.sealed_at, strict=True):
+        if entered is not None:
+            typer.echo(f"{_dated(entered)}: sealed {_moment(sealed_at)}")
     for sealed_at, stamped_at in zip(verdict.sealed_at, verdict.stamped_at, strict=True):
         if stamped_at is not None:
-            typer.echo(f"the seal of {sealed_at:%Y-%m-%d %H:%M:%S} UTC was there {stamped_at:%Y-%m-%d %H:%M:%S} UTC, "
-                       f"says {', '.join(verdict.authorities)}")  # fmt: skip
+            typer.echo(
+                f"the seal of {_moment(sealed_at)} was there {_moment(stamped_at)}, says {', '.join(verdict.authorities)}"
+            )
+        elif not verdict.unchecked:
+            typer.echo(
+                f"the seal of {_moment(sealed_at)} has no time stamp: that it was there then, only the key says"
+            )
     if verdict.unchecked:
         typer.echo(f"{_unchecked(verdict.unchecked)}: give the authority's certificates with --authority")
-    if verdict.erased:
-        typer.echo(f"erased: the fields of {', '.join(map(str, verdict.erased))}")
-    if verdict.uncompared:
-        typer.echo(f"not compared, because the journal's copy is erased: {', '.join(verdict.uncompared)}")
-    if verdict.unheard:
-        typer.echo(f"without the audio of {', '.join(verdict.unheard)}")
-    if verdict.wordless:
-        typer.echo(f"without the words of {', '.join(verdict.wordless)}")
-    if verdict.untold:
-        typer.echo(f"without the notice that was heard by entry {', '.join(map(str, verdict.untold))}")
-    if recordings is not None:
-        typer.echo(f"{counted(verdict.recordings, 'file of a recording', 'files of recordings')} compared")
 
 
 def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey]:
@@ -214,6 +234,21 @@ def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey
     if not keys:
         raise ConfigError(f"there is no evidence key in {folder}: give the public key with --key PUBLIC.pem")
     return keys
+
+
+def _dated(entered: Entered) -> str:
+    """Entries with the moments that they give themselves."""
+    since, until = _moment(entered.since), _moment(entered.until)
+    which = (
+        f"entry {entered.first}"
+        if entered.first == entered.last
+        else f"entries {entered.first} to {entered.last}"
+    )
+    return f"{which}, of {since}" + (f" to {until}" if until != since else "")
+
+
+def _moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
 
 
 def _unchecked(time_stamps: int) -> str:
@@ -234,6 +269,5 @@ def _verified(
     try:
         return verify(content, keys, recordings, authority)
     except EvidenceError as error:
-        # names in a pack may be anything: escaped, they cannot break the line or control the terminal
-        words = "".join(each if each.isprintable() else repr(each)[1:-1] for each in str(error))
-        raise EvidenceError(f"{file} failed verification: {words}") from None
+        # names in a pack may be anything
+        raise EvidenceError(f"{file} failed verification: {printable(str(error))}") from None

@@ -49,10 +49,10 @@ class Drafter:
         number = self._number(policy, campaign)
         if isinstance(number, NumberFault) and needs_number:
             raise NoTerms(Block(number.value))
-        revision = self._means.book.revision
-        if revision is None:
+        revision, sha256 = self._means.book.revision, self._means.book.sha256
+        if revision is None or sha256 is None:
             raise NoTerms(Block.NO_POLICY)
-        return await self._terms(policy, campaign, number, revision)
+        return replace(await self._terms(policy, campaign, number, revision), policy_sha256=sha256)
 
     async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
         """The terms of a talk that is taken up, under the policy that it was begun under.

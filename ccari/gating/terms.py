@@ -24,7 +24,8 @@ class Terms:
 
     ``agent_string``: the dial string of the agent, if it is for us to ring one. ``language``: the one that the call is held in now.
     ``informed``: the number has heard this controller's information before. ``heard_version``: the wording of the notice
-    that was heard in this call; None until it was.
+    that was heard in this call; None until it was. ``policy_sha256``: the hash of the policy file in hex; empty in a talk that is
+    taken up.
     """
 
     controller: Controller
@@ -39,6 +40,7 @@ class Terms:
     inbound: bool = False
     informed: bool = False
     heard_version: str | None = None
+    policy_sha256: str = ""
 
     @property
     def script(self) -> Script:
@@ -69,11 +71,11 @@ class Terms:
 
     @property
     def asserted(self) -> dict[str, str]:
-        """What the call's row says that it is made under, for its journal: that is sealed, and the row is not."""
+        """What the call's row says that it is made under, for its journal: that is sealed, and the row is not, nor is the policy."""
         opened = self.opened
         return {
             "controller": opened.controller, "campaign": opened.campaign, "legal_basis": opened.legal_basis,
-            "revision": str(opened.revision),
+            "revision": str(opened.revision), "policy_sha256": self.policy_sha256,
         }  # fmt: skip
 
     def has_informed(self, facts: Facts) -> bool:

@@ -146,8 +146,10 @@ class SealRecords(Protocol):
         """Each seal with its leaves as the database has them, the oldest first."""
         ...
 
-    def time_stamps(self) -> AsyncIterator[TimeStamp]:
-        """Each time stamp with the seal that it is of, the oldest first."""
+    def time_stamps(self) -> AsyncIterator[tuple[TimeStamp, datetime]]:
+        """Each time stamp with the seal that it is of, and the earliest moment of the seals that none before it covers; the oldest
+        first.
+        """
         ...
 
     def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:

@@ -15,6 +15,11 @@ class PolicyBook(Protocol):
     @property
     def policy(self) -> Policy | None: ...
 
+    @property
+    def sha256(self) -> str | None:
+        """The hash of the revision's file, in hex."""
+        ...
+
     async def reload(self) -> None: ...
 
     async def at(self, revision: int) -> Policy | None:

@@ -53,11 +53,14 @@ class Applied:
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One applied policy; it never changes."""
+    """One applied policy; it never changes. ``sha256``: the hash of the document as it was read, in hex: the one that the database has
+    beside it proves nothing.
+    """
 
     number: int
     policy: Policy
     document: str
+    sha256: str
 
 
 class Policies:
@@ -67,7 +70,7 @@ class Policies:
     async def newest(self) -> Revision | None:
         """The policy in force. Raises StoreError as :meth:`Applied.policy` does."""
         newest = await self.applied()
-        return Revision(newest.number, await newest.read(), newest.document) if newest else None
+        return await _revision(newest) if newest else None
 
     async def applied(self, number: int | None = None) -> Applied | None:
         """The revision of that number, or the newest; None if there is none."""
@@ -131,6 +134,11 @@ def _applied(row: Mapping[str, Any]) -> Applied:
     )
 
 
+async def _revision(applied: Applied) -> Revision:
+    hashed = sha256(applied.document.encode()).hexdigest()
+    return Revision(applied.number, await applied.read(), applied.document, hashed)
+
+
 class Asked:
     """What campaigns have asked consent to in any policy that was applied. A revision never changes, so each is read once."""
 
@@ -181,6 +189,10 @@ class Book:
     def policy(self) -> Policy | None:
         return self._newest.policy if self._newest else None
 
+    @property
+    def sha256(self) -> str | None:
+        return self._newest.sha256 if self._newest else None
+
     async def at(self, revision: int) -> Policy | None:
         """The policy of a revision, as calls in progress may have begun under an older one; None if there is no such revision.
 
@@ -212,4 +224,4 @@ class Book:
         if applied is None:
             self._newest = None
         elif applied.number != self.revision:
-            self._newest = Revision(applied.number, await applied.read(), applied.document)
+            self._newest = await _revision(applied)

@@ -89,11 +89,13 @@ class Seals:
         if seal is not None:
             yield seal, leaves
 
-    async def time_stamps(self) -> AsyncIterator[TimeStamp]:
-        """Each time stamp with the seal that it is of, the oldest first."""
+    async def time_stamps(self) -> AsyncIterator[tuple[TimeStamp, datetime]]:
+        """Each time stamp with the seal that it is of, and the earliest moment of the seals that none before it covers; the oldest
+        first.
+        """
         async for rows in self._database.stream(SQL["all_time_stamps"]):
             for row in rows:
-                yield TimeStamp([statement(row)], bytes(row["response"]), row["at"])
+                yield TimeStamp([statement(row)], bytes(row["response"]), row["at"]), row["since"]
 
     async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
         """The journals that no longer have the entry that was sealed, each with the moment of the seal."""
@@ -104,10 +106,13 @@ class Seals:
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
         """Every journal with its first fault, in words; None if it has none. Erased fields are no fault.
 
-        The journals are read in batches.
+        The journals are read in batches. Of the calls that were made under a policy that is another by now, the first has the fault.
         """
+        policies = _Policies(self._database)
         async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
-            yield Kind.CALL, rows[0]["id"], _fault_of_call(rows)
+            entries = _entries(rows, journals.linked)
+            fault = _fault(rows, chain.start(UUID(rows[0]["id"])), entries)
+            yield Kind.CALL, rows[0]["id"], fault or await policies.fault(entries)
         async for rows in _by_journal(self._database.stream(SQL["all_request_journals"])):
             yield Kind.REQUEST, rows[0]["id"], _fault_of_request(rows)
         _, fault = await Accesses(self._database).fault()
@@ -171,8 +176,29 @@ async def _by_journal(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIter
         yield journal
 
 
-def _fault_of_call(rows: Sequence[Mapping[str, Any]]) -> str | None:
-    return _fault(rows, chain.start(UUID(rows[0]["id"])), _entries(rows, journals.linked))
+class _Policies:
+    """Whether the revisions of the policy are those that calls were made under. Each that is not is told of once."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._hashes: dict[str, str] = {}
+        self._told: set[str] = set()
+
+    async def fault(self, journal: Sequence[Linked]) -> str | None:
+        """That the revision which the call was made under is another now, in words."""
+        revision, sha256 = chain.policy_of_call(journal) or ("", "")
+        if revision in self._told or not sha256:
+            return None
+        if revision not in self._hashes:
+            # it may have been applied since they were read
+            async for rows in self._database.stream(SQL["hashes_of_policies"]):
+                self._hashes |= {str(row["revision"]): row["sha256"] for row in rows}
+        if self._hashes.get(revision) == sha256:
+            return None
+        self._told.add(revision)
+        return (
+            f"revision {revision} of the policy is not the one that the call was made under: its hash differs"
+        )
 
 
 def _fault_of_request(rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -7,6 +7,7 @@ followed entry by entry: a seal covers its last link only, and that covers the e
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
 from ccari.errors import EvidenceError
 from ccari.policy import merkle
@@ -23,8 +24,9 @@ _PROGRESS_EVERY = 100
 class Found:
     """The result of a check. ``seals``: how many there are, all valid; ``journals``: how many journals those sealed, each time counted.
     ``newest``: the hash of the last seal, which the log has too. ``walked``: how many journals were followed entry by entry.
-    ``time_stamps``: how many were checked, all valid; ``stamped``: what the newest says, if there is one. ``unchecked``: how many
-    were not, since no authority was given. ``unfit``: what is wrong with journals, in words.
+    ``time_stamps``: how many were checked, all valid; ``stamped``: what the newest says, if there is one; ``waited``: the moment of the
+    seal that waited longest for its time stamp, and of that: for so long, whoever has the key could have dated a seal back.
+    ``unchecked``: how many were not checked, since no authority was given. ``unfit``: what is wrong with journals, in words.
     """
 
     seals: int
@@ -33,6 +35,7 @@ class Found:
     walked: int
     time_stamps: int
     stamped: Stamped | None
+    waited: tuple[datetime, datetime] | None
     unchecked: int
     unfit: Sequence[str]
 
@@ -54,11 +57,13 @@ async def check(
         If the database fails.
     """
     seals, journals, newest = await _seals(records, keys)
-    time_stamps, stamped = 0, None
-    async for each in records.time_stamps():
+    time_stamps, stamped, waited = 0, None, None
+    async for each, since in records.time_stamps():
         time_stamps += 1
         if authority is not None:
             stamped = await asyncio.to_thread(_stamped, authority, each)
+            if waited is None or stamped.at - since > waited[1] - waited[0]:
+                waited = since, stamped.at
     unfit = [
         f"{_named(kind, of)} no longer matches its seal of {at:%Y-%m-%d %H:%M:%S} UTC"
         async for kind, of, at in records.broken()
@@ -71,7 +76,7 @@ async def check(
         if walked % _PROGRESS_EVERY == 0:
             progress(walked)
     checked, unchecked = (time_stamps, 0) if authority else (0, time_stamps)
-    return Found(seals, journals, newest, walked, checked, stamped, unchecked, unfit)
+    return Found(seals, journals, newest, walked, checked, stamped, waited, unchecked, unfit)
 
 
 async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[int, int, bytes]:

@@ -18,7 +18,13 @@ from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, SealedIn, TimeStamp
 from ccari.recordings.evidence import signing
-from ccari.recordings.evidence.agreeing import fault_of_call, fault_of_recordings, fault_of_request
+from ccari.recordings.evidence.agreeing import (
+    fault_of_call,
+    fault_of_consents,
+    fault_of_policy,
+    fault_of_recordings,
+    fault_of_request,
+)
 from ccari.recordings.evidence.hearing import NOTICE
 from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 from ccari.recordings.evidence.vcon import plain, vcon
@@ -90,6 +96,11 @@ def refuse_unfit(account: Account) -> None:
     if account.kind is Kind.CALL:
         fault = fault_of_call(plain(account.subject), journal)
         fault = fault or fault_of_recordings([plain(each) for each in account.recordings], journal)
+        fault = fault or fault_of_consents([plain(each) for each in account.consents], journal)
+        if account.revision is not None and fault is None:
+            sha256 = hashlib.sha256(account.revision.document.encode()).hexdigest()
+            of_policy = fault_of_policy(sha256, journal)
+            fault = of_policy and f"revision {account.revision.about['revision']} of the policy: {of_policy}"
     else:
         fault = fault_of_request(plain(account.subject), journal)
     if fault:

@@ -17,9 +17,12 @@ from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
     fault_of_call,
+    fault_of_consents,
+    fault_of_policy,
     fault_of_recordings,
     fault_of_request,
     uncompared,
+    unproven,
 )
 from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.hearing import NOTICE, hearing
@@ -40,7 +43,9 @@ class Verdict:
     notice of which neither was. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of
     recordings whose tag or file cannot be compared with the journal, since its entry was erased. ``stamped_at``: for each of
     ``sealed_at``, by when the seal was there, as one of the ``authorities`` says; None if there was no time stamp of it, or none
-    that was checked. ``unchecked``: how many time stamps were not, since no authority was given.
+    that was checked. ``unchecked``: how many time stamps were not, since no authority was given. ``entered``: for each of
+    ``sealed_at``, the entries that it is the first to cover. ``unproven``: what the call's row says that the journal does not, since
+    that was erased, or is older than what ccari writes today.
     """
 
     kind: Kind
@@ -58,6 +63,20 @@ class Verdict:
     untold: tuple[int, ...]
     recordings: int
     uncompared: tuple[str, ...]
+    entered: tuple["Entered | None", ...]
+    unproven: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Entered:
+    """The entries ``first`` to ``last`` of a journal. ``since``, ``until``: the earliest and the latest of the moments that they give
+    themselves: whoever dates an entry back cannot have it sealed before it is there.
+    """
+
+    first: int
+    last: int
+    since: datetime
+    until: datetime
 
 
 def verify(
@@ -86,10 +105,10 @@ def verify(
         raise EvidenceError(f"{missing[0]} is missing from the pack")
     kind, id_ = Kind(contents["kind"]), str(contents["id"])
     journal = _read(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
-    sealed = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
+    sealed, entered = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
     stamps = _read(lambda: _time_stamps(files, document, sealed, authority), f"{TIME_STAMPS} is damaged")
     heard = _read(lambda: hearing(files, journal), f"{NOTICE} is damaged")
-    _read(lambda: _policy(files), "policy.json is damaged")
+    _read(lambda: _policy(files, kind, journal), "policy.json is damaged")
     signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
     compared = _read(lambda: _compared(signed, recordings), "recordings.json is damaged")
     for name, sha256 in contents["files"].items():
@@ -98,16 +117,14 @@ def verify(
     unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
     if unsigned:
         raise EvidenceError(f"{unsigned[0]} is not part of the signed pack")
-    agreeing = fault_of_call if kind is Kind.CALL else fault_of_request
-    fault = _read(lambda: agreeing(json.loads(files["subject.json"]), journal), "subject.json is damaged")
-    if fault:
-        raise EvidenceError(f"subject.json: {fault}")
+    _read(lambda: _consents(files, journal), "gate.json is damaged")
+    not_told = _read(lambda: _subject(files, kind, journal), "subject.json is damaged")
     return Verdict(
         kind, id_, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
         tuple(min((by.at for of, by in stamps if by and each.digest in of), default=None) for each in sealed),
         tuple(dict.fromkeys(by.by for _, by in stamps if by)), sum(by is None for _, by in stamps), heard.unheard,
-        heard.wordless, heard.untold, compared, uncompared(signed, journal),
+        heard.wordless, heard.untold, compared, uncompared(signed, journal), entered, not_told,
     )  # fmt: skip
 
 
@@ -161,9 +178,9 @@ def _entry(row: Mapping[str, Any]) -> Linked:
 
 def _seals(
     files: Mapping[str, bytes], kind: Kind, id_: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
-) -> list[Statement]:
-    """The seals that the journal is in, once each is verified and one reaches its last entry."""
-    sealed, reached = [], 0
+) -> tuple[list[Statement], tuple[Entered | None, ...]]:
+    """The seals that the journal is in, once each is verified and one reaches its last entry; and what each is the first to cover."""
+    sealed, reached, entered = [], 0, list[Entered | None]()
     rows = [_seal(each) for each in json.loads(files["seals.json"])]
     for number, (statement, signature, leaf, index, path) in enumerate(rows, start=1):
         which = f"seals.json: seal {number}"
@@ -181,11 +198,14 @@ def _seals(
             raise EvidenceError(f"{which} does not match the first {leaf.events} entries of the journal")
         if not merkle.is_included(leaf.canonical, index, statement.leaves, path, statement.root):
             raise EvidenceError(f"{which}: its proof does not link the journal to what was signed")
+        new = journal[reached : leaf.events]
+        moments = [each.at for each in new]
+        entered.append(Entered(new[0].seq, new[-1].seq, min(moments), max(moments)) if new else None)
         reached = max(reached, leaf.events)
         sealed.append(statement)
     if reached != len(journal):
         raise EvidenceError(f"seals.json: no seal covers entry {len(journal)}")
-    return sealed
+    return sealed, tuple(entered)
 
 
 def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[bytes]]:
@@ -247,14 +267,32 @@ def _told(document: Mapping[str, Any]) -> dict[str, datetime]:
     }
 
 
-def _policy(files: Mapping[str, bytes]) -> None:
+def _policy(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> None:
     if "policy.json" not in files:
         return
-    about = json.loads(files["policy.json"])
-    if about.get("sha256") != _sha256(files.get("policy.toml", b"")):
+    about, sha256 = json.loads(files["policy.json"]), _sha256(files.get("policy.toml", b""))
+    if about.get("sha256") != sha256:
         raise EvidenceError(
             f"policy.toml is not revision {about.get('revision')} of the policy: its hash differs"
         )
+    if kind is Kind.CALL and (fault := fault_of_policy(sha256, journal)):
+        raise EvidenceError(f"policy.toml: {fault}")
+
+
+def _consents(files: Mapping[str, bytes], journal: Sequence[Linked]) -> None:
+    if "gate.json" in files and (
+        fault := fault_of_consents(json.loads(files["gate.json"])["consents"], journal)
+    ):
+        raise EvidenceError(f"gate.json: {fault}")
+
+
+def _subject(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> tuple[str, ...]:
+    """What the row of a call says unproven, once it was compared with the journal; nothing of a request."""
+    row = json.loads(files["subject.json"])
+    fault = fault_of_call(row, journal) if kind is Kind.CALL else fault_of_request(row, journal)
+    if fault:
+        raise EvidenceError(f"subject.json: {fault}")
+    return unproven(row, journal) if kind is Kind.CALL else ()
 
 
 def _recordings(

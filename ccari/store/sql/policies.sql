@@ -20,6 +20,10 @@ SELECT max(revision) AS revision FROM policy_revisions
 -- name: policy_revisions
 SELECT revision, applied_at, applied_by, sha256 FROM policy_revisions ORDER BY revision DESC
 
+-- name: hashes_of_policies
+-- Of the documents as they are now, and not those that were kept with them.
+SELECT revision, encode(sha256(convert_to(document, 'UTF8')), 'hex') AS sha256 FROM policy_revisions
+
 -- name: lock_policies
 -- Policies are applied one after the other; reading them does not wait.
 LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE

@@ -31,5 +31,8 @@ GROUP BY t.seal, t.at, t.response ORDER BY t.seal
 SELECT sealed_at, leaves, root, before, key FROM seals WHERE id BETWEEN $1 AND $2 ORDER BY id
 
 -- name: all_time_stamps
-SELECT t.at, t.response, s.sealed_at, s.leaves, s.root, s.before, s.key
-FROM time_stamps t JOIN seals s ON s.id = t.seal ORDER BY t.seal
+-- Each with the earliest moment of the seals that it is the first to cover.
+SELECT t.at, t.response, s.sealed_at, s.leaves, s.root, s.before, s.key,
+       (SELECT min(sealed_at) FROM seals WHERE id > t.earlier AND id <= t.seal) AS since
+FROM (SELECT *, lag(seal, 1, 0::bigint) OVER (ORDER BY seal) AS earlier FROM time_stamps) AS t
+JOIN seals s ON s.id = t.seal ORDER BY t.seal

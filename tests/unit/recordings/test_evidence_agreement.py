@@ -11,7 +11,7 @@ import pytest
 from ccari.errors import EvidenceError
 from ccari.policy import chain
 from ccari.policy.chain import Linked
-from ccari.ports.evidence import Account, HeardSound
+from ccari.ports.evidence import Account, HeardSound, Revision
 from ccari.recordings.evidence import pack as packs
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import DELETED, HEARD, KEY, NOON, RECORDING, STORED, recording
@@ -30,7 +30,8 @@ def believing(monkeypatch: pytest.MonkeyPatch) -> Believing:
     """Whoever makes the pack does not look."""
 
     def believe() -> None:
-        for name in ("fault_of_call", "fault_of_recordings", "fault_of_request"):
+        faults = ("call", "recordings", "consents", "policy", "request")
+        for name in (f"fault_of_{each}" for each in faults):
             monkeypatch.setattr(packs, name, lambda *_: None)
 
     return believe
@@ -196,6 +197,84 @@ def test_a_call_is_given_another_basis_or_notice_unnoticed(
 ) -> None:
     account = accounts.call()
     refused(replace(account, subject={**account.subject, **changed}), fault, believing)
+
+
+def test_a_blocked_call_is_given_another_basis_unnoticed(believing: Believing) -> None:
+    entries = accounts.of(("call_blocked", {"reason": "no_consent", "legal_basis": "consent"}))
+    account = accounts.call(entries, recordings=[])
+    unheard = {**account.subject, "heard_at": None, "notice_version": None}
+    fault = "the legal_basis of the call is contract, but consent in the journal"
+    refused(replace(account, subject=unheard), fault, believing, heard=())
+
+
+def test_what_a_call_was_made_under_seems_proven_although_it_was_erased() -> None:
+    account = accounts.call()
+    gated = accounts.call(erased(list(account.journal), {0}))
+    assert checked(packed(account)).unproven == ()
+    said = ("legal_basis", "controller", "campaign", "revision")
+    other = replace(gated, subject={**gated.subject, "legal_basis": "consent"})
+    assert checked(packed(other)).unproven == said
+
+
+#: The facts that the gate knew when it was asked, and when it was asked again before the dialling.
+KNOWN = ("call_gated", {"attempts": "0 0 0"}), ("callee_ringing", {"attempts": "0 0 0"})
+CONSENT = {
+    "purpose": "odnowienie umowy", "channel": "phone", "given_at": NOON - timedelta(days=9), "withdrawn_at": None,
+    "valid_until": None, "proof": "form 7", "origin": "cli:anna", "used_at": NOON,
+}  # fmt: skip
+UNKNOWN = (
+    "the call is said to rest on a consent given at 2026-03-01T12:00:00+00:00, of which the gate did not know"
+)
+
+
+def resting(*told: accounts.Told) -> Account:
+    account = accounts.call(accounts.of(*told), recordings=[], consents=[CONSENT])
+    return replace(account, subject={**account.subject, "heard_at": None, "notice_version": None})
+
+
+@pytest.mark.parametrize("given", [None, "2026-03-01T11:59:59+00:00", "2026-03-10T12:00:00+00:00"])
+def test_a_consent_that_the_gate_did_not_know_is_given_out_as_proof(
+    given: str | None, believing: Believing
+) -> None:
+    """Somebody has entered it months later, or another in its place."""
+    told = [(event, fields | ({"consent": f"given {given}"} if given else {})) for event, fields in KNOWN]
+    refused(resting(*told), UNKNOWN, believing, heard=())
+
+
+@pytest.mark.parametrize(
+    "more", ["", " until 2027-03-01T12:00:00+00:00", ", withdrawn 2026-03-09T12:00:00+00:00"]
+)
+def test_a_consent_that_the_gate_knew_is_refused(more: str) -> None:
+    knew = {"attempts": "0 0 0", "consent": f"given 2026-03-01T12:00:00+00:00{more}"}
+    for account in (
+        resting(("call_gated", knew), ("callee_ringing", knew)),
+        # it came while the call was made ready
+        resting(KNOWN[0], ("callee_ringing", knew)),
+        # … and the service died before it was written down
+        resting(KNOWN[0], ("call_ended", {"outcome": "failed", "reason": "service_died"})),
+        # a journal of which something was erased, and one from before the facts were written down
+        accounts.call(erased(list(resting(*KNOWN).journal), {1}), recordings=[], consents=[CONSENT],
+                      subject=resting(*KNOWN).subject),
+        resting(("call_gated", {}), ("call_ended", {})),
+    ):  # fmt: skip
+        assert checked(_packed(account, ())).entries == 2
+
+
+def test_a_policy_that_was_written_anew_is_given_out_as_the_one_in_force(believing: Believing) -> None:
+    sha256 = hashlib.sha256(accounts.POLICY.encode()).hexdigest()
+    fields = {**dict(accounts.journal()[0].fields or {}), "policy_sha256": sha256}
+    account = resting(("call_gated", fields), ("call_ended", {}))
+    account = replace(account, consents=[])
+    assert checked(_packed(account, ())).entries == 2
+    assert account.revision is not None
+    document = accounts.POLICY.replace("odnowienie", "wypowiedzenie")
+    about = {**account.revision.about, "sha256": hashlib.sha256(document.encode()).hexdigest()}
+    fault = "it is not the policy that the call was made under: its hash differs from the journal's"
+    with pytest.raises(EvidenceError, match="revision 1 of the policy: it is not the policy that"):
+        _packed(replace(account, revision=Revision(about, document)), ())
+    believing()
+    with pytest.raises(EvidenceError, match=f"policy.toml: {fault}"):
+        checked(_packed(replace(account, revision=Revision(about, document)), ()))
 
 
 def test_a_notice_that_nobody_heard_is_proven(believing: Believing) -> None:

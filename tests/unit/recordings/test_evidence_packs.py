@@ -16,7 +16,7 @@ from ccari.errors import EvidenceError
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 from ccari.recordings.evidence.pack import VCON, pack
-from ccari.recordings.evidence.verifying import verify
+from ccari.recordings.evidence.verifying import Entered, verify
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import (
     CALL,
@@ -45,6 +45,7 @@ def test_an_untouched_pack_does_not_fit() -> None:
         MADE_AT.replace(microsecond=123000), (NOON + timedelta(minutes=1),),
     )  # fmt: skip
     assert verdict.key == KEY.fingerprint
+    assert verdict.entered == (Entered(1, 6, NOON, NOON + timedelta(seconds=5)),)
 
 
 def test_the_pack_of_a_request_does_not_fit() -> None:

@@ -1,13 +1,14 @@
 """``ccari evidence``, run as a person runs it, on a real database and with real keys."""
 
 import json
+import re
 import shutil
 import socket
 import stat
 from collections import Counter
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -16,7 +17,7 @@ import pytest
 
 from ccari.errors import EvidenceError
 from ccari.gating.journal import entry
-from ccari.policy import notices
+from ccari.policy import chain, notices
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import Kind
 from ccari.ports.accesses import Access, Looked
@@ -28,6 +29,7 @@ from ccari.store.opened import Store
 from ccari.store.seals import Seals
 from tests.integration.service import Done, Service
 from tests.lab.ports import free_port
+from tests.tsa import SigningAuthority
 from tests.unit.recordings.accounts import KEY
 from tests.unit.recordings.packing import files_of, packed, zipped
 from tests.unit.store import made
@@ -360,6 +362,70 @@ async def test_a_recording_whose_entries_were_erased_passes_for_compared(
     done = await ccari.ccari("evidence", "verify", str(pack))
     assert f"not compared, because the journal's copy is erased: {row['id']}\n" in done.out
     assert "without the notice that was heard by entry 1\n" in done.out
+
+
+async def test_an_answer_that_was_dated_back_passes_for_one_in_time(
+    ccari: Service, store: Store, database: Database, tmp_path: Path, keys: SigningKeys
+) -> None:
+    """By somebody who can write the tables, and so make a journal that is whole; the service seals it as it finds it."""
+    reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
+    await ccari.ccari("evidence", "seal")
+    (row,) = await database.rows("SELECT level, due, events, last_link FROM rights_requests")
+    before = datetime(2026, 3, 20, 9, 30, tzinfo=UTC)
+    event = chain.request_event("fulfilled", row["level"], row["due"])
+    told = entry(event, {"who": "cli:anna", "reason": "sent"}, before)
+    (new,) = chain.follow(bytes(row["last_link"]), row["events"], [told])
+    await forge(
+        database, "INSERT INTO request_events (reference, seq, at, state, level, due, commitment, link) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+        reference, new.seq, new.at, "fulfilled", row["level"], row["due"], new.commitment, new.link,
+    )  # fmt: skip
+    await forge(
+        database, "INSERT INTO request_event_details (reference, seq, salt, who, reason) VALUES ($1, $2, $3, $4, $5)",
+        reference, new.seq, new.salt, "cli:anna", "sent",
+    )  # fmt: skip
+    await forge(
+        database, "UPDATE rights_requests SET state = 'fulfilled', number = NULL, closed_at = $2, events = $3, last_link = $4 WHERE reference = $1",
+        reference, before, new.seq, new.link,
+    )  # fmt: skip
+    pack = await exported(ccari, reference, tmp_path / "request.zip")
+    done = await ccari.ccari("evidence", "verify", str(pack))
+    assert done.code == 0
+    today = f"{datetime.now(UTC):%Y-%m-%d}"
+    assert f"\nentry 2, of 2026-03-20 09:30:00 UTC: sealed {today} " in done.out
+
+
+async def test_a_seal_without_a_time_stamp_seems_time_stamped_to_whoever_asks_for_one(
+    ccari: Service, store: Store, tmp_path: Path
+) -> None:
+    """The centre has left the time stamps out, as it has written the history anew."""
+    pack = await exported(ccari, (await over(store)).id, tmp_path / "call.zip")
+    court = SigningAuthority(tmp_path / "court")
+    for arguments in ((), ("--authority", str(court.root))):
+        done = await ccari.ccari("evidence", "verify", str(pack), *arguments)
+        assert done.code == 0, done.err
+        assert re.search(r"^the seal of [-0-9: ]+ UTC has no time stamp: ", done.out, re.MULTILINE)
+
+
+#: Erases the line, says something else, and hides the rest.
+HIDING = "x\x1b[2K\rthe journal is intact\n\x1b[8m\u202e"
+SHOWN = r"x\x1b[2K\rthe journal is intact\n\x1b[8m\u202e"
+
+
+async def test_what_somebody_wrote_into_a_journal_speaks_for_the_command(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    call, reference = await over(store), await stepped(store)
+    await forge(database, "UPDATE call_events SET event = $1 WHERE seq = 2", HIDING)
+    await forge(database, "UPDATE request_events SET state = $1 WHERE seq = 1", HIDING)
+    for arguments in (
+        ("calls", "show", str(call.id)), ("requests", "show", reference), ("evidence", "check"),
+        ("evidence", "export", str(call.id)),
+    ):  # fmt: skip
+        done = await ccari.ccari(*arguments)
+        assert done.code == 1
+        said = done.out + done.err
+        assert SHOWN in said, arguments
+        assert not {"\x1b", "\r", "\u202e"} & set(said), arguments
 
 
 async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -31,6 +32,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
+from tests.unit.store.forging import forge
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY
 
 CHANGED = POLICY.replace('"contract"', '"legitimate_interest"')
@@ -95,6 +97,28 @@ def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:
 
 async def ask(desk: Desk, campaign: str = "renewals") -> Terms | Block:
     return await gatekeeper(desk, campaign).ask()
+
+
+async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that_calls_were_made_under(
+    desk: Desk, store: Store, database: Database
+) -> None:
+    """With its hash beside it, by somebody who can write all tables."""
+    calls = [uuid4(), uuid4()]
+    for call in calls:
+        journal = Journal(call, "anna")
+        await Gatekeeper(ORDER, call, desk, journal).ask()
+        journal.note("call_gated", {})
+        await store.calls.close(call, "failed", "", journal.take())
+    await store.policies.apply(CHANGED, "anna")
+    (told, *_) = (await store.records.show_call(calls[0])).events
+    assert told["fields"]["policy_sha256"] == sha256(POLICY.encode()).hexdigest()
+    assert [fault async for _, _, fault in store.seals.journals()] == [None] * 3
+    written = CHANGED.replace("renewals", "surveys")
+    changing = "UPDATE policy_revisions SET document = $1, sha256 = $2 WHERE revision = 1"
+    await forge(database, changing, written, sha256(written.encode()).digest())
+    found = [fault async for _, _, fault in store.seals.journals()]
+    said = "revision 1 of the policy is not the one that the call was made under: its hash differs"
+    assert found == [said, None, None]
 
 
 async def test_a_call_is_made_under_a_policy_that_was_replaced(desk: Desk, store: Store) -> None:

@@ -106,6 +106,38 @@ async def test_calls_under_one_time_stamp_are_not_proven(
     assert (found.time_stamps, found.stamped, found.unchecked) == (1, stamped, 0)
 
 
+async def test_a_history_that_was_written_anew_with_the_key_passes_for_the_old_one(
+    store: Store, keys: SigningKeys, stamper: Stamper, court: SigningAuthority, database: Database
+) -> None:
+    """With old seals and without their time stamps; then the authority is asked for one, once."""
+    await sealed(store, keys)
+    await stamper.stamp()
+    (first,) = await database.rows("SELECT sealed_at FROM seals")
+    key, before = keys.newest(), statement_of((await database.rows("SELECT * FROM seals"))[0])
+    lately = (await checked(store, keys, court)).waited
+    assert lately is not None
+    assert lately[0] == first["sealed_at"]
+    for at in (datetime(2026, 3, 1, 9, tzinfo=UTC), datetime(2026, 3, 1, 10, tzinfo=UTC)):
+        call = await closed(store)
+        leaf = (await store.seals.of_call(call.id)).journal[-1]
+        leaves = [seal.Leaf(seal.Kind.CALL, str(call.id), leaf.seq, leaf.link)]
+        before = seal.statement(leaves, before, key.fingerprint, at)
+        (row,) = await database.rows(
+            "INSERT INTO seals (sealed_at, leaves, root, before, key, signature) VALUES ($1, 1, $2, $3, $4, $5) RETURNING id",
+            at, before.root, before.before, before.key, key.sign(before.canonical),
+        )  # fmt: skip
+        await database.rows(
+            "INSERT INTO sealed (seal, leaf, kind, id, events, link) VALUES ($1, 0, 'call', $2, $3, $4)",
+            row["id"], str(call.id), leaf.seq, leaf.link,
+        )  # fmt: skip
+    await sealed(store, keys)
+    stamped = await stamper.stamp()
+    assert stamped is not None
+    found = await checked(store, keys, court)
+    assert (found.seals, found.time_stamps) == (4, 2)
+    assert found.waited == (datetime(2026, 3, 1, 9, tzinfo=UTC), stamped.at)
+
+
 async def test_each_seal_of_a_journal_has_another_moment_than_its_first_time_stamp(
     store: Store, keys: SigningKeys, stamper: Stamper, court: SigningAuthority, database: Database
 ) -> None:
