@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.desk import Desk, Order
-from ccari.errors import SoundError
+from ccari.errors import EvidenceError, SoundError
 from ccari.gating.drafting import Drafter
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import Inquiry
@@ -28,6 +28,9 @@ from ccari.policy.suppression import Reason
 from ccari.ports.calls import LeftTalk
 from ccari.ports.cards import Past
 from ccari.ports.sounds import Script, Sound
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.proving import Prover
+from ccari.recordings.evidence.verifying import verify
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
@@ -119,6 +122,39 @@ async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that
     found = [fault async for _, _, fault in store.seals.journals()]
     said = "revision 1 of the policy is not the one that the call was made under: its hash differs"
     assert found == [said, None, None]
+
+
+async def test_the_consent_of_a_call_is_one_that_its_own_evidence_refuses(
+    desk: Desk, store: Store, database: Database, tmp_path: Path
+) -> None:
+    """As the gate writes it down, and as the evidence reads it; another that somebody enters later is refused."""
+    policy = POLICY.replace('"contract"', '"consent"')
+    await store.policies.apply(policy, "anna")
+    entering = (
+        "INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, valid_until, proof, origin)"
+        " SELECT controller, digest, key_version, 'renewals', 'phone', now() - $2::interval, now() + interval '1 year', 'form 7', 'anna'"
+        " FROM calls WHERE id = $1 RETURNING id"
+    )
+    call = uuid4()
+    journal = Journal(call, "anna")
+    gate = Gatekeeper(ORDER, call, desk, journal)
+    asked = uuid4()
+    assert await Gatekeeper(ORDER, asked, desk, Journal(asked, "anna")).ask() is Block.NO_CONSENT
+    await database.rows(entering, asked, timedelta(days=9))
+    terms = await gate.ask()
+    assert isinstance(terms, Terms)
+    journal.note("call_gated", {})
+    assert await gate.spend_token(terms) is None
+    journal.note("callee_dialled", {})
+    await journal.durably(lambda entries: store.calls.close(call, "no_answer", "", entries))
+    (keys := SigningKeys(tmp_path / "signing")).create()
+    prover = Prover(store.seals, keys, lambda _policy, _account: [])
+    content, _ = prover.pack(await prover.sealed(str(call)))
+    assert verify(content, keys.all()).unproven == ()
+    (later,) = await database.rows(entering, call, timedelta(days=3))
+    await database.rows("UPDATE consent_uses SET consent_id = $1", later["id"])
+    with pytest.raises(EvidenceError, match="of which the gate did not know"):
+        prover.pack(await prover.sealed(str(call)))
 
 
 async def test_a_call_is_made_under_a_policy_that_was_replaced(desk: Desk, store: Store) -> None:
