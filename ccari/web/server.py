@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 
 import orjson
 import structlog
-from aiohttp import web
+from aiohttp import hdrs, web
 
 from ccari.errors import ConfigError, why
 from ccari.ports.metering import UNMETERED, Exposition, Meter
@@ -90,6 +90,7 @@ def application(
     """Everything that is answered. Below /v1 that is the table of routes, and each of them needs a role."""
     app = web.Application(middlewares=[timed(meter), envelope], client_max_size=BODY_BYTES)
     app.on_response_prepare.append(_without_quotes)
+    app.on_response_prepare.append(_last_if_in_pieces)
     app.router.add_get("/healthz", alive)
     readiness = Readiness(checks)
     app.router.add_get("/readyz", readiness.answer)
@@ -118,6 +119,15 @@ async def _without_quotes(_: web.Request, response: web.StreamResponse) -> None:
         response.content_type = PROBLEM_TYPE
         response.body = problems.of_server(response).response().body
         response.headers.update(ALWAYS)
+
+
+async def _last_if_in_pieces(request: web.Request, response: web.StreamResponse) -> None:
+    """End the connection after a body that came in pieces: aiohttp (3.14.5) takes the trailer that may follow it for a header of the
+    next request, which behind a proxy may be somebody else's.
+    """
+    if hdrs.TRANSFER_ENCODING in request.headers:
+        response.headers[hdrs.CONNECTION] = "close"
+        response.force_close()
 
 
 class _Connection(web.RequestHandler):

@@ -134,6 +134,34 @@ async def test_a_url_that_is_no_text_is_read(
         assert (await said(api, asked + head)).split(b" ")[1] == b"400", asked
 
 
+@pytest.mark.parametrize("at_once", [False, True], ids=["one after the other", "at once"])
+@pytest.mark.parametrize(
+    "path",
+    ["/v1/gate", "/v1/suppressions/import?controller=acme", "/healthz", "/console/sign-in", "/nothing"],
+)
+async def test_a_trailer_speaks_for_whoever_asks_next(api: Api, path: str, *, at_once: bool) -> None:
+    """Behind a proxy that sends the requests of several over one connection, that is somebody else."""
+    token = await api.of(Role.DPO)
+    first = (
+        f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
+        f"transfer-encoding: chunked\r\n\r\n2\r\n{{}}\r\n0\r\nauthorization: Bearer {token}\r\n\r\n"
+    ).encode()
+    of_another = b"GET /v1/holds HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
+    try:
+        async with asyncio.timeout(SECONDS):
+            writer.write(first + of_another if at_once else first)
+            answer = await reader.readuntil(b"\r\n\r\n")
+            assert b"\r\nconnection: close\r\n" in answer.lower()
+            if not at_once:
+                writer.write(of_another)
+            with contextlib.suppress(ConnectionError):
+                answer += await reader.read()
+    finally:
+        writer.transport.abort()
+    assert answer.count(b"HTTP/1.1 ") == 1
+
+
 @pytest.mark.parametrize(
     "zipped", [zlib.compress(b"[" * 200_000_000), zlib.compress(b" " * 70_000 + b"{}")], ids=len
 )
