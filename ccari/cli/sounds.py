@@ -10,6 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ccari.cli.context import Json, current_policy, with_store
 from ccari.cli.output import as_json, as_table
+from ccari.cli.plain import printable
 from ccari.cli.policies import read_policy
 from ccari.config import Settings
 from ccari.counting import counted
@@ -215,10 +216,12 @@ def _row(key: str, text: str, entry: Entry | None, fault: str | None = None) -> 
 
 
 def _print_result(recording: Recording) -> None:
+    # the files are a studio's, and so are their names
+    name = printable(recording.name)
     if recording.fault is not None:
-        typer.echo(f"refused {recording.name}: {recording.fault}", err=True)
+        typer.echo(f"refused {name}: {recording.fault}", err=True)
     else:
-        typer.echo(f"good    {recording.name}" + (f", but {recording.doubt}" if recording.doubt else ""))
+        typer.echo(f"good    {name}" + (f", but {recording.doubt}" if recording.doubt else ""))
 
 
 def _recording(recording: Recording, *, taken: bool) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from ccari import log
 from ccari.cli.context import Json
 from ccari.cli.doctor.findings import Finding, State
 from ccari.cli.output import as_json
+from ccari.cli.plain import printable
 
 _COLOURS = {State.OK: typer.colors.GREEN, State.WARNING: typer.colors.YELLOW, State.FAULT: typer.colors.RED}
 _WIDEST = max(map(len, State))
@@ -36,5 +37,5 @@ def _print(findings: list[Finding]) -> None:
     widest = max(len(each.check) for each in findings)
     for each in findings:
         state = typer.style(f"{each.state:<{_WIDEST}}", fg=_COLOURS[each.state])
-        advice = f" -> {each.advice}" if each.advice else ""
-        typer.echo(f"{state}  {each.check:<{widest}}  {each.found}{advice}")
+        words = printable(each.found + (f" -> {each.advice}" if each.advice else ""))
+        typer.echo(f"{state}  {printable(each.check):<{widest}}  {words}")

@@ -132,6 +132,13 @@ async def test_a_bad_recording_keeps_the_good_ones_out_unless_one_goes_on(desk: 
     assert (rows["de/goodbye"]["origin"], rows["de/renewals/identity"]["origin"]) == ("studio", None)
 
 
+async def test_what_a_studio_calls_its_files_controls_the_terminal(desk: Desk) -> None:
+    desk.speak("de/x\x1b[2K\rgood\u202e.wav", IDENTITY)
+    done = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy))
+    assert r"refused de/x\x1b[2K\rgood\u202e.wav: no prompt has that name" in done.err
+    assert done.code == 1
+
+
 async def test_a_build_after_an_import_keeps_the_speakers_voice(desk: Desk) -> None:
     desk.speak("de/goodbye.wav", "Vielen Dank. Auf Wiederhören.")
     taken = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy), "--json")
