@@ -152,8 +152,8 @@ class SealRecords(Protocol):
         """
         ...
 
-    def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
-        """The journals that differ from what was sealed, with the moment of the seal."""
+    def broken(self) -> AsyncIterator[tuple[Kind, str, datetime | None]]:
+        """The journals that differ from what was sealed, with the moment of the seal; None: it is marked as sealed, and no seal has it."""
         ...
 
     def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:

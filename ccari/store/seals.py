@@ -97,11 +97,16 @@ class Seals:
             for row in rows:
                 yield TimeStamp([statement(row)], bytes(row["response"]), row["at"]), row["since"]
 
-    async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime]]:
-        """The journals that no longer have the entry that was sealed, each with the moment of the seal."""
+    async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime | None]]:
+        """The journals that no longer have the entry that was sealed, each with the moment of the seal; None: it is marked as sealed,
+        and no seal has it.
+        """
         async for rows in self._database.stream(SQL["not_as_sealed"]):
             for row in rows:
                 yield Kind(row["kind"]), row["id"], row["sealed_at"]
+        async for rows in self._database.stream(SQL["marked_as_sealed"]):
+            for row in rows:
+                yield Kind(row["kind"]), row["id"], None
 
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
         """Every journal with its first fault, in words; None if it has none. Erased fields are no fault.

@@ -66,6 +66,8 @@ async def check(
                 waited = since, stamped.at
     unfit = [
         f"{_named(kind, of)} no longer matches its seal of {at:%Y-%m-%d %H:%M:%S} UTC"
+        if at is not None
+        else f"{_named(kind, of)} is marked as sealed, but no seal has it"
         async for kind, of, at in records.broken()
     ]
     walked = 0

@@ -131,6 +131,18 @@ LEFT JOIN rights_requests q ON q.reference = r.reference
 WHERE calls.id IS NULL AND q.reference IS NULL AND a.link IS NULL
 ORDER BY s.seal, s.leaf
 
+-- name: marked_as_sealed
+-- Journals that are marked as sealed, and that no seal has: with such a mark they would never be sealed.
+SELECT 'call' AS kind, id::text AS id FROM calls c
+WHERE sealed <> 0 AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.sealed)
+UNION ALL
+SELECT 'request', reference FROM rights_requests r
+WHERE sealed <> 0
+  AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'request' AND s.id = r.reference AND s.events = r.sealed)
+UNION ALL
+SELECT 'accesses', 'accesses' FROM access_chain c
+WHERE sealed <> 0 AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'accesses' AND s.id = 'accesses' AND s.events = c.sealed)
+
 -- name: all_call_journals
 -- Each entry with the end of the journal as its call has it; one row for a call that has no entries.
 SELECT c.id::text AS id, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields

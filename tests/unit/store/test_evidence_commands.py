@@ -485,6 +485,9 @@ CHANGES = {
     "UPDATE call_event_fields SET fields = '{}' WHERE seq = 2": "is damaged or was altered: the fields of entry 2 (key_pressed) were changed",
     "DELETE FROM calls": "no longer matches its seal of",
     "UPDATE request_events SET due = '2027-01-01' WHERE seq = 1": "is damaged or was altered: entry 1 (received L2 2027-01-01) was changed",
+    "UPDATE calls SET sealed = 2": "is marked as sealed, but no seal has it",
+    "UPDATE rights_requests SET sealed = 9": "is marked as sealed, but no seal has it",
+    "UPDATE access_chain SET sealed = 2000000000": "the record of accesses is marked as sealed, but no seal has it",
     "UPDATE accesses SET event = 'exported'": "the record of accesses is damaged or was altered: entry 1 (exported) was changed",
 }
 
