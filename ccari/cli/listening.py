@@ -88,6 +88,9 @@ def verify(
 
     async def work(settings: Settings, store: Store) -> _Verified:
         checked, wrong = await _check(settings, store, recording, identities)
+        if recording is None:
+            otherwise = await _told_otherwise(store)
+            checked, wrong = checked + len(otherwise), wrong + otherwise
         # an unreadable folder is reported at the end, so that what was found so far is not lost
         look = Look()
         left_over = await _left_over(store, settings.recordings_dir, look) if recording is None else []
@@ -136,6 +139,16 @@ async def _check(
                     )
                 progress(done)
     return done, wrong
+
+
+async def _told_otherwise(store: Store) -> list[dict[str, Any]]:
+    """What is wrong with recordings that have no file in its place, and by the journals of their calls should have, or had."""
+    async with contextlib.aclosing(store.recordings.told_otherwise()) as batches:
+        return [
+            {"recording": each.id, "file": each.file or "", "faults": [each.fault]}
+            async for batch in batches
+            for each in batch
+        ]
 
 
 def _print(verified: _Verified) -> None:

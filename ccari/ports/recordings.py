@@ -88,6 +88,26 @@ class InPlace:
     told: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ToldOtherwise:
+    """A recording that was stored by the journal of its call, and has a row of another ``state`` (None: no row); or whose row is
+    ``deleted``, and the journal does not say so.
+    """
+
+    id: str
+    call_id: UUID
+    file: str | None
+    state: str | None
+
+    @property
+    def fault(self) -> str:
+        """What is wrong, in words."""
+        if self.state == "deleted":
+            return f"it is deleted, but the journal of its call {self.call_id} does not say so"
+        now = "it is missing from the database" if self.state is None else f"it is {self.state}"
+        return f"{now}, but the journal of its call {self.call_id} says that it was stored"
+
+
 #: Why a recording is lost that neither Asterisk nor its spool has.
 NOT_THERE = "Asterisk has no file of it"
 

@@ -13,7 +13,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.chain import Entry, entry_fields
 from ccari.policy.rights import Right
-from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, Unfinished
+from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, ToldOtherwise, Unfinished
 from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
@@ -130,6 +130,11 @@ class Recordings:
         """All recordings that are stored, the oldest first, in batches."""
         async for rows in self._database.stream(SQL["recordings_in_place"], None):
             yield [_in_place(**row) for row in rows]
+
+    async def told_otherwise(self) -> AsyncGenerator[list[ToldOtherwise], None]:
+        """The recordings whose end is another by their row than by the journal of their call, in batches."""
+        async for rows in self._database.stream(SQL["recordings_told_otherwise"]):
+            yield [ToldOtherwise(**row) for row in rows]
 
     async def _unfinished(self, query: str, *arguments: Any) -> list[Unfinished]:
         async with self._database.connection() as connection:

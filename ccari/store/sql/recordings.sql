@@ -116,6 +116,21 @@ SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, leg
           AND fields ->> 'recording' = recordings.id::text) AS told
 FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
 
+-- name: recordings_told_otherwise
+-- Recordings whose row (``state``: NULL if there is none) says another end than the journal of their call: they were stored, and neither
+-- lost nor deleted; or they were not deleted.
+SELECT told.id, told.call_id, told.file, r.state
+FROM (SELECT DISTINCT f.fields ->> 'recording' AS id, e.call_id, f.fields ->> 'file' AS file
+        FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+       WHERE e.event = 'recording_stored' AND f.fields ->> 'recording' IS NOT NULL) AS told
+LEFT JOIN recordings r ON r.id::text = told.id AND r.call_id = told.call_id
+WHERE coalesce(r.state, '') NOT IN ('stored', 'deleted')
+  AND NOT EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+                   WHERE e.call_id = told.call_id AND e.event = 'recording_lost' AND f.fields ->> 'recording' = told.id)
+UNION ALL
+SELECT min(r.id::text), r.call_id, min(r.file), 'deleted' FROM recordings r WHERE r.state = 'deleted' GROUP BY r.call_id
+HAVING count(*) > (SELECT count(*) FROM call_events e WHERE e.call_id = r.call_id AND e.event = 'recording_deleted')
+
 -- name: kept_recordings
 -- Recordings whose file may be in its place, or may yet come there.
 SELECT id FROM recordings WHERE id = ANY($1) AND state NOT IN ('discarded', 'deleted')

@@ -15,7 +15,7 @@ import pytest
 
 from ccari.errors import ConfigError, RecordingError
 from ccari.gating.journal import entry
-from ccari.ports.recordings import InPlace
+from ccari.ports.recordings import InPlace, lost_fields
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.reading import identities_of, open_plain
 from ccari.recordings.spool import SharedSpool
@@ -210,10 +210,14 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
                 state,
             )
         await connection.execute("DELETE FROM recordings WHERE id = $1", unknown.tag.recording_id)
+        # of the one the dump has no call, and of the other the journal says nothing yet
+        untold = [unknown.tag.call_id, coming.tag.call_id]
+        await connection.execute("DELETE FROM call_event_fields WHERE call_id = ANY ($1)", untold)
         await connection.execute(
             "INSERT INTO deletions (recording_id, why, decided_by) VALUES ($1, 'purge', 'a person')",
             going.tag.recording_id,
         )
+    await store.calls.append(erased.tag.call_id, "recording_deleted", {"why": "purge"})
     (folder / erased.kept.file).with_name("lost+found").touch()
     done = await ccari.ccari("recordings", "verify", "--json")
     assert done.code == 1
@@ -349,6 +353,43 @@ async def test_another_audio_fits_once_row_and_tag_are_made_to_fit_it(
         str(erased.tag.recording_id): ["the journal of its call does not say that it was tagged and stored"],
     }
     assert done.code == 1
+
+
+async def test_a_recording_was_never_made_or_was_deleted_as_somebody_likes(
+    ccari: Service, store: Store, folder: Path, key: Path, database: Database
+) -> None:
+    """By somebody who can write the database, and has deleted the files too."""
+    gone, discarded, deleted, lost, kept = [await put(store, folder, key) for _ in range(5)]
+    for each in (gone, discarded, deleted, lost):
+        beside(folder / each.kept.file).unlink()
+        (folder / each.kept.file).unlink()
+    await forge(database, "DELETE FROM recordings WHERE id = $1", gone.tag.recording_id)
+    forging = "UPDATE recordings SET state = $2 WHERE id = $1"
+    await forge(database, forging, discarded.tag.recording_id, "discarded")
+    await forge(database, forging, lost.tag.recording_id, "failed")
+    await store.calls.append(lost.tag.call_id, "recording_lost", lost_fields(lost.tag.recording_id, "x"))
+    await forge(
+        database, "UPDATE recordings SET state = 'deleted', deletion = 'retention', deleted_at = now() WHERE id = $1", deleted.tag.recording_id
+    )  # fmt: skip
+    done = await ccari.ccari("recordings", "verify", "--json")
+    verified = json.loads(done.out)
+    says = "but the journal of its call {} says that it was stored"
+    assert {each["recording"]: each["faults"] for each in verified["wrong"]} == {
+        str(gone.tag.recording_id): [f"it is missing from the database, {says.format(gone.tag.call_id)}"],
+        str(discarded.tag.recording_id): [f"it is discarded, {says.format(discarded.tag.call_id)}"],
+        str(deleted.tag.recording_id): [
+            f"it is deleted, but the journal of its call {deleted.tag.call_id} does not say so"
+        ],
+    }
+    assert (done.code, verified["checked"]) == (1, 4)
+    await store.calls.append(deleted.tag.call_id, "recording_deleted", {"why": "retention"})
+    await forge(
+        database,
+        "DELETE FROM call_event_fields WHERE call_id = ANY ($1)",
+        [gone.tag.call_id, discarded.tag.call_id],
+    )
+    assert (await ccari.ccari("recordings", "verify")).out == "1 recording checked, 0 faulty\n"
+    assert (folder / kept.kept.file).exists()
 
 
 async def test_an_unencrypted_recording_needs_a_key(
