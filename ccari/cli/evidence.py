@@ -86,6 +86,9 @@ def check_(context: typer.Context) -> None:
     typer.echo(f"{counted(found.seals, 'seal')} of {counted(found.journals, 'journal')}: no fault was found")
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
+    if late := found.latest:
+        which = f"{late.kind} {late.id}, of {_moment(late.at)}"
+        typer.echo(printable(f"longest without a seal: an entry of {which}, until {_moment(late.sealed_at)}"))
     if found.stamped:
         newest = f"{_moment(found.stamped.at)}, by {found.stamped.by}"
         typer.echo(f"{counted(found.time_stamps, 'time stamp')}, the newest of {newest}: no fault was found")

@@ -31,6 +31,16 @@ class TimeStamp:
 
 
 @dataclass(frozen=True, slots=True)
+class LateEntry:
+    """An entry of a journal that says that it is of the moment ``at``, and was sealed only at ``sealed_at``."""
+
+    kind: Kind
+    id: str
+    at: datetime
+    sealed_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SealedIn:
     """A seal that covers a journal, with the proof: ``leaf`` is at ``index``, and ``path`` leads from it to the root."""
 
@@ -154,6 +164,10 @@ class SealRecords(Protocol):
 
     def broken(self) -> AsyncIterator[tuple[Kind, str, datetime | None]]:
         """The journals that differ from what was sealed, with the moment of the seal; None: it is marked as sealed, and no seal has it."""
+        ...
+
+    async def latest(self) -> LateEntry | None:
+        """The entry that was sealed the longest after the moment that it gives itself; None if nothing is sealed."""
         ...
 
     def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:

@@ -11,7 +11,7 @@ from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.seal import Kind, Leaf, Sealed, Statement
-from ccari.ports.evidence import Account, Revision, Seal, SealedIn, TimeStamp
+from ccari.ports.evidence import Account, LateEntry, Revision, Seal, SealedIn, TimeStamp
 from ccari.store import journals
 from ccari.store.accesses import Accesses
 from ccari.store.database import STREAM_ROWS, Connection, Database
@@ -107,6 +107,11 @@ class Seals:
         async for rows in self._database.stream(SQL["marked_as_sealed"]):
             for row in rows:
                 yield Kind(row["kind"]), row["id"], None
+
+    async def latest(self) -> LateEntry | None:
+        """The entry that was sealed the longest after the moment that it gives itself; None if nothing is sealed."""
+        found = [row async for rows in self._database.stream(SQL["sealed_latest"]) for row in rows]
+        return LateEntry(**{**found[0], "kind": Kind(found[0]["kind"])}) if found else None
 
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
         """Every journal with its first fault, in words; None if it has none. Erased fields are no fault.

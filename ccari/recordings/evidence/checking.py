@@ -12,7 +12,7 @@ from datetime import datetime
 from ccari.errors import EvidenceError
 from ccari.policy import merkle
 from ccari.policy.seal import FIRST, Kind
-from ccari.ports.evidence import SealRecords, TimeStamp
+from ccari.ports.evidence import LateEntry, SealRecords, TimeStamp
 from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.keys import VerifyingKey
 
@@ -26,6 +26,7 @@ class Found:
     ``newest``: the hash of the last seal, which the log has too. ``walked``: how many journals were followed entry by entry.
     ``time_stamps``: how many were checked, all valid; ``stamped``: what the newest says, if there is one; ``waited``: the moment of the
     seal that waited longest for its time stamp, and of that: for so long, whoever has the key could have dated a seal back.
+    ``latest``: the entry that was sealed the longest after the moment that it gives itself: somebody may have dated it back.
     ``unchecked``: how many were not checked, since no authority was given. ``unfit``: what is wrong with journals, in words.
     """
 
@@ -36,6 +37,7 @@ class Found:
     time_stamps: int
     stamped: Stamped | None
     waited: tuple[datetime, datetime] | None
+    latest: LateEntry | None
     unchecked: int
     unfit: Sequence[str]
 
@@ -77,8 +79,9 @@ async def check(
             unfit.append(f"{_named(kind, of)} is damaged or was altered: {fault}")
         if walked % _PROGRESS_EVERY == 0:
             progress(walked)
+    latest = await records.latest()
     checked, unchecked = (time_stamps, 0) if authority else (0, time_stamps)
-    return Found(seals, journals, newest, walked, checked, stamped, waited, unchecked, unfit)
+    return Found(seals, journals, newest, walked, checked, stamped, waited, latest, unchecked, unfit)
 
 
 async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[int, int, bytes]:

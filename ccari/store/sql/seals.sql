@@ -143,6 +143,22 @@ UNION ALL
 SELECT 'accesses', 'accesses' FROM access_chain c
 WHERE sealed <> 0 AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'accesses' AND s.id = 'accesses' AND s.events = c.sealed)
 
+-- name: sealed_latest
+-- The entry that was sealed the longest after the moment that it gives itself. A journal may be in several seals: the first that covers
+-- an entry counts.
+WITH covering AS (
+    SELECT s.kind, s.id, CASE WHEN s.kind = 'call' THEN s.id::uuid END AS call_id, s.events,
+           lag(s.events, 1, 0) OVER (PARTITION BY s.kind, s.id ORDER BY s.events) AS covered, seals.sealed_at
+    FROM sealed s JOIN seals ON seals.id = s.seal WHERE s.kind <> 'accesses'
+)
+SELECT kind, id, at, sealed_at
+FROM (SELECT c.kind, c.id, e.at, c.sealed_at FROM covering c
+        JOIN call_events e ON e.call_id = c.call_id AND e.seq > c.covered AND e.seq <= c.events
+      UNION ALL
+      SELECT c.kind, c.id, e.at, c.sealed_at FROM covering c
+        JOIN request_events e ON c.kind = 'request' AND e.reference = c.id AND e.seq > c.covered AND e.seq <= c.events) AS entry
+WHERE isfinite(at) ORDER BY sealed_at - at DESC LIMIT 1
+
 -- name: all_call_journals
 -- Each entry with the end of the journal as its call has it; one row for a call that has no entries.
 SELECT c.id::text AS id, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields

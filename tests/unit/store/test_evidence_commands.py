@@ -392,6 +392,14 @@ async def test_an_answer_that_was_dated_back_passes_for_one_in_time(
     assert done.code == 0
     today = f"{datetime.now(UTC):%Y-%m-%d}"
     assert f"\nentry 2, of 2026-03-20 09:30:00 UTC: sealed {today} " in done.out
+    await over(store)
+    await ccari.ccari("evidence", "seal")
+    done = await ccari.ccari("evidence", "check")
+    assert done.code == 0
+    said = (
+        f"longest without a seal: an entry of request {reference}, of 2026-03-20 09:30:00 UTC, until {today} "
+    )
+    assert said in done.out
 
 
 async def test_a_seal_without_a_time_stamp_seems_time_stamped_to_whoever_asks_for_one(
