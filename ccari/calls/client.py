@@ -50,7 +50,7 @@ _ASK_AGAIN_SECONDS = 0.05
 #: Every other event would be formatted, sent, parsed and thrown away. The filter also eats replies unless it names them.
 EVENTS = (
     "RESTResponse", "ApplicationReplaced", "StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed",
-    "ChannelDtmfReceived", "ChannelHold", "ChannelUnhold", "ChannelTransfer", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
+    "ChannelDtmfReceived", "ChannelHold", "ChannelUnhold", "ChannelTransfer", "ChannelLeftBridge", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
     "RecordingFailed",
 )  # fmt: skip
 

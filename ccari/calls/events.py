@@ -141,6 +141,8 @@ def translate(  # noqa: PLR0912 - one arm an event
             return on.HoldBegan() if kind == "ChannelHold" else on.HoldEnded()
         case "ChannelDtmfReceived":
             return _pressed(event, ids, began, arrived)
+        case "ChannelLeftBridge" if event["bridge"]["id"] == ids.bridge:
+            return _led_away(event, ids, began, arrived or datetime.now(UTC))
         case "ChannelTransfer":
             return _transfer_asked(event, ids)
         case "PlaybackStarted" | "PlaybackFinished":
@@ -170,6 +172,11 @@ def _left(event: dict[str, Any], ids: Ids) -> Event | None:
     if ids.home_party is None or event["channel"]["id"] != ids.home:
         return None
     return on.Gone(ids.home_party)
+
+
+def _led_away(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime) -> on.LedAway | None:
+    party = next((each for each in Party if ids.channel(each) == event["channel"]["id"]), None)
+    return None if party is None else on.LedAway(party, moment(event, began, arrived))
 
 
 def _changed(event: dict[str, Any], ids: Ids) -> Event | None:

@@ -30,6 +30,8 @@ _log = structlog.get_logger()
 
 #: Between the end of a recording and the hang-up that has ended it, as Asterisk reports them.
 HANG_UP_SECONDS = 0.3
+#: Between a party's leaving the talk and the hang-up that has taken them out of it, as a busy Asterisk reports them.
+LEAVE_SECONDS = 1.0
 #: How much longer than its file a playback may take to be reported finished.
 PLAYBACK_GRACE_SECONDS = 5.0
 #: Until it is tried again to keep what a talk is taken up with, while the database is away: each try holds up the call.
@@ -100,6 +102,11 @@ class CallRunner:
             # a callee who hangs up ends it too, and that is told a moment later
             ended = functools.partial(self._recorder_ended, actions.recorder.name)
             self._inbox.later("recorder ended", HANG_UP_SECONDS, ended)
+        elif isinstance(meaning, on.LedAway):
+            if self.is_talking:
+                # whoever hangs up leaves the bridge too, and then nothing is left for this to mean
+                led_away = functools.partial(self._inbox.put, meaning)
+                self._inbox.later(f"led away {meaning.party}", LEAVE_SECONDS, led_away)
         elif meaning is not None:
             self._inbox.put(meaning)
 

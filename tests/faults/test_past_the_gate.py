@@ -50,6 +50,20 @@ async def test_invariant_1_a_transfer_leads_to_a_number_that_is_barred(ground: G
     assert await ground.lab.world.invites(target.number) == 0
 
 
+async def test_a_callee_whom_somebody_leads_away_is_recorded_elsewhere_or_leaves_the_agent_in_silence(
+    ground: Ground,
+) -> None:
+    """As an operator's panel does by AMI (Redirect, Park): Asterisk reports no end of the call."""
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callees.answers(5))
+        answer = await ground.lab.pbx.cli(f"channel redirect ccari-{call_id}-callee lab-waiting,s,1")
+        assert "successfully redirected" in answer
+        outcome, shown = await ground.ended(service, placed)
+        assert outcome.outcome == "bridged"
+        assert "leg_led_away" in [each["event"] for each in shown["events"]]
+        await ground.nothing_left()
+
+
 async def test_a_phone_that_takes_an_agents_call_over_leaves_the_callee_in_silence_with_a_recorder(
     ground: Ground,
 ) -> None:

@@ -191,6 +191,16 @@ class TransferAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class LedAway:
+    """Somebody else took a party out of the talk ``at`` some moment, and may have connected them with somebody who knows of no
+    recording.
+    """
+
+    party: Party
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class RightRegistered:
     """``reference``: of the request, as it is quoted; ``due``: the last day for its answer, if there is to be one."""
 
@@ -230,6 +240,6 @@ class Failed:
 Event = (
     CallRequested | TalkResumed | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
     | CalleeRang | CalleeAnswered | HoldBegan | HoldEnded | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
-    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightVoiced | TransferAsked | RightRegistered
+    | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightVoiced | TransferAsked | LedAway | RightRegistered
     | RightSpooled | TimeRanOut | Withdrawn | Failed
 )  # fmt: skip

@@ -137,6 +137,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return agent_key_pressed(call, key, at)
         case on.RightVoiced(right, at):
             return right_voiced(call, right, at)
+        case on.LedAway() if call.stage is Stage.TALK:
+            return _led_away(call, event)
         case on.TransferAsked(to):
             return transfer.asked(call, to)
         case on.RightRegistered() | on.RightSpooled():
@@ -241,6 +243,15 @@ def _agent_gone(call: Call, was: Leg) -> Step:
     if call.stage is Stage.AGENT:
         return end(call, Outcome.FAILED, "no_agent")
     return recording.no_agent(call) if call.stage in _WAITING else (call, [])
+
+
+def _led_away(call: Call, event: on.LedAway) -> Step:
+    """Let both go: the other one hears nobody any more. What was recorded since is not kept: it is of another conversation."""
+    commands: list[Command] = [do.Note("leg_led_away", {"party": event.party.value})]
+    if call.recorder is Recorder.RUNNING:
+        call, stop = recording.stop_recorder(call, keep=call.recorded, at=event.at)
+        commands += stop
+    return then(commands, end(call, Outcome.BRIDGED, call.reason))
 
 
 def _time_ran_out(call: Call, timer: Timer) -> Step:

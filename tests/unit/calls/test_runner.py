@@ -267,6 +267,31 @@ async def test_a_recorders_end_that_is_told_late_is_taken_for_the_next_ones(
     assert len(runner._inbox) == (begun == "first")
 
 
+@pytest.mark.parametrize("hangs_up", [False, True])
+async def test_whoever_hangs_up_is_told_as_led_away_or_whoever_is_led_away_is_not_missed(
+    monkeypatch: pytest.MonkeyPatch, *, hangs_up: bool
+) -> None:
+    """Either leaves the bridge first."""
+    monkeypatch.setattr(runners, "LEAVE_SECONDS", 0.0)
+    runner, willing = living(Story(recording={"mode": "off"}).heard())
+    callee = {"channel": {"id": runner.ids.callee}}
+
+    def leave() -> None:
+        assert not runner.is_talking
+        asyncio.get_running_loop().call_soon(left)
+
+    def left() -> None:
+        runner.take({"type": "ChannelLeftBridge", "bridge": {"id": runner.ids.bridge}, **callee})
+        if hangs_up:
+            runner.take({"type": "ChannelDestroyed", "cause": 16, **callee})
+
+    runner._inbox.put(on.HeardCommitted())
+    willing.then[do.Bridge] = leave
+    await over(runner)
+    assert told(runner, "leg_led_away") == ([] if hangs_up else [{"party": "callee"}])
+    assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "")]
+
+
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
     """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
     runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), IDLE_DESK)

@@ -66,6 +66,7 @@ def _of_the_agent(world: World, campaign: Campaign) -> Iterator[Event]:
         # one hand-over is as good as ten
         yield from map(on.TransferAsked, (None, "no body") if world.handed_over else (None, COLLEAGUE))
     if world.talking:
+        yield from map(on.LedAway, Party)
         yield from (on.AgentKeyPressed(key) for key in sorted({*"".join(campaign.agent_keys)}))
     if world.has_talked:
         # those that there is a code for are enough: the screen differs in when it may come

@@ -1,5 +1,7 @@
 """The life of a call as it is meant to be, and each way in which it ends."""
 
+from datetime import UTC, datetime
+
 import pytest
 
 from ccari.policy.call import Call, Event, Outcome, Party, Stage, Timer, decide
@@ -347,6 +349,27 @@ def test_either_who_leaves_the_talk_ends_it_as_bridged(party: Party) -> None:
     story = Story().talk()
     story.send(on.Gone(party), on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "")
+
+
+@pytest.mark.parametrize("party", list(Party))
+def test_who_is_led_out_of_the_talk_is_recorded_elsewhere_or_leaves_the_other_in_silence(
+    party: Party,
+) -> None:
+    at = datetime(2026, 11, 29, 12, tzinfo=UTC)
+    story = Story().talk()
+    assert story.does(on.LedAway(party, at)) == [
+        do.StopRecorder(keep=True, at=at),
+        do.HangUp(Party.CALLEE),
+        do.GiveBack(Outcome.BRIDGED, ""),
+    ]
+    assert do.Note("leg_led_away", {"party": party.value}) in story.commands
+
+
+def test_whoever_is_bid_farewell_is_told_as_led_away() -> None:
+    """They were parted from the agent."""
+    story = Story(recording={"mode": "opt_out", "without": "hang_up"}).talk()
+    story.send(on.RecorderStopped())
+    assert story.send(on.LedAway(Party.CALLEE)) == []
 
 
 def test_a_talk_that_the_service_has_to_end_was_bridged() -> None:
