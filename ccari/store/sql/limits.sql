@@ -81,7 +81,7 @@ ORDER BY closed_at, reference LIMIT $6
 -- name: requests_kept
 -- What may keep each request of $1 beyond its limit. $2: whether its controller is told of each step; $3 and $4: as $1 and
 -- $2 of stands. A recording from before the request was closed keeps it as long as the recording is there, or was lost and may turn
--- up.
+-- up. Each request's recordings are looked up one by one (OFFSET 0): a join reads those of all requests first.
 WITH asked AS MATERIALIZED (
     SELECT reference, controller, digests, call_id, closed_at FROM rights_requests WHERE reference = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -94,7 +94,9 @@ WITH asked AS MATERIALIZED (
 )
 SELECT a.reference AS id, CASE r.state WHEN 'failed' THEN 'lost' ELSE 'recording' END AS kind, NULL::bigint AS hold,
        NULL AS reference, '' AS reason
-FROM asked a JOIN concerned_recordings v ON v.reference = a.reference JOIN recordings r ON r.id = v.recording_id
+FROM asked a
+CROSS JOIN LATERAL (SELECT recording_id FROM concerned_recordings v WHERE v.reference = a.reference OFFSET 0) AS of_request
+JOIN recordings r ON r.id = of_request.recording_id
 WHERE (r.state IN ('tagged', 'recording', 'finished', 'stored') OR r.state = 'failed' AND r.delete_at > now())
   AND (r.call_id = a.call_id OR coalesce(r.started_at, r.tagged_at) <= a.closed_at)
 UNION

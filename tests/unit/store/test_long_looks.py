@@ -12,6 +12,7 @@ from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import WantedCalls
 from ccari.ports.requests import Clock
+from ccari.store import holds
 from ccari.store.database import as_it_is
 from ccari.store.figures import count_given_up
 from ccari.store.opened import Store
@@ -144,6 +145,20 @@ async def test_a_page_of_requests_is_read_by_sorting_all_of_them(
     assert "rights_requests_by_due" in told
     assert f"Index Cond: (due >= '{after[1] or '-infinity'}'::date)" in told
     assert "Seq Scan on rights_requests" not in told
+
+
+async def test_what_keeps_some_requests_is_looked_for_among_all_recordings(hurried: Store) -> None:
+    """Once an hour, for each batch of closed requests; and meanwhile nobody can place a hold."""
+    async with hurried.database.outside_pool() as connection:
+        await ask_often(connection)
+        await connection.execute("ANALYZE rights_requests, calls, recordings")
+        some = [f"ACME-2026-{n}" for n in range(1, 50)]
+        plan = await connection.fetch(
+            f"EXPLAIN {SQL['requests_kept']}", some, True, holds.ON_RIGHTS, holds.ON_BARS
+        )
+    told = "\n".join(line for (line,) in plan)
+    assert "Seq Scan on rights_requests q" not in told
+    assert "Seq Scan on recordings" not in told
 
 
 async def test_what_many_controllers_were_told_cannot_be_listed(hurried: Store) -> None:
