@@ -231,10 +231,15 @@ async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:
     found = []
     for row in await connection.fetch(SQL["seals_of"], kind, of):
         leaves = [_leaf(dict(each)) for each in await connection.fetch(SQL["leaves_of"], row["seal"])]
-        path = merkle.inclusion([each.canonical for each in leaves], row["leaf"])
+        # in a thread: a seal may have a thousand leaves, and a journal many seals
+        path = await asyncio.to_thread(_path, leaves, row["leaf"])
         seal = Seal(statement(dict(row)), bytes(row["signature"]))
         found.append(SealedIn(seal, leaves[row["leaf"]], row["leaf"], path))
     return found
+
+
+def _path(leaves: Sequence[Leaf], index: int) -> list[bytes]:
+    return merkle.inclusion([each.canonical for each in leaves], index)
 
 
 async def _time_stamps(connection: Connection, kind: Kind, of: str) -> list[TimeStamp]:
