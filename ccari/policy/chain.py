@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from typing import Any
 from uuid import UUID
 
 from ccari.policy.canonical import canonical
@@ -15,6 +16,8 @@ from ccari.policy.canonical import canonical
 SALT_BYTES = 16
 #: The entries that say what a call was made under: it has one of the two, or none if the gate was never asked.
 GATED = frozenset({"call_gated", "call_blocked"})
+#: What a call's row says that it was made under, and they too.
+OF_CALL = ("legal_basis", "controller", "campaign", "revision")
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +108,47 @@ def fault_of_request(journal: Sequence[Linked], state: str, level: int, due: dat
     if its_due != last_due:
         return f"the request is due on {its_due}, but on {last_due} in the journal"
     return None
+
+
+def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | None:
+    """The first thing in which a call's row and its journal differ, in words; None if they agree. What was erased from the journal, or
+    never was in it, cannot be compared, and counts as agreeing. The journal's chain was checked before (:func:`fault`).
+
+    ``call``: its columns :data:`OF_CALL`, ``heard_at`` and ``notice_version``, as the database or as JSON has them.
+    """
+    for entry in journal:
+        fields = entry.fields or {}
+        for name in OF_CALL if entry.event in GATED else ():
+            its = str(call.get(name))
+            if name in fields and its != fields[name]:
+                return f"the {name} of the call is {its}, but {fields[name]} in the journal"
+    heard = [each for each in journal if each.event == "notice_heard"]
+    version = call.get("notice_version")
+    if call.get("heard_at") is None:
+        # the entry alone is no fault: if heard_at could not be made durable, the call was ended, and the entry written with its end
+        if heard and any(each.event == "call_bridged" for each in journal):
+            return "the journal says that the notice was heard, but the record of the call does not"
+        return None
+    if not heard:
+        return "the record of the call says that the notice was heard, but the journal does not"
+    if was_not_heard(version, heard):
+        return f"the notice of the call is {version}, but the journal has a different one"
+    return None
+
+
+def was_not_heard(version: str | None, heard: Sequence[Linked]) -> bool:
+    """True if none of the entries ``heard`` is of that version of the notice. An erased one may have been of any version."""
+    return all(each.fields is not None and each.fields.get("notice_version") != version for each in heard)
+
+
+def fault_of_policy(journal: Iterable[Linked], sha256: str | None) -> str | None:
+    """That the policy which a call was made under has another hash now than ``sha256`` (in hex; None: there is none), in words; None if
+    it does not, as far as the journal says.
+    """
+    told = policy_of_call(journal)
+    if told is None or told[1] == sha256:
+        return None
+    return f"revision {told[0]} of the policy is not the one that the call was made under: its hash differs"
 
 
 def policy_of_call(journal: Iterable[Linked]) -> tuple[str, str] | None:

@@ -66,7 +66,8 @@ class Records:
         journal = [journals.linked(dict(row)) for row in rows]
         fault = chain.fault(
             chain.start(call_id), journal, count=call.pop("events"), last=bytes(call.pop("last_link"))
-        ) or seal.fault(journal, leaves)
+        )
+        fault = fault or seal.fault(journal, leaves) or chain.fault_of_call(journal, call)
         events = [
             {"seq": each.seq, "at": each.at, "event": each.event,
              "fields": None if each.fields is None else dict(each.fields)}

@@ -121,7 +121,9 @@ class Seals:
         policies = _Policies(self._database)
         async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
             entries = _entries(rows, journals.linked)
-            fault = _fault(rows, chain.start(UUID(rows[0]["id"])), entries)
+            fault = _fault(rows, chain.start(UUID(rows[0]["id"])), entries) or chain.fault_of_call(
+                entries, rows[0]
+            )
             yield Kind.CALL, rows[0]["id"], fault or await policies.fault(entries)
         async for rows in _by_journal(self._database.stream(SQL["all_request_journals"])):
             yield Kind.REQUEST, rows[0]["id"], _fault_of_request(rows)
@@ -203,12 +205,10 @@ class _Policies:
             # it may have been applied since they were read
             async for rows in self._database.stream(SQL["hashes_of_policies"]):
                 self._hashes |= {str(row["revision"]): row["sha256"] for row in rows}
-        if self._hashes.get(revision) == sha256:
-            return None
-        self._told.add(revision)
-        return (
-            f"revision {revision} of the policy is not the one that the call was made under: its hash differs"
-        )
+        fault = chain.fault_of_policy(journal, self._hashes.get(revision))
+        if fault is not None:
+            self._told.add(revision)
+        return fault
 
 
 def _fault_of_request(rows: Sequence[Mapping[str, Any]]) -> str | None:

@@ -17,7 +17,6 @@ Row = Mapping[str, Any]
 
 #: How far the database's clock, by which rows are dated, may be from the service's, by which the journal is.
 CLOCKS_DIFFER = timedelta(minutes=5)
-_OF_CALL = ("legal_basis", "controller", "campaign", "revision")
 _TAGGED = {"legal_basis": "recording_basis", "mode": "mode", "delete_at": "delete_at"}
 _STORED = ("file", "format", "duration_ms", "sha256", "file_sha256")
 #: Which entry the journal has for each recording in these states; the empty set stands for every state.
@@ -103,43 +102,19 @@ def faults_of_stored(recording: InPlace) -> Iterator[str]:
 
 def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
     """The first thing in which a call's row (as in JSON) and its journal differ, in words; None if they agree."""
-    for entry in journal:
-        fields = entry.fields or {}
-        for name in _OF_CALL if entry.event in chain.GATED else ():
-            if name in fields and _text(call, name) != fields[name]:
-                return f"the {name} of the call is {_text(call, name)}, but {fields[name]} in the journal"
+    fault, at = chain.fault_of_call(journal, call), call.get("heard_at")
+    if fault is not None or at is None:
+        return fault
     heard = [each for each in journal if each.event == "notice_heard"]
-    at, version = call.get("heard_at"), call.get("notice_version")
-    if at is None:
-        # the entry alone is no fault: if heard_at could not be made durable, the call was ended, and the entry written with its end
-        if heard and any(each.event == "call_bridged" for each in journal):
-            return "the journal says that the notice was heard, but the record of the call does not"
-        return None
-    if not heard:
-        return "the record of the call says that the notice was heard, but the journal does not"
     if all(abs(datetime.fromisoformat(at) - each.at) > CLOCKS_DIFFER for each in heard):
         return f"the notice of the call was heard at {at}, but at {heard[-1].at.isoformat()} in the journal"
-    return (
-        f"the notice of the call is {version}, but the journal has a different one"
-        if _was_not_heard(version, heard)
-        else None
-    )
+    return None
 
 
 def unproven(call: Row, journal: Sequence[Linked]) -> tuple[str, ...]:
     """What the call's row says that it was made under, and the journal does not say: its entry was erased, or never had that."""
     told = {name for entry in journal if entry.event in chain.GATED for name in entry.fields or {}}
-    return tuple(name for name in _OF_CALL if call.get(name) is not None and name not in told)
-
-
-def fault_of_policy(sha256: str, journal: Sequence[Linked]) -> str | None:
-    """What is wrong with the policy that has this hash (in hexadecimal), in words; None if the call was made under it, as far as the
-    journal says.
-    """
-    told = chain.policy_of_call(journal)
-    if told is None or told[1] == sha256:
-        return None
-    return "it is not the policy that the call was made under: its hash differs from the journal's"
+    return tuple(name for name in chain.OF_CALL if call.get(name) is not None and name not in told)
 
 
 def fault_of_consents(consents: Sequence[Row], journal: Sequence[Linked]) -> str | None:
@@ -182,7 +157,7 @@ def _fault_of_tag(row: Row, tagged: _Entries, journal: Sequence[Linked]) -> str 
         column, its, told = other
         return f"the {column} of recording {name} is {its}, but {told} in the journal"
     version = row.get("notice_version")
-    if _was_not_heard(version, [each for each in journal if each.event == "notice_heard"]):
+    if chain.was_not_heard(version, [each for each in journal if each.event == "notice_heard"]):
         return f"the notice of recording {name} is {version}, but the journal has a different one"
     return None
 
@@ -247,11 +222,6 @@ def _started(journal: Sequence[Linked]) -> list[str | None]:
         elif entry.event == "recording_started" and tagged is not None:
             started[tagged.seq] = _recording(tagged)
     return list(started.values())
-
-
-def _was_not_heard(version: str | None, heard: Sequence[Linked]) -> bool:
-    """True if no notice of that version was heard. An erased entry may have been of any version."""
-    return all(each.fields is not None and each.fields.get("notice_version") != version for each in heard)
 
 
 def _recording(entry: Linked) -> str | None:

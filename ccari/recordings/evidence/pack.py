@@ -21,7 +21,6 @@ from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
     fault_of_call,
     fault_of_consents,
-    fault_of_policy,
     fault_of_recordings,
     fault_of_request,
 )
@@ -99,8 +98,7 @@ def refuse_unfit(account: Account) -> None:
         fault = fault or fault_of_consents([plain(each) for each in account.consents], journal)
         if account.revision is not None and fault is None:
             sha256 = hashlib.sha256(account.revision.document.encode()).hexdigest()
-            of_policy = fault_of_policy(sha256, journal)
-            fault = of_policy and f"revision {account.revision.about['revision']} of the policy: {of_policy}"
+            fault = chain.fault_of_policy(journal, sha256)
     else:
         fault = fault_of_request(plain(account.subject), journal)
     if fault:

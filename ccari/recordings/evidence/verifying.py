@@ -18,7 +18,6 @@ from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
     fault_of_call,
     fault_of_consents,
-    fault_of_policy,
     fault_of_recordings,
     fault_of_request,
     uncompared,
@@ -275,7 +274,7 @@ def _policy(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -
         raise EvidenceError(
             f"policy.toml is not revision {about.get('revision')} of the policy: its hash differs"
         )
-    if kind is Kind.CALL and (fault := fault_of_policy(sha256, journal)):
+    if kind is Kind.CALL and (fault := chain.fault_of_policy(journal, sha256)):
         raise EvidenceError(f"policy.toml: {fault}")
 
 

@@ -736,7 +736,7 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
         await calls.open(call, made.question(call))
         await calls.keep_talk(call.id, {"version": 1, "paused": False}, made.journal("call_bridged"))
     for call in (talk, over):
-        await calls.commit_heard(call.id, "v1", None, ())
+        await calls.commit_heard(call.id, "v1", None, made.journal("notice_heard"))
     await calls.close(over.id, "bridged", "", ())
     await calls.keep_talk(over.id, {"version": 1}, ())
     await calls.keep_talk(talk.id, {"version": 1, "paused": True}, ())
@@ -759,7 +759,7 @@ async def test_a_right_that_was_registered_in_a_talk_is_unknown_to_who_takes_it_
     for each in (call, other):
         await calls.open(each, made.question(each))
         await calls.keep_talk(each.id, {"version": 1}, ())
-        await calls.commit_heard(each.id, "v1", None, ())
+        await calls.commit_heard(each.id, "v1", None, made.journal("notice_heard"))
     pressed = await calls.register_right(call, made.exercise(Right.ACCESS), ())
     by_agent = replace(made.exercise(Right.ERASURE), intake=Intake.AGENT, key="*7")
     entered = await calls.register_right(call, by_agent, ())

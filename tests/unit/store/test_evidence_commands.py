@@ -414,6 +414,31 @@ async def test_a_seal_without_a_time_stamp_seems_time_stamped_to_whoever_asks_fo
         assert re.search(r"^the seal of [-0-9: ]+ UTC has no time stamp: ", done.out, re.MULTILINE)
 
 
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("UPDATE calls SET legal_basis = 'consent' WHERE id = $1", "the legal_basis of the call is consent, but contract in the journal"),
+        ("UPDATE calls SET heard_at = now(), notice_version = 'v1' WHERE id = $1",
+         "the record of the call says that the notice was heard, but the journal does not"),
+    ],
+)  # fmt: skip
+async def test_a_call_is_shown_with_another_basis_or_notice_and_an_intact_journal(
+    ccari: Service, store: Store, database: Database, change: str, fault: str
+) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    told = {"legal_basis": "contract", "controller": "acme", "campaign": "renewals", "revision": "1"}
+    await store.calls.close(call.id, "failed", "", made.journal("call_gated", "call_ended", **told))
+    await ccari.ccari("evidence", "seal")
+    for arguments in (("calls", "show", str(call.id)), ("evidence", "check")):
+        assert (await ccari.ccari(*arguments)).code == 0
+    await forge(database, change, call.id)
+    shown = await ccari.ccari("calls", "show", str(call.id))
+    assert (shown.code, shown.out.splitlines()[-1]) == (1, f"JOURNAL DAMAGED OR ALTERED: {fault}")
+    checked = await ccari.ccari("evidence", "check")
+    assert (checked.code, checked.out) == (1, f"call {call.id} is damaged or was altered: {fault}\n")
+
+
 #: Erases the line, says something else, and hides the rest.
 HIDING = "x\x1b[2K\rthe journal is intact\n\x1b[8m\u202e"
 SHOWN = r"x\x1b[2K\rthe journal is intact\n\x1b[8m\u202e"
