@@ -4,7 +4,12 @@ SELECT pg_try_advisory_lock(hashtextextended('housekeeping', 0))
 -- name: recordings_perhaps_due
 -- All recordings that may be due, with some that are not: the limit has passed (by $1 and by the database's clock, so that a node
 -- whose clock is years ahead does not delete the fleet's recordings), a right that takes consent back ($2) was exercised, or an
--- erasure was granted. Each branch starts from the table with fewer rows.
+-- erasure was granted. Each branch starts from the table with fewer rows. What is kept on consent is gone through once, and what ends
+-- it is looked up for each (OFFSET 0): a join reads all consents.
+WITH on_consent AS MATERIALIZED (
+    SELECT r.id, r.call_id, r.campaign, c.controller, c.digest, c.reason FROM recordings r JOIN calls c ON c.id = r.call_id
+    WHERE r.state = 'stored' AND r.legal_basis = 'consent'
+)
 SELECT id FROM recordings WHERE state = 'stored' AND delete_at <= least($1, now())
 UNION
 SELECT r.id FROM rights_requests q JOIN recordings r ON r.call_id = q.call_id
@@ -15,16 +20,12 @@ FROM rights_requests q JOIN calls c ON c.controller = q.controller AND c.digest 
 JOIN recordings r ON r.call_id = c.id
 WHERE q."right" = ANY ($2) AND r.state = 'stored' AND r.legal_basis = 'consent'
 UNION
-SELECT r.id
-FROM consents k JOIN consent_uses u ON u.consent_id = k.id JOIN recordings r ON r.call_id = u.call_id
-WHERE k.withdrawn_at IS NOT NULL AND r.state = 'stored' AND r.legal_basis = 'consent'
-UNION
-SELECT r.id
-FROM recordings r JOIN calls c ON c.id = r.call_id JOIN suppressions s ON s.controller = c.controller AND s.digest = c.digest
-WHERE s.reason = 'withdraw_consent' AND s.campaign IN ('', r.campaign) AND r.state = 'stored' AND r.legal_basis = 'consent'
-UNION
-SELECT r.id FROM recordings r JOIN calls c ON c.id = r.call_id
-WHERE c.digest IS NULL AND c.reason = 'recording_refused' AND r.state = 'stored' AND r.legal_basis = 'consent'
+SELECT o.id FROM on_consent o
+WHERE o.digest IS NULL AND o.reason = 'recording_refused'
+   OR EXISTS (SELECT FROM suppressions s WHERE s.controller = o.controller AND s.digest = o.digest
+                 AND s.reason = 'withdraw_consent' AND s.campaign IN ('', o.campaign) OFFSET 0)
+   OR EXISTS (SELECT FROM consent_uses u JOIN consents k ON k.id = u.consent_id
+               WHERE u.call_id = o.call_id AND k.withdrawn_at IS NOT NULL OFFSET 0)
 UNION
 SELECT r.id FROM rights_requests q JOIN recordings r ON r.call_id = q.call_id
 WHERE q."right" = 'erasure' AND q.state = 'fulfilled' AND r.state = 'stored'

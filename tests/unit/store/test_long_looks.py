@@ -8,6 +8,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from ccari.policy.retention import WITHDRAWING
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import WantedCalls
@@ -46,6 +47,14 @@ async def hurried(dsn: str, store: Store) -> AsyncIterator[Store]:
     async with as_it_is(dsn, 1, {"search_path": "ccari"}) as database:
         await database.rows(f"SET statement_timeout = {HURRIED}")
         yield Store.over(dsn, database)
+
+
+async def store_all(connection: asyncpg.Connection) -> None:
+    """Put every recording in its place."""
+    await connection.execute(
+        """UPDATE recordings SET state = 'stored', file = 'f', format = 'flac', duration_ms = 1, sha256 = sha256('x'),
+                                 file_sha256 = sha256('x')"""
+    )
 
 
 @pytest.mark.parametrize("wanted", [WantedCalls(outcome="notice_failed"), WantedCalls(campaign="none")])
@@ -109,10 +118,7 @@ async def test_the_record_of_many_accesses_cannot_be_checked_or_looked_through(h
 
 async def test_recordings_cannot_be_verified_as_there_are_too_many_to_count(hurried: Store) -> None:
     async with hurried.database.outside_pool() as connection:
-        await connection.execute(
-            """UPDATE recordings SET state = 'stored', file = 'f', format = 'flac', duration_ms = 1, sha256 = sha256('x'),
-                                     file_sha256 = sha256('x')"""
-        )
+        await store_all(connection)
     assert await hurried.recordings.count_in_place() == ROWS + 1
 
 
@@ -159,6 +165,29 @@ async def test_what_keeps_some_requests_is_looked_for_among_all_recordings(hurri
     told = "\n".join(line for (line,) in plan)
     assert "Seq Scan on rights_requests q" not in told
     assert "Seq Scan on recordings" not in told
+
+
+async def test_all_consents_are_read_to_see_which_recordings_are_due(hurried: Store) -> None:
+    """Every five minutes."""
+    async with hurried.database.outside_pool() as connection:
+        await store_all(connection)
+        await connection.execute("UPDATE recordings SET legal_basis = 'consent'")
+        await connection.execute(
+            """INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, withdrawn_at, proof, origin)
+               SELECT 'acme', sha256(n::text::bytea), 1, 'marketing', 'phone', now(), now(), 'form', 'list'
+               FROM generate_series(1, $1) n""",
+            ROWS,
+        )
+        await connection.execute(
+            """INSERT INTO consent_uses (call_id, consent_id)
+               SELECT calls.id, consents.id FROM (SELECT id, row_number() OVER () AS n FROM calls) AS calls
+               JOIN (SELECT id, row_number() OVER () AS n FROM consents) AS consents USING (n)"""
+        )
+        await connection.execute("ANALYZE consents, consent_uses, calls, recordings")
+        plan = await connection.fetch(
+            f"EXPLAIN {SQL['recordings_perhaps_due']}", datetime.now(UTC), sorted(WITHDRAWING)
+        )
+    assert "Seq Scan on consents" not in "\n".join(line for (line,) in plan)
 
 
 async def test_what_many_controllers_were_told_cannot_be_listed(hurried: Store) -> None:
