@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from functools import partial
 from importlib import resources
@@ -10,12 +11,15 @@ from types import MappingProxyType, TracebackType
 from typing import Any
 
 import asyncpg
+import structlog
 from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate, sql
 
 from ccari.errors import RefusedError, StoreError, why
 from ccari.store import moments
 from ccari.store.pool import Pool
+
+_log = structlog.get_logger()
 
 Connection = asyncpg.Connection
 
@@ -326,11 +330,20 @@ async def _migrate(dsn: str) -> None:
         migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
         # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
         if not all(each.applied for each in migrations):
-            await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA)
+            # in a new database each takes milliseconds
+            begun = _Begun("migrations") if any(each.applied for each in migrations) else None
+            await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA, logger=begun)
     except BadMigrationError as error:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:
         await connection.close(timeout=CONNECT_SECONDS)
+
+
+class _Begun(logging.Logger):
+    """Logs each migration that pogo says it begins: among millions of rows one takes minutes, and no call is allowed meanwhile."""
+
+    def handle(self, record: logging.LogRecord) -> None:
+        _log.warning("migration_begun", migration=record.getMessage().rpartition(" ")[2])
 
 
 def unfit(encoding: str) -> str:

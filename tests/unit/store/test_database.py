@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 from pogo_core.util import migrate
+from structlog.testing import capture_logs
 
 from ccari.errors import StoreError, UnsuitableError
 from ccari.store import database as databases
@@ -22,6 +23,7 @@ from ccari.store.database import Database, migration_status, migrations_folder, 
 from ccari.store.fence import PostgresFence
 from ccari.store.queries import SQL
 from tests.lab.ports import free_port
+from tests.lab.waiting import until
 from tests.unit.store.made import elsewhere
 from tests.unit.store.schema_of import schema_of
 
@@ -376,6 +378,34 @@ async def test_a_user_to_whom_not_all_belongs_is_not_told_what_to_do(
                 pass
     finally:
         await execute(empty, f"ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY guest; DROP ROLE guest")
+
+
+async def test_nobody_is_told_what_a_long_migration_is_waited_for(dsn: str, database: Database) -> None:
+    """Until it is done no call is allowed, and neither the service nor a command says anything else. A new database is no news."""
+    await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
+    async with connected(dsn) as connection, connection.transaction():
+        await connection.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
+        with capture_logs() as logged:
+            migrating = asyncio.create_task(opened_once(dsn))
+            try:
+                await until(lambda: bool(logged), within=BOUND_SECONDS)
+            finally:
+                migrating.cancel()
+                await asyncio.wait([migrating])
+    assert logged == [
+        {"event": "migration_begun", "log_level": "warning", "migration": "0033_accesses_expire"}
+    ]
+
+
+async def test_a_new_database_is_told_of_migration_by_migration(empty: str) -> None:
+    with capture_logs() as logged:
+        await opened_once(empty)
+    assert logged == []
+
+
+async def opened_once(dsn: str) -> None:
+    async with open_database(dsn):
+        pass
 
 
 async def test_a_migration_that_takes_too_long_does_not_say_so(
