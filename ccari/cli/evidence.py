@@ -73,7 +73,7 @@ def check_(context: typer.Context) -> None:
     """
 
     async def work(settings: Settings, store: Store) -> Found:
-        with watched("checking journals") as progress:
+        with watched("checking seals and journals") as progress:
             authority = _authority(settings.time_stamps.certificates)
             return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress, authority)
 

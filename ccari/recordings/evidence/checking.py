@@ -45,11 +45,12 @@ class Found:
 async def check(
     records: SealRecords,
     keys: Sequence[VerifyingKey],
-    progress: Callable[[int], None] = lambda _walked: None,
+    progress: Callable[[int], None] = lambda _journals: None,
     authority: Authority | None = None,
 ) -> Found:
     """Check all seals, the oldest first, their time stamps, and then all journals. ``progress`` is called with the number of journals
-    so far. ``authority``: that the time stamps are from; without it they are not checked.
+    so far: of those that were sealed, each time counted, and then of all of them. ``authority``: that the time stamps are from;
+    without it they are not checked.
 
     Raises
     ------
@@ -58,7 +59,7 @@ async def check(
     StoreError
         If the database fails.
     """
-    seals, journals, newest = await _seals(records, keys)
+    seals, journals, newest = await _seals(records, keys, progress)
     time_stamps, stamped, waited = 0, None, None
     async for each, since in records.time_stamps():
         time_stamps += 1
@@ -78,13 +79,15 @@ async def check(
         if fault is not None:
             unfit.append(f"{_named(kind, of)} is damaged or was altered: {fault}")
         if walked % _PROGRESS_EVERY == 0:
-            progress(walked)
+            progress(journals + walked)
     latest = await records.latest()
     checked, unchecked = (time_stamps, 0) if authority else (0, time_stamps)
     return Found(seals, journals, newest, walked, checked, stamped, waited, latest, unchecked, unfit)
 
 
-async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[int, int, bytes]:
+async def _seals(
+    records: SealRecords, keys: Sequence[VerifyingKey], progress: Callable[[int], None]
+) -> tuple[int, int, bytes]:
     by_fingerprint = {each.fingerprint: each for each in keys}
     before, seals, journals = FIRST, 0, 0
     async for seal, leaves in records.all():
@@ -103,6 +106,7 @@ async def _seals(records: SealRecords, keys: Sequence[VerifyingKey]) -> tuple[in
         ):
             raise EvidenceError(f"{which} does not match the journals that are stored with it")
         before, journals = statement.digest, journals + len(leaves)
+        progress(journals)
     return seals, journals, before
 
 

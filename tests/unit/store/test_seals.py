@@ -96,6 +96,19 @@ async def test_evidence_waits_until_all_that_waits_beside_it_is_sealed(store: St
     assert (await check(store.seals, keys.all())).unfit == []
 
 
+async def test_a_check_shows_no_progress_while_it_checks_the_seals(store: Store, tmp_path: Path) -> None:
+    """With millions of journals that takes minutes."""
+    keys = SigningKeys(tmp_path)
+    keys.create()
+    sealer, seen = Sealer(store.seals, keys), list[int]()
+    for _ in range(2):
+        await closed(store)
+        await closed(store)
+        await sealer.seal()
+    assert (await check(store.seals, keys.all(), seen.append)).journals == 4
+    assert seen == [2, 4]
+
+
 async def test_an_open_call_or_one_that_was_changed_is_sealed_by_itself(
     store: Store, database: Database
 ) -> None:
