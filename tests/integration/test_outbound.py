@@ -1,8 +1,10 @@
 """Outbound calls from an agent's phone, over SIP, through a real Asterisk, to callees of every kind."""
 
 import asyncio
+import contextlib
+import csv
 import re
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -18,6 +20,7 @@ from tests.integration.service import Service
 from tests.integration.studio import CONFIRMED, SECONDS, tone_of
 from tests.lab import AgentCall, Callee, Lab, Outcome, audio, callees
 from tests.lab.audio import Audio
+from tests.lab.pbx import Pbx
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -469,6 +472,40 @@ async def test_a_callee_who_does_not_answer_is_told_apart(
     assert ended.verdict == verdict
     assert await ended.agent.ended() == cause
     assert ended.record["recordings"] == []
+
+
+@contextlib.asynccontextmanager
+async def cdrs(pbx: Pbx) -> AsyncIterator[Path]:
+    """Asterisk writes down each call in this file meanwhile."""
+    settings = pbx.home / "etc/cdr.conf"
+    before, folder = settings.read_text(), pbx.home / "log/cdr-csv"
+    folder.mkdir(exist_ok=True)
+    settings.write_text("[general]\nenable = yes\nunanswered = yes\n[csv]\nusegmtime = yes\n")
+    for command in ("module reload cdr", "module load cdr_csv.so"):
+        await pbx.cli(command)
+    try:
+        yield folder / "Master.csv"
+    finally:
+        settings.write_text(before)
+        for command in ("module unload cdr_csv.so", "module reload cdr"):
+            await pbx.cli(command)
+
+
+async def test_a_cdr_has_the_outcome_for_the_number_or_counts_a_talk_twice(
+    service: Service, lab: Lab
+) -> None:
+    talks, busy = callees.hangs_up(1, 29), callees.busy(29)
+
+    def dialled(file: Path) -> list[str]:
+        rows = csv.reader(file.read_text().splitlines()) if file.exists() else ()
+        return [number for _, _, number, _, _, channel, *_ in rows if channel.startswith("PJSIP/agents")]
+
+    async with cdrs(lab.pbx) as file:
+        for each in (talks, busy):
+            await through(service, lab, each, campaign="brief")
+        # the last comes when the others are there
+        await until(lambda: busy.number in dialled(file) or len(dialled(file)) > 2, within=GONE_SECONDS)
+        assert dialled(file) == [talks.number, busy.number]
 
 
 async def test_an_agent_hears_ringing_until_they_give_up(service: Service, lab: Lab) -> None:

@@ -44,7 +44,6 @@ class Rule:
 
 RULES: Mapping[str, list[Rule]] = {
     "ccari-outbound": [Rule()],
-    "ccari-ended": [Rule()],
     "ccari-amd": [Rule()],
     "ccari-inbound": [
         Rule(),
@@ -115,10 +114,10 @@ async def test_an_emergency_is_asked_about(current: ForeignPbx) -> None:
     ("context", "what", "by"),
     [
         ("ccari-gate", "Set(CCARI_VERDICT=DENY)", "NoOp()"),
-        ("ccari-outbound", "Goto(ccari-ended,${CCARI_OUTCOME},1)", "Dial(PJSIP/${EXTEN}@trunk)"),
-        ("ccari-outbound", "Goto(ccari-ended,${CCARI_OUTCOME},1)", "Goto(from-internal,${EXTEN},1)"),
-        ("ccari-ended", "Hangup(19)", "Queue(sales)"),
-        ("ccari-ended", "Hangup()", "Return()"),
+        ("ccari-outbound", "Set(CDR_PROP(disable)=1)", "Dial(PJSIP/${EXTEN}@trunk)"),
+        ("ccari-outbound", "Set(CDR_PROP(disable)=1)", "Goto(from-internal,${EXTEN},1)"),
+        ("ccari-outbound", "Hangup(19)", "Queue(sales)"),
+        ("ccari-outbound", "Hangup()", "Return()"),
         ("ccari-inbound", '!= "connect"]?refuse', '!= "refuse"]?refuse'),
         ("ccari-inbound", '= "unavailable"]?without', '= "bridged"]?without'),
         ("ccari-inbound", '= "no"]?ready', '= "no"]?return'),
