@@ -41,6 +41,8 @@ MOST_RIGHT_BYTES = 256 << 10
 KEEP_SECONDS = 1.5
 #: For the disk to tell what lies there; whoever asks at the gate waits for it.
 ANSWER_SECONDS = 1.0
+#: For the disk to do its part in registering a right, which nobody waits for.
+REGISTER_SECONDS = 10.0
 
 #: How old a look may be, in seconds, where the folders say that nothing has changed since: what they cannot say, such as
 #: that the disk is gone, is noticed by the next one.
@@ -252,12 +254,10 @@ class LocalJournalFiles:
     @contextlib.asynccontextmanager
     async def registering(self) -> AsyncIterator[bool]:
         """Be the only one who registers what waits; False if another does. Raises StoreError if the disk refuses."""
-        opening = self.disk.begin(self._open_lock, "registering", fcntl.LOCK_EX | fcntl.LOCK_NB)
-        try:
-            handle = await asyncio.shield(opening)
-        except asyncio.CancelledError:
-            opening.add_done_callback(_give_up)
-            raise
+        how = fcntl.LOCK_EX | fcntl.LOCK_NB
+        handle = await self.disk.within(
+            REGISTER_SECONDS, self._open_lock, "registering", how, unwanted=_close
+        )
         try:
             yield handle is not None
         finally:
@@ -375,9 +375,3 @@ def _stamps(folders: Iterable[str]) -> list[_Stamp]:
 def _close(handle: int | None) -> None:
     if handle is not None:
         os.close(handle)
-
-
-def _give_up(opening: "asyncio.Future[int | None]") -> None:
-    """Nobody waits for the lock any more."""
-    if not opening.cancelled() and opening.exception() is None:
-        _close(opening.result())

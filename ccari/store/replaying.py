@@ -2,9 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 import structlog
 
@@ -20,10 +21,11 @@ from ccari.ports.requests import Exercise
 from ccari.store.calls import CallRows, Judge, PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.journals import Journals
-from ccari.store.local_journal import LocalJournalFiles
+from ccari.store.local_journal import REGISTER_SECONDS, LocalJournalFiles
 from ccari.store.pressed import AnotherKeyError, UnreadableError
 
 _log = structlog.get_logger()
+_T = TypeVar("_T")
 
 #: For the database to take a right that was pressed, while whoever pressed it waits. With what the disk may take in addition, the
 #: confirmation comes within five seconds.
@@ -163,7 +165,7 @@ class Replayer:
     async def begin(self) -> None:
         """Register what an earlier run has left, before the first call is taken."""
         try:
-            await self._journal.disk.run(self._journal.tidy)
+            await self._on_disk(self._journal.tidy)
         except (ConfigError, StoreError, OSError) as error:
             _log.error("local_journal_untidy", reason=_words(error))
         await self._round_leaves_some()
@@ -200,13 +202,13 @@ class Replayer:
         """
         done: list[Replayed] = []
         self._left_because = ""
-        if not await self._journal.disk.run(self._journal.names):
+        if not await self._on_disk(self._journal.names):
             return done
         async with self._journal.registering() as ours:
             if not ours:
                 self._left_because = "another process is registering them"
                 return done
-            for name in await self._journal.disk.run(self._journal.names):
+            for name in await self._on_disk(self._journal.names):
                 try:
                     done.append(Replayed(name, await self._register(name)))
                 except AnotherKeyError as error:
@@ -215,9 +217,8 @@ class Replayer:
         return done
 
     async def _register(self, name: str) -> str | None:
-        disk = self._journal.disk
         try:
-            pressed = await disk.run(self._journal.read, name)
+            pressed = await self._on_disk(self._journal.read, name)
             reference = await self._calls.replay(pressed)
         except (UnreadableError, RefusedError) as error:
             await self._put_aside(name, str(error))
@@ -226,7 +227,7 @@ class Replayer:
             raise
         except (OSError, ConfigError) as error:
             raise StoreError(f"the local journal cannot be read: {_words(error)}") from None
-        await disk.run(self._journal.remove, name)
+        await self._on_disk(self._journal.remove, name)
         call, exercise = pressed.call, pressed.exercise
         _log.info(
             "right_registered", call_id=str(call.id), campaign=call.campaign, controller=call.controller,
@@ -237,7 +238,7 @@ class Replayer:
 
     async def _put_aside(self, name: str, reason: str) -> None:
         try:
-            await self._journal.disk.run(self._journal.put_aside, name)
+            await self._on_disk(self._journal.put_aside, name)
         except OSError as error:
             raise StoreError(f"the local journal cannot be written: {why(error)}") from None
         _log.error(
@@ -246,6 +247,9 @@ class Replayer:
             reason=reason,
             advice="nobody is called until somebody has dealt with it: ccari requests spooled",
         )
+
+    async def _on_disk(self, work: Callable[..., _T], *given: Any) -> _T:
+        return await self._journal.disk.within(REGISTER_SECONDS, work, *given)
 
     async def _log_failure(self, reason: str) -> None:
         try:

@@ -1,6 +1,7 @@
 """A right that is pressed while the database is away: kept, heeded, and registered once, as it was pressed."""
 
 import asyncio
+import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import date, timedelta
@@ -18,7 +19,7 @@ from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Exercise
-from ccari.store import replaying
+from ccari.store import local_journal, replaying
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.journal_key import JournalKey
@@ -340,6 +341,25 @@ async def test_a_disk_that_refuses_a_lock_ends_the_registering_of_rights(
     finally:
         running.cancel()
         await asyncio.wait([running])
+
+
+async def test_a_disk_that_hangs_holds_up_the_start_of_a_service_for_ever(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who calls in can be answered without it. What waits there is registered when it answers again."""
+    await node.press(await node.opened())
+    answers = threading.Event()
+    with monkeypatch.context() as patch:
+        patch.setattr(replaying, "REGISTER_SECONDS", 0.05)
+        patch.setattr(local_journal, "ANSWER_SECONDS", 0.05)
+        for name in ("tidy", "names"):
+            patch.setattr(node.journal, name, lambda: answers.wait(SECONDS))
+        with capture_logs() as logged:
+            async with asyncio.timeout(SECONDS / 2):
+                await node.replayer.begin()
+    answers.set()
+    assert [line["event"] for line in logged] == ["local_journal_untidy", "local_journal_unreadable"]
+    assert await node.references() == ["ACME-2026-000001"]
 
 
 async def test_a_right_that_is_kept_as_a_round_ends_is_told_of_as_one_that_cannot_be_registered(
