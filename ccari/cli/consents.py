@@ -9,6 +9,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    NumberText,
     OfController,
     Why,
     current_policy,
@@ -32,8 +33,6 @@ from ccari.ports.lists import Scrubbed, by_reason
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Consents: what people agreed to, the proof, and each use.")
-
-NumberText = Annotated[str, typer.Argument(help="The number, in any usual notation.")]
 
 
 @app.command("import")

@@ -9,6 +9,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    NumberText,
     OfController,
     Why,
     current_policy,
@@ -100,8 +101,8 @@ def scrub(
     async def work(settings: Settings, store: Store) -> RemainingLines:
         lists = await the_lists(settings, store)
         declared = the_campaign(lists.policy, campaign)
-        counted = {"controller": declared.controller, "campaign": declared.id}
-        await note(store, Looked.LIST_SCRUBBED, counted)
+        target = {"controller": declared.controller, "campaign": declared.id}
+        await note(store, Looked.LIST_SCRUBBED, target)
         with watched() as watch, writing(out) as rest:
             return await lists.scrub(file, campaign, rest.write, watch=watch)
 
@@ -144,7 +145,7 @@ def list_(
 @app.command()
 def show(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="The number, in any usual notation.")],
+    number: NumberText,
     *,
     controller: ControllerId = None,
     why: Why = "",

@@ -47,14 +47,14 @@ def command(
         await note(store, Looked.REQUESTS_EXPORTED, target)
         written = 0
 
-        async def counted() -> AsyncGenerator[dict[str, Any], None]:
+        async def counting() -> AsyncGenerator[dict[str, Any], None]:
             nonlocal written
             async with aclosing(store.requests.export(controller, moment)) as rows:
                 async for row in rows:
                     written += 1
                     yield row
 
-        pieces = as_csv(counted()) if format == "csv" else as_json(counted())
+        pieces = as_csv(counting()) if format == "csv" else as_json(counting())
         async with aclosing(pieces):
             with writing(out) as file:
                 async for piece in pieces:

@@ -10,6 +10,7 @@ from ccari.cli.context import (
     MOST,
     ControllerId,
     Json,
+    NumberText,
     OfController,
     Why,
     current_policy,
@@ -32,7 +33,6 @@ from ccari.store.opened import Store
 
 app = typer.Typer(help="Numbers that may not be called.")
 
-NumberText = Annotated[str, typer.Argument(help="The number, in any usual notation.")]
 CampaignId = Annotated[
     str | None, typer.Option("--campaign", help="Only for this campaign; default: all of the controller's.")
 ]

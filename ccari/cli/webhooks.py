@@ -7,6 +7,7 @@ import typer
 from ccari.cli.context import LAST_ID, Json, Limit, OfController, rows_of_declared, with_store
 from ccari.cli.output import as_json, as_table
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import CcariError
 from ccari.store.opened import Store
 
@@ -79,7 +80,7 @@ def retry(
     if json:
         as_json({"retried": retried})
     else:
-        typer.echo(f"{len(retried)} {'message is' if len(retried) == 1 else 'messages are'} tried again")
+        typer.echo(f"{counted(len(retried), 'message is', 'messages are')} tried again")
 
 
 @app.command()
@@ -101,4 +102,4 @@ def discard(
     if json:
         as_json({"discarded": discarded})
     else:
-        typer.echo(f"{len(discarded)} {'message is' if len(discarded) == 1 else 'messages are'} discarded")
+        typer.echo(f"{counted(len(discarded), 'message is', 'messages are')} discarded")
