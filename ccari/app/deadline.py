@@ -86,7 +86,7 @@ def _is_idle(frame: FrameType) -> bool:
 
 
 def _place(frame: FrameType) -> str:
-    """Where in our code, else in whose it is."""
+    """Where in our code the thread is; if it is in none of ours, where it is at all."""
     within: FrameType | None = frame
     while within is not None and not _module(within).startswith("ccari."):
         within = within.f_back

@@ -182,8 +182,8 @@ class Ari:
         """Let a phone that has sent a REFER know what became of it.
 
         Asterisk (22.10.1, ``res_pjsip_refer``) tells of a REFER before it is through with it, and dies of an answer
-        that comes in between. What is read of a SIP session is read by the thread that handles its REFER, so the
-        reply says that this is done; 500 says that there is no such session, and so no REFER.
+        that comes in between. So a variable of the SIP session is read first: the thread that handles the REFER
+        reads it, and does so only when it is through. 500 says that there is no such session, and so no REFER.
         """
         with _unless_gone(HTTPStatus.INTERNAL_SERVER_ERROR):
             await self._api.channels.getChannelVar(channelId=channel_id, variable=_OF_SIP_SESSION)

@@ -32,8 +32,10 @@ def declaration(before: datetime, days: int, who: str) -> dict[str, str]:
 
 
 def expired_before(at: datetime, fields: Mapping[str, str]) -> datetime | None:
-    """Before which moment entries may be erased by an entry :data:`EXPIRED` that was made ``at``, or now if that is still to come; None
-    if it says none, or one that was less than :data:`LEAST_DAYS` ago.
+    """The moment that an entry :data:`EXPIRED` gives: all entries from before it may be erased. ``at``: when the entry was made; now, if
+    it is only about to be made.
+
+    None if the entry gives no moment, or one less than :data:`LEAST_DAYS` before ``at``.
     """
     try:
         before = datetime.fromisoformat(fields.get("before", ""))

@@ -323,7 +323,7 @@ class Campaign(Declared):
     @property
     def counts_for_days(self) -> int:
         """For how many days a call counts among the attempts to its number; 0 if no attempts are counted. ``attempts.total`` does
-        not matter here: it counts the calls of which it is still on record whose they were.
+        not matter here: it counts all calls that can still be told to have been with that number.
         """
         rules = self.country_rules
         return max(self.attempts.per_days if self.attempts else 0, (rules and rules.per_days) or 0)

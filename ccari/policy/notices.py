@@ -241,7 +241,8 @@ def prompts(
     if campaign.answering_machine is not None and campaign.answering_machine.message:
         ids[MACHINE_MESSAGE] = None
     filled: list[Prompt] = []
-    if ids.pop(_LANGUAGE_OFFER, ()) is None:
+    if _LANGUAGE_OFFER in ids:
+        del ids[_LANGUAGE_OFFER]
         filled.append(_language_offer(campaign, words, language))
     for name in ids:
         template = words.template(name, language)

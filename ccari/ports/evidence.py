@@ -75,8 +75,8 @@ class Revision:
 class Account:
     """All that is kept of one call or request. ``subject``: its row, with masked numbers. ``consents``: those that it rests on.
 
-    ``begins``: the link before the first entry of its journal. ``time_stamps``: for each of its seals the first that there is of
-    it, or of a later one, unless that is far later; it begins with the first of them that it covers.
+    ``begins``: the link before the first entry of its journal. ``time_stamps``: for each of its seals, the first time stamp of
+    that seal or a later one, unless it came far later. Each contains the statements from the first of these seals that it covers.
     """
 
     kind: Kind

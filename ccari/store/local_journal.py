@@ -320,7 +320,7 @@ class LocalJournalFiles:
             raise StoreError(f"the local journal is full: {len(sizes)} rights wait in {self.folder}")
 
     def _make(self) -> None:
-        """The folders, their owner's alone, who is that of ``data_dir`` where root makes them."""
+        """Make the folders, for their owner alone. If root makes them, they get the owner of ``data_dir``."""
         for each in (self.folder, self.waiting, self.aside):
             if each.exists():
                 continue
