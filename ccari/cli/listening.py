@@ -21,7 +21,7 @@ from ccari.errors import CcariError, UnknownError, why
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
 from ccari.recordings.leftover import Look
-from ccari.recordings.reading import faults, identities_of, open_checked
+from ccari.recordings.reading import faults, identities_of, open_recorded
 from ccari.store.opened import Store
 
 Identity = Annotated[
@@ -46,9 +46,7 @@ def play_to(
     async def work(settings: Settings, store: Store) -> InPlace:
         stored = await store.recordings.in_place(recording)
         with _new(file) as out:
-            audio = await asyncio.to_thread(
-                open_checked, settings.recordings_dir, stored.kept.file, stored.kept.sha256, identities
-            )
+            audio = await asyncio.to_thread(open_recorded, settings.recordings_dir, stored, identities)
             fields = {"recording": str(recording), "by": f"cli:{who()}"}
             target = {
                 "recording": str(recording),

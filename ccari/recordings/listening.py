@@ -16,7 +16,7 @@ from ccari.errors import ConfigError, InputError, RecordingDelayed
 from ccari.own_threads import OwnThreads
 from ccari.ports.listening import Opened
 from ccari.ports.recordings import Channels, InPlace
-from ccari.recordings.reading import identities_in, open_checked
+from ccari.recordings.reading import identities_in, open_recorded
 from ccari.recordings.tags import ENCRYPTED
 
 #: How long the folder may take to give a recording, and opening it: ten hours of talk take some seconds.
@@ -58,7 +58,7 @@ class Listener:
         return Opened(recording, audio, _KINDS[recording.kept.format], peaks)
 
     def _audio(self, recording: InPlace, identities: Sequence[Identity]) -> bytes:
-        return open_checked(self._folder, recording.kept.file, recording.kept.sha256, identities)
+        return open_recorded(self._folder, recording, identities)
 
 
 def _channels(recording: InPlace) -> int:

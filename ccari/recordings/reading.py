@@ -46,12 +46,25 @@ def identities_in(text: str, named: str) -> tuple[Identity, ...]:
     return identities
 
 
+def open_recorded(folder: Path, recording: InPlace, identities: Sequence[Identity]) -> bytes:
+    """As :func:`open_checked`. Raises OtherAudioError, too, if the journal of its call has the hash of other audio."""
+    kept = recording.kept
+    told = {each.get("sha256") for each in recording.told.get("recording_stored", ())}
+    if told and kept.sha256.hex() not in told:
+        raise _other_audio(kept.file)
+    return open_checked(folder, kept.file, kept.sha256, identities)
+
+
 def open_checked(folder: Path, file: str, sha256: bytes, identities: Sequence[Identity]) -> bytes:
     """As :func:`open_plain`. Raises OtherAudioError if the audio's hash is not ``sha256``: it is not what was recorded."""
     audio = open_plain(folder, file, identities)
     if hashlib.sha256(audio).digest() != sha256:
-        raise OtherAudioError(f"{file} is not what was recorded: its audio was changed")
+        raise _other_audio(file)
     return audio
+
+
+def _other_audio(file: str) -> OtherAudioError:
+    return OtherAudioError(f"{file} is not what was recorded: its audio was changed")
 
 
 def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes:

@@ -339,6 +339,12 @@ async def test_another_audio_fits_once_row_and_tag_are_made_to_fit_it(
         database, "UPDATE recordings SET legal_basis = 'consent' WHERE id = $1", basis.tag.recording_id
     )
     await forge(database, "DELETE FROM call_event_fields WHERE call_id = $1", erased.tag.call_id)
+    out = folder.with_name("out.flac")
+    done = await ccari.ccari(
+        "recordings", "play-to", str(forged.tag.recording_id), str(out), "--identity", str(key)
+    )
+    refused(done, f"{kept.file} is not what was recorded: its audio was changed")
+    assert not out.exists()
     for each in (forged, basis):
         now = await store.recordings.in_place(each.tag.recording_id)
         beside(folder / now.kept.file).write_bytes(sidecar(now.tag, now.kept))
