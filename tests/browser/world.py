@@ -78,7 +78,7 @@ async def _calls(store: Store) -> None:
 def heard() -> list[Entry]:
     """The journal's entry of a notice, with hashes of its sounds as long as they are in calls."""
     sounds = ",".join(sha256(prompt.encode()).hexdigest() for prompt in _PROMPTS)
-    return made.journal("notice_heard", sounds=sounds, prompts=",".join(_PROMPTS), version="pl-1")
+    return made.journal("notice_heard", sounds=sounds, prompts=",".join(_PROMPTS), notice_version="pl-1")
 
 
 async def recorded(store: Store, folder: Path) -> UUID:
