@@ -1,13 +1,19 @@
 """Which module has which command. A module is imported when its command is used: importing all would double the start-up time."""
 
+import contextlib
+import errno
+import os
 import re
 from collections import UserDict
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_group
+
+from ccari.errors import CcariError
 
 #: Modules of this package; ``command`` in one is the command itself, ``app`` a group of them.
 MODULES = {
@@ -46,12 +52,13 @@ class OnDemand(Group):
         super().__init__(**attributes)
         self.commands = _Commands(MODULES)
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        with _plainly():
+            return super().parse_args(ctx, args)
+
     def invoke(self, ctx: Any) -> Any:
-        try:
+        with _plainly():
             return super().invoke(ctx)
-        except typer.BadParameter as error:
-            error.message = _plain(error.message)
-            raise
 
 
 class _Commands(UserDict[str, Any]):
@@ -71,6 +78,18 @@ def _loaded(name: str, module: str) -> Any:
     else:
         holder.command(name)(imported.command)
     return get_group(holder).commands[name]
+
+
+@contextlib.contextmanager
+def _plainly() -> Iterator[None]:
+    """Put typer's faults into our words. A file that may not be read is no wrong usage: one that is missing, or a folder, is none."""
+    try:
+        yield
+    except typer.BadParameter as error:
+        if unread := re.fullmatch(r"\w+ '(.*)' is not readable\.", error.message):
+            raise CcariError(f"cannot read {unread[1]}: {os.strerror(errno.EACCES)}") from None
+        error.message = _plain(error.message)
+        raise
 
 
 def _plain(message: str) -> str:

@@ -358,3 +358,16 @@ def test_what_may_not_be_looked_at_passes_for_missing(tmp_path: Path, look: str)
     tmp_path.chmod(0o700)
     does = f"from pathlib import Path; path = Path(sys.argv[1]) / 'x'\ntry: {look}\nexcept Exception as error: print(error)"
     assert as_nobody(does, str(tmp_path)) == (0, f"cannot read {tmp_path}/x: Permission denied\n", "")
+
+
+@as_root
+@pytest.mark.parametrize(
+    "command",
+    [("policy", "check", "--file-only"), ("recordings", "verify", "--identity"), ("--config",)],
+    ids=["argument", "option", "settings"],
+)
+def test_a_file_that_may_not_be_read_is_wrong_usage(command: tuple[str, ...]) -> None:
+    """As one of root's is for ccari's user: a script takes the status of wrong usage for a fault of its own."""
+    later = ("db", "status") if command == ("--config",) else ()
+    told = as_nobody("main()", *command, "/etc/shadow", *later)
+    assert told == (1, "", "ccari: cannot read /etc/shadow: Permission denied\n")
