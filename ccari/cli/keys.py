@@ -1,5 +1,6 @@
 """``ccari keys``: makes, lists, rotates, retires and backs up secrets and keys."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -7,7 +8,7 @@ import typer
 
 from ccari.cli import key_backup
 from ccari.cli.context import ControllerId, Json, current_policy, vouched, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_table, telling
 from ccari.cli.spooled import refuse_while_spooled_under
 from ccari.config import Settings
 from ccari.counting import counted
@@ -50,34 +51,37 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
     without the identity no recording can be heard again.
     """
 
-    async def work(settings: Settings, store: Store) -> None:
+    async def work(settings: Settings, store: Store) -> list[str]:
         policy = await current_policy(store)
         recipients = RecipientFile(settings.keys_dir)
         recipients.refuse_others(recipient or ())
         secrets = await vouched(settings, store)
         lacking = [each for each in policy.controllers if secrets.lacks(Holder("controller", each.id))]
+        lines = []
         for controller in policy.controllers:
             words = "existed already"
             if controller in lacking:
                 await store.key_versions.make(secrets, Holder("controller", controller.id))
                 words = "made"
-            typer.echo(f"{controller.id}: {words}, in {settings.keys_dir / controller.id}")
+            lines.append(f"{controller.id}: {words}, in {settings.keys_dir / controller.id}")
         if not settings.encrypts_recordings and not recipient:
             off = settings.asterisk.is_off
-            typer.echo(
+            lines.append(
                 f"recordings: {'none are made, as [asterisk] url' if off else 'not encrypted, as [recordings] encryption'} says"
             )
         else:
-            _tell_recipients(recipients, "made" if recipients.create(recipient or ()) else "existed already")
+            words = "made" if recipients.create(recipient or ()) else "existed already"
+            lines += _of_recipients(recipients, words)
         signing = SigningKeys(settings.keys_dir)
         words = "made" if signing.create() else "existed already"
-        typer.echo(f"evidence: key {signing.newest().fingerprint} {words}, in {settings.keys_dir}")
+        lines.append(f"evidence: key {signing.newest().fingerprint} {words}, in {settings.keys_dir}")
         journal = JournalKey(settings.keys_dir)
         words = "made" if journal.create() else "existed already"
-        typer.echo(f"local journal: key {journal_check(journal.read())} {words}, in {settings.keys_dir}")
-        typer.echo("back them up, and keep the backup elsewhere: ccari keys backup --to FILE")
+        lines.append(f"local journal: key {journal_check(journal.read())} {words}, in {settings.keys_dir}")
+        return [*lines, "back them up, and keep the backup elsewhere: ccari keys backup --to FILE"]
 
-    with_store(context, work)
+    # only when all are made: whoever pipes this into head(1) would stop it in the middle
+    _tell(with_store(context, work), done="the keys that were missing are made")
 
 
 @app.command("list")
@@ -160,13 +164,11 @@ def rotate(
     if recordings:
         file = RecipientFile(keys_dir)
         file.renew(recipient or (), add=add)
-        _tell_recipients(file, "from the next recording on")
-        typer.echo("earlier recordings can be opened only with the earlier identity: keep that too")
+        kept = "earlier recordings can be opened only with the earlier identity: keep that too"
+        _tell([*_of_recipients(file, "from the next recording on"), kept])
     elif evidence:
         key = SigningKeys(keys_dir).rotate()
-        typer.echo(
-            f"evidence: signed with key {key.fingerprint} from now on, version {key.version}; back it up"
-        )
+        _tell([f"evidence: signed with key {key.fingerprint} from now on, version {key.version}; back it up"])
     else:
         _rotate_secret(context, controller, yes=yes)
 
@@ -187,9 +189,12 @@ def _rotate_secret(context: typer.Context, controller: str | None, *, yes: bool)
         return whose.id, key.version, holds
 
     whose, version, holds = with_store(context, work)
-    typer.echo(f"{whose}: version {version} is used from now on; back it up")
+    lines = [f"{whose}: version {version} is used from now on; back it up"]
     if holds:
-        typer.echo(f"{whose}: the holds {holds} do not cover calls that are made from now on: {_PLACE_AGAIN}")
+        lines.append(
+            f"{whose}: the holds {holds} do not cover calls that are made from now on: {_PLACE_AGAIN}"
+        )
+    _tell(lines)
 
 
 app.command()(key_backup.backup)
@@ -234,14 +239,21 @@ def retire(
     typer.echo(with_store(context, work))
 
 
-def _tell_recipients(file: RecipientFile, words: str) -> None:
-    recipients = file.recipients()
-    typer.echo(f"recordings: recipients {words}, in {file.path}: {', '.join(recipients)}")
+def _of_recipients(file: RecipientFile, words: str) -> list[str]:
+    lines = [f"recordings: recipients {words}, in {file.path}: {', '.join(file.recipients())}"]
     if is_there(file.identity_path):
-        typer.echo(
+        lines.append(
             f"recordings: {file.identity_path} opens recordings. Move it to the machines of those who may listen, keep a copy "
             "in a safe place, and remove it here: the service does not need it, and an intruder must not find it"
         )
+    return lines
+
+
+def _tell(lines: Sequence[str], done: str = "") -> None:
+    """Print what was made. ``done``: what to say of it if that fails; default: the first line."""
+    with telling(done or lines[0]):
+        for each in lines:
+            typer.echo(each)
 
 
 def _recording_and_evidence(keys_dir: Path) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ import os
 import pty
 import shutil
 import stat
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -95,6 +96,22 @@ async def test_a_key_is_not_made_or_nobody_is_told_what_to_do_with_it(ccari: Ser
     assert content_of(keys) == before
     (keys / "recordings.identity").unlink()
     assert "recordings.identity" not in (await ccari.ccari("keys", "init")).out
+
+
+async def test_keys_are_left_unmade_where_nobody_reads_on(ccari: Service, tmp_path: Path) -> None:
+    """As by ``ccari keys init | head -1``, whose exit status is that of head."""
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer, "wb") as gone:
+        done = await asyncio.to_thread(
+            subprocess.run, command("keys", "init"), stdout=gone, stderr=subprocess.PIPE, timeout=60, check=False,
+            env=os.environ | ccari.environment,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert done.stderr == (
+        b"ccari: the keys that were missing are made; the output could not be printed: Broken pipe\n"
+    )
+    assert {"acme", "recordings.identity", "evidence-1.key", "journal.key"} <= names(tmp_path / "keys")
 
 
 async def test_a_registered_recipient_is_passed_over_in_silence(ccari: Service, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any
 
 import pytest
+from pyrage import x25519
 
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
@@ -129,6 +130,27 @@ async def test_what_was_done_is_called_failed_where_its_line_cannot_be_printed(
     ccari: Service, words: tuple[str, ...], done: str, json_: tuple[str, ...]
 ) -> None:
     code, said = await asyncio.to_thread(onto_a_full_disk, ccari, *words, *json_)
+    assert code == 1
+    assert re.fullmatch(f"ccari: {done}; the output could not be printed: No space left on device\n", said), (
+        said
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "done"),
+    [
+        (("rotate", *ACME), "acme: version 2 is used from now on; back it up"),
+        (("rotate", "--evidence"), r"evidence: signed with key [0-9a-f]{16} from now on, version 2; back it up"),
+        (("rotate", "--recordings", "--recipient", str(x25519.Identity.generate().to_public())),
+         r"recordings: recipients from the next recording on, in \S+: age1\w+"),
+    ],
+    ids=["secret", "evidence", "recipients"],
+)  # fmt: skip
+async def test_whoever_is_told_that_a_rotation_failed_rotates_once_more(
+    ccari: Service, words: tuple[str, ...], done: str
+) -> None:
+    assert (await ccari.ccari("keys", "init")).code == 0
+    code, said = await asyncio.to_thread(onto_a_full_disk, ccari, "keys", *words)
     assert code == 1
     assert re.fullmatch(f"ccari: {done}; the output could not be printed: No space left on device\n", said), (
         said
