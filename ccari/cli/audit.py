@@ -62,19 +62,19 @@ def list_(
 
     rows, before = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
     else:
-        _print(rows)
+        _print(rows, limit)
     if before is not None and (since is None or since < before):
         typer.echo(f"accesses before {before:%Y-%m-%d} have expired, but for those that are held", err=True)
 
 
-def _print(rows: list[dict[str, Any]]) -> None:
+def _print(rows: list[dict[str, Any]], limit: int) -> None:
     shown = [
         {**row, "what": " ".join(f"{name}={value}" for name, value in row["what"].items())} for row in rows
     ]
     columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
-    as_table(shown, columns, none="there were no accesses")
+    as_table(shown, columns, none="there were no accesses", limit=limit)
 
 
 def _id(text: str | None) -> str | None:

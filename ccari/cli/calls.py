@@ -30,9 +30,9 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
-    as_table([_expired(row) for row in rows], _COLUMNS, none="there are no calls")
+    as_table([_expired(row) for row in rows], _COLUMNS, none="there are no calls", limit=limit)
 
 
 @app.command()
@@ -60,9 +60,9 @@ def find(
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
     else:
-        as_table(rows, _COLUMNS, none="there are no calls with this number")
+        as_table(rows, _COLUMNS, none="there are no calls with this number", limit=limit)
     raise typer.Exit(0 if rows else 1)
 
 

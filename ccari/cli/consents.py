@@ -1,6 +1,7 @@
 """``ccari consents``: imports, withdraws and shows consents."""
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -19,7 +20,7 @@ from ccari.cli.context import (
     who,
     with_store,
 )
-from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
+from ccari.cli.imports import KeepGoing, tell, the_lists, watched
 from ccari.cli.output import as_json, as_table
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -38,7 +39,7 @@ app = typer.Typer(help="Consents: what people agreed to, the proof, and each use
 @app.command("import")
 def import_(
     context: typer.Context,
-    file: ListFile,
+    file: Annotated[Path, typer.Argument(help="A CSV with a header; - is standard input.")],
     *,
     controller: ControllerId = None,
     keep_going: KeepGoing = False,
@@ -125,10 +126,15 @@ def list_(
     now = datetime.now(UTC)
     rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
     columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-    as_table([{**row, "digest": row["digest"][:12]} for row in rows], columns, none="there are no consents")
+    as_table(
+        [{**row, "digest": row["digest"][:12]} for row in rows],
+        columns,
+        none="there are no consents",
+        limit=limit,
+    )
 
 
 @app.command()

@@ -136,10 +136,15 @@ def list_(
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
     columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-    as_table([{**row, "digest": row["digest"][:12]} for row in rows], columns, none="there are no contacts")
+    as_table(
+        [{**row, "digest": row["digest"][:12]} for row in rows],
+        columns,
+        none="there are no contacts",
+        limit=limit,
+    )
 
 
 @app.command()

@@ -71,13 +71,13 @@ def queue(
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
     columns = {
         "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "tries": "TRIES", "queued_at": "SINCE",
         "next_try_at": "NEXT TRY", "settled_at": "SETTLED", "fault": "FAULT",
     }  # fmt: skip
-    as_table(rows, columns, none="there is nothing to forward")
+    as_table(rows, columns, none="there is nothing to forward", limit=limit)
 
 
 async def _retry(store: Store, reference: str) -> None:

@@ -88,7 +88,7 @@ def holds(
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
     columns = {
         "id": "HOLD", "on": "ON", "what": "WHICH", "controller": "CONTROLLER", "reason": "REASON",
@@ -96,7 +96,7 @@ def holds(
     }  # fmt: skip
     if released:
         columns |= {"released_by": "RELEASED BY", "released_at": "RELEASED", "release_reason": "WHY"}
-    as_table(rows, columns, none="there are no holds")
+    as_table(rows, columns, none="there are no holds", limit=limit)
 
 
 def _require(reason: str) -> None:

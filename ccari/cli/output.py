@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
 from datetime import datetime
 from typing import Any
 
@@ -17,10 +17,19 @@ from ccari.cli.plain import printable
 from ccari.errors import CcariError, why
 
 
-def as_json(value: object, *, err: bool = False) -> None:
-    """Print as indented JSON. ``err``: on standard error, if standard output already has the command's list."""
+def as_json(value: object, *, err: bool = False, limit: int | None = None) -> None:
+    """Print as indented JSON. ``err``: on standard error, if standard output already has the command's list. ``limit``: of a list."""
     stream = sys.stderr if err else sys.stdout
     stream.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+    if isinstance(value, Sized):
+        _tell_of_more(len(value), limit)
+
+
+def _tell_of_more(rows: int, limit: int | None) -> None:
+    """Say on standard error that the list was cut off, or may have been: else the first hundred rows pass for all there are."""
+    if rows and rows == limit:
+        sys.stdout.flush()
+        sys.stderr.write(f"these are the first {limit}, and there may be more: see --limit\n")
 
 
 @contextlib.contextmanager
@@ -40,20 +49,27 @@ def telling(done: str) -> Iterator[None]:
         raise CcariError(f"{done}; the output could not be printed: {why(error)}") from None
 
 
-async def stream_json(batches: AsyncGenerator[Iterable[Mapping[str, Any]], None]) -> None:
+async def stream_json(
+    batches: AsyncGenerator[Iterable[Mapping[str, Any]], None], *, limit: int | None = None
+) -> None:
     """Print a list as JSON without holding all of it: one row on each line."""
-    before = "[\n"
+    before, printed = "[\n", 0
     # if nobody reads on, the batches must be closed while the database is still open
     async with contextlib.aclosing(batches):
         async for rows in batches:
             for row in rows:
                 sys.stdout.write(f"{before}  {orjson.dumps(dict(row), default=str).decode()}")
                 before = ",\n"
-    sys.stdout.write("[]\n" if before == "[\n" else "\n]\n")
+                printed += 1
+    sys.stdout.write("\n]\n" if printed else "[]\n")
+    _tell_of_more(printed, limit)
 
 
-def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str) -> None:
+def as_table(
+    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str, limit: int | None = None
+) -> None:
     """Print a table. ``columns``: the heading of each field of the rows. ``none``: what to print if there are no rows.
+    ``limit``: how many rows were asked for at most.
 
     A value that is a ``Text`` keeps its colour. On a terminal that is too narrow for the table, the rows stand one below the other.
     """
@@ -69,6 +85,7 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, n
     widths = _fitted([list(each) for each in zip(columns.values(), *cells, strict=True)], screen.width)
     if widths is None and screen.is_terminal:
         screen.print(_records(list(columns.values()), cells))
+        _tell_of_more(len(rows), limit)
         return
     table = Table(header_style="bold", box=None, pad_edge=False)
     for index, heading in enumerate(columns.values()):
@@ -76,6 +93,7 @@ def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, n
     for each in cells:
         table.add_row(*each)
     screen.print(table)
+    _tell_of_more(len(rows), limit)
 
 
 #: Spaces between two columns.

@@ -34,14 +34,14 @@ def list_(
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
     columns = {
         "id": "RECORDING", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "mode": "MODE", "state": "STATE",
         "started_at": "STARTED", "duration_ms": "MS", "due": "DUE", "held_by": "HELD BY",
     }  # fmt: skip
     shown = [{**row, "held_by": "; ".join(row["held_by"])} for row in rows]
-    as_table(shown, columns, none="there are no recordings")
+    as_table(shown, columns, none="there are no recordings", limit=limit)
 
 
 @app.command()

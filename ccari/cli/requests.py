@@ -90,9 +90,9 @@ def list_(
 
     rows = list(map(register_row, with_store(context, work)))
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
-    as_table([_coloured(row) for row in rows], _COLUMNS, none="there are no requests")
+    as_table([_coloured(row) for row in rows], _COLUMNS, none="there are no requests", limit=limit)
 
 
 @app.command()
@@ -117,9 +117,14 @@ def find(
 
     rows = list(map(register_row, with_store(context, work)))
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
     else:
-        as_table([_coloured(row) for row in rows], _COLUMNS, none="there are no requests from this number")
+        as_table(
+            [_coloured(row) for row in rows],
+            _COLUMNS,
+            none="there are no requests from this number",
+            limit=limit,
+        )
     raise typer.Exit(0 if rows else 1)
 
 

@@ -158,11 +158,11 @@ def list_(
             await rows_of_declared(store, controller, await store.suppressions.page([controller], 1, None))
         batches = store.suppressions.newest(controller, limit or None)
         if json:
-            await stream_json(batches)
+            await stream_json(batches, limit=limit)
             return
         shown = [{**row, "digest": row["digest"][:12]} async for rows in batches for row in rows]
         columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-        as_table(shown, columns, none="there are no suppressions")
+        as_table(shown, columns, none="there are no suppressions", limit=limit)
 
     with_store(context, work)
 

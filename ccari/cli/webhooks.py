@@ -46,13 +46,13 @@ def list_(
 
     rows = with_store(context, work)
     if json:
-        as_json(rows)
+        as_json(rows, limit=limit)
         return
     columns = {
         "id": "NUMBER", "endpoint": "WEBHOOK", "event": "EVENT", "subject": "OF", "state": "STATE", "tries": "TRIES", "at": "AT",
         "next_try_at": "NEXT TRY", "fault": "FAULT",
     }  # fmt: skip
-    as_table(rows, columns, none="there are no messages to webhooks")
+    as_table(rows, columns, none="there are no messages to webhooks", limit=limit)
 
 
 @app.command()

@@ -104,6 +104,26 @@ async def test_a_list_that_nobody_reads_to_its_end_ends_in_a_traceback(
     assert await asyncio.to_thread(onto_a_full_disk, ccari, *listed) == (1, full)
 
 
+@pytest.mark.parametrize(
+    "listed",
+    [("suppress", "list"), ("requests", "list"), ("requests", "find", FIRST, *ACME), ("audit", "list")],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("json_", [(), ("--json",)], ids=["table", "json"])
+async def test_the_first_of_a_list_pass_for_all_of_it(
+    ccari: Service, listed: tuple[str, ...], json_: tuple[str, ...]
+) -> None:
+    """An authority that asks what a number was called about is not told of a hundred calls where there were more."""
+    for right in ("objection_marketing", "objection", "restriction"):
+        done = await ccari.ccari("requests", "add", right, FIRST, *ACME)
+        assert done.code == 0, done.err
+        assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 1
+    cut = await ccari.ccari(*listed, "--limit", "2", *json_)
+    assert (cut.code, cut.err) == (0, "these are the first 2, and there may be more: see --limit\n")
+    whole = await ccari.ccari(*listed, "--limit", "9", *json_)
+    assert (whole.code, whole.err) == (0, "")
+
+
 async def entered(ccari: Service) -> None:
     """More requests than are given at a time."""
     assert ccari.store is not None
