@@ -169,6 +169,33 @@ def test_a_narrow_terminal_breaks_ids_or_loses_a_value(columns: int, lines: int)
         assert shown.count(word) == 2 or (columns == 40 and len(word) == 36), shown
 
 
+AS_FINDING = """
+from ccari.cli.doctor.command import _print
+from ccari.cli.doctor.findings import fault
+_print([fault("disk", "it is [full]" + " or nearly" * 20, "make room")])
+"""
+
+
+@pytest.mark.parametrize(
+    ("wanted", "fault"), [({"NO_COLOR": "1"}, "fault  "), ({}, "\x1b[31mfault  \x1b[0m")], ids=["plain", "coloured"]
+)  # fmt: skip
+def test_doctor_colours_what_somebody_wants_plain_or_breaks_its_line(
+    wanted: dict[str, str], fault: str
+) -> None:
+    ours, theirs = pty.openpty()
+    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
+    try:
+        subprocess.run(
+            [sys.executable, "-c", AS_FINDING], stdin=subprocess.DEVNULL, stdout=theirs, timeout=SECONDS, check=True,
+            env={**plain, **wanted, "COLUMNS": "40", "TERM": "xterm"},
+        )  # fmt: skip
+        shown = os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert shown == f"{fault}  disk  it is [full]{' or nearly' * 20} -> make room\r\n"
+
+
 def test_what_is_no_text_on_the_command_line_ends_in_a_traceback() -> None:
     assert ccari("gate", "x", "--campaign", b"\xff") == (
         2,

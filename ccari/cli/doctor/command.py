@@ -4,14 +4,15 @@ import asyncio
 import sys
 
 import typer
+from rich.text import Text
 
 from ccari import log
 from ccari.cli.context import Json
 from ccari.cli.doctor.findings import Finding, State
-from ccari.cli.output import as_json
+from ccari.cli.output import as_json, console
 from ccari.cli.plain import printable
 
-_COLOURS = {State.OK: typer.colors.GREEN, State.WARNING: typer.colors.YELLOW, State.FAULT: typer.colors.RED}
+_COLOURS = {State.OK: "green", State.WARNING: "yellow", State.FAULT: "red"}
 _WIDEST = max(map(len, State))
 
 
@@ -34,8 +35,8 @@ def command(context: typer.Context, *, json: Json = False) -> None:
 
 def _print(findings: list[Finding]) -> None:
     """One line for each finding, however long, so that it can be searched with grep."""
-    widest = max(len(each.check) for each in findings)
+    widest, screen = max(len(each.check) for each in findings), console()
     for each in findings:
-        state = typer.style(f"{each.state:<{_WIDEST}}", fg=_COLOURS[each.state])
+        state = (f"{each.state:<{_WIDEST}}", _COLOURS[each.state])
         words = printable(each.found + (f" -> {each.advice}" if each.advice else ""))
-        typer.echo(f"{state}  {printable(each.check):<{widest}}  {words}")
+        screen.print(Text.assemble(state, f"  {printable(each.check):<{widest}}  {words}"), soft_wrap=True)
