@@ -1,5 +1,6 @@
 """Figures for monitoring, counted in the database."""
 
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
@@ -14,6 +15,9 @@ from ccari.store.queries import SQL
 
 #: How old a count may be to be used again: a node by itself counts anew each time, and of a fleet one node does.
 _FRESH = timedelta(seconds=0.9 * COUNT_SECONDS)
+#: Suppressions and recordings are counted for at most this share of the time: of fifty million suppressions a count reads 7 GB, and
+#: drives out of the system's cache what the gate needs.
+_COUNTING_SHARE = 0.01
 _WAITING, _GIVEN_UP = "waiting", "given_up"
 
 
@@ -65,21 +69,57 @@ class CountedFigures:
             if (last is None or not last["fresh"]) and await connection.fetchval(SQL["turn_to_count"]):
                 last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
                 if last is None or not last["fresh"]:
-                    counted = await _count(connection)
-                    await connection.execute(SQL["keep_figures"], orjson.dumps(asdict(counted)).decode())
+                    stock = await _stock(connection, last)
+                    counted = await _count(connection, stock)
+                    kept = orjson.dumps(asdict(counted) | {"stock": asdict(stock)})
+                    await connection.execute(SQL["keep_figures"], kept.decode())
                     return counted
-            return await _count(connection) if last is None else _from_json(last["held"])
+            if last is None:
+                return await _count(connection, await _stock(connection, None))
+            return _from_json(last["held"])
 
 
-async def _count(connection: asyncpg.Connection) -> Held:
+@dataclass(frozen=True, slots=True)
+class _Stock:
+    """How many suppressions and recordings there were ``at`` a moment of the database's clock, and how many ``seconds`` it took to
+    count them.
+    """
+
+    at: datetime
+    seconds: float
+    suppressions: dict[str, int]
+    recordings: dict[str, int]
+
+    def is_good(self, now: datetime) -> bool:
+        """True if they are not to be counted again yet."""
+        return now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
+
+
+async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) -> _Stock:
+    """The stock of the ``last`` count, or a new one if that is old, compared with how long it took."""
+    now = await connection.fetchval(SQL["moment_of_count"])
+    # a count of an earlier version has none
+    kept = orjson.loads(last["held"]).get("stock") if last is not None else None
+    if kept is not None:
+        stock = _Stock(**kept | {"at": datetime.fromisoformat(kept["at"])})
+        if stock.is_good(now):
+            return stock
+    began = time.monotonic()
     suppressions = await connection.fetch(SQL["suppressions_by_reason"])
     recordings = await connection.fetch(SQL["recordings_by_state"])
+    return _Stock(
+        now, time.monotonic() - began, {row["reason"]: row["count"] for row in suppressions},
+        {row["state"]: row["count"] for row in recordings},
+    )  # fmt: skip
+
+
+async def _count(connection: asyncpg.Connection, stock: _Stock) -> Held:
     requests = await connection.fetch(SQL["requests_by_right"])
     forwards = await connection.fetch(SQL["forwards_by_state"])
     webhooks = await connection.fetch(SQL["deliveries_by_state"])
     return Held(
-        {row["reason"]: row["count"] for row in suppressions},
-        {row["state"]: row["count"] for row in recordings},
+        stock.suppressions,
+        stock.recordings,
         [(row["right"], row["channel"], row["count"]) for row in requests],
         {row["state"]: row["count"] for row in forwards},
         [(row["endpoint"], row["state"], row["count"]) for row in webhooks],
@@ -90,6 +130,7 @@ async def _count(connection: asyncpg.Connection) -> Held:
 
 def _from_json(text: str) -> Held:
     held = orjson.loads(text)
+    held.pop("stock", None)
     since, forwards_since = held["webhooks_since"], held["forwards_since"]
     return Held(**held | {
         "requests": [tuple(each) for each in held["requests"]], "webhooks": [tuple(each) for each in held["webhooks"]],
