@@ -49,7 +49,7 @@ PRESETS: dict[str, Preset] = {
         ),
         Preset(
             "FR", "Code de la consommation L223-1 and D223-9: Mon-Fri 10-13 and 14-20, no holidays, 4 calls in 30 days, "
-            "60 days' pause after a refusal; prior consent since 11 Aug 2026",
+            "prior consent since 11 Aug 2026; 60 days' pause after a refusal, which you enter: ccari suppress add --until",
             hours=(_open("mon-fri", time(10), time(13)), _open("mon-fri", time(14), time(20))),
             calls=4, per_days=30, consent=True, pause_days=60,
         ),

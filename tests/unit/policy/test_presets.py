@@ -160,3 +160,9 @@ def test_a_preset_lets_a_register_grow_older_than_the_policy_says(country: str, 
     )
     (register,) = policy.registers_of(policy.campaigns[0])
     assert register.max_age_days == min(own, PRESETS[country].register_days or own)
+
+
+def test_a_pause_that_only_people_can_keep_passes_for_one_that_is_kept() -> None:
+    pauses = [each for each in PRESETS.values() if each.pause_days is not None]
+    assert pauses
+    assert all("you enter: ccari suppress add --until" in each.source for each in pauses)
