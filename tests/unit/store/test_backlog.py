@@ -350,6 +350,7 @@ async def test_what_waits_for_its_place_and_is_nowhere_waits_for_ever(
 ) -> None:
     """It would keep its call from erasure, and from its limit. What comes back after all is brought to its place."""
     gone, there, elsewhere = [await waits(store, spool) for _ in range(3)]
+    await store.calls.append(gone.call_id, "notice_heard", {"notice_version": "v1"})
     await database.rows("UPDATE calls SET asterisk = 'another' WHERE id = $1", elsewhere.call_id)
     raw = spool / f"{gone.recording_id}.wav"
     raw.rename(away := spool / "away")
