@@ -2,11 +2,10 @@
 
 import asyncio
 import contextlib
-import os
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, BinaryIO
+from typing import Annotated, Any
 from uuid import UUID
 
 import typer
@@ -15,9 +14,10 @@ from pyrage import x25519
 from ccari.cli.context import Json, Why, note, who, with_store
 from ccari.cli.output import as_json, watched
 from ccari.cli.plain import printable
+from ccari.cli.writing import new_file
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.errors import CcariError, UnknownError, why
+from ccari.errors import CcariError, UnknownError
 from ccari.ports.accesses import Looked
 from ccari.ports.recordings import InPlace
 from ccari.recordings.leftover import Look
@@ -45,7 +45,7 @@ def play_to(
 
     async def work(settings: Settings, store: Store) -> InPlace:
         stored = await store.recordings.in_place(recording)
-        with _new(file) as out:
+        with new_file(file) as out:
             audio = await asyncio.to_thread(open_recorded, settings.recordings_dir, stored, identities)
             fields = {"recording": str(recording), "by": f"cli:{who()}"}
             target = {
@@ -209,24 +209,3 @@ async def _is_in_place(store: Store, recording: UUID) -> bool:
     except UnknownError:
         return False
     return True
-
-
-@contextlib.contextmanager
-def _new(path: Path) -> Iterator[BinaryIO]:
-    """A new file, readable by its owner only, removed again if writing to it fails. Raises CcariError."""
-    try:
-        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        raise CcariError(f"{path} exists already: give another name") from None
-    except OSError as error:
-        raise CcariError(f"cannot write {path}: {why(error)}") from None
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(descriptor)
-    except BaseException as error:
-        path.unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise CcariError(f"cannot write {path}: {why(error)}") from None
-        raise

@@ -5,7 +5,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli import holds, listening, recording_purge
+from ccari.cli import holds, listening, recording_export, recording_purge
 from ccari.cli.context import Json, Limit, OfController, rows_of_declared, with_store
 from ccari.cli.output import as_json, as_table, cell
 from ccari.config import Settings
@@ -20,6 +20,7 @@ app.command()(holds.holds)
 app.command()(recording_purge.purge)
 app.command("play-to")(listening.play_to)
 app.command()(listening.verify)
+app.command()(recording_export.export)
 
 
 @app.command("list")

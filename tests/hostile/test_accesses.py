@@ -60,6 +60,8 @@ class Looks:
         self.commands: list[tuple[Sequence[str], Looked, dict[str, str], str]] = [
             (("recordings", "play-to", recording, str(folder / "out"), "--why", f"complaint 7 of {AS_WRITTEN}"),
              Looked.RECORDING_PLAYED, {"recording": recording, "call": call, "controller": "acme"}, "complaint 7 of …"),
+            (("recordings", "export", recording, "--out", str(folder / "copies"), "--why", "letter 9"),
+             Looked.RECORDING_PLAYED, {"recording": recording, "call": call, "controller": "acme"}, "letter 9"),
             (("recordings", "verify", recording, "--identity", str(key)), Looked.RECORDINGS_VERIFIED,
              {"recording": recording, "count": "1"}, ""),
             (("suppress", "check", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED, of, "they ask"),
@@ -117,7 +119,7 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
             arguments
         )
         assert new[0]["who"].startswith("cli:")
-    # a file as it lies there is given out over HTTP alone
+    # no recording is encrypted here
     assert {each["access"] for each in await noted(store)} == set(Looked) - {Looked.RECORDING_FETCHED}
     for each in await store.database.rows("SELECT fields::text AS fields FROM accesses"):
         assert "600100001" not in each["fields"].replace(" ", "")

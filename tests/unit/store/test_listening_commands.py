@@ -1,4 +1,4 @@
-"""``ccari recordings play-to`` and ``verify``, run as a person runs them, on recordings as the archive leaves them."""
+"""``ccari recordings play-to``, ``export`` and ``verify``, run as a person runs them, on recordings as the archive leaves them."""
 
 import asyncio
 import json
@@ -15,6 +15,7 @@ import pytest
 
 from ccari.errors import ConfigError, RecordingError
 from ccari.gating.journal import entry
+from ccari.ports.accesses import WantedAccesses
 from ccari.ports.recordings import InPlace, lost_fields
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.reading import identities_of, open_plain
@@ -407,6 +408,70 @@ async def test_an_unencrypted_recording_needs_a_key(
     assert done.code == 0, done.err
     assert sound_of(out) == SECOND
     assert len(await played(store, recording)) == 1
+
+
+async def fetched(store: Store, recording: InPlace) -> list[dict[str, str]]:
+    events = (await store.records.show_call(recording.tag.call_id)).events
+    return [each["fields"] for each in events if each["event"] == "recording_fetched"]
+
+
+async def test_copies_cannot_be_opened_without_ccari_or_nobody_knows_who_made_them(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path
+) -> None:
+    both = [await put(store, folder, key) for _ in range(2)]
+    out, names = tmp_path / "for" / "the authority", [str(each.tag.recording_id) for each in both]
+    done = await ccari.ccari("recordings", "export", *names, names[0], "--out", str(out), "--why", "file 7")
+    assert done.code == 0, done.err
+    assert done.out.splitlines() == [str(out / f"{name}.flac.age") for name in names]
+    assert stat.S_IMODE(out.stat().st_mode) == 0o700
+    assert {path.name for path in out.iterdir()} == {
+        f"{name}.{end}" for name in names for end in ("flac.age", "json")
+    }
+    for each, name in zip(both, names, strict=True):
+        for copy in (out / f"{name}.flac.age", out / f"{name}.json"):
+            assert copy.read_bytes() == (folder / each.kept.file).with_name(copy.name).read_bytes()
+            assert stat.S_IMODE(copy.stat().st_mode) == 0o600
+        plain = tmp_path / f"{name}.flac"
+        subprocess.run(["age", "--decrypt", "-i", key, "-o", plain, out / f"{name}.flac.age"], check=True)  # noqa: ASYNC221
+        assert sound_of(plain) == SECOND
+        (told,) = await fetched(store, each)
+        assert (told["recording"], told["by"][:4]) == (name, "cli:")
+    accesses = await store.accesses.list(10, WantedAccesses())
+    assert [(each["access"], each["what"]["recording"], each["why"]) for each in accesses[::-1]] == [
+        ("recording_fetched", name, "file 7") for name in names
+    ]
+
+
+@pytest.mark.parametrize("wrong", ["there", "tag there", "no folder", "changed", "unknown"])
+async def test_a_copy_that_fails_overwrites_something_or_stays_halfway_or_counts_as_one(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path, wrong: str
+) -> None:
+    first, recording = [await put(store, folder, key) for _ in range(2)]
+    name, out = str(recording.tag.recording_id), tmp_path / "copies"
+    asked = [str(first.tag.recording_id), name]
+    match wrong:
+        case "there" | "tag there":
+            out.mkdir()
+            (out / f"{name}.{'json' if wrong == 'tag there' else 'flac.age'}").write_text("mine")
+            words = "exists already: give another name"
+        case "no folder":
+            out.write_text("mine")
+            words = "cannot make"
+        case "changed":
+            (folder / recording.kept.file).write_bytes(b"something else")
+            words = f"recording {name}: its file has 14 bytes"
+        case _:
+            asked[1] = str(recording.tag.call_id)
+            words = "is stored: see ccari recordings list"
+    done = await ccari.ccari("recordings", "export", *asked, "--out", str(out))
+    refused(done, words)
+    assert (f"; 1 recording before it in {out}" in done.err) is (wrong != "no folder")
+    assert await fetched(store, recording) == []
+    if wrong == "no folder":
+        assert out.read_text() == "mine"
+        return
+    copies = {path.name: path.read_bytes() for path in out.iterdir() if name in path.name}
+    assert set(copies.values()) <= {b"mine"}
 
 
 @pytest.mark.parametrize("content", ["", "# nothing\n", "AGE-SECRET-KEY-1NONE\n", "age-encryption.org/v1\n"])
