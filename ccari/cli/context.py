@@ -23,6 +23,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.keying import Digests
+from ccari.ports.recordings import RecordingTag
 from ccari.store.opened import Store, open_store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
@@ -130,6 +131,15 @@ Why = Annotated[
 async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
     """Enter in the record of accesses what is about to be shown, and to whom."""
     await store.accesses.note(Access(looked, f"cli:{who()}", target, why))
+
+
+async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: str) -> None:
+    """Enter in the record of accesses, and in the journal of its call, that a recording is about to be given out."""
+    recording = str(tag.recording_id)
+    await note(
+        store, looked, {"recording": recording, "call": str(tag.call_id), "controller": tag.controller}, why
+    )
+    await store.calls.append(tag.call_id, looked.value, {"recording": recording, "by": f"cli:{who()}"})
 
 
 async def note_number(store: Store, known_as: Mapping[str, Digests], looked_in: str, why: str) -> None:

@@ -11,7 +11,7 @@ from uuid import UUID
 import typer
 from pyrage import x25519
 
-from ccari.cli.context import Json, Why, note, who, with_store
+from ccari.cli.context import Json, Why, note, note_recording, with_store
 from ccari.cli.output import as_json, watched
 from ccari.cli.plain import printable
 from ccari.cli.writing import new_file
@@ -47,15 +47,8 @@ def play_to(
         stored = await store.recordings.in_place(recording)
         with new_file(file) as out:
             audio = await asyncio.to_thread(open_recorded, settings.recordings_dir, stored, identities)
-            fields = {"recording": str(recording), "by": f"cli:{who()}"}
-            target = {
-                "recording": str(recording),
-                "call": str(stored.tag.call_id),
-                "controller": stored.tag.controller,
-            }
-            await note(store, Looked.RECORDING_PLAYED, target, why)
             # recorded before anybody can listen: if writing fails, the record says too much rather than too little
-            await store.calls.append(stored.tag.call_id, "recording_played", fields)
+            await note_recording(store, Looked.RECORDING_PLAYED, stored.tag, why)
             await asyncio.to_thread(out.write, audio)
         return stored
 

@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Why, note, who, with_store
+from ccari.cli.context import Json, Why, note_recording, with_store
 from ccari.cli.output import as_json, telling, watched
 from ccari.cli.writing import new_file
 from ccari.config import Settings
@@ -89,14 +89,10 @@ async def _give(folder: Path, store: Store, recording: InPlace, out: Path, reaso
     source = below(folder, recording.kept.file)
     copy = out / source.name
     # plain audio needs no key to be heard
-    event = "recording_fetched" if source.suffix == ENCRYPTED else "recording_played"
-    target = {"recording": str(tag.recording_id), "call": str(tag.call_id), "controller": tag.controller}
+    looked = Looked.RECORDING_FETCHED if source.suffix == ENCRYPTED else Looked.RECORDING_PLAYED
     with new_file(copy) as file, new_file(beside(copy)) as told:
         # before there is anything to be read: if copying fails, the record says too much rather than too little
-        await note(store, Looked(event), target, reason)
-        await store.calls.append(
-            tag.call_id, event, {"recording": str(tag.recording_id), "by": f"cli:{who()}"}
-        )
+        await note_recording(store, looked, tag, reason)
         await asyncio.to_thread(_copy, source, file)
         told.write(sidecar(tag, recording.kept))
     return copy

@@ -52,7 +52,7 @@ class Drafter:
         revision, sha256 = self._means.book.revision, self._means.book.sha256
         if revision is None or sha256 is None:
             raise NoTerms(Block.NO_POLICY)
-        return replace(await self._terms(policy, campaign, number, revision), policy_sha256=sha256)
+        return await self._terms(policy, campaign, number, revision, sha256)
 
     async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
         """The terms of a talk that is taken up, under the policy that it was begun under.
@@ -120,7 +120,12 @@ class Drafter:
         return parse(self._asked.number or "", policy.controller_of(campaign).country)
 
     async def _terms(
-        self, policy: Policy, campaign: Campaign, parsed: Number | NumberFault, revision: int
+        self,
+        policy: Policy,
+        campaign: Campaign,
+        parsed: Number | NumberFault,
+        revision: int,
+        sha256: str = "",
     ) -> Terms:
         means, number = self._means, None if isinstance(parsed, NumberFault) else parsed
         controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
@@ -137,4 +142,5 @@ class Drafter:
         return Terms(
             controller, campaign, registers, number, opened, scripts,
             campaign.language, policy.asking(controller.id, campaign.asks_consent_to), self._agent_string(campaign) or "",
+            policy_sha256=sha256,
         )  # fmt: skip

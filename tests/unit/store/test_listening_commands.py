@@ -71,9 +71,13 @@ async def put(store: Store, folder: Path, key: Path | None) -> InPlace:
     return await store.recordings.in_place(tag.recording_id)
 
 
-async def played(store: Store, recording: InPlace) -> list[dict[str, str]]:
+async def played(store: Store, recording: InPlace, event: str = "recording_played") -> list[dict[str, str]]:
     events = (await store.records.show_call(recording.tag.call_id)).events
-    return [each["fields"] for each in events if each["event"] == "recording_played"]
+    return [each["fields"] for each in events if each["event"] == event]
+
+
+async def fetched(store: Store, recording: InPlace) -> list[dict[str, str]]:
+    return await played(store, recording, "recording_fetched")
 
 
 async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
@@ -408,11 +412,6 @@ async def test_an_unencrypted_recording_needs_a_key(
     assert done.code == 0, done.err
     assert sound_of(out) == SECOND
     assert len(await played(store, recording)) == 1
-
-
-async def fetched(store: Store, recording: InPlace) -> list[dict[str, str]]:
-    events = (await store.records.show_call(recording.tag.call_id)).events
-    return [each["fields"] for each in events if each["event"] == "recording_fetched"]
 
 
 async def test_copies_cannot_be_opened_without_ccari_or_nobody_knows_who_made_them(
