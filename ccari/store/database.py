@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
 from functools import partial
 from importlib import resources
 from pathlib import Path
@@ -201,10 +201,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InvalidAuthorizationSpecificationError:
         raise StoreError("the database refused the user or password: check [database] url") from None
     except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreError(
-            f"the database's user may not do what ccari needs ({error.args[0]}): it must own the database (ALTER DATABASE … OWNER TO …), and "
-            "a dump must be restored as this user"
-        ) from None
+        raise StoreError(_unprivileged(error)) from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(
             "the database cannot be written to: [database] url must lead to the primary, not to a replica"
@@ -219,6 +216,13 @@ def translated() -> Iterator[None]:
         raise
     except OSError as error:
         raise StoreError(f"the database cannot be reached: {why(error)}") from None
+
+
+def _unprivileged(error: asyncpg.InsufficientPrivilegeError) -> str:
+    return (
+        f"the database's user may not do what ccari needs ({error.args[0]}): it must own the database (ALTER DATABASE … OWNER TO …), and "
+        "a dump must be restored as this user"
+    )
 
 
 def _idle_limit(seconds: float) -> dict[str, str]:
@@ -265,8 +269,8 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
     Raises
     ------
     StoreError
-        If the server is away, refuses, or is older than PostgreSQL 14; if the database has another encoding than UTF-8, or its user
-        may not create anything in it; or if a migration fails.
+        If the server is away, refuses, or is older than PostgreSQL 14; if the database has another encoding than UTF-8, its user
+        may not create anything in it, or a newer ccari has changed it; or if a migration fails.
     """
     with translated():
         await _migrate(dsn)
@@ -328,6 +332,9 @@ async def _migrate(dsn: str) -> None:
         await connection.execute(f"SET search_path TO {SCHEMA}")
         await sql.ensure_pogo_sync(connection)
         migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
+        applied = await sql.get_applied_migrations(connection, schema_name=SCHEMA)
+        if unknown := applied - {each.id for each in migrations}:
+            raise StoreError(f"{of_newer(unknown)}: {ANOTHER_VERSION}")
         # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
         if not all(each.applied for each in migrations):
             # in a new database each takes milliseconds
@@ -355,8 +362,19 @@ def unfit(encoding: str) -> str:
 ANOTHER_ENCODING = f"make another (createdb --encoding={ENCODING} --template=template0 …), and if something is in this one, copy it by pg_dump and pg_restore"
 
 
+def of_newer(unknown: Iterable[str]) -> str:
+    """What is wrong with a database that has these migrations, which this ccari does not have, in words."""
+    return f"a newer ccari has changed the database: {', '.join(sorted(unknown))}"
+
+
+#: What to do about it. What the newer one has erased, or keeps in another way, could be taken for something else.
+ANOTHER_VERSION = "install that version again, or restore a backup that was made before the update"
+
+
 def _reason(cause: BaseException | None) -> str:
     """Why a migration failed."""
     if isinstance(cause, TimeoutError):
         return f"it was not done within {MIGRATE_SECONDS:.0f} s, and has changed nothing: is something else using the database?"
+    if isinstance(cause, asyncpg.InsufficientPrivilegeError):
+        return _unprivileged(cause)
     return str(cause)

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok, warning
 from ccari.config import Settings
-from ccari.store.database import ANOTHER_ENCODING, ENCODING, OLDEST_SERVER, unfit
+from ccari.store.database import ANOTHER_ENCODING, ANOTHER_VERSION, ENCODING, OLDEST_SERVER, of_newer, unfit
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
@@ -82,8 +82,7 @@ async def migrations(store: Store) -> list[Finding]:
 
 def _schema(found: Schema) -> Finding:
     if found.unknown:
-        return warning("schema", f"a newer ccari has applied {', '.join(found.unknown)}",
-                       "install that version of ccari again: this one does not know what has changed")  # fmt: skip
+        return fault("schema", of_newer(found.unknown), ANOTHER_VERSION)
     if not found.applied:
         return warning("schema", "the database is still empty", _MIGRATE)
     if found.pending:

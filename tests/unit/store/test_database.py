@@ -229,6 +229,19 @@ async def test_each_write_of_a_journal_puts_the_calls_row_anew_into_all_its_inde
     assert looked_at.isdisjoint({"events", "last_link", "heard_at", "notice_version", "talk"})
 
 
+async def test_a_service_runs_on_what_a_newer_one_has_made_of_the_database(
+    dsn: str, database: Database
+) -> None:
+    """As where it was taken back, or a node of a fleet was not updated and has died."""
+    await database.rows(
+        "INSERT INTO public._pogo_migration (migration_hash, migration_id, schema_name) VALUES ('x', '9999_new', 'ccari')"
+    )
+    with pytest.raises(
+        StoreError, match=r"^a newer ccari has changed the database: 9999_new: install that version "
+    ):
+        await opened_once(dsn)
+
+
 async def test_the_status_of_an_empty_database_is_an_error(empty: str) -> None:
     assert await migration_status(empty) == [(each, False) for each in MIGRATIONS]
 
@@ -378,6 +391,26 @@ async def test_a_user_to_whom_not_all_belongs_is_not_told_what_to_do(
                 pass
     finally:
         await execute(empty, f"ALTER DATABASE {name} OWNER TO postgres; DROP OWNED BY guest; DROP ROLE guest")
+
+
+async def test_a_user_who_may_not_update_what_another_has_made_is_not_told_what_to_do(
+    dsn: str, database: Database
+) -> None:
+    """As where somebody has changed the user in [database] url, or has restored a dump as another one, and the next update comes."""
+    name = urlsplit(dsn).path[1:]
+    await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
+    await execute(
+        dsn,
+        f"CREATE ROLE guest LOGIN; GRANT ALL ON DATABASE {name} TO guest; GRANT ALL ON SCHEMA ccari, public TO guest;"
+        "GRANT ALL ON ALL TABLES IN SCHEMA ccari, public TO guest",
+    )
+    try:
+        with pytest.raises(
+            StoreError, match=r"0033_accesses_expire: .*owner of table accesses\): it must own the database "
+        ):
+            await opened_once(dsn.replace("postgres@", "guest@"))
+    finally:
+        await execute(dsn, "DROP OWNED BY guest; DROP ROLE guest")
 
 
 async def test_nobody_is_told_what_a_long_migration_is_waited_for(dsn: str, database: Database) -> None:
