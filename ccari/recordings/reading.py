@@ -11,10 +11,13 @@ from pyrage.x25519 import Identity
 
 from ccari.errors import ConfigError, OtherAudioError, RecordingError, why
 from ccari.keyring.files import read_private
-from ccari.ports.recordings import InPlace
+from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.encryption import decrypt
 from ccari.recordings.evidence.agreeing import faults_of_stored
 from ccari.recordings.tags import ENCRYPTED, beside, sidecar_fields
+
+#: What an earlier version did not write into its tags, as it knew nothing else. Every field that tags get later belongs here.
+_NOT_IN_OLDER_TAGS = {"channels": Channels.MONO.value}
 
 
 def identities_of(path: Path) -> tuple[Identity, ...]:
@@ -154,5 +157,7 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
         return
     if not isinstance(found, dict):
         yield "its tag is not a JSON object"
-    elif different := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
+        return
+    found = _NOT_IN_OLDER_TAGS | found
+    if different := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
         yield f"its tag differs from the database in {', '.join(map(str, different))}"

@@ -184,6 +184,25 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
     assert (await ccari.ccari("recordings", "verify", str(spoiled.tag.recording_id))).code == 1
 
 
+async def test_a_tag_of_before_there_was_stereo_counts_as_changed_or_hides_that_one_was(
+    ccari: Service, store: Store, folder: Path, key: Path, tmp_path: Path
+) -> None:
+    recording = await put(store, folder, key)
+    tag = beside(folder / recording.kept.file)
+    tag.write_text(
+        json.dumps({name: value for name, value in json.loads(tag.read_text()).items() if name != "channels"})
+    )
+    done = await ccari.ccari("recordings", "verify")
+    assert (done.code, done.out) == (0, "1 recording checked, 0 faulty\n"), done.err
+    copies = str(tmp_path / "copies")
+    done = await ccari.ccari("recordings", "export", str(recording.tag.recording_id), "--out", copies)
+    assert done.code == 0, done.err
+    async with store.database.connection() as connection:
+        await connection.execute("UPDATE recordings SET channels = 'stereo'")
+    done = await ccari.ccari("recordings", "verify")
+    assert "its tag differs from the database in channels" in done.out
+
+
 async def test_a_basis_that_is_none_keeps_the_other_recordings_from_being_looked_at(
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
