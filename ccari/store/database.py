@@ -161,6 +161,9 @@ class _Lent:
 
 
 class _Pooled(asyncpg.Connection):
+    #: asyncpg's own; a test of tests/unit/store/test_shared_connections.py fails if it, or _cleanup_stmts, changes.
+    _stmts_to_close: set[Any]
+
     def get_reset_query(self) -> str:
         """Nothing, instead of ``RESET ALL`` and the like, which would be a round trip after each statement of a call.
 
@@ -168,6 +171,15 @@ class _Pooled(asyncpg.Connection):
         changes settings has a connection outside the pool.
         """
         return ""
+
+    async def _cleanup_stmts(self) -> None:
+        """Close the statements whose plans have grown too old (:data:`PLAN_SECONDS`), in one round trip and within the time that any
+        statement has. Whoever prepares the next one waits for it, which is a gate or a right, as a rule.
+
+        asyncpg's own takes a round trip for each, some fifteen for a gate after a pause, and waits for the answers without any limit.
+        """
+        old, self._stmts_to_close = self._stmts_to_close, set()
+        await self.execute(";".join(f'DEALLOCATE "{each.name}"' for each in old))
 
 
 async def _clean(connection: Connection, error: BaseException | None) -> None:

@@ -14,10 +14,14 @@ _SOCKET = ".s.PGSQL.5432"
 
 
 class Relay:
-    """``asked``: set when something was asked, which is not cleared here."""
+    """``asked``: set when something was asked, which is not cleared here; ``questions``: how often, where one is asked at a time;
+    ``answered``: of how many the answers come at most, None for all.
+    """
 
     def __init__(self, target: Path) -> None:
         self.asked = asyncio.Event()
+        self.questions = 0
+        self.answered: int | None = None
         self._target = target
         self._answers = asyncio.Event()
         self._answers.set()
@@ -59,6 +63,9 @@ class Relay:
                     await self._answers.wait()
                 else:
                     self.asked.set()
+                    self.questions += 1
+                    if self.answered is not None and self.questions > self.answered:
+                        self.hold_up()
                 if sink not in self._silent:
                     sink.write(data)
                     await sink.drain()

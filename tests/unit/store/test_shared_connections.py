@@ -14,6 +14,7 @@ from ccari.store import pool as pools
 from ccari.store.database import Database, as_it_is
 from ccari.store.pool import Pool
 from tests.lab.waiting import until
+from tests.unit.store.relayed import Relay, relayed
 
 SETTINGS = {"application_name": "ccari test"}
 
@@ -252,3 +253,52 @@ async def test_a_full_pool_is_no_failure_of_the_database(dsn: str, monkeypatch: 
     async with as_it_is(dsn, 1, SETTINGS) as database, database.connection():
         with pytest.raises(StoreError, match="did not answer in time"):
             await database.rows("SELECT 1")
+
+
+#: As many statements as a service's connection has prepared after some minutes.
+STATEMENTS = 20
+
+
+@contextlib.asynccontextmanager
+async def far_away(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Database, Relay]]:
+    """A database that is asked over one connection, whose plans are too old at once."""
+    monkeypatch.setattr(databases, "PLAN_SECONDS", 0.01)
+    async with relayed(dsn) as (through, relay), as_it_is(through, 1, SETTINGS) as database:
+        async with database.connection() as connection:
+            for each in range(STATEMENTS):
+                await connection.fetchval(f"SELECT 'old', {each}")
+        old_at = asyncio.get_running_loop().time() + databases.PLAN_SECONDS
+        await until(lambda: asyncio.get_running_loop().time() > old_at, within=10)
+        yield database, relay
+
+
+async def test_whoever_asks_after_a_pause_waits_a_round_trip_for_each_old_plan(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 30 ms each that was half a second before a gate's answer."""
+    async with far_away(dsn, monkeypatch) as (database, relay):
+
+        async def are_closed() -> bool:
+            before = relay.questions
+            async with database.connection() as connection:
+                # a new one each time
+                count = f"SELECT count(*) - {before} FROM pg_prepared_statements WHERE statement LIKE 'SELECT ''old''%'"  # noqa: S608
+                there = before + await connection.fetchval(count)
+            # to prepare it, to close what is too old, and to run it
+            assert relay.questions - before <= 3
+            return not there
+
+        # or what the server keeps for them grows
+        await until(are_closed, within=10)
+
+
+async def test_a_call_waits_for_ever_if_the_server_falls_silent_as_old_plans_are_closed(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(databases, "COMMAND_SECONDS", 0.5)
+    async with far_away(dsn, monkeypatch) as (database, relay):
+        relay.answered = relay.questions + 1
+        async with asyncio.timeout(10):
+            with pytest.raises(StoreError, match="did not answer in time"):
+                async with database.connection() as connection:
+                    await connection.fetchval("SELECT 'new'")
