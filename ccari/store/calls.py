@@ -32,7 +32,7 @@ from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
 from ccari.store.database import Connection, Database
 from ccari.store.facts import Look, facts, gate_arguments, rows_of_each
-from ccari.store.journals import Journals
+from ccari.store.journals import Journals, JournalTransaction
 from ccari.store.queries import SQL, spell_out_arrays
 from ccari.store.together import Together
 from ccari.store.tokens import bearer_of
@@ -207,7 +207,7 @@ class CallRows:
         call, exercise = pressed.call, pressed.exercise
         async with self._database.transaction() as connection:
             made = await _make_row(connection, call, exercise.received_at)
-            reference = await _register(connection, call, exercise, pressed.journal)
+            reference = await _register(JournalTransaction(connection, {}), call, exercise, pressed.journal)
             if not await connection.fetchval(SQL["is_told_of"], call.id, reference):
                 fields = {
                     "right": exercise.right.value, "reference": reference, "pressed_at": exercise.received_at.isoformat(),
@@ -288,10 +288,10 @@ class PostgresCallStore(CallRows):
         str
             The reference that people quote, such as ``ACME-2026-000123``.
         """
-        async with self._database.transaction() as connection:
+        async with self._journals.transaction() as transaction:
             if opens:
-                await _make_row(connection, call, exercise.received_at)
-            return await _register(connection, call, exercise, journal)
+                await _make_row(transaction.connection, call, exercise.received_at)
+            return await _register(transaction, call, exercise, journal)
 
 
 def _on_record(registered: str | None) -> tuple[RightOnRecord, ...]:
@@ -320,10 +320,11 @@ async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> b
 
 
 async def _register(
-    connection: Connection, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]
+    transaction: JournalTransaction, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]
 ) -> str:
     """Register the right, unless this very press is registered already; gives the request's reference."""
-    await journals.write(connection, call.id, journal)
+    connection = transaction.connection
+    await transaction.write(call.id, journal)
     # the same press, sent twice at once, waits here and then finds the request of the first
     if await connection.fetchval(SQL["lock_call"], call.id) is None:
         raise RefusedError("a right cannot be registered for a call that was never opened")

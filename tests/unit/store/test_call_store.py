@@ -29,6 +29,7 @@ from ccari.store.queries import SQL
 from tests.lab.waiting import until
 from tests.unit.store import made
 from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
+from tests.unit.store.relayed import relayed
 
 WITHIN = 10.0
 IN_UTC = {"search_path": "ccari", "timezone": "UTC"}
@@ -54,6 +55,21 @@ async def test_invariant_1_a_number_suppressed_between_gate_and_token_is_dialled
     assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.SUPPRESSED_DO_NOT_CALL
     facts, _ = await calls.open(made.call(), made.QUESTION)
     assert facts.attempts == Attempts()
+
+
+async def test_after_a_right_the_call_takes_its_own_journal_for_changed_by_others(
+    database: Database, dsn: str
+) -> None:
+    """Which costs each right, and what the call writes next, round trips to a database that may be far away."""
+    async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, IN_UTC) as far:
+        store, call = Store.over(through, far), made.call()
+        await store.calls.open(call, made.question(call))
+        await store.calls.register_right(call, made.exercise(), made.journal("key_pressed"))
+        before = relay.questions
+        await store.calls.write(call.id, made.journal("key_pressed"))
+        # to prepare the statement, and to run it
+        assert relay.questions - before <= 2
+    assert len(await rows(database, "SELECT FROM call_events")) == 2
 
 
 @pytest.mark.parametrize("versions", [1, 2])
