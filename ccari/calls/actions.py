@@ -52,6 +52,7 @@ class Actions:
     def take_note(self, event: Mapping[str, Any]) -> bool:
         """Take note of an ARI event; True if that is all, and it means nothing to the call itself."""
         self._legs.take_note(event)
+        self.player.take_note(event)
         return self.recorder.take_note(event)
 
     def resume(self, talk: Talk) -> None:
@@ -125,6 +126,8 @@ class Actions:
             case do.ShowCard():
                 await self._show_card()
             case do.Play(party, prompt):
+                if self._legs.are_bridged:
+                    await self.player.await_key()
                 await self.player.play(party, prompt, self._allowed)
             case do.StopPlaying():
                 await self.player.stop()

@@ -27,6 +27,11 @@ class Legs:
         self._bridge_made = False
         self._destroyed: set[str] = set()
 
+    @property
+    def are_bridged(self) -> bool:
+        """True once the two were brought together, or were about to be."""
+        return self._bridge_made
+
     def take_note(self, event: Mapping[str, Any]) -> None:
         """Learn from an ARI event which channels are gone."""
         if event["type"] == "ChannelDestroyed":

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Mapping
+from typing import Any
 from uuid import uuid4
 
 from ccari.calls.desk import Desk
@@ -17,6 +19,13 @@ from ccari.ports.sounds import Sound
 
 #: For how long a prompt may play on that an earlier run has begun, or Asterisk did after it was asked; most take a few.
 OVERHANG_SECONDS = 60.0
+#: Asterisk tells of a key of which it has not seen the beginning (SIP INFO) as it comes, and then plays it to the other party for as
+#: long as it is said to have been held, and of a shorter one than this for so long altogether (``__ast_read`` in main/channel.c).
+SHORTEST_KEY_SECONDS = 0.08
+#: One that is said to have been held for longer was held: no telephone says so of a key that was only touched. Browsers' say 2 s.
+LONGEST_KEY_SECONDS = 2.0
+#: For Asterisk to notice that it has played a key for long enough, which it does as it reads the next frame.
+KEY_GRACE_SECONDS = 0.1
 #: The language in which an agent is told that a call cannot be made, when no campaign says which.
 AGENT_LANGUAGE = "pl"
 
@@ -31,6 +40,21 @@ class Player:
         self.playbacks: dict[Party, Playback] = {}
         #: Channels to which something may be playing that is not known here, each with until when, by the loop's clock.
         self._unsure: dict[str, float] = {}
+        #: By the loop's clock, when the last key of either party has surely been played to the other.
+        self._key_over_at = 0.0
+
+    def take_note(self, event: Mapping[str, Any]) -> None:
+        """Learn from an ARI event of a key, which Asterisk may yet be playing to the other party."""
+        if event["type"] == "ChannelDtmfReceived":
+            held = max(event.get("duration_ms", 0) / 1000, SHORTEST_KEY_SECONDS)
+            over = min(held, LONGEST_KEY_SECONDS) + KEY_GRACE_SECONDS
+            self._key_over_at = asyncio.get_running_loop().time() + over
+
+    async def await_key(self) -> None:
+        """Wait until the last key has been played to the other party. Whoever is played a prompt meanwhile is out of the bridge: the end of
+        the key would not reach the other one, to whom Asterisk then sends no sound any more.
+        """
+        await asyncio.sleep(max(0.0, self._key_over_at - asyncio.get_running_loop().time()))
 
     def resume(self) -> None:
         """Take up a talk: its earlier run may have left prompts that still play."""

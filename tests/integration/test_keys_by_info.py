@@ -1,0 +1,57 @@
+"""Keys that telephones send as SIP INFO, as those in browsers do: Asterisk tells of one at once, and plays it to the other party then."""
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+
+from tests.integration.ground import Ground
+from tests.lab import audio, callees
+from tests.lab.waiting import until
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+PRESENT_DBFS = -30.0
+RELOAD_SECONDS = 30.0
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def by_info(ground: Ground) -> AsyncIterator[Ground]:
+    """A laboratory whose telephones all send their keys so."""
+    world = ground.lab.world
+    conf = world.home / "etc" / "pjsip.conf"
+    conf.write_text(conf.read_text().replace("dtmf_mode = rfc4733", "dtmf_mode = info"))
+    await world.cli("module reload res_pjsip.so")
+
+    async def is_set() -> bool:
+        shown = await world.cli("pjsip show endpoint pbx")
+        return "info" in shown.partition("\n dtmf_mode")[2].partition("\n")[0]
+
+    await until(is_set, within=RELOAD_SECONDS)
+    yield ground
+
+
+def is_heard_to_the_end(file: Path, hz: float) -> bool:
+    """Whether somebody has heard a tone until they hung up, all of the last second but for what is still on its way then."""
+    sound = audio.read(file)
+    levels = sound.between(sound.seconds - 1, sound.seconds - 0.2).tone_levels(hz)
+    return bool((levels > PRESENT_DBFS).all())
+
+
+async def test_an_agent_is_deaf_to_a_callee_who_has_pressed_a_key(by_info: Ground) -> None:
+    async with by_info.running() as service:
+        call = await by_info.dial(callees.presses("2", 3, 1), agent="drops-8")
+        outcome, _ = await by_info.ended(service, call)
+    assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
+    assert is_heard_to_the_end(await by_info.lab.world.heard_by_agent(call), callees.TONE_HZ)
+
+
+async def test_a_callee_is_deaf_to_an_agent_who_has_entered_a_code(by_info: Ground) -> None:
+    callee = callees.answers(1)
+    async with by_info.running() as service:
+        call = await by_info.dial(callee, agent="presses-*1-1-*2-3-4")
+        _, shown = await by_info.ended(service, call)
+    codes = [each["fields"]["code"] for each in shown["events"] if each["event"] == "agent_code_entered"]
+    assert codes == ["*1", "*2"]
+    assert is_heard_to_the_end(await by_info.lab.world.heard_by(callee.number), callees.AGENT_TONE_HZ)
