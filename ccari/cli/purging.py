@@ -10,9 +10,9 @@ from ccari.cli.context import vouched, who, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import ExpiryError
-from ccari.gating.limits import Expired, LimitKeeper, sparing, standing
+from ccari.gating.limits import Expired, LimitKeeper
+from ccari.policy.limits import Limit, sparing, standing
 from ccari.policy.retention import OF_CONTROLLERS, Limited
-from ccari.ports.limits import Limit
 from ccari.store.opened import Store
 
 Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")]
@@ -24,21 +24,22 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
     """
 
     async def work(settings: Settings, store: Store) -> tuple[dict[Limit, Expired], dict[str, str]]:
-        now, found, left = datetime.now(UTC), dict[Limit, Expired](), dict[str, str]()
+        now, found = datetime.now(UTC), dict[Limit, Expired]()
         # as the service does: an open request may need what would go
         unreached = await store.key_versions.extend(await vouched(settings, store)) if yes else {}
         keeper = LimitKeeper(store.limits, store.policies, f"cli:{who()}")
         look = keeper.expire if yes else keeper.past
-        for limit in standing(await store.policies.since(timedelta(0))):
-            if limit.limited is not limited:
-                continue
-            left |= {each: reason for each, reason in unreached.items() if limit.controller in {"", each}}
-            if limit.controller not in unreached:
-                whose = f"{limit.controller}: " if limit.controller else ""
-                doing = "erasing" if yes else "looking for"
-                with watched(f"{whose}{doing} {_WHOSE[limited]}") as told:
-                    found[limit] = await look(sparing(limit, unreached), now, told)
-        return found, left
+        limits = [
+            each for each in standing(await store.policies.since(timedelta(0))) if each.limited is limited
+        ]
+        for limit in sparing(limits, unreached):
+            whose = f"{limit.controller}: " if limit.controller else ""
+            doing = "erasing" if yes else "looking for"
+            with watched(f"{whose}{doing} {_WHOSE[limited]}") as told:
+                found[limit] = await look(limit, now, told)
+        return found, {
+            each: why for each, why in unreached.items() if any(limit.concerns(each) for limit in limits)
+        }
 
     done, left = with_store(context, work)
     rows = [

@@ -1,9 +1,9 @@
 """Storage limitation, Article 5(1)(e): data that are past their limit are deleted, or no longer tell whose they were."""
 
 from collections import Counter
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -12,16 +12,13 @@ import structlog
 from ccari.errors import CcariError, ExpiryError
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
-from ccari.policy.erasure import proof_kept
-from ccari.policy.retention import OF_CONTROLLERS, Limited
-from ccari.ports.limits import Limit, Limits, PastLimit
+from ccari.policy.limits import GRACE, Limit, sparing, standing
+from ccari.policy.retention import Limited
+from ccari.ports.limits import Limits, PastLimit
 from ccari.ports.metering import UNMETERED, Meter, Work
 
 #: From the end of one round to the next: limits are in days, and each round looks again at all that is kept beyond them.
 ROUND_SECONDS = 3600.0
-#: How long a limit has to stand before it counts, so that one that was declared by mistake can be taken back: what has expired is
-#: gone for good.
-GRACE = timedelta(days=1)
 
 _log = structlog.get_logger()
 
@@ -77,7 +74,7 @@ class LimitKeeper:
         )  # fmt: skip
 
     async def round(self) -> dict[Limit, Expired]:
-        """Expire what is past the limits that have stood for :data:`GRACE`; nothing if it is the turn of another node.
+        """Expire what is past the limits that have stood for :data:`ccari.policy.limits.GRACE`; nothing if it is the turn of another node.
 
         Raises
         ------
@@ -94,11 +91,9 @@ class LimitKeeper:
         async with self._limits.turn() as mine:
             limits = standing(await self._policies.since(GRACE)) if mine else ()
             now = datetime.now(UTC)
-            for limit in limits:
-                if limit.controller in unreached:
-                    continue
+            for limit in sparing(limits, unreached):
                 try:
-                    done[limit] = await self.expire(sparing(limit, unreached), now)
+                    done[limit] = await self.expire(limit, now)
                 except CcariError as error:
                     failed[limit.controller] = str(error)
         if failed:
@@ -156,49 +151,3 @@ async def _add_up(batches: AsyncGenerator[PastLimit, None], expired: Expired, pr
             expired.kept += each.kept
             expired.held_by.update(each.held_by)
             progress(expired.gone + expired.kept)
-
-
-def sparing(limit: Limit, unreached: Iterable[str]) -> Limit:
-    """The limit, but sparing what open requests of the ``unreached`` controllers may need: those could not be extended. Only the
-    record of accesses is one for all controllers; what belongs to one controller is not needed by another's requests.
-    """
-    return limit if limit.controller else replace(limit, unreached=frozenset(unreached))
-
-
-def standing(policies: Sequence[Policy]) -> list[Limit]:
-    """The limits that all of the ``policies`` (the newest first) have; for each kind, and each controller, the longest one."""
-    of_all = [Limit(Limited.ACCESSES, "", max(each.accesses_days for each in policies))] if policies else []
-    return [*_of_controllers(policies), *of_all]
-
-
-def _of_controllers(policies: Sequence[Policy]) -> list[Limit]:
-    return [
-        Limit(
-            limited,
-            controller.id,
-            longest,
-            forwarded=controller.forward is not None,
-            proof=proof_kept(controller.country),
-            sourced=any(
-                each.data_source is not None
-                for policy in policies
-                for each in policy.campaigns
-                if each.controller == controller.id
-            ),
-        )
-        for limited in OF_CONTROLLERS
-        for controller in (policies[0].controllers if policies else ())
-        if (longest := _longest(policies, controller.id, limited)) is not None
-    ]
-
-
-def _longest(policies: Sequence[Policy], controller_id: str, limited: Limited) -> int | None:
-    """None if one of the policies has no such limit, or no such controller."""
-    each_days = []
-    for policy in policies:
-        controller = policy.controller(controller_id)
-        days = controller.days(limited) if controller else None
-        if days is None:
-            return None
-        each_days.append(days)
-    return max(each_days)

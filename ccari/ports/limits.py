@@ -2,31 +2,11 @@
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Protocol
 
-from ccari.policy.retention import Limited
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """``days`` after what is ``limited`` has ended, nothing on record says which person of ``controller`` it is about any more.
-    ``controller``: empty for accesses, whose record is that of all.
-
-    ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
-    says itself where its numbers come from, and calls such as are no contact. ``proof``: so long after it was given, and after
-    each use, the law has the proof of a consent kept. ``unreached``, of accesses: the controllers whose open requests may need some
-    of them, and cannot be asked about.
-    """
-
-    limited: Limited
-    controller: str
-    days: int
-    forwarded: bool = field(default=False, compare=False)
-    sourced: bool = field(default=False, compare=False)
-    proof: timedelta = field(default=timedelta(), compare=False)
-    unreached: frozenset[str] = field(default=frozenset(), compare=False)
+from ccari.policy.limits import Limit
 
 
 @dataclass(frozen=True, slots=True)

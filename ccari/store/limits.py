@@ -8,8 +8,9 @@ from typing import Any
 
 from ccari.errors import RefusedError
 from ccari.policy import retention
+from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
-from ccari.ports.limits import Limit, PastLimit
+from ccari.ports.limits import PastLimit
 from ccari.store.database import Connection, Database, translated
 from ccari.store.expiry.accesses import Accesses
 from ccari.store.expiry.calls import Calls

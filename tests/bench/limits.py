@@ -7,8 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
 from ccari.gating.limits import LimitKeeper
+from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
-from ccari.ports.limits import Limit
 from ccari.store.database import Database
 from ccari.store.opened import Store
 

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from ccari.gating.limits import LimitKeeper
+from ccari.policy.limits import Limit
 from ccari.policy.numbers import mask
 from ccari.policy.retention import Limited
-from ccari.ports.limits import Limit
 from ccari.store.embedded import _shipped_binaries
 from tests.integration.service import Service
 from tests.integration.test_outbound import Ended, through

@@ -9,10 +9,10 @@ from uuid import UUID
 from ccari.gating.journal import entry
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import is_held_by
+from ccari.policy.limits import Limit
 from ccari.policy.retention import OF_ITS_CALL, HoldKind
 from ccari.policy.rights import Right
 from ccari.ports.holds import Held
-from ccari.ports.limits import Limit
 from ccari.store import holds, journals
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers

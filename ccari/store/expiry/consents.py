@@ -6,8 +6,8 @@ from datetime import datetime
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import is_held_by
+from ccari.policy.limits import Limit
 from ccari.policy.rights import Right
-from ccari.ports.limits import Limit
 from ccari.store import holds
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
-from ccari.ports.limits import Limit
+from ccari.policy.limits import Limit
 from ccari.store.database import Connection
 
 #: The reasons, in words, why a thing is kept, by the thing's id. Things that nothing keeps are not in it.

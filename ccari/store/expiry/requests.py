@@ -6,8 +6,8 @@ from datetime import datetime
 from typing import Any
 
 from ccari.policy.erasure import is_held_by
+from ccari.policy.limits import Limit
 from ccari.policy.rights import Level, Right
-from ccari.ports.limits import Limit
 from ccari.store import holds, journals
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers

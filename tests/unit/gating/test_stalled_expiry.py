@@ -10,8 +10,9 @@ from structlog.testing import capture_logs
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.meter import Metrics
 from ccari.policy.declaration import Policy, read
+from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
-from ccari.ports.limits import Limit, PastLimit
+from ccari.ports.limits import PastLimit
 from tests.lab.waiting import until
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store.expiring import with_limit

@@ -9,11 +9,11 @@ import asyncpg
 import pytest
 
 from ccari.gating.limits import Expired, LimitKeeper
+from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import Limit
 from ccari.store.database import Connection
 from tests.integration.service import Service
 from tests.unit.store import made, person

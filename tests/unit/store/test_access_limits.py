@@ -15,17 +15,17 @@ import asyncpg
 import pytest
 
 from ccari.errors import ExpiryError, StoreError
-from ccari.gating.limits import GRACE, Expired, LimitKeeper, standing
+from ccari.gating.limits import Expired, LimitKeeper
 from ccari.policy import accesses as law
 from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.policy.declaration import read
+from ccari.policy.limits import GRACE, Limit, standing
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, WantedAccesses
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import Limit
 from ccari.recordings.evidence.checking import check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer

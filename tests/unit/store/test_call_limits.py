@@ -14,13 +14,13 @@ from typing import Any
 import pytest
 
 from ccari.errors import ExpiryError, StoreError, UnknownError
-from ccari.gating.limits import GRACE, Expired, LimitKeeper
+from ccari.gating.limits import Expired, LimitKeeper
+from ccari.policy.limits import GRACE, Limit
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import Limit
 from ccari.store import journals, limits
 from ccari.store.database import Database
 from ccari.store.opened import Store

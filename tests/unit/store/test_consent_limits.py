@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from ccari.gating.limits import Expired, standing
+from ccari.gating.limits import Expired
 from ccari.policy import gate
 from ccari.policy.consent import Channel
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
+from ccari.policy.limits import Limit, standing
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import Limit
 from ccari.store import limits
 from ccari.store.database import Database
 from ccari.store.opened import Store

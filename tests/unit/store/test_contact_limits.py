@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from ccari.gating.limits import Expired, standing
+from ccari.gating.limits import Expired
 from ccari.policy import gate
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
+from ccari.policy.limits import Limit, standing
 from ccari.policy.numbers import Number
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import Limit
 from ccari.store import limits
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store

@@ -11,14 +11,14 @@ import pytest
 
 from ccari.errors import NoRequestError, RequestError
 from ccari.gating.dossiers import dossier
-from ccari.gating.limits import Expired, standing
+from ccari.gating.limits import Expired
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
+from ccari.policy.limits import Limit, standing
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.limits import Limit
 from ccari.ports.pressed import Pressed
 from ccari.store import journals
 from ccari.store.database import Database

@@ -8,9 +8,9 @@ from uuid import uuid4
 
 from ccari.gating.limits import Expired, LimitKeeper
 from ccari.policy.call import HANDED_BACK
+from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.ports.access import Role
-from ccari.ports.limits import Limit
 from ccari.store.opened import Store
 from ccari.web.console.words import CATALOGUES
 from tests.unit.store import made
