@@ -12,12 +12,9 @@ from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, NumberFrom, Right, begins
+from ccari.policy.rights import APPLIES_SINCE, EFFECTS, Level, NumberFrom, Right, begins
 from ccari.ports.keying import Digests, Secrets
 from ccari.ports.requests import Entered, Exercise, Intake, RequestRegister
-
-#: Nobody has a right of the GDPR from before it applied.
-_APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +94,6 @@ def _received(text: str | None, controller: Controller, now: datetime) -> dateti
         received = moments.past_day_end(text, zone_of(controller), now)
     except ValueError as error:
         raise InputError("received", str(error)) from None
-    if received < _APPLIES_SINCE:
+    if received < APPLIES_SINCE:
         raise InputError("received", "it is before the GDPR, which has applied since 2018-05-25")
     return received

@@ -4,11 +4,16 @@ The table :data:`EFFECTS` follows Articles 7(3), 15-18, 20-22 GDPR. A key press 
 on further calls, the end of a recording) happens in the same transaction; the rest is for a person to decide.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
 
 from ccari.policy.bases import ANY_BASIS, OBJECTABLE, LegalBasis
 from ccari.policy.suppression import Reason
+
+#: Nobody has a right of the GDPR from before it applied, Art 99(2).
+APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 
 class Right(StrEnum):
@@ -152,6 +157,15 @@ def refusable(right: Right, article: str) -> bool:
     """
     effect = EFFECTS[right]
     return effect.refusable or (right is Right.REFUSE_RECORDING and article != effect.article)
+
+
+def barred_campaigns(right: Right, consent_purpose: str | None, asking: Sequence[str]) -> Sequence[str]:
+    """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal may be of the consent to one
+    purpose only (``consent_purpose``), and bars the campaigns ``asking`` for it.
+    """
+    if right is Right.WITHDRAW_CONSENT and consent_purpose is not None:
+        return asking
+    return ("",)
 
 
 def begins(right: Right, *, recorded: bool) -> RequestState:

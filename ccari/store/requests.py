@@ -14,7 +14,7 @@ from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.seal import Kind, Sealed
 from ccari.ports.keying import Digests
-from ccari.ports.requests import OVERDUE, Clock, Entered, Exercise, RequestRecord, Wanted, Work
+from ccari.ports.requests import Clock, Entered, Exercise, RequestRecord, Wanted, Work
 from ccari.store import journals
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
@@ -29,16 +29,6 @@ class Requests:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def overdue(self, clock: Clock, limit: int, controller: str | None = None) -> list[dict[str, Any]]:
-        """Open requests whose last day has passed, by the controller's calendar (Art 12(3))."""
-        return await self.due_within(OVERDUE, clock, limit, controller)
-
-    async def due_within(
-        self, days: int, clock: Clock, limit: int, controller: str | None = None
-    ) -> list[dict[str, Any]]:
-        """Open requests whose last day is at most ``days`` away by the controller's calendar, with the overdue ones."""
-        return await self.list(controller, limit, clock=clock, wanted=Wanted(due_within=days))
 
     async def show(self, reference: str) -> RequestRecord:
         """One request with its history, and the bars and recordings that it concerns; its journal is checked.
@@ -201,8 +191,11 @@ async def register(
         origin = "call" if call_id else f"request:{exercise.intake}"
         # a consent that was given after the withdrawal stands
         since = exercise.received_at if exercise.right is Right.WITHDRAW_CONSENT else None
+        campaigns = rights.barred_campaigns(
+            exercise.right, exercise.consent_purpose, exercise.consent_campaigns
+        )
         await enter(
-            connection, controller, digests, _reach(exercise), effect.suppress, origin, reference, call_id=call_id, since=since
+            connection, controller, digests, campaigns, effect.suppress, origin, reference, call_id=call_id, since=since
         )  # fmt: skip
     await _note(
         connection,
@@ -215,13 +208,6 @@ async def register(
         exercise.number,
     )
     return reference
-
-
-def _reach(exercise: Exercise) -> Sequence[str]:
-    """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal may be of one consent only."""
-    if exercise.right is Right.WITHDRAW_CONSENT and exercise.consent_purpose is not None:
-        return exercise.consent_campaigns
-    return ("",)
 
 
 async def _change(

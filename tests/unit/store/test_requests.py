@@ -12,13 +12,14 @@ from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.policy.seal import Kind
-from ccari.ports.requests import Clock, Exercise, Intake, Wanted, Work
+from ccari.ports.requests import OVERDUE, Clock, Exercise, Intake, Wanted, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
 from tests.unit.store.forging import NO_MOMENTS, forge
 
 IN_TIME = Clock(made.NOW, {"acme": "PL"})
+LATE = Wanted(due_within=OVERDUE)
 RECEIVED = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -367,7 +368,7 @@ async def test_a_request_is_overdue_by_the_clock_of_another_country(
 ) -> None:
     await added(store)
     clock = Clock(now, {"acme": country})
-    assert bool(await store.requests.overdue(clock, 10)) is overdue
+    assert bool(await store.requests.list(None, 10, clock=clock, wanted=LATE)) is overdue
     (row,) = await store.requests.list(None, 10, clock=clock)
     assert (row["overdue"], row["days_left"]) == ((True, -1) if overdue else (False, 0))
 
@@ -377,13 +378,12 @@ async def test_controllers_of_two_zones_share_one_midnight(store: Store) -> None
     await store.requests.add("eire", letter(), made.digests("eire"))
     await store.requests.add("gone", letter(), made.digests("gone"))
     clock = Clock(MIDNIGHT, {"acme": "PL", "eire": "IE"})
-    late = await store.requests.overdue(clock, 10)
+    late = await store.requests.list(None, 10, clock=clock, wanted=LATE)
     # one that is no longer declared goes by UTC
     assert [each["controller"] for each in late] == ["acme"]
-    assert [each["controller"] for each in await store.requests.due_within(0, clock, 10)] == [
-        "acme", "eire", "gone",
-    ]  # fmt: skip
-    assert await store.requests.overdue(clock, 10, "eire") == []
+    today = await store.requests.list(None, 10, clock=clock, wanted=Wanted(due_within=0))
+    assert [each["controller"] for each in today] == ["acme", "eire", "gone"]
+    assert await store.requests.list("eire", 10, clock=clock, wanted=LATE) == []
 
 
 async def test_due_soon_leaves_out_a_day_or_takes_a_closed_request(store: Store) -> None:
@@ -394,7 +394,8 @@ async def test_due_soon_leaves_out_a_day_or_takes_a_closed_request(store: Store)
     clock = Clock(datetime(2026, 12, 1, 22, 59, 59, tzinfo=UTC), {"acme": "PL"})
 
     async def due(at: Clock) -> list[int]:
-        return [each["due"].day for each in await store.requests.due_within(7, at, 10)]
+        rows = await store.requests.list(None, 10, clock=at, wanted=Wanted(due_within=7))
+        return [each["due"].day for each in rows]
 
     assert await due(clock) == [1, 7, 8]
     # the next day has begun in Warsaw
