@@ -12,13 +12,13 @@ from pydub.silence import detect_leading_silence
 
 from ccari.errors import SoundError
 
-#: The file endings of Asterisk's format_sln that are built, and their sampling rates in Hz: 16-bit samples without a header.
+#: The file ending of Asterisk's format_sln that is built, and its sampling rate in Hz: 16-bit samples without a header.
 #: No two telephones talk at this rate, so Asterisk converts a prompt by itself. That matters with Debian's, whose patch for lost packets
 #: goes by the numbers of packets, and a file's frames have the number 0: where one converter had frames of both, the prompt was dropped,
 #: or else what the other party said after it. It was that of the telephone, if the prompt had the rate of the talk, and that of
 #: the recording, if it had the other's codec. And it must be below 16 kHz: a recording that has wideband frames is played too
 #: slowly from where Asterisk comes upon ones of a higher rate (``audiohook_read_frame_helper`` in 22.10.1).
-FORMATS = {"sln12": 12000}
+FORMAT, RATE = "sln12", 12000
 #: Of a sample.
 _BYTES = 2
 #: The integrated loudness (EBU R128) of every file, measured at its own rate: near the -26 dBov speech level of ITU-T P.56.
@@ -129,7 +129,7 @@ def load(path: Path, work: Path) -> AudioSegment:
 
 
 def write(sound: AudioSegment, out: Path) -> Level:
-    """Write ``sound`` to ``out``, whose ending is one of FORMATS, at the target loudness; return the level measured.
+    """Write ``sound`` to ``out``, in FORMAT, at the target loudness; return the level measured.
 
     The gain is linear; a limiter is used only if the peaks would be too high. The level is measured on the samples of the
     file. Raises SoundError if the loudness cannot be reached within the tolerance.
@@ -161,12 +161,11 @@ def _render(samples: Path, out: Path, gain: float, ceiling: float | None, repeat
     Both in one run, since ffmpeg takes longer to start than to do either. Its loudnorm filter measures too, but is up to 0.5 LU
     off if a prompt has pauses.
     """
-    rate = FORMATS[out.suffix[1:]]
     # swresample filters before it lowers the rate; with pydub's set_frame_rate, sibilants would alias into the speech
-    filters = [f"aresample={rate}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
+    filters = [f"aresample={RATE}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]
     if ceiling is not None:
         filters.append(f"alimiter=limit={10 ** (ceiling / 20):.4f}:level=false:latency=true")
-    filters.append(f"aformat=sample_fmts=s16:sample_rates={rate}")
+    filters.append(f"aformat=sample_fmts=s16:sample_rates={RATE}")
     meter = [f"aloop=loop={repeat}:size={_MOST_REPEATED}"] if repeat else []
     meter.append("ebur128=peak=true:framelog=quiet")
     graph = f"[0:a]{','.join(filters)},asplit[rendered][metered];[metered]{','.join(meter)}[measured]"
@@ -181,8 +180,8 @@ def _render(samples: Path, out: Path, gain: float, ceiling: float | None, repeat
 
 
 def plays_ms(path: Path) -> int:
-    """How long a file in one of FORMATS plays, in ms."""
-    return round(path.stat().st_size / _BYTES / FORMATS[path.suffix[1:]] * 1000)
+    """How long a file in FORMAT plays, in ms."""
+    return round(path.stat().st_size / _BYTES / RATE * 1000)
 
 
 def _ffmpeg(*options: str) -> str:

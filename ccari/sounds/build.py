@@ -194,18 +194,17 @@ def _copied(job: _Job, made: Path, entry: Entry, own: Path) -> Entry:
 
 
 def _made(job: _Job, own: Path, engine: Engine) -> Entry:
-    source, files = job.recording, {}
+    source, made = job.recording, own / f"sound.{audio.FORMAT}"
     if source is None:
         source = own / "spoken.wav"
         engine.speak(job.prompt.text, job.prompt.language, source)
-    sound = audio.load(source, own)
-    for ending in audio.FORMATS:
-        made = own / f"sound.{ending}"
-        level = audio.write(sound, made)
-        digest = hashlib.sha256(made.read_bytes()).hexdigest()
-        files[ending] = SoundFile(digest, round(level.lufs, 1), round(level.peak, 1))
-    duration_ms = max(audio.plays_ms(own / f"sound.{ending}") for ending in files)
-    return Entry(job.prompt.text, job.prompt.language, job.origin, duration_ms, job.recipe, files)
+    level = audio.write(audio.load(source, own), made)
+    file = SoundFile(
+        hashlib.sha256(made.read_bytes()).hexdigest(), round(level.lufs, 1), round(level.peak, 1)
+    )
+    return Entry(
+        job.prompt.text, job.prompt.language, job.origin, audio.plays_ms(made), job.recipe, {audio.FORMAT: file}
+    )  # fmt: skip
 
 
 def _job(prompt: Prompt, engine: Engine, folder: Path | None, known: Entry | None) -> _Job:
@@ -243,7 +242,7 @@ def _distinct(prompts: Iterable[Prompt]) -> list[Prompt]:
 
 
 def _digest(*parts: str) -> str:
-    settings = [PIPELINE, audio.TARGET_LUFS, audio.PEAK_DBTP, audio.TAIL_MS, audio.FORMATS]
+    settings = [PIPELINE, audio.TARGET_LUFS, audio.PEAK_DBTP, audio.TAIL_MS, {audio.FORMAT: audio.RATE}]
     return hashlib.sha256(json.dumps([settings, parts]).encode()).hexdigest()
 
 

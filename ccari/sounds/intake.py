@@ -15,7 +15,7 @@ from ccari.sounds import audio
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
 
 #: Sampling rates in Hz. Below the first, a recording lacks what every telephone carries; below the second, what a prompt can have.
-LEAST_RATE, GOOD_RATE = 8000, max(audio.FORMATS.values())
+LEAST_RATE, GOOD_RATE = 8000, audio.RATE
 #: Characters a second. Nobody reads faster than the first: then something is missing. Nobody reads more slowly than the second:
 #: then something was added. Since written abbreviations and numbers take longer to read, and pauses are allowed, there is a grace
 #: in seconds.
@@ -145,8 +145,7 @@ def _doubt_of(path: Path, prompt: Prompt, work: Path) -> str | None:
         raise SoundError(f"too short: {spoken:.1f} s for {letters} letters: something is missing")
     if spoken > letters / SLOWEST + GRACE:
         raise SoundError(f"too long: {spoken:.1f} s for {letters} letters: something else is in it")
-    for ending in audio.FORMATS:
-        audio.write(sound, work / f"sound.{ending}")
+    audio.write(sound, work / f"sound.{audio.FORMAT}")
     if source.rate < GOOD_RATE:
         return f"sampled at {source.rate} Hz: muffled on telephones that carry more"
     return None

@@ -14,7 +14,7 @@ from pathlib import Path
 from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.policy.notices import Prompt
-from ccari.sounds.audio import FORMATS
+from ccari.sounds.audio import FORMAT
 
 FILE_NAME = "manifest.json"
 
@@ -33,7 +33,7 @@ class Entry:
     """One prompt as it was built.
 
     ``origin``: the engine, such as ``espeak-ng 1.52.0``, or ``studio``. ``recipe``: a digest of all that the sound was made from
-    except its language, by which a later build sees that nothing has changed. ``files``: one for each ending of FORMATS.
+    except its language, by which a later build sees that nothing has changed. ``files``: by ending; a build of an earlier version had others, and several.
     """
 
     text: str
@@ -118,17 +118,14 @@ def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
 
 def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
     """What is wrong with the files of a prompt, a line each; nothing if they are byte for byte what was built."""
-    for ending in FORMATS:
-        name = f"{key}.{ending}"
-        try:
-            content = (directory / name).read_bytes()
-        except FileNotFoundError:
-            yield f"{name}: the file is missing: ccari sounds build"
-            continue
-        except OSError as error:
-            yield f"{name}: cannot be read: {error.strerror}"
-            continue
-        built = entry.files.get(ending)
+    name, built = f"{key}.{FORMAT}", entry.files.get(FORMAT)
+    try:
+        content = (directory / name).read_bytes()
+    except FileNotFoundError:
+        yield f"{name}: the file is missing: ccari sounds build"
+    except OSError as error:
+        yield f"{name}: cannot be read: {error.strerror}"
+    else:
         if not content:
             yield f"{name}: the file is empty: ccari sounds build"
         elif built is None or hashlib.sha256(content).hexdigest() != built.sha256:
@@ -138,7 +135,7 @@ def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
 
 
 def in_other_formats(directory: Path, key: str) -> list[Path]:
-    """Files of a prompt in other formats than FORMATS: Asterisk plays whichever is nearest to the call's codec."""
+    """Files of a prompt in other formats than FORMAT: Asterisk plays whichever is nearest to the call's codec."""
     folder, name = os.path.split(directory / key)
     try:
         beside = os.listdir(folder)  # noqa: PTH208 - for each of hundreds of sounds, and a glob takes twenty times as long
@@ -147,7 +144,7 @@ def in_other_formats(directory: Path, key: str) -> list[Path]:
     return sorted(
         Path(folder, each)
         for each in beside
-        if each.startswith(f"{name}.") and each.rpartition(".")[2] not in FORMATS
+        if each.startswith(f"{name}.") and each.rpartition(".")[2] != FORMAT
     )
 
 

@@ -15,7 +15,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.ports.sounds import Sound
-from ccari.sounds.audio import FORMATS
+from ccari.sounds.audio import FORMAT
 from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 
 _READ, _ENTER = 0o4, 0o1
@@ -98,8 +98,7 @@ def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[F
         if theirs != ours and path.is_relative_to(theirs):
             # the folders above are those of another machine or container, and cannot be checked here
             path, top = ours / path.relative_to(theirs), ours
-        for ending in FORMATS:
-            closed |= set(_closed(path.with_name(f"{path.name}.{ending}").absolute(), top, reader))
+        closed |= set(_closed(path.with_name(f"{path.name}.{FORMAT}").absolute(), top, reader))
     for each in sorted(closed)[:1]:
         more = f", nor can {len(closed) - 1} more files" if len(closed) > 1 else ""
         yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",

@@ -20,7 +20,7 @@ from ccari.policy import notices
 from ccari.policy.declaration import read
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
-from ccari.sounds.audio import FORMATS
+from ccari.sounds.audio import FORMAT
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import Entry, Manifest, SoundFile
 from ccari.sounds.soundboard import shipped_sounds
@@ -99,12 +99,10 @@ class Patient:
             for prompt in notices.prompts(policy.controller_of(campaign), campaign, words, campaign.language):
                 if prompt.key in shipped:
                     continue
-                files = {}
-                for ending in FORMATS:
-                    path = self.sounds / f"{prompt.key}.{ending}"
-                    path.parent.mkdir(parents=True, exist_ok=True)
-                    path.write_bytes(b"\xd5" * 8000)
-                    files[ending] = SoundFile(hashlib.sha256(path.read_bytes()).hexdigest(), -24.0, -3.0)
+                path = self.sounds / f"{prompt.key}.{FORMAT}"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(b"\xd5" * 8000)
+                files = {FORMAT: SoundFile(hashlib.sha256(path.read_bytes()).hexdigest(), -24.0, -3.0)}
                 entries[prompt.key] = Entry(prompt.text, campaign.language, "studio", 1000, "test", files)
         Manifest(entries).save(self.sounds)
 

@@ -19,7 +19,7 @@ from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
 from ccari.ports.evidence import HeardSound
 from ccari.sounds import soundboard
-from ccari.sounds.audio import FORMATS
+from ccari.sounds.audio import FORMAT
 from ccari.sounds.copies import Copies
 from ccari.sounds.heard import Today, heard
 from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile, damage
@@ -44,9 +44,9 @@ class Desk:
     def board(self) -> Soundboard:
         return Soundboard(self.sounds, self.shipped, copies=self.copies)
 
-    def speak(self, voice: str, endings: Iterable[str] = FORMATS) -> None:
+    def speak(self, voice: str, endings: Sequence[str] = (FORMAT,)) -> None:
         prompts = notices.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
-        entries = dict(self._spoken(voice, prompts, [*endings]))
+        entries = dict(self._spoken(voice, prompts, endings))
         Manifest(entries).save(self.sounds)
 
     def _spoken(
@@ -127,7 +127,8 @@ def test_an_update_to_other_formats_loses_what_was_heard_before_it(
 ) -> None:
     shutil.rmtree(desk.sounds)
     with monkeypatch.context() as earlier:
-        earlier.setattr("ccari.sounds.manifest.FORMATS", ENDINGS)
+        earlier.setattr("ccari.sounds.manifest.FORMAT", ENDINGS[0])
+        earlier.setattr("ccari.sounds.manifest.in_other_formats", lambda *_: [])
         desk.speak("anna", ENDINGS)
         journal = desk.play("identity")
     was = {ending: f"anna says pl/renewals/identity as {ending}".encode() for ending in ENDINGS}
