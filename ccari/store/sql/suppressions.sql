@@ -1,21 +1,24 @@
--- name: add_suppression
+-- name: bar_entered_again
 -- A bar that is there already is only ever extended. It begins anew, with the new origin and proof, if it had expired, or if
--- consent is withdrawn again, from then on ($10; NULL is now). A bar that had expired counts as added.
+-- consent is withdrawn again, from then on.
+(entered_at, origin, proof, call_id) = (
+    SELECT entered, from_, proven, in_call
+    FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
+                 (false, known.entered_at, known.origin, known.proof, known.call_id))
+         AS either (renewed, entered, from_, proven, in_call)
+    WHERE renewed = (coalesce(known.expires_at <= now(), false)
+                     OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
+expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
+                    'infinity'),
+-- read from the row as it is locked here: of two that renew an expired bar, the second finds it standing
+renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
+
+-- name: add_suppression
+-- $10: when it was entered; NULL is now. A bar that had expired counts as added.
 INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at,
                                    entered_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10::timestamptz, now()))
-ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
-    (entered_at, origin, proof, call_id) = (
-        SELECT entered, from_, proven, in_call
-        FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
-                     (false, known.entered_at, known.origin, known.proof, known.call_id))
-             AS either (renewed, entered, from_, proven, in_call)
-        WHERE renewed = (coalesce(known.expires_at <= now(), false)
-                         OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
-    expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
-                        'infinity'),
-    -- read from the row as it is locked here: of two that renew an expired bar, the second finds it standing
-    renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
+ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET /* bar_entered_again */
 RETURNING xmax = 0 OR renewed_after IS NOT NULL AS added
 
 -- name: older_places_of_withdrawal
@@ -57,17 +60,7 @@ WITH entered AS (
            nullif(max(coalesce(expires_at, 'infinity')), 'infinity')
     FROM incoming WHERE digest BETWEEN $1 AND $2
     GROUP BY digest, campaign, reason ORDER BY digest, campaign, reason
-    ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET
-        (entered_at, origin, proof, call_id) = (
-            SELECT entered, from_, proven, in_call
-            FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
-                         (false, known.entered_at, known.origin, known.proof, known.call_id))
-                 AS either (renewed, entered, from_, proven, in_call)
-            WHERE renewed = (coalesce(known.expires_at <= now(), false)
-                             OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
-        expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
-                            'infinity'),
-        renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
+    ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET /* bar_entered_again */
     WHERE known.expires_at < coalesce(excluded.expires_at, 'infinity')
        OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at)
     RETURNING xmax = 0 OR renewed_after IS NOT NULL AS added
