@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note_number, vouched, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_list
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -61,20 +61,13 @@ def list_(
         return rows, await store.accesses.expired_before()
 
     rows, before = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-    else:
-        _print(rows, limit)
+    columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
+    as_list(
+        rows, columns, json=json, none="there were no accesses", limit=limit,
+        shown=lambda row: {**row, "what": " ".join(f"{name}={value}" for name, value in row["what"].items())},
+    )  # fmt: skip
     if before is not None and (since is None or since < before):
         typer.echo(f"accesses before {before:%Y-%m-%d} have expired, but for those that are held", err=True)
-
-
-def _print(rows: list[dict[str, Any]], limit: int) -> None:
-    shown = [
-        {**row, "what": " ".join(f"{name}={value}" for name, value in row["what"].items())} for row in rows
-    ]
-    columns = {"seq": "#", "at": "AT", "who": "WHO", "access": "ACCESS", "what": "WHAT", "why": "WHY"}
-    as_table(shown, columns, none="there were no accesses", limit=limit)
 
 
 def _id(text: str | None) -> str | None:

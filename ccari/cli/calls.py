@@ -6,8 +6,19 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, Why, current_policy, note, note_number, vouched, with_store
-from ccari.cli.output import as_json, as_table, cell
+from ccari.cli.context import (
+    Json,
+    Limit,
+    NumberText,
+    OfController,
+    Why,
+    current_policy,
+    note,
+    note_number,
+    vouched,
+    with_store,
+)
+from ccari.cli.output import as_json, as_list, as_table, cell
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -29,20 +40,15 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
         return await store.records.list_calls(limit)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-        return
-    as_table([_expired(row) for row in rows], _COLUMNS, none="there are no calls", limit=limit)
+    as_list(rows, _COLUMNS, json=json, none="there are no calls", limit=limit, shown=_expired)
 
 
 @app.command()
 def find(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
+    number: NumberText,
     *,
-    controller: Annotated[
-        str | None, typer.Option(help="Only calls for this controller; default: for all.")
-    ] = None,
+    controller: OfController = None,
     why: Why = "",
     limit: Limit = 100,
     json: Json = False,
@@ -59,10 +65,7 @@ def find(
         return await store.records.of(known_as, limit)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-    else:
-        as_table(rows, _COLUMNS, none="there are no calls with this number", limit=limit)
+    as_list(rows, _COLUMNS, json=json, none="there are no calls with this number", limit=limit)
     raise typer.Exit(0 if rows else 1)
 
 

@@ -21,7 +21,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.imports import KeepGoing, tell, the_lists, watched
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_list, as_table, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.naming import purposes_of, the_controller, the_number
@@ -125,16 +125,8 @@ def list_(
 
     now = datetime.now(UTC)
     rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
-    if json:
-        as_json(rows, limit=limit)
-        return
     columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-    as_table(
-        [{**row, "digest": row["digest"][:12]} for row in rows],
-        columns,
-        none="there are no consents",
-        limit=limit,
-    )
+    as_list(rows, columns, json=json, none="there are no consents", limit=limit, shown=with_short_digest)
 
 
 @app.command()

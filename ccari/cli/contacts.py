@@ -21,7 +21,7 @@ from ccari.cli.context import (
 )
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, the_lists, watched
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_list, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
@@ -135,16 +135,8 @@ def list_(
         return await rows_of_declared(store, controller, rows)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-        return
     columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-    as_table(
-        [{**row, "digest": row["digest"][:12]} for row in rows],
-        columns,
-        none="there are no contacts",
-        limit=limit,
-    )
+    as_list(rows, columns, json=json, none="there are no contacts", limit=limit, shown=with_short_digest)
 
 
 @app.command()
@@ -165,10 +157,7 @@ def show(
         return await store.contacts.of(whose.id, digests)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows)
-    else:
-        as_table(rows, _COLUMNS, none="the number is not a contact of this controller")
+    as_list(rows, _COLUMNS, json=json, none="the number is not a contact of this controller")
     raise typer.Exit(0 if rows else 1)
 
 

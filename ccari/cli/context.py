@@ -33,7 +33,7 @@ _T = TypeVar("_T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 #: The greatest values of the database's types for counts (integer) and for ids (bigint).
 MOST, LAST_ID = 2**31 - 1, 2**63 - 1
-NumberText = Annotated[str, typer.Argument(help="The number, in any usual notation.")]
+NumberText = Annotated[str, typer.Argument(help="The person's number, in any usual notation.")]
 Limit = Annotated[int, typer.Option(min=1, max=MOST, help="Print at most this many rows.")]
 ControllerId = Annotated[
     str | None, typer.Option("--controller", help="The controller; may be left out if there is only one.")

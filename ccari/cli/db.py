@@ -7,7 +7,7 @@ import typer
 
 from ccari import log
 from ccari.cli.context import Json
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.store.database import migration_status, open_database
 from ccari.store.opened import database_dsn
@@ -41,8 +41,5 @@ def status(context: typer.Context, *, json: Json = False) -> None:
 
     migrations = asyncio.run(run())
     rows = [{"migration": name, "applied": "yes" if applied else "no"} for name, applied in migrations]
-    if json:
-        as_json(rows)
-    else:
-        as_table(rows, {"migration": "MIGRATION", "applied": "APPLIED"}, none="there are no migrations")
+    as_list(rows, {"migration": "MIGRATION", "applied": "APPLIED"}, json=json, none="there are no migrations")
     raise typer.Exit(0 if all(applied for _, applied in migrations) else 1)

@@ -7,7 +7,7 @@ import typer
 
 from ccari import log
 from ccari.cli.context import ControllerId, Json, Limit, current_policy, who, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.forward.secret import WebhookSecrets
@@ -70,14 +70,11 @@ def queue(
         return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-        return
     columns = {
         "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "tries": "TRIES", "queued_at": "SINCE",
         "next_try_at": "NEXT TRY", "settled_at": "SETTLED", "fault": "FAULT",
     }  # fmt: skip
-    as_table(rows, columns, none="there is nothing to forward", limit=limit)
+    as_list(rows, columns, json=json, none="there is nothing to forward", limit=limit)
 
 
 async def _retry(store: Store, reference: str) -> None:
@@ -122,15 +119,14 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
          "ways": each.ways, "status": each.status, "fault": each.fault}
         for each in results
     ]  # fmt: skip
-    if json:
-        as_json(rows)
-    else:
-        shown = [{**row, "ways": ", ".join(row["ways"])} for row in rows]
-        columns = {
-            "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "ways": "BY", "status": "STATUS",
-            "tries": "TRIES", "fault": "FAULT",
-        }  # fmt: skip
-        as_table(shown, columns, none="there is nothing to forward")
+    columns = {
+        "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "ways": "BY", "status": "STATUS",
+        "tries": "TRIES", "fault": "FAULT",
+    }  # fmt: skip
+    as_list(
+        rows, columns, json=json, none="there is nothing to forward",
+        shown=lambda row: {**row, "ways": ", ".join(row["ways"])},
+    )  # fmt: skip
     failed = sum(1 for each in results if each.fault)
     if failed:
         raise CcariError(f"{failed} of {len(results)} could not be forwarded: see ccari requests forwards")

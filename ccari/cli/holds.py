@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy, vouched, who, with_store
-from ccari.cli.output import as_json, as_table, telling
+from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.gating.subjects import subject_to_hold
@@ -87,16 +87,13 @@ def holds(
         return await store.holds.list(limit, released=released)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-        return
     columns = {
         "id": "HOLD", "on": "ON", "what": "WHICH", "controller": "CONTROLLER", "reason": "REASON",
         "recordings": "RECORDINGS", "placed_by": "BY", "placed_at": "SINCE",
     }  # fmt: skip
     if released:
         columns |= {"released_by": "RELEASED BY", "released_at": "RELEASED", "release_reason": "WHY"}
-    as_table(rows, columns, none="there are no holds", limit=limit)
+    as_list(rows, columns, json=json, none="there are no holds", limit=limit)
 
 
 def _require(reason: str) -> None:

@@ -2,7 +2,7 @@
 
 import contextlib
 import sys
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence, Sized
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -17,12 +17,29 @@ from ccari.cli.plain import printable
 from ccari.errors import CcariError, why
 
 
-def as_json(value: object, *, err: bool = False, limit: int | None = None) -> None:
-    """Print as indented JSON. ``err``: on standard error, if standard output already has the command's list. ``limit``: of a list."""
+def as_json(value: object, *, err: bool = False) -> None:
+    """Print as indented JSON. ``err``: on standard error, if standard output already has the command's list."""
     stream = sys.stderr if err else sys.stdout
     stream.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
-    if isinstance(value, Sized):
-        _tell_of_more(len(value), limit)
+
+
+def as_list(
+    rows: Sequence[dict[str, Any]], columns: Mapping[str, str], *, json: bool, none: str, limit: int | None = None,
+    shown: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
+) -> None:  # fmt: skip
+    """Print a list: as ``json``, or as :func:`as_table` does, in which each row stands as ``shown`` gives it. ``limit``: how many rows
+    were asked for at most.
+    """
+    if json:
+        as_json(rows)
+    else:
+        as_table(list(map(shown, rows)) if shown else rows, columns, none=none)
+    _tell_of_more(len(rows), limit)
+
+
+def with_short_digest(row: dict[str, Any]) -> dict[str, Any]:
+    """The row for a table, with so much of its keyed digest as tells it from others."""
+    return {**row, "digest": row["digest"][:12]}
 
 
 def _tell_of_more(rows: int, limit: int | None) -> None:
@@ -65,11 +82,8 @@ async def stream_json(
     _tell_of_more(printed, limit)
 
 
-def as_table(
-    rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str, limit: int | None = None
-) -> None:
+def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str) -> None:
     """Print a table. ``columns``: the heading of each field of the rows. ``none``: what to print if there are no rows.
-    ``limit``: how many rows were asked for at most.
 
     A value that is a ``Text`` keeps its colour. On a terminal that is too narrow for the table, the rows stand one below the other.
     """
@@ -85,7 +99,6 @@ def as_table(
     widths = _fitted([list(each) for each in zip(columns.values(), *cells, strict=True)], screen.width)
     if widths is None and screen.is_terminal:
         screen.print(_records(list(columns.values()), cells))
-        _tell_of_more(len(rows), limit)
         return
     table = Table(header_style="bold", box=None, pad_edge=False)
     for index, heading in enumerate(columns.values()):
@@ -93,7 +106,6 @@ def as_table(
     for each in cells:
         table.add_row(*each)
     screen.print(table)
-    _tell_of_more(len(rows), limit)
 
 
 #: Spaces between two columns.

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import MOST, NO_POLICY, Json, who, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_list
 from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
 from ccari.counting import counted
@@ -97,11 +97,8 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         return await store.policies.revisions()
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows)
-    else:
-        columns = {"revision": "REVISION", "applied_at": "APPLIED", "applied_by": "BY", "sha256": "SHA256"}
-        as_table(rows, columns, none=NO_POLICY)
+    columns = {"revision": "REVISION", "applied_at": "APPLIED", "applied_by": "BY", "sha256": "SHA256"}
+    as_list(rows, columns, json=json, none=NO_POLICY)
 
 
 @app.command()
@@ -133,22 +130,11 @@ def show(
 def presets(*, json: Json = False) -> None:
     """List the presets: the calling rules of countries that a campaign may name, each with its source."""
     rows = [_preset(each) for each in PRESETS.values()]
-    if json:
-        as_json(rows)
-        return
     columns = {
         "country": "PRESET", "hours": "HOURS", "calls": "CALLS", "register_days": "REGISTER DAYS",
         "consent": "MARKETING CONSENT", "source": "SOURCE",
     }  # fmt: skip
-    spoken = [
-        row | {
-            "hours": "; ".join(f"{each['days']} {each['from'][:5]}-{each['to'][:5]}" for each in row["hours"]),
-            "calls": f"{row['calls']} in {counted(row['per_days'], 'day')}" if row["calls"] else None,
-            "consent": "needed" if row["consent"] else None,
-        }
-        for row in rows
-    ]  # fmt: skip
-    as_table(spoken, columns, none="there are no presets")
+    as_list(rows, columns, json=json, none="there are no presets", shown=_spoken)
 
 
 def read_policy(file: Path) -> tuple[str, Policy]:
@@ -202,3 +188,11 @@ def _revision(applied: Applied) -> dict[str, Any]:
 def _preset(preset: Preset) -> dict[str, Any]:
     hours = [each.model_dump(mode="json", by_alias=True, exclude={"timezone"}) for each in preset.hours]
     return asdict(preset) | {"hours": hours}
+
+
+def _spoken(row: dict[str, Any]) -> dict[str, Any]:
+    return row | {
+        "hours": "; ".join(f"{each['days']} {each['from'][:5]}-{each['to'][:5]}" for each in row["hours"]),
+        "calls": f"{row['calls']} in {counted(row['per_days'], 'day')}" if row["calls"] else None,
+        "consent": "needed" if row["consent"] else None,
+    }

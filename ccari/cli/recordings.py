@@ -7,7 +7,7 @@ import typer
 
 from ccari.cli import holds, listening, recording_export, recording_purge
 from ccari.cli.context import Json, Limit, OfController, rows_of_declared, with_store
-from ccari.cli.output import as_json, as_table, cell
+from ccari.cli.output import as_json, as_list, cell
 from ccari.config import Settings
 from ccari.ports.recordings import WantedRecordings
 from ccari.recordings.shelf import Shelf
@@ -34,15 +34,14 @@ def list_(
         return await rows_of_declared(store, controller, await _shelf(settings, store).page(limit, wanted))
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-        return
     columns = {
         "id": "RECORDING", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "mode": "MODE", "state": "STATE",
         "started_at": "STARTED", "duration_ms": "MS", "due": "DUE", "held_by": "HELD BY",
     }  # fmt: skip
-    shown = [{**row, "held_by": "; ".join(row["held_by"])} for row in rows]
-    as_table(shown, columns, none="there are no recordings", limit=limit)
+    as_list(
+        rows, columns, json=json, none="there are no recordings", limit=limit,
+        shown=lambda row: {**row, "held_by": "; ".join(row["held_by"])},
+    )  # fmt: skip
 
 
 @app.command()

@@ -9,7 +9,7 @@ import typer
 
 from ccari.cli.context import Json, current_policy, note, vouched, who, with_store
 from ccari.cli.imports import KeepGoing, ListFile, tell, watched
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.errors import CcariError, why
 from ccari.gating import moments
@@ -113,15 +113,14 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         return [_row(policy, each, loaded.get(each.id), now) for each in policy.registers]
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows)
-    else:
-        columns = {
-            "register": "REGISTER", "name": "NAME", "entries": "ENTRIES", "as_of": "AS OF", "age_days": "AGE (DAYS)",
-            "max_age_days": "AT MOST", "stale": "STALE",
-        }  # fmt: skip
-        shown = [{**row, "stale": "yes" if row["stale"] else "no"} for row in rows]
-        as_table(shown, columns, none="the policy declares no registers")
+    columns = {
+        "register": "REGISTER", "name": "NAME", "entries": "ENTRIES", "as_of": "AS OF", "age_days": "AGE (DAYS)",
+        "max_age_days": "AT MOST", "stale": "STALE",
+    }  # fmt: skip
+    as_list(
+        rows, columns, json=json, none="the policy declares no registers",
+        shown=lambda row: {**row, "stale": "yes" if row["stale"] else "no"},
+    )  # fmt: skip
     raise typer.Exit(1 if any(row["stale"] for row in rows) else 0)
 
 

@@ -13,6 +13,7 @@ from ccari.cli.context import (
     ControllerId,
     Json,
     Limit,
+    NumberText,
     OfController,
     Why,
     current_policy,
@@ -23,7 +24,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.forwards import Reference
-from ccari.cli.output import as_json, as_table, telling
+from ccari.cli.output import as_json, as_list, telling
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating import claimants
@@ -89,20 +90,15 @@ def list_(
         return await rows_of_declared(store, controller, rows)
 
     rows = list(map(register_row, with_store(context, work)))
-    if json:
-        as_json(rows, limit=limit)
-        return
-    as_table([_coloured(row) for row in rows], _COLUMNS, none="there are no requests", limit=limit)
+    as_list(rows, _COLUMNS, json=json, none="there are no requests", limit=limit, shown=_coloured)
 
 
 @app.command()
 def find(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
+    number: NumberText,
     *,
-    controller: Annotated[
-        str | None, typer.Option(help="Only requests to this controller; default: to all.")
-    ] = None,
+    controller: OfController = None,
     why: Why = "",
     limit: Limit = 100,
     json: Json = False,
@@ -116,15 +112,8 @@ def find(
         return await store.requests.of(known_as, limit, clock=clock(policy))
 
     rows = list(map(register_row, with_store(context, work)))
-    if json:
-        as_json(rows, limit=limit)
-    else:
-        as_table(
-            [_coloured(row) for row in rows],
-            _COLUMNS,
-            none="there are no requests from this number",
-            limit=limit,
-        )
+    none = "there are no requests from this number"
+    as_list(rows, _COLUMNS, json=json, none=none, limit=limit, shown=_coloured)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -132,7 +121,7 @@ def find(
 def add(
     context: typer.Context,
     right: Annotated[Right, typer.Argument(help="The right.")],
-    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
+    number: NumberText,
     *,
     controller: ControllerId = None,
     campaign: Annotated[str | None, typer.Option(help="The campaign that it is about, if any.")] = None,

@@ -9,7 +9,7 @@ import typer
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ccari.cli.context import Json, current_policy, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_list
 from ccari.cli.plain import printable
 from ccari.cli.policies import read_policy
 from ccari.config import Settings
@@ -132,13 +132,10 @@ def list_(
     With --dir, list the prompts in that folder, whether needed or not.
     """
     rows = _built(folder) if folder else _needed(context, policy)
-    if json:
-        as_json(rows)
-        return
     columns = {"key": "PROMPT", "origin": "ORIGIN", "duration_ms": "MS", "text": "WORDS"}
-    as_table(rows, columns, none="there are no prompts")
+    as_list(rows, columns, json=json, none="there are no prompts")
     for row in rows:
-        if row["fault"]:
+        if row["fault"] and not json:
             typer.echo(f"ccari: {row['fault']}", err=True)
 
 
@@ -151,11 +148,8 @@ def notices_(context: typer.Context, *, policy: PolicyFile = None, json: Json = 
     """
     declared = read_policy(policy)[1] if policy else with_store(context, _in_force)
     rows, faults = _durations(declared, open_soundboard(context.obj.settings()))
-    if json:
-        as_json(rows)
-    else:
-        columns = {"campaign": "CAMPAIGN", "language": "LANGUAGE", **_HEARD_BY}
-        as_table([_in_seconds(row) for row in rows], columns, none="no campaign has all of its sounds")
+    columns = {"campaign": "CAMPAIGN", "language": "LANGUAGE", **_HEARD_BY}
+    as_list(rows, columns, json=json, none="no campaign has all of its sounds", shown=_in_seconds)
     if faults:
         raise SoundError("\n".join(faults))
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import Json, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError, why
@@ -33,12 +33,8 @@ def listing(context: typer.Context, *, json: Json = False) -> None:
 
     Needs no database. Numbers are masked.
     """
-    settings = context.obj.settings()
-    rows = list(_rows(_journal(settings)))
-    if json:
-        as_json(rows)
-        return
-    as_table(rows, _COLUMNS, none="no rights wait on this node")
+    rows = list(_rows(_journal(context.obj.settings())))
+    as_list(rows, _COLUMNS, json=json, none="no rights wait on this node")
 
 
 def replay(

@@ -8,7 +8,7 @@ import orjson
 import typer
 
 from ccari.cli import subject_export
-from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
 from ccari.cli.drafts import refuse_unwritable, writing
 from ccari.cli.output import as_json, as_table
 from ccari.cli.spooled import refuse_while_spooled
@@ -30,7 +30,7 @@ app.command("export")(subject_export.command)
 @app.command()
 def erase(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
+    number: NumberText,
     *,
     request: Annotated[
         str, typer.Option(metavar="REFERENCE", help="Their request for erasure: open, and at L2.")

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ccari.cli.context import ControllerId, Json, current_policy, note, vouched, who, with_store
+from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.counting import counted
@@ -23,7 +23,7 @@ from ccari.store.opened import Store
 
 def command(
     context: typer.Context,
-    number: Annotated[str, typer.Argument(help="The person's number, in any usual notation.")],
+    number: NumberText,
     *,
     request: Annotated[
         str,

@@ -22,7 +22,7 @@ from ccari.cli.context import (
 )
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
-from ccari.cli.output import as_json, as_table, stream_json, telling
+from ccari.cli.output import as_json, as_list, stream_json, telling, with_short_digest
 from ccari.config import Settings
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
@@ -105,10 +105,8 @@ def remove(
         return await (await _bars(settings, store)).lift(asked, who())
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows)
-    else:
-        as_table(rows, _COLUMNS, none="there is no such suppression" if reason else _NO_BAR_WITHOUT_REASON)
+    none = "there is no such suppression" if reason else _NO_BAR_WITHOUT_REASON
+    as_list(rows, _COLUMNS, json=json, none=none)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -131,10 +129,7 @@ def check(
         return await bars.of_number(number, controller)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows)
-    else:
-        as_table(rows, {"scope": "SCOPE", **_COLUMNS}, none="not barred")
+    as_list(rows, {"scope": "SCOPE", **_COLUMNS}, json=json, none="not barred")
     raise typer.Exit(1 if any(row["stands"] for row in rows) else 0)
 
 
@@ -160,9 +155,11 @@ def list_(
         if json:
             await stream_json(batches, limit=limit)
             return
-        shown = [{**row, "digest": row["digest"][:12]} async for rows in batches for row in rows]
+        rows = [dict(row) async for rows in batches for row in rows]
         columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
-        as_table(shown, columns, none="there are no suppressions", limit=limit)
+        as_list(
+            rows, columns, json=False, none="there are no suppressions", limit=limit, shown=with_short_digest
+        )
 
     with_store(context, work)
 

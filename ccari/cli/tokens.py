@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import Json, current_policy, who, with_store
-from ccari.cli.output import as_json, as_table, telling
+from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.labels import label
@@ -83,15 +83,14 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         return await store.tokens.list()
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows)
-        return
-    shown = [{**row, "controllers": ", ".join(row["controllers"] or ["all"])} for row in rows]
     columns = {
         "name": "NAME", "role": "ROLE", "agent": "AGENT", "controllers": "CONTROLLERS", "good": "GOOD",
         "created_at": "CREATED", "created_by": "BY", "expires_at": "EXPIRES", "revoked_at": "REVOKED",
     }  # fmt: skip
-    as_table(shown, columns, none="there are no tokens")
+    as_list(
+        rows, columns, json=json, none="there are no tokens",
+        shown=lambda row: {**row, "controllers": ", ".join(row["controllers"] or ["all"])},
+    )  # fmt: skip
 
 
 @app.command()

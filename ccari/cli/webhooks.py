@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from ccari.cli.context import LAST_ID, Json, Limit, OfController, rows_of_declared, with_store
-from ccari.cli.output import as_json, as_table
+from ccari.cli.output import as_json, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
@@ -45,14 +45,11 @@ def list_(
         return await rows_of_declared(store, controller, rows)
 
     rows = with_store(context, work)
-    if json:
-        as_json(rows, limit=limit)
-        return
     columns = {
         "id": "NUMBER", "endpoint": "WEBHOOK", "event": "EVENT", "subject": "OF", "state": "STATE", "tries": "TRIES", "at": "AT",
         "next_try_at": "NEXT TRY", "fault": "FAULT",
     }  # fmt: skip
-    as_table(rows, columns, none="there are no messages to webhooks", limit=limit)
+    as_list(rows, columns, json=json, none="there are no messages to webhooks", limit=limit)
 
 
 @app.command()
