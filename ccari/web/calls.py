@@ -33,7 +33,6 @@ from ccari.web.models.gate import GateAnswer, GateAsk
 from ccari.web.models.requests import FindBody
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import Refusal, not_there
-from ccari.web.suppressions import narrowed
 
 _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
@@ -115,7 +114,7 @@ async def list_calls(ask: Ask) -> Reply:
         query.campaign,
         query.outcome,
         query.since,
-        await narrowed(ask, query.controller),
+        await ask.narrowed(query.controller),
         place(query.after, _PLACE),
     )
     rows = await ask.front.records.list_calls(query.limit + 1, wanted)

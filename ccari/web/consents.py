@@ -11,13 +11,12 @@ from ccari.web.contacts import looked_up
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn
 from ccari.web.paging import BY_ID, cursor, cut, place
-from ccari.web.suppressions import narrowed
 
 
 async def list_consents(ask: Ask) -> Reply:
     """Consents, the newest entries first. Numbers are not stored, only digests."""
     query: ConsentsQuery = ask.query
-    controllers, after = await narrowed(ask, query.controller), place(query.after, BY_ID)
+    controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
     rows = await ask.front.consents.page(
         controllers, query.purpose, query.channel, query.limit + 1, after[0] if after else None
     )

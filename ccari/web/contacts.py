@@ -11,13 +11,12 @@ from ccari.ports.keying import Digests
 from ccari.web.front import Ask, Reply
 from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked
 from ccari.web.paging import BY_ID, cursor, cut, place
-from ccari.web.suppressions import narrowed
 
 
 async def list_contacts(ask: Ask) -> Reply:
     """Contacts, the newest entries first. Numbers are not stored, only digests."""
     query: ContactsQuery = ask.query
-    controllers, after = await narrowed(ask, query.controller), place(query.after, BY_ID)
+    controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
     rows = await ask.front.contacts.page(
         controllers, query.source, query.limit + 1, after[0] if after else None
     )

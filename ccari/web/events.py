@@ -18,7 +18,6 @@ from ccari.web.front import Ask
 from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.models.live import LiveCallEvent, LiveQuery
 from ccari.web.problems import Refusal
-from ccari.web.suppressions import narrowed
 
 #: How often a comment is sent. It keeps proxies from closing the connection, and is when a revoked token is noticed.
 HEARTBEAT_SECONDS = 15.0
@@ -56,7 +55,7 @@ class Streams:
         A client that reads too slowly is cut off. When it reconnects it gets all calls in progress again.
         """
         query: LiveQuery = ask.query
-        controllers = await narrowed(ask, query.controller)
+        controllers = await ask.narrowed(query.controller)
 
         def event_of(call: LiveCall) -> str | None:
             if controllers is not None and call.controller not in controllers:

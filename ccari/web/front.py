@@ -10,6 +10,7 @@ from pydantic import BaseModel
 
 from ccari.gating.claimants import access_target
 from ccari.gating.labels import unnumbered
+from ccari.gating.naming import the_controller
 from ccari.gating.subjects import SubjectWork
 from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
@@ -112,6 +113,14 @@ class Ask:
     def controllers(self) -> list[str] | None:
         """The controllers whose rows may be shown; None: all."""
         return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
+
+    async def narrowed(self, controller: str | None) -> list[str] | None:
+        """The controllers whose rows are asked for: the named one, which must be declared and visible to the bearer; else all that
+        the bearer sees (None: all there are).
+        """
+        if controller is None:
+            return self.controllers
+        return [the_controller(await self.policy_in_force(), controller).id]
 
     async def note(self, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
         """Put on record what is about to be shown, and to whom. Raises StoreError: then it must not be shown.

@@ -10,6 +10,7 @@ from pydantic import Field, TypeAdapter
 from ccari.errors import InputError
 
 _T = TypeVar("_T")
+_Place = TypeVar("_Place")
 #: The place in a list that is in the order of its rows' ids.
 BY_ID: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
@@ -29,9 +30,9 @@ def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
         raise InputError("after", "it is not the `next` of a page of this list") from None
 
 
-def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], str]) -> tuple[Sequence[_T], str | None]:
-    """The rows of a page, and the cursor of the next page; None if this is the last. ``rows``: with one more than ``limit``, if
-    there is one.
+def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], _Place]) -> tuple[Sequence[_T], _Place | None]:
+    """The rows of a page, and where the next page begins: ``where`` the last row of this one is; None if this is the last page.
+    ``rows``: with one more than ``limit``, if there is one.
     """
     page = rows[:limit]
     return page, where(page[-1]) if len(rows) > limit else None

@@ -28,7 +28,6 @@ from ccari.web.models.recordings import (
 )
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import not_there
-from ccari.web.suppressions import narrowed
 
 ENCRYPTED = "application/octet-stream"
 _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
@@ -38,7 +37,7 @@ async def list_recordings(ask: Ask) -> Reply:
     """Recordings, the newest first, each with its legal basis, when it is due to be deleted, and what holds it."""
     query: RecordingsQuery = ask.query
     wanted = WantedRecordings(
-        None, await narrowed(ask, query.controller), query.campaign, query.state, query.legal_basis, query.call,
+        None, await ask.narrowed(query.controller), query.campaign, query.state, query.legal_basis, query.call,
         place(query.after, _PLACE),
     )  # fmt: skip
     rows = await ask.front.shelf.page(query.limit + 1, wanted)
@@ -80,11 +79,10 @@ async def list_holds(ask: Ask) -> Reply:
     rows = await ask.front.holds.page(
         query.limit + 1,
         released=query.released,
-        controllers=await narrowed(ask, query.controller),
+        controllers=await ask.narrowed(query.controller),
         after=query.after,
     )
-    page = rows[: query.limit]
-    then = page[-1]["id"] if len(rows) > query.limit else None
+    page, then = cut(rows, query.limit, lambda row: row["id"])
     return Reply(HoldPage.model_validate({"items": page, "next": then}))
 
 

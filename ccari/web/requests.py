@@ -30,7 +30,6 @@ from ccari.web.models.requests import (
 from ccari.web.paging import cursor, cut, place
 from ccari.web.problems import not_there
 from ccari.web.repeats import id_of
-from ccari.web.suppressions import narrowed
 
 _PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, Day, OneLine])
 
@@ -41,7 +40,7 @@ async def list_requests(ask: Ask) -> Reply:
     after = place(query.after, _PLACE)
     wanted = Wanted(
         query.state, query.right, query.open, OVERDUE if query.overdue else None, query.due_before,
-        await narrowed(ask, query.controller), Place(*after) if after else None,
+        await ask.narrowed(query.controller), Place(*after) if after else None,
     )  # fmt: skip
     clock = dossiers.clock(await ask.policy())
     rows = await ask.front.requests.list(None, query.limit + 1, clock=clock, wanted=wanted)

@@ -3,7 +3,6 @@
 from typing import Any
 
 from ccari.gating.bars import Barring, Bars, Lifting
-from ccari.gating.naming import the_controller
 from ccari.ports.accesses import Looked
 from ccari.web.front import Ask, Reply
 from ccari.web.models.suppressions import (
@@ -60,21 +59,12 @@ async def remove(ask: Ask) -> Reply:
 async def list_bars(ask: Ask) -> Reply:
     """Bars, the newest first, with digests: numbers are not stored. A bar that is entered again keeps its place in the list."""
     query: SuppressionsQuery = ask.query
-    controllers, after = await narrowed(ask, query.controller), place(query.after, BY_ID)
+    controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
     rows = await ask.front.suppressions.page(
         controllers, query.limit + 1, after[0] if after else None, campaign=query.campaign, reason=query.reason,
     )  # fmt: skip
     page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
     return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": then}))
-
-
-async def narrowed(ask: Ask, controller: str | None) -> list[str] | None:
-    """The controllers whose rows are asked for: the named one, which must be declared and visible to the bearer; else all that
-    the bearer sees (None: all there are).
-    """
-    if controller is None:
-        return ask.controllers
-    return [the_controller(await ask.policy_in_force(), controller).id]
 
 
 async def _bars(ask: Ask) -> Bars:

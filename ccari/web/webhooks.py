@@ -2,19 +2,18 @@
 
 from ccari.web.front import Ask, Reply
 from ccari.web.models.webhooks import DeliveriesQuery, DeliveryPage, DeliveryPath, Retried
+from ccari.web.paging import cut
 from ccari.web.problems import not_there
-from ccari.web.suppressions import narrowed
 
 
 async def list_deliveries(ask: Ask) -> Reply:
     """Messages to webhooks, the newest first: delivered, waiting, or `given_up`."""
     query: DeliveriesQuery = ask.query
     rows = await ask.front.webhooks.page(
-        query.limit + 1, state=query.state, endpoint=query.endpoint, controllers=await narrowed(ask, query.controller),
+        query.limit + 1, state=query.state, endpoint=query.endpoint, controllers=await ask.narrowed(query.controller),
         after=query.after,
     )  # fmt: skip
-    page = rows[: query.limit]
-    then = page[-1]["id"] if len(rows) > query.limit else None
+    page, then = cut(rows, query.limit, lambda row: row["id"])
     return Reply(DeliveryPage.model_validate({"items": page, "next": then}))
 
 
