@@ -1,10 +1,10 @@
 """The register of rights over HTTP: listing, showing and entering requests, and the steps until they are closed."""
 
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
 from typing import Any
 
-from pydantic import TypeAdapter
+from pydantic import BaseModel, TypeAdapter
 
 from ccari.gating import claimants, dossiers
 from ccari.gating.intake import Claim, enter
@@ -128,6 +128,13 @@ async def withdraw(ask: Ask) -> Reply:
     """Close a request that the person has withdrawn. Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.WITHDRAWN, body.reason)
+
+
+#: The steps in the work on a request, each with what is said about it.
+STEPS: Mapping[str, tuple[Callable[[Ask], Awaitable[Reply]], type[BaseModel] | None]] = {
+    "verify": (verify, VerifyBody), "start": (start, None), "extend": (extend, ReasonBody), "resolve": (resolve, NoteBody),
+    "refuse": (refuse, ReasonBody), "withdraw": (withdraw, ReasonBody),
+}  # fmt: skip
 
 
 async def _step(ask: Ask, to: RequestState, words: str) -> Reply:

@@ -80,8 +80,6 @@ from ccari.web.models.recordings import (
 from ccari.web.models.requests import (
     ClaimBody,
     FindBody,
-    NoteBody,
-    ReasonBody,
     Registered,
     RegisterQuery,
     RequestPage,
@@ -90,7 +88,6 @@ from ccari.web.models.requests import (
     RequestShown,
     RequestsQuery,
     Stepped,
-    VerifyBody,
 )
 from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, RequestEvidencePath
 from ccari.web.models.suppressions import (
@@ -258,12 +255,7 @@ def routes(streams: Streams) -> Sequence[Route]:
             "GET", "/v1/requests/{reference}", SUPERVISING, requests.show, RequestShown,
             in_path=RequestPath,
         ),
-        _step("verify", requests.verify, VerifyBody),
-        _step("start", requests.start, None),
-        _step("extend", requests.extend, ReasonBody),
-        _step("resolve", requests.resolve, NoteBody),
-        _step("refuse", requests.refuse, ReasonBody),
-        _step("withdraw", requests.withdraw, ReasonBody),
+        *(_step(name, handler, body) for name, (handler, body) in requests.STEPS.items()),
         Route("GET", "/v1/webhooks", READING, webhooks.list_deliveries, DeliveryPage, query=DeliveriesQuery),
         Route("POST", "/v1/webhooks/{number}/retry", frozenset({_OPS}), webhooks.retry, Retried, in_path=DeliveryPath),
         Route(

@@ -1,10 +1,10 @@
 """Pages on which a data protection officer works requests: the list, one request with its evidence, the steps, the letters."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from aiohttp import web
 from pydantic import Field
@@ -21,9 +21,10 @@ from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
 from ccari.web.console import letters
-from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query, of_a_page
+from ccari.web.console.pages import Answer, Handler, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
+from ccari.web.front import Ask, Reply
 from ccari.web.models.base import Given
 from ccari.web.models.calls import CallPath, CallShown, JournalEntry
 from ccari.web.models.requests import (
@@ -112,28 +113,16 @@ async def number(visit: Visit) -> Answer:
     return await _one(visit, await api.shown(visit.ask, whole=True, why=body.reason), whole=True)
 
 
-async def verify(visit: Visit) -> Answer:
-    return _done(visit, (await api.verify(visit.ask)).content)
+def step(take: Callable[[Ask], Awaitable[Reply]]) -> Handler:
+    """The handler of a form that takes one of the API's steps, and shows the request with what it has become."""
 
+    async def taken(visit: Visit) -> Answer:
+        done = Stepped.model_validate((await take(visit.ask)).content)
+        state = visit.words.term("state", done.state)
+        said = visit.words("requests.stepped", reference=done.reference, state=state)
+        return Moved(f"{PATH}/requests/{done.reference}", said)
 
-async def start(visit: Visit) -> Answer:
-    return _done(visit, (await api.start(visit.ask)).content)
-
-
-async def extend(visit: Visit) -> Answer:
-    return _done(visit, (await api.extend(visit.ask)).content)
-
-
-async def resolve(visit: Visit) -> Answer:
-    return _done(visit, (await api.resolve(visit.ask)).content)
-
-
-async def refuse(visit: Visit) -> Answer:
-    return _done(visit, (await api.refuse(visit.ask)).content)
-
-
-async def withdraw(visit: Visit) -> Answer:
-    return _done(visit, (await api.withdraw(visit.ask)).content)
+    return taken
 
 
 async def letter(visit: Visit) -> Answer:
@@ -231,10 +220,3 @@ def _days_left(request: RequestShown, policy: Policy | None) -> int | None:
     if not request.state.is_open:
         return None
     return (request.due - dossiers.clock(policy).today(request.controller)).days
-
-
-def _done(visit: Visit, content: Any) -> Moved:
-    done = Stepped.model_validate(content)
-    state = visit.words.term("state", done.state)
-    said = visit.words("requests.stepped", reference=done.reference, state=state)
-    return Moved(f"{PATH}/requests/{done.reference}", said)

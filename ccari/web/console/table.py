@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Sequence
 
 from aiohttp import hdrs, web
+from pydantic import BaseModel
 
 from ccari.ports.access import READING, SUPERVISING, Role
 from ccari.web.console import (
@@ -27,17 +28,10 @@ from ccari.web.events import Streams
 from ccari.web.models.calls import CallPath, CallsQuery
 from ccari.web.models.campaigns import RevisionPath, RevisionsQuery
 from ccari.web.models.recordings import HoldPath, RecordingPath, ReleaseBody
-from ccari.web.models.requests import (
-    ClaimBody,
-    FindBody,
-    NoteBody,
-    ReasonBody,
-    RequestPath,
-    RequestsQuery,
-    VerifyBody,
-)
+from ccari.web.models.requests import ClaimBody, FindBody, ReasonBody, RequestPath, RequestsQuery
 from ccari.web.models.suppressions import BarringBody, CheckBody, LiftingBody, SuppressionsQuery
 from ccari.web.rates import LookUp
+from ccari.web.requests import STEPS
 
 _DIALER, _AGENT, _OPS, _DPO, _ = Role
 _ANYBODY = frozenset(Role)
@@ -58,12 +52,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
         Page("GET", f"{PATH}/requests/new", _OFFICER, requests.blank),
         Page("POST", f"{PATH}/requests/new", _OFFICER, requests.enter, form=ClaimBody, again=requests.blank, once=True),
         Page("GET", f"{PATH}/requests/{{reference}}", SUPERVISING, requests.one, in_path=RequestPath),
-        _on_request("verify", requests.verify, VerifyBody),
-        _on_request("start", requests.start, None),
-        _on_request("extend", requests.extend, ReasonBody),
-        _on_request("resolve", requests.resolve, NoteBody),
-        _on_request("refuse", requests.refuse, ReasonBody),
-        _on_request("withdraw", requests.withdraw, ReasonBody),
+        *(_on_request(name, requests.step(take), form) for name, (take, form) in STEPS.items()),
         _on_request("number", requests.number, ReasonBody),
         Page(
             "GET", f"{PATH}/requests/{{reference}}/letters/{{outcome}}", _OFFICER, requests.letter,
@@ -131,7 +120,7 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
     ]  # fmt: skip
 
 
-def _on_request(name: str, handler: Handler, form: type[ReasonBody | NoteBody | VerifyBody] | None) -> Page:
+def _on_request(name: str, handler: Handler, form: type[BaseModel] | None) -> Page:
     return Page(
         "POST", f"{PATH}/requests/{{reference}}/{name}", _OFFICER, handler, in_path=RequestPath, form=form,
         again=requests.one, ids=f"{name}-", once=handler is not requests.number,
