@@ -26,8 +26,6 @@ from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.naming import purposes_of, the_controller, the_number
 from ccari.gating.subjects import whose_number
-from ccari.policy import consent
-from ccari.policy.consent import Consent
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import Scrubbed, by_reason
@@ -123,8 +121,7 @@ def list_(
         rows = await store.consents.page(whose, purpose, None, limit, None)
         return await rows_of_declared(store, controller, rows)
 
-    now = datetime.now(UTC)
-    rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
+    rows = with_store(context, work)
     columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
     as_list(rows, columns, json=json, none="there are no consents", limit=limit, shown=with_short_digest)
 
@@ -146,8 +143,7 @@ def show(
         await note(store, Looked.NUMBER_CHECKED, whose_number(whose.id, digests), why)
         return await store.consents.of(whose.id, digests)
 
-    now = datetime.now(UTC)
-    rows = [{**row, "state": _state(row, now)} for row in with_store(context, work)]
+    rows = with_store(context, work)
     if json:
         as_json(rows)
     else:
@@ -180,7 +176,3 @@ _COLUMNS = {
     "purpose": "PURPOSE", "channel": "CHANNEL", "state": "STATE", "given_at": "GIVEN", "withdrawn_at": "WITHDRAWN",
     "valid_until": "UNTIL", "proof": "PROOF", "origin": "ORIGIN",
 }  # fmt: skip
-
-
-def _state(row: dict[str, Any], now: datetime) -> consent.ConsentState:
-    return consent.state(Consent(row["given_at"], row["withdrawn_at"], row["valid_until"]), now)

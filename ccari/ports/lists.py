@@ -295,13 +295,13 @@ class ConsentStore(Protocol):
     """Looking at consents, and withdrawing them. Each method raises StoreError."""
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The consents of one number, the oldest first. Each has its ``uses``: which calls were made on it, and when."""
+        """The consents of one number, the oldest first. Each has its ``state`` now, and its ``uses``: the calls on it, and when."""
         ...
 
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest consents first, older than the id ``after``. ``controllers``: None for all."""
+        """The newest consents first, older than the id ``after``, each with its ``state`` now. ``controllers``: None for all."""
         ...
 
     async def withdraw(

@@ -2,10 +2,12 @@
 
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ccari.errors import ConsentError
+from ccari.policy import consent
+from ccari.policy.consent import Consent
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests
@@ -96,19 +98,21 @@ class Consents:
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Consents, the newest first. ``controllers``: None is all of them; ``after``: the id that the page before ended with."""
+        """Consents, the newest first, each with its ``state`` now. ``controllers``: None is all of them; ``after``: the id that the
+        page before ended with.
+        """
         async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
                 SQL["page_of_consents"], controllers, purpose, channel, limit, after
             )
-        return [dict(row) for row in rows]
+        return _with_states(map(dict, rows))
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The consents of one number, the oldest first, each with its ``uses``: the call, and when."""
+        """The consents of one number, the oldest first, each with its ``state`` now, and its ``uses``: the call, and when."""
         async with self._database.connection() as connection:
             consents = await connection.fetch(SQL["consents_of"], controller, list(digests.all))
             uses = await connection.fetch(SQL["uses_of_consents"], [each["id"] for each in consents])
-        return [
+        return _with_states(
             {
                 **each,
                 "uses": [
@@ -117,8 +121,19 @@ class Consents:
                     if use["consent_id"] == each["id"]
                 ],
             }
-            for each in map(dict, consents)
-        ]
+            for each in consents
+        )
+
+
+def _with_states(rows: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
+    now = datetime.now(UTC)
+    return [
+        {
+            **row,
+            "state": consent.state(Consent(row["given_at"], row["withdrawn_at"], row["valid_until"]), now),
+        }
+        for row in rows
+    ]
 
 
 def _asking_for(purpose: str | None, campaigns: Iterable[tuple[str, str]]) -> list[str]:
@@ -145,8 +160,8 @@ async def _records(
         yield records
 
 
-def _record(consent: Agreed, digests: Digests, line: int) -> Record:
+def _record(agreed: Agreed, digests: Digests, line: int) -> Record:
     return (
-        digests.newest, digests.key_version, list(digests.all), consent.purpose, consent.channel, consent.given_at,
-        consent.withdrawn_at, consent.valid_until, consent.proof, line,
+        digests.newest, digests.key_version, list(digests.all), agreed.purpose, agreed.channel, agreed.given_at,
+        agreed.withdrawn_at, agreed.valid_until, agreed.proof, line,
     )  # fmt: skip

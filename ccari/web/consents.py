@@ -1,12 +1,8 @@
 """Consents over HTTP: with their proof, and the calls that were made on them."""
 
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any
 
 from ccari.gating.naming import purposes_of, the_controller, the_number
-from ccari.policy import consent
-from ccari.policy.consent import Consent
 from ccari.web.contacts import looked_up
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn
@@ -21,14 +17,14 @@ async def list_consents(ask: Ask) -> Reply:
         controllers, query.purpose, query.channel, query.limit + 1, after[0] if after else None
     )
     page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
-    return Reply(ConsentPage.model_validate({"items": _with_states(page), "next": then}))
+    return Reply(ConsentPage.model_validate({"items": page, "next": then}))
 
 
 async def check(ask: Ask) -> Reply:
     """A number's consents, and each call that was made on them."""
     controller, digests, _ = await looked_up(ask)
     rows = await ask.front.consents.of(controller.id, digests)
-    return Reply(ConsentAnswer.model_validate({"consents": _with_states(rows)}))
+    return Reply(ConsentAnswer.model_validate({"consents": rows}))
 
 
 async def withdraw(ask: Ask) -> Reply:
@@ -45,12 +41,3 @@ async def withdraw(ask: Ask) -> Reply:
         "controller": controller.id, "number": number.masked, "purpose": body.purpose, "consents_withdrawn": withdrawn,
     }  # fmt: skip
     return Reply(Withdrawn.model_validate(fields))
-
-
-def _with_states(rows: Any) -> list[dict[str, Any]]:
-    now = datetime.now(UTC)
-    return [{**row, "state": _state(row, now)} for row in rows]
-
-
-def _state(row: Mapping[str, Any], now: datetime) -> consent.ConsentState:
-    return consent.state(Consent(row["given_at"], row["withdrawn_at"], row["valid_until"]), now)

@@ -15,7 +15,7 @@ from ccari.errors import ConsentError, StoreError
 from ccari.gating.naming import purposes_of
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
-from ccari.policy.consent import Channel
+from ccari.policy.consent import Channel, ConsentState
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
@@ -82,7 +82,7 @@ async def test_a_consent_is_kept_without_its_proof_or_with_its_number(
     assert {**row, "id": None, "entered_at": None} == {
         "id": None, "purpose": "marketing", "channel": "automatic_calls", "given_at": NOW - 30 * DAY,
         "withdrawn_at": NOW - DAY, "valid_until": NOW + DAY, "proof": "form 12", "origin": "import:anna",
-        "entered_at": None, "uses": [],
+        "entered_at": None, "uses": [], "state": ConsentState.WITHDRAWN,
     }  # fmt: skip
     (text,) = await database.rows("SELECT consents::text AS row FROM consents")
     assert "600100001" not in text["row"]
