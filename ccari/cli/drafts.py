@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ccari.errors import CcariError, why
-from ccari.keyring.files import open_draft, put_in_place
+from ccari.keyring.files import open_draft, put_in_place, refuse_taken
 
 
 @contextlib.contextmanager
 def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
     """A file to write, readable by its owner only, that appears as ``out`` once it is complete; None: standard output.
 
-    ``new``: what the file is called, if it overwrites nothing.
+    ``new``: what the file is called, if it overwrites nothing: that is seen at once, and again at the end.
 
     Raises
     ------
@@ -27,6 +27,8 @@ def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
         sys.stdout.buffer.flush()
         return
     try:
+        if new is not None:
+            refuse_taken(out, new)
         if out.exists() and not out.is_file():
             raise CcariError(f"cannot write {out}: it exists and is not a regular file")
         with open_draft(out) as (draft, file):

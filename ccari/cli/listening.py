@@ -12,9 +12,9 @@ import typer
 from pyrage import x25519
 
 from ccari.cli.context import Json, Why, note, note_recording, with_store
+from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, watched
 from ccari.cli.plain import printable
-from ccari.cli.writing import new_file
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, UnknownError
@@ -45,7 +45,7 @@ def play_to(
 
     async def work(settings: Settings, store: Store) -> InPlace:
         stored = await store.recordings.in_place(recording)
-        with new_file(file) as out:
+        with writing(file, new="recording") as out:
             audio = await asyncio.to_thread(open_recorded, settings.recordings_dir, stored, identities)
             # recorded before anybody can listen: if writing fails, the record says too much rather than too little
             await note_recording(store, Looked.RECORDING_PLAYED, stored.tag, why)

@@ -9,8 +9,8 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import Json, Why, note_recording, with_store
+from ccari.cli.drafts import writing
 from ccari.cli.output import as_json, telling, watched
-from ccari.cli.writing import new_file
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, RecordingError, why
@@ -90,7 +90,7 @@ async def _give(folder: Path, store: Store, recording: InPlace, out: Path, reaso
     copy = out / source.name
     # plain audio needs no key to be heard
     looked = Looked.RECORDING_FETCHED if source.suffix == ENCRYPTED else Looked.RECORDING_PLAYED
-    with new_file(copy) as file, new_file(beside(copy)) as told:
+    with writing(copy, new="recording") as file, writing(beside(copy), new="tag") as told:
         # before there is anything to be read: if copying fails, the record says too much rather than too little
         await note_recording(store, looked, tag, reason)
         await asyncio.to_thread(_copy, source, file)

@@ -115,7 +115,7 @@ async def test_a_listening_that_fails_leaves_a_file_or_counts_as_one(
             words = "can be read by others"
         case "there":
             out.write_text("mine")
-            words = "exists already"
+            words = "already exists, and no recording is overwritten: give another name"
         case "no-folder":
             out, words = tmp_path / "nowhere" / "out.flac", "No such file or directory"
         case "changed":
@@ -471,7 +471,7 @@ async def test_a_copy_that_fails_overwrites_something_or_stays_halfway_or_counts
         case "there" | "tag there":
             out.mkdir()
             (out / f"{name}.{'json' if wrong == 'tag there' else 'flac.age'}").write_text("mine")
-            words = "exists already: give another name"
+            words = f"already exists, and no {'tag' if wrong == 'tag there' else 'recording'} is overwritten: give another name"
         case "no folder":
             out.write_text("mine")
             words = "cannot make"
