@@ -22,11 +22,11 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.commands import on
 from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
-from tests.unit.store.kept import Shelf
+from tests.unit.store.kept import Shelf, shelf
 from tests.unit.store.test_listening_commands import put
-from tests.unit.store.test_request_commands import on
-from tests.unit.store.test_subject_commands import ROBINSON, shelf
+from tests.unit.store.test_subject_commands import ROBINSON
 from tests.unit.store.test_subject_commands import ccari as of_acme
 from tests.unit.web.api import NUMBER, Api
 

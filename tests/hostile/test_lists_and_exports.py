@@ -17,7 +17,7 @@ from ccari.lists import NumberList, bars, consents, contacts
 from ccari.lists.cells import as_written, inert
 from ccari.ports.lists import LineFault
 from ccari.store.opened import Store
-from tests.integration.service import Service
+from tests.unit.store.commands import on
 
 EXAMPLES = 400
 #: What reading takes at a time is batches of rows, each of a bounded line.
@@ -118,9 +118,7 @@ def test_what_people_wrote_comes_back_as_another_or_can_be_computed(text: str) -
 async def test_an_export_runs_in_who_opens_it_or_is_restored_otherwise(
     store: Store, dsn: str, tmp_path: Path
 ) -> None:
-    command = Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    command = on(dsn, tmp_path)
     assert (await command.ccari("keys", "init")).code == 0
     proofs = [each for each in FORMULAS if each.isprintable()]
     for place, proof in enumerate(proofs):

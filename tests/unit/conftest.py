@@ -1,12 +1,13 @@
-"""How long a database or a disk may take in the tests here: the machine has others to serve."""
+"""What the tests here share. The machine has others to serve, so a database or a disk may take long."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tests.unit.store.kept import shelf
 from tests.unit.store.server import as_in_service, patience
 
-__all__ = ["patience"]
+__all__ = ["patience", "shelf"]
 
 
 @pytest.fixture

@@ -32,17 +32,12 @@ from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.forward.receiver import Receiver, answers, receiving
 from tests.unit.store import made, person
+from tests.unit.store.commands import on
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_listening_commands import put
-from tests.unit.store.test_request_commands import on
 
 SECRET = "whsec_" + "QUJDREVGR0hJSktMTU5PUFFSU1RVVldYWVo="
 WITHIN_SECONDS = 30.0
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 def secret() -> bytes:

@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import pytest
+
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -124,6 +126,11 @@ class Shelf:
         assert told[0]["why"] == row["deletion"]
         assert told[0].get("reference", "") == row["deletion_ref"]
         return " ".join(filter(None, (row["deletion"], row["deletion_ref"])))
+
+
+@pytest.fixture
+def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
+    return Shelf(store, database, tmp_path / "recordings")
 
 
 def rotated(call: OpenedCall) -> OpenedCall:

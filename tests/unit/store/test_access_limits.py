@@ -37,6 +37,7 @@ from ccari.store.queries import SQL
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.commands import on
 from tests.unit.store.expiring import (
     ALIKE,
     HOLD,
@@ -53,7 +54,6 @@ from tests.unit.store.expiring import (
 from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
-from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import letter
 from tests.unit.store.test_starting import begun, to_start, told
 
@@ -63,11 +63,6 @@ OF_PERSON = {"controller": "acme", "digest": made.digests().newest.hex()}
 OF_OTHER = {"controller": "acme", "digest": made.digests(number=OTHER).newest.hex()}
 #: A day may have begun since.
 LONG_AGO = OF_LONG_AGO + DAY
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def look(

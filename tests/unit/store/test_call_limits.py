@@ -22,11 +22,10 @@ from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store import journals, limits
-from ccari.store.database import Database
-from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.commands import on
 from tests.unit.store.expiring import (
     ALIKE,
     HELD_UP,
@@ -47,7 +46,6 @@ from tests.unit.store.expiring import (
 )
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
-from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 from tests.unit.store.test_starting import begun, to_start, told
@@ -56,11 +54,6 @@ LIMIT = Limit(Limited.CALLS, "acme", 365)
 LIMITED = with_limit(Limited.CALLS)
 _CONTROLLER = LIMITED.partition("[[campaigns]]")[0]
 TWO_LIMITED = _CONTROLLER + _CONTROLLER.replace('"acme"', '"beta"')
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def over(shelf: Shelf, ago: timedelta = OF_LONG_AGO, basis: str = "contract", **of: Any) -> OpenedCall:

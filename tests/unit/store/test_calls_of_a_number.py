@@ -5,11 +5,11 @@ from dataclasses import replace
 from ccari.ports.keying import Digests
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.commands import AS_WRITTEN
 from tests.unit.store.kept import Shelf
-from tests.unit.store.test_request_commands import AS_WRITTEN
-from tests.unit.store.test_subject_commands import ccari, shelf
+from tests.unit.store.test_subject_commands import ccari
 
-__all__ = ["ccari", "shelf"]
+__all__ = ["ccari"]
 
 
 async def test_the_calls_of_a_number_are_not_found_or_are_anothers(ccari: Service, shelf: Shelf) -> None:

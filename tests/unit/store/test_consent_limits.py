@@ -22,6 +22,7 @@ from ccari.store import limits
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import listed, made, person
+from tests.unit.store.commands import on
 from tests.unit.store.expiring import (
     ALIKE,
     HOLD,
@@ -40,7 +41,6 @@ from tests.unit.store.expiring import (
 )
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.listed import agreed
-from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import letter
 
 LIMIT = Limit(Limited.CONSENTS, "acme", 365)

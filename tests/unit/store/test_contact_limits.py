@@ -18,9 +18,9 @@ from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store import limits
-from ccari.store.database import Connection, Database
-from ccari.store.opened import Store
+from ccari.store.database import Connection
 from tests.unit.store import listed, made, person
+from tests.unit.store.commands import on
 from tests.unit.store.expiring import (
     ALIKE,
     HOLD,
@@ -40,18 +40,12 @@ from tests.unit.store.expiring import (
 )
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.test_call_limits import over
-from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import letter
 
 LIMIT = Limit(Limited.CONTACTS, "acme", 365)
 SOURCED = replace(LIMIT, sourced=True)
 LIMITED = with_limit(Limited.CONTACTS)
 UNSOURCED = LIMITED.replace('data_source = "umowa zawarta z ACME"\n', "")
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def listing(shelf: Shelf, *contacts: Any, controller: str = "acme") -> int:

@@ -26,7 +26,6 @@ from ccari.store import journals, mandates, traces
 from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
 from ccari.store.erasures import Erasures
-from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.unit.policy.campaigns import campaign
 from tests.unit.recordings.made import files
@@ -38,11 +37,6 @@ from tests.unit.store.listed import digests as digests_under
 from tests.unit.store.test_requests import by
 
 OTHER = made.numbers(2)[1]
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True, country: str = "PL") -> Erased:

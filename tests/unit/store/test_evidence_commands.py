@@ -27,12 +27,13 @@ from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.seals import Seals
-from tests.integration.service import Done, Service
+from tests.integration.service import Service
 from tests.lab.ports import free_port
 from tests.tsa import SigningAuthority
 from tests.unit.recordings.accounts import KEY
 from tests.unit.recordings.packing import files_of, packed, zipped
 from tests.unit.store import made
+from tests.unit.store.commands import on, refused
 from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
 from tests.unit.store.test_requests import by
 
@@ -48,9 +49,7 @@ def keys(tmp_path: Path) -> SigningKeys:
 
 @pytest.fixture
 def ccari(dsn: str, tmp_path: Path, keys: SigningKeys) -> Service:
-    return Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    return on(dsn, tmp_path)
 
 
 async def over(store: Store) -> OpenedCall:
@@ -65,13 +64,6 @@ async def exported(ccari: Service, which: object, to: Path) -> Path:
     done = await ccari.ccari("evidence", "export", str(which), "--out", str(to))
     assert done.code == 0, done.err
     return to
-
-
-def refused(done: Done, words: str) -> None:
-    """One clear line on standard error, and exit status 1."""
-    assert (done.code, done.out) == (1, "")
-    assert words in done.err
-    assert len(done.err.splitlines()) == 1, done.err
 
 
 async def test_evidence_that_was_exported_cannot_be_verified_offline(

@@ -17,17 +17,12 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.kept import DAY, NOW, Shelf
-from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
 from tests.unit.store.test_requests import added, by, letter
 
 OVER = NOW - DAY
 LEGAL = {HoldKind.LEGAL}
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 @pytest.fixture

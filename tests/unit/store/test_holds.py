@@ -2,7 +2,6 @@
 
 import asyncio
 from dataclasses import replace
-from pathlib import Path
 from uuid import uuid4
 
 import asyncpg
@@ -25,11 +24,6 @@ LEGAL, REQUEST = {HoldKind.LEGAL}, {HoldKind.REQUEST}
 OTHER = Number("+48600100002")
 WAITING = """SELECT count(*) FROM pg_locks WHERE NOT granted AND locktype = 'advisory'
 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def test_a_hold_is_on_less_or_more_than_it_was_placed_on(store: Store, shelf: Shelf) -> None:

@@ -41,11 +41,6 @@ OVER = NOW - DAY
 SINCE = NOW - DAY / 2
 
 
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
-
-
 async def asked(shelf: Shelf, right: Right, at: datetime = NOW, **changes: Any) -> str:
     """A letter, of somebody whose identity is sure."""
     exercise = letter(right, level=Level.L2, received_at=at, **changes)

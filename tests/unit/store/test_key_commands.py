@@ -19,6 +19,7 @@ from ccari.store.journal_key import JournalKey, check
 from ccari.store.opened import Store
 from tests.integration.service import Done, Service, command
 from tests.unit.store import made
+from tests.unit.store.commands import refused
 
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 WHAT_TO_DO = (
@@ -55,14 +56,6 @@ def words(tmp_path: Path) -> Path:
     path.touch(mode=0o600)
     path.write_text(PASSPHRASE + "\n")
     return path
-
-
-def refused(done: Done, *words: str) -> None:
-    """One clear line on standard error, and exit status 1."""
-    assert (done.code, done.out) == (1, ""), done
-    (line,) = done.err.splitlines()
-    assert line.startswith("ccari: ")
-    assert all(each in line for each in words), line
 
 
 def names(folder: Path) -> set[str]:

@@ -12,8 +12,9 @@ from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
-from tests.integration.service import Done, Service
+from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.commands import list_refused, on, unseen
 
 #: Beside the campaign of the policy, one that calls who has agreed to it, from lists that say where they come from.
 OFFERS = """
@@ -34,9 +35,7 @@ FIRST, SECOND, THIRD, FOURTH = ("600100001", "600100002", "600100003", "60010000
 async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     await store.policies.apply(made.POLICY + OFFERS, "test")
     SecretStore(tmp_path / "keys").create("acme")
-    return Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    return on(dsn, tmp_path)
 
 
 @pytest.fixture
@@ -51,21 +50,6 @@ def written(tmp_path: Path) -> Any:
 async def bar(store: Store, tmp_path: Path, number: str, reason: Reason) -> None:
     digests = SecretStore(tmp_path / "keys").digests("acme", Number(f"+48{number}"))
     await store.suppressions.add("acme", digests, reason, "test", "")
-
-
-def unseen(done: Done, number: str = "60010000") -> Done:
-    """Nothing that was said holds a number, nor a traceback."""
-    assert number not in done.out + done.err
-    assert "Traceback" not in done.err
-    return done
-
-
-def refused(done: Done, *words: str) -> None:
-    unseen(done)
-    assert (done.code, done.out) == (1, "")
-    last = done.err.splitlines()[-1]
-    assert last.startswith("ccari: ")
-    assert all(each in last for each in words), last
 
 
 async def test_a_plain_list_needs_a_csv_although_the_options_say_all(
@@ -86,7 +70,7 @@ async def test_a_plain_list_needs_a_csv_although_the_options_say_all(
     }  # fmt: skip
     shown = unseen(await ccari.ccari("contacts", "show", SECOND))
     assert (shown.code, shown.out) == (1, "the number is not a contact of this controller\n")
-    refused(
+    list_refused(
         await ccari.ccari("contacts", "import", file, *options[:4]), "line 1", "the columns number, basis"
     )
 
@@ -100,7 +84,7 @@ async def test_a_bad_file_changes_something_or_is_not_told_line_by_line(
         "12;fair;2026-01-31;contract\n"
     )
     done = await ccari.ccari("contacts", "import", file)
-    refused(done, "nothing was changed: 3 of 4 lines are invalid", "--keep-going")
+    list_refused(done, "nothing was changed: 3 of 4 lines are invalid", "--keep-going")
     assert done.err.splitlines()[:-1] == [
         "line 3: obtained: it must be a date such as 2026-12-31",
         "line 4: source: it is empty",
@@ -128,15 +112,17 @@ async def test_a_campaigns_list_takes_in_who_has_objected_to_it(
     assert (told["lines"], told["accepted"], told["barred"]) == (2, 1, {"suppressed_objection_marketing": 1})
     told = await ccari.json("contacts", "import", file, *options)
     assert (told["accepted"], told["duplicate"], told["barred"]) == (1, 1, {})
-    refused(
+    list_refused(
         await ccari.ccari("contacts", "import", file, *options, "--campaign", "ofers"),
         "there is no campaign 'ofers', only renewals, offers",
     )
-    refused(
+    list_refused(
         await ccari.ccari("contacts", "import", file, *options, "--campaign", "offers", "--controller", "x"),
         "the campaign 'offers' is 'acme''s, not 'x'",
     )
-    refused(await ccari.ccari("contacts", "import", str(tmp_path / "none"), *options), "cannot read", "none")
+    list_refused(
+        await ccari.ccari("contacts", "import", str(tmp_path / "none"), *options), "cannot read", "none"
+    )
 
 
 async def consented(ccari: Service, written: Any, *numbers: str) -> None:
@@ -196,11 +182,11 @@ async def test_a_scrub_that_fails_leaves_a_list_that_looks_whole(
     file = written(f"{FIRST}\n")
     (tmp_path / "keys/acme/suppression-1.key").unlink()
     scrub = ("contacts", "scrub", file, "--campaign", "renewals", "--out")
-    refused(await ccari.ccari(*scrub, str(out)), "has no suppression secret")
+    list_refused(await ccari.ccari(*scrub, str(out)), "has no suppression secret")
     assert (out.read_text(), drafts(tmp_path)) == ("of yesterday", [])
-    refused(await ccari.ccari(*scrub, str(tmp_path / "no" / "out.csv")), "cannot write", "No such file")
+    list_refused(await ccari.ccari(*scrub, str(tmp_path / "no" / "out.csv")), "cannot write", "No such file")
     for other in ("/dev/null", str(tmp_path)):
-        refused(await ccari.ccari(*scrub, other), f"cannot write {other}", "not a regular file")
+        list_refused(await ccari.ccari(*scrub, other), f"cannot write {other}", "not a regular file")
 
 
 async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: Service, written: Any) -> None:
@@ -224,7 +210,7 @@ async def test_a_consent_is_withdrawn_and_comes_back_with_the_next_list(ccari: S
     blocked = unseen(await ccari.ccari("gate", FIRST, "--campaign", "offers"))
     assert blocked.code == 1
     assert "suppressed_campaign_withdraw_consent" in blocked.out
-    refused(
+    list_refused(
         await ccari.ccari("consents", "withdraw", FIRST, "--purpose", "markteing", "--proof", "letter 7"),
         "no consent to that purpose", "marketing, renewals", "leave out --purpose",
     )  # fmt: skip
@@ -256,18 +242,18 @@ async def test_a_consent_of_tomorrow_is_taken_or_one_without_proof(
         f"{THIRD},marketing,phone,2026-01-31,form 12,2026-01-30,\n"
     )
     done = await ccari.ccari("consents", "import", file)
-    refused(done, "nothing was changed: 3 of 3 lines are invalid")
+    list_refused(done, "nothing was changed: 3 of 3 lines are invalid")
     assert done.err.splitlines()[:-1] == [
         "line 2: given: it is in the future",
         "line 3: proof: it is empty",
         "line 4: withdrawn: it is before the consent was given",
     ]
     assert await store.database.rows("SELECT FROM consents") == []
-    refused(
+    list_refused(
         await ccari.ccari("consents", "import", written(f"{FIRST}\n")),
         "the file must be a CSV with the columns",
     )
-    refused(
+    list_refused(
         await ccari.ccari("consents", "import", written("number,purpose\n")),
         "the column 'channel' is missing",
     )

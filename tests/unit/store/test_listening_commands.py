@@ -27,8 +27,8 @@ from tests.faults.files import with_a_bit_changed
 from tests.integration.service import Done, Service
 from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
+from tests.unit.store.commands import on, refused
 from tests.unit.store.forging import forge
-from tests.unit.store.test_request_commands import on, refused
 
 
 @pytest.fixture

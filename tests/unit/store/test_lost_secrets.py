@@ -19,7 +19,8 @@ from tests.integration.service import Service
 from tests.lab.ports import free_port
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import made
-from tests.unit.store.test_key_commands import refused, without_database
+from tests.unit.store.commands import refused
+from tests.unit.store.test_key_commands import without_database
 
 BARRED = made.NUMBER.e164
 ACME = Holder("controller", "acme")

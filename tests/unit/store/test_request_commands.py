@@ -17,12 +17,12 @@ from ccari.policy.rights import RequestState, Right
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
-from tests.integration.service import Done, Service
+from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.test_forwards import WORK, added
 
 NUMBER = made.NUMBER
-AS_WRITTEN = "600 100 001"
 WARSAW = ZoneInfo("Europe/Warsaw")
 
 
@@ -36,12 +36,6 @@ async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     return on(dsn, tmp_path)
 
 
-def on(dsn: str, data_dir: Path) -> Service:
-    return Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(data_dir)}, data_dir / "log", data_dir / "err"
-    )
-
-
 async def add(ccari: Service, right: str, *options: str, number: str = AS_WRITTEN) -> str:
     done = await ccari.json("requests", "add", right, number, *options)
     assert NUMBER.digits not in json.dumps(done)
@@ -53,13 +47,6 @@ async def run(ccari: Service, *arguments: str) -> str:
     done = await ccari.ccari("requests", *arguments)
     assert done.code == 0, done.err
     return done.out
-
-
-def refused(done: Done, words: str) -> None:
-    """One clear line on standard error, and exit status 1."""
-    assert (done.code, done.out) == (1, "")
-    assert words in done.err
-    assert len(done.err.splitlines()) == 1, done.err
 
 
 async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Service, store: Store) -> None:

@@ -21,9 +21,8 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.pressed import Pressed
 from ccari.store import journals
-from ccari.store.database import Database
-from ccari.store.opened import Store
 from tests.unit.store import made, person
+from tests.unit.store.commands import on
 from tests.unit.store.expiring import (
     HOLD,
     OF_ACCESSES,
@@ -51,7 +50,6 @@ from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.listed import agreed
 from tests.unit.store.test_call_limits import over
 from tests.unit.store.test_erasure import consents, erase
-from tests.unit.store.test_request_commands import on
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 
@@ -59,11 +57,6 @@ LIMIT = Limit(Limited.REQUESTS, "acme", 365)
 FORWARDED = replace(LIMIT, forwarded=True)
 LIMITED = with_limit(Limited.REQUESTS)
 GONE: dict[str, object] = {"digest": None, "digests": [], "key_version": None, "number": None}
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def closed(

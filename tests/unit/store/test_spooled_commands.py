@@ -12,6 +12,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.commands import on
 from tests.unit.store.test_replaying import Node
 
 
@@ -22,9 +23,7 @@ def node(database: Database, tmp_path: Path) -> Node:
 
 @pytest.fixture
 def ccari(dsn: str, tmp_path: Path) -> Service:
-    return Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    return on(dsn, tmp_path)
 
 
 @pytest.fixture

@@ -22,27 +22,21 @@ from ccari.ports.accesses import Access, Looked
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Database
-from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import listed, made, person
+from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.expiring import keeper_of
 from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.test_access_limits import LIMIT, look
 from tests.unit.store.test_replaying import Node
-from tests.unit.store.test_request_commands import AS_WRITTEN, on, refused
 from tests.unit.store.test_requests import by
 
 BETA = '\n[[controllers]]\nid = "beta"\nname = "Beta GmbH"\ncountry = "DE"\ndpo = "dsb@beta.example"\n'
 ROBINSON = '\n[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
 SPOKEN = b"fLaC what was said"
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 @pytest.fixture

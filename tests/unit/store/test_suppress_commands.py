@@ -21,8 +21,9 @@ from ccari.store.database import Database, open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from ccari.store.secrets import SecretStore
-from tests.integration.service import Done, Service, command
+from tests.integration.service import Service, command
 from tests.unit.store import made
+from tests.unit.store.commands import list_refused, unseen
 from tests.unit.store.test_requests import letter
 
 REGISTERED = (
@@ -60,21 +61,6 @@ def written(folder: Path, text: str, name: str = "list.csv") -> str:
 
 def texts(folder: Path, pattern: str) -> dict[str, str]:
     return {path.name: path.read_text() for path in folder.glob(pattern)}
-
-
-def unseen(done: Done) -> Done:
-    """Nothing that was said holds a number, nor a traceback."""
-    assert "60010000" not in done.out + done.err
-    assert "Traceback" not in done.err
-    return done
-
-
-def refused(done: Done, *words: str) -> None:
-    unseen(done)
-    assert (done.code, done.out) == (1, "")
-    last = done.err.splitlines()[-1]
-    assert last.startswith("ccari: ")
-    assert all(each in last for each in words), last
 
 
 async def bars(database: Database) -> list[dict[str, Any]]:
@@ -233,14 +219,16 @@ async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Servic
     assert told["faults"][0] == {"line": 3, "column": "number", "why": "no country has such a number"}
     listed = await ccari.json("suppress", "list", "--limit", "0")
     assert sorted((row["reason"], row["proof"]) for row in listed) == [("do_not_call", "a"), ("erasure", "p")]
-    refused(
+    list_refused(
         await ccari.ccari("suppress", "import", str(tmp_path / "none"), *ACME), "cannot read", "No such file"
     )
-    refused(
+    list_refused(
         await ccari.ccari("suppress", "import", file),
         "say which controller: one of acme, other",
     )
-    refused(await ccari.ccari("suppress", "import", file, *ACME, "--campaign", "x"), "has no campaign 'x'")
+    list_refused(
+        await ccari.ccari("suppress", "import", file, *ACME, "--campaign", "x"), "has no campaign 'x'"
+    )
 
 
 async def test_what_was_exported_bars_otherwise_elsewhere(
@@ -285,11 +273,11 @@ async def test_what_was_exported_bars_otherwise_elsewhere(
 
 
 async def test_an_export_that_fails_leaves_half_a_file(ccari: Service, tmp_path: Path) -> None:
-    refused(
+    list_refused(
         await ccari.ccari("suppress", "export", *ACME, "--out", str(tmp_path / "no" / "x")), "cannot write"
     )
     for other in ("/dev/null", str(tmp_path)):
-        refused(
+        list_refused(
             await ccari.ccari("suppress", "export", *ACME, "--out", other),
             "cannot write",
             "not a regular file",
@@ -305,7 +293,7 @@ async def test_an_export_that_fails_leaves_half_a_file(ccari: Service, tmp_path:
         str(out),
         environment={"CCARI_DATABASE__URL": "postgresql:///no?host=/no"},
     )
-    refused(done, "cannot be reached")
+    list_refused(done, "cannot be reached")
     assert texts(tmp_path, "*out*") == {"out.csv": "of yesterday"}
 
 
@@ -355,7 +343,7 @@ async def test_all_bars_are_asked_for_and_held_whole(ccari: Service) -> None:
 async def test_a_mistyped_controller_is_said_to_have_barred_nobody(
     ccari: Service, options: tuple[str, ...]
 ) -> None:
-    refused(
+    list_refused(
         await ccari.ccari("suppress", "list", "--controller", "amce", *options),
         "there is no controller 'amce', only acme, other",
     )
@@ -368,7 +356,7 @@ async def test_a_policy_without_registers_is_said_to_have_one_that_is_called_non
 ) -> None:
     await store.policies.apply(made.POLICY, "test")
     done = await ccari.ccari("registers", "import", "robinson", written(tmp_path, f"{FIRST}\n"))
-    refused(done, "the policy declares no register 'robinson', and no other: add [[registers]] to it")
+    list_refused(done, "the policy declares no register 'robinson', and no other: add [[registers]] to it")
 
 
 async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
@@ -378,7 +366,9 @@ async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
     (register,) = json.loads(done.out)
     assert (done.code, register["stale"], register["as_of"], register["max_age_days"]) == (1, True, None, 31)
     file = written(tmp_path, f"{FIRST}\n{SECOND}\n")
-    refused(await ccari.ccari("registers", "import", "no", file), "declares no register 'no', only robinson")
+    list_refused(
+        await ccari.ccari("registers", "import", "no", file), "declares no register 'no', only robinson"
+    )
     done = unseen(await ccari.ccari("registers", "import", "robinson", file, "--as-of", "2026-01-01"))
     assert (done.code, done.out) == (0, "2 lines: 2 accepted, 0 already known, 0 invalid\n")
     done = await ccari.ccari("registers", "list", "--json")
@@ -396,7 +386,7 @@ async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
     )
     assert (await ccari.ccari("suppress", "check", f"+48{FIRST}", "--controller", "other")).code == 0
     assert (await ccari.ccari("suppress", "check", THIRD, *ACME)).code == 0
-    refused(
+    list_refused(
         await ccari.ccari("registers", "import", "robinson", written(tmp_path, "")),
         "the file has 0 numbers",
         "--shrunk",
@@ -434,7 +424,7 @@ async def test_a_secret_is_retired_under_what_hangs_on_it(
         ("other", None, 1, 0, 0),
         (None, "robinson", 1, 0, 1),
     ]
-    refused(
+    list_refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
         "version 1 of 'acme' is needed for 1 suppression: 1 suppression would stop working",
     )
@@ -442,7 +432,7 @@ async def test_a_secret_is_retired_under_what_hangs_on_it(
     done = await ccari.ccari("keys", "retire", *ACME, "--version", "1", "--yes")
     assert (done.code, done.out) == (0, "acme: version 1 is out of use; 1 suppression no longer works\n")
     assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 0
-    refused(
+    list_refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "2", "--yes"), "has no version 2 to retire"
     )
     assert len([row async for rows in store.suppressions.newest("acme", None) for row in rows]) == 1
@@ -460,7 +450,7 @@ async def test_a_secret_is_retired_under_the_count_of_attempts_and_what_was_hear
     SecretStore(tmp_path / "keys").rotate("acme")
     rows = await ccari.json("keys", "list")
     assert [(row["calls"], row["notices"]) for row in rows if row["controller"] == "acme"] == [(1, 1), (0, 0)]
-    refused(
+    list_refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
         "version 1 of 'acme' is needed for 1 call, 1 notice", "call attempts would be counted from zero",
     )  # fmt: skip
@@ -476,7 +466,7 @@ async def test_a_secret_is_retired_under_lifted_suppressions_that_a_person_is_to
     counted = [(row["suppressions"], row["lifted"]) for row in rows if row["controller"] == "acme"]
     assert counted == [(0, 1), (0, 0)]
     done = await ccari.ccari("keys", "retire", *ACME, "--version", "1")
-    refused(done, "version 1 of 'acme' is needed for 1 lifted suppression: 0 suppressions")
+    list_refused(done, "version 1 of 'acme' is needed for 1 lifted suppression: 0 suppressions")
 
 
 async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest_only(
@@ -489,7 +479,7 @@ async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest
     assert done.code == 0, done
     await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "entered by mistake")
     SecretStore(tmp_path / "keys").rotate("acme")
-    refused(
+    list_refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
         "version 1 of 'acme' is needed for 1 lifted suppression, 1 request: 0 suppressions would stop working", "no request",
     )  # fmt: skip
@@ -507,11 +497,11 @@ async def test_a_register_copied_from_an_old_file_is_taken_for_fresh(ccari: Serv
     )
     (register,) = json.loads((await ccari.ccari("registers", "list", "--json")).out)
     assert register["as_of"].startswith("2026-01-01")
-    refused(
+    list_refused(
         await ccari.ccari("registers", "import", "robinson", written(tmp_path, ""), "--update"),
         "the file contains no numbers", "--as-of",
     )  # fmt: skip
-    refused(await ccari.ccari("registers", "import", "robinson", str(tmp_path / "no")), "cannot read")
+    list_refused(await ccari.ccari("registers", "import", "robinson", str(tmp_path / "no")), "cannot read")
 
 
 @pytest.mark.parametrize(

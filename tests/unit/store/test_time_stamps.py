@@ -40,6 +40,7 @@ from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.tsa import Desk, SigningAuthority, open_desk
 from tests.unit.store import made
+from tests.unit.store.commands import on
 from tests.unit.store.test_key_commands import without_database
 from tests.unit.store.test_seals import closed
 
@@ -455,9 +456,7 @@ async def test_the_commands_neither_stamp_nor_check(
 
 
 async def test_whoever_sets_no_authority_is_not_told_so(dsn: str, tmp_path: Path, keys: SigningKeys) -> None:
-    ccari = Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    ccari = on(dsn, tmp_path)
     done = await ccari.ccari("evidence", "stamp")
     assert (done.code, done.out) == (1, "")
     assert done.err == "ccari: no time-stamping authority is set: set [time_stamps] url and certificates\n"

@@ -16,6 +16,7 @@ from ccari.store.opened import Store
 from ccari.web.access import FAILURE_SECONDS, GOOD_SECONDS, LATELY_SECONDS, MOST_FAILURES, Doorkeeper
 from ccari.web.front import Front
 from tests.integration.service import Service
+from tests.unit.store.commands import on
 from tests.unit.web.api import TWO, Api, serving
 
 WRONG = f"ccari_{'x' * 43}"
@@ -25,9 +26,7 @@ CALLS, GATE = "/v1/calls", "/v1/gate"
 @pytest.fixture
 async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     await store.policies.apply(TWO, "test")
-    return Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    return on(dsn, tmp_path)
 
 
 async def test_a_token_is_kept_or_shown_a_second_time(ccari: Service, store: Store, api: Api) -> None:

@@ -5,11 +5,9 @@ from pathlib import Path
 from uuid import uuid4
 
 import pyrage
-import pytest
 
 from ccari.ports.access import Role
 from ccari.ports.recordings import InPlace
-from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
 from tests.unit.store.kept import DAY, NOW, Shelf
@@ -17,11 +15,6 @@ from tests.unit.store.test_listening_commands import put
 from tests.unit.web.api import NUMBER, Api
 
 RECORDINGS, HOLDS = "/v1/recordings", "/v1/holds"
-
-
-@pytest.fixture
-def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
-    return Shelf(store, database, tmp_path / "recordings")
 
 
 async def stored(store: Store, tmp_path: Path, *, plain: bool = False) -> InPlace:

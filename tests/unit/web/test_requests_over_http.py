@@ -10,8 +10,8 @@ import pytest
 from ccari.policy import deadlines
 from ccari.ports.access import Role
 from ccari.store.opened import Store
-from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.commands import on
 from tests.unit.store.test_forwards import added
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
 
@@ -95,9 +95,7 @@ async def test_a_request_is_another_than_the_commands(
         "note": "called back",
     }
     await enter(api, **options)
-    ccari = Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    ccari = on(dsn, tmp_path)
     arguments = [each for name, value in options.items() for each in (f"--{name}", value)]
     await ccari.json("requests", "add", "erasure", AS_WRITTEN, "--controller", "acme", *arguments)
     mine, theirs = await store.database.rows(

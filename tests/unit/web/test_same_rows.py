@@ -17,8 +17,8 @@ from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.integration.service import Service
 from tests.unit.store import made, person
+from tests.unit.store.commands import on
 from tests.unit.store.kept import Shelf
-from tests.unit.store.test_request_commands import on
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
 
 ACME = ("--controller", "acme")

@@ -13,8 +13,8 @@ from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 from ccari.store.secrets import Holder, SecretStore
 from ccari.web.front import Front
-from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.commands import on
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
 
 BARS = "/v1/suppressions"
@@ -40,9 +40,7 @@ async def test_a_bar_is_another_than_the_commands(
     (origin,) = await store.database.rows("SELECT origin FROM suppressions")
     assert origin["origin"] == "token:the-dialer"
     await store.database.rows("DELETE FROM suppressions RETURNING 1")
-    ccari = Service(
-        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
-    )
+    ccari = on(dsn, tmp_path)
     options = (
         "--controller",
         "acme",
