@@ -33,12 +33,11 @@ _KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A prompt is finished, the ``done``-th of ``total``. ``built``: False if it had not changed."""
+    """A prompt is finished, the ``done``-th of ``total``: built, or found unchanged."""
 
     prompt: Prompt
     done: int
     total: int
-    built: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +98,7 @@ def build(
             report = _reporter(on_progress, len(jobs))
             for job in jobs:
                 if job not in stale:
-                    report(job.prompt, built=False)
+                    report(job.prompt)
             if stale:
                 _make(_with_ready(stale, shipped) if shipped else stale, known, out_dir, engine, report)
     except OSError as error:
@@ -108,7 +107,7 @@ def build(
 
 
 def _make(
-    jobs: list[_Job], known: dict[str, Entry], out_dir: Path, engine: Engine, report: Callable[..., None]
+    jobs: list[_Job], known: dict[str, Entry], out_dir: Path, engine: Engine, report: Callable[[Prompt], None]
 ) -> None:
     """Carry out ``jobs``, several at a time, and put their entries into ``known`` and the manifest."""
     alike: dict[tuple[str, str], list[_Job]] = {}
@@ -123,11 +122,11 @@ def _make(
         def collect(future: Future[_Made]) -> None:
             first, made = running.pop(future), future.result()
             waiting.append(made)
-            report(first.prompt, built=True)
+            report(first.prompt)
             # jobs that would make the same sound get a copy of this one
             for job in alike[first.alike][1:]:
                 waiting.append(_sound(replace(job, ready=(made.at, made.entry)), work, engine))
-                report(job.prompt, built=True)
+                report(job.prompt)
 
         try:
             for future in as_completed(list(running)):
@@ -246,13 +245,13 @@ def _digest(*parts: str) -> str:
     return hashlib.sha256(json.dumps([settings, parts]).encode()).hexdigest()
 
 
-def _reporter(on_progress: Callable[[Progress], None] | None, total: int) -> Callable[..., None]:
+def _reporter(on_progress: Callable[[Progress], None] | None, total: int) -> Callable[[Prompt], None]:
     done = 0
 
-    def report(prompt: Prompt, *, built: bool) -> None:
+    def report(prompt: Prompt) -> None:
         nonlocal done
         done += 1
         if on_progress:
-            on_progress(Progress(prompt, done, total, built))
+            on_progress(Progress(prompt, done, total))
 
     return report

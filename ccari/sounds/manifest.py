@@ -69,13 +69,6 @@ class Manifest:
         except (ValueError, TypeError, KeyError, AttributeError):
             raise SoundError(f"{path}: damaged: remove it and run ccari sounds build") from None
 
-    def entry(self, key: str) -> Entry:
-        """The entry of a prompt. Raises SoundError if it was not built."""
-        try:
-            return self.entries[key]
-        except KeyError:
-            raise SoundError(f"{key}: not built: ccari sounds build") from None
-
     def save(self, directory: Path) -> None:
         """Write the manifest, whole or not at all. The same entries give the same bytes."""
         with self.draft(directory) as draft:

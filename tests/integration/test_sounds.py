@@ -91,7 +91,7 @@ async def hears(pbx: Ari, callee: Callee) -> None:
 def where_played(heard: Audio, prompt: Path) -> slice:
     """Between which windows the prompt is heard, which must be all of it."""
     (at,) = np.nonzero(heard.tone_levels(TONE_HZ) > PRESENT_DBFS)
-    length = Manifest.load(prompt).entry("pl/goodbye").duration_ms / 1000
+    length = Manifest.load(prompt).entries["pl/goodbye"].duration_ms / 1000
     assert len(at) * audio.WINDOW_SECONDS == pytest.approx(length - 0.2, abs=0.25)
     return slice(at[0] + EDGE_WINDOWS, at[-1] + 1 - EDGE_WINDOWS)
 

@@ -53,13 +53,13 @@ def test_what_has_not_changed_is_not_built_again(engine: EspeakNg, built: Path) 
     first, before, steps = Manifest.load(built), times(built), list[Progress]()
     again = build(BOTH, built, engine=engine, on_progress=steps.append)
     assert (before, first) == (times(built), again)
-    assert [(step.done, step.total, step.built) for step in steps] == [(1, 2, False), (2, 2, False)]
+    assert [(step.done, step.total) for step in steps] == [(1, 2), (2, 2)]
 
 
 def test_changed_words_build_that_prompt_only(engine: EspeakNg, built: Path) -> None:
     before = times(built)
     changed = Prompt("goodbye", "pl", "Do widzenia.")
-    assert build([changed, IDENTITY], built, engine=engine).entry("pl/goodbye").text == "Do widzenia."
+    assert build([changed, IDENTITY], built, engine=engine).entries["pl/goodbye"].text == "Do widzenia."
     rebuilt = {path.stem for path, time in times(built).items() if time != before[path]}
     assert rebuilt == {"goodbye"}
 
@@ -84,16 +84,16 @@ def test_words_that_two_languages_share_are_spoken_by_the_voice_of_either(
 ) -> None:
     """An English callee would hear the date of a German one."""
     german, english = Prompt("month_8", "de", "August"), Prompt("month_8", "en", "August")
-    together = build([german, english], tmp_path / "together", engine=engine).entry("en/month_8")
-    assert together == build([english], tmp_path / "alone", engine=engine).entry("en/month_8")
+    together = build([german, english], tmp_path / "together", engine=engine).entries["en/month_8"]
+    assert together == build([english], tmp_path / "alone", engine=engine).entries["en/month_8"]
 
 
 def test_another_voice_builds_again(built: Path) -> None:
     class Slower(EspeakNg):
         SPEED = 120
 
-    fast = Manifest.load(built).entry("pl/goodbye")
-    slow = build([GOODBYE], built, engine=Slower()).entry("pl/goodbye")
+    fast = Manifest.load(built).entries["pl/goodbye"]
+    slow = build([GOODBYE], built, engine=Slower()).entries["pl/goodbye"]
     assert slow.duration_ms > fast.duration_ms + 200
 
 
@@ -176,9 +176,9 @@ def test_without_espeak_the_build_says_so_and_leaves_no_manifest(tmp_path: Path)
 
 def test_words_like_an_option_or_a_command_are_only_spoken(engine: EspeakNg, tmp_path: Path) -> None:
     trap = tmp_path / "trap"
-    entry = build([Prompt("goodbye", "en", f"--stdin; $(touch {trap})")], tmp_path, engine=engine).entry(
+    entry = build([Prompt("goodbye", "en", f"--stdin; $(touch {trap})")], tmp_path, engine=engine).entries[
         "en/goodbye"
-    )
+    ]
     assert entry.duration_ms > 1000
     assert not trap.exists()
 
@@ -254,7 +254,7 @@ def test_a_prompt_that_cannot_be_made_blocks_the_others_for_good(
 ) -> None:
     """What was being made beside it came to its place, and not into the manifest."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    old, first_has_begun = Manifest.load(built).entry("pl/goodbye"), threading.Event()
+    old, first_has_begun = Manifest.load(built).entries["pl/goodbye"], threading.Event()
 
     def second_fails(text: str) -> None:
         if text == IDENTITY.text:
@@ -265,7 +265,7 @@ def test_a_prompt_that_cannot_be_made_blocks_the_others_for_good(
     with pytest.raises(SoundError, match=r"^pl/renewals/identity: no voice$"):
         build(BOTH, built, engine=Other(second_fails))
     assert check(built, BOTH) == []
-    assert Manifest.load(built).entry("pl/goodbye").recipe != old.recipe
+    assert Manifest.load(built).entries["pl/goodbye"].recipe != old.recipe
 
 
 def test_a_sound_that_cannot_come_to_its_place_keeps_others_from_the_manifest(

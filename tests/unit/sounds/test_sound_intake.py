@@ -69,7 +69,7 @@ def test_a_good_recording_is_taken_in_whatever_a_studio_delivers_it(
     assert (found.prompt, found.fault, found.doubt) == (GOODBYE, None, None)
     out = tmp_path / "out"
     assert take([found], folder_of(out)) == [GOODBYE]
-    entry = build([GOODBYE], out, engine=EspeakNg(), studio=folder_of(out)).entry("pl/goodbye")
+    entry = build([GOODBYE], out, engine=EspeakNg(), studio=folder_of(out)).entries["pl/goodbye"]
     assert entry.origin == "studio"
     # the silence before and after is gone
     assert entry.duration_ms < 2600
@@ -157,7 +157,7 @@ def test_a_later_build_keeps_the_recording_until_its_words_change(voice: Path, t
     take(examine(tmp_path / "in", PROMPTS), studio)
     for _ in range(2):
         built = build(PROMPTS, tmp_path, engine=EspeakNg(), studio=studio)
-        assert [built.entry(each.key).origin for each in PROMPTS] == ["studio", EspeakNg().name]
+        assert [built.entries[each.key].origin for each in PROMPTS] == ["studio", EspeakNg().name]
     changed = Prompt("goodbye", "pl", "Żegnamy.")
     with pytest.raises(
         SoundError, match=r"pl/goodbye: the recording says other words than the prompt: .*import a new"

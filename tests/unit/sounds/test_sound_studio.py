@@ -43,12 +43,12 @@ def test_a_quiet_stereo_studio_recording_replaces_the_voice_at_the_same_loudness
     quiet = tones(44100, 1000, amplitude=0.004)
     write_wav(tmp_path / "studio/pl/goodbye.wav", np.column_stack([quiet, quiet / 2]), 44100)
     manifest = build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
-    assert manifest.entry("pl/goodbye").origin == "studio"
+    assert manifest.entries["pl/goodbye"].origin == "studio"
     samples, rate = read_sound(tmp_path / "out/pl/goodbye.sln12")
     assert -24.5 < lufs(samples, rate) < -23.5
     assert amplitude(samples, rate, 1000) > -27
     # half a second of silence on either side is gone, the tail is there
-    assert 2100 < manifest.entry("pl/goodbye").duration_ms < 2300
+    assert 2100 < manifest.entries["pl/goodbye"].duration_ms < 2300
 
 
 def test_sibilants_are_not_folded_into_the_telephone_band(
@@ -113,13 +113,15 @@ def test_a_changed_recording_is_built_again_and_a_removed_one_gives_the_voice_ba
     hashes = []
     for frequency in (500, 700):
         write_wav(recording, tones(16000, frequency), 16000)
-        entry = build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio").entry(
+        entry = build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio").entries[
             "pl/goodbye"
-        )
+        ]
         hashes.append(entry.files["sln12"].sha256)
     assert hashes[0] != hashes[1]
     recording.unlink()
-    entry = build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio").entry("pl/goodbye")
+    entry = build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio").entries[
+        "pl/goodbye"
+    ]
     assert entry.origin == engine.name
 
 
