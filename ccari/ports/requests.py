@@ -72,6 +72,12 @@ class Clock:
         country = self.countries.get(controller)
         return deadlines.local_day(self.now, country) if country else self.now.astimezone(UTC).date()
 
+    @property
+    def days(self) -> tuple[list[str], list[date], date]:
+        """The controllers, the date of each, and the date of any other."""
+        controllers = list(self.countries)
+        return controllers, [self.today(each) for each in controllers], self.today("")
+
 
 @dataclass(frozen=True, slots=True)
 class Place:

@@ -113,10 +113,6 @@ class Erasures(Protocol):
         """The id of an erasure on this request that was begun and has not ended."""
         ...
 
-    async def report(self, reference: str) -> Mapping[str, Any] | None:
-        """The report of the last erasure on this request that has ended."""
-        ...
-
     async def begin(self, wanted: Wanted, who: str) -> int:
         """Begin an erasure, and see that no list brings the number back from now on. Gives the erasure's id."""
         ...

@@ -92,7 +92,7 @@ class DeliveryQueue(Protocol):
 
 
 class DeliveryLog(Protocol):
-    """Each method raises StoreError. If retrying or discarding many fails midway, those that were done stay done."""
+    """Each method raises StoreError. If retrying many fails midway, those that were done stay done."""
 
     async def page(
         self, limit: int, *, state: str | None = None, endpoint: str | None = None,
@@ -111,8 +111,4 @@ class DeliveryLog(Protocol):
         """Try given-up messages again, as if for the first time: one, or all. Those whose endpoint no longer takes them are left
         out. Gives their ids.
         """
-        ...
-
-    async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
-        """Mark given-up messages, one or all, as needing no attention any more. Gives their ids."""
         ...

@@ -58,6 +58,7 @@ class Erasures:
         return None if found is None else int(found)
 
     async def report(self, reference: str) -> dict[str, Any] | None:
+        """The report of the last erasure on this request that has ended."""
         async with self._database.connection() as connection:
             found = await connection.fetchval(SQL["erasure_report"], reference)
         return None if found is None else dict(json.loads(found))

@@ -48,11 +48,8 @@ class CountedFigures:
         self._database = database
 
     async def pressing(self, clock: Clock) -> Pressing:
-        controllers = list(clock.countries)
         async with self._database.connection() as connection:
-            requests = await connection.fetch(
-                SQL["open_requests"], controllers, [clock.today(each) for each in controllers], clock.today(""), SOON_DAYS
-            )  # fmt: skip
+            requests = await connection.fetch(SQL["open_requests"], *clock.days, SOON_DAYS)
             unfinished = await connection.fetch(SQL["unfinished_by_state"])
             registers = await connection.fetch(SQL["register_ages"])
         return Pressing(

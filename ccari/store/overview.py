@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ccari.ports.overview import Counted, Due, Overview
-from ccari.ports.requests import Clock
+from ccari.ports.requests import SOON_DAYS, Clock
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
@@ -22,7 +22,6 @@ class Overviews:
         """Counts since that moment. ``controllers``: None is all; ``by_hour``: by hours of the time zone ``zone``, else by its
         days.
         """
-        declared = list(clock.countries)
         # a month of calls is millions of rows, and no call may wait while they are counted
         async with (
             self._database.outside_pool() as connection,
@@ -32,13 +31,7 @@ class Overviews:
                 SQL["count_calls"], since, controllers, "hour" if by_hour else "day", zone
             )
             rights = await connection.fetch(SQL["count_rights"], since, controllers)
-            due = await connection.fetchrow(
-                SQL["count_due"],
-                declared,
-                [clock.today(each) for each in declared],
-                clock.today(""),
-                controllers,
-            )
+            due = await connection.fetchrow(SQL["count_due"], *clock.days, controllers, SOON_DAYS)
         return Overview(
             [Counted(**dict(row)) for row in counted],
             Counter({row["right"]: row["count"] for row in rights}),

@@ -136,10 +136,9 @@ class Requests:
     ) -> list[dict[str, Any]]:
         """Requests, open ones first and by due date, each with ``days_left`` and whether it is ``overdue``."""
         clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or Wanted()
-        controllers, after = list(clock.countries), wanted.after
+        after = wanted.after
         return await self._database.rows(
-            SQL["list_requests"], controllers, [clock.today(each) for each in controllers], clock.today(""),
-            controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,
+            SQL["list_requests"], *clock.days, controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,
             wanted.controllers, wanted.due_before,
             *((after.closed, after.due, after.reference) if after else (None, None, None)),
         )  # fmt: skip
@@ -149,11 +148,9 @@ class Requests:
     ) -> Sequence[dict[str, Any]]:
         """The requests of a number, the newest first. ``known_as``: its digests by controller, under every secret in use."""
         clock = clock or Clock(datetime.now(UTC), {})
-        controllers = list(clock.countries)
         sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
         return await self._database.rows(
-            SQL["requests_asked_under"], controllers, [clock.today(each) for each in controllers], clock.today(""),
-            [whose for whose, _ in sought], [digest for _, digest in sought], limit,
+            SQL["requests_asked_under"], *clock.days, [whose for whose, _ in sought], [digest for _, digest in sought], limit,
         )  # fmt: skip
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
@@ -45,17 +45,13 @@ class Webhooks:
         return given_up
 
     async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
-        known = list(clock.countries)
-        today = [clock.today(each) for each in known]
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["turn_to_look_at_terms"]):
                 return
             for event, days, over in (
                 (Told.REQUEST_DUE_SOON, soon_days, False), (Told.REQUEST_OVERDUE, OVERDUE, True),
             ):  # fmt: skip
-                await connection.execute(
-                    SQL["tell_of_terms"], known, today, clock.now.astimezone(UTC).date(), event, days, over
-                )
+                await connection.execute(SQL["tell_of_terms"], *clock.days, event, days, over)
 
     async def claim(self, endpoint: Endpoint, lease: timedelta) -> Delivery | None:
         async with self._database.transaction() as connection:
@@ -107,6 +103,9 @@ class Webhooks:
         return _ids(await self._batches("retry_deliveries", delivery, endpoint, whose))
 
     async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
+        """Mark given-up messages, one or all, as needing no attention any more. Gives their ids. If it fails midway, those that were
+        done stay done.
+        """
         return _ids(await self._batches("discard_deliveries", delivery, endpoint))
 
     async def _give_up(self, name: str) -> int:

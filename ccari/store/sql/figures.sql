@@ -1,11 +1,9 @@
 -- name: open_requests
--- $1 and $2: the controllers, each with its local date; $3: the date for any other; $4: within how many days a request is due soon.
+-- $1 to $3: as of local_today; $4: within how many days a request is due soon.
 SELECT CASE WHEN r.due < local.today THEN 'overdue' WHEN r.due - local.today <= $4 THEN 'soon' ELSE 'later' END AS urgency,
        count(*)
 FROM rights_requests r
-CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
-                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+/* local_today */
 WHERE r.closed_at IS NULL GROUP BY urgency
 
 -- name: turn_to_count

@@ -17,11 +17,9 @@ SELECT "right", count(*) AS count FROM rights_requests
 WHERE received_at >= $1 AND ($2::text[] IS NULL OR controller = ANY ($2)) GROUP BY 1
 
 -- name: count_due
--- $1 and $2: the controllers, each with its local date; $3: the date for any other.
+-- $1 to $3: as of local_today; $5: within how many days a request is due soon.
 SELECT count(*) AS open, count(*) FILTER (WHERE r.due < local.today) AS overdue,
-       count(*) FILTER (WHERE r.due BETWEEN local.today AND local.today + 7) AS soon
+       count(*) FILTER (WHERE r.due - local.today BETWEEN 0 AND $5) AS soon
 FROM rights_requests r
-CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
-                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+/* local_today */
 WHERE r.closed_at IS NULL AND ($4::text[] IS NULL OR r.controller = ANY ($4))

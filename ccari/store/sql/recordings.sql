@@ -56,31 +56,28 @@ SELECT id FROM moved
 -- name: hold_unended
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished') FOR UPDATE
 
--- name: unfinished_recordings
-SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
-       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
-       r.started_at IS NOT NULL AS begun, r.lead_ms,
-       least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
-                            WHERE q.call_id = r.call_id
-                              AND (q."right", r.legal_basis, r.mode)
-                                  IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until
+-- name: unfinished
+-- Of a recording r and its call: its tag, and how far it has come. $2 to $4: rights, each with a legal basis and a mode of recordings
+-- that it stops.
+r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
+r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
+r.started_at IS NOT NULL AS begun, r.lead_ms,
+least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
+                     WHERE q.call_id = r.call_id
+                       AND (q."right", r.legal_basis, r.mode) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
+
+-- name: unfinished_recordings
+SELECT /* unfinished */
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($5) AND calls.asterisk = $1
 
 -- name: waiting_recordings
 -- Recordings that wait for their file: finished; or taken for lost, perhaps because a disk was not mounted; or never seen to end,
 -- of a call that ended long enough ago for nothing to be recorded any more.
-SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
-       r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
-       r.started_at IS NOT NULL AS begun, r.lead_ms,
-       EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+SELECT EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
                WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
            AS told_lost,
-       least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
-                            WHERE q.call_id = r.call_id
-                              AND (q."right", r.legal_basis, r.mode)
-                                  IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until
-FROM recordings r JOIN calls ON calls.id = r.call_id
+       /* unfinished */
 WHERE r.id = ANY($1)
   AND (r.state = 'finished' OR r.state = 'failed' AND r.started_at IS NOT NULL
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')

@@ -60,13 +60,17 @@ UPDATE rights_requests SET
     number = CASE WHEN $6 THEN NULL ELSE number END
 WHERE reference = $1
 
+-- name: local_today
+-- The date of the controller of a request r. $1 and $2: the controllers, each with its local date; $3: the date for any other.
+CROSS JOIN LATERAL (
+    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
+                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+
 -- name: wanted_requests
 -- Of list_requests.
 SELECT r.*, local.today
 FROM rights_requests r
-CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
-                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+/* local_today */
 WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($5::text[] IS NULL OR r.state = ANY ($5))
   AND ($6::text IS NULL OR r."right" = $6)
@@ -77,8 +81,8 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
 
 -- name: list_requests
--- $1 and $2: the controllers, each with its local date; $3: the date for any other. $12 to $14: the last request of the page
--- before. Open and closed ones are read apart, each in the order of an index: to sort a million takes nearly two seconds.
+-- $1 to $3: as of local_today. $12 to $14: the last request of the page before. Open and closed ones are read apart, each in the
+-- order of an index: to sort a million takes nearly two seconds.
 SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
        CASE WHEN r.closed_at IS NULL THEN r.due - r.today END AS days_left,
        r.closed_at IS NULL AND r.due < r.today AS overdue,
@@ -92,15 +96,13 @@ FROM ((/* wanted_requests */
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: requests_asked_under
--- $1 to $3 as in list_requests. $4 and $5: controllers, each with a digest of the number under one of its secrets.
+-- $1 to $3: as of local_today. $4 and $5: controllers, each with a digest of the number under one of its secrets.
 SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
        CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
        r.closed_at IS NULL AND r.due < local.today AS overdue,
        r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
 FROM rights_requests r
-CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
-                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+/* local_today */
 WHERE r.digests && $5::bytea[]
   AND EXISTS (SELECT FROM unnest($4::text[], $5::bytea[]) AS sought (controller, digest)
               WHERE sought.controller = r.controller AND sought.digest = ANY (r.digests))

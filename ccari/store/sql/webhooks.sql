@@ -32,14 +32,12 @@ RETURNING id
 SELECT pg_try_advisory_xact_lock(hashtextextended('webhooks of terms', 0))
 
 -- name: tell_of_terms
--- Open requests that are due within $5 days. $1 and $2: the controllers, each with its local date; $3: the date for any other; $4:
--- the event; $6: whether it is about requests that are overdue, or about those that are not.
+-- Open requests that are due within $5 days. $1 to $3: as of local_today; $4: the event; $6: whether it is about requests that are
+-- overdue, or about those that are not.
 INSERT INTO webhook_deliveries (endpoint, event, subject, controller, due)
 SELECT e.name, $4, r.reference, r.controller, r.due
 FROM rights_requests r
-CROSS JOIN LATERAL (
-    SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
-                     WHERE each.controller = r.controller), $3::date) AS today) AS local
+/* local_today */
 JOIN webhook_endpoints e ON $4 = ANY (e.events) AND (e.controllers IS NULL OR r.controller = ANY (e.controllers))
 WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today) = $6
 ON CONFLICT DO NOTHING
