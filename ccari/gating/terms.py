@@ -3,10 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from zoneinfo import ZoneInfo
 
 from ccari.policy import deadlines, gate, notices
-from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import Campaign, ended_by
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
@@ -108,10 +106,9 @@ class Terms:
         """The right as it was exercised by key, ``at`` that moment or now, by whoever is on the line."""
         pressed, country = at or datetime.now(UTC), self.controller.country
         number_from = NumberFrom.CALLER_ID if self.inbound else NumberFrom.DIALLED
-        local_year = pressed.astimezone(ZoneInfo(TIME_ZONES[country])).year
         return Exercise(
             right=right, key=key, number=self.known_number.e164, received_at=pressed,
-            due=deadlines.due(pressed, country), local_year=local_year,
+            due=deadlines.due(pressed, country), local_year=deadlines.local_day(pressed, country).year,
             notice_version=self.heard_version, language=self.language, purpose=self.campaign.purpose,
             consent_purpose=self.campaign.withdraws, consent_campaigns=self.consent_campaigns,
             recording_basis=self.campaign.recording.legal_basis,

@@ -22,7 +22,7 @@ async def list_consents(ask: Ask) -> Reply:
 
 async def check(ask: Ask) -> Reply:
     """A number's consents, and each call that was made on them."""
-    controller, digests, _ = await looked_up(ask)
+    controller, digests = await looked_up(ask)
     rows = await ask.front.consents.of(controller.id, digests)
     return Reply(ConsentAnswer.model_validate({"consents": rows}))
 

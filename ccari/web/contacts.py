@@ -4,7 +4,6 @@ from typing import Any
 
 from ccari.gating.naming import the_controller, the_number
 from ccari.gating.subjects import whose_number
-from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
@@ -26,16 +25,15 @@ async def list_contacts(ask: Ask) -> Reply:
 
 async def check(ask: Ask) -> Reply:
     """The sources that a controller has a number from. `known` is false if the number is not a contact."""
-    controller, digests, _ = await looked_up(ask)
+    controller, digests = await looked_up(ask)
     rows: list[dict[str, Any]] = await ask.front.contacts.of(controller.id, digests)
     return Reply(ContactAnswer.model_validate({"known": bool(rows), "sources": rows}))
 
 
-async def looked_up(ask: Ask) -> tuple[Controller, Digests, Number]:
-    """The controller, digests and number that are asked about. The look-up is put on record."""
+async def looked_up(ask: Ask) -> tuple[Controller, Digests]:
+    """The controller that is asked, and the digests of the number that it is asked about. The look-up is put on record."""
     body: NumberAsked = ask.body
     controller = the_controller(await ask.policy_in_force(), body.controller)
-    number = the_number(body.number, controller)
-    digests = (await ask.front.vouched()).digests(controller.id, number)
+    digests = (await ask.front.vouched()).digests(controller.id, the_number(body.number, controller))
     await ask.note(Looked.NUMBER_CHECKED, whose_number(controller.id, digests), body.why)
-    return controller, digests, number
+    return controller, digests
