@@ -45,25 +45,23 @@ async def test_a_hold_is_on_less_or_more_than_it_was_placed_on(store: Store, she
         assert await store.holds.held(all_of_them) == {}
 
 
-@pytest.mark.parametrize("basis", LegalBasis)
 @pytest.mark.parametrize("right", Right)
 async def test_an_open_request_holds_what_it_should_not_or_lets_go_what_it_concerns(
-    store: Store, shelf: Shelf, right: Right, basis: LegalBasis
+    store: Store, shelf: Shelf, right: Right
 ) -> None:
     """From its registration to its closure."""
-    recording, anothers = (
-        await shelf.put(basis=basis),
-        await shelf.put(await shelf.call(made.call(number=OTHER)), basis=basis),
-    )
+    recordings = {await shelf.put(basis=each): each for each in LegalBasis}
+    of_another = await shelf.call(made.call(number=OTHER))
+    anothers = [await shelf.put(of_another, basis=each) for each in LegalBasis]
     reference = await store.requests.add("acme", letter(right, level=Level.L2), made.digests())
-    wanted = {recording: REQUEST} if basis in HOLDING.get(right, ()) else {}
-    assert await store.holds.held([recording, anothers]) == wanted
-    assert await store.holds.held([recording], besides=reference) == {}
+    wanted = {each: REQUEST for each, basis in recordings.items() if basis in HOLDING.get(right, ())}
+    assert await store.holds.held([*recordings, *anothers]) == wanted
+    assert await store.holds.held([*recordings], besides=reference) == {}
     for state in (RequestState.IN_PROGRESS, RequestState.EXTENDED):
         await store.requests.step(reference, state, by("cli:anna", "many"))
-        assert await store.holds.held([recording]) == wanted
+        assert await store.holds.held([*recordings]) == wanted
     await store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
-    assert await store.holds.held([recording]) == {}
+    assert await store.holds.held([*recordings]) == {}
 
 
 async def test_a_request_by_key_holds_only_its_own_calls_recordings(store: Store, shelf: Shelf) -> None:

@@ -71,17 +71,14 @@ async def test_a_fault_is_left_out_or_quotes_what_it_is_about(
     assert all(each["detail"] for each in told["errors"])
 
 
-@pytest.mark.parametrize(
-    ("query", "parameter"),
-    [
+async def test_a_parameter_that_is_wrong_is_ignored(api: Api) -> None:
+    for query, parameter in (
         ("limit=0", "limit"), ("limit=501", "limit"), ("limit=1&limit=2", "limit"), ("since=yesterday", "since"),
         ("since=0001-01-01T00:00:00%2B14:00", "since"), ("since=2026-01-01T00:00:00", "since"), ("after=x", "after"),
         ("after=WzEsMl0", "after"), ("campaign=a%00b", "campaign"),
-    ],
-)  # fmt: skip
-async def test_a_parameter_that_is_wrong_is_ignored(api: Api, query: str, parameter: str) -> None:
-    told = (await api.ask("GET", f"/v1/calls?{query}")).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
-    assert [each.get("parameter") for each in told["errors"]] == [parameter]
+    ):  # fmt: skip
+        told = (await api.ask("GET", f"/v1/calls?{query}")).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+        assert [each.get("parameter") for each in told["errors"]] == [parameter], query
 
 
 async def test_a_parameter_that_is_not_known_is_ignored_or_quoted(api: Api) -> None:

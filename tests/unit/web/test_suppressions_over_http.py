@@ -126,21 +126,17 @@ async def test_a_number_is_looked_up_by_the_way_without_a_record(
     assert (told["what"]["controller"], len(told["what"]["digest"])) == ("acme", 64)
 
 
-@pytest.mark.parametrize(
-    ("change", "pointer"),
-    [
+async def test_a_bar_is_entered_that_cannot_be(api: Api, store: Store) -> None:
+    wrong: list[tuple[dict[str, Any], str]] = [
         ({"number": "12"}, "#/number"), ({"controller": None}, "#/controller"), ({"controller": "nobody"}, "#/controller"),
         ({"controller": "48600100001"}, "#/controller"), ({"controller": "600 100 001"}, "#/controller"),
         ({"campaign": "48600100001"}, "#/campaign"),
         ({"campaign": "umfrage"}, "#/campaign"), ({"until": "2020-01-01"}, "#/until"), ({"until": "soon"}, "#/until"),
         ({"until": "0001-01-01"}, "#/until"), ({"reason": "spam"}, "#/reason"), ({"proof": "a\x00b"}, "#/proof"),
-    ],
-)  # fmt: skip
-async def test_a_bar_is_entered_that_cannot_be(
-    api: Api, store: Store, change: dict[str, Any], pointer: str
-) -> None:
-    told = (await api.ask("POST", BARS, {**ACME, **change})).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
-    assert [each["pointer"] for each in told["errors"]] == [pointer]
+    ]  # fmt: skip
+    for change, pointer in wrong:
+        told = (await api.ask("POST", BARS, {**ACME, **change})).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+        assert [each["pointer"] for each in told["errors"]] == [pointer], change
     assert await rows(store) == []
 
 
