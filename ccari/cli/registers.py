@@ -110,7 +110,8 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         policy, now = await current_policy(store), datetime.now(UTC)
         loaded = {row["register"]: row for row in await store.registers.ages()}
-        return [_row(policy, each, loaded.get(each.id), now) for each in policy.registers]
+        in_use = {each.id: each for each in policy.registers_in_use}
+        return [_row(in_use.get(each.id, each), loaded.get(each.id), now) for each in policy.registers]
 
     rows = with_store(context, work)
     columns = {
@@ -124,21 +125,12 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
     raise typer.Exit(1 if any(row["stale"] for row in rows) else 0)
 
 
-def _row(policy: Policy, register: Register, loaded: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
-    """``max_age_days`` is the least of all campaigns that use the register: a country's rules may ask for a newer copy."""
-    used = (
-        each
-        for campaign in policy.campaigns
-        for each in policy.registers_of(campaign)
-        if each.id == register.id
-    )
-    limit = min((each.max_age_days for each in used), default=register.max_age_days)
+def _row(register: Register, loaded: dict[str, Any] | None, now: datetime) -> dict[str, Any]:
     as_of = loaded["as_of"] if loaded else None
-    strictest = register.model_copy(update={"max_age_days": limit})
     return {
         "register": register.id, "name": register.name, "entries": loaded["entries"] if loaded else 0,
         "as_of": as_of, "age_days": (now - as_of).days if as_of is not None else None,
-        "max_age_days": limit, "stale": gate.stale(strictest, as_of, now),
+        "max_age_days": register.max_age_days, "stale": gate.stale(register, as_of, now),
     }  # fmt: skip
 
 

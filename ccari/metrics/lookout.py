@@ -137,12 +137,8 @@ class Lookout:
 
     def _most_ages(self) -> Values:
         """For each register, the strictest age that a campaign asks for, in seconds."""
-        policy, seconds = self._book.policy, dict[tuple[str, ...], float]()
-        for campaign in policy.campaigns if policy else ():
-            for register in policy.registers_of(campaign) if policy else ():
-                most = register.max_age_days * 86400.0
-                seconds[register.id,] = min(most, seconds.get((register.id,), most))
-        return seconds
+        registers = self._book.policy.registers_in_use if self._book.policy else ()
+        return {(each.id,): each.max_age_days * 86400.0 for each in registers}
 
 
 def _age(since: datetime) -> float:

@@ -101,6 +101,17 @@ class Policy(Declared):
             if register.id in campaign.registers
         )
 
+    @property
+    def registers_in_use(self) -> tuple[Register, ...]:
+        """The registers that campaigns name, each as the strictest of these has it: a country's rules may ask for a newer copy."""
+        least: dict[str, Register] = {}
+        for campaign in self.campaigns:
+            for each in self.registers_of(campaign):
+                least[each.id] = min(
+                    each, least.get(each.id, each), key=lambda register: register.max_age_days
+                )
+        return tuple(least.values())
+
     def registers_heeded_by(self, controller_id: str) -> tuple[Register, ...]:
         """The registers that act on a controller: only those that one of its own campaigns names."""
         heeded = {

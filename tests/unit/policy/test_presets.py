@@ -162,6 +162,24 @@ def test_a_preset_lets_a_register_grow_older_than_the_policy_says(country: str, 
     assert register.max_age_days == min(own, PRESETS[country].register_days or own)
 
 
+@pytest.mark.parametrize("of_the_country_first", [True, False])
+def test_a_register_may_be_as_old_as_the_laxest_of_its_campaigns_lets_it(
+    *, of_the_country_first: bool
+) -> None:
+    country, days = next((name, each.register_days) for name, each in PRESETS.items() if each.register_days)
+    campaigns = [
+        f'[[campaigns]]\nid = "{name}"\ncontroller = "acme"\npurpose = "x"\nlegal_basis = "contract"\nregisters = ["own"]\n'
+        f'{preset}dial = "PJSIP/{{number}}@trunk"\nrecording = {{ mode = "off" }}\n'
+        for name, preset in (("strict", f'preset = "{country}"\n'), ("lax", ""))
+    ]
+    policy = read(
+        '[[controllers]]\nid = "acme"\nname = "ACME"\ncountry = "PL"\ndpo = "x"\n'
+        '[[registers]]\nid = "own"\nname = "own"\nmax_age_days = 366\n[[registers]]\nid = "unused"\nname = "unused"\n'
+        + "".join(campaigns if of_the_country_first else reversed(campaigns))
+    )
+    assert [(each.id, each.max_age_days) for each in policy.registers_in_use] == [("own", days)]
+
+
 def test_a_pause_that_only_people_can_keep_passes_for_one_that_is_kept() -> None:
     pauses = [each for each in PRESETS.values() if each.pause_days is not None]
     assert pauses
