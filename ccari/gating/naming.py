@@ -42,18 +42,14 @@ def campaign_name(policy: Policy | None, asked: str) -> str:
     return asked if is_known or not asked else label(asked)
 
 
-def campaigns_of(policy: Policy, controller: Controller) -> list[Campaign]:
-    return [each for each in policy.campaigns if each.controller == controller.id]
-
-
 def purposes_of(policy: Policy, controller: Controller) -> dict[str, str]:
     """What each campaign of the controller asks consent to."""
-    return {each.id: each.asks_consent_to for each in campaigns_of(policy, controller)}
+    return {each.id: each.asks_consent_to for each in policy.campaigns_of(controller.id)}
 
 
 def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> Campaign | None:
     """The controller's campaign of that name; None if none is named."""
-    theirs = {each.id: each for each in campaigns_of(policy, controller)}
+    theirs = {each.id: each for each in policy.campaigns_of(controller.id)}
     if wanted is not None and wanted not in theirs:
         if not theirs:
             raise InputError("campaign", f"{controller.id!r} has no campaigns")

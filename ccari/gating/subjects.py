@@ -59,8 +59,7 @@ def language_of(request: Answered, policy: Policy | None) -> PageLanguage:
     """The language to answer the person in (Art 12(1)): their request's, which the call was in; for a request that came in writing, the
     one that all of the controller's campaigns have. English if they have several, or there is no page in it.
     """
-    campaigns = policy.campaigns if policy else ()
-    spoken = {each.language for each in campaigns if each.controller == request.controller}
+    spoken = {each.language for each in policy.campaigns_of(request.controller)} if policy else set[str]()
     wanted = request.language or (spoken.pop() if len(spoken) == 1 else None)
     return next((each for each in PAGE_LANGUAGES if each == wanted), "en")
 

@@ -23,7 +23,6 @@ from ccari.gating import moments
 from ccari.gating.labels import label
 from ccari.gating.naming import (
     campaign_of,
-    campaigns_of,
     end,
     purposes_of,
     the_campaign,
@@ -110,7 +109,7 @@ class Lists:
         campaign_of(self.policy, controller, given.campaign)
         keys = self.secrets.keys(controller.id)
         reader = BarReader(
-            controller.id, [each.id for each in campaigns_of(self.policy, controller)],
+            controller.id, [each.id for each in self.policy.campaigns_of(controller.id)],
             {key.version: key.check for key in keys}, zone_of(controller), now, f"import:{who}", given.reason, given.campaign,
             given.proof, end(given.until, controller, now),
         )  # fmt: skip

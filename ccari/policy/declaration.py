@@ -75,17 +75,16 @@ class Policy(Declared):
 
     def _about_limits(self) -> Iterator[Contradiction]:
         for place, controller in enumerate(self.controllers):
-            days = {
-                campaign.id: campaign.counts_for_days
-                for campaign in self.campaigns
-                if campaign.controller == controller.id
-            }
+            days = {each.id: each.counts_for_days for each in self.campaigns_of(controller.id)}
             longest = max(days, key=lambda campaign: days[campaign], default=None)
             if controller.calls_days is not None and longest and controller.calls_days < days[longest]:
                 yield Contradiction(
                     ("controllers", place, "calls_days"),
                     f"must be at least {days[longest]}, the days over which {longest!r} counts its calls to a number",
                 )
+
+    def campaigns_of(self, controller_id: str) -> list[Campaign]:
+        return [each for each in self.campaigns if each.controller == controller_id]
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
         """The registers that a campaign's numbers may not be in. If its preset sets a maximum age for copies, each register's own
@@ -115,10 +114,7 @@ class Policy(Declared):
     def registers_heeded_by(self, controller_id: str) -> tuple[Register, ...]:
         """The registers that act on a controller: only those that one of its own campaigns names."""
         heeded = {
-            register
-            for campaign in self.campaigns
-            if campaign.controller == controller_id
-            for register in campaign.registers
+            register for campaign in self.campaigns_of(controller_id) for register in campaign.registers
         }
         return tuple(register for register in self.registers if register.id in heeded)
 

@@ -66,8 +66,7 @@ def _of_controllers(policies: Sequence[Policy]) -> list[Limit]:
             sourced=any(
                 each.data_source is not None
                 for policy in policies
-                for each in policy.campaigns
-                if each.controller == controller.id
+                for each in policy.campaigns_of(controller.id)
             ),
         )
         for limited in OF_CONTROLLERS
