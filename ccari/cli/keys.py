@@ -8,7 +8,7 @@ import typer
 
 from ccari.cli import key_backup
 from ccari.cli.context import ControllerId, Json, current_policy, vouched, with_store
-from ccari.cli.output import as_json, as_table, telling
+from ccari.cli.output import as_json, as_table, telling, watched
 from ccari.cli.spooled import refuse_while_spooled_under
 from ccari.config import Settings
 from ccari.counting import counted
@@ -95,7 +95,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         policy, secrets = await current_policy(store), await vouched(settings, store)
         counts = {
             (row["controller"], row["register"], row["key_version"]): row
-            for row in await store.key_versions.counts()
+            for row in await _counts(store)
         }
         digests: list[dict[str, Any]] = [
             {
@@ -220,7 +220,7 @@ def retire(
         whose = the_controller(await current_policy(store), controller)
         refuse_while_spooled_under(settings, whose.id, version)
         secrets = SecretStore(settings.keys_dir)
-        counts = await store.key_versions.counts()
+        counts = await _counts(store)
         row = next(
             (each for each in counts if (each["controller"], each["key_version"]) == (whose.id, version)),
             None,
@@ -283,6 +283,12 @@ def _holders(policy: Policy, secrets: SecretStore) -> list[tuple[str | None, str
         *((each.id, None, secrets.keys(each.id)) for each in policy.controllers),
         *((None, each, secrets.register_keys(each)) for each in registers),
     ]
+
+
+async def _counts(store: Store) -> list[dict[str, Any]]:
+    """Which takes seconds for millions of rows."""
+    with watched("counting what is kept under each secret"):
+        return await store.key_versions.counts()
 
 
 def _kept_under(counts: dict[str, Any] | None) -> dict[str, int]:
