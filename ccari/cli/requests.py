@@ -1,8 +1,7 @@
 """``ccari requests``: rights requests, from entering one to closing it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.text import Text
@@ -32,7 +31,7 @@ from ccari.gating.dossiers import clock, register_row
 from ccari.gating.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
-from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, Intake, Wanted, Work
+from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, EnteredBy, Intake, LevelName, Wanted, Work
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Rights requests, and the work on them.")
@@ -48,14 +47,6 @@ _COLUMNS = {
     "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
     "number": "NUMBER", "received_at": "RECEIVED", "due": "DUE", "days_left": "DAYS LEFT",
 }  # fmt: skip
-
-
-class Assurance(StrEnum):
-    """How sure it is who asks, by name: caller ID or a letter alone, a key on our call, an authenticated person."""
-
-    L0 = "L0"
-    L1 = "L1"
-    L2 = "L2"
 
 
 Reason = Annotated[str, typer.Option(help="Why; kept with the request and told to the controller.")]
@@ -131,10 +122,8 @@ def add(
             metavar="WHEN", help="2026-12-31 or 2026-12-31T12:00, by the controller's clock; default: now."
         ),
     ] = None,
-    by: Annotated[
-        Literal["letter", "email", "phone", "agent", "other"], typer.Option(help="How it was received.")
-    ] = "other",
-    level: Annotated[Assurance, typer.Option(help="How certain the person's identity is.")] = Assurance.L0,
+    by: Annotated[EnteredBy, typer.Option(help="How it was received.")] = "other",
+    level: Annotated[LevelName, typer.Option(help="How certain the person's identity is.")] = "L0",
     note: Annotated[str, typer.Option(help="A note, such as where the letter is on file.")] = "",
     json: Json = False,
 ) -> None:
@@ -160,7 +149,7 @@ def verify(
     context: typer.Context,
     reference: Reference,
     *,
-    level: Annotated[Assurance, typer.Option(help="How certain the person's identity is now.")],
+    level: Annotated[LevelName, typer.Option(help="How certain the person's identity is now.")],
     how: Annotated[
         str,
         typer.Option(

@@ -1,6 +1,6 @@
 """``ccari webhooks``: messages to the centre's own webhooks: lists them, and retries or discards those given up."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -9,6 +9,7 @@ from ccari.cli.output import as_json, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
+from ccari.ports.webhooks import DeliveryState
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Your own webhooks, as set in ccari.toml: delivered messages, and dead letters.")
@@ -29,7 +30,7 @@ def list_(
     context: typer.Context,
     *,
     state: Annotated[
-        Literal["waiting", "delivered", "given_up", "discarded"] | None,
+        DeliveryState | None,
         typer.Option(help="Only in this state; given_up: the dead letters."),
     ] = None,
     endpoint: Annotated[str | None, typer.Option(help="Only to the webhook of this name.")] = None,

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID, uuid4
 
 from ccari.policy import deadlines
@@ -25,6 +25,11 @@ class Intake(StrEnum):
     LETTER = "letter"
     EMAIL = "email"
     OTHER = "other"
+
+
+#: The same of a request that somebody enters, and the level of a person's identity by its name.
+EnteredBy = Literal["letter", "email", "phone", "agent", "other"]
+LevelName = Literal["L0", "L1", "L2"]
 
 
 @dataclass(frozen=True, slots=True)

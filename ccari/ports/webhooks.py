@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from ccari.ports.requests import Clock
@@ -18,6 +18,10 @@ class Told(StrEnum):
     REQUEST_OVERDUE = "request.overdue"
     CALL_ENDED = "call.ended"
     RECORDING_STORED = "recording.stored"
+
+
+#: What has become of a message.
+DeliveryState = Literal["waiting", "delivered", "given_up", "discarded"]
 
 
 @dataclass(frozen=True, slots=True)

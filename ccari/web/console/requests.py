@@ -4,7 +4,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from aiohttp import web
 from pydantic import Field
@@ -16,7 +16,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declaration import Policy
 from ccari.policy.rights import Level, RequestState, Right, StepFault
-from ccari.ports.requests import SOON_DAYS
+from ccari.ports.requests import SOON_DAYS, EnteredBy
 from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
@@ -91,7 +91,7 @@ async def blank(visit: Visit) -> Answer:
     policy = await visit.ask.policy_in_force()
     fields = {
         "rights": list(Right), "controllers": policy.controllers, "campaigns": policy.campaigns,
-        "ways": ("letter", "email", "phone", "agent", "other"),
+        "ways": get_args(EnteredBy),
     }  # fmt: skip
     return Shown("request_new.html.j2", fields)
 

@@ -1,7 +1,7 @@
 """Rights requests: listing, showing and entering them, and their steps."""
 
 from datetime import date, datetime, timedelta
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
@@ -11,6 +11,7 @@ from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declared import Identifier
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
+from ccari.ports.requests import EnteredBy, LevelName
 from ccari.web.models.base import Body, Given, Told
 from ccari.web.models.calls import RecordingRow
 from ccari.web.models.fields import (
@@ -31,8 +32,8 @@ from ccari.web.models.fields import (
 #: Of the time up to the press, what a sound file may lack that its recorder has written.
 _LACKING = timedelta(seconds=2)
 
-LevelName = Annotated[
-    Literal["L0", "L1", "L2"],
+Assurance = Annotated[
+    LevelName,
     Field(
         description="How certain the identity is: a letter alone, a key on our call, an authenticated person."
     ),
@@ -79,7 +80,7 @@ class RequestRow(Told):
     right: Right
     article: str
     state: RequestState
-    level: LevelName
+    level: Assurance
     received_at: datetime
     due: date
     days_left: int | None
@@ -109,7 +110,7 @@ class EffectShown(Told):
     suppression: Reason | None
     stops_recording: bool
     stored_recordings: str
-    identity_to_fulfil: LevelName
+    identity_to_fulfil: Assurance
     refusable: bool
 
 
@@ -129,7 +130,7 @@ class StepTaken(Told):
     at: datetime
     who: str
     state: RequestState
-    level: LevelName
+    level: Assurance
     due: date
     reason: str
 
@@ -155,7 +156,7 @@ class RequestShown(Told):
     right: Right
     article: str
     state: RequestState
-    level: LevelName
+    level: Assurance
     controller: str
     campaign: str | None
     purpose: str | None
@@ -222,10 +223,8 @@ class ClaimBody(Body):
         Identifier | None, Field(description="The campaign that it is about, if it is one.")
     ] = None
     received: When | None = None
-    by: Annotated[
-        Literal["letter", "email", "phone", "agent", "other"], Field(description="How it was received.")
-    ] = "other"
-    level: LevelName = "L0"
+    by: Annotated[EnteredBy, Field(description="How it was received.")] = "other"
+    level: Assurance = "L0"
     note: Note = ""
 
 
@@ -239,12 +238,12 @@ class Registered(Told):
     state: RequestState
     received_at: datetime
     due: date
-    level: LevelName
+    level: Assurance
     barred: Reason | None
 
 
 class VerifyBody(Body):
-    level: LevelName
+    level: Assurance
     how: Annotated[Said, Field(description="How the identity was verified (Art 12(6)).")]
 
 
@@ -260,5 +259,5 @@ class Stepped(Told):
     reference: str
     right: Right
     state: RequestState
-    level: LevelName
+    level: Assurance
     due: date

@@ -1,12 +1,13 @@
 """The queue of messages to webhooks."""
 
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from pydantic import Field
 
 from ccari.policy.declared import Identifier
+from ccari.ports.webhooks import DeliveryState
 from ccari.ports.webhooks import Told as Event
 from ccari.web.models.base import Given, Told
 from ccari.web.models.fields import Limit
@@ -18,7 +19,7 @@ class DeliveryPath(Given):
 
 class DeliveriesQuery(Given):
     controller: Identifier | None = None
-    state: Literal["waiting", "delivered", "given_up", "discarded"] | None = None
+    state: DeliveryState | None = None
     endpoint: Identifier | None = None
     limit: Limit = 100
     after: Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")] = None
