@@ -10,6 +10,7 @@ import typer
 
 from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_json, as_table, watched
+from ccari.cli.purging import Yes
 from ccari.config import Settings
 from ccari.errors import CcariError, RecordingError, UnknownError
 from ccari.policy.retention import purge_fault
@@ -28,9 +29,7 @@ def purge(
     reason: Annotated[
         str, typer.Option(help="Why it is deleted before its time; kept with the record of it.")
     ] = "",
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")
-    ] = False,
+    yes: Yes = False,
     json: Json = False,
 ) -> None:
     """Delete recordings now, with their tags. Recordings that are held are kept, and what holds them is named.

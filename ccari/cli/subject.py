@@ -11,6 +11,7 @@ from ccari.cli import subject_export
 from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
 from ccari.cli.drafts import refuse_unwritable, writing
 from ccari.cli.output import as_json, as_table
+from ccari.cli.purging import Yes
 from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.counting import counted
@@ -36,9 +37,7 @@ def erase(
         str, typer.Option(metavar="REFERENCE", help="Their request for erasure: open, and at L2.")
     ],
     controller: ControllerId = None,
-    yes: Annotated[
-        bool, typer.Option("--yes", help="Do it; without this, only show what would be done.")
-    ] = False,
+    yes: Yes = False,
     drop_proof: Annotated[
         bool, typer.Option("--drop-proof", help="Also erase the proof of consents.")
     ] = False,

@@ -14,6 +14,8 @@ from ccari.errors import ConfigError, why
 #: The endings of public files: others may read them, but not write to them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
 PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
+#: What to do about a key that is not there.
+RESTORE = "restore it from the backup, or if there has never been one run: ccari keys init"
 #: What every age identity begins with: a private key that opens recordings.
 _IDENTITY = b"AGE-SECRET-KEY-"
 #: Bits of a file's mode.

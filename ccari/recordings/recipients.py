@@ -11,6 +11,7 @@ import pyrage
 
 from ccari.errors import ConfigError
 from ccari.keyring.files import (
+    RESTORE,
     holds_identity,
     is_there,
     lock_folder,
@@ -44,10 +45,7 @@ class RecipientFile:
         """
         recipients = self.registered()
         if not recipients:
-            raise ConfigError(
-                f"there is no recipient of recordings in {self.path}: restore it from the backup, or if "
-                "there has never been one run: ccari keys init"
-            )
+            raise ConfigError(f"there is no recipient of recordings in {self.path}: {RESTORE}")
         return recipients
 
     def registered(self) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import lock_folder, read_private, write_new
+from ccari.keyring.files import RESTORE, lock_folder, read_private, write_new
 
 KEY_BYTES = 32
 CHECK_DIGITS = 8
@@ -31,9 +31,7 @@ class JournalKey:
         try:
             key = bytes.fromhex(read_private(self.path).decode("ascii").strip())
         except FileNotFoundError:
-            raise ConfigError(
-                f"there is no {self.path}: restore it from the backup, or if there has never been one run: ccari keys init"
-            ) from None
+            raise ConfigError(f"there is no {self.path}: {RESTORE}") from None
         except ValueError:
             key = b""
         if len(key) != KEY_BYTES:

@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ccari.errors import ConfigError, SecretError, why
-from ccari.keyring.files import check_room, make_folder, read_private, settle, write_new
+from ccari.keyring.files import RESTORE, check_room, make_folder, read_private, settle, write_new
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
 from ccari.ports.keying import Digests
@@ -320,10 +320,7 @@ def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
 def _load(folder: Path) -> list[tuple[int, bytes]]:
     paths = _named(folder, _NAME)
     if not paths:
-        raise ConfigError(
-            f"{folder.name!r} has no suppression secret in {folder}: restore it from the backup, or if there "
-            "has never been one run: ccari keys init"
-        )
+        raise ConfigError(f"{folder.name!r} has no suppression secret in {folder}: {RESTORE}")
     return [(version, _read(paths[version])) for version in sorted(paths)]
 
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ccari.errors import ConfigError, why
-from ccari.keyring.files import lock_folder, read_private, read_public, write_new
+from ccari.keyring.files import RESTORE, lock_folder, read_private, read_public, write_new
 
 _EVIDENCE = re.compile(r"^evidence-([1-9][0-9]*)\.(key|pub)$")
 _FINGERPRINT_DIGITS = 16
@@ -107,10 +107,7 @@ class SigningKeys:
         """
         versions = self._versions()
         if not versions:
-            raise ConfigError(
-                f"there is no evidence key in {self._folder}: restore it from the backup, or if there has "
-                "never been one run: ccari keys init"
-            )
+            raise ConfigError(f"there is no evidence key in {self._folder}: {RESTORE}")
         version = max(versions)
         private = self._private(version)
         if "pub" in versions[version] and fingerprint(self._public(version).public) != private.fingerprint:

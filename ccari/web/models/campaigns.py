@@ -9,7 +9,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declared import Identifier
 from ccari.policy.parties import Controller, Register
 from ccari.web.models.base import Given, Told
-from ccari.web.models.fields import MOST_ROWS
+from ccari.web.models.fields import MOST_ROWS, NextId
 
 RevisionNumber = Annotated[int, Field(ge=1, lt=2**31)]
 OfRevision = Annotated[
@@ -64,7 +64,7 @@ class RevisionRow(Told):
 
 class RevisionPage(Told):
     items: tuple[RevisionRow, ...]
-    next: Annotated[int | None, Field(description="`after` of the next page; null: this is the last.")]
+    next: NextId
 
 
 class RevisionShown(RevisionRow):

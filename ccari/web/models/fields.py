@@ -126,3 +126,6 @@ Day = Annotated[date, AfterValidator(_as_a_day_in_our_time)]
 Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="How many rows a page has at most.")]
 After = Annotated[str | None, Field(max_length=300, description="`next` of the previous page.")]
 Next = Annotated[str | None, Field(description="`after` of the next page; null: this is the last.")]
+#: The same of a list whose place is the id of a row.
+AfterId = Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")]
+NextId = Annotated[int | None, Field(description="`after` of the next page; null: this is the last.")]

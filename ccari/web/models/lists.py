@@ -4,8 +4,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ccari.policy.declared import Identifier
 from ccari.web.models.base import Given, Told
+from ccari.web.models.fields import ControllerId
 
 
 class LineFaultShown(Told):
@@ -43,6 +43,4 @@ KeepGoing = Annotated[
 
 
 class OfController(Given):
-    controller: Annotated[
-        Identifier | None, Field(description="Which controller; may be left out if the token sees only one.")
-    ] = None
+    controller: ControllerId = None

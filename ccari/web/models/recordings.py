@@ -9,7 +9,18 @@ from pydantic import Field, model_validator
 from ccari.policy.bases import LegalBasis
 from ccari.policy.declared import Identifier
 from ccari.web.models.base import Body, Given, Told
-from ccari.web.models.fields import After, ControllerId, Limit, Next, NumberText, OneLine, Reference, Said
+from ccari.web.models.fields import (
+    After,
+    AfterId,
+    ControllerId,
+    Limit,
+    Next,
+    NextId,
+    NumberText,
+    OneLine,
+    Reference,
+    Said,
+)
 
 
 class RecordingPath(Given):
@@ -73,7 +84,7 @@ class HoldsQuery(Given):
     controller: Identifier | None = None
     released: Annotated[bool, Field(description="Also holds that were released.")] = False
     limit: Limit = 100
-    after: Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")] = None
+    after: AfterId = None
 
 
 class HoldShown(Told):
@@ -96,7 +107,7 @@ class HoldShown(Told):
 
 class HoldPage(Told):
     items: tuple[HoldShown, ...]
-    next: Annotated[int | None, Field(description="`after` of the next page; null: this is the last.")]
+    next: NextId
 
 
 class HoldBody(Body):

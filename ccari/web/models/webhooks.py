@@ -10,7 +10,7 @@ from ccari.policy.declared import Identifier
 from ccari.ports.webhooks import DeliveryState
 from ccari.ports.webhooks import Told as Event
 from ccari.web.models.base import Given, Told
-from ccari.web.models.fields import Limit
+from ccari.web.models.fields import AfterId, Limit, NextId
 
 
 class DeliveryPath(Given):
@@ -22,7 +22,7 @@ class DeliveriesQuery(Given):
     state: DeliveryState | None = None
     endpoint: Identifier | None = None
     limit: Limit = 100
-    after: Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")] = None
+    after: AfterId = None
 
 
 class DeliveryRow(Told):
@@ -45,7 +45,7 @@ class DeliveryRow(Told):
 
 class DeliveryPage(Told):
     items: tuple[DeliveryRow, ...]
-    next: Annotated[int | None, Field(description="`after` of the next page; null: this is the last.")]
+    next: NextId
 
 
 class Retried(Told):
