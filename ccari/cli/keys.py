@@ -94,8 +94,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
     async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
         policy, secrets = await current_policy(store), await vouched(settings, store)
         counts = {
-            (row["controller"], row["register"], row["key_version"]): row
-            for row in await _counts(store)
+            (row["controller"], row["register"], row["key_version"]): row for row in await _counts(store)
         }
         digests: list[dict[str, Any]] = [
             {
