@@ -60,15 +60,31 @@ class OwnThreads:
         submitted = self._submit(work, *given)
         working = asyncio.wrap_future(submitted)
         try:
-            async with asyncio.timeout(seconds):
-                return await (working if unwanted is None else asyncio.shield(working))
+            return await in_time(working, seconds)
         except BaseException as error:
-            if unwanted is not None:
+            if unwanted is None:
+                working.cancel()
+            else:
                 # not in the loop, for which that disk may hang too, and which may be over by then
                 submitted.add_done_callback(partial(_let_go, unwanted))
             if isinstance(error, TimeoutError):
                 raise self._refusal(f"the disk does not answer within {seconds:.0f} s") from None
             raise
+
+
+async def in_time(working: asyncio.Future[_T], seconds: float) -> _T:
+    """The result of what :meth:`OwnThreads.begin` has begun, which goes on if this is given up. Raises TimeoutError after so many seconds,
+    unless the thread is done by then: a loop that was late itself, on a busy machine, hears of the time-out first.
+    """
+    try:
+        async with asyncio.timeout(seconds):
+            return await asyncio.shield(working)
+    except TimeoutError:
+        # what the thread has given is told in the loop's next turn
+        await asyncio.sleep(0)
+        if not working.done():
+            raise
+    return working.result()
 
 
 def alone(name: str, work: Callable[..., _T], *given: Any) -> Future[_T]:

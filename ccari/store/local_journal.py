@@ -18,7 +18,7 @@ import structlog
 
 from ccari.errors import ConfigError, StoreError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
-from ccari.own_threads import OwnThreads
+from ccari.own_threads import OwnThreads, in_time
 from ccari.ports.pressed import Pressed, Standing
 from ccari.store.pressed import (
     HEADER_BYTES,
@@ -91,10 +91,12 @@ class LocalJournalFiles:
         StoreError
             If it is not: the disk or the journal is full, the key is missing, or the disk does not answer.
         """
+        keeping = self.disk.begin(self._keep, pressed)
         try:
-            async with asyncio.timeout(KEEP_SECONDS):
-                await self.disk.run(self._keep, pressed)
+            await in_time(keeping, KEEP_SECONDS)
         except TimeoutError:
+            # if the disk hangs before its turn has come, it never comes
+            keeping.cancel()
             raise StoreError(f"the local journal in {self.folder} did not store the right in time") from None
         except OSError as error:
             raise StoreError(f"the local journal in {self.folder} cannot be written: {why(error)}") from None
@@ -120,17 +122,13 @@ class LocalJournalFiles:
             # nobody may be waiting for it any more when it fails
             looking.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await asyncio.shield(looking)
+            return await in_time(looking, ANSWER_SECONDS)
         except TimeoutError:
             raise StoreError(f"the local journal in {self.folder} did not answer in time") from None
 
     async def passed_over(self) -> int:
         try:
-            async with asyncio.timeout(ANSWER_SECONDS):
-                return await self.disk.run(self.of_another_key)
-        except TimeoutError:
-            raise StoreError(f"the local journal in {self.folder} did not answer in time") from None
+            return await self.disk.within(ANSWER_SECONDS, self.of_another_key)
         except ConfigError as error:
             raise StoreError(str(error)) from None
 

@@ -1,0 +1,52 @@
+"""Work in threads of its own, for an event loop that is late itself."""
+
+import asyncio
+import time
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+import uvloop
+
+from ccari.store import local_journal
+from ccari.store.local_journal import LocalJournalFiles
+from tests.unit.store.test_local_journal import KEY, pressed
+
+LIMIT = 0.05
+Waiting = Callable[[LocalJournalFiles], Coroutine[Any, Any, Any]]
+
+
+async def is_late(waiting: Coroutine[Any, Any, Any]) -> Any:
+    """What comes of ``waiting``, where something else holds up the loop for longer than that may take."""
+    task = asyncio.create_task(waiting)
+    while not task.done():
+        # one thing after the other, as where many calls begin at once on a tenth of a processor
+        time.sleep(2 * LIMIT)  # noqa: ASYNC251
+        await asyncio.sleep(0)
+    return task.result()
+
+
+@pytest.mark.parametrize("run", [asyncio.run, uvloop.run])
+@pytest.mark.parametrize(
+    "waiting",
+    [
+        pytest.param(lambda journal: journal.unsettled(), id="look"),
+        pytest.param(lambda journal: journal.passed_over(), id="passed over"),
+        pytest.param(lambda journal: journal.keep(pressed()), id="keep"),
+        pytest.param(lambda journal: journal.disk.within(LIMIT, journal.standing), id="within"),
+        pytest.param(
+            lambda journal: journal.disk.within(LIMIT, journal.standing, unwanted=print), id="within, or else"
+        ),
+    ],
+)
+def test_a_loop_that_is_late_takes_the_disk_for_one_that_does_not_answer(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    run: Callable[[Coroutine[Any, Any, Any]], Any],
+    waiting: Waiting,
+) -> None:
+    """A time-out is told before what a thread has given long ago: a call was refused, and a right that was kept counted as lost."""
+    for name in ("ANSWER_SECONDS", "KEEP_SECONDS"):
+        monkeypatch.setattr(local_journal, name, LIMIT)
+    run(is_late(waiting(LocalJournalFiles(tmp_path, lambda: KEY))))
