@@ -205,6 +205,18 @@ async def test_a_database_that_does_not_answer_holds_up_whoever_pressed(
     assert [node.journal.read(each).call.id for each in node.journal.names()] == [await_.id]
 
 
+async def test_the_log_hides_that_the_database_is_there_but_too_slow_for_a_right(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One in another country answers each question in time."""
+    monkeypatch.setattr(replaying, "PRESS_SECONDS", 0.05)
+    node.database.stuck = True
+    with capture_logs() as logged:
+        await node.press(await node.opened())
+    (line,) = [each for each in logged if each["event"] == "database_away"]
+    assert "registering a right took longer than" in line["reason"]
+
+
 async def test_a_right_that_the_database_refuses_for_good_is_confirmed(node: Node) -> None:
     with pytest.raises(RefusedError):
         await node.store.register_right(made.call(), made.exercise(), ())
