@@ -81,7 +81,7 @@ async def talks_to_take_up(desk: Desk, bridges: Mapping[str, frozenset[str]]) ->
 async def _take_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[str]]) -> Talk | None:
     kept = left.kept
     if kept["version"] != resuming.VERSION:
-        raise ValueError
+        raise ConfigError("it was kept by another version of ccari, in another form")
     ids = Ids(left.id, Direction(left.direction), kept["home"], kept["agents"])
     if not {ids.agent, ids.callee} <= bridges.get(ids.bridge, frozenset()):
         return None

@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle, recover
+from ccari.calls.talks import talks_to_take_up
 from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import Journal
 from ccari.metrics.meter import Metrics
@@ -22,6 +23,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
+from ccari.ports.calls import LeftTalk
 from ccari.ports.metering import UNMETERED
 from ccari.ports.recordings import Channels, RecordingTag, StoredFile, Unfinished
 from ccari.ports.requests import Exercise
@@ -371,6 +373,21 @@ async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_r
     with pytest.raises(StoreError):
         await recover(cast("Any", desk), set)
     assert asked == ["talks"]
+
+
+async def test_a_talk_that_another_version_has_left_is_not_said_to_be_one() -> None:
+    """As where a service was killed and updated in the middle of a talk."""
+
+    class Updated:
+        async def left_talks(self, _asterisk: str) -> list[LeftTalk]:
+            return [LeftTalk(TAG.call_id, "outbound", "anna", "renewals", 1, "v1", {"version": 1}, 0)]
+
+    desk = SimpleNamespace(store=Updated(), asterisk="pbx")
+    with capture_logs() as logged:
+        assert await talks_to_take_up(cast("Any", desk), {}) == []
+    assert [(each["event"], each["reason"]) for each in logged] == [
+        ("talk_not_resumed", "it was kept by another version of ccari, in another form")
+    ]
 
 
 async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_stock() -> None:
