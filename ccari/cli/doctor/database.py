@@ -11,6 +11,8 @@ from ccari.store.database import ANOTHER_ENCODING, ANOTHER_VERSION, ENCODING, OL
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
+#: From here to there and back; with some thirty of them a right takes longer than whoever pressed can wait: docs/scaling.md.
+MOST_AWAY = timedelta(milliseconds=50)
 #: How far apart two clocks may be: hours, limits and tokens are recorded by one, and judged by the other.
 MOST_APART = timedelta(seconds=2)
 _MIGRATE = "ccari serve applies them when it starts; or now: ccari db migrate"
@@ -63,7 +65,12 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
     elif found.encoding != ENCODING:
         yield fault("database", unfit(found.encoding), ANOTHER_ENCODING)
     else:
-        yield ok("database", f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms")
+        answers = f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms"
+        if found.round_trip > MOST_AWAY:
+            yield warning("database", f"{answers}: rights may take longer to be registered than people wait, and each then holds up calls",
+                          f"run it closer: within {MOST_AWAY.total_seconds() * 1000:.0f} ms")  # fmt: skip
+        else:
+            yield ok("database", answers)
 
 
 def clock(whose: str, ahead: timedelta, coarse: timedelta = timedelta()) -> Finding:

@@ -181,6 +181,16 @@ def test_a_server_in_which_nothing_can_be_kept_passes(
     assert (found.state, found.found) == (State.FAULT, told)
 
 
+@pytest.mark.parametrize(("away", "state"), [(49, State.OK), (51, State.WARNING)])
+def test_a_server_that_is_too_far_away_for_rights_passes(away: int, state: State) -> None:
+    at = timedelta(milliseconds=away)
+    (found,) = _server(
+        Server("18.1", replica=False, encoding="UTF8", ahead=timedelta(), round_trip=at), embedded=False
+    )
+    assert found.state is state
+    assert found.found.startswith(f"PostgreSQL 18.1 answers in {away} ms")
+
+
 async def test_a_policy_that_this_ccari_refuses_ends_the_command(patient: Patient, store: Store) -> None:
     await store.policies.apply(made.POLICY.replace('"contract"', '"because"'), "test")
     found = await patient.only("policy")
