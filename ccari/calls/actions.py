@@ -55,6 +55,11 @@ class Actions:
         self.player.take_note(event)
         return self.recorder.take_note(event)
 
+    async def pass_on_keys(self) -> None:
+        """See :meth:`Player.pass_on_keys`. Before the talk nobody hears the other's keys."""
+        if self._legs.are_bridged:
+            await self.player.pass_on_keys()
+
     def resume(self, talk: Talk) -> None:
         """Take up a talk that another run of the service has left."""
         self._allowed = talk.terms
@@ -127,7 +132,7 @@ class Actions:
                 await self._show_card()
             case do.Play(party, prompt):
                 if self._legs.are_bridged:
-                    await self.player.await_key()
+                    await self.player.await_keys()
                 await self.player.play(party, prompt, self._allowed)
             case do.StopPlaying():
                 await self.player.stop()

@@ -157,6 +157,10 @@ class Ari:
     async def stop_ringing(self, channel_id: str) -> None:
         await self._api.channels.ringStop(channelId=channel_id)
 
+    async def send_key(self, channel_id: str, key: str) -> None:
+        """Send a key to a channel, as if the other party had pressed it."""
+        await self._api.channels.sendDTMF(channelId=channel_id, dtmf=key)
+
     async def answer(self, channel_id: str) -> None:
         await self._api.channels.answer(channelId=channel_id)
 

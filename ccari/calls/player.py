@@ -40,21 +40,42 @@ class Player:
         self.playbacks: dict[Party, Playback] = {}
         #: Channels to which something may be playing that is not known here, each with until when, by the loop's clock.
         self._unsure: dict[str, float] = {}
-        #: By the loop's clock, when the last key of either party has surely been played to the other.
+        #: By the loop's clock: when the last key of either party has surely been played to the other, and when the newest prompt
+        #: to each was asked for.
         self._key_over_at = 0.0
+        self._asked_at: dict[Party, float] = {}
+        #: Keys that a prompt has cut in two, and who has only heard their beginning.
+        self._cut_keys: list[tuple[Party, str]] = []
 
     def take_note(self, event: Mapping[str, Any]) -> None:
-        """Learn from an ARI event of a key, which Asterisk may yet be playing to the other party."""
-        if event["type"] == "ChannelDtmfReceived":
-            held = max(event.get("duration_ms", 0) / 1000, SHORTEST_KEY_SECONDS)
-            over = min(held, LONGEST_KEY_SECONDS) + KEY_GRACE_SECONDS
-            self._key_over_at = asyncio.get_running_loop().time() + over
+        """Learn from an ARI event of a key, which Asterisk may yet be playing to the other party, or which a prompt has cut in two."""
+        if event["type"] != "ChannelDtmfReceived":
+            return
+        now, held = asyncio.get_running_loop().time(), max(0, event.get("duration_ms", 0)) / 1000
+        over = min(max(held, SHORTEST_KEY_SECONDS), LONGEST_KEY_SECONDS) + KEY_GRACE_SECONDS
+        self._key_over_at = now + over
+        for party, other in ((Party.CALLEE, Party.AGENT), (Party.AGENT, Party.CALLEE)):
+            pressed = event["channel"]["id"] == self._ids.channel(party)
+            if pressed and now - held - KEY_GRACE_SECONDS <= self._asked_at.get(party, 0.0):
+                self._cut_keys.append((other, str(event["digit"])))
 
-    async def await_key(self) -> None:
+    async def await_keys(self) -> None:
         """Wait until the last key has been played to the other party. Whoever is played a prompt meanwhile is out of the bridge: the end of
         the key would not reach the other one, to whom Asterisk then sends no sound any more.
         """
-        await asyncio.sleep(max(0.0, self._key_over_at - asyncio.get_running_loop().time()))
+        loop = asyncio.get_running_loop()
+        latest = loop.time() + LONGEST_KEY_SECONDS + KEY_GRACE_SECONDS
+        while (left := min(self._key_over_at, latest) - loop.time()) > 0:  # noqa: ASYNC110
+            await asyncio.sleep(left)
+
+    async def pass_on_keys(self) -> None:
+        """Send whole keys to those who have only heard their beginning: till then Asterisk sends them nothing else. A key is not reported
+        before it is let go, so no prompt can wait for one that is being pressed.
+        """
+        cut, self._cut_keys = self._cut_keys, []
+        for party, key in cut:
+            with contextlib.suppress(AsteriskError):
+                await self._desk.ari.send_key(self._ids.channel(party), key)
 
     def resume(self) -> None:
         """Take up a talk: its earlier run may have left prompts that still play."""
@@ -80,6 +101,7 @@ class Player:
             self._unsure.pop(self._ids.channel(party), None)
         # known before the request, for its events may come before the reply
         playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
+        self._asked_at[party] = asyncio.get_running_loop().time()
         try:
             await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
         except LinkLost:

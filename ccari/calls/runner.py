@@ -187,6 +187,7 @@ class CallRunner:
         self._undecided, self._undone = None, list(commands)
         self._actions.show(self._call)
         await self._carry_out(commands)
+        await self._actions.pass_on_keys()
         await self._keep_talk()
 
     async def _keep_talk(self) -> None:

@@ -64,6 +64,8 @@ class Willing:
 
     def show(self, call: Call) -> None: ...
 
+    async def pass_on_keys(self) -> None: ...
+
     def leave_board(self) -> None: ...
 
     async def keep_talk(self, told: Mapping[str, Any] | None) -> None:
@@ -313,6 +315,8 @@ class Away:
         self.done: list[Command] = []
 
     def show(self, call: Call) -> None: ...
+
+    async def pass_on_keys(self) -> None: ...
 
     async def carry_out(self, command: Command) -> Event | None:
         self.done.append(command)
