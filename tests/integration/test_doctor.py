@@ -171,6 +171,19 @@ async def test_a_module_that_is_missing_shows_in_the_middle_of_a_call(ward: Ward
     )
 
 
+async def test_keys_of_telephones_that_send_them_by_info_are_not_heard(ward: Ward) -> None:
+    pbx = ward.lab.pbx
+    await pbx.cli("module unload res_pjsip_dtmf_info.so")
+    try:
+        found = await ward.examined(0)
+    finally:
+        await pbx.cli("module load res_pjsip_dtmf_info.so")
+    assert [name for name, each in found.items() if each["state"] != "ok"] == ["asterisk keys"]
+    assert found["asterisk keys"]["advice"].startswith(
+        "write `load = res_pjsip_dtmf_info.so` in modules.conf"
+    )
+
+
 async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
     ward: Ward, tmp_path: Path
 ) -> None:

@@ -22,6 +22,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 
 ADVICE = "check that Asterisk is running and not overloaded: asterisk -rx 'core show uptime'"
+INFO = "res_pjsip_dtmf_info.so"
 #: The resolution of dates in HTTP.
 _DATE = timedelta(seconds=1)
 #: A resource that ARI does not have. To a DELETE of it, a user who may write gets 404, and a read-only one 403.
@@ -96,8 +97,15 @@ async def _modules(session: aiohttp.ClientSession, credentials: Credentials) -> 
     running = await _running(session, credentials)
     missing = [name for name in MODULES if name not in running]
     if not missing:
-        return [ok("asterisk modules", f"all {len(MODULES)} that calls need are running")]
+        return [ok("asterisk modules", f"all {len(MODULES)} that calls need are running"), *_keys(running)]
     return [fault("asterisk modules", f"not running: {', '.join(missing)}", _load(missing))]
+
+
+def _keys(running: set[str]) -> Iterator[Finding]:
+    """Without the module Asterisk takes no key that a telephone sends by SIP INFO: rights that are pressed there are lost."""
+    if "chan_pjsip.so" in running and INFO not in running:
+        yield warning("asterisk keys", f"not running: {INFO}, so that keys sent by SIP INFO, as by telephones in browsers, are not heard",
+                      _load([INFO]))  # fmt: skip
 
 
 def _load(missing: list[str]) -> str:
