@@ -146,6 +146,7 @@ def _service(where: Place, pbx: Pbx, database: str, kept: Path, number: int) -> 
         },
         data / "ccari.log",
         data / "ccari.err",
+        afresh=True,
     )
 
 

@@ -78,7 +78,7 @@ async def test_a_secret_is_in_a_process_list_or_the_log_or_what_a_service_starts
             "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}", "CCARI_AGI__LISTEN": "off",
             "CCARI_LOG__LEVEL": "debug",
         },
-        tmp_path / "log", tmp_path / "err",
+        tmp_path / "log", tmp_path / "err", afresh=True,
     )  # fmt: skip
     for arguments in (("policy", "apply", str(policy)), ("keys", "init"), ("sounds", "build")):
         done = await service.ccari(*arguments)

@@ -1,7 +1,8 @@
 """``ccari`` without its half second of imports: processes forked from one that has imported it, and all of its commands.
 
-The commands of the tests are hundreds, and on a busy machine their imports were what took most of the time. What a
-process made by the operating system's own means does is tried in ``tests/unit/test_command_line.py``.
+The commands and services of the tests are hundreds, and on a busy machine their imports were what took most of the time. What a
+process made by the operating system's own means does is tried in ``tests/unit/test_command_line.py`` and
+``tests/unit/store/test_starting.py``.
 """
 
 import asyncio
@@ -23,6 +24,43 @@ from typing import NoReturn
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
+#: Of what is told of a process: its id, or its exit status.
+_MESSAGE_BYTES = 16
+
+
+class Forked:
+    """A process that a :class:`Parent` has forked, as far as it is used like an :class:`asyncio.subprocess.Process`."""
+
+    def __init__(self, pid: int, asked: socket.socket) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._asked = asked
+        self._ended = asyncio.Event()
+        asyncio.get_running_loop().add_reader(asked, self._hear)
+
+    def _hear(self) -> None:
+        self.returncode = int(self._asked.recv(_MESSAGE_BYTES))
+        self._ended.set()
+        self.leave()
+
+    def leave(self) -> None:
+        """Hear no more of it."""
+        if self._asked.fileno() != -1:
+            asyncio.get_running_loop().remove_reader(self._asked)
+            self._asked.close()
+
+    async def wait(self) -> int:
+        await self._ended.wait()
+        assert self.returncode is not None
+        return self.returncode
+
+    def send_signal(self, signum: int) -> None:
+        # it may have ended, and nobody has heard of that yet
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, signum)
+
+    def kill(self) -> None:
+        self.send_signal(signal.SIGKILL)
 
 
 class Parent:
@@ -44,34 +82,47 @@ class Parent:
         self._process.communicate(timeout=_STOP_SECONDS)
         self._folder.cleanup()
 
+    async def start(
+        self, arguments: Sequence[str], environment: Mapping[str, str], out: int, err: int, folder: str = "/"
+    ) -> Forked:
+        """Start ``ccari`` with no standard input, in ``folder``; ``out`` and ``err``: descriptors for what it writes."""
+        asked = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        try:
+            with tempfile.TemporaryFile() as job:
+                job.write(json.dumps([list(arguments), dict(environment), folder]).encode())
+                job.seek(0)
+                asked.connect(self._address)
+                socket.send_fds(asked, [b"?"], [job.fileno(), out, err])
+            asked.setblocking(False)
+            pid = int(await asyncio.get_running_loop().sock_recv(asked, _MESSAGE_BYTES))
+        except BaseException:
+            asked.close()
+            raise
+        return Forked(pid, asked)
+
     async def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: str = "/"
     ) -> tuple[int, bytes, bytes]:
-        """Run ``ccari`` with no standard input, in ``folder``; gives its exit status, output and errors."""
-        with (
-            socket.socket(socket.AF_UNIX) as asked,
-            tempfile.TemporaryFile() as job,
-            tempfile.TemporaryFile() as out,
-            tempfile.TemporaryFile() as err,
-        ):
-            job.write(json.dumps([list(arguments), dict(environment), folder]).encode())
-            job.seek(0)
-            asked.connect(self._address)
-            socket.send_fds(asked, [b"?"], [job.fileno(), out.fileno(), err.fileno()])
-            asked.setblocking(False)
-            status = await asyncio.get_running_loop().sock_recv(asked, 16)
+        """Run ``ccari`` to its end; gives its exit status, output and errors."""
+        with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+            process = await self.start(arguments, environment, out.fileno(), err.fileno(), folder)
+            try:
+                status = await process.wait()
+            finally:
+                process.leave()
             out.seek(0)
             err.seek(0)
-            return int(status), out.read(), err.read()
+            return status, out.read(), err.read()
 
 
 def _serve(address: str) -> None:
     from ccari.cli import commands, main
 
-    for module in commands.MODULES.values():
-        importlib.import_module(f"ccari.cli.{module}")
+    # and what "serve" imports only once it can be told to stop
+    for name in (*(f"ccari.cli.{each}" for each in commands.MODULES.values()), "uvloop", "ccari.app.service"):
+        importlib.import_module(name)
     gc.freeze()
-    with socket.socket(socket.AF_UNIX) as listener:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
         listener.bind(address)
         listener.listen()
         signal.signal(signal.SIGCHLD, signal.SIG_IGN)
@@ -98,9 +149,10 @@ def _serve(address: str) -> None:
 
 
 def _tell(asked: socket.socket, command: int) -> NoReturn:
-    _, status = os.waitpid(command, 0)
     with contextlib.suppress(BrokenPipeError):
         # who gave up waiting
+        asked.sendall(str(command).encode())
+        _, status = os.waitpid(command, 0)
         asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
     os._exit(0)
 

@@ -1,4 +1,4 @@
-"""ccari as its operator runs it: a process of its own, with its log in a file."""
+"""ccari as a process of its own, with its log in a file."""
 
 import asyncio
 import functools
@@ -15,11 +15,13 @@ from uuid import UUID
 import orjson
 
 from ccari.store.opened import Store
-from tests.integration.forked import Parent
+from tests.integration.forked import Forked, Parent
 from tests.lab import audio
 from tests.lab.audio import Audio
 from tests.lab.following import Followed
 from tests.lab.waiting import until
+
+Process = asyncio.subprocess.Process | Forked
 
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -29,12 +31,15 @@ EVENT_SECONDS = 45.0
 
 @dataclass
 class Service:
-    """``environment`` is what makes its settings; ``log`` what it has written."""
+    """``environment`` is what makes its settings; ``log`` what it has written. ``afresh``: the service is begun as its operator does,
+    not forked, where its memory, its command line, its first moments or what is loaded before it matter.
+    """
 
     environment: Mapping[str, str]
     log: Path
     errors: Path
-    process: asyncio.subprocess.Process | None = field(default=None, repr=False)
+    afresh: bool = False
+    process: Process | None = field(default=None, repr=False)
     store: Store | None = field(default=None, repr=False)
     _lines: list[dict[str, Any]] = field(default_factory=list, init=False, repr=False)
     _followed: Followed = field(init=False, repr=False)
@@ -52,10 +57,14 @@ class Service:
             raise
 
     async def spawn(self) -> None:
+        environment = {**os.environ, **self.environment}
         with self.log.open("ab") as log, self.errors.open("ab") as errors:
-            self.process = await asyncio.create_subprocess_exec(
-                *command("serve"), env={**os.environ, **self.environment}, stdout=log, stderr=errors, cwd="/"
-            )
+            if self.afresh:
+                self.process = await asyncio.create_subprocess_exec(
+                    *command("serve"), env=environment, stdout=log, stderr=errors, cwd="/"
+                )
+            else:
+                self.process = await _parent().start(("serve",), environment, log.fileno(), errors.fileno())
 
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """End it, if it still runs; gives its exit status."""

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
+from tests.integration.service import Process
 from tests.lab import LabError
 from tests.soak.house import House
 from tests.soak.plan import Fault, PlannedFault
@@ -75,7 +76,7 @@ class Breaker:
             yield
 
     @contextmanager
-    def _stopped(self, process: asyncio.subprocess.Process | None) -> Iterator[None]:
+    def _stopped(self, process: Process | None) -> Iterator[None]:
         _send(process, signal.SIGSTOP)
         try:
             yield
@@ -83,7 +84,7 @@ class Breaker:
             _send(process, signal.SIGCONT)
 
     @contextmanager
-    def _told_twice(self, process: asyncio.subprocess.Process | None) -> Iterator[None]:
+    def _told_twice(self, process: Process | None) -> Iterator[None]:
         _send(process, signal.SIGTERM)
         yield
         # the next one, if this is over by now, was told nothing
@@ -107,7 +108,7 @@ class Breaker:
             _write_whole(clock, "+0\n")
 
 
-def _send(process: asyncio.subprocess.Process | None, signum: signal.Signals) -> None:
+def _send(process: Process | None, signum: signal.Signals) -> None:
     if process is not None and process.returncode is None:
         with contextlib.suppress(ProcessLookupError):
             process.send_signal(signum)

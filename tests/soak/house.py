@@ -86,7 +86,9 @@ async def open_house() -> AsyncIterator[House]:
                     "CCARI_ASTERISK__URL": f"http://127.0.0.1:{port}",
                     "CCARI_DATABASE__URL": database.through(sockets),
                 }
-                service = Service(where | _wrong_clock(clock), folder / "ccari.log", folder / "ccari.err")
+                service = Service(
+                    where | _wrong_clock(clock), folder / "ccari.log", folder / "ccari.err", afresh=True
+                )
                 house = House(folder, lab, database, service, to_asterisk, to_database, clock)
                 await _prepare(house)
                 yield house

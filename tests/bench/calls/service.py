@@ -64,6 +64,7 @@ class WithCcari:
             },
             data / "ccari.log",
             data / "ccari.err",
+            afresh=True,
         )
         for arguments in (("policy", "apply", str(POLICY)), ("keys", "init")):
             done = await service.ccari(*arguments)

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from ccari.app.deadline import CUT_STATUS
-from tests.integration.service import Service
+from tests.integration.service import Process, Service
 from tests.unit.store.test_lost_secrets import ccari
 
 __all__ = ["ccari"]
@@ -19,7 +19,7 @@ __all__ = ["ccari"]
 SECONDS = 60.0
 
 
-async def over(process: asyncio.subprocess.Process) -> int:
+async def over(process: Process) -> int:
     try:
         async with asyncio.timeout(SECONDS):
             return await process.wait()
@@ -57,7 +57,7 @@ async def test_a_disk_that_hangs_keeps_a_service_that_is_told_to_stop(ccari: Ser
     assert "_settle_draft" in hung
 
 
-async def opened(path: Path, process: asyncio.subprocess.Process) -> int:
+async def opened(path: Path, process: Process) -> int:
     async with asyncio.timeout(SECONDS):
         while process.returncode is None:
             try:

@@ -21,6 +21,7 @@ async def service(ccari: Service) -> AsyncIterator[Service]:
         **ccari.environment, "CCARI_HTTP__LISTEN": f"127.0.0.1:{http}", "CCARI_AGI__LISTEN": "off",
         "CCARI_ASTERISK__URL": f"http://127.0.0.1:{nobody}",
     }  # fmt: skip
+    ccari.afresh = True
     yield ccari
     if ccari.process is not None and ccari.process.returncode is None:
         ccari.process.kill()

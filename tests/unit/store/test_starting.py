@@ -43,7 +43,7 @@ def to_start(home: Path, tmp_path: Path, **environment: str) -> Service:
         "CCARI_ASTERISK__SPOOL": str(home), "CCARI_AGI__LISTEN": "off",
         "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}", "PYTHONFAULTHANDLER": "1",
         **environment,
-    }, tmp_path / "log", tmp_path / "err")  # fmt: skip
+    }, tmp_path / "log", tmp_path / "err", afresh=True)  # fmt: skip
 
 
 def pid_of(service: Service) -> int:
