@@ -52,13 +52,14 @@ class Actions:
     def take_note(self, event: Mapping[str, Any]) -> bool:
         """Take note of an ARI event; True if that is all, and it means nothing to the call itself."""
         self._legs.take_note(event)
-        self.player.take_note(event)
+        if self._legs.have_met:
+            # before, and between two agents, nobody hears the other's keys
+            self.player.take_note(event)
         return self.recorder.take_note(event)
 
     async def pass_on_keys(self) -> None:
-        """See :meth:`Player.pass_on_keys`. Before the talk nobody hears the other's keys."""
-        if self._legs.are_bridged:
-            await self.player.pass_on_keys()
+        """See :meth:`Player.pass_on_keys`."""
+        await self.player.pass_on_keys()
 
     def resume(self, talk: Talk) -> None:
         """Take up a talk that another run of the service has left."""
@@ -131,7 +132,7 @@ class Actions:
             case do.ShowCard():
                 await self._show_card()
             case do.Play(party, prompt):
-                if self._legs.are_bridged:
+                if self._legs.have_met:
                     await self.player.await_keys()
                 await self.player.play(party, prompt, self._allowed)
             case do.StopPlaying():

@@ -96,6 +96,8 @@ class Playback:
     party: Party
     prompt: str
     duration_ms: int
+    #: By the loop's clock.
+    asked_at: float
     started: datetime | None = None
     stopped_by_us: bool = False
     whole: bool = False

@@ -25,12 +25,9 @@ class Legs:
         self._ids = ids
         self._dialplan = dialplan
         self._bridge_made = False
+        #: From when the two are brought together, or are about to be, until the agent hands the callee over.
+        self.have_met = False
         self._destroyed: set[str] = set()
-
-    @property
-    def are_bridged(self) -> bool:
-        """True once the two were brought together, or were about to be."""
-        return self._bridge_made
 
     def take_note(self, event: Mapping[str, Any]) -> None:
         """Learn from an ARI event which channels are gone."""
@@ -39,7 +36,7 @@ class Legs:
 
     def resume(self) -> None:
         """Take up a talk: the bridge is there already."""
-        self._bridge_made = True
+        self._bridge_made = self.have_met = True
 
     async def create_agent(self, terms: Terms) -> None:
         variables = self._variables(terms.agent_string)
@@ -73,6 +70,7 @@ class Legs:
         return variables
 
     async def bridge(self) -> None:
+        self.have_met = True
         if not self._bridge_made:
             # known before the request: a reply that is lost leaves a bridge all the same
             self._bridge_made = True
@@ -87,6 +85,7 @@ class Legs:
         """Part the callee from the ``former`` agent (``beside`` as of :meth:`part`), let that one's channel go, which is the dialplan's if
         ``at_home``, and create one for the new agent.
         """
+        self.have_met = False
         try:
             await self.part(beside=beside)
         finally:

@@ -40,24 +40,24 @@ class Player:
         self.playbacks: dict[Party, Playback] = {}
         #: Channels to which something may be playing that is not known here, each with until when, by the loop's clock.
         self._unsure: dict[str, float] = {}
-        #: By the loop's clock: when the last key of either party has surely been played to the other, and when the newest prompt
-        #: to each was asked for.
+        #: By the loop's clock, when the last key of either party has surely been played to the other.
         self._key_over_at = 0.0
-        self._asked_at: dict[Party, float] = {}
-        #: Keys that a prompt has cut in two, and who has only heard their beginning.
-        self._cut_keys: list[tuple[Party, str]] = []
+        #: Keys that a prompt has cut in two, each with the channel that has only heard its beginning.
+        self._cut_keys: list[tuple[str, str]] = []
 
     def take_note(self, event: Mapping[str, Any]) -> None:
-        """Learn from an ARI event of a key, which Asterisk may yet be playing to the other party, or which a prompt has cut in two."""
+        """Learn from an ARI event, while each hears the other's keys, of one that Asterisk may yet be playing to the other party, or that a
+        prompt has cut in two.
+        """
         if event["type"] != "ChannelDtmfReceived":
             return
         now, held = asyncio.get_running_loop().time(), max(0, event.get("duration_ms", 0)) / 1000
         over = min(max(held, SHORTEST_KEY_SECONDS), LONGEST_KEY_SECONDS) + KEY_GRACE_SECONDS
         self._key_over_at = now + over
         for party, other in ((Party.CALLEE, Party.AGENT), (Party.AGENT, Party.CALLEE)):
-            pressed = event["channel"]["id"] == self._ids.channel(party)
-            if pressed and now - held - KEY_GRACE_SECONDS <= self._asked_at.get(party, 0.0):
-                self._cut_keys.append((other, str(event["digit"])))
+            pressed, prompt = event["channel"]["id"] == self._ids.channel(party), self.playbacks.get(party)
+            if pressed and prompt is not None and now - held - KEY_GRACE_SECONDS <= prompt.asked_at:
+                self._cut_keys.append((self._ids.channel(other), str(event["digit"])))
 
     async def await_keys(self) -> None:
         """Wait until the last key has been played to the other party. Whoever is played a prompt meanwhile is out of the bridge: the end of
@@ -73,9 +73,9 @@ class Player:
         before it is let go, so no prompt can wait for one that is being pressed.
         """
         cut, self._cut_keys = self._cut_keys, []
-        for party, key in cut:
+        for channel, key in cut:
             with contextlib.suppress(AsteriskError):
-                await self._desk.ari.send_key(self._ids.channel(party), key)
+                await self._desk.ari.send_key(channel, key)
 
     def resume(self) -> None:
         """Take up a talk: its earlier run may have left prompts that still play."""
@@ -100,8 +100,8 @@ class Player:
             # as long as it is told by the newest
             self._unsure.pop(self._ids.channel(party), None)
         # known before the request, for its events may come before the reply
-        playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms)
-        self._asked_at[party] = asyncio.get_running_loop().time()
+        asked_at = asyncio.get_running_loop().time()
+        playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms, asked_at)
         try:
             await self._desk.ari.play(self._ids.channel(party), playback.id, sound.media)
         except LinkLost:

@@ -187,7 +187,8 @@ class CallRunner:
         self._undecided, self._undone = None, list(commands)
         self._actions.show(self._call)
         await self._carry_out(commands)
-        await self._actions.pass_on_keys()
+        if isinstance(event, on.KeyPressed | on.AgentKeyPressed):
+            await self._actions.pass_on_keys()
         await self._keep_talk()
 
     async def _keep_talk(self) -> None:

@@ -75,6 +75,9 @@ class Asterisk:
     async def playWithId(self, *, media: str, **_: Any) -> None:  # noqa: N802
         await self._do("play", media)
 
+    async def sendDTMF(self, *, channelId: str, dtmf: str) -> None:  # noqa: N802, N803
+        await self._do(f"key {dtmf}", channelId)
+
     async def stop(self, *, playbackId: str) -> None:  # noqa: N803
         await self._do("stop", playbackId)
 

@@ -23,7 +23,7 @@ HELD = timedelta(milliseconds=180)
 
 
 def playback(event: dict[str, Any], duration_ms: int = DURATION_MS) -> Playback:
-    return Playback(event["playback"]["id"], Party.CALLEE, "identity", duration_ms)
+    return Playback(event["playback"]["id"], Party.CALLEE, "identity", duration_ms, 0.0)
 
 
 def meant(event: dict[str, Any], under_way: Playback | None = None) -> Event | None:

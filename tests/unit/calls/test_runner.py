@@ -98,7 +98,7 @@ class Willing:
             case do.GiveBack():
                 return on.Gone(Party.AGENT)
             case do.Play(party, prompt):
-                self.playbacks[party] = Playback("", party, prompt, 1000)
+                self.playbacks[party] = Playback("", party, prompt, 1000, 0.0)
         return None
 
 

@@ -1,0 +1,45 @@
+"""Keys that a prompt cuts in two: Asterisk reports one as it is let go, and by then whoever pressed it is out of the bridge."""
+
+from ccari.policy.call import Direction, Party
+from ccari.policy.call import commands as do
+from tests.unit.calls.talking import Talking
+
+PROMPT = do.Play(Party.CALLEE, "right_failed")
+
+
+def met() -> Talking:
+    """A call whose two parties were brought together."""
+    talking = Talking(Direction.OUTBOUND)
+    talking.actions._legs.resume()
+    return talking
+
+
+async def pressed(talking: Talking, prompt: do.Command = PROMPT) -> list[tuple[str, str]]:
+    """The callee lets go of a key that they have pressed before a prompt was played to them; what is passed on, and to whom."""
+    await talking.actions.carry_out(prompt)
+    before = len(talking.asked)
+    key = {"digit": "5", "duration_ms": 300, "channel": {"id": talking.ids.callee}}
+    talking.actions.take_note({"type": "ChannelDtmfReceived"} | key)
+    await talking.actions.pass_on_keys()
+    return talking.asked[before:]
+
+
+async def test_an_agent_is_deaf_to_whoever_pressed_a_key_as_a_prompt_began() -> None:
+    talking = met()
+    assert await pressed(talking) == [("key 5", "phone-1")]
+    await talking.actions.pass_on_keys()
+    assert [operation for operation, _ in talking.asked].count("key 5") == 1
+
+
+async def test_an_agent_hears_a_key_of_the_notice_once_the_talk_begins() -> None:
+    """It may be taken for the agent's own by whatever their phone has called through."""
+    talking = Talking(Direction.OUTBOUND)
+    assert await pressed(talking) == []
+    talking.actions._legs.resume()
+    assert await pressed(talking) == [("key 5", "phone-1")]
+
+
+async def test_a_colleague_whose_phone_rings_yet_is_sent_a_key_that_was_pressed_beside_the_agent() -> None:
+    talking = met()
+    await talking.actions.carry_out(do.HandOver("1002"))
+    assert await pressed(talking) == []
