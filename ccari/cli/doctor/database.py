@@ -11,7 +11,7 @@ from ccari.store.database import ANOTHER_ENCODING, ANOTHER_VERSION, ENCODING, OL
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
-#: From here to there and back; with some thirty of them a right takes longer than whoever pressed can wait: docs/scaling.md.
+#: From here to there and back; a right takes some twenty-five of them, and has to be there before whoever pressed has waited too long: docs/scaling.md.
 MOST_AWAY = timedelta(milliseconds=50)
 #: How far apart two clocks may be: hours, limits and tokens are recorded by one, and judged by the other.
 MOST_APART = timedelta(seconds=2)
