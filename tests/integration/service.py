@@ -64,7 +64,7 @@ class Service:
                     *command("serve"), env=environment, stdout=log, stderr=errors, cwd="/"
                 )
             else:
-                self.process = await _parent().start(("serve",), environment, log.fileno(), errors.fileno())
+                self.process = await parent().start(("serve",), environment, log.fileno(), errors.fileno())
 
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
         """End it, if it still runs; gives its exit status."""
@@ -167,7 +167,7 @@ class Service:
     ) -> "Done":
         """Run one command beside the service, in ``folder``."""
         async with asyncio.timeout(COMMAND_SECONDS):
-            code, out, err = await _parent().run(
+            code, out, err = await parent().run(
                 arguments, {**os.environ, **self.environment, **(environment or {})}, folder
             )
         return Done(code, out.decode(), err.decode())
@@ -198,5 +198,6 @@ def command(*arguments: str) -> tuple[str, ...]:
 
 
 @functools.cache
-def _parent() -> Parent:
+def parent() -> Parent:
+    """What all commands and services of this process's tests are forked from."""
     return Parent((sys.executable, *_WARNINGS))

@@ -1,5 +1,6 @@
 """What every command has in common, run as a person runs it."""
 
+import asyncio
 import os
 import pty
 import re
@@ -16,6 +17,7 @@ from typer.main import get_command
 
 from ccari import __version__
 from ccari.cli.main import app
+from tests.integration.service import parent
 
 SECONDS = 60
 #: As where people work; a machine for tests may have it otherwise.
@@ -28,6 +30,12 @@ def ccari(*arguments: str | bytes, out: int = subprocess.PIPE, **environment: st
         env=os.environ | environment,
     )  # fmt: skip
     return done.returncode, (done.stdout or b"").decode(), done.stderr.decode()
+
+
+def forked(*arguments: str, **environment: str) -> tuple[int, str, str]:
+    """As :func:`ccari`, where it does not matter how the process began."""
+    code, out, err = asyncio.run(parent().run(arguments, os.environ | environment))
+    return code, out.decode(), err.decode()
 
 
 def python(does: str) -> subprocess.CompletedProcess[str]:
@@ -236,7 +244,7 @@ def test_more_days_than_a_calendar_has_end_in_a_traceback() -> None:
 def test_a_number_that_the_database_does_not_take_is_no_wrong_usage(
     command: tuple[str, ...], named: str
 ) -> None:
-    code, out, said = ccari(*command, "9" * 20)
+    code, out, said = forked(*command, "9" * 20)
     assert (code, out) == (2, "")
     told = next(line for line in said.splitlines() if "Invalid value for" in line)
     assert named in told, said
@@ -261,7 +269,7 @@ def _told(command: Any) -> Iterator[str]:
     ids=["choice", "option", "id", "count"],
 )  # fmt: skip
 def test_wrong_usage_is_told_in_a_librarys_words(arguments: tuple[str, ...], said: str) -> None:
-    code, out, err = ccari(*arguments, COLUMNS="80")
+    code, out, err = forked(*arguments, COLUMNS="80")
     # the lines of a box
     told = " ".join(err.replace("│", " ").split())
     assert (code, out) == (2, "")
@@ -276,7 +284,7 @@ def test_wrong_usage_is_told_in_a_librarys_words(arguments: tuple[str, ...], sai
 )  # fmt: skip
 def test_a_switch_is_said_to_take_a_value_or_an_option_a_list(command: tuple[str, ...]) -> None:
     """Whoever types ``--yes true``, or several values after one option, is told of wrong usage."""
-    code, out, err = ccari(*command, "--help", COLUMNS="60")
+    code, out, err = forked(*command, "--help", COLUMNS="60")
     assert (code, err) == (0, "")
     assert "--help" in out
     assert "bool>" not in out
@@ -284,7 +292,7 @@ def test_a_switch_is_said_to_take_a_value_or_an_option_a_list(command: tuple[str
 
 
 def test_the_help_of_a_group_says_half_of_what_a_command_does() -> None:
-    _, out, _ = ccari("keys", "--help", COLUMNS="60")
+    _, out, _ = forked("keys", "--help", COLUMNS="60")
     assert (
         "a secret for each controller, an identity to open recordings, a key to sign evidence,"
         in " ".join(out.split())
