@@ -7,7 +7,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, M
 from functools import partial
 from importlib import resources
 from pathlib import Path
-from types import MappingProxyType, TracebackType
+from types import TracebackType
 from typing import Any
 
 import asyncpg
@@ -16,12 +16,13 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate, sql
 
 from ccari.errors import RefusedError, StoreError, why
-from ccari.store import moments
+from ccari.store import connecting
+from ccari.store.connecting import UNWRITABLE, connect
 from ccari.store.pool import Pool
 
 _log = structlog.get_logger()
 
-Connection = asyncpg.Connection
+Connection = connecting.Connection
 
 SCHEMA = "ccari"
 OLDEST_SERVER = 14
@@ -30,7 +31,6 @@ ENCODING = "UTF8"
 
 #: A call waits for the answer, so the database has this long, in seconds, before it counts as away.
 COMMAND_SECONDS = 2.0
-CONNECT_SECONDS = 5.0
 MIGRATE_SECONDS = 300.0
 #: One statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
@@ -45,8 +45,6 @@ PLAN_SECONDS = 15
 IDLE_SECONDS = 5.0
 #: The same for :meth:`Database.outside_pool` and for migrations, where nothing has to be quick.
 OUTSIDE_IDLE_SECONDS = 30.0
-#: For every session: PostgreSQL notices within a dozen seconds that the client is gone.
-_KEEPALIVES = {"tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3"}
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
 #: For the pool. A client that gives up waiting does not stop the statement: unless the server gives up too, it goes on, and goes on
 #: holding its locks.
@@ -76,7 +74,7 @@ class Database:
         return _Lent(self._pool)
 
     @contextlib.asynccontextmanager
-    async def outside_pool(self, *, slow_reader: bool = False) -> AsyncIterator[asyncpg.Connection]:
+    async def outside_pool(self, *, slow_reader: bool = False) -> AsyncIterator[Connection]:
         """A connection outside the pool, for long lists: no call waits for it, and a statement may take :data:`LIST_SECONDS`.
 
         ``slow_reader``: its transaction may idle for as long as the reader of the rows likes, so it must hold no lock that others
@@ -91,7 +89,7 @@ class Database:
                 # close() would wait for the statement that is under way
                 connection.terminate()
                 raise
-            await connection.close(timeout=CONNECT_SECONDS)
+            await connection.close(timeout=connecting.CONNECT_SECONDS)
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The rows of one statement, as they were when it began, up to :data:`STREAM_ROWS` at a time."""
@@ -215,9 +213,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreError(_unprivileged(error)) from None
     except asyncpg.ReadOnlySQLTransactionError:
-        raise StoreError(
-            "the database cannot be written to: [database] url must lead to the primary, not to a replica"
-        ) from None
+        raise StoreError(UNWRITABLE) from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
         raise StoreError(f"the database failed: {words}") from None
@@ -239,39 +235,6 @@ def _unprivileged(error: asyncpg.InsufficientPrivilegeError) -> str:
 
 def _idle_limit(seconds: float) -> dict[str, str]:
     return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
-
-
-async def connect(
-    dsn: str, *, server_settings: Mapping[str, str] = MappingProxyType({}), **options: Any
-) -> asyncpg.Connection:
-    """Open one connection. Raises StoreError for a URL that is none; the caller has to have other failures :func:`translated`."""
-    settings = {**_KEEPALIVES, **server_settings}
-    if not dsn.startswith(("postgresql://", "postgres://")):
-        raise StoreError(_NO_URL)
-    try:
-        connection: Connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, server_settings=settings, **options
-        )
-    except (ValueError, OverflowError):
-        # the parser's message may quote a piece of the password
-        raise StoreError(_NO_URL) from None
-    try:
-        async with asyncio.timeout(CONNECT_SECONDS):
-            await moments.read_all(connection)
-            await connection.execute(_DURABLE)
-    except BaseException:
-        connection.terminate()
-        raise
-    return connection
-
-
-#: A server, a database or a user may have it off: then a right would be confirmed to the person before it is on the server's disk. Where
-#: a standby is waited for in some way, it stays so.
-_DURABLE = (
-    "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'"
-)
-
-_NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
 
 
 @contextlib.asynccontextmanager
@@ -355,7 +318,7 @@ async def _migrate(dsn: str) -> None:
     except BadMigrationError as error:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:
-        await connection.close(timeout=CONNECT_SECONDS)
+        await connection.close(timeout=connecting.CONNECT_SECONDS)
 
 
 class _Begun(logging.Logger):

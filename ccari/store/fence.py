@@ -9,7 +9,8 @@ import asyncpg
 import structlog
 
 from ccari.errors import StoreError, UnsuitableError
-from ccari.store.database import COMMAND_SECONDS, connect, translated
+from ccari.store.connecting import connect
+from ccari.store.database import COMMAND_SECONDS, translated
 from ccari.tasks import beside
 
 _log = structlog.get_logger()

@@ -22,6 +22,7 @@ from ccari.ports.requests import Intake
 from ccari.store import database as databases
 from ccari.store import journals
 from ccari.store.calls import PostgresCallStore
+from ccari.store.connecting import connect
 from ccari.store.database import Database, open_database
 from ccari.store.journals import Journals
 from ccari.store.opened import Store
@@ -146,7 +147,7 @@ async def test_invariant_1_a_bar_that_is_committed_after_the_statement_began_is_
     """Which a statement alone would not see: it sees what was committed before it began."""
     call = made.call()
     await calls.open(call, asked := made.question(call))
-    holder, waiter = [await databases.connect(dsn, server_settings=IN_UTC) for _ in range(2)]
+    holder, waiter = [await connect(dsn, server_settings=IN_UTC) for _ in range(2)]
     await holder.execute("SELECT pg_advisory_lock(1)")
     statement = """
         SELECT gate_unchanged($1, $2, $3, $4, $5, $6, $7, '{}', '{}', '{}', $8, $9)

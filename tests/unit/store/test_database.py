@@ -17,6 +17,7 @@ from pogo_core.util import migrate
 from structlog.testing import capture_logs
 
 from ccari.errors import StoreError, UnsuitableError
+from ccari.store import connecting
 from ccari.store import database as databases
 from ccari.store import fence as fences
 from ccari.store.database import Database, migration_status, migrations_folder, open_database
@@ -324,7 +325,7 @@ async def gone(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 async def test_another_programme_at_the_port_holds_the_service_or_ends_in_a_traceback(
     manners: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(databases, "CONNECT_SECONDS", 0.3)
+    monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.3)
 
     guests: list[asyncio.Task[None] | None] = []
 

@@ -129,6 +129,22 @@ async def test_a_service_begins_on_a_replica_whose_bars_are_older_than_the_prima
             pytest.fail("it begins")
 
 
+async def test_invariant_1_the_gate_asks_a_standby_that_has_not_taken_over(pair: Pair) -> None:
+    """Somebody asks it without a call, as another dialler does: that writes nothing."""
+    everywhere = f"{pair.primary.dsn},{pair.standby.sockets}"
+    async with opened(everywhere) as (_, store):
+        call = made.call()
+        await store.calls.facts(made.question(call), call.digests, ())
+        await pair.primary.kill()
+        try:
+            for _ in range(3):
+                with pytest.raises(StoreError):
+                    await store.calls.facts(made.question(call), call.digests, ())
+        finally:
+            await pair.primary.start()
+    await until(pair.is_synchronous, within=WITHIN)
+
+
 async def test_invariant_1_a_bar_goes_with_the_server_or_somebody_is_called_while_another_takes_over(
     pair: Pair,
 ) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ccari.errors import StoreError
 from ccari.ports.webhooks import Endpoint, Told
+from ccari.store import connecting
 from ccari.store import database as database_module
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
@@ -141,7 +142,7 @@ async def test_each_webhook_costs_the_database_a_connection_every_minute(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await backlog(store, "waiting")
-    connects, opened = database_module.connect, 0
+    connects, opened = connecting.connect, 0
 
     async def counted(*given: Any, **settings: Any) -> Connection:
         nonlocal opened

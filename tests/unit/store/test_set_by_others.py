@@ -1,0 +1,79 @@
+"""What an administrator has set for a server, a database or a user, with others in mind."""
+
+import asyncio
+from functools import partial
+from urllib.parse import urlsplit
+
+import pytest
+
+from ccari.errors import StoreError
+from ccari.policy.gate import Block
+from ccari.policy.suppression import Reason
+from ccari.store.database import Database, open_database
+from ccari.store.opened import Store
+from ccari.store.queries import SQL
+from tests.lab.waiting import until
+from tests.unit.store import made
+from tests.unit.store.test_call_store import SOMEBODY_WAITS
+from tests.unit.store.test_database import execute
+
+WITHIN = 10.0
+
+
+async def set_for_all(dsn: str, **settings: str) -> None:
+    """Set for everybody who connects to the test's database from now on."""
+    name = urlsplit(dsn).path[1:]
+    for each, value in settings.items():
+        await execute(dsn, f"ALTER DATABASE {name} SET {each} = '{value}'")
+
+
+@pytest.mark.parametrize("isolation", ["repeatable read", "serializable"])
+async def test_invariant_1_a_number_that_was_barred_while_its_call_waited_is_dialled(
+    dsn: str, isolation: str
+) -> None:
+    """In such a transaction the first statement, which waits, decides on what all the others see."""
+    await set_for_all(dsn, default_transaction_isolation=isolation)
+    async with open_database(dsn) as database:
+        store, call = Store.over(dsn, database), made.call()
+        await store.calls.open(call, asked := made.question(call))
+        async with database.transaction() as connection:
+            await connection.execute(SQL["number_lock"], "acme", call.digests.newest)
+            spending = asyncio.create_task(store.calls.spend_token(call, asked, made.judge, ()))
+            await until(partial(connection.fetchval, SOMEBODY_WAITS), within=WITHIN)
+            await store.suppressions.add("acme", call.digests, Reason.ERASURE, "test", "")
+        assert await spending is Block.SUPPRESSED_ERASURE
+
+
+async def test_a_limit_for_others_breaks_off_what_may_take_longer(dsn: str) -> None:
+    limited = (
+        "statement_timeout",
+        "lock_timeout",
+        "idle_in_transaction_session_timeout",
+        "transaction_timeout",
+    )
+    await set_for_all(dsn, **dict.fromkeys(limited, "200ms"))
+    async with (
+        open_database(dsn) as database,
+        database.outside_pool() as connection,
+        connection.transaction(),
+    ):
+        assert await connection.fetchval("SELECT 1 FROM pg_sleep(0.5)") == 1
+        assert [await connection.fetchval(f"SHOW {each}") for each in limited] == ["0", "0", "30s", "0"]
+        assert await database.rows("SHOW statement_timeout") == [{"statement_timeout": "30s"}]
+        assert await database.rows("SHOW lock_timeout") == [{"lock_timeout": "0"}]
+        assert await database.rows("SHOW transaction_timeout") == [{"transaction_timeout": "0"}]
+
+
+async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its_gate_answers(
+    dsn: str, database: Database
+) -> None:
+    await set_for_all(dsn, default_transaction_read_only="on")
+    for url in (dsn, f"{dsn}&target_session_attrs=read-write"):
+        with pytest.raises(StoreError, match="default_transaction_read_only must be off"):
+            async with open_database(url):
+                pytest.fail("it begins")
+    # a service that runs has a connection from before, and opens further ones
+    async with database.connection() as connection:
+        assert await connection.fetchval("SELECT 1") == 1
+        with pytest.raises(StoreError, match="default_transaction_read_only must be off"):
+            await database.rows("SELECT 1")
