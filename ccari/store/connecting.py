@@ -1,9 +1,12 @@
 """Opening one connection to PostgreSQL, with what every session of ours needs, whatever an administrator has set for others."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
@@ -13,6 +16,9 @@ from ccari.store import moments
 Connection = asyncpg.Connection
 
 CONNECT_SECONDS = 5.0
+#: How long a host of the URL may be silent before the next is asked as well. One that has lost its power refuses nobody, and a call
+#: waits for two seconds.
+NEXT_HOST_SECONDS = 0.5
 #: PostgreSQL notices within a dozen seconds that the client is gone. No limit applies but those that the caller sets: one that is meant
 #: for others would break off an import, an export or a migration.
 _SETTINGS = {
@@ -40,17 +46,26 @@ _NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DA
 async def connect(
     dsn: str, *, server_settings: Mapping[str, str] = MappingProxyType({}), **options: Any
 ) -> Connection:
-    """Open one connection.
+    """Open a connection to the first of the URL's hosts that can be written to; if the settings make it read-only, to the first that
+    answers.
 
-    Raises StoreError for a URL that is none, or if what it leads to cannot be written to, unless the settings make it read-only; the
-    caller has to have other failures translated.
+    Raises StoreError for a URL that is none, or if no host can be written to; the caller has to have other failures translated.
     """
     if not dsn.startswith(("postgresql://", "postgres://")):
         raise StoreError(_NO_URL)
     settings = {**_SETTINGS, **server_settings}
     try:
+        hosts = _each_host(dsn)
+    except ValueError:
+        raise StoreError(_NO_URL) from None
+    return await _first([partial(_connect, each, settings, options) for each in hosts])
+
+
+async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, Any]) -> Connection:
+    """As :func:`connect`, to one host."""
+    try:
         connection: Connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, server_settings=settings, **options
+            dsn, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
         )
     except (ValueError, OverflowError):
         # the parser's message may quote a piece of the password
@@ -76,3 +91,48 @@ def _refuse_unwritable(connection: Connection) -> None:
     said = connection.get_settings()
     if any(getattr(said, each, "off") == "on" for each in ("in_hot_standby", _READ_ONLY)):
         raise StoreError(UNWRITABLE)
+
+
+def _each_host(dsn: str) -> list[str]:
+    """The URL once for each of its hosts. asyncpg itself would wait for one that is silent until the time is up, and never ask the next."""
+    parts = urlsplit(dsn)
+    login, at, named = parts.netloc.rpartition("@")
+    query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
+    hosts = (named or query.get("host", "")).split(",")
+    if len(hosts) == 1:
+        return [dsn]
+    ports = query.get("port", "").split(",")
+    each_host = []
+    for place, host in enumerate(hosts):
+        own = dict(query) if named else {**query, "host": host}
+        if len(ports) == len(hosts):
+            own["port"] = ports[place]
+        each_host.append(parts._replace(netloc=f"{login}{at}{named and host}", query=urlencode(own)).geturl())
+    return each_host
+
+
+async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]]]) -> Connection:
+    """The connection that is there first. Each attempt begins when one has failed, or the last has taken :data:`NEXT_HOST_SECONDS`.
+
+    If all fail, raises why one did; that it cannot be written to only if all say so.
+    """
+    waiting, under_way = deque(attempts), set[asyncio.Task[Connection]]()
+    failures: list[BaseException] = []
+    try:
+        while waiting or under_way:
+            if waiting:
+                under_way.add(asyncio.create_task(waiting.popleft()()))
+            patience = NEXT_HOST_SECONDS if waiting else None
+            done, _ = await asyncio.wait(under_way, timeout=patience, return_when=asyncio.FIRST_COMPLETED)
+            for each in done:
+                under_way.remove(each)
+                if (failure := each.exception()) is None:
+                    return each.result()
+                failures.append(failure)
+    finally:
+        for each in under_way:
+            each.cancel()
+        for late in await asyncio.gather(*under_way, return_exceptions=True):
+            if isinstance(late, Connection):
+                late.terminate()
+    raise next((each for each in failures if str(each) != UNWRITABLE), failures[0])

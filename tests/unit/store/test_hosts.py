@@ -1,0 +1,109 @@
+"""A URL that names several hosts, of which one is silent: it has lost its power, or its network has."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import asyncpg
+import pytest
+
+from ccari.errors import StoreError
+from ccari.store import connecting
+from ccari.store.connecting import _each_host
+from ccari.store.database import open_database
+from ccari.store.fence import PostgresFence
+
+
+@contextlib.asynccontextmanager
+async def silent(folder: Path) -> AsyncIterator[str]:
+    """A host in ``folder`` to which one connects, and which says nothing."""
+    heard: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heard.append(writer)
+
+    server = await asyncio.start_unix_server(say_nothing, folder / ".s.PGSQL.5432")
+    try:
+        yield str(folder)
+    finally:
+        server.close()
+        for each in heard:
+            each.transport.abort()
+        await server.wait_closed()
+
+
+@pytest.mark.usefixtures("bounded")
+async def test_the_database_is_away_as_long_as_the_first_host_is_silent(dsn: str, reachable: Path) -> None:
+    """As of a primary that has lost its power, when its standby has taken over."""
+    async with silent(reachable) as host:
+        url = dsn.replace("host=", f"host={host},")
+        async with open_database(url) as database, database.connection(), database.connection() as another:
+            assert await another.fetchval("SELECT 1") == 1
+            async with PostgresFence(url).hold("a run", "an asterisk"):
+                pass
+
+
+async def test_a_host_that_answers_as_another_does_leaves_a_connection_that_nobody_has(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connecting, "NEXT_HOST_SECONDS", 0.0)
+    opened = [await connecting.connect(dsn) for _ in range(2)]
+    begun: list[asyncpg.Connection] = []
+    both = asyncio.Event()
+
+    async def answers(connection: asyncpg.Connection) -> asyncpg.Connection:
+        begun.append(connection)
+        if len(begun) == len(opened):
+            both.set()
+        await both.wait()
+        return connection
+
+    taken = await connecting._first([partial(answers, each) for each in opened])
+    assert [each.is_closed() for each in opened if each is not taken] == [True]
+    assert not taken.is_closed()
+    await taken.close()
+
+
+async def test_of_hosts_that_all_fail_it_is_told_that_one_cannot_be_written_to(dsn: str) -> None:
+    async def away() -> asyncpg.Connection:
+        raise ConnectionRefusedError
+
+    async def replica() -> asyncpg.Connection:
+        raise StoreError(connecting.UNWRITABLE)
+
+    for hosts in ([away, replica], [replica, away]):
+        with pytest.raises(ConnectionRefusedError):
+            await connecting._first(hosts)
+    with pytest.raises(StoreError, match="replica"):
+        await connecting._first([replica, replica])
+
+
+@pytest.mark.parametrize(
+    ("url", "hosts"),
+    [
+        ("postgresql://ccari@db1/ccari", [("ccari@db1", {})]),
+        (
+            "postgresql://ccari:p%2Cw@db1:5433,10.0.0.2/ccari?sslmode=require&password=a%26b",
+            [
+                ("ccari:p%2Cw@db1:5433", {"sslmode": "require", "password": "a&b"}),
+                ("ccari:p%2Cw@10.0.0.2", {"sslmode": "require", "password": "a&b"}),
+            ],
+        ),
+        ("postgresql://db1,db2/ccari?port=1,2", [("db1", {"port": "1"}), ("db2", {"port": "2"})]),
+        (
+            "postgresql://ccari@/ccari?host=/one,/two&port=7",
+            [("ccari@", {"host": "/one", "port": "7"}), ("ccari@", {"host": "/two", "port": "7"})],
+        ),
+    ],
+)
+def test_a_host_of_the_url_is_lost_or_another_thing_of_it(
+    url: str, hosts: list[tuple[str, dict[str, str]]]
+) -> None:
+    found = [urlsplit(each) for each in _each_host(url)]
+    assert [
+        (each.netloc, {name: value for name, (value,) in parse_qs(each.query).items()}) for each in found
+    ] == hosts
+    assert {each.path for each in found} == {"/ccari"}
