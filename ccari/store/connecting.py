@@ -1,16 +1,18 @@
 """Opening one connection to PostgreSQL, with what every session of ours needs, whatever an administrator has set for others."""
 
 import asyncio
+import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
-from ccari.errors import StoreError
+from ccari.errors import StoreError, why
 from ccari.store import moments
 
 Connection = asyncpg.Connection
@@ -40,6 +42,10 @@ UNWRITABLE = (
     "the database cannot be written to: [database] url must lead to the primary, not to a replica, "
     f"and {_READ_ONLY} must be off there"
 )
+#: Files that a URL may name.
+_FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
+#: How asyncpg begins to say what is wrong with TLS in a URL.
+_ABOUT_TLS = ("root certificate file", "`sslmode`")
 _NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
 
 
@@ -67,9 +73,15 @@ async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, 
         connection: Connection = await asyncpg.connect(
             dsn, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
         )
-    except (ValueError, OverflowError):
-        # the parser's message may quote a piece of the password
-        raise StoreError(_NO_URL) from None
+    except ssl.SSLError as error:
+        raise StoreError(f"the database cannot be reached by TLS: {_of_tls(error)}") from None
+    except OSError:
+        _refuse_unreadable_files(dsn)
+        raise
+    except (ValueError, OverflowError) as error:
+        words = str(error).partition("\n")[0]
+        # of other things the parser's message may quote a piece of the password
+        raise StoreError(f"[database] url: {words}" if words.startswith(_ABOUT_TLS) else _NO_URL) from None
     except asyncpg.TargetServerAttributeNotMatched:
         raise StoreError(UNWRITABLE) from None
     try:
@@ -82,6 +94,23 @@ async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, 
         connection.terminate()
         raise
     return connection
+
+
+def _of_tls(error: ssl.SSLError) -> str:
+    """Why TLS failed. As an OSError it would pass for one of the operating system's."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message.rstrip('.')}"
+    return (error.reason or type(error).__name__).lower().replace("_", " ")
+
+
+def _refuse_unreadable_files(dsn: str) -> None:
+    """Raise StoreError if a file that the URL names cannot be read: the error for that does not say which."""
+    query = dict(parse_qsl(urlsplit(dsn).query))
+    for name in _FILES & query.keys():
+        try:
+            Path(query[name]).open("rb").close()
+        except OSError as error:
+            raise StoreError(f"[database] url: {name}: cannot read {query[name]}: {why(error)}") from None
 
 
 def _refuse_unwritable(connection: Connection) -> None:

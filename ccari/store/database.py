@@ -208,8 +208,12 @@ def translated() -> Iterator[None]:
         ) from None
     except asyncpg.DataError as error:
         raise RefusedError(f"the database refused a value: {type(error).__name__}") from None
-    except asyncpg.InvalidAuthorizationSpecificationError:
-        raise StoreError("the database refused the user or password: check [database] url") from None
+    except asyncpg.InvalidPasswordError:
+        raise StoreError(
+            "the database refused the user or password: check [database] url and password_file"
+        ) from None
+    except asyncpg.InvalidAuthorizationSpecificationError as error:
+        raise StoreError(f"the database refused the user: {error.args[0]}") from None
     except asyncpg.InsufficientPrivilegeError as error:
         raise StoreError(_unprivileged(error)) from None
     except asyncpg.ReadOnlySQLTransactionError:

@@ -1,0 +1,99 @@
+"""TLS to PostgreSQL that does not come about: what is wrong must be told, as nobody is called meanwhile."""
+
+import asyncio
+import contextlib
+import ipaddress
+import ssl
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+from ccari.errors import StoreError
+from ccari.store.connecting import connect
+
+HERE = "127.0.0.1"
+#: What a client sends before anything else, and what a server that knows TLS answers.
+ASKED_BYTES, YES = 8, b"S"
+
+
+def certificate(folder: Path, address: str, days: int) -> Path:
+    """One that signs itself, with its key, in a PEM file: for ``address``, over in so many ``days``."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a database")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(1).not_valid_before(now - timedelta(days=10)).not_valid_after(now + timedelta(days=days))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address(address))]), critical=False)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    file = folder / "server.pem"
+    file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+        + made.public_bytes(serialization.Encoding.PEM)
+    )
+    return file
+
+
+@contextlib.asynccontextmanager
+async def serving(certificate: Path) -> AsyncIterator[int]:
+    """A server's TLS, and nothing behind it; gives its port."""
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    guests: list[asyncio.Task[None] | None] = []
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        guests.append(asyncio.current_task())
+        with contextlib.suppress(OSError):
+            await reader.readexactly(ASKED_BYTES)
+            writer.write(YES)
+            await writer.start_tls(context)
+        writer.close()
+
+    server = await asyncio.start_server(serve, HERE, 0)
+    async with server:
+        yield server.sockets[0].getsockname()[1]
+        await asyncio.gather(*filter(None, guests))
+
+
+@pytest.mark.parametrize(
+    ("address", "days", "words"),
+    [
+        (HERE, -1, "its certificate is refused: certificate has expired"),
+        ("10.0.0.1", 10, "its certificate is refused: IP address mismatch"),
+    ],
+)
+async def test_a_refused_certificate_is_told_as_a_url_that_is_none(
+    tmp_path: Path, address: str, days: int, words: str
+) -> None:
+    file = certificate(tmp_path, address, days)
+    async with serving(file) as port:
+        with pytest.raises(StoreError, match=words):
+            await connect(f"postgresql://ccari@{HERE}:{port}/ccari?sslmode=verify-full&sslrootcert={file}")
+
+
+@pytest.mark.parametrize(
+    ("asked", "words"),
+    [
+        ("sslmode=verify-ful", "`sslmode` parameter must be one of: disable"),
+        (
+            "sslmode=verify-full&sslrootcert=/none/ca.crt",
+            "sslrootcert: cannot read /none/ca.crt: No such file",
+        ),
+        (
+            "sslmode=require&sslcert=/none/my.crt&sslkey=/none/my.key",
+            "cannot read /none/my.(crt|key): No such file",
+        ),
+    ],
+)
+async def test_what_of_tls_is_wrong_in_the_url_is_not_said(asked: str, words: str) -> None:
+    with pytest.raises(StoreError, match=words):
+        await connect(f"postgresql://ccari@{HERE}:1/ccari?{asked}")
