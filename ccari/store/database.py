@@ -350,10 +350,16 @@ def of_newer(unknown: Iterable[str]) -> str:
 ANOTHER_VERSION = "install that version again, or restore a backup that was made before the update"
 
 
+#: What a migration makes is there, and the record that it was applied is not: that is not in ccari's own schema.
+_THERE_ALREADY = (asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError)
+
+
 def _reason(cause: BaseException | None) -> str:
     """Why a migration failed."""
     if isinstance(cause, TimeoutError):
         return f"it was not done within {MIGRATE_SECONDS:.0f} s, and has changed nothing: is something else using the database?"
     if isinstance(cause, asyncpg.InsufficientPrivilegeError):
         return _unprivileged(cause)
+    if isinstance(cause, _THERE_ALREADY):
+        return f"{cause.args[0]}: if a dump was restored, restore one of the whole database, with the tables of its schema public"
     return str(cause)

@@ -454,6 +454,14 @@ async def test_a_migration_that_takes_too_long_does_not_say_so(
                 pass
 
 
+async def test_who_has_restored_a_dump_of_the_schema_alone_is_not_told_what_to_do(dsn: str) -> None:
+    """What was migrated is on record in another."""
+    await execute(dsn, "DROP TABLE public._pogo_migration, public._pogo_version")
+    with pytest.raises(StoreError, match=r'"policy_revisions" already exists: .*one of the whole database'):
+        async with open_database(dsn):
+            pass
+
+
 async def test_invariant_5_a_right_is_confirmed_that_is_not_on_the_servers_disk_yet(
     dsn: str,
 ) -> None:
