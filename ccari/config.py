@@ -85,7 +85,11 @@ OFF = "off"
 FETCHED = Path("ari")
 
 
-def _password_in(file: Path, section: str) -> str:
+#: What of a URL names the file with the password: that may change while the service runs.
+PASSWORD_FILE = "password_file"  # noqa: S105 - a name
+
+
+def password_in(file: Path, section: str) -> str:
     """The password in a file of that section. Raises ConfigError if it cannot be read."""
     setting = f"[{section}] password_file {file}"
     try:
@@ -145,7 +149,7 @@ class AsteriskSection(_Section):
             raise ConfigError(
                 "[asterisk] password or password_file is missing: give the password of the ARI user"
             )
-        return _password_in(self.password_file, "asterisk")
+        return password_in(self.password_file, "asterisk")
 
 
 class DatabaseSection(_Section):
@@ -155,7 +159,7 @@ class DatabaseSection(_Section):
     password_file: Place | None = None
 
     def dsn(self) -> str | None:
-        """The url, with the password of its file; None for the embedded database.
+        """The url, with :data:`PASSWORD_FILE` if there is such a file; None for the embedded database.
 
         Raises
         ------
@@ -167,8 +171,9 @@ class DatabaseSection(_Section):
         if self.url is None:
             raise ConfigError("[database] password_file has no effect without url: set url")
         url = self.url.get_secret_value()
-        password = quote(_password_in(self.password_file, "database"), safe="")
-        return f"{url}{'&' if '?' in url else '?'}password={password}"
+        # it is read for each connection, and what is wrong with it is told now
+        password_in(self.password_file, "database")
+        return f"{url}{'&' if '?' in url else '?'}{PASSWORD_FILE}={quote(str(self.password_file), safe='')}"
 
 
 class AgiSection(_Section):
@@ -241,7 +246,7 @@ class TimeStampsSection(_Section):
 
     def password(self) -> str:
         """The password for the authority; empty if it wants none. Raises ConfigError if its file cannot be read."""
-        return _password_in(self.password_file, "time_stamps") if self.password_file is not None else ""
+        return password_in(self.password_file, "time_stamps") if self.password_file is not None else ""
 
 
 class SoundsSection(_Section):

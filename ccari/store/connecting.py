@@ -12,7 +12,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import asyncpg
 
-from ccari.errors import StoreError, why
+from ccari.config import PASSWORD_FILE, password_in
+from ccari.errors import ConfigError, StoreError, why
 from ccari.store import moments
 
 Connection = asyncpg.Connection
@@ -69,9 +70,10 @@ async def connect(
 
 async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, Any]) -> Connection:
     """As :func:`connect`, to one host."""
+    dsn, password = await _password_of(dsn)
     try:
         connection: Connection = await asyncpg.connect(
-            dsn, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
+            dsn, password=password, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
         )
     except ssl.SSLError as error:
         raise StoreError(f"the database cannot be reached by TLS: {_of_tls(error)}") from None
@@ -94,6 +96,21 @@ async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, 
         connection.terminate()
         raise
     return connection
+
+
+async def _password_of(dsn: str) -> tuple[str, str | None]:
+    """The password in the file that the URL names, if it does; and the URL without that. It is read for each connection, so that it
+    can be changed while the service runs.
+    """
+    parts = urlsplit(dsn)
+    query = dict(parse_qsl(parts.query))
+    if (file := query.pop(PASSWORD_FILE, None)) is None:
+        return dsn, None
+    try:
+        password = await asyncio.to_thread(password_in, Path(file), "database")
+    except ConfigError as error:
+        raise StoreError(str(error)) from None
+    return parts._replace(query=urlencode(query)).geturl(), password
 
 
 def _of_tls(error: ssl.SSLError) -> str:

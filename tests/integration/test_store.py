@@ -15,7 +15,9 @@ from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
 import pytest
+from pydantic import SecretStr
 
+from ccari.config import DatabaseSection
 from ccari.errors import StoreError
 from ccari.policy.gate import Attempts
 from ccari.policy.rights import Right
@@ -146,6 +148,31 @@ async def test_a_user_who_may_not_make_the_schema_is_told_nothing_of_it(server: 
     with pytest.raises(StoreError, match="permission denied"):
         async with open_database(server.other(user="guest")):
             pass
+
+
+@pytest.mark.parametrize("asked", ["", "?sslmode=disable", "?target_session_attrs=read-write"])
+async def test_a_password_that_is_changed_keeps_a_running_service_away_from_its_database(
+    server: Server, tmp_path: Path, asked: str
+) -> None:
+    """Or one that a URL would read otherwise is another."""
+    changed = "a+b &c=%2F#d?é"
+    (file := tmp_path / "password").write_text(f"{PASSWORD}\n")
+    url = SecretStr(server.dsn.replace(f":{PASSWORD}", "") + asked)
+    dsn = DatabaseSection(url=url, password_file=file).dsn()
+    assert dsn is not None
+    async with open_database(dsn) as database, database.connection() as first:
+        await first.execute(f"ALTER ROLE ccari PASSWORD '{changed}'")
+        try:
+            with pytest.raises(StoreError, match="refused the user or password"):
+                await database.rows("SELECT 1")
+            file.write_text(f"{changed}\n")
+            assert await database.rows("SELECT 1 AS one") == [{"one": 1}]
+            file.unlink()
+            with pytest.raises(StoreError, match=f"password_file {file}: No such file"):
+                async with database.outside_pool():
+                    pytest.fail("it is connected")
+        finally:
+            await first.execute(f"ALTER ROLE ccari PASSWORD '{PASSWORD}'")
 
 
 async def test_a_server_that_is_stopped_holds_a_call_or_a_start(server: Server) -> None:

@@ -2,12 +2,11 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from ccari import config
-from ccari.config import Settings, load
+from ccari.config import Settings, load, password_in
 from ccari.errors import ConfigError
 
 SECRET = "s3cret-p4ssword"  # noqa: S105 - of nothing
@@ -220,22 +219,7 @@ def test_a_password_that_an_editor_on_windows_has_saved_is_refused(tmp_path: Pat
         )
     )
     assert settings.asterisk.secret() == "s3cret"
-    assert settings.database.dsn() == "postgresql://h/d?password=s3cret"
-
-
-@pytest.mark.parametrize("url", ["postgresql://u@h:5432/d", "postgresql://u@h:5432/d?sslmode=disable"])
-def test_a_database_is_asked_with_another_password_than_that_of_its_file(
-    tmp_path: Path, write: Write, url: str
-) -> None:
-    password = "a+b &c=%2F#d?é"  # noqa: S105 - of nothing
-    file = tmp_path / "password"
-    file.write_text(f"{password}\n")
-    dsn = load(write(f'[database]\nurl = "{url}"\npassword_file = "{file}"\n')).database.dsn()
-    assert dsn is not None
-    assert dsn.startswith(url)
-    read = parse_qs(urlsplit(dsn).query, strict_parsing=True)
-    assert read["password"] == [password]
-    assert read.get("sslmode") == (["disable"] if "sslmode" in url else None)
+    assert password_in(file, "database") == "s3cret"
 
 
 def test_the_password_of_no_database_is_left_alone_in_silence(tmp_path: Path, write: Write) -> None:
