@@ -218,10 +218,13 @@ def translated() -> Iterator[None]:
         raise StoreError(_unprivileged(error)) from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(UNWRITABLE) from None
+    except (asyncpg.PostgresConnectionError, asyncpg.InternalClientError):
+        # the latter where the server's last word came while nobody asked
+        raise StoreError("the connection to the database was lost") from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
         raise StoreError(f"the database failed: {words}") from None
-    except (asyncpg.InterfaceError, asyncpg.InternalClientError) as error:
+    except asyncpg.InterfaceError as error:
         raise StoreError(f"the database failed: {type(error).__name__}") from None
     except BrokenPipeError:
         # it is about standard output, whose reader has seen enough (``| head``): for a broken connection asyncpg has its own error

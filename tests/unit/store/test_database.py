@@ -26,6 +26,7 @@ from ccari.store.queries import SQL
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.store.made import elsewhere
+from tests.unit.store.relayed import relayed
 from tests.unit.store.schema_of import schema_of
 
 #: What the first version may have left in each of its tables.
@@ -525,6 +526,21 @@ async def test_a_connection_that_the_server_ended_breaks_the_pool(database: Data
     await executioner.close()
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT 1") == 1
+
+
+async def test_a_lost_connection_is_told_by_the_name_of_an_error(dsn: str) -> None:
+    """As by each call that was just asking when the server's host lost its power."""
+    async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, {}) as database:
+
+        async def ask() -> None:
+            await database.rows("SELECT pg_sleep(30)")
+
+        relay.asked.clear()
+        asking = asyncio.create_task(ask())
+        await relay.asked.wait()
+        await relay.close()
+        with pytest.raises(StoreError, match=r"^the connection to the database was lost$"):
+            await asking
 
 
 async def test_a_connection_costs_a_call_more_than_its_statement(database: Database) -> None:
