@@ -160,7 +160,7 @@ def _each_host(dsn: str) -> list[str]:
 async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]]]) -> Connection:
     """The connection that is there first. Each attempt begins when one has failed, or the last has taken :data:`NEXT_HOST_SECONDS`.
 
-    If all fail, raises why one did; that it cannot be written to only if all say so.
+    If all fail, raises why one did: if there is one, the one that answered, and could have been written to.
     """
     waiting, under_way = deque(attempts), set[asyncio.Task[Connection]]()
     failures: list[BaseException] = []
@@ -181,4 +181,11 @@ async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]
         for late in await asyncio.gather(*under_way, return_exceptions=True):
             if isinstance(late, Connection):
                 late.terminate()
-    raise next((each for each in failures if str(each) != UNWRITABLE), failures[0])
+    raise min(failures, key=_tells_less)
+
+
+def _tells_less(failure: BaseException) -> int:
+    """The higher, the less it says of why no host serves: that one is away, or is a replica, may well be as it should."""
+    if isinstance(failure, OSError):
+        return 2
+    return int(isinstance(failure, StoreError) and str(failure) == UNWRITABLE)

@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from functools import partial
+from itertools import permutations
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -67,18 +68,22 @@ async def test_a_host_that_answers_as_another_does_leaves_a_connection_that_nobo
     await taken.close()
 
 
-async def test_of_hosts_that_all_fail_it_is_told_that_one_cannot_be_written_to(dsn: str) -> None:
+async def test_of_hosts_that_all_fail_it_is_told_what_says_less() -> None:
     async def away() -> asyncpg.Connection:
         raise ConnectionRefusedError
 
     async def replica() -> asyncpg.Connection:
         raise StoreError(connecting.UNWRITABLE)
 
-    for hosts in ([away, replica], [replica, away]):
-        with pytest.raises(ConnectionRefusedError):
+    async def full() -> asyncpg.Connection:
+        raise asyncpg.TooManyConnectionsError
+
+    for hosts in permutations([away, replica, full]):
+        with pytest.raises(asyncpg.TooManyConnectionsError):
             await connecting._first(hosts)
-    with pytest.raises(StoreError, match="replica"):
-        await connecting._first([replica, replica])
+    for two in permutations([away, replica]):
+        with pytest.raises(StoreError, match="replica"):
+            await connecting._first(two)
 
 
 @pytest.mark.parametrize(
