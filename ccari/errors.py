@@ -79,6 +79,10 @@ class RefusedError(StoreError):
     """The database has refused the data; trying again is no use."""
 
 
+class NoCallError(RefusedError):
+    """The call that something is to be written of has no row in the database."""
+
+
 class UnsoundPolicyError(StoreError):
     """A policy ``revision`` that an older ccari accepted is refused by this one. ``words`` leave the fault out, because it
     may concern any controller.

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import asyncpg
 
-from ccari.errors import RefusedError, StoreError
+from ccari.errors import NoCallError, StoreError
 from ccari.gating.journal import entry
 from ccari.policy import chain
 from ccari.policy.call import Outcome
@@ -281,13 +281,22 @@ class PostgresCallStore(CallRows):
     ) -> str:
         """The request and its immediate effect, in one transaction; the same press twice is one request.
 
-        ``opens``: with a row for the call, if it has none.
+        ``opens``: the call may have no row, and is given one then.
 
         Returns
         -------
         str
             The reference that people quote, such as ``ACME-2026-000123``.
         """
+        try:
+            return await self._register(call, exercise, journal, opens=opens)
+        except NoCallError:
+            # its row was there, and went: a standby has taken over that did not have it yet
+            return await self._register(call, exercise, journal, opens=True)
+
+    async def _register(
+        self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool
+    ) -> str:
         async with self._journals.transaction() as transaction:
             if opens:
                 await _make_row(transaction.connection, call, exercise.received_at)
@@ -327,7 +336,7 @@ async def _register(
     await transaction.write(call.id, journal)
     # the same press, sent twice at once, waits here and then finds the request of the first
     if await connection.fetchval(SQL["lock_call"], call.id) is None:
-        raise RefusedError("a right cannot be registered for a call that was never opened")
+        raise NoCallError("a right cannot be registered for a call that was never opened")
     known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right, exercise.id)
     if known:
         return str(known)

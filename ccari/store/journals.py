@@ -12,7 +12,7 @@ from uuid import UUID
 import asyncpg
 import orjson
 
-from ccari.errors import RefusedError, StoreError
+from ccari.errors import NoCallError, RefusedError, StoreError
 from ccari.gating.journal import entry
 from ccari.policy import chain
 from ccari.policy.chain import Entry, Linked
@@ -57,7 +57,7 @@ class Journals:
 
         Raises
         ------
-        RefusedError
+        NoCallError
             If there is no such call to write entries of.
         StoreError
             If the database fails.
@@ -195,7 +195,7 @@ async def _lock(connection: Connection, call_id: UUID, entries: Sequence[Entry])
     row = await connection.fetchrow(SQL["lock_chain"], call_id)
     if row is None:
         if entries:
-            raise RefusedError(f"there is no call {call_id}")
+            raise NoCallError(f"there is no call {call_id}")
         return None
     return End(row["events"], bytes(row["last_link"]))
 

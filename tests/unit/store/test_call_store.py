@@ -644,6 +644,23 @@ async def test_a_right_and_its_suppression_are_two_transactions(
     assert (bar["reason"], bar["origin"], bar["proof"]) == ("erasure", "call", reference)
 
 
+async def test_invariant_5_a_right_is_lost_whose_call_went_with_the_server(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    """A standby that is not waited for has taken over, and does not have what was written last."""
+    call = made.call()
+    await calls.open(call, made.question(call))
+    await calls.write(call.id, made.journal("call_gated"))
+    for table in ("call_event_fields", "call_events", "calls"):
+        await forge(database, f"DELETE FROM {table}")  # noqa: S608 - ours
+    reference = await calls.register_right(call, made.exercise(), made.journal("key_pressed", key="7"))
+    assert [each["reference"] for each in await store.requests.list("acme", 10)] == [reference]
+    assert [each["reason"] for each in await store.suppressions.of("acme", call.digests)] == ["erasure"]
+    await calls.close(call.id, "right_exercised", "erasure", made.journal("call_ended"))
+    shown = await store.records.show_call(call.id)
+    assert ([each["event"] for each in shown.events], shown.fault) == (["key_pressed", "call_ended"], None)
+
+
 async def test_a_right_pressed_twice_at_once_makes_two_requests_or_an_error(
     calls: PostgresCallStore, store: Store
 ) -> None:
@@ -660,9 +677,9 @@ async def test_references_have_a_gap_or_a_double(calls: PostgresCallStore, store
     good = [made.call(number=Number(f"+4860010{n:04}")) for n in range(20)]
     for call in good:
         await calls.open(call, made.question(call))
-    never_opened = [made.call() for _ in range(10)]
+    refused = [replace(made.call(), revision=99) for _ in range(10)]
     given = await asyncio.gather(
-        *(calls.register_right(call, made.exercise(), ()) for pair in zip(good, never_opened * 2, strict=True)
+        *(calls.register_right(call, made.exercise(), ()) for pair in zip(good, refused * 2, strict=True)
           for call in pair),
         return_exceptions=True,
     )  # fmt: skip

@@ -219,7 +219,7 @@ async def test_the_log_hides_that_the_database_is_there_but_too_slow_for_a_right
 
 async def test_a_right_that_the_database_refuses_for_good_is_confirmed(node: Node) -> None:
     with pytest.raises(RefusedError):
-        await node.store.register_right(made.call(), made.exercise(), ())
+        await node.store.register_right(replace(made.call(), revision=99), made.exercise(), ())
     assert not node.journal.standing().waiting
 
 
