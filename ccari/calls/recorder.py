@@ -257,7 +257,9 @@ class _Segment:
             if not left and not await archive.has(tag.recording_id):
                 await self._lost(tag, NOT_THERE)
                 return
-            kept = await archive.keep(tag, until, lead_ms=self._lead_ms, patience=KEEP_SECONDS)
+            kept = await archive.keep(
+                tag, until, ended=self._ended_at, lead_ms=self._lead_ms, patience=KEEP_SECONDS
+            )
         except RecordingDelayed as error:
             if await self._never_written():
                 await self._lost(tag, NOT_THERE)

@@ -152,12 +152,14 @@ class Archive(Protocol):
         tag: RecordingTag,
         until: datetime | None = None,
         *,
+        ended: datetime | None = None,
         lead_ms: int = 0,
         patience: float | None = None,
     ) -> StoredFile:
         """Store a finished recording, without what was said after ``until``. The raw files stay until they are discarded.
 
-        ``lead_ms``: how much earlier the agent's side began. Raises RecordingError if there is no usable file, RecordingDelayed
+        ``ended``: when Asterisk ended it, if that is known: how long its file should be. ``lead_ms``: how much earlier the agent's
+        side began. Raises RecordingError if there is no usable file, RecordingDelayed
         if it cannot be stored now, or not within ``patience`` seconds.
         """
         ...

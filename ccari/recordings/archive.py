@@ -11,7 +11,8 @@ import os
 import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -60,12 +61,14 @@ class FileArchive:
         tag: RecordingTag,
         until: datetime | None = None,
         *,
+        ended: datetime | None = None,
         lead_ms: int = 0,
         patience: float | None = None,
     ) -> StoredFile:
         """Encode, encrypt and store a finished recording. Its raw files stay in the spool until :meth:`discard`.
 
         May be called again for the same recording: it does everything again. ``until``: what was said after it is left out.
+        ``ended``: when Asterisk ended it; what its file lacks of the time until then may be missing anywhere, and so is cut off too.
         ``lead_ms``: how much earlier the agent's side of a stereo recording began. ``patience``: how many seconds to try before
         the recording is left for later, because others come first or it is too long; None: no limit.
 
@@ -77,7 +80,9 @@ class FileArchive:
         RecordingError
             If the file holds no sound, or none that may be kept.
         """
-        most_ms = None if until is None else int((until - tag.started_at).total_seconds() * 1000)
+        cut = None
+        if until is not None:
+            cut = _Cut(_ms(until - tag.started_at), None if ended is None else _ms(ended - tag.started_at))
         try:
             async with asyncio.timeout(patience) as waiting:
                 path = await self._spool.take(tag.recording_id)
@@ -88,7 +93,7 @@ class FileArchive:
                     waiting.reschedule(None)
                     encoding = Encoding()
                     storing = self._threads.begin(
-                        self._store, tag, path, (agents, lead_ms) if is_stereo else None, most_ms, encoding
+                        self._store, tag, path, (agents, lead_ms) if is_stereo else None, cut, encoding
                     )
                     return await seen_through(storing, encoding, deadline)
         except TimeoutError:
@@ -103,7 +108,7 @@ class FileArchive:
         tag: RecordingTag,
         path: Path,
         agents: tuple[Path | None, int] | None,
-        most_ms: int | None,
+        cut: "_Cut | None",
         encoding: Encoding,
     ) -> StoredFile:
         """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
@@ -112,7 +117,8 @@ class FileArchive:
         with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
             side = None if agents is None else AgentsSide(_read_agents_side(agents[0]), agents[1])
-            sound = Sound(raw.read(path), most_ms, side)
+            found = raw.read(path)
+            sound = Sound(found, None if cut is None else cut.most_ms(found), side)
             encoding.write(sound, plain, self._form, metadata(tag))
             return self._place(tag, plain, sound, recipients)
 
@@ -267,6 +273,25 @@ def _sync(path: Path) -> None:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """When the callee refused, and when the recording ended, if that is known: in milliseconds since its start, by the clock."""
+
+    at_ms: int
+    ended_ms: int | None
+
+    def most_ms(self, found: raw.Raw) -> int:
+        """How much of a file may be kept. For what it lacks of its time nothing was recorded (Asterisk stood still, the disk was
+        full): nobody knows when that was, so it counts as before the refusal, which is then earlier in the file.
+        """
+        lacking = 0 if self.ended_ms is None else max(0, self.ended_ms - found.duration_ms)
+        return self.at_ms - lacking
+
+
+def _ms(time: timedelta) -> int:
+    return int(time.total_seconds() * 1000)
 
 
 def _read_agents_side(path: Path | None) -> raw.Raw | None:

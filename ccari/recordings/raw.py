@@ -37,6 +37,10 @@ class Raw:
     rate: int
     channels: int = _CHANNELS
 
+    @property
+    def duration_ms(self) -> int:
+        return self.frames * 1000 // self.rate
+
     def frames_of(self, most_ms: int | None) -> int:
         """How many frames its first ``most_ms`` milliseconds have; None: all."""
         return self.frames if most_ms is None else min(self.frames, most_ms * self.rate // 1000)

@@ -239,6 +239,24 @@ async def test_what_was_said_after_a_refusal_is_kept(
     assert sound_of(kept_in / kept.file) == SECOND[:8000]
 
 
+@pytest.mark.parametrize(("lacking_ms", "left_ms"), [(0, 600), (250, 350), (-250, 600)])
+async def test_what_was_said_after_a_refusal_is_kept_of_a_file_that_lacks_some_of_the_talk(
+    archive: FileArchive, spool: Path, lacking_ms: int, left_ms: int
+) -> None:
+    """Nobody knows where in the file it is missing, so it counts as missing before the refusal. A file that is longer lacks nothing."""
+    record(raw_in(spool))
+    lasted = timedelta(milliseconds=1000 + lacking_ms)
+    until = TAG.started_at + timedelta(milliseconds=600)
+    assert (await archive.keep(TAG, until, ended=TAG.started_at + lasted)).duration_ms == left_ms
+
+
+async def test_a_file_that_lacks_some_of_the_talk_is_cut_though_nobody_refused(
+    archive: FileArchive, spool: Path
+) -> None:
+    record(raw_in(spool))
+    assert (await archive.keep(TAG, ended=TAG.started_at + timedelta(seconds=5))).duration_ms == 1000
+
+
 async def test_a_refusal_after_the_end_cuts_something_off(archive: FileArchive, spool: Path) -> None:
     record(raw_in(spool))
     assert (await archive.keep(TAG, TAG.started_at + timedelta(seconds=2))).duration_ms == 1000

@@ -1,0 +1,44 @@
+"""Asterisk stands still for a while and goes on, as a virtual machine does that is moved, or whose disk hangs."""
+
+import asyncio
+import signal
+
+import pytest
+
+from tests.faults.world import PRESENT_DBFS
+from tests.integration.ground import Ground
+from tests.lab import callees
+
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+#: Less than the link takes to be given up: what is to be seen is what Asterisk makes of it.
+STILL_SECONDS = 3.0
+HELD_SECONDS = 2.0
+
+
+async def test_invariant_2_what_is_said_after_a_refusal_is_kept_of_a_talk_in_which_asterisk_stood_still(
+    ground: Ground,
+) -> None:
+    """The file lacks the time for which nothing was recorded. Whoever presses a key does not speak: they fall silent as they refuse."""
+    pbx, world, callee = ground.lab.pbx, ground.lab.world, callees.answers(1)
+    steps = ("StopPlaytones()", f"SendDTMF(2,,{HELD_SECONDS * 1000:.0f})", "Playtones(850)", "Wait(60)")
+    for priority, step in enumerate(steps, 1):
+        await world.cli(f"dialplan add extension holds-2,{priority},{step} into callee-presses")
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callee)
+        await ground.recorded_a_while()
+        await pbx.kill(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(STILL_SECONDS)
+        finally:
+            await pbx.kill(signal.SIGCONT)
+        await ground.recorded_a_while(more=32_000)
+        await world.callee_presses(callee.number, "holds-2")
+        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await world.hang_up(placed)
+        _, shown = await ground.ended(service, placed)
+    (row,) = shown["recordings"]
+    sound = service.recorded(row)
+    # but for the last moment, within which the key went down
+    levels = sound.between(sound.seconds - 1).tone_levels(callees.TONE_HZ)[:-1]
+    assert (levels > PRESENT_DBFS).all(), levels
