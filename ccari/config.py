@@ -65,7 +65,7 @@ def _off_or_a_url(url: str) -> str:
     except ValueError:
         sound = False
     if not sound:
-        raise ValueError(f"is not a URL: it must look like {_HERE}")
+        raise ValueError(f"is not a URL: it must look like {_HERE}, or http://[::1]:8088")
     return url
 
 
@@ -366,8 +366,12 @@ def load(path: Path | None) -> Settings:
         raise ConfigError(f"{where}: {key}: {_words(fault)}") from None
 
 
-#: Of values that have no default.
-_EXAMPLES = {("asterisk", "name"): "pbx-07"}
+#: Of values that have no default, or of which it is not example enough: an address of IPv6 needs brackets.
+_EXAMPLES = {
+    ("asterisk", "name"): "pbx-07",
+    ("agi", "listen"): "127.0.0.1:4573 or [::1]:4573",
+    ("http", "listen"): "127.0.0.1:8090 or [::1]:8090",
+}
 
 
 def _words(fault: ErrorDetails) -> str:

@@ -271,26 +271,33 @@ def test_settings_show_a_secret(write: Write) -> None:
         ("CCARI_ASTERISK__APP", "x y", "asterisk.app: must look like ccari"),
         ("CCARI_ASTERISK__NAME", "pbx 07", "asterisk.name: must look like pbx-07"),
         ("CCARI_CALLS__AT_ONCE", "0", "calls.at_once: must be greater than or equal to 1"),
-        ("CCARI_HTTP__LISTEN", "8090", "http.listen: must look like 127.0.0.1:8090"),
+        ("CCARI_HTTP__LISTEN", "8090", "http.listen: must look like 127.0.0.1:8090 or [::1]:8090"),
+        ("CCARI_HTTP__LISTEN", "::1:8090", "http.listen: must look like 127.0.0.1:8090 or [::1]:8090"),
+        ("CCARI_AGI__LISTEN", ":::4573", "agi.listen: must look like 127.0.0.1:4573 or [::1]:4573"),
         (
             "CCARI_ASTERISK__URL",
             "http://127.0.0.1:99999",
-            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088, or http://[::1]:8088",
         ),
         (
             "CCARI_ASTERISK__URL",
             "http://127.0.0.1:0",
-            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088, or http://[::1]:8088",
         ),
         (
             "CCARI_ASTERISK__URL",
             "http://[::1",
-            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088, or http://[::1]:8088",
+        ),
+        (
+            "CCARI_ASTERISK__URL",
+            "http://::1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088, or http://[::1]:8088",
         ),
         (
             "CCARI_ASTERISK__URL",
             "http://:8088",
-            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088",
+            "asterisk.url: is not a URL: it must look like http://127.0.0.1:8088, or http://[::1]:8088",
         ),
     ],
 )
