@@ -5,6 +5,7 @@ import contextlib
 import csv
 import os
 import sys
+import threading
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -89,6 +90,8 @@ class NumberList:
             self.header = b""
             #: Makes the next batch already.
             self._ahead: asyncio.Task[list[Any]] | None = None
+            #: Held while a thread reads the file.
+            self._reading = threading.Lock()
             self._rows = self._begin()
             self._closing = closing.pop_all()
         return self
@@ -105,7 +108,10 @@ class NumberList:
             # whoever took the batches has given up
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
-        self._closing.close()
+        # a thread that waits for the next line, from a pipe say, cannot be cancelled: closing the file would wait for it, and hold up
+        # the loop, so that no signal would end the command
+        if not self._reading.locked():
+            self._closing.close()
 
     @property
     def read(self) -> int:
@@ -130,7 +136,7 @@ class NumberList:
         """
 
         def batch() -> list[_T | LineFault]:
-            with _as_list_error(self._name):
+            with self._reading, _as_list_error(self._name):
                 return [
                     row if isinstance(row, LineFault) else make(row) for row in islice(self._rows, BATCH_ROWS)
                 ]

@@ -1,10 +1,13 @@
 """Commands that are told to end while they write: what is half written would be somebody's numbers, in a hidden file."""
 
 import asyncio
+import fcntl
 import os
 import signal
+import struct
 import subprocess
 import sys
+import termios
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,6 +70,12 @@ def drafts(folder: Path) -> list[Path]:
     return list(folder.glob(".*.draft"))
 
 
+def unread(pipe: int) -> int:
+    """How many bytes lie in it."""
+    (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
+    return int(count)
+
+
 async def told(process: Process, number: signal.Signals, folder: Path) -> tuple[int | None, bytes, bytes]:
     """Send it the signal when the draft is there; how it ended, and what it said."""
     await until(lambda: bool(drafts(folder)), within=START_SECONDS)
@@ -111,6 +120,24 @@ async def test_a_command_that_waits_for_its_input_is_not_ended(
     scrub = ("contacts", "scrub", "-", "--campaign", "renewals", "--out", str(tmp_path / "out.csv"))
     async with running(environment, *scrub) as process:
         assert await told(process, number, tmp_path) == (code, b"", b"")
+    assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize(("number", "code"), ENDED)
+async def test_a_command_that_waits_for_more_from_a_named_pipe_is_not_ended(
+    environment: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    """As from a shell's ``<(…)``: the first lines have come, and then no more."""
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    scrub = ("contacts", "scrub", str(pipe), "--campaign", "renewals", "--out", str(tmp_path / "out.csv"))
+    async with running(environment, *scrub) as process:
+        with await asyncio.to_thread(pipe.open, "wb", buffering=0) as writing:
+            # the first line takes some more along; whoever has taken the piece of a line, too, waits for the rest of it
+            for piece in (b"600100001\n" * 1999, b"6001"):
+                writing.write(piece)
+                await until(lambda: unread(writing.fileno()) == 0, within=START_SECONDS)
+            assert await told(process, number, tmp_path) == (code, b"", b"")
     assert drafts(tmp_path) == []
 
 
