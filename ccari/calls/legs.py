@@ -10,7 +10,7 @@ from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
 from ccari.errors import AsteriskError
 from ccari.gating.terms import Terms
-from ccari.gating.variables import CALL, NUMBER
+from ccari.gating.variables import AGENT_OF, CALL, NUMBER
 from ccari.policy.call import Direction, Outcome, Party
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
@@ -43,6 +43,8 @@ class Legs:
         if terms.number is not None:
             # whom the agent's phone shows
             variables["CONNECTEDLINE(num,i)"] = terms.number.e164
+        if not terms.agent_string.startswith(f"{PJSIP}/"):
+            variables[AGENT_OF] = str(self._ids.call)
         first = self._ids.direction is Direction.AGENT_FIRST and not self._ids.agents
         originator = None if first else self._ids.callee
         await self._ari.create_channel(

@@ -6,6 +6,10 @@ from collections.abc import Mapping
 #: The call's id; how it ended, and why (docs/pbx.md); and the number of the person called, by which their rights are known on that leg.
 CALL, OUTCOME, REASON, NUMBER = "CCARI_CALL", "CCARI_OUTCOME", "CCARI_REASON", "CCARI_NUMBER"
 
+#: Of a channel that rings an agent through the dialplan, and, by the underscores, of every channel that comes of it: the call's id. The
+#: shipped dialplan begins no call from there, where a queue has followed an agent's phone that forwards its calls.
+AGENT_OF = "__CCARI_AGENT_OF"
+
 #: What ARRAY() surely reads as one value: it splits at commas, and treats quotes, backslashes and brackets specially.
 _WORD = re.compile(r"[\w+.-]*", re.ASCII)
 
