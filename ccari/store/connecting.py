@@ -51,10 +51,13 @@ _NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DA
 
 
 async def connect(
-    dsn: str, *, server_settings: Mapping[str, str] = MappingProxyType({}), **options: Any
+    dsn: str,
+    *,
+    server_settings: Mapping[str, str] = MappingProxyType({}),
+    read_only: bool = False,
+    **options: Any,
 ) -> Connection:
-    """Open a connection to the first of the URL's hosts that can be written to; if the settings make it read-only, to the first that
-    answers.
+    """Open a connection to the first of the URL's hosts that can be written to. ``read_only``: it is not used for that, and cannot be.
 
     Raises StoreError for a URL that is none, or if no host can be written to; the caller has to have other failures translated.
     """
@@ -65,10 +68,12 @@ async def connect(
         hosts = _each_host(dsn)
     except ValueError:
         raise StoreError(_NO_URL) from None
-    return await _first([partial(_connect, each, settings, options) for each in hosts])
+    return await _first([partial(_connect, each, settings, options, read_only=read_only) for each in hosts])
 
 
-async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, Any]) -> Connection:
+async def _connect(
+    dsn: str, settings: Mapping[str, str], options: Mapping[str, Any], *, read_only: bool
+) -> Connection:
     """As :func:`connect`, to one host."""
     dsn, password = await _password_of(dsn)
     try:
@@ -87,11 +92,13 @@ async def _connect(dsn: str, settings: Mapping[str, str], options: Mapping[str, 
     except asyncpg.TargetServerAttributeNotMatched:
         raise StoreError(UNWRITABLE) from None
     try:
-        if settings.get(_READ_ONLY) != "on":
-            _refuse_unwritable(connection)
+        _refuse_unwritable(connection)
         async with asyncio.timeout(CONNECT_SECONDS):
             await moments.read_all(connection)
             await connection.execute(_SET_RIGHT)
+            if read_only:
+                # as a setting from the start it would pass for the server's, where the URL asks for one that can be written to
+                await connection.execute(f"SET {_READ_ONLY} TO on")
     except BaseException:
         connection.terminate()
         raise

@@ -261,7 +261,9 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
 
 
 @contextlib.asynccontextmanager
-async def as_it_is(dsn: str, size: int, settings: Mapping[str, str]) -> AsyncIterator[Database]:
+async def as_it_is(
+    dsn: str, size: int, settings: Mapping[str, str], *, read_only: bool = False
+) -> AsyncIterator[Database]:
     """Connect, and give a pool of up to ``size`` connections; the schema is left as it is. ``settings``: the session settings of
     each connection, but for the limit on idling, which is added.
 
@@ -271,7 +273,7 @@ async def as_it_is(dsn: str, size: int, settings: Mapping[str, str]) -> AsyncIte
         If the server is away or refuses.
     """
     opening = partial(
-        connect, dsn, connection_class=_Pooled, command_timeout=COMMAND_SECONDS,
+        connect, dsn, read_only=read_only, connection_class=_Pooled, command_timeout=COMMAND_SECONDS,
         server_settings={**settings, **_idle_limit(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
     )  # fmt: skip
     pool = Pool(opening, size, COMMAND_SECONDS)

@@ -31,7 +31,7 @@ _ASK_AGAIN_SECONDS = 0.1
 _LOOKS = 4
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
-    "default_transaction_read_only": "on", "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
+    "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
 }  # fmt: skip
 
 
@@ -40,7 +40,6 @@ class Server:
     """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``."""
 
     version: str
-    replica: bool
     encoding: str
     ahead: timedelta
     round_trip: timedelta
@@ -179,7 +178,7 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
     StoreError
         If the server is away or refuses.
     """
-    async with as_it_is(dsn, 2, _SESSION) as database:
+    async with as_it_is(dsn, 2, _SESSION, read_only=True) as database:
         yield Store.over(dsn, database)
 
 
@@ -187,12 +186,11 @@ async def server(database: Database) -> Server:
     """Ask which server this is, and what time it has. Raises StoreError."""
     async with database.connection() as connection:
         (row,) = await connection.fetch(
-            "SELECT current_setting('server_version') AS version, pg_is_in_recovery() AS replica,"
-            " current_setting('server_encoding') AS encoding"
+            "SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding"
         )
         asked = [await _asked(connection) for _ in range(_LOOKS)]
     round_trip, ahead = min(asked)
-    return Server(row["version"], row["replica"], row["encoding"], ahead, round_trip)
+    return Server(row["version"], row["encoding"], ahead, round_trip)
 
 
 async def _asked(connection: Connection) -> tuple[timedelta, timedelta]:

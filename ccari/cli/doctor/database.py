@@ -59,9 +59,6 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
     name = f"{'the embedded ' if embedded else ''}PostgreSQL {found.version}"
     if found.too_old:
         yield fault("database", f"{name} is too old", f"ccari needs PostgreSQL {OLDEST_SERVER} or newer")
-    elif found.replica:
-        yield fault("database", f"{name} is a replica: nothing can be written",
-                    "name the primary in [database] url")  # fmt: skip
     elif found.encoding != ENCODING:
         yield fault("database", unfit(found.encoding), ANOTHER_ENCODING)
     else:

@@ -119,6 +119,14 @@ async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: P
     await connection.close()
 
 
+async def test_a_primary_is_taken_for_a_replica_by_the_url_of_a_fleet(dsn: str) -> None:
+    """Which asks for a session that can write, and the doctor's cannot."""
+    async with untouched.open_untouched(f"{dsn}&target_session_attrs=read-write") as store:
+        assert [each.state for each in _server(await untouched.server(store.database), embedded=False)] == [
+            State.OK
+        ]
+
+
 async def test_looking_can_write(dsn: str) -> None:
     async with untouched.open_untouched(dsn) as store:
         with pytest.raises(StoreError, match="cannot be written to"):
@@ -159,13 +167,11 @@ async def test_a_clock_that_is_off_goes_unseen_or_is_taken_for_the_other_way(
 
 
 @pytest.mark.parametrize(
-    ("version", "replica", "encoding", "told"),
+    ("version", "encoding", "told"),
     [
-        ("13.20", False, "UTF8", "PostgreSQL 13.20 is too old"),
-        ("18.1", True, "UTF8", "PostgreSQL 18.1 is a replica: nothing can be written"),
+        ("13.20", "UTF8", "PostgreSQL 13.20 is too old"),
         (
             "18.1",
-            False,
             "SQL_ASCII",
             "the database has the encoding SQL_ASCII, in which not every name and word can be kept",
         ),
@@ -173,20 +179,17 @@ async def test_a_clock_that_is_off_goes_unseen_or_is_taken_for_the_other_way(
 )
 def test_a_server_in_which_nothing_can_be_kept_passes(
     version: str,
-    replica: bool,  # noqa: FBT001
     encoding: str,
     told: str,
 ) -> None:
-    (found,) = _server(Server(version, replica, encoding, timedelta(), timedelta()), embedded=False)
+    (found,) = _server(Server(version, encoding, timedelta(), timedelta()), embedded=False)
     assert (found.state, found.found) == (State.FAULT, told)
 
 
 @pytest.mark.parametrize(("away", "state"), [(49, State.OK), (51, State.WARNING)])
 def test_a_server_that_is_too_far_away_for_rights_passes(away: int, state: State) -> None:
     at = timedelta(milliseconds=away)
-    (found,) = _server(
-        Server("18.1", replica=False, encoding="UTF8", ahead=timedelta(), round_trip=at), embedded=False
-    )
+    (found,) = _server(Server("18.1", encoding="UTF8", ahead=timedelta(), round_trip=at), embedded=False)
     assert found.state is state
     assert found.found.startswith(f"PostgreSQL 18.1 answers in {away} ms")
 
