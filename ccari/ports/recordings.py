@@ -158,9 +158,9 @@ class Archive(Protocol):
     ) -> StoredFile:
         """Store a finished recording, without what was said after ``until``. The raw files stay until they are discarded.
 
-        ``ended``: when Asterisk ended it, if that is known: how long its file should be. ``lead_ms``: how much earlier the agent's
-        side began. Raises RecordingError if there is no usable file, RecordingDelayed
-        if it cannot be stored now, or not within ``patience`` seconds.
+        ``ended``: when Asterisk ended it, if that is known, and so how long its file should be. ``lead_ms``: how much earlier the
+        agent's side began. Raises RecordingError if there is no usable file, RecordingDelayed if it cannot be stored now, or not
+        within ``patience`` seconds.
         """
         ...
 
