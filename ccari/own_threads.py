@@ -76,6 +76,8 @@ async def in_time(working: asyncio.Future[_T], seconds: float) -> _T:
     """The result of what :meth:`OwnThreads.begin` has begun, which goes on if this is given up. Raises TimeoutError after so many seconds,
     unless the thread is done by then: a loop that was late itself, on a busy machine, hears of the time-out first.
     """
+    # what is given up may fail later: nobody waits for that, and whoever gave it up has said why
+    working.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         async with asyncio.timeout(seconds):
             return await asyncio.shield(working)

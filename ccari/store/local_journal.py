@@ -119,8 +119,6 @@ class LocalJournalFiles:
         looking = self._looking
         if looking is None or looking.done():
             looking = self._looking = self.disk.begin(self._look)
-            # nobody may be waiting for it any more when it fails
-            looking.add_done_callback(lambda done: done.cancelled() or done.exception())
         try:
             return await in_time(looking, ANSWER_SECONDS)
         except TimeoutError:

@@ -1,6 +1,9 @@
 """Work in threads of its own, for an event loop that is late itself."""
 
 import asyncio
+import errno
+import gc
+import threading
 import time
 from collections.abc import Callable, Coroutine
 from pathlib import Path
@@ -9,6 +12,8 @@ from typing import Any
 import pytest
 import uvloop
 
+from ccari.errors import StoreError
+from ccari.own_threads import OwnThreads
 from ccari.store import local_journal
 from ccari.store.local_journal import LocalJournalFiles
 from tests.unit.store.test_local_journal import KEY, pressed
@@ -50,3 +55,27 @@ def test_a_loop_that_is_late_takes_the_disk_for_one_that_does_not_answer(
     for name in ("ANSWER_SECONDS", "KEEP_SECONDS"):
         monkeypatch.setattr(local_journal, name, LIMIT)
     run(is_late(waiting(LocalJournalFiles(tmp_path, lambda: KEY))))
+
+
+@pytest.mark.parametrize("unwanted", [None, print])
+async def test_a_disk_that_fails_after_it_was_given_up_is_reported_as_an_error_of_the_service(
+    unwanted: Callable[[object], object] | None,
+) -> None:
+    """By asyncio, and without a word of what was given up; whoever gave it up has told of it."""
+    reported: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, told: reported.append(told))
+    threads, fails = OwnThreads("test"), threading.Event()
+
+    def hangs() -> None:
+        fails.wait()
+        raise OSError(errno.EIO, "Input/output error")
+
+    with pytest.raises(StoreError, match="does not answer"):
+        await threads.within(LIMIT, hangs, unwanted=unwanted)
+    fails.set()
+    await asyncio.to_thread(threads._threads.shutdown)
+    # the loop hears of the failure, and nobody has it any more
+    await asyncio.sleep(0)
+    gc.collect()
+    await asyncio.sleep(0)
+    assert reported == []
