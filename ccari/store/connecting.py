@@ -14,6 +14,7 @@ import asyncpg
 
 from ccari.config import PASSWORD_FILE, password_in
 from ccari.errors import ConfigError, StoreError, why
+from ccari.own_threads import OwnThreads
 from ccari.store import moments
 
 Connection = asyncpg.Connection
@@ -43,6 +44,7 @@ UNWRITABLE = (
     "the database cannot be written to: [database] url must lead to the primary, not to a replica, "
     f"and {_READ_ONLY} must be off there"
 )
+_FILES_OF_PASSWORDS = OwnThreads("ccari-password")
 #: Files that a URL may name.
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 #: How asyncpg begins to say what is wrong with TLS in a URL.
@@ -114,7 +116,7 @@ async def _password_of(dsn: str) -> tuple[str, str | None]:
     if (file := query.pop(PASSWORD_FILE, None)) is None:
         return dsn, None
     try:
-        password = await asyncio.to_thread(password_in, Path(file), "database")
+        password = await _FILES_OF_PASSWORDS.within(CONNECT_SECONDS, password_in, Path(file), "database")
     except ConfigError as error:
         raise StoreError(str(error)) from None
     return parts._replace(query=urlencode(query)).geturl(), password
