@@ -22,6 +22,7 @@ from ccari.errors import CcariError
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.lookout import Lookout
 from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.newest import NewestSeal
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.subject.giving import clear
 from ccari.store.figures import CountedFigures
@@ -84,7 +85,7 @@ async def _run(
     reach = partial(store.key_versions.extend, parts.secrets)
     async with (
         # ends last: it seals once more what the others have written as they ended
-        Sealer(store.seals, SigningKeys(settings.keys_dir), metrics).running(),
+        Sealer(store.seals, SigningKeys(settings.keys_dir), metrics, NewestSeal(settings.data_dir)).running(),
         time_stamping(settings, store, metrics),
         http(parts, link, calls),
         beside(parts.replayer.run),

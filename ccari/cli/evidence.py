@@ -22,6 +22,7 @@ from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.authority import authority as trusted
 from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
+from ccari.recordings.evidence.newest import NewestSeal, Seen
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.verifying import Entered, Verdict, verify
@@ -72,13 +73,15 @@ def check_(context: typer.Context) -> None:
     Exit status 1 if not; it names the first bad seal or time stamp, or every bad journal.
     """
 
-    async def work(settings: Settings, store: Store) -> Found:
+    async def work(settings: Settings, store: Store) -> tuple[Found, Seen | None]:
         with watched("checking seals and journals") as progress:
             authority = _authority(settings.time_stamps.certificates)
-            return await check(store.seals, SigningKeys(settings.keys_dir).all(), progress, authority)
+            found = await check(store.seals, SigningKeys(settings.keys_dir).all(), progress, authority)
+        return found, await NewestSeal(settings.data_dir).missing(store.seals)
 
-    found = with_store(context, work)
-    unfit = [printable(each) for each in found.unfit]
+    found, missing = with_store(context, work)
+    lost = [f"{missing}, which this node has seen, is not in the database"] if missing else []
+    unfit = [printable(each) for each in (*lost, *found.unfit)]
     for each in unfit:
         typer.echo(each)
     if unfit:

@@ -107,6 +107,14 @@ class SealStore(Protocol):
         """As :meth:`seal`, in the same turns, that one journal alone; False if there is nothing of it to be sealed."""
         ...
 
+    async def newest(self) -> tuple[int, Statement] | None:
+        """The newest seal, by its number; None if nothing is sealed. Raises StoreError."""
+        ...
+
+    async def numbered(self, number: int) -> Statement | None:
+        """The seal of that number; None if there is none. Raises StoreError."""
+        ...
+
 
 class TimeStampStore(Protocol):
     """Each method raises StoreError."""

@@ -44,6 +44,14 @@ class Seals:
     async def seal_one(self, sign: Sign, kind: Kind, of: str) -> bool:
         return await self._seal(sign, "one_to_seal", kind, of) > 0
 
+    async def newest(self) -> tuple[int, Statement] | None:
+        rows = await self._database.rows(SQL["last_seal"])
+        return (rows[0]["id"], statement(rows[0])) if rows else None
+
+    async def numbered(self, number: int) -> Statement | None:
+        rows = await self._database.rows(SQL["numbered_seal"], number)
+        return statement(rows[0]) if rows else None
+
     async def _seal(self, sign: Sign, which: str, *arguments: Any) -> int:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["seal_lock"])

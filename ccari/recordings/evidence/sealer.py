@@ -12,6 +12,7 @@ from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.evidence.keys import SigningKey, SigningKeys
+from ccari.recordings.evidence.newest import NewestSeal
 from ccari.tasks import beside
 
 #: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
@@ -43,12 +44,19 @@ class _Signature:
 
 
 class Sealer:
-    """Several may run on one database: the store lets one seal at a time."""
+    """Several may run on one database: the store lets one seal at a time. ``newest``: what has to be there, as long as it is running."""
 
-    def __init__(self, store: SealStore, keys: SigningKeys, meter: Meter = UNMETERED) -> None:
+    def __init__(
+        self,
+        store: SealStore,
+        keys: SigningKeys,
+        meter: Meter = UNMETERED,
+        newest: NewestSeal | None = None,
+    ) -> None:
         self._meter = meter
         self._store = store
         self._keys = keys
+        self._newest = newest
 
     async def seal(self) -> int:
         """Seal all journals that have grown; gives how many.
@@ -90,7 +98,13 @@ class Sealer:
         """Seal; a failure is logged only, and tried again with the next: no call depends on it."""
         try:
             await self.seal()
-            self._meter.done(Work.SEALING)
+            if self._newest and (missing := await self._newest.renewed(self._store)):
+                self._meter.failed(Work.SEALING)
+                _log.error(
+                    "seals_missing", seal=missing.digest.hex(), sealed_at=missing.sealed_at.isoformat()
+                )
+            else:
+                self._meter.done(Work.SEALING)
         except CcariError as error:
             self._meter.failed(Work.SEALING)
             _log.warning("sealing_failed", reason=str(error))

@@ -2,7 +2,10 @@
 SELECT pg_advisory_xact_lock(hashtextextended('ccari seals', 0))
 
 -- name: last_seal
-SELECT sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
+SELECT id, sealed_at, leaves, root, before, key FROM seals ORDER BY id DESC LIMIT 1
+
+-- name: numbered_seal
+SELECT sealed_at, leaves, root, before, key FROM seals WHERE id = $1
 
 -- name: request_to_seal
 EXISTS (SELECT FROM request_events e WHERE e.reference = r.reference AND e.seq = r.events AND e.link = r.last_link OFFSET 0)

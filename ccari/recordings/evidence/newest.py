@@ -1,0 +1,83 @@
+"""The newest seal that a node has seen, remembered apart from the database.
+
+An older database, restored from a dump or lost to a standby that was behind, lacks that seal, and with it the bars and erasures of
+that time. Nothing within it shows that.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ccari.errors import ConfigError, why
+from ccari.keyring.files import write_over
+from ccari.own_threads import OwnThreads
+from ccari.policy.seal import Statement
+from ccari.ports.evidence import SealStore
+
+FILE = "newest-seal.json"
+#: How long the disk may take, in seconds.
+DISK_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A seal: its ``number`` in the database, and the ``digest`` of its statement."""
+
+    number: int
+    digest: bytes
+    sealed_at: datetime
+
+    @classmethod
+    def of(cls, number: int, stated: Statement) -> "Seen":
+        return cls(number, stated.digest, stated.sealed_at.astimezone(UTC))
+
+    def __str__(self) -> str:
+        return f"the seal of {self.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
+
+
+class NewestSeal:
+    """Remembers in :data:`FILE` of ``folder``, which is ``data_dir``. Each method raises ConfigError if the file cannot be read or
+    written, and StoreError if the database or the disk does not answer.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.path = folder / FILE
+        self._threads = OwnThreads("ccari-newest-seal")
+        self._known: Seen | None = None
+
+    async def missing(self, store: SealStore) -> Seen | None:
+        """The remembered seal, if the database has none of that number, or another; None if all is well, or nothing is remembered."""
+        seen = await self._threads.within(DISK_SECONDS, self._read)
+        if seen is None:
+            return None
+        stated = await store.numbered(seen.number)
+        return None if stated is not None and stated.digest == seen.digest else seen
+
+    async def renewed(self, store: SealStore) -> Seen | None:
+        """As :meth:`missing`; if all is well, the newest seal of the database is remembered from now on."""
+        missing = await self.missing(store)
+        if missing is None and (newest := await store.newest()) is not None:
+            seen = Seen.of(*newest)
+            if seen != self._known:
+                await self._threads.within(DISK_SECONDS, self._write, seen)
+            self._known = seen
+        return missing
+
+    def _read(self) -> Seen | None:
+        try:
+            found = json.loads(self.path.read_bytes())
+            sealed_at = datetime.fromisoformat(found["sealed_at"]).astimezone(UTC)
+            return Seen(int(found["seal"]), bytes.fromhex(found["digest"]), sealed_at)
+        except FileNotFoundError:
+            return None
+        except OSError as error:
+            raise ConfigError(f"cannot read {self.path}: {why(error)}") from None
+        except (ValueError, KeyError, TypeError):
+            raise ConfigError(
+                f"{self.path} is damaged: remove it, if the database is not an older one"
+            ) from None
+
+    def _write(self, seen: Seen) -> None:
+        told = {"seal": seen.number, "digest": seen.digest.hex(), "sealed_at": seen.sealed_at.isoformat()}
+        write_over(self.path, f"{json.dumps(told)}\n".encode("ascii"))

@@ -1,0 +1,104 @@
+"""A database that was restored from a dump, or lost its newest rows at a failover: nothing within it shows what is missing."""
+
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from ccari.errors import ConfigError
+from ccari.metrics.meter import Metrics
+from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.evidence.newest import FILE, NewestSeal
+from ccari.recordings.evidence.sealer import Sealer
+from ccari.store.database import Database
+from ccari.store.opened import Store
+from tests.integration.service import Service
+from tests.unit.metrics.scraped import scraped
+from tests.unit.store import made
+from tests.unit.store.forging import forge
+from tests.unit.store.test_seals import closed
+
+MISSING = "this node has seen"
+
+
+@pytest.fixture
+def keys(tmp_path: Path) -> SigningKeys:
+    keys = SigningKeys(tmp_path / "keys")
+    keys.create()
+    return keys
+
+
+async def a_round(store: Store, keys: SigningKeys, folder: Path) -> tuple[bool, list[str]]:
+    """A service's first and last one: whether it counts as failed, and what it says that is wrong."""
+    metrics = Metrics()
+    with capture_logs() as logged:
+        async with Sealer(store.seals, keys, metrics, NewestSeal(folder)).running():
+            pass
+    failures = scraped(metrics)['ccari_work_failures_total{work="sealing"}']
+    return failures > 0, [each["event"] for each in logged if each["log_level"] != "info"]
+
+
+async def lost(database: Database) -> None:
+    """The newest seal is gone, as its journal and all else that came with it."""
+    await forge(database, "DELETE FROM sealed WHERE seal = (SELECT max(id) FROM seals)")
+    await forge(database, "DELETE FROM seals WHERE id = (SELECT max(id) FROM seals)")
+
+
+async def test_an_older_database_passes_for_the_newest(
+    store: Store, database: Database, keys: SigningKeys, tmp_path: Path
+) -> None:
+    """Whoever has barred themselves since would be called, and nobody would know."""
+    for _ in range(2):
+        await closed(store)
+        assert await a_round(store, keys, tmp_path) == (False, [])
+    await lost(database)
+    assert await a_round(store, keys, tmp_path) == (True, ["seals_missing"])
+    # and another seal in the place of the missing one does not hide it
+    await forge(database, "ALTER TABLE seals ALTER id RESTART WITH 2")
+    await closed(store)
+    assert await a_round(store, keys, tmp_path) == (True, ["seals_missing"])
+    (tmp_path / FILE).unlink()
+    assert await a_round(store, keys, tmp_path) == (False, [])
+    assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+async def test_seals_of_another_node_pass_for_missing(
+    store: Store, keys: SigningKeys, tmp_path: Path
+) -> None:
+    for node in ("one", "other", "one"):
+        await closed(store)
+        assert await a_round(store, keys, tmp_path / node) == (False, [])
+
+
+@pytest.mark.parametrize(
+    "written", ["", "{}", '{"seal": 1}', '{"seal": "x", "digest": "00", "sealed_at": "now"}', "\xff"]
+)
+async def test_a_damaged_file_ends_the_sealing_or_is_taken_for_none(
+    store: Store, keys: SigningKeys, tmp_path: Path, written: str
+) -> None:
+    (tmp_path / FILE).write_text(written, "latin-1")
+    await closed(store)
+    with pytest.raises(ConfigError, match=f"{FILE} is damaged: remove it"):
+        await NewestSeal(tmp_path).missing(store.seals)
+    assert await a_round(store, keys, tmp_path) == (True, ["sealing_failed"])
+    assert (await store.seals.newest() or (0,))[0] == 1
+
+
+async def test_evidence_passes_whose_newest_seal_is_gone(
+    store: Store, database: Database, keys: SigningKeys, dsn: str, tmp_path: Path
+) -> None:
+    """The seals that are left follow one another."""
+    ccari = Service(
+        {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
+    )
+    await store.policies.apply(made.POLICY, "test")
+    for _ in range(2):
+        await closed(store)
+        await a_round(store, keys, tmp_path)
+    assert (await ccari.ccari("evidence", "check")).code == 0
+    await forge(database, "UPDATE calls SET sealed = 0")
+    await lost(database)
+    done = await ccari.ccari("evidence", "check")
+    assert done.code == 1
+    assert MISSING in done.out
+    assert "Traceback" not in done.err
