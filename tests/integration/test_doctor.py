@@ -238,6 +238,25 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
     assert whole["dialplan"]["advice"].startswith("asterisk -rx 'dialplan show ccari-amd'; ")
 
 
+async def test_an_asterisk_that_drops_voices_behind_queues_goes_unseen(ward: Ward, tmp_path: Path) -> None:
+    """The laboratory's is Debian's, which does."""
+    file = tmp_path / "policy.toml"
+    file.write_text(
+        POLICY.read_text("utf-8").replace(
+            'caller_id = "+48221234567"', 'caller_id = "+48221234567"\nagent = "Local/sales@lab-queues"', 1
+        )
+    )
+    assert (await ward.service.ccari("policy", "apply", str(file))).code == 0
+    try:
+        found = await ward.unwell()
+    finally:
+        assert (await ward.service.ccari("policy", "apply", str(POLICY))).code == 0
+    # whoever has an agent can be called, for which this one has no prompts
+    assert list(found) == ["sounds renewals", "asterisk voices"]
+    assert found["asterisk voices"]["state"] == "warning"
+    assert "behind the agent of renewals answers" in found["asterisk voices"]["found"]
+
+
 async def test_a_spool_that_is_another_asterisks_passes(ward: Ward, tmp_path: Path) -> None:
     found = await ward.examined(0, CCARI_ASTERISK__SPOOL=str(tmp_path))
     assert [name for name, each in found.items() if each["state"] != "ok"] == ["asterisk spool"]

@@ -23,6 +23,10 @@ from ccari.policy.declaration import Policy
 
 ADVICE = "check that Asterisk is running and not overloaded: asterisk -rx 'core show uptime'"
 INFO = "res_pjsip_dtmf_info.so"
+#: In the version of Debian's Asterisk, which has a patch that drops voices (docs/recordings.md, "A missing voice").
+_DEBIAN = "dfsg"
+#: An agent who is called through the dialplan, and so perhaps through a queue.
+_DIALPLAN = "Local/"
 #: The resolution of dates in HTTP.
 _DATE = timedelta(seconds=1)
 #: A resource that ARI does not have. To a DELETE of it, a user who may write gets 404, and a read-only one 403.
@@ -48,15 +52,18 @@ async def asterisk(settings: Settings) -> list[Finding]:
 
 
 async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
-    """What only some campaigns need of Asterisk. Raises CcariError if it cannot be reached."""
+    """What only some campaigns need of Asterisk, or fare ill with. Raises CcariError if it cannot be reached."""
     particular = [each for each in policy.campaigns if declared_modules(each)]
-    if not particular or settings.asterisk.is_off:
+    behind_dialplans = [each.id for each in policy.campaigns if (each.agent or "").startswith(_DIALPLAN)]
+    if not (particular or behind_dialplans) or settings.asterisk.is_off:
         return []
     async with _session(settings) as (session, asked):
         running = await _running(session, asked)
+        version = (await identify(session, asked)).version
     return [
         *(_campaign(each, running) for each in particular),
         *_machine_context([each.id for each in particular if each.answering_machine is not None]),
+        *_voices(version, behind_dialplans),
     ]
 
 
@@ -129,6 +136,13 @@ def _machine_context(ids: list[str]) -> Iterator[Finding]:
                                 f"{', '.join(ids)} are cut off when they are answered",
                     f"asterisk -rx 'dialplan show {MACHINE_CONTEXT}'; if there is none, #include extensions_ccari.conf in "
                     "extensions.conf, then: asterisk -rx 'dialplan reload'")  # fmt: skip
+
+
+def _voices(version: str, ids: list[str]) -> Iterator[Finding]:
+    if ids and _DEBIAN in version:
+        yield warning("asterisk voices", f"Asterisk {version} is Debian's: if a queue behind the agent of {', '.join(ids)} answers before its own agents do, "
+                                         "their voices are missing from many recordings, and nothing reports it",
+                      "check that the dialplan answers nobody before Queue (docs/recordings.md, A missing voice)")  # fmt: skip
 
 
 async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
