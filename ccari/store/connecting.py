@@ -185,12 +185,16 @@ async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]
                     return each.result()
                 failures.append(failure)
     finally:
+        # nobody waits for them: who gives up at that moment would leave the connection that is there already open
         for each in under_way:
+            each.add_done_callback(_let_go)
             each.cancel()
-        for late in await asyncio.gather(*under_way, return_exceptions=True):
-            if isinstance(late, Connection):
-                late.terminate()
     raise min(failures, key=_tells_less)
+
+
+def _let_go(late: asyncio.Task[Connection]) -> None:
+    if not late.cancelled() and late.exception() is None:
+        late.result().terminate()
 
 
 def _tells_less(failure: BaseException) -> int:

@@ -63,9 +63,42 @@ async def test_a_host_that_answers_as_another_does_leaves_a_connection_that_nobo
         return connection
 
     taken = await connecting._first([partial(answers, each) for each in opened])
+    # the other is let go in the loop's next turn
+    await asyncio.sleep(0)
     assert [each.is_closed() for each in opened if each is not taken] == [True]
     assert not taken.is_closed()
     await taken.close()
+
+
+async def test_who_gives_up_while_the_other_hosts_are_let_go_leaves_a_connection_that_nobody_has(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a call does whose two seconds are over just then."""
+    monkeypatch.setattr(connecting, "NEXT_HOST_SECONDS", 0.0)
+    opened = await connecting.connect(dsn)
+    let_go, answer = asyncio.Event(), asyncio.Event()
+
+    async def answers() -> asyncpg.Connection:
+        await answer.wait()
+        return opened
+
+    async def lingers() -> asyncpg.Connection:
+        answer.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            let_go.set()
+            # what a driver may still have to do
+            await asyncio.sleep(0)
+            await asyncio.sleep(0)
+        pytest.fail("it connects")
+
+    asking = asyncio.create_task(connecting._first([answers, lingers]))
+    await let_go.wait()
+    asking.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await (await asking).close()
+    assert opened.is_closed()
 
 
 async def test_of_hosts_that_all_fail_it_is_told_what_says_less() -> None:
