@@ -53,8 +53,8 @@ _CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 _MIGRATION_LOCK = 0x63636172
 
 
-#: Classes of SQLSTATE whose message speaks of roles, databases, tables and disks, and never of a row's values.
-_QUOTABLE = frozenset({"28", "3D", "3F", "42", "53", "55", "57", "58"})
+#: Classes of SQLSTATE whose message speaks of connections, roles, databases, tables and disks, and never of a row's values.
+_QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "55", "57", "58"})
 
 
 class Database:
@@ -218,8 +218,12 @@ def translated() -> Iterator[None]:
         raise StoreError(_unprivileged(error)) from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(UNWRITABLE) from None
-    except (asyncpg.PostgresConnectionError, asyncpg.InternalClientError):
-        # the latter where the server's last word came while nobody asked
+    except (
+        asyncpg.ConnectionDoesNotExistError,
+        asyncpg.ConnectionFailureError,
+        asyncpg.InternalClientError,
+    ):
+        # the last where the server's last word came while nobody asked
         raise StoreError("the connection to the database was lost") from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__

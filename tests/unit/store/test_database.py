@@ -543,6 +543,13 @@ async def test_a_lost_connection_is_told_by_the_name_of_an_error(dsn: str) -> No
             await asking
 
 
+@pytest.mark.parametrize("refusal", [asyncpg.ProtocolViolationError, asyncpg.ConnectionRejectionError])
+def test_what_refuses_a_connection_is_told_as_a_lost_one(refusal: type[asyncpg.PostgresError]) -> None:
+    """So PgBouncer says all that it has to say."""
+    with pytest.raises(StoreError, match="unsupported startup parameter"), databases.translated():
+        raise refusal("unsupported startup parameter: statement_timeout")
+
+
 async def test_a_connection_costs_a_call_more_than_its_statement(database: Database) -> None:
     asked: list[str] = []
     async with database.connection() as connection:
