@@ -289,12 +289,12 @@ class PostgresCallStore(CallRows):
             The reference that people quote, such as ``ACME-2026-000123``.
         """
         try:
-            return await self._register(call, exercise, journal, opens=opens)
+            return await self._try_to_register(call, exercise, journal, opens=opens)
         except NoCallError:
             # its row was there, and went: a standby has taken over that did not have it yet
-            return await self._register(call, exercise, journal, opens=True)
+            return await self._try_to_register(call, exercise, journal, opens=True)
 
-    async def _register(
+    async def _try_to_register(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool
     ) -> str:
         async with self._journals.transaction() as transaction:
