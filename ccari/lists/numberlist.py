@@ -110,8 +110,11 @@ class NumberList:
             await asyncio.gather(self._ahead, return_exceptions=True)
         # a thread that waits for the next line, from a pipe say, cannot be cancelled: closing the file would wait for it, and hold up
         # the loop, so that no signal would end the command
-        if not self._reading.locked():
-            self._closing.close()
+        if self._reading.acquire(blocking=False):
+            try:
+                self._closing.close()
+            finally:
+                self._reading.release()
 
     @property
     def read(self) -> int:
