@@ -35,7 +35,7 @@ _SETTINGS = {
 _SET_RIGHT = """
 SELECT set_config(name, ours, false)
 FROM (VALUES ('default_transaction_isolation', 'read committed'), ('row_security', 'off'), ('lock_timeout', '0'),
-             ('transaction_timeout', '0')) AS _ (name, ours)
+             ('transaction_timeout', '0'), ('idle_session_timeout', '0')) AS _ (name, ours)
 WHERE current_setting(name, true) <> ours;
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
 """
