@@ -116,7 +116,7 @@ class FileArchive:
         self._remove_drafts(tag.recording_id)
         with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
-            side = None if agents is None else AgentsSide(_read_agents_side(agents[0]), agents[1])
+            side = None if agents is None else _agents_side(*agents, cut)
             found = raw.read(path)
             sound = Sound(found, None if cut is None else cut.most_ms(found), side)
             encoding.write(sound, plain, self._form, metadata(tag))
@@ -282,11 +282,12 @@ class _Cut:
     at_ms: int
     ended_ms: int | None
 
-    def most_ms(self, found: raw.Raw) -> int:
-        """How much of a file may be kept. For what it lacks of its time nothing was recorded (Asterisk stood still, the disk was
-        full): nobody knows when that was, so it counts as before the refusal, which is then earlier in the file.
+    def most_ms(self, found: raw.Raw, lead_ms: int = 0) -> int:
+        """How much of a file, which began ``lead_ms`` before the recording, may be kept of the recording. For what it lacks of its
+        time nothing was recorded (Asterisk stood still, the disk was full): nobody knows when that was, so it counts as before the
+        refusal, which is then earlier in the file.
         """
-        lacking = 0 if self.ended_ms is None else max(0, self.ended_ms - found.duration_ms)
+        lacking = 0 if self.ended_ms is None else max(0, lead_ms + self.ended_ms - found.duration_ms)
         return self.at_ms - lacking
 
 
@@ -294,11 +295,13 @@ def _ms(time: timedelta) -> int:
     return int(time.total_seconds() * 1000)
 
 
-def _read_agents_side(path: Path | None) -> raw.Raw | None:
-    """None if there is no file, or no sound in it."""
-    with contextlib.suppress(RecordingError):
-        return None if path is None else raw.read(path)
-    return None
+def _agents_side(path: Path | None, lead_ms: int, cut: _Cut | None) -> AgentsSide:
+    """Without sound if there is no file, or none in it."""
+    found = None
+    if path is not None:
+        with contextlib.suppress(RecordingError):
+            found = raw.read(path)
+    return AgentsSide(found, lead_ms, None if cut is None or found is None else cut.most_ms(found, lead_ms))
 
 
 def _digest(path: Path) -> bytes:

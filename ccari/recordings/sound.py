@@ -18,11 +18,12 @@ MISSING_MS = 2000
 @dataclass(frozen=True, slots=True)
 class AgentsSide:
     """The left channel of a stereo recording. ``raw``: None if it was lost; the left is silent then. ``lead_ms``: how much earlier
-    it began than the right, the callee's.
+    it began than the right, the callee's. ``most_ms``: how much of it may be kept from there on; None: as much as of the callee's.
     """
 
     raw: Raw | None
     lead_ms: int
+    most_ms: int | None = None
 
 
 class Sound:
@@ -93,8 +94,10 @@ class Sound:
 
     @property
     def _agents_frames(self) -> int:
-        frames = 0 if self._agent is None or self._agent.raw is None else self._agent.raw.frames - self._lead
-        return max(0, min(frames, self.frames))
+        if self._agent is None or self._agent.raw is None:
+            return 0
+        frames = self._agent.raw.frames - self._lead
+        return max(0, min(frames, self.frames, self._agent.raw.frames_of(self._agent.most_ms)))
 
 
 def _stereo(left: bytes, right: bytes) -> bytes:

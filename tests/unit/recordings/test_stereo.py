@@ -98,6 +98,22 @@ async def test_the_agents_voice_is_kept_after_the_callee_has_refused(
     assert sides_of(kept_in / kept.file) == (AGENT[: 400 * MILLISECOND], CALLEE[: 400 * MILLISECOND])
 
 
+@pytest.mark.parametrize(("lead_ms", "lacking_ms"), [(0, 300), (250, 300), (0, 700)])
+async def test_the_agents_voice_is_kept_after_a_refusal_as_its_side_lacks_some_of_the_talk(
+    archive: FileArchive, spool: Path, kept_in: Path, lead_ms: int, lacking_ms: int
+) -> None:
+    """The callee's has all of it: each is written by itself."""
+    record(raw_in(spool), CALLEE)
+    record(agents(spool), (bytes(lead_ms * MILLISECOND) + AGENT)[: -lacking_ms * MILLISECOND])
+    until, ended = [STEREO.started_at + timedelta(milliseconds=at) for at in (600, 1000)]
+    kept = await archive.keep(STEREO, until, ended=ended, lead_ms=lead_ms)
+    left_ms = max(0, 600 - lacking_ms)
+    assert sides_of(kept_in / kept.file) == (
+        AGENT[: left_ms * MILLISECOND].ljust(600 * MILLISECOND, b"\0"),
+        CALLEE[: 600 * MILLISECOND],
+    )
+
+
 @pytest.mark.parametrize("left", [None, b"", AGENT * 2], ids=["no-file", "no-sound", "half"])
 async def test_nobody_is_told_that_the_agent_cannot_be_heard(
     archive: FileArchive, spool: Path, kept_in: Path, left: bytes | None
