@@ -203,7 +203,7 @@ async def _register(
     except ConfigError as error:
         return Need(refused(check, error, load), whose, met=False)
     as_of, now = row["as_of"], datetime.now(UTC)
-    age = f"the copy of the register {register.id!r} is dated {as_of:%Y-%m-%d}, and may be at most {register.max_age_days} days old"
+    age = f"the copy of the register {register.id!r} is dated {as_of:%Y-%m-%d %H:%M} UTC, and may be at most {register.max_age_days} days old"
     if gate.stale(register, as_of, now):
         wrong = "dated in the future" if as_of > now else "too old"
         return Need(fault(check, f"{age}: it is {wrong}", load), whose, met=False)

@@ -92,7 +92,7 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callabl
     if not copy.update and before is not None:
         if before["as_of"] is not None and copy.as_of < before["as_of"]:
             raise ListError(
-                f"the loaded copy of {copy.register!r} is dated {before['as_of']:%Y-%m-%d}, and this one is "
+                f"the loaded copy of {copy.register!r} is dated {before['as_of']:%Y-%m-%d %H:%M} UTC, and this one is "
                 "older: if it is not give --as-of"
             )
         if before["misdated"]:

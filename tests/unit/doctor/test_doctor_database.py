@@ -230,7 +230,9 @@ async def test_a_register_that_blocks_every_call_passes(patient: Patient, store:
     SecretStore(patient.keys).create_for_register("robinson")
     old = (await patient.unwell())["register robinson"]
     assert (old.state, old.advice) == (State.FAULT, never.advice)
-    assert f"is dated {now - timedelta(days=31):%Y-%m-%d}, and may be at most 30 days old" in old.found
+    assert (
+        f"is dated {now - timedelta(days=31):%Y-%m-%d %H:%M} UTC, and may be at most 30 days old" in old.found
+    )
     assert "too old" in old.found
     await load(store, listed(0), as_of=now - timedelta(days=28))
     soon = (await patient.unwell())["register robinson"]

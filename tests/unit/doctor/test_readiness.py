@@ -50,7 +50,7 @@ async def test_a_country_that_wants_newer_copies_stops_the_calls_to_another_or_g
     as_of = datetime.now(UTC) - AGE
     await load(store, listed(0), as_of=as_of)
     SecretStore(patient.keys).create_for_register("robinson")
-    told = f"the copy of the register 'robinson' is dated {as_of:%Y-%m-%d}, and may be at most {{}} days old: {{}}"
+    told = f"the copy of the register 'robinson' is dated {as_of:%Y-%m-%d %H:%M} UTC, and may be at most {{}} days old: {{}}"
     too_old = told.format(15, "it is too old")
     assert await lines(patient, store, document) == [
         f"campaign 'italian': {too_old}: ccari registers import robinson FILE"

@@ -176,8 +176,8 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
     checked = await ccari.ccari("policy", "check", "--json", str(file))
     blocks = json.loads(checked.out)["blocks"]
     assert checked.code == 1
-    assert [each.partition(": ")[2].partition(":")[0] for each in blocks] == [
-        f"the copy of the register 'robinson' is dated {now - timedelta(days=31):%Y-%m-%d}, and may be at most 30 days old",
+    assert [each.partition(": ")[2].partition(": ")[0] for each in blocks] == [
+        f"the copy of the register 'robinson' is dated {now - timedelta(days=31):%Y-%m-%d %H:%M} UTC, and may be at most 30 days old",
         "no number of 'acme' has consented to 'marketing' by phone",
     ]
 

@@ -158,7 +158,9 @@ async def test_a_copy_that_a_fast_clock_has_dated_keeps_every_later_one_out(stor
     await load(store, listed(0), as_of=NOW - 2 * DAY)
     await load(store, listed(0, 1), as_of=NOW + 300 * DAY)
     assert await asked(store, 2) is Block.REGISTER_STALE
-    with pytest.raises(ListError, match=f"is dated {NOW - 2 * DAY:%Y-%m-%d}, and this one is older"):
+    with pytest.raises(
+        ListError, match=f"is dated {NOW - 2 * DAY:%Y-%m-%d %H:%M} UTC, and this one is older"
+    ):
         await load(store, listed(2), as_of=NOW - 3 * DAY)
     with pytest.raises(ListError, match="had 2: get the file again"):
         await load(store, [])

@@ -393,6 +393,17 @@ async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
     )
 
 
+async def test_a_copy_of_a_day_is_said_to_be_of_the_day_before(ccari: Service, tmp_path: Path) -> None:
+    """The day began at 23:00 UTC."""
+    file, policy = written(tmp_path, f"{FIRST}\n"), written(tmp_path, REGISTERED, "policy.toml")
+    load = ("registers", "import", "robinson", file, "--as-of")
+    assert (await ccari.ccari(*load, "2026-01-02")).code == 0
+    list_refused(
+        await ccari.ccari(*load, "2026-01-01"), "is dated 2026-01-01 23:00 UTC, and this one is older"
+    )
+    assert "is dated 2026-01-01 23:00 UTC, and may be" in (await ccari.ccari("policy", "check", policy)).err
+
+
 async def test_a_copy_that_stops_every_call_by_its_date_in_the_future_is_called_fresh(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
