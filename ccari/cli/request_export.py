@@ -28,7 +28,7 @@ def command(
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="Only those received since this date or time, by the controller's clock, otherwise UTC.",
+            help="Only those received since this date or time, by the controller's clock; UTC if several have different ones.",
         ),
     ] = None,
     format: Annotated[Literal["csv", "json"], typer.Option(help="JSON includes the history.")] = "csv",  # noqa: A002 - the option's name
@@ -70,8 +70,9 @@ async def _moment(store: Store, controller: str | None, since: str | None) -> da
     if since is None:
         return None
     revision = await store.policies.newest()
-    whose = revision.policy.controller(controller) if revision and controller else None
+    declared = revision.policy.controllers if revision else ()
+    zones = {TIME_ZONES[each.country] for each in declared if controller in {None, each.id}}
     try:
-        return moments.since(since, ZoneInfo(TIME_ZONES[whose.country] if whose else "UTC"))
+        return moments.since(since, ZoneInfo(zones.pop() if len(zones) == 1 else "UTC"))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None
