@@ -200,9 +200,12 @@ def _pressed(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime
 
 
 def _went_down(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
-    """When a key went down: Asterisk tells of it as it is let go. The telephone itself says for how long it was held."""
+    """When a key went down, but not before the call ``began``: Asterisk tells of it as it is let go. The telephone itself says for how
+    long it was held.
+    """
     held = timedelta(milliseconds=max(0, event.get("duration_ms", 0)))
-    return max(began, moment(event, began, arrived) - held)
+    # nor after its arrival, if the clock was put back since the call began
+    return min(arrived, max(began, moment(event, began, arrived) - held))
 
 
 def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:

@@ -111,6 +111,17 @@ def test_invariant_6_what_is_said_while_a_key_is_held_down_is_said_before_it(rec
     assert translate(event, IDS, {}, None, began) == on.KeyPressed("9", began)
 
 
+def test_a_right_is_received_days_after_it_was_pressed_where_the_clock_was_put_right_in_the_call(
+    recorded: Recorded,
+) -> None:
+    """It was three days fast as the call began. The answer would be due three days late."""
+    pressed = datetime.now(UTC)
+    event = recorded["key"] | {"timestamp": pressed.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    assert translate(event, IDS, {}, None, pressed + timedelta(days=3), pressed) == on.KeyPressed(
+        "9", pressed
+    )
+
+
 def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_came_to_it(
     recorded: Recorded,
 ) -> None:
