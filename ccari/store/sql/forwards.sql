@@ -1,5 +1,6 @@
 -- name: forwards_outlook
-SELECT EXISTS (SELECT FROM forwards WHERE state = 'waiting' AND next_try_at <= now()) AS due,
+-- As in claim_forward: what was never tried is due, also if it was queued by a clock that was fast.
+SELECT EXISTS (SELECT FROM forwards WHERE state = 'waiting' AND (tries = 0 OR next_try_at <= now())) AS due,
        (SELECT max(revision) FROM policy_revisions) AS revision
 
 -- name: forwards_not_needed
@@ -19,7 +20,7 @@ WITH claimed AS (
     UPDATE forwards SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE (reference, seq) = (
         SELECT f.reference, f.seq FROM forwards f JOIN rights_requests r USING (reference)
-        WHERE f.state = 'waiting' AND f.next_try_at <= now() AND r.controller = $1
+        WHERE f.state = 'waiting' AND (f.tries = 0 OR f.next_try_at <= now()) AND r.controller = $1
           AND NOT EXISTS (SELECT FROM forwards earlier
                           WHERE earlier.reference = f.reference AND earlier.seq < f.seq AND earlier.state = 'waiting')
         ORDER BY f.next_try_at, f.reference, f.seq LIMIT 1 FOR UPDATE OF f SKIP LOCKED)

@@ -130,6 +130,20 @@ async def test_a_change_is_lost_with_the_service_that_had_it(store: Store, datab
     assert await queue(database) == ["delivered"]
 
 
+async def test_what_a_fast_clock_has_queued_waits_until_that_time_has_come(
+    store: Store, database: Database
+) -> None:
+    reference = await added(store)
+    await later(database, by=timedelta(days=-3))
+    due, _ = await store.forwards.due_and_revision()
+    assert due
+    assert (await claimed(store)).reference == reference
+    # a pause after a failure is kept
+    due, _ = await store.forwards.due_and_revision()
+    assert not due
+    assert await store.forwards.claim("acme", LEASE) is None
+
+
 async def test_a_controllers_request_is_given_to_another(store: Store) -> None:
     await added(store, "acme")
     await added(store, "other")
