@@ -44,25 +44,23 @@ class NewestSeal:
     def __init__(self, folder: Path) -> None:
         self.path = folder / FILE
         self._threads = OwnThreads("ccari-newest-seal")
-        self._known: Seen | None = None
 
     async def missing(self, store: SealStore) -> Seen | None:
         """The remembered seal, if the database has none of that number, or another; None if all is well, or nothing is remembered."""
-        seen = await self._threads.within(DISK_SECONDS, self._read)
-        if seen is None:
-            return None
-        stated = await store.numbered(seen.number)
-        return None if stated is not None and stated.digest == seen.digest else seen
+        seen = await self._remembered()
+        return seen if seen is not None and not await _is_there(seen, store) else None
 
     async def renewed(self, store: SealStore) -> Seen | None:
         """As :meth:`missing`; if all is well, the newest seal of the database is remembered from now on."""
-        missing = await self.missing(store)
-        if missing is None and (newest := await store.newest()) is not None:
-            seen = Seen.of(*newest)
-            if seen != self._known:
-                await self._threads.within(DISK_SECONDS, self._write, seen)
-            self._known = seen
-        return missing
+        seen = await self._remembered()
+        if seen is not None and not await _is_there(seen, store):
+            return seen
+        if (newest := await store.newest()) is not None and (now := Seen.of(*newest)) != seen:
+            await self._threads.within(DISK_SECONDS, self._write, now)
+        return None
+
+    async def _remembered(self) -> Seen | None:
+        return await self._threads.within(DISK_SECONDS, self._read)
 
     def _read(self) -> Seen | None:
         try:
@@ -81,3 +79,8 @@ class NewestSeal:
     def _write(self, seen: Seen) -> None:
         told = {"seal": seen.number, "digest": seen.digest.hex(), "sealed_at": seen.sealed_at.isoformat()}
         write_over(self.path, f"{json.dumps(told)}\n".encode("ascii"))
+
+
+async def _is_there(seen: Seen, store: SealStore) -> bool:
+    stated = await store.numbered(seen.number)
+    return stated is not None and stated.digest == seen.digest
