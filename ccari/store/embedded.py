@@ -309,12 +309,23 @@ def _server_user(cluster: Path) -> User | None:
 
 
 def _copy_package(package: Path, target: Path) -> None:
-    """Copy the server, and the libraries that it finds beside it by a relative path; whole or not at all."""
+    """Copy the server, and the libraries that it finds beside it by a relative path; whole or not at all. Raises StoreError if it cannot
+    be copied.
+    """
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
-    for name in (f"{package.name}/{_SERVER}", f"{package.name}.libs"):
-        shutil.copytree(package.parent / name, part / name)
-    part.rename(target)
+    try:
+        for name in (f"{package.name}/{_SERVER}", f"{package.name}.libs"):
+            shutil.copytree(package.parent / name, part / name)
+        part.rename(target)
+    except OSError as error:
+        # of a thousand files that do not fit, the first says enough, without its names
+        words = error.args[0][0][2].partition(": '")[0] if isinstance(error, shutil.Error) else why(error)
+        raise StoreError(
+            f"the embedded PostgreSQL cannot be copied to {target}, where its user can run it: {words}"
+        ) from None
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
 
 
 def _shipped_binaries() -> Path:

@@ -269,12 +269,25 @@ async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_l
 async def test_a_disk_that_is_full_while_the_server_is_made_is_told_of_by_what_is_taken_away_again(
     home: Path,
 ) -> None:
-    with (
-        mounted(home / "tiny", "size=8m,mode=711") as tiny,
-        pytest.raises(StoreError, match=r"initdb failed.*: could not .*No space left on device$"),
-    ):
-        async with embedded_postgres(tiny / "server"):
-            pass
+    # where the checkout is closed to the server's user, as below /root, this is the copy that would not fit there
+    embedded._copy_package(embedded._shipped_binaries().parents[1], home / "copy")
+    with mounted(home / "tiny", "size=8m,mode=711") as tiny:
+        (tiny / "server" / "postgresql").mkdir(parents=True)
+        (tiny / "server" / "postgresql" / "server").symlink_to(home / "copy")
+        with pytest.raises(StoreError, match=r"initdb failed.*: could not .*No space left on device$"):
+            async with embedded_postgres(tiny / "server"):
+                pass
+
+
+@pytest.mark.parametrize("options", ["size=8m", "nr_inodes=4"])
+def test_a_disk_on_which_a_copy_of_the_server_does_not_fit_ends_in_a_list_of_all_its_files(
+    home: Path, options: str
+) -> None:
+    with mounted(home / "narrow", options) as narrow:
+        with pytest.raises(StoreError, match=r"cannot be copied .*: \[Errno 28\] No space left on device$") as raised:
+            embedded._copy_package(embedded._shipped_binaries().parents[1], narrow / "server")
+        assert len(str(raised.value)) < 400
+        assert list(narrow.iterdir()) == []
 
 
 @pytest.mark.parametrize(
