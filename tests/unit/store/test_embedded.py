@@ -284,7 +284,9 @@ def test_a_disk_on_which_a_copy_of_the_server_does_not_fit_ends_in_a_list_of_all
     home: Path, options: str
 ) -> None:
     with mounted(home / "narrow", options) as narrow:
-        with pytest.raises(StoreError, match=r"cannot be copied .*: \[Errno 28\] No space left on device$") as raised:
+        with pytest.raises(
+            StoreError, match=r"cannot be copied .*: \[Errno 28\] No space left on device$"
+        ) as raised:
             embedded._copy_package(embedded._shipped_binaries().parents[1], narrow / "server")
         assert len(str(raised.value)) < 400
         assert list(narrow.iterdir()) == []
