@@ -80,7 +80,8 @@ def check_(context: typer.Context) -> None:
         return found, await NewestSeal(settings.data_dir).missing(store.seals)
 
     found, missing = with_store(context, work)
-    lost = [f"{missing}, which this node has seen, is not in the database"] if missing else []
+    newest = f"whose newest is {found.newest.hex()}" if found.seals else "which has none"
+    lost = [f"{missing}, which this node has seen, is not in the database, {newest}"] if missing else []
     unfit = [printable(each) for each in (*lost, *found.unfit)]
     for each in unfit:
         typer.echo(each)

@@ -98,7 +98,10 @@ async def test_evidence_passes_whose_newest_seal_is_gone(
     assert (await ccari.ccari("evidence", "check")).code == 0
     await forge(database, "UPDATE calls SET sealed = 0")
     await lost(database)
+    _, left = await store.seals.newest() or pytest.fail("no seal is left")
     done = await ccari.ccari("evidence", "check")
     assert done.code == 1
     assert MISSING in done.out
+    # what the log has to be compared with
+    assert left.digest.hex() in done.out
     assert "Traceback" not in done.err
