@@ -85,7 +85,9 @@ async def _run(
     reach = partial(store.key_versions.extend, parts.secrets)
     async with (
         # ends last: it seals once more what the others have written as they ended
-        Sealer(store.seals, SigningKeys(settings.keys_dir), metrics, NewestSeal(settings.data_dir)).running(),
+        Sealer(
+            store.seals, SigningKeys(settings.keys_dir), metrics, NewestSeal(settings.data_dir, store.seals)
+        ).running(),
         time_stamping(settings, store, metrics),
         http(parts, link, calls),
         beside(parts.replayer.run),

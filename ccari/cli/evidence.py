@@ -77,7 +77,7 @@ def check_(context: typer.Context) -> None:
         with watched("checking seals and journals") as progress:
             authority = _authority(settings.time_stamps.certificates)
             found = await check(store.seals, SigningKeys(settings.keys_dir).all(), progress, authority)
-        return found, await NewestSeal(settings.data_dir).missing(store.seals)
+        return found, await NewestSeal(settings.data_dir, store.seals).missing()
 
     found, missing = with_store(context, work)
     newest = f"whose newest is {found.newest.hex()}" if found.seals else "which has none"

@@ -107,12 +107,16 @@ class SealStore(Protocol):
         """As :meth:`seal`, in the same turns, that one journal alone; False if there is nothing of it to be sealed."""
         ...
 
+
+class NumberedSeals(Protocol):
+    """Each method raises StoreError."""
+
     async def newest(self) -> tuple[int, Statement] | None:
-        """The newest seal, by its number; None if nothing is sealed. Raises StoreError."""
+        """The newest seal, by its number; None if nothing is sealed."""
         ...
 
     async def numbered(self, number: int) -> Statement | None:
-        """The seal of that number; None if there is none. Raises StoreError."""
+        """The seal of that number; None if there is none."""
         ...
 
 

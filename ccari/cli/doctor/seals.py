@@ -10,8 +10,8 @@ CHECK = "seals"
 
 async def missing(settings: Settings, store: Store) -> list[Finding]:
     """Whether the newest seal that the node remembers is gone. Raises StoreError, and ConfigError if it cannot be read."""
-    newest = NewestSeal(settings.data_dir)
-    seen = await newest.missing(store.seals)
+    newest = NewestSeal(settings.data_dir, store.seals)
+    seen = await newest.missing()
     if seen is None:
         return []
     return [fault(CHECK, f"the database lacks {seen}, which this node has seen: it is an older one, and the objections and erasures since then are not in it",

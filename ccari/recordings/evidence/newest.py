@@ -13,7 +13,7 @@ from ccari.errors import ConfigError, why
 from ccari.keyring.files import write_over
 from ccari.own_threads import OwnThreads
 from ccari.policy.seal import Statement
-from ccari.ports.evidence import SealStore
+from ccari.ports.evidence import NumberedSeals
 
 FILE = "newest-seal.json"
 #: How long the disk may take, in seconds.
@@ -37,25 +37,26 @@ class Seen:
 
 
 class NewestSeal:
-    """Remembers in :data:`FILE` of ``folder``, which is ``data_dir``. Each method raises ConfigError if the file cannot be read or
+    """Of ``store``, remembered in :data:`FILE` of ``folder``, which is ``data_dir``. Each method raises ConfigError if the file cannot be read or
     written, and StoreError if the database or the disk does not answer.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, store: NumberedSeals) -> None:
+        self._store = store
         self.path = folder / FILE
         self._threads = OwnThreads("ccari-newest-seal")
 
-    async def missing(self, store: SealStore) -> Seen | None:
+    async def missing(self) -> Seen | None:
         """The remembered seal, if the database has none of that number, or another; None if all is well, or nothing is remembered."""
         seen = await self._remembered()
-        return seen if seen is not None and not await _is_there(seen, store) else None
+        return seen if seen is not None and not await _is_there(seen, self._store) else None
 
-    async def renewed(self, store: SealStore) -> Seen | None:
+    async def renewed(self) -> Seen | None:
         """As :meth:`missing`; if all is well, the newest seal of the database is remembered from now on."""
         seen = await self._remembered()
-        if seen is not None and not await _is_there(seen, store):
+        if seen is not None and not await _is_there(seen, self._store):
             return seen
-        if (newest := await store.newest()) is not None and (now := Seen.of(*newest)) != seen:
+        if (newest := await self._store.newest()) is not None and (now := Seen.of(*newest)) != seen:
             await self._threads.within(DISK_SECONDS, self._write, now)
         return None
 
@@ -81,6 +82,6 @@ class NewestSeal:
         write_over(self.path, f"{json.dumps(told)}\n".encode("ascii"))
 
 
-async def _is_there(seen: Seen, store: SealStore) -> bool:
+async def _is_there(seen: Seen, store: NumberedSeals) -> bool:
     stated = await store.numbered(seen.number)
     return stated is not None and stated.digest == seen.digest

@@ -98,7 +98,7 @@ class Sealer:
         """Seal; a failure is logged only, and tried again with the next: no call depends on it."""
         try:
             await self.seal()
-            if self._newest and (missing := await self._newest.renewed(self._store)):
+            if self._newest and (missing := await self._newest.renewed()):
                 self._meter.failed(Work.SEALING)
                 _log.error(
                     "seals_missing", seal=missing.digest.hex(), sealed_at=missing.sealed_at.isoformat()

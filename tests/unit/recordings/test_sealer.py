@@ -41,12 +41,6 @@ class Ledger:
     async def seal_one(self, sign: Sign, kind: Kind, of: str) -> bool:
         raise NotImplementedError
 
-    async def newest(self) -> tuple[int, Statement] | None:
-        raise NotImplementedError
-
-    async def numbered(self, number: int) -> Statement | None:
-        raise NotImplementedError
-
 
 @pytest.fixture
 def keys(tmp_path: Path) -> SigningKeys:

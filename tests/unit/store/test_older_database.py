@@ -32,7 +32,7 @@ async def a_round(store: Store, keys: SigningKeys, folder: Path) -> tuple[bool, 
     """A service's first and last one: whether it counts as failed, and what it says that is wrong."""
     metrics = Metrics()
     with capture_logs() as logged:
-        async with Sealer(store.seals, keys, metrics, NewestSeal(folder)).running():
+        async with Sealer(store.seals, keys, metrics, NewestSeal(folder, store.seals)).running():
             pass
     failures = scraped(metrics)['ccari_work_failures_total{work="sealing"}']
     return failures > 0, [each["event"] for each in logged if each["log_level"] != "info"]
@@ -79,7 +79,7 @@ async def test_a_damaged_file_ends_the_sealing_or_is_taken_for_none(
     (tmp_path / FILE).write_text(written, "latin-1")
     await closed(store)
     with pytest.raises(ConfigError, match=f"{FILE} is damaged: remove it"):
-        await NewestSeal(tmp_path).missing(store.seals)
+        await NewestSeal(tmp_path, store.seals).missing()
     assert await a_round(store, keys, tmp_path) == (True, ["sealing_failed"])
     assert (await store.seals.newest() or (0,))[0] == 1
 
