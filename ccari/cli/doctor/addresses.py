@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import orjson
 
-from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok
+from ccari.cli.doctor.findings import Finding, State, fault, in_daemon_thread, ok
 from ccari.config import OFF, Settings
 from ccari.errors import why
 
@@ -37,6 +37,9 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
         async with asyncio.timeout(ANSWER_SECONDS):
             problem = await _first_answer(answers, _REACHED_AT.get(host, host), int(port))
     except TimeoutError:
+        # where the machine stood still, the doctor has asked nobody yet
+        if (unheard := await _free(check, section, listen, host, int(port), taken)).state is State.OK:
+            return unheard
         return fault(
             check, f"a program listens on {listen} but does not answer within {ANSWER_SECONDS:.0f} s", _HUNG
         )

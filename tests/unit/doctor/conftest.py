@@ -88,7 +88,7 @@ class Patient:
     async def only(self, check: str) -> Finding:
         """The one thing that is wrong."""
         found = await self.unwell()
-        assert list(found) == [check]
+        assert list(found) == [check], found
         return found[check]
 
     def record(self, document: str) -> None:

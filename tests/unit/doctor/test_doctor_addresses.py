@@ -95,6 +95,17 @@ async def test_a_service_that_hangs_holds_the_doctor_up_or_passes(
     assert "restart it" in found["http"].advice
 
 
+async def test_a_free_port_is_said_to_hang_where_the_machine_stood_still(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # as if all of the time had gone by before anybody was asked
+    monkeypatch.setattr(addresses, "ANSWER_SECONDS", 0.0)
+    found = {each.check: each for each in await patient.examined()}
+    for check in ("fastagi", "http"):
+        assert found[check].state is State.OK, found[check]
+        assert found[check].found.endswith("is free, and no service is running: ccari serve")
+
+
 async def test_a_service_that_can_take_no_call_passes(patient: Patient) -> None:
     async def well() -> bool:
         return True

@@ -52,7 +52,7 @@ async def test_a_ccari_that_is_whole_is_called_faulty_or_a_check_is_left_out(pat
 async def test_a_database_that_is_away_hides_the_rest_or_its_password_shows(patient: Patient) -> None:
     patient.settings["database"]["url"] = STRANGER
     found = await patient.unwell()
-    assert list(found) == ["database", "policy"]
+    assert list(found) == ["database", "policy"], found
     assert found["database"].state is State.FAULT
     assert found["database"].found == "the database cannot be reached: Connection refused"
     assert "check [database] url" in found["database"].advice
