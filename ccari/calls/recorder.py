@@ -301,11 +301,13 @@ class _Segment:
         await self._persistently(both)
 
     async def _tell_bounds(self, tag: RecordingTag, until: datetime | None) -> None:
-        """Put on record when it began, in case that could not be written then, and until when it may be kept. Without a beginning,
-        whoever comes to the file later keeps nothing of a recording that must be cut.
+        """Put on record when it began, in case that could not be written then, when it ended, and until when it may be kept. Without
+        a beginning, whoever comes to the file later keeps nothing of a recording that must be cut.
         """
         if self._begun:
             await self._desk.recordings.started(tag.recording_id, tag.started_at, self._lead_ms)
+        if self._ended_at is not None:
+            await self._desk.recordings.end_seen(tag.recording_id, self._ended_at)
         if until is not None:
             await self._desk.recordings.keep_until(tag.recording_id, until)
 

@@ -126,13 +126,14 @@ def changed(call_id: UUID) -> str:
 class Unfinished:
     """A recording that is not stored yet, of a call that nobody runs any more. ``begun``: it is known to have run.
 
-    ``until``: when the callee exercised a right that ends it, or it was told to stop. ``lead_ms``: how much earlier the agent's
-    side began. ``told_lost``: the call's journal says that it is lost.
+    ``until``: when the callee exercised a right that ends it, or it was told to stop. ``ended``: when Asterisk ended it, if ccari
+    saw that. ``lead_ms``: how much earlier the agent's side began. ``told_lost``: the call's journal says that it is lost.
     """
 
     tag: RecordingTag
     begun: bool
     until: datetime | None
+    ended: datetime | None = None
     lead_ms: int = 0
     told_lost: bool = False
 
@@ -215,6 +216,10 @@ class RecordingStore(Protocol):
 
     async def keep_until(self, recording_id: UUID, at: datetime) -> None:
         """What is said from ``at`` on must not be kept, even if the recorder ends later."""
+        ...
+
+    async def end_seen(self, recording_id: UUID, at: datetime) -> None:
+        """Asterisk ended it at ``at``, so long should its file be."""
         ...
 
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:

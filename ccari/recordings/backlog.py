@@ -97,7 +97,9 @@ class Caretaker:
                 if await self._backlog.given_up(tag, "discarded", ()):
                     self._meter.filed(Filed.DISCARDED)
             elif await self._backlog.taken_up(tag):
-                kept = await self._archive.keep(tag, waiting.until, lead_ms=waiting.lead_ms)
+                kept = await self._archive.keep(
+                    tag, waiting.until, ended=waiting.ended, lead_ms=waiting.lead_ms
+                )
         except RecordingDelayed as error:
             _log.warning("recording_delayed", call_id=call_id, reason=str(error))
             return False

@@ -55,6 +55,10 @@ class Recordings:
         async with self._database.connection() as connection:
             await connection.execute(SQL["recording_keep_until"], recording_id, at)
 
+    async def end_seen(self, recording_id: UUID, at: datetime) -> None:
+        async with self._database.connection() as connection:
+            await connection.execute(SQL["recording_end_seen"], recording_id, at)
+
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_finished", tag.recording_id, until)
 
@@ -150,9 +154,15 @@ def _stored(tag: RecordingTag, kept: StoredFile) -> tuple[Any, ...]:
 
 
 def _unfinished(
-    *, begun: bool, until: datetime | None, lead_ms: int, told_lost: bool = False, **tag: Any
+    *,
+    begun: bool,
+    until: datetime | None,
+    ended: datetime | None,
+    lead_ms: int,
+    told_lost: bool = False,
+    **tag: Any,
 ) -> Unfinished:
-    return Unfinished(RecordingTag(**tag), begun, until, lead_ms, told_lost)
+    return Unfinished(RecordingTag(**tag), begun, until, ended, lead_ms, told_lost)
 
 
 _FILE_COLUMNS = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")

@@ -21,6 +21,9 @@ UPDATE recordings SET state = 'recording', started_at = $2, lead_ms = $3 WHERE i
 -- name: recording_keep_until
 UPDATE recordings SET keep_until = least(keep_until, $2) WHERE id = $1 AND state IN ('tagged', 'recording')
 
+-- name: recording_end_seen
+UPDATE recordings SET ended_at = $2 WHERE id = $1 AND state IN ('tagged', 'recording')
+
 -- name: recording_finished
 WITH /* given */, moved AS (
     UPDATE calls SET /* journal_advanced */ WHERE id = $1 AND /* journal_unchanged */ RETURNING id
@@ -61,7 +64,7 @@ SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'fi
 -- that it stops.
 r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
 r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
-r.started_at IS NOT NULL AS begun, r.lead_ms,
+r.started_at IS NOT NULL AS begun, r.lead_ms, r.ended_at AS ended,
 least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
                      WHERE q.call_id = r.call_id
                        AND (q."right", r.legal_basis, r.mode) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until

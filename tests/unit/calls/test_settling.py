@@ -55,6 +55,9 @@ class Rows:
     async def keep_until(self, *_: Any) -> None:
         self.said.append("keep_until")
 
+    async def end_seen(self, *_: Any) -> None:
+        self.said.append("end_seen")
+
     async def ended(self, _tag: object, state: str, journal: Sequence[Entry]) -> None:
         self.said.append(state)
         self.told = journal
@@ -218,6 +221,31 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
     recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
     await recorder.settle()
     assert desk.recordings.said == ["tagged", "started", "started", state]
+
+
+async def test_the_end_of_a_recording_that_has_to_wait_is_forgotten() -> None:
+    """Without it, nobody can tell later how much of a refused talk its file lacks."""
+    seen: list[datetime] = []
+
+    class Seeing(Rows):
+        async def end_seen(self, _recording: object, at: datetime) -> None:
+            seen.append(at)
+
+    class Full(Shelf):
+        async def keep(self, *_: Any, **__: Any) -> StoredFile:
+            raise RecordingDelayed("the disk is full")
+
+        def leave(self) -> None: ...
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
+    desk.archive, desk.recordings = Full(1000), Seeing()
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    begun = datetime.now(UTC)
+    await recorder.started(begun)
+    await recorder.ended(over_at := begun + timedelta(seconds=10))
+    await recorder.settle()
+    assert (seen, desk.recordings.said[-1]) == ([over_at], "finished")
 
 
 async def test_a_link_that_is_lost_at_the_end_leaves_a_recording_of_unknown_bounds() -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -266,6 +267,19 @@ async def test_what_a_callee_refused_is_kept_though_nobody_saw_its_end(
     await database.rows("UPDATE calls SET ended_at = now() - interval '6 minutes'")
     assert await caretaker.tend() == 0
     assert (await state(database, tag.recording_id), files(spool), files(folder)) == ("discarded", [], [])
+
+
+async def test_what_was_said_after_a_refusal_is_kept_of_a_file_that_lacks_some_of_the_talk_and_had_to_wait(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    """As where the disk was full: what it could not take is missing, and the file cannot be stored at once either."""
+    tag = await recorded(store, spool)
+    refused, ended = (tag.started_at + timedelta(milliseconds=each) for each in (600, 1250))
+    await store.recordings.end_seen(tag.recording_id, ended)
+    await store.recordings.finished(tag, refused, ())
+    assert await caretaker.tend() == 1
+    (row,) = await database.rows("SELECT duration_ms FROM recordings WHERE id = $1", tag.recording_id)
+    assert row["duration_ms"] == 350
 
 
 @pytest.mark.parametrize(
