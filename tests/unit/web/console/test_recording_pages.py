@@ -126,6 +126,24 @@ async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
     assert await store.accesses.list(5, WantedAccesses(looked=Looked.RECORDING_PLAYED)) == []
 
 
+async def test_why_somebody_listens_or_releases_is_to_be_written_again_after_a_slip(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+) -> None:
+    recording = await stored(store, tmp_path, key)
+    page = f"{HOME}/{recording.tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    again = await listened(visitor, page, identity="AGE-SECRET-KEY-1X")
+    assert again.form(f"{page}/play").fields["why"] == "complaint 7"
+    await visitor.send(page, f"{page}/hold", reason="case 7")
+    release = next(
+        each.action for each in (await visitor.get(HOME)).forms if each.action.endswith("/release")
+    )
+    long = "settled " * 300
+    again = await visitor.send(HOME, release, reason=long)
+    assert again.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert again.form(release).fields["reason"] == long
+
+
 async def test_another_role_or_controller_listens_or_holds(
     api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
 ) -> None:

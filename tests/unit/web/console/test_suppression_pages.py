@@ -87,6 +87,21 @@ async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(
     assert "told before it is lifted (Art 18(3))" in form
 
 
+async def test_who_mistypes_the_number_lifts_more_than_they_chose(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    for reason in "do_not_call", "objection_marketing":
+        await visitor.send(HOME, ADD, **WHOSE, reason=reason)
+    chosen = {"reason": "do_not_call", "why": "asked to be called"}
+    again = await visitor.send(HOME, LIFT, **{**WHOSE, **chosen, "number": "12"})
+    form = again.form(LIFT)
+    assert chosen.items() <= form.fields.items()
+    # corrects the number, and nothing else
+    lifted = await visitor.ask("POST", LIFT, {**form.fields, "number": AS_WRITTEN})
+    assert "1 suppression was lifted." in lifted.words
+    found = await visitor.send(HOME, CHECK, **WHOSE)
+    assert "objection to marketing" in found.text.partition('class="card answer"')[2].partition("</table>")[0]
+
+
 async def test_a_bar_without_an_end_is_said_to_be_for_good(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     await visitor.send(HOME, ADD, **WHOSE, reason="restriction")
