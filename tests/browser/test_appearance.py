@@ -4,9 +4,10 @@ from urllib.parse import urlsplit
 
 import pytest
 from axe_playwright_python.async_playwright import Axe
-from playwright.async_api import Page
+from playwright.async_api import Page, expect
 
 from ccari.ports.access import Role
+from ccari.store.opened import Store
 from tests.browser.conftest import WIDTHS, Opened, Pictures, Shade
 from tests.browser.hands import lost
 
@@ -105,6 +106,20 @@ async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, 
         await pictures(page, f"sign-in-{width}")
         assert await faults(page) == []
         assert not await scrolls_sideways(page)
+    await page.context.close()
+
+
+async def test_what_is_wrong_with_a_journal_is_not_printed(opened: Opened, url: str, centre: Store) -> None:
+    changed = "UPDATE calls SET events = events + $1 WHERE id = (SELECT id FROM calls ORDER BY opened_at LIMIT 1) RETURNING id"
+    page = await opened()
+    await page.emulate_media(media="print")
+    (call,) = await centre.database.rows(changed, 1)
+    try:
+        await page.goto(f"{url}/console/calls/{call['id']}")
+        await expect(page.get_by_text("The call's journal is not intact")).to_be_visible()
+        await expect(page.get_by_role("navigation")).to_be_hidden()
+    finally:
+        await centre.database.rows(changed, -1)
     await page.context.close()
 
 
