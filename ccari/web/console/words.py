@@ -64,8 +64,14 @@ class Words:
 
         A beginning such as ``renewals.csv: line 7:`` in ``renewals.csv: line 7: it is empty`` is kept.
         """
-        if self._translated(english) is None and "; " in english:
-            return "; ".join(self.said_of(sentence) for sentence in english.split("; "))
+        if "; " in english and f"said.{english}" not in self.said:
+            sentences = english.split("; ")
+            translated = [self._translated(each) for each in sentences]
+            # before the whole: somebody's words in the first would reach to the end of the last
+            if None not in translated:
+                return "; ".join(filter(None, translated))
+            if self._translated(english) is None:
+                return "; ".join(self.said_of(sentence) for sentence in sentences)
         parts = english.split(": ")
         for cut in range(len(parts)):
             ending = self._translated(": ".join(parts[cut:]))

@@ -228,6 +228,8 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
          "przyczyna usunięcia nagrania 9: usunięto przed terminem, a w dzienniku: usunięcie na żądanie"),
         ("legal hold 7 (a claim)", "zabezpieczenie 7 (a claim)"),
         ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
+        ("legal hold 7 (a claim); request ACME-2026-000001 (access)", "zabezpieczenie 7 (a claim); żądanie ACME-2026-000001 (dostęp)"),
+        ("legal hold 7 (a claim; and another)", "zabezpieczenie 7 (a claim; and another)"),
         ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
          "webhook: odpowiedział kodem 500; folder: /srv nie przyjął pliku w ciągu 10 s"),
         ("the list: line 7: it is empty", "lista: wiersz 7: puste"),
