@@ -23,8 +23,8 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
-    of those that may list the number, by id. ``language``: of the page to read. ``accesses_days``: the limit of the record of
-    accesses, by the policy in force.
+    of those that may list the number, by id. ``language``: of the page to read. By the policy in force, ``purposes``: of the
+    controller's campaigns, by id; ``accesses_days``: the limit of the record of accesses.
     """
 
     mandate: Mandate
@@ -33,6 +33,7 @@ class Asked:
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
     registers: Mapping[str, str] = field(default_factory=dict)
     language: PageLanguage = "en"
+    purposes: Mapping[str, str] = field(default_factory=dict)
     accesses_days: int | None = None
 
     @property
@@ -61,7 +62,9 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
     if asked.portability:
         return about
     return about | {
-        "suppressions": [_without_staff(each) for each in holdings.suppressions],
+        "suppressions": [
+            {**_without_staff(each), "purpose": asked.purposes.get(each["campaign"])} for each in holdings.suppressions
+        ],
         "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
         # when their data were looked at, and what for: CJEU C-579/21; and from when on that is told

@@ -36,7 +36,7 @@ ACCOUNT: dict[str, Any] = {
                "outcome": "bridged", "reason": "", "heard_at": AT, "notice_version": "v1",
                "events": [{"at": AT, "event": "key_pressed", "fields": {"key": "<script>"}}, {"at": AT, "event": "x", "fields": None}]}],
     "contacts": [], "consents": [], "heard": [], "recordings": [], "kept_for_claims": True,
-    "suppressions": [{"reason": "erasure", "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form", "why": ""}],
+    "suppressions": [{"reason": "erasure", "campaign": "", "purpose": None, "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form", "why": ""}],
     "registers": [{"register": "robinson", "name": "Lista <Robinsonów>", "listed_at": AT, "expires_at": None}],
     "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
     "accesses": [{"at": AT, "access": "recording_played", "why": "<script>"}],
@@ -234,6 +234,28 @@ def test_a_consent_or_a_source_whose_time_is_over_seems_to_be_good_for_ever() ->
 def test_the_page_promises_that_less_of_a_request_is_kept_than_is(language: str, only: str) -> None:
     """Besides that it was answered, and when, its reference and the right stay in the register."""
     assert only not in subject._WORDS[language]["retention_requests"].split()
+
+
+@pytest.mark.parametrize(
+    ("language", "again"),
+    [("en", "nobody calls you"), ("pl", "nikt więcej"), ("de", "niemand mehr"), ("uk", "більше не дзвонили")],
+)
+def test_who_objected_to_advertising_is_told_that_nobody_calls_them_again(
+    language: PageLanguage, again: str
+) -> None:
+    (bar,) = ACCOUNT["suppressions"]
+    bars = [
+        *({**bar, "reason": reason} for reason in Reason),
+        {**bar, "reason": "withdraw_consent", "campaign": "offers", "purpose": "nowa <oferta>"},
+        {**bar, "reason": "withdraw_consent", "campaign": "no longer declared"},
+    ]
+    told = page({**ACCOUNT, "suppressions": bars}, language, WARSAW).decode()
+    assert again not in told
+    words = subject._WORDS[language]
+    for reason in Reason:
+        assert f"<td>{words['bars'][reason]}</td>" in told
+    for purpose in "nowa &lt;oferta&gt;", "no longer declared":
+        assert f"<td>{words['only_for']}: {purpose}</td>" in told
 
 
 @pytest.mark.parametrize(

@@ -139,6 +139,23 @@ async def test_access_leaves_out_what_article_15_lists(
     assert page.count("form &lt;b&gt;12&lt;/b&gt;") == 2 + 2 + 2 + 1
 
 
+async def test_a_bar_on_one_campaign_is_told_as_if_it_barred_all_calls(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    for campaign in "renewals", "of former days":
+        await shelf.store.suppressions.add(
+            "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli", "form 12", campaign=campaign
+        )
+    reference = await person.asked(shelf, Right.ACCESS)
+    out = tmp_path / "jan.zip"
+    await export(ccari, reference, out, "--language", "en")
+    data, page, _ = opened(out)
+    told = {each["campaign"]: each["purpose"] for each in data["suppressions"]}
+    assert told == {"renewals": "odnowienie umowy", "of former days": None}
+    for purpose in "odnowienie umowy", "of former days":
+        assert f"only calls for this purpose: {purpose}" in page
+
+
 @pytest.mark.parametrize(("options", "language"), [((), "pl"), (("--language", "de"), "de")])
 async def test_a_letter_is_answered_in_another_language_than_the_campaigns_or_the_one_that_is_chosen(
     ccari: Service, shelf: Shelf, tmp_path: Path, options: tuple[str, ...], language: str
