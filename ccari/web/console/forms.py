@@ -18,6 +18,8 @@ from ccari.web.problems import Refusal
 
 CSRF = "csrf"
 TOO_OLD = "this form is too old, or is not from this console: reload the page and send it again"
+#: Said of a form whose page was loaded in another session: somebody has signed in again, perhaps in another tab.
+EARLIER = "this form is from an earlier session, or is not from this console: send it again from its page"
 #: Of a form with a file: the longest field, and how many fields it may have.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
 
@@ -32,7 +34,7 @@ def from_elsewhere(request: web.Request) -> None:
 
 def check_csrf(given: str, session: Session) -> None:
     if not hmac.compare_digest(given.encode(errors="replace"), session.csrf.encode()):
-        raise Refusal(HTTPStatus.FORBIDDEN, TOO_OLD)
+        raise Refusal(HTTPStatus.FORBIDDEN, EARLIER)
 
 
 async def read_form(request: web.Request) -> Mapping[str, str]:

@@ -49,15 +49,15 @@ class Sessions:
         self._clock = clock
         self._open: OrderedDict[bytes, Session] = OrderedDict()
 
-    def begin(self, bearer: Bearer, token: bytes) -> str:
-        """Begin a session. Gives the value of its cookie."""
+    def begin(self, bearer: Bearer, token: bytes, messages: tuple[str, ...] = ()) -> str:
+        """Begin a session, whose first page shows ``messages``. Gives the value of its cookie."""
         now, cookie = self._clock(), secrets.token_urlsafe(32)
         same = [key for key, each in self._open.items() if each.bearer.name == bearer.name]
         for key in same[: max(0, len(same) + 1 - MOST_SESSIONS_EACH)]:
             del self._open[key]
         while len(self._open) >= MOST_SESSIONS:
             self._open.popitem(last=False)
-        self._open[_key(cookie)] = Session(bearer, token, now, now)
+        self._open[_key(cookie)] = Session(bearer, token, now, now, messages=messages)
         return cookie
 
     def of(self, request: web.Request) -> Session | None:

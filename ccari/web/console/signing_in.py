@@ -3,7 +3,10 @@
 import hmac
 import re
 import secrets
+from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
+from types import MappingProxyType
 from urllib.parse import SplitResult, urlsplit
 
 from aiohttp import hdrs, web
@@ -34,13 +37,20 @@ MOST_SIGN_INS = 20
 _FORM_COOKIE = "ccari_sign_in"
 _FORM_SECONDS = 3600
 _YEAR_SECONDS = 365 * 24 * 3600
+#: Fields in which people write at length. If their session ends meanwhile they get these words back; no number is among them.
+_WRITTEN = ("reason", "how", "note", "why", "proof")
+_MOST_WRITTEN = 2000
 #: The query and the path of a page of ours: people are never redirected anywhere else.
 _FILTERS = re.compile(r"[A-Za-z0-9_.~%=&+:-]{1,500}")
 _OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
 
 
 class Entrance:
-    """Signing in and out."""
+    """Signing in and out.
+
+    A form that was sent when its session had ended comes here too (``?lost``). Nothing is done with it but that the words written
+    in it are kept in the form to sign in with, and shown once to whoever signs in there.
+    """
 
     def __init__(self, house: House) -> None:
         self._house = house
@@ -66,31 +76,36 @@ class Entrance:
     async def _signed_in(self, request: web.Request, words: Words) -> web.Response:
         from_elsewhere(request)
         given = await read_form(request)
+        written = {name: given[name][:_MOST_WRITTEN] for name in _WRITTEN if given.get(name, "").strip()}
+        form = partial(_form, request, words, written=written)
+        if "lost" in request.query:
+            said = words("sign_in.lost_kept" if written else "sign_in.lost")
+            return form(_ours(request.query.get("back", "")), said, field="")
         kept, back = request.cookies.get(_FORM_COOKIE, ""), _ours(given.get("back", ""))
         if not kept or not hmac.compare_digest(
             given.get(CSRF, "").encode(errors="replace"), kept.encode(errors="replace")
         ):
-            return _form(request, words, back, words("sign_in.again"), HTTPStatus.FORBIDDEN)
+            return form(back, words("sign_in.again"), HTTPStatus.FORBIDDEN)
         token = given.get("token", "").strip()
         try:
             bearer = await self._house.counter.doorkeeper.recognise(token, request.remote)
         except Refusal as refusal:
             if refusal.status == HTTPStatus.UNAUTHORIZED:
-                return _form(request, words, back, words("sign_in.wrong"), HTTPStatus.UNAUTHORIZED)
+                return form(back, words("sign_in.wrong"), HTTPStatus.UNAUTHORIZED)
             if refusal.status == HTTPStatus.TOO_MANY_REQUESTS:
                 seconds = refusal.headers["retry-after"]
-                return _form(
-                    request, words, back, words("sign_in.locked", n=seconds), HTTPStatus.TOO_MANY_REQUESTS
-                )
+                return form(back, words("sign_in.locked", n=seconds), HTTPStatus.TOO_MANY_REQUESTS)
             raise
         request[BEARER] = bearer.name
         pages = menu(bearer.role)
         if not pages:
-            return _form(request, words, back, words("sign_in.no_pages"), HTTPStatus.FORBIDDEN)
+            return form(back, words("sign_in.no_pages"), HTTPStatus.FORBIDDEN)
         former = self._house.sessions.of(request)
         if former is not None:
             self._house.sessions.end(former)
-        cookie = self._house.sessions.begin(bearer, fingerprint(token))
+        shown = [f"{words.term('field', name)}: {text}" for name, text in written.items()]
+        messages = (words("sign_in.kept"), *shown) if shown else ()
+        cookie = self._house.sessions.begin(bearer, fingerprint(token), messages)
         response = redirect(back or pages[0].path)
         response.set_cookie(
             COOKIE, cookie, path=PATH, max_age=int(LONGEST_SECONDS), httponly=True, samesite="Strict",
@@ -143,12 +158,12 @@ def _came_from(request: web.Request) -> SplitResult:
 
 def _form(
     request: web.Request, words: Words, back: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK, *,
-    field: str = "token",
+    field: str = "token", written: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:  # fmt: skip
     secret = secrets.token_urlsafe(32)
     fields = {
         "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, field),) if fault else (), "menu": (),
-        "here": "",
+        "here": "", "written": written,
     }  # fmt: skip
     response = page_response(rendering.page("sign_in.html.j2", words, None, fields), status)
     response.set_cookie(

@@ -26,7 +26,7 @@ from ccari.errors import (
 from ccari.ports.access import Bearer
 from ccari.web import problems
 from ccari.web.console import rendering
-from ccari.web.console.forms import CSRF, check_csrf, filled, from_elsewhere, read_file, read_form
+from ccari.web.console.forms import CSRF, EARLIER, check_csrf, filled, from_elsewhere, read_file, read_form
 from ccari.web.console.menu import menu
 from ccari.web.console.once import ONCE, once
 from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
@@ -161,7 +161,9 @@ class Window:
     def _correctable(self, error: Exception) -> Refusal:
         """The refusal to show on the form's own page. Raises the error if the form cannot be corrected."""
         refusal = error if isinstance(error, Refusal) else problems.of_error(error)
-        if self._page.again is None or refusal.status not in _CORRECTABLE:
+        # of a form that does something: where only a number is given, nothing is lost that somebody wrote
+        is_earlier = refusal.problem.detail == EARLIER and self._page.once
+        if self._page.again is None or not (is_earlier or refusal.status in _CORRECTABLE):
             raise error
         return refusal
 
@@ -187,8 +189,9 @@ class Window:
                 visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
             else:
                 form = await read_form(request)
-                check_csrf(form.get(CSRF, ""), visit.session)
+                # before it is refused, so that what was written in it is on the page that says so
                 visit.form = {name: value for name, value in form.items() if name != CSRF}
+                check_csrf(form.get(CSRF, ""), visit.session)
         if page.looks_up is not None:
             self._house.counter.rates.take(page.looks_up, visit.ask.bearer.name)
         if page.form is not None:
@@ -225,15 +228,23 @@ def page_response(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response
     )
 
 
-def redirect(to: str) -> web.Response:
-    return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": to, **rendering.HEADERS})
+def redirect(to: str, status: HTTPStatus = HTTPStatus.SEE_OTHER) -> web.Response:
+    return web.Response(status=status, headers={"location": to, **rendering.HEADERS})
 
 
 def to_sign_in(request: web.Request) -> web.Response:
-    """A redirect to sign in. Afterwards the browser comes back to the page. A form that was sent is lost, and the page says so."""
-    if request.method != hdrs.METH_GET:
-        return redirect(SIGN_IN if request.path == SIGN_OUT else f"{SIGN_IN}?lost=true")
-    return redirect(f"{SIGN_IN}?back={quote(request.path)}" if request.path != PATH else SIGN_IN)
+    """A redirect to sign in. Afterwards the browser comes back to the page. What a form asked for is not done, and the page says so. It
+    gets a small form again, and so the words that were written in it: see :class:`signing_in.Entrance`.
+    """
+    back = f"back={quote(request.path)}"
+    if request.method == hdrs.METH_GET:
+        return redirect(f"{SIGN_IN}?{back}" if request.path != PATH else SIGN_IN)
+    if request.path == SIGN_OUT:
+        return redirect(SIGN_IN)
+    # a file may be the key to recordings, or a list of numbers: it is not sent again
+    small = request.content_type == "application/x-www-form-urlencoded"
+    again = HTTPStatus.TEMPORARY_REDIRECT if small else HTTPStatus.SEE_OTHER
+    return redirect(f"{SIGN_IN}?lost=true&{back}", again)
 
 
 def trouble_page(words: Words, error: Exception) -> web.Response:

@@ -3,6 +3,7 @@
 from http import HTTPStatus
 from urllib.parse import urlencode
 
+import aiohttp
 import pytest
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
@@ -18,6 +19,7 @@ from ccari.web.console.sessions import (
     MOST_SESSIONS_EACH,
     Sessions,
 )
+from ccari.web.console.words import CATALOGUES
 from ccari.web.front import Front
 from ccari.web.server import application
 from tests.unit.web.api import Api
@@ -175,6 +177,65 @@ async def test_what_was_sent_after_the_session_is_lost_without_a_word(api: Api, 
         seen = await visitor.ask(method, page, out.fields)
         assert seen.url.startswith(SIGN_IN)
         assert "what you sent" not in seen.words
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+async def test_what_somebody_wrote_for_an_hour_is_lost_with_their_session(
+    api: Api, visitor: Visitor, language: str
+) -> None:
+    visitor.language, words = language, CATALOGUES[language]
+    token = await api.token(Role.DPO, name="officer")
+    await visitor.sign_in(token)
+    new = f"{REQUESTS}/new"
+    asked = {"right": "erasure", "number": "600 100 001", "controller": "acme", "note": "letter 7"}
+    page = (await visitor.send(new, new, **asked)).url
+    form = (await visitor.get(page)).form(f"{page}/refuse")
+    written = {"reason": "It is needed:\n<b>for the claim</b>", "number": "600 100 001"}
+    visitor.session.cookie_jar.clear()
+    sent = await visitor.ask(
+        "POST", form.action, {**form.fields, **written}, headers={"sec-fetch-site": "same-origin"}
+    )
+    assert (sent.status, sent.url) == (HTTPStatus.OK, SIGN_IN)
+    assert words("sign_in.lost_kept") in sent.words
+    for wrong in ("ccari_wrong", token):
+        entrance = sent.form(SIGN_IN).fields
+        assert "100 001" not in sent.text
+        sent = await visitor.ask("POST", SIGN_IN, {**entrance, "token": wrong})
+    # back where it was written, and nothing was done with it
+    assert sent.url == page
+    assert words("sign_in.kept") in sent.words
+    assert "It is needed:\n&lt;b&gt;for the claim&lt;/b&gt;" in sent.text
+    assert words.term("state", "received") in sent.words
+    assert words("sign_in.kept") not in (await visitor.get(page)).words
+
+
+async def test_a_form_with_a_key_or_a_list_in_it_is_sent_again_to_sign_in(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    visitor.session.cookie_jar.clear()
+    for path in "recordings/00000000-0000-4000-8000-000000000000/play", "suppressions/import":
+        form = aiohttp.FormData({"why": "complaint 7"})
+        form.add_field("file", b"AGE-SECRET-KEY-1", filename="key")
+        url = f"{visitor.url}/console/{path}"
+        async with visitor.session.post(url, data=form, allow_redirects=False) as answer:
+            assert answer.status == HTTPStatus.SEE_OTHER
+
+
+async def test_what_was_written_is_lost_if_somebody_signed_in_again_in_another_tab(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    asked = {"right": "erasure", "number": "600 100 001", "controller": "acme"}
+    page = (await visitor.send(f"{REQUESTS}/new", f"{REQUESTS}/new", **asked)).url
+    form = (await visitor.get(page)).form(f"{page}/refuse")
+    await signed_in(api, visitor, Role.DPO)
+    sent = await visitor.ask("POST", form.action, {**form.fields, "reason": "for the claim"})
+    assert sent.status == HTTPStatus.FORBIDDEN
+    assert "an earlier session" in sent.words
+    assert ">for the claim</textarea>" in sent.text
+    again = await visitor.ask(
+        "POST", form.action, {**sent.form(form.action).fields, "reason": "for the claim"}
+    )
+    assert "is now: refused" in again.words
 
 
 async def test_who_signs_in_again_leaves_a_session_behind(api: Api, visitor: Visitor) -> None:
