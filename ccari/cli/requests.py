@@ -49,6 +49,8 @@ _COLUMNS = {
 }  # fmt: skip
 
 
+#: Rights on which a person decides what becomes of earlier recordings.
+_OF_RECORDINGS = frozenset({Right.OBJECTION, Right.REFUSE_RECORDING})
 Reason = Annotated[str, typer.Option(help="Why; kept with the request and told to the controller.")]
 
 
@@ -248,6 +250,11 @@ def _step(
         advice = (
             "no erasure was carried out on it: only its recordings are deleted; for the rest enter a new request, verify it, "
             "then: ccari subject erase NUMBER --request REF --yes"
+        )
+    elif to is RequestState.FULFILLED and done["right"] in _OF_RECORDINGS:
+        advice = (
+            "no recording was deleted by that; each that it concerns is kept until the limit of its campaign, unless you delete it: "
+            "ccari calls find NUMBER, ccari calls show CALL, ccari recordings purge RECORDING --reason WHY"
         )
     if advice:
         typer.echo(advice, err=True)

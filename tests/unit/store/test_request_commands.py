@@ -49,6 +49,13 @@ async def run(ccari: Service, *arguments: str) -> str:
     return done.out
 
 
+async def test_an_objection_is_closed_as_if_that_deleted_what_was_recorded(ccari: Service) -> None:
+    for right, stay in (("objection", True), ("objection_marketing", False)):
+        resolved = await ccari.ccari("requests", "resolve", await add(ccari, right))
+        assert resolved.code == 0
+        assert ("no recording was deleted by that" in resolved.err) is stay
+
+
 async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(ccari: Service, store: Store) -> None:
     before = datetime.now(UTC)
     reference = await add(

@@ -191,6 +191,20 @@ async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_di
     assert f"[{stopped}] [Nothing had been recorded" in tell["at the menu"]
 
 
+async def test_an_objection_is_closed_as_if_that_deleted_what_was_recorded(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    for right, stay in (
+        ("objection", True), ("refuse_recording", True), ("objection_marketing", False), ("restriction", False),
+    ):  # fmt: skip
+        page = await entered(visitor, right=right, level="L2", note="identity card")
+        shown = (await visitor.get(page)).text
+        form = shown.partition(f'action="{page}/resolve"')[2].partition("</form>")[0]
+        assert ("Closing it deletes no recording" in form) is stay, right
+        assert ('href="/console/calls/find"' in form) is stay, right
+
+
 async def test_a_level_is_chosen_before_somebody_chooses_it(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     page = await entered(visitor, right="objection_marketing", level="L1", note="identity card")
