@@ -23,7 +23,7 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 @dataclass(frozen=True, slots=True)
 class Asked:
     """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
-    of those that may list the number, by id. ``language``: of the page to read. By the policy in force, ``purposes``: of the
+    of those that may list the number, by id. ``language``: of the page to read. By the policy in force, ``declared``: the
     controller's campaigns, by id; ``accesses_days``: the limit of the record of accesses.
     """
 
@@ -33,7 +33,7 @@ class Asked:
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
     registers: Mapping[str, str] = field(default_factory=dict)
     language: PageLanguage = "en"
-    purposes: Mapping[str, str] = field(default_factory=dict)
+    declared: Mapping[str, Campaign] = field(default_factory=dict, repr=False)
     accesses_days: int | None = None
 
     @property
@@ -62,9 +62,8 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
     if asked.portability:
         return about
     return about | {
-        "suppressions": [
-            {**_without_staff(each), "purpose": asked.purposes.get(each["campaign"])} for each in holdings.suppressions
-        ],
+        "purposes": _purposes(asked, holdings),
+        "suppressions": [_bar(each, asked) for each in holdings.suppressions],
         "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
         # when their data were looked at, and what for: CJEU C-579/21; and from when on that is told
@@ -95,6 +94,18 @@ def _without_staff(row: Mapping[str, Any]) -> dict[str, Any]:
     """
     way = row["origin"].partition(":")[0]
     return {**row, "origin": way if way in _WAYS else "import"}
+
+
+def _purposes(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
+    """What somebody whose number was given to us may be called for, Art 15(1)(a): a contact is the controller's, not a campaign's."""
+    declared = asked.declared.values() if holdings.contacts else ()
+    return [{"purpose": each.purpose, "legal_basis": each.legal_basis} for each in declared]
+
+
+def _bar(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+    """With the purpose of the campaign that it is on, if it is on one that there still is."""
+    campaign = asked.declared.get(row["campaign"])
+    return {**_without_staff(row), "purpose": campaign.purpose if campaign else None}
 
 
 def _call(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:

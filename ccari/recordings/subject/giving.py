@@ -95,9 +95,9 @@ async def asked_by(
     registers = {each.id: each.name for each in of.registers}
     campaigns, newest = await _campaigns(policies, holdings), await policies.applied()
     policy = await newest.read() if newest is not None else None
-    purposes = {each.id: each.purpose for each in policy.campaigns_of(of.controller.id)} if policy else {}
+    declared = {each.id: each for each in policy.campaigns_of(of.controller.id)} if policy else {}
     return Asked(
-        of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language, purposes,
+        of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language, declared,
         policy.accesses_days if policy else None,
     )  # fmt: skip
 

@@ -236,6 +236,30 @@ def test_the_page_promises_that_less_of_a_request_is_kept_than_is(language: str,
     assert only not in subject._WORDS[language]["retention_requests"].split()
 
 
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+def test_who_was_never_called_is_not_told_what_for_their_number_is_kept(language: PageLanguage) -> None:
+    """Art 15(1)(a): without a call there is no other purpose on the page."""
+    contact = {
+        "source": "fair",
+        "obtained_on": "2026-01-15",
+        "legal_basis": "contract",
+        "proof": "",
+        "valid_until": None,
+    }
+    purposes = [
+        {"purpose": "nowa <oferta>", "legal_basis": "consent"},
+        {"purpose": "ankieta", "legal_basis": "contract"},
+    ]
+    given = {**ACCOUNT, "calls": [], "purposes": purposes}
+    told, terms = (
+        page({**given, "contacts": [contact]}, language, WARSAW).decode(),
+        subject._WORDS[language]["terms"],
+    )
+    assert f": nowa &lt;oferta&gt; ({terms['consent']}); ankieta ({terms['contract']}).</p>" in told
+    assert "ankieta" not in page({**given, "contacts": [contact], "purposes": []}, language, WARSAW).decode()
+    assert "ankieta" not in page(given, language, WARSAW).decode()
+
+
 @pytest.mark.parametrize(
     ("language", "again"),
     [("en", "nobody calls you"), ("pl", "nikt więcej"), ("de", "niemand mehr"), ("uk", "більше не дзвонили")],

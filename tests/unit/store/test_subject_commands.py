@@ -124,6 +124,7 @@ async def test_access_leaves_out_what_article_15_lists(
     (call,) = data["calls"]
     assert (call["purpose"], call["data_source"]) == ("odnowienie umowy", "umowa zawarta z ACME")
     assert call["legal_basis_iri"].endswith("#A6-1-b")
+    assert {"purpose": "odnowienie umowy", "legal_basis": "contract"} in data["purposes"]
     assert [each["event"] for each in call["events"]] == ["call_gated", "notice_heard", "call_ended"]
     assert "anna" not in json.dumps(data)
     assert data["recordings"][0]["audio"] == f"recordings/{recording}.flac"
