@@ -22,7 +22,7 @@ class _Watch:
 
 
 class Rack:
-    """:class:`ccari.ports.CardRack` in this process."""
+    """:class:`ccari.ports.cards.CardRack` in this process."""
 
     def __init__(self) -> None:
         self._watching: defaultdict[str, set[_Watch]] = defaultdict(set)

@@ -52,7 +52,7 @@ class Inbox:
         self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
 
     def arm(self, timer: Timer, seconds: float) -> None:
-        """Queue :class:`TimeRanOut` after so many seconds, in place of an earlier one, even if that is waiting already."""
+        """Queue :class:`on.TimeRanOut` after so many seconds, in place of an earlier one, even if that is waiting already."""
         out = on.TimeRanOut(timer)
         self._forget(lambda waiting: waiting == out)
         self.later(timer, seconds, functools.partial(self.put, out))

@@ -75,7 +75,7 @@ class _Checked:
 
 
 class Soundboard:
-    """:class:`ccari.ports.Prompts` over a folder of built sounds and, for prompts that it lacks, the shipped ones.
+    """:class:`ccari.ports.sounds.Prompts` over a folder of built sounds and, for prompts that it lacks, the shipped ones.
 
     ``asterisk_dir``: the path of the folder for Asterisk, if it differs. ``copies``: keeps copies of what the scripts play.
     ``clock``: in seconds, for the age of a check.
@@ -153,7 +153,7 @@ class Soundboard:
         return Script(sounds, versions)
 
     async def keep(self, campaign: Campaign) -> None:
-        """As :class:`ccari.ports.Prompts` says. Done in a thread, once for all calls; what was copied is not checked again."""
+        """As :class:`ccari.ports.sounds.Prompts` says. Done in a thread, once for all calls; what was copied is not checked again."""
         checked = self._checked.get(campaign.id)
         if checked is None or self._copies is None:
             return

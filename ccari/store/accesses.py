@@ -60,7 +60,7 @@ class Accesses:
         """How many entries there are, and the first fault in words: of the chain, of an entry that is not as it was sealed, or of one
         that was erased before its time.
 
-        The entries are read in batches. :func:`checking.check` checks the signatures of the seals.
+        The entries are read in batches. :func:`ccari.recordings.evidence.checking.check` checks the signatures of the seals.
         """
         count, fault = await self._chain_fault()
         if fault is None:

@@ -274,7 +274,7 @@ class CallRows:
 
 
 class PostgresCallStore(CallRows):
-    """:class:`ccari.ports.CallStore` on PostgreSQL."""
+    """:class:`ccari.ports.calls.CallStore` on PostgreSQL."""
 
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False

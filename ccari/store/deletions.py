@@ -25,7 +25,7 @@ _STORED_AT_ONCE = 500
 
 
 class Deletions:
-    """:class:`ccari.ports.Sweeps` on PostgreSQL."""
+    """:class:`ccari.ports.holds.Sweeps` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -62,7 +62,7 @@ class Deletions:
 
 
 class PostgresSweep:
-    """:class:`ccari.ports.Sweep` on PostgreSQL."""
+    """:class:`ccari.ports.holds.Sweep` on PostgreSQL."""
 
     def __init__(self, database: Database, connection: asyncpg.Connection) -> None:
         self._database = database

@@ -32,7 +32,7 @@ _SESSION = {"application_name": "ccari fence"}
 
 
 class PostgresFence:
-    """:class:`ccari.ports.Fence` on PostgreSQL."""
+    """:class:`ccari.ports.fencing.Fence` on PostgreSQL."""
 
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn

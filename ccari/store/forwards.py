@@ -12,7 +12,7 @@ from ccari.store.queries import SQL
 
 
 class Forwards:
-    """:class:`ccari.ports.ForwardQueue` on PostgreSQL.
+    """:class:`ccari.ports.forwarding.ForwardQueue` on PostgreSQL.
 
     Each change is queued, whatever the policy says, as that may change before the row is sent. The rows of controllers that the
     policy does not forward to are marked as not needed.

@@ -65,7 +65,7 @@ class _Nothing(NamedTuple):
 
 
 class LocalJournalFiles:
-    """:class:`ccari.ports.LocalJournal` in ``data_dir``. ``key`` gives what it is encrypted by, or raises ConfigError.
+    """:class:`ccari.ports.pressed.LocalJournal` in ``data_dir``. ``key`` gives what it is encrypted by, or raises ConfigError.
 
     Several processes may use it: each right is kept by one, and registered by one at a time.
     """

@@ -172,7 +172,7 @@ def _asked(rows: Sequence[asyncpg.Record]) -> set[tuple[str, str, str]]:
 
 
 class Book:
-    """:class:`ccari.ports.PolicyBook` on PostgreSQL: keeps the newest revision, and reads it again on :meth:`reload`."""
+    """:class:`ccari.ports.policies.PolicyBook` on PostgreSQL: keeps the newest revision, and reads it again on :meth:`reload`."""
 
     def __init__(self, policies: Policies) -> None:
         self._policies = policies

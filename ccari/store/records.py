@@ -17,7 +17,7 @@ from ccari.store.seals import sealed
 
 
 class Records:
-    """:class:`ccari.ports.CallRecords` on PostgreSQL."""
+    """:class:`ccari.ports.records.CallRecords` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -14,7 +14,7 @@ LOST = timedelta(minutes=2)
 
 
 class Repeats:
-    """:class:`ccari.ports.RepeatStore` on PostgreSQL."""
+    """:class:`ccari.ports.repeats.RepeatStore` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

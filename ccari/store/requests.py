@@ -25,7 +25,7 @@ from ccari.store.withdrawals import withdraw
 
 
 class Requests:
-    """:class:`ccari.ports.RequestRegister` on PostgreSQL."""
+    """:class:`ccari.ports.requests.RequestRegister` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

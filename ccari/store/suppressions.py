@@ -22,7 +22,7 @@ _INCOMING = {
 
 
 class Suppressions:
-    """:class:`ccari.ports.SuppressionStore` on PostgreSQL."""
+    """:class:`ccari.ports.suppressions.SuppressionStore` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

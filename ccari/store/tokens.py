@@ -21,7 +21,7 @@ def bearer_of(row: Mapping[str, Any] | asyncpg.Record) -> Bearer:
 
 
 class Tokens:
-    """:class:`ccari.ports.Bearers` on PostgreSQL."""
+    """:class:`ccari.ports.access.Bearers` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -54,8 +54,8 @@ async def gate(ask: Ask) -> Reply:
 
 
 class _Vouching:
-    """A :class:`FactStore` whose query for the facts also checks that the token is still good: two queries would take twice as
-    long.
+    """A :class:`ccari.gating.inquiry.FactStore` whose query for the facts also checks that the token is still good: two queries
+    would take twice as long.
     """
 
     def __init__(self, ask: Ask) -> None:

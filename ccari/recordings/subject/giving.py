@@ -28,7 +28,7 @@ EXPORT_SECONDS = 300.0
 
 
 class SubjectDesk:
-    """:class:`ccari.ports.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder in which an export is kept
+    """:class:`ccari.gating.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder in which an export is kept
     while it is given out, readable by its owner only.
     """
 
