@@ -9,6 +9,7 @@ import contextlib
 import errno
 import fcntl
 import importlib.util
+import math
 import os
 import pwd
 import re
@@ -18,6 +19,7 @@ import tempfile
 from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import IO, Any, NamedTuple, TypeVar
 
 import structlog
@@ -34,6 +36,8 @@ START_SECONDS = 60.0
 STOP_SECONDS = 30.0
 #: How often somebody who uses the server looks whether it is still there.
 LOOK_SECONDS = 5.0
+#: How often somebody who has to wait for the lock of CONTROL tries to take it.
+_ASK_AGAIN_SECONDS = 0.1
 #: sockaddr_un holds 108 bytes with its closing zero; the socket's own name takes 17.
 _LONGEST_SOCKET_FOLDER = 90
 #: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
@@ -118,8 +122,25 @@ async def _to_its_end(work: Callable[..., _T], *arguments: Any) -> _T:
 async def _controlling(folder: Path) -> AsyncIterator[None]:
     """Be the only process that starts or stops the server."""
     with _lock_file(folder / CONTROL) as file:
-        await asyncio.to_thread(fcntl.flock, file, fcntl.LOCK_EX)
+        await take_control(file)
         yield
+
+
+async def take_control(file: IO[Any], patience_seconds: float = math.inf) -> bool:
+    """Become the only process that starts or stops the server, until the file is closed; False if another one is for all that time.
+
+    A thread that waits for the lock could not be cancelled, and would keep this process from ending.
+    """
+    patient_until = monotonic() + patience_seconds
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            if monotonic() > patient_until:
+                return False
+        else:
+            return True
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 
 def _lock_file(path: Path) -> IO[str]:

@@ -1,10 +1,8 @@
 """Opening the database read-only, as ``ccari doctor`` does: no migration, no new server, no change of who owns its files."""
 
-import asyncio
 import contextlib
 import fcntl
 import os
-import time
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -26,7 +24,6 @@ from ccari.store.opened import Store
 
 #: An embedded server starts and stops within a second or two.
 PATIENCE_SECONDS = 15.0
-_ASK_AGAIN_SECONDS = 0.1
 #: How often the server's clock is read: the quickest answer counts, the first is slower, and a busy machine may hold up any.
 _LOOKS = 4
 _SESSION = {
@@ -104,20 +101,12 @@ class Embedded:
                     await self.server.stop()
 
     async def _lock_control(self) -> None:
-        """Become the only process that starts or stops the server."""
-        patient_until = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            try:
-                fcntl.flock(self.control, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                if time.monotonic() > patient_until:
-                    raise StoreError(
-                        f"another ccari has been starting or stopping the embedded PostgreSQL for {PATIENCE_SECONDS:.0f} s: "
-                        f"check what it waits for: fuser -v {self.control.name}"
-                    ) from None
-                await asyncio.sleep(_ASK_AGAIN_SECONDS)
-            else:
-                return
+        """As :func:`embedded.take_control`. Raises StoreError if another process is in control for too long."""
+        if not await embedded.take_control(self.control, PATIENCE_SECONDS):
+            raise StoreError(
+                f"another ccari has been starting or stopping the embedded PostgreSQL for {PATIENCE_SECONDS:.0f} s: "
+                f"check what it waits for: fuser -v {self.control.name}"
+            )
 
     async def _ensure_running(self) -> None:
         if await self.server.listens():

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import os
 import shutil
 import signal
@@ -67,6 +68,13 @@ async def user(home: Path, *, joined: bool = True) -> AsyncIterator[asyncio.subp
             process.stdin.close()
         async with asyncio.timeout(START_SECONDS):
             await process.wait()
+
+
+def opens(pid: int, path: Path) -> bool:
+    """Whether a process has the file open."""
+    with contextlib.suppress(OSError):
+        return any(each.readlink() == path for each in Path(f"/proc/{pid}/fd").iterdir())
+    return False
 
 
 def server_pid(home: Path) -> int | None:
@@ -181,6 +189,24 @@ async def test_one_that_is_cancelled_while_it_makes_the_server_leaves_programmes
     await asyncio.wait([joining])
     assert joining.cancelled()
     assert programmes_in(fresh) == []
+
+
+async def test_one_that_waits_while_another_starts_the_server_goes_on_waiting_when_it_is_to_stop(
+    home: Path,
+) -> None:
+    async with user(home):
+        pass
+    control = home / "postgresql" / embedded.CONTROL
+    with control.open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        async with user(home, joined=False) as process:
+            await until(lambda: opens(process.pid, control), within=START_SECONDS)
+            process.send_signal(signal.SIGINT)
+            try:
+                async with asyncio.timeout(GONE_SECONDS):
+                    await process.wait()
+            finally:
+                held.close()
 
 
 async def test_a_place_that_cannot_be_written_ends_in_a_traceback(home: Path) -> None:
