@@ -1,10 +1,11 @@
 """Removes recordings and their tags from the disk."""
 
 from collections.abc import Iterable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ccari.errors import why
+from ccari.errors import RecordingError, why
 from ccari.keyring.files import settle
+from ccari.recordings.reading import below
 from ccari.recordings.tags import all_of
 
 
@@ -17,12 +18,12 @@ def remove(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str
     missing: list[str] = []
     removed: dict[Path, list[str]] = {}
     for file in files:
-        path = folder / file
         try:
-            if not _remove_one(folder, path):
+            path = below(folder, file)
+            if not _remove_one(path):
                 missing.append(file)
             removed.setdefault(path.parent, []).append(file)
-        except (OSError, ValueError) as error:
+        except (OSError, RecordingError) as error:
             faults[file] = why(error) if isinstance(error, OSError) else str(error)
     for parent, names in removed.items():
         try:
@@ -32,13 +33,11 @@ def remove(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str
     return faults, missing
 
 
-def _remove_one(folder: Path, path: Path) -> bool:
+def _remove_one(path: Path) -> bool:
     """False if there was no such recording."""
-    if ".." in PurePosixPath(path).parts or not path.is_relative_to(folder):
-        raise ValueError("it is not below the recordings folder")
     if not path.parent.is_dir():
         # if the disk is not mounted, the files only seem to be gone, and are there again tomorrow
-        raise ValueError(f"there is no folder {path.parent}: is the disk mounted?")
+        raise RecordingError(f"there is no folder {path.parent}: is the disk mounted?")
     existed = path.exists()
     for file in all_of(path):
         file.unlink(missing_ok=True)

@@ -428,18 +428,20 @@ async def test_one_file_that_cannot_be_removed_keeps_the_others(shelf: Shelf) ->
 
 
 @pytest.mark.parametrize(
-    "place", ["../precious.flac", "/{folder}/../precious.flac", "acme/../../precious.flac"]
+    "place", ["../{name}.flac", "/{folder}/../{name}.flac", "acme/../../{name}.flac", "."]
 )
 async def test_a_row_that_was_tampered_with_removes_another_file(
     shelf: Shelf, database: Database, place: str
 ) -> None:
     recording = await shelf.put(limit=OVER)
-    precious = shelf.folder.with_name("precious.flac")
+    # "." is the recordings folder itself, beside which this would be the file of a recording that has its name
+    precious = shelf.folder.with_name(f"{shelf.folder.name}.flac")
     precious.touch()
     await database.rows(
-        "UPDATE recordings SET file = $2 WHERE id = $1", recording, place.format(folder=str(shelf.folder)[1:])
-    )
-    assert list((await shelf.round()).faults.values()) == ["it is not below the recordings folder"]
+        "UPDATE recordings SET file = $2 WHERE id = $1", recording,
+        place.format(folder=str(shelf.folder)[1:], name=shelf.folder.name),
+    )  # fmt: skip
+    assert list((await shelf.round()).faults.values()) == ["its file is not below the recordings folder"]
     assert precious.exists()
 
 

@@ -502,7 +502,7 @@ async def test_a_row_that_was_tampered_with_gives_out_another_file(
     await shelf.database.rows("UPDATE recordings SET file = 'acme/../../precious.flac'")
     reference, out = await person.asked(shelf, Right.ACCESS), tmp_path / "out.zip"
     told = await export(ccari, reference, out)
-    assert list(told["left_out"].values()) == ["it is not below the recordings folder"]
+    assert list(told["left_out"].values()) == ["its file is not below the recordings folder"]
     assert opened(out)[2] == {}
 
 
