@@ -256,11 +256,12 @@ class CallRows:
             rows = await connection.fetch(
                 SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than)
             )
+            ended = 0
             for row in rows:
                 # each by itself: one row that was tampered with must not keep the others open, and the service away
                 with contextlib.suppress(asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
-                    await _abandon(connection, row, at)
-        return len(rows)
+                    ended += await _abandon(connection, row, at)
+        return ended
 
     async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
         """Append one entry to the journal of a call, whether it is open or over.
@@ -345,12 +346,13 @@ async def _register(
     )
 
 
-async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> None:
+async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> bool:
+    """End an open call; False if another node was faster: each of them looks for calls that are a day old."""
     outcome = "bridged" if row["talked"] else "failed"
     fields = {"outcome": outcome, "reason": "service_died"}
     async with connection.transaction():
         if not await connection.fetchval(SQL["lock_open_call"], row["id"]):
-            # another node was faster: each of them looks for calls that are a day old
-            return
+            return False
         ended = entry("call_ended", fields, at)
         await journals.write(connection, row["id"], [ended], "close_call", *fields.values())
+    return True
