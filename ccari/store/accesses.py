@@ -17,7 +17,7 @@ from ccari.policy.chain import SALT_BYTES, Entry, Linked
 from ccari.policy.seal import mismatch
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Connection, Database
-from ccari.store.journals import entry_fields
+from ccari.store.journals import entry_fields, linked
 from ccari.store.queries import SQL
 
 _log = structlog.get_logger()
@@ -80,7 +80,7 @@ class Accesses:
                     continue
                 if row["seq"] != seq + 1:
                     return count, f"entry {seq + 1} is missing"
-                entry, seq = _linked(row), row["seq"]
+                entry, seq = linked(row), row["seq"]
                 link = chain.next_link(link, seq, entry.at, entry.event, entry.commitment)
                 if link != entry.link or (entry.fields is not None and not chain.fits_commitment(entry)):
                     return count, f"entry {seq} ({entry.event}) was changed, or is not in its place"
@@ -123,16 +123,6 @@ async def newest_expiry(connection: Connection) -> datetime | None:
     """As :meth:`Accesses.expired_before`, in the transaction that ``connection`` is in."""
     row = await connection.fetchrow(SQL["newest_expiry"])
     return law.expired_before(row["at"], entry_fields(row["fields"], b"")[0]) if row is not None else None
-
-
-def _linked(row: Mapping[str, Any]) -> Linked:
-    if row["fields"] is None:
-        fields, salt = None, None
-    else:
-        fields, salt = entry_fields(row["fields"], row["salt"])
-    return Linked(
-        row["seq"], row["at"], row["event"], bytes(row["commitment"]), bytes(row["link"]), fields, salt
-    )
 
 
 def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:

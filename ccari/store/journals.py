@@ -273,7 +273,7 @@ async def append_to_request(
 
 
 def linked(row: Mapping[str, Any]) -> Linked:
-    """A row of ``call_journal``."""
+    """A row of ``call_journal``, or of ``all_accesses``."""
     fields, salt = (None, None) if row["fields"] is None else entry_fields(row["fields"], row["salt"])
     return Linked(
         row["seq"], row["at"], row["event"], bytes(row["commitment"]), bytes(row["link"]), fields, salt
