@@ -124,6 +124,9 @@ class RequestError(CcariError):
 class NoRequestError(RequestError, UnknownError):
     """There is no such request."""
 
+    def __init__(self, reference: str) -> None:
+        super().__init__(f"there is no request {reference!r}: see ccari requests list")
+
 
 class AllKeptError(RequestError):
     """Nothing is erased, because legal grounds keep all there is. ``stays``: what is kept, and on which ground."""

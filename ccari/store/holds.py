@@ -133,4 +133,4 @@ async def _check(connection: Connection, on: HoldOn) -> None:
                 f"call {on.call_id} expired on {call['expired_at']:%Y-%m-%d}: there is nothing to hold"
             )
     if on.reference is not None and await connection.fetchval(SQL["request_to_hold"], on.reference) is None:
-        raise NoRequestError(f"there is no request {on.reference!r}: see ccari requests list")
+        raise NoRequestError(on.reference)

@@ -13,7 +13,7 @@ async def read(connection: Connection, reference: str) -> Mandate:
     """The request as a mandate. Raises NoRequestError if there is none, and RequestError if it no longer tells whose it was."""
     row = await connection.fetchrow(SQL["mandate"], reference)
     if row is None:
-        raise NoRequestError(f"there is no request {reference!r}: see ccari requests list")
+        raise NoRequestError(reference)
     if not row["digests"]:
         raise RequestError(f"{reference} no longer shows whose it was (requests_days): enter a new request")
     return Mandate(

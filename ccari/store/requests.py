@@ -41,7 +41,7 @@ class Requests:
         async with self._database.snapshot() as connection:
             row = await connection.fetchrow(SQL["show_request"], reference)
             if row is None:
-                raise _unknown(reference)
+                raise NoRequestError(reference)
             request = dict(row)
             journal = await connection.fetch(SQL["request_journal"], reference)
             leaves = await sealed(connection, Kind.REQUEST, reference)
@@ -128,7 +128,7 @@ class Requests:
         async with self._database.transaction() as connection:
             request = await connection.fetchrow(SQL["lock_request"], reference)
             if request is None:
-                raise _unknown(reference)
+                raise NoRequestError(reference)
             yield connection, request
 
     async def list(
@@ -244,7 +244,3 @@ def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[
 def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | None) -> None:
     if fault is not None:
         raise RequestError(f"{reference} is {state.value.replace('_', ' ')}: {fault}")
-
-
-def _unknown(reference: str) -> NoRequestError:
-    return NoRequestError(f"there is no request {reference!r}: see ccari requests list")
