@@ -57,6 +57,11 @@ class Family:
     def label_names(self) -> list[str]:
         return [each.name for each in self.labels]
 
+    def listed(self, label: str, value: str) -> str:
+        """The value if it is on the closed list of that label, else :data:`OTHER`: unforeseen values must not make ever more series."""
+        values = next(each.values for each in self.labels if each.name == label)
+        return str(value) if value in values else OTHER
+
 
 def _label(name: str, values: Iterable[str]) -> Label:
     return Label(name, tuple(values))

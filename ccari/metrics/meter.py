@@ -3,7 +3,7 @@
 import contextlib
 import itertools
 import time
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from prometheus_client import Counter
@@ -11,8 +11,7 @@ from prometheus_client import Counter
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import BLOCKED, CALLS, MOST_CAMPAIGNS, OTHER, Family
 from ccari.metrics.registry import Registry
-from ccari.policy.call import HANDED_BACK, ON_HOLD, Direction, Outcome
-from ccari.policy.retention import Why
+from ccari.policy.call import ON_HOLD, Outcome
 from ccari.policy.rights import Right
 from ccari.ports.metering import CallMeter, Filed, Registered, Step, Way, Work
 from ccari.ports.requests import Intake
@@ -20,7 +19,6 @@ from ccari.ports.requests import Intake
 #: Events between the end of the notice and the bridge for which nobody has to answer or press a key. After any other event, the time
 #: is not measured.
 _WITHOUT_WAIT = frozenset({"recording_tagged", "recording_started", "recording_impossible"})
-_DIRECTIONS, _OUTCOMES, _WHYS = frozenset(Direction), frozenset({*Outcome, HANDED_BACK}), frozenset(Why)
 
 
 class Metrics(Registry):
@@ -55,7 +53,7 @@ class Metrics(Registry):
         return _Call(self, way, direction)
 
     def turned_away(self, reason: str) -> None:
-        self._turned_away.labels(one_of(("overload", "shutdown"), reason)).inc()
+        self._turned_away.labels(catalogue.TURNED_AWAY.listed("reason", reason)).inc()
 
     def late(self, seconds: float) -> None:
         self._late.observe(max(seconds, 0.0))
@@ -70,13 +68,13 @@ class Metrics(Registry):
         self._filed.labels(what.value).inc()
 
     def deleted(self, why: str, recordings: int) -> None:
-        self._deleted.labels(one_of(_WHYS, why)).inc(recordings)
+        self._deleted.labels(catalogue.RECORDINGS_DELETED.listed("why", why)).inc(recordings)
 
     def not_deleted(self, recordings: int) -> None:
         self._not_deleted.inc(recordings)
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        listed = one_of(catalogue.HTTP.labels[1].values, method)
+        listed = catalogue.HTTP.listed("method", method)
         self._http.labels(route, listed, f"{status // 100}xx").observe(seconds)
 
     def campaign(self, asked: str) -> str:
@@ -93,7 +91,7 @@ class _Call:
     def __init__(self, metrics: Metrics, way: Way, direction: str) -> None:
         self._metrics = metrics
         self._way = way
-        self._direction = one_of(_DIRECTIONS, direction)
+        self._direction = CALLS.listed("direction", direction)
         self._campaign = ""
         self._answered: float | None = None
         self._heard: float | None = None
@@ -136,9 +134,8 @@ class _Call:
                     self._metrics.notice_to_bridge.observe(self._metrics.clock() - self._heard)
                     self._heard = None
             case "call_blocked":
-                self._metrics.blocked.labels(
-                    one_of(BLOCKED.labels[0].values, fields["reason"]), self._campaign
-                ).inc()
+                reason = BLOCKED.listed("reason", fields["reason"])
+                self._metrics.blocked.labels(reason, self._campaign).inc()
             case "call_ended":
                 self._ended(fields["outcome"], fields["reason"])
             case _ if event not in _WITHOUT_WAIT:
@@ -148,13 +145,8 @@ class _Call:
         if self._answered is not None and self._way is Way.STASIS:
             failed = outcome == Outcome.NOTICE_FAILED and reason != ON_HOLD
             self._metrics.notices.labels("failed" if failed else "left").inc()
-        listed = one_of(_OUTCOMES, outcome)
+        listed = CALLS.listed("outcome", outcome)
         self._metrics.calls.labels(self._way.value, self._direction, listed, self._campaign).inc()
-
-
-def one_of(known: Container[str], value: str) -> str:
-    """The value if it is on the closed list, else :data:`OTHER`: unforeseen values must not make ever more series."""
-    return str(value) if value in known else OTHER
 
 
 def _from_zero(counter: Counter, family: Family) -> Counter:
