@@ -19,6 +19,7 @@ from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.gating.variables import NUMBER
 from ccari.policy import notices
+from ccari.policy.campaign import DEFAULT_LANGUAGE
 from ccari.policy.gate import Block
 from ccari.policy.rights import NumberFrom
 from ccari.ports.metering import Way
@@ -27,8 +28,6 @@ _log = structlog.get_logger()
 
 #: To find out what the policy says of the campaign, and to make the number's digests.
 TERMS_SECONDS = 3.0
-#: To apologise in, if there is no campaign to name a language.
-LANGUAGE = "pl"
 
 
 async def rights(session: Session, counter: Counter) -> None:
@@ -100,7 +99,9 @@ async def _apologise(session: Session, counter: Counter, campaign_id: str) -> No
     policy = counter.book.policy
     campaign = policy.campaign(campaign_id) if policy else None
     try:
-        sound = counter.prompts.common(notices.RIGHT_FAILED, campaign.language if campaign else LANGUAGE)
+        sound = counter.prompts.common(
+            notices.RIGHT_FAILED, campaign.language if campaign else DEFAULT_LANGUAGE
+        )
     except SoundError as error:
         _log.error("prompt_missing", reason=str(error))
         return

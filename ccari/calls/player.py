@@ -14,7 +14,7 @@ from ccari.gating.sourcing import own_source
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
 from ccari.policy.call import Party
-from ccari.policy.campaign import NoticePrompt
+from ccari.policy.campaign import DEFAULT_LANGUAGE, NoticePrompt
 from ccari.ports.sounds import Sound
 
 #: For how long a prompt may play on that an earlier run has begun, or Asterisk did after it was asked; most take a few.
@@ -26,8 +26,6 @@ SHORTEST_KEY_SECONDS = 0.08
 LONGEST_KEY_SECONDS = 2.0
 #: For Asterisk to notice that it has played a key for long enough, which it does as it reads the next frame.
 KEY_GRACE_SECONDS = 0.1
-#: The language in which an agent is told that a call cannot be made, when no campaign says which.
-AGENT_LANGUAGE = "pl"
 
 
 class Player:
@@ -149,4 +147,4 @@ class Player:
         if campaign is not None:
             with contextlib.suppress(SoundError):
                 return prompts.common(prompt, campaign.language)
-        return prompts.common(prompt, AGENT_LANGUAGE)
+        return prompts.common(prompt, DEFAULT_LANGUAGE)

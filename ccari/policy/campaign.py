@@ -72,6 +72,8 @@ class NoticePrompt(StrEnum):
 
 
 Language = Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")]
+#: Of a campaign that names none; and of what is said when nobody knows which campaign it is.
+DEFAULT_LANGUAGE = "pl"
 
 
 class Attempts(Declared):
@@ -230,7 +232,7 @@ class Campaign(Declared):
     consent_purpose: Identifier | None = None
     consent_channel: Channel = Channel.PHONE
     registers: tuple[Identifier, ...] = ()
-    language: Language = "pl"
+    language: Language = DEFAULT_LANGUAGE
     languages: tuple[Language, ...] = ()
     dial: Annotated[
         str, spelt(_DIAL, "must be one channel with {number} in it, such as PJSIP/{number}@trunk")
