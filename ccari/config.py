@@ -34,7 +34,12 @@ _SECRET = frozenset({"CCARI_ASTERISK__PASSWORD", "CCARI_DATABASE__URL", "CCARI_A
 
 #: Editors on Windows may begin a file with it.
 _BOM = "\ufeff"
-
+#: The value of an address that is not to be used.
+OFF = "off"
+#: The value of ``[asterisk] spool`` for a spool on another host.
+FETCHED = Path("ari")
+_ADDRESS = r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}"
+_HERE = "http://127.0.0.1:8088"
 _PORTS = range(1, 65536)
 
 
@@ -47,13 +52,6 @@ def _a_port(listen: str) -> str:
 
 def _off_or_a_port(listen: str) -> str:
     return listen if listen == OFF else _a_port(listen)
-
-
-_ADDRESS = r"(\[[0-9a-fA-F:]+\]|[A-Za-z0-9.-]+):\d{1,5}"
-Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
-
-
-_HERE = "http://127.0.0.1:8088"
 
 
 def _off_or_a_url(url: str) -> str:
@@ -76,13 +74,9 @@ def _not_empty(path: object) -> object:
     return path
 
 
+Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
 Place = Annotated[Path, BeforeValidator(_not_empty)]
-
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
-
-OFF = "off"
-#: The value of ``[asterisk] spool`` for a spool on another host.
-FETCHED = Path("ari")
 
 
 #: What of a URL names the file with the password: that may change while the service runs.

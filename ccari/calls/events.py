@@ -14,8 +14,6 @@ from ccari.policy.call.vocabulary import HOMES
 #: Asterisk reports the end of a file when it has sent the last frame, and stamps events in whole milliseconds; frames
 #: of 20 ms may be sent a little ahead of the clock. More than this missing means that the end was not played.
 TOLERANCE_MS = 150
-
-
 #: How much older than its arrival an event may be: Asterisk may be busy, or our event loop late. If it is older still, the
 #: clocks differ, and its arrival counts.
 LATE_SECONDS = 5.0

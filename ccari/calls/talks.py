@@ -49,8 +49,8 @@ class Talk:
     @property
     def channels(self) -> set[str]:
         """Its channels in Asterisk, which must stay."""
-        names = {self.ids.agent, self.ids.callee}
-        return names | {each for each in (self.ids.home,) if each} | self._snoops
+        names = {self.ids.agent, self.ids.callee} | self._snoops
+        return names if self.ids.home is None else names | {self.ids.home}
 
     @property
     def _snoops(self) -> set[str]:
