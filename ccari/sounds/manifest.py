@@ -7,13 +7,12 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ccari.errors import SoundError
 from ccari.policy import notices
-from ccari.policy.notices import Prompt
 from ccari.sounds.audio import FORMAT
 
 FILE_NAME = "manifest.json"
@@ -85,28 +84,6 @@ class Manifest:
             yield draft
         finally:
             draft.unlink(missing_ok=True)
-
-
-def check(directory: Path, prompts: Iterable[Prompt]) -> list[str]:
-    """What is wrong with the sounds that a policy needs, one line for each problem; none if callees will hear all of them.
-
-    Finds prompts that were never built, or were built with other words; files that are missing, empty or changed since they were
-    built; and files beside them that Asterisk might play instead.
-    """
-    try:
-        manifest = Manifest.load(directory)
-    except SoundError as error:
-        return [str(error)]
-    problems = []
-    for prompt in prompts:
-        entry = manifest.entries.get(prompt.key)
-        if entry is None:
-            problems.append(f"{prompt.key}: not built: ccari sounds build")
-            continue
-        if entry.text != prompt.text:
-            problems.append(f"{prompt.key}: built with words that are out of date: ccari sounds build")
-        problems += damage(directory, prompt.key, entry)
-    return problems
 
 
 def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:

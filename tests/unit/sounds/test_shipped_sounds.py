@@ -8,7 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from ccari.sounds import Catalogue, Manifest, check
+from ccari.sounds import Catalogue, Manifest
+from tests.unit.sounds.fitness import check
 
 Samples = npt.NDArray[np.float64]
 Sound = tuple[Samples, int]

@@ -12,9 +12,12 @@ import pytest
 
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
-from ccari.sounds import EspeakNg, Manifest, Progress, build, check
+from ccari.sounds import EspeakNg, Manifest, build
+from ccari.sounds.build import Progress
+from ccari.sounds.manifest import damage
 from tests.faults.files import with_a_bit_changed
 from tests.unit.sounds.earlier import as_an_earlier_version_left_it
+from tests.unit.sounds.fitness import check
 
 #: The module, of which ccari.sounds has the function only.
 build_ = importlib.import_module("ccari.sounds.build")
@@ -122,7 +125,8 @@ def test_a_folder_of_an_earlier_version_is_unfit_for_ever_or_passes_as_it_is(
     engine: EspeakNg, built: Path
 ) -> None:
     as_an_earlier_version_left_it(built)
-    assert check(built, [GOODBYE]) == [
+    was = Manifest.load(built).entries["pl/goodbye"]
+    assert list(damage(built, "pl/goodbye", was)) == [
         "pl/goodbye.sln12: the file is missing: ccari sounds build",
         "pl/goodbye.alaw: not built, but Asterisk might play it: ccari sounds build",
         "pl/goodbye.g722: not built, but Asterisk might play it: ccari sounds build",

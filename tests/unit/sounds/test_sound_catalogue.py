@@ -13,7 +13,8 @@ from ccari.policy import confirmations, notices, speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import NoticePrompt, RecordingMode, Without
 from ccari.policy.rights import EFFECTS
-from ccari.sounds import Catalogue, Kind
+from ccari.sounds import Catalogue
+from ccari.sounds.catalogue import Kind
 from tests.unit.policy.campaigns import ALL_KEYS, CONTROLLER, campaign
 
 VERBATIM = (

@@ -10,9 +10,10 @@ import pytest
 
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
-from ccari.sounds import EspeakNg, build, check
+from ccari.sounds import EspeakNg, build
 from ccari.sounds.intake import Recording, examine, take
 from ccari.sounds.studio import folder_of
+from tests.unit.sounds.fitness import check
 
 Samples = npt.NDArray[np.float64]
 Write = Callable[[Path, Samples, int], Path]

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
-from ccari.sounds import EspeakNg, Manifest, build, check
+from ccari.sounds import EspeakNg, Manifest, build
 from tests.faults.files import with_a_bit_changed
+from tests.unit.sounds.fitness import check
 
 GOODBYE = Prompt("goodbye", "pl", "Do widzenia.")
 AWAY = Prompt("agent_unavailable", "pl", "Proszę spróbować później.")
@@ -51,7 +53,7 @@ def test_a_harmed_file_is_told_and_only_that_one(
 ) -> None:
     assert check(folder, [GOODBYE, AWAY]) == []
     harm(folder / "pl/goodbye.sln12")
-    assert check(folder, [GOODBYE, AWAY]) == [f"pl/goodbye.sln12: {problem}: ccari sounds build"]
+    assert check(folder, [GOODBYE, AWAY]) == [f"{folder}: pl/goodbye.sln12: {problem}: ccari sounds build"]
 
 
 def test_a_file_in_another_format_beside_it_is_told(folder: Path) -> None:
@@ -59,21 +61,23 @@ def test_a_file_in_another_format_beside_it_is_told(folder: Path) -> None:
     for name in ("goodbye.alaw", "goodbye_again.alaw", "agent_unavailable.txt"):
         (folder / "pl" / name).write_bytes(b"other words")
     assert check(folder, [GOODBYE, AWAY]) == [
-        "pl/goodbye.alaw: not built, but Asterisk might play it: ccari sounds build",
-        "pl/agent_unavailable.txt: not built, but Asterisk might play it: ccari sounds build",
+        f"{folder}: pl/goodbye.alaw: not built, but Asterisk might play it: ccari sounds build",
+        f"{folder}: pl/agent_unavailable.txt: not built, but Asterisk might play it: ccari sounds build",
     ]
 
 
 def test_changed_words_are_told(folder: Path) -> None:
     changed = Prompt("goodbye", "pl", "Do widzenia Państwu.")
     assert check(folder, [changed, AWAY]) == [
-        "pl/goodbye: built with words that are out of date: ccari sounds build"
+        f"pl/goodbye: the sound in {folder} says other words than the policy: ccari sounds build"
     ]
 
 
 def test_a_prompt_never_built_is_told(folder: Path) -> None:
     wanted = Prompt("identity", "pl", "Dzień dobry.", "renewals")
-    assert check(folder, [GOODBYE, wanted]) == ["pl/renewals/identity: not built: ccari sounds build"]
+    assert check(folder, [GOODBYE, wanted]) == [
+        f"pl/renewals/identity: no such sound in {folder}: ccari sounds build"
+    ]
 
 
 def test_a_file_without_a_hash_does_not_count_as_good(folder: Path) -> None:
@@ -81,13 +85,17 @@ def test_a_file_without_a_hash_does_not_count_as_good(folder: Path) -> None:
     table = json.loads(path.read_text())
     del table["pl/goodbye"]["files"]["sln12"]
     path.write_text(json.dumps(table))
-    assert check(folder, [GOODBYE]) == ["pl/goodbye.sln12: changed since it was built: ccari sounds build"]
+    assert check(folder, [GOODBYE]) == [
+        f"{folder}: pl/goodbye.sln12: changed since it was built: ccari sounds build"
+    ]
 
 
 def test_a_folder_without_a_manifest_is_told(tmp_path: Path) -> None:
-    assert check(tmp_path, [GOODBYE]) == [
-        f"{tmp_path}/manifest.json: no prompts have been built there: ccari sounds build"
-    ]
+    with pytest.raises(SoundError) as told:
+        Manifest.load(tmp_path)
+    assert (
+        str(told.value) == f"{tmp_path}/manifest.json: no prompts have been built there: ccari sounds build"
+    )
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
-from ccari.sounds import EspeakNg, build, check
+from ccari.sounds import EspeakNg, build
 from tests.unit.sounds.earlier import as_an_earlier_version_left_it
+from tests.unit.sounds.fitness import check
 
 Samples = npt.NDArray[np.float64]
 Read = Callable[[Path], tuple[Samples, int]]
