@@ -27,17 +27,10 @@ class Holds:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def held(
-        self, recording_ids: Collection[UUID], *, besides: str | None = None
-    ) -> dict[UUID, set[HoldKind]]:
-        """The kinds of hold on each recording that is held. The request ``besides`` does not count."""
-        explained = await self.explain(recording_ids, besides=besides)
-        return {recording: {each.kind for each in by} for recording, by in explained.items()}
-
     async def explain(
         self, recording_ids: Collection[UUID], *, besides: str | None = None
     ) -> dict[UUID, list[Held]]:
-        """As :meth:`held`, but each hold by itself, the legal ones first."""
+        """What holds each recording that is held, the legal holds first. The request ``besides`` does not count."""
         async with self._database.connection() as connection:
             return await explain(connection, recording_ids, besides=besides)
 

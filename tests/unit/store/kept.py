@@ -1,6 +1,7 @@
 """Recordings that lie in their place: a row, a file and its tag."""
 
 import asyncio
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -9,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from ccari.policy.retention import HoldKind
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -139,3 +141,11 @@ def rotated(call: OpenedCall) -> OpenedCall:
     return replace(
         call, id=uuid4(), token=uuid4(), keyed=replace(call.digests, newest=newest, key_version=2, all=(*call.digests.all, newest)),
     )  # fmt: skip
+
+
+async def holds_on(
+    store: Store, recordings: Collection[UUID], *, besides: str | None = None
+) -> dict[UUID, set[HoldKind]]:
+    """The kinds of hold on each recording that is held. The request ``besides`` does not count."""
+    explained = await store.holds.explain(recordings, besides=besides)
+    return {recording: {each.kind for each in by} for recording, by in explained.items()}

@@ -18,7 +18,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused
-from tests.unit.store.kept import DAY, NOW, Shelf
+from tests.unit.store.kept import DAY, NOW, Shelf, holds_on
 from tests.unit.store.test_requests import added, by, letter
 
 OVER = NOW - DAY
@@ -79,7 +79,7 @@ async def test_a_hold_is_placed_on_another_thing_than_was_said(
         placed = await ccari.json("recordings", "hold", *what, "--reason", "lawsuit")
         assert (placed["on"], placed["recordings"]) == (kind, 1)
         assert made.NUMBER.digits not in json.dumps(placed)
-        assert await store.holds.held([recording]) == {recording: LEGAL}
+        assert await holds_on(store, [recording]) == {recording: LEGAL}
         await ccari.json("recordings", "release", str(placed["id"]), "--reason", "settled")
 
 

@@ -17,7 +17,7 @@ from ccari.ports.holds import Held, HoldOn, Subject
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
-from tests.unit.store.kept import DAY, NOW, Shelf, rotated
+from tests.unit.store.kept import DAY, NOW, Shelf, holds_on, rotated
 from tests.unit.store.test_requests import by, letter
 
 LEGAL, REQUEST = {HoldKind.LEGAL}, {HoldKind.REQUEST}
@@ -40,9 +40,9 @@ async def test_a_hold_is_on_less_or_more_than_it_was_placed_on(store: Store, she
     ):
         placed = await store.holds.place(on, "lawsuit", "cli:anna")
         assert placed["recordings"] == len(kept)
-        assert await store.holds.held(all_of_them) == dict.fromkeys(kept, LEGAL)
+        assert await holds_on(store, all_of_them) == dict.fromkeys(kept, LEGAL)
         await store.holds.release(placed["id"], "settled", "cli:bert")
-        assert await store.holds.held(all_of_them) == {}
+        assert await holds_on(store, all_of_them) == {}
 
 
 @pytest.mark.parametrize("right", Right)
@@ -55,13 +55,13 @@ async def test_an_open_request_holds_what_it_should_not_or_lets_go_what_it_conce
     anothers = [await shelf.put(of_another, basis=each) for each in LegalBasis]
     reference = await store.requests.add("acme", letter(right, level=Level.L2), made.digests())
     wanted = {each: REQUEST for each, basis in recordings.items() if basis in HOLDING.get(right, ())}
-    assert await store.holds.held([*recordings, *anothers]) == wanted
-    assert await store.holds.held([*recordings], besides=reference) == {}
+    assert await holds_on(store, [*recordings, *anothers]) == wanted
+    assert await holds_on(store, [*recordings], besides=reference) == {}
     for state in (RequestState.IN_PROGRESS, RequestState.EXTENDED):
         await store.requests.step(reference, state, by("cli:anna", "many"))
-        assert await store.holds.held([*recordings]) == wanted
+        assert await holds_on(store, [*recordings]) == wanted
     await store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
-    assert await store.holds.held([*recordings]) == {}
+    assert await holds_on(store, [*recordings]) == {}
 
 
 async def test_a_request_by_key_holds_only_its_own_calls_recordings(store: Store, shelf: Shelf) -> None:
@@ -69,9 +69,9 @@ async def test_a_request_by_key_holds_only_its_own_calls_recordings(store: Store
     call = await shelf.call()
     its_own, earlier = await shelf.put(call), await shelf.put()
     await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
-    assert await store.holds.held([its_own, earlier]) == {its_own: REQUEST}
+    assert await holds_on(store, [its_own, earlier]) == {its_own: REQUEST}
     await store.calls.register_right(call, made.exercise(Right.ACCESS), ())
-    assert await store.holds.held([its_own, earlier]) == {its_own: REQUEST, earlier: REQUEST}
+    assert await holds_on(store, [its_own, earlier]) == {its_own: REQUEST, earlier: REQUEST}
 
 
 @pytest.mark.parametrize("way", ["key", "letter"])
@@ -84,13 +84,13 @@ async def test_a_request_forgets_what_lies_under_an_older_secret(
         await store.calls.register_right(now, made.exercise(Right.ACCESS), ())
     else:
         await store.requests.add("acme", letter(), now.digests)
-    assert await store.holds.held([older]) == {older: REQUEST}
+    assert await holds_on(store, [older]) == {older: REQUEST}
 
 
 async def test_a_hold_on_a_number_forgets_what_lies_under_an_older_secret(store: Store, shelf: Shelf) -> None:
     older = await shelf.put()
     await store.holds.place(HoldOn(subject=Subject("acme", rotated(made.call()).digests)), "lawsuit", "anna")
-    assert await store.holds.held([older]) == {older: LEGAL}
+    assert await holds_on(store, [older]) == {older: LEGAL}
 
 
 async def test_a_restriction_that_was_granted_lets_the_recording_go(store: Store, shelf: Shelf) -> None:
@@ -100,16 +100,16 @@ async def test_a_restriction_that_was_granted_lets_the_recording_go(store: Store
         exercise = letter(Right.RESTRICTION, level=Level.L1)
         reference = await store.requests.add("acme", exercise, made.digests(number=number))
         await store.requests.step(reference, RequestState.FULFILLED, by("cli:anna"))
-    assert await store.holds.held([mine, anothers]) == {mine: REQUEST, anothers: REQUEST}
+    assert await holds_on(store, [mine, anothers]) == {mine: REQUEST, anothers: REQUEST}
     await store.suppressions.remove("acme", made.digests(), "cli:anna", "told", reason=Reason.RESTRICTION)
-    assert await store.holds.held([mine, anothers]) == {anothers: REQUEST}
+    assert await holds_on(store, [mine, anothers]) == {anothers: REQUEST}
 
 
 async def test_a_restriction_that_was_refused_holds_on(store: Store, shelf: Shelf) -> None:
     recording = await shelf.put()
     reference = await store.requests.add("acme", letter(Right.RESTRICTION, level=Level.L1), made.digests())
     await store.requests.step(reference, RequestState.REFUSED, by("cli:anna", "no ground of Art 18(1)"))
-    assert await store.holds.held([recording]) == {}
+    assert await holds_on(store, [recording]) == {}
 
 
 async def test_nobody_is_told_what_holds_a_recording(store: Store, shelf: Shelf) -> None:
@@ -132,7 +132,7 @@ async def test_nobody_is_told_what_holds_a_recording(store: Store, shelf: Shelf)
         f"legal hold {placed[0]['id']} (lawsuit)", f"legal hold {placed[1]['id']} (complaint)",
         f"request {reference} (access)",
     ]  # fmt: skip
-    assert await store.holds.held([recording]) == {recording: LEGAL | REQUEST}
+    assert await holds_on(store, [recording]) == {recording: LEGAL | REQUEST}
 
 
 async def test_a_hold_is_placed_on_nothing(store: Store, shelf: Shelf, database: Database) -> None:
@@ -245,4 +245,4 @@ async def test_a_hold_on_a_number_reaches_another_controllers(store: Store, shel
     theirs = await shelf.put(await shelf.call(replace(made.call("beta"), keyed=made.digests("acme"))))
     await store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna")
     await store.requests.add("acme", letter(), made.digests())
-    assert await store.holds.held([theirs]) == {}
+    assert await holds_on(store, [theirs]) == {}
