@@ -138,10 +138,12 @@ def _key(secrets: SecretStore, register: str, *, update: bool) -> Key:
     """The secret to load the register under. An update must use the one that the rest is kept under; a whole copy may use a new one,
     which is made if there is none.
     """
-    if update and not secrets.lacks(Holder("register", register)):
+    holder = Holder("register", register)
+    if update and not secrets.lacks(holder):
         return secrets.register_keys(register)[-1]
     own = SecretStore(secrets.folder)
-    own.create_for_register(register)
+    if own.lacks(holder):
+        own.add(holder, own.next_key(holder))
     return own.register_keys(register)[-1]
 
 

@@ -69,34 +69,6 @@ class SecretStore:
         #: By folder, the versions that must be there, each with its check; None: any secret will do, as its check was never kept.
         self._expected: dict[Path, dict[int, str | None]] = {}
 
-    def create(self, controller: str) -> bool:
-        """Make a controller's first secret. False if it has one: that is never replaced.
-
-        Raises
-        ------
-        ConfigError
-            If the folder cannot be written.
-        """
-        return self._create(Holder("controller", controller))
-
-    def create_for_register(self, register: str) -> bool:
-        """As :meth:`create`, for a register."""
-        return self._create(Holder("register", register))
-
-    def rotate(self, controller: str) -> int:
-        """Make a controller's next secret, which keys all new rows, and give its version.
-
-        Raises
-        ------
-        ConfigError
-            If there is none to follow, or the folder cannot be written.
-        """
-        holder = Holder("controller", controller)
-        self._versions(self._of(holder))
-        key = self.next_key(holder)
-        self.add(holder, key)
-        return key.version
-
     def next_key(self, holder: Holder) -> Key:
         """Generate a secret of the version after every one that there was, or the first. It is not written: see :meth:`add`.
 
@@ -245,12 +217,6 @@ class SecretStore:
         """Read the controller's secrets again, and raise the SecretError that :meth:`digests` would."""
         self._loaded.pop(self.folder / controller, None)
         self._versions(self.folder / controller)
-
-    def _create(self, holder: Holder) -> bool:
-        if _named(self._of(holder), _NAME):
-            return False
-        self.add(holder, self.next_key(holder))
-        return True
 
     def _made(self, holder: Holder) -> Path:
         """The holder's folder, which is made if needed."""

@@ -20,7 +20,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service, command
 from tests.lab.ports import free_port
-from tests.unit.store.made import POLICY
+from tests.unit.store.made import POLICY, new_secret
 
 #: Of this run alone: they are looked for in all processes of the machine.
 PASSWORD, DATABASE_PASSWORD = (f"{each}-{token_hex(12)}" for each in ("ari", "database"))
@@ -185,7 +185,7 @@ def test_what_starts_ccari_starts_it_otherwise(tmp_path: Path) -> None:
 
 async def test_a_repr_shows_a_secret(store: Store, tmp_path: Path) -> None:
     made = SecretStore(tmp_path / "keys")
-    made.create("acme")
+    new_secret(made, "acme")
     SigningKeys(tmp_path / "keys").create()
     settings = Settings.model_validate(
         {"asterisk": {"password": PASSWORD}, "database": {"url": f"postgresql://u:{DATABASE_PASSWORD}@h/d"}}

@@ -9,6 +9,7 @@ from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
 from tests.unit.agi.served import WITH_KEYS, Sounds
+from tests.unit.store.made import new_secret
 
 
 @pytest_asyncio.fixture
@@ -16,5 +17,5 @@ async def counter(store: Store, tmp_path: Path) -> Counter:
     await store.policies.apply(WITH_KEYS, "test")
     book, secrets = Book(store.policies), SecretStore(tmp_path)
     await book.reload()
-    secrets.create("acme")
+    new_secret(secrets, "acme")
     return Counter("agi@test", store.calls, secrets, book, Sounds())

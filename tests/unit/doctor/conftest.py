@@ -28,6 +28,7 @@ from ccari.store.journal_key import JournalKey
 from ccari.store.secrets import SecretStore
 from tests.lab.ports import free_port
 from tests.unit.store import made
+from tests.unit.store.made import new_secret
 
 #: Of an identity that nobody has.
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
@@ -144,7 +145,7 @@ def folder(reachable: Path) -> Iterator[Path]:
 def patient(dsn: str, folder: Path) -> Patient:
     for each in ("sounds", "spool", "recordings"):
         (folder / each).mkdir(mode=0o755)
-    SecretStore(folder / "keys").create("acme")
+    new_secret(SecretStore(folder / "keys"), "acme")
     RecipientFile(folder / "keys").create([RECIPIENT])
     SigningKeys(folder / "keys").create()
     JournalKey(folder / "keys").create()

@@ -20,6 +20,7 @@ from ccari.store.secrets import SecretStore
 from ccari.store.untouched import Server
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_registers import listed, load
 
 NEEDY = (
@@ -227,7 +228,7 @@ async def test_a_register_that_blocks_every_call_passes(patient: Patient, store:
         f"the secret of the register 'robinson' is not in {patient.keys}",
         f"restore it from the backup, or load the register again: {never.advice}",
     )
-    SecretStore(patient.keys).create_for_register("robinson")
+    new_secret(SecretStore(patient.keys), "robinson", "register")
     old = (await patient.unwell())["register robinson"]
     assert (old.state, old.advice) == (State.FAULT, never.advice)
     assert (

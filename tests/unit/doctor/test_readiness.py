@@ -12,6 +12,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_registers import listed, load
 
 AGE = timedelta(days=20)
@@ -49,7 +50,7 @@ async def test_a_country_that_wants_newer_copies_stops_the_calls_to_another_or_g
     await store.policies.apply(document, "test")
     as_of = datetime.now(UTC) - AGE
     await load(store, listed(0), as_of=as_of)
-    SecretStore(patient.keys).create_for_register("robinson")
+    new_secret(SecretStore(patient.keys), "robinson", "register")
     told = f"the copy of the register 'robinson' is dated {as_of:%Y-%m-%d %H:%M} UTC, and may be at most {{}} days old: {{}}"
     too_old = told.format(15, "it is too old")
     assert await lines(patient, store, document) == [
@@ -85,7 +86,7 @@ async def test_a_copy_that_will_be_too_old_blocks_a_policy_already(patient: Pati
     )
     await store.policies.apply(document, "test")
     await load(store, listed(0), as_of=datetime.now(UTC) - AGE)
-    SecretStore(patient.keys).create_for_register("robinson")
+    new_secret(SecretStore(patient.keys), "robinson", "register")
     assert await lines(patient, store, document) == []
     assert (await patient.only("register robinson")).state is State.WARNING
 
@@ -95,7 +96,7 @@ async def test_a_policy_that_begins_to_record_for_nobody_passes(patient: Patient
     silent = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n' + listing("silent")
     await store.policies.apply(made.POLICY, "test")
     await load(store, listed(0), as_of=datetime.now(UTC))
-    SecretStore(patient.keys).create_for_register("robinson")
+    new_secret(SecretStore(patient.keys), "robinson", "register")
     (patient.keys / "recordings.recipients").unlink()
     none = f"there is no recipient of recordings in {patient.keys / 'recordings.recipients'}"
     advice = "restore it from the backup, or if there has never been one run: ccari keys init"

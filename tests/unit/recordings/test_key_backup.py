@@ -19,6 +19,7 @@ from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.store.secrets import SecretStore
 from tests.faults.files import with_a_bit_changed
+from tests.unit.store.made import new_secret
 
 AGE = shutil.which("age")
 PASSPHRASE = "ten words that nobody else would say — żółw"  # noqa: S105 - of these tests
@@ -38,10 +39,10 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A keys folder with one of everything."""
     folder = tmp_path_factory.mktemp("keys") / "keys"
     store = SecretStore(folder)
-    store.create("acme")
-    store.rotate("acme")
+    new_secret(store, "acme")
+    new_secret(store, "acme")
     store.retire("acme", 1)
-    store.create_for_register("robinson")
+    new_secret(store, "robinson", "register")
     RecipientFile(folder).create()
     SigningKeys(folder).create()
     (folder / "acme" / ".suppression-3.draft").write_text("half a secr")
@@ -216,7 +217,7 @@ def test_what_is_no_file_is_missing_from_the_backup_in_silence(tmp_path: Path, k
     ids=["large", "name"],
 )
 def test_a_backup_is_made_that_cannot_be_restored(tmp_path: Path, name: str, size: int, words: str) -> None:
-    SecretStore(tmp_path / "keys").create("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     (tmp_path / "keys" / name).write_bytes(bytes(size))
     with pytest.raises(ConfigError, match=words):
         keybackup.pack(tmp_path / "keys")

@@ -18,7 +18,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Bar
 from ccari.ports.recordings import RecordingTag, StoredFile
 from ccari.ports.requests import Exercise
-from ccari.store.secrets import Key
+from ccari.store.secrets import Holder, Key, SecretStore
 
 POLICY = """
 [[controllers]]
@@ -48,6 +48,14 @@ _CAMPAIGN = read(POLICY).campaigns[0]
 def elsewhere(dsn: str, database: str) -> str:
     """The DSN of another database on the same server."""
     return urlunsplit(urlsplit(dsn)._replace(path=f"/{database}"))
+
+
+def new_secret(store: SecretStore, name: str, kind: str = "controller") -> int:
+    """Make the first or next secret of a controller or register, of which no database knows. Gives its version."""
+    holder = Holder(kind, name)
+    key = store.next_key(holder)
+    store.add(holder, key)
+    return key.version
 
 
 def question(of: OpenedCall) -> Question:

@@ -54,6 +54,7 @@ from tests.unit.store.expiring import (
 from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_requests import letter
 from tests.unit.store.test_starting import begun, to_start, told
 
@@ -393,7 +394,7 @@ async def test_who_may_have_waited_for_an_answer_under_a_lost_secret_is_told_of_
     shelf: Shelf, tmp_path: Path
 ) -> None:
     keys = SecretStore(tmp_path / "keys")
-    keys.create("acme")
+    new_secret(keys, "acme")
     kept = await look(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
     reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
@@ -408,7 +409,7 @@ async def test_one_controllers_lost_secret_keeps_the_looks_of_all(shelf: Shelf, 
     """Only its own open requests could need them, under the secret that is lost; the policy may not even declare it any more."""
     keys = SecretStore(tmp_path / "keys")
     for controller in ("acme", "former"):
-        keys.create(controller)
+        new_secret(keys, controller)
     of_former = {"controller": "former", "digest": OF_PERSON["digest"]}
     kept = await look(shelf, at=of_former)
     await look(shelf)
@@ -482,7 +483,7 @@ async def test_the_command_has_looks_expire_that_a_request_may_need_under_a_lost
 ) -> None:
     keys = SecretStore(tmp_path / "keys")
     for controller in ("acme", "former"):
-        keys.create(controller)
+        new_secret(keys, controller)
     await shelf.store.key_versions.vouch(keys)
     await shelf.store.suppressions.add("former", made.digests(), Reason.DO_NOT_CALL, "manual", "")
     kept = await look(shelf, at={"controller": "former", "digest": OF_PERSON["digest"]})

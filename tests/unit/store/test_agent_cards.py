@@ -30,7 +30,7 @@ from ccari.store.policies import Book
 from ccari.store.queries import SQL
 from ccari.store.secrets import SecretStore
 from tests.unit.store import made
-from tests.unit.store.made import ASTERISK, NUMBER
+from tests.unit.store.made import ASTERISK, NUMBER, new_secret
 from tests.unit.store.test_destinations import connecting
 from tests.unit.store.test_gatekeeper import Silent
 
@@ -76,7 +76,7 @@ class Played:
         self, store: Store, folder: Path, direction: Direction, destination: str | None, *, forgets: bool = False
     ) -> None:  # fmt: skip
         self.line, self.rack, self._secrets = Line(), Rack(), SecretStore(folder)
-        self._secrets.create("acme")
+        new_secret(self._secrets, "acme")
         self._book, call = Book(store.policies), uuid4()
         calls = Forgetful(store.database) if forgets else store.calls
         desk = Desk(

@@ -46,6 +46,7 @@ from tests.unit.store.expiring import (
 )
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 from tests.unit.store.test_starting import begun, to_start, told
@@ -411,7 +412,7 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all(shelf: Shelf, 
     """Only its own open requests could need them, under the secret that is lost."""
     keys = SecretStore(tmp_path / "keys")
     for controller in ("acme", "beta"):
-        keys.create(controller)
+        new_secret(keys, controller)
     call, of_another = await over(shelf), await over_of_another(shelf)
     await applied(shelf, TWO_LIMITED, GRACE * 2)
     reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
@@ -454,7 +455,7 @@ async def test_the_command_erases_what_an_open_request_may_reach_under_a_lost_se
 ) -> None:
     """The service did not, and whoever wondered did it by hand."""
     keys = SecretStore(tmp_path / "keys")
-    keys.create("acme")
+    new_secret(keys, "acme")
     await shelf.store.key_versions.vouch(keys)
     shutil.rmtree(keys.folder / "acme")
     call, of_another = await over(shelf), await over_of_another(shelf)

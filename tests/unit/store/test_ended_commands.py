@@ -23,6 +23,7 @@ from tests.integration.service import START_SECONDS, STOP_SECONDS, command
 from tests.lab.waiting import until
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
+from tests.unit.store.made import new_secret
 
 #: As a command in the foreground has it: tests that were started in the background, or by nohup, ignore the one or the other.
 _TAKES_SIGNALS = (
@@ -37,7 +38,7 @@ ENDED = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
 @pytest.fixture
 async def environment(dsn: str, store: Store, tmp_path: Path) -> dict[str, str]:
     await store.policies.apply(made.POLICY, "test")
-    SecretStore(tmp_path / "keys").create("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     (tmp_path / "keys/acme/suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
     return {**os.environ, "CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}
 

@@ -36,7 +36,7 @@ from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
 from tests.unit.store.forging import forge
-from tests.unit.store.made import ASTERISK, NUMBER, POLICY
+from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret
 
 CHANGED = POLICY.replace('"contract"', '"legitimate_interest"')
 ORDER = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "channel", "anna")
@@ -86,7 +86,7 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     """A service that has read the first revision; what it would dial with is not there."""
     book, secrets = Book(store.policies), SecretStore(tmp_path)
     await book.reload()
-    secrets.create("acme")
+    new_secret(secrets, "acme")
     absent: Any = None
     return Desk(
         absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent
@@ -223,7 +223,7 @@ async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_t
     terms = await asked.ask()
     assert isinstance(terms, Terms)
     elsewhere = SecretStore(tmp_path)
-    assert elsewhere.rotate("acme") == 2
+    assert new_secret(elsewhere, "acme") == 2
     await store.suppressions.add("acme", elsewhere.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
     assert await asked.spend_token(terms) is Block.SUPPRESSED_ERASURE
 

@@ -19,6 +19,7 @@ from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.kept import DAY, NOW, Shelf, holds_on
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_requests import added, by, letter
 
 OVER = NOW - DAY
@@ -27,7 +28,7 @@ LEGAL = {HoldKind.LEGAL}
 
 @pytest.fixture
 def ccari(dsn: str, tmp_path: Path) -> Service:
-    SecretStore(tmp_path / "keys").create("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     return on(dsn, tmp_path)
 
 
@@ -66,7 +67,7 @@ async def test_a_hold_is_placed_on_another_thing_than_was_said(
     ccari: Service, store: Store, shelf: Shelf, tmp_path: Path
 ) -> None:
     keys = SecretStore(tmp_path / "keys")
-    keys.rotate("acme")
+    new_secret(keys, "acme")
     call = await shelf.call(replace(made.call(), keyed=keys.digests("acme", made.NUMBER)))
     recording = await shelf.put(call)
     reference = await store.calls.register_right(call, made.exercise(Right.OBJECTION_MARKETING), ())

@@ -15,6 +15,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import list_refused, on, unseen
+from tests.unit.store.made import new_secret
 
 #: Beside the campaign of the policy, one that calls who has agreed to it, from lists that say where they come from.
 OFFERS = """
@@ -34,7 +35,7 @@ FIRST, SECOND, THIRD, FOURTH = ("600100001", "600100002", "600100003", "60010000
 @pytest.fixture
 async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     await store.policies.apply(made.POLICY + OFFERS, "test")
-    SecretStore(tmp_path / "keys").create("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     return on(dsn, tmp_path)
 
 

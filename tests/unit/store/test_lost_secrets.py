@@ -20,6 +20,7 @@ from tests.lab.ports import free_port
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import made
 from tests.unit.store.commands import refused
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_key_commands import without_database
 
 BARRED = made.NUMBER.e164
@@ -144,7 +145,7 @@ async def test_a_new_secret_is_made_beside_bars_that_it_does_not_find(ccari: Ser
     shutil.rmtree(keys)
     refused(await ccari.ccari("keys", "init"), "is missing", "restore the keys from the backup")
     assert not await asyncio.to_thread(keys.exists)
-    SecretStore(keys).create("acme")
+    new_secret(SecretStore(keys), "acme")
     refused(await ccari.ccari("suppress", "check", BARRED), "restore the keys from the backup")
 
 
@@ -171,7 +172,7 @@ async def test_a_running_service_goes_on_without_a_secret_that_it_had(
     ccari: Service, keys: Path, store: Store
 ) -> None:
     running = await store.key_versions.vouch(SecretStore(keys))
-    SecretStore(keys).rotate("acme")
+    new_secret(SecretStore(keys), "acme")
     assert len(running.digests("acme", made.NUMBER).all) == 3
     # one that has come since it began
     newest = keys / "acme/suppression-3.key"
@@ -268,7 +269,7 @@ async def test_a_register_whose_secret_is_lost_is_thought_empty_or_can_never_be_
     assert (await ccari.ccari("suppress", "check", "+48600100002")).code == 1
     shutil.rmtree(keys / "registers")
     refused(await ccari.ccari(*update), "is missing", "load the register again")
-    SecretStore(keys).create_for_register("robinson")
+    new_secret(SecretStore(keys), "robinson", "register")
     refused(await ccari.ccari(*update), "is not the right one", "load the register again")
     refused(await ccari.ccari("suppress", "check", "+48600100002"), "is not the right one")
     assert (await ccari.ccari(*load)).code == 0

@@ -21,6 +21,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
+from tests.unit.store.made import new_secret
 
 #: Everything that can be missing around a policy is missing around this one.
 DEMANDING = """\
@@ -160,7 +161,7 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
 ) -> None:
     file = written(tmp_path, SILENT)
     secrets = SecretStore(tmp_path / "data/keys")
-    secrets.create("acme")
+    new_secret(secrets, "acme")
     SigningKeys(tmp_path / "data/keys").create()
     JournalKey(tmp_path / "data/keys").create()
     WebhookSecrets(tmp_path / "data/keys").create("acme")
@@ -172,7 +173,7 @@ async def test_what_has_been_seen_to_still_fails_the_check_or_what_has_lapsed_pa
     for place, changes in enumerate(consents):
         await consent(own.database, place, **changes)
     await loaded(own.database, now - timedelta(days=31))
-    secrets.create_for_register("robinson")
+    new_secret(secrets, "robinson", "register")
     checked = await ccari.ccari("policy", "check", "--json", str(file))
     blocks = json.loads(checked.out)["blocks"]
     assert checked.code == 1

@@ -20,6 +20,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_forwards import WORK, added
 
 NUMBER = made.NUMBER
@@ -32,7 +33,7 @@ async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     first, rest = made.POLICY.split("\n[[campaigns]]", 1)
     document = f'{first}forward = {{ folder = "{tmp_path / "drop"}" }}\n\n[[campaigns]]{rest}'
     await store.policies.apply(document, "test")
-    SecretStore(tmp_path / "keys").create("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     return on(dsn, tmp_path)
 
 

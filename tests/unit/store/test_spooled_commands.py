@@ -13,6 +13,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import on
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_replaying import Node
 
 
@@ -91,9 +92,9 @@ async def test_invariant_1_a_right_that_waits_bars_nobody_once_its_secret_is_ret
     """It was pressed under the first version, which nothing else is kept under."""
     await store.policies.apply(made.POLICY, "test")
     keys = SecretStore(tmp_path / "keys")
-    keys.create("acme")
+    new_secret(keys, "acme")
     await node.press(call)
-    keys.rotate("acme")
+    new_secret(keys, "acme")
     await database.rows("UPDATE calls SET digest = NULL, key_version = NULL")
     retire = ("keys", "retire", "--version", "1")
     done = await ccari.ccari(*retire)

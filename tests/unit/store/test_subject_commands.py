@@ -30,6 +30,7 @@ from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.expiring import keeper_of
 from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_access_limits import LIMIT, look
 from tests.unit.store.test_replaying import Node
 from tests.unit.store.test_requests import by
@@ -44,7 +45,7 @@ def ccari(dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Service:
     """The commands on the test's database; the secret of the controller is that of the tests' digests."""
     secrets = SecretStore(tmp_path / "keys")
     for controller in ("acme", "beta"):
-        secrets.create(controller)
+        new_secret(secrets, controller)
         (tmp_path / "keys" / controller / "suppression-1.key").write_text(
             controller.encode().ljust(32, b".").hex()
         )
@@ -428,7 +429,7 @@ async def test_what_lies_under_an_older_secret_is_left_out(
     ccari: Service, shelf: Shelf, tmp_path: Path
 ) -> None:
     await person.called(shelf)
-    SecretStore(tmp_path / "keys").rotate("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     done = await ccari.ccari(
         "requests", "add", "access", AS_WRITTEN, "--level", "L2", "--note", "letter", "--json"
     )  # fmt: skip

@@ -24,6 +24,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service, command
 from tests.unit.store import made
 from tests.unit.store.commands import list_refused, unseen
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_requests import letter
 
 REGISTERED = (
@@ -47,7 +48,7 @@ ACME = ("--controller", "acme")
 async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
     await store.policies.apply(REGISTERED, "test")
     for controller in ("acme", "other"):
-        SecretStore(tmp_path / "keys").create(controller)
+        new_secret(SecretStore(tmp_path / "keys"), controller)
     return Service(
         {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err",
         store=store,
@@ -245,7 +246,7 @@ async def test_what_was_exported_bars_otherwise_elsewhere(
     file = written(tmp_path, "\n".join(rows))
     assert (await ccari.ccari("suppress", "import", file, *ACME)).code == 0
     assert (await ccari.ccari("suppress", "add", FIRST, "--controller", "other")).code == 0
-    secrets.rotate("acme")
+    new_secret(secrets, "acme")
     assert (await ccari.ccari("suppress", "add", THIRD, *ACME)).code == 0
     expected = [row for row in await bars(store.database) if row["controller"] == "acme"]
     assert [row["key_version"] for row in expected].count(2) == 1
@@ -458,7 +459,7 @@ async def test_a_secret_is_retired_under_the_count_of_attempts_and_what_was_hear
         "INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign, call_id)"
         " VALUES ('acme', $1, 1, 'v1', 'renewals', $2)", call.digests.newest, call.id,
     )  # fmt: skip
-    SecretStore(tmp_path / "keys").rotate("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     rows = await ccari.json("keys", "list")
     assert [(row["calls"], row["notices"]) for row in rows if row["controller"] == "acme"] == [(1, 1), (0, 0)]
     list_refused(
@@ -472,7 +473,7 @@ async def test_a_secret_is_retired_under_lifted_suppressions_that_a_person_is_to
 ) -> None:
     await ccari.ccari("suppress", "add", FIRST, *ACME)
     await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "entered by mistake")
-    SecretStore(tmp_path / "keys").rotate("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     rows = await ccari.json("keys", "list")
     counted = [(row["suppressions"], row["lifted"]) for row in rows if row["controller"] == "acme"]
     assert counted == [(0, 1), (0, 0)]
@@ -489,7 +490,7 @@ async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest
     done = await ccari.ccari("requests", "resolve", request["reference"])
     assert done.code == 0, done
     await ccari.ccari("suppress", "remove", FIRST, *ACME, "--why", "entered by mistake")
-    SecretStore(tmp_path / "keys").rotate("acme")
+    new_secret(SecretStore(tmp_path / "keys"), "acme")
     list_refused(
         await ccari.ccari("keys", "retire", *ACME, "--version", "1"),
         "version 1 of 'acme' is needed for 1 lifted suppression, 1 request: 0 suppressions would stop working", "no request",

@@ -20,7 +20,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.store.suppressions import enter
 from tests.lab.waiting import until
-from tests.unit.store.made import bar, call, digests, judge, key, numbers, question
+from tests.unit.store.made import bar, call, digests, judge, key, new_secret, numbers, question
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -330,7 +330,7 @@ async def test_a_rotated_secret_frees_who_was_barred_or_who_is_barred_by_a_comma
 ) -> None:
     """The service runs on; secrets are rotated and retired beside it, and numbers are barred."""
     running, beside = SecretStore(tmp_path), SecretStore(tmp_path)
-    running.create("acme")
+    new_secret(running, "acme")
 
     async def bars(number: Number) -> list[str]:
         used = replace(call(number=number), keyed=running.digests("acme", number))
@@ -340,7 +340,7 @@ async def test_a_rotated_secret_frees_who_was_barred_or_who_is_barred_by_a_comma
     old, new, _ = numbers(3)
     await store.suppressions.add("acme", beside.digests("acme", old), Reason.ERASURE, "cli:anna", "")
     assert [await bars(number) for number in numbers(3)] == [["erasure"], [], []]
-    beside.rotate("acme")
+    new_secret(beside, "acme")
     await store.suppressions.add("acme", beside.digests("acme", new), Reason.OBJECTION, "cli:anna", "")
     assert [await bars(number) for number in numbers(3)] == [["erasure"], ["objection"], []]
     counts = await store.key_versions.counts()

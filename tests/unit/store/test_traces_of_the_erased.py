@@ -31,6 +31,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
+from tests.unit.store.made import new_secret
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 
@@ -56,7 +57,7 @@ def data_dir(quick: Path) -> Iterator[Path]:
 @pytest_asyncio.fixture
 async def shelf(data_dir: Path) -> AsyncIterator[Shelf]:
     secrets = SecretStore(data_dir / "keys")
-    secrets.create("acme")
+    new_secret(secrets, "acme")
     (data_dir / "keys" / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
     async with open_store(Settings(data_dir=data_dir)) as store:
         await store.policies.apply(made.POLICY, "test")

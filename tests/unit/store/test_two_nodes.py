@@ -19,7 +19,7 @@ from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.registers import Copy
 from ccari.store.secrets import Holder, SecretStore
-from tests.unit.store.made import ASTERISK, NUMBER, QUESTION
+from tests.unit.store.made import ASTERISK, NUMBER, QUESTION, new_secret
 from tests.unit.store.test_gatekeeper import Silent, ask, gatekeeper
 from tests.unit.store.test_lost_secrets import HEEDED
 
@@ -90,7 +90,7 @@ async def test_invariant_1_the_same_between_the_gate_and_the_dial(
 async def test_invariant_1_a_secret_of_the_same_version_that_was_made_on_each_node(
     store: Store, here: SecretStore, there: Desk, tmp_path: Path
 ) -> None:
-    SecretStore(tmp_path / "there").rotate("acme")
+    new_secret(SecretStore(tmp_path / "there"), "acme")
     assert isinstance(await ask(there), Terms)
     await store.key_versions.make(here, ACME)
     await bar(store, here)
@@ -129,7 +129,7 @@ async def test_invariant_1_a_register_that_was_loaded_on_another_node_counts_as_
     secrets.heed(asked.secrets, digests)
     shutil.rmtree(tmp_path / "here/registers")
     anew = SecretStore(tmp_path / "here")
-    anew.create_for_register("robinson")
+    new_secret(anew, "robinson", "register")
     (key,) = anew.register_keys("robinson")
     await store.key_versions.replace(robinson, key.version, key.check)
     asked, _ = await store.calls.facts(QUESTION, digests, listed)

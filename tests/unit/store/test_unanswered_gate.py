@@ -18,7 +18,7 @@ from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
-from tests.unit.store.made import ASTERISK, NUMBER
+from tests.unit.store.made import ASTERISK, NUMBER, new_secret
 from tests.unit.store.test_gatekeeper import Silent
 
 
@@ -41,7 +41,7 @@ async def test_a_call_whose_gate_had_no_answer_stays_open_for_ever(
 ) -> None:
     book, secrets, absent = Book(store.policies), SecretStore(tmp_path), cast("Any", None)
     await book.reload()
-    secrets.create("acme")
+    new_secret(secrets, "acme")
     calls = Unanswered(store.database)
     calls.late = late
     desk = Desk(absent, ASTERISK, calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent)

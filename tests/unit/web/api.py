@@ -33,7 +33,7 @@ from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.rates import Rates
 from ccari.web.server import application, runner_of
-from tests.unit.store.made import POLICY
+from tests.unit.store.made import POLICY, new_secret
 
 SECONDS = 30.0
 NUMBER, AS_WRITTEN = "+48600100001", "600 100 001"
@@ -86,7 +86,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
     await store.policies.apply(policy, "test")
     kept = SecretStore(folder / "keys")
     for controller in ("acme", "other"):
-        kept.create(controller)
+        new_secret(kept, controller)
     return Front(
         bearers=store.tokens, book=Book(store.policies), facts=store.calls, records=store.records,
         suppressions=store.suppressions, registers=store.registers, contacts=store.contacts, consents=store.consents,

@@ -10,6 +10,7 @@ from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store import made
+from tests.unit.store.made import new_secret
 from tests.unit.web.api import NUMBER, Api
 
 FIND = "/v1/calls/find"
@@ -35,7 +36,7 @@ async def test_a_call_is_lost_under_an_older_secret_or_another_number_is_found(
 ) -> None:
     assert isinstance(front.secrets, SecretStore)
     first = await called(store, front)
-    front.secrets.rotate("acme")
+    new_secret(front.secrets, "acme")
     await called(store, front, number=made.numbers(2)[1])
     second, other = await called(store, front), await called(store, front, "other")
     assert await found(api) == [other, second, first]

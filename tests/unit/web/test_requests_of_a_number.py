@@ -10,6 +10,7 @@ from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
+from tests.unit.store.made import new_secret
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api
 from tests.unit.web.test_requests_over_http import REQUESTS, enter, step
 
@@ -28,7 +29,7 @@ async def test_a_request_is_lost_with_its_closure_or_under_an_older_secret(api: 
     before = datetime.now(UTC) - timedelta(days=3)
     closed = await enter(api, received=f"{before:%Y-%m-%d}")
     await step(api, closed, "refuse", reason="unfounded")
-    front.secrets.rotate("acme")
+    new_secret(front.secrets, "acme")
     await enter(api, number="600 100 002")
     opened = await enter(api, right="access")
     other = await enter(api, number=NUMBER, controller="other")
