@@ -22,17 +22,10 @@ ON_RIGHTS, ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING
 
 
 class Holds:
-    """The one place that says whether something is held. Each method raises StoreError if the database fails."""
+    """The legal holds that people place. Each method raises StoreError if the database fails."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-
-    async def explain(
-        self, recording_ids: Collection[UUID], *, besides: str | None = None
-    ) -> dict[UUID, list[Held]]:
-        """What holds each recording that is held, the legal holds first. The request ``besides`` does not count."""
-        async with self._database.connection() as connection:
-            return await explain(connection, recording_ids, besides=besides)
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
         """Hold all recordings of ``on``, also those to come, until the hold is released. Gives it as :meth:`list` does.
@@ -98,7 +91,7 @@ def held(row: asyncpg.Record) -> Held:
 async def explain(
     connection: Connection, recording_ids: Collection[UUID], *, besides: str | None = None
 ) -> dict[UUID, list[Held]]:
-    """As :meth:`Holds.explain`, in the transaction that ``connection`` is in."""
+    """The one place that says whether a recording is held, and by what, the legal holds first. ``besides``: a request that does not count."""
     rows = await connection.fetch(
         SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, ON_RIGHTS, ON_BARS, besides
     )

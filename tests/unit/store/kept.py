@@ -16,6 +16,7 @@ from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.housekeeping import Housekeeper, Swept
 from ccari.recordings.spool import SharedSpool
+from ccari.store import holds
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.recordings.made import record
@@ -147,5 +148,6 @@ async def holds_on(
     store: Store, recordings: Collection[UUID], *, besides: str | None = None
 ) -> dict[UUID, set[HoldKind]]:
     """The kinds of hold on each recording that is held. The request ``besides`` does not count."""
-    explained = await store.holds.explain(recordings, besides=besides)
+    async with store.database.connection() as connection:
+        explained = await holds.explain(connection, recordings, besides=besides)
     return {recording: {each.kind for each in by} for recording, by in explained.items()}

@@ -14,6 +14,7 @@ from ccari.policy.retention import HOLDING, HoldKind
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import Held, HoldOn, Subject
+from ccari.store import holds
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
@@ -122,7 +123,8 @@ async def test_nobody_is_told_what_holds_a_recording(store: Store, shelf: Shelf)
             (HoldOn(reference=reference), "complaint"),
         )
     ]
-    found = await store.holds.explain([recording])
+    async with store.database.connection() as connection:
+        found = await holds.explain(connection, [recording])
     assert found == {recording: [
         Held(HoldKind.LEGAL, placed[0]["id"], None, "lawsuit"),
         Held(HoldKind.LEGAL, placed[1]["id"], reference, "complaint"),
