@@ -17,18 +17,20 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 #: Characters, as in the policy file.
 LONGEST_WORDS = 200
 
-#: What a spreadsheet would take for a formula, by its first character; formulas can run programmes (CWE-1236).
-_FORMULA = re.compile(r"'*[=+\-@\t\r]")
+#: What a spreadsheet would take for a formula, by its first character; formulas can run programmes (CWE-1236). Where a comma is for
+#: decimals, as in Poland, Excel begins a cell at each semicolon, also within quotation marks.
+_FORMULA = re.compile(r"(\A|;)('*[=+\-@\t\r])")
+_INERT = re.compile(r"(\A|;)'('*[=+\-@\t\r])")
 
 
 def inert(text: str) -> str:
-    """A text for a cell, with an apostrophe before it if a spreadsheet would take it for a formula."""
-    return f"'{text}" if _FORMULA.match(text) else text
+    """A text for a cell, with an apostrophe before whatever in it a spreadsheet would take for a formula."""
+    return _FORMULA.sub(r"\1'\2", text)
 
 
 def as_written(text: str) -> str:
     """The inverse of :func:`inert`."""
-    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
+    return _INERT.sub(r"\1\2", text)
 
 
 class CellError(ValueError):
