@@ -5,14 +5,17 @@ import re
 from ccari.policy.extensions import MOST_DIGITS
 from ccari.policy.numbers import BETWEEN
 
+#: What may stand before a number. It is looked for from its beginning only: from each place in thousands of brackets, that would hold
+#: up all calls.
+_BEFORE = r"(?<![(+])[(+]*+"
 #: Six digits in a row are a number; digits with separators between them only if no extension has as many, for ``desk-12-34-56`` is
 #: somebody's phone.
-_NUMBER = re.compile(rf"[(+]*\d(?:(?:{BETWEEN}\d){{{MOST_DIGITS},}}|\d{{5,}})")
+_NUMBER = re.compile(rf"{_BEFORE}\d(?:(?:{BETWEEN}\d){{{MOST_DIGITS},}}|\d{{5,}})")
 _LONGEST = 40
 #: The label of an empty name: an empty argument was meant to name something.
 NAMELESS = "unknown"
 #: As people write numbers among other words.
-_WRITTEN = re.compile(rf"[(+]*\d(?:{BETWEEN}\d){{5,}}")
+_WRITTEN = re.compile(rf"{_BEFORE}\d(?:{BETWEEN}\d){{5,}}")
 _COUNTED = r"(?:(?:[01]?\d|2[0-3])(?::[0-5]\d){1,2}|\d{1,2}(?: ?\(\d\)?){0,2}|(?:19|20)\d\d)"
 #: Text with as many digits that is no number: a list of times of day, articles or years, or an amount with cents.
 _NO_NUMBER = re.compile(rf"{_COUNTED}(?:[,;] {_COUNTED})*|\d{{1,2}}\.?\d{{3}},\d\d|\d{{1,2}},\d{{3}}\.\d\d")
