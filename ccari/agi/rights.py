@@ -1,6 +1,7 @@
 """``AGI(agi://HOST:4573/rights,CAMPAIGN)``: the keys menu for a channel that is not in Stasis."""
 
 import asyncio
+import re
 from functools import partial
 from uuid import UUID, uuid4
 
@@ -28,6 +29,7 @@ _log = structlog.get_logger()
 
 #: To find out what the policy says of the campaign, and to make the number's digests.
 TERMS_SECONDS = 3.0
+_OCTET = re.compile(r"[0-9]{1,3}")
 
 
 async def rights(session: Session, counter: Counter) -> None:
@@ -68,7 +70,7 @@ async def _caller(session: Session) -> Caller:
         return Caller(dialled, NumberFrom.DIALLED)
     shown = session.head.get("agi_callingpres", "0")
     # bits 6 and 7 of the presentation: 0 is allowed (Q.931, 4.5.10)
-    withheld = not shown.isdecimal() or int(shown) & 0x60 != 0
+    withheld = _OCTET.fullmatch(shown) is None or int(shown) & 0x60 != 0
     caller_id = session.head.get("agi_callerid", "unknown")
     return Caller("" if withheld or caller_id == "unknown" else caller_id, NumberFrom.CALLER_ID)
 

@@ -104,6 +104,7 @@ async def test_invariant_1_bytes_at_the_gate_give_allow_or_never_end_or_disturb_
     @example((_RIGHTS, b"\n", [*[b"200 result=1\n"] * 4, b"200 result=999999999999\n"]))
     @example((_RIGHTS, b"\n", [*[b"200 result=1\n"] * 4, b"200 result=1114112\n"]))
     @example((_RIGHTS, b"\n", [*[b"200 result=1\n"] * 4, b"200 result=" + b"9" * 5000 + b"\n"]))
+    @example((_RIGHTS.replace(b"pres: 0", b"pres: " + b"9" * 5000), b"\n", [b"200 result=1\n"] * 4))
     def draw(made: tuple[bytes, bytes, list[bytes]]) -> None:
         head, end, replies = made
         drawn.append(head + end + b"".join(replies))
