@@ -14,6 +14,7 @@ from ccari.errors import RecordingDelayed, RecordingError
 
 #: The RIFF, fmt and data headers. Both lengths are 0 until the file is closed.
 HEADER_BYTES = 44
+MAGIC = b"RIFF"
 _RIFF_LENGTH = slice(4, 8)
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 BYTES_A_SAMPLE = 2
@@ -93,7 +94,7 @@ def is_open(path: Path) -> bool:
             header = file.read(HEADER_BYTES)
     except OSError:
         return False
-    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == b"RIFF")
+    return header[_RIFF_LENGTH] in {b"", bytes(4)} and (not header or header[:4] == MAGIC)
 
 
 def read(path: Path) -> Raw:
@@ -125,5 +126,5 @@ def _shape(header: bytes) -> tuple[int, int] | None:
     if len(header) < HEADER_BYTES:
         return None
     riff, _, kind, _, _, encoding, channels, rate, _, align, bits, name, _ = _HEADER.unpack(header)
-    is_pcm = (riff, kind, name, encoding, bits) == (b"RIFF", b"WAVE", b"data", wave.WAVE_FORMAT_PCM, 16)
+    is_pcm = (riff, kind, name, encoding, bits) == (MAGIC, b"WAVE", b"data", wave.WAVE_FORMAT_PCM, 16)
     return (channels, rate) if is_pcm and channels and rate and align == channels * BYTES_A_SAMPLE else None

@@ -118,6 +118,11 @@ class RemoteSpool:
                         await self._disk(_write, file, piece)
                     if reply.content_length != await self._disk(_size, file):
                         raise RecordingDelayed(f"Asterisk did not send all of {path.name}")
+                    if not await self._disk(_may_be_sound, file):
+                        # a proxy's own page, say: stored in its place, it would have the recording itself removed there
+                        raise RecordingDelayed(
+                            f"what came in the place of {path.name} is no recording: check [asterisk] url"
+                        )
                     await self._disk(part.replace, path)
                 finally:
                     # a disk that hangs has been told of, and the next try begins anew
@@ -139,7 +144,10 @@ class RemoteSpool:
         """A request to Asterisk. Raises RecordingDelayed if it fails or takes too long."""
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
         try:
-            async with self._session.request(method, f"{self._stored}{path}", timeout=limits) as reply:
+            async with self._session.request(
+                # a redirect would have us fetch, or delete, something on a host that is not in the settings
+                method, f"{self._stored}{path}", timeout=limits, allow_redirects=False,
+            ) as reply:  # fmt: skip
                 yield reply
         except TimeoutError:
             raise RecordingDelayed("Asterisk did not answer in time when asked for its recordings") from None
@@ -175,7 +183,7 @@ def _begin(part: Path) -> FileIO:
     part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
-    return part.open("wb", buffering=0)
+    return part.open("w+b", buffering=0)
 
 
 def _write(file: FileIO, piece: bytes) -> None:
@@ -186,6 +194,12 @@ def _write(file: FileIO, piece: bytes) -> None:
 
 def _size(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size
+
+
+def _may_be_sound(file: FileIO) -> bool:
+    """Whether it begins as Asterisk's files do, or is what a failing disk may have made of one: empty, or zeroes."""
+    begins = os.pread(file.fileno(), len(raw.MAGIC), 0)
+    return raw.MAGIC.startswith(begins) or not any(begins)
 
 
 def _end(file: FileIO, part: Path) -> None:

@@ -37,6 +37,7 @@ class Asterisk:
         self.app.router.add_get("/ari/recordings/stored", self._list)
         self.app.router.add_get("/ari/recordings/stored/{name}/file", self._file)
         self.app.router.add_delete("/ari/recordings/stored/{name}", self._delete)
+        self.app.router.add_route("*", "/else", self._list)
 
     async def _instead(self, request: web.Request, handler: Answer) -> web.StreamResponse:
         self.asked.append((request.method, request.path_qs))
@@ -136,6 +137,11 @@ async def _stops(request: web.Request) -> web.StreamResponse:
     return await _for_ever(request)
 
 
+async def _page(_: web.Request) -> web.StreamResponse:
+    """As a proxy before Asterisk may answer, which lets nobody through for a while."""
+    return web.Response(text="<!doctype html><title>Back soon</title>" + "<p>We are working on it." * 9)
+
+
 def _status(status: int) -> Answer:
     async def answer(_: web.Request) -> web.StreamResponse:
         return web.json_response({"message": "no"}, status=status)
@@ -148,6 +154,7 @@ def _status(status: int) -> Answer:
     [
         pytest.param(_cut_off, "cannot be asked for its recordings", id="cut-off"),
         pytest.param(_without_length, "did not send all of", id="no-length"),
+        pytest.param(_page, "is no recording: check", id="page"),
         pytest.param(_for_ever, "did not answer in time", id="silent"),
         pytest.param(_stops, "did not answer in time", id="stops"),
         pytest.param(_status(500), "it answered 500", id="fails"),
@@ -216,6 +223,22 @@ async def test_a_wrong_password_is_told_or_no_advice_given(
             await refused.recording_ids()
         assert "hunter2" not in str(raised.value)
     assert not [path for _, path in asterisk[0].asked if "hunter2" in path or "api_key" in path]
+
+
+async def test_a_redirect_has_something_fetched_or_deleted_elsewhere(
+    far: RemoteSpool, asterisk: tuple[Asterisk, str], spool: Path
+) -> None:
+    async def elsewhere(request: web.Request) -> web.StreamResponse:
+        if request.path == "/else":
+            return web.Response(status=204)
+        return web.Response(status=307, headers={"location": "/else"})
+
+    record(spool / f"{NAME}.wav")
+    asterisk[0].answer = elsewhere
+    for asking in (far.take(TAG.recording_id), far.recording_ids(), far.remove(TAG.recording_id)):
+        with pytest.raises(RecordingError, match="answered 307"):
+            await asking
+    assert "/else" not in [path for _, path in asterisk[0].asked]
 
 
 async def test_something_is_left_here_or_there_or_removed_twice_in_an_error(
