@@ -149,6 +149,8 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
     """Log each request by the template of its path, and turn whatever goes wrong into a problem document."""
     began, resource = monotonic(), request.match_info.route.resource
     template = resource.canonical if resource else None
+    # aiohttp answers what came in one piece without a pause: hundreds of requests, for which all calls would wait
+    await asyncio.sleep(0)
     response = await _answered(request, handler)
     if not response.prepared:
         for name, value in problems.ALWAYS.items():

@@ -11,6 +11,7 @@ import pytest
 from aiohttp import http_parser
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from structlog.testing import capture_logs
 
 from ccari.ports.access import Role
 from ccari.web import endpoint, server
@@ -22,6 +23,8 @@ from tests.unit.web.console.browsing import Visitor, browser, signed_in
 #: What is whole is to be read within WHOLE_SECONDS, beside all the others.
 SECONDS, WHOLE_SECONDS, SOON_SECONDS = 60.0, 5.0, 1.0
 EXAMPLES, SIDE_BY_SIDE = 200, 20
+#: Requests that come in one piece.
+MANY = 1000
 DIGITS = NUMBER.removeprefix("+")
 #: For what is sent in a header or a line: what would show in an answer or a log that quotes it.
 CASES = {
@@ -201,6 +204,22 @@ async def test_connections_without_end_take_all_the_descriptors(
         for _, writer in opened:
             writer.transport.abort()
     await until(lambda: _answers(api), within=SECONDS)
+
+
+async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
+    """Sent at once, over one connection: no other was read, and no call's event heard, until the last of them was answered."""
+    port = int(api.url.rpartition(":")[2])
+    (_, one), (reader, other) = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+    try:
+        with capture_logs() as logged:
+            one.write(b"GET /nothing HTTP/1.1\r\nhost: x\r\n\r\n" * MANY)
+            other.write(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n")
+            async with asyncio.timeout(SECONDS):
+                await reader.readline()
+    finally:
+        for writer in (one, other):
+            writer.transport.abort()
+    assert [each["route"] for each in logged].index("/openapi.json") < SIDE_BY_SIDE
 
 
 async def _answers(api: Api) -> bool:
