@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
+from typing import cast
 
 import orjson
 import structlog
@@ -30,6 +31,8 @@ DRAIN_SECONDS = 5.0
 #: How long a connection may be idle, and how long it may take until its first request is whole.
 KEEPALIVE_SECONDS = 75.0
 FIRST_SECONDS = 15.0
+#: How many bytes whoever asked must read in so many seconds, or all that is left, of what is sent to them. A modem is faster.
+UNREAD_SECONDS, LEAST_READ_BYTES = 30.0, 64 * 1024
 #: More than there may be streams and requests. Each has a file descriptor, and the calls need some too.
 MOST_CONNECTIONS = 800
 
@@ -133,14 +136,19 @@ async def _last_if_in_pieces(request: web.Request, response: web.StreamResponse)
 class _Connection(web.RequestHandler):
     """A connection that answers malformed HTTP with a problem document, too, because aiohttp's own answer quotes what was sent.
 
-    It is closed if no request comes soon: aiohttp would wait for the first one for ever.
+    It is closed if no request comes soon, and cut if the answers are not read: aiohttp would wait for either for ever.
     """
 
-    __slots__ = ("_first",)
+    __slots__ = ("_first", "_unread", "_wire")
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        super().connection_made(transport)
         self._first: asyncio.TimerHandle | None = None
+        self._unread: asyncio.TimerHandle | None = None
+        # aiohttp forgets it when it closes it, which ends nothing while something is left to be sent
+        self._wire = cast("asyncio.Transport", transport)
+        # so that writing is paused by the first byte that the other end does not take
+        self._wire.set_write_buffer_limits(high=0)
+        super().connection_made(transport)
         manager = self._manager
         if manager is not None and len(manager.connections) > MOST_CONNECTIONS:
             _log.error("http_turned_away", connections=MOST_CONNECTIONS)
@@ -149,9 +157,29 @@ class _Connection(web.RequestHandler):
         self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._close_if_silent)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        if self._first is not None:
-            self._first.cancel()
+        for timer in (self._first, self._unread):
+            if timer is not None:
+                timer.cancel()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._watch_reader()
+
+    def resume_writing(self) -> None:
+        if self._unread is not None:
+            self._unread.cancel()
+        super().resume_writing()
+
+    def _watch_reader(self) -> None:
+        left = self._wire.get_write_buffer_size()
+        self._unread = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._cut_if_unread, left)
+
+    def _cut_if_unread(self, before: int) -> None:
+        if before - self._wire.get_write_buffer_size() < LEAST_READ_BYTES:
+            self._wire.abort()
+        else:
+            self._watch_reader()
 
     def _close_if_silent(self) -> None:
         if not self._request_count:

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+import socket
 import zlib
 from collections.abc import Sequence
 from http import HTTPStatus
@@ -23,6 +24,8 @@ from tests.unit.web.console.browsing import Visitor, browser, signed_in
 #: What is whole is to be read within WHOLE_SECONDS, beside all the others.
 SECONDS, WHOLE_SECONDS, SOON_SECONDS = 60.0, 5.0, 1.0
 EXAMPLES, SIDE_BY_SIDE = 200, 20
+#: Answers that are more than the kernel takes for somebody who does not read them.
+UNREAD = 200
 #: Requests that come in one piece.
 MANY = 1000
 DIGITS = NUMBER.removeprefix("+")
@@ -220,6 +223,20 @@ async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
         for writer in (one, other):
             writer.transport.abort()
     assert [each["route"] for each in logged].index("/openapi.json") < SIDE_BY_SIDE
+
+
+async def test_who_reads_nothing_holds_a_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "UNREAD_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    port = int(api.url.rpartition(":")[2])
+    with contextlib.ExitStack() as opened:
+        for _ in range(2):
+            unread = opened.enter_context(socket.socket())
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            unread.connect(("127.0.0.1", port))
+            unread.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * UNREAD)
+        assert not await _answers(api)
+        await until(lambda: _answers(api), within=SECONDS)
 
 
 async def _answers(api: Api) -> bool:
