@@ -98,7 +98,8 @@ class Authority:
             signer = self._signer(answer)
             self._verifier.verify(answer, statement.digest)
             return Stamped(said.gen_time, signer.subject.rfc4514_string())
-        except (VerificationError, ValueError) as error:
+        except (VerificationError, ValueError, KeyError, TypeError) as error:
+            # the last two: the library, of a name that is no text
             raise EvidenceError(
                 f"the time stamp is not signed by a trusted authority: {_reason(error)}"
             ) from None

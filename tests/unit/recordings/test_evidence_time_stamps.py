@@ -295,6 +295,17 @@ def test_a_certificate_that_nobody_can_read_ends_in_a_traceback(
         trusted.stamped(court.stamp(statement, _of_no_known_version(signers)), statement)
 
 
+@pytest.mark.parametrize("kind", [b"\x48", b"\x03"], ids=["of no known kind", "bits"])
+def test_a_signer_whose_name_is_no_text_ends_in_a_traceback(
+    court: SigningAuthority, trusted: Authority, kind: bytes
+) -> None:
+    statement = later(0)[0]
+    # the last is in what names the signer
+    before, _, after = court.stamp(statement).rpartition(b"\x0c\x07A court")
+    with pytest.raises(EvidenceError, match="not signed by a trusted authority: its signature is not valid"):
+        trusted.stamped(before + kind + b"\x07A court" + after, statement)
+
+
 @pytest.mark.parametrize("padding", [0, 999], ids=["shorter", "longer"])
 def test_the_certificates_of_a_time_stamp_have_to_come_in_one_order(
     court: SigningAuthority, trusted: Authority, padding: int
