@@ -12,7 +12,7 @@ import aiohttp
 from ccari import __version__
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id, signature
-from ccari.names import Names
+from ccari.peers import Connector
 from ccari.ports.forwarding import Forward
 
 #: From the first packet to the status line; Standard Webhooks recommends 15 to 30.
@@ -85,7 +85,7 @@ class Webhook:
 @contextlib.asynccontextmanager
 async def open_webhook() -> AsyncIterator[Webhook]:
     async with aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(resolver=Names()),
+        connector=Connector(),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"user-agent": f"ccari/{__version__}"},
     ) as session:

@@ -16,7 +16,7 @@ import structlog
 from ccari import __version__
 from ccari.errors import CcariError, EvidenceError, why
 from ccari.gating.rounds import again_and_again
-from ccari.names import Names
+from ccari.peers import Connector
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -137,7 +137,7 @@ async def open_session(username: str | None, password: str) -> AsyncIterator[aio
     headers = {"user-agent": f"ccari/{__version__}"}
     if username is not None:
         headers["authorization"] = aiohttp.encode_basic_auth(username, password)
-    connector = aiohttp.TCPConnector(resolver=Names())
+    connector = Connector()
     async with aiohttp.ClientSession(
         connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers
     ) as session:
