@@ -11,10 +11,11 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 import aiohttp
+import orjson
 
 from ccari.errors import RecordingDelayed, RecordingError, why
-from ccari.names import Names
 from ccari.own_threads import OwnThreads
+from ccari.peers import Connector
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
 from ccari.recordings.spool import uuid_of
@@ -30,6 +31,8 @@ FETCH_SECONDS = 900.0
 DISK_SECONDS = 30.0
 #: Files that are fetched side by side; Asterisk serves calls too.
 AT_ONCE = 2
+#: Of the list of files. That of a million has some 60 MB.
+MOST_LIST_BYTES = 128 * 1024 * 1024
 _LOOK_AGAIN_SECONDS = 0.2
 _PIECE = 64 * 1024
 _PART = ".part"
@@ -96,8 +99,7 @@ class RemoteSpool:
         async with self._asked("GET", "") as reply:
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
-            told: list[dict[str, Any]] = await reply.json(content_type=None)
-        there = [each["name"] for each in told if each.get("format") == "wav"]
+            there = _names(await _whole(reply))
         try:
             here = await self._disk(lambda: [each.stem.removeprefix(".") for each in self._fetched()])
         except OSError as error:
@@ -171,11 +173,33 @@ async def open_remote_spool(
     url: str, username: str, password: str, incoming: Path
 ) -> AsyncIterator[RemoteSpool]:
     """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and are sent in a header."""
-    headers = {"Authorization": aiohttp.encode_basic_auth(username, password)}
+    # compressed, what is short could fill the memory
+    headers = {
+        "Authorization": aiohttp.encode_basic_auth(username, password), "Accept-Encoding": "identity",
+    }  # fmt: skip
     # Asterisk closes a connection after each answer, whatever it says
-    connector = aiohttp.TCPConnector(force_close=True, resolver=Names())
-    async with aiohttp.ClientSession(connector=connector, headers=headers) as session:
+    connector = Connector(force_close=True)
+    async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
         yield RemoteSpool(session, url, incoming)
+
+
+async def _whole(reply: aiohttp.ClientResponse) -> bytes:
+    received = bytearray()
+    async for piece in reply.content.iter_any():
+        received += piece
+        if len(received) > MOST_LIST_BYTES:
+            raise RecordingDelayed(f"Asterisk's list of its recordings has more than {MOST_LIST_BYTES} bytes")
+    return bytes(received)
+
+
+def _names(told: bytes) -> list[str]:
+    """The names of the files in Asterisk's list that may be ours. Raises RecordingDelayed if it is none."""
+    try:
+        return [str(each["name"]) for each in orjson.loads(told) if each["format"] == "wav"]
+    except (ValueError, KeyError, TypeError):
+        raise RecordingDelayed(
+            "Asterisk's list of its recordings makes no sense: check [asterisk] url"
+        ) from None
 
 
 def _begin(part: Path) -> FileIO:

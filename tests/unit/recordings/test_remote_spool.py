@@ -284,14 +284,35 @@ async def test_what_others_recorded_is_listed_or_what_was_left_here_is_not(
     assert sorted(await far.recording_ids()) == sorted([TAG.recording_id, here, half])
 
 
-async def test_an_answer_that_is_none_ends_in_a_traceback(
-    far: RemoteSpool, asterisk: tuple[Asterisk, str]
-) -> None:
-    async def answer(_: web.Request) -> web.StreamResponse:
-        return web.Response(text="<html>")
+async def _without_end(request: web.Request) -> web.StreamResponse:
+    reply = web.StreamResponse()
+    await reply.prepare(request)
+    while True:
+        await reply.write(b" " * remote.MOST_LIST_BYTES)
 
+
+async def _swelling(_: web.Request) -> web.StreamResponse:
+    """Of which a short one would fill the memory."""
+    reply = web.json_response([{"name": NAME, "format": "wav"}])
+    reply.enable_compression(web.ContentCoding.gzip)
+    return reply
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [(_page, "makes no sense"), (_status(200), "makes no sense"), (_swelling, "makes no sense"), (_without_end, "has more than")],
+    ids=["a page", "no list", "compressed", "without end"],
+)  # fmt: skip
+async def test_a_list_of_recordings_that_is_none_ends_in_a_traceback_or_fills_the_memory(
+    far: RemoteSpool,
+    asterisk: tuple[Asterisk, str],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Answer,
+    words: str,
+) -> None:
+    monkeypatch.setattr(remote, "MOST_LIST_BYTES", 64 * 1024)
     asterisk[0].answer = answer
-    with pytest.raises(RecordingDelayed, match="cannot be asked for its recordings"):
+    with pytest.raises(RecordingDelayed, match=words):
         await far.recording_ids()
 
 
