@@ -23,8 +23,12 @@ _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", r
 
 
 def label(text: str) -> str:
-    """A name without what could be a number: ``Local/NUMBER@context`` is a channel too, and arguments get swapped."""
-    return _NUMBER.sub("…", text.partition("@")[0])[:_LONGEST] or NAMELESS
+    """A name without what could be a number: ``Local/NUMBER@context`` is a channel too, and arguments get swapped.
+
+    Nor has it anything that cannot be printed, which could control a terminal, or which the database refuses.
+    """
+    printed = text if text.isprintable() else "".join(filter(str.isprintable, text))
+    return _NUMBER.sub("…", printed.partition("@")[0])[:_LONGEST] or NAMELESS
 
 
 def unnumbered(text: str) -> str:
