@@ -23,6 +23,16 @@ class Connector(aiohttp.TCPConnector):
         self._factory = cast("partial[ResponseHandler]", partial(_Connection, loop=self._loop))
 
 
+async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
+    """The body of an answer; None if it has more bytes than that, of which no more are read."""
+    received = bytearray()
+    async for each in answer.content.iter_any():
+        received += each
+        if len(received) > most_bytes:
+            return None
+    return bytes(received)
+
+
 class _Connection(ResponseHandler):
     """Gives up a server that sends one answer after the other to one request. aiohttp would read all of them, for as long as the
     request may take: with uvloop that is ten seconds in which nothing else is done.

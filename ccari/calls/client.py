@@ -28,6 +28,7 @@ from ccari.calls.transport import (
 )
 from ccari.errors import AsteriskError, UnsuitableError
 from ccari.gating.variables import OUTCOME, REASON, at_once
+from ccari.peers import whole
 from ccari.policy.call import Outcome
 from ccari.policy.campaign import Campaign
 
@@ -43,6 +44,8 @@ _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 #: From one look for a module that a campaign lacks to the next: somebody may have loaded it, and each call asks.
 MODULES_AGAIN_SECONDS = 5.0
 
+#: Of what Asterisk tells of itself, some hundred bytes.
+_MOST_INFO_BYTES = 64 * 1024
 #: For a recording that was told to stop to be written to its end.
 RECORDED_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.05
@@ -361,9 +364,9 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
             asyncio.timeout(CONNECT_SECONDS),
             session.get(url, headers=headers, raise_for_status=True) as reply,
         ):
-            answer = await reply.read()
+            answer = await whole(reply, _MOST_INFO_BYTES)
     try:
-        info = orjson.loads(answer)
+        info = orjson.loads(answer or b"")
         version, entity = str(info["system"]["version"]), str(info["system"]["entity_id"])
         started = str(info["status"]["startup_time"])
     except (ValueError, KeyError, TypeError):

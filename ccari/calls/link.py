@@ -21,7 +21,7 @@ from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
 from ccari.errors import AsteriskError, StoreError, UnsuitableError
 from ccari.gating.abandoned import SWEEP_SECONDS, sweep
-from ccari.names import Names
+from ccari.peers import Connector
 from ccari.policy.gate import Block
 from ccari.ports.fencing import Fence
 from ccari.tasks import beside
@@ -77,7 +77,7 @@ class Link:
         """
         wait = FIRST_RETRY_SECONDS
         # the WebSocket; what is asked beside it about strays, and by calls
-        connector = aiohttp.TCPConnector(limit=1 + 2 * AT_ONCE, force_close=True, resolver=Names())
+        connector = Connector(limit=1 + 2 * AT_ONCE, force_close=True)
         async with aiohttp.ClientSession(connector=connector) as session:
             while True:
                 try:

@@ -17,6 +17,7 @@ import orjson
 import structlog
 
 from ccari.errors import AsteriskError, UnsuitableError, why
+from ccari.peers import whole
 
 _log = structlog.get_logger()
 
@@ -31,6 +32,8 @@ CLOSE_SECONDS = 1.0
 HEARTBEAT_SECONDS = 10.0
 #: What aiohttp gives once the connection has ended.
 _LAST = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
+#: Of why something that was asked beside it is refused.
+_LARGEST_REFUSAL = 64 * 1024
 #: A listing of a busy PBX runs to megabytes.
 _LARGEST_MESSAGE = 64 * 1024 * 1024
 
@@ -182,7 +185,7 @@ class Transport:
                 asyncio.timeout(seconds),
                 self._beside.request(method, url, params=params, headers=headers) as reply,
             ):
-                status, body = reply.status, await reply.text()
+                status, body = reply.status, await whole(reply, _LARGEST_REFUSAL) or b""
         except (TimeoutError, OSError, aiohttp.ClientError):
             raise LinkLost(f"Asterisk gave no answer to {kind}") from None
         if status >= HTTPStatus.BAD_REQUEST:
@@ -274,7 +277,7 @@ _FOR_A_PERSON = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 _LONG_DIGITS = re.compile(r"\+?\d{6,}")
 
 
-def _message(body: str) -> str:
+def _message(body: str | bytes) -> str:
     """Asterisk's own words, without the number that they may quote."""
     try:
         text = str(orjson.loads(body).get("message", ""))

@@ -15,7 +15,7 @@ import orjson
 
 from ccari.errors import RecordingDelayed, RecordingError, why
 from ccari.own_threads import OwnThreads
-from ccari.peers import Connector
+from ccari.peers import Connector, whole
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
 from ccari.recordings.spool import uuid_of
@@ -99,7 +99,12 @@ class RemoteSpool:
         async with self._asked("GET", "") as reply:
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
-            there = _names(await _whole(reply))
+            told = await whole(reply, MOST_LIST_BYTES)
+            if told is None:
+                raise RecordingDelayed(
+                    f"Asterisk's list of its recordings has more than {MOST_LIST_BYTES} bytes"
+                )
+        there = _names(told)
         try:
             here = await self._disk(lambda: [each.stem.removeprefix(".") for each in self._fetched()])
         except OSError as error:
@@ -181,15 +186,6 @@ async def open_remote_spool(
     connector = Connector(force_close=True)
     async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
         yield RemoteSpool(session, url, incoming)
-
-
-async def _whole(reply: aiohttp.ClientResponse) -> bytes:
-    received = bytearray()
-    async for piece in reply.content.iter_any():
-        received += piece
-        if len(received) > MOST_LIST_BYTES:
-            raise RecordingDelayed(f"Asterisk's list of its recordings has more than {MOST_LIST_BYTES} bytes")
-    return bytes(received)
 
 
 def _names(told: bytes) -> list[str]:

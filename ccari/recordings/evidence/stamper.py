@@ -16,7 +16,7 @@ import structlog
 from ccari import __version__
 from ccari.errors import CcariError, EvidenceError, why
 from ccari.gating.rounds import again_and_again
-from ccari.peers import Connector
+from ccari.peers import Connector, whole
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -103,12 +103,10 @@ class Stamper:
                     raise EvidenceError(
                         f"the time-stamping authority answered {answer.status}: check [time_stamps]"
                     )
-                received = bytearray()
-                async for each in answer.content.iter_any():
-                    received += each
-                    if len(received) > MOST_BYTES:
-                        raise EvidenceError(f"the time-stamping authority sent more than {MOST_BYTES} bytes")
-                return bytes(received)
+                received = await whole(answer, MOST_BYTES)
+                if received is None:
+                    raise EvidenceError(f"the time-stamping authority sent more than {MOST_BYTES} bytes")
+                return received
         except TimeoutError:
             raise EvidenceError(
                 f"the time-stamping authority did not answer within {TIMEOUT_SECONDS:g} s"
