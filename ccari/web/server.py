@@ -119,9 +119,10 @@ def application(
 async def _without_quotes(_: web.Request, response: web.StreamResponse) -> None:
     """Replace an answer of aiohttp's own, which it gives before our middleware, to an unknown ``Expect``: it quotes the header."""
     if isinstance(response, web.HTTPException):
-        response.content_type = PROBLEM_TYPE
-        response.body = problems.of_server(response).response().body
-        response.headers.update(ALWAYS)
+        body = problems.of_server(response).problem.model_dump_json(exclude_none=True).encode()
+        response.content_type, response.body = PROBLEM_TYPE, body
+        # aiohttp has counted its own words by now: a proxy would take the rest for the next answer, or that for the rest
+        response.headers.update({**ALWAYS, hdrs.CONTENT_LENGTH: str(len(body))})
 
 
 async def _last_if_in_pieces(request: web.Request, response: web.StreamResponse) -> None:

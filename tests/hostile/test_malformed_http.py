@@ -49,6 +49,7 @@ CASES = {
     "an encoding that nobody knows": "POST /v1/gate HTTP/1.1\r\nhost: x\r\ncontent-encoding: zstd\r\n"
     f"content-length: 11\r\n\r\n{DIGITS}",
     "an expectation": f"GET /v1/calls HTTP/1.1\r\nhost: x\r\nexpect: {DIGITS}\r\n\r\n",
+    "an expectation that is long": f"GET /v1/calls HTTP/1.1\r\nhost: x\r\nexpect: {DIGITS * 100}\r\n\r\n",
     "an expectation where nothing is": f"GET /{DIGITS} HTTP/1.1\r\nhost: x\r\nexpect: {DIGITS}\r\n\r\n",
     "a body cut into no pieces": "POST /v1/gate HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\n"
     f"content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n{DIGITS}ZZ\r\n{{}}",
@@ -97,6 +98,7 @@ async def test_what_is_no_http_is_quoted_or_answered_in_other_words(
         status = int(head.split(b" ")[1])
         assert b"application/problem+json" in head, name
         assert json.loads(body)["status"] == status, name
+        assert f"content-length: {len(body)}\r\n".encode() in head.lower() + b"\r\n", name
         assert status in {HTTPStatus.BAD_REQUEST, HTTPStatus.EXPECTATION_FAILED}, name
         assert b"server: ccari" in head.lower(), name
         assert DIGITS.encode() not in answer, name
