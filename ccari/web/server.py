@@ -150,12 +150,32 @@ class _Connection(web.RequestHandler):
         # so that writing is paused by the first byte that the other end does not take
         self._wire.set_write_buffer_limits(high=0)
         super().connection_made(transport)
-        manager = self._manager
-        if manager is not None and len(manager.connections) > MOST_CONNECTIONS:
-            _log.error("http_turned_away", connections=MOST_CONNECTIONS)
+        if not self._has_room():
             self.force_close()
             return
         self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._close_if_silent)
+
+    def _has_room(self) -> bool:
+        """Whether there is room for one more, if need be that of whoever has asked for nothing yet, or for nothing for longest."""
+        others = self._manager.connections if self._manager is not None else []
+        if len(others) <= MOST_CONNECTIONS:
+            return True
+        _log.error("http_turned_away", connections=MOST_CONNECTIONS)
+        idle = [
+            each for each in others if isinstance(each, _Connection) and each is not self and each.is_idle
+        ]
+        if idle:
+            min(idle, key=_Connection.idle_since).force_close()
+        return bool(idle)
+
+    @property
+    def is_idle(self) -> bool:
+        """Whether it waits for a request."""
+        return self._waiter is not None and not self._waiter.done()
+
+    def idle_since(self) -> tuple[bool, float]:
+        """Less for one that is to go first: those that have never asked, and of them, or of the others, who has waited for longest."""
+        return bool(self._request_count), self._next_keepalive_close_time
 
     def connection_lost(self, exc: BaseException | None) -> None:
         for timer in (self._first, self._unread):

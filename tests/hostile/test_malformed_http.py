@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import json
+import select
 import socket
 import zlib
 from collections.abc import Sequence
+from functools import partial
 from http import HTTPStatus
 
 import pytest
@@ -28,6 +30,7 @@ EXAMPLES, SIDE_BY_SIDE = 200, 20
 UNREAD = 200
 #: Requests that come in one piece.
 MANY = 1000
+HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 DIGITS = NUMBER.removeprefix("+")
 #: For what is sent in a header or a line: what would show in an answer or a log that quotes it.
 CASES = {
@@ -196,19 +199,28 @@ async def test_who_says_nothing_or_never_ends_holds_a_connection(
     assert again.startswith(b"HTTP/1.1 200 ")
 
 
-async def test_connections_without_end_take_all_the_descriptors(
-    api: Api, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asked", [b"", HEALTH], ids=["silent", "having asked once"])
+async def test_connections_without_end_take_all_the_descriptors_or_keep_others_out(
+    api: Api, monkeypatch: pytest.MonkeyPatch, asked: bytes
 ) -> None:
+    """Whoever has asked for nothing for longest makes room, and the others are left alone."""
     monkeypatch.setattr(server, "FIRST_SECONDS", SECONDS)
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 5)
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
     port = int(api.url.rpartition(":")[2])
-    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(5)]
+    opened = [await asyncio.open_connection("127.0.0.1", port) for _ in range(3)]
     try:
-        assert await said(api, b"GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n") == b""
+        async with asyncio.timeout(SECONDS):
+            for reader, writer in opened if asked else []:
+                writer.write(asked)
+                await reader.readuntil(b"}")
+            assert await _answers(api)
+            assert await opened[0][0].read() == b""
+            for reader, writer in opened[1:]:
+                writer.write(HEALTH)
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
     finally:
         for _, writer in opened:
             writer.transport.abort()
-    await until(lambda: _answers(api), within=SECONDS)
 
 
 async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
@@ -228,7 +240,7 @@ async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
 
 
 async def test_who_reads_nothing_holds_a_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "UNREAD_SECONDS", SOON_SECONDS)
+    monkeypatch.setattr(server, "UNREAD_SECONDS", WHOLE_SECONDS)
     monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
     port = int(api.url.rpartition(":")[2])
     with contextlib.ExitStack() as opened:
@@ -237,8 +249,14 @@ async def test_who_reads_nothing_holds_a_connection(api: Api, monkeypatch: pytes
             unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
             unread.connect(("127.0.0.1", port))
             unread.sendall(b"GET /openapi.json HTTP/1.1\r\nhost: x\r\n\r\n" * UNREAD)
+            await until(partial(_has_come, unread), within=SECONDS)
         assert not await _answers(api)
         await until(lambda: _answers(api), within=SECONDS)
+
+
+def _has_come(unread: socket.socket) -> bool:
+    """Whether there is something to be read."""
+    return bool(select.select([unread], [], [], 0)[0])
 
 
 async def _answers(api: Api) -> bool:
