@@ -44,6 +44,13 @@ UNWRITABLE = (
     "the database cannot be written to: [database] url must lead to the primary, not to a replica, "
     f"and {_READ_ONLY} must be off there"
 )
+#: With another session at each transaction, its own would not have :data:`_SET_RIGHT`, and locks would outlive who took them.
+SHARED = (
+    "a pooler between ccari and PostgreSQL lends sessions for a transaction only, in which ccari's locks and settings are lost: "
+    "set pool_mode = session there, or let [database] url lead to PostgreSQL itself"
+)
+#: How often is looked whether two connections share sessions: where a pooler has many and others use them, one look may miss it.
+_LOOKS = 20
 _FILES_OF_PASSWORDS = OwnThreads("ccari-password")
 #: Files that a URL may name.
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
@@ -71,6 +78,31 @@ async def connect(
     except ValueError:
         raise StoreError(_NO_URL) from None
     return await _first([partial(_connect, each, settings, options, read_only=read_only) for each in hosts])
+
+
+async def refuse_shared(connection: Connection, dsn: str) -> None:
+    """Raise StoreError if a pooler lends the connection's session of the server to others as well. The caller has to have other
+    failures translated.
+    """
+    session = await _session(connection)
+    if session == connection.get_server_pid():
+        # the server itself has answered, not a pooler in its name
+        return
+    another = await connect(dsn)
+    try:
+        for _ in range(_LOOKS):
+            # while the first one rests
+            async with another.transaction():
+                if session == await _session(another) or session != await _session(connection):
+                    raise StoreError(SHARED)
+    finally:
+        another.terminate()
+
+
+async def _session(connection: Connection) -> int:
+    """The process of the server that this statement runs in."""
+    process: int = await connection.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_SECONDS)
+    return process
 
 
 async def _connect(

@@ -17,7 +17,7 @@ from pogo_core.util import migrate, sql
 
 from ccari.errors import RefusedError, StoreError, why
 from ccari.store import connecting
-from ccari.store.connecting import UNWRITABLE, connect
+from ccari.store.connecting import UNWRITABLE, connect, refuse_shared
 from ccari.store.pool import Pool
 
 _log = structlog.get_logger()
@@ -97,6 +97,11 @@ class Database:
             cursor = await connection.cursor(statement, *arguments)
             while rows := await cursor.fetch(STREAM_ROWS):
                 yield [dict(row) for row in rows]
+
+    async def refuse_shared(self) -> None:
+        """Raise StoreError if a pooler lends sessions for a transaction only."""
+        async with self.connection() as connection:
+            await refuse_shared(connection, self._dsn)
 
     async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
         """The rows of one statement, each as a dict by column."""
@@ -256,7 +261,7 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
     ------
     StoreError
         If the server is away, refuses, or is older than PostgreSQL 14; if the database has another encoding than UTF-8, its user
-        may not create anything in it, or a newer ccari has changed it; or if a migration fails.
+        may not create anything in it, or a newer ccari has changed it; if a pooler shares out its sessions; or if a migration fails.
     """
     with translated():
         await _migrate(dsn)
@@ -315,6 +320,7 @@ async def _migrate(dsn: str) -> None:
         encoding = await connection.fetchval("SHOW server_encoding")
         if encoding != ENCODING:
             raise StoreError(f"{unfit(encoding)}: {ANOTHER_ENCODING}")
+        await refuse_shared(connection, dsn)
         await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         await sql.create_schema(connection, schema_name=SCHEMA)
         await connection.execute(f"SET search_path TO {SCHEMA}")

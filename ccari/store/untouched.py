@@ -172,7 +172,10 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
 
 
 async def server(database: Database) -> Server:
-    """Ask which server this is, and what time it has. Raises StoreError."""
+    """Ask which server this is, and what time it has. Raises StoreError, also if it is asked through a pooler that shares out its
+    sessions.
+    """
+    await database.refuse_shared()
     async with database.connection() as connection:
         (row,) = await connection.fetch(
             "SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding"

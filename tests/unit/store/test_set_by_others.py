@@ -12,8 +12,10 @@ from ccari.policy.suppression import Reason
 from ccari.store.database import Database, open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
+from ccari.store.untouched import open_untouched, server
 from tests.lab.waiting import until
 from tests.unit.store import made
+from tests.unit.store.pooled import pooled
 from tests.unit.store.test_call_store import SOMEBODY_WAITS
 from tests.unit.store.test_database import execute
 
@@ -78,3 +80,24 @@ async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its
         assert await connection.fetchval("SELECT 1") == 1
         with pytest.raises(StoreError, match="default_transaction_read_only must be off"):
             await database.rows("SELECT 1")
+
+
+async def test_a_pooler_that_lends_sessions_for_a_transaction_only_is_found_by_calls_that_fail(
+    dsn: str,
+) -> None:
+    """The locks that keep two services off one Asterisk stay with the server's session, and settings are those of any other."""
+    async with pooled(dsn, shares=True) as url:
+        with pytest.raises(StoreError, match="set pool_mode = session there"):
+            async with open_database(url):
+                pytest.fail("it begins")
+        async with open_untouched(url) as store:
+            with pytest.raises(StoreError, match="set pool_mode = session there"):
+                await server(store.database)
+
+
+async def test_a_pooler_that_gives_each_client_a_session_of_its_own_is_refused(dsn: str) -> None:
+    async with pooled(dsn, shares=False) as url:
+        async with open_database(url) as database:
+            assert await database.rows("SELECT 1 AS one") == [{"one": 1}]
+        async with open_untouched(url) as store:
+            assert (await server(store.database)).encoding == "UTF8"

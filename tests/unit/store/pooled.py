@@ -1,0 +1,120 @@
+"""PostgreSQL behind a pooler, as PgBouncer is one: it answers for the server, and lends its sessions to whoever asks."""
+
+import asyncio
+import contextlib
+import shutil
+import tempfile
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+from tests.unit.store.relayed import _SOCKET
+
+_READY, _KEY, _END = b"Z", b"K", b"X"
+#: What ends in the server being ready again: a simple query, and the end of an extended one.
+_ASKS = (b"Q", b"S")
+_OUTSIDE_TRANSACTIONS = b"I"
+
+
+@dataclass
+class Session:
+    """One of the server's. ``greeting``: what the server said as it began, but for its key, in place of which is the pooler's own."""
+
+    reader: asyncio.StreamReader
+    writer: asyncio.StreamWriter
+    greeting: bytes = b""
+    lent: asyncio.Lock = field(default_factory=asyncio.Lock)
+    states: asyncio.Queue[bytes] = field(default_factory=asyncio.Queue)
+    client: asyncio.StreamWriter | None = None
+
+    async def pass_on(self) -> None:
+        """What the server says goes to whoever has the session."""
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                kind, body = await _message(self.reader)
+                assert self.client is not None
+                self.client.write(_framed(kind, body))
+                if kind == _READY:
+                    self.states.put_nowait(body)
+
+
+@dataclass
+class Pooler:
+    """``shares``: it lends its one session for a transaction, as with ``pool_mode = transaction``; else each client has its own."""
+
+    target: Path
+    shares: bool
+    sessions: list[Session] = field(default_factory=list)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    clients: list[asyncio.StreamWriter] = field(default_factory=list)
+
+    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        self.clients.append(writer)
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            await self._serve(reader, writer)
+        writer.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        size = await reader.readexactly(4)
+        startup = size + await reader.readexactly(int.from_bytes(size) - 4)
+        if not self.sessions or not self.shares:
+            self.sessions.append(await self._begun(startup))
+        session = self.sessions[-1]
+        writer.write(session.greeting)
+        while True:
+            kind, body = await _message(reader)
+            if kind == _END:
+                return
+            async with session.lent:
+                session.client = writer
+                session.writer.write(_framed(kind, body))
+                while kind not in _ASKS or await session.states.get() != _OUTSIDE_TRANSACTIONS:
+                    kind, body = await _message(reader)
+                    session.writer.write(_framed(kind, body))
+
+    async def _begun(self, startup: bytes) -> Session:
+        session = Session(*await asyncio.open_unix_connection(self.target))
+        session.writer.write(startup)
+        kind = b""
+        while kind != _READY:
+            kind, body = await _message(session.reader)
+            session.greeting += _framed(kind, bytes(len(body)) if kind == _KEY else body)
+        self.tasks.add(asyncio.create_task(session.pass_on()))
+        return session
+
+    async def close(self) -> None:
+        for task in self.tasks:
+            task.cancel()
+        await asyncio.gather(*self.tasks, return_exceptions=True)
+        for writer in (*self.clients, *(each.writer for each in self.sessions)):
+            writer.transport.abort()
+
+
+async def _message(reader: asyncio.StreamReader) -> tuple[bytes, bytes]:
+    kind = await reader.readexactly(1)
+    return kind, await reader.readexactly(int.from_bytes(await reader.readexactly(4)) - 4)
+
+
+def _framed(kind: bytes, body: bytes) -> bytes:
+    return kind + (len(body) + 4).to_bytes(4) + body
+
+
+@contextlib.asynccontextmanager
+async def pooled(dsn: str, *, shares: bool) -> AsyncIterator[str]:
+    """The database behind a :class:`Pooler`, while the context lasts: its URL there."""
+    (host,) = parse_qs(urlsplit(dsn).query)["host"]
+    # the path of a socket is short
+    folder = Path(tempfile.mkdtemp(prefix="ccari-pooler-"))
+    pooler = Pooler(Path(host, _SOCKET), shares)
+    server = await asyncio.start_unix_server(pooler.accept, folder / _SOCKET)
+    try:
+        yield dsn.replace(host, str(folder))
+    finally:
+        server.close()
+        await pooler.close()
+        await server.wait_closed()
+        shutil.rmtree(folder)
