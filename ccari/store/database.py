@@ -31,7 +31,12 @@ ENCODING = "UTF8"
 
 #: A call waits for the answer, so the database has this long, in seconds, before it counts as away.
 COMMAND_SECONDS = 2.0
-MIGRATE_SECONDS = 300.0
+#: One statement of a migration: it may have tens of millions of rows to go through, and nothing else gets it done.
+MIGRATE_SECONDS = 3600.0
+#: How long a migration waits for others who use its tables, behind which calls wait, and a start for another's migrations.
+MIGRATE_LOCK_SECONDS = 300.0
+#: Commands that begin at once take milliseconds each to see that there is nothing to migrate.
+MIGRATE_PATIENCE_SECONDS = 5.0
 #: One statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
@@ -321,7 +326,7 @@ async def _migrate(dsn: str) -> None:
         if encoding != ENCODING:
             raise StoreError(f"{unfit(encoding)}: {ANOTHER_ENCODING}")
         await refuse_shared(connection, dsn)
-        await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
+        await _take_turn(connection)
         await sql.create_schema(connection, schema_name=SCHEMA)
         await connection.execute(f"SET search_path TO {SCHEMA}")
         await sql.ensure_pogo_sync(connection)
@@ -338,6 +343,29 @@ async def _migrate(dsn: str) -> None:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:
         await connection.close(timeout=connecting.CONNECT_SECONDS)
+
+
+async def _take_turn(connection: Connection) -> None:
+    """Wait until no other process applies migrations. From then on, the connection waits for no lock longer than
+    :data:`MIGRATE_LOCK_SECONDS`.
+    """
+    try:
+        await _lock(connection, MIGRATE_PATIENCE_SECONDS)
+    except asyncpg.LockNotAvailableError:
+        _log.warning("migrations_awaited")
+        try:
+            await _lock(connection, MIGRATE_LOCK_SECONDS)
+        except asyncpg.LockNotAvailableError:
+            raise StoreError(
+                f"another ccari has been changing the database for {MIGRATE_LOCK_SECONDS:.0f} s: wait until it is done, or end it if it "
+                "was stopped"
+            ) from None
+    await connection.execute(f"SET lock_timeout TO '{MIGRATE_LOCK_SECONDS:.0f}s'")
+
+
+async def _lock(connection: Connection, patience_seconds: float) -> None:
+    await connection.execute(f"SET lock_timeout TO '{patience_seconds:.0f}s'")
+    await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
 
 
 class _Begun(logging.Logger):
@@ -371,8 +399,10 @@ _THERE_ALREADY = (asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError)
 
 def _reason(cause: BaseException | None) -> str:
     """Why a migration failed."""
+    if isinstance(cause, asyncpg.LockNotAvailableError):
+        return f"something else has used its tables for {MIGRATE_LOCK_SECONDS:.0f} s, so it has changed nothing: is it a backup, or another ccari?"
     if isinstance(cause, TimeoutError):
-        return f"it was not done within {MIGRATE_SECONDS:.0f} s, and has changed nothing: is something else using the database?"
+        return f"it was not done within {MIGRATE_SECONDS / 60:.0f} minutes, and has changed nothing"
     if isinstance(cause, asyncpg.InsufficientPrivilegeError):
         return _unprivileged(cause)
     if isinstance(cause, _THERE_ALREADY):

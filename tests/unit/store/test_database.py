@@ -444,16 +444,41 @@ async def opened_once(dsn: str) -> None:
         pass
 
 
-async def test_a_migration_that_takes_too_long_does_not_say_so(
+async def test_a_migration_that_waits_for_others_does_not_say_so_or_holds_up_calls_for_ever(
     dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
-    monkeypatch.setattr(databases, "MIGRATE_SECONDS", 2.0)
-    async with connected(dsn) as connection, connection.transaction():
-        await connection.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
-        with pytest.raises(StoreError, match="0033_accesses_expire: it was not done within 2 s"):
-            async with open_database(dsn):
-                pass
+    monkeypatch.setattr(databases, "MIGRATE_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(databases, "MIGRATE_LOCK_SECONDS", 1.0)
+    async with connected(dsn) as connection:
+        async with connection.transaction():
+            await connection.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
+            with pytest.raises(
+                StoreError, match="0033_accesses_expire: something else has used its tables for 1 s"
+            ):
+                await opened_once(dsn)
+        await connection.execute("SELECT pg_advisory_lock($1)", databases._MIGRATION_LOCK)
+        with (
+            capture_logs() as logged,
+            pytest.raises(StoreError, match="another ccari has been changing the database for 1 s"),
+        ):
+            await opened_once(dsn)
+    assert logged == [{"event": "migrations_awaited", "log_level": "warning"}]
+
+
+async def test_a_migration_of_a_large_table_is_given_up_each_time_that_it_is_begun(
+    dsn: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is at work, and waits for nobody."""
+    steps = tmp_path / "migrations"
+    shutil.copytree(migrations_folder(), steps)
+    (steps / "9999_large.sql").write_text(
+        f"-- Takes long\n-- depends: {MIGRATIONS[-1]}\n\n-- migrate: apply\nSELECT pg_sleep(1.5);\n\n-- migrate: rollback\nSELECT 1;\n"
+    )
+    monkeypatch.setattr(databases, "migrations_folder", lambda: steps)
+    monkeypatch.setattr(databases, "MIGRATE_LOCK_SECONDS", 1.0)
+    await opened_once(dsn)
+    assert await migration_status(dsn) == [(each, True) for each in (*MIGRATIONS, "9999_large")]
 
 
 async def test_who_has_restored_a_dump_of_the_schema_alone_is_not_told_what_to_do(dsn: str) -> None:
