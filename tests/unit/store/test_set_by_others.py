@@ -67,6 +67,14 @@ async def test_a_limit_for_others_breaks_off_what_may_take_longer(dsn: str) -> N
         assert await database.rows("SHOW transaction_timeout") == [{"transaction_timeout": "0"}]
 
 
+async def test_a_statement_is_compiled_for_longer_than_it_may_take(dsn: str) -> None:
+    """As it is in many servers: to seal what had gathered took five seconds, of which a hundredth without, and was given up after two."""
+    await set_for_all(dsn, jit="on")
+    async with open_database(dsn) as database, database.outside_pool() as connection:
+        assert await database.rows("SHOW jit") == [{"jit": "off"}]
+        assert await connection.fetchval("SHOW jit") == "off"
+
+
 async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its_gate_answers(
     dsn: str, database: Database
 ) -> None:
