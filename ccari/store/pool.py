@@ -51,7 +51,8 @@ class Pool:
         self._close_idle()
 
     async def take(self) -> asyncpg.Connection:
-        """A connection that is the caller's alone until it is given back. Whoever has waited longest is served first.
+        """A connection that is the caller's alone until it is given back. Whoever has waited longest is served first. If the server has
+        no room for another one, one of those that are open is waited for.
 
         Raises
         ------
@@ -68,14 +69,31 @@ class Pool:
             connection = self._take_idle()
             if connection is not None:
                 return connection
-        async with asyncio.timeout(self._patience):
-            if waits:
-                await self._wait_for_turn()
-            try:
-                return self._take_idle() or await self._open_new()
-            except BaseException:
-                self._pass_on_turn()
-                raise
+        full: asyncpg.TooManyConnectionsError | None = None
+        try:
+            async with asyncio.timeout(self._patience):
+                if waits:
+                    await self._wait_for_turn()
+                while True:
+                    try:
+                        return self._take_idle() or await self._open_new()
+                    except asyncpg.TooManyConnectionsError as refused:
+                        if (given_back := self._take_idle()) is not None:
+                            return given_back
+                        if not self._open:
+                            self._pass_on_turn()
+                            raise
+                        # not passed on: the next would only be refused as well, and so on in a circle
+                        self._turns_taken -= 1
+                        full = refused
+                    except BaseException:
+                        self._pass_on_turn()
+                        raise
+                    await self._wait_for_turn()
+        except TimeoutError:
+            if full is not None:
+                raise full from None
+            raise
 
     def give_back(self, connection: asyncpg.Connection) -> None:
         """Take a connection back for whoever is next, as it is. A closed one is dropped."""

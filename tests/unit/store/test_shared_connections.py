@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import Any, cast
 
 import asyncpg
@@ -36,17 +36,23 @@ class Line:
 
 
 class Server:
-    """Opens lines. ``away``: refuses to."""
+    """Opens lines. ``away``: refuses to. ``room``: for how many it has connections. ``refusing``: what happens as it refuses."""
 
     def __init__(self, size: int, patience: float = 5.0) -> None:
         self.lines: list[Line] = []
         self.served: list[str] = []
         self.away = False
+        self.room = size
+        self.refusing: Callable[[], None] | None = None
         self.pool = Pool(self._open, size, patience)
 
     async def _open(self) -> asyncpg.Connection:
         if self.away:
             raise ConnectionRefusedError
+        if sum(not each.closed for each in self.lines) >= self.room:
+            if self.refusing is not None:
+                self.refusing()
+            raise asyncpg.TooManyConnectionsError("sorry, too many clients already")
         self.lines.append(Line())
         return cast("asyncpg.Connection", self.lines[-1])
 
@@ -127,6 +133,44 @@ async def test_who_waits_waits_for_ever_or_holds_a_turn_when_nobody_wants_it() -
         await server.pool.take()
     server.pool.give_back(held)
     assert await server.pool.take() is held
+
+
+async def test_a_server_without_room_for_another_connection_is_away_for_who_need_only_wait() -> None:
+    """As where a report, or another program, has taken all that max_connections allows."""
+    server = Server(3)
+    server.room = 1
+    held = await server.pool.take()
+    tasks = server.queue("anna", "bert", "cyd")
+    for _ in range(3):
+        await asyncio.sleep(0)
+    server.pool.give_back(held)
+    await asyncio.wait_for(asyncio.gather(*tasks), 10)
+    assert (sorted(server.served), len(server.lines)) == (["anna", "bert", "cyd"], 1)
+    server.room = 3
+    held = await server.pool.take()
+    assert await server.pool.take() is not held
+    assert server.pool.connections == (2, 0, 3)
+
+
+async def test_a_connection_that_is_given_back_while_another_is_refused_is_waited_for_in_vain() -> None:
+    server = Server(2)
+    held = await server.pool.take()
+    server.room = 1
+    server.refusing = lambda: server.pool.give_back(held)
+    assert await asyncio.wait_for(server.pool.take(), 10) is held
+    assert server.pool.connections == (1, 0, 2)
+
+
+@pytest.mark.parametrize("held", [0, 1])
+async def test_who_waits_in_vain_is_not_told_that_the_server_has_no_room(held: int) -> None:
+    server = Server(3, patience=0.05)
+    server.room = held
+    lent = [await server.pool.take() for _ in range(held)]
+    for _ in range(4):
+        with pytest.raises(asyncpg.TooManyConnectionsError):
+            await server.pool.take()
+    server.room = 3
+    assert await server.pool.take() not in lent
 
 
 async def test_a_closed_connection_is_given_to_the_next() -> None:
