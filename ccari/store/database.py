@@ -58,6 +58,7 @@ _CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 _MIGRATION_LOCK = 0x63636172
 
 
+_LOST = "the connection to the database was lost"
 #: Classes of SQLSTATE whose message speaks of connections, roles, databases, tables and disks, and never of a row's values.
 _QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "55", "57", "58"})
 
@@ -234,12 +235,15 @@ def translated() -> Iterator[None]:
         asyncpg.InternalClientError,
     ):
         # the last where the server's last word came while nobody asked
-        raise StoreError("the connection to the database was lost") from None
+        raise StoreError(_LOST) from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
         raise StoreError(f"the database failed: {words}") from None
     except asyncpg.InterfaceError as error:
-        raise StoreError(f"the database failed: {type(error).__name__}") from None
+        # the end of a transaction takes the place of what ended it
+        raise StoreError(
+            _LOST if "connection is closed" in str(error) else f"the database failed: {type(error).__name__}"
+        ) from None
     except BrokenPipeError:
         # it is about standard output, whose reader has seen enough (``| head``): for a broken connection asyncpg has its own error
         raise

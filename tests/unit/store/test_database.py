@@ -569,6 +569,23 @@ async def test_a_lost_connection_is_told_by_the_name_of_an_error(dsn: str) -> No
             await asking
 
 
+async def test_a_connection_that_is_lost_in_a_transaction_is_told_by_the_name_of_an_error(
+    dsn: str, database: Database
+) -> None:
+    """As by an import, an export or a round of deletions when PostgreSQL is restarted."""
+    ended = asyncio.Event()
+
+    async def work() -> None:
+        async with database.outside_pool() as connection, connection.transaction():
+            connection.add_termination_listener(lambda _: ended.set())
+            await execute(dsn, f"SELECT pg_terminate_backend({connection.get_server_pid()})")
+            await ended.wait()
+            await connection.execute("SELECT 1")
+
+    with pytest.raises(StoreError, match=r"^the connection to the database was lost$"):
+        await work()
+
+
 @pytest.mark.parametrize("refusal", [asyncpg.ProtocolViolationError, asyncpg.ConnectionRejectionError])
 def test_what_refuses_a_connection_is_told_as_a_lost_one(refusal: type[asyncpg.PostgresError]) -> None:
     """So PgBouncer says all that it has to say."""
