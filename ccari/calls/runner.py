@@ -105,7 +105,7 @@ class CallRunner:
         elif isinstance(meaning, on.LedAway):
             if self.is_talking:
                 # whoever hangs up leaves the bridge too, and then nothing is left for this to mean
-                led_away = functools.partial(self._inbox.put, meaning)
+                led_away = functools.partial(self._led_away, event["channel"]["id"], meaning)
                 self._inbox.later(f"led away {meaning.party}", LEAVE_SECONDS, led_away)
         elif meaning is not None:
             self._inbox.put(meaning)
@@ -114,6 +114,11 @@ class CallRunner:
         """A recorder has ended by itself, a moment ago. If the call has begun another one since, that runs on."""
         if self._actions.recorder.name == name:
             self._inbox.put(on.RecorderStopped())
+
+    def _led_away(self, channel: str, led_away: on.LedAway) -> None:
+        """A party has left the talk, a moment ago. An agent who has handed it over since has only hung up, as many phones do then."""
+        if self.ids.channel(led_away.party) == channel:
+            self._inbox.put(led_away)
 
     def _notice_began(self) -> None:
         if self._call.declared.answering_machine is None:

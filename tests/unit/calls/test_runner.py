@@ -307,6 +307,24 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
     assert len(runner._inbox) == 0
 
 
+@pytest.mark.parametrize("hands_over", [False, True])
+async def test_an_agent_who_hands_over_and_hangs_up_is_led_away_from_the_colleagues_talk(
+    monkeypatch: pytest.MonkeyPatch, *, hands_over: bool
+) -> None:
+    """Which has begun already where the colleague answers at once, and where next to nothing is said to either."""
+    monkeypatch.setattr(runners, "LEAVE_SECONDS", 0.0)
+    runner, _ = living(Story().talk())
+    left = {"type": "ChannelLeftBridge", "bridge": {"id": runner.ids.bridge}}
+    runner.take(left | {"channel": {"id": runner.ids.agent}})
+    if hands_over:
+        runner._forget_agent()
+        runner.ids.hand_over()
+    later = asyncio.get_running_loop().create_future()
+    asyncio.get_running_loop().call_later(0.0, later.set_result, None)
+    await later
+    assert len(runner._inbox) == (not hands_over)
+
+
 class Away:
     """What a call does while the database is away. ``tried``: how often it was to keep what the talk is taken up with."""
 
