@@ -34,6 +34,8 @@ _log = structlog.get_logger()
 KEEP_SECONDS = 5.0
 #: How much shorter a file may be than the time between the reported start and end of its recorder.
 MISSING_SECONDS = 2.0
+#: Nobody has said a word in less than this, so a file without sound is then no loss: Asterisk writes the first after some 20 ms.
+WORD_SECONDS = 0.2
 
 
 class Recorder:
@@ -269,6 +271,11 @@ class _Segment:
             await self._begun_and(tag, lambda entries: recordings.finished(tag, until, entries))
             archive.leave()
         except RecordingError as error:
+            lasted = self._lasted(tag, until)
+            if lasted is not None and lasted < timedelta(seconds=WORD_SECONDS):
+                # somebody hung up, or refused, in the moment in which it began
+                await self._discard()
+                return
             await self._lost(tag, str(error))
             await self._clear()
         else:
@@ -311,12 +318,17 @@ class _Segment:
         if until is not None:
             await self._desk.recordings.keep_until(tag.recording_id, until)
 
+    def _lasted(self, tag: RecordingTag, until: datetime | None) -> timedelta | None:
+        """How long that was recorded which may be kept; None if its end is not known."""
+        ends = [each for each in (until, self._ended_at) if each is not None]
+        return min(ends) - tag.started_at if ends else None
+
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: StoredFile) -> None:
         """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while."""
-        ends = [each for each in (until, self._ended_at) if each is not None]
-        missing = (
-            min(ends) - tag.started_at - timedelta(milliseconds=kept.duration_ms) if ends else timedelta()
-        )
+        lasted = self._lasted(tag, until)
+        if lasted is None:
+            return
+        missing = lasted - timedelta(milliseconds=kept.duration_ms)
         if missing > timedelta(seconds=MISSING_SECONDS):
             fields = {"recording": self.name, "missing_ms": str(int(missing.total_seconds() * 1000))}
             self._journal.note("recording_short", fields)

@@ -118,7 +118,8 @@ RIGHTS = Family(
 )  # fmt: skip
 RECORDINGS_FILED = Family(
     "ccari_recordings_filed", Kind.COUNTER,
-    "The result of recordings as they ended: stored; delayed, to be tried again; lost; discarded, because they must not be kept.",
+    "The result of recordings as they ended: stored; delayed, to be tried again; lost; discarded, because they must not be kept, or were "
+    "over before there was a sound.",
     (_label("result", Filed),),
 )  # fmt: skip
 RECORDINGS_DELETED = Family(

@@ -24,7 +24,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.ports.calls import LeftTalk
-from ccari.ports.metering import UNMETERED
+from ccari.ports.metering import UNMETERED, Way
 from ccari.ports.recordings import Channels, RecordingTag, StoredFile, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.recordings.archive import FileArchive
@@ -196,6 +196,47 @@ async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
     assert desk.recordings.said[-1] == state
 
 
+class Soundless(Shelf):
+    async def keep(self, *_: Any, **__: Any) -> StoredFile:
+        raise RecordingError("the file contains no sound")
+
+
+@pytest.mark.parametrize(
+    ("lasted", "pressed", "state", "lost"),
+    [
+        (0.03, None, "discarded", 0),
+        (5.0, 0.03, "discarded", 0),
+        (5.0, None, "failed", 1),
+        (5.0, 4.0, "failed", 1),
+    ],
+    ids=["hung-up-at-once", "refused-at-once", "no-sound", "no-sound-and-refused"],
+)
+async def test_whoever_leaves_or_refuses_as_they_are_connected_sets_off_the_alarm_for_lost_recordings(
+    lasted: float, pressed: float | None, state: str, lost: int
+) -> None:
+    """Asterisk has not written a frame yet, or none that may be kept. Nobody has said a word that could be lost."""
+
+    class Obeying(Whole):
+        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+            return keep
+
+    ids, desk, metrics = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying()), Metrics()
+    desk.archive = Soundless(0)
+    journal = Journal(TAG.call_id, "anna", metrics.call(Way.STASIS, Direction.OUTBOUND))
+    journal.opened()
+    recorder = Recorder(ids, cast("Any", desk), journal)
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    begun = datetime.now(UTC)
+    await recorder.started(begun)
+    if pressed is not None:
+        await recorder.stop(keep=True, binding=True, at=begun + timedelta(seconds=pressed))
+    await recorder.ended(begun + timedelta(seconds=lasted))
+    await recorder.settle()
+    assert desk.recordings.said[-1] == state
+    assert sum(each.event == "recording_lost" for each in desk.recordings.told) == lost
+    assert scraped(metrics).get('ccari_recordings_filed_total{result="lost"}', 0) == lost
+
+
 @pytest.mark.parametrize(("error", "state"), [(RecordingDelayed, "finished"), (RecordingError, "failed")])
 async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_that_never_began(
     error: type[RecordingError], state: str
@@ -216,9 +257,10 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
     desk.archive, desk.recordings = Busy(1000), Away()
     recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    begun = datetime.now(UTC)
     with pytest.raises(StoreError):
-        await recorder.started(datetime.now(UTC))
-    recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
+        await recorder.started(begun)
+    await recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
     assert desk.recordings.said == ["tagged", "started", "started", state]
 
