@@ -30,7 +30,7 @@ _log = structlog.get_logger()
 
 #: Between the end of a recording and the hang-up that has ended it, as Asterisk reports them.
 HANG_UP_SECONDS = 0.3
-#: Between a party's leaving the talk and the hang-up that has taken them out of it, as a busy Asterisk reports them.
+#: Between a party's leaving the talk, or Asterisk's refusal to begin it, and the hang-up that it comes of, as a busy Asterisk reports them.
 LEAVE_SECONDS = 1.0
 #: How much longer than its file a playback may take to be reported finished.
 PLAYBACK_GRACE_SECONDS = 5.0
@@ -244,6 +244,10 @@ class CallRunner:
                 reason=str(error),
             )
             result = on.Failed(command, refused=isinstance(error, Refused))
+            if isinstance(error, Refused) and isinstance(command, do.Bridge):
+                # one of the two is hanging up, and that is told a moment later
+                self._inbox.later("not bridged", LEAVE_SECONDS, functools.partial(self._inbox.put, result))
+                return
             if isinstance(command, do.StartRecorder):
                 # its reply was lost, and the recorder was taken down again since it began
                 self._inbox.recorder_gone()

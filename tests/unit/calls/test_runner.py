@@ -307,6 +307,32 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
     assert len(runner._inbox) == 0
 
 
+@pytest.mark.parametrize(
+    ("leaves", "outcome", "reason"),
+    [
+        (Party.CALLEE, Outcome.CALLEE_HANGUP, ""),
+        (Party.AGENT, Outcome.AGENT_HANGUP, ""),
+        (None, Outcome.FAILED, "bridge_failed"),
+    ],
+)
+async def test_whoever_hangs_up_as_the_two_are_brought_together_is_told_as_a_fault(
+    monkeypatch: pytest.MonkeyPatch, leaves: Party | None, outcome: Outcome, reason: str
+) -> None:
+    """Asterisk refuses that before it tells who has hung up. If it tells of nobody, it is a fault."""
+    monkeypatch.setattr(runners, "LEAVE_SECONDS", 0.0 if leaves is None else SECONDS)
+    runner, willing = living(Story(recording={"mode": "off"}).heard())
+
+    def refuse() -> None:
+        if leaves is not None:
+            asyncio.get_running_loop().call_soon(runner._inbox.put, on.Gone(leaves))
+        raise Refused(422, "bridges/addChannel", "Channel not in Stasis application")
+
+    runner._inbox.put(on.HeardCommitted())
+    willing.then[do.Bridge] = refuse
+    await over(runner)
+    assert asked(willing, do.CloseCall) == [do.CloseCall(outcome, reason)]
+
+
 @pytest.mark.parametrize("hands_over", [False, True])
 async def test_an_agent_who_hands_over_and_hangs_up_is_led_away_from_the_colleagues_talk(
     monkeypatch: pytest.MonkeyPatch, *, hands_over: bool
