@@ -33,16 +33,28 @@ def asked(call: Call, to: str | None) -> Step:
     if call.agent is not Leg.HERE or call.stage is Stage.HANDOVER:
         # Asterisk tells every REFER of a channel what it is told of one: the answer to the first is this one's, too
         return call, []
-    refused: list[Command] = [do.Note("transfer_refused", {"stage": call.stage.value}), do.RefuseTransfer()]
-    if call.stage is not Stage.TALK:
-        return call, refused
-    if to is None or call.declared.transfer_string(to) is None or call.recorder not in _STOPPABLE:
-        return whisper(call, notices.AGENT_TRANSFER_FAILED, *refused)
+    reason = _why_not(call, to)
+    if to is None or reason:
+        note = do.Note("transfer_refused", {"stage": call.stage.value, "reason": reason})
+        refused: list[Command] = [note, do.RefuseTransfer()]
+        in_talk = call.stage is Stage.TALK
+        return whisper(call, notices.AGENT_TRANSFER_FAILED, *refused) if in_talk else (call, refused)
     call = replace(call, stage=Stage.HANDOVER, colleague=to, whispers=())
     first: list[Command] = [do.Note("transfer_asked"), *cut_short(call)]
     return then(
         first, stop_recorder(call, keep=True) if call.recorder is Recorder.RUNNING else hand_over(call)
     )
+
+
+def _why_not(call: Call, to: str | None) -> str:
+    """Why the callee may not be transferred there; empty if they may."""
+    if call.stage is not Stage.TALK or call.recorder not in _STOPPABLE:
+        return "not_now"
+    if call.declared.transfer is None:
+        return "no_transfers"
+    if to is None:
+        return "attended"
+    return "" if call.declared.transfer_string(to) is not None else "no_extension"
 
 
 def hand_over(call: Call) -> Step:

@@ -118,6 +118,23 @@ def test_a_campaign_without_transfers_refuses_them() -> None:
     assert Story().talk().does(ASKED) == [do.RefuseTransfer(), whispers("agent_transfer_failed")]
 
 
+@pytest.mark.parametrize(
+    ("story", "to", "reason"),
+    [
+        (Story().talk(), "1002", "no_transfers"),
+        (Story(**TRANSFERS).talk(), None, "attended"),
+        (Story(**TRANSFERS).talk(), "+48600100001", "no_extension"),
+        (Story(**TRANSFERS).notice(), "1002", "not_now"),
+    ],
+    ids=["no-transfers", "attended", "no-extension", "not-now"],
+)
+def test_whoever_runs_the_pbx_is_not_told_why_a_transfer_was_refused(
+    story: Story, to: str | None, reason: str
+) -> None:
+    noted = [each.fields for each in story.send(on.TransferAsked(to)) if isinstance(each, do.Note)]
+    assert [each["reason"] for each in noted] == [reason]
+
+
 def test_a_callee_who_is_still_being_told_is_not_handed_over() -> None:
     assert Story(**TRANSFERS).notice().does(ASKED) == [do.RefuseTransfer()]
 
