@@ -262,7 +262,7 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
         await recorder.started(begun)
     await recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
-    assert desk.recordings.said == ["tagged", "started", "started", state]
+    assert desk.recordings.said == ["tagged", "started", "started", "end_seen", state]
 
 
 async def test_the_end_of_a_recording_that_has_to_wait_is_forgotten() -> None:
