@@ -31,9 +31,11 @@ ROOM_SECONDS = 20.0
 GONE_SECONDS = 30.0
 #: Joins the server, says so, and leaves it when its standard input ends.
 USER = """
-import asyncio, sys
+import asyncio, signal, sys
 from pathlib import Path
 from ccari.store.embedded import embedded_postgres
+# whoever runs the tests in the background has it ignored, also here
+signal.signal(signal.SIGINT, signal.default_int_handler)
 async def main():
     async with embedded_postgres(Path(sys.argv[1])):
         print("joined", flush=True)
