@@ -15,13 +15,14 @@ _SOCKET = ".s.PGSQL.5432"
 
 class Relay:
     """``asked``: set when something was asked, which is not cleared here; ``questions``: how often, where one is asked at a time;
-    ``answered``: of how many the answers come at most, None for all.
+    ``answered``: of how many the answers come at most, None for all; ``withheld``: set once an answer is held up.
     """
 
     def __init__(self, target: Path) -> None:
         self.asked = asyncio.Event()
         self.questions = 0
         self.answered: int | None = None
+        self.withheld = asyncio.Event()
         self._target = target
         self._answers = asyncio.Event()
         self._answers.set()
@@ -60,6 +61,8 @@ class Relay:
         with contextlib.suppress(ConnectionError):
             while data := await source.read(_CHUNK):
                 if answers:
+                    if not self._answers.is_set():
+                        self.withheld.set()
                     await self._answers.wait()
                 else:
                     self.asked.set()

@@ -158,8 +158,7 @@ async def test_one_slow_answer_costs_a_service_its_asterisk(
                 before = await holders(dsn)
                 relay.hold_up()
                 async with asyncio.timeout(WITHIN):
-                    relay.asked.clear()
-                    await relay.asked.wait()
+                    await relay.withheld.wait()
                     relay.asked.clear()
                     relay.go_on()
                     # it was answered: the next one comes
