@@ -47,7 +47,8 @@ async def environment(dsn: str, store: Store, tmp_path: Path) -> dict[str, str]:
 async def running(
     environment: dict[str, str], *arguments: str, before: str = _TAKES_SIGNALS
 ) -> AsyncIterator[Process]:
-    program = (*command()[:-2], "-c", before + _RUNS)
+    # the signal may come between the opening of a file and its being kept
+    program = (*command()[:-2], "-W", "ignore::ResourceWarning", "-c", before + _RUNS)
     process = await asyncio.create_subprocess_exec(
         *program, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment
     )
