@@ -28,6 +28,7 @@ EDGE_WINDOWS = 2
 FLOWING_PACKETS = 10
 #: How long somebody must be heard again after a prompt.
 HEARD_AGAIN_SECONDS = 1.0
+HEARINGS = 3
 
 
 @pytest.fixture(scope="module")
@@ -101,17 +102,25 @@ async def test_a_telephone_of_each_codec_hears_a_prompt_whole_and_nothing_beside
     playing: Lab, prompt: Path, codec: str
 ) -> None:
     """A file that Asterisk cannot decode is noise or silence; one that is resampled badly has other tones beside its own, from its
-    beginning to its end. Where the machine stood still for a moment, a packet may be missing.
+    beginning to its end, and so it is each time. Where the machine stood still for a moment, a packet is missing once.
     """
     callee = callees.silent(["alaw", "ulaw", "g722"].index(codec))
+    for _ in range(HEARINGS):
+        heard = await said_to(callee, codec, playing, prompt)
+        if (heard.other_levels([TONE_HZ])[where_played(heard, prompt)] < BESIDE_DBFS).all():
+            return
+    pytest.fail(f"something else than the prompt was heard {HEARINGS} times")
+
+
+async def said_to(callee: Callee, codec: str, playing: Lab, prompt: Path) -> Audio:
+    """What somebody hears who is called, and to whom the prompt is played."""
     async with ari(playing) as pbx:
         await called(pbx, callee, codec)
         channel = await pbx.get(f"channels/{callee.digits}")
         assert f"NativeFormats: ({codec})" in await playing.pbx.cli(f"core show channel {channel['name']}")
         await play(pbx, callee, prompt)
         await pbx.hang_up(callee.digits)
-    heard = audio.read(await playing.world.heard_by(callee.number))
-    assert np.median(heard.other_levels([TONE_HZ])[where_played(heard, prompt)]) < BESIDE_DBFS
+    return audio.read(await playing.world.heard_by(callee.number))
 
 
 async def test_whoever_hears_a_prompt_in_a_talk_with_a_telephone_of_another_rate_hears_it_and_then_the_other(
