@@ -2,14 +2,12 @@
 
 import asyncio
 import contextlib
-import shutil
-import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
-from tests.unit.store.relayed import _SOCKET
+from tests.unit.store.relayed import behind
 
 _READY, _KEY, _END = b"Z", b"K", b"X"
 #: What ends in the server being ready again: a simple query, and the end of an extended one.
@@ -49,14 +47,14 @@ class Pooler:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     clients: list[asyncio.StreamWriter] = field(default_factory=list)
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
-        self.clients.append(writer)
+        self.clients.append(back)
         with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
-            await self._serve(reader, writer)
-        writer.close()
+            await self._serve(near, back)
+        back.close()
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         size = await reader.readexactly(4)
@@ -106,15 +104,5 @@ def _framed(kind: bytes, body: bytes) -> bytes:
 @contextlib.asynccontextmanager
 async def pooled(dsn: str, *, shares: bool) -> AsyncIterator[str]:
     """The database behind a :class:`Pooler`, while the context lasts: its URL there."""
-    (host,) = parse_qs(urlsplit(dsn).query)["host"]
-    # the path of a socket is short
-    folder = Path(tempfile.mkdtemp(prefix="ccari-pooler-"))
-    pooler = Pooler(Path(host, _SOCKET), shares)
-    server = await asyncio.start_unix_server(pooler.accept, folder / _SOCKET)
-    try:
-        yield dsn.replace(host, str(folder))
-    finally:
-        server.close()
-        await pooler.close()
-        await server.wait_closed()
-        shutil.rmtree(folder)
+    async with behind(dsn, partial(Pooler, shares=shares)) as (url, _):
+        yield url

@@ -4,8 +4,9 @@ import asyncio
 import contextlib
 import shutil
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 _CHUNK = 65536
@@ -83,18 +84,36 @@ class Relay:
             writer.transport.abort()
 
 
+class Between(Protocol):
+    """Whoever stands between ccari and PostgreSQL."""
+
+    async def accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None: ...
+
+    async def close(self) -> None: ...
+
+
+_Between = TypeVar("_Between", bound=Between)
+
+
 @contextlib.asynccontextmanager
-async def relayed(dsn: str) -> AsyncIterator[tuple[str, Relay]]:
-    """The database behind a relay, while the context lasts: its URL there."""
+async def behind(dsn: str, made: Callable[[Path], _Between]) -> AsyncIterator[tuple[str, _Between]]:
+    """The database behind somebody, while the context lasts, and its URL there. ``made``: given PostgreSQL's own socket."""
     (host,) = parse_qs(urlsplit(dsn).query)["host"]
     # the path of a socket is short
-    folder = Path(tempfile.mkdtemp(prefix="ccari-relay-"))
-    relay = Relay(Path(host, _SOCKET))
-    server = await asyncio.start_unix_server(relay.accept, folder / _SOCKET)
+    folder = Path(tempfile.mkdtemp(prefix="ccari-behind-"))
+    between = made(Path(host, _SOCKET))
+    server = await asyncio.start_unix_server(between.accept, folder / _SOCKET)
     try:
-        yield dsn.replace(host, str(folder)), relay
+        yield dsn.replace(host, str(folder)), between
     finally:
         server.close()
-        await relay.close()
+        await between.close()
         await server.wait_closed()
         shutil.rmtree(folder)
+
+
+@contextlib.asynccontextmanager
+async def relayed(dsn: str) -> AsyncIterator[tuple[str, Relay]]:
+    """The database behind a relay."""
+    async with behind(dsn, Relay) as url_and_relay:
+        yield url_and_relay
