@@ -2,12 +2,21 @@
 
 import asyncio
 import contextlib
+import os
+import shutil
+import tempfile
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tests.unit.store.relayed import behind
+import pytest
+
+from ccari.store import connecting
+from tests.lab.waiting import until
+from tests.unit.store.relayed import behind, socket_in, socket_of
+
+START_SECONDS = 10.0
 
 _READY, _KEY, _END = b"Z", b"K", b"X"
 #: What ends in the server being ready again: a simple query, and the end of an extended one.
@@ -106,3 +115,36 @@ async def pooled(dsn: str, *, shares: bool) -> AsyncIterator[str]:
     """The database behind a :class:`Pooler`, while the context lasts: its URL there."""
     async with behind(dsn, partial(Pooler, shares=shares)) as (url, _):
         yield url
+
+
+@contextlib.asynccontextmanager
+async def bounced(dsn: str, *, shares: bool) -> AsyncIterator[str]:
+    """As :func:`pooled`, by PgBouncer itself, where it is installed."""
+    programme = shutil.which("pgbouncer", path=f"{os.environ['PATH']}:/usr/sbin")
+    if programme is None:
+        pytest.skip("PgBouncer is not installed")
+    target = socket_of(dsn)
+    folder = Path(tempfile.mkdtemp(prefix="ccari-bouncer-"))
+    settings = {
+        "listen_addr": "", "listen_port": 5432, "unix_socket_dir": folder, "auth_type": "any",
+        "pool_mode": "transaction" if shares else "session", "track_extra_parameters": "search_path",
+        "ignore_startup_parameters": ", ".join(["extra_float_digits", *connecting._SETTINGS]),
+    }  # fmt: skip
+    if os.geteuid() == 0:
+        # it refuses to run as root
+        settings["user"] = target.owner()
+        shutil.chown(folder, target.owner())
+    ini = folder / "pgbouncer.ini"
+    ini.write_text(
+        f"[databases]\n* = host={target.parent} user=postgres\n[pgbouncer]\n"
+        + "".join(f"{name} = {value}\n" for name, value in settings.items())
+    )
+    ini.chmod(0o644)
+    process = await asyncio.create_subprocess_exec(programme, "-q", ini)
+    try:
+        await until(lambda: socket_in(folder).exists(), within=START_SECONDS)
+        yield dsn.replace(str(target.parent), str(folder))
+    finally:
+        process.kill()
+        await process.wait()
+        shutil.rmtree(folder)

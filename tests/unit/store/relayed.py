@@ -10,8 +10,17 @@ from typing import Protocol, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 _CHUNK = 65536
-#: By which PostgreSQL names a socket.
-_SOCKET = ".s.PGSQL.5432"
+
+
+def socket_in(folder: Path) -> Path:
+    """As PostgreSQL names it."""
+    return folder / ".s.PGSQL.5432"
+
+
+def socket_of(dsn: str) -> Path:
+    """The server's own."""
+    (host,) = parse_qs(urlsplit(dsn).query)["host"]
+    return socket_in(Path(host))
 
 
 class Relay:
@@ -98,13 +107,13 @@ _Between = TypeVar("_Between", bound=Between)
 @contextlib.asynccontextmanager
 async def behind(dsn: str, made: Callable[[Path], _Between]) -> AsyncIterator[tuple[str, _Between]]:
     """The database behind somebody, while the context lasts, and its URL there. ``made``: given PostgreSQL's own socket."""
-    (host,) = parse_qs(urlsplit(dsn).query)["host"]
+    target = socket_of(dsn)
     # the path of a socket is short
     folder = Path(tempfile.mkdtemp(prefix="ccari-behind-"))
-    between = made(Path(host, _SOCKET))
-    server = await asyncio.start_unix_server(between.accept, folder / _SOCKET)
+    between = made(target)
+    server = await asyncio.start_unix_server(between.accept, socket_in(folder))
     try:
-        yield dsn.replace(host, str(folder)), between
+        yield dsn.replace(str(target.parent), str(folder)), between
     finally:
         server.close()
         await between.close()

@@ -1,6 +1,8 @@
 """What an administrator has set for a server, a database or a user, with others in mind."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from functools import partial
 from urllib.parse import urlsplit
 
@@ -15,11 +17,12 @@ from ccari.store.queries import SQL
 from ccari.store.untouched import open_untouched, server
 from tests.lab.waiting import until
 from tests.unit.store import made
-from tests.unit.store.pooled import pooled
+from tests.unit.store.pooled import bounced, pooled
 from tests.unit.store.test_call_store import SOMEBODY_WAITS
 from tests.unit.store.test_database import execute
 
 WITHIN = 10.0
+Pooling = Callable[..., AbstractAsyncContextManager[str]]
 
 
 async def set_for_all(dsn: str, **settings: str) -> None:
@@ -90,11 +93,12 @@ async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its
             await database.rows("SELECT 1")
 
 
+@pytest.mark.parametrize("pooler", [pooled, bounced])
 async def test_a_pooler_that_lends_sessions_for_a_transaction_only_is_found_by_calls_that_fail(
-    dsn: str,
+    dsn: str, pooler: Pooling
 ) -> None:
     """The locks that keep two services off one Asterisk stay with the server's session, and settings are those of any other."""
-    async with pooled(dsn, shares=True) as url:
+    async with pooler(dsn, shares=True) as url:
         with pytest.raises(StoreError, match="set pool_mode = session there"):
             async with open_database(url):
                 pytest.fail("it begins")
@@ -103,8 +107,11 @@ async def test_a_pooler_that_lends_sessions_for_a_transaction_only_is_found_by_c
                 await server(store.database)
 
 
-async def test_a_pooler_that_gives_each_client_a_session_of_its_own_is_refused(dsn: str) -> None:
-    async with pooled(dsn, shares=False) as url:
+@pytest.mark.parametrize("pooler", [pooled, bounced])
+async def test_a_pooler_that_gives_each_client_a_session_of_its_own_is_refused(
+    dsn: str, pooler: Pooling
+) -> None:
+    async with pooler(dsn, shares=False) as url:
         async with open_database(url) as database:
             assert await database.rows("SELECT 1 AS one") == [{"one": 1}]
         async with open_untouched(url) as store:
