@@ -142,9 +142,19 @@ async def bounced(dsn: str, *, shares: bool) -> AsyncIterator[str]:
     ini.chmod(0o644)
     process = await asyncio.create_subprocess_exec(programme, "-q", ini)
     try:
-        await until(lambda: socket_in(folder).exists(), within=START_SECONDS)
+        await until(lambda: _listens(socket_in(folder)), within=START_SECONDS)
         yield dsn.replace(str(target.parent), str(folder))
     finally:
         process.kill()
         await process.wait()
         shutil.rmtree(folder)
+
+
+async def _listens(socket: Path) -> bool:
+    """It is there a moment before."""
+    try:
+        _, writer = await asyncio.open_unix_connection(socket)
+    except OSError:
+        return False
+    writer.close()
+    return True
