@@ -13,13 +13,15 @@ from jinja2 import Environment, StrictUndefined
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Level, RequestState, Stored
+from ccari.policy.suppression import Reason
 from ccari.web.console.words import CATALOGUES, LANGUAGES
 from ccari.web.models.requests import RequestShown
 
 
 class Outcome(StrEnum):
     """What the letter says: the request has come in (not a duty, but people ask for it); the person must prove their identity
-    (Art 12(6)); it takes longer (12(3)); what was done (12(3)); why nothing was done (12(4)).
+    (Art 12(6)); it takes longer (12(3)); what was done (12(3)); why nothing was done (12(4)); a restriction is about to be
+    lifted (18(3)).
     """
 
     RECEIPT = "receipt"
@@ -27,6 +29,7 @@ class Outcome(StrEnum):
     EXTENDED = "extended"
     FULFILLED = "fulfilled"
     REFUSED = "refused"
+    LIFTING = "lifting"
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +71,7 @@ def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]
     Identity is asked for only if it is in doubt (Art 12(6)).
     """
     if request.state is RequestState.FULFILLED:
-        return (Outcome.FULFILLED,)
+        return (Outcome.FULFILLED, Outcome.LIFTING) if _still_restricts(request) else (Outcome.FULFILLED,)
     if request.state is RequestState.REFUSED:
         return (Outcome.REFUSED,)
     if not request.state.is_open:
@@ -80,7 +83,12 @@ def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]
         Outcome.FULFILLED: "resolve" in steps,
         Outcome.REFUSED: "refuse" in steps,
     }
-    return tuple(outcome for outcome in Outcome if is_offered[outcome])
+    return tuple(outcome for outcome, is_so in is_offered.items() if is_so)
+
+
+def _still_restricts(request: RequestShown) -> bool:
+    """True if a restriction came of it that nobody has lifted yet."""
+    return any(bar.reason == Reason.RESTRICTION and bar.removed_at is None for bar in request.suppressions)
 
 
 def language_of(wanted: str | None, spoken: str | None) -> str:
@@ -107,7 +115,7 @@ def write(
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
     # less may have been done than was asked for (17(3)); then Art 12(4) requires the remedies, as for a refusal
-    if outcome in {Outcome.EXTENDED, Outcome.FULFILLED, Outcome.REFUSED}:
+    if outcome in {Outcome.EXTENDED, Outcome.FULFILLED, Outcome.REFUSED, Outcome.LIFTING}:
         bodies.append(book["remedies"])
     bodies.append(book["closing"])
     paragraphs = [

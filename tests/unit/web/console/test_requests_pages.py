@@ -481,6 +481,26 @@ async def test_a_letter_lacks_its_article_or_has_a_number_in_it(
                 assert "{%" not in letter.text
 
 
+async def test_a_restriction_cannot_be_announced_to_end_or_is_once_it_has_ended(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor, right="restriction", level="L2", note="identity card")
+    assert f"{page}/letters/lifting" not in (await visitor.get(page)).text
+    closed = await step(visitor, page, "resolve")
+    assert f"{page}/letters/lifting" in closed.text
+    for language, article in ("en", "Article 18(3)"), ("pl", "art. 18 ust. 3"):
+        letter = await visitor.get(f"{page}/letters/lifting?language={language}")
+        assert letter.status == HTTPStatus.OK, letter.words
+        assert article in letter.words
+        assert "60010000" not in letter.text
+        assert "{{" not in letter.text
+    lifted = {"number": AS_WRITTEN, "controller": "acme", "reason": "restriction", "why": "verified"}
+    await visitor.send("/console/suppressions", "/console/suppressions/lift", **lifted)
+    assert "/letters/lifting" not in (await visitor.get(page)).text
+    assert (await visitor.get(f"{page}/letters/lifting")).status == HTTPStatus.NOT_FOUND
+
+
 def test_a_right_has_no_letter_of_its_own() -> None:
     for language, book in letters._BOOK.items():
         assert set(book["rights"]) == set(Right), language
