@@ -1,5 +1,6 @@
 """Structured logs on standard output: one JSON object per line for machines, or colours for people."""
 
+import asyncio
 import errno
 import io
 import json
@@ -7,6 +8,7 @@ import logging
 import os
 import select
 import sys
+from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TextIO, cast
 
@@ -19,6 +21,8 @@ PATIENCE_SECONDS = 0.2
 #: Characters that are written at once. What select(2) calls writable takes PIPE_BUF bytes without blocking, and a character is
 #: six bytes at most.
 _PIECE = select.PIPE_BUF // 6
+#: From one line of a :class:`Flood` to the next.
+FLOOD_SECONDS = 1.0
 #: Loggers that say too much at our level. asyncari, for one, formats dial strings and whole events into its DEBUG lines.
 _TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx", "pydub")
 #: Loggers that warn of what is normal: pogo_core warns of each migration.
@@ -77,6 +81,32 @@ class _UnfailingStream(io.TextIOBase):
     def report_missing(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
         """A processor: the first line that can be written again says how many are missing before it."""
         return {**event, "lines_lost": self._missing} if self._missing else event
+
+
+class Flood:
+    """Lines of one kind that an outsider can cause without end. The first is written at once, and those that follow are counted: one
+    line each :data:`FLOOD_SECONDS` stands for them. Used on the event loop.
+
+    ``write``: writes a line that stands for so many times.
+    """
+
+    def __init__(self, write: Callable[[int], object]) -> None:
+        self._write = write
+        self._times = 0
+        self._next: asyncio.TimerHandle | None = None
+
+    def add(self) -> None:
+        """It has happened once more."""
+        self._times += 1
+        if self._next is None:
+            self._tell()
+
+    def _tell(self) -> None:
+        self._next = None
+        if self._times:
+            times, self._times = self._times, 0
+            self._next = asyncio.get_running_loop().call_later(FLOOD_SECONDS, self._tell)
+            self._write(times)
 
 
 def _descriptor(stream: TextIO) -> int | None:

@@ -16,6 +16,7 @@ from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, S
 from ccari.errors import ConfigError, StoreError, why
 from ccari.gating.abandoned import sweep
 from ccari.gating.labels import label
+from ccari.log import Flood
 from ccari.tasks import beside
 
 _log = structlog.get_logger()
@@ -83,6 +84,9 @@ class Conversations:
         self._counter = counter
         self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
+        self._turned_away = Flood(
+            lambda times: _log.error("agi_turned_away", sessions=len(self._tasks), times=times)
+        )
 
     def __len__(self) -> int:
         return len(self._tasks)
@@ -90,7 +94,7 @@ class Conversations:
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Called for each connection; returns at once."""
         if len(self._tasks) >= self._most:
-            _log.error("agi_turned_away", sessions=len(self._tasks))
+            self._turned_away.add()
             writer.transport.abort()
             return
         task = asyncio.create_task(self._converse(reader, writer))

@@ -4,13 +4,14 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Mapping
-from typing import cast
+from typing import Any, cast
 
 import orjson
 import structlog
 from aiohttp import hdrs, web
 
 from ccari.errors import ConfigError, why
+from ccari.log import Flood
 from ccari.ports.metering import UNMETERED, Exposition, Meter
 from ccari.web import openapi, problems
 from ccari.web.access import Doorkeeper
@@ -160,7 +161,8 @@ class _Connection(web.RequestHandler):
         others = self._manager.connections if self._manager is not None else []
         if len(others) <= MOST_CONNECTIONS:
             return True
-        _log.error("http_turned_away", connections=MOST_CONNECTIONS)
+        if isinstance(self._manager, _Server):
+            self._manager.turned_away.add()
         idle = [
             each for each in others if isinstance(each, _Connection) and each is not self and each.is_idle
         ]
@@ -217,6 +219,12 @@ class _Connection(web.RequestHandler):
 
 
 class _Server(web.Server):
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
+        self.turned_away = Flood(
+            lambda times: _log.error("http_turned_away", connections=MOST_CONNECTIONS, times=times)
+        )
+
     def __call__(self) -> web.RequestHandler:
         return _Connection(self, loop=self._loop, **self._kwargs)
 

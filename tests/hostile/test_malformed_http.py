@@ -213,7 +213,9 @@ async def test_connections_without_end_take_all_the_descriptors_or_keep_others_o
             for reader, writer in opened if asked else []:
                 writer.write(asked)
                 await reader.readuntil(b"}")
-            assert await _answers(api)
+            with capture_logs() as logged:
+                assert await _answers(api)
+            assert [each["times"] for each in logged if each["event"] == "http_turned_away"] == [1]
             assert await opened[0][0].read() == b""
             for reader, writer in opened[1:]:
                 writer.write(HEALTH)

@@ -1,5 +1,6 @@
 """What is written to the log: a line of JSON for each event, and never a number or a secret."""
 
+import asyncio
 import errno
 import json
 import logging
@@ -16,6 +17,8 @@ from ccari.calls.transport import Credentials
 from ccari.policy.numbers import Number
 
 NUMBER = Number("+48600100001")
+#: For what comes at once on a machine that is not busy.
+SECONDS = 30.0
 PASSWORD = "s3cret-p4ssword"  # noqa: S105 - of nothing
 
 
@@ -166,3 +169,17 @@ def test_a_file_or_who_wants_no_colours_gets_them(monkeypatch: pytest.MonkeyPatc
     assert (coloured(Terminal()), coloured(StringIO())) == (True, False)
     monkeypatch.setenv("NO_COLOR", "1")
     assert not coloured(Terminal())
+
+
+async def test_a_flood_of_what_an_outsider_causes_fills_the_log_or_is_not_told_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(log, "FLOOD_SECONDS", 0.0)
+    told: asyncio.Queue[int] = asyncio.Queue()
+    flood = log.Flood(told.put_nowait)
+    for _ in range(1000):
+        flood.add()
+    async with asyncio.timeout(SECONDS):
+        assert [await told.get() for _ in range(2)] == [1, 999]
+        flood.add()
+        assert await told.get() == 1

@@ -192,7 +192,10 @@ async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
             refused = [await open_.enter_async_context(caller(port)) for _ in range(300)]
             for each in refused:
                 await each.is_cut_off()
-        assert [line["event"] for line in logged] == ["agi_turned_away"] * 300
+            await until(lambda: sum(line["times"] for line in logged) == 300, within=SECONDS)
+        assert {line["event"] for line in logged} == {"agi_turned_away"}
+        # turning them away takes seconds on a machine that is busy
+        assert len(logged) < 100
         silent[0].writer.transport.abort()
         # a place is free: whoever comes next is served
 
