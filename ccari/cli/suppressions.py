@@ -102,7 +102,7 @@ def remove(
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         asked = Lifting(number, controller, campaign, reason, why.strip())
-        return await (await _bars(settings, store)).lift(asked, who())
+        return await (await _bars(settings, store)).lift(asked, f"cli:{who()}")
 
     rows = with_store(context, work)
     none = "there is no such suppression" if reason else _NO_BAR_WITHOUT_REASON
