@@ -118,6 +118,9 @@ class RemoteSpool:
                 raise _NotThereError(f"Asterisk has no file {path.name}")
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
+            if reply.content_length is None:
+                # it might have no end either, and fill our disk
+                raise RecordingDelayed(f"Asterisk does not say how long {path.name} is")
             try:
                 file = await self._threads.within(DISK_SECONDS, _begin, part, unwanted=FileIO.close)
                 try:

@@ -118,11 +118,13 @@ async def _cut_off(request: web.Request) -> web.StreamResponse:
 
 
 async def _without_length(request: web.Request) -> web.StreamResponse:
+    """And without an end: it would fill the disk until the time for a whole file is over."""
     reply = web.StreamResponse()
     reply.force_close()
     await reply.prepare(request)
-    await reply.write(b"RIFF" + bytes(8000))
-    return reply
+    await reply.write(b"RIFF")
+    while True:
+        await reply.write(bytes(8000))
 
 
 async def _for_ever(_: web.Request) -> web.StreamResponse:
@@ -153,7 +155,7 @@ def _status(status: int) -> Answer:
     ("answer", "words"),
     [
         pytest.param(_cut_off, "cannot be asked for its recordings", id="cut-off"),
-        pytest.param(_without_length, "did not send all of", id="no-length"),
+        pytest.param(_without_length, "does not say how long", id="no-length"),
         pytest.param(_page, "is no recording: check", id="page"),
         pytest.param(_for_ever, "did not answer in time", id="silent"),
         pytest.param(_stops, "did not answer in time", id="stops"),
