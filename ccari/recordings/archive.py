@@ -27,6 +27,8 @@ from ccari.recordings.sound import AgentsSide, Sound
 from ccari.recordings.tags import ENCRYPTED, all_of, metadata, sidecar
 
 _T = TypeVar("_T")
+#: Tells a file from one that has replaced it; None: there is none.
+_Version = tuple[int, int] | None
 
 #: How many recordings are encoded at a time: one, so that calls in progress have a core to themselves.
 AT_ONCE = 1
@@ -115,16 +117,21 @@ class FileArchive:
         recipients = tuple(self._recipients())
         self._remove_drafts(tag.recording_id)
         with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
-            plain = work / f"{tag.recording_id}.{self._form}"
+            plain, earlier = (
+                work / f"{tag.recording_id}.{self._form}",
+                _version(self._folder / _tag_file(tag)),
+            )
             side = None if agents is None else _agents_side(*agents, cut)
             found = raw.read(path)
             sound = Sound(found, None if cut is None else cut.most_ms(found), side)
             encoding.write(sound, plain, self._form, metadata(tag))
-            return self._place(tag, plain, sound, recipients)
+            return self._place(tag, plain, sound, recipients, earlier)
 
-    def _place(self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...]) -> StoredFile:
-        """Encrypt the encoded file, and move it and its tag to where they stay."""
-        place, name = Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d"), plain.name
+    def _place(
+        self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...], earlier: _Version
+    ) -> StoredFile:
+        """Encrypt the encoded file, and move it and its tag to where they stay. ``earlier``: what was there at the beginning."""
+        tag_file, name = _tag_file(tag), plain.name
         sha256, draft = _digest(plain), self._work / plain.parent.name
         tag_draft, encrypted = (
             draft.with_name(f"{draft.name}.json"),
@@ -138,11 +145,11 @@ class FileArchive:
                 encrypt(plain, ready, recipients)
                 plain.unlink()
             kept = StoredFile(
-                str(place / name), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
+                str(tag_file.with_name(name)), self._form, sound.duration_ms, sha256, ready.stat().st_size, _digest(ready),
                 recipients, sound.silent, sound.agent_missing_ms,
             )  # fmt: skip
             tag_draft.write_bytes(sidecar(tag, kept))
-            _move_into(self._folder / place, {f"{tag.recording_id}.json": tag_draft, name: ready})
+            _move_into(self._folder / tag_file.parent, {tag_file.name: tag_draft, name: ready}, earlier)
             return kept
 
     async def has(self, recording_id: UUID) -> bool:
@@ -250,18 +257,37 @@ async def seen_through(work: Awaitable[StoredFile], encoding: Encoding, until: f
             working.exception()
 
 
-def _move_into(folder: Path, files: Mapping[str, Path]) -> None:
+def _tag_file(tag: RecordingTag) -> Path:
+    """Where the tag of a stored recording lies below the recordings folder, beside its file."""
+    return Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d") / f"{tag.recording_id}.json"
+
+
+def _version(file: Path) -> _Version:
+    """Which file has this name now; None if none has."""
+    try:
+        status = file.stat()
+    except FileNotFoundError:
+        return None
+    return status.st_ino, status.st_mtime_ns
+
+
+def _move_into(folder: Path, files: Mapping[str, Path], earlier: _Version) -> None:
     """Move the files of one recording into ``folder``, by their new names and in that order; flush each to disk first.
 
-    What an earlier try has left there in another format, or unencrypted, is removed first.
+    What an earlier try has left there in another format, or unencrypted, is removed first. Raises RecordingDelayed if the first
+    is not the ``earlier`` one any more: this machine stood still, and the service that took over Asterisk has stored the
+    recording meanwhile. The database knows that file's hash, and no two encryptions are the same.
     """
     _make_folders(folder)
-    for earlier in all_of(folder / next(iter(files))):
-        if earlier.name not in files:
-            earlier.unlink()
     for draft in files.values():
         draft.chmod(0o640)
         _sync(draft)
+    first = folder / next(iter(files))
+    if _version(first) != earlier:
+        raise RecordingDelayed("another service has stored it meanwhile")
+    for left in all_of(first):
+        if left.name not in files:
+            left.unlink()
     for name, draft in files.items():
         draft.replace(folder / name)
     _sync(folder)

@@ -2,6 +2,8 @@
 
 import asyncio
 import gc
+import hashlib
+import json
 import os
 import re
 import resource
@@ -329,6 +331,38 @@ async def test_half_of_a_talk_is_kept_when_its_raw_file_is_cut_off_meanwhile(
     with pytest.raises(RecordingDelayed, match="has become shorter"):
         await keeping
     assert files(kept_in) == []
+
+
+@pytest.mark.parametrize("earlier_tries", [0, 1])
+async def test_a_service_that_stood_still_puts_its_file_over_that_of_the_service_that_took_over(
+    spool: Path,
+    kept_in: Path,
+    recipients: Callable[[], Sequence[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    earlier_tries: int,
+) -> None:
+    """It stood still as it encoded. The database has the hash of the other's file, and no two encryptions are the same."""
+    record(raw_in(spool))
+    archive, other = (
+        FileArchive(SharedSpool(spool), kept_in, "flac", recipients, tmp_path / each) for each in ("a", "b")
+    )
+    for _ in range(earlier_tries):
+        await other.keep(TAG)
+    for fifo in ("begun", "on"):
+        os.mkfifo(tmp_path / fifo)
+    stands_still = f'echo >{tmp_path}/begun; read _ <{tmp_path}/on; exec {shutil.which("flac")} "$@"'
+    with monkeypatch.context() as patience:
+        only(tmp_path / "bin", patience, flac=stands_still)
+        keeping = asyncio.create_task(archive.keep(TAG))
+        await asyncio.to_thread((tmp_path / "begun").read_text)
+    kept = await other.keep(TAG)
+    (tmp_path / "on").write_text("on\n")
+    with pytest.raises(RecordingDelayed, match="another service has stored it meanwhile"):
+        await keeping
+    assert hashlib.sha256((kept_in / kept.file).read_bytes()).digest() == kept.file_sha256
+    assert json.loads(beside(kept_in / kept.file).read_text())["file_sha256"] == kept.file_sha256.hex()
+    assert await archive.drafts() == []
 
 
 async def test_recordings_are_encoded_more_than_one_at_a_time_beside_the_calls(
