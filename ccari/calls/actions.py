@@ -4,6 +4,7 @@ import contextlib
 import math
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -49,13 +50,13 @@ class Actions:
         self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 
-    def take_note(self, event: Mapping[str, Any]) -> bool:
-        """Take note of an ARI event; True if that is all, and it means nothing to the call itself."""
+    def take_note(self, event: Mapping[str, Any], arrived: datetime | None = None) -> bool:
+        """Take note of an ARI event; True if that is all, and it means nothing to the call itself. ``arrived``: None is now."""
         self._legs.take_note(event)
         if self._legs.have_met:
             # before, and between two agents, nobody hears the other's keys
             self.player.take_note(event)
-        return self.recorder.take_note(event)
+        return self.recorder.take_note(event, arrived)
 
     async def pass_on_keys(self) -> None:
         """See :meth:`Player.pass_on_keys`."""

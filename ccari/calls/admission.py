@@ -1,8 +1,10 @@
 """Whether one more call may be begun: the calls under way go first."""
 
 import asyncio
+import math
 from collections import deque
 from statistics import median
+from time import monotonic
 
 import structlog
 
@@ -30,6 +32,8 @@ class Admission:
         self._at_once = at_once
         # full from the start: otherwise the first look of a service that starts, which is late, would be the median
         self._late: deque[float] = deque([0.0] * _LOOKS, maxlen=_LOOKS)
+        #: When the next look is due, by the monotonic clock.
+        self._due = math.inf
         self._refused = 0
 
     def refusal(self, under_way: int, at_gate: int) -> str | None:
@@ -48,12 +52,16 @@ class Admission:
         """The median of how late the event loop was at the last looks: a loop that stood still once does not count as late."""
         return median(self._late)
 
+    @property
+    def stood_still_seconds(self) -> float:
+        """For how long the event loop stood still in the last second, up to now: what it reads now may have waited so long."""
+        return max(*self._late, monotonic() - self._due)
+
     async def watch(self) -> None:
         """See how late the event loop is, until cancelled."""
-        loop = asyncio.get_running_loop()
         while True:
-            due = loop.time() + _LOOK_SECONDS
+            self._due = monotonic() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)
-            late = loop.time() - due
+            late = monotonic() - self._due
             self._late.append(late)
             self._meter.late(late)

@@ -220,6 +220,15 @@ def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetim
     return at if believed else arrived
 
 
+def came_at(event: Mapping[str, Any], read_at: datetime, stood_still_seconds: float) -> datetime:
+    """When an event came that is read only now, because the service stood still: some time meanwhile, and Asterisk says when."""
+    try:
+        at = datetime.fromisoformat(event["timestamp"])
+        return min(read_at, max(at, read_at - timedelta(seconds=stood_still_seconds)))
+    except (KeyError, TypeError, ValueError):
+        return read_at
+
+
 def _transfer_asked(event: dict[str, Any], ids: Ids) -> on.TransferAsked | None:
     """A REFER. Asterisk sends the event again, with a ``state``, for each answer that it is given."""
     if event["referred_by"]["source_channel"]["id"] != ids.agent or "state" in event:

@@ -79,11 +79,11 @@ class Recorder:
             raise AssertionError("there is no recording")
         return self._segments[-1]
 
-    def take_note(self, event: Mapping[str, Any]) -> bool:
-        """Take note of an ARI event; True if nobody else needs it."""
+    def take_note(self, event: Mapping[str, Any], arrived: datetime | None = None) -> bool:
+        """Take note of an ARI event; True if nobody else needs it. ``arrived``: None is now."""
         for segment in self._segments:
             for side in segment.sides:
-                if side.take_note(event):
+                if side.take_note(event, arrived):
                     return True
         return False
 

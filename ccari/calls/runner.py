@@ -91,7 +91,7 @@ class CallRunner:
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
         """Translate an ARI event and queue it. Called from the reader, so it does no more. ``arrived``: None is now."""
         actions = self._actions
-        if actions.take_note(event):
+        if actions.take_note(event, arrived):
             return
         meaning = translate(
             event, self.ids, actions.player.playbacks, actions.recorder.name, self._began_at, arrived

@@ -41,8 +41,10 @@ class Snoop:
         """True once Asterisk has said that it records no more."""
         return self.ended_at is not None
 
-    def take_note(self, event: Mapping[str, Any]) -> bool:
-        """Take note of an ARI event; True if nobody else needs it. The call itself hears of the callee's side, as of its recorder."""
+    def take_note(self, event: Mapping[str, Any], arrived: datetime | None = None) -> bool:
+        """Take note of an ARI event; True if nobody else needs it. The call itself hears of the callee's side, as of its recorder.
+        ``arrived``: None is now.
+        """
         match event:
             case {"type": "StasisStart", "channel": {"id": self._channel}}:
                 self._entered.set()
@@ -54,9 +56,9 @@ class Snoop:
             case {"type": kind, "recording": {"name": self.name}}:
                 self.finished = kind == "RecordingFinished"
                 if kind == "RecordingStarted":
-                    self.began_at = datetime.now(UTC)
+                    self.began_at = arrived or datetime.now(UTC)
                 else:
-                    self.ended_at = datetime.now(UTC)
+                    self.ended_at = arrived or datetime.now(UTC)
                 if self._spy == "out" and not self._started.done():
                     self._started.set_result(not self.over)
                 return self._spy == "out"

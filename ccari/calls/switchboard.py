@@ -4,15 +4,15 @@ import asyncio
 import contextlib
 import functools
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 from uuid import UUID
 
 import structlog
 
-from ccari.calls.admission import Admission
+from ccari.calls.admission import LATE_SECONDS, Admission
 from ccari.calls.desk import Desk, Order
-from ccari.calls.events import call_of, channel_of
+from ccari.calls.events import call_of, came_at, channel_of
 from ccari.calls.runner import CallRunner
 from ccari.calls.strays import Strays
 from ccari.calls.talks import Talk
@@ -151,7 +151,7 @@ class Switchboard:
         if "replace_channel" in event:
             self._turn_out(event["channel"]["id"], event["replace_channel"]["id"])
         elif runner is not None:
-            runner.take(event, arrived)
+            runner.take(event, arrived or self._came_at(event))
             if event.get("type") == "StasisEnd":
                 # the dialplan has it back, and may hand it over again: that is another call
                 self._by_home.pop(str(channel), None)
@@ -160,6 +160,11 @@ class Switchboard:
         elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
             self._strays.forget(str(channel))
             self._leftovers.forget(str(channel))
+
+    def _came_at(self, event: Mapping[str, Any]) -> datetime | None:
+        """When an event came that had to wait because the service stood still; None if it did not."""
+        stood_still = self._admission.stood_still_seconds
+        return came_at(event, datetime.now(UTC), stood_still) if stood_still > LATE_SECONDS else None
 
     def _turn_out(self, newcomer: str, former: str) -> None:
         """Hang up a channel that has taken the place of another: by call pickup, or an INVITE with Replaces. Asterisk has hung up the

@@ -5,13 +5,15 @@ import contextlib
 import os
 import signal
 from collections.abc import AsyncIterator, Iterator
+from datetime import datetime, timedelta
 
 import pytest
 
+from ccari.calls.events import LATE_SECONDS
 from ccari.calls.transport import HEARTBEAT_SECONDS, REQUEST_SECONDS
 from tests.faults.moments import Moment, reply
 from tests.faults.services import with_fastagi
-from tests.integration.ground import Ground
+from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS, Service
 from tests.lab import callees
@@ -27,6 +29,9 @@ TALKING_SECONDS = 60.0
 STOPPED_SECONDS = 30.0
 FALL_BACK_SECONDS = 12.0
 CLOSED_SECONDS = 60.0
+#: Longer than an event may be late, and less than the link takes to be given up.
+WAKES_SECONDS = 9.0
+assert LATE_SECONDS < WAKES_SECONDS < HEARTBEAT_SECONDS
 assert max(REQUEST_SECONDS, 1.5 * HEARTBEAT_SECONDS) < STOPPED_SECONDS
 
 
@@ -89,6 +94,43 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
         await ground.nothing_left()
     assert [await ground.lab.world.invites(each.number) for each in (late, *refused)] == [0] * 4
     assert [await ground.lab.world.invites(each.number) for each in called] == [1] * TALKS
+
+
+async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_service_stood_still(
+    ground: Ground,
+) -> None:
+    """Pressed while the service stood still, for longer than an event may be late otherwise. The callee talks on afterwards."""
+    world, callee = ground.lab.world, callees.answers(71)
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callee)
+        await ground.recorded_a_while()
+        with stopped(service):
+            await world.callee_presses(callee.number, "2")
+            await asyncio.sleep(WAKES_SECONDS)
+        pressed = await service.logged(lambda line: line["event"] == "key_pressed")
+        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await world.hang_up(placed)
+        _, shown = await ground.ended(service, placed)
+        shown = await kept_later(service, call_id)
+        started, arrived = (
+            datetime.fromisoformat(each) for each in (shown["recordings"][0]["started_at"], pressed["at"])
+        )
+        recorded = timedelta(milliseconds=shown["recordings"][0]["duration_ms"])
+        assert arrived - started - recorded > timedelta(seconds=LATE_SECONDS)
+
+
+async def test_a_recording_that_ended_while_the_service_stood_still_passes_for_one_that_lacks_some_of_the_talk(
+    ground: Ground,
+) -> None:
+    """The callee hangs up, which ends it."""
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callees.hangs_up(5, 72))
+        await ground.recorded_a_while()
+        with stopped(service):
+            await asyncio.sleep(WAKES_SECONDS)
+        await placed.ended()
+        shown = await kept_later(service, call_id)
+        assert "recording_short" not in [each["event"] for each in shown["events"]]
 
 
 async def test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung_up(

@@ -49,6 +49,24 @@ async def test_a_service_that_began_slowly_or_stood_still_once_turns_callers_awa
     assert admission.refusal(0, 0) is None
 
 
+async def test_nobody_knows_that_what_is_read_had_to_wait_for_a_service_that_stood_still(
+    admission: Admission,
+) -> None:
+    """Neither at once, before the next look, nor after it."""
+    told: list[float] = []
+
+    def stand_still() -> None:
+        time.sleep(4 * LATE_SECONDS)
+        told.append(admission.stood_still_seconds)
+
+    # the first look is due by then
+    await asyncio.sleep(0)
+    assert admission.stood_still_seconds < LATE_SECONDS
+    asyncio.get_running_loop().call_soon(stand_still)
+    await until(lambda: max(admission._late) > 2 * LATE_SECONDS, within=WITHIN)
+    assert min(*told, admission.stood_still_seconds) > 2 * LATE_SECONDS
+
+
 async def test_a_loop_that_cannot_keep_up_takes_more_calls_or_none_ever_after(admission: Admission) -> None:
     await until(lambda: admission.refusal(0, 0) is None, within=WITHIN)
     busy = asyncio.create_task(_busy())

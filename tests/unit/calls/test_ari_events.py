@@ -7,7 +7,16 @@ from uuid import UUID
 
 import pytest
 
-from ccari.calls.events import LATE_SECONDS, TOLERANCE_MS, Ids, Playback, channel_of, moment, translate
+from ccari.calls.events import (
+    LATE_SECONDS,
+    TOLERANCE_MS,
+    Ids,
+    Playback,
+    came_at,
+    channel_of,
+    moment,
+    translate,
+)
 from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import events as on
 
@@ -130,6 +139,29 @@ def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_
     at = arrived - timedelta(seconds=1)
     event = recorded["key"] | {"timestamp": (at + HELD).strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
     assert translate(event, IDS, {}, None, arrived=arrived) == on.KeyPressed("9", at)
+
+
+@pytest.mark.parametrize(
+    ("ago", "counts"), [(8, 8), (20, 9), (-1, 0)], ids=["meanwhile", "clock behind", "clock ahead"]
+)
+def test_invariant_6_a_key_that_waited_for_a_service_that_stood_still_counts_from_when_it_went_on(
+    recorded: Recorded, ago: float, counts: float
+) -> None:
+    """For nine seconds. If Asterisk's clock is wrong, it counts from the beginning of them: what was said since may be after the key."""
+    read_at = datetime.now(UTC)
+    let_go = read_at - timedelta(seconds=ago)
+    event = recorded["key"] | {"timestamp": let_go.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
+    arrived = came_at(event, read_at, 9.0)
+    assert arrived == read_at - timedelta(seconds=counts)
+    assert translate(event, IDS, {}, None, arrived=arrived) == on.KeyPressed("9", arrived - HELD)
+
+
+@pytest.mark.parametrize("time", [None, "", "yesterday", 7, "2026-11-25T10:00:00.000"])
+def test_an_event_whose_time_makes_no_sense_came_at_another_time_than_it_was_read(
+    recorded: Recorded, time: object
+) -> None:
+    read_at = datetime.now(UTC)
+    assert came_at(recorded["key"] | {"timestamp": time}, read_at, 9.0) == read_at
 
 
 @pytest.mark.parametrize("name", ["callee_held", "callee_took_back"])

@@ -59,7 +59,7 @@ class Willing:
 
     async def _hear(self, _at: datetime) -> None: ...
 
-    def take_note(self, _event: Mapping[str, Any]) -> bool:
+    def take_note(self, _event: Mapping[str, Any], _arrived: datetime | None = None) -> bool:
         return False
 
     def show(self, call: Call) -> None: ...
