@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+from ccari.calls.transport import HEARTBEAT_SECONDS
 from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import events as on
 from ccari.policy.call.vocabulary import HOMES
@@ -14,9 +15,9 @@ from ccari.policy.call.vocabulary import HOMES
 #: Asterisk reports the end of a file when it has sent the last frame, and stamps events in whole milliseconds; frames
 #: of 20 ms may be sent a little ahead of the clock. More than this missing means that the end was not played.
 TOLERANCE_MS = 150
-#: How much older than its arrival an event may be: Asterisk may be busy, or our event loop late. If it is older still, the
-#: clocks differ, and its arrival counts.
-LATE_SECONDS = 5.0
+#: How much older than its arrival an event may be: Asterisk may be busy, our event loop late, or packets lost for a while. Once nothing
+#: has come for so long the connection is given up: if an event is older, the clocks differ, and its arrival counts.
+LATE_SECONDS = 1.5 * HEARTBEAT_SECONDS
 #: The beginning of a call of which the beginning is not known.
 EVER = datetime.min.replace(tzinfo=UTC)
 #: What the names of everything that ccari makes in Asterisk begin with.

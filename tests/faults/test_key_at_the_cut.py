@@ -1,18 +1,21 @@
 """The link to Asterisk is cut at a key, or a key is pressed while it is away: what was heard is kept, and nothing else is confirmed."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 import pytest
 
+from ccari.calls.transport import REQUEST_SECONDS
 from ccari.store.database import SCHEMA
 from tests.faults.moments import Moment, request
 from tests.faults.world import has, heard
 from tests.integration.ground import Ground, kept_later
-from tests.integration.relay import Relay, relay
+from tests.integration.relay import Message, Relay, relay
 from tests.integration.service import Service
 from tests.integration.studio import CONFIRMED
 from tests.lab import AgentCall, Callee, callees
@@ -25,6 +28,8 @@ RESUME_SECONDS = 30.0
 FELT_SECONDS = 30.0
 #: That of access, in the campaign with the shortest notice.
 KEY = "8"
+#: Of a talk: longer than any reply takes, and less than the link takes to be given up.
+HELD_UP_BYTES = 7 * 16_000
 
 
 def of(call_id: str, event: str) -> Any:
@@ -163,3 +168,27 @@ async def test_invariant_5_a_key_that_is_pressed_before_stock_is_taken_is_lost(g
 
 def _keys(between: Relay) -> list[str]:
     return [each["digit"] for each in between.events if each["type"] == "ChannelDtmfReceived"]
+
+
+async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_network_held_the_key_up(
+    ground: Ground,
+) -> None:
+    """Packets are lost for a while, and come all the same. The callee talks on meanwhile."""
+    callee, comes = callees.answers(45), asyncio.Event()
+
+    async def held(message: Message) -> list[Message]:
+        await comes.wait()
+        return [message]
+
+    async with talking(ground, callee) as (between, service, placed, call_id):
+        await ground.recorded_a_while()
+        between.on_reply = held
+        await ground.lab.world.callee_presses(callee.number, "2")
+        await ground.recorded_a_while(more=HELD_UP_BYTES)
+        comes.set()
+        pressed = await service.logged(of(call_id, "key_pressed"))
+        await service.logged(of(call_id, "right_registered"))
+        await ground.lab.world.hang_up(placed)
+        (row,) = (await kept_later(service, call_id))["recordings"]
+    until_read = datetime.fromisoformat(pressed["at"]) - datetime.fromisoformat(row["started_at"])
+    assert until_read - timedelta(milliseconds=row["duration_ms"]) > timedelta(seconds=REQUEST_SECONDS)
