@@ -1,8 +1,10 @@
 """Turns a synthesised or recorded sound into the files that Asterisk plays: trimmed, equally loud, at telephone rates."""
 
 import math
+import os
 import re
 import shutil
+import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +38,11 @@ _SILENT_DBFS = -60.0
 _TRIM_DB = 45.0
 #: What counts as full scale, in dBFS, and how many samples may be there: an unclipped wave only touches it, a clipped one stays.
 _FULL_SCALE_DBFS, _CRESTS = -0.1, 10
+#: A WAV file that was written to a pipe has a length of this many bytes or more in its header, and no meaning in it: sox and ffmpeg
+#: write different ones.
+_UNKNOWN_LENGTH = 0x7FFF0000
+#: Before each chunk of such a file: its name and its length.
+_CHUNK = struct.Struct("<4sI")
 #: What is kept before the first and after the last sound, in ms, faded in and out to avoid clicks.
 _LEAD_MS, _RELEASE_MS = 15, 40
 #: The rate for processing, in Hz. It is above that of any source, so that each file is resampled downwards, once.
@@ -70,10 +77,14 @@ class Level:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A recording as delivered. ``rate``: its sampling rate in Hz. ``clipped``: its peaks are cut off."""
+    """A recording as delivered. ``rate``: its sampling rate in Hz. ``clipped``: its peaks are cut off. ``seconds``: how long it is;
+    ``missing_seconds``: how much longer it would be by its own header, as that of a file which was not copied to its end.
+    """
 
     rate: int
     clipped: bool
+    seconds: float
+    missing_seconds: float
 
 
 def require_ffmpeg() -> None:
@@ -91,10 +102,39 @@ def inspect(path: Path) -> Source:
     except SoundError as error:
         raise SoundError(f"{path.name} cannot be read as sound: {error}") from error
     rate = re.search(r"Audio: .*?(\d+) Hz", report)
-    peak, count = (re.search(rf"\b{name}: (\S+)", report) for name in ("Peak level dB", "Peak count"))
-    if rate is None or peak is None or count is None:
+    peak, count, samples = (
+        re.search(rf"\b{name}: (\S+)", report)
+        for name in ("Peak level dB", "Peak count", "Number of samples")
+    )
+    if rate is None or peak is None or count is None or samples is None:
         raise SoundError(f"{path.name} cannot be read as sound: it contains none")
-    return Source(int(rate[1]), float(peak[1]) > _FULL_SCALE_DBFS and float(count[1]) > _CRESTS)
+    clipped = float(peak[1]) > _FULL_SCALE_DBFS and float(count[1]) > _CRESTS
+    seconds = int(samples[1]) / int(rate[1])
+    return Source(
+        int(rate[1]), clipped, seconds, max(0.0, _declared_seconds(path, report, seconds) - seconds)
+    )
+
+
+def _declared_seconds(path: Path, report: str, seconds: float) -> float:
+    """How long a recording is by its header; ``seconds``, how long it is, if that does not say: Ogg's says nothing."""
+    declared = re.search(r"^  Duration: (\d+):(\d+):([\d.]+)", report, re.MULTILINE)
+    # of a WAV file, and of an MP3 file without a header, ffmpeg tells what the size of the file comes to
+    if declared is None or "Estimating duration from bitrate" in report:
+        return seconds * _declared_part(path)
+    return int(declared[1]) * 3600 + int(declared[2]) * 60 + float(declared[3])
+
+
+def _declared_part(path: Path) -> float:
+    """How many times what there is of the samples of a WAV file its header says that there are; 1 if it does not say."""
+    with path.open("rb") as file:
+        if file.read(12)[:4] == b"RIFF":
+            while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
+                name, size = _CHUNK.unpack(head)
+                if name == b"data":
+                    there = os.fstat(file.fileno()).st_size - file.tell()
+                    return size / there if 0 < there < size < _UNKNOWN_LENGTH else 1.0
+                file.seek(size + size % 2, os.SEEK_CUR)
+    return 1.0
 
 
 def spoken_seconds(sound: AudioSegment) -> float:

@@ -20,6 +20,10 @@ LEAST_RATE, GOOD_RATE = 8000, audio.RATE
 #: then something was added. Since written abbreviations and numbers take longer to read, and pauses are allowed, there is a grace
 #: in seconds.
 FASTEST, SLOWEST, GRACE = 25.0, 5.0, 1.5
+#: How much less than its header says a recording may have, in seconds: codecs add some silence to it, or remove it.
+MISSING_SECONDS = 0.25
+#: A longer file, with the silence at its ends, is a whole session; it would take gigabytes of memory to trim one of hours.
+MOST_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +141,11 @@ def _doubt_of(path: Path, prompt: Prompt, work: Path) -> str | None:
     source = audio.inspect(path)
     if source.rate < LEAST_RATE:
         raise SoundError(f"sampled at {source.rate} Hz: at least {LEAST_RATE}, better {GOOD_RATE} or more")
+    if source.missing_seconds > MISSING_SECONDS:
+        whole = source.seconds + source.missing_seconds
+        raise SoundError(f"cut off: {source.seconds:.1f} s are left of {whole:.1f} s: copy it again")
+    if source.seconds > MOST_SECONDS:
+        raise SoundError(f"too long: {source.seconds:.0f} s: a file holds one prompt")
     if source.clipped:
         raise SoundError("clipped: record it again at a lower level")
     sound = audio.load(path, work)

@@ -101,6 +101,43 @@ def test_what_no_callee_could_understand_is_refused_with_the_reason(
     assert faults(tmp_path) == {"pl/goodbye.wav": fault}
 
 
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("pl/goodbye.wav", ()),
+        ("pl/goodbye.wav", ("-c:a", "pcm_s24le", "-ac", "2")),
+        ("pl/goodbye.flac", ()),
+        ("pl/goodbye.aiff", ()),
+        ("pl/goodbye.mp3", ("-b:a", "96k")),
+        ("pl/goodbye.m4a", ("-movflags", "+faststart")),
+    ],
+)
+def test_a_notice_that_was_not_copied_to_its_end_is_heard_without_its_last_words(
+    voice: Path, tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    """What is left is not too short for the words, but they are not all in it."""
+    path = convert(voice, tmp_path / name, "atrim=start=0.6,areverse,atrim=start=0.8,areverse", *options)
+    whole = path.read_bytes()
+    path.write_bytes(whole[: len(whole) * 3 // 4])
+    assert str(faults(tmp_path)[name]).startswith("cut off: ")
+
+
+def test_a_recording_that_was_written_to_a_pipe_is_taken_for_one_that_is_cut_off(
+    voice: Path, tmp_path: Path
+) -> None:
+    """Its header has no length."""
+    target = tmp_path / "pl/goodbye.wav"
+    target.parent.mkdir()
+    command = ["ffmpeg", "-v", "error", "-nostdin", "-i", str(voice), "-f", "wav", "-"]
+    target.write_bytes(subprocess.run(command, check=True, timeout=60, capture_output=True).stdout)
+    assert faults(tmp_path) == {"pl/goodbye.wav": None}
+
+
+def test_a_whole_session_under_the_name_of_a_prompt_takes_all_memory(voice: Path, tmp_path: Path) -> None:
+    convert(voice, tmp_path / "pl/goodbye.flac", "apad=whole_dur=301")
+    assert faults(tmp_path) == {"pl/goodbye.flac": "too long: 301 s: a file holds one prompt"}
+
+
 def test_a_recording_that_just_reaches_full_scale_is_not_taken_for_clipped(
     voice: Path, tmp_path: Path, write_wav: Write, read_wav: Callable[[Path], tuple[Samples, int]]
 ) -> None:
