@@ -4,13 +4,26 @@ The command line prints the message of a :class:`CcariError` as one line, so it 
 never holds a phone number or a secret.
 """
 
+import errno
 import os
+import ssl
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def why(error: OSError) -> str:
-    """The operating system's words for an error. asyncio leaves them out of errors that it makes itself."""
+    """The operating system's words for an error, or OpenSSL's. asyncio leaves them out of errors that it makes itself, and aiohttp
+    out of those that it makes of others.
+    """
+    if isinstance(error.__cause__, OSError):
+        return why(error.__cause__)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is refused: {error.verify_message.rstrip('.')}"
+    if isinstance(error, ssl.SSLError):
+        # its number would pass for one of the operating system's
+        return (error.reason or type(error).__name__).lower().replace("_", " ")
+    if isinstance(error, ConnectionResetError):
+        return os.strerror(errno.ECONNRESET)
     if error.errno is not None and error.errno > 0:
         return os.strerror(error.errno)
     return error.strerror or type(error).__name__

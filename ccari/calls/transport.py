@@ -246,10 +246,12 @@ def explained(credentials: Credentials) -> Iterator[None]:
     except (TimeoutError, aiohttp.ServerTimeoutError):
         raise AsteriskError(f"Asterisk at {where} did not answer within {CONNECT_SECONDS:.0f} s") from None
     except aiohttp.ClientSSLError as error:
-        untrusted = isinstance(error, aiohttp.ClientConnectorCertificateError)
-        fault = "has a certificate that is not trusted here" if untrusted else "does not speak TLS"
         raise AsteriskError(
-            f"Asterisk at {where} {fault}: check [asterisk] url, and tlscertfile in http.conf"
+            f"Asterisk at {where} cannot be reached by TLS: {why(error)}: check [asterisk] url, and tlscertfile in http.conf"
+        ) from None
+    except aiohttp.ServerDisconnectedError:
+        raise AsteriskError(
+            f"Asterisk at {where} closed the connection without an answer: check sessionlimit in http.conf, and [asterisk] url"
         ) from None
     except aiohttp.ClientConnectorDNSError as error:
         raise AsteriskError(

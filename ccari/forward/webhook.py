@@ -69,8 +69,8 @@ class Webhook:
                 status, retry_after = answer.status, answer.headers.get("retry-after", "")
         except TimeoutError:
             raise NotTakenError(f"it did not answer within {TIMEOUT_SECONDS:g} s") from None
-        except aiohttp.ClientSSLError:
-            raise NotTakenError("its TLS connection failed, or its certificate is not valid") from None
+        except aiohttp.ClientSSLError as error:
+            raise NotTakenError(f"it cannot be reached by TLS: {why(error)}") from None
         except aiohttp.ClientConnectorDNSError:
             raise NotTakenError("its host is not known") from None
         except aiohttp.ClientOSError as error:

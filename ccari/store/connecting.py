@@ -117,7 +117,7 @@ async def _connect(
             dsn, password=password, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
         )
     except ssl.SSLError as error:
-        raise StoreError(f"the database cannot be reached by TLS: {_of_tls(error)}") from None
+        raise StoreError(f"the database cannot be reached by TLS: {why(error)}") from None
     except OSError:
         _refuse_unreadable_files(dsn)
         raise
@@ -154,13 +154,6 @@ async def _password_of(dsn: str) -> tuple[str, str | None]:
     except ConfigError as error:
         raise StoreError(str(error)) from None
     return parts._replace(query=urlencode(query)).geturl(), password
-
-
-def _of_tls(error: ssl.SSLError) -> str:
-    """Why TLS failed. As an OSError it would pass for one of the operating system's."""
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"its certificate is refused: {error.verify_message.rstrip('.')}"
-    return (error.reason or type(error).__name__).lower().replace("_", " ")
 
 
 def _refuse_unreadable_files(dsn: str) -> None:

@@ -111,9 +111,9 @@ class Stamper:
             raise EvidenceError(
                 f"the time-stamping authority did not answer within {TIMEOUT_SECONDS:g} s"
             ) from None
-        except aiohttp.ClientSSLError:
+        except aiohttp.ClientSSLError as error:
             raise EvidenceError(
-                "TLS to the time-stamping authority failed, or its certificate for https is not valid"
+                f"the time-stamping authority cannot be reached by TLS: {why(error)}"
             ) from None
         except aiohttp.ClientConnectorDNSError:
             raise EvidenceError(

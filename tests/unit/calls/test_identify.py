@@ -1,7 +1,11 @@
 """Who is at the other end: the first question, before anything is taken over."""
 
 import asyncio
+import contextlib
 import socket
+import ssl
+from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import orjson
@@ -13,11 +17,42 @@ from ccari.calls.transport import Credentials
 from ccari.errors import AsteriskError, UnsuitableError
 from tests.lab.ports import free_port
 from tests.unit.calls.ari_server import INFO, AriServer
+from tests.unit.certificates import certificate
+
+HERE = "127.0.0.1"
 
 
 async def ask(url: str) -> Identity:
     async with aiohttp.ClientSession() as session, asyncio.timeout(5):
         return await identify(session, Credentials(url, "ccari", "password", "ccari"))
+
+
+async def ask_trusting(url: str, file: Path) -> Identity:
+    """As :func:`ask`, on a machine that trusts the certificate in ``file``."""
+    trusting = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=file))
+    async with aiohttp.ClientSession(connector=trusting) as session, asyncio.timeout(5):
+        return await identify(session, Credentials(url, "ccari", "password", "ccari"))
+
+
+@contextlib.asynccontextmanager
+async def hanging_up(file: Path | None = None) -> AsyncIterator[str]:
+    """Accepts whoever comes, with the certificate in ``file`` if there is one, and closes without a word, as Asterisk does at its
+    ``sessionlimit``; gives the url.
+    """
+
+    async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    tls = None
+    if file is not None:
+        tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        tls.load_cert_chain(file)
+    listening = await asyncio.start_server(hang_up, HERE, 0, ssl=tls)
+    async with listening:
+        port = listening.sockets[0].getsockname()[1]
+        yield f"{'http' if file is None else 'https'}://{HERE}:{port}"
 
 
 @pytest.mark.parametrize("version", ["22.10.1", "22.10.1+dfsg+~cs6.17.60671434-1", "22.11.0-rc1", "23.0.0"])
@@ -60,6 +95,35 @@ async def test_a_port_where_nobody_listens_ends_in_a_traceback() -> None:
     port = free_port(socket.SOCK_STREAM, "127.0.0.1")
     with pytest.raises(AsteriskError, match="cannot be reached"):
         await ask(f"http://127.0.0.1:{port}")
+
+
+async def test_an_asterisk_at_its_session_limit_is_told_to_be_started() -> None:
+    async with hanging_up() as url:
+        with pytest.raises(
+            AsteriskError, match="closed the connection without an answer: check sessionlimit"
+        ):
+            await ask(url)
+
+
+@pytest.mark.parametrize(
+    ("address", "days", "words"),
+    [(HERE, -1, "certificate has expired"), ("10.0.0.1", 10, "IP address mismatch")],
+)
+async def test_a_certificate_is_refused_and_nobody_is_told_why(
+    tmp_path: Path, address: str, days: int, words: str
+) -> None:
+    file = certificate(tmp_path, address, days)
+    async with hanging_up(file) as url:
+        with pytest.raises(AsteriskError, match=f"by TLS: its certificate is refused: {words}"):
+            await ask_trusting(url, file)
+
+
+async def test_a_certificate_of_an_unknown_authority_is_refused_and_nobody_is_told_why(
+    tmp_path: Path,
+) -> None:
+    async with hanging_up(certificate(tmp_path, HERE, 10)) as url:
+        with pytest.raises(AsteriskError, match="its certificate is refused: self-signed certificate"):
+            await ask(url)
 
 
 async def test_a_mute_server_holds_the_service(server: AriServer, monkeypatch: pytest.MonkeyPatch) -> None:

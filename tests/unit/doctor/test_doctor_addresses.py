@@ -1,6 +1,7 @@
 """What ``ccari doctor`` tells of the ports and of an Asterisk that will not do, each fault made for real."""
 
 import asyncio
+import re
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -210,7 +211,12 @@ async def test_an_asterisk_without_tls_or_under_another_name_is_told_to_be_start
     patient.settings["asterisk"]["url"] = f"https://{listen}"
     async with serving(listen):
         found = {each.check: each for each in await patient.examined()}["asterisk"]
-    assert (found.state, found.found) == (State.FAULT, f"Asterisk at https://{listen} does not speak TLS")
+    assert found.state is State.FAULT
+    # OpenSSL's words for it are not the same in each version
+    assert re.fullmatch(
+        rf"Asterisk at https://{listen} cannot be reached by TLS: (wrong version number|record layer failure)",
+        found.found,
+    )
     assert found.advice == "check [asterisk] url, and tlscertfile in http.conf"
     patient.settings["asterisk"]["url"] = "http://pbx.invalid:8088"
     found = {each.check: each for each in await patient.examined()}["asterisk"]

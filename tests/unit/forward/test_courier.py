@@ -221,7 +221,11 @@ async def test_a_webhook_without_tls_is_given_a_number(
     await added(store)
     async with at_work(store, keys) as courier:
         (told,) = await courier.deliver()
-    assert told.fault == "webhook: its TLS connection failed, or its certificate is not valid"
+    # OpenSSL's words for it are not the same in each version
+    assert told.fault in {
+        f"webhook: it cannot be reached by TLS: {reason}"
+        for reason in ("wrong version number", "record layer failure")
+    }
     assert receiver.heard == []
 
 

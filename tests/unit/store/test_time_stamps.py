@@ -383,7 +383,8 @@ async def test_tls_that_fails_is_called_an_operation_that_is_not_permitted(
         url = desk.url.replace("http:", "https:")
         stamper = Stamper(store.time_stamps, authority(desk.authority.root), session, url, EVERY)
         with pytest.raises(
-            EvidenceError, match="TLS to the time-stamping authority failed, or its certificate for https"
+            EvidenceError,
+            match=r"the time-stamping authority cannot be reached by TLS: (wrong version number|record layer failure)",
         ):
             await stamper.stamp()
 
