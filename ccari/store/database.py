@@ -226,7 +226,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise StoreError(f"the database refused the user: {error.args[0]}") from None
     except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreError(_unprivileged(error)) from None
+        raise StoreError(f"{unprivileged(error.args[0])}: {ANOTHER_OWNER}") from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(UNWRITABLE) from None
     except (
@@ -238,7 +238,8 @@ def translated() -> Iterator[None]:
         raise StoreError(_LOST) from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
-        raise StoreError(f"the database failed: {words}") from None
+        advice = _NO_ROOM if isinstance(error, asyncpg.TooManyConnectionsError) else ""
+        raise StoreError(f"the database failed: {words}{advice}") from None
     except asyncpg.InterfaceError as error:
         # the end of a transaction takes the place of what ended it
         raise StoreError(
@@ -251,11 +252,16 @@ def translated() -> Iterator[None]:
         raise StoreError(f"the database cannot be reached: {why(error)}") from None
 
 
-def _unprivileged(error: asyncpg.InsufficientPrivilegeError) -> str:
-    return (
-        f"the database's user may not do what ccari needs ({error.args[0]}): it must own the database (ALTER DATABASE … OWNER TO …), and "
-        "a dump must be restored as this user"
-    )
+_NO_ROOM = ": check max_connections there, and the CONNECTION LIMIT of its user"
+
+
+def unprivileged(denied: str) -> str:
+    """What is wrong with a database whose user may not do something, in words."""
+    return f"the database's user may not do what ccari needs ({denied})"
+
+
+#: What to do about it.
+ANOTHER_OWNER = "make it the database's owner (ALTER DATABASE … OWNER TO …), and restore a dump as this user"
 
 
 def _idle_limit(seconds: float) -> dict[str, str]:
@@ -408,7 +414,7 @@ def _reason(cause: BaseException | None) -> str:
     if isinstance(cause, TimeoutError):
         return f"it was not done within {MIGRATE_SECONDS / 60:.0f} minutes, and has changed nothing"
     if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-        return _unprivileged(cause)
+        return f"{unprivileged(cause.args[0])}: {ANOTHER_OWNER}"
     if isinstance(cause, _THERE_ALREADY):
         return f"{cause.args[0]}: if a dump was restored, restore one of the whole database, with the tables of its schema public"
     return str(cause)

@@ -9,6 +9,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
+import asyncpg
+
 from ccari.errors import StoreError
 from ccari.store import embedded
 from ccari.store.database import (
@@ -26,6 +28,13 @@ from ccari.store.opened import Store
 PATIENCE_SECONDS = 15.0
 #: How often the server's clock is read: the quickest answer counts, the first is slower, and a busy machine may hold up any.
 _LOOKS = 4
+#: That, and what a start, or a call, would be refused: to look at everything may be all that a user is granted.
+_SERVER = """
+SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, current_database() AS name,
+       has_database_privilege(current_database(), 'CREATE') AS may_create,
+       ARRAY(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'
+             AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname) AS closed
+"""
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
     "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
@@ -34,12 +43,16 @@ _SESSION = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``."""
+    """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``.
+
+    ``denied``: what our user may not do in the database, in words; empty if nothing is in the way.
+    """
 
     version: str
     encoding: str
     ahead: timedelta
     round_trip: timedelta
+    denied: str = ""
 
     @property
     def too_old(self) -> bool:
@@ -177,12 +190,20 @@ async def server(database: Database) -> Server:
     """
     await database.refuse_shared()
     async with database.connection() as connection:
-        (row,) = await connection.fetch(
-            "SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding"
-        )
+        (row,) = await connection.fetch(_SERVER, SCHEMA)
         asked = [await _asked(connection) for _ in range(_LOOKS)]
     round_trip, ahead = min(asked)
-    return Server(row["version"], row["encoding"], ahead, round_trip)
+    return Server(row["version"], row["encoding"], ahead, round_trip, _denied(row))
+
+
+def _denied(row: asyncpg.Record) -> str:
+    if not row["may_create"]:
+        return f"permission denied for database {row['name']}"
+    closed: list[str] = row["closed"]
+    if not closed:
+        return ""
+    others = f" and {len(closed) - 1} more" if closed[1:] else ""
+    return f"permission denied for table {closed[0]}{others}"
 
 
 async def _asked(connection: Connection) -> tuple[timedelta, timedelta]:

@@ -7,7 +7,16 @@ from datetime import timedelta
 
 from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok, warning
 from ccari.config import Settings
-from ccari.store.database import ANOTHER_ENCODING, ANOTHER_VERSION, ENCODING, OLDEST_SERVER, of_newer, unfit
+from ccari.store.database import (
+    ANOTHER_ENCODING,
+    ANOTHER_OWNER,
+    ANOTHER_VERSION,
+    ENCODING,
+    OLDEST_SERVER,
+    of_newer,
+    unfit,
+    unprivileged,
+)
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
@@ -61,6 +70,8 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
         yield fault("database", f"{name} is too old", f"ccari needs PostgreSQL {OLDEST_SERVER} or newer")
     elif found.encoding != ENCODING:
         yield fault("database", unfit(found.encoding), ANOTHER_ENCODING)
+    elif found.denied:
+        yield fault("database", unprivileged(found.denied), ANOTHER_OWNER)
     else:
         answers = f"{name} answers in {found.round_trip.total_seconds() * 1000:.0f} ms"
         if found.round_trip > MOST_AWAY:

@@ -16,7 +16,7 @@ _T = TypeVar("_T")
 CHECK_SECONDS = 20.0
 #: Where the message of a CcariError goes over from what is wrong to what to do.
 _ADVICE_FOLLOWS = re.compile(
-    r": (?=(?:ccari|chmod|check|choose|give|install|is it|load|make|remove|restore|run|set) )"
+    r": (?=(?:ccari|chmod|check|choose|give|install|is it|load|make|put|remove|restore|run|set) )"
 )
 
 

@@ -5,6 +5,7 @@ import json
 import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
@@ -118,6 +119,55 @@ async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: P
     assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'ccari'") == 0
     assert await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None
     await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("granted", "taken", "denied"),
+    [
+        ("SELECT", "", "database {0}"),
+        ("ALL", "INSERT ON ccari.calls", "table calls"),
+        ("ALL", "INSERT ON ccari.calls, ccari.suppressions", "table calls and 1 more"),
+    ],
+)
+async def test_a_user_who_may_only_look_at_the_database_passes(
+    patient: Patient, dsn: str, database: Database, granted: str, taken: str, denied: str
+) -> None:
+    name = urlsplit(dsn).path[1:]
+    rights = [
+        f"GRANT {granted} ON ALL TABLES IN SCHEMA ccari, public TO guest",
+        "GRANT USAGE ON SCHEMA ccari, public TO guest",
+    ]
+    rights += [f"GRANT ALL ON DATABASE {name} TO guest"] if granted == "ALL" else []
+    rights += [f"REVOKE {taken} FROM guest"] if taken else []
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(";".join(["CREATE ROLE guest LOGIN", *rights]))
+        patient.settings["database"]["url"] = dsn.replace("postgres@", "guest@")
+        found = await patient.only("database")
+    finally:
+        await connection.execute("DROP OWNED BY guest; DROP ROLE guest")
+        await connection.close()
+    assert (found.state, found.found) == (
+        State.FAULT,
+        f"the database's user may not do what ccari needs (permission denied for {denied.format(name)})",
+    )
+    assert found.advice.startswith("make it the database's owner (ALTER DATABASE")
+
+
+async def test_a_database_without_a_free_connection_is_told_to_be_migrated(
+    patient: Patient, dsn: str, database: Database
+) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute("CREATE ROLE guest LOGIN CONNECTION LIMIT 0")
+        patient.settings["database"]["url"] = dsn.replace("postgres@", "guest@")
+        found = (await patient.unwell())["database"]
+    finally:
+        await connection.execute("DROP ROLE guest")
+        await connection.close()
+    assert (found.state, found.advice) == (
+        State.FAULT, "check max_connections there, and the CONNECTION LIMIT of its user"
+    )  # fmt: skip
 
 
 async def test_a_primary_is_taken_for_a_replica_by_the_url_of_a_fleet(dsn: str) -> None:

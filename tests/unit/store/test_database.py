@@ -388,7 +388,7 @@ async def test_a_user_to_whom_not_all_belongs_is_not_told_what_to_do(
     )
     try:
         with pytest.raises(
-            StoreError, match=rf"{denied}\): it must own the database .*must be restored as this user$"
+            StoreError, match=rf"{denied}\): make it the database's owner .*restore a dump as this user$"
         ):
             async with open_database(empty.replace("postgres@", "guest@")):
                 pass
@@ -409,7 +409,8 @@ async def test_a_user_who_may_not_update_what_another_has_made_is_not_told_what_
     )
     try:
         with pytest.raises(
-            StoreError, match=r"0033_accesses_expire: .*owner of table accesses\): it must own the database "
+            StoreError,
+            match=r"0033_accesses_expire: .*owner of table accesses\): make it the database's owner ",
         ):
             await opened_once(dsn.replace("postgres@", "guest@"))
     finally:
