@@ -144,10 +144,15 @@ async def take_control(file: IO[Any], patience_seconds: float = math.inf) -> boo
 
 
 def _lock_file(path: Path) -> IO[str]:
+    """Open it, and make it if it is not there. For nobody else: whoever can read a file can lock it, and all commands would wait."""
     try:
-        return path.open("a")
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        with contextlib.suppress(PermissionError):
+            # one that an earlier version made; if it is another user's, they do so themselves
+            os.fchmod(handle, 0o600)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {_advised(error)}") from None
+    return os.fdopen(handle, "a")
 
 
 def _advised(error: OSError) -> str:

@@ -6,6 +6,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import sys
 import tempfile
 import time
@@ -359,3 +360,22 @@ async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path)
         made = (path for path in (home / "postgresql").iterdir() if path.name != "server")
         owners = {path.name: path.stat().st_uid for path in made}
     assert set(owners.values()) == {owners["cluster"]}, owners
+
+
+async def test_any_user_of_the_machine_can_lock_what_all_commands_wait_for(home: Path) -> None:
+    """Also in a folder that an earlier version has made."""
+    before = os.umask(0)
+    try:
+        for each in (embedded.USERS, embedded.CONTROL):
+            (home / "postgresql" / each).chmod(0o644)
+        async with embedded_postgres(home):
+            pass
+        made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (home / "postgresql").glob("*.lock")}
+        assert made == {embedded.USERS: 0o600, embedded.CONTROL: 0o600}
+        for each in made:
+            (home / "postgresql" / each).unlink()
+        async with embedded_postgres(home):
+            pass
+        assert {stat.S_IMODE(path.stat().st_mode) for path in (home / "postgresql").glob("*.lock")} == {0o600}
+    finally:
+        os.umask(before)
