@@ -15,8 +15,8 @@ from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.engine import Engine
-from ccari.sounds.locking import UNFINISHED, lock_folder
-from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, SoundFile, damage, in_other_formats
+from ccari.sounds.locking import UNFINISHED, lock_folder, make_folder
+from ccari.sounds.manifest import FILE_MODE, FILE_NAME, Entry, Manifest, SoundFile, damage, in_other_formats
 from ccari.sounds.studio import find_recording, words_beside
 
 #: The version of the processing. Raise it by one if the same source would give other files: all prompts are then built again.
@@ -149,7 +149,7 @@ def _put_in_place(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) 
     if not waiting:
         return
     for made in waiting:
-        (out_dir / made.key).parent.mkdir(parents=True, exist_ok=True)
+        make_folder((out_dir / made.key).parent)
     other_formats = [path for made in waiting for path in in_other_formats(out_dir, made.key)]
     with Manifest(known | {made.key: made.entry for made in waiting}).draft(out_dir) as draft:
         try:
@@ -158,7 +158,9 @@ def _put_in_place(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) 
             while waiting:
                 made = waiting.pop(0)
                 for ending in made.entry.files:
-                    Path(f"{made.at}.{ending}").replace(out_dir / f"{made.key}.{ending}")
+                    sound = Path(f"{made.at}.{ending}")
+                    sound.chmod(FILE_MODE)
+                    sound.replace(out_dir / f"{made.key}.{ending}")
                 known[made.key] = made.entry
         except BaseException:
             # for example, a folder belongs to root: the manifest must still match the sounds that were moved

@@ -10,10 +10,18 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from ccari.errors import SoundError, why
-from ccari.sounds.manifest import FILE_NAME
+from ccari.sounds.manifest import FILE_NAME, FOLDER_MODE
 
 #: What the names of working folders begin with, in which a build keeps sounds until they are finished.
 UNFINISHED = ".build-"
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder for sounds, and those above it, where they are missing. Raises OSError."""
+    missing = [each for each in (folder, *folder.parents) if not each.exists()]
+    for each in reversed(missing):
+        each.mkdir(exist_ok=True)
+        each.chmod(FOLDER_MODE)
 
 
 @contextlib.contextmanager
@@ -28,7 +36,7 @@ def lock_folder(folder: Path) -> Iterator[None]:
         If another command has it locked, or the folder cannot be made or locked.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError as error:
         raise SoundError(f"{error.filename or folder}: {why(error)}") from None

@@ -15,6 +15,8 @@ from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.sounds.audio import FORMAT
 
+#: Asterisk reads sounds as another user, and nobody but their owner may change them, whatever the umask of whoever builds them.
+FOLDER_MODE, FILE_MODE = 0o755, 0o644
 FILE_NAME = "manifest.json"
 
 
@@ -81,6 +83,7 @@ class Manifest:
         draft = directory / f".{FILE_NAME}.{os.getpid()}"
         try:
             draft.write_text(text, encoding="utf-8")
+            draft.chmod(FILE_MODE)
             yield draft
         finally:
             draft.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import hashlib
 import importlib
 import os
 import shutil
+import stat
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -50,6 +51,25 @@ def test_the_files_lie_where_asterisk_looks_and_nothing_else_does(built: Path) -
     found = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     assert found == {"manifest.json", "pl/goodbye.sln12", "pl/renewals/identity.sln12"}
     assert not list(built.glob(".*"))
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o027, 0o077], ids=oct)
+def test_the_umask_of_who_builds_hides_sounds_from_asterisk_or_lets_others_change_them(
+    engine: EspeakNg, tmp_path: Path, umask: int
+) -> None:
+    folder, before = tmp_path / "sounds", os.umask(umask)
+    try:
+        build(BOTH, folder, engine=engine)
+    finally:
+        os.umask(before)
+    modes = {
+        str(path.relative_to(folder)): stat.S_IMODE(path.stat().st_mode)
+        for path in (folder, *folder.rglob("*"))
+    }
+    assert modes == {
+        ".": 0o755, "pl": 0o755, "pl/renewals": 0o755,
+        "manifest.json": 0o644, "pl/goodbye.sln12": 0o644, "pl/renewals/identity.sln12": 0o644,
+    }  # fmt: skip
 
 
 def test_what_has_not_changed_is_not_built_again(engine: EspeakNg, built: Path) -> None:
