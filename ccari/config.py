@@ -67,15 +67,23 @@ def _off_or_a_url(url: str) -> str:
     return url
 
 
-def _not_empty(path: object) -> object:
-    """Refuse an empty path: it would be the current folder, whichever that is."""
+def _a_path(path: object) -> object:
+    """Refuse what is no path; an empty one, which would be the current folder, whichever that is; and one that only a shell understands:
+    a folder with that name would be made.
+    """
+    if not isinstance(path, str | Path):
+        raise ValueError("must be a path in quotes")  # noqa: TRY004 - pydantic tells of no TypeError
     if path == "":
         raise ValueError("is empty: name a path, or leave it out")
+    if "\0" in str(path):
+        raise ValueError("has a character that is in no path")
+    if str(path).startswith("~"):
+        raise ValueError("begins with ~, which only a shell understands: write out the whole path")
     return path
 
 
 Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
-Place = Annotated[Path, BeforeValidator(_not_empty)]
+Place = Annotated[Path, BeforeValidator(_a_path)]
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
@@ -363,6 +371,7 @@ def load(path: Path | None) -> Settings:
 #: Of values that have no default, or of which it is not example enough: an address of IPv6 needs brackets.
 _EXAMPLES = {
     ("asterisk", "name"): "pbx-07",
+    ("time_stamps", "username"): "ccari, with neither a colon nor a space",
     ("agi", "listen"): "127.0.0.1:4573 or [::1]:4573",
     ("http", "listen"): "127.0.0.1:8090 or [::1]:8090",
 }
