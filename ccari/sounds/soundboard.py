@@ -33,7 +33,12 @@ def open_soundboard(settings: Settings, copies: Copies | None = None) -> "Soundb
 
 def open_copies(settings: Settings) -> Copies:
     """The copies of what calls play, in the folder where the service keeps them."""
-    return Copies(settings.data_dir / "heard")
+    return Copies(copies_folder(settings))
+
+
+def copies_folder(settings: Settings) -> Path:
+    """Where they are kept. It is made with the first one."""
+    return settings.data_dir / "heard"
 
 
 #: How long damage to a sound that is not part of a notice may go unnoticed, in seconds; a call may play it minutes later anyway.

@@ -1,14 +1,17 @@
 """Checks the recordings folder, the encoders, and whether recordings are encrypted."""
 
 import os
+import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
+from ccari.sounds.soundboard import copies_folder
 
 #: The name of ffmpeg's encoder for Opus.
 _OPUS = "libopus"
@@ -19,14 +22,24 @@ _ANSWER_SECONDS = 10.0
 
 
 def recordings(settings: Settings) -> Iterator[Finding]:
-    """Whether the recordings folder can be written or, as it is made with the first recording, the one above it."""
-    folder = settings.recordings_dir
-    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+    """Whether the recordings folder can be written, and that of the copies of played sounds, without which a call proves less of its
+    notice.
+    """
+    folder, copies = settings.recordings_dir, copies_folder(settings)
+    if (closed := _closed(folder)) is None:
         yield ok("recordings", f"{folder} can be written")
     else:
-        yield fault("recordings", f"{folder}: {existing} cannot be written by {user_name(os.geteuid())}",
+        yield fault("recordings", f"{folder}: {closed} cannot be written by {user_name(os.geteuid())}",
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
+    if (closed := _closed(copies)) is not None:
+        yield warning("copies of sounds", f"{copies}: {closed} cannot be written by {user_name(os.geteuid())}: evidence of calls will lack what they played",
+                      f"let ccari's user write there: chown -R ccari {shlex.quote(str(copies))}")  # fmt: skip
+
+
+def _closed(folder: Path) -> Path | None:
+    """The folder if it cannot be written or, as it is made when it is first needed, the one above it that is there."""
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return None if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) else existing
 
 
 def flac(settings: Settings) -> Iterator[Finding]:

@@ -259,6 +259,7 @@ async def test_what_ccaris_user_may_not_write_passes(patient: Patient) -> None:
     file = patient.write()
     file.chmod(0o644)
     patient.folder.chmod(0o755)
+    (patient.folder / "heard").mkdir()
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-W", "ignore", "-c", AS_NOBODY, str(file)],
         capture_output=True, text=True, check=True, timeout=60,
@@ -271,6 +272,10 @@ async def test_what_ccaris_user_may_not_write_passes(patient: Patient) -> None:
     assert (
         f"|fault|{patient.folder}/recordings: {patient.folder}/recordings cannot be written by nobody|"
         in (lines["recordings"])
+    )
+    assert lines["copies of sounds"] == (
+        f"copies of sounds|warning|{patient.folder}/heard: {patient.folder}/heard cannot be written by nobody: evidence of calls will lack "
+        f"what they played|let ccari's user write there: chown -R ccari {patient.folder}/heard"
     )
     assert lines["user"] == (
         f"user|warning|nobody, but {patient.folder} belongs to root: these checks do not show what root cannot do"
