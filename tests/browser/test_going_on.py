@@ -21,6 +21,11 @@ from tests.unit.web.test_live_calls import board, live
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+#: The page's stream, for a test that has to know what has come.
+NOTED = "window.EventSource = class extends EventSource { constructor(url) { super(url); window.source = this; } };"
+#: From now on ``told`` is there when the page has got the next change.
+TOLD = "window.told = new Promise((done) => { source.addEventListener('page', () => done(), { once: true }); }); 0"
+
 
 @by_either
 async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front, hand: Made) -> None:
@@ -123,6 +128,47 @@ async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
     await hand.follow("restriction", "button")
     await expect(page.locator(".note.good")).to_contain_text("Sent: restriction")
     await expect(place).to_be_disabled()
+    board(front).put(TALK)
+    await page.context.close()
+
+
+@by_either
+async def test_nothing_comes_of_a_click_during_which_the_page_changes(
+    opened: Opened, front: Front, hand: Made
+) -> None:
+    at = hand(await opened(Role.AGENT))
+    page = at.page
+    await page.add_init_script(NOTED)
+    await page.reload()
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    by_keyboard = isinstance(at, Keyboard)
+    right = Right.RECTIFICATION if by_keyboard else Right.HUMAN_REVIEW
+    call = page.locator(f'[id="call-{TALK.call_id}"]')
+    button = call.locator(f'button[value="{right}"]')
+
+    async def changes(to: Taped) -> None:
+        """While the button is pressed."""
+        await button.focus()
+        await button.hover()
+        await (page.keyboard.down("Space") if by_keyboard else page.mouse.down())
+        await page.evaluate(TOLD)
+        board(front).put(replace(TALK, recording=to))
+        await page.evaluate("told")
+
+    # who thinks better of it sees what has changed
+    await changes(Taped.PAUSED)
+    if by_keyboard:
+        await page.keyboard.press("Tab")
+        await page.keyboard.up("Space")
+    else:
+        await page.mouse.move(0, 0)
+        await page.mouse.up()
+    await expect(call).to_contain_text("recording paused")
+    await changes(Taped.ON)
+    async with page.expect_navigation():
+        await (page.keyboard.up("Space") if by_keyboard else page.mouse.up())
+    await expect(page.locator(".note.good")).to_contain_text("Sent:")
+    await expect(button).to_be_disabled()
     board(front).put(TALK)
     await page.context.close()
 

@@ -51,6 +51,8 @@ for (const place of document.querySelectorAll("[data-events]")) {
     const holds = pause.getAttribute("aria-pressed") === "true";
     pause.classList.toggle("newer", holds && place.dataset.shown !== newest);
     if (newest === null || place.dataset.shown === newest || holds) return;
+    // what is pressed stays until it is let go: if it were made anew in between, nothing would come of the click
+    if (place.querySelector(":active")) return;
     place.dataset.shown = newest;
     const left = leave(place);
     place.innerHTML = newest;
@@ -62,6 +64,8 @@ for (const place of document.querySelectorAll("[data-events]")) {
   source.addEventListener("open", () => { stale.hidden = true; });
   source.addEventListener("error", () => { stale.hidden = false; });
   source.addEventListener("page", (event) => { newest = event.data; show(); });
+  // later, as the click comes after these
+  for (const up of ["pointerup", "pointercancel", "dragend", "keyup"]) window.addEventListener(up, () => setTimeout(show));
   pause.hidden = false;
   pause.addEventListener("click", () => {
     pause.setAttribute("aria-pressed", pause.getAttribute("aria-pressed") === "true" ? "false" : "true");
