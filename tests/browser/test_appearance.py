@@ -136,6 +136,27 @@ async def test_the_list_of_requests_breaks_words_or_scrolls_sideways(
     await page.context.close()
 
 
+async def test_a_count_in_the_ten_thousands_reads_as_two(opened: Opened, url: str) -> None:
+    page = await opened(Role.OPS)
+    for width in (1280, 1024, *WIDTHS.values(), 320):
+        await page.set_viewport_size({"width": width, "height": 900})
+        await page.goto(f"{url}/console/overview?days=30")
+        counts = page.locator("table.bars td.amount, .tiles dd:not(.quiet)")
+        # a month of a large centre, without the minute that it takes to make one
+        await counts.evaluate_all("(all) => { for (const each of all) each.textContent = '1234567'; }")
+        lines = await counts.evaluate_all(
+            "(all) => all.map((each) => { const range = document.createRange(); range.selectNodeContents(each);"
+            " return range.getClientRects().length; })"
+        )
+        assert set(lines) == {1}, width
+        # nor does it leave its own place
+        assert await counts.evaluate_all(
+            "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
+        ), width
+        assert not await scrolls_sideways(page), width
+    await page.context.close()
+
+
 @pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
 async def test_the_journal_of_a_call_breaks_words_or_times_beside_a_hash(
     opened: Opened, url: str, pictures: Pictures, width: int
