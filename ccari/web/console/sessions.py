@@ -20,6 +20,8 @@ PATH = "/console"
 IDLE_SECONDS, LONGEST_SECONDS = 45 * 60.0, 12 * 3600.0
 #: Sessions in all, and of one token. If there are more, the one that was not used for longest ends.
 MOST_SESSIONS, MOST_SESSIONS_EACH = 2000, 20
+#: Pages of a session that have something to say and were not fetched yet: tabs that were closed while a form was being sent.
+MOST_UNTOLD = 20
 
 
 @dataclass(slots=True)
@@ -28,7 +30,7 @@ class Session:
 
     ``token``: the fingerprint of the token that was shown. It is looked up at each request, so the session ends when the token is
     revoked. ``began``, ``used``: by the clock of :class:`Sessions`. ``csrf``: a secret in each form, which no other site knows.
-    ``messages``: what the next page shows, once. ``entering``: held while a form that must be done only once is worked on.
+    ``messages``: what the next page shows, once, whichever it is. ``entering``: held while a form that must be done only once is worked on.
     ``cards``: those that came to an agent who watches, the newest last.
     """
 
@@ -40,6 +42,21 @@ class Session:
     messages: tuple[str, ...] = ()
     entering: asyncio.Lock = field(default_factory=asyncio.Lock, repr=False)
     cards: tuple[AgentCard, ...] = ()
+    _untold: dict[str, str] = field(default_factory=dict, repr=False)
+
+    def tell(self, path: str, said: str) -> None:
+        """Have the page at ``path`` say that once. Another tab, which may be fetched first, is about something else."""
+        self._untold.pop(path, None)
+        if said:
+            self._untold[path] = said
+        while len(self._untold) > MOST_UNTOLD:
+            del self._untold[next(iter(self._untold))]
+
+    def told(self, path: str) -> tuple[str, ...]:
+        """What the page at ``path`` has to say, which it then has said."""
+        said = self._untold.pop(path, "")
+        messages, self.messages = self.messages, ()
+        return (*messages, said) if said else messages
 
 
 class Sessions:

@@ -201,7 +201,7 @@ class Window:
         session = visit.session
         match answer:
             case Moved():
-                session.messages = (answer.said,) if answer.said else ()
+                session.tell(answer.to, answer.said)
                 return redirect(answer.to)
             case Shown():
                 return page_response(await render_page(visit, answer), answer.status)
@@ -212,7 +212,7 @@ class Window:
 async def render_page(visit: Visit, page: Shown) -> str:
     """A page within the frame that all pages share."""
     session = visit.session
-    said, session.messages = session.messages, ()
+    said = session.told(visit.ask.request.path)
     policy = await visit.ask.policy()
     fields = {
         "bearer": session.bearer, "csrf": session.csrf, ONCE: secrets.token_urlsafe(16), "menu": menu(visit.role), "here": visit.ask.request.path,

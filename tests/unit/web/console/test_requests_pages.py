@@ -118,6 +118,20 @@ async def test_a_step_that_is_sent_twice_is_refused_the_second_time(
     assert (await visitor.ask("POST", f"{page}/start", {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
 
 
+async def test_a_tab_says_what_was_done_in_another(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    pages = [await entered(visitor) for _ in range(2)]
+    for page in pages:
+        form = (await visitor.get(page)).form(f"{page}/start").fields
+        await visitor.ask("POST", f"{page}/start", form, follow=False)
+    # both are sent before either browser has fetched the page that it was led to, and a third tab is quicker than they
+    assert "is now:" not in (await visitor.get(REQUESTS)).words
+    for page in reversed(pages):
+        shown = (await visitor.get(page)).words
+        assert re.findall(r"(\S+) is now:", shown) == [page.rpartition("/")[2]]
+        assert "is now:" not in (await visitor.get(page)).words
+
+
 async def test_a_refusal_seems_to_have_the_time_of_an_extension(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     page = await entered(visitor)
