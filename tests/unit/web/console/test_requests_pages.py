@@ -132,6 +132,28 @@ async def test_a_tab_says_what_was_done_in_another(api: Api, visitor: Visitor) -
         assert "is now:" not in (await visitor.get(page)).words
 
 
+async def test_what_was_written_for_a_step_is_lost_if_a_colleague_was_quicker(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    page = await entered(visitor)
+    before = await visitor.get(page)
+
+    async def sent(name: str, field: str, level: str = "L2") -> Seen:
+        form = {**before.form(f"{page}/{name}").fields, "level": level, field: "by letter\n<b>and</b> e-mail"}
+        answer = await visitor.ask("POST", f"{page}/{name}", form)
+        assert "That could not be done" in answer.words
+        assert answer.text.count("by letter\n&lt;b&gt;and&lt;/b&gt; e-mail") == 1, answer.text
+        return answer
+
+    assert "This had been written" not in (await sent("verify", "how", level="")).words
+    for to in (RequestState.EXTENDED, RequestState.WITHDRAWN):
+        await store.requests.step(page.rpartition("/")[2], to, WORK)
+        assert "This had been written" in (await sent("extend", "reason")).words
+    assert "This had been written" in (await sent("verify", "how")).words
+    assert "by letter" not in (await visitor.get(page)).text.partition("History")[0]
+
+
 async def test_a_refusal_seems_to_have_the_time_of_an_extension(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.DPO)
     page = await entered(visitor)
