@@ -2,8 +2,9 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime
-from html import unescape
+from html import escape, unescape
 from http import HTTPStatus
+from urllib.parse import quote
 from uuid import uuid4
 
 from ccari.gating.limits import Expired, LimitKeeper
@@ -102,6 +103,18 @@ async def test_a_reason_is_told_in_the_list_by_another_word_than_on_its_page(
     for reason in reasons.values():
         assert CATALOGUES["pl"].reason(reason) in unescape(seen.words)
         assert reason.replace("_", " ") not in seen.words
+
+
+async def test_a_list_of_one_campaign_seems_to_be_of_any_if_the_policy_has_changed(
+    api: Api, visitor: Visitor
+) -> None:
+    """Whoever then chose an outcome, too, got the calls of all campaigns."""
+    await signed_in(api, visitor, Role.OPS)
+    for path in (CALLS, "/console/recordings"):
+        for campaign in ("renewals", "gone", MARKUP):
+            shown = await visitor.get(f"{path}?campaign={quote(campaign)}")
+            assert shown.form(f"{path}#list").fields["campaign"] == campaign
+            assert shown.text.count(f">{escape(campaign)}</option>") == 1
 
 
 async def test_whoever_may_not_see_a_call_learns_from_its_evidence_that_it_goes_on(
