@@ -7,12 +7,13 @@ import secrets
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Annotated
 
 from aiohttp import web
 from pydantic import Field
 
-from ccari.errors import InputError, RecordingDelayed, RecordingError
+from ccari.errors import InputError, RecordingDelayed, RecordingError, UnknownError
 from ccari.policy.bases import LegalBasis
 from ccari.ports.accesses import Looked
 from ccari.ports.listening import Opened
@@ -33,7 +34,7 @@ from ccari.web.models.recordings import (
     RecordingShown,
     RecordingsQuery,
 )
-from ccari.web.problems import ALWAYS, not_there
+from ccari.web.problems import ALWAYS, Refusal, not_there
 
 _STATES = ("stored", "recording", "finished", "failed", "discarded", "deleted")
 #: An identity file is a few lines.
@@ -92,7 +93,11 @@ async def hold(visit: Visit) -> Answer:
 async def release(visit: Visit) -> Answer:
     """Release a hold."""
     path: HoldPath = visit.ask.path
-    await api.release(visit.ask)
+    try:
+        await api.release(visit.ask)
+    except UnknownError:
+        # of a hold that is there, and that they may see: the API asks that first
+        raise Refusal(HTTPStatus.CONFLICT, f"hold {path.number} has been released meanwhile") from None
     return Moved(f"{PATH}/recordings", visit.words("recordings.released", n=path.number))
 
 

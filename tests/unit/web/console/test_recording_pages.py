@@ -23,6 +23,7 @@ from ccari.store.opened import Store
 from ccari.web import downloads, pace
 from ccari.web.console import forms, recordings
 from ccari.web.console.rendering import ASSETS
+from ccari.web.console.words import CATALOGUES
 from ccari.web.endpoint import LONG_AT_ONCE
 from tests.faults.files import with_a_bit_changed
 from tests.unit.store.test_listening_commands import played, put
@@ -188,6 +189,24 @@ async def test_a_hold_is_not_placed_shown_or_released(
     assert "Hold 1 is released" in released.words
     assert "Nothing is held for claims" in released.words
     assert "no such recordings" in (await visitor.get(f"{HOME}?state=deleted&campaign=")).words
+
+
+async def test_whoever_releases_a_hold_after_a_colleague_is_told_that_there_is_nothing(
+    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+) -> None:
+    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
+    await signed_in(api, visitor, Role.DPO)
+    await visitor.send(page, f"{page}/hold", reason="lawsuit 7")
+    action = "/console/holds/1/release"
+    form = {**(await visitor.get(HOME)).form(action).fields, "reason": "settled"}
+    await store.holds.release(1, "lost", "token:colleague")
+    late = await visitor.ask("POST", action, form)
+    assert (late.status, late.url) == (HTTPStatus.CONFLICT, action)
+    assert "hold 1 has been released meanwhile" in late.words
+    assert "Nothing is held for claims" in late.words
+    assert CATALOGUES["pl"].said_of("hold 1 has been released meanwhile") == "zabezpieczenie 1 już zwolniono"
+    none = {**form, "once": "another"}
+    assert (await visitor.ask("POST", "/console/holds/2/release", none)).status == HTTPStatus.NOT_FOUND
 
 
 async def test_a_double_click_places_two_holds(
