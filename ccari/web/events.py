@@ -19,7 +19,7 @@ from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.models.live import LiveCallEvent, LiveQuery
 from ccari.web.problems import Refusal
 
-#: How often a comment is sent. It keeps proxies from closing the connection, and is when a revoked token is noticed.
+#: How often a heartbeat is sent. It keeps proxies from closing the connection, and is when a revoked token is noticed.
 HEARTBEAT_SECONDS = 15.0
 #: A client that does not read for so long has gone.
 WRITE_SECONDS = 10.0
@@ -107,12 +107,13 @@ class Streams:
             self._open += Counter()
 
     async def stream(
-        self, ask: Ask, watch: Watching[_T], event_of: Callable[[_T], str | None], *, every: float = 0.0
-    ) -> web.StreamResponse:
+        self, ask: Ask, watch: Watching[_T], event_of: Callable[[_T], str | None], *, every: float = 0.0,
+        beat: str = ": still here\n\n",
+    ) -> web.StreamResponse:  # fmt: skip
         """Send an event for each change, until the client goes, the token is revoked, or the service stops.
 
         ``event_of``: the event for a change; None if the bearer may not see it. ``every``: for how many seconds after a look-up
-        of the token it need not be looked up again for the next event.
+        of the token it need not be looked up again for the next event. ``beat``: what is sent at each heartbeat.
         """
         response = web.StreamResponse(
             headers={
@@ -140,7 +141,7 @@ class Streams:
                         break
                     checked = loop.time()
                 if not coming.done():
-                    await _write(response, ": still here\n\n")
+                    await _write(response, beat)
                     continue
                 text, coming = event_of(coming.result()), asyncio.create_task(watch.next())
                 if text is not None:

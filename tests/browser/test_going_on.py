@@ -26,6 +26,15 @@ NOTED = "window.EventSource = class extends EventSource { constructor(url) { sup
 #: From now on ``told`` is there when the page has got the next change.
 TOLD = "window.told = new Promise((done) => { source.addEventListener('page', () => done(), { once: true }); }); 0"
 
+#: ``stale`` is true once the page has said that it is not live, for however short a time.
+STALE = """
+(() => {
+  const note = document.querySelector("[data-stale]");
+  window.stale = !note.hidden;
+  new MutationObserver(() => { window.stale ||= !note.hidden; }).observe(note, { attributes: true });
+})()
+"""
+
 
 @by_either
 async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front, hand: Made) -> None:
@@ -169,6 +178,31 @@ async def test_nothing_comes_of_a_click_during_which_the_page_changes(
         await (page.keyboard.up("Space") if by_keyboard else page.mouse.up())
     await expect(page.locator(".note.good")).to_contain_text("Sent:")
     await expect(button).to_be_disabled()
+    board(front).put(TALK)
+    await page.context.close()
+
+
+async def test_a_page_that_hears_nothing_any_more_seems_to_be_live(
+    opened: Opened, url: str, front: Front
+) -> None:
+    page = await opened(Role.OPS)
+    await page.add_init_script(NOTED)
+    await page.clock.install()
+    await page.goto(f"{url}/console/live")
+    await expect(page.locator("[data-shown]")).to_be_visible()
+    await page.evaluate(STALE)
+    # a quiet minute, in which the server says no more than that it is still there
+    for _ in range(4):
+        await page.clock.fast_forward(15_000)
+        await page.evaluate("source.dispatchEvent(new MessageEvent('beat'))")
+    assert not await page.evaluate("stale")
+    async with page.expect_request(re.compile("live/events")):
+        await page.clock.fast_forward(60_000)
+    assert await page.evaluate("stale")
+    # and it goes on by itself
+    await expect(page.locator("[data-stale]")).to_be_hidden()
+    board(front).put(replace(TALK, stage="farewell"))
+    await expect(page.locator(f'[id="call-{TALK.call_id}"]')).to_contain_text("last announcement")
     board(front).put(TALK)
     await page.context.close()
 

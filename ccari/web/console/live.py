@@ -24,6 +24,8 @@ from ccari.web.problems import Refusal, not_there
 
 #: Changes within so long are sent as one update: nobody reads faster.
 GATHER_SECONDS = 0.5
+#: A heartbeat that the page's script can see, unlike a comment: it says so when none has come for long.
+BEAT = "event: beat\ndata: \n\n"
 #: How many calls are shown, the oldest ones. The page says how many there are.
 MOST_SHOWN = 200
 #: An agent takes one call at a time, and may still be writing up the last one.
@@ -168,7 +170,7 @@ class LivePages:
             last = text
             return _event(text)
 
-        return await self._streams.stream(visit.ask, watch, event_of, every=RECHECK_SECONDS)
+        return await self._streams.stream(visit.ask, watch, event_of, every=RECHECK_SECONDS, beat=BEAT)
 
 
 async def voice(visit: Visit) -> Answer:

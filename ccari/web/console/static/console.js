@@ -40,12 +40,14 @@ const comeBack = (left, place) => {
   if (left.length) place.focus({ preventScroll: true });
 };
 
+// The server says something every 15 seconds. If it is silent for so long, the connection is lost, though nobody has said so.
+const SILENT_MS = 40000;
+
 // Pages that go on by themselves: the server sends what has changed, made as the page was.
 for (const place of document.querySelectorAll("[data-events]")) {
   const stale = document.querySelector("[data-stale]");
   const pause = document.querySelector("[data-pause]");
   const aloud = document.querySelector("[data-aloud]");
-  const source = new EventSource(place.dataset.events);
   let newest = null;
   const show = () => {
     const holds = pause.getAttribute("aria-pressed") === "true";
@@ -61,9 +63,19 @@ for (const place of document.querySelectorAll("[data-events]")) {
     const says = place.querySelector("[data-says]")?.textContent ?? "";
     if (aloud && aloud.textContent !== says) aloud.textContent = says;
   };
-  source.addEventListener("open", () => { stale.hidden = true; });
-  source.addEventListener("error", () => { stale.hidden = false; });
-  source.addEventListener("page", (event) => { newest = event.data; show(); });
+  let silent = 0;
+  const watch = () => {
+    const source = new EventSource(place.dataset.events);
+    const heard = () => {
+      stale.hidden = true;
+      clearTimeout(silent);
+      silent = setTimeout(() => { stale.hidden = false; source.close(); watch(); }, SILENT_MS);
+    };
+    for (const sign of ["open", "beat", "page"]) source.addEventListener(sign, heard);
+    source.addEventListener("error", () => { stale.hidden = false; });
+    source.addEventListener("page", (event) => { newest = event.data; show(); });
+  };
+  watch();
   // later, as the click comes after these
   for (const up of ["pointerup", "pointercancel", "dragend", "keyup"]) window.addEventListener(up, () => setTimeout(show));
   pause.hidden = false;

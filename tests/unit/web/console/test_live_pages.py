@@ -22,8 +22,9 @@ from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.store.opened import Store
 from ccari.web.console import rendering
-from ccari.web.console.live import GATHER_SECONDS
-from ccari.web.events import Streams
+from ccari.web.console.live import BEAT, GATHER_SECONDS
+from ccari.web.console.rendering import ASSETS
+from ccari.web.events import HEARTBEAT_SECONDS, Streams
 from ccari.web.front import Front
 from tests.unit.web.api import NUMBER, Api, front_over, serving
 from tests.unit.web.console.browsing import Visitor, browser, signed_in
@@ -122,7 +123,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 async def silent(stream: aiohttp.StreamReader) -> None:
     """Nothing is told for ten heartbeats, which are longer than changes are gathered."""
     for _ in range(10):
-        assert await block(stream) == ": still here"
+        assert await block(stream) == BEAT.strip()
 
 
 async def test_what_has_not_changed_is_sent_or_made_again(
@@ -153,9 +154,15 @@ async def test_what_has_not_changed_is_sent_or_made_again(
             assert made["agent_calls.html.j2"] == before
             # a call that becomes a colleague's is no longer shown
             board(front).put(replace(mine, agent="bert"))
-            while (told := await block(stream)) == ": still here":
+            while (told := await block(stream)) == BEAT.strip():
                 pass
             assert "You have no call" in str(told)
+
+
+def test_a_page_takes_a_quiet_hour_for_a_lost_connection() -> None:
+    (silent,) = re.findall(rb"SILENT_MS = (\d+)", ASSETS["console.js"].body)
+    # a heartbeat may be late
+    assert int(silent) >= 2000 * HEARTBEAT_SECONDS
 
 
 async def test_a_page_goes_on_after_its_session_or_its_token(floor: Floor) -> None:
