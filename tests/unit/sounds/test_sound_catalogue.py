@@ -125,6 +125,17 @@ def test_fixed_prompts_hold_no_menu_piece_and_nothing_to_fill_in(catalogue: Cata
     assert not [prompt.id for prompt in fixed if "{" in prompt.text or prompt.campaign]
 
 
+def test_who_has_heard_the_keys_menu_over_fastagi_believes_that_keys_work_after_it(
+    catalogue: Catalogue,
+) -> None:
+    """It says the same menu as the notice, and nobody hears a key once it has ended."""
+    throughout = {"pl": "w każdej chwili", "en": "any time", "de": "jederzeit", "uk": "будь-який момент"}
+    menu = [entry for entry in catalogue.entries.values() if entry.kind is Kind.MENU]
+    assert "rights" in [entry.id for entry in menu]
+    for language, words in throughout.items():
+        assert not [entry.id for entry in menu if words in entry.text[language]]
+
+
 def test_what_a_person_decides_is_only_said_to_be_registered(catalogue: Catalogue) -> None:
     """An erasure may be refused, Article 17(3), an objection overridden, 21(1): no confirmation may claim more."""
     for right, effect in EFFECTS.items():
