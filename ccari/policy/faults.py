@@ -62,6 +62,9 @@ def of_validation(
     faults: list[Fault] = []
     places = Places(text)
     for detail in error.errors(include_url=False, include_input=False):
+        if detail["type"] == "default_factory_not_called":
+            # what a key is by default depends on one that is wrong, and that one is named
+            continue
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, ContradictionError):
             faults += [

@@ -140,6 +140,15 @@ def fault(text: str) -> str:
     return "\n".join(map(str, faults(text)))
 
 
+def test_a_default_that_hangs_on_a_missing_key_is_told_as_a_fault_in_the_words_of_a_library() -> None:
+    without = DECLARED.replace('mode = "opt_out"', "", 1).replace(
+        'legal_basis = "legitimate_interest"', "", 1
+    )
+    assert [(each.key, each.words) for each in faults(without)] == [
+        ("campaigns[0].recording.mode", "is missing")
+    ]
+
+
 def test_the_policy_of_the_design_is_read_as_it_is_written() -> None:
     policy = read(DECLARED)
     (controller,), (declared,) = policy.controllers, policy.campaigns
