@@ -13,7 +13,7 @@ from uuid import UUID
 from ccari import __version__
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
-from ccari.policy.call import HANDED_BACK
+from ccari.policy.call import HANDED_BACK, Direction
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy
@@ -150,7 +150,10 @@ def _words_heard(heard: Sequence[HeardSound], version: str | None) -> str:
 
 
 def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:
-    """The legal basis of the call, and of each recording; or of the recording that was refused."""
+    """The legal basis of the call, and of each recording; or of the recording that was refused.
+
+    Of an inbound call on consent, only those of its recordings: callers are asked for no consent to their own call, so nobody granted one.
+    """
     subject, journal = account.subject, account.journal
     if not subject["legal_basis"]:
         return []
@@ -164,7 +167,8 @@ def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str
     }  # fmt: skip
     consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
     call_proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
-    bases = [_body(subject["legal_basis"], None, [call_grant], call_proofs)]
+    ungranted = subject["direction"] == Direction.INBOUND and subject["legal_basis"] == LegalBasis.CONSENT
+    bases = [] if ungranted else [_body(subject["legal_basis"], None, [call_grant], call_proofs)]
     heard, agreed = _first(journal, {"notice_heard"}), _first(journal, {"recording_agreed"})
     for row in account.recordings:
         grant = {

@@ -186,6 +186,27 @@ def test_the_lawful_bases_of_a_call_are_others() -> None:
     assert bases[0]["metadata"]["iri"] == "https://w3id.org/dpv/legal/eu/gdpr#A6-1-b"
 
 
+def test_a_consent_that_no_caller_gave_is_granted() -> None:
+    """The gate lets every caller in, whatever the basis of the campaign that they have reached."""
+    entries = accounts.journal()
+    gated = entries[0].fields or {}
+    entries = accounts.of(
+        ("call_gated", {**gated, "direction": "inbound", "legal_basis": "consent"}),
+        *((each.event, dict(each.fields or {})) for each in entries[1:]),
+    )
+    account = accounts.call(entries)
+    account = replace(
+        account,
+        subject={**account.subject, "direction": "inbound", "legal_basis": "consent", "dialled_at": None},
+    )
+    content = packed(account)
+    checked(content)
+    bases = [each["body"] for each in vcon_of(content)["attachments"] if each["purpose"] == "lawful_basis"]
+    assert [(each["lawful_basis"], each["purpose_grants"][0]["purpose"]) for each in bases] == [
+        ("legitimate_interests", "recording")
+    ]
+
+
 def test_a_refused_recording_is_granted() -> None:
     journal = accounts.journal(("call_ended", {}), action="continue_unrecorded", tagged=None)
     account = accounts.call(journal, recordings=[])
