@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from tests.unit.store.server import (
     administrator,
@@ -23,7 +24,11 @@ __all__ = ["administrator", "calls", "database", "dsn", "empty", "quick", "reach
 
 
 def pytest_configure() -> None:
-    """Have exceptions in log lines written plainly: coloured by rich, they took two fifths of a worker's time."""
+    """Have exceptions in log lines written plainly: coloured by rich, they took two fifths of a worker's time. And have Hypothesis fail no
+    example for its time: a busy machine takes longer than its 200 ms.
+    """
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,

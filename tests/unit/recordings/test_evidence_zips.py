@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Callable, Iterator
 
 import pytest
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccari.errors import EvidenceError
@@ -58,7 +58,6 @@ def test_a_pack_that_is_compressed_otherwise_ends_in_a_traceback(method: int) ->
     assert str(fault.value) == "vcon.json is compressed by a method that packs do not use"
 
 
-@settings(deadline=None)
 @example({"README.txt": b"", "long": bytes(2**20), "ż": bytes(range(256)) * 2**10})
 @given(
     st.dictionaries(st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"])), st.binary())
