@@ -125,7 +125,7 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
             "type": "text", **began, "parties": [_CALLEE, _CONTROLLER],
             "mediatype": "text/plain", "encoding": "none", "body": words,
         }  # fmt: skip
-    if heard or subject["heard_at"] is not None or subject["outcome"] == HANDED_BACK:
+    if heard or subject["heard_at"] is not None or _is_the_dialplans(account):
         return {
             "type": "text", "start": _at(subject["heard_at"] or subject["opened_at"]), "parties": [_CONTROLLER, _CALLEE],
             "mediatype": "text/plain", "encoding": "none", "body": _words_heard(heard, subject["notice_version"]),
@@ -134,6 +134,13 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
         "type": "incomplete", **began, "parties": [_CONTROLLER, _CALLEE],
         "disposition": _DISPOSITIONS.get(subject["outcome"], "failed"),
     }  # fmt: skip
+
+
+def _is_the_dialplans(account: Account) -> bool:
+    """Whether ccari saw no more of the call than its gate or its keys menu, in which keys are pressed and no gate is asked."""
+    undecided = _first(account.journal, {"call_gated", "call_blocked"}) is None
+    pressed = _first(account.journal, {"key_pressed"}) is not None
+    return account.subject["outcome"] == HANDED_BACK or (undecided and pressed)
 
 
 def _words_heard(heard: Sequence[HeardSound], version: str | None) -> str:
@@ -152,7 +159,8 @@ def _words_heard(heard: Sequence[HeardSound], version: str | None) -> str:
 def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:
     """The legal basis of the call, and of each recording; or of the recording that was refused.
 
-    Of an inbound call on consent, only those of its recordings: callers are asked for no consent to their own call, so nobody granted one.
+    Nothing is stated of a call that the gate has not decided on, as in the dialplan's keys menu, nor of one on consent that its caller made:
+    every caller is let in, so nobody granted it.
     """
     subject, journal = account.subject, account.journal
     if not subject["legal_basis"]:
@@ -160,15 +168,16 @@ def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str
     gated, blocked = _first(journal, {"call_gated"}), _first(journal, {"call_blocked"})
     # a call that the gate let through may be blocked when the gate is asked again, just before dialling
     decided = blocked or gated
-    call_grant = {
-        "purpose": "call", "granted": gated is not None and blocked is None,
-        "granted_at": _at(decided.at if decided else subject["opened_at"]),
-        "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
-    }  # fmt: skip
-    consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
-    call_proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
-    ungranted = subject["direction"] == Direction.INBOUND and subject["legal_basis"] == LegalBasis.CONSENT
-    bases = [] if ungranted else [_body(subject["legal_basis"], None, [call_grant], call_proofs)]
+    unasked = subject["direction"] == Direction.INBOUND and subject["legal_basis"] == LegalBasis.CONSENT
+    bases: list[dict[str, Any]] = []
+    if decided is not None and not unasked:
+        grant = {
+            "purpose": "call", "granted": blocked is None, "granted_at": _at(decided.at),
+            "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
+        }  # fmt: skip
+        consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
+        proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
+        bases.append(_body(subject["legal_basis"], None, [grant], proofs))
     heard, agreed = _first(journal, {"notice_heard"}), _first(journal, {"recording_agreed"})
     for row in account.recordings:
         grant = {

@@ -273,6 +273,26 @@ def test_a_call_that_the_dialplan_made_passes_for_one_that_failed() -> None:
     )  # fmt: skip
 
 
+def test_a_call_of_the_keys_menu_passes_for_one_that_failed_and_had_no_basis() -> None:
+    """Over FastAGI the dialplan makes and takes the calls, and nobody asks the gate in the menu."""
+    entries = accounts.of(("key_pressed", {"key": "7"}), ("right_registered", {}), ("call_ended", {}))
+    seen = {
+        "direction": "inbound",
+        "dialled_at": None,
+        "heard_at": None,
+        "notice_version": None,
+        "outcome": "right_exercised",
+    }
+    account = accounts.call(entries, recordings=[])
+    content = packed(replace(account, subject={**account.subject, **seen}), heard=[])
+    checked(content)
+    (dialog,) = vcon_of(content)["dialog"]
+    assert (dialog["type"], dialog["body"]) == (
+        "text", "[The call was handed back to the dialplan. What was said in it is not known.]",
+    )  # fmt: skip
+    assert [each["purpose"] for each in vcon_of(content)["attachments"]] == ["ccari_evidence"]
+
+
 def test_a_notice_of_which_nothing_is_in_the_pack_is_not_missed() -> None:
     assert checked(packed(heard=[])).untold == (3,)
     assert checked(packed(accounts.call(ERASED), heard=[])).untold == (3,)
