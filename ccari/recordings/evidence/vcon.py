@@ -15,7 +15,7 @@ from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import HANDED_BACK, Direction
 from ccari.policy.campaign import Campaign
-from ccari.policy.chain import Linked
+from ccari.policy.chain import GATED, Linked
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.policy.seal import Kind
@@ -138,7 +138,7 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
 
 def _is_the_dialplans(account: Account) -> bool:
     """Whether ccari saw no more of the call than its gate or its keys menu, in which keys are pressed and no gate is asked."""
-    undecided = _first(account.journal, {"call_gated", "call_blocked"}) is None
+    undecided = _first(account.journal, GATED) is None
     pressed = _first(account.journal, {"key_pressed"}) is not None
     return account.subject["outcome"] == HANDED_BACK or (undecided and pressed)
 

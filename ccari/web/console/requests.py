@@ -14,6 +14,7 @@ from ccari.gating.subjects import language_of
 from ccari.policy import deadlines, rights
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
+from ccari.policy.chain import GATED
 from ccari.policy.declaration import Policy
 from ccari.policy.rights import Level, RequestState, Right, StepFault
 from ccari.ports.requests import SOON_DAYS, EnteredBy
@@ -168,6 +169,8 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
     has_sender = policy is not None and policy.controller(request.controller) is not None
     fields = {
         "request": request, "call": call, "telling": _proof(call), "steps": steps,
+        # the dialplan's keys menu asks no gate, and plays no notice
+        "at_menu": call and not call.heard_at and GATED.isdisjoint(each.event for each in call.events),
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps) if has_sender else (),
         "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
         # whoever else records the call does so in a way that is not known here

@@ -200,6 +200,21 @@ async def test_a_letter_or_a_key_at_the_menu_of_a_dialplan_is_said_to_have_stopp
         assert [each for each in (STOPPED, NOTHING_TO_STOP) if each in words] == ([says] if says else [])
 
 
+async def test_who_pressed_at_the_menu_of_a_dialplan_is_said_not_to_have_heard_a_notice_that_ccari_never_plays(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    for told, unheard in ((("call_gated", "key_pressed"), True), (("key_pressed",), False)):
+        call = made.call()
+        await store.calls.open(call, made.question(call))
+        pressed = await store.calls.register_right(call, made.exercise(Right.ACCESS), made.journal(*told))
+        words = (await visitor.get(f"{REQUESTS}/{pressed}")).words
+        assert ("The notice was not heard to its end" in words, "ccari played no notice" in words) == (
+            unheard,
+            not unheard,
+        )
+
+
 async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_did_not_run(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
