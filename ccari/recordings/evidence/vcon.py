@@ -178,20 +178,34 @@ def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str
         consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
         proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
         bases.append(_body(subject["legal_basis"], None, [grant], proofs))
-    heard, agreed = _first(journal, {"notice_heard"}), _first(journal, {"recording_agreed"})
+    heard = _first(journal, {"notice_heard"})
     for row in account.recordings:
+        agreed = _agreed(journal, row)
+        consented = agreed.at if agreed and row["legal_basis"] == LegalBasis.CONSENT else None
         grant = {
             "purpose": "recording", "granted": row["state"] in _MADE,
-            "granted_at": _at(row["started_at"] or row["tagged_at"]),
+            "granted_at": _at(consented or row["started_at"] or row["tagged_at"]),
             "conditions": [f"recording {row['id']}", row["purpose"], f"mode {row['mode']}", f"notice {row['notice_version']}"],
         }  # fmt: skip
-        bases.append(_body(row["legal_basis"], row["delete_at"], [grant], _proofs([heard, agreed])))
+        ends = min(row["delete_at"], row["deleted_at"] or row["delete_at"])
+        bases.append(_body(row["legal_basis"], ends, [grant], _proofs([heard, agreed])))
     refused = next((each for each in journal if _refuses(each)), None)
     basis = campaign.recording.legal_basis if campaign else None
     if refused is not None and not account.recordings and basis is not None:
         grant = {"purpose": "recording", "granted": False, "granted_at": _at(refused.at), "conditions": []}
         bases.append(_body(basis, None, [grant], _proofs([heard, refused])))
     return bases
+
+
+def _agreed(journal: Iterable[Linked], row: Mapping[str, Any]) -> Linked | None:
+    """The agreement that a recording was made on: the last one before its tag. A callee may agree again who has taken it back."""
+    agreed = None
+    for entry in journal:
+        if entry.event == "recording_agreed":
+            agreed = entry
+        if entry.event == "recording_tagged" and (entry.fields or {}).get("recording") == str(row["id"]):
+            break
+    return agreed
 
 
 def _refuses(entry: Linked) -> bool:

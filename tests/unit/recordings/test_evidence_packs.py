@@ -207,6 +207,34 @@ def test_a_consent_that_no_caller_gave_is_granted() -> None:
     ]
 
 
+def test_a_consent_to_be_recorded_was_given_when_the_recorder_started_or_by_a_later_key() -> None:
+    tagged = {**accounts.TAGGED, "recording_basis": "consent", "mode": "opt_in"}
+    later = {**tagged, "recording": "the next"}
+    entries = accounts.of(
+        ("call_gated", dict(accounts.journal()[0].fields or {})), accounts.notice(*HEARD),
+        ("recording_agreed", {}), ("recording_agreed", {}), ("recording_tagged", tagged), ("recording_stored", STORED),
+        ("recording_agreed", {}), ("recording_tagged", later),
+    )  # fmt: skip
+    started = NOON + timedelta(seconds=30)
+    row = accounts.recording(legal_basis="consent", mode="opt_in", started_at=started)
+    document = vcon_of(packed(accounts.call(entries, recordings=[row])))
+    (_, basis) = [each["body"] for each in document["attachments"] if each["purpose"] == "lawful_basis"]
+    (grant,) = basis["purpose_grants"]
+    assert (basis["lawful_basis"], grant["granted_at"]) == ("consent", "2026-03-10T12:00:03.123+00:00")
+
+
+def test_a_consent_that_was_withdrawn_is_said_to_last_as_long_as_its_recording_would_have() -> None:
+    """As the recording was deleted for it, earlier than it was due."""
+    deleted = NOON + timedelta(days=2)
+    row = accounts.recording(state="deleted", deletion="consent_withdrawn", deleted_at=deleted)
+    entries = accounts.journal(
+        ("recording_stored", STORED), ("recording_deleted", {**DELETED, "why": "consent_withdrawn"})
+    )
+    document = vcon_of(packed(accounts.call(entries, recordings=[row])))
+    (_, basis) = [each["body"] for each in document["attachments"] if each["purpose"] == "lawful_basis"]
+    assert basis["expiration"] == "2026-03-12T12:00:00.123+00:00"
+
+
 def test_a_refused_recording_is_granted() -> None:
     journal = accounts.journal(("call_ended", {}), action="continue_unrecorded", tagged=None)
     account = accounts.call(journal, recordings=[])
