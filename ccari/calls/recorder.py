@@ -153,6 +153,8 @@ class _Segment:
         self._keep_until: datetime | None = None
         #: Its snoop channels were hung up.
         self._detached = False
+        #: It was begun by an earlier run of the service.
+        self._taken_up = False
 
     async def commit_tag(self) -> None:
         tag = self._tag
@@ -188,6 +190,7 @@ class _Segment:
             await self.let_go()
 
     def resume(self, running: Unfinished) -> None:
+        self._taken_up = True
         self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
         self._begun = running.begun
         for each in self.sides:
@@ -236,6 +239,8 @@ class _Segment:
             await each.detach(self._desk.ari)
 
     async def settle(self) -> None:
+        if self._taken_up:
+            await self._hear_of_refusals()
         started, until = self._started_at, self._keep_until
         # if nobody knows when it began, nobody can cut it at ``until``
         cut_to_nothing = until is not None and (not self._begun or started is None or until <= started)
@@ -243,6 +248,13 @@ class _Segment:
             await self._discard()
         else:
             await self._keep_file(replace(self._tag, started_at=started), until)
+
+    async def _hear_of_refusals(self) -> None:
+        """Learn of what the earlier run has registered since: it may only have stood still, and been told of a key before we were."""
+        with contextlib.suppress(StoreError):
+            on_record = await self._desk.recordings.kept_until(self._tag.recording_id)
+            known = [each for each in (on_record, self._keep_until) if each is not None]
+            self._keep_until = min(known, default=None)
 
     async def _keep_file(self, tag: RecordingTag, until: datetime | None) -> None:
         """Archive the file, but nothing from after ``until``: an Asterisk that missed our stop has recorded on (invariant 6)."""

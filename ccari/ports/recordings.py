@@ -218,6 +218,10 @@ class RecordingStore(Protocol):
         """What is said from ``at`` on must not be kept, even if the recorder ends later."""
         ...
 
+    async def kept_until(self, recording_id: UUID) -> datetime | None:
+        """From when on nothing must be kept, by :meth:`keep_until` or a right that is registered; None: all may be kept."""
+        ...
+
     async def end_seen(self, recording_id: UUID, at: datetime) -> None:
         """Asterisk ended it at ``at``, so long should its file be."""
         ...

@@ -55,6 +55,10 @@ class Recordings:
         async with self._database.connection() as connection:
             await connection.execute(SQL["recording_keep_until"], recording_id, at)
 
+    async def kept_until(self, recording_id: UUID) -> datetime | None:
+        found = await self._unfinished("unfinished_recording", recording_id, _RIGHTS, _BASES, _MODES)
+        return found[0].until if found else None
+
     async def end_seen(self, recording_id: UUID, at: datetime) -> None:
         async with self._database.connection() as connection:
             await connection.execute(SQL["recording_end_seen"], recording_id, at)

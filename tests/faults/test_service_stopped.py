@@ -7,6 +7,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from datetime import datetime, timedelta
 
+import asyncpg
 import pytest
 
 from ccari.calls.events import LATE_SECONDS
@@ -117,6 +118,40 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_servic
         )
         recorded = timedelta(milliseconds=shown["recordings"][0]["duration_ms"])
         assert arrived - started - recorded > timedelta(seconds=LATE_SECONDS)
+
+
+async def test_invariant_6_what_is_said_after_a_refusal_is_kept_by_the_service_that_took_over(
+    ground: Ground,
+) -> None:
+    """Asterisk told the service that stood still, which registers it as it goes on; the other one records meanwhile."""
+    world, callee = ground.lab.world, callees.answers(73)
+    connection = await asyncpg.connect(ground.url)
+    async with ground.running() as service:
+        placed, call_id = await ground.talk(service, callee)
+        await ground.recorded_a_while()
+        with stopped(service):
+            await world.callee_presses(callee.number, "2")
+            # as PostgreSQL does when a machine answers no more
+            await connection.fetch(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            )
+            await connection.close()
+            other = ground.service()
+            await other.start()
+        try:
+            pressed = await service.logged(lambda line: line["event"] == "key_pressed")
+            await service.logged(lambda line: line["event"] == "right_registered")
+            assert service.process is not None
+            assert await service.process.wait() == 1
+            await ground.recorded_a_while(more=64_000)
+            await world.hang_up(placed)
+            shown = await kept_later(other, call_id)
+        finally:
+            assert await other.stop() == 0
+    started, read = (
+        datetime.fromisoformat(each) for each in (shown["recordings"][0]["started_at"], pressed["at"])
+    )
+    assert timedelta(milliseconds=shown["recordings"][0]["duration_ms"]) < read - started
 
 
 async def test_a_recording_that_ended_while_the_service_stood_still_passes_for_one_that_lacks_some_of_the_talk(

@@ -74,6 +74,10 @@ FROM recordings r JOIN calls ON calls.id = r.call_id
 SELECT /* unfinished */
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($5) AND calls.asterisk = $1
 
+-- name: unfinished_recording
+SELECT /* unfinished */
+WHERE r.id = $1 AND r.state IN ('tagged', 'recording', 'finished')
+
 -- name: waiting_recordings
 -- Recordings that wait for their file: finished; or taken for lost, perhaps because a disk was not mounted; or never seen to end,
 -- of a call that ended long enough ago for nothing to be recorded any more.

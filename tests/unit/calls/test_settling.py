@@ -33,11 +33,15 @@ from tests.unit.calls.talking import Talking
 from tests.unit.metrics.scraped import scraped
 from tests.unit.recordings.made import TAG, raw_in, record
 
+#: Of a database that does not say when something was refused.
+_AWAY = datetime.max.replace(tzinfo=UTC)
+
 
 class Rows:
     def __init__(self) -> None:
         self.said: list[str] = []
         self.told: Sequence[Entry] = ()
+        self.refused_at: datetime | None = None
 
     async def tag(self, *_: Any) -> None:
         self.said.append("tagged")
@@ -54,6 +58,11 @@ class Rows:
 
     async def keep_until(self, *_: Any) -> None:
         self.said.append("keep_until")
+
+    async def kept_until(self, *_: Any) -> datetime | None:
+        if self.refused_at is _AWAY:
+            raise StoreError("the database is away")
+        return self.refused_at
 
     async def end_seen(self, *_: Any) -> None:
         self.said.append("end_seen")
@@ -327,6 +336,37 @@ async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, p
     assert await recorder.stop(keep=True, binding=pressed, at=at)
     await recorder.settle()
     assert desk.recordings.said[-1] == ("discarded" if pressed else "stored")
+
+
+@pytest.mark.parametrize(
+    ("on_record", "pressed", "kept"), [(6, None, 6), (6, 8, 6), (None, 8, 8), (9, 8, 8), ("away", 8, 8)]
+)
+async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_run_has_registered_since(
+    on_record: int | str | None, pressed: int | None, kept: int
+) -> None:
+    until: list[datetime] = []
+
+    class Cutting(Shelf):
+        async def keep(self, _tag: object, end: datetime, **_: Any) -> StoredFile:
+            until.append(end)
+            return self._kept
+
+    class Obeying(Whole):
+        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+            return keep
+
+    def after(seconds: int) -> datetime:
+        return TAG.started_at + timedelta(seconds=seconds)
+
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
+    desk.archive = Cutting(1000)
+    desk.recordings.refused_at = after(on_record) if isinstance(on_record, int) else on_record and _AWAY
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    recorder.resume(1, Unfinished(TAG, begun=True, until=None))
+    at = None if pressed is None else after(pressed)
+    assert await recorder.stop(keep=True, binding=pressed is not None, at=at)
+    await recorder.settle()
+    assert until == [after(kept)]
 
 
 @pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])

@@ -610,6 +610,8 @@ async def test_a_recording_that_waits_is_forgotten_or_one_that_is_settled_waits_
         await store.recordings.tag(each, ())
         await store.recordings.started(each.recording_id, each.started_at)
     await store.recordings.keep_until(tag.recording_id, first)
+    bounds = [await store.recordings.kept_until(each.recording_id) for each in (tag, other)]
+    assert bounds == [first, None]
     (missed, _) = sorted(await store.recordings.unfinished(made.ASTERISK), key=lambda each: each.tag != tag)
     assert missed == Unfinished(tag, begun=True, until=first)
     await store.recordings.finished(tag, later, made.journal("recording_delayed"))
