@@ -7,7 +7,6 @@ import json
 import logging
 import os
 import select
-import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TextIO, cast
@@ -123,7 +122,7 @@ def lines_lost() -> int:
 
 
 def configure(
-    format: Literal["json", "console"], level: str, stream: TextIO = sys.stdout, patience: float | None = None  # noqa: A002 - the setting's own name
+    format: Literal["json", "console"], level: str, stream: TextIO, patience: float | None = None  # noqa: A002 - the setting's own name
 ) -> None:  # fmt: skip
     """Set up structlog for the whole process, and send the standard library's loggers through it.
 

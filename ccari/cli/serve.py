@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 from types import FrameType
 
 import typer
@@ -22,7 +23,7 @@ def command(context: typer.Context) -> None:
     from ccari.app.service import serve  # noqa: PLC0415
 
     settings = context.obj.settings()
-    log.configure(settings.log.format, settings.log.level, patience=log.PATIENCE_SECONDS)
+    log.configure(settings.log.format, settings.log.level, sys.stdout, patience=log.PATIENCE_SECONDS)
     uvloop.run(serve(settings))
 
 

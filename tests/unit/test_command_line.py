@@ -100,13 +100,18 @@ def test_a_reader_that_has_gone_is_told_of(tmp_path: Path) -> None:
     assert (code, said) == (1, "")
 
 
+NO_PASSWORD = "ccari: [asterisk] password or password_file is missing: give the password of the ARI user\n"  # noqa: S105 - words
+
+
 @pytest.mark.parametrize(
     ("closed", "arguments", "ended"),
     [
         (">&-", ("requests", "spooled"), (0, "", "")),
+        # it has begun to log by then
+        (">&-", ("serve",), (1, "", NO_PASSWORD)),
         ("2>&-", ("policy", "check", "nowhere.toml", "--file-only"), (1, "", "")),
     ],
-    ids=["output", "errors"],
+    ids=["output", "log", "errors"],
 )
 def test_a_stream_that_is_closed_ends_in_a_traceback(
     tmp_path: Path, closed: str, arguments: tuple[str, ...], ended: tuple[int, str, str]
