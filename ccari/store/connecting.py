@@ -1,6 +1,8 @@
 """Opening one connection to PostgreSQL, with what every session of ours needs, whatever an administrator has set for others."""
 
 import asyncio
+import contextlib
+import os
 import ssl
 from collections import deque
 from collections.abc import Callable, Coroutine, Mapping, Sequence
@@ -112,6 +114,7 @@ async def _connect(
 ) -> Connection:
     """As :func:`connect`, to one host."""
     dsn, password = await _password_of(dsn)
+    _leave_a_closed_home()
     try:
         connection: Connection = await asyncpg.connect(
             dsn, password=password, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
@@ -154,6 +157,20 @@ async def _password_of(dsn: str) -> tuple[str, str | None]:
     except ConfigError as error:
         raise StoreError(str(error)) from None
     return parts._replace(query=urlencode(query)).geturl(), password
+
+
+def _leave_a_closed_home() -> None:
+    """Have no home if we may not look into ours, as with ProtectHome= in systemd: asyncpg looks there for PostgreSQL's own files
+    (``~/.pgpass``, ``~/.postgresql``), which need not be there, and fails if it may not.
+    """
+    with contextlib.suppress(RuntimeError):
+        try:
+            (Path.home() / ".postgresql").stat()
+        except PermissionError:
+            # nothing is below it
+            os.environ["HOME"] = os.devnull
+        except OSError:
+            pass
 
 
 def _refuse_unreadable_files(dsn: str) -> None:

@@ -3,6 +3,8 @@
 import asyncio
 import contextlib
 import ssl
+import subprocess
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -71,3 +73,34 @@ async def test_a_refused_certificate_is_told_as_a_url_that_is_none(
 async def test_what_of_tls_is_wrong_in_the_url_is_not_said(asked: str, words: str) -> None:
     with pytest.raises(StoreError, match=words):
         await connect(f"postgresql://ccari@{HERE}:1/ccari?{asked}")
+
+
+#: Argument: a home, which is not this user's to look into.
+HOMELESS = """
+import asyncio, os, sys
+import asyncpg
+from ccari.store.database import translated
+from ccari.store.connecting import connect
+async def main():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setresgid(65534, 65534, 65534)
+        os.setresuid(65534, 65534, 65534)
+    os.environ["HOME"] = sys.argv[1]
+    with translated():
+        await connect("postgresql://ccari@127.0.0.1:1/ccari")
+try:
+    asyncio.run(main())
+except Exception as error:
+    print(error)
+"""
+
+
+def test_a_home_that_is_closed_passes_for_a_database_that_is_away(tmp_path: Path) -> None:
+    """As with ProtectHome=yes in the unit, for a user whose home is below /home: the service did not start."""
+    home = tmp_path / "home"
+    home.mkdir(mode=0)
+    done = subprocess.run(
+        [sys.executable, "-c", HOMELESS, str(home)], capture_output=True, text=True, check=True, timeout=60
+    )
+    assert (done.stdout, done.stderr) == ("the database cannot be reached: Connection refused\n", "")
