@@ -11,21 +11,22 @@ from ccari.policy.extensions import MOST_DIGITS, is_extension
 
 MOST_ROWS = 500
 
-#: No-break spaces, which word processors write after a short word, or in a number.
-_SPACES = str.maketrans("\u00a0\u202f", "  ")
+#: No-break spaces, which word processors write after a short word, or in a number; and marks without width (where a word may be
+#: broken, and where not), which come along when words are copied from a PDF or an e-mail.
+_TYPED = str.maketrans("\u00a0\u202f", "  ", "\u00ad\u200b\u2060\ufeff")
 
 
 def _as_typed(text: str) -> str:
-    """The text with plain spaces, and with Unix line ends."""
-    return text.translate(_SPACES).replace("\r\n", "\n")
+    """The text with plain spaces, without marks that nobody sees, and with Unix line ends."""
+    return text.translate(_TYPED).replace("\r\n", "\n")
 
 
 def one_line(text: str) -> str:
     """The text, if it is words on one line. Raises ValueError with words for the person who wrote it."""
-    text = _as_typed(text)
-    if text and not text.isprintable():
+    typed = _as_typed(text)
+    if not typed.isprintable() or (text and not typed):
         raise ValueError("must be words on one line")
-    return text
+    return typed
 
 
 def _text(text: str) -> str:
@@ -36,9 +37,10 @@ def _text(text: str) -> str:
 
 
 def _said(text: str) -> str:
+    text = _text(text)
     if not text.strip():
         raise ValueError("must not be empty")
-    return _text(text)
+    return text
 
 
 def _no_number(text: str) -> str:

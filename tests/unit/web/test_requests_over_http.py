@@ -122,13 +122,19 @@ async def test_a_request_is_entered_that_cannot_be(api: Api, store: Store) -> No
 
 
 async def test_words_that_were_pasted_from_a_letter_are_refused(api: Api, store: Store) -> None:
-    """With spaces at which no line breaks, as Polish has them behind its short words, and another system's ends of lines."""
-    pasted = "w\u00a0dniu 24\u202flistopada\r\n\tz\u00a0listem 7"
+    """With spaces at which no line breaks, as Polish has them behind its short words, with another system's ends of lines, and with
+    what nobody sees: where words of a PDF or of an e-mail may be broken.
+    """
+    pasted = "\ufeffw\u00a0dniu 24\u202flisto\u00adpada\r\n\tz\u00a0li\u200bstem\u2060 7"
     reference = (await api.ask("POST", REQUESTS, {**ERASE, "note": pasted})).json["reference"]
+    nothing = await api.ask("POST", f"{REQUESTS}/{reference}/withdraw", {"reason": "\u200b"})
+    assert nothing.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["errors"][0]["pointer"] == "#/reason"
     await api.ask("POST", f"{REQUESTS}/{reference}/withdraw", {"reason": pasted})
     told = (await store.requests.show(reference)).history
     assert [each["reason"] for each in told] == ["w dniu 24 listopada\n\tz listem 7"] * 2
-    bar = {"number": NUMBER, "controller": "acme", "reason": "do_not_call", "proof": "z\u00a0listu 7"}
+    look = {"number": NUMBER, "why": "\u200b"}
+    (await api.ask("POST", f"{REQUESTS}/find", look)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
+    bar = {"number": NUMBER, "controller": "acme", "reason": "do_not_call", "proof": "z\u00a0li\u00adstu 7"}
     assert (await api.ask("POST", "/v1/suppressions", bar)).status == HTTPStatus.OK
     assert "z listu 7" in [
         row["proof"] for row in await store.database.rows("SELECT proof FROM suppressions")
