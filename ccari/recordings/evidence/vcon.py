@@ -157,27 +157,12 @@ def _words_heard(heard: Sequence[HeardSound], version: str | None) -> str:
 
 
 def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str, Any]]:
-    """The legal basis of the call, and of each recording; or of the recording that was refused.
-
-    Nothing is stated of a call that the gate has not decided on, as in the dialplan's keys menu, nor of one on consent that its caller made:
-    every caller is let in, so nobody granted it.
-    """
-    subject, journal = account.subject, account.journal
-    if not subject["legal_basis"]:
+    """The legal basis of the call, and of each recording; or of the recording that was refused."""
+    journal = account.journal
+    if not account.subject["legal_basis"]:
         return []
-    gated, blocked = _first(journal, {"call_gated"}), _first(journal, {"call_blocked"})
-    # a call that the gate let through may be blocked when the gate is asked again, just before dialling
-    decided = blocked or gated
-    unasked = subject["direction"] == Direction.INBOUND and subject["legal_basis"] == LegalBasis.CONSENT
-    bases: list[dict[str, Any]] = []
-    if decided is not None and not unasked:
-        grant = {
-            "purpose": "call", "granted": blocked is None, "granted_at": _at(decided.at),
-            "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
-        }  # fmt: skip
-        consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
-        proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
-        bases.append(_body(subject["legal_basis"], None, [grant], proofs))
+    call = _basis_of_calling(account, campaign)
+    bases = [] if call is None else [call]
     heard = _first(journal, {"notice_heard"})
     for row in account.recordings:
         agreed = _agreed(journal, row)
@@ -195,6 +180,29 @@ def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str
         grant = {"purpose": "recording", "granted": False, "granted_at": _at(refused.at), "conditions": []}
         bases.append(_body(basis, None, [grant], _proofs([heard, refused])))
     return bases
+
+
+def _basis_of_calling(account: Account, campaign: Campaign | None) -> dict[str, Any] | None:
+    """None of a call that the gate has not decided on, as in the dialplan's keys menu, nor of one on consent that its caller made: every
+    caller is let in, so nobody granted it. A consent is older than the verdict that rests on it, and may have ended since.
+    """
+    subject, journal = account.subject, account.journal
+    on_consent = subject["legal_basis"] == LegalBasis.CONSENT
+    gated, blocked = _first(journal, {"call_gated"}), _first(journal, {"call_blocked"})
+    # a call that the gate let through may be blocked when the gate is asked again, just before dialling
+    decided = blocked or gated
+    if decided is None or (on_consent and subject["direction"] == Direction.INBOUND):
+        return None
+    rests_on = account.consents if on_consent and blocked is None else ()
+    ends = [end for each in rests_on for end in (each["withdrawn_at"], each["valid_until"]) if end]
+    grant = {
+        "purpose": "call", "granted": blocked is None,
+        "granted_at": _at(max((each["given_at"] for each in rests_on), default=decided.at)),
+        "conditions": [f"campaign {subject['campaign']}"] + ([campaign.purpose] if campaign else []),
+    }  # fmt: skip
+    consents = [_proof("external_system", each["used_at"], plain(each)) for each in account.consents]
+    proofs = [*consents, *_proofs([gated, blocked]), *_seals(account)]
+    return _body(subject["legal_basis"], min(ends, default=None), [grant], proofs)
 
 
 def _agreed(journal: Iterable[Linked], row: Mapping[str, Any]) -> Linked | None:

@@ -5,7 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -184,6 +184,35 @@ def test_the_lawful_bases_of_a_call_are_others() -> None:
     granted = [(each["purpose_grants"][0]["purpose"], each["purpose_grants"][0]["granted"]) for each in bases]
     assert granted == [("call", True), ("recording", True)]
     assert bases[0]["metadata"]["iri"] == "https://w3id.org/dpv/legal/eu/gdpr#A6-1-b"
+
+
+@pytest.mark.parametrize(
+    "ends", [{"withdrawn_at": NOON + timedelta(days=1)}, {"valid_until": NOON + timedelta(days=1)}]
+)
+def test_a_consent_to_calls_was_given_at_the_call_or_has_no_end(ends: dict[str, datetime]) -> None:
+    consent = {
+        "purpose": "marketing", "channel": "phone", "given_at": NOON - timedelta(days=9), "withdrawn_at": None,
+        "valid_until": None, "proof": "form 7", "origin": "cli:anna", "used_at": NOON,
+    } | ends  # fmt: skip
+    entries = accounts.journal()
+    gated = {
+        **(entries[0].fields or {}),
+        "legal_basis": "consent",
+        "consent": "given 2026-03-01T12:00:00+00:00",
+    }
+    entries = accounts.of(
+        ("call_gated", gated), *((each.event, dict(each.fields or {})) for each in entries[1:])
+    )
+    account = accounts.call(entries, consents=[consent])
+    content = packed(replace(account, subject={**account.subject, "legal_basis": "consent"}))
+    checked(content)
+    basis = next(
+        each["body"] for each in vcon_of(content)["attachments"] if each["purpose"] == "lawful_basis"
+    )
+    (grant,) = basis["purpose_grants"]
+    assert (basis["lawful_basis"], grant["granted_at"], basis["expiration"]) == (
+        "consent", "2026-03-01T12:00:00.123+00:00", "2026-03-11T12:00:00.123+00:00",
+    )  # fmt: skip
 
 
 def test_a_consent_that_no_caller_gave_is_granted() -> None:
