@@ -1,5 +1,6 @@
 """What a pack proves to somebody who has nothing but it and a key."""
 
+import hashlib
 import json
 import sys
 import warnings
@@ -125,6 +126,22 @@ def test_a_call_of_an_earlier_version_does_not_fit_or_holds_files_that_nobody_ca
     for ending in endings:
         assert files[f"notice/01-pl-renewals-identity.{ending}"] == heard[0].files[ending]
         assert f" .{ending}" in explained
+
+
+def test_nobody_can_tell_by_hand_that_the_words_in_a_pack_are_those_of_the_version_that_was_heard() -> None:
+    files = files_of(packed())
+    told = next(
+        each["fields"] for each in json.loads(files["journal.json"]) if each["event"] == "notice_heard"
+    )
+    rows = json.loads(files["notice/notice.json"])
+    said = "\n".join(f"{row['key']}\t{row['text']}" for row in rows)
+    sounds = [json.dumps(row["sha256"], sort_keys=True, separators=(",", ":")) for row in rows]
+    assert told["notice_version"] == hashlib.sha256(said.encode()).hexdigest()[:16]
+    assert told["sounds"].split(",") == [hashlib.sha256(each.encode()).hexdigest() for each in sounds]
+    explained = [
+        line.split()[0] for line in files["README.txt"].decode().splitlines() if line.startswith("  ")
+    ]
+    assert {"notice_version", "sounds"} <= {*explained}
 
 
 WORDLESS = [replace(each, key=each.key.split("/")[-1], text=None) for each in HEARD]
