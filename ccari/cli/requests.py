@@ -196,7 +196,7 @@ def resolve(
 ) -> None:
     """Close a request as fulfilled. Its number is erased; the digest stays.
 
-    Carry out an erasure first, with subject erase: on a closed request it is refused.
+    Carry out an erasure first, with subject erase: once the request is closed, none can be begun on it.
     """
     _step(context, reference, RequestState.FULFILLED, note, json=json)
 
