@@ -88,10 +88,13 @@ async def _keep_running(server: "Server") -> None:
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
-            if await server.listens():
+            ending = await asyncio.to_thread(server.is_ending)
+            if not ending and await server.listens():
                 reported = ""
                 continue
             async with _controlling(server.folder):
+                if ending:
+                    await server.stop()
                 started = await server.start()
             if started:
                 _log.warning("own_database_started")
@@ -218,6 +221,14 @@ class Server:
             return False
         writer.transport.abort()
         return True
+
+    def is_ending(self) -> bool:
+        """Whether it was told to end, by SIGTERM: it lets nobody in any more, and waits for those who are connected, such as us."""
+        try:
+            # the eighth line: what the postmaster does
+            return (self.cluster / "postmaster.pid").read_text().splitlines()[7].strip() == "stopping"
+        except (OSError, IndexError):
+            return False
 
     async def start(self) -> bool:
         """Start it; False if it runs, as it does until the last process of one that was killed has ended. Raises StoreError."""

@@ -262,6 +262,30 @@ async def test_a_server_that_dies_is_away_until_a_person_starts_it(
     assert programmes_in(data) == []
 
 
+async def test_a_server_that_somebody_told_to_end_lets_nobody_in_while_a_service_is_connected(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """By SIGTERM, as pkill does: it waits for those who are there, and refuses all others, for as long as the service runs."""
+    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    data = home / "told"
+    async with embedded_postgres(data, revived=True) as dsn:
+        connection = await asyncpg.connect(dsn)
+        try:
+            with capture_logs() as logged:
+                first = server_pid(data)
+                assert first is not None
+                os.kill(first, signal.SIGTERM)
+                await until(
+                    lambda: [each["event"] for each in logged] == ["own_database_started"],
+                    within=GONE_SECONDS,
+                )
+            assert await answers(dsn)
+            assert server_pid(data) != first
+        finally:
+            connection.terminate()
+    assert programmes_in(data) == []
+
+
 async def test_a_server_that_dies_stays_away_after_one_look_that_failed_unforeseen(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
