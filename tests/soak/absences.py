@@ -21,7 +21,7 @@ RACE_SECONDS = 1.0
 _TAKES_THE_LINK = frozenset(
     {Fault.STOP_CCARI, Fault.KILL_ASTERISK, Fault.STOP_ASTERISK, Fault.CUT_ASTERISK, Fault.STALL_ASTERISK}
 )
-_LATE = (Fault.STOP_CCARI, Fault.STALL_ASTERISK, Fault.STOP_ASTERISK)
+_LATE = (Fault.STOP_ASTERISK,)
 
 
 def absences(account: Account) -> Iterator[tuple[float, float]]:
