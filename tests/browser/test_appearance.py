@@ -97,6 +97,26 @@ async def test_a_page_scrolls_sideways_where_it_is_enlarged_four_times(opened: O
     await page.context.close()
 
 
+async def test_larger_letters_that_the_browser_was_told_to_use_are_not_used(opened: Opened, url: str) -> None:
+    page = await opened()
+    devtools = await page.context.new_cdp_session(page)
+    sizes = "[document.body, ...document.querySelectorAll('main *')].map((each) => parseFloat(getComputedStyle(each).fontSize))"
+    for path in PAGES[Role.DPO]:
+        there = url + (path if "*" not in path else await first(page, path.replace("*", "")))
+        found = []
+        for pixels in (16, 32):
+            await devtools.send("Page.setFontSizes", {"fontSizes": {"standard": pixels, "fixed": pixels}})
+            await page.goto(there)
+            await page.evaluate(
+                "document.querySelectorAll('details').forEach((each) => { each.open = true; })"
+            )
+            assert not await scrolls_sideways(page), path
+            found.append(await page.evaluate(sizes))
+        # on what is then a narrow screen some are not twice as large
+        assert all(large > 1.5 * small for small, large in zip(*found, strict=True)), path
+    await page.context.close()
+
+
 async def test_the_form_to_sign_in_keeps_somebody_out(opened: Opened, url: str, pictures: Pictures) -> None:
     page = await opened(anew=True)
     await page.get_by_role("button", name="Sign out").click()
