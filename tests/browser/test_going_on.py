@@ -211,7 +211,8 @@ async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url
     page = await opened(Role.OPS, anew=True)
     async with page.expect_response(re.compile("live/events")):
         await page.get_by_role("link", name="Live").click()
-    stale = page.locator("[data-stale]")
+    # which screen readers tell
+    stale = page.get_by_role("alert")
     await expect(page.locator("[data-shown]")).to_be_visible()
     await expect(stale).to_be_hidden()
     other = await page.context.new_page()
