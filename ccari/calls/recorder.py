@@ -32,8 +32,8 @@ _log = structlog.get_logger()
 
 #: How long the end of a call waits for its recording to be encoded; then that is left for later.
 KEEP_SECONDS = 5.0
-#: How much shorter a file may be than the time between the reported start and end of its recorder.
-MISSING_SECONDS = 2.0
+#: How much shorter or longer a file may be than the time between the reported start and end of its recorder.
+ASTRAY_SECONDS = 2.0
 #: Nobody has said a word in less than this, so a file without sound is then no loss: Asterisk writes the first after some 20 ms.
 WORD_SECONDS = 0.2
 
@@ -336,14 +336,17 @@ class _Segment:
         return min(ends) - tag.started_at if ends else None
 
     def _measure(self, tag: RecordingTag, until: datetime | None, kept: StoredFile) -> None:
-        """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while."""
+        """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while. If it is longer, Asterisk has
+        written a part of it too slowly (docs/recordings.md).
+        """
         lasted = self._lasted(tag, until)
         if lasted is None:
             return
-        missing = lasted - timedelta(milliseconds=kept.duration_ms)
-        if missing > timedelta(seconds=MISSING_SECONDS):
-            fields = {"recording": self.name, "missing_ms": str(int(missing.total_seconds() * 1000))}
-            self._journal.note("recording_short", fields)
+        missing_ms = int(lasted.total_seconds() * 1000) - kept.duration_ms
+        if missing_ms > ASTRAY_SECONDS * 1000:
+            self._journal.note("recording_short", {"recording": self.name, "missing_ms": str(missing_ms)})
+        elif -missing_ms > ASTRAY_SECONDS * 1000:
+            self._journal.note("recording_long", {"recording": self.name, "extra_ms": str(-missing_ms)})
 
     async def _clear(self) -> None:
         """Remove the file from the spool. A failure is only logged, for the caretaker looks for what is left there."""

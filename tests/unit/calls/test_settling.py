@@ -137,9 +137,17 @@ class Shelf:
     async def discard(self, _recording: object) -> None: ...
 
 
-@pytest.mark.parametrize(("duration_ms", "short"), [(9_500, []), (4_000, ["6000"])])
-async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
-    duration_ms: int, short: list[str]
+@pytest.mark.parametrize(
+    ("duration_ms", "told"),
+    [
+        (9_500, []),
+        (10_500, []),
+        (4_000, [("recording_short", "missing_ms", "6000")]),
+        (13_333, [("recording_long", "extra_ms", "3333")]),
+    ],
+)
+async def test_a_file_that_lacks_a_part_of_the_talk_or_is_too_slow_is_kept_without_a_word(
+    duration_ms: int, told: list[tuple[str, str, str]]
 ) -> None:
     ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
     desk.archive = Shelf(duration_ms)
@@ -151,8 +159,13 @@ async def test_a_file_that_lacks_a_part_of_the_talk_is_kept_without_a_word(
     await recorder.started(begun)
     await recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
-    events = [each for each in desk.recordings.told if each.event == "recording_short"]
-    assert [each.fields["missing_ms"] for each in events] == short
+    lengths = {"missing_ms", "extra_ms"}
+    found = [
+        (each.event, name, each.fields[name])
+        for each in desk.recordings.told
+        for name in lengths & each.fields.keys()
+    ]
+    assert found == told
     assert desk.recordings.said[-1] == "stored"
 
 
