@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import ctypes
 import fcntl
 import os
 import shutil
@@ -30,6 +31,8 @@ START_SECONDS = 60.0
 #: What is to be caught is that a call waits without end.
 ROOM_SECONDS = 20.0
 GONE_SECONDS = 30.0
+#: Of prctl(2): orphans fall to this process, as to the first one of a container.
+PR_SET_CHILD_SUBREAPER = 36
 #: Joins the server, says so, and leaves it when its standard input ends.
 USER = """
 import asyncio, signal, sys
@@ -99,6 +102,13 @@ def children_of(pid: int) -> list[Path]:
             if int(each.read_text().rpartition(")")[2].split()[1]) == pid:
                 found.append(each.parent)
     return found
+
+
+def bury(orphans: set[Path]) -> None:
+    """Wait for what has fallen to this process, and has ended."""
+    for each in orphans:
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(int(each.name), 0)
 
 
 def programmes_in(home: Path) -> list[bytes]:
@@ -260,6 +270,29 @@ async def test_a_server_that_dies_is_away_until_a_person_starts_it(
         assert len(reasons) == len(set(reasons))
         assert any("pg_ctl failed: see " in each for each in reasons)
     assert programmes_in(data) == []
+
+
+async def test_a_server_that_dies_is_away_for_ever_in_a_container(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """There the service is the first process, to whom orphans fall: nobody else asks how they ended, and till then they count as there."""
+    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    data, libc, others = home / "contained", ctypes.CDLL(None), {*children_of(os.getpid())}
+    assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
+    try:
+        async with embedded_postgres(data, revived=True) as dsn:
+            pid = server_pid(data)
+            assert pid in [int(each.name) for each in children_of(os.getpid())]
+            with capture_logs() as logged:
+                os.kill(pid, signal.SIGKILL)
+                await until(
+                    lambda: [each["event"] for each in logged] == ["own_database_started"],
+                    within=GONE_SECONDS,
+                )
+            assert await answers(dsn)
+    finally:
+        libc.prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        bury({*children_of(os.getpid())} - others)
 
 
 async def test_a_server_that_somebody_told_to_end_lets_nobody_in_while_a_service_is_connected(
