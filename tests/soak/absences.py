@@ -17,11 +17,10 @@ UNWRITTEN_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 0.5
 _KILLED = -9
 #: A key that arrives so shortly before the end of its call, or of Asterisk, may come after it.
 RACE_SECONDS = 1.0
-#: What takes a link along; what comes of the others is that it is late.
+#: What takes a link along. Of what is late because of it Asterisk says when it was.
 _TAKES_THE_LINK = frozenset(
     {Fault.STOP_CCARI, Fault.KILL_ASTERISK, Fault.STOP_ASTERISK, Fault.CUT_ASTERISK, Fault.STALL_ASTERISK}
 )
-_LATE = (Fault.STOP_ASTERISK,)
 
 
 def absences(account: Account) -> Iterator[tuple[float, float]]:
@@ -67,15 +66,3 @@ def _end(account: Account, call: CallRow) -> float | None:
     """By PostgreSQL's clock; or when the service said so, which cannot be written while PostgreSQL is away."""
     said = (each.at for each in account.signs if each.event == "call_ended" and each.call == call.id)
     return None if call.ended_at is None else min([call.ended_at, *said])
-
-
-def told_at(account: Account, press: Press) -> float:
-    """When the service could know of it: at once, or when what held it up was over."""
-    return max(
-        [press.ended]
-        + [
-            each.ended
-            for each in account.windows
-            if each.kind in _LATE and each.began <= press.ended < each.ended
-        ]
-    )

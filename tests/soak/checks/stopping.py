@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from tests.soak.absences import is_heard, told_at
+from tests.soak.absences import is_heard
 from tests.soak.account import Account, CallRow, Press, RecordingRow
 from tests.soak.campaigns import PAUSE, RESUME, STOPS_RECORDING
 from tests.soak.checks.presses import codes_entered, rights_pressed
@@ -19,7 +19,7 @@ def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
     refused: dict[str, float] = {}
     for press, call, right in [*rights_pressed(account), *_obeyed_codes(account)]:
         if right in STOPS_RECORDING and is_heard(account, press, call):
-            refused[call.id] = min(refused.get(call.id, _FOR_EVER), told_at(account, press))
+            refused[call.id] = min(refused.get(call.id, _FOR_EVER), press.ended)
     for request in account.requests:
         call_of_it = account.by_id.get(request.call_id)
         if request.right in STOPS_RECORDING and call_of_it and not _clock_was_stepped(account, call_of_it):
@@ -37,7 +37,7 @@ def goes_on_after_pause(account: Account) -> Iterator[Violation]:
     for press, call, does in _obeyed_codes(account):
         if does != PAUSE or not is_heard(account, press, call):
             continue
-        began = told_at(account, press) + STOPPING_SECONDS
+        began = press.ended + STOPPING_SECONDS
         resumed = (
             each.began for each, of, then in _obeyed_codes(account)
             if then == RESUME and of.id == call.id and each.began > press.ended

@@ -83,7 +83,7 @@ async def closing():
     deadline.within(3600.0)
     await asyncio.wait([working])
 
-log.configure("json", "info")
+log.configure("json", "info", sys.stdout)
 asyncio.run(closing())
 """
 
