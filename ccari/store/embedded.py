@@ -56,7 +56,8 @@ _SERVER = "pginstall18"
 
 @contextlib.asynccontextmanager
 async def embedded_postgres(data_dir: Path, *, revived: bool = False) -> AsyncIterator[str]:
-    """Run, or join, the server in ``data_dir/postgresql`` and give its DSN. ``revived``: if it dies, it is started again.
+    """Run, or join, the server in ``data_dir/postgresql`` and give its DSN. ``revived``: if it dies, or is told to
+    end, it is started again.
 
     Raises
     ------
@@ -83,17 +84,17 @@ async def embedded_postgres(data_dir: Path, *, revived: bool = False) -> AsyncIt
 
 
 async def _keep_running(server: "Server") -> None:
-    """Start the server again when it has died: nobody else would, and without it nobody is called."""
+    """Start the server again when it has died, or was told to end: nobody else would, and without it nobody is called."""
     reported = ""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
         try:
-            ending = await asyncio.to_thread(server.is_ending)
-            if not ending and await server.listens():
+            if not await asyncio.to_thread(server.is_ending) and await server.listens():
                 reported = ""
                 continue
             async with _controlling(server.folder):
-                if ending:
+                # asked again: another process may have been first, and this is its server
+                if await asyncio.to_thread(server.is_ending):
                     await server.stop()
                 started = await server.start()
             if started:

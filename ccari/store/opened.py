@@ -78,7 +78,9 @@ class Store:
 
 @contextlib.asynccontextmanager
 async def database_dsn(settings: Settings) -> AsyncIterator[str]:
-    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends, and is started again if it dies."""
+    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends, and is started again if it ends
+    before that.
+    """
     dsn = settings.database.dsn()
     if dsn is not None:
         yield dsn
