@@ -48,6 +48,8 @@ class Recorder:
         self._segments: list[_Segment] = []
         #: Segments of an earlier run of the service, but for the one that was taken up.
         self._before = 0
+        #: There was an earlier run.
+        self._taken_up = False
 
     @property
     def count(self) -> int:
@@ -56,7 +58,7 @@ class Recorder:
 
     def resume(self, before: int, running: Unfinished | None) -> None:
         """Take up the segment that still runs, if any. ``before``: how many there have been, that one included."""
-        self._before = before
+        self._before, self._taken_up = before, True
         if running is not None:
             self._before -= 1
             segment = _Segment(self._ids, before, running.tag, self._desk, self._journal)
@@ -125,7 +127,7 @@ class Recorder:
     async def settle(self) -> None:
         """Archive what was recorded and may be kept, and see to it that nothing else is left."""
         for segment in self._segments:
-            await segment.settle()
+            await segment.settle(taken_up=self._taken_up)
 
 
 class _Segment:
@@ -153,8 +155,6 @@ class _Segment:
         self._keep_until: datetime | None = None
         #: Its snoop channels were hung up.
         self._detached = False
-        #: It was begun by an earlier run of the service.
-        self._taken_up = False
 
     async def commit_tag(self) -> None:
         tag = self._tag
@@ -190,7 +190,6 @@ class _Segment:
             await self.let_go()
 
     def resume(self, running: Unfinished) -> None:
-        self._taken_up = True
         self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
         self._begun = running.begun
         for each in self.sides:
@@ -238,26 +237,33 @@ class _Segment:
         for each in self.sides:
             await each.detach(self._desk.ari)
 
-    async def settle(self) -> None:
-        if self._taken_up:
-            await self._hear_of_refusals()
+    async def settle(self, *, taken_up: bool) -> None:
+        """``taken_up``: the talk was begun by an earlier run of the service."""
+        knows_all = not taken_up or await self._hear_of_refusals()
         started, until = self._started_at, self._keep_until
         # if nobody knows when it began, nobody can cut it at ``until``
         cut_to_nothing = until is not None and (not self._begun or started is None or until <= started)
         if started is None or not self._may_be_kept or cut_to_nothing:
             await self._discard()
         else:
-            await self._keep_file(replace(self._tag, started_at=started), until)
+            await self._keep_file(replace(self._tag, started_at=started), until, knows_all=knows_all)
 
-    async def _hear_of_refusals(self) -> None:
-        """Learn of what the earlier run has registered since: it may only have stood still, and been told of a key before we were."""
-        with contextlib.suppress(StoreError):
+    async def _hear_of_refusals(self) -> bool:
+        """Learn of what the earlier run has registered since: it may only have stood still, and been told of a key before we were. False
+        if the database cannot say.
+        """
+        try:
             on_record = await self._desk.recordings.kept_until(self._tag.recording_id)
-            known = [each for each in (on_record, self._keep_until) if each is not None]
-            self._keep_until = min(known, default=None)
+        except StoreError:
+            return False
+        known = [each for each in (on_record, self._keep_until) if each is not None]
+        self._keep_until = min(known, default=None)
+        return True
 
-    async def _keep_file(self, tag: RecordingTag, until: datetime | None) -> None:
-        """Archive the file, but nothing from after ``until``: an Asterisk that missed our stop has recorded on (invariant 6)."""
+    async def _keep_file(self, tag: RecordingTag, until: datetime | None, *, knows_all: bool) -> None:
+        """Archive the file, but nothing from after ``until``: an Asterisk that missed our stop has recorded on (invariant 6). Unless it
+        ``knows_all`` refusals, that is left for later, when the database says until when it may be kept.
+        """
         recordings, journal = self._desk.recordings, self._journal
         try:
             *_, left = [await each.recorded(self._desk.ari) for each in self.sides]
@@ -271,6 +277,9 @@ class _Segment:
             if not left and not await archive.has(tag.recording_id):
                 await self._lost(tag, NOT_THERE)
                 return
+            if not knows_all:
+                await self._delay(tag, until, "the database does not say until when it may be kept")
+                return
             kept = await archive.keep(
                 tag, until, ended=self._ended_at, lead_ms=self._lead_ms, patience=KEEP_SECONDS
             )
@@ -278,10 +287,7 @@ class _Segment:
             if await self._never_written():
                 await self._lost(tag, NOT_THERE)
                 return
-            journal.note("recording_delayed", {"reason": str(error)})
-            journal.meter.filed(Filed.DELAYED)
-            await self._begun_and(tag, lambda entries: recordings.finished(tag, until, entries))
-            archive.leave()
+            await self._delay(tag, until, str(error))
         except RecordingError as error:
             lasted = self._lasted(tag, until)
             if lasted is not None and lasted < timedelta(seconds=WORD_SECONDS):
@@ -296,6 +302,12 @@ class _Segment:
             journal.meter.filed(Filed.STORED)
             if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
                 await self._clear()
+
+    async def _delay(self, tag: RecordingTag, until: datetime | None, reason: str) -> None:
+        self._journal.note("recording_delayed", {"reason": reason})
+        self._journal.meter.filed(Filed.DELAYED)
+        await self._begun_and(tag, lambda entries: self._desk.recordings.finished(tag, until, entries))
+        self._desk.archive.leave()
 
     async def _never_written(self) -> bool:
         """True if neither Asterisk nor the spool has the file, though Asterisk reported it finished; False if one cannot be asked."""

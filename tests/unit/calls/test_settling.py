@@ -136,6 +136,8 @@ class Shelf:
 
     async def discard(self, _recording: object) -> None: ...
 
+    def leave(self) -> None: ...
+
 
 @pytest.mark.parametrize(
     ("duration_ms", "told"),
@@ -352,11 +354,13 @@ async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, p
 
 
 @pytest.mark.parametrize(
-    ("on_record", "pressed", "kept"), [(6, None, 6), (6, 8, 6), (None, 8, 8), (9, 8, 8), ("away", 8, 8)]
+    ("on_record", "pressed", "kept"),
+    [(6, None, [6]), (6, 8, [6]), (None, 8, [8]), (9, 8, [8]), (_AWAY, 8, []), (_AWAY, None, [])],
 )
 async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_run_has_registered_since(
-    on_record: int | str | None, pressed: int | None, kept: int
+    on_record: int | None, pressed: int | None, kept: list[int]
 ) -> None:
+    """If the database cannot say, whoever stores it later asks."""
     until: list[datetime] = []
 
     class Cutting(Shelf):
@@ -373,13 +377,29 @@ async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_
 
     ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
     desk.archive = Cutting(1000)
-    desk.recordings.refused_at = after(on_record) if isinstance(on_record, int) else on_record and _AWAY
+    desk.recordings.refused_at = on_record if on_record in {None, _AWAY} else after(on_record)
     recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
     recorder.resume(1, Unfinished(TAG, begun=True, until=None))
     at = None if pressed is None else after(pressed)
     assert await recorder.stop(keep=True, binding=pressed is not None, at=at)
     await recorder.settle()
-    assert until == [after(kept)]
+    assert until == [after(each) for each in kept]
+    assert desk.recordings.said[-1] == ("stored" if kept else "finished")
+
+
+async def test_invariant_6_what_is_recorded_anew_after_a_refusal_of_an_earlier_run_is_kept() -> None:
+    """It stood still, another took the paused talk up and recorded on, and only then it came to the key."""
+    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
+    desk.archive = Shelf(10_000)
+    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    recorder.resume(1, None)
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    begun = datetime.now(UTC)
+    await recorder.started(begun)
+    await recorder.ended(begun + timedelta(seconds=10))
+    desk.recordings.refused_at = begun - timedelta(seconds=1)
+    await recorder.settle()
+    assert desk.recordings.said[-1] == "discarded"
 
 
 @pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
