@@ -207,6 +207,21 @@ async def test_a_page_that_hears_nothing_any_more_seems_to_be_live(
     await page.context.close()
 
 
+async def test_a_page_gives_up_while_a_proxy_says_that_the_service_is_away(opened: Opened, url: str) -> None:
+    page, events = await opened(Role.OPS), re.compile("live/events")
+    await page.clock.install()
+    await page.route(events, lambda route: route.fulfill(status=502))
+    await page.goto(f"{url}/console/live")
+    for _ in range(2):
+        await expect(page.locator("[data-stale]")).to_be_visible()
+        async with page.expect_event("requestfinished", lambda asked: bool(events.search(asked.url))):
+            await page.clock.fast_forward(60_000)
+    await page.unroute(events)
+    await page.clock.fast_forward(60_000)
+    await expect(page.locator("[data-stale]")).to_be_hidden()
+    await page.context.close()
+
+
 async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url: str, front: Front) -> None:
     page = await opened(Role.OPS, anew=True)
     async with page.expect_response(re.compile("live/events")):

@@ -66,14 +66,16 @@ for (const place of document.querySelectorAll("[data-events]")) {
   let silent = 0;
   const watch = () => {
     const source = new EventSource(place.dataset.events);
-    const heard = () => {
-      stale.hidden = true;
+    const wait = () => {
       clearTimeout(silent);
       silent = setTimeout(() => { stale.hidden = false; source.close(); watch(); }, SILENT_MS);
     };
+    const heard = () => { stale.hidden = true; wait(); };
     for (const sign of ["open", "beat", "page"]) source.addEventListener(sign, heard);
     source.addEventListener("error", () => { stale.hidden = false; });
     source.addEventListener("page", (event) => { newest = event.data; show(); });
+    // it may never open, and after an error such as a proxy's it is not tried again
+    wait();
   };
   watch();
   // later, as the click comes after these
