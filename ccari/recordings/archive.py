@@ -87,6 +87,8 @@ class FileArchive:
             cut = _Cut(_ms(until - tag.started_at), None if ended is None else _ms(ended - tag.started_at))
         try:
             async with asyncio.timeout(patience) as waiting:
+                # before anything is waited for, in which this machine may stand still
+                earlier = await self._threads.run(_version, self._folder / _tag_file(tag))
                 path = await self._spool.take(tag.recording_id)
                 is_stereo = tag.channels == Channels.STEREO
                 agents = await self._spool.take_agents(tag.recording_id) if is_stereo else None
@@ -95,7 +97,13 @@ class FileArchive:
                     waiting.reschedule(None)
                     encoding = Encoding()
                     storing = self._threads.begin(
-                        self._store, tag, path, (agents, lead_ms) if is_stereo else None, cut, encoding
+                        self._store,
+                        tag,
+                        path,
+                        (agents, lead_ms) if is_stereo else None,
+                        cut,
+                        encoding,
+                        earlier,
                     )
                     return await seen_through(storing, encoding, deadline)
         except TimeoutError:
@@ -112,15 +120,13 @@ class FileArchive:
         agents: tuple[Path | None, int] | None,
         cut: "_Cut | None",
         encoding: Encoding,
+        earlier: _Version,
     ) -> StoredFile:
         """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
         recipients = tuple(self._recipients())
         self._remove_drafts(tag.recording_id)
         with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
-            plain, earlier = (
-                work / f"{tag.recording_id}.{self._form}",
-                _version(self._folder / _tag_file(tag)),
-            )
+            plain = work / f"{tag.recording_id}.{self._form}"
             side = None if agents is None else _agents_side(*agents, cut)
             found = raw.read(path)
             sound = Sound(found, None if cut is None else cut.most_ms(found), side)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pyrage
 import pytest
@@ -363,6 +363,33 @@ async def test_a_service_that_stood_still_puts_its_file_over_that_of_the_service
     assert hashlib.sha256((kept_in / kept.file).read_bytes()).digest() == kept.file_sha256
     assert json.loads(beside(kept_in / kept.file).read_text())["file_sha256"] == kept.file_sha256.hex()
     assert await archive.drafts() == []
+
+
+async def test_a_service_that_stood_still_before_it_encoded_puts_its_file_over_the_others(
+    spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]], tmp_path: Path
+) -> None:
+    """It had fetched the raw file, and waited for its turn."""
+    record(raw_in(spool))
+    fetched, on = asyncio.Event(), asyncio.Event()
+
+    class Far(SharedSpool):
+        async def take(self, recording_id: UUID) -> Path:
+            path = await super().take(recording_id)
+            fetched.set()
+            await on.wait()
+            return path
+
+    archive, other = (
+        FileArchive(each, kept_in, "flac", recipients, tmp_path / name)
+        for name, each in {"a": Far(spool), "b": SharedSpool(spool)}.items()
+    )
+    keeping = asyncio.create_task(archive.keep(TAG))
+    await fetched.wait()
+    kept = await other.keep(TAG)
+    on.set()
+    with pytest.raises(RecordingDelayed, match="another service has stored it meanwhile"):
+        await keeping
+    assert hashlib.sha256((kept_in / kept.file).read_bytes()).digest() == kept.file_sha256
 
 
 async def test_recordings_are_encoded_more_than_one_at_a_time_beside_the_calls(
