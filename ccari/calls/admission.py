@@ -15,7 +15,7 @@ _log = structlog.get_logger()
 #: Calls that may wait for the gate at once. At 500 calls a second and 2 ms each, one or two do; more means that it is slow.
 MOST_AT_GATE = 64
 #: An event loop that is later than this cannot keep up: a key press should be answered well within it.
-LATE_SECONDS = 0.25
+BEHIND_SECONDS = 0.25
 #: A look wakes the service even where nothing is to be done: ten of them a second were a thirtieth of what four calls a second take.
 _LOOK_SECONDS = 0.2
 #: So many last looks count: one second's, or more while the loop is late.
@@ -38,7 +38,7 @@ class Admission:
 
     def refusal(self, under_way: int, at_gate: int) -> str | None:
         """Why no further call may be begun; None if it may."""
-        full = under_way >= self._at_once or at_gate >= MOST_AT_GATE or self.late_seconds > LATE_SECONDS
+        full = under_way >= self._at_once or at_gate >= MOST_AT_GATE or self.late_seconds > BEHIND_SECONDS
         if full:
             self._refused += 1
             return OVERLOAD

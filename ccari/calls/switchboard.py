@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from ccari.calls.admission import LATE_SECONDS, Admission
+from ccari.calls.admission import BEHIND_SECONDS, Admission
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import call_of, came_at, channel_of
 from ccari.calls.runner import CallRunner
@@ -164,7 +164,7 @@ class Switchboard:
     def _came_at(self, event: Mapping[str, Any]) -> datetime | None:
         """When an event came that had to wait because the service stood still; None if it did not."""
         stood_still = self._admission.stood_still_seconds
-        return came_at(event, datetime.now(UTC), stood_still) if stood_still > LATE_SECONDS else None
+        return came_at(event, datetime.now(UTC), stood_still) if stood_still > BEHIND_SECONDS else None
 
     def _turn_out(self, newcomer: str, former: str) -> None:
         """Hang up a channel that has taken the place of another: by call pickup, or an INVITE with Replaces. Asterisk has hung up the

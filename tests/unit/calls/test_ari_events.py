@@ -147,7 +147,7 @@ def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_
 def test_invariant_6_a_key_that_waited_for_a_service_that_stood_still_counts_from_when_it_went_on(
     recorded: Recorded, ago: float, counts: float
 ) -> None:
-    """For nine seconds. If Asterisk's clock is wrong, it counts from the beginning of them: what was said since may be after the key."""
+    """For nine seconds. If Asterisk's clock is behind, it counts from the beginning of them: what was said since may be after the key."""
     read_at = datetime.now(UTC)
     let_go = read_at - timedelta(seconds=ago)
     event = recorded["key"] | {"timestamp": let_go.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
