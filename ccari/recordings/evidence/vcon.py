@@ -206,7 +206,7 @@ def _basis_of_calling(account: Account, campaign: Campaign | None) -> dict[str, 
 
 
 def _agreed(journal: Iterable[Linked], row: Mapping[str, Any]) -> Linked | None:
-    """The agreement that a recording was made on: the last one before its tag. A callee may agree again who has taken it back."""
+    """The agreement that a recording was made on: the last one before its tag. A callee may agree again who has changed the language since."""
     agreed = None
     for entry in journal:
         if entry.event == "recording_agreed":
