@@ -325,6 +325,32 @@ async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts
     await board.drain()
 
 
+class StoodStill(Admission):
+    @property
+    def stood_still_seconds(self) -> float:
+        return 60.0
+
+
+async def test_invariant_6_a_refusal_that_waited_for_a_service_that_stood_still_counts_from_when_it_went_on() -> (
+    None
+):
+    call = uuid4()
+    ids = Ids(call, Direction.OUTBOUND, "phone-1")
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    board = Switchboard(StoodStill(1000))
+    board.attach(IDLE_DESK)
+    board.resume([talk], IDLE_DESK)
+    # longer ago than any connection is late
+    pressed = datetime.now(UTC) - timedelta(seconds=40)
+    key = {"type": "ChannelDtmfReceived", "channel": {"id": ids.callee}, "digit": "2"}
+    board.take(key | {"timestamp": pressed.isoformat()})
+    ((runner, task),) = board._calls.items()
+    assert await runner._inbox.next(Stage.TALK) == on.KeyPressed("2", pressed)
+    task.cancel()
+    await board.drain()
+
+
 async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_dials_the_next_one() -> None:
     """The talk was taken up, and tells by which channel it began; that is the dialplan's again."""
     call = uuid4()
