@@ -31,6 +31,7 @@ from ccari.gating.dossiers import clock, register_row
 from ccari.gating.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.policy.speech import end_of_reference
 from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, EnteredBy, Intake, LevelName, Wanted, Work
 from ccari.store.opened import Store
 
@@ -54,6 +55,13 @@ _OF_RECORDINGS = frozenset({Right.OBJECTION, Right.REFUSE_RECORDING})
 Reason = Annotated[str, typer.Option(help="Why; kept with the request and told to the controller.")]
 
 
+def _ending(reference: str) -> str:
+    try:
+        return end_of_reference(reference.strip())
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--reference") from None
+
+
 @app.command("list")
 def list_(
     context: typer.Context,
@@ -72,11 +80,20 @@ def list_(
             min=0, max=MOST, help="Only those due within this many days, or overdue.", metavar="DAYS"
         ),
     ] = None,
+    reference: Annotated[
+        str | None,
+        typer.Option(
+            help="Only with this reference, or with these digits as they are read out in a call: 2026123."
+        ),
+    ] = None,
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
     """List requests, the one due first at the top. Numbers are masked."""
-    wanted = Wanted(tuple(state or ()), right, open, OVERDUE if overdue else due_within)
+    wanted = Wanted(
+        tuple(state or ()), right, open, OVERDUE if overdue else due_within,
+        ending=None if reference is None else _ending(reference),
+    )  # fmt: skip
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
         rows = await store.requests.list(controller, limit, clock=await _clock(store), wanted=wanted)

@@ -14,6 +14,10 @@ PROMPTS = (
 )
 
 _REFERENCE = re.compile(r".+-([0-9]{4})-0*([0-9]+)")
+#: A reference as it is written, or as it is heard: without the controller's name and the leading zeros. Of the digits no more than
+#: six follow the year, so that no telephone number passes for a reference and gets into a URL.
+GIVEN = r"(?:[A-Za-z0-9_-]{1,40}-20\d\d-\d{6,9}|20\d\d[ -]?\d{1,6})"
+_SERIAL_DIGITS = 6
 
 
 def reference(number: str) -> tuple[str, ...]:
@@ -26,6 +30,22 @@ def reference(number: str) -> tuple[str, ...]:
     if match is None:
         raise ValueError("not the reference of a request, such as ACME-2026-000123")
     return tuple(f"digit_{digit}" for digit in "".join(match.groups()))
+
+
+def end_of_reference(given: str) -> str:
+    """What the reference ends with that somebody gives: ``-2026-000123`` of 2026123, as :func:`reference` reads it out, and all of it
+    if they give all of it.
+
+    Raises ValueError if it is no reference (:data:`GIVEN`).
+    """
+    if re.fullmatch(GIVEN, given) is None:
+        raise ValueError(
+            "must be a reference, such as ACME-2026-000123, or the digits that were read out, such as 2026123"
+        )
+    if (heard := re.fullmatch(r"([0-9]{4})[ -]?([0-9]+)", given)) is None:
+        return given.upper()
+    year, serial = heard.groups()
+    return f"-{year}-{serial.zfill(_SERIAL_DIGITS)}"
 
 
 def date(day: dt.date) -> tuple[str, ...]:

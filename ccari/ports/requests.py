@@ -98,6 +98,7 @@ class Wanted:
     """Which requests to list: each field that is given narrows the list. ``due_within``: so many days; overdue ones are included.
 
     ``due_before``: a date; only open ones. ``controllers``: only theirs. ``after``: where the last page ended.
+    ``ending``: those whose reference ends so.
     """
 
     states: Sequence[RequestState] = ()
@@ -107,6 +108,7 @@ class Wanted:
     due_before: date | None = None
     controllers: Sequence[str] | None = None
     after: Place | None = None
+    ending: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

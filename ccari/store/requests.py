@@ -140,7 +140,7 @@ class Requests:
         return await self._database.rows(
             SQL["list_requests"], *clock.days, controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,
             wanted.controllers, wanted.due_before,
-            *((after.closed, after.due, after.reference) if after else (None, None, None)),
+            *((after.closed, after.due, after.reference) if after else (None, None, None)), wanted.ending,
         )  # fmt: skip
 
     async def of(

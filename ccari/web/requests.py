@@ -8,6 +8,7 @@ from pydantic import BaseModel, TypeAdapter
 
 from ccari.gating import claimants, dossiers
 from ccari.gating.intake import Claim, enter
+from ccari.policy import speech
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.accesses import Looked
 from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, Wanted, Work
@@ -40,7 +41,7 @@ async def list_requests(ask: Ask) -> Reply:
     after = place(query.after, _PLACE)
     wanted = Wanted(
         query.state, query.right, query.open, OVERDUE if query.overdue else None, query.due_before,
-        await ask.narrowed(query.controller), Place(*after) if after else None,
+        await ask.narrowed(query.controller), Place(*after) if after else None, speech.end_of_reference(query.reference) if query.reference else None,
     )  # fmt: skip
     clock = dossiers.clock(await ask.policy())
     rows = await ask.front.requests.list(None, query.limit + 1, clock=clock, wanted=wanted)

@@ -78,6 +78,7 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($8::integer IS NULL OR (r.closed_at IS NULL AND r.due - local.today <= $8))
   AND ($10::text[] IS NULL OR r.controller = ANY ($10))
   AND ($11::date IS NULL OR (r.closed_at IS NULL AND r.due < $11))
+  AND ($15::text IS NULL OR right(r.reference, length($15)) = $15)
   AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
 
 -- name: list_requests

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from ccari.gating import dossiers
 from ccari.gating.subjects import language_of
-from ccari.policy import deadlines, rights
+from ccari.policy import deadlines, rights, speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.chain import GATED
@@ -73,6 +73,7 @@ async def register(visit: Visit) -> Answer:
     page = RequestPage.model_validate(reply.content)
     fields = {
         "page": page, "query": query, "keep": kept_query(visit), "soon": SOON_DAYS, "states": list(RequestState), "rights": list(Right),
+        "reference_given": speech.GIVEN,
     }  # fmt: skip
     return Shown("requests.html.j2", fields)
 

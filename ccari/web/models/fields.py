@@ -3,9 +3,10 @@
 from datetime import date, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
 from ccari.gating.labels import label, unnumbered
+from ccari.policy import speech
 from ccari.policy.declared import Identifier, Words
 from ccari.policy.extensions import MOST_DIGITS, is_extension
 
@@ -121,6 +122,14 @@ PlainWords = Annotated[
     AfterValidator(_no_long_digits),
 ]
 Reference = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}-\d{4}-\d{6,9}$")]
+GivenReference = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, pattern=f"^{speech.GIVEN}$"),
+    Field(
+        description="A reference, or its digits as they are read out on the telephone: `2026123`.",
+        examples=["ACME-2026-000123", "2026123"],
+    ),
+]
 Note = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
 Said = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]

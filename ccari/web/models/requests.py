@@ -18,6 +18,7 @@ from ccari.web.models.fields import (
     After,
     ControllerId,
     Day,
+    GivenReference,
     Limit,
     Moment,
     Next,
@@ -62,6 +63,7 @@ class RequestsQuery(Given):
     due_before: Annotated[
         Day | None, Field(description="Only those that are open and due before that day.")
     ] = None
+    reference: GivenReference | None = None
     limit: Limit = 100
     after: After = None
 

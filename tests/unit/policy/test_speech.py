@@ -20,6 +20,37 @@ def test_who_writes_the_digits_down_can_be_found_by_them(controller: str, year: 
     assert (written[:4], written[4:]) == (str(year), str(serial))
 
 
+@given(CONTROLLERS, st.integers(2000, 2099), st.integers(1, 999_999), st.sampled_from(["", " ", "-"]))
+def test_what_was_heard_or_read_leads_to_another_request_or_to_none(
+    controller: str, year: int, serial: int, between: str
+) -> None:
+    whole = f"{controller}-{year}-{serial:06d}"
+    for told in (whole, whole.lower(), f"{year}{between}{serial}", f"{year}{between}{serial:06d}"):
+        assert whole.endswith(end := speech.end_of_reference(told)), told
+        assert end.endswith(f"-{year}-{serial:06d}")
+
+
+@pytest.mark.parametrize(
+    "told",
+    [
+        "",
+        "2026",
+        "ACME",
+        "ACME-2026",
+        "123",
+        "48600100100",
+        "0048600100100",
+        "600100100",
+        "20261234567",
+        "2026--1",
+        "2026123\n",
+    ],
+)
+def test_a_telephone_number_passes_for_a_reference_and_gets_into_a_url(told: str) -> None:
+    with pytest.raises(ValueError, match="must be a reference"):
+        speech.end_of_reference(told)
+
+
 @given(CONTROLLERS, CONTROLLERS, st.integers(2000, 9999), st.integers(0, 999999))
 def test_no_digit_of_a_controllers_name_gets_among_those_of_the_reference(
     one: str, other: str, year: int, serial: int

@@ -209,6 +209,12 @@ async def test_a_list_is_not_narrowed_or_shows_a_number(ccari: Service, store: S
     assert await listed("--state", "fulfilled", "--state", "received") == [late, fresh, closed]
     assert await listed("--state", "fulfilled", "--state", "received", "--limit", "2") == [late, fresh]
     assert await listed("--open", "--right", "access", "--controller", "acme") == [fresh]
+    year, serial = closed.split("-")[1:]
+    assert (
+        await listed("--reference", f"{year}{int(serial)}") == await listed("--reference", closed) == [closed]
+    )
+    wrong = await ccari.ccari("requests", "list", "--reference", "600100100")
+    assert (wrong.code, "must be a reference" in wrong.err, "600100100" in wrong.err) == (2, True, False)
     text = await run(ccari, "list", "--open")
     assert NUMBER.masked in text
     assert NUMBER.digits not in text.replace(" ", "")

@@ -179,6 +179,18 @@ async def test_a_page_leaves_out_or_repeats_a_request_or_is_not_narrowed(api: Ap
     assert await references(api, "&state=fulfilled&state=refused") == [closed]
     assert await references(api, "&right=objection_marketing") == [closed]
     assert await references(api, "&controller=other") == []
+    year, serial = closed.split("-")[1:]
+    for given in (
+        closed,
+        closed.lower(),
+        f"%20{year}{int(serial)}",
+        f"{year}%20{int(serial)}",
+        f"{year}-{serial}%20",
+    ):
+        assert await references(api, f"&reference={given}") == [closed], given
+    assert await references(api, f"&reference=OTHER-{year}-{serial}") == []
+    refused = await api.ask("GET", f"{REQUESTS}?reference=%2B48600100100")
+    assert (refused.status, "600100100" in refused.text) == (HTTPStatus.UNPROCESSABLE_ENTITY, False)
     row = (await api.ask("GET", f"{REQUESTS}?overdue=true", role=Role.AUDITOR)).json["items"][0]
     # midnight may have come since
     passed = (deadlines.local_day(datetime.now(UTC), "PL") - today).days

@@ -356,6 +356,9 @@ async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(
     ), seen.words
     narrowed = await visitor.get(f"{REQUESTS}?right=&state=&due_before=&overdue=true")
     assert (late in narrowed.text, soon in narrowed.text) == (True, False)
+    heard = "".join(str(int(each)) for each in late.split("-")[1:])
+    told = await visitor.get(f"{REQUESTS}?right=&reference={heard}")
+    assert (late in told.text, soon in told.text, f'value="{heard}"' in told.text) == (True, False, True)
     assert "no such requests" in (await visitor.get(f"{REQUESTS}?state=refused")).words
     wrong = await visitor.get(f"{REQUESTS}?due_before=soon")
     assert wrong.status == HTTPStatus.UNPROCESSABLE_ENTITY
