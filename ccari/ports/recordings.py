@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
 from typing import Any, Protocol
@@ -81,11 +81,23 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """A stored recording, as its row has it. ``told``: the fields of the entries about it in its call's journal, by their event."""
+    """A stored recording, as its row has it. ``told``: the fields of the entries about it in its call's journal, by their event.
+
+    ``until``: when the callee exercised a right that ends it, or it was told to stop; nothing said later should be in it.
+    """
 
     tag: RecordingTag
     kept: StoredFile
     told: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
+    until: datetime | None = None
+
+    @property
+    def too_long_ms(self) -> int:
+        """How much of it is from after ``until``, in milliseconds; 0: nothing, as it is cut there."""
+        if self.until is None:
+            return 0
+        allowed = max(self.until - self.tag.started_at, timedelta()) // timedelta(milliseconds=1)
+        return max(self.kept.duration_ms - allowed, 0)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 import hashlib
 import json
 from collections.abc import Iterator, Sequence
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.encryption import decrypt
 from ccari.recordings.evidence.agreeing import faults_of_stored
 from ccari.recordings.tags import ENCRYPTED, beside, sidecar_fields
+
+#: By how much a recording may be longer than it may be kept: what is cut by time and by samples differs by less.
+_ROUNDING_MS = 100
 
 #: What an earlier version did not write into its tags, as it knew nothing else. Every field that tags get later belongs here.
 _NOT_IN_OLDER_TAGS = {"channels": Channels.MONO.value}
@@ -103,14 +107,15 @@ def below(folder: Path, file: str) -> Path:
 
 def faults(folder: Path, recording: InPlace, identities: Sequence[Identity] = ()) -> list[str]:
     """What is wrong with a stored recording, in words: with its file, with the tag beside it, with its row by what the journal of its
-    call says and, given identities that open it, with the audio inside.
+    call says, with its length by the rights that end it and, given identities that open it, with the audio inside.
     """
     try:
         below(folder, recording.kept.file)
     except RecordingError as error:
         return [str(error)]
     return [
-        *_faults_of_file(folder, recording, identities), *_faults_of_tag(folder, recording), *faults_of_stored(recording)
+        *_faults_of_file(folder, recording, identities), *_faults_of_tag(folder, recording), *faults_of_stored(recording),
+        *_faults_of_length(recording),
     ]  # fmt: skip
 
 
@@ -161,3 +166,10 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
     found = _NOT_IN_OLDER_TAGS | found
     if different := sorted(name for name in {*expected, *found} if expected.get(name) != found.get(name)):
         yield f"its tag differs from the database in {', '.join(map(str, different))}"
+
+
+def _faults_of_length(recording: InPlace) -> Iterator[str]:
+    """A right may come to be known only once another service has stored the recording."""
+    if recording.until is not None and recording.too_long_ms > _ROUNDING_MS:
+        at = recording.until.astimezone(UTC).isoformat(timespec="seconds")
+        yield f"it should end with the right of {at}, but goes on for {recording.too_long_ms / 1000:.1f} s"

@@ -120,7 +120,7 @@ class Recordings:
         UnknownError
             If none is stored by that id.
         """
-        rows = await self._database.rows(SQL["recordings_in_place"], recording_id)
+        rows = await self._database.rows(SQL["recordings_in_place"], recording_id, _RIGHTS, _BASES, _MODES)
         if not rows:
             raise UnknownError(f"no recording {recording_id} is stored: see ccari recordings list")
         return _in_place(**rows[0])
@@ -136,7 +136,7 @@ class Recordings:
 
     async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:
         """All recordings that are stored, the oldest first, in batches."""
-        async for rows in self._database.stream(SQL["recordings_in_place"], None):
+        async for rows in self._database.stream(SQL["recordings_in_place"], None, _RIGHTS, _BASES, _MODES):
             yield [_in_place(**row) for row in rows]
 
     async def told_otherwise(self) -> AsyncGenerator[list[ToldOtherwise], None]:
@@ -172,10 +172,10 @@ def _unfinished(
 _FILE_COLUMNS = ("file", "format", "duration_ms", "sha256", "size", "file_sha256", "silent")
 
 
-def _in_place(*, recipients: list[str], told: str, **columns: Any) -> InPlace:
+def _in_place(*, recipients: list[str], told: str, until: datetime | None, **columns: Any) -> InPlace:
     of_file = {name: columns.pop(name) for name in _FILE_COLUMNS}
     entries = defaultdict[str, list[Mapping[str, str]]](list)
     for event, fields in json.loads(told):
         entries[event].append(entry_fields(fields, None)[0])
     kept = StoredFile(**of_file, recipients=tuple(recipients))
-    return InPlace(RecordingTag(**columns), kept, entries)
+    return InPlace(RecordingTag(**columns), kept, entries, until)

@@ -36,8 +36,8 @@ _DISPOSITIONS = {
     "callee_hangup": "hung-up",
     "agent_hangup": "hung-up",
 }
-#: The states of a recording that was made, lawfully; also if it is deleted by now.
-_MADE = frozenset({"recording", "finished", "stored", "deleted"})
+#: The states of a recording that might lawfully be made; also if it was lost, or is deleted by now.
+_MIGHT_BE_MADE = frozenset({"recording", "finished", "stored", "failed", "deleted"})
 _REFUSING = KeyAction.CONTINUE_UNRECORDED.value
 
 
@@ -168,7 +168,7 @@ def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str
         agreed = _agreed(journal, row)
         consented = agreed.at if agreed and row["legal_basis"] == LegalBasis.CONSENT else None
         grant = {
-            "purpose": "recording", "granted": row["state"] in _MADE,
+            "purpose": "recording", "granted": row["state"] in _MIGHT_BE_MADE,
             "granted_at": _at(consented or row["started_at"] or row["tagged_at"]),
             "conditions": [f"recording {row['id']}", row["purpose"], f"mode {row['mode']}", f"notice {row['notice_version']}"],
         }  # fmt: skip

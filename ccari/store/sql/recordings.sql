@@ -59,15 +59,18 @@ SELECT id FROM moved
 -- name: hold_unended
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished') FOR UPDATE
 
+-- name: kept_until
+-- From when on nothing of a recording r may be kept. $2 to $4: rights, each with a legal basis and a mode of recordings that it stops.
+least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
+                     WHERE q.call_id = r.call_id
+                       AND (q."right", r.legal_basis, r.mode) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))))
+
 -- name: unfinished
--- Of a recording r and its call: its tag, and how far it has come. $2 to $4: rights, each with a legal basis and a mode of recordings
--- that it stops.
+-- Of a recording r and its call: its tag, and how far it has come. $2 to $4: as for kept_until.
 r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
 r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
 r.started_at IS NOT NULL AS begun, r.lead_ms, r.ended_at AS ended,
-least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
-                     WHERE q.call_id = r.call_id
-                       AND (q."right", r.legal_basis, r.mode) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[])))) AS until
+/* kept_until */ AS until
 FROM recordings r JOIN calls ON calls.id = r.call_id
 
 -- name: unfinished_recordings
@@ -111,14 +114,16 @@ SELECT id FROM recordings
 WHERE id = ANY($1) AND (state IN ('stored', 'discarded', 'deleted') OR state = 'failed' AND started_at IS NULL)
 
 -- name: recordings_in_place
-SELECT id AS recording_id, call_id, controller, campaign, revision, purpose, legal_basis, mode, notice_version,
-       coalesce(started_at, tagged_at) AS started_at, delete_at, channels,
-       file, format, duration_ms, sha256, bytes AS size, file_sha256, recipients, silent,
+-- $2 to $4: as for kept_until.
+SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode, r.notice_version,
+       coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
+       r.file, r.format, r.duration_ms, r.sha256, r.bytes AS size, r.file_sha256, r.recipients, r.silent,
+       /* kept_until */ AS until,
        (SELECT coalesce(json_agg(json_build_array(event, fields) ORDER BY seq), '[]')
         FROM call_events JOIN call_event_fields USING (call_id, seq)
-        WHERE call_id = recordings.call_id AND event IN ('recording_tagged', 'recording_stored')
-          AND fields ->> 'recording' = recordings.id::text) AS told
-FROM recordings WHERE state = 'stored' AND ($1::uuid IS NULL OR id = $1) ORDER BY tagged_at, id
+        WHERE call_id = r.call_id AND event IN ('recording_tagged', 'recording_stored')
+          AND fields ->> 'recording' = r.id::text) AS told
+FROM recordings r WHERE r.state = 'stored' AND ($1::uuid IS NULL OR r.id = $1) ORDER BY r.tagged_at, r.id
 
 -- name: recordings_told_otherwise
 -- Recordings whose row (``state``: NULL if there is none) says another end than the journal of their call: they were stored, and neither

@@ -269,6 +269,19 @@ def test_a_consent_to_be_recorded_was_given_when_the_recorder_started_or_by_a_la
     assert (basis["lawful_basis"], grant["granted_at"]) == ("consent", "2026-03-10T12:00:03.123+00:00")
 
 
+def test_an_agreement_counts_as_none_since_what_was_recorded_is_lost() -> None:
+    tagged = {**accounts.TAGGED, "recording_basis": "consent", "mode": "opt_in"}
+    lost = {"recording": tagged["recording"], "reason": "Asterisk has no file of it"}
+    entries = accounts.of(
+        ("call_gated", dict(accounts.journal()[0].fields or {})), accounts.notice(*HEARD),
+        ("recording_agreed", {}), ("recording_tagged", tagged), ("recording_lost", lost),
+    )  # fmt: skip
+    row = accounts.recording(legal_basis="consent", mode="opt_in", state="failed", file=None)
+    document = vcon_of(packed(accounts.call(entries, recordings=[row])))
+    (_, basis) = [each["body"] for each in document["attachments"] if each["purpose"] == "lawful_basis"]
+    assert [each["granted"] for each in basis["purpose_grants"]] == [True]
+
+
 def test_a_consent_that_was_withdrawn_is_said_to_last_as_long_as_its_recording_would_have() -> None:
     """As the recording was deleted for it, earlier than it was due."""
     deleted = NOON + timedelta(days=2)

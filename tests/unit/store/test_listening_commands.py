@@ -7,6 +7,8 @@ import stat
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -15,7 +17,9 @@ import pytest
 
 from ccari.errors import ConfigError, RecordingError
 from ccari.gating.journal import entry
+from ccari.policy.rights import Right
 from ccari.ports.accesses import WantedAccesses
+from ccari.ports.calls import OpenedCall
 from ccari.ports.recordings import InPlace, lost_fields
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.reading import identities_of, open_plain
@@ -51,9 +55,9 @@ def ccari(dsn: str, tmp_path: Path) -> Service:
     return on(dsn, tmp_path)
 
 
-async def put(store: Store, folder: Path, key: Path | None) -> InPlace:
-    """A recording in its place, encrypted to ``key``."""
-    call = made.call()
+async def put(store: Store, folder: Path, key: Path | None, call: OpenedCall | None = None) -> InPlace:
+    """A recording in its place, encrypted to ``key``; of ``call``, which is opened here."""
+    call = call or made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", ())
     tag = made.tag(call)
@@ -169,10 +173,7 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
     spoil(folder / spoiled.kept.file)
     done = await ccari.ccari("recordings", "verify", "--json")
     assert done.code == 1
-    assert (
-        f"1 of 2 recordings are missing or were altered since they were stored; the first is {spoiled.tag.recording_id}"
-        in done.err
-    )
+    assert f"1 of 2 recordings are not as they should be; the first is {spoiled.tag.recording_id}" in done.err
     told = json.loads(done.out)
     assert (told["checked"], [each["recording"] for each in told["wrong"]]) == (
         2,
@@ -182,6 +183,38 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
     assert_matches(told["wrong"][0]["faults"][0], fault)
     assert (await ccari.ccari("recordings", "verify", str(first.tag.recording_id))).code == 0
     assert (await ccari.ccari("recordings", "verify", str(spoiled.tag.recording_id))).code == 1
+
+
+@pytest.mark.parametrize(
+    ("right", "after_ms", "goes_on"),
+    [
+        pytest.param(Right.REFUSE_RECORDING, 400, "0.6", id="refused"),
+        pytest.param(Right.REFUSE_RECORDING, -5000, "1.0", id="refused-before"),
+        pytest.param(Right.REFUSE_RECORDING, 950, None, id="rounded"),
+        pytest.param(Right.ACCESS, 400, None, id="ends-nothing"),
+    ],
+)
+async def test_what_was_said_after_a_refusal_that_came_late_stays_unnoticed(
+    ccari: Service, store: Store, folder: Path, right: Right, after_ms: int, goes_on: str | None
+) -> None:
+    """The service that was told of the key stood still until another had stored the recording."""
+    call = made.call()
+    kept = await put(store, folder, None, call)
+    at = kept.tag.started_at + timedelta(milliseconds=after_ms)
+    reference = await store.calls.register_right(call, replace(made.exercise(right), received_at=at), ())
+    done = await ccari.ccari("recordings", "verify", "--json")
+    wrong = json.loads(done.out)["wrong"]
+    if goes_on is None:
+        assert (done.code, wrong) == (0, [])
+        return
+    assert done.code == 1
+    assert [each["faults"] for each in wrong] == [
+        [f"it should end with the right of {at.isoformat(timespec='seconds')}, but goes on for {goes_on} s"]
+    ]
+    purged = ("recordings", "purge", str(kept.tag.recording_id), "--reason", "refused", "--yes")
+    for step in (("requests", "resolve", reference), purged):
+        assert (await ccari.ccari(*step)).code == 0
+    assert (await ccari.ccari("recordings", "verify")).code == 0
 
 
 async def test_a_tag_of_before_there_was_stereo_counts_as_changed_or_hides_that_one_was(
@@ -310,7 +343,7 @@ async def test_a_folder_that_may_not_be_read_keeps_what_is_wrong_from_being_told
     assert f"{spoiled.tag.recording_id} {spoiled.kept.file}: its file is missing" in done.out
     assert "2 recordings checked, 1 faulty\n" in done.out
     assert fault in done.out
-    assert done.err.startswith("ccari: 1 of 2 recordings are missing or were altered since they were stored")
+    assert done.err.startswith("ccari: 1 of 2 recordings are not as they should be")
 
 
 @pytest.mark.parametrize("at", [".", "acme"])
