@@ -15,8 +15,8 @@ PROMPTS = (
 
 _REFERENCE = re.compile(r".+-([0-9]{4})-0*([0-9]+)")
 #: A reference as it is written, or as it is heard: without the controller's name and the leading zeros. Of the digits no more than
-#: six follow the year, so that no telephone number passes for a reference and gets into a URL.
-GIVEN = r"(?:[A-Za-z0-9_-]{1,40}-20\d\d-\d{6,9}|20\d\d[ -]?\d{1,6})"
+#: six follow the year, so that no telephone number passes for a reference and gets into a URL. Browsers read it too.
+GIVEN = r"(?:[A-Za-z0-9_\-]{1,40}-20[0-9]{2}-[0-9]{6,9}|20[0-9]{2}[ \-]?[0-9]{1,6})"
 _SERIAL_DIGITS = 6
 
 

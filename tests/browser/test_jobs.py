@@ -107,6 +107,23 @@ async def test_a_request_cannot_be_found(opened: Opened, url: str, hand: Made) -
     await page.context.close()
 
 
+async def test_a_number_in_the_field_for_a_reference_gets_into_the_address_or_what_was_heard_finds_nothing(
+    opened: Opened, url: str
+) -> None:
+    page = await opened(Role.DPO)
+    await page.goto(f"{url}/console/requests")
+    field = page.get_by_label("Reference")
+    await field.fill("600100100")
+    await field.press("Enter")
+    assert await field.evaluate("each => each.matches(':invalid') && document.activeElement === each")
+    assert urlsplit(page.url).query == ""
+    await field.fill(" 20261")
+    await field.press("Enter")
+    await expect(page.locator("tbody th")).to_have_text("ACME-2026-000001")
+    await expect(field).to_have_value("20261")
+    await page.context.close()
+
+
 @by_either
 async def test_a_letter_cannot_be_taken_over(opened: Opened, url: str, hand: Made) -> None:
     at = hand(await opened(Role.DPO, language="pl"))
