@@ -30,7 +30,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
-from ccari.store.database import Connection, Database
+from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.facts import Look, facts, gate_arguments, rows_of_each
 from ccari.store.journals import Journals, JournalTransaction
 from ccari.store.queries import SQL, spell_out_arrays
@@ -350,7 +350,7 @@ async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) ->
     """End an open call; False if another node was faster: each of them looks for calls that are a day old."""
     outcome = "bridged" if row["talked"] else "failed"
     fields = {"outcome": outcome, "reason": "service_died"}
-    async with connection.transaction():
+    async with in_transaction(connection):
         if not await connection.fetchval(SQL["lock_open_call"], row["id"]):
             return False
         ended = entry("call_ended", fields, at)

@@ -13,7 +13,7 @@ from ccari.policy.suppression import Reason, bars_all
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Judge, LineFault, Progress, Scrubbed, Sourced
 from ccari.store.bulk import Record, Staging, staging, unseen
-from ccari.store.database import Connection, Database
+from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.facts import facts_of_many
 from ccari.store.queries import SQL
 
@@ -131,7 +131,7 @@ def _record(contact: Sourced, number: Sought, line: int) -> Record:
 
 async def _merge(staged: Staging, controller: str, origin: str, progress: Progress) -> None:
     async for first, last in staged.slices(progress):
-        async with staged.connection.transaction():
+        async with in_transaction(staged.connection):
             await staged.connection.execute(SQL["lock_contacts"], controller)
             await staged.connection.execute(SQL["rekey_contacts"], first, last, controller)
             staged.report.accepted += await staged.connection.fetchval(

@@ -1,6 +1,5 @@
 """Connections to PostgreSQL, the migrations, and a StoreError in place of what asyncpg and the network raise."""
 
-import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
@@ -99,7 +98,7 @@ class Database:
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The rows of one statement, as they were when it began, up to :data:`STREAM_ROWS` at a time."""
-        async with self.outside_pool(slow_reader=True) as connection, connection.transaction():
+        async with self.outside_pool(slow_reader=True) as connection, in_transaction(connection):
             cursor = await connection.cursor(statement, *arguments)
             while rows := await cursor.fetch(STREAM_ROWS):
                 yield [dict(row) for row in rows]
@@ -119,26 +118,34 @@ class Database:
         """A read-only transaction whose statements all see the data of the same moment."""
         async with (
             self.connection() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            in_transaction(connection, isolation="repeatable_read", readonly=True),
         ):
             yield connection
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
         """A connection of the pool in a transaction: committed at the context's end, rolled back if an exception ends it."""
-        async with self.connection() as connection:
-            transaction = connection.transaction()
-            await transaction.start()
-            try:
-                yield connection
-            except (TimeoutError, asyncio.CancelledError):
-                # the connection is terminated, and its transaction with it: see _clean
-                raise
-            except BaseException:
-                with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
-                    await transaction.rollback()
-                raise
-            await transaction.commit()
+        async with self.connection() as connection, in_transaction(connection):
+            yield connection
+
+
+@contextlib.asynccontextmanager
+async def in_transaction(connection: Connection, **options: Any) -> AsyncIterator[None]:
+    """A transaction of a connection that is lent by the pool, or from outside it: committed at the context's end, rolled back if an
+    exception ends it. ``options``: as of asyncpg's own, which would keep whoever gives up waiting for a server that hangs.
+    """
+    transaction = connection.transaction(**options)
+    await transaction.start()
+    try:
+        yield
+    except TimeoutError:
+        # as after a cancellation the connection is terminated, and its transaction with it: see _clean and outside_pool
+        raise
+    except Exception:
+        with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
+            await transaction.rollback()
+        raise
+    await transaction.commit()
 
 
 class _Lent:

@@ -15,7 +15,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.retention import WITHDRAWING, Why
 from ccari.ports.holds import Doomed, Held, Judge, Stored, Verdict
 from ccari.store import holds, journals
-from ccari.store.database import Connection, Database, translated
+from ccari.store.database import Connection, Database, in_transaction, translated
 from ccari.store.queries import SQL
 
 _WITHDRAWING = sorted(WITHDRAWING)
@@ -78,7 +78,7 @@ class PostgresSweep:
 
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
         with translated():
-            async with self._connection.transaction():
+            async with in_transaction(self._connection):
                 await self._connection.execute(SQL["alone_to_delete"])
                 stored = await _stored(self._connection, recording_ids)
                 doomed = [
@@ -105,7 +105,7 @@ class PostgresSweep:
         if not doomed:
             return []
         with translated():
-            async with self._connection.transaction():
+            async with in_transaction(self._connection):
                 ids = [each.id for each in doomed]
                 left = {
                     row["recording_id"] for row in await self._connection.fetch(SQL["lock_deletions"], ids)

@@ -12,7 +12,7 @@ from ccari.errors import NoRequestError, RecordingError, UnknownError
 from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
 from ccari.policy.rights import EFFECTS
 from ccari.ports.holds import Held, HoldOn
-from ccari.store.database import Connection, Database
+from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.queries import SQL
 
 #: Rights whose open request holds recordings, and, beside each of them, a legal basis of those recordings.
@@ -40,7 +40,7 @@ class Holds:
             If the recording is deleted, or its deletion is decided already.
         """
         subject = on.subject
-        async with self._database.outside_pool() as connection, connection.transaction():
+        async with self._database.outside_pool() as connection, in_transaction(connection):
             await connection.execute(SQL["share_deletions"])
             await _check(connection, on)
             placed = await connection.fetchval(

@@ -11,7 +11,7 @@ from ccari.policy import retention
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.ports.limits import PastLimit
-from ccari.store.database import Connection, Database, translated
+from ccari.store.database import Connection, Database, in_transaction, translated
 from ccari.store.expiry.accesses import Accesses
 from ccari.store.expiry.calls import Calls
 from ccari.store.expiry.consents import Consents
@@ -79,7 +79,7 @@ async def _expire(
     if not ids:
         return 0, {}
     with translated():
-        async with connection.transaction():
+        async with in_transaction(connection):
             # from here to the commit no hold can be placed
             await connection.execute(SQL["alone_to_delete"])
             held = await kind.lock(connection, limit, ids)

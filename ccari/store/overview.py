@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ccari.ports.overview import Counted, Due, Overview
 from ccari.ports.requests import SOON_DAYS, Clock
-from ccari.store.database import Database
+from ccari.store.database import Database, in_transaction
 from ccari.store.queries import SQL
 
 
@@ -25,7 +25,7 @@ class Overviews:
         # a month of calls is millions of rows, and no call may wait while they are counted
         async with (
             self._database.outside_pool() as connection,
-            connection.transaction(isolation="repeatable_read", readonly=True),
+            in_transaction(connection, isolation="repeatable_read", readonly=True),
         ):
             counted = await connection.fetch(
                 SQL["count_calls"], since, controllers, "hour" if by_hour else "day", zone

@@ -9,7 +9,7 @@ from typing import Any
 from ccari.errors import ListError
 from ccari.ports.lists import LineFault, Listed, Report
 from ccari.store.bulk import Record, Staging, staging
-from ccari.store.database import Database
+from ccari.store.database import Database, in_transaction
 from ccari.store.queries import SQL
 from ccari.store.secrets import Key
 
@@ -61,7 +61,7 @@ class Registers:
         async with staging(self._database, _INCOMING, keep_going=keep_going) as staged:
             await staged.take(_records(listed, key))
             if staged.sound:
-                async with staged.connection.transaction():
+                async with in_transaction(staged.connection):
                     await _replace(staged, copy, sha256(), progress)
             return staged.report
 

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from ccari.ports.keying import Digests
-from ccari.store.database import Connection
+from ccari.store.database import Connection, in_transaction
 from ccari.store.policies import Asked
 from ccari.store.queries import SQL
 
@@ -40,7 +40,7 @@ async def settling(
 
     ``asked``: what campaigns have asked consent to in the applied policies; ``asks``: more of that, each a campaign with a purpose.
     """
-    async with connection.transaction():
+    async with in_transaction(connection):
         await connection.execute(SQL["lock_consents"], controller)
         yield
         # a bar does not say to which purpose consent was withdrawn, and by now its campaign may be gone, or ask for another

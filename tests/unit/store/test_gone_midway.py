@@ -7,22 +7,27 @@ import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from pogo_core.util import sql
 
 from ccari.errors import StoreError
 from ccari.policy.rights import Right
+from ccari.recordings.housekeeping import due
 from ccari.store import database as databases
 from ccari.store.bulk import staging
 from ccari.store.database import Database, as_it_is
+from ccari.store.deletions import Deletions
 from ccari.store.fence import PostgresFence
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
+from ccari.store.requests import Requests
 from ccari.store.untouched import open_untouched
 from tests.lab.waiting import until
 from tests.unit.store import listed, made
 from tests.unit.store.importing import GIVEN
+from tests.unit.store.relayed import relayed
 from tests.unit.store.test_requests import letter
 
 WITHIN = 30.0
@@ -194,3 +199,37 @@ async def test_a_slow_reader_of_an_export_does_not_get_to_its_end(
         with pytest.raises(StoreError):
             await idle_until_it_is_ended(store)
         assert read + sum([len(each) async for each in export]) == rows
+
+
+Deed = Callable[[], Awaitable[object]]
+
+
+@contextlib.asynccontextmanager
+async def deciding(database: Database) -> AsyncIterator[Deed]:
+    async with Deletions(database).sweep() as sweep:
+        yield lambda: sweep.decide([uuid4()], due(datetime.now(UTC)), "housekeeping")
+
+
+@contextlib.asynccontextmanager
+async def showing(database: Database) -> AsyncIterator[Deed]:
+    yield lambda: Requests(database).show("ACME-2026-000001")
+
+
+@pytest.mark.parametrize("transaction", [deciding, showing])
+async def test_who_is_told_to_end_in_a_transaction_waits_for_a_database_that_hangs_or_takes_it_for_its_failure(
+    dsn: str, store: Store, transaction: Callable[[Database], contextlib.AbstractAsyncContextManager[Deed]]
+) -> None:
+    """A service that stops would wait for its own deletions for ten minutes, and be cut before it has heard the last keys over FastAGI."""
+    async with relayed(dsn) as (through, relay), as_it_is(through, 1, {"search_path": "ccari"}) as database:
+
+        async def work() -> None:
+            async with transaction(database) as deed:
+                # the transaction begins, and then nothing is answered
+                relay.answered = relay.questions + 1
+                await deed()
+
+        ending = asyncio.create_task(work())
+        await relay.withheld.wait()
+        ending.cancel()
+        await asyncio.wait([ending], timeout=WITHIN)
+        assert ending.cancelled()
