@@ -11,6 +11,7 @@ import structlog
 from ccari.calls.desk import Desk
 from ccari.calls.events import call_of
 from ccari.calls.talks import Talk, talks_to_take_up
+from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, RecordingError, RefusedError
 from ccari.gating.journal import entry
 from ccari.ports.metering import Filed
@@ -34,6 +35,13 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     """End what an earlier run has left, but for talks that can be taken up.
 
     ``ours`` gives the channels that have entered over this connection. It is asked late, since calls keep coming in.
+
+    Raises
+    ------
+    LinkLost
+        If the connection ends meanwhile: whoever holds this Asterisk now may have begun calls, which are not to be ended here.
+    AsteriskError, StoreError
+        If Asterisk does not say, or the database fails.
     """
     began = time.monotonic()
     # refused while rights wait to be registered: only then does the database know which recordings they end
@@ -113,6 +121,8 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
             return True
         elif unfinished.begun:
             state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, NOT_THERE))]
+    except LinkLost:
+        raise
     except (AsteriskError, RecordingError) as error:
         _log.warning("recording_left", call_id=str(tag.call_id), reason=str(error))
     else:
@@ -136,6 +146,8 @@ async def _missing(desk: Desk) -> list[Unfinished]:
             for each in waiting
             if each.tag.recording_id not in lying and not await desk.ari.recorded(each.tag.raw_names[-1])
         ]
+    except LinkLost:
+        raise
     except (AsteriskError, RecordingError) as error:
         _log.warning("recordings_left", reason=str(error))
         return []

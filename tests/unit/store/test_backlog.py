@@ -1,7 +1,7 @@
 """What lies in the spool after its call: brought to its place, removed, or left alone."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.recovery import recover
+from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, ConfigError, RecordingDelayed, RecordingError
 from ccari.metrics.meter import Metrics
 from ccari.policy.bases import LegalBasis
@@ -357,6 +358,38 @@ async def take_stock(store: Store, spool: Path, folder: Path, ari: Emptied) -> N
         ari=ari, store=store.calls, recordings=store.recordings, archive=archive, asterisk=made.ASTERISK, meter=UNMETERED,
     )  # fmt: skip
     await recover(cast("Any", desk), set)
+
+
+class TakenOver(Emptied):
+    """One that another service takes over, and begins a call on, while it is asked for a recording."""
+
+    def __init__(self, other: Store) -> None:
+        super().__init__()
+        self.call = made.call()
+        self._other = other
+
+    async def recorded(self, _name: str) -> bool:
+        await self._other.calls.open(self.call, made.question(self.call))
+        raise LinkLost("the connection to Asterisk was lost")
+
+    async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+        return keep
+
+
+@pytest.mark.parametrize("left", [recorded, waits])
+async def test_a_service_that_stood_still_as_it_took_stock_ends_the_calls_of_who_took_over(
+    store: Store, spool: Path, folder: Path, database: Database,
+    left: Callable[[Store, Path], Awaitable[RecordingTag]],
+) -> None:  # fmt: skip
+    """Nobody would dial for them, nor record them, and their journals would say that the service died."""
+    tag = await left(store, spool)
+    (spool / f"{tag.recording_id}.wav").unlink()
+    asterisk = TakenOver(store)
+    with pytest.raises(LinkLost):
+        await take_stock(store, spool, folder, asterisk)
+    assert await database.rows("SELECT ended_at FROM calls WHERE id = $1", asterisk.call.id) == [
+        {"ended_at": None}
+    ]
 
 
 async def test_what_waits_for_its_place_and_is_nowhere_waits_for_ever(
