@@ -204,8 +204,12 @@ class Menu:
             while not exercising.done():
                 self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
-            # even if the person has hung up, or the service stops: a right that was pressed must not be lost
-            await asyncio.wait([exercising])
+            # even if the person has hung up, or the service stops, or first the one and then the other: a right that was pressed
+            # must not be lost
+            try:
+                await asyncio.wait([exercising])
+            finally:
+                await asyncio.wait([exercising])
             answer = exercising.result()
             if answer.reference is not None:
                 self._references[right] = answer.reference

@@ -3,7 +3,8 @@
 import asyncio
 import contextlib
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
@@ -11,7 +12,13 @@ from structlog.testing import capture_logs
 from ccari.agi import menu as keys_menu
 from ccari.agi import server
 from ccari.agi.desk import Counter
+from ccari.agi.exercising import Answer
+from ccari.agi.menu import Menu
+from ccari.agi.session import Reply, Session
+from ccari.gating.journal import Journal
 from ccari.metrics.meter import Metrics
+from ccari.policy.declaration import read
+from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import Past
 from ccari.ports.keying import Sought
@@ -382,6 +389,51 @@ async def test_a_right_is_lost_because_the_person_hangs_up_while_another_is_regi
         row = await only_row(store)
     assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure,access")
     assert len(await store.requests.list(None, 10)) == 2
+
+
+class Slow:
+    """Rights that take until ``free`` to be registered. ``said``: what was done with them, in that order."""
+
+    def __init__(self) -> None:
+        self.asked, self.free = asyncio.Event(), asyncio.Event()
+        self.said: list[str] = []
+
+    async def exercise(self, right: Right, _key: str, /) -> Answer:
+        self.asked.set()
+        await self.free.wait()
+        self.said.append(right.value)
+        return Answer("ACME-2026-000001", ())
+
+    async def close(self, *, patient: bool) -> None:
+        self.said.append(f"closed {patient=}")
+
+
+class HangsUp:
+    """Whoever presses 7 at the menu, and hangs up at once."""
+
+    def __init__(self) -> None:
+        self._keys = iter([str(ord("7")), "-1"])
+
+    async def command(self, *_words: str, **_: float) -> Reply:
+        return Reply(next(self._keys))
+
+
+async def test_a_right_is_lost_because_the_service_stops_once_the_person_has_hung_up_while_it_is_registered() -> (
+    None
+):
+    """The store would be closed, and the process over, before the right is in the database or on the disk."""
+    slow = Slow()
+    declared = read(WITH_KEYS).campaigns[0]
+    visit = Menu(cast("Session", HangsUp()), declared, {}, slow, Journal(uuid4(), "anna"))
+    stopping = asyncio.create_task(visit.run())
+    # the menu waits for nothing else by then
+    await slow.asked.wait()
+    stopping.cancel()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    slow.free.set()
+    await asyncio.wait([stopping])
+    assert slow.said == ["erasure", "closed patient=False"]
 
 
 async def stopped_in_the_reference(counter: Counter, **keys: list[str]) -> None:
