@@ -147,6 +147,11 @@ class CallRunner:
         except Exception:  # noqa: BLE001 - logged
             _log.exception("call_failed", call_id=str(self.ids.call))
             await self._abandon()
+        except asyncio.CancelledError:
+            # it has taken longer than a call may to end: the next service finds all else that is left undone
+            if self._call.stage is not Stage.CLOSED:
+                await self._register_rest()
+            raise
         finally:
             self._inbox.close()
             self._actions.leave_board()
@@ -154,6 +159,17 @@ class CallRunner:
 
     async def _abandon(self) -> None:
         """End a call that has failed: register each right that was pressed, then give back or hang up all that it holds."""
+        await self._register_rest()
+        call = self._call
+        outcome = call.outcome or (Outcome.BRIDGED if call.has_talked else Outcome.FAILED)
+        # a call that only had to be closed keeps its reason
+        reason = call.reason if call.stage is Stage.CLOSED else "internal_error"
+        ended = do.Note("call_ended", {"outcome": outcome.value, "reason": reason})
+        await self._carry_out_each(do.GiveBack(outcome, reason), do.SettleRecording())
+        await self._carry_out_each(*([] if self._end_noted else [ended]), do.CloseCall(outcome, reason))
+
+    async def _register_rest(self) -> None:
+        """Register each right that was pressed, and is not known to be durable."""
         undecided = [] if self._undecided is None else pressed(self._call, self._undecided)
         await self._carry_out_for_rights([*self._undone, *undecided])
         while (event := self._inbox.next_right()) is not None:
@@ -163,13 +179,6 @@ class CallRunner:
                 _log.exception("call_failed", call_id=str(self.ids.call))
                 commands = pressed(self._call, event)
             await self._carry_out_for_rights(commands)
-        call = self._call
-        outcome = call.outcome or (Outcome.BRIDGED if call.has_talked else Outcome.FAILED)
-        # a call that only had to be closed keeps its reason
-        reason = call.reason if call.stage is Stage.CLOSED else "internal_error"
-        ended = do.Note("call_ended", {"outcome": outcome.value, "reason": reason})
-        await self._carry_out_each(do.GiveBack(outcome, reason), do.SettleRecording())
-        await self._carry_out_each(*([] if self._end_noted else [ended]), do.CloseCall(outcome, reason))
 
     async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
         """Of the commands, only what a right that was pressed needs."""

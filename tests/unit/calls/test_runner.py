@@ -483,6 +483,51 @@ async def test_invariant_5_a_fault_in_a_call_loses_the_rights_that_wait(fails: t
     assert not asked(willing, do.Play, do.Dial)
 
 
+class Hanging(Willing):
+    """As ``Willing``, but the first command of one kind is under way without end. ``hangs``: set once it is."""
+
+    def __init__(self, declared: Campaign, kind: type[Command]) -> None:
+        super().__init__(declared)
+        self._kind = kind
+        self.hangs = asyncio.Event()
+
+    async def carry_out(self, command: Command) -> Event | None:
+        if isinstance(command, self._kind) and not self.hangs.is_set():
+            self.hangs.set()
+            await asyncio.Event().wait()
+        return await super().carry_out(command)
+
+
+async def cut(runner: CallRunner, hanging: Hanging) -> None:
+    """As a call is that does not end in time."""
+    runner._actions = cast("Actions", hanging)
+    call = asyncio.create_task(runner.run())
+    await hanging.hangs.wait()
+    call.cancel()
+    await asyncio.wait([call])
+    assert call.cancelled()
+
+
+async def test_invariant_5_a_call_that_is_cut_as_the_service_stops_loses_the_rights_that_wait() -> None:
+    """While the database hangs each of them waits for it, and then goes to the disk: a handful takes longer than a call may to end."""
+    runner, _ = living(story := Story().talk())
+    refused, erased = press(runner, "2"), press(runner, "7")
+    await cut(runner, hanging := Hanging(story.campaign, do.RegisterRight))
+    assert asked(hanging, do.RegisterRight) == [
+        do.RegisterRight(Right.REFUSE_RECORDING, "2", at=refused.at),
+        do.RegisterRight(Right.ERASURE, "7", at=erased.at),
+    ]
+    # it ends as that of a service that was killed
+    assert asked(hanging, do.GiveBack, do.CloseCall) == []
+
+
+async def test_a_call_that_is_cut_as_its_recording_waits_for_a_disk_is_told_as_ended() -> None:
+    runner, _ = living(story := Story().talk())
+    runner.withdraw("shutdown")
+    await cut(runner, Hanging(story.campaign, do.SettleRecording))
+    assert told(runner, "call_ended") == []
+
+
 async def test_invariant_5_a_key_is_lost_whose_step_fails(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails(call: Call, event: Event) -> Any:
         if isinstance(event, on.KeyPressed):
