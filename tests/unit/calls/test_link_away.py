@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
+import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
@@ -16,7 +17,7 @@ from ccari.calls.desk import Desk
 from ccari.calls.link import Link, _Ears
 from ccari.calls.recovery import Stock
 from ccari.calls.switchboard import Switchboard
-from ccari.calls.transport import Credentials
+from ccari.calls.transport import Credentials, LinkLost, Transport
 from ccari.errors import AsteriskError, StoreError
 from ccari.gating import abandoned
 from ccari.ports.calls import CallStore
@@ -178,6 +179,63 @@ async def test_a_caller_waits_in_silence_for_a_database_that_stays_away(
     # nothing of the caller is kept, for there is no call that it could be told; what a talk was made of is
     link.ears.open()
     assert [link.heard.get_nowait() for _ in range(link.heard.qsize())] == [KEY, LEG]
+
+
+async def test_stock_is_taken_while_calls_of_the_lost_connection_have_not_let_go(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What they still write, such as that their talk is left, comes after it was looked at, and their recordings are both theirs and its."""
+    done: list[str] = []
+    asked, lets_go = asyncio.Event(), asyncio.Event()
+
+    async def found(*_: Any) -> Stock:
+        done.append("stock")
+        return Stock([], {})
+
+    async def end() -> None:
+        asked.set()
+        await lets_go.wait()
+        done.append("let go")
+
+    link = Serving(monkeypatch, found)
+    link.board._strays.add("phone-1", end)
+    serving = asyncio.create_task(link.serve())
+    await asked.wait()
+    for _ in range(10):
+        await asyncio.sleep(0)
+    lets_go.set()
+    link.reading.set()
+    with pytest.raises(AsteriskError):
+        await serving
+    assert done == ["let go", "stock"]
+
+
+async def test_a_connection_is_used_while_it_is_closed_for_whoever_holds_the_lock_now(
+    server: AriServer,
+) -> None:
+    """Calls that are told to let go would hang up channels that are the other service's."""
+    sent: list[asyncio.Task[Any]] = []
+
+    class Held:
+        @contextlib.asynccontextmanager
+        async def hold(self, _run: str, _filed_as: str) -> AsyncIterator[asyncio.Event]:
+            yield asyncio.Event()
+
+    async def serve(transport: Transport, *_: Any) -> None:
+        # from then on somebody listens, for whom the end of the connection waits
+        await transport.request("GET", f"{server.url}/ari/asterisk/ping")
+        sent.append(asyncio.create_task(transport.request("DELETE", f"{server.url}/ari/channels/phone-1")))
+        raise AsteriskError("another service holds the lock")
+
+    credentials = Credentials(server.url, "ccari", "secret", "ccari")
+    link = Link(credentials, Held(), Switchboard(Admission(1000)), no_desk)
+    cast("Any", link)._serve = serve
+    async with aiohttp.ClientSession() as session:
+        with pytest.raises(AsteriskError, match="holds the lock"):
+            await link._hold(session)
+    await asyncio.wait(sent)
+    assert isinstance(sent[0].exception(), LinkLost)
+    assert [each["method"] for each in server.requests] == ["GET"]
 
 
 async def test_a_caller_of_an_earlier_run_is_left_in_silence(monkeypatch: pytest.MonkeyPatch) -> None:

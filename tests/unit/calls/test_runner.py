@@ -440,6 +440,35 @@ async def test_invariant_6_a_refusal_counts_from_when_its_turn_comes(monkeypatch
     runner._inbox.close()
 
 
+async def test_a_recorder_that_was_taken_down_again_counts_as_one_that_runs() -> None:
+    """Asterisk began it, and told so, before its answer to the request was lost: the talk would be on record as recorded."""
+    runner, willing = living(story := Story().notice())
+
+    def lost() -> None:
+        runner._inbox.put(on.RecorderStarted())
+        raise LinkLost("no answer in time")
+
+    willing.then[do.StartRecorder] = lost
+    willing.then[do.Bridge] = lambda: runner.lose(runner.ids.callee)
+    for prompt in story.call.notice:
+        runner._inbox.put(on.Played(prompt, whole=True))
+    await over(runner)
+    assert told(runner, "recording_started") == []
+    assert told(runner, "recording_impossible") == [{"stage": "recorder"}]
+
+
+async def test_a_prompt_that_is_played_anew_counts_as_over_when_its_earlier_playback_would_be_overdue() -> (
+    None
+):
+    runner, willing = living(Story().talk())
+    earlier, newer = (Playback(name, Party.CALLEE, "identity", 1000, 0.0) for name in ("first", "second"))
+    willing.playbacks[Party.CALLEE] = newer
+    runner._playback_overdue(earlier)
+    assert len(runner._inbox) == 0
+    runner._playback_overdue(newer)
+    assert await soon(runner) == on.Played("identity", whole=False, party=Party.CALLEE)
+
+
 async def test_invariant_2_the_agent_is_recorded_though_the_callees_recorder_never_came(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

@@ -269,10 +269,14 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
     resumed = talker()
     resumed.ids = hanging.ids
     board._add(resumed)
+    next_call = Talker.of(order, IDLE_DESK)
+    board._add(next_call)
     hanging.answers.set()
     await asyncio.wait([left])
     await asyncio.sleep(0)
     assert board._by_id[str(hanging.ids.call)] is resumed
+    assert board._runner_of("phone-1") is next_call
+    next_call.withdraw("shutdown")
     resumed.withdraw("shutdown")
     task.cancel()
     await board.drain()
