@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
 
 import structlog
 
@@ -35,6 +36,7 @@ SOURCE_SECONDS = 3.0
 #: How much longer than its file a playback may take to be answered.
 PLAYBACK_GRACE_SECONDS = 5.0
 
+_T = TypeVar("_T")
 _KEYS = "0123456789*#"
 _KEYS_BY_CODE = {str(ord(key)): key for key in _KEYS}
 
@@ -78,6 +80,16 @@ async def _within_limit(finding: Awaitable[Sound | None]) -> Sound | None:
     return None
 
 
+async def _to_its_end(work: Awaitable[_T]) -> _T:
+    """Wait for it, also where the service stops meanwhile, which takes effect when it is done."""
+    working = asyncio.ensure_future(work)
+    try:
+        await asyncio.wait([working])
+    finally:
+        await asyncio.wait([working])
+    return working.result()
+
+
 class Menu:
     """One person's visit to the menu. ``source``: finds the sound that says where their own number comes from, if there is one."""
 
@@ -110,10 +122,12 @@ class Menu:
         """
         patient = True
         try:
-            await self._converse()
-        except (Exception, asyncio.CancelledError) as end:
-            patient = isinstance(end, Exception)
-            await self._register_rest()
+            try:
+                await self._converse()
+            finally:
+                await _to_its_end(self._register_rest())
+        except asyncio.CancelledError:
+            patient = False
             raise
         finally:
             await self._exercising.close(patient=patient)
@@ -204,13 +218,8 @@ class Menu:
             while not exercising.done():
                 self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
-            # even if the person has hung up, or the service stops, or first the one and then the other: a right that was pressed
-            # must not be lost
-            try:
-                await asyncio.wait([exercising])
-            finally:
-                await asyncio.wait([exercising])
-            answer = exercising.result()
+            # even if the person has hung up, or the service stops: a right that was pressed must not be lost
+            answer = await _to_its_end(exercising)
             if answer.reference is not None:
                 self._references[right] = answer.reference
         if answer.reference is not None:
