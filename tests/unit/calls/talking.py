@@ -49,6 +49,12 @@ class Asterisk:
     async def removeChannel(self, *, channel: list[str], **_: Any) -> None:  # noqa: N802 - ARI's name
         await self._do("removeChannel", channel[0])
 
+    async def createWithId(self, *, bridgeId: str, **_: Any) -> None:  # noqa: N802, N803 - ARI's names
+        await self._do("createWithId", bridgeId)
+
+    async def destroy(self, *, bridgeId: str) -> None:  # noqa: N803
+        await self._do("destroy", bridgeId)
+
     async def transfer_progress(self, *, channelId: str, states: str) -> None:  # noqa: N803
         await self._do(states, channelId)
 

@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.runner import CallRunner
+from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError
 from ccari.policy.call import Direction, Outcome, Party
 from ccari.policy.call import commands as do
@@ -29,6 +30,15 @@ async def hand_over(talking: Talking) -> str:
     with contextlib.suppress(AsteriskError):
         await talking.actions.carry_out(HAND_OVER)
     return former
+
+
+async def test_a_bridge_of_which_nobody_knows_whether_it_was_made_stays_in_asterisk() -> None:
+    talking = Talking(Direction.OUTBOUND)
+    talking.asterisk.refusals["createWithId"] = None
+    with pytest.raises(LinkLost):
+        await talking.actions.carry_out(do.Bridge())
+    await talking.actions._legs.let_go(gated=True)
+    assert talking.asked[-1] == ("destroy", talking.ids.bridge)
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY])
