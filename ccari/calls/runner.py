@@ -81,12 +81,14 @@ class CallRunner:
     @property
     def has_talked(self) -> bool:
         """True if the two were brought together: a service that stops lets such a call come to its end."""
-        return self._call.has_talked or self._call.outcome is not None
+        return self.is_talking or self._call.has_talked or self._call.outcome is not None
 
     @property
     def is_talking(self) -> bool:
         """True while the two are together: without us they talk on."""
-        return self._call.stage is Stage.TALK
+        # so they do in a talk that is only about to be taken up
+        about_to = self._call.stage is Stage.GATE and isinstance(self._first_event, on.TalkResumed)
+        return about_to or self._call.stage is Stage.TALK
 
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
         """Translate an ARI event and queue it. Called from the reader, so it does no more. ``arrived``: None is now."""

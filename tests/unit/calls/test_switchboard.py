@@ -329,6 +329,30 @@ async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts
     await board.drain()
 
 
+async def test_whoever_is_led_away_while_stock_is_taken_leaves_the_other_party_in_silence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They were still together when Asterisk was asked for its bridges, and it tells of it once."""
+    monkeypatch.setattr("ccari.calls.runner.LEAVE_SECONDS", 0.0)
+    call = uuid4()
+    ids = Ids(call, Direction.OUTBOUND, "phone-1")
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    board = Switchboard(Admission(1000))
+    ears = _Ears(board)
+    ears.take({"type": "ChannelLeftBridge", "bridge": {"id": ids.bridge}, "channel": {"id": ids.callee}})
+    board.attach(IDLE_DESK)
+    board.resume([talk], IDLE_DESK)
+    ears.open()
+    ((runner, task),) = board._calls.items()
+    task.cancel()
+    async with asyncio.timeout(SECONDS):
+        event = await runner._inbox.next(Stage.TALK)
+    assert isinstance(event, on.LedAway)
+    assert event.party is Party.CALLEE
+    await board.drain()
+
+
 class StoodStill(Admission):
     @property
     def stood_still_seconds(self) -> float:
