@@ -98,3 +98,16 @@ async def test_a_name_that_begins_like_ccaris_own_is_taken_for_one() -> None:
     swept = await _sweep(cast("Any", SimpleNamespace(ari=asterisk)), set, [])
     assert swept == ["ccari-1-1795565725.0", f"{asterisk.call}-agent2"]
     assert asterisk.ended == [f"hang_up {asterisk.call}-agent2", f"destroy {asterisk.call}"]
+
+
+async def test_a_caller_who_enters_while_asterisk_is_asked_is_swept_away_with_what_was_left() -> None:
+    """Asterisk tells of them before it answers, and they are in the answer."""
+    entered: set[str] = set()
+
+    class Entered(Left):
+        async def own_channels(self) -> list[str]:
+            entered.add("phone-1")
+            return [*await super().own_channels(), "phone-1"]
+
+    desk = SimpleNamespace(ari=Entered())
+    assert "phone-1" not in await _sweep(cast("Any", desk), lambda: set(entered), [])
