@@ -132,6 +132,20 @@ async def test_one_without_sound_comes_back_every_minute(
     ]
 
 
+async def test_what_was_without_sound_once_is_removed_when_it_comes_back_whole(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where the disk that it was recorded on was not mounted at the first look."""
+    monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 0.0)
+    tag = await waits(store, spool, sound=b"")
+    assert await caretaker.tend() == 0
+    # it is gone
+    assert await caretaker.tend() == 0
+    record(spool / f"{tag.recording_id}.wav")
+    assert await caretaker.tend() == 1
+    assert (await state(database, tag.recording_id), files(spool)) == ("stored", [])
+
+
 async def test_a_lost_recording_whose_file_cannot_be_removed_is_told_lost_each_minute(
     store: Store, database: Database, spool: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
