@@ -1,10 +1,13 @@
 """Connections to other people's HTTP servers, such as a controller's webhook: whatever those send, no call waits for it."""
 
+import os
+import ssl
 from functools import partial
 from typing import Any, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
+from aiohttp.client_reqrep import ClientRequest
 
 from ccari.names import Names
 
@@ -15,12 +18,19 @@ _MOST_WAITING = 16
 
 
 class Connector(aiohttp.TCPConnector):
-    """aiohttp's, with names looked up by :class:`Names`, and with a limit on what a server can have read in one go."""
+    """aiohttp's, with names looked up by :class:`Names`, with a limit on what a server can have read in one go, and trusting the
+    certificates that the system trusts when it connects.
+    """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(resolver=Names(), **options)
         # aiohttp has no setting for the class of its connections; a test fails if this private name changes
         self._factory = cast("partial[ResponseHandler]", partial(_Connection, loop=self._loop))
+        self._trust = _Trust()
+
+    def _get_ssl_context(self, req: ClientRequest) -> ssl.SSLContext | None:
+        # another private name that a test watches: aiohttp's own context has what was trusted when aiohttp was loaded
+        return self._trust.context() if req.is_ssl() else None
 
 
 async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
@@ -31,6 +41,33 @@ async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None
         if len(received) > most_bytes:
             return None
     return bytes(received)
+
+
+class _Trust:
+    """The certificates that the system trusts. OpenSSL goes on with those that it has read: a new one of an authority whose name it knows
+    would be refused until the service is restarted, and one that was taken away trusted.
+    """
+
+    def __init__(self) -> None:
+        self._context: ssl.SSLContext | None = None
+        self._read: tuple[object, ...] = ()
+
+    def context(self) -> ssl.SSLContext:
+        """For the next connection. Read anew, which takes some milliseconds, if the system's certificates were changed."""
+        there = tuple(map(_version, ssl.get_default_verify_paths()[:2]))
+        if self._context is None or there != self._read:
+            self._context, self._read = ssl.create_default_context(), there
+            self._context.set_alpn_protocols(("http/1.1",))
+        return self._context
+
+
+def _version(path: str | None) -> tuple[int, int] | None:
+    """Tells a file or folder from what it was before; None if there is none."""
+    try:
+        status = os.stat(path or "")  # noqa: PTH116 - it may be none
+    except OSError:
+        return None
+    return status.st_ino, status.st_mtime_ns
 
 
 class _Connection(ResponseHandler):

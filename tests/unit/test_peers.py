@@ -2,14 +2,18 @@
 
 import asyncio
 import contextlib
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
 
 import aiohttp
 import pytest
+from aiohttp import web
 
 from ccari.forward import webhook
 from ccari.forward.webhook import NotTakenError
 from ccari.recordings.evidence import stamper
+from tests.unit.certificates import certificate
 
 #: What is to be caught goes on for as long as a request may take.
 SECONDS, LONGEST_SECONDS = 20.0, 600.0
@@ -36,7 +40,7 @@ async def _told(url: str) -> None:
 
 
 async def _stamped(url: str) -> None:
-    async with stamper.open_session(None, "") as session, session.post(url):
+    async with stamper.open_session() as session, session.post(url):
         pass
 
 
@@ -53,3 +57,54 @@ async def test_a_server_that_says_without_end_that_its_answer_is_to_come_holds_u
     async with saying(b"HTTP/1.1 %b\r\n\r\n" % code * 1000) as url, asyncio.timeout(SECONDS):
         with pytest.raises(error):
             await ask(url)
+
+
+@contextlib.asynccontextmanager
+async def taking(file: Path) -> AsyncIterator[str]:
+    """The address of a webhook that takes everything, with the certificate in that file."""
+
+    async def take(_: web.Request) -> web.Response:
+        # a connection that is kept was checked before
+        return web.Response(status=204, headers={"connection": "close"})
+
+    tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    tls.load_cert_chain(file)
+    application = web.Application()
+    application.router.add_post("/", take)
+    runner = web.AppRunner(application, shutdown_timeout=0.1)
+    await runner.setup()
+    try:
+        await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
+        yield f"https://127.0.0.1:{runner.addresses[0][1]}/"
+    finally:
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+async def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_somebody_restarts_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+) -> None:
+    """Of the same name, as when a centre renews its own. All in one file; or each in one that OpenSSL finds by the name, as
+    ``update-ca-certificates`` has them too.
+    """
+    old, renewed, trusted = (tmp_path / each for each in ("old", "renewed", "trusted"))
+    for each in (old, renewed, trusted):
+        each.mkdir()
+    old, renewed = certificate(old, "127.0.0.1", 10), certificate(renewed, "127.0.0.1", 10)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path / "none"))
+    # the hash of the name in both, as OpenSSL has it
+    name = "all.pem" if variable == "SSL_CERT_FILE" else "d6c99762.0"
+    monkeypatch.setenv(variable, str(trusted / name if variable == "SSL_CERT_FILE" else trusted))
+
+    def trust(file: Path) -> None:
+        new = trusted / "new"
+        new.write_bytes(file.read_bytes())
+        new.rename(trusted / name)
+
+    async with webhook.open_webhook() as opened, taking(old) as before, taking(renewed) as after:
+        for trust_now, taken, refused in ((old, before, after), (renewed, after, before)):
+            trust(trust_now)
+            assert await opened.post(taken, b"key", "an-id", b"{}") == 204
+            with pytest.raises(NotTakenError, match="its certificate is refused"):
+                await opened.post(refused, b"key", "an-id", b"{}")
