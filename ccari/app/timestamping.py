@@ -3,12 +3,16 @@
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
+from pathlib import Path
 
-from ccari.config import Settings
+from aiohttp import encode_basic_auth
+
+from ccari.config import Settings, TimeStampsSection
 from ccari.errors import ConfigError
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.recordings.evidence.authority import authority
-from ccari.recordings.evidence.stamper import Stamper, open_session
+from ccari.recordings.evidence.stamper import Known, Stamper, open_session
 from ccari.store.opened import Store
 from ccari.tasks import beside
 
@@ -19,9 +23,17 @@ async def open_stamper(settings: Settings, store: Store, meter: Meter = UNMETERE
     section = settings.time_stamps
     if section.url is None or section.certificates is None:
         raise ConfigError("no time-stamping authority is set: set [time_stamps] url and certificates")
-    trusted, every = authority(section.certificates), timedelta(minutes=section.every_minutes)
-    async with open_session(section.username, section.password()) as session:
-        yield Stamper(store.time_stamps, trusted, session, str(section.url), every, meter)
+    known = partial(_known, section, section.certificates)
+    # what is wrong shows at once
+    known()
+    async with open_session() as session:
+        every = timedelta(minutes=section.every_minutes)
+        yield Stamper(store.time_stamps, known, session, str(section.url), every, meter)
+
+
+def _known(section: TimeStampsSection, certificates: Path) -> Known:
+    login = "" if section.username is None else encode_basic_auth(section.username, section.password())
+    return Known(authority(certificates), login)
 
 
 @contextlib.asynccontextmanager

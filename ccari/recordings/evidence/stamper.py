@@ -5,7 +5,8 @@ The newest seal is enough: it contains the hash of the seal before it, and so do
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Never
@@ -16,6 +17,7 @@ import structlog
 from ccari import __version__
 from ccari.errors import CcariError, EvidenceError, why
 from ccari.gating.rounds import again_and_again
+from ccari.own_threads import OwnThreads
 from ccari.peers import Connector, whole
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
@@ -27,20 +29,32 @@ LOOK_SECONDS = 60.0
 #: From the first packet of the question to the last of the answer.
 TIMEOUT_SECONDS = 15.0
 
+_FILES = OwnThreads("ccari-time-stamps", EvidenceError)
+
 _QUESTION, _ANSWER = "application/timestamp-query", "application/timestamp-reply"
 
 _log = structlog.get_logger()
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an authority: its certificates, and how one logs in there (the value of ``Authorization``, RFC 7617), if one must."""
+
+    authority: Authority
+    login: str = ""
+
+
 class Stamper:
-    """Several may run on one database: one at a time asks. ``every``: from one time stamp to the next."""
+    """Several may run on one database: one at a time asks. ``known`` reads what is known of the authority, and raises ConfigError: its
+    certificates and the password are renewed while the service runs. ``every``: from one time stamp to the next.
+    """
 
     def __init__(
-        self, store: TimeStampStore, authority: Authority, session: aiohttp.ClientSession, url: str, every: timedelta,
+        self, store: TimeStampStore, known: Callable[[], Known], session: aiohttp.ClientSession, url: str, every: timedelta,
         meter: Meter = UNMETERED,
     ) -> None:  # fmt: skip
         self._store = store
-        self._authority = authority
+        self._known = known
         self._session = session
         self._url = url
         self._every = every
@@ -60,18 +74,21 @@ class Stamper:
         ------
         EvidenceError
             If the authority gives no valid time stamp within :data:`TIMEOUT_SECONDS`, or the seal is another one by then.
+        ConfigError
+            If what is known of the authority cannot be read.
         StoreError
             If the database fails.
         """
         if await self._store.due(every) is None:
             return None
+        known = await _FILES.within(TIMEOUT_SECONDS, self._known)
         async with self._store.turn() as mine:
             # another node may have just had it
             due = await self._store.due(every) if mine else None
             if due is None:
                 return None
             number, statement = due
-            response, stamped = await self._asked(statement)
+            response, stamped = await self._asked(statement, known)
             if not await self._store.add(number, statement, stamped.at, response):
                 raise EvidenceError("the seal was replaced, or time-stamped by another node, meanwhile")
         _log.info(
@@ -82,22 +99,18 @@ class Stamper:
         )
         return stamped
 
-    async def _asked(self, statement: Statement) -> tuple[bytes, Stamped]:
+    async def _asked(self, statement: Statement, known: Known) -> tuple[bytes, Stamped]:
         asks = question(statement)
-        response = await self._answer(asks.content)
+        response = await self._answer(asks.content, known.login)
         # in a thread: it takes some milliseconds, for which calls would wait
-        return response, await asyncio.to_thread(self._authority.stamped, response, statement, asks.nonce)
+        return response, await asyncio.to_thread(known.authority.stamped, response, statement, asks.nonce)
 
-    async def _answer(self, content: bytes) -> bytes:
+    async def _answer(self, content: bytes, login: str) -> bytes:
+        headers = {"content-type": _QUESTION, "accept": _ANSWER} | ({"authorization": login} if login else {})
         try:
             async with (
                 asyncio.timeout(TIMEOUT_SECONDS),
-                self._session.post(
-                    self._url,
-                    data=content,
-                    headers={"content-type": _QUESTION, "accept": _ANSWER},
-                    allow_redirects=False,
-                ) as answer,
+                self._session.post(self._url, data=content, headers=headers, allow_redirects=False) as answer,
             ):
                 if answer.status != HTTPStatus.OK:
                     raise EvidenceError(
@@ -130,14 +143,12 @@ class Stamper:
 
 
 @contextlib.asynccontextmanager
-async def open_session(username: str | None, password: str) -> AsyncIterator[aiohttp.ClientSession]:
-    """A client for one authority, which may want a ``username`` and ``password`` (RFC 7617)."""
-    headers = {"user-agent": f"ccari/{__version__}"}
-    if username is not None:
-        headers["authorization"] = aiohttp.encode_basic_auth(username, password)
-    connector = Connector()
+async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
+    """A client for one authority."""
     async with aiohttp.ClientSession(
-        connector=connector, cookie_jar=aiohttp.DummyCookieJar(), headers=headers
+        connector=Connector(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"user-agent": f"ccari/{__version__}"},
     ) as session:
         yield session
 

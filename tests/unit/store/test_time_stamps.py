@@ -16,8 +16,11 @@ import asyncpg
 import pytest
 import pytest_asyncio
 from aiohttp import web
+from pydantic import HttpUrl
 
 from ccari import log
+from ccari.app.timestamping import open_stamper
+from ccari.config import Settings, TimeStampsSection
 from ccari.errors import EvidenceError
 from ccari.policy import seal
 from ccari.policy.rights import Level, Right
@@ -29,7 +32,7 @@ from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.evidence.stamper import Stamper, open_session
+from ccari.recordings.evidence.stamper import Known, Stamper, open_session
 from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.store import seals
 from ccari.store.database import Database
@@ -69,8 +72,10 @@ async def desk(court: SigningAuthority) -> AsyncIterator[Desk]:
 
 @pytest_asyncio.fixture
 async def stamper(store: Store, desk: Desk) -> AsyncIterator[Stamper]:
-    async with open_session(None, "") as session:
-        yield Stamper(store.time_stamps, authority(desk.authority.root), session, desk.url, EVERY)
+    async with open_session() as session:
+        yield Stamper(
+            store.time_stamps, lambda: Known(authority(desk.authority.root)), session, desk.url, EVERY
+        )
 
 
 async def sealed(store: Store, keys: SigningKeys) -> str:
@@ -353,14 +358,50 @@ async def test_another_seal_of_the_same_number_gets_the_time_stamp(
     assert await stamper.stamp() is not None
 
 
-async def test_an_authority_that_wants_a_password_gets_none(
-    store: Store, keys: SigningKeys, desk: Desk
+async def test_an_authority_that_wants_a_password_gets_none_or_the_one_from_before_it_was_changed(
+    store: Store, keys: SigningKeys, desk: Desk, tmp_path: Path
 ) -> None:
-    await sealed(store, keys)
-    desk.password = "s3cret"  # noqa: S105 - of the test's own authority
-    async with open_session("ccari", desk.password) as session:
-        stamper = Stamper(store.time_stamps, authority(desk.authority.root), session, desk.url, EVERY)
-        assert await stamper.stamp() is not None
+    file = tmp_path / "tsa-password"
+    file.write_text("not yet")
+    section = TimeStampsSection(
+        url=HttpUrl(desk.url), certificates=desk.authority.root, username="ccari", password_file=file
+    )
+    async with open_stamper(Settings(time_stamps=section), store) as stamper:
+        for password in ("s3cret", "another"):
+            await sealed(store, keys)
+            desk.password = password
+            with pytest.raises(EvidenceError, match="answered 401"):
+                await stamper.stamp()
+            file.write_text(password)
+            assert await stamper.stamp() is not None
+
+
+async def test_an_authority_with_a_new_root_is_refused_until_somebody_restarts_the_service(
+    store: Store, keys: SigningKeys, desk: Desk, tmp_path: Path
+) -> None:
+    """Its root is renewed, or it is another authority, and the file has both. No call waits for it, so nobody looks for weeks."""
+    file = tmp_path / "tsa.pem"
+    file.write_bytes(desk.authority.root.read_bytes())
+    section = TimeStampsSection(url=HttpUrl(desk.url), certificates=file)
+    async with open_stamper(Settings(time_stamps=section), store) as stamper:
+        calls = [await sealed(store, keys)]
+        first = await stamper.stamp()
+        calls.append(await sealed(store, keys))
+        desk.authority = SigningAuthority(tmp_path / "renewed", "Renewed time stamps")
+        with pytest.raises(EvidenceError, match="is not signed by a trusted authority"):
+            await stamper.stamp()
+        file.write_bytes(file.read_bytes() + desk.authority.root.read_bytes())
+        second = await stamper.stamp()
+    assert first is not None
+    assert second is not None
+    assert [each.by for each in (first, second)] == [
+        "CN=Time stamps,O=A court",
+        "CN=Renewed time stamps,O=A court",
+    ]
+    prover = Prover(store.seals, keys, lambda _policy, _account: [])
+    for call, stamped in zip(calls, (first, second), strict=True):
+        content, _ = prover.pack(await prover.sealed(call))
+        assert verify(content, keys.all(), authority=authority(file)).stamped_at == (stamped.at,)
 
 
 @pytest.mark.parametrize("url", ["http://127.0.0.1:9/tsr", "http://no-such-host.invalid/tsr"])
@@ -368,8 +409,8 @@ async def test_an_authority_that_is_away_ends_in_a_traceback(
     store: Store, keys: SigningKeys, court: SigningAuthority, url: str
 ) -> None:
     await sealed(store, keys)
-    async with open_session(None, "") as session:
-        stamper = Stamper(store.time_stamps, authority(court.root), session, url, EVERY)
+    async with open_session() as session:
+        stamper = Stamper(store.time_stamps, lambda: Known(authority(court.root)), session, url, EVERY)
         with pytest.raises(EvidenceError, match=r"cannot be reached|is not known") as failed:
             await stamper.stamp()
     assert url not in str(failed.value)
@@ -379,9 +420,11 @@ async def test_tls_that_fails_is_called_an_operation_that_is_not_permitted(
     store: Store, keys: SigningKeys, desk: Desk
 ) -> None:
     await sealed(store, keys)
-    async with open_session(None, "") as session:
+    async with open_session() as session:
         url = desk.url.replace("http:", "https:")
-        stamper = Stamper(store.time_stamps, authority(desk.authority.root), session, url, EVERY)
+        stamper = Stamper(
+            store.time_stamps, lambda: Known(authority(desk.authority.root)), session, url, EVERY
+        )
         with pytest.raises(
             EvidenceError,
             match=r"the time-stamping authority cannot be reached by TLS: (wrong version number|record layer failure)",
