@@ -114,6 +114,10 @@ class UnsuitableError(AsteriskError):
     """A person must change something in Asterisk before ccari can work with it; trying again is no use."""
 
 
+class RivalError(UnsuitableError):
+    """Another service drives this Asterisk, and this one has to leave it alone."""
+
+
 class RecordingError(CcariError):
     """A recording's file is missing, damaged, or could not be stored."""
 

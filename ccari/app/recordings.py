@@ -27,7 +27,7 @@ async def open_spool(settings: Settings) -> AsyncIterator[Spool]:
     asterisk = settings.asterisk
     if asterisk.is_spool_remote:
         incoming = settings.data_dir / "incoming"
-        async with open_remote_spool(asterisk.url, asterisk.username, asterisk.secret(), incoming) as spool:
+        async with open_remote_spool(asterisk.url, asterisk.username, asterisk.secret, incoming) as spool:
             yield spool
         return
     if not os.access(asterisk.spool, os.R_OK | os.W_OK | os.X_OK):

@@ -38,7 +38,7 @@ def credentials_of(settings: Settings) -> Credentials | None:
     section = settings.asterisk
     if section.is_off:
         return None
-    return Credentials(section.url, section.username, section.secret(), section.app)
+    return Credentials(section.url, section.username, section.secret(), section.app, section.secret)
 
 
 @contextlib.asynccontextmanager

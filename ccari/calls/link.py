@@ -19,7 +19,7 @@ from ccari.calls.recovery import Stock, recover
 from ccari.calls.strays import AT_ONCE
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, Transport, connect
-from ccari.errors import AsteriskError, StoreError, UnsuitableError
+from ccari.errors import AsteriskError, RivalError, StoreError, UnsuitableError
 from ccari.gating.abandoned import SWEEP_SECONDS, sweep
 from ccari.peers import Connector
 from ccari.policy.gate import Block
@@ -38,7 +38,7 @@ _MOST_EARLY_CALLS = 1000
 _MOST_EARLY_EVENTS = 20_000
 
 
-class Replaced(UnsuitableError):  # noqa: N818 - what happened
+class Replaced(RivalError):  # noqa: N818 - what happened
     """Another service took the application over: Asterisk talks to the newest."""
 
     def __init__(self) -> None:
@@ -71,9 +71,12 @@ class Link:
 
         Raises
         ------
+        RivalError
+            If another service drives this Asterisk.
         UnsuitableError
-            If trying again would not help: a wrong password, an old Asterisk, a module missing that every call needs, a second
-            service.
+            If a person must change something there before it can be connected to for the first time: a wrong password, an old Asterisk,
+            a module missing that every call needs. Later that is told and waited for: somebody is changing the password, or has
+            updated Asterisk, and meanwhile FastAGI and HTTP gate calls, and rights are registered.
         """
         wait = FIRST_RETRY_SECONDS
         # the WebSocket; what is asked beside it about strays, and by calls
@@ -82,9 +85,10 @@ class Link:
             while True:
                 try:
                     await self._hold(session)
-                except UnsuitableError:
-                    raise
                 except AsteriskError as error:
+                    is_final = isinstance(error, RivalError) or not self.connections
+                    if is_final and isinstance(error, UnsuitableError):
+                        raise
                     _log.warning("asterisk_away", reason=str(error))
                 except StoreError as error:
                     # without the database stock cannot be taken of what is left in Asterisk
@@ -97,13 +101,14 @@ class Link:
 
     async def _hold(self, session: aiohttp.ClientSession) -> None:
         """One connection, from its beginning to its end."""
-        identity = await identify(session, self._credentials)
+        self._credentials = credentials = await self._credentials.anew()
+        identity = await identify(session, credentials)
         if self._name is not None:
             identity = replace(identity, name=self._name)
         # a lock on the whole Asterisk, not on the application: taking stock ends what any other service has made there
         async with self._fence.hold(identity.run, identity.name) as lock_lost:
             ears = _Ears(self._switchboard)
-            transport = await connect(session, self._credentials, ears.take)
+            transport = await connect(session, credentials, ears.take)
             ears.silence = transport.fence
             reader = asyncio.create_task(transport.read())
             try:
@@ -129,10 +134,10 @@ class Link:
             await ari.filter_events()
             # stock is taken once the calls of a connection that was lost have let go
             await self._switchboard.drain()
-            ends = (ears.replaced, ears.overrun, lock_lost)
+            ends = (ears.replaced, ears.overrun, lock_lost, transport.shut_out)
             found = await self._take_stock(desk, ears, reader, *ends)
             if found is None:
-                raise _why_over(ears, lock_lost)
+                raise _why_over(ears, transport, lock_lost)
             self._switchboard.attach(desk)
             self._switchboard.resume(found.talks, desk)
             ears.open()
@@ -148,7 +153,7 @@ class Link:
                     await _first(reader, *ends)
             finally:
                 self._switchboard.detach("asterisk_lost")
-            raise _why_over(ears, lock_lost)
+            raise _why_over(ears, transport, lock_lost)
 
     async def _take_stock(
         self, desk: Desk, ears: "_Ears", reader: "asyncio.Task[None]", *ends: asyncio.Event
@@ -266,10 +271,14 @@ class _Ears:
             self.overrun.set()
 
 
-def _why_over(ears: _Ears, lock_lost: asyncio.Event) -> AsteriskError:
+def _why_over(ears: _Ears, transport: Transport, lock_lost: asyncio.Event) -> AsteriskError:
     """The error that says why a connection is given up."""
     if ears.replaced.is_set():
         return Replaced()
+    if transport.shut_out.is_set():
+        return AsteriskError(
+            "Asterisk refuses the ARI user, whom it had let in: was its password changed, or read_only set, in ari.conf?"
+        )
     if ears.overrun.is_set():
         return AsteriskError("more happened before stock was taken than can be kept")
     return AsteriskError(

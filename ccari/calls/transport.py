@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from http import HTTPStatus
 from typing import Any
 
@@ -16,7 +16,8 @@ import aiohttp
 import orjson
 import structlog
 
-from ccari.errors import AsteriskError, UnsuitableError, why
+from ccari.errors import AsteriskError, CcariError, UnsuitableError, why
+from ccari.own_threads import OwnThreads
 from ccari.peers import whole
 
 _log = structlog.get_logger()
@@ -30,6 +31,7 @@ BESIDE_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
+_FILES_OF_PASSWORDS = OwnThreads("ccari-ari-password", AsteriskError)
 #: What aiohttp gives once the connection has ended.
 _LAST = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
 #: Of why something that was asked beside it is refused.
@@ -63,12 +65,23 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where ARI is and who asks; the password shows in no ``repr``."""
+    """Where ARI is and who asks; the password shows in no ``repr``. ``read``: gives it as its file has it now, and raises ConfigError."""
 
     url: str
     username: str
     password: str
     app: str
+    read: Callable[[], str] | None = field(default=None, compare=False)
+
+    async def anew(self) -> "Credentials":
+        """With the password of this moment: it may be changed while the service runs. As they are, if it cannot be read: its file may
+        be half written, and what was read before may well be right.
+        """
+        if self.read is None:
+            return self
+        with contextlib.suppress(CcariError):
+            return replace(self, password=await _FILES_OF_PASSWORDS.within(CONNECT_SECONDS, self.read))
+        return self
 
     def __repr__(self) -> str:
         return f"Credentials({self.username}@{self.url})"
@@ -79,7 +92,7 @@ class Credentials:
 
 
 class Transport:
-    """One connection's life: opened once, and never used again after it was lost or fenced.
+    """One connection's life: opened once, and never used again after it was lost, fenced or shut out.
 
     ``on_event`` is called in the reader, so it must return at once; what it raises is logged and the reader goes on.
     """
@@ -95,6 +108,9 @@ class Transport:
         self._on_event = on_event
         self._beside = beside
         self._headers = headers or {}
+        #: Asterisk refuses each request, with which it checks the password anew, and sends events all the same: the password was
+        #: changed, or its user may write no more. A new connection may have the new one.
+        self.shut_out = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._last_id = 0
         self._fenced = False
@@ -158,11 +174,20 @@ class Transport:
         finally:
             self._waiting.pop(request_id, None)
         status, body = int(reply["status_code"]), str(reply.get("message_body") or "")
+        self._heed(status)
         if status >= HTTPStatus.BAD_REQUEST:
             raise Refused(
                 status, f"{method} {_kind(uri)}", _message(body) or str(reply.get("reason_phrase", ""))
             )
         return Reply(status, body)
+
+    def _heed(self, status: int) -> None:
+        """Give the connection up if the user may do nothing any more. Raises LinkLost if it is not let in."""
+        if status in _FOR_A_PERSON:
+            self.fence()
+            self.shut_out.set()
+        if status == HTTPStatus.UNAUTHORIZED:
+            raise LinkLost("Asterisk takes the password no more")
 
     async def request_beside(self, method: str, url: str, params: Mapping[str, str], seconds: float) -> None:
         """One request over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
@@ -188,6 +213,7 @@ class Transport:
                 status, body = reply.status, await whole(reply, _LARGEST_REFUSAL) or b""
         except (TimeoutError, OSError, aiohttp.ClientError):
             raise LinkLost(f"Asterisk gave no answer to {kind}") from None
+        self._heed(status)
         if status >= HTTPStatus.BAD_REQUEST:
             raise Refused(status, kind, _message(body))
 

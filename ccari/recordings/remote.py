@@ -13,7 +13,7 @@ from uuid import UUID
 import aiohttp
 import orjson
 
-from ccari.errors import RecordingDelayed, RecordingError, why
+from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
 from ccari.own_threads import OwnThreads
 from ccari.peers import Connector, whole
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
@@ -43,10 +43,17 @@ class _NotThereError(RecordingError):
 
 
 class RemoteSpool:
-    """Fetches files to ``incoming``, where a file gets its name only once it is complete."""
+    """Fetches files to ``incoming``, where a file gets its name only once it is complete. ``password``: reads that of the ARI user,
+    which may be changed while the service runs; it raises ConfigError.
+    """
 
-    def __init__(self, session: aiohttp.ClientSession, url: str, incoming: Path) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, url: str, username: str, password: Callable[[], str], incoming: Path
+    ) -> None:  # fmt: skip
         self._session = session
+        self._username = username
+        self._read_password = password
+        self._password = password()
         self._stored = f"{url.rstrip('/')}/ari/recordings/stored"
         self._incoming = incoming
         self._turn = asyncio.Semaphore(AT_ONCE)
@@ -153,10 +160,14 @@ class RemoteSpool:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request to Asterisk. Raises RecordingDelayed if it fails or takes too long."""
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
+        # if it cannot be read, its file may be half written, and what was read before may well be right
+        with contextlib.suppress(ConfigError, RecordingDelayed):
+            self._password = await self._threads.within(CONNECT_SECONDS, self._read_password)
+        headers = {"Authorization": aiohttp.encode_basic_auth(self._username, self._password)}
         try:
             async with self._session.request(
                 # a redirect would have us fetch, or delete, something on a host that is not in the settings
-                method, f"{self._stored}{path}", timeout=limits, allow_redirects=False,
+                method, f"{self._stored}{path}", headers=headers, timeout=limits, allow_redirects=False,
             ) as reply:  # fmt: skip
                 yield reply
         except TimeoutError:
@@ -178,17 +189,17 @@ class RemoteSpool:
 
 @contextlib.asynccontextmanager
 async def open_remote_spool(
-    url: str, username: str, password: str, incoming: Path
+    url: str, username: str, password: Callable[[], str], incoming: Path
 ) -> AsyncIterator[RemoteSpool]:
-    """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and are sent in a header."""
-    # compressed, what is short could fill the memory
-    headers = {
-        "Authorization": aiohttp.encode_basic_auth(username, password), "Accept-Encoding": "identity",
-    }  # fmt: skip
+    """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and are sent in a header. Raises ConfigError if
+    there is no password.
+    """
     # Asterisk closes a connection after each answer, whatever it says
     connector = Connector(force_close=True)
+    # compressed, what is short could fill the memory
+    headers = {"Accept-Encoding": "identity"}
     async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
-        yield RemoteSpool(session, url, incoming)
+        yield RemoteSpool(session, url, username, password, incoming)
 
 
 def _names(told: bytes) -> list[str]:

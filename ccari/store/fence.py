@@ -8,7 +8,7 @@ from hashlib import sha256
 import asyncpg
 import structlog
 
-from ccari.errors import StoreError, UnsuitableError
+from ccari.errors import RivalError, StoreError
 from ccari.store.connecting import connect
 from ccari.store.database import COMMAND_SECONDS, translated
 from ccari.tasks import beside
@@ -52,7 +52,7 @@ class PostgresFence:
 
         Raises
         ------
-        UnsuitableError
+        RivalError
             If another service holds one.
         StoreError
             If the database cannot be asked.
@@ -65,7 +65,7 @@ class PostgresFence:
         }
         held = _Held(self._dsn, list(taken_by_another))
         if (unavailable := await held.take(PATIENCE_SECONDS)) is not None:
-            raise UnsuitableError(taken_by_another[unavailable])
+            raise RivalError(taken_by_another[unavailable])
         self._held = held
         try:
             async with beside(held.keep):

@@ -40,8 +40,10 @@ class Ground:
         channels: str | None = None,
         drain: str | None = None,
         at_once: str | None = None,
+        password_file: Path | None = None,
     ) -> Service:
-        """Not yet started; ``ari``, ``url`` and ``spool``: where it is to find Asterisk, the database and the recordings.
+        """Not yet started; ``ari``, ``password_file``, ``url`` and ``spool``: where it is to find Asterisk, the password of its ARI user,
+        the database and the recordings.
         The others are settings: ``recordings.channels``, ``calls.drain_seconds`` and ``calls.at_once``.
         """
         self._started += 1
@@ -52,7 +54,7 @@ class Ground:
                 "CCARI_DATABASE__URL": url or self.url,
                 "CCARI_ASTERISK__URL": ari or pbx.ari_url,
                 "CCARI_ASTERISK__USERNAME": pbx.ari_user,
-                "CCARI_ASTERISK__PASSWORD_FILE": str(pbx.ari_password_file),
+                "CCARI_ASTERISK__PASSWORD_FILE": str(password_file or pbx.ari_password_file),
                 "CCARI_ASTERISK__SPOOL": spool or str(pbx.spool),
                 "CCARI_RECORDINGS__CHANNELS": channels or "mono",
                 "CCARI_SOUNDS__DIR": str(self.sounds),
@@ -66,7 +68,7 @@ class Ground:
         )
 
     @contextlib.asynccontextmanager
-    async def running(self, **where: str | None) -> AsyncIterator[Service]:
+    async def running(self, **where: Any) -> AsyncIterator[Service]:
         """A service that runs, and ends in order if it still runs at the end."""
         made = self.service(**where)
         await made.start()

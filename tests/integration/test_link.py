@@ -1,9 +1,13 @@
 """The link to Asterisk when something breaks it: who notices, who falls silent, and what becomes of the calls."""
 
 import asyncio
+import contextlib
+import secrets
 import signal
 import time
+from collections.abc import AsyncIterator
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -21,7 +25,7 @@ from ccari.store.database import SCHEMA
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
 from tests.integration.ground import Ground, kept_later
-from tests.integration.relay import Message, relay
+from tests.integration.relay import Message, Relay, relay
 from tests.integration.service import Service
 from tests.lab import AgentCall, callees
 from tests.lab.waiting import until
@@ -72,6 +76,107 @@ async def test_a_cut_connection_ends_the_talk_loses_its_recording_or_dials_meanw
         again = await ground.dial(callees.answers(3), agent="drops-1")
         outcome, _ = await ground.ended(service, again)
         assert outcome.outcome == "bridged"
+
+
+def _tried_since(between: Relay, tries: int) -> bool:
+    """Whether a whole try has begun since there were so many."""
+    return len(between.handshakes) > tries + 1
+
+
+@contextlib.asynccontextmanager
+async def ari_conf(ground: Ground, before: str, after: str) -> AsyncIterator[None]:
+    """Somebody changes what Asterisk's ``ari.conf`` says of its users; at the end it is as it was."""
+    pbx = ground.lab.pbx
+    conf = pbx.home / "etc" / "ari.conf"
+    first = conf.read_text()
+    try:
+        conf.write_text(first.replace(before, after))
+        await pbx.cli("module reload res_ari.so")
+        yield
+    finally:
+        conf.write_text(first)
+        await pbx.cli("module reload res_ari.so")
+
+
+async def test_who_changes_the_password_of_asterisk_leaves_all_calls_to_themselves_or_ends_the_gates_with_the_service(
+    ground: Ground, tmp_path: Path
+) -> None:
+    """Asterisk goes on to send events, and refuses every request: nobody who presses a key is answered, and nobody hung up. It is changed
+    there first; here its file is lost for a while, and comes half written.
+    """
+    file, changed = tmp_path / "ari-password", secrets.token_hex(16)
+    file.write_text(ground.lab.pbx.ari_password)
+    async with (
+        relay(ground.lab.pbx.ari_url) as between,
+        ground.running(ari=between.url, password_file=file) as service,
+        aiohttp.ClientSession() as session,
+    ):
+        pressing = await ground.dial(callees.presses("8", 9, 4))
+        talking, _ = await ground.talk(service, callees.answers(22))
+        async with ari_conf(ground, ground.lab.pbx.ari_password, changed):
+            away = await service.logged(lambda line: line["event"] == "asterisk_away")
+            assert "refuses the ARI user, whom it had let in: was its password changed" in away["reason"]
+            await service.logged(
+                lambda line: (
+                    "check its name and password in ari.conf and in [asterisk]" in line.get("reason", "")
+                )
+            )
+            outcome, _ = await ground.ended(service, await ground.dial(callees.answers(2)))
+            assert (outcome.outcome, outcome.reason, outcome.stasis_status) == (
+                "unavailable",
+                "service_away",
+                "FAILED",
+            )
+            for path, status in (("healthz", 200), ("readyz", 503)):
+                async with session.get(
+                    f"http://{service.environment['CCARI_HTTP__LISTEN']}/{path}"
+                ) as answer:
+                    assert answer.status == status
+            file.unlink()
+            await until(partial(_tried_since, between, len(between.handshakes)), within=GONE_SECONDS)
+            file.write_text(changed[:5])
+            await until(partial(_tried_since, between, len(between.handshakes)), within=GONE_SECONDS)
+            file.write_text(changed)
+            await service.logged(
+                lambda line: line["event"] == "asterisk_connected" and line["resumed_talks"] == 2
+            )
+            for placed in (talking, pressing):
+                await ground.lab.world.hang_up(placed)
+                outcome, shown = await ground.ended(service, placed)
+                assert (outcome.outcome, shown["fault"]) == ("bridged", None)
+                await kept_later(service, shown["id"])
+            events = [each["event"] for each in shown["events"]]
+            assert events.count("right_registered") == 1
+
+
+async def test_a_service_whose_user_may_write_no_more_passes_for_one_that_is_well(ground: Ground) -> None:
+    async with ground.running() as service:
+        talking, _ = await ground.talk(service, callees.answers(23))
+        async with ari_conf(ground, "read_only = no", "read_only = yes"):
+            placed = await ground.dial(callees.answers(24))
+            await service.logged(lambda line: "remove read_only in ari.conf" in line.get("reason", ""))
+        await service.logged(
+            lambda line: line["event"] == "asterisk_connected" and line["resumed_talks"] == 1
+        )
+        # whose call was left to itself until then
+        outcome, _ = await ground.ended(service, placed)
+        assert outcome.outcome == "unavailable"
+        await ground.lab.world.hang_up(talking)
+        outcome, _ = await ground.ended(service, talking)
+        assert outcome.outcome == "bridged"
+
+
+async def test_a_service_that_begins_with_a_wrong_password_passes_for_one_that_runs(
+    ground: Ground, tmp_path: Path
+) -> None:
+    file = tmp_path / "ari-password"
+    file.write_text("a typing error")
+    service = ground.service(password_file=file)
+    await service.spawn()
+    assert service.process is not None
+    async with asyncio.timeout(EXIT_SECONDS):
+        assert await service.process.wait() == 1
+    assert "refused the ARI user ccari: check its name and password" in one_line(service)
 
 
 async def test_events_that_come_twice_or_are_unknown_disturb_a_call(ground: Ground) -> None:

@@ -191,6 +191,16 @@ async def test_a_caller_whose_talk_ended_unwatched_is_put_through_again_as_if_no
     assert server.told.empty()
 
 
+async def test_a_password_that_was_changed_is_noticed_only_by_what_is_asked_over_the_websocket(
+    server: AriServer, transport: Transport
+) -> None:
+    server.beside_status = HTTPStatus.UNAUTHORIZED
+    server.is_quiet.set()
+    with pytest.raises(LinkLost):
+        await transport.request_beside("POST", f"{server.url}/ari/channels/x/variable", TOLD, WITHIN_SECONDS)
+    assert transport.shut_out.is_set()
+
+
 @pytest.mark.parametrize("status", [HTTPStatus.NOT_FOUND, HTTPStatus.INTERNAL_SERVER_ERROR])
 async def test_a_caller_who_cannot_be_told_is_left_in_silence(
     desk: Desk, asterisk: Asterisk, server: AriServer, status: HTTPStatus

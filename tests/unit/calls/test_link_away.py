@@ -70,6 +70,7 @@ class Serving:
         self.board = Switchboard(Admission(1000))
         self.ears = _Ears(self.board)
         self.reading, self.lock_lost = asyncio.Event(), asyncio.Event()
+        self.transport = SimpleNamespace(shut_out=asyncio.Event())
         self.turned_away: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
         self.heard: asyncio.Queue[dict[str, Any]] = asyncio.Queue()
 
@@ -103,7 +104,9 @@ class Serving:
         identity = Identity("22.10.1", "an-asterisk", "run")
         try:
             async with asyncio.timeout(5):
-                await self.link._serve(cast("Any", None), identity, self.ears, reader, self.lock_lost)
+                await self.link._serve(
+                    cast("Any", self.transport), identity, self.ears, reader, self.lock_lost
+                )
         finally:
             reader.cancel()
             await asyncio.wait([reader])
@@ -258,6 +261,7 @@ async def test_a_caller_of_an_earlier_run_is_left_in_silence(monkeypatch: pytest
         ("lock_lost", "another service holds the lock"),
         ("replaced", "taken over"),
         ("overrun", "more happened"),
+        ("shut_out", "was its password changed"),
     ],
 )
 async def test_a_connection_that_is_over_goes_unnoticed_while_the_database_is_away(
@@ -273,7 +277,7 @@ async def test_a_connection_that_is_over_goes_unnoticed_while_the_database_is_aw
     link = Serving(monkeypatch, away)
     serving = asyncio.create_task(link.serve())
     await tried.wait()
-    of = link if end in {"reading", "lock_lost"} else link.ears
+    of = {"reading": link, "lock_lost": link, "shut_out": link.transport}.get(end, link.ears)
     getattr(of, end).set()
     with pytest.raises(AsteriskError, match=told):
         await serving

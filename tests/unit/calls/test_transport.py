@@ -90,6 +90,28 @@ async def test_replies_out_of_order_reach_another_caller(server: AriServer) -> N
     assert [reply["of"] for reply in replies] == [f"n/{n}" for n in range(10)]
 
 
+@pytest.mark.parametrize(("status", "told"), [(401, LinkLost), (403, Refused)])
+async def test_a_connection_that_may_do_nothing_any_more_passes_for_a_good_one(
+    server: AriServer, status: int, told: type[Exception]
+) -> None:
+    """Asterisk checks user and password at each request anew, and goes on to send events."""
+
+    async def refuse(request: Message) -> None:
+        await server.reply(request, status)
+
+    async with Line().open(server) as transport:
+        await transport.request("GET", "http://any/ari/x")
+        assert not transport.shut_out.is_set()
+        server.answer = refuse
+        with pytest.raises(told):
+            await transport.request("GET", "http://any/ari/x")
+        assert transport.shut_out.is_set()
+        asked = len(server.requests)
+        with pytest.raises(LinkLost):
+            await transport.request("GET", "http://any/ari/x")
+        assert len(server.requests) == asked
+
+
 @pytest.mark.parametrize(
     "oddity",
     [

@@ -121,7 +121,7 @@ async def test_our_own_disk_that_hangs_takes_the_threads_of_all_or_holds_up_what
 
     async with (
         TestServer(Asterisk(spool).app) as server,
-        open_remote_spool(str(server.make_url("/")), "ccari", "secret", tmp_path / "incoming") as far,
+        open_remote_spool(str(server.make_url("/")), "ccari", lambda: "secret", tmp_path / "incoming") as far,
     ):
         with monkeypatch.context() as hung:
             hung.setattr(remote, "DISK_SECONDS", 0.5)

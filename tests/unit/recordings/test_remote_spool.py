@@ -11,6 +11,7 @@ import pytest_asyncio
 from aiohttp import encode_basic_auth, web
 from aiohttp.test_utils import TestServer
 
+from ccari.config import password_in
 from ccari.errors import RecordingDelayed, RecordingError
 from ccari.ports.recordings import agents_side
 from ccari.recordings import remote
@@ -81,7 +82,7 @@ def incoming(tmp_path: Path) -> Path:
 
 @pytest_asyncio.fixture
 async def far(asterisk: tuple[Asterisk, str], incoming: Path) -> AsyncIterator[RemoteSpool]:
-    async with open_remote_spool(asterisk[1], "ccari", "secret", incoming) as opened:
+    async with open_remote_spool(asterisk[1], "ccari", lambda: "secret", incoming) as opened:
         yield opened
 
 
@@ -207,7 +208,7 @@ async def test_an_asterisk_that_starts_loses_recordings_or_passes_for_one_that_h
 async def test_an_asterisk_that_is_away_loses_recordings_or_ends_in_a_traceback(
     asterisk: tuple[Asterisk, str], incoming: Path
 ) -> None:
-    async with open_remote_spool("http://127.0.0.1:1", "ccari", "secret", incoming) as away:
+    async with open_remote_spool("http://127.0.0.1:1", "ccari", lambda: "secret", incoming) as away:
         for asking in (away.take(TAG.recording_id), away.recording_ids()):
             with pytest.raises(
                 RecordingDelayed, match="cannot be asked for its recordings: Connection refused"
@@ -220,11 +221,29 @@ async def test_an_asterisk_that_is_away_loses_recordings_or_ends_in_a_traceback(
 async def test_a_wrong_password_is_told_or_no_advice_given(
     asterisk: tuple[Asterisk, str], incoming: Path
 ) -> None:
-    async with open_remote_spool(asterisk[1], "ccari", "hunter2", incoming) as refused:
+    async with open_remote_spool(asterisk[1], "ccari", lambda: "hunter2", incoming) as refused:
         with pytest.raises(RecordingDelayed, match=r"check \[asterisk\] username and password") as raised:
             await refused.recording_ids()
         assert "hunter2" not in str(raised.value)
     assert not [path for _, path in asterisk[0].asked if "hunter2" in path or "api_key" in path]
+
+
+async def test_a_password_that_is_changed_leaves_raw_audio_on_asterisks_host_until_somebody_restarts_the_service(
+    asterisk: tuple[Asterisk, str], spool: Path, incoming: Path, tmp_path: Path
+) -> None:
+    file = tmp_path / "ari-password"
+    file.write_text("of last year")
+    record(spool / f"{NAME}.wav")
+    async with open_remote_spool(
+        asterisk[1], "ccari", lambda: password_in(file, "asterisk"), incoming
+    ) as far:
+        with pytest.raises(RecordingDelayed, match="refuses access to its recordings"):
+            await far.recording_ids()
+        file.write_text("secret")
+        assert await far.recording_ids() == [TAG.recording_id]
+        # while the file is being written, or for a user who may not read it, the last one that was read goes on
+        file.write_text("")
+        assert (await far.take(TAG.recording_id)).exists()
 
 
 async def test_a_redirect_has_something_fetched_or_deleted_elsewhere(
