@@ -27,6 +27,7 @@ from ccari.policy.declared import Identifier
 from ccari.policy.parties import sealed
 from ccari.ports.recordings import Channels
 from ccari.ports.webhooks import Told
+from ccari.regular import open_regular
 
 DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
@@ -95,7 +96,8 @@ def password_in(file: Path, section: str) -> str:
     """The password in a file of that section. Raises ConfigError if it cannot be read."""
     setting = f"[{section}] password_file {file}"
     try:
-        password = file.read_text("utf-8").removeprefix(_BOM).strip()
+        with open_regular(file) as opened:
+            password = opened.read().decode("utf-8").removeprefix(_BOM).strip()
     except OSError as error:
         raise ConfigError(f"{setting}: {error.strerror}: make it, readable by ccari's user only") from None
     except UnicodeDecodeError:

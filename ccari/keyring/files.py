@@ -10,6 +10,7 @@ from io import BufferedRandom
 from pathlib import Path
 
 from ccari.errors import ConfigError, why
+from ccari.regular import open_regular
 
 #: The endings of public files: others may read them, but not write to them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
@@ -227,7 +228,7 @@ def settle(folder: Path) -> None:
 
 def _read(path: Path, forbidden: int) -> bytes:
     try:
-        with path.open("rb") as file:
+        with open_regular(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             if mode & forbidden:
                 _check_mode(path, mode)

@@ -1,6 +1,8 @@
 """The configuration: what is wrong in it is told in one line that names it, and never quotes a secret."""
 
+import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,11 @@ import pytest
 from ccari import config
 from ccari.config import Settings, load, password_in
 from ccari.errors import ConfigError
+from ccari.keyring.files import read_private
+from ccari.own_threads import alone
+from ccari.recordings.evidence.authority import authority
 
+OPENED_SECONDS = 5.0
 SECRET = "s3cret-p4ssword"  # noqa: S105 - of nothing
 
 Write = Callable[[str | bytes], Path]
@@ -211,6 +217,21 @@ def test_a_useless_password_file_is_used_or_ends_in_a_traceback(
     with pytest.raises(ConfigError, match=words) as wrong:
         load(write(f'[database]\nurl = "postgresql://h/d"\npassword_file = "{file}"\n')).database.dsn()
     assert str(wrong.value).startswith(f"[database] password_file {file}")
+
+
+@pytest.mark.parametrize(
+    "read",
+    [partial(password_in, section="database"), read_private, authority],
+    ids=["password", "key", "certificates"],
+)
+def test_a_pipe_in_the_place_of_a_secret_holds_up_all_calls_or_what_is_read_after_it_until_somebody_restarts_the_service(
+    tmp_path: Path, read: Callable[[Path], object]
+) -> None:
+    """As some tools hand secrets out, once. Whoever opens one waits for a writer, also when the file is there again."""
+    pipe = tmp_path / "secret"
+    os.mkfifo(pipe, 0o600)
+    with pytest.raises(ConfigError, match="a pipe or a device, not a file"):
+        alone("reads-a-pipe", read, pipe).result(OPENED_SECONDS)
 
 
 def test_a_password_that_an_editor_on_windows_has_saved_is_refused(tmp_path: Path, write: Write) -> None:

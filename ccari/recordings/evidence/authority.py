@@ -21,6 +21,7 @@ from rfc3161_client import (
 from ccari.errors import ConfigError, EvidenceError, why
 from ccari.policy.seal import Statement
 from ccari.recordings.evidence.der import with_sorted_certificates
+from ccari.regular import open_regular
 
 #: Authorities send some thousand bytes, most of which are certificates.
 MOST_BYTES = 65536
@@ -124,7 +125,8 @@ class Authority:
 def authority(path: Path) -> Authority:
     """The authority with the certificates in a PEM file. Raises ConfigError if the file holds none."""
     try:
-        certificates = x509.load_pem_x509_certificates(path.read_bytes())
+        with open_regular(path) as file:
+            certificates = x509.load_pem_x509_certificates(file.read())
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {why(error)}") from None
     except (ValueError, x509.InvalidVersion):
