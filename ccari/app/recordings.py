@@ -41,8 +41,8 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
     recipients = RecipientFile(settings.keys_dir).recipients
     if settings.recordings.encryption == "none":
         recipients = tuple
-    bench = settings.data_dir / "encoding"
-    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients, bench)
+    bench, used = settings.data_dir / "encoding", settings.data_dir / "recordings-folder"
+    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients, bench, used)
 
 
 def housekeeping(

@@ -42,11 +42,12 @@ class FileArchive:
 
     The date is that of the recording's start, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted
     yet is kept in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept
-    in ``folder`` too.
+    in ``folder`` too. ``used``: the file that is to name ``folder`` once something was stored in it, on this machine's own disk.
     """
 
     def __init__(
-        self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]], bench: Path | None = None
+        self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]], bench: Path | None = None,
+        used: Path | None = None,
     ) -> None:  # fmt: skip
         self._spool = spool
         self._folder = folder
@@ -54,6 +55,7 @@ class FileArchive:
         self._recipients = recipients
         self._work = folder / _WORK
         self._bench = bench or self._work
+        self._used = used
         self._encoding_turn = asyncio.Semaphore(AT_ONCE)
         self._left_in_spool = asyncio.Event()
         self._threads = OwnThreads("ccari-archive", RecordingDelayed)
@@ -124,6 +126,7 @@ class FileArchive:
     ) -> StoredFile:
         """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
         recipients = tuple(self._recipients())
+        self._refuse_unmounted()
         self._remove_drafts(tag.recording_id)
         with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
@@ -131,7 +134,33 @@ class FileArchive:
             found = raw.read(path)
             sound = Sound(found, None if cut is None else cut.most_ms(found), side)
             encoding.write(sound, plain, self._form, metadata(tag))
-            return self._place(tag, plain, sound, recipients, earlier)
+            kept = self._place(tag, plain, sound, recipients, earlier)
+        self._note_used()
+        return kept
+
+    def _refuse_unmounted(self) -> None:
+        """Raise RecordingDelayed if the recordings folder is empty and was not before. It has a disk of its own, which is not mounted: what
+        is stored there now will be hidden once it is, missing for whoever asks for it, and never deleted.
+        """
+        if not self._was_used():
+            return
+        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
+            if any(entries):
+                return
+        raise RecordingDelayed(
+            f"{self._folder} is empty, and was not before: is its disk mounted? If it is to be empty: mkdir -p {self._work}"
+        )
+
+    def _was_used(self) -> bool:
+        return (
+            self._used is not None
+            and self._used.exists()
+            and self._used.read_text("utf-8") == str(self._folder.absolute())
+        )
+
+    def _note_used(self) -> None:
+        if self._used is not None and not self._was_used():
+            self._used.write_text(str(self._folder.absolute()), "utf-8")
 
     def _place(
         self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...], earlier: _Version

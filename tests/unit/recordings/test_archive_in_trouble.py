@@ -50,6 +50,39 @@ def archive(spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]])
     return FileArchive(SharedSpool(spool), kept_in, "flac", recipients)
 
 
+async def test_a_recording_is_hidden_below_the_disk_that_it_belongs_on_because_that_is_not_mounted(
+    spool: Path, kept_in: Path, tmp_path: Path, recipients: Callable[[], Sequence[str]]
+) -> None:
+    """After a boot, say: another service, which has stored nothing yet."""
+
+    def archive() -> FileArchive:
+        return FileArchive(
+            SharedSpool(spool), kept_in, "flac", recipients, tmp_path / "bench", tmp_path / "used"
+        )
+
+    record(raw_in(spool))
+    first = await archive().keep(TAG)
+    disk = kept_in.rename(tmp_path / "disk")  # noqa: ASYNC240
+    for is_there in (False, True):
+        if is_there:
+            kept_in.mkdir()  # noqa: ASYNC240
+        with pytest.raises(RecordingDelayed, match="is empty, and was not before: is its disk mounted"):
+            await archive().keep(TAG)
+        assert raw_in(spool).exists()
+        assert files(kept_in) == []
+    kept_in.rmdir()  # noqa: ASYNC240
+    disk.rename(kept_in)
+    assert (await archive().keep(TAG)).file == first.file
+    # somebody begins anew, elsewhere or there
+    elsewhere = FileArchive(
+        SharedSpool(spool), tmp_path / "else", "flac", recipients, tmp_path / "bench", tmp_path / "used"
+    )
+    assert (await elsewhere.keep(TAG)).file == first.file
+    shutil.rmtree(tmp_path / "else")
+    (tmp_path / "else" / ".work").mkdir(parents=True)
+    assert (await elsewhere.keep(TAG)).file == first.file
+
+
 async def assert_delayed(
     archive: FileArchive, spool: Path, kept_in: Path, words: str, sound: bytes = SECOND
 ) -> None:
