@@ -13,7 +13,7 @@ from ccari.agi.session import GoneError, Session
 from ccari.gating.journal import Journal
 from ccari.policy import confirmations
 from ccari.policy.campaign import Campaign, NoticePrompt
-from ccari.policy.keypad import KeyAction
+from ccari.policy.keypad import KeyAction, noted
 from ccari.policy.rights import Right
 from ccari.ports.sounds import Sound
 
@@ -206,7 +206,9 @@ class Menu:
 
     def _note(self, key: str) -> None:
         action = self._campaign.keys.get(key)
-        self._journal.note("key_pressed", {"key": key, "action": action.value if action else "none"})
+        self._journal.note(
+            "key_pressed", {"key": noted(key, action), "action": action.value if action else "none"}
+        )
 
     def _right_of(self, key: str) -> Right | None:
         action = self._campaign.keys.get(key)

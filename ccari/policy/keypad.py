@@ -35,6 +35,11 @@ class KeyAction(StrEnum):
                 return Right(self.value)
 
 
+def noted(key: str, action: KeyAction | None) -> str:
+    """What log and journal tell of which key it was. One that does nothing may be a digit of a card or telephone number."""
+    return "other" if action is None else key
+
+
 class AgentAction(StrEnum):
     """What an agent's code does: register a right that the callee has voiced, or pause the recording."""
 

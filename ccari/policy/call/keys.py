@@ -23,7 +23,7 @@ from ccari.policy.call.telling import (
 from ccari.policy.call.vocabulary import Outcome, Party
 from ccari.policy.campaign import stops_recording
 from ccari.policy.gate import bars_the_like
-from ccari.policy.keypad import KeyAction
+from ccari.policy.keypad import KeyAction, noted
 from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import Right
 
@@ -67,9 +67,8 @@ def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     if call.campaign is None:
         return call, []
     action = call.campaign.keys.get(key)
-    note = do.Note(
-        "key_pressed", {"key": key, "action": action.value if action else "none", "stage": call.stage.value}
-    )
+    does = action.value if action else "none"
+    note = do.Note("key_pressed", {"key": noted(key, action), "action": does, "stage": call.stage.value})
     if call.nobody:
         # a machine, or tones in what the network plays while it rings (early media)
         return call, [note]

@@ -299,11 +299,15 @@ async def test_a_right_that_was_pressed_before_the_menu_was_cut_off_is_lost(
     assert asterisk.variables["CCARI_RIGHT"] == "erasure"
 
 
-async def test_a_wrong_key_is_heard_without_end_or_ends_the_menu(counter: Counter) -> None:
-    async with serving(counter) as port:
-        asterisk = await menu(port, {"rights": list("134")}, CCARI_NUMBER=NUMBER.e164)
+async def test_a_wrong_key_is_heard_without_end_or_ends_the_menu_or_can_be_read_in_the_log(
+    counter: Counter,
+) -> None:
+    with capture_logs() as logged:
+        async with serving(counter) as port:
+            asterisk = await menu(port, {"rights": list("134")}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played == ["rights"] * 3
     assert asterisk.variables["CCARI_RIGHT"] == "none"
+    assert {line["key"] for line in logged if line["event"] == "key_pressed"} == {"other"}
 
 
 async def test_silence_is_asked_again(counter: Counter) -> None:
