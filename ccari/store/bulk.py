@@ -96,9 +96,14 @@ async def staging(
     """
     async with database.outside_pool() as connection:
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
+        # the planner's statistics would keep samples of what people wrote, and outlive the table
+        unsampled = ", ".join(
+            f"ALTER {name} SET STATISTICS {0 if kind == 'text' else -1}" for name, kind in columns.items()
+        )
         # the tables grow from slice to slice: a plan that was made for an empty table would read all of a full one
         await connection.execute(
-            f"SET plan_cache_mode = force_custom_plan; CREATE TEMPORARY TABLE incoming ({declared})"
+            "SET plan_cache_mode = force_custom_plan; "
+            f"CREATE TEMPORARY TABLE incoming ({declared}); ALTER TABLE incoming {unsampled}"
         )
         try:
             yield Staging(connection, tuple(columns), Report(controller), keep_going=keep_going)

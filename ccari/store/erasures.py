@@ -99,8 +99,10 @@ class Erasures:
                 ]
                 if goes:
                     await _discard_lost(connection, recordings, {each.id for each in goes}, terms)
-                    await _erase_calls(connection, [UUID(each.id) for each in goes], wanted, who)
-                    await _add_to_count(connection, erasure, Counter({What.CALL: len(goes)}))
+                    worded = await _erase_calls(connection, [UUID(each.id) for each in goes], wanted, who)
+                    await _add_to_count(
+                        connection, erasure, Counter({What.CALL: len(goes), What.WORDS: worded})
+                    )
                     return len(goes)
                 after = rows[-1]["id"]
 
@@ -119,7 +121,9 @@ class Erasures:
             # any consent is deleted: a list that is being loaded locks them in that order, and the two could deadlock
             begun = await connection.fetchval(SQL["erasure_begun"], erasure)
             await withdraw(connection, wanted.subject.controller, wanted.subject.digests, None, begun)
-            await connection.execute(SQL["erase_contacts"], *whose, ids[What.CONTACT])
+            worded = await connection.fetchval(
+                SQL["erase_contacts"], *whose, ids[What.CONTACT], wanted.pattern
+            )
             await connection.execute(SQL["erase_uses"], consents)
             await connection.execute(SQL["erase_consents"], consents)
             if ids[What.HEARD]:
@@ -137,7 +141,7 @@ class Erasures:
             await connection.execute(SQL["erase_calls_of_bars"], *whose)
             if ids[What.WORDS]:
                 await _erase_words_of_bars_and_recordings(connection, wanted, calls)
-            found: Counter[What] = Counter()
+            found: Counter[What] = Counter({What.WORDS: worded})
             for each in goes:
                 found[each.what] += each.count
             await _add_to_count(connection, erasure, found)
@@ -323,13 +327,15 @@ async def _discard_lost(
     await connection.execute(SQL["discard_lost"], goes)
 
 
-async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Wanted, who: str) -> None:
+async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Wanted, who: str) -> int:
+    """Gives how many of their recordings had been deleted for a reason that has the number."""
     fields = {"reference": wanted.mandate.reference, "by": who}
     await connection.execute(SQL["erase_fields"], ids, list(law.TELLING), wanted.pattern)
     for each in ids:
         await journals.append(connection, each, "personal_data_erased", fields)
-    await connection.execute(SQL["erase_words_of_recordings"], ids, wanted.pattern)
+    worded = int(await connection.fetchval(SQL["erase_words_of_recordings"], ids, wanted.pattern))
     await connection.execute(SQL["erase_callers"], ids, wanted.pattern)
+    return worded
 
 
 async def _add_to_count(connection: Connection, erasure: int, found: Counter[What]) -> None:

@@ -127,7 +127,12 @@ UPDATE erasures SET finished_at = clock_timestamp(), report = $2 WHERE id = $1
 SELECT count(*) FROM recordings WHERE deletion = 'erasure' AND deletion_ref = $1 AND deleted_at >= $2
 
 -- name: erase_contacts
-DELETE FROM contacts WHERE controller = $1 AND encode(digest, 'hex') || ' ' || source = ANY ($3) AND digest = ANY ($2)
+-- Gives how many of them had the number in a text.
+WITH gone AS (
+    DELETE FROM contacts WHERE controller = $1 AND encode(digest, 'hex') || ' ' || source = ANY ($3) AND digest = ANY ($2)
+    RETURNING source, proof
+)
+SELECT count(*) FROM gone WHERE source ~ $4 OR proof ~ $4
 
 -- name: erase_uses
 DELETE FROM consent_uses WHERE consent_id = ANY ($1)
@@ -177,8 +182,12 @@ UPDATE consents SET proof = regexp_replace(proof, $3, '[number]', 'g'), origin =
 WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3)
 
 -- name: erase_words_of_recordings
-UPDATE recordings r SET deletion_ref = regexp_replace(deletion_ref, $2, '[number]', 'g')
-WHERE r.call_id = ANY ($1) AND deletion_ref ~ $2
+-- Gives how many recordings those were.
+WITH worded AS (
+    UPDATE recordings r SET deletion_ref = regexp_replace(deletion_ref, $2, '[number]', 'g')
+    WHERE r.call_id = ANY ($1) AND deletion_ref ~ $2 RETURNING 1
+)
+SELECT count(*) FROM worded
 
 -- name: next_transaction
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text

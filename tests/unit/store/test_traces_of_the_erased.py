@@ -175,6 +175,36 @@ async def test_the_number_is_somewhere_after_an_erasure(shelf: Shelf, spelling: 
     assert (await shelf.store.requests.show(other)).request["number"] == BYSTANDER.e164
 
 
+@pytest.mark.parametrize("written", ["proof of a contact", "reason of a purge"])
+async def test_the_number_is_left_in_a_file_where_all_else_that_people_wrote_is_without_it(
+    shelf: Shelf, tmp_path: Path, written: str
+) -> None:
+    words, line = "nagranie 601987654.wav", "{},fair,2026-01-15,contract,{}\n"
+    others = [line.format(number.e164, f"form {n}") for n, number in enumerate(made.numbers(50))]
+    if written == "proof of a contact":
+        # it is the last of its page: what was beside a row that goes is moved to its place
+        for last in ((), (line.format(NUMBER.e164, words),)):
+            (tmp_path / "list.csv").write_text(
+                "".join(["number,source,obtained,basis,proof\n", *others, *last])
+            )
+            done = await run(shelf).ccari("contacts", "import", str(tmp_path / "list.csv"))
+            assert done.code == 0, done.err
+    else:
+        for whose, why in ((BYSTANDER, "wrong person"), (NUMBER, words)):
+            recording = await shelf.put(await person.called(shelf, whose))
+            await shelf.keeper().delete([recording], purging(person.now(), why))
+    await shelf.database.rows("ANALYZE")
+    reference = await person.asked(shelf, number=NUMBER)
+    data_dir = shelf.folder.parent
+    await shelf.database.rows("CHECKPOINT")
+    assert any("/base/" in each for each in files_holding(data_dir, words))
+
+    done = await run(shelf).ccari("subject", "erase", NUMBER.e164, "--request", reference, "--yes", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["traces"]["left"] == {}
+    assert files_holding(data_dir, *SPELLINGS, NUMBER.digits) == []
+
+
 async def test_an_erasure_breaks_the_evidence_of_calls_or_requests(shelf: Shelf) -> None:
     """Their seals from before hold, and what was erased shows as erased."""
     reference = await fill(shelf, NUMBER, "letter 7")
