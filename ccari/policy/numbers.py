@@ -15,6 +15,9 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
 #: What people put between two digits of a number in running text, as a regular expression for Python and PostgreSQL alike:
 #: anything but letters, digits and the section sign. It is limited to nine characters to keep the search short.
 BETWEEN = r"(?:[^\w§]|_){0,9}"
+#: What a spreadsheet or a program makes of a column of numbers in which a cell is empty: ``491713920012.0``. In countries whose
+#: numbers have several lengths, the nought would make it somebody else's.
+_DECIMALS = re.compile(r"\+?[0-9]+\.0{1,2}")
 #: Digits, with the country code: ITU-T E.164, 6.2.
 _LONGEST_E164 = 15
 #: Digits, with an international prefix and a trunk zero.
@@ -44,7 +47,7 @@ class NumberFault(StrEnum):
 
 _WORDS = {
     NumberFault.EMPTY: "it is empty",
-    NumberFault.CHARACTERS: "it may contain only digits, one leading plus, spaces, dashes, dots and brackets",
+    NumberFault.CHARACTERS: "it may contain only digits, one leading plus, spaces, dashes, dots and brackets, and no decimals",
     NumberFault.INVALID: "no country has such a number",
     NumberFault.PREMIUM: "it is a premium-rate number",
 }
@@ -92,7 +95,7 @@ def parse(text: str, country: str) -> Number | NumberFault:
     if not text:
         return NumberFault.EMPTY
     body = text.removeprefix("+")
-    if len(text) > 2 * _LONGEST or not _WRITTEN.issuperset(body):
+    if len(text) > 2 * _LONGEST or not _WRITTEN.issuperset(body) or _DECIMALS.fullmatch(text):
         return NumberFault.CHARACTERS
     digits = body.translate(_WITHOUT_SEPARATORS)
     if len(digits) > _LONGEST:

@@ -135,11 +135,11 @@ async def test_damage_in_one_line_costs_the_others(tmp_path: Path, damage: bytes
         ("12345", "no country has such a number"),
         (
             "+48 600 100 001 w. 7",
-            "it may contain only digits, one leading plus, spaces, dashes, dots and brackets",
+            "it may contain only digits, one leading plus, spaces, dashes, dots and brackets, and no decimals",
         ),
         (
             f"{FIRST};{SECOND}",
-            "it may contain only digits, one leading plus, spaces, dashes, dots and brackets",
+            "it may contain only digits, one leading plus, spaces, dashes, dots and brackets, and no decimals",
         ),
         ("+48701234567", "it is a premium-rate number"),
     ],

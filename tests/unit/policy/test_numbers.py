@@ -160,6 +160,12 @@ def test_a_number_that_has_lost_its_plus_is_taken_for_one_of_an_area_with_the_co
     assert parse(bare, "DE") == parse(plus, "DE") == Number(plus)
 
 
+@pytest.mark.parametrize("text", ["4917612345678.0", "017612345678.0", "+4917612345678.00"])
+def test_a_column_that_was_saved_with_decimals_is_read_as_other_peoples_numbers(text: str) -> None:
+    """They are numbers, too, in a country where these have several lengths: somebody else would be barred."""
+    assert parse(text, "DE") is NumberFault.CHARACTERS
+
+
 @pytest.mark.parametrize("region", sorted({*TIME_ZONES, *PRESETS}))
 def test_a_number_of_a_country_that_we_know_is_another_in_another_form(region: str) -> None:
     for found in (found for found, its in EXAMPLES if its == region):
