@@ -78,7 +78,7 @@ async def scrub(ask: Ask) -> web.StreamResponse:
     await ask.note(Looked.LIST_SCRUBBED, scrubbed)
     counts = {name: value for name, value in left.as_dict().items() if name != "faults"}
     headers = {**as_attachment("scrubbed.csv"), REPORT: orjson.dumps(counts).decode()}
-    return web.Response(body=rest.getvalue(), content_type=CSV, headers=headers)
+    return web.Response(body=rest.getvalue(), content_type=CSV, charset="utf-8", headers=headers)
 
 
 async def export_bars(ask: Ask) -> web.StreamResponse:

@@ -168,6 +168,13 @@ async def test_a_list_without_end_is_read_to_its_end(api: Api, monkeypatch: pyte
     told.problem(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
 
 
+async def test_names_in_a_list_that_was_scrubbed_are_decoded_by_a_clients_default(api: Api) -> None:
+    """Some take a text without a charset for ISO 8859-1."""
+    left = await give(api, f"{CONTACTS}/scrub?campaign=renewals", "number,name\n600100002,Łucja\n")
+    assert left.text == "number,name\n600100002,Łucja\n"
+    assert left.headers["content-type"] == "text/csv; charset=utf-8"
+
+
 async def test_a_number_that_is_barred_is_left_in_a_list_that_was_scrubbed(api: Api, store: Store) -> None:
     await give(api, f"{BARS}/import?controller=acme", "number,reason\n600100001,erasure\n")
     rows = "number,name\r\n600100001,A\r\n600100002,B\r\n12,C\r\n"

@@ -64,3 +64,19 @@ async def test_an_operation_hides_what_it_takes_or_refuses(api: Api) -> None:
     number = told["components"]["schemas"]["GateAsk"]["properties"]["number"]
     assert number["maxLength"] == 64
     assert told["components"]["schemas"]["GateAsk"]["additionalProperties"] is False
+
+
+async def test_a_client_that_is_generated_decodes_a_zip_or_a_recording_as_text(api: Api) -> None:
+    told = (await api.ask("GET", "/openapi.json", role=None)).json
+    given = {
+        kind: each["schema"].get("format")
+        for _, _, operation in operations(told)
+        for kind, each in operation["responses"].get("200", {}).get("content", {}).items()
+        if kind != "application/json"
+    }
+    assert given == {
+        "application/zip": "binary",
+        "application/octet-stream": "binary",
+        "text/csv": None,
+        "text/event-stream": None,
+    }
