@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -30,6 +31,7 @@ from ccari.store.webhooks import Webhooks
 from tests.integration.service import START_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
+from tests.unit.documents.pages import CHECKOUT
 from tests.unit.forward.receiver import Receiver, answers, receiving
 from tests.unit.store import made, person
 from tests.unit.store.commands import on
@@ -118,6 +120,25 @@ async def test_what_happens_is_not_told_or_unsigned_or_with_a_number(
     assert made.NUMBER.e164 not in everything
     assert made.NUMBER.digits[2:] not in everything
     assert [state for _, state in await waiting(database)] == ["delivered"] * 3
+
+
+async def test_the_page_does_not_say_what_a_message_contains(
+    store: Store, shelf: Shelf, receiver: Receiver, tmp_path: Path
+) -> None:
+    async with telling(store, target(receiver)) as told_by:
+        await person.called(shelf)
+        await person.asked(shelf, Right.ERASURE)
+        await put(store, tmp_path / "recordings", None)
+        await told_by.deliver()
+    page = (CHECKOUT / "docs" / "http.md").read_text("utf-8")
+    described: dict[str, list[str]] = {}
+    for row in page.partition("| event | `data` |\n")[2].partition("\n\n")[0].splitlines():
+        events, fields = (re.findall(r"`([^`]+)`", cell) for cell in row.strip("|").split("|"))
+        described |= dict.fromkeys(events, fields)
+    assert set(described) == set(Told)
+    told = {each.told["type"]: list(each.told["data"]) for each in receiver.heard}
+    assert len(told) == 3
+    assert {event: described[event] for event in told} == told
 
 
 async def test_what_was_taken_back_is_told(
