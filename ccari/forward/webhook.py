@@ -94,9 +94,7 @@ async def open_webhook() -> AsyncIterator[Webhook]:
 
 def _refusal(status: int) -> str:
     redirects = HTTPStatus.MULTIPLE_CHOICES <= status < HTTPStatus.BAD_REQUEST
-    return f"it answered {status}" + (
-        ": redirects are not followed, so put the new url into the policy" if redirects else ""
-    )
+    return f"it answered {status}" + (": redirects are not followed, so set the new url" if redirects else "")
 
 
 def _seconds(retry_after: str) -> timedelta:
