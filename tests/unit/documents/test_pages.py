@@ -319,7 +319,7 @@ def test_a_backup_in_containers_takes_audio_or_a_persons_file_that_lies_open(tmp
         folder
         for block in blocks(CHECKOUT / "docs/operations.md")
         for line in re.findall(r"^rsync .* /backup ", block.text, re.MULTILINE)
-        for folder in re.findall(r"/var/lib/ccari/(\w+)", line)
+        for folder in re.findall(r"/var/lib/ccari/([\w-]+)", line)
     }
     for each in ("encoding", "exports", "incoming", "keys", "local-journal", "recordings", "sounds", "heard"):
         (tmp_path / each).mkdir()
