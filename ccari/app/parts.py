@@ -8,6 +8,7 @@ from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.config import Settings
 from ccari.metrics.meter import Metrics
+from ccari.recordings.evidence.newest import NewestSeal
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
@@ -29,6 +30,7 @@ class Parts:
     local_journal: LocalJournalFiles
     call_store: SpoolingCallStore
     replayer: Replayer
+    newest_seal: NewestSeal
     cards: Rack
     board: Board
     metrics: Metrics
@@ -54,6 +56,7 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
     local_journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
     # set by the call store when it has kept a right in the local journal; the replayer waits for it
     right_kept = asyncio.Event()
+    newest_seal = NewestSeal(settings.data_dir, store.seals)
     return Parts(
         settings=settings,
         store=store,
@@ -61,8 +64,11 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
         prompts=prompts,
         book=book,
         local_journal=local_journal,
-        call_store=SpoolingCallStore(store.database, local_journal, right_kept, store.journals),
+        call_store=SpoolingCallStore(
+            store.database, local_journal, right_kept, store.journals, newest_seal.refuse_older
+        ),
         replayer=Replayer(local_journal, store.calls, right_kept, metrics),
+        newest_seal=newest_seal,
         cards=Rack(),
         board=Board(),
         metrics=metrics,

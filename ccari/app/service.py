@@ -22,7 +22,6 @@ from ccari.errors import CcariError
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.lookout import Lookout
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.recordings.evidence.newest import NewestSeal
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.subject.giving import clear
 from ccari.store.figures import CountedFigures
@@ -64,6 +63,9 @@ async def _begin(settings: Settings, ending: Ending) -> None:
         clear(parts.exports)
         # rights that were pressed while the database was away, which may bar numbers, come before the first call
         await parts.replayer.begin()
+        # nor is anybody called if the database is an older one; if that cannot be known, the sealer says so
+        with contextlib.suppress(CcariError):
+            await parts.newest_seal.missing()
         admission = Admission(settings.calls.at_once, parts.metrics)
         calls = Switchboard(admission, parts.metrics)
         async with open_telephony(parts, credentials, calls) as telephony:
@@ -85,9 +87,7 @@ async def _run(
     reach = partial(store.key_versions.extend, parts.secrets)
     async with (
         # ends last: it seals once more what the others have written as they ended
-        Sealer(
-            store.seals, SigningKeys(settings.keys_dir), metrics, NewestSeal(settings.data_dir, store.seals)
-        ).running(),
+        Sealer(store.seals, SigningKeys(settings.keys_dir), metrics, parts.newest_seal).running(),
         time_stamping(settings, store, metrics),
         http(parts, link, calls),
         beside(parts.replayer.run),

@@ -10,6 +10,7 @@ from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
 from ccari.ports.accesses import Looked
+from ccari.recordings.evidence.newest import NewestSeal
 from ccari.sounds.soundboard import open_soundboard
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
@@ -31,9 +32,11 @@ def command(
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         book, prompts = await policy_book(store), open_soundboard(settings)
-        # as in the service, every call is blocked while rights wait in this node's local journal
+        # as in the service, every call is blocked while rights wait in this node's local journal, and on an older database
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
-        facts = SpoolingCallStore(store.database, waiting, asyncio.Event())
+        newest = NewestSeal(settings.data_dir, store.seals)
+        await newest.missing()
+        facts = SpoolingCallStore(store.database, waiting, asyncio.Event(), refuse_older=newest.refuse_older)
         inquiry = Inquiry(book, facts, await vouched(settings, store), prompts)
         if subject := inquiry.subject(number, campaign):
             await note(store, Looked.NUMBER_GATED, subject)

@@ -54,40 +54,47 @@ class Replayed:
 class SpoolingCallStore(CallRows):
     """The calls of a node with a local journal. A right goes there if the database does not take it in time (invariant 5).
 
-    While a right is there nobody is called, since it may bar whoever would be called (invariant 1).
+    While a right is there nobody is called, since it may bar whoever would be called (invariant 1). Nor is anybody while ``refuse_older``
+    raises StoreError: the database is an older one, which has lost bars.
     """
 
     def __init__(
-        self, database: Database, journal: LocalJournal, kept: asyncio.Event, journals: Journals | None = None
+        self,
+        database: Database,
+        journal: LocalJournal,
+        kept: asyncio.Event,
+        journals: Journals | None = None,
+        refuse_older: Callable[[], None] = lambda: None,
     ) -> None:
         journals = journals or Journals(database)
         super().__init__(database, journals)
         self._calls = PostgresCallStore(database, journals)
         self._journal = journal
         self._kept = kept
+        self._refuse_older = refuse_older
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
-        """As without a local journal; but a call to somebody is refused with StoreError while rights wait."""
+        """As without a local journal; but a call to somebody is refused with StoreError while bars may be lacking."""
         if call.direction != _INBOUND:
-            await self._refuse_while_rights_wait()
+            await self._refuse_while_bars_lack()
         return await super().open(call, question)
 
     async def facts(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
     ) -> tuple[Facts, int | None]:
-        await self._refuse_while_rights_wait()
+        await self._refuse_while_bars_lack()
         return await super().facts(question, digests, listed_as)
 
     async def facts_and_bearer(
         self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
-        await self._refuse_while_rights_wait()
+        await self._refuse_while_bars_lack()
         return await super().facts_and_bearer(question, digests, listed_as, sha256)
 
     async def spend_token(
         self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry]
     ) -> Block | None:
-        await self._refuse_while_rights_wait()
+        await self._refuse_while_bars_lack()
         return await super().spend_token(call, question, judge, journal)
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
@@ -130,10 +137,11 @@ class SpoolingCallStore(CallRows):
         self._kept.set()
         return None
 
-    async def _refuse_while_rights_wait(self) -> None:
-        """Raise StoreError while rights wait, or lie aside. The latter bar as well: somebody may have been promised that they will
-        not be called again, and only a person can find out who.
+    async def _refuse_while_bars_lack(self) -> None:
+        """Raise StoreError while rights wait, or lie aside, or the database has lost some. Those aside bar as well: somebody may have been
+        promised that they will not be called again, and only a person can find out who.
         """
+        self._refuse_older()
         found = await self._journal.unsettled()
         if found.waiting or found.aside:
             raise StoreError(_WAITING if found.waiting else _ASIDE)

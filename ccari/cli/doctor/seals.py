@@ -14,5 +14,5 @@ async def missing(settings: Settings, store: Store) -> list[Finding]:
     seen = await newest.missing()
     if seen is None:
         return []
-    return [fault(CHECK, f"the database lacks {seen}, which this node has seen: it is an older one, and the objections and erasures since then are not in it",
+    return [fault(CHECK, f"the database lacks {seen}, which this node has seen: it is an older one, and the objections and erasures since then are not in it: nobody is called",
                   f"enter what is missing (docs/operations.md, Backup and restore), then remove {newest.path}")]  # fmt: skip

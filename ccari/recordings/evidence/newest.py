@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from ccari.errors import ConfigError, why
+from ccari.errors import ConfigError, StoreError, why
 from ccari.keyring.files import write_over
 from ccari.own_threads import OwnThreads
 from ccari.policy.seal import Statement
@@ -45,17 +45,28 @@ class NewestSeal:
         self._store = store
         self.path = folder / FILE
         self._threads = OwnThreads("ccari-newest-seal")
+        #: As the last look found it.
+        self._missing: Seen | None = None
+
+    def refuse_older(self) -> None:
+        """Raise StoreError if the last look found the database an older one: whoever has barred themselves since would be called."""
+        if self._missing is not None:
+            raise StoreError(
+                f"the database is an older one, and bars since then are not in it: it lacks {self._missing}, which this node has seen"
+            )
 
     async def missing(self) -> Seen | None:
         """The remembered seal, if the database has none of that number, or another; None if all is well, or nothing is remembered."""
         seen = await self._remembered()
-        return seen if seen is not None and not await _is_there(seen, self._store) else None
+        self._missing = seen if seen is not None and not await _is_there(seen, self._store) else None
+        return self._missing
 
     async def renewed(self) -> Seen | None:
         """As :meth:`missing`; if all is well, the newest seal of the database is remembered from now on."""
         seen = await self._remembered()
-        if seen is not None and not await _is_there(seen, self._store):
-            return seen
+        self._missing = seen if seen is not None and not await _is_there(seen, self._store) else None
+        if self._missing is not None:
+            return self._missing
         if (newest := await self._store.newest()) is not None and (now := Seen.of(*newest)) != seen:
             await self._threads.within(DISK_SECONDS, self._write, now)
         return None

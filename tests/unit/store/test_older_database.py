@@ -1,18 +1,21 @@
 """A database that was restored from a dump, or lost its newest rows at a failover: nothing within it shows what is missing."""
 
+import socket
 from pathlib import Path
 
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.errors import ConfigError
+from ccari.errors import ConfigError, StoreError
 from ccari.metrics.meter import Metrics
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.newest import FILE, NewestSeal
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from tests.integration.service import Service
+from tests.integration.service import START_SECONDS, Service
+from tests.lab.ports import free_port
+from tests.unit.agi.asterisk import caller
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
 from tests.unit.store.forging import forge
@@ -105,3 +108,61 @@ async def test_evidence_passes_whose_newest_seal_is_gone(
     # what the log has to be compared with
     assert left.digest.hex() in done.out
     assert "Traceback" not in done.err
+
+
+async def test_whoever_barred_themselves_is_called_on_an_older_database(
+    store: Store, database: Database, keys: SigningKeys, dsn: str, tmp_path: Path
+) -> None:
+    """From the first call on, and until a person has entered what is missing."""
+    agi, http = (free_port(socket.SOCK_STREAM, "127.0.0.1") for _ in range(2))
+    ccari = Service({
+        "CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path), "CCARI_ASTERISK__URL": "off",
+        "CCARI_HTTP__LISTEN": f"127.0.0.1:{http}", "CCARI_AGI__LISTEN": f"127.0.0.1:{agi}",
+    }, tmp_path / "log", tmp_path / "err")  # fmt: skip
+    await store.policies.apply(made.POLICY, "test")
+    for of in (("keys", "init"), ("sounds", "build")):
+        assert (await ccari.ccari(*of)).code == 0
+    await closed(store)
+    await a_round(store, keys, tmp_path)
+    assert await verdict(ccari, agi) == ("ALLOW", "")
+    await forge(database, "UPDATE calls SET sealed = 0")
+    await lost(database)
+    assert await verdict(ccari, agi) == ("DENY", "store_unavailable")
+    asked = await ccari.ccari("gate", made.NUMBER.e164, "--campaign", "renewals")
+    assert (asked.code, MISSING in asked.err) == (1, True), asked.err
+    (tmp_path / FILE).unlink()
+    assert await verdict(ccari, agi) == ("ALLOW", "")
+
+
+async def verdict(ccari: Service, agi: int) -> tuple[str, str]:
+    """What a service that has just begun answers a dialplan, and why."""
+    ccari.log.unlink(missing_ok=True)
+    service = Service(ccari.environment, ccari.log, ccari.errors)
+    await service.spawn()
+    try:
+        await service.logged(lambda line: line["event"] == "service_started", within=START_SECONDS)
+        async with caller(agi) as dialplan:
+            dialplan.enter("gate", made.NUMBER.e164, "renewals")
+            await dialplan.obey()
+            return dialplan.verdict, dialplan.variables.get("CCARI_REASON", "")
+    finally:
+        assert await service.stop() == 0
+
+
+async def test_a_service_that_runs_calls_on_when_the_database_becomes_an_older_one(
+    store: Store, database: Database, keys: SigningKeys, tmp_path: Path
+) -> None:
+    """A standby that was behind has taken over."""
+    newest = NewestSeal(tmp_path, store.seals)
+    await closed(store)
+    await a_round(store, keys, tmp_path)
+    assert await newest.renewed() is None
+    newest.refuse_older()
+    await forge(database, "UPDATE calls SET sealed = 0")
+    await lost(database)
+    assert await newest.renewed() is not None
+    with pytest.raises(StoreError, match=MISSING):
+        newest.refuse_older()
+    (tmp_path / FILE).unlink()
+    assert await newest.renewed() is None
+    newest.refuse_older()
