@@ -34,7 +34,10 @@ def queue(
     *,
     retry: Annotated[
         str | None,
-        typer.Option(metavar="REF", help="Try again the messages of this request that were given up."),
+        typer.Option(
+            metavar="REF",
+            help="Try again at once the messages of this request that were given up, or wait for their next try.",
+        ),
     ] = None,
     told: Annotated[
         str | None,
@@ -80,7 +83,9 @@ def queue(
 async def _retry(store: Store, reference: str) -> None:
     numberless = await store.forwards.without_number(reference)
     if not await store.forwards.retry(reference):
-        raise _nothing_given_up(reference)
+        raise CcariError(
+            f"no message about {reference!r} was given up or waits for more than two minutes: see ccari requests forwards"
+        )
     if numberless:
         typer.echo(
             f"{reference} is closed and its number erased: the controller is sent the request without the number; tell the controller yourself who it is",

@@ -19,7 +19,7 @@ _Number = Annotated[
     typer.Argument(
         min=1,
         max=LAST_ID,
-        help="The number, as webhooks list shows it; default: all messages that were given up.",
+        help="The number, as webhooks list shows it; default: all of them.",
     ),
 ]
 _Endpoint = Annotated[str | None, typer.Option(help="Only messages to the webhook of this name.")]
@@ -61,7 +61,8 @@ def retry(
     endpoint: _Endpoint = None,
     json: Json = False,
 ) -> None:
-    """Try again messages that were given up, as if for the first time. Exit status 1 if there are none.
+    """Try again at once messages that were given up, or that wait for their next try, as if for the first time.
+    Exit status 1 if there are none.
 
     Messages cannot be tried again if their webhook is no longer in any ccari.toml, or no longer receives that
     kind.
@@ -73,7 +74,7 @@ def retry(
     retried = with_store(context, work)
     if not retried:
         raise CcariError(
-            "no such message was given up whose webhook is still configured for it: see ccari webhooks list --state given_up"
+            "no such message was given up, or waits for more than two minutes, whose webhook is still configured for it: see ccari webhooks list"
         )
     if json:
         as_json({"retried": retried})

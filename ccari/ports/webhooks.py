@@ -112,7 +112,7 @@ class DeliveryLog(Protocol):
         endpoint: str | None = None,
         controllers: Iterable[str] | None = None,
     ) -> list[int]:
-        """Try given-up messages again, as if for the first time: one, or all. Those whose endpoint no longer takes them are left
-        out. Gives their ids.
+        """Try again messages that were given up, or are to wait for minutes or hours, as if for the first time: one, or all. Those
+        whose endpoint no longer takes them are left out. Gives their ids.
         """
         ...

@@ -57,7 +57,9 @@ class Forwards:
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
 
     async def retry(self, reference: str) -> list[int]:
-        """Queue again what was given up of a request, as if for the first time. Gives the changes' sequence numbers."""
+        """Queue again what was given up of a request, or is to wait for minutes or hours, as if for the first time. Gives the
+        changes' sequence numbers.
+        """
         return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
 
     async def told(self, reference: str, who: str, how: str) -> list[int]:

@@ -18,7 +18,7 @@ async def list_deliveries(ask: Ask) -> Reply:
 
 
 async def retry(ask: Ask) -> Reply:
-    """Try a given-up message again, as if for the first time."""
+    """Try again at once a message that was given up, or waits for its next try, as if for the first time."""
     path: DeliveryPath = ask.path
     retried = await ask.front.webhooks.retry(path.number, controllers=ask.controllers)
     if not retried:

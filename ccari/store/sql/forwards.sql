@@ -76,8 +76,9 @@ SELECT f.seq FROM forwards f JOIN request_events e USING (reference, seq)
 WHERE f.reference = $1 AND f.state = 'given_up' AND f.number IS NULL AND e.state <> ALL ($2) ORDER BY f.seq
 
 -- name: retry_forwards
+-- What was given up, and what waits; but none that may be being sent just now, which its lease tells: it is shorter.
 UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
-WHERE reference = $1 AND state = 'given_up'
+WHERE reference = $1 AND (state = 'given_up' OR (state = 'waiting' AND next_try_at > now() + interval '2 minutes'))
 RETURNING seq
 
 -- name: told_otherwise

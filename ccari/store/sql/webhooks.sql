@@ -122,12 +122,13 @@ WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR endpoint = $2)
 ORDER BY id DESC LIMIT $4
 
 -- name: retry_deliveries
+-- As retry_forwards.
 UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM webhook_deliveries d
     JOIN webhook_endpoints e ON e.name = d.endpoint
      AND d.event = ANY (e.events) AND (e.controllers IS NULL OR d.controller = ANY (e.controllers))
-    WHERE d.state = 'given_up'
+    WHERE (d.state = 'given_up' OR (d.state = 'waiting' AND d.next_try_at > now() + interval '2 minutes'))
       AND ($1::bigint IS NULL OR d.id = $1) AND ($2::text IS NULL OR d.endpoint = $2)
       AND ($3::text[] IS NULL OR d.controller = ANY ($3))
     LIMIT 5000 FOR UPDATE OF d SKIP LOCKED))

@@ -230,6 +230,23 @@ async def test_what_is_not_taken_is_lost_or_sent_without_a_pause(
     assert await waiting(database) == [("call.ended", "delivered")] * 2
 
 
+async def test_a_webhook_that_is_back_after_an_outage_is_told_hours_later_whatever_is_done(
+    store: Store, database: Database, shelf: Shelf, receiver: Receiver
+) -> None:
+    receiver.manner = answers(503, retry_after="7200")
+    async with telling(store, target(receiver, Told.CALL_ENDED)) as told_by:
+        await person.called(shelf)
+        (sent,) = await told_by.deliver()
+        receiver.manner = answers(204)
+        assert await told_by.deliver() == []
+        assert await store.webhooks.retry(endpoint="crm") == [sent.delivery.id]
+        # it is due now, and is not to be sent by two
+        assert await store.webhooks.claim(told_by.targets[0].endpoint, LEASE) is not None
+        assert await store.webhooks.retry(endpoint="crm") == []
+        await due_again(database)
+        assert [each.status for each in await told_by.deliver()] == [204]
+
+
 async def refuses_calls(request: web.Request) -> web.Response:
     return web.Response(status=400 if (await request.json())["type"] == "call.ended" else 204)
 

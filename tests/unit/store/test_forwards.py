@@ -280,6 +280,18 @@ async def test_what_is_given_up_while_its_request_is_closed_keeps_the_number(
     assert await queue(database, "state, number") == [("given_up", None)]
 
 
+async def test_a_controller_that_is_back_after_an_outage_is_told_hours_later_whatever_is_done(
+    store: Store,
+) -> None:
+    reference = await added(store)
+    assert not await store.forwards.failed(
+        await claimed(store), (), "away", timedelta(hours=6), timedelta(days=3)
+    )
+    assert await store.forwards.claim("acme", LEASE) is None
+    assert await store.forwards.retry(reference) == [1]
+    assert (await claimed(store)).tries == 1
+
+
 async def test_to_retry_sends_what_another_service_is_sending(store: Store) -> None:
     reference = await added(store)
     await claimed(store)

@@ -280,7 +280,7 @@ async def test_what_is_stuck_is_not_seen_or_not_tried_again(
     assert (waiting["reference"], waiting["state"], waiting["tries"]) == (reference, "waiting", 1)
     refused(
         await ccari.ccari("requests", "forwards", "--retry", reference),
-        f"no message about {reference!r} was given up: see ccari requests forwards",
+        f"no message about {reference!r} was given up or waits for more than two minutes: see ccari requests forwards",
     )
     await database.rows(
         "UPDATE forwards SET first_try_at = first_try_at - interval '3 days', next_try_at = now() RETURNING 1"
