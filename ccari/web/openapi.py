@@ -29,7 +29,12 @@ _OF_BODIES = (
     HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )  # fmt: skip
+#: Problems that may say when to try again; with an Idempotency-Key 409, too, while the first request is being worked on.
+_AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
+_RETRY_AFTER = {
+    "description": "If it is known when to try again: in so many seconds.", "schema": {"type": "integer", "minimum": 0},
+}  # fmt: skip
 _KEY = {
     "name": HEADER, "in": "header", "required": False, "schema": {"type": "string", "maxLength": 200},
     "description": "Such as a UUID. A request that is repeated with the same key within a day is done once, and answered as before.",
@@ -134,16 +139,23 @@ def _answer(route: Route, schemas: _Schemas) -> dict[str, Any]:
         # JSON Schema has no word for bytes; generators know OpenAPI 3.0's, and without it their clients decode a ZIP as text
         schema = {"type": "string"} if kind.startswith("text/") else {"type": "string", "format": "binary"}
     described: dict[str, Any] = {"description": route.status.phrase, "content": {kind: {"schema": schema}}}
+    if route.headers:
+        described["headers"] = {
+            name: {"description": told, "schema": {"type": "string"}} for name, told in route.headers
+        }
     if route.status is HTTPStatus.CREATED:
         described["headers"] = {"Location": {"schema": {"type": "string", "format": "uri-reference"}}}
     return described
 
 
 def _problem(status: HTTPStatus, schemas: _Schemas) -> dict[str, Any]:
-    return {
+    described: dict[str, Any] = {
         "description": status.phrase,
         "content": {PROBLEM_TYPE: {"schema": schemas[Problem, "serialization"]}},
     }
+    if status in _AGAIN:
+        described["headers"] = {"Retry-After": _RETRY_AFTER}
+    return described
 
 
 def _parameters(

@@ -121,7 +121,7 @@ class Route:
     the bearer before it answers. ``takes_list``: the body is a list, which is read as it arrives. ``repeats``: it takes an
     Idempotency-Key. ``looks_up``: it says of any number whether it is barred, so it is limited by this rate. (An endpoint that
     enters bars has no such limit: whoever tries numbers with it leaves a bar on each.) ``refuses``: problems of its own,
-    besides those of every endpoint.
+    besides those of every endpoint. ``headers``: of the answer, which say what its body cannot, and what each says.
     """
 
     method: str
@@ -140,6 +140,7 @@ class Route:
     looks_up: LookUp | None = None
     vouches: bool = False
     refuses: tuple[HTTPStatus, ...] = ()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 def routes(streams: Streams) -> Sequence[Route]:
@@ -184,7 +185,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         ),
         Route(
             "POST", "/v1/contacts/scrub", frozenset({_OPS, _DPO}), lists.scrub, None, query=ScrubQuery, takes_list=True,
-            gives=CSV,
+            gives=CSV, headers=(("Ccari-Report", "How many rows were left out, and why, as JSON."),),
         ),
         Route("GET", "/v1/consents", READING, consents.list_consents, ConsentPage, query=ConsentsQuery),
         Route("POST", "/v1/consents/check", READING, consents.check, ConsentAnswer, body=NumberAsked, looks_up=LookUp.CHECK),
@@ -213,7 +214,7 @@ def routes(streams: Streams) -> Sequence[Route]:
         ),
         Route(
             "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=ExportBody, gives=subjects.ZIP,
-            refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND),
+            refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND), headers=(("Repr-Digest", "The ZIP's SHA-256, by RFC 9530."),),
         ),
         Route(
             "POST", "/v1/subjects/erasure-plan", frozenset({_DPO}), subjects.erasure_plan, PlanShown, body=PlanBody,

@@ -80,3 +80,18 @@ async def test_a_client_that_is_generated_decodes_a_zip_or_a_recording_as_text(a
         "text/csv": None,
         "text/event-stream": None,
     }
+
+
+async def test_what_is_said_in_a_header_is_missing_from_the_description(api: Api) -> None:
+    told = (await api.ask("GET", "/openapi.json", role=None)).json
+    headers: dict[str, set[str]] = {}
+    for _, path, operation in operations(told):
+        for status, answer in operation["responses"].items():
+            for name in answer.get("headers", ()):
+                headers.setdefault(name, set()).add(status if status >= "400" else path)
+    assert headers == {
+        "Ccari-Report": {"/v1/contacts/scrub"},
+        "Repr-Digest": {"/v1/subjects/export"},
+        "Location": {"/v1/calls", "/v1/requests"},
+        "Retry-After": {"409", "429", "503"},
+    }
