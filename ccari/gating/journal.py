@@ -11,7 +11,7 @@ from uuid import UUID
 
 import structlog
 
-from ccari.errors import StoreError
+from ccari.errors import RefusedError, StoreError
 from ccari.policy.chain import SALT_BYTES, Entry
 from ccari.ports.metering import UNMETERED_CALL, CallMeter
 
@@ -106,7 +106,7 @@ async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> b
         try:
             await write()
         except StoreError as error:
-            if attempt == CLOSE_TRIES:
+            if attempt == CLOSE_TRIES or isinstance(error, RefusedError):
                 _log.error("call_not_closed", call_id=str(call_id), reason=str(error))
                 return False
             await asyncio.sleep(CLOSE_RETRY_SECONDS)

@@ -8,8 +8,10 @@ from uuid import uuid4
 
 import asyncpg
 import pytest
+from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
+from ccari.gating.journal import entry, persistently
 from ccari.policy.call.events import RightOnRecord
 from ccari.policy.gate import Attempts, Block, Facts
 from ccari.policy.numbers import Number
@@ -843,6 +845,21 @@ async def test_a_failure_of_the_database_quotes_the_number(calls: PostgresCallSt
     while chain is not None:
         assert "600100001" not in str(chain)
         chain = chain.__cause__ or (None if chain.__suppress_context__ else chain.__context__)
+
+
+async def test_the_end_of_a_call_whose_row_is_gone_is_tried_for_minutes(
+    store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where a standby took over that did not have it yet: so long the call would be under way, and keep a lost connection waiting."""
+    monkeypatch.setattr("ccari.gating.journal.CLOSE_RETRY_SECONDS", 3600.0)
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await database.rows("DELETE FROM calls WHERE id = $1", call.id)
+    ended = entry("call_ended", {"outcome": "bridged", "reason": ""})
+    with capture_logs() as logged:
+        async with asyncio.timeout(WITHIN):
+            assert not await persistently(call.id, lambda: store.calls.close(call.id, "bridged", "", [ended]))
+    assert [(each["event"], each["call_id"]) for each in logged] == [("call_not_closed", str(call.id))]
 
 
 async def test_two_nodes_that_find_an_old_call_at_the_same_moment_end_it_twice(
