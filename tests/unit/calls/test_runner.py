@@ -297,11 +297,16 @@ async def test_whoever_hangs_up_is_told_as_led_away_or_whoever_is_led_away_is_no
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
     """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
     runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), IDLE_DESK)
+    runner._actions = cast("Actions", willing := Willing(Story().campaign))
     gone = {"type": "ChannelDestroyed", "cause": 16}
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
     key = press(runner, "7")
-    runner._forget_agent()
-    runner.ids.hand_over()
+
+    def hand_over() -> None:
+        runner.ids.hand_over()
+
+    willing.then[do.HandOver] = hand_over
+    await runner._act(do.HandOver("1002"))
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
     assert [await soon(runner), await soon(runner)] == [key, on.Gone(Party.AGENT, 16)]
     assert len(runner._inbox) == 0
@@ -510,6 +515,14 @@ async def test_invariant_5_a_fault_in_a_call_loses_the_rights_that_wait(fails: t
     assert do.StopRecorder(keep=True, at=refused.at) in willing.done
     assert len(told(runner, "right_registered")) == 3
     assert not asked(willing, do.Play, do.Dial)
+
+
+async def test_whoever_placed_a_call_that_fails_at_the_gate_waits_for_its_answer() -> None:
+    runner, willing = living(Story())
+    willing.then[do.CheckGate] = breaks
+    await over(runner)
+    async with asyncio.timeout(SECONDS):
+        assert await runner.gated is Block.STORE_UNAVAILABLE
 
 
 class Hanging(Willing):
