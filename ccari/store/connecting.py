@@ -95,10 +95,12 @@ async def refuse_shared(connection: Connection, dsn: str) -> None:
     another = await connect(dsn)
     try:
         for _ in range(_LOOKS):
-            # while the first one rests
-            async with another.transaction():
-                if session == await _session(another) or session != await _session(connection):
-                    raise StoreError(SHARED)
+            # in a transaction, while the first one rests. One of asyncpg's would be rolled back, and wait for a pooler that hangs
+            await another.execute("BEGIN", timeout=CONNECT_SECONDS)
+            shares = session == await _session(another) or session != await _session(connection)
+            await another.execute("COMMIT", timeout=CONNECT_SECONDS)
+            if shares:
+                raise StoreError(SHARED)
     finally:
         another.terminate()
 

@@ -11,6 +11,8 @@ import pytest
 from ccari.errors import StoreError
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
+from ccari.store import connecting
+from ccari.store.connecting import Connection, connect, refuse_shared
 from ccari.store.database import Database, open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
@@ -18,6 +20,7 @@ from ccari.store.untouched import open_untouched, server
 from tests.lab.waiting import until
 from tests.unit.store import made
 from tests.unit.store.pooled import bounced, pooled
+from tests.unit.store.relayed import relayed
 from tests.unit.store.test_call_store import SOMEBODY_WAITS
 from tests.unit.store.test_database import execute
 
@@ -116,3 +119,29 @@ async def test_a_pooler_that_gives_each_client_a_session_of_its_own_is_refused(
             assert await database.rows("SELECT 1 AS one") == [{"one": 1}]
         async with open_untouched(url) as store:
             assert (await server(store.database)).encoding == "UTF8"
+
+
+async def test_a_pooler_that_hangs_while_it_is_looked_at_keeps_whoever_begins_waiting_without_end(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each command looks before it begins."""
+    looked = 0
+
+    async def hangs(asked: Connection) -> int:
+        nonlocal looked
+        looked += 1
+        if looked > 1:
+            relay.hold_up()
+        return await session(asked)
+
+    session = connecting._session
+    monkeypatch.setattr(connecting, "_session", hangs)
+    async with pooled(dsn, shares=False) as pooler, relayed(pooler) as (through, relay):
+        connection = await connect(through)
+        monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.5)
+        try:
+            async with asyncio.timeout(WITHIN):
+                with pytest.raises(TimeoutError):
+                    await refuse_shared(connection, through)
+        finally:
+            connection.terminate()
