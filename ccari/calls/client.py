@@ -120,6 +120,10 @@ class Ari:
         listed = (await self._api.asterisk.listModules()).json()
         self._running = frozenset(each["name"] for each in listed if each["status"] == "Running")
 
+    async def ping(self) -> None:
+        """Ask for nothing: whether Asterisk answers, and still lets the user in."""
+        await self._api.asterisk.ping()
+
     async def filter_events(self) -> None:
         """Have Asterisk send what :data:`EVENTS` names and nothing else."""
         # asyncari wraps a body in its parameter's name, which Asterisk would ignore here without a word

@@ -1,6 +1,7 @@
 """The service's hold on one Asterisk: connect, fence, take stock, listen; and again when the connection is lost."""
 
 import asyncio
+import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +34,8 @@ FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 5.0
 #: From one try to take stock to the next, while the database is away, or something waits to be registered.
 STOCK_AGAIN_SECONDS = 1.0
+#: How often Asterisk is asked for nothing. Where nobody calls, nothing else shows that it takes the password no more.
+PING_SECONDS = 10.0
 #: What is kept between the connection and the moment when stock is taken: calls that begin, and events of all calls.
 _MOST_EARLY_CALLS = 1000
 _MOST_EARLY_EVENTS = 20_000
@@ -149,7 +152,7 @@ class Link:
                 sweep, desk.store, desk.asterisk, SWEEP_SECONDS, lambda: self._switchboard.under_way
             )
             try:
-                async with beside(sweeping):
+                async with beside(sweeping), beside(partial(_ping, ari)):
                     await _first(reader, *ends)
             finally:
                 self._switchboard.detach("asterisk_lost")
@@ -174,6 +177,14 @@ class Link:
                 self._switchboard.turn_away(ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
             if await _first(reader, *ends, within=STOCK_AGAIN_SECONDS):
                 return None
+
+
+async def _ping(ari: Ari) -> None:
+    """Ask again and again. What comes of it, the connection notices by itself."""
+    while True:
+        await asyncio.sleep(PING_SECONDS)
+        with contextlib.suppress(AsteriskError):
+            await ari.ping()
 
 
 async def _tell_of_unfit(desk: Desk) -> None:

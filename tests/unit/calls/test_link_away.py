@@ -79,8 +79,12 @@ class Serving:
         async def turn_away(channel: str, reason: str) -> None:
             self.turned_away.put_nowait((channel, reason))
 
-        ari = SimpleNamespace(
-            check_modules=nothing, filter_events=nothing, turn_away=turn_away, give_back=turn_away
+        self.ari = ari = SimpleNamespace(
+            check_modules=nothing,
+            filter_events=nothing,
+            turn_away=turn_away,
+            give_back=turn_away,
+            ping=nothing,
         )
         desk = SimpleNamespace(book=SimpleNamespace(policy=None), asterisk="an-asterisk", store=None, ari=ari)
 
@@ -252,6 +256,28 @@ async def test_a_caller_of_an_earlier_run_is_left_in_silence(monkeypatch: pytest
     link.reading.set()
     with pytest.raises(AsteriskError):
         await serving
+
+
+async def test_a_password_that_was_changed_at_night_is_noticed_by_the_first_who_calls_in_the_morning(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("ccari.calls.link.PING_SECONDS", 0.0)
+    asked = 0
+
+    async def found(*_: Any) -> Stock:
+        return Stock([], {})
+
+    async def ping() -> None:
+        nonlocal asked
+        asked += 1
+        if asked > 1:
+            link.transport.shut_out.set()
+        raise LinkLost("Asterisk gave no answer")
+
+    link = Serving(monkeypatch, found)
+    link.ari.ping = ping
+    with pytest.raises(AsteriskError, match="was its password changed"):
+        await link.serve()
 
 
 @pytest.mark.parametrize(
