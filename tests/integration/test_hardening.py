@@ -43,11 +43,9 @@ async def test_asterisk_refuses_what_operations_say_or_no_call_goes_through_afte
 ) -> None:
     pbx = ground.lab.pbx
     etc, password = pbx.home / "etc", pbx.ari_password_file.read_text().strip()
-    hashed = re.search(r"^password = (\$6\$\S+)", await pbx.cli(f"ari mkpasswd {password}"), re.MULTILINE)
-    assert hashed is not None
     (etc / "ari.conf").write_text(
         "\n".join((said("[general]"), said("enabled = yes"), said("allowed_origins ="), f"[{pbx.ari_user}]",
-                   said("type = user"), said("password_format = crypt"), f"password = {hashed[1]}",
+                   said("type = user"), said("password_format = plain"), f"password = {password}",
                    said("read_only = no"), ""))
     )  # fmt: skip
     http = etc / "http.conf"
