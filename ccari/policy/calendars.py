@@ -19,16 +19,21 @@ TIME_ZONES = {
 }  # fmt: skip
 
 
-@lru_cache(maxsize=1024)
 def clock(zone: str) -> ZoneInfo | None:
-    """The time zone of that name; None if this machine does not know it.
+    """The time zone of that name; None if this machine does not know it, or cannot read it now.
 
     Zones are renamed over the years, and a system may have only the new names (Debian, without tzdata-legacy).
     """
     try:
-        return ZoneInfo(zone)
+        return _read(zone)
     except (ZoneInfoNotFoundError, ValueError, OSError):
         return None
+
+
+@lru_cache(maxsize=1024)
+def _read(zone: str) -> ZoneInfo:
+    """That it failed is not kept: files may have run out for a moment, or be installed later."""
+    return ZoneInfo(zone)
 
 
 @lru_cache(maxsize=1024)

@@ -1,5 +1,6 @@
 """When it is the time to call: by the clock and the calendar of the number, wherever it may be."""
 
+import resource
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -178,6 +179,16 @@ def test_a_zone_that_this_machine_lacks_raises_or_is_open(monkeypatch: pytest.Mo
 )
 def test_a_name_that_is_no_zone_raises(name: str) -> None:
     assert clock(name) is None
+
+
+def test_a_moment_without_files_closes_a_country_until_somebody_restarts_the_service() -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, hard))
+    try:
+        assert clock("Indian/Kerguelen") is None
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    assert clock("Indian/Kerguelen") is not None
 
 
 def test_a_zone_of_a_number_or_of_a_controller_has_no_clock_here() -> None:
