@@ -95,7 +95,7 @@ ELSEWHERE = {
     "install -d -m 700 keys && age -d keys-2026-11.age | tar x -C keys": "without",
     'ccari keys restore "$(ls /backup/keys-*.age | tail -n 1)"': "restored",
     'createdb --encoding=UTF8 --template=template0 ccari && pg_restore --no-owner --exit-on-error --dbname="$URL" /backup/ccari.dump': "restored",
-    "rsync -a /backup/recordings /backup/sounds /backup/heard /var/lib/ccari": "restored",
+    "rsync -a /backup/recordings /backup/sounds /backup/heard /backup/local-journal /var/lib/ccari": "restored",
     "ccari doctor && ccari recordings verify": "restored",
 }
 
