@@ -282,6 +282,10 @@ class Backlog(Protocol):
         """How many recordings, on any node, have been waiting for an hour or more, or were never seen to end."""
         ...
 
+    async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
+        """The recordings, except ``but``, that have been unfinished for a week on an Asterisk that has had no call for as long."""
+        ...
+
     async def stored_first(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> bool:
         """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
         ...

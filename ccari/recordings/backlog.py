@@ -14,6 +14,8 @@ from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
 
+#: Why a recording is lost that was made on an Asterisk which nobody looks after any more.
+DESERTED = "its Asterisk has had no call for a week, and its file is not in this node's spool"
 #: How often the spool is looked at, unless a call leaves a file sooner.
 LOOK_AGAIN_SECONDS = 60.0
 
@@ -72,6 +74,8 @@ class Caretaker:
                 recordings=late,
                 advice="look for recording_delayed in the log, and run: ccari doctor",
             )
+            for each in await self._backlog.deserted(in_spool):
+                await self._desert(each)
         return stored
 
     async def _remove(self, recording_id: UUID) -> None:
@@ -80,6 +84,20 @@ class Caretaker:
             await self._spool.remove(recording_id)
         except RecordingError as error:
             _log.warning("recording_left", reason=str(error))
+
+    async def _desert(self, unfinished: Unfinished) -> None:
+        """Settle a recording that would be said to go on for ever, and keep its call from being erased. If its file does come, it is
+        taken up again.
+        """
+        tag, state, journal = unfinished.tag, "discarded", []
+        if unfinished.begun and unfinished.may_be_kept:
+            state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, DESERTED))]
+        try:
+            if await self._backlog.given_up(tag, state, journal) and journal:
+                _log.warning("recording_lost", call_id=str(tag.call_id), reason=DESERTED)
+                self._meter.filed(Filed.LOST)
+        except RefusedError:
+            _log.error("recording_left", call_id=str(tag.call_id), reason=changed(tag.call_id))
 
     async def _try_to_store(self, waiting: Unfinished) -> bool:
         """A recording whose call was tampered with is logged: it must not keep other recordings from being stored."""

@@ -107,6 +107,9 @@ class Recordings:
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
         return await self._unfinished("waiting_recordings", recording_ids, _RIGHTS, _BASES, _MODES)
 
+    async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
+        return await self._unfinished("deserted_recordings", but, _RIGHTS, _BASES, _MODES)
+
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL["settled_recordings"], recording_ids)

@@ -92,6 +92,14 @@ WHERE r.id = ANY($1)
   AND (r.state = 'finished' OR r.state = 'failed' AND r.started_at IS NOT NULL
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
 
+-- name: deserted_recordings
+-- Unfinished for a week, on an Asterisk that has had no call for as long: it is gone, or has another name, and nobody else would ever
+-- settle them. $1: those whose files are here after all.
+SELECT /* unfinished */
+WHERE r.state IN ('tagged', 'recording', 'finished') AND r.tagged_at < now() - interval '7 days' AND r.id <> ALL ($1)
+  AND calls.ended_at IS NOT NULL
+  AND NOT EXISTS (SELECT FROM calls c WHERE c.opened_at > now() - interval '7 days' AND c.asterisk = calls.asterisk)
+
 -- name: take_up_recording
 -- A recording that was taken for lost, and has been found, waits for its file from now on as others do.
 WITH found AS (

@@ -513,3 +513,44 @@ async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder:
         await looked.wait()
     working.cancel()
     await asyncio.wait([working])
+
+
+async def of_an_asterisk(
+    store: Store, database: Database, spool: Path, asterisk: str, days_ago: int
+) -> RecordingTag:
+    """A recording that nobody saw end, of a call that was closed, as the database has it after some days; its file is not here."""
+    call = made.call(asterisk=asterisk)
+    tag = await recorded(store, spool, call=call)
+    (spool / f"{tag.recording_id}.wav").unlink()
+    await store.calls.close(call.id, "bridged", "service_died", ())
+    ago = timedelta(days=days_ago)
+    await forge(
+        database,
+        "UPDATE recordings SET tagged_at = tagged_at - $1::interval WHERE id = $2",
+        ago,
+        tag.recording_id,
+    )
+    await forge(database, "UPDATE calls SET opened_at = opened_at - $1::interval WHERE id = $2", ago, call.id)
+    return tag
+
+
+async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    """After a backup was restored on another machine: nobody could erase its call, and nothing of it would expire."""
+    gone = await of_an_asterisk(store, database, spool, "gone", 8)
+    recent = await of_an_asterisk(store, database, spool, "recent", 6)
+    in_use = await of_an_asterisk(store, database, spool, "in use", 8)
+    await of_an_asterisk(store, database, spool, "in use", 0)
+    with capture_logs() as logged:
+        assert await caretaker.tend() == 0
+    assert [each["event"] for each in logged] == ["recordings_late", "recording_lost"]
+    assert [await state(database, each.recording_id) for each in (gone, recent, in_use)] == [
+        "failed", "recording", "recording",
+    ]  # fmt: skip
+    shown = await store.records.show_call(gone.call_id)
+    assert shown.events[-1]["event"] == "recording_lost"
+    # nothing is lost for good: the disk of that machine is found
+    record(spool / f"{gone.recording_id}.wav")
+    assert await caretaker.tend() == 1
+    assert await state(database, gone.recording_id) == "stored"
