@@ -43,7 +43,7 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
     AsteriskError, StoreError
         If Asterisk does not say, or the database fails.
     """
-    began = time.monotonic()
+    began, since = time.monotonic(), await desk.store.clock()
     # refused while rights wait to be registered: only then does the database know which recordings they end
     talks = await talks_to_take_up(desk, await desk.ari.bridges())
     unfinished = await desk.recordings.unfinished(desk.asterisk)
@@ -61,7 +61,8 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
         with _others_spared(each):
             await _lose(desk, each)
     calls = [each.ids.call for each in talks]
-    abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls)
+    # not those that have been opened meanwhile: this service may have stood still, and another have taken Asterisk over
+    abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls, opened_before=since)
     return Stock(talks, {
         "resumed_talks": len(talks), "swept_channels": len(swept), "kept_recordings": kept, "abandoned_calls": abandoned,
         "stock_ms": round((time.monotonic() - began) * 1000),

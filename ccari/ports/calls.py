@@ -140,12 +140,23 @@ class CallStore(Protocol):
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
 
+    async def clock(self) -> datetime:
+        """The moment, by the clock that says when calls were opened."""
+        ...
+
     async def close_abandoned(
-        self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
+        self,
+        asterisk: str,
+        at: datetime,
+        but: Sequence[UUID] = (),
+        *,
+        older_than: float = 0.0,
+        opened_before: datetime | None = None,
     ) -> int:
         """End the calls that are open on this Asterisk and that nobody runs. Gives how many.
 
-        ``but``: calls that go on. ``older_than``: only calls that were opened at least so many seconds ago. Calls of other
+        ``but``: calls that go on. ``older_than``: only calls that were opened at least so many seconds ago; ``opened_before``:
+        only those opened before that moment of :meth:`clock`. Calls of other
         Asterisks are ended too, once they are older than any call can be.
         """
         ...

@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 import asyncpg
@@ -246,15 +246,25 @@ class CallRows:
             for row in rows
         ]
 
+    async def clock(self) -> datetime:
+        async with self._database.connection() as connection:
+            return cast("datetime", await connection.fetchval(SQL["clock"]))
+
     async def close_abandoned(
-        self, asterisk: str, at: datetime, but: Sequence[UUID] = (), *, older_than: float = 0.0
+        self,
+        asterisk: str,
+        at: datetime,
+        but: Sequence[UUID] = (),
+        *,
+        older_than: float = 0.0,
+        opened_before: datetime | None = None,
     ) -> int:
         """End the open calls of this Asterisk that nobody runs: all ``but`` those given, if opened ``older_than`` seconds ago or
-        longer; gives how many. Also any Asterisk's that are a day old: one that was renamed would never end its own.
+        longer, and ``opened_before`` that moment of :meth:`clock`; gives how many. Also any Asterisk's that are a day old: one that was renamed would never end its own.
         """
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than)
+                SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than), opened_before
             )
             ended = 0
             for row in rows:

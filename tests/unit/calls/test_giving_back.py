@@ -91,11 +91,13 @@ def asterisk(server: AriServer, transport: Transport) -> Asterisk:
 
 @pytest.fixture
 def desk(server: AriServer, asterisk: Asterisk) -> Desk:
-    async def none(*_: Any) -> list[Any]:
+    async def none(*_: Any, **__: Any) -> list[Any]:
         return []
 
     ari = Ari(asterisk, asterisk.transport, Credentials(server.url, "ccari", "secret", "ccari"))
-    rows = SimpleNamespace(left_talks=none, unfinished=none, waiting_on=none, close_abandoned=none)
+    rows = SimpleNamespace(
+        clock=none, left_talks=none, unfinished=none, waiting_on=none, close_abandoned=none
+    )
     return cast("Desk", SimpleNamespace(ari=ari, store=rows, recordings=rows, asterisk="pbx"))
 
 

@@ -503,6 +503,9 @@ async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_r
         async def bridges(self) -> dict[str, frozenset[str]]:
             return {}
 
+        async def clock(self) -> datetime:
+            return TAG.started_at
+
         async def left_talks(self, _asterisk: str) -> list[object]:
             asked.append("talks")
             raise StoreError("rights that were pressed wait")
@@ -565,7 +568,10 @@ async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_st
         async def left_talks(self, _asterisk: str) -> list[object]:
             return []
 
-        async def close_abandoned(self, *_: Any) -> int:
+        async def clock(self) -> datetime:
+            return TAG.started_at
+
+        async def close_abandoned(self, *_: Any, **__: Any) -> int:
             return 2
 
     of = Empty()
