@@ -148,7 +148,11 @@ def _refusal(answer: TimeStampResponse) -> str:
 def _reason(error: Exception) -> str:
     """OpenSSL's words about a certificate, out of all that it says; of a signature it says nothing that helps."""
     said = _CERTIFICATE_FAULT.search(str(error))
-    return said[1] if said else "its signature is not valid"
+    if said is None:
+        return "its signature is not valid"
+    # whoever changes the authority may have put the new one's certificates in the place of those of the one before
+    unknown = "unable to get" in said[1] or "self-signed" in said[1]
+    return f"{said[1]}: give the certificates of all authorities there have been" if unknown else said[1]
 
 
 def _sent(answer: TimeStampResponse) -> frozenset[x509.Certificate]:
