@@ -7,6 +7,7 @@ from pathlib import Path
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.config import Settings
+from ccari.metrics import catalogue
 from ccari.metrics.meter import Metrics
 from ccari.recordings.evidence.newest import NewestSeal
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
@@ -57,6 +58,7 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
     # set by the call store when it has kept a right in the local journal; the replayer waits for it
     right_kept = asyncio.Event()
     newest_seal = NewestSeal(settings.data_dir, store.seals)
+    metrics.read(catalogue.DATABASE_OLDER, lambda: {(): float(newest_seal.refuses)})
     return Parts(
         settings=settings,
         store=store,

@@ -63,9 +63,9 @@ async def _begin(settings: Settings, ending: Ending) -> None:
         clear(parts.exports)
         # rights that were pressed while the database was away, which may bar numbers, come before the first call
         await parts.replayer.begin()
-        # nor is anybody called if the database is an older one; if that cannot be known, the sealer says so
+        # nor is anybody called if the database is an older one, or nobody can know; the sealer says so
         with contextlib.suppress(CcariError):
-            await parts.newest_seal.missing()
+            await parts.newest_seal.check()
         admission = Admission(settings.calls.at_once, parts.metrics)
         calls = Switchboard(admission, parts.metrics)
         async with open_telephony(parts, credentials, calls) as telephony:

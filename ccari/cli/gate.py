@@ -35,7 +35,7 @@ def command(
         # as in the service, every call is blocked while rights wait in this node's local journal, and on an older database
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
         newest = NewestSeal(settings.data_dir, store.seals)
-        await newest.missing()
+        await newest.check()
         facts = SpoolingCallStore(store.database, waiting, asyncio.Event(), refuse_older=newest.refuse_older)
         inquiry = Inquiry(book, facts, await vouched(settings, store), prompts)
         if subject := inquiry.subject(number, campaign):

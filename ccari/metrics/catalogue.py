@@ -225,6 +225,10 @@ REGISTER_MOST = Family(
     "How old a copy may be before the campaigns that use it are blocked: the strictest limit of any of them.", (_REGISTER,),
 )  # fmt: skip
 
+DATABASE_OLDER = Family(
+    "ccari_database_older", Kind.GAUGE,
+    "1 while this node calls nobody because the database is an older one, or because it cannot know whether it is.",
+)  # fmt: skip
 JOURNAL_RIGHTS = Family(
     "ccari_local_journal_rights", Kind.GAUGE,
     "Rights kept on this node's disk: waiting to be registered, or put aside for a person to deal with (while there is either, "

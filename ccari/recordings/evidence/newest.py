@@ -36,43 +36,72 @@ class Seen:
         return f"the seal of {self.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
+class OlderDatabaseError(StoreError):
+    """The database lacks a seal that this node has ``seen``: bars, requests and erasures since then are not in it."""
+
+    def __init__(self, seen: Seen) -> None:
+        super().__init__(
+            f"the database is an older one, and bars since then are not in it: it lacks {seen}, which this node has seen"
+        )
+        self.seen = seen
+
+
 class NewestSeal:
     """Of ``store``, remembered in :data:`FILE` of ``folder``, which is ``data_dir``. Each method raises ConfigError if the file cannot be read or
-    written, and StoreError if the database or the disk does not answer.
+    written, and StoreError if the database or the disk does not answer. Until it is known, nobody is called.
     """
 
     def __init__(self, folder: Path, store: NumberedSeals) -> None:
         self._store = store
         self.path = folder / FILE
         self._threads = OwnThreads("ccari-newest-seal")
-        #: As the last look found it.
-        self._missing: Seen | None = None
+        #: Why nobody may be called, as of the last look; None: the database is as new as what is remembered.
+        self._refusal: StoreError | None = StoreError(
+            f"it is not known yet whether the database is an older one, which {self.path} would show"
+        )
+
+    @property
+    def refuses(self) -> bool:
+        """Whether :meth:`refuse_older` raises."""
+        return self._refusal is not None
 
     def refuse_older(self) -> None:
-        """Raise StoreError if the last look found the database an older one: whoever has barred themselves since would be called."""
-        if self._missing is not None:
-            raise StoreError(
-                f"the database is an older one, and bars since then are not in it: it lacks {self._missing}, which this node has seen"
-            )
+        """Raise StoreError unless the last look found the database as new as what is remembered: otherwise whoever has barred themselves
+        since would be called. OlderDatabaseError if it found it older.
+        """
+        if self._refusal is not None:
+            raise StoreError(str(self._refusal))
+
+    async def check(self) -> None:
+        """Look whether the database has the remembered seal. Raises OlderDatabaseError if it has none of that number, or another."""
+        await self._look()
 
     async def missing(self) -> Seen | None:
-        """The remembered seal, if the database has none of that number, or another; None if all is well, or nothing is remembered."""
-        seen = await self._remembered()
-        self._missing = seen if seen is not None and not await _is_there(seen, self._store) else None
-        return self._missing
-
-    async def renewed(self) -> Seen | None:
-        """As :meth:`missing`; if all is well, the newest seal of the database is remembered from now on."""
-        seen = await self._remembered()
-        self._missing = seen if seen is not None and not await _is_there(seen, self._store) else None
-        if self._missing is not None:
-            return self._missing
-        if (newest := await self._store.newest()) is not None and (now := Seen.of(*newest)) != seen:
-            await self._threads.within(DISK_SECONDS, self._write, now)
+        """As :meth:`check`, but gives the seal that is missing; None if all is well, or nothing is remembered."""
+        try:
+            await self._look()
+        except OlderDatabaseError as error:
+            return error.seen
         return None
 
-    async def _remembered(self) -> Seen | None:
-        return await self._threads.within(DISK_SECONDS, self._read)
+    async def renew(self) -> None:
+        """As :meth:`check`; if all is well, the newest seal of the database is remembered from now on."""
+        seen = await self._look()
+        if (newest := await self._store.newest()) is not None and (now := Seen.of(*newest)) != seen:
+            await self._threads.within(DISK_SECONDS, self._write, now)
+
+    async def _look(self) -> Seen | None:
+        """What is remembered. A database or a disk that does not answer leaves it at what the look before has found."""
+        try:
+            seen = await self._threads.within(DISK_SECONDS, self._read)
+        except ConfigError as error:
+            self._refusal = StoreError(str(error))
+            raise
+        if seen is not None and not await _is_there(seen, self._store):
+            self._refusal = OlderDatabaseError(seen)
+            raise self._refusal
+        self._refusal = None
+        return seen
 
     def _read(self) -> Seen | None:
         try:

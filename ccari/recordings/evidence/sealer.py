@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
@@ -12,7 +12,7 @@ from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.evidence.keys import SigningKey, SigningKeys
-from ccari.recordings.evidence.newest import NewestSeal
+from ccari.recordings.evidence.newest import NewestSeal, OlderDatabaseError
 from ccari.tasks import beside
 
 #: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
@@ -95,19 +95,27 @@ class Sealer:
             await asyncio.sleep(SEAL_SECONDS)
 
     async def _try(self) -> None:
-        """Seal; a failure is logged only, and tried again with the next: no call depends on it."""
+        """Seal, and look whether the database has the newest seal that was seen, even if nothing can be sealed: calls depend on
+        that. A failure is logged only, and tried again with the next.
+        """
+        done = [await self._attempt(step) for step in (self.seal, self._renew)]
+        (self._meter.done if all(done) else self._meter.failed)(Work.SEALING)
+
+    async def _renew(self) -> None:
+        if self._newest is not None:
+            await self._newest.renew()
+
+    async def _attempt(self, step: Callable[[], Awaitable[object]]) -> bool:
+        """Whether it did what it should."""
         try:
-            await self.seal()
-            if self._newest and (missing := await self._newest.renewed()):
-                self._meter.failed(Work.SEALING)
-                _log.error(
-                    "seals_missing", seal=missing.digest.hex(), sealed_at=missing.sealed_at.isoformat()
-                )
-            else:
-                self._meter.done(Work.SEALING)
+            await step()
+        except OlderDatabaseError as error:
+            seen = error.seen
+            _log.error("seals_missing", seal=seen.digest.hex(), sealed_at=seen.sealed_at.isoformat())
         except CcariError as error:
-            self._meter.failed(Work.SEALING)
             _log.warning("sealing_failed", reason=str(error))
         except Exception:  # noqa: BLE001 - logged
-            self._meter.failed(Work.SEALING)
             _log.exception("sealing_failed")
+        else:
+            return True
+        return False

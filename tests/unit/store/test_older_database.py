@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from ccari.errors import ConfigError, StoreError
 from ccari.metrics.meter import Metrics
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.recordings.evidence.newest import FILE, NewestSeal
+from ccari.recordings.evidence.newest import FILE, NewestSeal, OlderDatabaseError
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -79,10 +79,15 @@ async def test_seals_of_another_node_pass_for_missing(
 async def test_a_damaged_file_ends_the_sealing_or_is_taken_for_none(
     store: Store, keys: SigningKeys, tmp_path: Path, written: str
 ) -> None:
+    """Nor is anybody called: it may be an older database."""
     (tmp_path / FILE).write_text(written, "latin-1")
     await closed(store)
-    with pytest.raises(ConfigError, match=f"{FILE} is damaged: remove it"):
-        await NewestSeal(tmp_path, store.seals).missing()
+    newest = NewestSeal(tmp_path, store.seals)
+    for look in (newest.missing, newest.renew):
+        with pytest.raises(ConfigError, match=f"{FILE} is damaged: remove it"):
+            await look()
+        with pytest.raises(StoreError, match=f"{FILE} is damaged: remove it"):
+            newest.refuse_older()
     assert await a_round(store, keys, tmp_path) == (True, ["sealing_failed"])
     assert (await store.seals.newest() or (0,))[0] == 1
 
@@ -156,13 +161,47 @@ async def test_a_service_that_runs_calls_on_when_the_database_becomes_an_older_o
     newest = NewestSeal(tmp_path, store.seals)
     await closed(store)
     await a_round(store, keys, tmp_path)
-    assert await newest.renewed() is None
+    await newest.renew()
     newest.refuse_older()
     await forge(database, "UPDATE calls SET sealed = 0")
     await lost(database)
-    assert await newest.renewed() is not None
+    with pytest.raises(OlderDatabaseError):
+        await newest.renew()
     with pytest.raises(StoreError, match=MISSING):
         newest.refuse_older()
     (tmp_path / FILE).unlink()
-    assert await newest.renewed() is None
+    await newest.renew()
     newest.refuse_older()
+
+
+async def test_somebody_is_called_before_it_is_known_whether_the_database_is_an_older_one(
+    store: Store, tmp_path: Path
+) -> None:
+    newest = NewestSeal(tmp_path, store.seals)
+    with pytest.raises(StoreError, match="it is not known yet"):
+        newest.refuse_older()
+    assert newest.refuses
+    await newest.check()
+    newest.refuse_older()
+    assert not newest.refuses
+
+
+async def test_a_service_that_cannot_seal_does_not_notice_that_its_database_is_an_older_one_or_a_newer_one_again(
+    store: Store, database: Database, keys: SigningKeys, tmp_path: Path
+) -> None:
+    await closed(store)
+    await a_round(store, keys, tmp_path)
+    newest = NewestSeal(tmp_path, store.seals)
+    await newest.check()
+    await forge(database, "UPDATE calls SET sealed = 0")
+    await lost(database)
+    metrics = Metrics()
+    without_keys = Sealer(store.seals, SigningKeys(tmp_path / "none"), metrics, newest)
+    for gone, told in ((False, ["sealing_failed", "seals_missing"]), (True, ["sealing_failed"])):
+        if gone:
+            (tmp_path / FILE).unlink()
+        with capture_logs() as logged:
+            async with without_keys.running():
+                pass
+        assert [each["event"] for each in logged] == told
+        assert newest.refuses is not gone
