@@ -65,14 +65,24 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
 
 async def left_behind(store: Store, policy: Policy) -> list[str]:
     """One line for each campaign or controller that is no longer declared, but still has bars or open requests."""
-    return [
-        f"{counted(row['bars'], 'suppression is', 'suppressions are')} only for the campaign {row['campaign']!r} of {row['controller']!r}, "
-        f"which the policy does not declare: {'it has' if row['bars'] == 1 else 'they have'} no effect until it does"
-        if row["bars"]
-        else f"{counted(row['requests'], 'open request is', 'open requests are')} to {row['controller']!r}, which the policy does not declare: "
-        f"{'it' if row['requests'] == 1 else 'they'} can be neither extended nor forwarded"
-        for row in await store.policies.left_behind(policy)
-    ]
+    return [_left_behind(**row) for row in await store.policies.left_behind(policy)]
+
+
+def _left_behind(controller: str, campaign: str, bars: int, requests: int) -> str:
+    if requests:
+        effect = f"{'it' if requests == 1 else 'they'} can be neither extended nor forwarded"
+        return f"{counted(requests, 'open request is', 'open requests are')} to {controller!r}, which the policy does not declare: {effect}"
+    if campaign:
+        effect = f"{'it has' if bars == 1 else 'they have'} no effect until it does"
+        return (
+            f"{counted(bars, 'suppression is', 'suppressions are')} only for the campaign {campaign!r} of {controller!r}, "
+            f"which the policy does not declare: {effect}"
+        )
+    # somebody has given it another id: whoever barred themselves would be called for the same controller
+    return (
+        f"{counted(bars, 'suppression is', 'suppressions are')} of {controller!r}, which the policy does not declare: under another id of that "
+        f"controller {'it bars' if bars == 1 else 'they bar'} nobody; change its name, and leave its id"
+    )
 
 
 async def known_secrets(settings: Settings, store: Store) -> SecretStore:

@@ -95,8 +95,8 @@ class Policies:
         return [row | {"sha256": bytes(row["sha256"]).hex()} for row in rows]
 
     async def left_behind(self, policy: Policy) -> list[dict[str, Any]]:
-        """What nobody would look after any more under ``policy``: the number of ``bars`` on campaigns that it does not declare,
-        and of open ``requests`` of controllers that it does not declare.
+        """What nobody would look after any more under ``policy``: the number of ``bars`` on campaigns that it does not declare, and of
+        ``bars`` and of open ``requests`` of controllers that it does not declare.
         """
         declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
         # it reads all bars

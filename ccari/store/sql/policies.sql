@@ -38,14 +38,18 @@ WHERE controller = $1 AND purpose = $2 AND channel = $3 AND given_at <= now() AN
 LIMIT 1
 
 -- name: left_behind
--- Bars that have not expired on campaigns that a policy does not declare ($2), of controllers that it does ($1), and open requests of
--- controllers that it does not: the latter with '' as the campaign.
+-- Bars that have not expired on campaigns that a policy does not declare ($2), of controllers that it does ($1); and all bars and open requests
+-- of controllers that it does not, with '' as the campaign.
 SELECT s.controller, s.campaign, count(*) AS bars, 0 AS requests
 FROM suppressions s
 WHERE s.campaign <> '' AND s.controller = ANY ($1) AND s.controller || ' ' || s.campaign <> ALL ($2)
   AND (s.expires_at IS NULL OR s.expires_at > now())
 GROUP BY s.controller, s.campaign
 UNION ALL
+SELECT s.controller, '', count(*), 0
+FROM suppressions s
+WHERE s.controller <> ALL ($1) AND (s.expires_at IS NULL OR s.expires_at > now()) GROUP BY s.controller
+UNION ALL
 SELECT r.controller, '', 0, count(*)
 FROM rights_requests r WHERE r.closed_at IS NULL AND r.controller <> ALL ($1) GROUP BY r.controller
-ORDER BY 1, 2
+ORDER BY 1, 2, 3 DESC

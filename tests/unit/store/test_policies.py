@@ -5,6 +5,7 @@ from uuid import uuid4
 
 import pytest
 
+from ccari.cli.readiness import left_behind
 from ccari.errors import StoreError, UnknownError
 from ccari.policy.declaration import Policy, read
 from ccari.policy.rights import Right
@@ -95,7 +96,7 @@ async def test_an_unknown_call_is_shown_as_an_empty_one(store: Store) -> None:
         await store.records.show_call(unknown)
 
 
-async def test_a_campaign_goes_and_nobody_learns_that_its_bars_go_with_it(store: Store) -> None:
+async def test_a_campaign_or_controller_goes_and_nobody_learns_that_its_bars_go_with_it(store: Store) -> None:
     await store.suppressions.add("acme", digests(), Reason.DO_NOT_CALL, "x", "", campaign="renewals")
     await store.suppressions.add("acme", digests(), Reason.ERASURE, "x", "")
     await store.requests.add("acme", exercise(Right.ACCESS), digests())
@@ -111,5 +112,8 @@ async def test_a_campaign_goes_and_nobody_learns_that_its_bars_go_with_it(store:
     ]
     other = read(POLICY.replace('"acme"', '"bank"'))
     assert await store.policies.left_behind(other) == [
-        {"controller": "acme", "campaign": "", "bars": 0, "requests": 1}
+        {"controller": "acme", "campaign": "", "bars": 2, "requests": 0},
+        {"controller": "acme", "campaign": "", "bars": 0, "requests": 1},
     ]
+    bars, _ = await left_behind(store, other)
+    assert bars.startswith("2 suppressions are of 'acme', which the policy does not declare: ")
