@@ -6,7 +6,7 @@ The newest seal is enough: it contains the hash of the seal before it, and so do
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Never
@@ -41,7 +41,7 @@ class Known:
     """What is known of an authority: its certificates, and how one logs in there (the value of ``Authorization``, RFC 7617), if one must."""
 
     authority: Authority
-    login: str = ""
+    login: str = field(default="", repr=False)
 
 
 class Stamper:

@@ -22,6 +22,7 @@ from ccari.policy.seal import Statement
 from ccari.ports.evidence import Account, TimeStamp
 from ccari.recordings.evidence.authority import MOST_BYTES, Authority, authority, question
 from ccari.recordings.evidence.pack import TIME_STAMPS
+from ccari.recordings.evidence.stamper import Known
 from ccari.recordings.evidence.verifying import Verdict, verify
 from tests.tsa import SIGNS_SECONDS, SigningAuthority
 from tests.unit.recordings import accounts
@@ -395,3 +396,8 @@ def test_seals_that_do_not_follow_one_another_do() -> None:
     assert seal.follow(statements[:1])
     assert not seal.follow([statements[0], statements[2], statements[3]])
     assert not seal.follow(statements[::-1])
+
+
+def test_the_login_at_the_authority_is_shown_where_what_is_known_of_it_is(trusted: Authority) -> None:
+    """The name and the password, in a traceback say."""
+    assert "YWNtZ" not in repr(Known(trusted, "Basic YWNtZTpzZWNyZXQ="))
