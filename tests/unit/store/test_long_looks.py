@@ -145,7 +145,7 @@ async def test_a_page_of_requests_is_read_by_sorting_all_of_them(
         await ask_often(connection)
         await connection.execute("ANALYZE rights_requests")
         today = [date.today()]  # noqa: DTZ011 - any will do
-        given = [["acme"], today, *today, None, None, None, False, None, 10, None, None, *after]
+        given = [["acme"], today, *today, None, None, None, False, None, 10, None, None, *after, None]
         plan = await connection.fetch(f"EXPLAIN {SQL['list_requests']}", *given)
     told = "\n".join(line for (line,) in plan)
     assert "rights_requests_by_due" in told
