@@ -98,7 +98,7 @@ class Wanted:
     """Which requests to list: each field that is given narrows the list. ``due_within``: so many days; overdue ones are included.
 
     ``due_before``: a date; only open ones. ``controllers``: only theirs. ``after``: where the last page ended.
-    ``ending``: those whose reference ends so.
+    ``ending``: the one with this reference; or, if it begins with a hyphen, those whose reference ends so.
     """
 
     states: Sequence[RequestState] = ()

@@ -78,12 +78,13 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($8::integer IS NULL OR (r.closed_at IS NULL AND r.due - local.today <= $8))
   AND ($10::text[] IS NULL OR r.controller = ANY ($10))
   AND ($11::date IS NULL OR (r.closed_at IS NULL AND r.due < $11))
-  AND ($15::text IS NULL OR right(r.reference, length($15)) = $15)
+  AND ($15::text IS NULL OR r.reference = $15 OR (left($15, 1) = '-' AND right(r.reference, length($15)) = $15))
   AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
 
 -- name: list_requests
 -- $1 to $3: as of local_today. $12 to $14: the last request of the page before. Open and closed ones are read apart, each in the
--- order of an index: to sort a million takes nearly two seconds.
+-- order of an index: to sort a million takes nearly two seconds. $15: a whole reference, or the end of one, which
+-- begins with a hyphen: the whole of one may be the end of another controller's.
 SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
        CASE WHEN r.closed_at IS NULL THEN r.due - r.today END AS days_left,
        r.closed_at IS NULL AND r.due < r.today AS overdue,

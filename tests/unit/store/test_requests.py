@@ -432,6 +432,23 @@ async def test_a_list_holds_what_was_not_asked_for(
     assert [row["due"] for row in found] == sorted(row["due"] for row in found)
 
 
+async def test_whoever_gives_all_of_a_reference_is_shown_the_request_of_another_controller(
+    store: Store,
+) -> None:
+    one, other = [await store.requests.add(each, letter(), made.digests(each)) for each in ("b", "a-b")]
+    assert other.endswith(one)
+
+    async def found(ending: str) -> set[str]:
+        return {
+            each["reference"] for each in await store.requests.list(None, 100, wanted=Wanted(ending=ending))
+        }
+
+    assert await found(one) == {one}
+    assert await found(other) == {other}
+    # as it was heard, without the controller's name
+    assert await found(one.removeprefix("B")) == {one, other}
+
+
 async def test_an_export_leaves_out_a_request_or_its_history(store: Store) -> None:
     first = await added(store, received_at=RECEIVED - timedelta(days=9))
     second = await added(store, Right.ERASURE)
