@@ -9,7 +9,7 @@ import typer
 from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError
 from ccari.keyring import keybackup
-from ccari.keyring.files import read_private, refuse_taken
+from ccari.keyring.files import read_given, refuse_taken
 
 PassphraseFile = Annotated[
     Path | None,
@@ -87,7 +87,7 @@ def _passphrase(file: Path | None, *, new: bool) -> str:
 
 def _passphrase_of(file: Path) -> str:
     try:
-        text = read_private(file).decode("utf-8")
+        text = read_given(file).decode("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"cannot read {file}: No such file or directory") from None
     except UnicodeDecodeError:

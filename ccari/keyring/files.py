@@ -5,9 +5,10 @@ import fcntl
 import os
 import secrets
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BufferedRandom
 from pathlib import Path
+from typing import BinaryIO
 
 from ccari.errors import ConfigError, why
 from ccari.regular import open_regular
@@ -52,9 +53,16 @@ def read_private(path: Path) -> bytes:
     FileNotFoundError
         If it is not there.
     ConfigError
-        If others can read it, or this process cannot.
+        If others can read it, this process cannot, or it is a pipe or a device.
     """
     return _read(path, _ANY_ACCESS_BY_OTHERS)
+
+
+def read_given(path: Path) -> bytes:
+    """As :func:`read_private`, for a file that somebody names to a command: it may be a pipe, such as a shell's ``<(age -d …)`` or
+    ``/dev/stdin``, so that what opens everything else never lies on a disk. Only for commands: who reads a pipe waits for its writer.
+    """
+    return _read(path, _ANY_ACCESS_BY_OTHERS, _open_any)
 
 
 def read_public(path: Path) -> bytes:
@@ -226,9 +234,9 @@ def settle(folder: Path) -> None:
         os.close(handle)
 
 
-def _read(path: Path, forbidden: int) -> bytes:
+def _read(path: Path, forbidden: int, opened: Callable[[Path], BinaryIO] = open_regular) -> bytes:
     try:
-        with open_regular(path) as file:
+        with opened(path) as file:
             mode = os.fstat(file.fileno()).st_mode
             if mode & forbidden:
                 _check_mode(path, mode)
@@ -237,6 +245,10 @@ def _read(path: Path, forbidden: int) -> bytes:
         raise
     except OSError as error:
         raise ConfigError(f"cannot read {path}: {why(error)}") from None
+
+
+def _open_any(path: Path) -> BinaryIO:
+    return path.open("rb")
 
 
 def _check_mode(path: Path, mode: int) -> None:

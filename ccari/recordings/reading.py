@@ -11,7 +11,7 @@ import pyrage
 from pyrage.x25519 import Identity
 
 from ccari.errors import ConfigError, OtherAudioError, RecordingError, why
-from ccari.keyring.files import read_private
+from ccari.keyring.files import read_given
 from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.encryption import decrypt
 from ccari.recordings.evidence.agreeing import faults_of_stored
@@ -25,7 +25,7 @@ _NOT_IN_OLDER_TAGS = {"channels": Channels.MONO.value}
 
 
 def identities_of(path: Path) -> tuple[Identity, ...]:
-    """The identities in an age identity file: ``AGE-SECRET-KEY-1…``, one a line, with ``#`` comments.
+    """The identities in an age identity file, or a pipe: ``AGE-SECRET-KEY-1…``, one a line, with ``#`` comments.
 
     Raises
     ------
@@ -33,7 +33,7 @@ def identities_of(path: Path) -> tuple[Identity, ...]:
         If the file is not there, others can read it, or it holds no identity or something else as well.
     """
     try:
-        text = read_private(path).decode(errors="replace")
+        text = read_given(path).decode(errors="replace")
     except FileNotFoundError:
         raise ConfigError(f"there is no file {path}") from None
     return identities_in(text, str(path))

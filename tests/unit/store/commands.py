@@ -1,5 +1,8 @@
 """The commands on the test's database, and how one is refused."""
 
+import contextlib
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 from tests.integration.service import Done, Service
@@ -13,6 +16,18 @@ def on(dsn: str, data_dir: Path) -> Service:
     return Service(
         {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(data_dir)}, data_dir / "log", data_dir / "err"
     )
+
+
+@contextlib.contextmanager
+def piped(content: bytes) -> Iterator[Path]:
+    """A pipe with the content, which a command can open once, as it opens a shell's ``<(…)``."""
+    end, writer = os.pipe()
+    try:
+        with os.fdopen(writer, "wb") as written:
+            written.write(content)
+        yield Path(f"/proc/{os.getpid()}/fd/{end}")
+    finally:
+        os.close(end)
 
 
 def refused(done: Done, *words: str) -> None:

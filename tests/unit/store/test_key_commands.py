@@ -19,7 +19,7 @@ from ccari.store.journal_key import JournalKey, check
 from ccari.store.opened import Store
 from tests.integration.service import Done, Service, command
 from tests.unit.store import made
-from tests.unit.store.commands import refused
+from tests.unit.store.commands import piped, refused
 
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 WHAT_TO_DO = (
@@ -217,6 +217,21 @@ async def test_what_is_backed_up_does_not_come_back(bare: Service, tmp_path: Pat
     done = await bare.ccari(*restore)
     assert (done.code, done.out) == (0, f"3 files are in {keys}; check the installation: ccari doctor\n")
     before.pop("recordings.identity")
+    assert content_of(keys) == before
+
+
+async def test_a_passphrase_must_lie_on_a_disk(bare: Service, tmp_path: Path) -> None:
+    """As a shell gives one, of ``<(pass show …)``: at the latest after a disaster, somebody has it elsewhere."""
+    keys, to = tmp_path / "keys", tmp_path / "keys.age"
+    SigningKeys(keys).create()
+    before = content_of(keys)
+    with piped(b"a passphrase of these tests\n") as pipe:
+        done = await bare.ccari("keys", "backup", "--to", str(to), "--passphrase-file", str(pipe))
+        assert done.code == 0, done.err
+    shutil.rmtree(keys)
+    with piped(b"a passphrase of these tests\n") as pipe:
+        done = await bare.ccari("keys", "restore", str(to), "--passphrase-file", str(pipe))
+        assert done.code == 0, done.err
     assert content_of(keys) == before
 
 

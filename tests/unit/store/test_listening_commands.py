@@ -31,7 +31,7 @@ from tests.faults.files import with_a_bit_changed
 from tests.integration.service import Done, Service
 from tests.unit.recordings.made import SECOND, record, sound_of
 from tests.unit.store import made
-from tests.unit.store.commands import on, refused
+from tests.unit.store.commands import on, piped, refused
 from tests.unit.store.forging import forge
 
 
@@ -534,6 +534,12 @@ def test_a_file_without_an_identity_passes_for_one_or_is_quoted(key: Path, conte
     key.unlink()
     with pytest.raises(ConfigError, match="there is no file"):
         identities_of(key)
+
+
+def test_a_key_that_opens_recordings_must_lie_on_a_disk(key: Path) -> None:
+    """As a shell gives one, of ``<(age -d …)``."""
+    with piped(key.read_bytes()) as pipe:
+        assert [str(each) for each in identities_of(pipe)] == [str(each) for each in identities_of(key)]
 
 
 def test_a_missing_recording_is_told_in_a_traceback(tmp_path: Path) -> None:
