@@ -83,7 +83,7 @@ def list_(
     reference: Annotated[
         str | None,
         typer.Option(
-            help="Only with this reference, or with these digits as they are read out in a call: 2026123."
+            help="Only with this reference, or with these digits as they are read out in a call: 2026123 or 2026 12345."
         ),
     ] = None,
     limit: Limit = 100,

@@ -14,9 +14,15 @@ PROMPTS = (
 )
 
 _REFERENCE = re.compile(r".+-([0-9]{4})-0*([0-9]+)")
-#: A reference as it is written, or as it is heard: without the controller's name and the leading zeros. Of the digits no more than
-#: six follow the year, so that no telephone number passes for a reference and gets into a URL. Browsers read it too.
-GIVEN = r"(?:[A-Za-z0-9_\-]{1,40}-20[0-9]{2}-[0-9]{6,9}|20[0-9]{2}[ \-]?[0-9]{1,6})"
+#: One of YEARS.
+_YEAR = r"20(?:2[5-9]|3[0-9]|40)"
+#: A reference as it is written, or as it is heard: without the controller's name and the leading zeros, and with a space or a hyphen
+#: behind the year where more than four digits follow. Telephone numbers of London, Amsterdam, Egypt or Washington begin as years do:
+#: they must not pass for a reference and get into a URL. Browsers read it too.
+GIVEN = (
+    r"(?:[A-Za-z0-9][A-Za-z0-9_\-]{0,39}-20[0-9]{2}-(?:[0-9]{6}|[1-9][0-9]{6,8})"
+    rf"|{_YEAR}(?:[0-9]{{1,4}}|[ \-][0-9]{{1,6}}))"
+)
 _SERIAL_DIGITS = 6
 
 
@@ -40,7 +46,7 @@ def end_of_reference(given: str) -> str:
     """
     if re.fullmatch(GIVEN, given) is None:
         raise ValueError(
-            "must be a reference, such as ACME-2026-000123, or the digits that were read out, such as 2026123"
+            "must be a reference, such as ACME-2026-000123, or the digits that were read out, such as 2026123 or 2026 12345"
         )
     if (heard := re.fullmatch(r"([0-9]{4})[ -]?([0-9]+)", given)) is None:
         return given.upper()

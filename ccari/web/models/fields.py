@@ -126,7 +126,7 @@ GivenReference = Annotated[
     str,
     StringConstraints(strip_whitespace=True, pattern=f"^{speech.GIVEN}$"),
     Field(
-        description="A reference, or its digits as they are read out on the telephone: `2026123`.",
+        description="A reference, or its digits as they are read out on the telephone: `2026123` or `2026 12345`.",
         examples=["ACME-2026-000123", "2026123"],
     ),
 ]
