@@ -15,9 +15,10 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
 #: What people put between two digits of a number in running text, as a regular expression for Python and PostgreSQL alike:
 #: anything but letters, digits and the section sign. It is limited to nine characters to keep the search short.
 BETWEEN = r"(?:[^\w§]|_){0,9}"
-#: What a spreadsheet or a program makes of a column of numbers in which a cell is empty: ``491713920012.0``. In countries whose
-#: numbers have several lengths, the nought would make it somebody else's.
-_DECIMALS = re.compile(r"\+?[0-9]+\.0{1,2}")
+#: What a spreadsheet or a program makes of a column of numbers in which a cell is empty, or that is shown with decimals:
+#: ``491713920012.0``. In countries whose numbers have several lengths, the noughts would make it somebody else's. After several dots
+#: they are a group of digits, as in the French 01.42.68.53.00.
+_DECIMALS = re.compile(r"[^.]+\.0+")
 #: Digits, with the country code: ITU-T E.164, 6.2.
 _LONGEST_E164 = 15
 #: Digits, with an international prefix and a trunk zero.

@@ -96,6 +96,10 @@ WRITTEN = {
     "a British land line": ("020 7946 0018", "GB", "+442079460018"),
     "a British mobile": ("07400 123456", "GB", "+447400123456"),
     "a French land line": ("01.42.68.53.00", "FR", "+33142685300"),
+    "a French land line of round numbers": ("+33.1.42.68.00.00", "FR", "+33142680000"),
+    "a Swiss land line with dots": ("044.668.18.00", "CH", "+41446681800"),
+    "an Italian land line with a dot": ("06.6981000", "IT", "+39066981000"),
+    "a German land line of a switchboard": ("+49.30.123456.0", "DE", "+49301234560"),
     "a French mobile": ("06 12 34 56 78", "FR", "+33612345678"),
     "an Italian land line, which keeps its zero": ("06 698 12345", "IT", "+3906698" + "12345"),
     "a number with no-break spaces": ("\u00a022\u00a0123\u00a045\u00a067 ", "PL", "+48221234567"),
@@ -160,10 +164,27 @@ def test_a_number_that_has_lost_its_plus_is_taken_for_one_of_an_area_with_the_co
     assert parse(bare, "DE") == parse(plus, "DE") == Number(plus)
 
 
-@pytest.mark.parametrize("text", ["4917612345678.0", "017612345678.0", "+4917612345678.00"])
-def test_a_column_that_was_saved_with_decimals_is_read_as_other_peoples_numbers(text: str) -> None:
+#: As they were saved, and of which country; with its noughts each is another's number, too.
+DECIMALS = {
+    "a German mobile": ("491713920012.0", "DE"),
+    "a German mobile, as it is dialled": ("01713920012.0", "DE"),
+    "a German mobile with its plus": ("+491713920012.0", "DE"),
+    "a German mobile in groups": ("+49 171 3920012.0", "DE"),
+    "a German mobile with a hyphen": ("0171-3920012.0", "DE"),
+    "a German land line of three decimals": ("4930123456.000", "DE"),
+    "a German land line of four": ("4930123456.0000", "DE"),
+    "an Austrian land line": ("43123456.000", "AT"),
+    "an Italian land line": ("390612345.000", "IT"),
+    "a Finnish land line": ("3585012345.000", "FI"),
+}
+
+
+@pytest.mark.parametrize("case", DECIMALS)
+def test_a_column_that_was_saved_with_decimals_is_read_as_other_peoples_numbers(case: str) -> None:
     """They are numbers, too, in a country where these have several lengths: somebody else would be barred."""
-    assert parse(text, "DE") is NumberFault.CHARACTERS
+    text, country = DECIMALS[case]
+    assert isinstance(parse(text.replace(".", ""), country), Number)
+    assert parse(text, country) is NumberFault.CHARACTERS
 
 
 @pytest.mark.parametrize("region", sorted({*TIME_ZONES, *PRESETS}))
