@@ -230,6 +230,9 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
         ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
         ("legal hold 7 (a claim); request ACME-2026-000001 (access)", "zabezpieczenie 7 (a claim); żądanie ACME-2026-000001 (dostęp)"),
         ("legal hold 7 (a claim; and another)", "zabezpieczenie 7 (a claim; and another)"),
+        # as it was told before, and is kept
+        ("webhook: it answered 301: redirects are not followed, so put the new url into the policy",
+         "webhook: odpowiedział kodem 301: przekierowania nie są wykonywane, trzeba ustawić nowy url"),
         ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
          "webhook: odpowiedział kodem 500; folder: /srv nie przyjął pliku w ciągu 10 s"),
         ("the list: line 7: it is empty", "lista: wiersz 7: puste"),
