@@ -141,14 +141,12 @@ class CallRunner:
         self._inbox.let_go(why)
 
     async def run(self) -> None:
-        """Run the call to its end. It never raises, so that one call's fault does no harm to another."""
+        """Run the call to its end. It never raises, so that one call's fault does no harm to another.
+
+        One that is cancelled registers first each right that was pressed, and is not known to be durable; cancelled once more, it does not.
+        """
         try:
-            await self._step(self._first_event)
-            while self._call.stage is not Stage.CLOSED:
-                await self._step(await self._inbox.next(self._call.stage))
-        except Exception:  # noqa: BLE001 - logged
-            _log.exception("call_failed", call_id=str(self.ids.call))
-            await self._abandon()
+            await self._live()
         except asyncio.CancelledError:
             # it has taken longer than a call may to end: the next service finds all else that is left undone
             if self._call.stage is not Stage.CLOSED:
@@ -158,6 +156,16 @@ class CallRunner:
             self._inbox.close()
             self._actions.leave_board()
             self._answer_gate(Block.STORE_UNAVAILABLE)
+
+    async def _live(self) -> None:
+        """Run the call to its end, whether or not it fails."""
+        try:
+            await self._step(self._first_event)
+            while self._call.stage is not Stage.CLOSED:
+                await self._step(await self._inbox.next(self._call.stage))
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("call_failed", call_id=str(self.ids.call))
+            await self._abandon()
 
     async def _abandon(self) -> None:
         """End a call that has failed: register each right that was pressed, then give back or hang up all that it holds."""
@@ -171,8 +179,9 @@ class CallRunner:
         await self._carry_out_each(*([] if self._end_noted else [ended]), do.CloseCall(outcome, reason))
 
     async def _register_rest(self) -> None:
-        """Register each right that was pressed, and is not known to be durable."""
+        """Register each right that was pressed, and is not known to be durable. One that is cut goes on where it was when it is called again."""
         undecided = [] if self._undecided is None else pressed(self._call, self._undecided)
+        self._undecided = None
         await self._carry_out_for_rights([*self._undone, *undecided])
         while (event := self._inbox.next_right()) is not None:
             try:
@@ -184,9 +193,14 @@ class CallRunner:
 
     async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
         """Of the commands, only what a right that was pressed needs."""
-        await self._carry_out_each(
-            *(each for each in commands if isinstance(each, do.Note | do.StopRecorder | do.RegisterRight))
-        )
+        rest: list[do.Command] = [
+            each for each in commands if isinstance(each, do.Note | do.StopRecorder | do.RegisterRight)
+        ]
+        while rest:
+            self._undone = rest
+            await self._carry_out_each(rest[0])
+            rest = rest[1:]
+        self._undone = []
 
     async def _carry_out_each(self, *commands: do.Command) -> None:
         """Carry out each command even if others fail."""

@@ -526,17 +526,20 @@ async def test_whoever_placed_a_call_that_fails_at_the_gate_waits_for_its_answer
 
 
 class Hanging(Willing):
-    """As ``Willing``, but the first command of one kind is under way without end. ``hangs``: set once it is."""
+    """As ``Willing``, but one command of one kind, the first or a later one, is under way without end. ``hangs``: set once it is."""
 
-    def __init__(self, declared: Campaign, kind: type[Command]) -> None:
+    def __init__(self, declared: Campaign, kind: type[Command], earlier: int = 0) -> None:
         super().__init__(declared)
         self._kind = kind
+        self._earlier = earlier
         self.hangs = asyncio.Event()
 
     async def carry_out(self, command: Command) -> Event | None:
         if isinstance(command, self._kind) and not self.hangs.is_set():
-            self.hangs.set()
-            await asyncio.Event().wait()
+            if self._earlier == 0:
+                self.hangs.set()
+                await asyncio.Event().wait()
+            self._earlier -= 1
         return await super().carry_out(command)
 
 
@@ -560,6 +563,22 @@ async def test_invariant_5_a_call_that_is_cut_as_the_service_stops_loses_the_rig
         do.RegisterRight(Right.ERASURE, "7", at=erased.at),
     ]
     # it ends as that of a service that was killed
+    assert asked(hanging, do.GiveBack, do.CloseCall) == []
+
+
+@pytest.mark.parametrize("registered", [0, 1, 2])
+async def test_invariant_5_a_call_that_has_failed_and_is_cut_loses_the_rights_that_wait(
+    registered: int,
+) -> None:
+    """Or registers one twice. So many were registered when it was cut."""
+    runner, _ = living(story := Story().talk())
+    keys = [(Right.REFUSE_RECORDING, "2"), (Right.ERASURE, "7"), (Right.ACCESS, "8")]
+    pressed = [do.RegisterRight(right, key, at=press(runner, key).at) for right, key in keys]
+    hanging = Hanging(story.campaign, do.RegisterRight, registered)
+    hanging.then[do.StopRecorder] = breaks
+    await cut(runner, hanging)
+    assert asked(hanging, do.RegisterRight) == pressed
+    assert do.StopRecorder(keep=True, at=pressed[0].at) in hanging.done
     assert asked(hanging, do.GiveBack, do.CloseCall) == []
 
 
