@@ -12,6 +12,7 @@ from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.housekeeping import Housekeeper
+from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.spool import SharedSpool
@@ -41,8 +42,13 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
     recipients = RecipientFile(settings.keys_dir).recipients
     if settings.recordings.encryption == "none":
         recipients = tuple
-    bench, used = settings.data_dir / "encoding", settings.data_dir / "recordings-folder"
-    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients, bench, used)
+    bench, known = settings.data_dir / "encoding", known_folder(settings)
+    return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients, bench, known)
+
+
+def known_folder(settings: Settings) -> KnownFolder:
+    """The recordings folder as this node knows it."""
+    return KnownFolder(settings.recordings_dir, settings.data_dir / "recordings-folder")
 
 
 def housekeeping(

@@ -23,6 +23,7 @@ from ccari.ports.recordings import Channels, RecordingTag, Spool, StoredFile
 from ccari.recordings import raw
 from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import encrypt
+from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.sound import AgentsSide, Sound
 from ccari.recordings.tags import ENCRYPTED, all_of, metadata, sidecar
 
@@ -42,12 +43,12 @@ class FileArchive:
 
     The date is that of the recording's start, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted
     yet is kept in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept
-    in ``folder`` too. ``used``: the file that is to name ``folder`` once something was stored in it, on this machine's own disk.
+    in ``folder`` too. ``known``: tells whether ``folder`` is the one in which something was stored before.
     """
 
     def __init__(
         self, spool: Spool, folder: Path, form: str, recipients: Callable[[], Sequence[str]], bench: Path | None = None,
-        used: Path | None = None,
+        known: KnownFolder | None = None,
     ) -> None:  # fmt: skip
         self._spool = spool
         self._folder = folder
@@ -55,7 +56,7 @@ class FileArchive:
         self._recipients = recipients
         self._work = folder / _WORK
         self._bench = bench or self._work
-        self._used = used
+        self._known = known
         self._encoding_turn = asyncio.Semaphore(AT_ONCE)
         self._left_in_spool = asyncio.Event()
         self._threads = OwnThreads("ccari-archive", RecordingDelayed)
@@ -126,7 +127,11 @@ class FileArchive:
     ) -> StoredFile:
         """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
         recipients = tuple(self._recipients())
-        self._refuse_unmounted()
+        marked = None
+        if self._known is not None:
+            self._known.check()
+            _make_folders(self._folder)
+            marked = self._known.identify()
         self._remove_drafts(tag.recording_id)
         with _private_folder(self._bench if recipients else self._work, f"{tag.recording_id}.") as work:
             plain = work / f"{tag.recording_id}.{self._form}"
@@ -135,32 +140,9 @@ class FileArchive:
             sound = Sound(found, None if cut is None else cut.most_ms(found), side)
             encoding.write(sound, plain, self._form, metadata(tag))
             kept = self._place(tag, plain, sound, recipients, earlier)
-        self._note_used()
+        if self._known is not None and marked is not None:
+            self._known.remember(marked)
         return kept
-
-    def _refuse_unmounted(self) -> None:
-        """Raise RecordingDelayed if the recordings folder is empty and was not before. It has a disk of its own, which is not mounted: what
-        is stored there now will be hidden once it is, missing for whoever asks for it, and never deleted.
-        """
-        if not self._was_used():
-            return
-        with contextlib.suppress(FileNotFoundError), os.scandir(self._folder) as entries:
-            if any(entries):
-                return
-        raise RecordingDelayed(
-            f"{self._folder} is empty, and was not before: is its disk mounted? If it is to be empty: mkdir -p {self._work}"
-        )
-
-    def _was_used(self) -> bool:
-        return (
-            self._used is not None
-            and self._used.exists()
-            and self._used.read_text("utf-8") == str(self._folder.absolute())
-        )
-
-    def _note_used(self) -> None:
-        if self._used is not None and not self._was_used():
-            self._used.write_text(str(self._folder.absolute()), "utf-8")
 
     def _place(
         self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...], earlier: _Version

@@ -191,12 +191,12 @@ async def test_what_is_not_encrypted_yet_lies_where_recordings_are_kept(
     monkeypatch.setattr("ccari.recordings.archive.encrypt", watched)
     record(raw_in(spool))
     kept = await open_archive(settings, SharedSpool(spool)).keep(TAG)
-    before, (sealed,) = seen
-    assert before == []
+    before, (marker, sealed) = seen
+    assert before == [marker] == [".ccari-recordings"]
     assert sealed.startswith(f".work/{TAG.recording_id}.")
     assert sealed.endswith(".age")
     assert files(settings.data_dir / "encoding") == []
-    assert files(kept_in) == sorted([kept.file, f"{PLACE}.json"])
+    assert files(kept_in) == sorted([marker, kept.file, f"{PLACE}.json"])
 
 
 @pytest.mark.parametrize("of_the_kill", [".x", "/x"], ids=["now", "by an older ccari"])

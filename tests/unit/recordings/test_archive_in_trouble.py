@@ -27,6 +27,7 @@ from ccari.recordings import raw
 from ccari.recordings.archive import FileArchive, seen_through
 from ccari.recordings.encoding import Encoding
 from ccari.recordings.encryption import decrypt
+from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.removal import remove
 from ccari.recordings.sound import Sound
 from ccari.recordings.spool import SharedSpool
@@ -50,37 +51,95 @@ def archive(spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]])
     return FileArchive(SharedSpool(spool), kept_in, "flac", recipients)
 
 
+@pytest.fixture
+def node(spool: Path, recipients: Callable[[], Sequence[str]], tmp_path: Path) -> Callable[..., FileArchive]:
+    """A service that has just begun, on the node of that name, with that recordings folder."""
+
+    def node(folder: Path, name: str = "a") -> FileArchive:
+        known = KnownFolder(folder, tmp_path / f"{name}-recordings-folder")
+        return FileArchive(SharedSpool(spool), folder, "flac", recipients, tmp_path / f"{name}-bench", known)
+
+    return node
+
+
+@pytest.mark.parametrize("below", ["no folder", "nothing", "drafts", "recordings", "an earlier start"])
 async def test_a_recording_is_hidden_below_the_disk_that_it_belongs_on_because_that_is_not_mounted(
-    spool: Path, kept_in: Path, tmp_path: Path, recipients: Callable[[], Sequence[str]]
+    spool: Path, kept_in: Path, tmp_path: Path, node: Callable[..., FileArchive], below: str
 ) -> None:
-    """After a boot, say: another service, which has stored nothing yet."""
-
-    def archive() -> FileArchive:
-        return FileArchive(
-            SharedSpool(spool), kept_in, "flac", recipients, tmp_path / "bench", tmp_path / "used"
-        )
-
+    """After a boot, say. Whoever had started the service once before the disk was there has something below it."""
     record(raw_in(spool))
-    first = await archive().keep(TAG)
+    first = await node(kept_in).keep(TAG)
     disk = kept_in.rename(tmp_path / "disk")  # noqa: ASYNC240
-    for is_there in (False, True):
-        if is_there:
+    match below:
+        case "nothing":
             kept_in.mkdir()  # noqa: ASYNC240
-        with pytest.raises(RecordingDelayed, match="is empty, and was not before: is its disk mounted"):
-            await archive().keep(TAG)
-        assert raw_in(spool).exists()
-        assert files(kept_in) == []
-    kept_in.rmdir()  # noqa: ASYNC240
+        case "drafts":
+            (kept_in / ".work").mkdir(parents=True)
+        case "recordings":
+            shutil.copytree(disk / "acme", kept_in / "acme")
+        case "an earlier start":
+            await node(kept_in, "b").keep(TAG)
+    lying = files(kept_in)
+    with pytest.raises(
+        RecordingDelayed, match="not the folder in which recordings were stored before: mount"
+    ):
+        await node(kept_in).keep(TAG)
+    assert raw_in(spool).exists()
+    assert files(kept_in) == lying
+    assert kept_in.exists() is (below != "no folder")  # noqa: ASYNC240
+    shutil.rmtree(kept_in, ignore_errors=True)
     disk.rename(kept_in)
-    assert (await archive().keep(TAG)).file == first.file
-    # somebody begins anew, elsewhere or there
-    elsewhere = FileArchive(
-        SharedSpool(spool), tmp_path / "else", "flac", recipients, tmp_path / "bench", tmp_path / "used"
+    assert (await node(kept_in).keep(TAG)).file == first.file
+
+
+async def test_recordings_wait_for_ever_whose_folder_is_another_one_now(
+    spool: Path, kept_in: Path, tmp_path: Path, node: Callable[..., FileArchive]
+) -> None:
+    record(raw_in(spool))
+    first = await node(kept_in).keep(TAG)
+    # somebody sets another folder, on another disk
+    assert (await node(tmp_path / "else").keep(TAG)).file == first.file
+    # and sets the first one again, brought back from a backup as a whole
+    shutil.copytree(kept_in, tmp_path / "backup")
+    shutil.rmtree(kept_in)
+    (tmp_path / "backup").rename(kept_in)
+    await node(kept_in).keep(TAG)
+    # or without the folder's id
+    (kept_in / ".ccari-recordings").unlink()
+    with pytest.raises(RecordingDelayed, match="run on each node: rm ") as told:
+        await node(kept_in).keep(TAG)
+    Path(str(told.value).rpartition("rm ")[2]).unlink()  # noqa: ASYNC240
+    for _ in range(2):
+        assert (await node(kept_in).keep(TAG)).file == first.file
+
+
+async def test_two_nodes_that_begin_at_once_take_one_folder_for_two(kept_in: Path, tmp_path: Path) -> None:
+    kept_in.mkdir()  # noqa: ASYNC240
+    nodes = [KnownFolder(kept_in, tmp_path / str(n)) for n in range(8)]
+    marked = await asyncio.gather(
+        *(asyncio.to_thread(each.identify) for each in nodes), return_exceptions=True
     )
-    assert (await elsewhere.keep(TAG)).file == first.file
-    shutil.rmtree(tmp_path / "else")
-    (tmp_path / "else" / ".work").mkdir(parents=True)
-    assert (await elsewhere.keep(TAG)).file == first.file
+    # one that comes upon an id that is being written tries again
+    marked = [
+        each.identify() if isinstance(was, RecordingDelayed) else was
+        for each, was in zip(nodes, marked, strict=True)
+    ]
+    assert len(set(marked)) == 1
+    for each in nodes:
+        each.remember(each.identify())
+        each.check()
+
+
+async def test_a_folder_that_was_full_at_first_is_known_by_no_id(kept_in: Path, tmp_path: Path) -> None:
+    kept_in.mkdir()  # noqa: ASYNC240
+    known = KnownFolder(kept_in, tmp_path / "known")
+    with no_file_beyond(0), pytest.raises(OSError, match="File too large"):
+        known.identify()
+    assert files(kept_in) == []
+    assert known.identify()
+    (kept_in / ".ccari-recordings").write_bytes(b"")
+    with pytest.raises(RecordingDelayed, match="is empty: if it stays so, remove it"):
+        known.identify()
 
 
 async def assert_delayed(

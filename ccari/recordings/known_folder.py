@@ -1,0 +1,81 @@
+"""Tells the recordings folder from what lies below its disk while that is not mounted. Whoever may write there would store recordings
+that are hidden once it is: missing for whoever asks for them, and never deleted.
+
+The folder has a random id in a file, and this machine remembers it. Device numbers change with each boot, and a folder below a mount need
+not be empty.
+"""
+
+import contextlib
+import os
+import secrets
+import shlex
+from pathlib import Path
+
+from ccari.errors import RecordingDelayed
+
+#: Hidden, so that it is taken for no controller's folder.
+_MARKER = ".ccari-recordings"
+
+
+class KnownFolder:
+    """``memory``: the file that names ``folder`` and its id once something was stored in it, on this machine's own disk."""
+
+    def __init__(self, folder: Path, memory: Path) -> None:
+        self._folder = folder
+        self._marker = folder / _MARKER
+        self._memory = memory
+        #: What to do about :meth:`fault`.
+        self.advice = (
+            f"mount its disk; if it is to be the folder now, run on each node: rm {shlex.quote(str(memory))}"
+        )
+
+    def fault(self) -> str | None:
+        """What is wrong if the folder is not the one in which something was stored before; else None. Raises OSError."""
+        remembered = self._remembered()
+        if remembered is None or self._marked() == remembered:
+            return None
+        return f"{self._folder} is not the folder in which recordings were stored before"
+
+    def check(self) -> None:
+        """Raise RecordingDelayed if there is a :meth:`fault`. Raises OSError."""
+        if (fault := self.fault()) is not None:
+            raise RecordingDelayed(f"{fault}: {self.advice}")
+
+    def identify(self) -> bytes:
+        """The id of the folder, which gets one if it has none. Raises RecordingDelayed if it is not whole, and OSError."""
+        # whichever node is the first, the others have its id
+        with contextlib.suppress(FileExistsError):
+            self._mark()
+        marked = self._marked()
+        if not marked:
+            raise RecordingDelayed(f"{self._marker} is empty: if it stays so, remove it")
+        return marked
+
+    def remember(self, marked: bytes) -> None:
+        """Something was stored in the folder, whose id is ``marked``. Raises OSError."""
+        if self._remembered() != marked:
+            self._memory.write_bytes(marked + b"\n" + os.fsencode(self._folder.absolute()))
+
+    def _remembered(self) -> bytes | None:
+        """The id of the folder as it was; None if nothing was stored in it, or in another one since."""
+        try:
+            marked, _, folder = self._memory.read_bytes().partition(b"\n")
+        except FileNotFoundError:
+            return None
+        return marked if folder == os.fsencode(self._folder.absolute()) else None
+
+    def _marked(self) -> bytes | None:
+        try:
+            return self._marker.read_bytes().strip()
+        except FileNotFoundError:
+            return None
+
+    def _mark(self) -> None:
+        with self._marker.open("xb", buffering=0) as file:
+            try:
+                file.write(secrets.token_hex(16).encode() + b"\n")
+                os.fsync(file.fileno())
+            except OSError:
+                # a disk that is full: without its id it would be refused once it is not
+                self._marker.unlink()
+                raise
