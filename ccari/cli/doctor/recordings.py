@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+from ccari.app.recordings import known_folder
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
@@ -22,15 +23,17 @@ _ANSWER_SECONDS = 10.0
 
 
 def recordings(settings: Settings) -> Iterator[Finding]:
-    """Whether the recordings folder can be written, and that of the copies of played sounds, without which a call proves less of its
-    notice.
+    """Whether the recordings folder can be written, and is the one that it was; and whether that of the copies of played sounds can be
+    written, without which a call proves less of its notice. Raises OSError.
     """
-    folder, copies = settings.recordings_dir, copies_folder(settings)
-    if (closed := _closed(folder)) is None:
-        yield ok("recordings", f"{folder} can be written")
-    else:
+    folder, copies, known = settings.recordings_dir, copies_folder(settings), known_folder(settings)
+    if (closed := _closed(folder)) is not None:
         yield fault("recordings", f"{folder}: {closed} cannot be written by {user_name(os.geteuid())}",
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
+    elif (other := known.fault()) is not None:
+        yield fault("recordings", f"{other}: {_KEPT_BACK}", known.advice)
+    else:
+        yield ok("recordings", f"{folder} can be written")
     if (closed := _closed(copies)) is not None:
         yield warning("copies of sounds", f"{copies}: {closed} cannot be written by {user_name(os.geteuid())}: evidence of calls will lack what they played",
                       f"let ccari's user write there: chown -R ccari {shlex.quote(str(copies))}")  # fmt: skip

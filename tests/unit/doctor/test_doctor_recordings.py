@@ -6,6 +6,8 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from ccari import config
+from ccari.app.recordings import known_folder
 from ccari.cli.doctor import recordings
 from ccari.cli.doctor.findings import State
 from ccari.recordings.encoders import ENCODERS
@@ -155,3 +157,25 @@ async def test_a_format_that_can_be_encoded_is_called_one_that_cannot(patient: P
     told = [each.check for each in found.values() if each.found.endswith(f" encodes recordings as {form}")]
     assert told == programs
     assert {found[each].state for each in (*programs, "ffmpeg")} == {State.OK}
+
+
+async def test_recordings_wait_in_the_spool_for_a_disk_that_is_not_mounted_and_all_is_said_to_be_well(
+    patient: Patient,
+) -> None:
+    settings = config.load(patient.write())
+    known, folder = known_folder(settings), settings.recordings_dir
+    folder.mkdir(exist_ok=True)
+    known.remember(known.identify())
+    assert await patient.unwell() == {}
+    disk = folder.rename(patient.folder / "disk")
+    (folder / ".work").mkdir(parents=True)
+    found = await patient.only("recordings")
+    assert (found.state, found.found) == (
+        State.FAULT,
+        f"{folder} is not the folder in which recordings were stored before: recordings stay in the spool, unencrypted",
+    )
+    assert found.advice.startswith("mount its disk; if it is to be the folder now, run on each node: rm ")
+    (folder / ".work").rmdir()
+    folder.rmdir()
+    disk.rename(folder)
+    assert await patient.unwell() == {}
