@@ -101,13 +101,15 @@ class SpoolingCallStore(CallRows):
         """As without a local journal, but for rights that are not registered yet: one may be a refusal to be recorded, and the
         recording that it ends may not be taken up (invariant 6).
 
-        While rights wait, StoreError is raised. A right may also lie aside, or wait for a key that is missing, which can last for
-        days: then every talk is taken up as if that right were its callee's, so that it goes on, unrecorded.
+        While rights wait, StoreError is raised. A right may also lie aside, or wait for a key that is missing, or be lost with what
+        an older database lacks, which can last for days: then every talk is taken up as if that right were its callee's, so that it
+        goes on, unrecorded.
         """
         found = await self._journal.unsettled()
         if found.waiting and found.waiting > await self._journal.passed_over():
             raise StoreError(_WAITING)
-        left, unknown = await super().left_talks(asterisk), found.waiting or found.aside
+        left = await super().left_talks(asterisk)
+        unknown = found.waiting or found.aside or self._may_be_older()
         return [replace(each, kept={**each.kept, "refused": True}) for each in left] if unknown else left
 
     async def register_right(
@@ -136,6 +138,13 @@ class SpoolingCallStore(CallRows):
             raise
         self._kept.set()
         return None
+
+    def _may_be_older(self) -> bool:
+        try:
+            self._refuse_older()
+        except StoreError:
+            return True
+        return False
 
     async def _refuse_while_bars_lack(self) -> None:
         """Raise StoreError while rights wait, or lie aside, or the database has lost some. Those aside bar as well: somebody may have been

@@ -290,6 +290,21 @@ async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_lie_aside(nod
     assert left.kept == {"refused": True, "version": 1}
 
 
+async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_be_gone_with_what_an_older_database_lacks(
+    node: Node, database: Database
+) -> None:
+    call = await node.opened()
+    await node.store.commit_heard(call.id, "v1", None, ())
+    await node.store.keep_talk(call.id, {"refused": False, "version": 1}, ())
+
+    def older() -> None:
+        raise StoreError("the database is an older one")
+
+    on_older = SpoolingCallStore(database, node.journal, asyncio.Event(), refuse_older=older)
+    (left,) = await on_older.left_talks(made.ASTERISK)
+    assert left.kept == {"refused": True, "version": 1}
+
+
 async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_or_opens_the_gate(
     node: Node, store: Store, tmp_path: Path
 ) -> None:
