@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import os
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
@@ -80,9 +81,29 @@ async def taking(file: Path) -> AsyncIterator[str]:
         await runner.cleanup()
 
 
+def _in_its_place(file: Path, trusted: Path) -> None:
+    new = trusted.with_name("new")
+    new.write_bytes(file.read_bytes())
+    new.rename(trusted)
+
+
+def _over_it(file: Path, trusted: Path) -> None:
+    trusted.write_bytes(file.read_bytes())
+
+
+def _over_what_it_leads_to(file: Path, trusted: Path) -> None:
+    """With the time of the one before, as ``cp -p`` may leave it."""
+    kept = trusted.parent.parent / "kept.crt"
+    kept.write_bytes(file.read_bytes())
+    os.utime(kept, (0, 0))
+    if not trusted.is_symlink():
+        trusted.symlink_to(kept)
+
+
+@pytest.mark.parametrize("put", [_in_its_place, _over_it, _over_what_it_leads_to])
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
 async def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_somebody_restarts_the_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, put: Callable[[Path, Path], None]
 ) -> None:
     """Of the same name, as when a centre renews its own. All in one file; or each in one that OpenSSL finds by the name, as
     ``update-ca-certificates`` has them too.
@@ -97,14 +118,9 @@ async def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_someb
     name = "all.pem" if variable == "SSL_CERT_FILE" else "d6c99762.0"
     monkeypatch.setenv(variable, str(trusted / name if variable == "SSL_CERT_FILE" else trusted))
 
-    def trust(file: Path) -> None:
-        new = trusted / "new"
-        new.write_bytes(file.read_bytes())
-        new.rename(trusted / name)
-
     async with webhook.open_webhook() as opened, taking(old) as before, taking(renewed) as after:
         for trust_now, taken, refused in ((old, before, after), (renewed, after, before)):
-            trust(trust_now)
+            put(trust_now, trusted / name)
             assert await opened.post(taken, b"key", "an-id", b"{}") == 204
             with pytest.raises(NotTakenError, match="its certificate is refused"):
                 await opened.post(refused, b"key", "an-id", b"{}")
