@@ -283,15 +283,21 @@ class Backlog(Protocol):
         ...
 
     async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
-        """The recordings, except ``but``, that have been unfinished for a week on an Asterisk that has had no call for as long."""
+        """The recordings, except ``but``, that have been unfinished for a week on an Asterisk that has had no call for as long, and that
+        no journal says are lost.
+        """
         ...
 
     async def stored_first(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> bool:
         """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
         ...
 
-    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
-        """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first."""
+    async def given_up(
+        self, tag: RecordingTag, state: str, journal: Sequence[Entry], *, may_come: bool = False
+    ) -> bool:
+        """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first. ``may_come``: its file may be
+        found yet, and is to be stored then.
+        """
         ...
 
 

@@ -94,11 +94,17 @@ WHERE r.id = ANY($1)
 
 -- name: deserted_recordings
 -- Unfinished for a week, on an Asterisk that has had no call for as long: it is gone, or has another name, and nobody else would ever
--- settle them. $1: those whose files are here after all.
+-- settle them. $1: those whose files are here after all. Not one that the journal says is lost: it was found since, on another node.
 SELECT /* unfinished */
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.tagged_at < now() - interval '7 days' AND r.id <> ALL ($1)
   AND calls.ended_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM calls c WHERE c.opened_at > now() - interval '7 days' AND c.asterisk = calls.asterisk)
+  AND NOT EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+                  WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
+
+-- name: recording_may_come
+-- Its file may be found, so that it is not settled. When it began may not have been written.
+UPDATE recordings SET started_at = coalesce(started_at, tagged_at) WHERE id = $1
 
 -- name: take_up_recording
 -- A recording that was taken for lost, and has been found, waits for its file from now on as others do.

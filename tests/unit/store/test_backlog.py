@@ -539,11 +539,18 @@ async def of_an_asterisk(
     return tag
 
 
+@pytest.mark.parametrize("begun", [True, False])
 async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
-    caretaker: Caretaker, store: Store, database: Database, spool: Path
+    caretaker: Caretaker, store: Store, database: Database, spool: Path, *, begun: bool
 ) -> None:
-    """After a backup was restored on another machine: nobody could erase its call, and nothing of it would expire."""
+    """After a backup was restored on another machine: nobody could erase its call, and nothing of it would expire. That it had ``begun``
+    may not have been written.
+    """
     gone = await of_an_asterisk(store, database, spool, "gone", 8)
+    if not begun:
+        await database.rows(
+            "UPDATE recordings SET started_at = NULL, state = 'tagged' WHERE id = $1", gone.recording_id
+        )
     recent = await of_an_asterisk(store, database, spool, "recent", 6)
     in_use = await of_an_asterisk(store, database, spool, "in use", 8)
     await of_an_asterisk(store, database, spool, "in use", 0)
@@ -555,6 +562,11 @@ async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
     ]  # fmt: skip
     shown = await store.records.show_call(gone.call_id)
     assert shown.events[-1]["event"] == "recording_lost"
+    # another node has found it, and cannot store it: it is not lost once more, each minute
+    assert await store.recordings.taken_up(gone)
+    assert await caretaker.tend() == 0
+    shown = await store.records.show_call(gone.call_id)
+    assert [each["event"] for each in shown.events].count("recording_lost") == 1
     # nothing is lost for good: the disk of that machine is found
     record(spool / f"{gone.recording_id}.wav")
     assert await caretaker.tend() == 1
