@@ -12,7 +12,7 @@ from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.housekeeping import Housekeeper
-from ccari.recordings.known_folder import KnownFolder
+from ccari.recordings.known_folder import known_folder
 from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.remote import open_remote_spool
 from ccari.recordings.spool import SharedSpool
@@ -46,13 +46,9 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
     return FileArchive(spool, settings.recordings_dir, settings.recordings.format, recipients, bench, known)
 
 
-def known_folder(settings: Settings) -> KnownFolder:
-    """The recordings folder as this node knows it."""
-    return KnownFolder(settings.recordings_dir, settings.data_dir / "recordings-folder")
-
-
 def housekeeping(
     settings: Settings, store: Store, meter: Meter = UNMETERED
 ) -> AbstractAsyncContextManager[None]:
     """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
-    return beside(Housekeeper(store.deletions, settings.recordings_dir, meter=meter).run)
+    keeper = Housekeeper(store.deletions, settings.recordings_dir, meter=meter, known=known_folder(settings))
+    return beside(keeper.run)

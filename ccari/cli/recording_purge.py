@@ -16,6 +16,7 @@ from ccari.errors import CcariError, RecordingError, UnknownError
 from ccari.policy.retention import purge_fault
 from ccari.ports.holds import Stored
 from ccari.recordings.housekeeping import Housekeeper, Plan, Swept, end, purging
+from ccari.recordings.known_folder import known_folder
 from ccari.store.opened import Store
 
 
@@ -124,7 +125,8 @@ async def _stored(store: Store, recording: UUID) -> Stored:
 
 
 def _keeper(settings: Settings, store: Store) -> Housekeeper:
-    return Housekeeper(store.deletions, settings.recordings_dir, f"cli:{who()}")
+    known = known_folder(settings)
+    return Housekeeper(store.deletions, settings.recordings_dir, f"cli:{who()}", known=known)
 
 
 def _done(swept: Swept | None, faults: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from ccari.gating.subjects import IdentifiedPerson, access_target, identified_pe
 from ccari.policy.erasure import Plan, count_deleted, count_kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
+from ccari.recordings.known_folder import known_folder
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
 from ccari.recordings.subject.pack import refuse_taken
 from ccari.store.opened import Store
@@ -64,7 +65,9 @@ def erase(
         wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, access_target(of), of.mandate.reference)
-        eraser = Eraser(store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}")
+        eraser = Eraser(
+            store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}", known_folder(settings)
+        )
         plan = await eraser.plan(wanted, terms)
         if not yes:
             refuse(wanted, plan)

@@ -23,6 +23,7 @@ from ccari.policy.retention import Deletion, HoldKind, Why
 from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.recordings import changed
+from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.removal import remove
 
 #: From the end of one round to the start of the next. Retention is in days, so minutes are soon enough, also after a withdrawal
@@ -113,12 +114,15 @@ class Plan:
 
 
 class Housekeeper:
-    """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion."""
+    """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion. ``known``: tells whether it is the
+    folder in which they were stored.
+    """
 
     def __init__(
-        self, sweeps: Sweeps, folder: Path, who: str = "housekeeping", meter: Meter = UNMETERED
-    ) -> None:
+        self, sweeps: Sweeps, folder: Path, who: str = "housekeeping", meter: Meter = UNMETERED, known: KnownFolder | None = None,
+    ) -> None:  # fmt: skip
         self._meter = meter
+        self._known = known
         self._sweeps = sweeps
         self._folder = folder
         self._who = who
@@ -266,7 +270,9 @@ class Housekeeper:
         files = sorted(each.file for each in doomed)
         results = await asyncio.gather(
             *(
-                self._threads.within(REMOVAL_SECONDS, remove, self._folder, files[start : start + _CHUNK])
+                self._threads.within(
+                    REMOVAL_SECONDS, remove, self._folder, files[start : start + _CHUNK], self._known
+                )
                 for start in range(0, len(files), _CHUNK)
             )
         )

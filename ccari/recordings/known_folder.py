@@ -11,10 +11,16 @@ import secrets
 import shlex
 from pathlib import Path
 
+from ccari.config import Settings
 from ccari.errors import RecordingDelayed
 
 #: Hidden, so that it is taken for no controller's folder.
 _MARKER = ".ccari-recordings"
+
+
+def known_folder(settings: Settings) -> "KnownFolder":
+    """The recordings folder of the settings, as this node knows it."""
+    return KnownFolder(settings.recordings_dir, settings.data_dir / "recordings-folder")
 
 
 class KnownFolder:
@@ -24,15 +30,21 @@ class KnownFolder:
         self._folder = folder
         self._marker = folder / _MARKER
         self._memory = memory
+        self._half = f"{self._marker} is empty: if it stays so, remove it"
         #: What to do about :meth:`fault`.
         self.advice = (
-            f"mount its disk; if it is to be the folder now, run on each node: rm {shlex.quote(str(memory))}"
+            "mount its disk; if it is mounted and this is the right folder, run on each node (recordings that were made meanwhile may lie "
+            f"below the mount): rm {shlex.quote(str(memory))}"
         )
 
     def fault(self) -> str | None:
-        """What is wrong if the folder is not the one in which something was stored before; else None. Raises OSError."""
-        remembered = self._remembered()
-        if remembered is None or self._marked() == remembered:
+        """What is wrong if the folder is not the one in which something was stored before, or has no whole id; else None. Raises
+        OSError.
+        """
+        marked, remembered = self._marked(), self._remembered()
+        if marked == b"":
+            return self._half
+        if remembered is None or marked == remembered:
             return None
         return f"{self._folder} is not the folder in which recordings were stored before"
 
@@ -48,7 +60,7 @@ class KnownFolder:
             self._mark()
         marked = self._marked()
         if not marked:
-            raise RecordingDelayed(f"{self._marker} is empty: if it stays so, remove it")
+            raise RecordingDelayed(self._half)
         return marked
 
     def remember(self, marked: bytes) -> None:

@@ -5,15 +5,24 @@ from pathlib import Path
 
 from ccari.errors import RecordingError, why
 from ccari.keyring.files import settle
+from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.reading import below
 from ccari.recordings.tags import all_of
 
 
-def remove(folder: Path, files: Iterable[str]) -> tuple[dict[str, str], list[str]]:
+def remove(
+    folder: Path, files: Iterable[str], known: KnownFolder | None = None
+) -> tuple[dict[str, str], list[str]]:
     """Remove recordings with their tags, and flush the folders, so that they stay removed after a power failure. Blocks.
 
-    Gives why files could not be removed, by file; and the files that were not there.
+    ``known``: tells whether ``folder`` is the right one; below a disk that is not mounted, files only seem to be gone. Gives why
+    files could not be removed, by file; and the files that were not there.
     """
+    try:
+        if known is not None and (fault := known.fault()) is not None:
+            return dict.fromkeys(files, fault), []
+    except OSError as error:
+        return dict.fromkeys(files, why(error)), []
     faults: dict[str, str] = {}
     missing: list[str] = []
     removed: dict[Path, list[str]] = {}

@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from ccari.app.recordings import known_folder
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
+from ccari.recordings.known_folder import known_folder
 from ccari.sounds.soundboard import copies_folder
 
 #: The name of ffmpeg's encoder for Opus.

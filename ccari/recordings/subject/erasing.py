@@ -18,6 +18,7 @@ from ccari.policy.retention import Why
 from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
 from ccari.ports.subjects import Erasures, Wanted
 from ccari.recordings.housekeeping import Housekeeper, Swept
+from ccari.recordings.known_folder import KnownFolder
 
 #: Why files may not have been there. They are not either if an earlier run was interrupted after it had removed them.
 _OTHER_FOLDER = "all nodes must have the same [recordings] dir"
@@ -32,12 +33,14 @@ class Erased:
 
 
 class Eraser:
-    """``folder``: of the recordings. ``who``: recorded as whoever erased."""
+    """``folder``, ``known``: of the recordings, as for Housekeeper. ``who``: recorded as whoever erased."""
 
-    def __init__(self, erasures: Erasures, sweeps: Sweeps, folder: Path, who: str) -> None:
+    def __init__(
+        self, erasures: Erasures, sweeps: Sweeps, folder: Path, who: str, known: KnownFolder | None = None
+    ) -> None:
         self._erasures = erasures
         self._sweeps = sweeps
-        self._housekeeper = Housekeeper(sweeps, folder, who)
+        self._housekeeper = Housekeeper(sweeps, folder, who, known=known)
         self._who = who
 
     async def plan(self, wanted: Wanted, terms: Terms) -> Plan:

@@ -7,12 +7,12 @@ import pyrage
 import pytest
 
 from ccari import config
-from ccari.app.recordings import known_folder
 from ccari.cli.doctor import recordings
 from ccari.cli.doctor.findings import State
 from ccari.recordings.encoders import ENCODERS
 from ccari.recordings.encoding import FORMATS
 from ccari.recordings.evidence.keys import SigningKeys
+from ccari.recordings.known_folder import known_folder
 from ccari.recordings.recipients import RecipientFile
 from ccari.store.opened import Store
 from tests.unit.doctor.conftest import Patient
@@ -174,7 +174,9 @@ async def test_recordings_wait_in_the_spool_for_a_disk_that_is_not_mounted_and_a
         State.FAULT,
         f"{folder} is not the folder in which recordings were stored before: recordings stay in the spool, unencrypted",
     )
-    assert found.advice.startswith("mount its disk; if it is to be the folder now, run on each node: rm ")
+    assert found.advice.startswith(
+        "mount its disk; if it is mounted and this is the right folder, run on each node "
+    )
     (folder / ".work").rmdir()
     folder.rmdir()
     disk.rename(folder)

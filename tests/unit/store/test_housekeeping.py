@@ -1,6 +1,7 @@
 """What is deleted, for which reason, and that whoever is interrupted in it leaves nothing half done."""
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
@@ -22,7 +23,8 @@ from ccari.ports.holds import HoldOn
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Bar
 from ccari.recordings import housekeeping, removal
-from ccari.recordings.housekeeping import Swept
+from ccari.recordings.housekeeping import Housekeeper, Swept
+from ccari.recordings.known_folder import KnownFolder
 from ccari.store import deletions
 from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
@@ -400,6 +402,28 @@ async def test_a_disk_that_is_not_mounted_passes_for_one_that_is_empty(shelf: Sh
     away.rename(shelf.folder)
     await shelf.round()
     assert await shelf.fate(recording) == "retention"
+
+
+async def test_recordings_are_said_to_be_deleted_that_will_be_there_again_once_their_disk_is_mounted(
+    shelf: Shelf, tmp_path: Path
+) -> None:
+    """Below it there is a folder of that day, as whoever has recorded below it before has."""
+    recording = await shelf.put(limit=OVER)
+    known = KnownFolder(shelf.folder, tmp_path / "known")
+    known.remember(known.identify())
+    file = (await shelf.row(recording))["file"]
+    away = shelf.folder.rename(shelf.folder.with_name("away"))
+    (shelf.folder / file).parent.mkdir(parents=True)
+    keeper = Housekeeper(shelf.store.deletions, shelf.folder, known=known)
+    swept = await keeper.round()
+    assert swept is not None
+    assert (swept.count, list(swept.faults)) == (0, [file])
+    assert "is not the folder in which recordings were stored before" in swept.faults[file]
+    assert (await shelf.row(recording))["state"] == "stored"
+    shutil.rmtree(shelf.folder)
+    away.rename(shelf.folder)
+    assert (await keeper.round() or swept).count == 1
+    assert not (shelf.folder / file).exists()
 
 
 async def test_a_node_with_a_folder_of_its_own_goes_unnoticed(shelf: Shelf) -> None:
