@@ -96,6 +96,10 @@ class NoCallError(RefusedError):
     """The call that something is to be written of has no row in the database."""
 
 
+class BarsLostError(StoreError):
+    """The database lacks bars of people who have barred themselves, or may."""
+
+
 class UnsoundPolicyError(StoreError):
     """A policy ``revision`` that an older ccari accepted is refused by this one. ``words`` leave the fault out, because it
     may concern any controller.

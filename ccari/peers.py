@@ -70,7 +70,7 @@ def _version(path: str | None) -> list[tuple[int, int] | None]:
     """
     looked_at = [path or ""]
     with contextlib.suppress(OSError), os.scandir(path or "") as files:
-        looked_at += [each.path for each in files]
+        looked_at += sorted(each.path for each in files)
     return list(map(_state, looked_at))
 
 

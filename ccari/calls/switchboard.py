@@ -29,8 +29,7 @@ _log = structlog.get_logger()
 #: For calls to end when the service stops, or its connection was lost; then they are cut.
 DRAIN_SECONDS = 15.0
 #: For those that were cut. One that brings its recording to its place waits for the disk even then, which may hang; one in which rights
-#: were pressed registers them, each in up to 4.5 s while the database hangs. What has not
-#: had its turn by then is lost if the service ends.
+#: were pressed registers them, each in up to 4.5 s while the database hangs. What has not had its turn by then is lost if the service ends.
 CUT_SECONDS = 5.0
 #: For a connection to come back that was lost before talks have come to their end; then they go on without us.
 RETURN_SECONDS = 15.0

@@ -260,7 +260,8 @@ class CallRows:
         opened_before: datetime | None = None,
     ) -> int:
         """End the open calls of this Asterisk that nobody runs: all ``but`` those given, if opened ``older_than`` seconds ago or
-        longer, and ``opened_before`` that moment of :meth:`clock`; gives how many. Also any Asterisk's that are a day old: one that was renamed would never end its own.
+        longer, and ``opened_before`` that moment of :meth:`clock`; gives how many. Also any Asterisk's that are a day old: one that
+        was renamed would never end its own.
         """
         async with self._database.connection() as connection:
             rows = await connection.fetch(

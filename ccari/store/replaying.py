@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import structlog
 
-from ccari.errors import ConfigError, RefusedError, StoreError, why
+from ccari.errors import BarsLostError, ConfigError, RefusedError, StoreError, why
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Bearer
@@ -101,7 +101,7 @@ class SpoolingCallStore(CallRows):
         """As without a local journal, but for rights that are not registered yet: one may be a refusal to be recorded, and the
         recording that it ends may not be taken up (invariant 6).
 
-        While rights wait, StoreError is raised. A right may also lie aside, or wait for a key that is missing, or be lost with what
+        While rights wait, or it is not known yet whether the database is an older one, StoreError is raised. A right may also lie aside, or wait for a key that is missing, or be lost with what
         an older database lacks, which can last for days: then every talk is taken up as if that right were its callee's, so that it
         goes on, unrecorded.
         """
@@ -109,7 +109,7 @@ class SpoolingCallStore(CallRows):
         if found.waiting and found.waiting > await self._journal.passed_over():
             raise StoreError(_WAITING)
         left = await super().left_talks(asterisk)
-        unknown = found.waiting or found.aside or self._may_be_older()
+        unknown = found.waiting or found.aside or self._lacks_bars()
         return [replace(each, kept={**each.kept, "refused": True}) for each in left] if unknown else left
 
     async def register_right(
@@ -139,10 +139,11 @@ class SpoolingCallStore(CallRows):
         self._kept.set()
         return None
 
-    def _may_be_older(self) -> bool:
+    def _lacks_bars(self) -> bool:
+        """Whether the database does, or may. Raises StoreError while that is not known yet."""
         try:
             self._refuse_older()
-        except StoreError:
+        except BarsLostError:
             return True
         return False
 

@@ -43,7 +43,15 @@ def files_holding(folder: Path, words: str) -> list[str]:
     """In a body that was sent, or in a field of a page, which Chromium writes in UTF-16."""
     spellings = words.encode(), words.replace(" ", "+").encode(), words.encode("utf-16le")
     files = [each for each in folder.rglob("*") if each.is_file() and not each.is_symlink()]
-    return [each.name for each in files if any(one in each.read_bytes() for one in spellings)]
+    return [each.name for each in files if any(one in _content(each) for one in spellings)]
+
+
+def _content(file: Path) -> bytes:
+    """Nothing of a file that the browser has removed meanwhile."""
+    try:
+        return file.read_bytes()
+    except FileNotFoundError:
+        return b""
 
 
 async def signed_in(browser: BrowserContext, url: str, centre: Store) -> Page:

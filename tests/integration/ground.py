@@ -50,7 +50,7 @@ class Ground:
         pbx = self.lab.pbx
         return Service(
             {
-                "CCARI_DATA_DIR": str(self.folder),
+                "CCARI_DATA_DIR": str(self._data_of(url or self.url)),
                 "CCARI_DATABASE__URL": url or self.url,
                 "CCARI_ASTERISK__URL": ari or pbx.ari_url,
                 "CCARI_ASTERISK__USERNAME": pbx.ari_user,
@@ -66,6 +66,18 @@ class Ground:
             self.folder / f"{self._started}.log",
             self.folder / f"{self._started}.err",
         )
+
+    def _data_of(self, url: str) -> Path:
+        """A folder for each database, with the same keys: a node remembers there how far its database was, and calls nobody on one that
+        is not as far.
+        """
+        if url == self.url:
+            return self.folder
+        own = self.folder / f"of-{hashlib.sha256(url.encode()).hexdigest()[:12]}"
+        if not own.exists():
+            own.mkdir()
+            (own / "keys").symlink_to(self.folder / "keys")
+        return own
 
     @contextlib.asynccontextmanager
     async def running(self, **where: Any) -> AsyncIterator[Service]:

@@ -5,11 +5,13 @@ that time. Nothing within it shows that.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
-from ccari.errors import ConfigError, StoreError, why
+from ccari.errors import BarsLostError, ConfigError, StoreError, why
 from ccari.keyring.files import write_over
 from ccari.own_threads import OwnThreads
 from ccari.policy.seal import Statement
@@ -36,7 +38,7 @@ class Seen:
         return f"the seal of {self.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
 
 
-class OlderDatabaseError(StoreError):
+class OlderDatabaseError(BarsLostError):
     """The database lacks a seal that this node has ``seen``: bars, requests and erasures since then are not in it."""
 
     def __init__(self, seen: Seen) -> None:
@@ -55,9 +57,12 @@ class NewestSeal:
         self._store = store
         self.path = folder / FILE
         self._threads = OwnThreads("ccari-newest-seal")
-        #: Why nobody may be called, as of the last look; None: the database is as new as what is remembered.
-        self._refusal: StoreError | None = StoreError(
-            f"it is not known yet whether the database is an older one, which {self.path} would show"
+        #: Whether a look has ever come to its end.
+        self.is_known = False
+        #: Makes the error that says why nobody may be called, as of the last look; None: the database is as new as what is remembered.
+        self._refusal: Callable[[], StoreError] | None = partial(
+            StoreError,
+            f"it is not known yet whether the database is an older one, which {self.path} would show",
         )
 
     @property
@@ -66,11 +71,11 @@ class NewestSeal:
         return self._refusal is not None
 
     def refuse_older(self) -> None:
-        """Raise StoreError unless the last look found the database as new as what is remembered: otherwise whoever has barred themselves
-        since would be called. OlderDatabaseError if it found it older.
+        """Raise an error unless the last look found the database as new as what is remembered: otherwise whoever has barred themselves
+        since would be called. BarsLostError if it found it older, or cannot tell; any other StoreError while it is not known yet.
         """
         if self._refusal is not None:
-            raise StoreError(str(self._refusal))
+            raise self._refusal()
 
     async def check(self) -> None:
         """Look whether the database has the remembered seal. Raises OlderDatabaseError if it has none of that number, or another."""
@@ -95,11 +100,13 @@ class NewestSeal:
         try:
             seen = await self._threads.within(DISK_SECONDS, self._read)
         except ConfigError as error:
-            self._refusal = StoreError(str(error))
+            self._refusal, self.is_known = partial(BarsLostError, str(error)), True
             raise
-        if seen is not None and not await _is_there(seen, self._store):
-            self._refusal = OlderDatabaseError(seen)
-            raise self._refusal
+        is_newest = seen is None or await _is_there(seen, self._store)
+        self.is_known = True
+        if seen is not None and not is_newest:
+            self._refusal = partial(OlderDatabaseError, seen)
+            raise OlderDatabaseError(seen)
         self._refusal = None
         return seen
 
@@ -119,7 +126,10 @@ class NewestSeal:
 
     def _write(self, seen: Seen) -> None:
         told = {"seal": seen.number, "digest": seen.digest.hex(), "sealed_at": seen.sealed_at.isoformat()}
-        write_over(self.path, f"{json.dumps(told)}\n".encode("ascii"))
+        try:
+            write_over(self.path, f"{json.dumps(told)}\n".encode("ascii"))
+        except ConfigError as error:
+            raise ConfigError(f"{error} (it is in data_dir)") from None
 
 
 async def _is_there(seen: Seen, store: NumberedSeals) -> bool:

@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import UTC, datetime
 
 import structlog
 
-from ccari.errors import CcariError
+from ccari.errors import CcariError, ConfigError
 from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -17,6 +17,8 @@ from ccari.tasks import beside
 
 #: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
 SEAL_SECONDS = 60.0
+#: From one try to the next until it is known whether the database is an older one: nobody is called before.
+LOOK_AGAIN_SECONDS = 2.0
 #: The most journals in one seal, so that proofs stay short and the transaction quick. If there are more, another seal follows at
 #: once.
 MOST_LEAVES = 1000
@@ -92,30 +94,36 @@ class Sealer:
     async def _run(self) -> None:
         while True:
             await self._try()
-            await asyncio.sleep(SEAL_SECONDS)
+            is_known = self._newest is None or self._newest.is_known
+            await asyncio.sleep(SEAL_SECONDS if is_known else LOOK_AGAIN_SECONDS)
 
     async def _try(self) -> None:
-        """Seal, and look whether the database has the newest seal that was seen, even if nothing can be sealed: calls depend on
-        that. A failure is logged only, and tried again with the next.
+        """Look whether the database has the newest seal that was seen, on which calls depend, and seal. A failure is logged only, and
+        tried again with the next.
         """
-        done = [await self._attempt(step) for step in (self.seal, self._renew)]
-        (self._meter.done if all(done) else self._meter.failed)(Work.SEALING)
-
-    async def _renew(self) -> None:
-        if self._newest is not None:
-            await self._newest.renew()
-
-    async def _attempt(self, step: Callable[[], Awaitable[object]]) -> bool:
-        """Whether it did what it should."""
         try:
-            await step()
+            done = await self._is_newest()
+            await self.seal()
+            if done and self._newest is not None:
+                await self._newest.renew()
+        except CcariError as error:
+            done = False
+            _log.warning("sealing_failed", reason=str(error))
+        except Exception:  # noqa: BLE001 - logged
+            done = False
+            _log.exception("sealing_failed")
+        (self._meter.done if done else self._meter.failed)(Work.SEALING)
+
+    async def _is_newest(self) -> bool:
+        """False, and told, if the database is an older one, or that cannot be known. Journals are sealed all the same."""
+        try:
+            if self._newest is not None:
+                await self._newest.check()
         except OlderDatabaseError as error:
             seen = error.seen
             _log.error("seals_missing", seal=seen.digest.hex(), sealed_at=seen.sealed_at.isoformat())
-        except CcariError as error:
+            return False
+        except ConfigError as error:
             _log.warning("sealing_failed", reason=str(error))
-        except Exception:  # noqa: BLE001 - logged
-            _log.exception("sealing_failed")
-        else:
-            return True
-        return False
+            return False
+        return True

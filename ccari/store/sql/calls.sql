@@ -114,8 +114,9 @@ SELECT id FROM moved
 SELECT clock_timestamp()
 
 -- name: open_calls
--- Calls of this Asterisk ($1) that nobody runs any more, opened before $4. Also those of any Asterisk, gone or renamed, that were opened a day ago:
--- no leg lives longer than four hours. ``talk`` is not kept in a transfer or after the talk, so the journal is asked as well.
+-- Calls of this Asterisk ($1) that nobody runs any more, opened before $4. Also those of any Asterisk, gone or renamed, that were
+-- opened a day ago: no leg lives longer than four hours. ``talk`` is not kept in a transfer or after the talk, so the journal is
+-- asked as well.
 SELECT id, talk IS NOT NULL
        OR EXISTS (SELECT FROM call_events WHERE call_id = calls.id AND event = 'call_bridged') AS talked
 FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)

@@ -12,7 +12,7 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.errors import RefusedError, StoreError
+from ccari.errors import BarsLostError, RefusedError, StoreError
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
@@ -297,10 +297,15 @@ async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_be_gone_with_
     await node.store.commit_heard(call.id, "v1", None, ())
     await node.store.keep_talk(call.id, {"refused": False, "version": 1}, ())
 
-    def older() -> None:
-        raise StoreError("the database is an older one")
+    known: StoreError = StoreError("it is not known yet whether the database is an older one")
 
-    on_older = SpoolingCallStore(database, node.journal, asyncio.Event(), refuse_older=older)
+    def refuse() -> None:
+        raise known
+
+    on_older = SpoolingCallStore(database, node.journal, asyncio.Event(), refuse_older=refuse)
+    with pytest.raises(StoreError, match="it is not known yet"):
+        await on_older.left_talks(made.ASTERISK)
+    known = BarsLostError("the database is an older one")
     (left,) = await on_older.left_talks(made.ASTERISK)
     assert left.kept == {"refused": True, "version": 1}
 
