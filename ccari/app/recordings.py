@@ -50,5 +50,5 @@ def housekeeping(
     settings: Settings, store: Store, meter: Meter = UNMETERED
 ) -> AbstractAsyncContextManager[None]:
     """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
-    keeper = Housekeeper(store.deletions, settings.recordings_dir, meter=meter, known=known_folder(settings))
+    keeper = Housekeeper(store.deletions, settings.recordings_dir, known_folder(settings), meter=meter)
     return beside(keeper.run)

@@ -125,8 +125,7 @@ async def _stored(store: Store, recording: UUID) -> Stored:
 
 
 def _keeper(settings: Settings, store: Store) -> Housekeeper:
-    known = known_folder(settings)
-    return Housekeeper(store.deletions, settings.recordings_dir, f"cli:{who()}", known=known)
+    return Housekeeper(store.deletions, settings.recordings_dir, known_folder(settings), f"cli:{who()}")
 
 
 def _done(swept: Swept | None, faults: Mapping[str, str] = MappingProxyType({})) -> dict[str, Any]:

@@ -66,7 +66,7 @@ def erase(
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, access_target(of), of.mandate.reference)
         eraser = Eraser(
-            store.erasures, store.deletions, settings.recordings_dir, f"cli:{who()}", known_folder(settings)
+            store.erasures, store.deletions, settings.recordings_dir, known_folder(settings), f"cli:{who()}"
         )
         plan = await eraser.plan(wanted, terms)
         if not yes:

@@ -284,7 +284,7 @@ class Backlog(Protocol):
 
     async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
         """The recordings, except ``but``, that have been unfinished for a week on an Asterisk that has had no call for as long, and that
-        no journal says are lost.
+        were not lost within that week.
         """
         ...
 
@@ -292,12 +292,8 @@ class Backlog(Protocol):
         """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
         ...
 
-    async def given_up(
-        self, tag: RecordingTag, state: str, journal: Sequence[Entry], *, may_come: bool = False
-    ) -> bool:
-        """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first. ``may_come``: its file may be
-        found yet, and is to be stored then.
-        """
+    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
+        """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first."""
         ...
 
 

@@ -94,7 +94,7 @@ class Caretaker:
         if unfinished.may_be_kept:
             state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, DESERTED))]
         try:
-            if await self._backlog.given_up(tag, state, journal, may_come=bool(journal)) and journal:
+            if await self._backlog.given_up(tag, state, journal) and journal:
                 _log.warning("recording_lost", call_id=str(tag.call_id), reason=DESERTED)
                 self._meter.filed(Filed.LOST)
         except RefusedError:

@@ -115,11 +115,11 @@ class Plan:
 
 class Housekeeper:
     """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion. ``known``: tells whether it is the
-    folder in which they were stored.
+    folder in which they were stored; None: nobody asks.
     """
 
     def __init__(
-        self, sweeps: Sweeps, folder: Path, who: str = "housekeeping", meter: Meter = UNMETERED, known: KnownFolder | None = None,
+        self, sweeps: Sweeps, folder: Path, known: KnownFolder | None, who: str = "housekeeping", meter: Meter = UNMETERED
     ) -> None:  # fmt: skip
         self._meter = meter
         self._known = known

@@ -9,10 +9,12 @@ import contextlib
 import os
 import secrets
 import shlex
+from dataclasses import dataclass
 from pathlib import Path
 
 from ccari.config import Settings
 from ccari.errors import RecordingDelayed
+from ccari.keyring.files import settle
 
 #: Hidden, so that it is taken for no controller's folder.
 _MARKER = ".ccari-recordings"
@@ -23,6 +25,17 @@ def known_folder(settings: Settings) -> "KnownFolder":
     return KnownFolder(settings.recordings_dir, settings.data_dir / "recordings-folder")
 
 
+@dataclass(frozen=True, slots=True)
+class FolderFault:
+    """What is wrong with the recordings folder (``found``), and what to do about it."""
+
+    found: str
+    advice: str
+
+    def __str__(self) -> str:
+        return f"{self.found}: {self.advice}"
+
+
 class KnownFolder:
     """``memory``: the file that names ``folder`` and its id once something was stored in it, on this machine's own disk."""
 
@@ -30,14 +43,14 @@ class KnownFolder:
         self._folder = folder
         self._marker = folder / _MARKER
         self._memory = memory
-        self._half = f"{self._marker} is empty: if it stays so, remove it"
-        #: What to do about :meth:`fault`.
-        self.advice = (
-            "mount its disk; if it is mounted and this is the right folder, run on each node (recordings that were made meanwhile may lie "
-            f"below the mount): rm {shlex.quote(str(memory))}"
+        self._half = FolderFault(f"{self._marker} is empty", "if it stays so, remove it")
+        self._other = FolderFault(
+            f"{folder} is not the folder in which recordings were stored before",
+            "mount its disk; if it is mounted and this is the right folder, move there what may lie below the mount, and then run "
+            f"on each node: rm {shlex.quote(str(memory))}",
         )
 
-    def fault(self) -> str | None:
+    def fault(self) -> FolderFault | None:
         """What is wrong if the folder is not the one in which something was stored before, or has no whole id; else None. Raises
         OSError.
         """
@@ -46,12 +59,12 @@ class KnownFolder:
             return self._half
         if remembered is None or marked == remembered:
             return None
-        return f"{self._folder} is not the folder in which recordings were stored before"
+        return self._other
 
     def check(self) -> None:
         """Raise RecordingDelayed if there is a :meth:`fault`. Raises OSError."""
         if (fault := self.fault()) is not None:
-            raise RecordingDelayed(f"{fault}: {self.advice}")
+            raise RecordingDelayed(str(fault))
 
     def identify(self) -> bytes:
         """The id of the folder, which gets one if it has none. Raises RecordingDelayed if it is not whole, and OSError."""
@@ -60,7 +73,7 @@ class KnownFolder:
             self._mark()
         marked = self._marked()
         if not marked:
-            raise RecordingDelayed(self._half)
+            raise RecordingDelayed(str(self._half))
         return marked
 
     def remember(self, marked: bytes) -> None:
@@ -91,3 +104,4 @@ class KnownFolder:
                 # a disk that is full: without its id it would be refused once it is not
                 self._marker.unlink()
                 raise
+        settle(self._folder)

@@ -20,9 +20,10 @@ def remove(
     """
     try:
         if known is not None and (fault := known.fault()) is not None:
-            return dict.fromkeys(files, fault), []
+            return dict.fromkeys(files, str(fault)), []
     except OSError as error:
-        return dict.fromkeys(files, why(error)), []
+        unknown = f"cannot tell whether {folder} is the recordings folder: {why(error)}"
+        return dict.fromkeys(files, unknown), []
     faults: dict[str, str] = {}
     missing: list[str] = []
     removed: dict[Path, list[str]] = {}

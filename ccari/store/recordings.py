@@ -84,14 +84,10 @@ class Recordings:
                 return False
             return await transaction.write(tag.call_id, journal, "recording_stored", *_stored(tag, kept))
 
-    async def given_up(
-        self, tag: RecordingTag, state: str, journal: Sequence[Entry], *, may_come: bool = False
-    ) -> bool:
+    async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
         async with self._journals.transaction() as transaction:
             if await transaction.connection.fetchval(SQL["hold_unended"], tag.recording_id) is None:
                 return False
-            if may_come:
-                await transaction.connection.execute(SQL["recording_may_come"], tag.recording_id)
             return await transaction.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def late(self) -> int:

@@ -101,9 +101,9 @@ class SpoolingCallStore(CallRows):
         """As without a local journal, but for rights that are not registered yet: one may be a refusal to be recorded, and the
         recording that it ends may not be taken up (invariant 6).
 
-        While rights wait, or it is not known yet whether the database is an older one, StoreError is raised. A right may also lie aside, or wait for a key that is missing, or be lost with what
-        an older database lacks, which can last for days: then every talk is taken up as if that right were its callee's, so that it
-        goes on, unrecorded.
+        While rights wait, or it is not known yet whether the database is an older one, StoreError is raised. A right may also lie
+        aside, or wait for a key that is missing, or be lost with what an older database lacks, which can last for days: then every talk
+        is taken up as if that right were its callee's, so that it goes on, unrecorded.
         """
         found = await self._journal.unsettled()
         if found.waiting and found.waiting > await self._journal.passed_over():

@@ -241,7 +241,7 @@ async def bench(home: Path, people: int) -> int:
         async with database.outside_pool() as connection:
             await connection.execute("ANALYZE")
         watching = asyncio.create_task(bench.look("meanwhile"))
-        eraser = Eraser(Uncleared(database), bench.store.deletions, bench.folder, "bench")
+        eraser = Eraser(Uncleared(database), bench.store.deletions, bench.folder, None, "bench")
         began = time.perf_counter()
         found = await bench.erase_all(eraser)
         took = time.perf_counter() - began

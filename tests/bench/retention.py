@@ -215,7 +215,7 @@ async def bench(home: Path, rows: int, contacts: int, consents: int) -> int:
             await connection.execute("ANALYZE")
         async with bench.watching("before"):
             await asyncio.sleep(QUIET_SECONDS)
-        keeper = Housekeeper(bench.store.deletions, bench.folder)
+        keeper = Housekeeper(bench.store.deletions, bench.folder, None)
         before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
         began = time.perf_counter()
         plan = await keeper.plan()

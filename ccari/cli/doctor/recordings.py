@@ -31,7 +31,7 @@ def recordings(settings: Settings) -> Iterator[Finding]:
         yield fault("recordings", f"{folder}: {closed} cannot be written by {user_name(os.geteuid())}",
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
     elif (other := known.fault()) is not None:
-        yield fault("recordings", f"{other}: {_KEPT_BACK}", known.advice)
+        yield fault("recordings", f"{other.found}: {_KEPT_BACK}, and none is deleted", other.advice)
     else:
         yield ok("recordings", f"{folder} can be written")
     if (closed := _closed(copies)) is not None:

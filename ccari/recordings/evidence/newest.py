@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from ccari.errors import BarsLostError, ConfigError, StoreError, why
 from ccari.keyring.files import write_over
@@ -114,12 +115,15 @@ class NewestSeal:
         try:
             found = json.loads(self.path.read_bytes())
             sealed_at = datetime.fromisoformat(found["sealed_at"]).astimezone(UTC)
-            return Seen(int(found["seal"]), bytes.fromhex(found["digest"]), sealed_at)
+            return Seen(_numbered(found["seal"]), bytes.fromhex(found["digest"]), sealed_at)
         except FileNotFoundError:
             return None
-        except OSError as error:
+        except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise ConfigError(f"cannot read {self.path}: {why(error)}") from None
-        except (ValueError, KeyError, TypeError):
+        except OSError as error:
+            # it may pass, as where no file descriptor is left
+            raise StoreError(f"cannot read {self.path}: {why(error)}") from None
+        except (ValueError, KeyError, TypeError, OverflowError):
             raise ConfigError(
                 f"{self.path} is damaged: remove it, if the database is not an older one"
             ) from None
@@ -128,8 +132,18 @@ class NewestSeal:
         told = {"seal": seen.number, "digest": seen.digest.hex(), "sealed_at": seen.sealed_at.isoformat()}
         try:
             write_over(self.path, f"{json.dumps(told)}\n".encode("ascii"))
-        except ConfigError as error:
-            raise ConfigError(f"{error} (it is in data_dir)") from None
+        except (ConfigError, OSError):
+            raise ConfigError(
+                f"cannot write {self.path}: is the disk of data_dir full, or read-only?"
+            ) from None
+
+
+def _numbered(seal: Any) -> int:
+    """Raises ValueError if PostgreSQL cannot number a seal so."""
+    number = int(seal)
+    if not 0 < number < 2**63:
+        raise ValueError(number)
+    return number
 
 
 async def _is_there(seen: Seen, store: NumberedSeals) -> bool:

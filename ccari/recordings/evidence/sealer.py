@@ -2,12 +2,12 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 
 import structlog
 
-from ccari.errors import CcariError, ConfigError
+from ccari.errors import CcariError
 from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.evidence import Seal, SealStore
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -59,6 +59,8 @@ class Sealer:
         self._store = store
         self._keys = keys
         self._newest = newest
+        #: Why sealing failed as it was logged last, and when, on the loop's clock.
+        self._told = ("", 0.0)
 
     async def seal(self) -> int:
         """Seal all journals that have grown; gives how many.
@@ -101,29 +103,30 @@ class Sealer:
         """Look whether the database has the newest seal that was seen, on which calls depend, and seal. A failure is logged only, and
         tried again with the next.
         """
-        try:
-            done = await self._is_newest()
-            await self.seal()
-            if done and self._newest is not None:
-                await self._newest.renew()
-        except CcariError as error:
-            done = False
-            _log.warning("sealing_failed", reason=str(error))
-        except Exception:  # noqa: BLE001 - logged
-            done = False
-            _log.exception("sealing_failed")
-        (self._meter.done if done else self._meter.failed)(Work.SEALING)
+        looked = self._newest is None or await self._attempt(self._newest.check)
+        sealed = await self._attempt(self.seal)
+        # not only what this node has sealed is to be remembered
+        renewed = self._newest is None or (looked and await self._attempt(self._newest.renew))
+        (self._meter.done if looked and sealed and renewed else self._meter.failed)(Work.SEALING)
 
-    async def _is_newest(self) -> bool:
-        """False, and told, if the database is an older one, or that cannot be known. Journals are sealed all the same."""
+    async def _attempt(self, step: Callable[[], Awaitable[object]]) -> bool:
+        """Whether it did what it should; if not, that is logged."""
         try:
-            if self._newest is not None:
-                await self._newest.check()
+            await step()
         except OlderDatabaseError as error:
             seen = error.seen
             _log.error("seals_missing", seal=seen.digest.hex(), sealed_at=seen.sealed_at.isoformat())
-            return False
-        except ConfigError as error:
-            _log.warning("sealing_failed", reason=str(error))
-            return False
-        return True
+        except CcariError as error:
+            self._tell(str(error))
+        except Exception:  # noqa: BLE001 - logged
+            _log.exception("sealing_failed")
+        else:
+            return True
+        return False
+
+    def _tell(self, reason: str) -> None:
+        """Log it once a round, though it may be tried more often."""
+        now = asyncio.get_running_loop().time()
+        if reason != self._told[0] or now - self._told[1] >= SEAL_SECONDS:
+            _log.warning("sealing_failed", reason=reason)
+            self._told = (reason, now)

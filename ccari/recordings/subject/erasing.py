@@ -36,11 +36,11 @@ class Eraser:
     """``folder``, ``known``: of the recordings, as for Housekeeper. ``who``: recorded as whoever erased."""
 
     def __init__(
-        self, erasures: Erasures, sweeps: Sweeps, folder: Path, who: str, known: KnownFolder | None = None
+        self, erasures: Erasures, sweeps: Sweeps, folder: Path, known: KnownFolder | None, who: str
     ) -> None:
         self._erasures = erasures
         self._sweeps = sweeps
-        self._housekeeper = Housekeeper(sweeps, folder, who, known=known)
+        self._housekeeper = Housekeeper(sweeps, folder, known, who)
         self._who = who
 
     async def plan(self, wanted: Wanted, terms: Terms) -> Plan:

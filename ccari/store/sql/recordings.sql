@@ -81,30 +81,30 @@ WHERE r.state IN ('tagged', 'recording', 'finished') AND r.state = ANY ($5) AND 
 SELECT /* unfinished */
 WHERE r.id = $1 AND r.state IN ('tagged', 'recording', 'finished')
 
+-- name: told_lost
+-- Whether the journal of its call says that a recording r is lost.
+EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+        WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
+
 -- name: waiting_recordings
 -- Recordings that wait for their file: finished; or taken for lost, perhaps because a disk was not mounted; or never seen to end,
 -- of a call that ended long enough ago for nothing to be recorded any more.
-SELECT EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
-               WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
-           AS told_lost,
-       /* unfinished */
+SELECT /* told_lost */ AS told_lost, /* unfinished */
 WHERE r.id = ANY($1)
-  AND (r.state = 'finished' OR r.state = 'failed' AND r.started_at IS NOT NULL
+  AND (r.state = 'finished' OR r.state = 'failed' AND (r.started_at IS NOT NULL OR /* told_lost */)
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
 
 -- name: deserted_recordings
 -- Unfinished for a week, on an Asterisk that has had no call for as long: it is gone, or has another name, and nobody else would ever
--- settle them. $1: those whose files are here after all. Not one that the journal says is lost: it was found since, on another node.
+-- settle them. $1: those whose files are here after all. Not one that was lost within the week, and found on another node, as they would take it
+-- from one another.
 SELECT /* unfinished */
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.tagged_at < now() - interval '7 days' AND r.id <> ALL ($1)
   AND calls.ended_at IS NOT NULL
   AND NOT EXISTS (SELECT FROM calls c WHERE c.opened_at > now() - interval '7 days' AND c.asterisk = calls.asterisk)
   AND NOT EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
-                  WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
-
--- name: recording_may_come
--- Its file may be found, so that it is not settled. When it began may not have been written.
-UPDATE recordings SET started_at = coalesce(started_at, tagged_at) WHERE id = $1
+                  WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text
+                    AND e.at > now() - interval '7 days')
 
 -- name: take_up_recording
 -- A recording that was taken for lost, and has been found, waits for its file from now on as others do.
@@ -124,8 +124,9 @@ SELECT state, count(*),
 FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
 
 -- name: settled_recordings
-SELECT id FROM recordings
-WHERE id = ANY($1) AND (state IN ('stored', 'discarded', 'deleted') OR state = 'failed' AND started_at IS NULL)
+SELECT id FROM recordings r
+WHERE id = ANY($1)
+  AND (state IN ('stored', 'discarded', 'deleted') OR state = 'failed' AND started_at IS NULL AND NOT /* told_lost */)
 
 -- name: recordings_in_place
 -- $2 to $4: as for kept_until.

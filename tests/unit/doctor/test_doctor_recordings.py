@@ -172,10 +172,10 @@ async def test_recordings_wait_in_the_spool_for_a_disk_that_is_not_mounted_and_a
     found = await patient.only("recordings")
     assert (found.state, found.found) == (
         State.FAULT,
-        f"{folder} is not the folder in which recordings were stored before: recordings stay in the spool, unencrypted",
+        f"{folder} is not the folder in which recordings were stored before: recordings stay in the spool, unencrypted, and none is deleted",
     )
     assert found.advice.startswith(
-        "mount its disk; if it is mounted and this is the right folder, run on each node "
+        "mount its disk; if it is mounted and this is the right folder, move there "
     )
     (folder / ".work").rmdir()
     folder.rmdir()

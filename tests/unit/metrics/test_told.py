@@ -88,7 +88,7 @@ async def test_work_that_fails_pages_nobody(work: Work, tmp_path: Path) -> None:
     metrics = Metrics()
     away = cast("Any", Away(StoreError("the database did not answer in time")))
     runs: dict[Work, Run] = {
-        Work.HOUSEKEEPING: Housekeeper(away, tmp_path, meter=metrics).run,
+        Work.HOUSEKEEPING: Housekeeper(away, tmp_path, None, meter=metrics).run,
         Work.EXPIRY: LimitKeeper(away, away, meter=metrics).run,
         Work.SEALING: _sealing(metrics, away),
         Work.TIME_STAMPS: Stamper(away, away, away, "http://127.0.0.1:9", timedelta(hours=1), metrics).run,

@@ -99,7 +99,7 @@ class Shelf:
         return file.with_name(f"{file.name.partition('.')[0]}.json")
 
     def keeper(self) -> Housekeeper:
-        return Housekeeper(self.store.deletions, self.folder)
+        return Housekeeper(self.store.deletions, self.folder, None)
 
     async def round(self) -> Swept:
         async with asyncio.timeout(TURN_SECONDS):

@@ -74,7 +74,7 @@ async def wanted(shelf: Shelf, reference: str, number: Number = made.NUMBER) -> 
 
 
 def eraser(shelf: Shelf) -> Eraser:
-    return Eraser(shelf.store.erasures, shelf.store.deletions, shelf.folder, "cli:dpo")
+    return Eraser(shelf.store.erasures, shelf.store.deletions, shelf.folder, None, "cli:dpo")
 
 
 async def fields_of(shelf: Shelf, call: UUID) -> dict[str, object]:

@@ -567,6 +567,10 @@ async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
     assert await caretaker.tend() == 0
     shown = await store.records.show_call(gone.call_id)
     assert [each["event"] for each in shown.events].count("recording_lost") == 1
+    # but neither is its call kept from an erasure for ever
+    await forge(database, "UPDATE call_events SET at = at - interval '8 days' WHERE event = 'recording_lost'")
+    assert await caretaker.tend() == 0
+    assert await state(database, gone.recording_id) == "failed"
     # nothing is lost for good: the disk of that machine is found
     record(spool / f"{gone.recording_id}.wav")
     assert await caretaker.tend() == 1

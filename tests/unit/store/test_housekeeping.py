@@ -414,7 +414,7 @@ async def test_recordings_are_said_to_be_deleted_that_will_be_there_again_once_t
     file = (await shelf.row(recording))["file"]
     away = shelf.folder.rename(shelf.folder.with_name("away"))
     (shelf.folder / file).parent.mkdir(parents=True)
-    keeper = Housekeeper(shelf.store.deletions, shelf.folder, known=known)
+    keeper = Housekeeper(shelf.store.deletions, shelf.folder, known)
     swept = await keeper.round()
     assert swept is not None
     assert (swept.count, list(swept.faults)) == (0, [file])

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import shutil
 import stat
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from ccari.ports.accesses import WantedAccesses
 from ccari.ports.calls import OpenedCall
 from ccari.ports.recordings import InPlace, lost_fields
 from ccari.recordings.archive import FileArchive
+from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.reading import identities_of, open_plain
 from ccari.recordings.spool import SharedSpool
 from ccari.recordings.tags import beside, sidecar
@@ -215,6 +217,24 @@ async def test_what_was_said_after_a_refusal_that_came_late_stays_unnoticed(
     for step in (("requests", "resolve", reference), purged):
         assert (await ccari.ccari(*step)).code == 0
     assert (await ccari.ccari("recordings", "verify")).code == 0
+
+
+async def test_a_purge_says_that_it_has_deleted_what_lies_on_a_disk_that_is_not_mounted(
+    ccari: Service, store: Store, folder: Path, tmp_path: Path
+) -> None:
+    kept = await put(store, folder, None)
+    known = KnownFolder(folder, tmp_path / "recordings-folder")
+    known.remember(known.identify())
+    disk = folder.rename(tmp_path / "disk")  # noqa: ASYNC240
+    (folder / kept.kept.file).parent.mkdir(parents=True)
+    done = await ccari.ccari("recordings", "purge", str(kept.tag.recording_id), "--reason", "x", "--yes")
+    assert done.code == 1
+    assert "is not the folder in which recordings were stored before: mount its disk" in done.out + done.err
+    shutil.rmtree(folder)
+    disk.rename(folder)
+    assert (folder / kept.kept.file).exists()
+    assert (await ccari.ccari("recordings", "purge", "--yes")).code == 0
+    assert not (folder / kept.kept.file).exists()
 
 
 async def test_a_tag_of_before_there_was_stereo_counts_as_changed_or_hides_that_one_was(

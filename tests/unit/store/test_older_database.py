@@ -8,6 +8,9 @@ from structlog.testing import capture_logs
 
 from ccari.errors import BarsLostError, ConfigError, StoreError
 from ccari.metrics.meter import Metrics
+from ccari.policy.seal import Statement
+from ccari.ports.evidence import NumberedSeals
+from ccari.recordings.evidence import sealer
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.newest import FILE, NewestSeal, OlderDatabaseError
 from ccari.recordings.evidence.sealer import Sealer
@@ -15,6 +18,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import START_SECONDS, Service
 from tests.lab.ports import free_port
+from tests.lab.waiting import until
 from tests.unit.agi.asterisk import caller
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
@@ -74,7 +78,16 @@ async def test_seals_of_another_node_pass_for_missing(
 
 
 @pytest.mark.parametrize(
-    "written", ["", "{}", '{"seal": 1}', '{"seal": "x", "digest": "00", "sealed_at": "now"}', "\xff"]
+    "written",
+    [
+        "",
+        "{}",
+        '{"seal": 1}',
+        '{"seal": "x", "digest": "00", "sealed_at": "now"}',
+        "\xff",
+        f'{{"seal": {2**63}, "digest": "00", "sealed_at": "2026-11-30T12:00:00+00:00"}}',
+        '{"seal": 1e999}',
+    ],
 )
 async def test_a_damaged_file_ends_the_sealing_or_is_taken_for_none(
     store: Store, keys: SigningKeys, tmp_path: Path, written: str
@@ -197,13 +210,59 @@ async def test_a_service_that_cannot_seal_does_not_notice_that_its_database_is_a
     await newest.check()
     await forge(database, "UPDATE calls SET sealed = 0")
     await lost(database)
-    metrics = Metrics()
-    without_keys = Sealer(store.seals, SigningKeys(tmp_path / "none"), metrics, newest)
     for gone, told in ((False, ["seals_missing", "sealing_failed"]), (True, ["sealing_failed"])):
         if gone:
             (tmp_path / FILE).unlink()
         with capture_logs() as logged:
-            async with without_keys.running():
+            async with Sealer(store.seals, SigningKeys(tmp_path / "none"), Metrics(), newest).running():
                 pass
         assert [each["event"] for each in logged] == told
         assert newest.refuses is not gone
+
+
+class AwayAtFirst:
+    """The seals of a database that does not answer the first question for one of them."""
+
+    def __init__(self, seals: NumberedSeals) -> None:
+        self._seals = seals
+        self.asked = 0
+
+    async def numbered(self, number: int) -> Statement | None:
+        self.asked += 1
+        if self.asked == 1:
+            raise StoreError("the database did not answer in time")
+        return await self._seals.numbered(number)
+
+    async def newest(self) -> tuple[int, Statement] | None:
+        return await self._seals.newest()
+
+
+async def test_nobody_is_called_for_a_minute_or_nothing_sealed_because_the_first_look_failed(
+    store: Store, keys: SigningKeys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await closed(store)
+    await a_round(store, keys, tmp_path)
+    await closed(store)
+    monkeypatch.setattr(sealer, "LOOK_AGAIN_SECONDS", 0.0)
+    away = AwayAtFirst(store.seals)
+    newest = NewestSeal(tmp_path, away)
+    with pytest.raises(StoreError, match="did not answer"):
+        await newest.check()
+    away.asked = 0
+    with capture_logs() as logged:
+        async with Sealer(store.seals, keys, Metrics(), newest).running():
+            await until(lambda: not newest.refuses, within=START_SECONDS)
+    assert [each["event"] for each in logged] == ["sealing_failed", "journals_sealed"]
+    assert (await store.seals.newest() or (0,))[0] == 2
+
+
+async def test_a_node_that_cannot_seal_forgets_what_others_have_sealed(
+    store: Store, keys: SigningKeys, tmp_path: Path
+) -> None:
+    """It would not notice a failover that has lost that."""
+    await closed(store)
+    await a_round(store, keys, tmp_path / "other")
+    newest = NewestSeal(tmp_path, store.seals)
+    async with Sealer(store.seals, SigningKeys(tmp_path / "none"), Metrics(), newest).running():
+        pass
+    assert (tmp_path / FILE).read_bytes() == (tmp_path / "other" / FILE).read_bytes()
