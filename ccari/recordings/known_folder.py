@@ -68,10 +68,11 @@ class KnownFolder:
 
     def identify(self) -> bytes:
         """The id of the folder, which gets one if it has none. Raises RecordingDelayed if it is not whole, and OSError."""
-        # whichever node is the first, the others have its id
-        with contextlib.suppress(FileExistsError):
-            self._mark()
-        marked = self._marked()
+        if (marked := self._marked()) is None:
+            # whichever node is the first, the others have its id
+            with contextlib.suppress(FileExistsError):
+                self._mark()
+            marked = self._marked()
         if not marked:
             raise RecordingDelayed(str(self._half))
         return marked

@@ -521,10 +521,10 @@ async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder:
 
 
 async def of_an_asterisk(
-    store: Store, database: Database, spool: Path, asterisk: str, days_ago: int
-) -> RecordingTag:
+    store: Store, database: Database, spool: Path, asterisk: str, days_ago: int, *, call: OpenedCall | None = None
+) -> RecordingTag:  # fmt: skip
     """A recording that nobody saw end, of a call that was closed, as the database has it after some days; its file is not here."""
-    call = made.call(asterisk=asterisk)
+    call = call or made.call(asterisk=asterisk)
     tag = await recorded(store, spool, call=call)
     (spool / f"{tag.recording_id}.wav").unlink()
     await store.calls.close(call.id, "bridged", "service_died", ())
@@ -537,6 +537,22 @@ async def of_an_asterisk(
     )
     await forge(database, "UPDATE calls SET opened_at = opened_at - $1::interval WHERE id = $2", ago, call.id)
     return tag
+
+
+async def test_invariant_6_a_recording_is_kept_past_a_refusal_since_nobody_knows_when_it_began(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    """It was lost with its machine, before it was written that it had begun; the refusal had waited there."""
+    call = made.call(asterisk="gone")
+    gone = await of_an_asterisk(store, database, spool, call.asterisk, 8, call=call)
+    await database.rows(
+        "UPDATE recordings SET started_at = NULL, state = 'tagged' WHERE id = $1", gone.recording_id
+    )
+    assert await caretaker.tend() == 0
+    await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
+    record(file := spool / f"{gone.recording_id}.wav")
+    assert await caretaker.tend() == 0
+    assert (await state(database, gone.recording_id), file.exists()) == ("failed", False)
 
 
 @pytest.mark.parametrize("begun", [True, False])
