@@ -302,19 +302,24 @@ async def test_an_asterisk_that_is_away_is_told_as_a_service_that_stops() -> Non
         await board.place(order)
 
 
+def left() -> Talk:
+    """One that an earlier connection has left, to be taken up."""
+    call = uuid4()
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    ids = Ids(call, Direction.OUTBOUND, "phone-1")
+    return Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+
+
 @pytest.mark.parametrize("clock", ["right", "unknown"])
 async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts_from_its_end(
     clock: str,
 ) -> None:
     """What was said since then would be kept, and the request be of a later time."""
-    call = uuid4()
-    ids = Ids(call, Direction.OUTBOUND, "phone-1")
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
-    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    talk = left()
     board = Switchboard(Admission(1000))
     ears = _Ears(board)
     pressed = datetime.now(UTC) - timedelta(seconds=1)
-    key = {"type": "ChannelDtmfReceived", "channel": {"id": ids.callee}, "digit": "2"}
+    key = {"type": "ChannelDtmfReceived", "channel": {"id": talk.ids.callee}, "digit": "2"}
     ears.take(key | ({"timestamp": pressed.isoformat()} if clock == "right" else {}))
     heard = datetime.now(UTC)
     board.attach(IDLE_DESK)
@@ -334,13 +339,12 @@ async def test_whoever_is_led_away_while_stock_is_taken_leaves_the_other_party_i
 ) -> None:
     """They were still together when Asterisk was asked for its bridges, and it tells of it once."""
     monkeypatch.setattr("ccari.calls.runner.LEAVE_SECONDS", 0.0)
-    call = uuid4()
-    ids = Ids(call, Direction.OUTBOUND, "phone-1")
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
-    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    talk = left()
     board = Switchboard(Admission(1000))
     ears = _Ears(board)
-    ears.take({"type": "ChannelLeftBridge", "bridge": {"id": ids.bridge}, "channel": {"id": ids.callee}})
+    ears.take(
+        {"type": "ChannelLeftBridge", "bridge": {"id": talk.ids.bridge}, "channel": {"id": talk.ids.callee}}
+    )
     board.attach(IDLE_DESK)
     board.resume([talk], IDLE_DESK)
     ears.open()
@@ -362,16 +366,13 @@ class StoodStill(Admission):
 async def test_invariant_6_a_refusal_that_waited_for_a_service_that_stood_still_counts_from_when_it_went_on() -> (
     None
 ):
-    call = uuid4()
-    ids = Ids(call, Direction.OUTBOUND, "phone-1")
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
-    talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
+    talk = left()
     board = Switchboard(StoodStill(1000))
     board.attach(IDLE_DESK)
     board.resume([talk], IDLE_DESK)
     # longer ago than any connection is late
     pressed = datetime.now(UTC) - timedelta(seconds=40)
-    key = {"type": "ChannelDtmfReceived", "channel": {"id": ids.callee}, "digit": "2"}
+    key = {"type": "ChannelDtmfReceived", "channel": {"id": talk.ids.callee}, "digit": "2"}
     board.take(key | {"timestamp": pressed.isoformat()})
     ((runner, task),) = board._calls.items()
     assert await runner._inbox.next(Stage.TALK) == on.KeyPressed("2", pressed)
