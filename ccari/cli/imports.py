@@ -42,8 +42,10 @@ class Watch:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
+        self._listed: NumberList | None = None
 
     async def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:
+        self._listed = listed
         async for batch in batches:
             self._progress.update(self._task, completed=listed.read, total=listed.size)
             yield batch
@@ -51,13 +53,26 @@ class Watch:
     def entering(self, done: int, of: int) -> None:
         self._progress.update(self._task, description="entering", completed=done, total=of)
 
+    def warn(self) -> None:
+        """Tell, on standard error, of numbers that may have been read as somebody else's."""
+        if self._listed is None or not self._listed.doubtful:
+            return
+        typer.echo(
+            f"ccari: {counted(self._listed.doubtful, 'number')}, the first in line {self._listed.first_doubtful}, may have been read as "
+            "somebody else's: without a first 0 it is one of the controller's country, and with a + one of another: if a spreadsheet "
+            "has dropped the +, import the column as text",
+            err=True,
+        )
+
 
 @contextlib.contextmanager
 def watched() -> Iterator[Watch]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        yield Watch(progress, progress.add_task("reading", total=None))
+        watch = Watch(progress, progress.add_task("reading", total=None))
+        yield watch
+    watch.warn()
 
 
 async def the_lists(settings: Settings, store: Store) -> Lists:

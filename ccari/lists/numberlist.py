@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Self, TypeVar
 from ccari.errors import ListError, why
 from ccari.gating.labels import unnumbered
 from ccari.lists.lines import CsvRow, Lines, csv_rows, no_csv
-from ccari.policy.numbers import Number, NumberFault, parse
+from ccari.policy.numbers import Number, NumberFault, may_be_foreign, parse
 from ccari.ports.lists import LineFault, Source
 
 _T = TypeVar("_T")
@@ -57,6 +57,8 @@ class NumberList:
     ``header``: the header as it is in the file; empty for a plain list. ``read`` and ``size`` (None if unknown): in bytes.
     ``sha256``: of the file, once all batches have been taken.
 
+    ``doubtful``: how many numbers may be foreign ones that lack their plus, and ``first_doubtful`` the line of the first.
+
     Raises
     ------
     ListError
@@ -88,6 +90,7 @@ class NumberList:
             else:
                 self._lines = Lines(self._source)
             self.header = b""
+            self.doubtful, self.first_doubtful = 0, 0
             #: Makes the next batch already.
             self._ahead: asyncio.Task[list[Any]] | None = None
             #: Held while a thread reads the file.
@@ -214,6 +217,9 @@ class NumberList:
         number = parse(text, self._country)
         if isinstance(number, NumberFault):
             return LineFault(line, _NUMBER, number.words)
+        if may_be_foreign(text, self._country):
+            self.doubtful += 1
+            self.first_doubtful = self.first_doubtful or line
         return Row(line, number, fields, raw)
 
     def _error(self, line: int, words: str) -> ListError:

@@ -24,6 +24,8 @@ _LONGEST_E164 = 15
 #: Digits, with an international prefix and a trunk zero.
 _LONGEST = 20
 
+#: What most of Europe dials before a number within the country.
+_TRUNK_ZERO = "0"
 #: Digits of a national number, by libphonenumber.
 _SHORTEST = 2
 _NEVER = r"(?!)"
@@ -108,17 +110,32 @@ def parse(text: str, country: str) -> Number | NumberFault:
     return _read(("+" if text[0] == "+" else "") + digits, country)
 
 
+def may_be_foreign(text: str, country: str) -> bool:
+    """Whether a number that :func:`parse` reads as one of ``country`` would be another country's with a plus before it.
+
+    Spreadsheets drop both: the first zero of a number within the country, and the plus of a foreign one. Only for countries in which
+    people write that zero: elsewhere its absence says nothing.
+    """
+    digits, plan = text.translate(_WITHOUT_SEPARATORS), _plan(country)
+    if plan is None or plan.national_prefix != _TRUNK_ZERO or digits.startswith(("+", _TRUNK_ZERO)):
+        return False
+    foreign = parse(f"+{digits}", country)
+    return isinstance(foreign, Number) and foreign != parse(text, country)
+
+
 def _may_lack_its_plus(digits: str, country: str) -> bool:
     """Whether the digits begin with the country's code, and not with the prefix of calls within the country.
 
     libphonenumber reads some of those as a national number, whose area code has the same digits as the country code.
     """
-    if country not in phonenumbers.SUPPORTED_REGIONS:
-        return False
-    plan = PhoneMetadata.metadata_for_region(country)
+    plan = _plan(country)
     if plan is None or not plan.national_prefix or digits.startswith(plan.national_prefix):
         return False
     return digits.startswith(str(plan.country_code))
+
+
+def _plan(country: str) -> PhoneMetadata | None:
+    return PhoneMetadata.metadata_for_region(country) if country in phonenumbers.SUPPORTED_REGIONS else None
 
 
 def _read(dialled: str, country: str) -> Number | NumberFault:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from phonenumbers import PhoneNumberFormat, PhoneNumberType
 
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.numbers import Number, NumberFault, mask, parse
+from ccari.policy.numbers import Number, NumberFault, mask, may_be_foreign, parse
 from ccari.policy.presets import PRESETS
 
 COUNTRIES = ["PL", "DE", "GB", "FR", "US", "IT", "ZZ", ""]
@@ -162,6 +162,27 @@ def test_a_number_that_has_lost_its_plus_is_taken_for_one_of_an_area_with_the_co
     """Who is barred as the one would be called as the other."""
     plus, bare = WITHOUT_ITS_PLUS[case]
     assert parse(bare, "DE") == parse(plus, "DE") == Number(plus)
+
+
+#: As it is in the list of a controller in which country, and whether a spreadsheet may have made somebody else's of it.
+DOUBTFUL = {
+    "a Polish mobile without its plus": ("48600100011", "DE", True),
+    "a German mobile without its zero, which Texas has, too": ("15123456789", "DE", True),
+    "the same in groups": ("151 2345-6789", "DE", True),
+    "a Polish mobile with its plus": ("+48600100011", "DE", False),
+    "a German mobile with its zero": ("015123456789", "DE", False),
+    "a German mobile without its plus": ("4915123456789", "DE", False),
+    "a land line without its zero, which nobody else has": ("8912345678", "DE", False),
+    "a Polish number where nobody writes a zero": ("298123456", "PL", False),
+    "a controller of no known country": ("48600100011", "ZZ", False),
+    "not a number": ("4", "DE", False),
+}
+
+
+@pytest.mark.parametrize("case", DOUBTFUL)
+def test_nobody_learns_that_a_spreadsheet_may_have_made_another_number_of_one(case: str) -> None:
+    text, country, doubtful = DOUBTFUL[case]
+    assert may_be_foreign(text, country) is doubtful
 
 
 #: As they were saved, and of which country; with its noughts each is another's number, too.

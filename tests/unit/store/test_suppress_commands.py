@@ -193,6 +193,19 @@ def said_beside(ccari: Service, out: IO[bytes], *arguments: str) -> tuple[int, s
     return done.returncode, done.stderr.decode()
 
 
+async def test_nobody_is_told_that_a_list_may_bar_others_than_was_meant(
+    ccari: Service, tmp_path: Path
+) -> None:
+    """The same digits are a Polish mobile that a spreadsheet took the plus from, and somebody in Germany."""
+    file = written(tmp_path, "+48600100011\n48600100011\n015123456789\n15123456789\n")
+    done = unseen(await ccari.ccari("suppress", "import", file, "--controller", "other"))
+    assert (done.code, done.out) == (0, "4 lines: 3 accepted, 1 already known, 0 invalid\n")
+    assert done.err == (
+        "ccari: 2 numbers, the first in line 2, may have been read as somebody else's: without a first 0 it is one of the controller's "
+        "country, and with a + one of another: if a spreadsheet has dropped the +, import the column as text\n"
+    )
+
+
 async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Service, tmp_path: Path) -> None:
     file = written(
         tmp_path, f"number;reason;proof\n{FIRST};;a\n12;erasure;\n{SECOND};spam;b\n{SECOND};erasure;\n"
