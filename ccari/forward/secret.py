@@ -8,7 +8,7 @@ import secrets
 from pathlib import Path
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import make_folder, read_private, write_new
+from ccari.keyring.files import make_folder, read_guarded, write_new
 
 _PREFIX = "whsec_"
 #: Standard Webhooks requires 24 to 64.
@@ -67,7 +67,7 @@ def read_secret(path: Path) -> bytes:
     ConfigError
         If it is damaged or open to others.
     """
-    secret = decoded(read_private(path).decode("ascii", errors="replace").strip())
+    secret = decoded(read_guarded(path).decode("ascii", errors="replace").strip())
     if secret is None:
         raise ConfigError(f"{path} contains no secret such as {_PREFIX}…: restore it from the backup")
     return secret

@@ -21,7 +21,7 @@ RESTORE = "restore it from the backup, or if there has never been one run: ccari
 #: What every age identity begins with: a private key that opens recordings.
 _IDENTITY = b"AGE-SECRET-KEY-"
 #: Bits of a file's mode.
-_ANY_ACCESS_BY_OTHERS, _WRITTEN_BY_OTHERS = 0o077, 0o022
+_ANY_ACCESS_BY_OTHERS, _MORE_THAN_ROOT_GIVES, _WRITTEN_BY_OTHERS = 0o077, 0o037, 0o022
 _DRAFT = ".draft"
 #: What :func:`check_room` writes: as much as the largest key.
 ROOM_BYTES = 256
@@ -45,31 +45,36 @@ def is_there(path: Path) -> bool:
         raise ConfigError(f"cannot read {path}: {why(error)}") from None
 
 
-def read_private(path: Path) -> bytes:
-    """The content of a file that only its owner may read.
+def is_open(path: Path, status: os.stat_result) -> bool:
+    """Whether others can do with a file or folder what they must not, as its ending and its status say: read a private file, or write
+    to a public one or a folder.
+
+    A file of root's is private as well if a group may read it, as PostgreSQL has it for a private key: root decides who is in the group.
+    So come systemd's credentials, by an access list, whose mask is where the group's bits were, and Kubernetes' secrets for an ``fsGroup``.
+    """
+    if stat.S_ISDIR(status.st_mode) or path.suffix in PUBLIC_SUFFIXES:
+        return bool(status.st_mode & _WRITTEN_BY_OTHERS)
+    return bool(status.st_mode & (_ANY_ACCESS_BY_OTHERS if status.st_uid else _MORE_THAN_ROOT_GIVES))
+
+
+def read_guarded(path: Path) -> bytes:
+    """The content of a file that must not be open to others (:func:`is_open`).
 
     Raises
     ------
     FileNotFoundError
         If it is not there.
     ConfigError
-        If others can read it, this process cannot, or it is a pipe or a device.
+        If it is, this process cannot read it, or it is a pipe or a device.
     """
-    return _read(path, _ANY_ACCESS_BY_OTHERS)
+    return _read(path, open_regular)
 
 
 def read_given(path: Path) -> bytes:
-    """As :func:`read_private`, for a file that somebody names to a command: it may be a pipe, such as a shell's ``<(age -d …)`` or
+    """As :func:`read_guarded`, for a file that somebody names to a command: it may be a pipe, such as a shell's ``<(age -d …)`` or
     ``/dev/stdin``, so that what opens everything else never lies on a disk. Only for commands: who reads a pipe waits for its writer.
     """
-    return _read(path, _ANY_ACCESS_BY_OTHERS, _open_any)
-
-
-def read_public(path: Path) -> bytes:
-    """As :func:`read_private`, for a file that anybody may read. ConfigError if others can write to it: they could put in a key of
-    their own.
-    """
-    return _read(path, _WRITTEN_BY_OTHERS)
+    return _read(path, _open_any)
 
 
 def check_folder(folder: Path) -> None:
@@ -83,7 +88,7 @@ def check_folder(folder: Path) -> None:
     for path in (folder, *sorted(folder.rglob("*"))):
         # of a link, the mode of its target counts; whoever needs the file reports a broken link, or a disk that cannot be read
         with contextlib.suppress(OSError):
-            _check_mode(path, path.stat().st_mode)
+            _refuse_open(path, path.stat())
 
 
 def make_folder(folder: Path) -> None:
@@ -234,12 +239,10 @@ def settle(folder: Path) -> None:
         os.close(handle)
 
 
-def _read(path: Path, forbidden: int, opened: Callable[[Path], BinaryIO] = open_regular) -> bytes:
+def _read(path: Path, opened: Callable[[Path], BinaryIO]) -> bytes:
     try:
         with opened(path) as file:
-            mode = os.fstat(file.fileno()).st_mode
-            if mode & forbidden:
-                _check_mode(path, mode)
+            _refuse_open(path, os.fstat(file.fileno()))
             return file.read()
     except FileNotFoundError:
         raise
@@ -251,21 +254,18 @@ def _open_any(path: Path) -> BinaryIO:
     return path.open("rb")
 
 
-def _check_mode(path: Path, mode: int) -> None:
-    if stat.S_ISDIR(mode):
-        if mode & _WRITTEN_BY_OTHERS:
-            raise ConfigError(
-                f"other users can put files into {path}: chmod go-w it, and find out whether anybody has done so"
-            )
-    elif path.suffix in PUBLIC_SUFFIXES:
-        if mode & _WRITTEN_BY_OTHERS:
-            raise ConfigError(
-                f"{path} can be written by others: chmod go-w it, and find out whether anybody has written it"
-            )
-    elif mode & _ANY_ACCESS_BY_OTHERS:
+def _refuse_open(path: Path, status: os.stat_result) -> None:
+    if not is_open(path, status):
+        return
+    if stat.S_ISDIR(status.st_mode):
         raise ConfigError(
-            f"{path} can be read by others: chmod 600 it, and find out whether anybody has read it"
+            f"other users can put files into {path}: chmod go-w it, and find out whether anybody has done so"
         )
+    if path.suffix in PUBLIC_SUFFIXES:
+        raise ConfigError(
+            f"{path} can be written by others: chmod go-w it, and find out whether anybody has written it"
+        )
+    raise ConfigError(f"{path} can be read by others: chmod 600 it, and find out whether anybody has read it")
 
 
 def _unwritable(path: Path, error: OSError) -> ConfigError:

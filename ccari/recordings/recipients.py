@@ -15,8 +15,7 @@ from ccari.keyring.files import (
     holds_identity,
     is_there,
     lock_folder,
-    read_private,
-    read_public,
+    read_guarded,
     write_new,
     write_over,
 )
@@ -51,7 +50,7 @@ class RecipientFile:
     def registered(self) -> tuple[str, ...]:
         """As :meth:`recipients`, but there may be none."""
         try:
-            text = read_public(self.path).decode("utf-8")
+            text = read_guarded(self.path).decode("utf-8")
         except FileNotFoundError:
             return ()
         except UnicodeDecodeError:
@@ -122,7 +121,7 @@ class RecipientFile:
         ):
             return str(identity.to_public())
         try:
-            (secret,) = _entries(read_private(self.identity_path).decode("ascii"))
+            (secret,) = _entries(read_guarded(self.identity_path).decode("ascii"))
             return str(pyrage.x25519.Identity.from_str(secret).to_public())
         except (ValueError, FileNotFoundError, pyrage.IdentityError):
             raise ConfigError(
@@ -131,7 +130,7 @@ class RecipientFile:
 
     def _add(self, recipients: Iterable[str]) -> None:
         registered = self.registered()
-        before = read_public(self.path) if is_there(self.path) else b""
+        before = read_guarded(self.path) if is_there(self.path) else b""
         if before and not before.endswith(b"\n"):
             before += b"\n"
         write_over(self.path, before + _lines(each for each in recipients if each not in registered))

@@ -7,7 +7,7 @@ from pathlib import Path
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import RESTORE, lock_folder, read_private, write_new
+from ccari.keyring.files import RESTORE, lock_folder, read_guarded, write_new
 
 KEY_BYTES = 32
 CHECK_DIGITS = 8
@@ -29,7 +29,7 @@ class JournalKey:
             If the file is missing, damaged or open to others.
         """
         try:
-            key = bytes.fromhex(read_private(self.path).decode("ascii").strip())
+            key = bytes.fromhex(read_guarded(self.path).decode("ascii").strip())
         except FileNotFoundError:
             raise ConfigError(f"there is no {self.path}: {RESTORE}") from None
         except ValueError:

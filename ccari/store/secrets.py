@@ -15,7 +15,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ccari.errors import ConfigError, SecretError, why
-from ccari.keyring.files import RESTORE, check_room, make_folder, read_private, settle, write_new
+from ccari.keyring.files import RESTORE, check_room, make_folder, read_guarded, settle, write_new
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES, digest
 from ccari.ports.keying import Digests
@@ -333,7 +333,7 @@ def _lost(folder: Path, version: int, how: str) -> SecretError:
 
 def _read(path: Path) -> bytes:
     try:
-        secret = bytes.fromhex(read_private(path).decode("ascii").strip())
+        secret = bytes.fromhex(read_guarded(path).decode("ascii").strip())
     except FileNotFoundError:
         raise ConfigError(f"cannot read {path}: No such file or directory") from None
     except ValueError:

@@ -254,7 +254,7 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
     (spoilt["journal"] / "journal.key").unlink()
     (spoilt["open"] / "evidence-1.key").chmod(0o644)
     (spoilt["webhook"] / "gone").mkdir()
-    (spoilt["webhook"] / "gone/webhook.key").touch(mode=0o640)
+    (spoilt["webhook"] / "gone/webhook.key").touch(mode=0o644)
     (spoilt["shared"] / "acme").chmod(0o777)
     before = {name: _files(folder) for name, folder in spoilt.items()}
     # not all at once: each start takes a processor for seconds, and has a bound

@@ -10,7 +10,7 @@ import pytest
 from ccari import config
 from ccari.config import Settings, load, password_in
 from ccari.errors import ConfigError
-from ccari.keyring.files import read_private
+from ccari.keyring.files import read_guarded
 from ccari.own_threads import alone
 from ccari.recordings.evidence.authority import authority
 
@@ -221,7 +221,7 @@ def test_a_useless_password_file_is_used_or_ends_in_a_traceback(
 
 @pytest.mark.parametrize(
     "read",
-    [partial(password_in, section="database"), read_private, authority],
+    [partial(password_in, section="database"), read_guarded, authority],
     ids=["password", "key", "certificates"],
 )
 def test_a_pipe_in_the_place_of_a_secret_holds_up_all_calls_or_what_is_read_after_it_until_somebody_restarts_the_service(

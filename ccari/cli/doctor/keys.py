@@ -9,11 +9,11 @@ from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
-from ccari.keyring.files import PUBLIC_SUFFIXES, holds_identity
+from ccari.keyring.files import PUBLIC_SUFFIXES, holds_identity, is_open
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 
-_WRITTEN_BY_OTHERS, _ANYTHING_BY_OTHERS = 0o022, 0o077
+_READ_BY_GROUP = 0o040
 #: How much of a file is searched for an identity, which is two lines: the file may be anything.
 _LOOKED_AT_BYTES = 65536
 
@@ -35,12 +35,13 @@ def _modes(folder: Path, service: int) -> Iterator[Finding]:
     # listing the folder is allowed: the names are not secret, only the content
     for each in (folder, *sorted(folder.rglob("*"))):
         stat, quoted = each.stat(), shlex.quote(str(each))
-        replaceable = each.is_dir() or each.suffix in PUBLIC_SUFFIXES
-        if stat.st_mode & (_WRITTEN_BY_OTHERS if replaceable else _ANYTHING_BY_OTHERS):
+        if is_open(each, stat):
+            replaceable = each.is_dir() or each.suffix in PUBLIC_SUFFIXES
             others = "put other keys there" if replaceable else "read it"
             yield fault("keys", f"{each}: users other than its owner can {others}",
                         f"chmod {'go-w' if replaceable else '600'} {quoted}, and find out whether anybody has done so")  # fmt: skip
-        if service not in {0, stat.st_uid}:
+        given = stat.st_uid == 0 and stat.st_mode & _READ_BY_GROUP
+        if service not in {0, stat.st_uid} and not given:
             yield warning("keys", f"{each} belongs to {user_name(stat.st_uid)}: a service that runs as {user_name(service)}, the owner of data_dir, "
                                 "cannot read it", f"chown {user_name(service)} {quoted}")  # fmt: skip
 

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
 from ccari.errors import ConfigError, why
-from ccari.keyring.files import RESTORE, lock_folder, read_private, read_public, write_new
+from ccari.keyring.files import RESTORE, lock_folder, read_guarded, write_new
 
 _EVIDENCE = re.compile(r"^evidence-([1-9][0-9]*)\.(key|pub)$")
 _FINGERPRINT_DIGITS = 16
@@ -181,7 +181,7 @@ class SigningKeys:
     def _private(self, version: int) -> SigningKey:
         path = self._path(version, "key")
         try:
-            key = serialization.load_pem_private_key(read_private(path), password=None)
+            key = serialization.load_pem_private_key(read_guarded(path), password=None)
         except FileNotFoundError:
             raise ConfigError(
                 f"{path} is missing: restore it from the backup, or if it is lost "
@@ -198,7 +198,7 @@ class SigningKeys:
     def _public(self, version: int) -> VerifyingKey:
         path = self._path(version, "pub")
         try:
-            key = serialization.load_pem_public_key(read_public(path))
+            key = serialization.load_pem_public_key(read_guarded(path))
         except (ValueError, UnsupportedAlgorithm, FileNotFoundError):
             key = None
         if not isinstance(key, Ed25519PublicKey):

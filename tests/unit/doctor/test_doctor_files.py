@@ -48,7 +48,7 @@ async def test_keys_that_were_never_made_are_made_by_looking(patient: Patient) -
 
 async def test_a_secret_that_others_can_read_or_replace_passes(patient: Patient) -> None:
     secret = patient.keys / "acme" / "suppression-1.key"
-    secret.chmod(0o640)
+    secret.chmod(0o660)
     found = await patient.unwell()
     assert found["keys"].state is State.FAULT
     assert found["keys"].advice == f"chmod 600 {secret}, and find out whether anybody has done so"
@@ -69,6 +69,17 @@ async def test_a_secret_that_the_services_user_cannot_read_passes_before_root(pa
     assert found[0].advice == "runuser -u nobody -- ccari doctor"
     secret = patient.keys / "acme" / "suppression-1.key"
     assert f"chown nobody {secret}" in [each.advice for each in found]
+
+
+@as_root
+async def test_a_secret_that_root_gives_to_the_service_is_taken_from_it(patient: Patient) -> None:
+    """As systemd and Kubernetes give one: nothing is to be done about it, above all no chmod or chown."""
+    os.chown(patient.data_dir, NOBODY, NOBODY)
+    secret = patient.keys / "acme" / "suppression-1.key"
+    secret.chmod(0o440)
+    found = [each for each in await patient.examined() if each.state is not State.OK]
+    assert not [each for each in found if str(secret) in each.advice]
+    assert "secret acme" not in {each.check for each in found}
 
 
 async def test_a_missing_prompt_is_found_by_a_callee(patient: Patient) -> None:

@@ -69,7 +69,7 @@ def test_a_secret_that_is_not_there_is_made_in_silence(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*"))
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604])
+@pytest.mark.parametrize("mode", [0o660, 0o604])
 def test_a_secret_that_others_can_read_is_used(secrets: WebhookSecrets, mode: int) -> None:
     secrets.path("acme").chmod(mode)
     with pytest.raises(ConfigError, match="can be read by others: chmod 600 it"):

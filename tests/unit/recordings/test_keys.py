@@ -12,11 +12,12 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, generate_private_key
 
 from ccari.errors import ConfigError
-from ccari.keyring.files import check_folder
+from ccari.keyring.files import check_folder, is_open
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 
 AGE = shutil.which("age")
+NOBODY = 65534
 OTHERS = [str(pyrage.x25519.Identity.generate().to_public()) for _ in range(2)]
 
 
@@ -251,7 +252,7 @@ def test_a_damaged_evidence_key_is_used_or_quoted(tmp_path: Path, half: str, con
     assert "s3cret" not in str(wrong.value)
 
 
-@pytest.mark.parametrize("spoilt", [0o640, 0o604, 0o644])
+@pytest.mark.parametrize("spoilt", [0o660, 0o604, 0o644])
 def test_an_evidence_key_that_others_can_read_signs(tmp_path: Path, spoilt: int) -> None:
     keys = SigningKeys(tmp_path)
     keys.create()
@@ -302,7 +303,7 @@ def test_a_private_file_anywhere_in_the_folder_is_open_unnoticed(tmp_path: Path)
         (folder / each).chmod(0o644)
     check_folder(folder)
     for path, spoilt, good, words in (
-        (deep, 0o640, 0o600, "can be read by others: chmod 600 it"),
+        (deep, 0o660, 0o600, "can be read by others: chmod 600 it"),
         (folder / "recordings.identity", 0o644, 0o600, "can be read by others: chmod 600 it"),
         (folder / "evidence-1.pub", 0o664, 0o644, "can be written by others: chmod go-w it"),
         (deep.parent, 0o777, 0o700, "other users can put files into .*: chmod go-w it"),
@@ -331,3 +332,30 @@ def test_a_folder_that_cannot_be_written_ends_the_making_in_a_traceback(tmp_path
             ConfigError, match=r"(cannot write|cannot read) .*keys: .* check \[keys\] dir|Not a directory"
         ):
             make()
+
+
+#: Mode of a file of root's, and whether it is open to others.
+OF_ROOT = {0o440: False, 0o640: False, 0o400: False, 0o460: True, 0o650: True, 0o444: True, 0o604: True}
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a file of root's")
+@pytest.mark.parametrize("mode", OF_ROOT, ids=oct)
+def test_a_credential_that_root_gives_to_the_service_is_refused_or_passes_when_it_is_open(
+    tmp_path: Path, mode: int
+) -> None:
+    path = tmp_path / "passphrase"
+    path.touch()
+    path.chmod(mode)
+    assert is_open(path, path.stat()) is OF_ROOT[mode]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to others")
+def test_an_owner_may_give_a_private_file_to_their_group(tmp_path: Path) -> None:
+    """Of root's, root decides who is in it; of another user's, somebody else does."""
+    path = tmp_path / "suppression-1.key"
+    path.touch()
+    path.chmod(0o640)
+    os.chown(path, NOBODY, NOBODY)
+    assert is_open(path, path.stat())
+    path.chmod(0o600)
+    assert not is_open(path, path.stat())

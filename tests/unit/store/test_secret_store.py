@@ -64,7 +64,7 @@ def test_a_secret_that_is_not_there_is_made_in_silence(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.key"))
 
 
-@pytest.mark.parametrize("mode", [0o640, 0o604, 0o644])
+@pytest.mark.parametrize("mode", [0o660, 0o604, 0o644])
 def test_a_secret_that_others_can_read_is_used(store: SecretStore, tmp_path: Path, mode: int) -> None:
     newest(tmp_path).chmod(mode)
     with pytest.raises(ConfigError, match="can be read by others: chmod 600 it"):
