@@ -2,15 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
 
 from ccari.agi.session import Session
-from ccari.policy.call import Direction
-from ccari.ports.calls import CallStore
-from ccari.ports.keying import Secrets
+from ccari.gating.means import Means
 from ccari.ports.metering import UNMETERED, Meter
-from ccari.ports.policies import PolicyBook
-from ccari.ports.sounds import Prompts
 
 #: So many Asterisks are remembered with how their variables are set; if there are more, all are forgotten.
 MOST_PEERS = 1000
@@ -38,26 +33,8 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter:
-    """``asterisk``: the name that this service's FastAGI calls are filed under. The protocol does not say which Asterisk asks."""
+class Counter(Means):
+    """``asterisk``: one name for all FastAGI calls of this service. The protocol does not say which Asterisk asks."""
 
-    asterisk: str
-    store: CallStore
-    secrets: Secrets
-    book: PolicyBook
-    prompts: Prompts
     meter: Meter = UNMETERED
     setting: Setting = field(default_factory=Setting)
-
-
-@dataclass(frozen=True, slots=True)
-class Asked:
-    """What the dialplan asked for, unchecked. ``number``: None stands for bad arguments."""
-
-    number: str | None = field(repr=False)
-    campaign: str = field(repr=False)
-    agent: str
-    direction: Direction
-    #: The dialplan rings whoever it likes: ccari is never asked to ring an agent.
-    destination: ClassVar[None] = None
-    rings_agent: ClassVar[bool] = False

@@ -3,12 +3,13 @@
 import asyncio
 from uuid import uuid4
 
-from ccari.agi.desk import Asked, Counter, Setting
+from ccari.agi.desk import Counter, Setting
 from ccari.agi.session import AgiError, GoneError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.labels import NAMELESS, agent_name
+from ccari.gating.means import Asked
 from ccari.gating.terms import Terms
 from ccari.gating.variables import CALL, NUMBER, REASON
 from ccari.policy.call import HANDED_BACK, Direction, Outcome
@@ -52,10 +53,10 @@ def _asked(session: Session) -> Asked:
     agent = agent_name(session.head.get("agi_channel", ""))
     match session.arguments:
         case (number, campaign):
-            return Asked(number, campaign or NAMELESS, agent, Direction.OUTBOUND)
+            return Asked(Direction.OUTBOUND, number, campaign or NAMELESS, agent)
         case _:
             # bad arguments: a comma in a number, say, makes three arguments of two
-            return Asked(None, "", agent, Direction.OUTBOUND)
+            return Asked(Direction.OUTBOUND, None, "", agent)
 
 
 async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from ccari.agi.desk import Asked, Counter
+from ccari.agi.desk import Counter
 from ccari.agi.exercising import NONE, Caller, Registering, Unregistrable
 from ccari.agi.menu import Menu, play
 from ccari.agi.session import Session
@@ -16,6 +16,7 @@ from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
+from ccari.gating.means import Asked
 from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.gating.variables import NUMBER
@@ -49,7 +50,7 @@ async def rights(session: Session, counter: Counter) -> None:
     caller = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(caller.number, "" if campaign is None else campaign or NAMELESS, agent, caller.direction)
+    asked = Asked(caller.direction, caller.number, "" if campaign is None else campaign or NAMELESS, agent)
     call = uuid4()
     journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, caller.direction))
     journal.bind(way="fastagi")

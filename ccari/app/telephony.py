@@ -59,6 +59,6 @@ async def open_telephony(
 def _desk(parts: Parts, archive: FileArchive, ari: Ari, identity: Identity) -> Desk:
     """What all calls over one connection share."""
     return Desk(
-        ari, identity.name, parts.call_store, parts.secrets, parts.book, parts.prompts,
+        identity.name, parts.call_store, parts.secrets, parts.book, parts.prompts, ari,
         parts.store.recordings, archive, parts.cards, parts.board, parts.settings.recordings.channels, parts.metrics,
     )  # fmt: skip

@@ -222,7 +222,7 @@ class Switchboard:
             raise AsteriskError(f"no call can be placed now: {reason}")
         first = Direction.CALLEE_FIRST if order.agent is None else Direction.AGENT_FIRST
         named = label(order.agent or order.campaign)
-        wanted = Order(first, order.number, order.campaign, None, named, order.agent)
+        wanted = Order(first, order.number, order.campaign, named, order.agent)
         runner = self._begin(wanted, desk)
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
 
@@ -283,33 +283,23 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
 
     Asterisk has split the arguments at commas.
     """
-    home, name = channel["id"], str(channel["name"])
-    own, technology = agent_name(name), name.partition("/")[0]
+    name = str(channel["name"])
+    own = agent_name(name)
+    order = functools.partial(Order, channel=channel["id"], technology=name.partition("/")[0])
     match args:
         case ["outbound", number, campaign]:
-            return Order(Direction.OUTBOUND, number, campaign or NAMELESS, home, own, technology=technology)
+            return order(Direction.OUTBOUND, number, campaign or NAMELESS, own)
         case ["outbound", number, campaign, agent]:
-            return Order(
-                Direction.OUTBOUND, number, campaign or NAMELESS, home, label(agent), technology=technology
-            )
+            return order(Direction.OUTBOUND, number, campaign or NAMELESS, label(agent))
         case ["inbound", campaign]:
-            return Order(
-                Direction.INBOUND,
-                _caller(channel),
-                campaign or NAMELESS,
-                home,
-                label(campaign),
-                technology=technology,
-            )
+            return order(Direction.INBOUND, _caller(channel), campaign or NAMELESS, label(campaign))
         case ["inbound", campaign, destination]:
-            return Order(
-                Direction.INBOUND, _caller(channel), campaign or NAMELESS, home, label(destination), destination,
-                technology,
-            )  # fmt: skip
+            caller = _caller(channel)
+            return order(Direction.INBOUND, caller, campaign or NAMELESS, label(destination), destination)
         case ["inbound", *_]:
-            return Order(Direction.INBOUND, None, "", home, own)
+            return order(Direction.INBOUND, None, "", own, technology="")
         case _:
-            return Order(Direction.OUTBOUND, None, "", home, own)
+            return order(Direction.OUTBOUND, None, "", own, technology="")
 
 
 def _caller(channel: Mapping[str, Any]) -> str:

@@ -1,6 +1,6 @@
 """What the gate is asked about, and what it needs for an answer."""
 
-from typing import Protocol
+from dataclasses import dataclass, field
 
 from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
@@ -9,46 +9,31 @@ from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
 
-class Asked(Protocol):
-    """A call as it was asked for, unchecked. ``number`` is None if the arguments did not even include one.
-
-    ``direction``: who begins; ``agent``: a name for the records; ``rings_agent``: True if ccari is to ring one, and then
-    ``destination`` is the agent, or the queue; None leaves it to the campaign.
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A call as it was asked for, unchecked. ``direction``: who begins. ``number``: None if the arguments did not even include one; an
+    empty ``campaign`` stands for bad arguments. ``agent``: a name for the records.
     """
 
-    @property
-    def number(self) -> str | None: ...
+    direction: Direction
+    number: str | None = field(repr=False)
+    campaign: str = field(repr=False)
+    agent: str
+    #: The agent, or the queue, to be rung; None leaves it to the campaign.
+    destination: str | None = field(default=None, repr=False)
 
     @property
-    def campaign(self) -> str: ...
-
-    @property
-    def agent(self) -> str: ...
-
-    @property
-    def direction(self) -> Direction: ...
-
-    @property
-    def destination(self) -> str | None: ...
-
-    @property
-    def rings_agent(self) -> bool: ...
+    def rings_agent(self) -> bool:
+        """True if ccari is to ring an agent. Over FastAGI the dialplan rings whoever it likes."""
+        return False
 
 
-class Means(Protocol):
+@dataclass(frozen=True, slots=True)
+class Means:
     """What the gate needs for an answer. ``asterisk``: the name that calls are filed under, so that open ones can be found again."""
 
-    @property
-    def asterisk(self) -> str: ...
-
-    @property
-    def store(self) -> CallStore: ...
-
-    @property
-    def secrets(self) -> Secrets: ...
-
-    @property
-    def book(self) -> PolicyBook: ...
-
-    @property
-    def prompts(self) -> Prompts: ...
+    asterisk: str
+    store: CallStore
+    secrets: Secrets
+    book: PolicyBook
+    prompts: Prompts

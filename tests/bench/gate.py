@@ -23,12 +23,13 @@ import numpy as np
 import uvloop
 
 from ccari import log
-from ccari.agi.desk import Asked, Counter
+from ccari.agi.desk import Counter
 from ccari.config import KeysSection, Settings
 from ccari.errors import StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import FactStore, Inquiry
 from ccari.gating.journal import Journal
+from ccari.gating.means import Asked
 from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.sounds.soundboard import open_copies, open_soundboard
@@ -120,7 +121,7 @@ class Bench:
 
             async def once() -> bool:
                 call = uuid4()
-                asked = Asked(_any_number(), CAMPAIGN, "anna", Direction.OUTBOUND)
+                asked = Asked(Direction.OUTBOUND, _any_number(), CAMPAIGN, "anna")
                 return not isinstance(await Gatekeeper(asked, call, means, Journal(call, "anna")).ask(), str)
 
             return once

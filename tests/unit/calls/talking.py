@@ -1,6 +1,7 @@
 """A call in the middle of a talk, on an Asterisk that does what it is told, or refuses what a test names."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
@@ -107,8 +108,8 @@ class Talking:
         self.ari = Ari(
             self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari")
         )
-        self.desk = Desk(self.ari, "pbx", *cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 8))
-        self.order = Order(direction, "+48600100001", "renewals", home, "anna")
+        self.desk = replace(IDLE_DESK, ari=self.ari, asterisk="pbx")
+        self.order = Order(direction, "+48600100001", "renewals", "anna", channel=home)
         self.journal = Journal(self.ids.call, "anna")
         self.actions = Actions(self.order, self.ids, self.desk, self.journal)
         scripts = {each: _script(each) for each in ("pl", "en")}

@@ -47,7 +47,7 @@ async def test_an_agent_is_told_in_polish_of_a_blocked_call_of_a_german_campaign
     talking = Talking(Direction.OUTBOUND)
     book = cast("PolicyBook", SimpleNamespace(policy=declared))
     desk = replace(IDLE_DESK, ari=talking.ari, book=book, prompts=cast("Prompts", Shipped()))
-    order = Order(Direction.OUTBOUND, "+48600100001", asked, "phone-1", "anna")
+    order = Order(Direction.OUTBOUND, "+48600100001", asked, "anna", channel="phone-1")
     actions = Actions(order, talking.ids, desk, talking.journal)
     await actions.carry_out(do.Play(Party.AGENT, "agent_blocked_policy"))
     assert talking.asked == [("play", f"sound:{heard}/agent_blocked_policy")]

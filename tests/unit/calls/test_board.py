@@ -124,7 +124,7 @@ async def test_a_call_that_fails_stays_on_the_board(monkeypatch: pytest.MonkeyPa
     board, talking = Board(), Talking(Direction.OUTBOUND)
     monkeypatch.setattr(talking.actions, "_desk", replace(talking.actions._desk, board=board))
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "anna"), IDLE_DESK
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "anna", channel="phone-1"), IDLE_DESK
     )
     monkeypatch.setattr(runner, "_actions", talking.actions)
     seen: list[int] = []

@@ -62,7 +62,7 @@ class Allowing:
 async def gated(pbx: Pbx, declared: Campaign, direction: Direction = Direction.OUTBOUND) -> object:
     """What the call is told of the gate."""
     talking = Talking(direction)
-    order = Order(direction, "+48600100001", declared.id, "phone-1", "anna")
+    order = Order(direction, "+48600100001", declared.id, "anna", channel="phone-1")
     actions = Actions(order, talking.ids, replace(IDLE_DESK, ari=pbx.ari), talking.journal)
     actions._ledger = cast("Ledger", Allowing(replace(talking.actions._terms, campaign=declared)))
     actions._dialplan.is_withheld = _shown  # type: ignore[method-assign]

@@ -105,7 +105,7 @@ class Willing:
 def living(story: Story) -> tuple[CallRunner, Willing]:
     """A call that goes on from where ``story`` has come to; one that has not begun asks the gate."""
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "anna", channel="agent-channel"), IDLE_DESK
     )
     willing = Willing(story.campaign)
     runner._actions = cast("Actions", willing)
@@ -296,7 +296,7 @@ async def test_whoever_hangs_up_is_told_as_led_away_or_whoever_is_led_away_is_no
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
     """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
-    runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", None, "anna"), IDLE_DESK)
+    runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", "anna"), IDLE_DESK)
     runner._actions = cast("Actions", willing := Willing(Story().campaign))
     gone = {"type": "ChannelDestroyed", "cause": 16}
     runner.take(gone | {"channel": {"id": runner.ids.agent}})
@@ -378,7 +378,7 @@ class Away:
 
 def talking(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[CallRunner, Away]:
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "anna", channel="agent-channel"), IDLE_DESK
     )
     runner._call = Story(**changes).talk().call
     monkeypatch.setattr(runner, "_actions", away := Away())
@@ -484,7 +484,7 @@ async def test_invariant_2_the_agent_is_recorded_though_the_callees_recorder_nev
         ended.append("both")
 
     runner = CallRunner.of(
-        Order(Direction.OUTBOUND, "+48600100001", "renewals", "agent-channel", "anna"), IDLE_DESK
+        Order(Direction.OUTBOUND, "+48600100001", "renewals", "anna", channel="agent-channel"), IDLE_DESK
     )
     monkeypatch.setattr(runner._actions.recorder, "let_go", let_go)
     for call, left in ((Story().recorder().call, ["both"]), (Story().talk().call, [])):

@@ -160,7 +160,7 @@ class Talker(CallRunner):
 
 
 def talker() -> Talker:
-    return Talker.of(desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", None, "jan"), IDLE_DESK)
+    return Talker.of(desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan"), IDLE_DESK)
 
 
 @pytest.mark.parametrize("stops", ["after", "meanwhile"])
@@ -250,7 +250,7 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
         monkeypatch.setattr(f"ccari.calls.switchboard.{name}", 0.05)
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     hanging = Hanging.of(order, IDLE_DESK)
     hanging.answers = asyncio.Event()
     board._add(hanging)
@@ -284,7 +284,7 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
 
 
 def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
-    swapped = desk.Order(Direction.OUTBOUND, "renewals", "+48600100001", "phone-1", "anna")
+    swapped = desk.Order(Direction.OUTBOUND, "renewals", "+48600100001", "anna", channel="phone-1")
     assert "600100001" not in repr(swapped)
 
 
@@ -305,7 +305,7 @@ async def test_an_asterisk_that_is_away_is_told_as_a_service_that_stops() -> Non
 def left() -> Talk:
     """One that an earlier connection has left, to be taken up."""
     call = uuid4()
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     ids = Ids(call, Direction.OUTBOUND, "phone-1")
     return Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
 
@@ -384,7 +384,7 @@ async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_di
     """The talk was taken up, and tells by which channel it began; that is the dialplan's again."""
     call = uuid4()
     ids = Ids(call, Direction.OUTBOUND, "phone-1", agents=1)
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "phone-1", "jan")
+    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)

@@ -130,7 +130,7 @@ async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncI
         archive = FileArchive(shared, folder, "flac", lambda: (recipient,), folder.with_name("bench"))
         nothing = cast("Any", None)
         desk = Desk(
-            cast("Ari", asterisk), made.ASTERISK, store.calls, nothing, nothing, nothing, store.recordings, archive,
+            made.ASTERISK, store.calls, nothing, nothing, nothing, cast("Ari", asterisk), store.recordings, archive,
             nothing, nothing, Channels.STEREO,
         )  # fmt: skip
         yield Service(asterisk, store, archive, Caretaker(shared, archive, store.recordings), desk)

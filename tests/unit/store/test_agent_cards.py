@@ -80,11 +80,11 @@ class Played:
         self._book, call = Book(store.policies), uuid4()
         calls = Forgetful(store.database) if forgets else store.calls
         desk = Desk(
-            cast("Any", self.line), ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()),
+            ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()), cast("Any", self.line),
             cast("Any", None), cast("Any", None), self.rack, Board(),
         )  # fmt: skip
         # as the switchboard has it: what the call names, and else the campaign
-        order = Order(direction, NUMBER.e164, "renewals", None, destination or "renewals", destination)
+        order = Order(direction, NUMBER.e164, "renewals", destination or "renewals", destination)
         self._actions = Actions(order, Ids(call, direction, None), desk, Journal(call, order.agent))
 
     async def begin(self) -> None:

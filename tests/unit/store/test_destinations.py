@@ -24,7 +24,7 @@ def connecting(agent: str) -> str:
 
 async def verdict(desk: Desk, direction: Direction, destination: str | None) -> Terms | Block:
     call = uuid4()
-    order = Order(direction, NUMBER.e164, "renewals", None, "renewals", destination)
+    order = Order(direction, NUMBER.e164, "renewals", "renewals", destination)
     keeper = Gatekeeper(order, call, desk, Journal(call, order.agent))
     return await (keeper.admit() if direction is Direction.INBOUND else keeper.ask())
 

@@ -39,7 +39,7 @@ from tests.unit.store.forging import forge
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret
 
 CHANGED = POLICY.replace('"contract"', '"legitimate_interest"')
-ORDER = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "channel", "anna")
+ORDER = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "anna", channel="channel")
 OTHER = POLICY.replace('"renewals"', '"surveys"')
 
 
@@ -89,12 +89,12 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     new_secret(secrets, "acme")
     absent: Any = None
     return Desk(
-        absent, ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent
+        ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent, absent
     )
 
 
 def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:
-    call, order = uuid4(), Order(Direction.OUTBOUND, NUMBER.e164, campaign, "channel", "anna")
+    call, order = uuid4(), Order(Direction.OUTBOUND, NUMBER.e164, campaign, "anna", channel="channel")
     return Gatekeeper(order, call, desk, Journal(call, "anna"))
 
 
@@ -268,7 +268,7 @@ CAPPED = POLICY.replace(
 
 
 async def asked(desk: Desk, direction: Direction) -> tuple[Terms | Block, Gatekeeper]:
-    call, order = uuid4(), Order(direction, NUMBER.e164, "renewals", None, "anna")
+    call, order = uuid4(), Order(direction, NUMBER.e164, "renewals", "anna")
     keeper = Gatekeeper(order, call, desk, Journal(call, "anna"))
     return await keeper.ask(), keeper
 
@@ -327,7 +327,7 @@ async def test_a_call_that_nobody_can_be_connected_to_is_begun(desk: Desk) -> No
 
 async def test_somebody_whose_number_is_withheld_is_turned_away(desk: Desk, store: Store) -> None:
     await store.policies.apply(CAPPED, "anna")
-    call, order = uuid4(), Order(Direction.INBOUND, "anonymous", "renewals", "channel", "anna")
+    call, order = uuid4(), Order(Direction.INBOUND, "anonymous", "renewals", "anna", channel="channel")
     keeper = Gatekeeper(order, call, desk, Journal(call, "anna"))
     terms = await keeper.admit()
     assert isinstance(terms, Terms)
@@ -341,7 +341,7 @@ async def test_somebody_who_is_barred_from_being_called_is_turned_away(desk: Des
     assert isinstance(terms, Terms)
     await store.suppressions.add("acme", terms.opened.digests, Reason.ERASURE, "test", "")
     assert (await asked(desk, Direction.AGENT_FIRST))[0] is Block.SUPPRESSED_ERASURE
-    call, order = uuid4(), Order(Direction.INBOUND, NUMBER.e164, "renewals", "channel", "anna")
+    call, order = uuid4(), Order(Direction.INBOUND, NUMBER.e164, "renewals", "anna", channel="channel")
     assert isinstance(await Gatekeeper(order, call, desk, Journal(call, "anna")).admit(), Terms)
 
 
@@ -352,7 +352,7 @@ async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_ag
     await desk.book.reload()
     policy, call = desk.book.policy, uuid4()
     assert policy is not None
-    order = Order(Direction.INBOUND, NUMBER.e164, "renewals", "channel", "jan")
+    order = Order(Direction.INBOUND, NUMBER.e164, "renewals", "jan", channel="channel")
     left = LeftTalk(
         call, "inbound", "queue", "renewals", 2, "v1", {"informed": False, "language": ""}, recordings=0
     )
@@ -373,7 +373,7 @@ async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_ag
 async def test_a_call_of_a_known_campaign_is_blocked_without_a_word_of_which(
     desk: Desk, number: str, direction: Direction, block: Block
 ) -> None:
-    call, order = uuid4(), Order(direction, number, "renewals", None, "anna")
+    call, order = uuid4(), Order(direction, number, "renewals", "anna")
     journal = Journal(call, "anna")
     assert await Gatekeeper(order, call, desk, journal).ask() is block
     with capture_logs() as logged:
