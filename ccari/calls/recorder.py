@@ -142,9 +142,8 @@ class _Segment:
         self._call: UUID = ids.call
         self._desk = desk
         self._journal = journal
-        #: When it began: None if it never did; of one that was taken up, the tag's time if ``_begun`` is False.
-        self._started_at: datetime | None = None
-        self._begun = False
+        #: It began, or the talk was taken up with it; and the tag says when it began, which is not known of each that was taken up.
+        self._ran = self._begun = False
         #: How much earlier the agent's side began.
         self._lead_ms = 0
         self._ended_at: datetime | None = None
@@ -190,19 +189,19 @@ class _Segment:
             await self.let_go()
 
     def resume(self, running: Unfinished) -> None:
-        self._started_at, self._lead_ms = running.tag.started_at, running.lead_ms
-        self._begun = running.begun
+        self._ran, self._begun, self._lead_ms = True, running.begun, running.lead_ms
         for each in self.sides:
             each.asked = True
 
     async def started(self, at: datetime) -> None:
-        self._started_at = at = self.sides[-1].began_at or at
-        self._begun = True
+        self._tag = replace(self._tag, started_at=self.sides[-1].began_at or at)
+        self._ran = self._begun = True
         *agents, _ = self.sides
         for each in agents:
             if each.began_at is not None:
-                self._lead_ms = max(0, int((at - each.began_at).total_seconds() * 1000))
-        await self._desk.recordings.started(self._tag.recording_id, at, self._lead_ms)
+                lead = self._tag.started_at - each.began_at
+                self._lead_ms = max(0, int(lead.total_seconds() * 1000))
+        await self._tell_beginning()
 
     async def stop(self, *, keep: bool, binding: bool, at: datetime | None) -> bool:
         self._may_be_kept = keep
@@ -240,13 +239,13 @@ class _Segment:
     async def settle(self, *, taken_up: bool) -> None:
         """``taken_up``: the talk was begun by an earlier run of the service."""
         knows_all = not taken_up or await self._hear_of_refusals()
-        started, until = self._started_at, self._keep_until
+        until = self._keep_until
         # if nobody knows when it began, nobody can cut it at ``until``
-        cut_to_nothing = until is not None and (not self._begun or started is None or until <= started)
-        if started is None or not self._may_be_kept or cut_to_nothing:
+        cut_to_nothing = until is not None and (not self._begun or until <= self._tag.started_at)
+        if not self._ran or not self._may_be_kept or cut_to_nothing:
             await self._discard()
         else:
-            await self._keep_file(replace(self._tag, started_at=started), until, knows_all=knows_all)
+            await self._keep_file(knows_all=knows_all)
 
     async def _hear_of_refusals(self) -> bool:
         """Learn of what the earlier run has registered since: it may only have stood still, and been told of a key before we were. False
@@ -260,53 +259,53 @@ class _Segment:
         self._keep_until = min(known, default=None)
         return True
 
-    async def _keep_file(self, tag: RecordingTag, until: datetime | None, *, knows_all: bool) -> None:
-        """Archive the file, but nothing from after ``until``: an Asterisk that missed our stop has recorded on (invariant 6). Unless it
-        ``knows_all`` refusals, that is left for later, when the database says until when it may be kept.
+    async def _keep_file(self, *, knows_all: bool) -> None:
+        """Archive the file, but nothing from after ``_keep_until``: an Asterisk that missed our stop has recorded on (invariant 6). Unless
+        it ``knows_all`` refusals, that is left for later, when the database says until when it may be kept.
         """
-        recordings, journal = self._desk.recordings, self._journal
+        tag, until, archive = self._tag, self._keep_until, self._desk.archive
         try:
             *_, left = [await each.recorded(self._desk.ari) for each in self.sides]
         except AsteriskError as error:
             # it may still be recording: its file is taken up when the connection is back
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
-            await persistently(self._call, lambda: self._tell_bounds(tag, until))
+            await persistently(self._call, lambda: self._tell_bounds(until))
             return
-        archive = self._desk.archive
         try:
             if not left and not await archive.has(tag.recording_id):
-                await self._lost(tag, NOT_THERE)
+                await self._lost(NOT_THERE)
                 return
             if not knows_all:
-                await self._delay(tag, until, "the database does not say until when it may be kept")
+                await self._delay("the database does not say until when it may be kept")
                 return
             kept = await archive.keep(
                 tag, until, ended=self._ended_at, lead_ms=self._lead_ms, patience=KEEP_SECONDS
             )
         except RecordingDelayed as error:
             if await self._never_written():
-                await self._lost(tag, NOT_THERE)
+                await self._lost(NOT_THERE)
                 return
-            await self._delay(tag, until, str(error))
+            await self._delay(str(error))
         except RecordingError as error:
-            lasted = self._lasted(tag, until)
+            lasted = self._lasted()
             if lasted is not None and lasted < timedelta(seconds=WORD_SECONDS):
                 # somebody hung up, or refused, in the moment in which it began
                 await self._discard()
                 return
-            await self._lost(tag, str(error))
+            await self._lost(str(error))
             await self._clear()
         else:
-            self._measure(tag, until, kept)
-            journal.note("recording_stored", kept.journal_fields)
-            journal.meter.filed(Filed.STORED)
-            if await self._persistently(lambda entries: recordings.stored(tag, kept, entries)):
+            self._measure(kept)
+            self._journal.note("recording_stored", kept.journal_fields)
+            self._journal.meter.filed(Filed.STORED)
+            if await self._persistently(lambda entries: self._desk.recordings.stored(tag, kept, entries)):
                 await self._clear()
 
-    async def _delay(self, tag: RecordingTag, until: datetime | None, reason: str) -> None:
+    async def _delay(self, reason: str) -> None:
         self._journal.note("recording_delayed", {"reason": reason})
         self._journal.meter.filed(Filed.DELAYED)
-        await self._begun_and(tag, lambda entries: self._desk.recordings.finished(tag, until, entries))
+        recordings, until = self._desk.recordings, self._keep_until
+        await self._with_bounds(lambda entries: recordings.finished(self._tag, until, entries))
         self._desk.archive.leave()
 
     async def _never_written(self) -> bool:
@@ -317,41 +316,42 @@ class _Segment:
             )
         return False
 
-    async def _lost(self, tag: RecordingTag, reason: str) -> None:
-        self._journal.note("recording_lost", lost_fields(tag.recording_id, reason))
+    async def _lost(self, reason: str) -> None:
+        self._journal.note("recording_lost", lost_fields(self._tag.recording_id, reason))
         self._journal.meter.filed(Filed.LOST)
-        await self._begun_and(tag, lambda entries: self._desk.recordings.ended(tag, "failed", entries))
+        await self._with_bounds(lambda entries: self._desk.recordings.ended(self._tag, "failed", entries))
 
-    async def _begun_and(
-        self, tag: RecordingTag, write: Callable[[Sequence[Entry]], Awaitable[None]]
-    ) -> None:
+    async def _with_bounds(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> None:
         async def both(entries: Sequence[Entry]) -> None:
-            await self._tell_bounds(tag, None)
+            await self._tell_bounds(None)
             await write(entries)
 
         await self._persistently(both)
 
-    async def _tell_bounds(self, tag: RecordingTag, until: datetime | None) -> None:
+    async def _tell_bounds(self, until: datetime | None) -> None:
         """Put on record when it began, in case that could not be written then, when it ended, and until when it may be kept. Without
         a beginning, whoever comes to the file later keeps nothing of a recording that must be cut.
         """
         if self._begun:
-            await self._desk.recordings.started(tag.recording_id, tag.started_at, self._lead_ms)
+            await self._tell_beginning()
         if self._ended_at is not None:
-            await self._desk.recordings.end_seen(tag.recording_id, self._ended_at)
+            await self._desk.recordings.end_seen(self._tag.recording_id, self._ended_at)
         if until is not None:
-            await self._desk.recordings.keep_until(tag.recording_id, until)
+            await self._desk.recordings.keep_until(self._tag.recording_id, until)
 
-    def _lasted(self, tag: RecordingTag, until: datetime | None) -> timedelta | None:
+    async def _tell_beginning(self) -> None:
+        await self._desk.recordings.started(self._tag.recording_id, self._tag.started_at, self._lead_ms)
+
+    def _lasted(self) -> timedelta | None:
         """How long that was recorded which may be kept; None if its end is not known."""
-        ends = [each for each in (until, self._ended_at) if each is not None]
-        return min(ends) - tag.started_at if ends else None
+        ends = [each for each in (self._keep_until, self._ended_at) if each is not None]
+        return min(ends) - self._tag.started_at if ends else None
 
-    def _measure(self, tag: RecordingTag, until: datetime | None, kept: StoredFile) -> None:
+    def _measure(self, kept: StoredFile) -> None:
         """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while. If it is longer, Asterisk has
         written a part of it too slowly (docs/recordings.md).
         """
-        lasted = self._lasted(tag, until)
+        lasted = self._lasted()
         if lasted is None:
             return
         missing_ms = int(lasted.total_seconds() * 1000) - kept.duration_ms
@@ -368,19 +368,18 @@ class _Segment:
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
 
     async def _discard(self) -> None:
-        tag = self._tag
         for each in self.sides:
             if each.asked and not each.over:
                 # a busy Asterisk may begin late, after a request whose reply was lost: wait, or its file would stay
                 with contextlib.suppress(AsteriskError):
                     await each.recorded(self._desk.ari)
         try:
-            await self._desk.archive.discard(tag.recording_id)
+            await self._desk.archive.discard(self._tag.recording_id)
         except RecordingError as error:
             # whoever looks after the spool tries again until it is gone
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
         self._journal.meter.filed(Filed.DISCARDED)
-        await self._persistently(lambda entries: self._desk.recordings.ended(tag, "discarded", entries))
+        await self._persistently(lambda entries: self._desk.recordings.ended(self._tag, "discarded", entries))
 
     async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
         return await persistently(self._call, lambda: self._journal.durably(write))

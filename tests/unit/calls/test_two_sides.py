@@ -109,8 +109,8 @@ async def test_a_call_that_is_late_to_hear_of_its_recorder_moves_one_side_away_f
     await recorder.start()
     began = datetime.now(UTC)
     await recorder.started(began + timedelta(seconds=5))
-    assert recorder._newest._started_at is not None
-    assert recorder._newest._started_at <= began
+    assert recorder._newest._begun
+    assert recorder._newest._tag.started_at <= began
     assert recorder._newest._lead_ms < 5000
 
 
