@@ -2,10 +2,10 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
+from abc import ABC, abstractmethod
 from dataclasses import dataclass, field, replace
 from datetime import date
-from typing import Protocol
+from typing import ClassVar
 from uuid import UUID
 
 import structlog
@@ -14,6 +14,7 @@ from ccari.agi.desk import Counter
 from ccari.errors import CcariError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
+from ccari.gating.means import Asked
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
@@ -49,27 +50,49 @@ class Answer:
     words: tuple[str, ...]
 
 
-class Exercising(Protocol):
-    """One person's rights in one visit to the menu."""
+class Exercising(ABC):
+    """One person's rights in one visit to the menu. ``_otherwise``: the reason that the call ends with if none was exercised."""
 
+    _otherwise: ClassVar[str]
+
+    def __init__(self, counter: Counter, call: UUID, journal: Journal) -> None:
+        self._counter = counter
+        self._call = call
+        self._journal = journal
+        self._done: list[Right] = []
+
+    @abstractmethod
     async def exercise(self, right: Right, key: str, /) -> Answer:
         """Do what can be done about the right. If it cannot be made durable, the answer says so; nothing is raised."""
-        ...
 
     async def close(self, *, patient: bool) -> None:
         """End the call's row, if it has one. ``patient``: wait for a database that is away; otherwise the next service ends it."""
-        ...
+        if not self._journal.is_open:
+            return
+        outcome = (Outcome.RIGHT_EXERCISED if self._done else Outcome.FAILED).value
+        reason = ",".join(self._done) or self._otherwise
+        self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
+        store = self._counter.store
+
+        async def close() -> None:
+            await self._journal.durably(lambda entries: store.close(self._call, outcome, reason, entries))
+
+        if patient:
+            await persistently(self._call, close)
+            return
+        with contextlib.suppress(StoreError):
+            await close()
 
 
-class Registering:
-    """:class:`Exercising` for somebody whose number is known: every right is registered under it."""
+class Registering(Exercising):
+    """For somebody whose number is known: every right is registered under it."""
+
+    _otherwise = "right_failed"
 
     def __init__(self, counter: Counter, terms: Terms, caller: Caller, journal: Journal) -> None:
-        self._counter = counter
+        super().__init__(counter, terms.opened.id, journal)
         self._terms = terms
         self._caller = caller
-        self._journal = journal
-        self._done: list[Right] = []
 
     async def exercise(self, right: Right, key: str, /) -> Answer:
         """Make the right durable, then confirm it. A refusal of the recording is passed to the dialplan even if that fails."""
@@ -78,7 +101,7 @@ class Registering:
             reference, due = await self._make_durable(right, key)
         except CcariError as error:
             self._journal.note("right_failed", {"right": right.value})
-            _log.error("right_not_registered", call_id=str(self._terms.opened.id), reason=str(error))
+            _log.error("right_not_registered", call_id=str(self._call), reason=str(error))
             return Answer(NONE if refuses else None, (notices.RIGHT_FAILED,))
         self._done.append(right)
         if reference is None:
@@ -101,26 +124,18 @@ class Registering:
         reference = await register(self._counter.store, self._journal, self._terms.opened, exercise)
         return reference, exercise.due
 
-    async def close(self, *, patient: bool) -> None:
-        call = self._terms.opened.id
-        await _close(
-            self._counter, self._journal, self._done, otherwise="right_failed", call=call, patient=patient
-        )
 
-
-class Unregistrable:
-    """:class:`Exercising` for somebody without a number: they can refuse to be recorded, but cannot exercise a right that needs
-    an answer.
+class Unregistrable(Exercising):
+    """For somebody without a number: they can refuse to be recorded, but cannot exercise a right that needs an answer.
 
     It is as in a call over Stasis, except that the call's row is written only when the first right is pressed.
     """
 
-    def __init__(self, counter: Counter, gatekeeper: Gatekeeper, journal: Journal, call: UUID) -> None:
-        self._counter = counter
-        self._gatekeeper = gatekeeper
-        self._journal = journal
-        self._call = call
-        self._done: list[Right] = []
+    _otherwise = "number_withheld"
+
+    def __init__(self, counter: Counter, asked: Asked, call: UUID, journal: Journal) -> None:
+        super().__init__(counter, call, journal)
+        self._gatekeeper = Gatekeeper(asked, call, counter, journal)
 
     async def exercise(self, right: Right, _key: str, /) -> Answer:
         await self._open()
@@ -139,27 +154,3 @@ class Unregistrable:
                 await self._gatekeeper.admit()
         except (CcariError, TimeoutError) as error:
             _log.error("call_not_opened", call_id=str(self._call), reason=str(error) or "timeout")
-
-    async def close(self, *, patient: bool) -> None:
-        await _close(
-            self._counter, self._journal, self._done, otherwise="number_withheld", call=self._call, patient=patient
-        )  # fmt: skip
-
-
-async def _close(
-    counter: Counter, journal: Journal, done: Sequence[Right], *, otherwise: str, call: UUID, patient: bool
-) -> None:
-    if not journal.is_open:
-        return
-    outcome = Outcome.RIGHT_EXERCISED if done else Outcome.FAILED
-    reason = ",".join(done) or otherwise
-    journal.note("call_ended", {"outcome": outcome.value, "reason": reason})
-
-    async def close() -> None:
-        await journal.durably(lambda entries: counter.store.close(call, outcome.value, reason, entries))
-
-    if patient:
-        await persistently(call, close)
-        return
-    with contextlib.suppress(StoreError):
-        await close()

@@ -13,7 +13,6 @@ from ccari.agi.menu import Menu, play
 from ccari.agi.session import Session
 from ccari.errors import CcariError, SoundError
 from ccari.gating.drafting import Drafter, NoTerms
-from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.means import Asked
@@ -56,10 +55,10 @@ async def rights(session: Session, counter: Counter) -> None:
     journal.bind(way="fastagi")
     await session.command("ANSWER")
     menu = await _menu(session, counter, asked, caller, call, journal)
-    named = campaign_name(counter.book.policy, asked.campaign)
     if isinstance(menu, Menu):
         await menu.run()
         return
+    named = campaign_name(counter.book.policy, asked.campaign)
     _log.warning("rights_menu_failed", call_id=str(call), campaign=named, reason=menu.value)
     await _apologise(session, counter, asked.campaign)
 
@@ -90,7 +89,7 @@ async def _menu(
     except (CcariError, TimeoutError):
         return Block.STORE_UNAVAILABLE
     if terms.number is None:
-        unregistrable = Unregistrable(counter, Gatekeeper(asked, call, counter, journal), journal, call)
+        unregistrable = Unregistrable(counter, asked, call, journal)
         return Menu(session, terms.campaign, terms.script.sounds, unregistrable, journal)
     journal.bind(number=terms.number.masked)
     registering = Registering(counter, terms, caller, journal)

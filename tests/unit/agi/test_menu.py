@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from ccari.agi import menu as keys_menu
 from ccari.agi import server
 from ccari.agi.desk import Counter
-from ccari.agi.exercising import Answer
+from ccari.agi.exercising import Answer, Exercising
 from ccari.agi.menu import Menu
 from ccari.agi.session import Reply, Session
 from ccari.gating.journal import Journal
@@ -395,7 +395,7 @@ async def test_a_right_is_lost_because_the_person_hangs_up_while_another_is_regi
     assert len(await store.requests.list(None, 10)) == 2
 
 
-class Slow:
+class Slow(Exercising):
     """Rights of which one takes until ``free`` to be registered. ``said``: what was done with them, in that order."""
 
     def __init__(self, slow: Right) -> None:
