@@ -16,12 +16,20 @@ TASK_AGAIN_SECONDS = 1.0
 @contextlib.asynccontextmanager
 async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
     """Run ``work`` while the context lasts; then it is cancelled, and waited for."""
-    working = asyncio.create_task(_again_if_it_fails(work))
-    try:
+    async with started(_again_if_it_fails(work)):
         yield
+
+
+@contextlib.asynccontextmanager
+async def started(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
+    """A task for each; when the context ends, those that are still at work are cancelled, and waited for."""
+    tasks = list(map(asyncio.create_task, work))
+    try:
+        yield tasks
     finally:
-        working.cancel()
-        await asyncio.wait([working])
+        for each in tasks:
+            each.cancel()
+        await asyncio.wait(tasks)
 
 
 async def _again_if_it_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:

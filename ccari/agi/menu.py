@@ -16,6 +16,7 @@ from ccari.policy.campaign import Campaign, NoticePrompt
 from ccari.policy.keypad import KeyAction, noted
 from ccari.policy.rights import Right
 from ccari.ports.sounds import Sound
+from ccari.tasks import started
 
 _log = structlog.get_logger()
 
@@ -193,14 +194,10 @@ class Menu:
         source, self._source = self._source, None
         if source is None:
             return
-        finding = asyncio.create_task(_within_limit(source()))
-        try:
+        async with started(_within_limit(source())) as (finding,):
             while not finding.done():
                 self._take(await _wait(self._session, LISTEN_SECONDS))
-        finally:
-            finding.cancel()
-            await asyncio.wait([finding])
-        sound = finding.result()
+        sound: Sound | None = finding.result()
         if sound is not None:
             self._sounds = {**self._sounds, NoticePrompt.SOURCE.value: sound}
 

@@ -12,6 +12,7 @@ from typing import Any
 from ccari.app.deadline import Deadline
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
+from ccari.tasks import started
 
 #: SIGHUP of a terminal that closes, or of somebody who would have the settings read anew.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -71,15 +72,10 @@ async def run_unless_stopped(ending: Ending, service: Coroutine[Any, Any, None])
 
     Raises what the service raises.
     """
-    running, stopping = asyncio.create_task(service), asyncio.create_task(ending.stop.wait())
-    try:
+    async with started(service, ending.stop.wait()) as (running, stopping):
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         if ending.serves.is_set():
             await asyncio.wait([running])
-    finally:
-        for task in (running, stopping):
-            task.cancel()
-        await asyncio.wait([running, stopping])
     if not running.cancelled():
         running.result()
 
@@ -93,32 +89,17 @@ async def serve_until_stopped(
     Raises what :meth:`Link.run` raises.
     """
     ending.serves.set()
-    running = asyncio.create_task(link.run() if link is not None else _for_ever())
-    stopping = asyncio.create_task(ending.stop.wait())
-    try:
+    for_ever = asyncio.Event().wait
+    async with started(link.run() if link is not None else for_ever(), ending.stop.wait()) as (
+        running,
+        stopping,
+    ):
         await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
         if not running.done():
-            await _wind_down(calls, drain_seconds, ending.hurry, running)
+            async with started(calls.wind_down(drain_seconds), ending.hurry.wait()) as waits:
+                await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
         ending.deadline.within(ENDING_SECONDS)
         calls.detach("shutdown")
         await calls.drain()
         if running.done():
             running.result()
-    finally:
-        for task in (running, stopping):
-            task.cancel()
-        await asyncio.wait([running, stopping])
-
-
-async def _for_ever() -> None:
-    await asyncio.Event().wait()
-
-
-async def _wind_down(
-    calls: Switchboard, seconds: float, hurry: asyncio.Event, running: asyncio.Task[None]
-) -> None:
-    waits = [asyncio.create_task(calls.wind_down(seconds)), asyncio.create_task(hurry.wait())]
-    await asyncio.wait([running, *waits], return_when=asyncio.FIRST_COMPLETED)
-    for each in waits:
-        each.cancel()
-    await asyncio.wait(waits)

@@ -25,7 +25,7 @@ from ccari.gating.abandoned import SWEEP_SECONDS, sweep
 from ccari.peers import Connector
 from ccari.policy.gate import Block
 from ccari.ports.fencing import Fence
-from ccari.tasks import beside
+from ccari.tasks import beside, started
 
 _log = structlog.get_logger()
 
@@ -113,14 +113,12 @@ class Link:
             ears = _Ears(self._switchboard)
             transport = await connect(session, credentials, ears.take)
             ears.silence = transport.fence
-            reader = asyncio.create_task(transport.read())
-            try:
-                await self._serve(transport, identity, ears, reader, lock_lost)
-            finally:
-                transport.fence()
-                await transport.close()
-                reader.cancel()
-                await asyncio.wait([reader])
+            async with started(transport.read()) as (reader,):
+                try:
+                    await self._serve(transport, identity, ears, reader, lock_lost)
+                finally:
+                    transport.fence()
+                    await transport.close()
 
     async def _serve(
         self,
