@@ -1,8 +1,7 @@
 """The channels that one call makes in Asterisk, and the bridge that the two talk over."""
 
 import contextlib
-import functools
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from ccari.calls.client import PJSIP, TRANSFERS, Ari
@@ -106,16 +105,12 @@ class Legs:
 
     async def let_go(self, *, gated: bool) -> None:
         """Hang up every channel that was made and destroy the bridge. ``gated``: the gate let the call through; else none was made."""
-        ari, ids = self._ari, self._ids
-        releases: list[Callable[[], Awaitable[object]]] = []
-        if gated:
-            made = [party for party in Party if party is not ids.home_party]
-            left = [*(ids.channel(party) for party in made), *ids.former_agents]
-            releases += [
-                functools.partial(ari.hang_up, channel) for channel in left if channel not in self._destroyed
-            ]
+        ids = self._ids
+        made = [ids.channel(party) for party in Party if party is not ids.home_party] if gated else []
+        for channel in (*made, *ids.former_agents):
+            if channel not in self._destroyed:
+                with contextlib.suppress(AsteriskError):
+                    await self._ari.hang_up(channel)
         if self._bridge_made:
-            releases.append(lambda: ari.destroy_bridge(ids.bridge))
-        for release in releases:
             with contextlib.suppress(AsteriskError):
-                await release()
+                await self._ari.destroy_bridge(ids.bridge)

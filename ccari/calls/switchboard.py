@@ -199,7 +199,7 @@ class Switchboard:
                 _log.error("call_turned_away", calls=len(self._calls), reason=reason)
             self.turn_away([channel["id"]], desk, reason)
             return
-        self._begin(_order(channel, args), desk)
+        self._add(CallRunner.of(_order(channel, args), desk))
 
     def turn_away(self, channels: Iterable[str], desk: Desk, reason: str) -> None:
         """Give channels back to the dialplan that it has just handed over, because no call can be begun for them."""
@@ -223,7 +223,7 @@ class Switchboard:
         first = Direction.CALLEE_FIRST if order.agent is None else Direction.AGENT_FIRST
         named = label(order.agent or order.campaign)
         wanted = Order(first, order.number, order.campaign, named, order.agent)
-        runner = self._begin(wanted, desk)
+        runner = self._add(CallRunner.of(wanted, desk))
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
 
     def voice(self, call_id: UUID, right: Right) -> bool:
@@ -246,9 +246,6 @@ class Switchboard:
     def _runner_of(self, channel: str) -> CallRunner | None:
         ours = call_of(channel)
         return self._by_id.get(ours) if ours is not None else self._by_home.get(channel)
-
-    def _begin(self, order: Order, desk: Desk) -> CallRunner:
-        return self._add(CallRunner.of(order, desk))
 
     def _add(self, runner: CallRunner) -> CallRunner:
         self._by_id[str(runner.ids.call)] = runner

@@ -101,13 +101,14 @@ class Transport:
         self,
         socket: aiohttp.ClientWebSocketResponse,
         on_event: Callable[[dict[str, Any]], None],
-        beside: aiohttp.ClientSession | None = None,
-        headers: Mapping[str, str] | None = None,
+        beside: aiohttp.ClientSession,
+        headers: Mapping[str, str],
     ) -> None:
         self._socket = socket
         self._on_event = on_event
         self._beside = beside
-        self._headers = headers or {}
+        # closed after the answer: Asterisk counts idle connections against its session limit
+        self._headers = {**headers, "Connection": "close"}
         #: Asterisk refuses each request, with which it checks the password anew, and sends events all the same: the password was
         #: changed, or its user may write no more. A new connection may have the new one.
         self.shut_out = asyncio.Event()
@@ -200,15 +201,13 @@ class Transport:
         LinkLost
             If the connections are gone, or no reply came within so many seconds.
         """
-        if self._fenced or self._socket.closed or self._beside is None:
+        if self._fenced or self._socket.closed:
             raise LinkLost("the connection to Asterisk was lost")
         kind = f"{method} {_kind(url.partition('/ari/')[2])}"
-        # closed after the answer: Asterisk counts idle connections against its session limit
-        headers = {**self._headers, "Connection": "close"}
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._beside.request(method, url, params=params, headers=headers) as reply,
+                self._beside.request(method, url, params=params, headers=self._headers) as reply,
             ):
                 status, body = reply.status, await whole(reply, _LARGEST_REFUSAL) or b""
         except (TimeoutError, OSError, aiohttp.ClientError):
