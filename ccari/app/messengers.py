@@ -27,30 +27,19 @@ async def open_courier(
 
 
 @contextlib.asynccontextmanager
-async def forwarding(
-    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
-) -> AsyncIterator[None]:
+async def forwarding(settings: Settings, store: Store, book: Book, meter: Meter) -> AsyncIterator[None]:
     """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
     async with open_courier(settings, store, book, meter) as courier, beside(courier.run):
         yield
 
 
 @contextlib.asynccontextmanager
-async def open_notifier(
-    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
-) -> AsyncIterator[Notifier]:
-    """Sends events to the webhooks of the settings."""
+async def notifying(settings: Settings, store: Store, book: Book, meter: Meter) -> AsyncIterator[None]:
+    """Tell the webhooks of the settings while the context lasts; what is under way at its end is sent again by the next service."""
     async with open_webhook() as webhook:
-        yield Notifier(store.webhooks, book, targets(settings), webhook, meter=meter)
-
-
-@contextlib.asynccontextmanager
-async def notifying(
-    settings: Settings, store: Store, book: Book, meter: Meter = UNMETERED
-) -> AsyncIterator[None]:
-    """Tell webhooks while the context lasts; what is under way at its end is sent again by the next service."""
-    async with open_notifier(settings, store, book, meter) as notifier, beside(notifier.run):
-        yield
+        notifier = Notifier(store.webhooks, book, targets(settings), webhook, meter=meter)
+        async with beside(notifier.run):
+            yield
 
 
 def targets(settings: Settings) -> list[Target]:

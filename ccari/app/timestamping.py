@@ -37,7 +37,7 @@ def _known(section: TimeStampsSection, certificates: Path) -> Known:
 
 
 @contextlib.asynccontextmanager
-async def time_stamping(settings: Settings, store: Store, meter: Meter = UNMETERED) -> AsyncIterator[None]:
+async def time_stamping(settings: Settings, store: Store, meter: Meter) -> AsyncIterator[None]:
     """Have seals time-stamped while the context lasts, if an authority is set. Raises as :func:`open_stamper` does."""
     if settings.time_stamps.url is None:
         yield

@@ -26,6 +26,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import open_webhook
 from ccari.keyring.files import settle
 from ccari.policy.rights import RequestState, Right
+from ccari.ports.metering import UNMETERED
 from ccari.store.database import Database
 from ccari.store.forwards import Forwards
 from ccari.store.opened import Store
@@ -547,7 +548,7 @@ async def test_a_service_tells_nobody_until_it_is_started_anew(
         def logged(event: str) -> int:
             return sum(1 for each in logs if each["event"] == event)
 
-        async with forwarding(settings, store, Book(store.policies)):
+        async with forwarding(settings, store, Book(store.policies), UNMETERED):
             await store.database.rows(unsound)
             await until(lambda: logged("forwarding_stalled") == 1, within=WITHIN_SECONDS)
             await to_webhook(store, receiver)
