@@ -24,7 +24,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.ports.calls import LeftTalk
-from ccari.ports.metering import UNMETERED, Way
+from ccari.ports.metering import UNMETERED, UNMETERED_CALL, CallMeter, Way
 from ccari.ports.recordings import Channels, RecordingTag, StoredFile, Unfinished
 from ccari.ports.requests import Exercise
 from ccari.recordings.archive import FileArchive
@@ -72,8 +72,21 @@ class Rows:
         self.told = journal
 
 
-def over(ari: object) -> SimpleNamespace:
-    return SimpleNamespace(ari=ari, recordings=Rows(), channels=Channels.MONO)
+def recorder_on(
+    ari: object, shelf: object, rows: Rows | None = None, meter: CallMeter = UNMETERED_CALL
+) -> tuple[Recorder, Rows]:
+    """A recorder of a call that has its row, and what is written of its recordings."""
+    rows, journal = rows or Rows(), Journal(TAG.call_id, "anna", meter)
+    journal.opened()
+    desk = SimpleNamespace(ari=ari, recordings=rows, archive=shelf, channels=Channels.MONO)
+    return Recorder(Ids(TAG.call_id, Direction.OUTBOUND, "phone"), cast("Any", desk), journal), rows
+
+
+async def tagged(*of: Any) -> tuple[Recorder, Rows]:
+    """As :func:`recorder_on`, with the tag of a recording."""
+    recorder, rows = recorder_on(*of)
+    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    return recorder, rows
 
 
 class Blind:
@@ -121,6 +134,9 @@ class Whole:
     async def hang_up(self, _channel: str) -> bool:
         return False
 
+    async def stop_recording(self, _name: str, *, keep: bool) -> bool:
+        return keep
+
 
 class Shelf:
     def __init__(self, duration_ms: int) -> None:
@@ -151,41 +167,29 @@ class Shelf:
 async def test_a_file_that_lacks_a_part_of_the_talk_or_is_too_slow_is_kept_without_a_word(
     duration_ms: int, told: list[tuple[str, str, str]]
 ) -> None:
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
-    desk.archive = Shelf(duration_ms)
-    journal = Journal(TAG.call_id, "anna")
-    journal.opened()
-    recorder = Recorder(ids, cast("Any", desk), journal)
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Whole(), Shelf(duration_ms))
     begun = datetime.now(UTC)
     await recorder.started(begun)
     await recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
     lengths = {"missing_ms", "extra_ms"}
     found = [
-        (each.event, name, each.fields[name])
-        for each in desk.recordings.told
-        for name in lengths & each.fields.keys()
+        (each.event, name, each.fields[name]) for each in rows.told for name in lengths & each.fields.keys()
     ]
     assert found == told
-    assert desk.recordings.said[-1] == "stored"
+    assert rows.said[-1] == "stored"
 
 
 async def test_a_call_that_is_late_to_hear_of_its_recorder_passes_for_a_file_that_is_short() -> None:
     """The database hung while a right was pressed, and what Asterisk said of the recorder waited for its turn."""
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
-    desk.archive = Shelf(0)
-    journal = Journal(TAG.call_id, "anna")
-    journal.opened()
-    recorder = Recorder(ids, cast("Any", desk), journal)
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Whole(), Shelf(0))
     for kind in ("RecordingStarted", "RecordingFinished"):
         recorder.take_note({"type": kind, "recording": {"name": recorder.name}})
     late = datetime.now(UTC) + timedelta(seconds=5)
     await recorder.started(late)
     await recorder.ended(late + timedelta(seconds=5))
     await recorder.settle()
-    assert [each.event for each in desk.recordings.told] == ["recording_stored"]
+    assert [each.event for each in rows.told] == ["recording_stored"]
 
 
 @pytest.mark.parametrize(
@@ -204,20 +208,15 @@ async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
         async def keep(self, *_: Any, **__: Any) -> StoredFile:
             raise RecordingDelayed("there is no file in the spool")
 
-        def leave(self) -> None: ...
-
     class Knowing:
         async def recorded(self, _name: str) -> bool:
             return written
 
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Knowing())
-    desk.archive = Missing(1000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Knowing(), Missing(1000))
     await recorder.started(datetime.now(UTC))
     recorder.take_note({"type": "RecordingFinished", "recording": {"name": recorder.name}})
     await recorder.settle()
-    assert desk.recordings.said[-1] == state
+    assert rows.said[-1] == state
 
 
 class Soundless(Shelf):
@@ -239,25 +238,17 @@ async def test_whoever_leaves_or_refuses_as_they_are_connected_sets_off_the_alar
     lasted: float, pressed: float | None, state: str, lost: int
 ) -> None:
     """Asterisk has not written a frame yet, or none that may be kept. Nobody has said a word that could be lost."""
-
-    class Obeying(Whole):
-        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
-            return keep
-
-    ids, desk, metrics = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying()), Metrics()
-    desk.archive = Soundless(0)
-    journal = Journal(TAG.call_id, "anna", metrics.call(Way.STASIS, Direction.OUTBOUND))
-    journal.opened()
-    recorder = Recorder(ids, cast("Any", desk), journal)
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    metrics = Metrics()
+    meter = metrics.call(Way.STASIS, Direction.OUTBOUND)
+    recorder, rows = await tagged(Whole(), Soundless(0), None, meter)
     begun = datetime.now(UTC)
     await recorder.started(begun)
     if pressed is not None:
         await recorder.stop(keep=True, binding=True, at=begun + timedelta(seconds=pressed))
     await recorder.ended(begun + timedelta(seconds=lasted))
     await recorder.settle()
-    assert desk.recordings.said[-1] == state
-    assert sum(each.event == "recording_lost" for each in desk.recordings.told) == lost
+    assert rows.said[-1] == state
+    assert sum(each.event == "recording_lost" for each in rows.told) == lost
     assert scraped(metrics).get('ccari_recordings_filed_total{result="lost"}', 0) == lost
 
 
@@ -275,18 +266,13 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
         async def keep(self, *_: Any, **__: Any) -> StoredFile:
             raise error("the encoder is busy")
 
-        def leave(self) -> None: ...
-
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
-    desk.archive, desk.recordings = Busy(1000), Away()
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Whole(), Busy(1000), Away())
     begun = datetime.now(UTC)
     with pytest.raises(StoreError):
         await recorder.started(begun)
     await recorder.ended(begun + timedelta(seconds=10))
     await recorder.settle()
-    assert desk.recordings.said == ["tagged", "started", "started", "end_seen", state]
+    assert rows.said == ["tagged", "started", "started", "end_seen", state]
 
 
 async def test_the_end_of_a_recording_that_has_to_wait_is_forgotten() -> None:
@@ -301,17 +287,12 @@ async def test_the_end_of_a_recording_that_has_to_wait_is_forgotten() -> None:
         async def keep(self, *_: Any, **__: Any) -> StoredFile:
             raise RecordingDelayed("the disk is full")
 
-        def leave(self) -> None: ...
-
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
-    desk.archive, desk.recordings = Full(1000), Seeing()
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Whole(), Full(1000), Seeing())
     begun = datetime.now(UTC)
     await recorder.started(begun)
     await recorder.ended(over_at := begun + timedelta(seconds=10))
     await recorder.settle()
-    assert (seen, desk.recordings.said[-1]) == ([over_at], "finished")
+    assert (seen, rows.said[-1]) == ([over_at], "finished")
 
 
 async def test_a_link_that_is_lost_at_the_end_leaves_a_recording_of_unknown_bounds() -> None:
@@ -321,36 +302,23 @@ async def test_a_link_that_is_lost_at_the_end_leaves_a_recording_of_unknown_boun
         async def recorded(self, _name: str) -> bool:
             raise AsteriskError("the connection was lost")
 
-        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
-            return keep
-
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Lost())
-    desk.archive = Shelf(1000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Lost(), Shelf(1000))
     begun = datetime.now(UTC) - timedelta(seconds=10)
     await recorder.started(begun)
     assert await recorder.stop(keep=True, binding=True, at=begun + timedelta(seconds=6))
     await recorder.settle()
-    assert desk.recordings.said == ["tagged", "started", "started", "keep_until"]
+    assert rows.said == ["tagged", "started", "started", "keep_until"]
 
 
 @pytest.mark.parametrize("pressed", [True, False])
 async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, pressed: bool) -> None:
     """The service that began it has died before Asterisk said so: it began some time after its tag."""
-
-    class Obeying(Whole):
-        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
-            return keep
-
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
-    desk.archive = Shelf(1000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    recorder, rows = recorder_on(Whole(), Shelf(1000))
     recorder.resume(1, Unfinished(TAG, begun=False, until=None))
     at = TAG.started_at + timedelta(seconds=10) if pressed else None
     assert await recorder.stop(keep=True, binding=pressed, at=at)
     await recorder.settle()
-    assert desk.recordings.said[-1] == ("discarded" if pressed else "stored")
+    assert rows.said[-1] == ("discarded" if pressed else "stored")
 
 
 @pytest.mark.parametrize(
@@ -358,7 +326,7 @@ async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, p
     [(6, None, [6]), (6, 8, [6]), (None, 8, [8]), (9, 8, [8]), (_AWAY, 8, []), (_AWAY, None, [])],
 )
 async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_run_has_registered_since(
-    on_record: int | None, pressed: int | None, kept: list[int]
+    on_record: int | datetime | None, pressed: int | None, kept: list[int]
 ) -> None:
     """If the database cannot say, whoever stores it later asks."""
     until: list[datetime] = []
@@ -368,43 +336,35 @@ async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_
             until.append(end)
             return self._kept
 
-    class Obeying(Whole):
-        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
-            return keep
-
     def after(seconds: int) -> datetime:
         return TAG.started_at + timedelta(seconds=seconds)
 
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
-    desk.archive = Cutting(1000)
-    desk.recordings.refused_at = on_record if on_record in {None, _AWAY} else after(on_record)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    recorder, rows = recorder_on(Whole(), Cutting(1000))
+    rows.refused_at = after(on_record) if isinstance(on_record, int) else on_record
     recorder.resume(1, Unfinished(TAG, begun=True, until=None))
     at = None if pressed is None else after(pressed)
     assert await recorder.stop(keep=True, binding=pressed is not None, at=at)
     await recorder.settle()
     assert until == [after(each) for each in kept]
-    assert desk.recordings.said[-1] == ("stored" if kept else "finished")
+    assert rows.said[-1] == ("stored" if kept else "finished")
 
 
 async def test_invariant_6_what_is_recorded_anew_after_a_refusal_of_an_earlier_run_is_kept() -> None:
     """It stood still, another took the paused talk up and recorded on, and only then it came to the key."""
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
-    desk.archive = Shelf(10_000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
+    recorder, rows = recorder_on(Whole(), Shelf(10_000))
     recorder.resume(1, None)
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
     begun = datetime.now(UTC)
     await recorder.started(begun)
     await recorder.ended(begun + timedelta(seconds=10))
-    desk.recordings.refused_at = begun - timedelta(seconds=1)
+    rows.refused_at = begun - timedelta(seconds=1)
     await recorder.settle()
-    assert desk.recordings.said[-1] == "discarded"
+    assert rows.said[-1] == "discarded"
 
 
 @pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
 async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_turn_came_late(
-    monkeypatch: pytest.MonkeyPatch, pressed: int | None, kept: list[int]
+    pressed: int | None, kept: list[int]
 ) -> None:
     """Pressed 6 s into the recording, its stop is sent at 10 s; or before there was any."""
     begun = datetime.now(UTC) - timedelta(seconds=10)
@@ -415,20 +375,13 @@ async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_tur
             until.append(round((end - begun).total_seconds()))
             return self._kept
 
-    class Obeying(Whole):
-        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
-            return keep
-
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Obeying())
-    desk.archive = Cutting(1000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Whole(), Cutting(1000))
     await recorder.started(begun)
     at = None if pressed is None else begun + timedelta(seconds=pressed)
     assert await recorder.stop(keep=True, binding=True, at=at)
     await recorder.settle()
     assert until == kept
-    assert desk.recordings.said[-1] == ("stored" if kept else "discarded")
+    assert rows.said[-1] == ("stored" if kept else "discarded")
 
 
 async def test_invariant_6_the_moment_of_a_press_gets_lost_on_its_way(
@@ -468,12 +421,9 @@ async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost(
         async def discard(self, _recording: object) -> None:
             raise RecordingError("it could not be removed")
 
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Whole())
-    desk.archive = Stuck(1000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Whole(), Stuck(1000))
     await recorder.settle()
-    assert desk.recordings.said == ["tagged", "discarded"]
+    assert rows.said == ["tagged", "discarded"]
 
 
 class Deaf:
@@ -486,13 +436,10 @@ async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
     *, binding: bool, said: list[str]
 ) -> None:
     """After a crash the next service brings the file to its place; a pause is no right that it would find on record."""
-    ids, desk = Ids(TAG.call_id, Direction.OUTBOUND, "phone"), over(Deaf())
-    desk.archive = Shelf(1000)
-    recorder = Recorder(ids, cast("Any", desk), Journal(TAG.call_id, "anna"))
-    await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
+    recorder, rows = await tagged(Deaf(), Shelf(1000))
     with pytest.raises(AsteriskError):
         await recorder.stop(keep=True, binding=binding)
-    assert desk.recordings.said == said
+    assert rows.said == said
 
 
 async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_registered() -> None:
@@ -552,18 +499,12 @@ async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_st
         async def waiting_on(self, _asterisk: str) -> list[Unfinished]:
             return []
 
-    class Left(Shelf):
-        def leave(self) -> None: ...
-
     class Empty(Whole):
         async def bridges(self) -> dict[str, frozenset[str]]:
             return {}
 
         async def own_channels(self) -> list[str]:
             return []
-
-        async def stop_recording(self, _name: str, *, keep: bool) -> bool:
-            return keep
 
         async def left_talks(self, _asterisk: str) -> list[object]:
             return []
@@ -575,7 +516,7 @@ async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_st
             return 2
 
     of = Empty()
-    desk = SimpleNamespace(ari=of, store=of, recordings=Changed(), archive=Left(0), asterisk="pbx")
+    desk = SimpleNamespace(ari=of, store=of, recordings=Changed(), archive=Shelf(0), asterisk="pbx")
     with capture_logs() as logged:
         stock = await recover(cast("Any", desk), set)
     assert (stock.counts["kept_recordings"], stock.counts["abandoned_calls"]) == (1, 2)
