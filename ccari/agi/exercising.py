@@ -13,7 +13,7 @@ import structlog
 from ccari.agi.desk import Counter
 from ccari.errors import CcariError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
-from ccari.gating.journal import Journal, persistently
+from ccari.gating.journal import Journal
 from ccari.gating.means import Asked
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
@@ -73,15 +73,9 @@ class Exercising(ABC):
         reason = ",".join(self._done) or self._otherwise
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
         store = self._counter.store
-
-        async def close() -> None:
-            await self._journal.durably(lambda entries: store.close(self._call, outcome, reason, entries))
-
-        if patient:
-            await persistently(self._call, close)
-            return
+        write = self._journal.persistently if patient else self._journal.durably
         with contextlib.suppress(StoreError):
-            await close()
+            await write(lambda entries: store.close(self._call, outcome, reason, entries))
 
 
 class Registering(Exercising):

@@ -7,7 +7,7 @@ from ccari.agi.desk import Counter, Setting
 from ccari.agi.session import AgiError, GoneError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
-from ccari.gating.journal import Journal, persistently
+from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.means import Asked
 from ccari.gating.terms import Terms
@@ -104,12 +104,7 @@ class _Visit:
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
         if self._journal.is_open:
             store = self._counter.store
-            await persistently(
-                self.call,
-                lambda: self._journal.durably(
-                    lambda entries: store.close(self.call, outcome, reason, entries)
-                ),
-            )
+            await self._journal.persistently(lambda entries: store.close(self.call, outcome, reason, entries))
 
 
 def _end(block: Block | None, failure: AgiError | None) -> tuple[str, str]:

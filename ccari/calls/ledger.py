@@ -73,10 +73,7 @@ class Ledger:
 
     async def leave_talk(self) -> None:
         """Write the journal's waiting entries, and nothing else: the talk goes on, and whoever is connected next takes it up."""
-        await persistently(
-            self._call,
-            lambda: self._journal.durably(lambda entries: self._desk.store.write(self._call, entries)),
-        )
+        await self._journal.persistently(lambda entries: self._desk.store.write(self._call, entries))
 
     async def close(self, outcome: Outcome, reason: str) -> None:
         gatekeeper, store = self._gatekeeper, self._desk.store

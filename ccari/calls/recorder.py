@@ -298,7 +298,9 @@ class _Segment:
             self._measure(kept)
             self._journal.note("recording_stored", kept.journal_fields)
             self._journal.meter.filed(Filed.STORED)
-            if await self._persistently(lambda entries: self._desk.recordings.stored(tag, kept, entries)):
+            if await self._journal.persistently(
+                lambda entries: self._desk.recordings.stored(tag, kept, entries)
+            ):
                 await self._clear()
 
     async def _delay(self, reason: str) -> None:
@@ -326,7 +328,7 @@ class _Segment:
             await self._tell_bounds(None)
             await write(entries)
 
-        await self._persistently(both)
+        await self._journal.persistently(both)
 
     async def _tell_bounds(self, until: datetime | None) -> None:
         """Put on record when it began, in case that could not be written then, when it ended, and until when it may be kept. Without
@@ -379,10 +381,9 @@ class _Segment:
             # whoever looks after the spool tries again until it is gone
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
         self._journal.meter.filed(Filed.DISCARDED)
-        await self._persistently(lambda entries: self._desk.recordings.ended(self._tag, "discarded", entries))
-
-    async def _persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
-        return await persistently(self._call, lambda: self._journal.durably(write))
+        await self._journal.persistently(
+            lambda entries: self._desk.recordings.ended(self._tag, "discarded", entries)
+        )
 
 
 def _tag(call: UUID, terms: Terms, channels: Channels) -> RecordingTag:

@@ -33,6 +33,7 @@ class Journal:
 
     def __init__(self, call_id: UUID, agent: str, meter: CallMeter = UNMETERED_CALL) -> None:
         self.meter = meter
+        self._call_id = call_id
         self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
         self._began = monotonic()
         self._entries: list[Entry] = []
@@ -68,10 +69,6 @@ class Journal:
         """The call's row is there."""
         self.is_open = True
 
-    def take(self) -> Sequence[Entry]:
-        """The entries that are not yet durable; none before the call has its row."""
-        return self.pending() if self.is_open else ()
-
     def pending(self) -> Sequence[Entry]:
         """The entries that are not yet durable, for a write that makes the row too."""
         if self._count_is_due:
@@ -89,10 +86,15 @@ class Journal:
 
     async def durably(self, write: Callable[[Sequence[Entry]], Awaitable[_T]]) -> _T:
         """Have ``write`` commit the entries that are not yet durable, together with what they are about."""
-        entries = self.take()
+        # none before the call has its row, which they refer to
+        entries = self.pending() if self.is_open else ()
         result = await write(entries)
         self.written(entries)
         return result
+
+    async def persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
+        """As :meth:`durably`, as often as :func:`persistently` tries."""
+        return await persistently(self._call_id, lambda: self.durably(write))
 
 
 def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:

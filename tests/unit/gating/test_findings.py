@@ -55,7 +55,10 @@ def test_what_an_entry_rests_on_is_lost_or_logged_or_kept_with_the_next_one_too(
     journal.know({"informed": "v1"})
     journal.note("call_gated", {})
     journal.note("callee_dialled", {"to": "x"})
-    assert [each.fields for each in journal.take()] == [{"attempts": "1 2 3", "informed": "v1"}, {"to": "x"}]
+    assert [each.fields for each in journal.pending()] == [
+        {"attempts": "1 2 3", "informed": "v1"},
+        {"to": "x"},
+    ]
     lines = [json.loads(line) for line in written.getvalue().splitlines()]
     assert [each["event"] for each in lines] == ["call_gated", "callee_dialled"]
     assert "attempts" not in lines[0]
@@ -66,5 +69,5 @@ def test_two_entries_that_tell_the_same_have_one_salt() -> None:
     journal.opened()
     journal.note("key_pressed", {"key": "7"})
     journal.note("key_pressed", {"key": "7"})
-    one, other = journal.take()
+    one, other = journal.pending()
     assert one.commitment != other.commitment

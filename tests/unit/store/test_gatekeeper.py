@@ -111,7 +111,7 @@ async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that
         journal = Journal(call, "anna")
         await Gatekeeper(ORDER, call, desk, journal).ask()
         journal.note("call_gated", {})
-        await store.calls.close(call, "failed", "", journal.take())
+        await store.calls.close(call, "failed", "", journal.pending())
     await store.policies.apply(CHANGED, "anna")
     (told, *_) = (await store.records.show_call(calls[0])).events
     assert told["fields"]["policy_sha256"] == sha256(POLICY.encode()).hexdigest()
@@ -177,7 +177,7 @@ async def test_the_journal_of_a_call_tells_of_another_basis_than_its_row_or_of_n
     journal = Journal(call := uuid4(), "anna")
     assert isinstance(await Gatekeeper(ORDER, call, desk, journal).ask(), Terms)
     journal.note("call_gated", {})
-    ((row,), fields) = await store.records.list_calls(1), journal.take()[0].fields
+    ((row,), fields) = await store.records.list_calls(1), journal.pending()[0].fields
     told = {name: str(row[name]) for name in ("controller", "campaign", "legal_basis", "revision")}
     assert told.items() <= fields.items()
     assert (told["legal_basis"], told["revision"]) == ("legitimate_interest", "2")
@@ -257,7 +257,7 @@ async def test_what_the_dial_rests_on_is_told_as_it_was_at_the_gate(desk: Desk, 
     await store.suppressions.add("acme", terms.opened.digests, Reason.OBJECTION_MARKETING, "cli:anna", "")
     assert await keeper.spend_token(terms) is None
     journal.note("callee_dialled", {})
-    (entry,) = journal.take()
+    (entry,) = journal.pending()
     assert (entry.fields or {})["bars"].startswith("objection_marketing since ")
 
 
