@@ -447,16 +447,15 @@ def _refuse_unknown_variables() -> None:
     """
     known = {name.upper() for name in Settings.model_fields}
     for name in os.environ:
-        section = name.removeprefix(_ENV_PREFIX).split("__", 1)[0]
-        if (
-            name.startswith(_ENV_PREFIX)
-            and section not in known | {"LAB", "CONFIG"}
-            and not section.startswith("LAB_")
-        ):
+        if not name.startswith(_ENV_PREFIX):
+            continue
+        key = name.removeprefix(_ENV_PREFIX)
+        section = key.split("__", 1)[0]
+        if section not in known | {"LAB", "CONFIG"} and not section.startswith("LAB_"):
             raise ConfigError(f"the environment variable {name} is not a known setting")
-        if name.startswith(_ENV_PREFIX) and section == "WEBHOOKS":
+        if section == "WEBHOOKS":
             raise ConfigError(
                 f"the environment variable {name} has no effect: declare webhooks in ccari.toml, with [[webhooks]] for each"
             )
-        if name.startswith(_ENV_PREFIX) and name.removeprefix(_ENV_PREFIX) in known - {"DATA_DIR"}:
+        if key in known - {"DATA_DIR"}:
             raise ConfigError(f"the environment variable {name} names a section: set {name}__KEY instead")
