@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import random
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -115,33 +115,25 @@ class Link:
             ears.silence = transport.fence
             async with started(transport.read()) as (reader,):
                 try:
-                    await self._serve(transport, identity, ears, reader, lock_lost)
+                    await self._serve(_Connection(transport, ears, reader, lock_lost), identity)
                 finally:
                     transport.fence()
                     await transport.close()
 
-    async def _serve(
-        self,
-        transport: Transport,
-        identity: Identity,
-        ears: "_Ears",
-        reader: "asyncio.Task[None]",
-        lock_lost: asyncio.Event,
-    ) -> None:
-        async with operations(transport, self._credentials) as ari:
+    async def _serve(self, connection: "_Connection", identity: Identity) -> None:
+        async with operations(connection.transport, self._credentials) as ari:
             desk = self._make_desk(ari, identity)
             await ari.check_modules()
             await _tell_of_unfit(desk)
             await ari.filter_events()
             # stock is taken once the calls of a connection that was lost have let go
             await self._switchboard.drain()
-            ends = (ears.replaced, ears.overrun, lock_lost, transport.shut_out)
-            found = await self._take_stock(desk, ears, reader, *ends)
+            found = await self._take_stock(desk, connection)
             if found is None:
-                raise _why_over(ears, transport, lock_lost)
+                raise connection.why_over()
             self._switchboard.attach(desk)
             self._switchboard.resume(found.talks, desk)
-            ears.open()
+            connection.ears.open()
             self._switchboard.give_back(found.handed_over, desk)
             self.connected.set()
             self.connections += 1
@@ -151,15 +143,13 @@ class Link:
             )
             try:
                 async with beside(sweeping), beside(partial(_ping, ari)):
-                    await _first(reader, *ends)
+                    await connection.is_over()
             finally:
                 self._switchboard.detach("asterisk_lost")
-            raise _why_over(ears, transport, lock_lost)
+            raise connection.why_over()
 
-    async def _take_stock(
-        self, desk: Desk, ears: "_Ears", reader: "asyncio.Task[None]", *ends: asyncio.Event
-    ) -> Stock | None:
-        """Take stock, trying until it works; None if the connection ends first, or one of the events ``ends`` happens.
+    async def _take_stock(self, desk: Desk, connection: "_Connection") -> Stock | None:
+        """Take stock, trying until it works; None if the connection is over first.
 
         While the database is away the connection is kept: Asterisk does not repeat what was heard over it, such as a key. Calls
         that come in meanwhile are given back to the dialplan.
@@ -167,13 +157,13 @@ class Link:
         logged = ""
         while True:
             try:
-                return await recover(desk, ears.early_channels)
+                return await recover(desk, connection.ears.early_channels)
             except StoreError as error:
                 if str(error) != logged:
                     logged = str(error)
                     _log.warning("database_away", reason=logged)
-                self._switchboard.turn_away(ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
-            if await _first(reader, *ends, within=STOCK_AGAIN_SECONDS):
+                self._switchboard.turn_away(connection.ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
+            if await connection.is_over(within=STOCK_AGAIN_SECONDS):
                 return None
 
 
@@ -280,27 +270,33 @@ class _Ears:
             self.overrun.set()
 
 
-def _why_over(ears: _Ears, transport: Transport, lock_lost: asyncio.Event) -> AsteriskError:
-    """The error that says why a connection is given up."""
-    if ears.replaced.is_set():
-        return Replaced()
-    if transport.shut_out.is_set():
+@dataclass(frozen=True, slots=True)
+class _Connection:
+    """One connection, the task that reads it, and whether the lock that it is held under was lost."""
+
+    transport: Transport
+    ears: _Ears
+    reader: asyncio.Task[None]
+    lock_lost: asyncio.Event
+
+    async def is_over(self, within: float | None = None) -> bool:
+        """Wait until it ends, or has to be given up; False if neither comes ``within`` so many seconds."""
+        ends = self.ears.replaced, self.ears.overrun, self.lock_lost, self.transport.shut_out
+        async with started(*(each.wait() for each in ends)) as waits:
+            first = asyncio.FIRST_COMPLETED
+            done, _ = await asyncio.wait([self.reader, *waits], timeout=within, return_when=first)
+        return bool(done)
+
+    def why_over(self) -> AsteriskError:
+        """The error that says why it is given up."""
+        if self.ears.replaced.is_set():
+            return Replaced()
+        if self.transport.shut_out.is_set():
+            return AsteriskError(
+                "Asterisk refuses the ARI user, whom it had let in: was its password changed, or read_only set, in ari.conf?"
+            )
+        if self.ears.overrun.is_set():
+            return AsteriskError("more happened before stock was taken than can be kept")
         return AsteriskError(
-            "Asterisk refuses the ARI user, whom it had let in: was its password changed, or read_only set, in ari.conf?"
+            "another service holds the lock" if self.lock_lost.is_set() else "the connection was closed"
         )
-    if ears.overrun.is_set():
-        return AsteriskError("more happened before stock was taken than can be kept")
-    return AsteriskError(
-        "another service holds the lock" if lock_lost.is_set() else "the connection was closed"
-    )
-
-
-async def _first(reader: "asyncio.Task[None]", *events: asyncio.Event, within: float | None = None) -> bool:
-    """Wait until the connection ends or one of the events happens; False if neither does ``within`` so many seconds."""
-    waits = [asyncio.ensure_future(event.wait()) for event in events]
-    try:
-        done, _ = await asyncio.wait([reader, *waits], timeout=within, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for each in waits:
-            each.cancel()
-    return bool(done)

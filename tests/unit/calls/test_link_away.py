@@ -14,10 +14,10 @@ from structlog.testing import capture_logs
 from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
-from ccari.calls.link import Link, _Ears
+from ccari.calls.link import Link, _Connection, _Ears
 from ccari.calls.recovery import Stock
 from ccari.calls.switchboard import Switchboard
-from ccari.calls.transport import Credentials, LinkLost, Transport
+from ccari.calls.transport import Credentials, LinkLost
 from ccari.errors import AsteriskError, StoreError
 from ccari.gating import abandoned
 from ccari.ports.calls import CallStore
@@ -108,9 +108,8 @@ class Serving:
         identity = Identity("22.10.1", "an-asterisk", "run")
         try:
             async with asyncio.timeout(5):
-                await self.link._serve(
-                    cast("Any", self.transport), identity, self.ears, reader, self.lock_lost
-                )
+                connection = _Connection(cast("Any", self.transport), self.ears, reader, self.lock_lost)
+                await self.link._serve(connection, identity)
         finally:
             reader.cancel()
             await asyncio.wait([reader])
@@ -228,7 +227,8 @@ async def test_a_connection_is_used_while_it_is_closed_for_whoever_holds_the_loc
         async def hold(self, _run: str, _filed_as: str) -> AsyncIterator[asyncio.Event]:
             yield asyncio.Event()
 
-    async def serve(transport: Transport, *_: Any) -> None:
+    async def serve(connection: _Connection, *_: Any) -> None:
+        transport = connection.transport
         # from then on somebody listens, for whom the end of the connection waits
         await transport.request("GET", f"{server.url}/ari/asterisk/ping")
         sent.append(asyncio.create_task(transport.request("DELETE", f"{server.url}/ari/channels/phone-1")))
