@@ -33,7 +33,7 @@ class Setting:
 
 
 @dataclass(frozen=True, slots=True)
-class Counter(Means):
+class Desk(Means):
     """``asterisk``: one name for all FastAGI calls of this service. The protocol does not say which Asterisk asks."""
 
     meter: Meter = UNMETERED

@@ -10,7 +10,7 @@ from uuid import UUID
 
 import structlog
 
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.errors import CcariError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
@@ -55,8 +55,8 @@ class Exercising(ABC):
 
     _otherwise: ClassVar[str]
 
-    def __init__(self, counter: Counter, call: UUID, journal: Journal) -> None:
-        self._counter = counter
+    def __init__(self, desk: Desk, call: UUID, journal: Journal) -> None:
+        self._desk = desk
         self._call = call
         self._journal = journal
         self._done: list[Right] = []
@@ -72,7 +72,7 @@ class Exercising(ABC):
         outcome = (Outcome.RIGHT_EXERCISED if self._done else Outcome.FAILED).value
         reason = ",".join(self._done) or self._otherwise
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
-        store = self._counter.store
+        store = self._desk.store
         write = self._journal.persistently if patient else self._journal.durably
         with contextlib.suppress(StoreError):
             await write(lambda entries: store.close(self._call, outcome, reason, entries))
@@ -83,8 +83,8 @@ class Registering(Exercising):
 
     _otherwise = "right_failed"
 
-    def __init__(self, counter: Counter, terms: Terms, caller: Caller, journal: Journal) -> None:
-        super().__init__(counter, terms.opened.id, journal)
+    def __init__(self, desk: Desk, terms: Terms, caller: Caller, journal: Journal) -> None:
+        super().__init__(desk, terms.opened.id, journal)
         self._terms = terms
         self._caller = caller
 
@@ -115,7 +115,7 @@ class Registering(Exercising):
             # the dialplan plays the notice and records, not ccari
             notice_version=None, recorded_elsewhere=True,
         )  # fmt: skip
-        reference = await register(self._counter.store, self._journal, self._terms.opened, exercise)
+        reference = await register(self._desk.store, self._journal, self._terms.opened, exercise)
         return reference, exercise.due
 
 
@@ -127,9 +127,9 @@ class Unregistrable(Exercising):
 
     _otherwise = "number_withheld"
 
-    def __init__(self, counter: Counter, asked: Asked, call: UUID, journal: Journal) -> None:
-        super().__init__(counter, call, journal)
-        self._gatekeeper = Gatekeeper(asked, call, counter, journal)
+    def __init__(self, desk: Desk, asked: Asked, call: UUID, journal: Journal) -> None:
+        super().__init__(desk, call, journal)
+        self._gatekeeper = Gatekeeper(asked, call, desk, journal)
 
     async def exercise(self, right: Right, _key: str, /) -> Answer:
         await self._open()

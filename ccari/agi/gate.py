@@ -3,7 +3,7 @@
 import asyncio
 from uuid import uuid4
 
-from ccari.agi.desk import Counter, Setting
+from ccari.agi.desk import Desk, Setting
 from ccari.agi.session import AgiError, GoneError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
@@ -21,7 +21,7 @@ from ccari.ports.metering import Way
 ANSWER_SECONDS = 3.0
 
 
-async def gate(session: Session, counter: Counter) -> None:
+async def gate(session: Session, desk: Desk) -> None:
     """Answer whether one call may be made, and close its row: what becomes of the call is not reported here.
 
     The token is spent with the verdict, for the dialplan dials at once. So an allowed call counts as an attempt even if the
@@ -35,13 +35,13 @@ async def gate(session: Session, counter: Counter) -> None:
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
     await session.set_variable("CCARI_VERDICT", "DENY")
     asked = _asked(session)
-    visit = _Visit(asked, counter)
+    visit = _Visit(asked, desk)
     block = await visit.verdict(deadline)
     try:
         if block is None and asyncio.get_running_loop().time() >= deadline:
             # the machine may have slept: nobody knows what the dialplan has done meanwhile
             block = Block.STORE_UNAVAILABLE
-        await _set_verdict(session, visit, block, counter.setting)
+        await _set_verdict(session, visit, block, desk.setting)
     except AgiError as error:
         await visit.close(block, failure=error)
         raise
@@ -72,15 +72,13 @@ async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, s
 class _Visit:
     """One call at the gate."""
 
-    def __init__(self, asked: Asked, counter: Counter) -> None:
+    def __init__(self, asked: Asked, desk: Desk) -> None:
         self.call = uuid4()
         self.number = ""
-        self._counter = counter
-        self._journal = Journal(
-            self.call, asked.agent, counter.meter.call(Way.FASTAGI_GATE, Direction.OUTBOUND)
-        )
+        self._desk = desk
+        self._journal = Journal(self.call, asked.agent, desk.meter.call(Way.FASTAGI_GATE, Direction.OUTBOUND))
         self._journal.bind(way="fastagi")
-        self._gatekeeper = Gatekeeper(asked, self.call, counter, self._journal)
+        self._gatekeeper = Gatekeeper(asked, self.call, desk, self._journal)
 
     async def verdict(self, deadline: float) -> Block | None:
         """Why the call may not be made; None if it may, and then its token is spent."""
@@ -103,7 +101,7 @@ class _Visit:
             self._journal.note("call_blocked", {"reason": block.value})
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
         if self._journal.is_open:
-            store = self._counter.store
+            store = self._desk.store
             await self._journal.persistently(lambda entries: store.close(self.call, outcome, reason, entries))
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.agi.exercising import NONE, Caller, Registering, Unregistrable
 from ccari.agi.menu import Menu, play
 from ccari.agi.session import Session
@@ -32,7 +32,7 @@ TERMS_SECONDS = 3.0
 _OCTET = re.compile(r"[0-9]{1,3}")
 
 
-async def rights(session: Session, counter: Counter) -> None:
+async def rights(session: Session, desk: Desk) -> None:
     """Play the keys menu; register and confirm what is pressed, and set it in ``CCARI_RIGHT`` and ``CCARI_REFERENCE``.
 
     Several rights are set with commas between them. ``refuse_recording`` is registered but not confirmed: the dialplan records
@@ -51,16 +51,16 @@ async def rights(session: Session, counter: Counter) -> None:
     agent = agent_name(session.head.get("agi_channel", ""))
     asked = Asked(caller.direction, caller.number, "" if campaign is None else campaign or NAMELESS, agent)
     call = uuid4()
-    journal = Journal(call, agent, counter.meter.call(Way.FASTAGI_MENU, caller.direction))
+    journal = Journal(call, agent, desk.meter.call(Way.FASTAGI_MENU, caller.direction))
     journal.bind(way="fastagi")
     await session.command("ANSWER")
-    menu = await _menu(session, counter, asked, caller, call, journal)
+    menu = await _menu(session, desk, asked, caller, call, journal)
     if isinstance(menu, Menu):
         await menu.run()
         return
-    named = campaign_name(counter.book.policy, asked.campaign)
+    named = campaign_name(desk.book.policy, asked.campaign)
     _log.warning("rights_menu_failed", call_id=str(call), campaign=named, reason=menu.value)
-    await _apologise(session, counter, asked.campaign)
+    await _apologise(session, desk, asked.campaign)
 
 
 async def _caller(session: Session) -> Caller:
@@ -76,12 +76,12 @@ async def _caller(session: Session) -> Caller:
 
 
 async def _menu(
-    session: Session, counter: Counter, asked: Asked, caller: Caller, call: UUID, journal: Journal
+    session: Session, desk: Desk, asked: Asked, caller: Caller, call: UUID, journal: Journal
 ) -> Menu | Block:
     """The campaign's menu for this caller, or why there is none."""
     try:
         async with asyncio.timeout(TERMS_SECONDS):
-            terms = await Drafter(asked, call, counter, journal).draft(needs_number=False)
+            terms = await Drafter(asked, call, desk, journal).draft(needs_number=False)
     except NoTerms as none:
         return none.block
     except SoundError:
@@ -89,21 +89,19 @@ async def _menu(
     except (CcariError, TimeoutError):
         return Block.STORE_UNAVAILABLE
     if terms.number is None:
-        unregistrable = Unregistrable(counter, asked, call, journal)
+        unregistrable = Unregistrable(desk, asked, call, journal)
         return Menu(session, terms.campaign, terms.script.sounds, unregistrable, journal)
     journal.bind(number=terms.number.masked)
-    registering = Registering(counter, terms, caller, journal)
-    source = partial(own_source, counter, terms)
+    registering = Registering(desk, terms, caller, journal)
+    source = partial(own_source, desk, terms)
     return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
 
 
-async def _apologise(session: Session, counter: Counter, campaign_id: str) -> None:
-    policy = counter.book.policy
+async def _apologise(session: Session, desk: Desk, campaign_id: str) -> None:
+    policy = desk.book.policy
     campaign = policy.campaign(campaign_id) if policy else None
     try:
-        sound = counter.prompts.common(
-            notices.RIGHT_FAILED, campaign.language if campaign else DEFAULT_LANGUAGE
-        )
+        sound = desk.prompts.common(notices.RIGHT_FAILED, campaign.language if campaign else DEFAULT_LANGUAGE)
     except SoundError as error:
         _log.error("prompt_missing", reason=str(error))
         return

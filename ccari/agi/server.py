@@ -9,7 +9,7 @@ from functools import partial
 import structlog
 
 from ccari.agi.alive import alive
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.agi.gate import gate
 from ccari.agi.rights import rights
 from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, Session
@@ -28,14 +28,12 @@ DRAIN_SECONDS = 5.0
 #: A visit lasts at most five minutes, and closing its call is tried for as long: nobody runs a call that is older than this.
 LONGEST_SECONDS = 900.0
 
-Script = Callable[[Session, Counter], Awaitable[None]]
+Script = Callable[[Session, Desk], Awaitable[None]]
 SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights, "alive": alive}
 
 
 @contextlib.asynccontextmanager
-async def serve_agi(
-    listen: str, counter: Counter, *, most: int = MOST_SESSIONS
-) -> AsyncIterator["Conversations"]:
+async def serve_agi(listen: str, desk: Desk, *, most: int = MOST_SESSIONS) -> AsyncIterator["Conversations"]:
     """Answer FastAGI on ``listen`` (``HOST:PORT``) while the context lasts.
 
     Raises
@@ -43,7 +41,7 @@ async def serve_agi(
     ConfigError
         If the port is taken or may not be used.
     """
-    conversations = Conversations(counter, most)
+    conversations = Conversations(desk, most)
     host, _, port = listen.rpartition(":")
     with _explained(listen):
         server = await asyncio.start_server(
@@ -51,10 +49,10 @@ async def serve_agi(
         )
     try:
         # now: the port is ours, so no other service has calls under this name, and no new call has come in yet
-        await _close_abandoned(counter)
+        await _close_abandoned(desk)
         with _explained(listen):
             await server.start_serving()
-        async with beside(partial(sweep, counter.store, counter.asterisk, LONGEST_SECONDS)):
+        async with beside(partial(sweep, desk.store, desk.asterisk, LONGEST_SECONDS)):
             yield conversations
     finally:
         server.close()
@@ -69,10 +67,10 @@ def _explained(listen: str) -> Iterator[None]:
         raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [agi] listen") from None
 
 
-async def _close_abandoned(counter: Counter) -> None:
+async def _close_abandoned(desk: Desk) -> None:
     """End the calls that an earlier run left open. Their dialplans got no verdict, and so dialled nobody."""
     try:
-        await counter.store.close_abandoned(counter.asterisk, datetime.now(UTC))
+        await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC))
     except StoreError as error:
         _log.warning("database_away", reason=str(error))
 
@@ -80,8 +78,8 @@ async def _close_abandoned(counter: Counter) -> None:
 class Conversations:
     """Owns the task of every connection."""
 
-    def __init__(self, counter: Counter, most: int) -> None:
-        self._counter = counter
+    def __init__(self, desk: Desk, most: int) -> None:
+        self._desk = desk
         self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
         self._turned_away = Flood(
@@ -118,7 +116,7 @@ class Conversations:
                 _log.warning("agi_unknown", script=label(session.script), known=", ".join(SCRIPTS))
                 await session.set_variable("CCARI_VERDICT", "DENY")
                 return
-            await script(session, self._counter)
+            await script(session, self._desk)
         except GoneError:
             _log.info("agi_hung_up", script=label(session.script))
         except MalformedError as error:

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.agi.server import serve_agi
 from ccari.app.health import checks
 from ccari.app.parts import Parts
@@ -97,10 +97,8 @@ async def fastagi(parts: Parts) -> AsyncIterator[None]:
     if settings.agi.listen == OFF:
         yield
         return
-    counter = Counter(
-        _agi_name(settings), parts.call_store, parts.secrets, parts.book, parts.prompts, metrics
-    )
-    async with serve_agi(settings.agi.listen, counter) as conversations:
+    desk = Desk(_agi_name(settings), parts.call_store, parts.secrets, parts.book, parts.prompts, metrics)
+    async with serve_agi(settings.agi.listen, desk) as conversations:
         metrics.number(catalogue.AGI_SESSIONS, lambda: len(conversations))
         yield
 

@@ -23,7 +23,7 @@ import numpy as np
 import uvloop
 
 from ccari import log
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.config import KeysSection, Settings
 from ccari.errors import StoreError
 from ccari.gating.gatekeeper import Gatekeeper
@@ -117,7 +117,7 @@ class Bench:
             return once
 
         def ask(calls: CallStore) -> Callable[[], Awaitable[bool]]:
-            means = Counter("bench", calls, secrets, book, prompts)
+            means = Desk("bench", calls, secrets, book, prompts)
 
             async def once() -> bool:
                 call = uuid4()

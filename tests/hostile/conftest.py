@@ -7,11 +7,11 @@ import pytest_asyncio
 
 from ccari.store.opened import Store
 from ccari.web.front import Front
-from tests.unit.agi.conftest import counter
+from tests.unit.agi.conftest import desk
 from tests.unit.store.server import patience
 from tests.unit.web.api import Api, front_over, serving
 
-__all__ = ["counter", "patience"]
+__all__ = ["desk", "patience"]
 
 
 @pytest_asyncio.fixture

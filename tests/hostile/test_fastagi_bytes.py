@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 
 from ccari.agi import menu, server, session
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.policy.suppression import Reason
 from ccari.store.opened import Store
 from tests.unit.agi.served import ask, serving
@@ -92,11 +92,9 @@ async def visit(port: int, sent: bytes) -> bytes:
 
 
 async def test_invariant_1_bytes_at_the_gate_give_allow_or_never_end_or_disturb_another_visit(
-    counter: Counter, store: Store, capfd: pytest.CaptureFixture[str]
+    desk: Desk, store: Store, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    await store.suppressions.add(
-        "acme", counter.secrets.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", ""
-    )
+    await store.suppressions.add("acme", desk.secrets.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
     drawn: list[bytes] = []
 
     @settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
@@ -112,7 +110,7 @@ async def test_invariant_1_bytes_at_the_gate_give_allow_or_never_end_or_disturb_
     await asyncio.to_thread(draw)
     side_by_side = asyncio.Semaphore(SIDE_BY_SIDE)
     with capture_logs() as logs:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
 
             async def one(sent: bytes) -> bytes:
                 async with side_by_side:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest_asyncio
 
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.secrets import SecretStore
@@ -13,9 +13,9 @@ from tests.unit.store.made import new_secret
 
 
 @pytest_asyncio.fixture
-async def counter(store: Store, tmp_path: Path) -> Counter:
+async def desk(store: Store, tmp_path: Path) -> Desk:
     await store.policies.apply(WITH_KEYS, "test")
     book, secrets = Book(store.policies), SecretStore(tmp_path)
     await book.reload()
     new_secret(secrets, "acme")
-    return Counter("agi@test", store.calls, secrets, book, Sounds())
+    return Desk("agi@test", store.calls, secrets, book, Sounds())

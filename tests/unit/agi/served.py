@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from typing import Any
 from uuid import UUID
 
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.agi.server import serve_agi
 from ccari.errors import SoundError, StoreError
 from ccari.policy import notices, speech
@@ -73,9 +73,9 @@ class Sounds:
 
 
 @contextlib.asynccontextmanager
-async def serving(counter: Counter, most: int = 100) -> AsyncIterator[int]:
+async def serving(desk: Desk, most: int = 100) -> AsyncIterator[int]:
     port = free_port(socket.SOCK_STREAM, "127.0.0.1")
-    async with serve_agi(f"127.0.0.1:{port}", counter, most=most):
+    async with serve_agi(f"127.0.0.1:{port}", desk, most=most):
         yield port
 
 
@@ -136,8 +136,8 @@ class Broken(PostgresCallStore):
         await super().close(*arguments)
 
 
-def with_store(counter: Counter, store: CallStore) -> Counter:
-    return Counter(counter.asterisk, store, counter.secrets, counter.book, counter.prompts)
+def with_store(desk: Desk, store: CallStore) -> Desk:
+    return Desk(desk.asterisk, store, desk.secrets, desk.book, desk.prompts)
 
 
 async def menu(port: int, keys: dict[str, list[str]], campaign: str = "renewals", **values: str) -> Caller:

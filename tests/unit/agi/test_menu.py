@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ccari.agi import menu as keys_menu
 from ccari.agi import server
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.agi.exercising import Answer, Exercising
 from ccari.agi.menu import Menu
 from ccari.agi.session import Reply, Session
@@ -44,9 +44,9 @@ async def until_when(store: Store, reference: str) -> list[str]:
 
 
 async def test_a_right_is_confirmed_before_it_is_registered_or_without_its_reference_and_date(
-    counter: Counter, store: Store
+    desk: Desk, store: Store
 ) -> None:
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
         (request,) = await store.requests.list(None, 10)
     reference = asterisk.variables["CCARI_REFERENCE"]
@@ -58,10 +58,10 @@ async def test_a_right_is_confirmed_before_it_is_registered_or_without_its_refer
     assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "dialled", 1)
 
 
-async def test_a_right_is_lost_in_a_campaign_that_is_named_by_a_date(counter: Counter, store: Store) -> None:
+async def test_a_right_is_lost_in_a_campaign_that_is_named_by_a_date(desk: Desk, store: Store) -> None:
     await store.policies.apply(DATED, "test")
     with capture_logs() as logged:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             told = await menu(
                 port, {"rights": ["7"]}, campaign="offers-20261001", agi_callerid=NUMBER.digits[2:]
             )
@@ -69,15 +69,15 @@ async def test_a_right_is_lost_in_a_campaign_that_is_named_by_a_date(counter: Co
     assert {line["campaign"] for line in logged if line["event"] == "key_pressed"} == {"offers-20261001"}
 
 
-async def test_the_next_call_to_who_pressed_a_key_is_allowed(counter: Counter) -> None:
-    async with serving(counter) as port:
+async def test_the_next_call_to_who_pressed_a_key_is_allowed(desk: Desk) -> None:
+    async with serving(desk) as port:
         await menu(port, {"wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
         asterisk = await ask(port, NUMBER.e164, "renewals")
     assert (asterisk.verdict, asterisk.variables["CCARI_REASON"]) == ("DENY", "suppressed_erasure")
 
 
-async def test_a_caller_is_taken_for_surer_than_a_caller_id_is(counter: Counter, store: Store) -> None:
-    async with serving(counter) as port:
+async def test_a_caller_is_taken_for_surer_than_a_caller_id_is(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"wait": ["8"]}, agi_callerid="600100001")
         shown = (await store.requests.show(asterisk.variables["CCARI_REFERENCE"])).request
     assert (shown["number"], shown["number_from"], shown["level"]) == (NUMBER.e164, "caller_id", 0)
@@ -93,10 +93,10 @@ async def test_a_caller_is_taken_for_surer_than_a_caller_id_is(counter: Counter,
     ids=["called", "calls", "calls and shows no number"],
 )
 async def test_who_calls_in_and_presses_a_key_is_on_record_as_somebody_who_was_called(
-    counter: Counter, store: Store, values: dict[str, str], direction: str
+    desk: Desk, store: Store, values: dict[str, str], direction: str
 ) -> None:
     metrics = Metrics()
-    async with serving(replace(counter, meter=metrics)) as port:
+    async with serving(replace(desk, meter=metrics)) as port:
         await menu(port, {"rights": ["7"]}, **values)
         row = await only_row(store)
     assert (row["direction"], row["agent"]) == (direction, "anna")
@@ -105,21 +105,21 @@ async def test_who_calls_in_and_presses_a_key_is_on_record_as_somebody_who_was_c
 
 
 async def test_who_calls_in_to_a_campaign_whose_agent_each_call_names_gets_no_menu(
-    counter: Counter, store: Store
+    desk: Desk, store: Store
 ) -> None:
     for agent in ("PJSIP/{agent}", "PJSIP/queue@agents"):
         await store.policies.apply(WITH_KEYS.replace("dial =", f'agent = "{agent}"\ndial ='), "test")
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             told = await menu(port, {"rights": ["8"]}, agi_callerid="600100001")
         assert told.variables["CCARI_RIGHT"] == "access"
     assert {row["agent"] for row in await store.records.list_calls(10)} == {"anna"}
 
 
 async def test_a_menu_that_was_asked_for_wrongly_is_one_of_a_campaign_that_there_is_not(
-    counter: Counter,
+    desk: Desk,
 ) -> None:
     with capture_logs() as logged:
-        async with serving(counter) as port, caller(port) as asterisk:
+        async with serving(desk) as port, caller(port) as asterisk:
             asterisk.enter("rights", agi_callerid="600100001")
             await asterisk.obey({})
     (line,) = [line for line in logged if line["event"] == "rights_menu_failed"]
@@ -146,9 +146,9 @@ async def only_row(store: Store) -> dict[str, Any]:
 
 @without_number
 async def test_a_right_is_registered_for_nobody_or_refused_in_silence(
-    counter: Counter, store: Store, values: dict[str, str]
+    desk: Desk, store: Store, values: dict[str, str]
 ) -> None:
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["7"]}, **values)
         row = await only_row(store)
     assert asterisk.played == ["rights", "number_withheld", "rights"]
@@ -159,9 +159,9 @@ async def test_a_right_is_registered_for_nobody_or_refused_in_silence(
 
 @without_number
 async def test_who_shows_no_number_cannot_refuse_to_be_recorded(
-    counter: Counter, store: Store, values: dict[str, str]
+    desk: Desk, store: Store, values: dict[str, str]
 ) -> None:
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["9"], "source": ["2"]}, **values)
         row = await only_row(store)
     assert asterisk.played == ["rights", "source"]
@@ -172,9 +172,9 @@ async def test_who_shows_no_number_cannot_refuse_to_be_recorded(
 
 
 async def test_a_visit_without_a_number_in_which_nothing_is_pressed_leaves_a_row_open(
-    counter: Counter, store: Store
+    desk: Desk, store: Store
 ) -> None:
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await menu(port, {}, agi_callerid="unknown")
     assert asterisk.played == ["rights"]
     assert await store.records.list_calls(10) == []
@@ -189,18 +189,18 @@ async def test_a_visit_without_a_number_in_which_nothing_is_pressed_leaves_a_row
     ids=["no number", "a number"],
 )
 async def test_who_refuses_to_be_recorded_while_the_database_is_away_is_recorded(
-    counter: Counter, database: Any, step: str, values: dict[str, str], said: list[str]
+    desk: Desk, database: Any, step: str, values: dict[str, str], said: list[str]
 ) -> None:
-    async with serving(with_store(counter, Broken(database, step))) as port:
+    async with serving(with_store(desk, Broken(database, step))) as port:
         asterisk = await menu(port, {"rights": ["2"]}, **values)
     assert asterisk.played == ["rights", *said]
     told = asterisk.variables["CCARI_RIGHT"], asterisk.variables["CCARI_REFERENCE"]
     assert told == ("refuse_recording", "none")
 
 
-async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(counter: Counter) -> None:
+async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(desk: Desk) -> None:
     with capture_logs() as logged:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             asterisk = await menu(port, {}, campaign="nonsense", agi_callerid="unknown")
     assert asterisk.played == ["right_failed"]
     (line,) = [line for line in logged if line["event"] == "rights_menu_failed"]
@@ -209,12 +209,12 @@ async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(c
 
 @pytest.mark.parametrize(("source", "said"), [("fair", "source_fair"), ("web", "source")])
 async def test_who_asks_is_told_another_source_than_their_own_number_has_or_none_where_that_was_not_built(
-    counter: Counter, store: Store, source: str, said: str
+    desk: Desk, store: Store, source: str, said: str
 ) -> None:
     sourced, _ = listed.contact(source=source)
-    contacts = listed.batches((sourced, Sought(counter.secrets.digests("acme", NUMBER))))
+    contacts = listed.batches((sourced, Sought(desk.secrets.digests("acme", NUMBER))))
     await store.contacts.load(made.QUESTION, lambda _: None, contacts, origin="list", keep_going=False)
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asked = await menu(port, {"rights": ["9"], said: ["9"]}, CCARI_NUMBER=NUMBER.e164)
         other = await menu(port, {"rights": ["9"]}, CCARI_NUMBER="+48600100002")
     assert asked.played == ["rights", said, said, "rights"]
@@ -223,10 +223,10 @@ async def test_who_asks_is_told_another_source_than_their_own_number_has_or_none
 
 @pytest.mark.parametrize("holds", [False, True], ids=["fails", "hangs"])
 async def test_a_right_is_lost_that_is_pressed_while_the_source_is_looked_up(
-    counter: Counter, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch, *, holds: bool
+    desk: Desk, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch, *, holds: bool
 ) -> None:
     monkeypatch.setattr(keys_menu, "SOURCE_SECONDS", 0.3)
-    async with serving(with_store(counter, Broken(database, "past_of", holds=holds))) as port:
+    async with serving(with_store(desk, Broken(database, "past_of", holds=holds))) as port:
         told = await menu(port, {"rights": ["9"], "wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
     assert (told.played[:2], told.variables["CCARI_RIGHT"]) == (["rights", "source"], "erasure")
 
@@ -239,10 +239,10 @@ class Faulty(PostgresCallStore):
 
 
 async def test_a_right_is_lost_because_something_unforeseen_ends_the_menu(
-    counter: Counter, store: Store, database: Any
+    desk: Desk, store: Store, database: Any
 ) -> None:
     with capture_logs() as logged:
-        async with serving(with_store(counter, Faulty(database))) as port:
+        async with serving(with_store(desk, Faulty(database))) as port:
             await menu(port, {"rights": ["9"], "wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
             row = await only_row(store)
     assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure")
@@ -259,9 +259,9 @@ async def keeps_pressing(port: int, key: str) -> Caller:
     return asterisk
 
 
-async def test_who_presses_a_key_without_end_is_answered_without_end(counter: Counter) -> None:
+async def test_who_presses_a_key_without_end_is_answered_without_end(desk: Desk) -> None:
     with capture_logs() as logged:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             asterisk = await keeps_pressing(port, "9")
     # those that came while the number was looked up have one answer
     assert asterisk.played[:2] == ["rights", "source"]
@@ -271,53 +271,51 @@ async def test_who_presses_a_key_without_end_is_answered_without_end(counter: Co
 
 
 async def test_who_presses_a_right_that_fails_without_end_is_answered_without_end(
-    counter: Counter, database: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys_menu, "MOST_KEYS", 1)
     pressed = {"rights": ["9"], "source": ["7"], "right_failed": ["7"] * 9}
-    async with serving(with_store(counter, Broken(database, "register_right"))) as port:
+    async with serving(with_store(desk, Broken(database, "register_right"))) as port:
         asterisk = await menu(port, pressed, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played == ["rights", "source", "right_failed"]
 
 
-async def test_a_visit_lasts_as_long_as_somebody_answers(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_visit_lasts_as_long_as_somebody_answers(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(keys_menu, "MOST_KEYS", 10**9)
     monkeypatch.setattr(keys_menu, "MENU_SECONDS", 2.0)
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await keeps_pressing(port, "9")
     assert asterisk.played[:2] == ["rights", "source"]
 
 
 async def test_a_right_that_was_pressed_before_the_menu_was_cut_off_is_lost(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(keys_menu, "MOST_KEYS", 1)
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["9"], "source": ["7"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.variables["CCARI_RIGHT"] == "erasure"
 
 
 async def test_a_wrong_key_is_heard_without_end_or_ends_the_menu_or_can_be_read_in_the_log(
-    counter: Counter,
+    desk: Desk,
 ) -> None:
     with capture_logs() as logged:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             asterisk = await menu(port, {"rights": list("134")}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played == ["rights"] * 3
     assert asterisk.variables["CCARI_RIGHT"] == "none"
     assert {line["key"] for line in logged if line["event"] == "key_pressed"} == {"other"}
 
 
-async def test_silence_is_asked_again(counter: Counter) -> None:
-    async with serving(counter) as port:
+async def test_silence_is_asked_again(desk: Desk) -> None:
+    async with serving(desk) as port:
         asterisk = await menu(port, {}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played == ["rights"]
 
 
-async def test_a_second_right_pressed_during_the_first_is_lost(counter: Counter, store: Store) -> None:
-    async with serving(counter) as port:
+async def test_a_second_right_pressed_during_the_first_is_lost(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port:
         asterisk = await menu(
             port, {"rights": ["7"], "right_registered_erasure": ["8"]}, CCARI_NUMBER=NUMBER.e164
         )
@@ -325,8 +323,8 @@ async def test_a_second_right_pressed_during_the_first_is_lost(counter: Counter,
     assert len(await store.requests.list(None, 10)) == 2
 
 
-async def test_a_key_pressed_while_a_right_is_registered_is_lost(counter: Counter, store: Store) -> None:
-    async with serving(counter) as port:
+async def test_a_key_pressed_while_a_right_is_registered_is_lost(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["7"], "wait": ["8"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.variables["CCARI_RIGHT"] == "erasure,access"
     first, second = asterisk.variables["CCARI_REFERENCE"].split(",")
@@ -337,10 +335,8 @@ async def test_a_key_pressed_while_a_right_is_registered_is_lost(counter: Counte
     ]  # fmt: skip
 
 
-async def test_a_key_makes_another_reference_of_the_one_that_is_read_out(
-    counter: Counter, store: Store
-) -> None:
-    async with serving(counter) as port:
+async def test_a_key_makes_another_reference_of_the_one_that_is_read_out(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["7"], "digit_6": ["3"]}, CCARI_NUMBER=NUMBER.e164)
     reference = asterisk.variables["CCARI_REFERENCE"]
     words = read_out(reference)
@@ -350,15 +346,15 @@ async def test_a_key_makes_another_reference_of_the_one_that_is_read_out(
     ]  # fmt: skip
 
 
-async def test_a_right_that_is_not_durable_is_confirmed(counter: Counter, database: Any) -> None:
-    async with serving(with_store(counter, Broken(database, "register_right"))) as port:
+async def test_a_right_that_is_not_durable_is_confirmed(desk: Desk, database: Any) -> None:
+    async with serving(with_store(desk, Broken(database, "register_right"))) as port:
         asterisk = await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played[:2] == ["rights", "right_failed"]
     assert asterisk.variables["CCARI_RIGHT"] == "none"
 
 
-async def test_a_right_is_lost_because_the_person_hangs_up(counter: Counter, store: Store) -> None:
-    async with serving(counter) as port, caller(port) as asterisk:
+async def test_a_right_is_lost_because_the_person_hangs_up(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port, caller(port) as asterisk:
         asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
         asterisk.enter("rights", "renewals")
         while "STREAM" not in (line := await asterisk.hear() or "STREAM"):
@@ -377,9 +373,9 @@ async def test_a_right_is_lost_because_the_person_hangs_up(counter: Counter, sto
 
 
 async def test_a_right_is_lost_because_the_person_hangs_up_while_another_is_registered(
-    counter: Counter, store: Store
+    desk: Desk, store: Store
 ) -> None:
-    async with serving(counter) as port, caller(port) as asterisk:
+    async with serving(desk) as port, caller(port) as asterisk:
         asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
         asterisk.enter("rights", "renewals")
         while "WAIT" not in (line := await asterisk.hear() or "WAIT"):
@@ -444,10 +440,10 @@ async def test_a_right_is_lost_because_the_service_stops_while_what_was_pressed_
     assert exercising.said == ["erasure", "access", "closed patient=False"]
 
 
-async def stopped_in_the_reference(counter: Counter, **keys: list[str]) -> None:
+async def stopped_in_the_reference(desk: Desk, **keys: list[str]) -> None:
     """The service stops while the reference of the first right is read out, which is heard to its end."""
     async with asyncio.timeout(SECONDS), contextlib.AsyncExitStack() as open_:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             asterisk = await open_.enter_async_context(caller(port))
             asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
             asterisk.enter("rights", "renewals")
@@ -457,29 +453,29 @@ async def stopped_in_the_reference(counter: Counter, **keys: list[str]) -> None:
 
 
 async def test_a_right_is_lost_because_the_service_stops_before_its_turn(
-    counter: Counter, store: Store, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
-    await stopped_in_the_reference(counter, rights=["7"], reference_is=["8"])
+    await stopped_in_the_reference(desk, rights=["7"], reference_is=["8"])
     row = await only_row(store)
     assert (row["outcome"], row["reason"]) == ("right_exercised", "erasure,access")
     assert len(await store.requests.list(None, 10)) == 2
 
 
 async def test_a_service_that_stops_waits_minutes_for_a_database_that_went_away_meanwhile(
-    counter: Counter, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The next one ends the call's row, as that of a service that was killed."""
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
-    await stopped_in_the_reference(with_store(counter, Broken(database, "close")), rights=["7"])
+    await stopped_in_the_reference(with_store(desk, Broken(database, "close")), rights=["7"])
     (call,) = await store.records.list_calls(10)
     assert call["ended_at"] is None
     assert len(await store.requests.list(None, 10)) == 1
 
 
-async def test_what_is_logged_of_a_visit_does_not_say_by_which_way_it_came(counter: Counter) -> None:
+async def test_what_is_logged_of_a_visit_does_not_say_by_which_way_it_came(desk: Desk) -> None:
     with capture_logs() as logged:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             await menu(port, {"rights": ["7"]}, CCARI_NUMBER=NUMBER.e164)
     of_the_visit = [line for line in logged if "call_id" in line]
     assert "right_registered" in [line["event"] for line in of_the_visit]

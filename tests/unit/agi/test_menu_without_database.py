@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.agi.served import ask, closed, menu, serving, with_store
@@ -19,10 +19,10 @@ def node(database: Database, tmp_path: Path) -> Node:
 
 
 async def test_invariant_5_a_right_pressed_at_the_menu_while_the_database_is_away_is_lost_or_has_a_reference(
-    counter: Counter, store: Store, node: Node
+    desk: Desk, store: Store, node: Node
 ) -> None:
     node.database.away = True
-    async with serving(with_store(counter, node.store)) as port:
+    async with serving(with_store(desk, node.store)) as port:
         asterisk = await menu(port, {"rights": ["7"], "wait": ["8"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.variables["CCARI_RIGHT"] == "erasure,access"
     assert asterisk.variables["CCARI_REFERENCE"] == "none,none"
@@ -45,9 +45,9 @@ async def test_invariant_5_a_right_pressed_at_the_menu_while_the_database_is_awa
 
 
 async def test_invariant_1_the_gate_lets_a_call_through_to_who_has_barred_themselves_meanwhile(
-    counter: Counter, node: Node
+    desk: Desk, node: Node
 ) -> None:
-    async with serving(with_store(counter, node.store)) as port:
+    async with serving(with_store(desk, node.store)) as port:
         node.database.away = True
         await menu(port, {"wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
         node.database.away = False
@@ -59,7 +59,7 @@ async def test_invariant_1_the_gate_lets_a_call_through_to_who_has_barred_themse
 
 
 async def test_a_visit_whose_second_right_is_taken_loses_the_first_or_its_journal(
-    counter: Counter, store: Store, node: Node
+    desk: Desk, store: Store, node: Node
 ) -> None:
     """The database comes back between the two keys."""
     real = node.database.register_right
@@ -70,7 +70,7 @@ async def test_a_visit_whose_second_right_is_taken_loses_the_first_or_its_journa
         return await real(*arguments, **options)  # type: ignore[arg-type]
 
     node.database.register_right = comes_back  # type: ignore[method-assign]
-    async with serving(with_store(counter, node.store)) as port:
+    async with serving(with_store(desk, node.store)) as port:
         asterisk = await menu(
             port, {"rights": ["7"], "right_registered_erasure": ["8"]}, CCARI_NUMBER=NUMBER.e164
         )
@@ -91,9 +91,9 @@ async def test_a_visit_whose_second_right_is_taken_loses_the_first_or_its_journa
 
 
 async def test_a_caller_without_a_number_leaves_no_row_while_rights_of_others_wait(
-    counter: Counter, store: Store, node: Node
+    desk: Desk, store: Store, node: Node
 ) -> None:
-    async with serving(with_store(counter, node.store)) as port:
+    async with serving(with_store(desk, node.store)) as port:
         node.database.away = True
         await menu(port, {"wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
         node.database.away = False

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 
 from ccari.agi import gate, server
 from ccari.agi import session as protocol
-from ccari.agi.desk import Counter
+from ccari.agi.desk import Desk
 from ccari.agi.server import serve_agi
 from ccari.errors import ConfigError
 from ccari.gating import abandoned
@@ -24,8 +24,8 @@ from tests.unit.agi.served import DATED, SECONDS, Broken, ask, closed, menu, ser
 from tests.unit.store.made import NUMBER, call, question
 
 
-async def test_an_allowed_number_is_denied_or_its_row_is_left_open(counter: Counter, store: Store) -> None:
-    async with serving(counter) as port:
+async def test_an_allowed_number_is_denied_or_its_row_is_left_open(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port:
         asterisk = await ask(port, "600 100 001", "renewals")
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert asterisk.said == [
@@ -40,9 +40,9 @@ async def test_an_allowed_number_is_denied_or_its_row_is_left_open(counter: Coun
     assert row["dialled_at"] is not None
 
 
-async def test_an_asterisk_that_lacks_a_function_is_told_nothing(counter: Counter, store: Store) -> None:
+async def test_an_asterisk_that_lacks_a_function_is_told_nothing(desk: Desk, store: Store) -> None:
     """It says that all was set, and nothing is."""
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         told = [await ask(port, "600 100 001", "renewals", has_array=False) for _ in range(2)]
         rows = [await closed(store, each.variables["CCARI_CALL"]) for each in told]
     assert [each.variables["CCARI_NUMBER"] for each in told] == [NUMBER.e164] * 2
@@ -50,8 +50,8 @@ async def test_an_asterisk_that_lacks_a_function_is_told_nothing(counter: Counte
     assert [row["outcome"] for row in rows] == ["handed_back"] * 2
 
 
-async def test_what_one_asterisk_can_is_taken_for_what_another_can(counter: Counter) -> None:
-    async with serving(counter) as port:
+async def test_what_one_asterisk_can_is_taken_for_what_another_can(desk: Desk) -> None:
+    async with serving(desk) as port:
         assert (await ask(port, "600 100 001", "renewals")).verdict == "ALLOW"
         lacking = await ask(port, "600 100 002", "renewals", has_array=False, address="127.0.0.2")
     assert lacking.verdict == "ALLOW"
@@ -70,28 +70,26 @@ async def test_what_one_asterisk_can_is_taken_for_what_another_can(counter: Coun
     ids=["campaign", "one", "none", "three", "a dial string", "no number"],
 )
 async def test_a_question_that_cannot_be_answered_is_allowed(
-    counter: Counter, store: Store, arguments: tuple[str, ...], reason: str
+    desk: Desk, store: Store, arguments: tuple[str, ...], reason: str
 ) -> None:
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await ask(port, *arguments)
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert (asterisk.verdict, asterisk.variables["CCARI_REASON"]) == ("DENY", reason)
     assert (row["outcome"], row["reason"], row["dialled_at"]) == ("blocked", reason, None)
 
 
-async def test_a_campaign_that_is_named_by_a_date_is_unknown(counter: Counter, store: Store) -> None:
+async def test_a_campaign_that_is_named_by_a_date_is_unknown(desk: Desk, store: Store) -> None:
     await store.policies.apply(DATED, "test")
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await ask(port, NUMBER.e164, "offers-20261001")
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert (asterisk.verdict, row["campaign"]) == ("ALLOW", "offers-20261001")
 
 
-async def test_a_barred_number_is_allowed(counter: Counter, store: Store) -> None:
-    await store.suppressions.add(
-        "acme", counter.secrets.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", ""
-    )
-    async with serving(counter) as port:
+async def test_a_barred_number_is_allowed(desk: Desk, store: Store) -> None:
+    await store.suppressions.add("acme", desk.secrets.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
+    async with serving(desk) as port:
         asterisk = await ask(port, NUMBER.e164, "renewals")
     assert (asterisk.verdict, asterisk.variables["CCARI_REASON"]) == ("DENY", "suppressed_erasure")
 
@@ -99,34 +97,32 @@ async def test_a_barred_number_is_allowed(counter: Counter, store: Store) -> Non
 @pytest.mark.parametrize("holds", [False, True], ids=["fails", "hangs"])
 @pytest.mark.parametrize("step", ["open", "spend_token"])
 async def test_a_database_that_cannot_say_lets_a_call_through(
-    counter: Counter, database: Any, monkeypatch: pytest.MonkeyPatch, step: str, *, holds: bool
+    desk: Desk, database: Any, monkeypatch: pytest.MonkeyPatch, step: str, *, holds: bool
 ) -> None:
     if holds:
         monkeypatch.setattr(gate, "ANSWER_SECONDS", 0.3)
-    async with serving(with_store(counter, Broken(database, step, holds=holds))) as port:
+    async with serving(with_store(desk, Broken(database, step, holds=holds))) as port:
         asterisk = await ask(port, NUMBER.e164, "renewals")
     assert (asterisk.verdict, asterisk.variables["CCARI_REASON"]) == ("DENY", "store_unavailable")
 
 
-async def test_an_answer_that_comes_too_late_is_allow(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_an_answer_that_comes_too_late_is_allow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     # no time at all, though the store is as quick as ever
     async def asks_anyway(*_: Any) -> None:
         return None
 
     monkeypatch.setattr(gate, "ANSWER_SECONDS", 0.0)
     monkeypatch.setattr(gate._Visit, "verdict", asks_anyway)
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         asterisk = await ask(port, NUMBER.e164, "renewals")
     assert asterisk.verdict == "DENY"
 
 
 @pytest.mark.parametrize("after", range(7))
 async def test_a_hang_up_at_any_moment_leaves_a_session_or_keeps_the_next_one_out(
-    counter: Counter, after: int
+    desk: Desk, after: int
 ) -> None:
-    async with serving(counter) as port:
+    async with serving(desk) as port:
         async with caller(port) as asterisk:
             asterisk.enter("gate", NUMBER.e164, "renewals")
             for _ in range(after):
@@ -142,8 +138,8 @@ async def test_a_hang_up_at_any_moment_leaves_a_session_or_keeps_the_next_one_ou
         assert (await ask(port, NUMBER.e164, "renewals")).verdict == "ALLOW"
 
 
-async def test_a_channel_that_has_hung_up_is_allowed(counter: Counter, store: Store) -> None:
-    async with serving(counter) as port, caller(port) as asterisk:
+async def test_a_channel_that_has_hung_up_is_allowed(desk: Desk, store: Store) -> None:
+    async with serving(desk) as port, caller(port) as asterisk:
         asterisk.enter("gate", NUMBER.e164, "renewals")
         asterisk.say("HANGUP\n")
         await asterisk.obey()
@@ -162,9 +158,9 @@ async def test_a_channel_that_has_hung_up_is_allowed(counter: Counter, store: St
     ids=["unknown command", "dead channel", "hung up meanwhile"],
 )
 async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
-    counter: Counter, store: Store, reply: str, ended: tuple[str, str]
+    desk: Desk, store: Store, reply: str, ended: tuple[str, str]
 ) -> None:
-    async with serving(counter) as port, caller(port) as asterisk:
+    async with serving(desk) as port, caller(port) as asterisk:
         # what an Asterisk can is found out with the first call
         await ask(port, "", "renewals")
         asterisk.enter("gate", NUMBER.e164, "renewals")
@@ -181,12 +177,12 @@ async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
 
 
 async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
-    counter: Counter, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # however long it takes to turn 300 away, those who are silent have their places
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 600.0)
     most = 20
-    async with serving(counter, most) as port, contextlib.AsyncExitStack() as open_:
+    async with serving(desk, most) as port, contextlib.AsyncExitStack() as open_:
         silent = [await open_.enter_async_context(caller(port)) for _ in range(most)]
         with capture_logs() as logged:
             refused = [await open_.enter_async_context(caller(port)) for _ in range(300)]
@@ -208,9 +204,9 @@ async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
         await until(served, within=SECONDS)
 
 
-async def test_a_silent_connection_holds_its_place(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_silent_connection_holds_its_place(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
-    async with serving(counter, 1) as port, caller(port) as silent:
+    async with serving(desk, 1) as port, caller(port) as silent:
         await silent.is_cut_off()
 
         async def served() -> bool:
@@ -219,24 +215,24 @@ async def test_a_silent_connection_holds_its_place(counter: Counter, monkeypatch
         await until(served, within=SECONDS)
 
 
-async def test_a_script_that_there_is_not_leaves_a_verdict_from_before(counter: Counter) -> None:
-    async with serving(counter) as port, caller(port) as asterisk:
+async def test_a_script_that_there_is_not_leaves_a_verdict_from_before(desk: Desk) -> None:
+    async with serving(desk) as port, caller(port) as asterisk:
         asterisk.variables["CCARI_VERDICT"] = "ALLOW"
         asterisk.enter("gates", NUMBER.e164, "renewals")
         await asterisk.obey()
     assert asterisk.verdict == "DENY"
 
 
-async def test_a_service_that_lives_is_taken_for_hung_or_says_more_than_that(counter: Counter) -> None:
-    async with serving(counter) as port, caller(port) as asterisk:
+async def test_a_service_that_lives_is_taken_for_hung_or_says_more_than_that(desk: Desk) -> None:
+    async with serving(desk) as port, caller(port) as asterisk:
         asterisk.enter("alive", NUMBER.e164, "renewals")
         await asterisk.obey()
     assert asterisk.variables == {"CCARI_ALIVE": "yes"}
 
 
-async def test_a_number_is_logged_whole_or_kept_as_a_campaign(counter: Counter, store: Store) -> None:
+async def test_a_number_is_logged_whole_or_kept_as_a_campaign(desk: Desk, store: Store) -> None:
     with capture_logs() as logged:
-        async with serving(counter) as port:
+        async with serving(desk) as port:
             await ask(port, NUMBER.e164, "renewals")
             swapped = await ask(port, "renewals", NUMBER.e164)
             row = await closed(store, swapped.variables["CCARI_CALL"])
@@ -250,11 +246,11 @@ async def test_a_number_is_logged_whole_or_kept_as_a_campaign(counter: Counter, 
 
 
 async def test_a_service_that_stops_waits_for_ever_or_allows(
-    counter: Counter, database: Any, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
     monkeypatch.setattr(gate, "ANSWER_SECONDS", 1000.0)
-    hanging = with_store(counter, Broken(database, "open", holds=True))
+    hanging = with_store(desk, Broken(database, "open", holds=True))
     async with asyncio.timeout(SECONDS), contextlib.AsyncExitStack() as open_:
         async with serving(hanging) as port:
             asterisk = await open_.enter_async_context(caller(port))
@@ -265,15 +261,15 @@ async def test_a_service_that_stops_waits_for_ever_or_allows(
     assert asterisk.said == ["SET VARIABLE CCARI_VERDICT DENY"]
 
 
-async def test_a_port_that_is_taken_is_told_without_its_setting(counter: Counter) -> None:
-    async with serving(counter) as port:
+async def test_a_port_that_is_taken_is_told_without_its_setting(desk: Desk) -> None:
+    async with serving(desk) as port:
         with pytest.raises(ConfigError, match=rf"127\.0\.0\.1:{port}: .*\[agi\] listen"):
-            async with serve_agi(f"127.0.0.1:{port}", counter):
+            async with serve_agi(f"127.0.0.1:{port}", desk):
                 pass
 
 
 async def test_whoever_asks_as_the_service_begins_has_their_call_ended_as_one_of_an_earlier_run(
-    counter: Counter, store: Store
+    desk: Desk, store: Store
 ) -> None:
     port = free_port(socket.SOCK_STREAM, "127.0.0.1")
     let_in: list[bool] = []
@@ -289,18 +285,18 @@ async def test_whoever_asks_as_the_service_begins_has_their_call_ended_as_one_of
                 let_in.append(True)
             return await super().close_abandoned(*arguments, **options)
 
-    async with serve_agi(f"127.0.0.1:{port}", with_store(counter, Beginning(store.database))):
+    async with serve_agi(f"127.0.0.1:{port}", with_store(desk, Beginning(store.database))):
         assert (await ask(port, NUMBER.e164, "renewals")).verdict == "ALLOW"
     assert let_in == [False]
 
 
 async def test_a_call_whose_database_hung_at_the_gate_stays_open(
-    counter: Counter, store: Store, monkeypatch: pytest.MonkeyPatch
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its row may come to be all the same, when nobody waits for the answer any more."""
     monkeypatch.setattr(abandoned, "SWEEP_SECONDS", 0.01)
-    hung, under_way = call(asterisk=counter.asterisk), call(asterisk=counter.asterisk)
-    async with serving(counter):
+    hung, under_way = call(asterisk=desk.asterisk), call(asterisk=desk.asterisk)
+    async with serving(desk):
         for each in (hung, under_way):
             await store.calls.open(each, question(each))
         await store.database.rows(

@@ -15,12 +15,12 @@ from ccari.cli.doctor import addresses
 from ccari.cli.doctor.findings import State
 from ccari.store.opened import Store
 from ccari.web.health import Readiness, alive
-from tests.unit.agi.conftest import counter
+from tests.unit.agi.conftest import desk
 from tests.unit.calls.ari_server import INFO
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
 
-__all__ = ["counter"]
+__all__ = ["desk"]
 
 
 @asynccontextmanager
@@ -122,9 +122,9 @@ async def test_a_service_that_can_take_no_call_passes(patient: Patient) -> None:
 
 
 async def test_fastagi_that_answers_is_called_a_stranger_or_takes_a_call(
-    patient: Patient, counter: object
+    patient: Patient, desk: object
 ) -> None:
-    async with serve_agi(patient.settings["agi"]["listen"], counter):  # type: ignore[arg-type]
+    async with serve_agi(patient.settings["agi"]["listen"], desk):  # type: ignore[arg-type]
         found = {each.check: each for each in await patient.examined()}
     assert (found["fastagi"].state, found["fastagi"].found) == (
         State.OK, f"ccari answers on {patient.settings['agi']['listen']}"
