@@ -294,9 +294,9 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
             caller = _caller(channel)
             return order(Direction.INBOUND, caller, campaign or NAMELESS, label(destination), destination)
         case ["inbound", *_]:
-            return order(Direction.INBOUND, None, "", own, technology="")
+            return order(Direction.INBOUND, None, "", own)
         case _:
-            return order(Direction.OUTBOUND, None, "", own, technology="")
+            return order(Direction.OUTBOUND, None, "", own)
 
 
 def _caller(channel: Mapping[str, Any]) -> str:

@@ -11,11 +11,11 @@ from structlog.testing import capture_logs
 
 from ccari.calls import desk
 from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
-from ccari.calls.client import Ari
+from ccari.calls.client import PJSIP, Ari
 from ccari.calls.events import Ids
 from ccari.calls.link import _Ears
 from ccari.calls.runner import CallRunner
-from ccari.calls.switchboard import Switchboard
+from ccari.calls.switchboard import Switchboard, _order
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.journal import Journal
@@ -286,6 +286,12 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
 def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
     swapped = desk.Order(Direction.OUTBOUND, "renewals", "+48600100001", "anna", channel="phone-1")
     assert "600100001" not in repr(swapped)
+
+
+def test_the_transfers_of_a_phone_that_called_with_bad_arguments_are_left_to_asterisk() -> None:
+    """It is told that the call is blocked, and may ask for one meanwhile."""
+    phone = {"id": "phone-1", "name": "PJSIP/anna-00000001"}
+    assert _order(phone, ["outbound"]).technology == PJSIP
 
 
 def test_a_name_without_end_is_kept() -> None:
