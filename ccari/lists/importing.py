@@ -29,13 +29,13 @@ from ccari.gating.naming import (
     the_controller,
     zone_of,
 )
-from ccari.gating.scrubbing import Scrubbing
 from ccari.lists import bars, consents, register
 from ccari.lists.bars import BarReader
 from ccari.lists.cells import inert
 from ccari.lists.consents import ConsentReader
 from ccari.lists.contacts import COLUMNS, ContactReader
 from ccari.lists.numberlist import NumberList, Row
+from ccari.lists.scrubbing import Scrubbing
 from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller
