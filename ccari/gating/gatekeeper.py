@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID, uuid4
 
 import structlog
@@ -12,9 +13,11 @@ from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.gating.means import Asked, Means
 from ccari.gating.naming import campaign_name
-from ccari.gating.pacing import pace
 from ccari.gating.terms import Terms
+from ccari.policy import pacing
+from ccari.policy.call import Direction
 from ccari.policy.gate import Block, Facts
+from ccari.policy.pacing import Lately
 from ccari.ports.calls import RefusedCall
 from ccari.ports.metering import Step
 
@@ -112,8 +115,23 @@ class Gatekeeper:
 
     async def _ask(self) -> Terms | Block:
         terms, facts = await self._open(needs_number=True)
-        block = terms.judge(facts) or await pace(self._means.store, terms)
+        block = terms.judge(facts) or await self._pace(terms)
         return block or replace(terms, informed=terms.has_informed(facts))
+
+    async def _pace(self, terms: Terms) -> Block | None:
+        """Of a call that rings the callee first: block it if too many of the campaign's were abandoned lately. Raises StoreError."""
+        cap, call, store = terms.campaign.abandoned, terms.opened, self._means.store
+        if call.direction != Direction.CALLEE_FIRST or cap is None:
+            return None
+
+        def may(lately: Lately) -> bool:
+            return pacing.may_dial(cap, lately, datetime.now(UTC))
+
+        lately = await store.lately(call, cap.of_calls)
+        allowed = may(lately)
+        if allowed and pacing.is_over(cap, lately):
+            allowed = await store.let_through(call, cap.of_calls, may)
+        return None if allowed else Block.ABANDONED_CAPPED
 
     async def _admit(self) -> Terms | Block:
         terms, facts = await self._open(needs_number=False)
