@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 from abc import ABC, abstractmethod
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar
 from uuid import UUID
@@ -18,8 +18,8 @@ from ccari.gating.means import Asked
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
-from ccari.policy.call import Direction, Outcome
-from ccari.policy.rights import NumberFrom, Right
+from ccari.policy.call import Outcome
+from ccari.policy.rights import Right
 
 _log = structlog.get_logger()
 
@@ -27,19 +27,6 @@ _log = structlog.get_logger()
 ROW_SECONDS = 3.0
 #: Instead of a reference, if there is none.
 NONE = "none"
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """The person at the keys: their ``number``, unchecked."""
-
-    number: str = field(repr=False)
-    number_from: NumberFrom
-
-    @property
-    def direction(self) -> Direction:
-        """Outbound if the number is known from dialling it."""
-        return Direction.OUTBOUND if self.number_from is NumberFrom.DIALLED else Direction.INBOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,10 +70,9 @@ class Registering(Exercising):
 
     _otherwise = "right_failed"
 
-    def __init__(self, desk: Desk, terms: Terms, caller: Caller, journal: Journal) -> None:
+    def __init__(self, desk: Desk, terms: Terms, journal: Journal) -> None:
         super().__init__(desk, terms.opened.id, journal)
         self._terms = terms
-        self._caller = caller
 
     async def exercise(self, right: Right, key: str, /) -> Answer:
         """Make the right durable, then confirm it. A refusal of the recording is passed to the dialplan even if that fails."""
@@ -109,12 +95,8 @@ class Registering(Exercising):
         """Register the right, with a row for its call. Gives its reference (None: there is none yet) and the last day to
         answer.
         """
-        exercise = replace(
-            self._terms.exercise(right, key),
-            number_from=self._caller.number_from, level=self._caller.number_from.level,
-            # the dialplan plays the notice and records, not ccari
-            notice_version=None, recorded_elsewhere=True,
-        )  # fmt: skip
+        # the dialplan records, not ccari
+        exercise = replace(self._terms.exercise(right, key), recorded_elsewhere=True)
         reference = await register(self._desk.store, self._journal, self._terms.opened, exercise)
         return reference, exercise.due
 

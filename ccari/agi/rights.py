@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import structlog
 
 from ccari.agi.desk import Desk
-from ccari.agi.exercising import NONE, Caller, Registering, Unregistrable
+from ccari.agi.exercising import NONE, Registering, Unregistrable
 from ccari.agi.menu import Menu, play
 from ccari.agi.session import Session
 from ccari.errors import CcariError, SoundError
@@ -20,9 +20,9 @@ from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.gating.variables import NUMBER
 from ccari.policy import notices
+from ccari.policy.call import Direction
 from ccari.policy.campaign import DEFAULT_LANGUAGE
 from ccari.policy.gate import Block
-from ccari.policy.rights import NumberFrom
 from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
@@ -46,15 +46,15 @@ async def rights(session: Session, desk: Desk) -> None:
     """
     await session.set_variable("CCARI_RIGHT", NONE)
     await session.set_variable("CCARI_REFERENCE", NONE)
-    caller = await _caller(session)
+    direction, number = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(caller.direction, caller.number, "" if campaign is None else campaign or NAMELESS, agent)
+    asked = Asked(direction, number, "" if campaign is None else campaign or NAMELESS, agent)
     call = uuid4()
-    journal = Journal(call, agent, desk.meter.call(Way.FASTAGI_MENU, caller.direction))
+    journal = Journal(call, agent, desk.meter.call(Way.FASTAGI_MENU, direction))
     journal.bind(way="fastagi")
     await session.command("ANSWER")
-    menu = await _menu(session, desk, asked, caller, call, journal)
+    menu = await _menu(session, desk, asked, call, journal)
     if isinstance(menu, Menu):
         await menu.run()
         return
@@ -63,21 +63,21 @@ async def rights(session: Session, desk: Desk) -> None:
     await _apologise(session, desk, asked.campaign)
 
 
-async def _caller(session: Session) -> Caller:
-    """The person on the channel: whoever was dialled, if the gate let that call through; else the caller, unless withheld."""
+async def _caller(session: Session) -> tuple[Direction, str]:
+    """The number of the person on the channel, unchecked: of whoever was dialled, if the gate let that call through; else of the
+    caller, unless withheld.
+    """
     dialled = await session.variable(NUMBER)
     if dialled:
-        return Caller(dialled, NumberFrom.DIALLED)
+        return Direction.OUTBOUND, dialled
     shown = session.head.get("agi_callingpres", "0")
     # bits 6 and 7 of the presentation: 0 is allowed (Q.931, 4.5.10)
     withheld = _OCTET.fullmatch(shown) is None or int(shown) & 0x60 != 0
     caller_id = session.head.get("agi_callerid", "unknown")
-    return Caller("" if withheld or caller_id == "unknown" else caller_id, NumberFrom.CALLER_ID)
+    return Direction.INBOUND, "" if withheld or caller_id == "unknown" else caller_id
 
 
-async def _menu(
-    session: Session, desk: Desk, asked: Asked, caller: Caller, call: UUID, journal: Journal
-) -> Menu | Block:
+async def _menu(session: Session, desk: Desk, asked: Asked, call: UUID, journal: Journal) -> Menu | Block:
     """The campaign's menu for this caller, or why there is none."""
     try:
         async with asyncio.timeout(TERMS_SECONDS):
@@ -92,7 +92,7 @@ async def _menu(
         unregistrable = Unregistrable(desk, asked, call, journal)
         return Menu(session, terms.campaign, terms.script.sounds, unregistrable, journal)
     journal.bind(number=terms.number.masked)
-    registering = Registering(desk, terms, caller, journal)
+    registering = Registering(desk, terms, journal)
     source = partial(own_source, desk, terms)
     return Menu(session, terms.campaign, terms.script.sounds, registering, journal, source)
 

@@ -72,8 +72,7 @@ class Drafter:
         self._journal.opened()
         self._journal.bind(number=opened.number_masked, agent=opened.agent)
         return replace(
-            terms, opened=opened, heard_version=of.notice_version,
-            inbound=self._asked.direction is Direction.INBOUND, informed=bool(of.kept["informed"]),
+            terms, opened=opened, heard_version=of.notice_version, informed=bool(of.kept["informed"]),
             language=of.kept["language"] or campaign.language,
         )  # fmt: skip
 

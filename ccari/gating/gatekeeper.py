@@ -135,7 +135,6 @@ class Gatekeeper:
 
     async def _admit(self) -> Terms | Block:
         terms, facts = await self._open(needs_number=False)
-        terms = replace(terms, inbound=True)
         return replace(terms, informed=terms.has_informed(facts))
 
     async def _open(self, *, needs_number: bool) -> tuple[Terms, Facts]:

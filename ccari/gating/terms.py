@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ccari.policy import deadlines, gate, notices
+from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign, ended_by
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
@@ -35,10 +36,13 @@ class Terms:
     language: str
     consent_campaigns: tuple[str, ...]
     agent_string: str = ""
-    inbound: bool = False
     informed: bool = False
     heard_version: str | None = None
     policy_sha256: str = ""
+
+    @property
+    def inbound(self) -> bool:
+        return self.opened.direction == Direction.INBOUND
 
     @property
     def script(self) -> Script:
