@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import ClassVar
-from uuid import UUID
 
 import structlog
 
@@ -42,9 +41,9 @@ class Exercising(ABC):
 
     _otherwise: ClassVar[str]
 
-    def __init__(self, desk: Desk, call: UUID, journal: Journal) -> None:
+    def __init__(self, desk: Desk, journal: Journal) -> None:
         self._desk = desk
-        self._call = call
+        self._call = journal.call_id
         self._journal = journal
         self._done: list[Right] = []
 
@@ -71,7 +70,7 @@ class Registering(Exercising):
     _otherwise = "right_failed"
 
     def __init__(self, desk: Desk, terms: Terms, journal: Journal) -> None:
-        super().__init__(desk, terms.opened.id, journal)
+        super().__init__(desk, journal)
         self._terms = terms
 
     async def exercise(self, right: Right, key: str, /) -> Answer:
@@ -109,9 +108,9 @@ class Unregistrable(Exercising):
 
     _otherwise = "number_withheld"
 
-    def __init__(self, desk: Desk, asked: Asked, call: UUID, journal: Journal) -> None:
-        super().__init__(desk, call, journal)
-        self._gatekeeper = Gatekeeper(asked, call, desk, journal)
+    def __init__(self, desk: Desk, asked: Asked, journal: Journal) -> None:
+        super().__init__(desk, journal)
+        self._gatekeeper = Gatekeeper(asked, desk, journal)
 
     async def exercise(self, right: Right, _key: str, /) -> Answer:
         await self._open()

@@ -78,7 +78,7 @@ class _Visit:
         self._desk = desk
         self._journal = Journal(self.call, asked.agent, desk.meter.call(Way.FASTAGI_GATE, Direction.OUTBOUND))
         self._journal.bind(way="fastagi")
-        self._gatekeeper = Gatekeeper(asked, self.call, desk, self._journal)
+        self._gatekeeper = Gatekeeper(asked, desk, self._journal)
 
     async def verdict(self, deadline: float) -> Block | None:
         """Why the call may not be made; None if it may, and then its token is spent."""

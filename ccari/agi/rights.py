@@ -3,7 +3,7 @@
 import asyncio
 import re
 from functools import partial
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
@@ -50,16 +50,15 @@ async def rights(session: Session, desk: Desk) -> None:
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
     asked = Asked(direction, number, "" if campaign is None else campaign or NAMELESS, agent)
-    call = uuid4()
-    journal = Journal(call, agent, desk.meter.call(Way.FASTAGI_MENU, direction))
+    journal = Journal(uuid4(), agent, desk.meter.call(Way.FASTAGI_MENU, direction))
     journal.bind(way="fastagi")
     await session.command("ANSWER")
-    menu = await _menu(session, desk, asked, call, journal)
+    menu = await _menu(session, desk, asked, journal)
     if isinstance(menu, Menu):
         await menu.run()
         return
     named = campaign_name(desk.book.policy, asked.campaign)
-    _log.warning("rights_menu_failed", call_id=str(call), campaign=named, reason=menu.value)
+    _log.warning("rights_menu_failed", call_id=str(journal.call_id), campaign=named, reason=menu.value)
     await _apologise(session, desk, asked.campaign)
 
 
@@ -77,11 +76,11 @@ async def _caller(session: Session) -> tuple[Direction, str]:
     return Direction.INBOUND, "" if withheld or caller_id == "unknown" else caller_id
 
 
-async def _menu(session: Session, desk: Desk, asked: Asked, call: UUID, journal: Journal) -> Menu | Block:
+async def _menu(session: Session, desk: Desk, asked: Asked, journal: Journal) -> Menu | Block:
     """The campaign's menu for this caller, or why there is none."""
     try:
         async with asyncio.timeout(TERMS_SECONDS):
-            terms = await Drafter(asked, call, desk, journal).draft(needs_number=False)
+            terms = await Drafter(asked, desk, journal).draft(needs_number=False)
     except NoTerms as none:
         return none.block
     except SoundError:
@@ -89,7 +88,7 @@ async def _menu(session: Session, desk: Desk, asked: Asked, call: UUID, journal:
     except (CcariError, TimeoutError):
         return Block.STORE_UNAVAILABLE
     if terms.number is None:
-        unregistrable = Unregistrable(desk, asked, call, journal)
+        unregistrable = Unregistrable(desk, asked, journal)
         return Menu(session, terms.campaign, terms.script.sounds, unregistrable, journal)
     journal.bind(number=terms.number.masked)
     registering = Registering(desk, terms, journal)

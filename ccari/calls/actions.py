@@ -46,7 +46,7 @@ class Actions:
         self._place: Place | None = None
         self._dialplan = Dialplan(desk.ari, ids)
         self._legs = Legs(desk.ari, ids, self._dialplan)
-        self._ledger = Ledger(ids.call, desk, journal)
+        self._ledger = Ledger(desk, journal)
         self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 

@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
-from uuid import UUID
 
 from ccari.calls.desk import Desk, Order
 from ccari.gating.gatekeeper import Gatekeeper
@@ -21,15 +20,15 @@ from ccari.ports.requests import Intake
 class Ledger:
     """Each method writes the journal's waiting entries too, and raises StoreError if it fails."""
 
-    def __init__(self, call: UUID, desk: Desk, journal: Journal) -> None:
-        self._call = call
+    def __init__(self, desk: Desk, journal: Journal) -> None:
+        self._call = journal.call_id
         self._desk = desk
         self._journal = journal
         self._gatekeeper: Gatekeeper | None = None
 
     async def open(self, order: Order) -> Terms | Block:
         """Ask the gate, which writes the call's row. Gives what the call is made under, or why it is blocked."""
-        gatekeeper = self._gatekeeper = Gatekeeper(order, self._call, self._desk, self._journal)
+        gatekeeper = self._gatekeeper = Gatekeeper(order, self._desk, self._journal)
         inbound = order.direction is Direction.INBOUND
         return await (gatekeeper.admit() if inbound else gatekeeper.ask())
 

@@ -96,7 +96,7 @@ async def _take_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[s
         ids.direction, number, left.campaign, kept["agent"], channel=ids.home, technology=kept["technology"]
     )
     journal = Journal(left.id, kept["agent"], desk.meter.call(Way.STASIS, left.direction))
-    terms = await Drafter(order, left.id, desk, journal).resumed(policy, left)
+    terms = await Drafter(order, desk, journal).resumed(policy, left)
     kept = {**kept, "known": terms.number is not None}
     if left.recordings > kept["segments"]:
         kept = {**resuming.outdated(kept)}

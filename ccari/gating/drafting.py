@@ -1,7 +1,7 @@
 """Drawing up the terms of one call: what was asked for, as the policy in force reads it. Nobody is asked whether it may be made."""
 
 from dataclasses import replace
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from ccari.errors import CcariError, ConfigError
 from ccari.gating.journal import Journal
@@ -28,9 +28,8 @@ class NoTerms(CcariError):  # noqa: N818 - an answer, not a failure
 class Drafter:
     """Draws up the terms of one call. Once its campaign is known, ``journal`` logs it with every event."""
 
-    def __init__(self, asked: Asked, call: UUID, means: Means, journal: Journal) -> None:
+    def __init__(self, asked: Asked, means: Means, journal: Journal) -> None:
         self._asked = asked
-        self._call = call
         self._means = means
         self._journal = journal
         self._token = uuid4()
@@ -129,7 +128,7 @@ class Drafter:
         means, number = self._means, None if isinstance(parsed, NumberFault) else parsed
         controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
         opened = OpenedCall(
-            id=self._call, token=self._token, asterisk=means.asterisk, agent=self._agent_name(campaign),
+            id=self._journal.call_id, token=self._token, asterisk=means.asterisk, agent=self._agent_name(campaign),
             number_masked=number.masked if number else "—", revision=revision, controller=controller.id,
             campaign=campaign.id, legal_basis=campaign.legal_basis.value,
             keyed=means.secrets.digests(controller.id, number) if number else None,

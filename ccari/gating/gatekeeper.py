@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from datetime import UTC, datetime
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import structlog
 
@@ -27,12 +27,11 @@ _log = structlog.get_logger()
 class Gatekeeper:
     """Asks the gate for one call: :meth:`ask` or :meth:`admit` first, then :meth:`spend_token` if it is to be dialled."""
 
-    def __init__(self, asked: Asked, call: UUID, means: Means, journal: Journal) -> None:
+    def __init__(self, asked: Asked, means: Means, journal: Journal) -> None:
         self._asked = asked
-        self._call = call
         self._means = means
         self._journal = journal
-        self._drafter = Drafter(asked, call, means, journal)
+        self._drafter = Drafter(asked, means, journal)
 
     async def ask(self) -> Terms | Block:
         """The terms of an allowed call, or why it is blocked. Either way the call's row is written.
@@ -58,7 +57,7 @@ class Gatekeeper:
         try:
             return await answer()
         except (ConfigError, SoundError) as error:
-            _log.error("gate_unfit", call_id=str(self._call), reason=str(error))
+            _log.error("gate_unfit", call_id=str(self._journal.call_id), reason=str(error))
             block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
         except NoTerms as none:
             block = none.block
@@ -70,7 +69,7 @@ class Gatekeeper:
         asked = self._asked
         await self._means.store.open_refused(
             RefusedCall(
-                self._call,
+                self._journal.call_id,
                 uuid4(),
                 self._means.asterisk,
                 asked.agent,

@@ -33,7 +33,7 @@ class Journal:
 
     def __init__(self, call_id: UUID, agent: str, meter: CallMeter = UNMETERED_CALL) -> None:
         self.meter = meter
-        self._call_id = call_id
+        self.call_id = call_id
         self._log = structlog.get_logger().bind(call_id=str(call_id), agent=agent)
         self._began = monotonic()
         self._entries: list[Entry] = []
@@ -94,7 +94,7 @@ class Journal:
 
     async def persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
         """As :meth:`durably`, as often as :func:`persistently` tries."""
-        return await persistently(self._call_id, lambda: self.durably(write))
+        return await persistently(self.call_id, lambda: self.durably(write))
 
 
 def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:

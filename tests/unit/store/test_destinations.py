@@ -23,9 +23,8 @@ def connecting(agent: str) -> str:
 
 
 async def verdict(desk: Desk, direction: Direction, destination: str | None) -> Terms | Block:
-    call = uuid4()
     order = Order(direction, NUMBER.e164, "renewals", "renewals", destination)
-    keeper = Gatekeeper(order, call, desk, Journal(call, order.agent))
+    keeper = Gatekeeper(order, desk, Journal(uuid4(), order.agent))
     return await (keeper.admit() if direction is Direction.INBOUND else keeper.ask())
 
 

@@ -94,8 +94,8 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
 
 
 def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:
-    call, order = uuid4(), Order(Direction.OUTBOUND, NUMBER.e164, campaign, "anna", channel="channel")
-    return Gatekeeper(order, call, desk, Journal(call, "anna"))
+    order = Order(Direction.OUTBOUND, NUMBER.e164, campaign, "anna", channel="channel")
+    return Gatekeeper(order, desk, Journal(uuid4(), "anna"))
 
 
 async def ask(desk: Desk, campaign: str = "renewals") -> Terms | Block:
@@ -109,7 +109,7 @@ async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that
     calls = [uuid4(), uuid4()]
     for call in calls:
         journal = Journal(call, "anna")
-        await Gatekeeper(ORDER, call, desk, journal).ask()
+        await Gatekeeper(ORDER, desk, journal).ask()
         journal.note("call_gated", {})
         await store.calls.close(call, "failed", "", journal.pending())
     await store.policies.apply(CHANGED, "anna")
@@ -137,9 +137,9 @@ async def test_the_consent_of_a_call_is_one_that_its_own_evidence_refuses(
     )
     call = uuid4()
     journal = Journal(call, "anna")
-    gate = Gatekeeper(ORDER, call, desk, journal)
+    gate = Gatekeeper(ORDER, desk, journal)
     asked = uuid4()
-    assert await Gatekeeper(ORDER, asked, desk, Journal(asked, "anna")).ask() is Block.NO_CONSENT
+    assert await Gatekeeper(ORDER, desk, Journal(asked, "anna")).ask() is Block.NO_CONSENT
     await database.rows(entering, asked, timedelta(days=9))
     terms = await gate.ask()
     assert isinstance(terms, Terms)
@@ -174,8 +174,8 @@ async def test_the_journal_of_a_call_tells_of_another_basis_than_its_row_or_of_n
     desk: Desk, store: Store
 ) -> None:
     await store.policies.apply(CHANGED, "anna")
-    journal = Journal(call := uuid4(), "anna")
-    assert isinstance(await Gatekeeper(ORDER, call, desk, journal).ask(), Terms)
+    journal = Journal(uuid4(), "anna")
+    assert isinstance(await Gatekeeper(ORDER, desk, journal).ask(), Terms)
     journal.note("call_gated", {})
     ((row,), fields) = await store.records.list_calls(1), journal.pending()[0].fields
     told = {name: str(row[name]) for name in ("controller", "campaign", "legal_basis", "revision")}
@@ -249,8 +249,8 @@ async def test_the_token_of_a_call_that_may_be_made_is_kept_back_or_spent_twice(
 
 
 async def test_what_the_dial_rests_on_is_told_as_it_was_at_the_gate(desk: Desk, store: Store) -> None:
-    journal = Journal(call := uuid4(), "anna")
-    keeper = Gatekeeper(ORDER, call, desk, journal)
+    journal = Journal(uuid4(), "anna")
+    keeper = Gatekeeper(ORDER, desk, journal)
     terms = await keeper.ask()
     assert isinstance(terms, Terms)
     journal.note("call_gated", {})
@@ -269,7 +269,7 @@ CAPPED = POLICY.replace(
 
 async def asked(desk: Desk, direction: Direction) -> tuple[Terms | Block, Gatekeeper]:
     call, order = uuid4(), Order(direction, NUMBER.e164, "renewals", "anna")
-    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"))
+    keeper = Gatekeeper(order, desk, Journal(call, "anna"))
     return await keeper.ask(), keeper
 
 
@@ -328,7 +328,7 @@ async def test_a_call_that_nobody_can_be_connected_to_is_begun(desk: Desk) -> No
 async def test_somebody_whose_number_is_withheld_is_turned_away(desk: Desk, store: Store) -> None:
     await store.policies.apply(CAPPED, "anna")
     call, order = uuid4(), Order(Direction.INBOUND, "anonymous", "renewals", "anna", channel="channel")
-    keeper = Gatekeeper(order, call, desk, Journal(call, "anna"))
+    keeper = Gatekeeper(order, desk, Journal(call, "anna"))
     terms = await keeper.admit()
     assert isinstance(terms, Terms)
     assert (terms.number, terms.opened.number_masked, terms.inbound) == (None, "—", True)
@@ -342,7 +342,7 @@ async def test_somebody_who_is_barred_from_being_called_is_turned_away(desk: Des
     await store.suppressions.add("acme", terms.opened.digests, Reason.ERASURE, "test", "")
     assert (await asked(desk, Direction.AGENT_FIRST))[0] is Block.SUPPRESSED_ERASURE
     call, order = uuid4(), Order(Direction.INBOUND, NUMBER.e164, "renewals", "anna", channel="channel")
-    assert isinstance(await Gatekeeper(order, call, desk, Journal(call, "anna")).admit(), Terms)
+    assert isinstance(await Gatekeeper(order, desk, Journal(call, "anna")).admit(), Terms)
 
 
 async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_agents_not_the_colleagues(
@@ -357,7 +357,7 @@ async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_ag
         call, "inbound", "queue", "renewals", 2, "v1", {"informed": False, "language": ""}, recordings=0
     )
     journal = Journal(call, "jan")
-    terms = await Drafter(order, call, desk, journal).resumed(policy, left)
+    terms = await Drafter(order, desk, journal).resumed(policy, left)
     with capture_logs() as logged:
         journal.note("talk_resumed", {})
     assert (terms.opened.agent, logged[0]["agent"]) == ("jan", "jan")
@@ -375,7 +375,7 @@ async def test_a_call_of_a_known_campaign_is_blocked_without_a_word_of_which(
 ) -> None:
     call, order = uuid4(), Order(direction, number, "renewals", "anna")
     journal = Journal(call, "anna")
-    assert await Gatekeeper(order, call, desk, journal).ask() is block
+    assert await Gatekeeper(order, desk, journal).ask() is block
     with capture_logs() as logged:
         journal.note("call_blocked", {"reason": block.value})
     told = [logged[0].get(name) for name in ("campaign", "controller", "legal_basis")]
