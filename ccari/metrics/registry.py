@@ -57,11 +57,6 @@ class Registry:
         """As :meth:`read`, for a metric without labels."""
         self.read(family, lambda: {(): float(read())})
 
-    def families(self) -> Iterator[Metric]:
-        """All metrics, with their present values."""
-        yield from self._read()
-        yield from self._counted()
-
     async def exposed(self) -> bytes:
         """All metrics in Prometheus's text format, which every version of it reads.
 

@@ -1,5 +1,7 @@
 """What a scrape gives, by series."""
 
+from itertools import chain
+
 from ccari.metrics.registry import Registry
 
 
@@ -7,7 +9,7 @@ def scraped(registry: Registry) -> dict[str, float]:
     """Each of our series, as a query names it, with its value."""
     return {
         f"{sample.name}{_labels(sample.labels)}": sample.value
-        for family in registry.families()
+        for family in chain(registry._read(), registry._counted())
         for sample in family.samples
         if sample.name.startswith("ccari_")
     }

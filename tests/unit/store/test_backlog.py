@@ -27,6 +27,7 @@ from ccari.recordings.backlog import Caretaker
 from ccari.recordings.spool import SharedSpool
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from tests.unit.metrics.scraped import scraped
 from tests.unit.recordings.made import files, record
 from tests.unit.store import made
 from tests.unit.store.forging import forge
@@ -170,19 +171,15 @@ async def test_a_lost_recording_whose_file_cannot_be_removed_is_told_lost_each_m
         return Caretaker(shared, FileArchive(shared, folder, "wav", tuple), store.recordings, metrics)
 
     def filed() -> dict[str, float]:
-        return {
-            each.labels["result"]: each.value
-            for family in metrics.families()
-            for each in family.samples
-            if each.name == "ccari_recordings_filed_total" and each.value
-        }
+        found = scraped(metrics)
+        return {name: found[name] for name in found if "recordings_filed_total" in name and found[name]}
 
     metrics = Metrics()
     for caretaker in (service(), service()):
         assert [await caretaker.tend(), await caretaker.tend()] == [0, 0]
     events = (await store.records.show_call(empty.call_id)).events
     assert [each["event"] for each in events] == ["recording_lost"]
-    assert filed() == {"lost": 1.0}
+    assert filed() == {'ccari_recordings_filed_total{result="lost"}': 1.0}
     assert (looked, removals) == ([empty.recording_id] * 2, [empty.recording_id] * 4)
     await caretaker.tend()
     assert (await state(database, empty.recording_id), files(spool)) == ("failed", [])
