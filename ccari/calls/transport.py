@@ -137,7 +137,6 @@ class Transport:
         url: str,
         params: Mapping[str, Any] | None = None,
         data: str | None = None,
-        headers: Mapping[str, str] | None = None,  # noqa: ARG002 - asyncari passes it
     ) -> Reply:
         """One REST request, sent at most once.
 
@@ -215,10 +214,6 @@ class Transport:
         self._heed(status)
         if status >= HTTPStatus.BAD_REQUEST:
             raise Refused(status, kind, _message(body))
-
-    async def ws_connect(self, *_: Any, **__: Any) -> None:
-        """Part of asyncari's protocol; the events come over the connection that is already there."""
-        raise NotImplementedError("events and requests share one connection")
 
     async def close(self) -> None:
         await self._socket.close()
