@@ -21,6 +21,7 @@ from ccari.calls.transport import Credentials, LinkLost
 from ccari.errors import AsteriskError, StoreError
 from ccari.gating import abandoned
 from ccari.ports.calls import CallStore
+from ccari.tasks import started
 from tests.unit.calls.ari_server import AriServer
 
 
@@ -100,19 +101,10 @@ class Serving:
 
     async def serve(self) -> None:
         """Until the connection ends, as which it raises."""
-
-        async def read() -> None:
-            await self.reading.wait()
-
-        reader = asyncio.create_task(read())
         identity = Identity("22.10.1", "an-asterisk", "run")
-        try:
-            async with asyncio.timeout(5):
-                connection = _Connection(cast("Any", self.transport), self.ears, reader, self.lock_lost)
-                await self.link._serve(connection, identity)
-        finally:
-            reader.cancel()
-            await asyncio.wait([reader])
+        async with started(self.reading.wait()) as (reader,), asyncio.timeout(5):
+            connection = _Connection(cast("Any", self.transport), self.ears, reader, self.lock_lost)
+            await self.link._serve(connection, identity)
 
 
 async def test_invariant_5_a_connection_is_served_though_a_key_was_lost_before(
