@@ -33,7 +33,7 @@ SCRIPTS: Mapping[str, Script] = {"gate": gate, "rights": rights, "alive": alive}
 
 
 @contextlib.asynccontextmanager
-async def serve_agi(listen: str, desk: Desk, *, most: int = MOST_SESSIONS) -> AsyncIterator["Conversations"]:
+async def serve_agi(listen: str, desk: Desk) -> AsyncIterator["Conversations"]:
     """Answer FastAGI on ``listen`` (``HOST:PORT``) while the context lasts.
 
     Raises
@@ -41,7 +41,7 @@ async def serve_agi(listen: str, desk: Desk, *, most: int = MOST_SESSIONS) -> As
     ConfigError
         If the port is taken or may not be used.
     """
-    conversations = Conversations(desk, most)
+    conversations = Conversations(desk)
     host, _, port = listen.rpartition(":")
     with _explained(listen):
         server = await asyncio.start_server(
@@ -78,9 +78,8 @@ async def _close_abandoned(desk: Desk) -> None:
 class Conversations:
     """Owns the task of every connection."""
 
-    def __init__(self, desk: Desk, most: int) -> None:
+    def __init__(self, desk: Desk) -> None:
         self._desk = desk
-        self._most = most
         self._tasks: set[asyncio.Task[None]] = set()
         self._turned_away = Flood(
             lambda times: _log.error("agi_turned_away", sessions=len(self._tasks), times=times)
@@ -91,7 +90,7 @@ class Conversations:
 
     def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Called for each connection; returns at once."""
-        if len(self._tasks) >= self._most:
+        if len(self._tasks) >= MOST_SESSIONS:
             self._turned_away.add()
             writer.transport.abort()
             return

@@ -73,9 +73,9 @@ class Sounds:
 
 
 @contextlib.asynccontextmanager
-async def serving(desk: Desk, most: int = 100) -> AsyncIterator[int]:
+async def serving(desk: Desk) -> AsyncIterator[int]:
     port = free_port(socket.SOCK_STREAM, "127.0.0.1")
-    async with serve_agi(f"127.0.0.1:{port}", desk, most=most):
+    async with serve_agi(f"127.0.0.1:{port}", desk):
         yield port
 
 

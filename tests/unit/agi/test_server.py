@@ -181,8 +181,8 @@ async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
 ) -> None:
     # however long it takes to turn 300 away, those who are silent have their places
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 600.0)
-    most = 20
-    async with serving(desk, most) as port, contextlib.AsyncExitStack() as open_:
+    monkeypatch.setattr(server, "MOST_SESSIONS", most := 20)
+    async with serving(desk) as port, contextlib.AsyncExitStack() as open_:
         silent = [await open_.enter_async_context(caller(port)) for _ in range(most)]
         with capture_logs() as logged:
             refused = [await open_.enter_async_context(caller(port)) for _ in range(300)]
@@ -206,7 +206,8 @@ async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
 
 async def test_a_silent_connection_holds_its_place(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 0.05)
-    async with serving(desk, 1) as port, caller(port) as silent:
+    monkeypatch.setattr(server, "MOST_SESSIONS", 1)
+    async with serving(desk) as port, caller(port) as silent:
         await silent.is_cut_off()
 
         async def served() -> bool:
