@@ -30,10 +30,7 @@ class Accesses:
         self._database = database
 
     async def note(self, access: Access) -> None:
-        """Add an entry. Its link is logged too, where no edit of the table reaches it.
-
-        Raises StoreError: then nothing may be shown.
-        """
+        """The entry's link is logged too, where no edit of the table reaches it."""
         fields = {**access.target, "who": access.who, "why": access.why}
         async with self._database.transaction() as connection:
             new = await add(connection, access.looked, fields)

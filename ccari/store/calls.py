@@ -57,7 +57,7 @@ class FactsSeen:
 
 
 class CallRows:
-    """A call's rows in PostgreSQL, but for a right that is pressed in it."""
+    """Most of :class:`ccari.ports.calls.CallStore` on PostgreSQL: all but a right that is pressed in a call."""
 
     def __init__(self, database: Database, written: Journals | None = None) -> None:
         self._database = database
@@ -66,7 +66,6 @@ class CallRows:
         self._looks = Together(self._look)
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
-        """Write the call's row and give the gate's facts with the newest policy revision, in one round trip."""
         digests = call.keyed
         async with self._database.connection() as connection:
             statement, arguments = spell_out_arrays(
@@ -121,11 +120,9 @@ class CallRows:
         judge: Judge,
         journal: Sequence[Entry],
     ) -> Block | None:
-        """Judge the number's facts once more and spend the token, in one transaction. None: dial now; else why not.
-
-        The quick way: if the facts that the gate was given still allow the call, one statement takes the number's lock, checks
-        that the facts are unchanged and spends the token. If they have changed, they are read and judged again under the
-        lock. Where the call rests on a consent, its use is put on record with it (Art 7(1); DE: UWG §7a).
+        """The quick way: if the facts that the gate was given still allow the call, one statement takes the number's lock, checks that
+        the facts are unchanged and spends the token. If they have changed, they are read and judged again under the lock. Where the
+        call rests on a consent, its use is put on record with it (Art 7(1); DE: UWG §7a).
         """
         seen = self._seen.pop(call.id, None)
         if seen is not None and judge(seen.facts) is None:
@@ -155,18 +152,15 @@ class CallRows:
     async def commit_heard(
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
-        """The notice was heard. ``information_version``: of the information layer, if that was part of it and the number is known."""
         await self._journals.write(call_id, journal, "commit_heard", notice_version, information_version)
 
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
-        """What became of the campaign's last calls that rang the callee first, this one excepted."""
         async with self._database.connection() as connection:
             return await _lately(connection, call, of_calls)
 
     async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
-        """Judge what became of the last calls once more (``may``), and let this call through if it may, in one transaction.
-
-        Also False while another call of the campaign is at this point: it does not wait, as there would be no room for it after that one.
+        """False, too, while another call of the campaign is at this point: it does not wait, as there would be no room for it after
+        that one.
         """
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["turn_of_campaign"], call.controller, call.campaign):
@@ -177,7 +171,6 @@ class CallRows:
         return True
 
     async def past_of(self, call: OpenedCall) -> Past:
-        """The number's history with the controller: where it is from, what it has heard, and its requests before this call."""
         if call.keyed is None:
             return Past()
         async with self._database.connection() as connection:
@@ -221,12 +214,11 @@ class CallRows:
         return reference
 
     async def write(self, call_id: UUID, journal: Sequence[Entry]) -> None:
-        """Write journal entries, and nothing else."""
         if journal:
             await self._journals.write(call_id, journal)
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
-        """Write the call's end. A call that has ended already keeps its first end."""
+        """A call that has ended already keeps its first end."""
         await self._journals.write(call_id, journal, "close_call", outcome, reason)
         self._journals.forget(call_id)
         self._seen.pop(call_id, None)
@@ -234,11 +226,9 @@ class CallRows:
     async def keep_talk(
         self, call_id: UUID, kept: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
-        """What the talk is taken up with after a crash, as JSON; None: it cannot be taken up as it is now."""
         await self._journals.write(call_id, journal, "keep_talk", None if kept is None else json.dumps(kept))
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
-        """The open calls of this Asterisk for which a talk was kept."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(SQL["left_talks"], asterisk)
         return [
@@ -259,10 +249,6 @@ class CallRows:
         older_than: float = 0.0,
         opened_before: datetime | None = None,
     ) -> int:
-        """End the open calls of this Asterisk that nobody runs: all ``but`` those given, if opened ``older_than`` seconds ago or
-        longer, and ``opened_before`` that moment of :meth:`clock`; gives how many. Also any Asterisk's that are a day old: one that
-        was renamed would never end its own.
-        """
         async with self._database.connection() as connection:
             rows = await connection.fetch(
                 SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than), opened_before
@@ -275,13 +261,6 @@ class CallRows:
         return ended
 
     async def append(self, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
-        """Append one entry to the journal of a call, whether it is open or over.
-
-        Raises
-        ------
-        StoreError
-            If there is no such call.
-        """
         await self._journals.write(call_id, [entry(event, fields)])
 
 
@@ -291,15 +270,6 @@ class PostgresCallStore(CallRows):
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
     ) -> str:
-        """The request and its immediate effect, in one transaction; the same press twice is one request.
-
-        ``opens``: the call may have no row, and is given one then.
-
-        Returns
-        -------
-        str
-            The reference that people quote, such as ``ACME-2026-000123``.
-        """
         try:
             return await self._try_to_register(call, exercise, journal, opens=opens)
         except NoCallError:

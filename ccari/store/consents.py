@@ -27,6 +27,8 @@ _INCOMING = {
 
 
 class Consents:
+    """:class:`ccari.ports.lists.ConsentLists` and ``ConsentStore`` on PostgreSQL."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
         self._asked = Asked()
@@ -36,16 +38,11 @@ class Consents:
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
     ) -> Scrubbed:  # fmt: skip
-        """Enter a long list, each number as its keyed digest. If it has a fault nothing is entered, unless ``keep_going``.
+        """No list undoes a withdrawal: a consent that was given before one is withdrawn too, although the list does not say so. Nor
+        does a list undo an erasure: a consent that was given before one, and is not stored any more, stays out. If the database
+        fails, consents that were entered by then stay, and the list can be loaded again.
 
-        No list undoes a withdrawal: a consent that was given before one is withdrawn too, although the list does not say so. Nor
-        does a list undo an erasure: a consent that was given before one, and is not stored any more, stays out.
         ``purposes``: what each of the controller's campaigns asks consent to now; what they asked before is in older revisions.
-
-        Raises
-        ------
-        StoreError
-            If the database fails; consents that were entered by then stay, and the list can be loaded again.
         """
         async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(consents))
@@ -68,14 +65,8 @@ class Consents:
         self, controller: str, digests: Digests, at: datetime, *,
         purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
     ) -> int:  # fmt: skip
-        """Withdraw a number's consents to ``purpose`` (None: all of them) and bar the calls that rested on them, in one
-        transaction; gives how many consents were in force. ``purposes`` as in :meth:`load`.
-
-        Raises
-        ------
-        ConsentError
-            If no campaign asks for the purpose, or has asked for it, and the number has no consent to it: there is nothing to
-            withdraw.
+        """In one transaction. Raises ConsentError if no campaign asks for the purpose, or has asked for it, and the number has no
+        consent to it: there is nothing to withdraw.
         """
         # a bar on '' is on all of the controller's calls
         campaigns = [""] if purpose is None else _asking_for(purpose, purposes.items())
@@ -98,9 +89,6 @@ class Consents:
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Consents, the newest first, each with its ``state`` now. ``controllers``: None is all of them; ``after``: the id that the
-        page before ended with.
-        """
         async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
                 SQL["page_of_consents"], controllers, purpose, channel, limit, after
@@ -108,7 +96,6 @@ class Consents:
         return _with_states(map(dict, rows))
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The consents of one number, the oldest first, each with its ``state`` now, and its ``uses``: the call, and when."""
         async with self._database.connection() as connection:
             consents = await connection.fetch(SQL["consents_of"], controller, list(digests.all))
             uses = await connection.fetch(SQL["uses_of_consents"], [each["id"] for each in consents])

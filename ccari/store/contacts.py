@@ -33,7 +33,6 @@ class Sieve:
     judge: Judge
 
     async def sift(self, numbers: Sequence[Sought]) -> list[Block | None]:
-        """Why each may not be called, or not be kept as a contact; None if it may. One query for all of them."""
         verdicts: list[Block | None] = []
         last: Facts | None = None
         for facts in await facts_of_many(self._connection, self.question, numbers):
@@ -44,12 +43,13 @@ class Sieve:
 
 
 class Contacts:
+    """:class:`ccari.ports.lists.ContactLists` and ``ContactStore`` on PostgreSQL."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
     @contextlib.asynccontextmanager
     async def sieve(self, question: Question, judge: Judge) -> AsyncIterator[Sieve]:
-        """A sieve on a connection of its own, so that no call waits for a long list."""
         async with self._database.outside_pool() as connection:
             yield Sieve(connection, question, judge)
 
@@ -58,15 +58,8 @@ class Contacts:
         contacts: AsyncIterable[Sequence[tuple[Sourced, Sought] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
     ) -> Scrubbed:  # fmt: skip
-        """Enter a long list of the contacts of ``question.controller``, each number as its keyed digest.
-
-        Numbers that ``judge`` bars stay out. If the list has a fault nothing is entered, unless ``keep_going``. A contact that is
-        known already, from the same source, is updated unless it is newer than the list's.
-
-        Raises
-        ------
-        StoreError
-            If the database fails; contacts that were entered by then stay, and the list can be loaded again.
+        """A contact that is known already, from the same source, is updated unless it is newer than the list's. If the database fails,
+        contacts that were entered by then stay, and the list can be loaded again.
         """
         async with staging(
             self._database, _INCOMING, controller=question.controller, keep_going=keep_going
@@ -81,9 +74,6 @@ class Contacts:
     async def page(
         self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        """Contacts, the last entered first. ``controllers``: None is all of them; ``after``: the id that the page before ended
-        with.
-        """
         async with self._database.outside_pool() as connection:
             # a rare source may have to be looked for among millions of rows
             rows = await connection.fetch(SQL["page_of_contacts"], controllers, source, limit, after)
@@ -96,7 +86,6 @@ class Contacts:
         return {row["controller"]: row["sources"] for row in rows}
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The sources of one number, the oldest first."""
         return await self._database.rows(SQL["contacts_of"], controller, list(digests.all))
 
 

@@ -46,16 +46,12 @@ class Deletions:
 
     @contextlib.asynccontextmanager
     async def sweep(self) -> AsyncIterator["PostgresSweep"]:
-        """A sweep on a connection outside the pool, so that no call waits for it."""
         async with self._database.outside_pool() as connection:
             yield PostgresSweep(self._database, connection)
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator["PostgresSweep | None"]:
-        """As :meth:`sweep`, for one node of the fleet at a time: None if it is another's turn.
-
-        The turn is a lock of the connection, so a node that dies gives it up.
-        """
+        """The turn is a lock of the connection, so a node that dies gives it up."""
         async with self._database.outside_pool() as connection:
             mine = await connection.fetchval(SQL["turn_to_delete"])
             yield PostgresSweep(self._database, connection) if mine else None

@@ -45,17 +45,8 @@ class PostgresFence:
 
     @contextlib.asynccontextmanager
     async def hold(self, run: str, filed_as: str) -> AsyncIterator[asyncio.Event]:
-        """Hold the locks on the ``run`` of an Asterisk, and on the name that its calls are ``filed_as``.
-
-        They are lost with their connection, and taken again once PostgreSQL is back; while it is away nobody else can take them.
-        The event that is given is set when another service has one of them.
-
-        Raises
-        ------
-        RivalError
-            If another service holds one.
-        StoreError
-            If the database cannot be asked.
+        """The locks are lost with their connection, and taken again once PostgreSQL is back; while it is away nobody else can take
+        them. Raises StoreError if the database cannot be asked.
         """
         taken_by_another = {
             run: "another ccari controls this Asterisk: stop it first, or give this one an Asterisk of its own",

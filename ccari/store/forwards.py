@@ -53,7 +53,6 @@ class Forwards:
         return bool(given_up)
 
     async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
-        """What became of each change of one request; ``controllers`` are those that are forwarded to."""
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
 
     async def retry(self, reference: str) -> list[int]:

@@ -22,23 +22,13 @@ ON_RIGHTS, ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING
 
 
 class Holds:
-    """The legal holds that people place. Each method raises StoreError if the database fails."""
+    """:class:`ccari.ports.holds.HoldStore` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Hold all recordings of ``on``, also those to come, until the hold is released. Gives it as :meth:`list` does.
-
-        It waits for deletions that are being decided. Once it is placed, none of the recordings that it counts is deleted.
-
-        Raises
-        ------
-        UnknownError
-            If there is no such recording, call or request.
-        RecordingError
-            If the recording is deleted, or its deletion is decided already.
-        """
+        """It waits for deletions that are being decided. Once it is placed, none of the recordings that it counts is deleted."""
         subject = on.subject
         async with self._database.outside_pool() as connection, in_transaction(connection):
             await connection.execute(SQL["share_deletions"])
@@ -51,13 +41,7 @@ class Holds:
             return dict(await connection.fetchrow(SQL["list_holds"], placed, True, 1, None, None) or {})
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """End a hold; who, when and why stay on record.
-
-        Raises
-        ------
-        UnknownError
-            If there is no such hold, or it was released before.
-        """
+        """Who released it, when and why stays on record."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["release_hold"], hold, who, reason) is None:
                 since = await connection.fetchval(SQL["released_hold"], hold)

@@ -104,13 +104,8 @@ class LocalJournalFiles:
         self._looking = None
 
     async def unsettled(self) -> Standing:
-        """What lies there now, whichever process has put it there. Who asks while somebody looks is told what they see; and
-        where nothing lay there and nothing was changed since, nobody looks again for a moment.
-
-        Raises
-        ------
-        StoreError
-            If that cannot be known, or not in time.
+        """Who asks while somebody looks is told what they see; and where nothing lay there and nothing was changed since, nobody looks
+        again for a moment.
         """
         # here, and not in a thread, which takes ten times as long: of folders that were just looked at the kernel knows it
         nothing = self._nothing

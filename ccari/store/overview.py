@@ -19,9 +19,6 @@ class Overviews:
     async def since(
         self, since: datetime, controllers: Sequence[str] | None, *, by_hour: bool, zone: str, clock: Clock
     ) -> Overview:
-        """Counts since that moment. ``controllers``: None is all; ``by_hour``: by hours of the time zone ``zone``, else by its
-        days.
-        """
         # a month of calls is millions of rows, and no call may wait while they are counted
         async with (
             self._database.outside_pool() as connection,

@@ -64,6 +64,8 @@ class Revision:
 
 
 class Policies:
+    """:class:`ccari.ports.policies.PolicyRecords` on PostgreSQL."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -73,7 +75,6 @@ class Policies:
         return await _revision(newest) if newest else None
 
     async def applied(self, number: int | None = None) -> Applied | None:
-        """The revision of that number, or the newest; None if there is none."""
         rows = await self._database.rows(SQL["policy_revision"], number)
         return _applied(rows[0]) if rows else None
 
@@ -90,7 +91,6 @@ class Policies:
         return None if newest["revision"] is None else int(newest["revision"])
 
     async def revisions(self) -> list[dict[str, Any]]:
-        """Every revision without its document, the newest first."""
         rows = await self._database.rows(SQL["policy_revisions"])
         return [row | {"sha256": bytes(row["sha256"]).hex()} for row in rows]
 
@@ -194,10 +194,6 @@ class Book:
         return self._newest.sha256 if self._newest else None
 
     async def at(self, revision: int) -> Policy | None:
-        """The policy of a revision, as calls in progress may have begun under an older one; None if there is no such revision.
-
-        Raises StoreError as :meth:`Applied.policy` does.
-        """
         if revision == self.revision:
             return self.policy
         # each talk that is taken up asks for its own, and most were begun under the same

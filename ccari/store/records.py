@@ -33,7 +33,6 @@ class Records:
         )  # fmt: skip
 
     async def list_calls(self, limit: int, wanted: WantedCalls | None = None) -> list[dict[str, Any]]:
-        """The calls that are wanted, the newest first."""
         wanted = wanted or WantedCalls()
         return await self._rows(
             "list_calls", limit, wanted.campaign, wanted.outcome, wanted.since, wanted.controllers,
@@ -41,20 +40,12 @@ class Records:
         )  # fmt: skip
 
     async def of(self, known_as: Mapping[str, Digests], limit: int) -> list[dict[str, Any]]:
-        """The calls of a number, the newest first. ``known_as``: its digests by controller, under every secret in use."""
         sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
         return await self._rows(
             "calls_of_number", [whose for whose, _ in sought], [digest for _, digest in sought], limit
         )
 
     async def show_call(self, call_id: UUID) -> CallRecord:
-        """One call with its journal, which is checked, and its recordings.
-
-        Raises
-        ------
-        UnknownError
-            If there is no such call.
-        """
         async with self._database.snapshot() as connection:
             row = await connection.fetchrow(SQL["show_call"], call_id)
             if row is None:

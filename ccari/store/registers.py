@@ -38,6 +38,8 @@ class Copy:
 
 
 class Registers:
+    """:class:`ccari.ports.suppressions.RegisterStore` on PostgreSQL, and how copies are loaded."""
+
     def __init__(self, database: Database) -> None:
         self._database = database
 
@@ -66,11 +68,9 @@ class Registers:
             return staged.report
 
     async def ages(self) -> list[dict[str, Any]]:
-        """Each register that was ever loaded: the date of its copy, who loaded it and when, and how many numbers it has."""
         return await self._database.rows(SQL["register_ages"])
 
     async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        """The listings of one number. ``listed_as``: the registers to look in, each with the number's digest there."""
         return await self._database.rows(
             SQL["check_listings"],
             [register for register, _ in listed_as],

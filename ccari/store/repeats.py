@@ -20,9 +20,6 @@ class Repeats:
         self._database = database
 
     async def claim(self, key: bytes, asked: bytes, claim: UUID) -> Answered | Unanswered:
-        """The answer that was given before, or why there is none. FIRST: go on, renew the claim with :meth:`hold`, and end it with
-        :meth:`settle` or :meth:`drop`.
-        """
         async with self._database.connection() as connection:
             await connection.execute(SQL["forget_old_repeats"], KEPT)
             if await connection.fetchval(SQL["claim_repeat"], key, asked, claim, LOST) is not None:
@@ -42,7 +39,7 @@ class Repeats:
             await connection.execute(SQL["hold_repeat"], key, claim)
 
     async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None:
-        """Keep the answer; does nothing if another request has the claim by now."""
+        """Does nothing if another request has the claim by now."""
         async with self._database.connection() as connection:
             await connection.execute(
                 SQL["settle_repeat"], key, claim, answered.status, answered.location, answered.kind, answered.body,
@@ -50,6 +47,6 @@ class Repeats:
             )  # fmt: skip
 
     async def drop(self, key: bytes, claim: UUID) -> None:
-        """Give the claim up without an answer; does nothing if another request has it by now."""
+        """As :meth:`settle`."""
         async with self._database.connection() as connection:
             await connection.execute(SQL["drop_repeat"], key, claim)

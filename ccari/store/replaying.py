@@ -115,13 +115,6 @@ class SpoolingCallStore(CallRows):
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
     ) -> str | None:
-        """The request's reference, once it is registered with its effect. None: it is in the local journal, to be registered later.
-
-        Raises
-        ------
-        StoreError
-            If the database refuses it for good, or the local journal cannot take it either.
-        """
         try:
             async with asyncio.timeout(PRESS_SECONDS):
                 return await self._calls.register_right(call, exercise, journal, opens=opens)

@@ -31,13 +31,6 @@ class Requests:
         self._database = database
 
     async def show(self, reference: str) -> RequestRecord:
-        """One request with its history, and the bars and recordings that it concerns; its journal is checked.
-
-        Raises
-        ------
-        NoRequestError
-            If there is no such request.
-        """
         async with self._database.snapshot() as connection:
             row = await connection.fetchrow(SQL["show_request"], reference)
             if row is None:
@@ -57,7 +50,6 @@ class Requests:
     async def export(
         self, controller: str | None, since: datetime | None
     ) -> AsyncGenerator[dict[str, Any], None]:
-        """Each request with its history, the oldest first, read in batches. ``controller``: None is all."""
         async with contextlib.aclosing(
             self._database.stream(SQL["export_requests"], controller, since)
         ) as batches:
@@ -68,7 +60,6 @@ class Requests:
     async def add(
         self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
     ) -> str:
-        """Enter a request that did not come in by key, with the same immediate effects. Gives its reference."""
         async with self._database.transaction() as connection:
             return await register(connection, controller, exercise, digests, campaign=campaign)
 
@@ -85,26 +76,13 @@ class Requests:
         return Entered(**{**row, **told})
 
     async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
-        """Record how sure the person's identity is, and in ``work`` how it was verified (Art 12(6)).
-
-        Raises
-        ------
-        RequestError
-            If there is no such request, it is closed, or ``work`` does not say how.
-        """
         async with self._locked(reference) as (connection, request):
             state = RequestState(request["state"])
             _refuse_if(reference, state, rights.verification_fault(state, work.words))
             return await _change(connection, request, rights.after_verification(state), work, level=level)
 
     async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
-        """Take a request to another state. On closure its number is erased, and the digest is kept.
-
-        Raises
-        ------
-        RequestError
-            If there is no such request, or the law or its state forbids the step; a ``StepFault`` says why.
-        """
+        """On closure its number is erased, and the digest is kept. A ``StepFault`` says why a step is refused."""
         async with self._locked(reference) as (connection, request):
             country = work.clock.countries.get(request["controller"])
             if to is RequestState.EXTENDED and country is None:
@@ -134,7 +112,6 @@ class Requests:
     async def list(
         self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
     ) -> list[dict[str, Any]]:
-        """Requests, open ones first and by due date, each with ``days_left`` and whether it is ``overdue``."""
         clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or Wanted()
         after = wanted.after
         return await self._database.rows(
@@ -146,7 +123,6 @@ class Requests:
     async def of(
         self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
     ) -> Sequence[dict[str, Any]]:
-        """The requests of a number, the newest first. ``known_as``: its digests by controller, under every secret in use."""
         clock = clock or Clock(datetime.now(UTC), {})
         sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
         return await self._database.rows(
@@ -158,12 +134,8 @@ async def register(
     connection: Connection, controller: str, exercise: Exercise, digests: Digests, *,
     campaign: str | None = None, call_id: UUID | None = None,
 ) -> str:  # fmt: skip
-    """Enter a request with its immediate effect, in the transaction that ``connection`` is in.
-
-    Returns
-    -------
-    str
-        The reference that people quote, such as ``ACME-2026-000123``.
+    """Enter a request with its immediate effect, in the transaction that ``connection`` is in. Gives its reference, such as
+    ``ACME-2026-000123``.
     """
     effect = EFFECTS[exercise.right]
     if exercise.right is Right.WITHDRAW_CONSENT:

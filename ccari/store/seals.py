@@ -33,7 +33,7 @@ Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
 
 
 class Seals:
-    """:class:`ccari.ports.evidence.SealStore` on PostgreSQL."""
+    """:class:`ccari.ports.evidence.AccountStore`, ``NumberedSeals`` and ``SealRecords`` on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -84,7 +84,6 @@ class Seals:
         return len(leaves)
 
     async def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
-        """Each seal with the leaves that the database has for it, the oldest first."""
         seal, leaves, number = None, list[Leaf](), None
         async for rows in self._database.stream(SQL["all_seals"]):
             for row in rows:
@@ -98,17 +97,11 @@ class Seals:
             yield seal, leaves
 
     async def time_stamps(self) -> AsyncIterator[tuple[TimeStamp, datetime]]:
-        """Each time stamp with the seal that it is of, and the earliest moment of the seals that none before it covers; the oldest
-        first.
-        """
         async for rows in self._database.stream(SQL["all_time_stamps"]):
             for row in rows:
                 yield TimeStamp([statement(row)], bytes(row["response"]), row["at"]), row["since"]
 
     async def broken(self) -> AsyncIterator[tuple[Kind, str, datetime | None]]:
-        """The journals that no longer have the entry that was sealed, each with the moment of the seal; None: it is marked as sealed,
-        and no seal has it.
-        """
         async for rows in self._database.stream(SQL["not_as_sealed"]):
             for row in rows:
                 yield Kind(row["kind"]), row["id"], row["sealed_at"]
@@ -117,15 +110,11 @@ class Seals:
                 yield Kind(row["kind"]), row["id"], None
 
     async def latest(self) -> LateEntry | None:
-        """The entry that was sealed the longest after the moment that it gives itself; None if nothing is sealed."""
         found = [row async for rows in self._database.stream(SQL["sealed_latest"]) for row in rows]
         return LateEntry(**{**found[0], "kind": Kind(found[0]["kind"])}) if found else None
 
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
-        """Every journal with its first fault, in words; None if it has none. Erased fields are no fault.
-
-        The journals are read in batches. Of the calls that were made under a policy that is another by now, the first has the fault.
-        """
+        """The journals are read in batches. Of the calls that were made under a policy that is another by now, the first has the fault."""
         policies = _Policies(self._database)
         async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
             entries = _entries(rows, journals.linked)
@@ -139,13 +128,6 @@ class Seals:
         yield Kind.ACCESSES, Kind.ACCESSES, fault
 
     async def of_call(self, call_id: UUID) -> Account:
-        """All that is kept of a call as evidence.
-
-        Raises
-        ------
-        UnknownError
-            If there is no such call.
-        """
         async with self._database.snapshot() as connection:
             call = await connection.fetchrow(SQL["evidence_of_call"], call_id)
             if call is None:
@@ -161,7 +143,6 @@ class Seals:
             )  # fmt: skip
 
     async def of_request(self, reference: str) -> Account:
-        """All that is kept of a request as evidence. Raises UnknownError if there is no such request."""
         async with self._database.snapshot() as connection:
             request = await connection.fetchrow(SQL["evidence_of_request"], reference)
             if request is None:

@@ -22,7 +22,7 @@ _INCOMING = {
 
 
 class Suppressions:
-    """:class:`ccari.ports.suppressions.SuppressionStore` on PostgreSQL."""
+    """:class:`ccari.ports.suppressions.SuppressionStore`, and :class:`ccari.ports.lists.BarLists`, on PostgreSQL."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -32,7 +32,7 @@ class Suppressions:
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """Bar a number; False if a bar for this reason stood already. A withdrawal ends the consents that it is about."""
+        """A withdrawal ends the consents that it is about."""
         async with self._database.transaction() as connection:
             if reason is Reason.WITHDRAW_CONSENT:
                 purposes = None
@@ -48,15 +48,8 @@ class Suppressions:
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key] = (),
         keep_going: bool, progress: Progress = unseen,
     ) -> Report:  # fmt: skip
-        """Enter a long list; its numbers are keyed by ``key``. If it has a fault nothing is entered, unless ``keep_going``.
-
-        A withdrawal is entered under the ``older`` secrets too, as by :func:`enter`, but counted once; and it ends the consents that
-        it is about.
-
-        Raises
-        ------
-        StoreError
-            If the database fails. Bars that were entered before stay, and the list can be loaded again.
+        """A withdrawal that is entered under ``older`` secrets too, as by :func:`enter`, is counted once; and it ends the consents
+        that it is about. If the database fails, bars that were entered before stay, and the list can be loaded again.
         """
         async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(bars, key, older))
@@ -86,9 +79,7 @@ class Suppressions:
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Lift a number's bars: those for one reason, or on one campaign; without a reason, all but those that
-        :data:`LIFTED_BY_NAME` lists. They stay on record.
-        """
+        """What is lifted stays on record."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
                 SQL["remove_suppressions"],
@@ -103,16 +94,12 @@ class Suppressions:
         return [dict(row) for row in rows]
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The bars of one number, the oldest first."""
         return await self._database.rows(SQL["check_suppression"], controller, list(digests.all))
 
     async def page(
         self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """A page of bars, the newest first; one that is entered again keeps its place. ``controllers``: None for all; ``after``: the
-        id of the last bar of the page before; ``campaign`` and ``reason``: only bars on that, or for that.
-        """
         # among millions of bars, those that are asked for may be rare, which takes long
         async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
@@ -125,7 +112,7 @@ class Suppressions:
         return self._database.stream(SQL["list_suppressions"], controller, limit)
 
     def export(self, controller: str) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """What :meth:`load` needs to enter the same bars elsewhere, in the order of their digests."""
+        """The bars are in the order of their digests."""
         return self._database.stream(SQL["export_suppressions"], controller)
 
 

@@ -36,12 +36,11 @@ class Tokens:
         )
 
     async def bearer(self, sha256: bytes) -> Bearer | None:
-        """Who bears the token of that hash; None if there is none, or it is revoked or has expired."""
         rows = await self._database.rows(SQL["token_bearer"], sha256)
         return bearer_of(rows[0]) if rows else None
 
     async def valid_fingerprints(self) -> frozenset[bytes]:
-        """The hashes of the tokens that are neither revoked nor expired; the newest :data:`MOST_GOOD` if there are more."""
+        """Those of the newest :data:`MOST_GOOD` tokens, if there are more."""
         return frozenset(row["sha256"] for row in await self._database.rows(SQL["good_tokens"], MOST_GOOD))
 
     async def revoke(self, name: str, by: str) -> bool:
