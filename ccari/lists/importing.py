@@ -86,11 +86,10 @@ class Unwatched:
 
 @dataclass(frozen=True, slots=True)
 class Lists:
-    """Long lists, under the policy in force. Each method raises InputError for what the policy does not declare, ListError for a
-    file that is not a list, ConfigError without a secret, and StoreError.
+    """:class:`ccari.ports.lists.ListWork`, under the policy in force.
 
-    ``ahead``: read the next lines while the database works on the last ones. That keeps the interpreter busy nearly all the
-    time, so it is not for a process that runs calls as well.
+    ``ahead``: read the next lines while the database works on the last ones. That keeps the interpreter busy nearly all the time,
+    so it is not for a process that runs calls as well.
     """
 
     policy: Policy
@@ -103,7 +102,6 @@ class Lists:
     async def bar(
         self, source: Path | Source, given: BarsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
     ) -> Report:  # fmt: skip
-        """Bar the numbers of a list, or the digests of an export."""
         controller, now = the_controller(self.policy, given.controller), datetime.now(UTC)
         watch = watch or Unwatched()
         campaign_of(self.policy, controller, given.campaign)
@@ -127,7 +125,6 @@ class Lists:
     async def contact(
         self, source: Path | Source, given: ContactsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
     ) -> Scrubbed:  # fmt: skip
-        """Enter numbers with their sources, without those that may not be used."""
         watch = watch or Unwatched()
         controller, scrubbing = self._scrubbing(given)
         reader = ContactReader(
@@ -150,9 +147,6 @@ class Lists:
     async def consent(
         self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
     ) -> tuple[Scrubbed, list[str]]:  # fmt: skip
-        """Enter consents, without those of erased numbers. Gives also the purposes in the list that no campaign asks consent
-        to.
-        """
         declared, watch = the_controller(self.policy, controller), watch or Unwatched()
         purposes, unasked = purposes_of(self.policy, declared), set[str]()
         asked = set(purposes.values())
@@ -183,7 +177,6 @@ class Lists:
         *,
         watch: Watching | None = None,
     ) -> RemainingLines:
-        """Give ``write`` the header, and the rows whose number the campaign may call, unchanged."""
         declared, watch, left = the_campaign(self.policy, campaign), watch or Unwatched(), RemainingLines()
         scrubbing = Scrubbing.of_calls(self.policy, declared, datetime.now(UTC))
 
@@ -200,9 +193,7 @@ class Lists:
         return left
 
     async def bars_csv(self, controller: str | None) -> AsyncGenerator[bytes, None]:
-        """A controller's bars as CSV, the header first, then some lines at a time. :meth:`bar` takes it if the same keys are
-        there.
-        """
+        """:meth:`bar` takes such a CSV where the same keys are there."""
         declared = the_controller(self.policy, controller)
         checks = {key.version: key.check for key in self.secrets.keys(declared.id)}
         yield _csv([bars.EXPORTED])
@@ -213,7 +204,6 @@ class Lists:
     def register(
         self, rows: AsyncGenerator[Mapping[str, Any], None], form: str
     ) -> AsyncGenerator[bytes, None]:
-        """Requests as ``csv`` or ``json``, with masked numbers, some at a time. JSON has their history too."""
         return register.as_csv(rows) if form == "csv" else register.as_json(rows)
 
     def _scrubbing(self, given: ContactsGiven) -> tuple[Controller, Scrubbing]:

@@ -39,11 +39,12 @@ _WORK = ".work"
 
 
 class FileArchive:
-    """``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` for no recipients) with the tag in ``ID.json``.
+    """:class:`ccari.ports.recordings.Archive` in ``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` for no recipients), with
+    the tag in ``ID.json``.
 
-    The date is that of the recording's start, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted
-    yet is kept in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept
-    in ``folder`` too. ``known``: tells whether ``folder`` is the one in which something was stored before.
+    The date is that of the recording's start, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted yet
+    is kept in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept in
+    ``folder`` too. ``known``: tells whether ``folder`` is the one in which something was stored before.
     """
 
     def __init__(
@@ -70,20 +71,9 @@ class FileArchive:
         lead_ms: int = 0,
         patience: float | None = None,
     ) -> StoredFile:
-        """Encode, encrypt and store a finished recording. Its raw files stay in the spool until :meth:`discard`.
-
-        May be called again for the same recording: it does everything again. ``until``: what was said after it is left out.
-        ``ended``: when Asterisk ended it; what its file lacks of the time until then may be missing anywhere, and so is cut off too.
-        ``lead_ms``: how much earlier the agent's side of a stereo recording began. ``patience``: how many seconds to try before
-        the recording is left for later, because others come first or it is too long; None: no limit.
-
-        Raises
-        ------
-        RecordingDelayed
-            If it cannot be done now: no encoder, no disk space, no recipients, no spool or no such file in it, or ``patience``
-            is used up.
-        RecordingError
-            If the file holds no sound, or none that may be kept.
+        """May be called again for the same recording: it does everything again. What its file lacks of the time until ``ended`` may be
+        missing anywhere, and so is cut off too, where ``until`` cuts. ``patience``: how many seconds to try before the recording is
+        left for later, because others come first or it is too long; None: no limit.
         """
         cut = None
         if until is not None:
@@ -170,42 +160,25 @@ class FileArchive:
             return kept
 
     async def has(self, recording_id: UUID) -> bool:
-        """Whether its raw file is in the spool. Raises RecordingDelayed if the spool cannot be read."""
         return recording_id in await self.in_spool()
 
     async def in_spool(self) -> frozenset[UUID]:
-        """The recordings whose raw files are in the spool. Raises RecordingDelayed if the spool cannot be read."""
         return frozenset(await self._spool.recording_ids())
 
     def check(self) -> None:
-        """Check that a recording could be encrypted. Called before anybody is recorded: if it fails, nobody is.
-
-        Raises
-        ------
-        RecordingError
-            If there are no recipients to encrypt it to.
-        """
         try:
             self._recipients()
         except ConfigError as error:
             raise RecordingError(str(error)) from None
 
     async def discard(self, recording_id: UUID) -> None:
-        """Remove its raw files from the spool.
-
-        Raises
-        ------
-        RecordingError
-            If a file cannot be removed.
-        """
         await self._spool.remove(recording_id)
 
     def leave(self) -> None:
-        """Wake whoever waits in :meth:`until_left`: a finished file was left in the spool."""
         self._left_in_spool.set()
 
     async def until_left(self) -> None:
-        """Wait until a finished file has been left in the spool since the last call of this."""
+        """Wait until a finished file has been left in the spool (:meth:`leave`) since the last call of this."""
         await self._left_in_spool.wait()
         self._left_in_spool.clear()
 

@@ -105,15 +105,9 @@ class Soundboard:
     def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
-        """Every sound of the campaign, by language. A file is hashed if it, its folder or the campaign has changed.
-
-        For that the files of notices are checked each time, unless ``lately``: the result of the last :data:`LOOK_SECONDS` will
-        do. The others are checked every :data:`LOOK_SECONDS`.
-
-        Raises
-        ------
-        SoundError
-            If a sound is missing, damaged, or says other words, naming the first such sound.
+        """A file is hashed if it, its folder or the campaign has changed. For that the files of notices are checked each time, unless
+        ``lately``: the result of the last :data:`LOOK_SECONDS` will do. The others are checked every :data:`LOOK_SECONDS`. The
+        error names the first sound that is missing, damaged, or says other words.
         """
         self._refresh()
         while True:
@@ -158,7 +152,7 @@ class Soundboard:
         return Script(sounds, versions)
 
     async def keep(self, campaign: Campaign) -> None:
-        """As :class:`ccari.ports.sounds.Prompts` says. Done in a thread, once for all calls; what was copied is not checked again."""
+        """Done in a thread, once for all calls; what was copied is not checked again."""
         checked = self._checked.get(campaign.id)
         if checked is None or self._copies is None:
             return
@@ -174,7 +168,6 @@ class Soundboard:
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
     def source(self, words: str, language: str) -> Sound:
-        """The sound that says where a contact's number comes from. Raises SoundError as :meth:`scripts` does."""
         self._refresh()
         return self._sound(notices.source(words, self.catalogue, language))
 

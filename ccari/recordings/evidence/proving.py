@@ -17,8 +17,8 @@ _TRIES = 5
 
 
 class Prover:
-    """``heard`` finds the audio and the words of the notices that the callee heard. It is given the policy of the call, or None if
-    that cannot be read, and the account.
+    """:class:`ccari.ports.evidence.Proving`. ``heard`` finds the audio and the words of the notices that the callee heard. It is given
+    the policy of the call, or None if that cannot be read, and the account.
     """
 
     def __init__(
@@ -34,19 +34,6 @@ class Prover:
     async def sealed(
         self, which: str, sees: Callable[[str | None], bool] = lambda _controller: True
     ) -> Account:
-        """The account of a call (``which``: its id) or of a request (its reference), sealed to its end.
-
-        ``sees``: whether whoever asks may see the data of a controller.
-
-        Raises
-        ------
-        UnknownError
-            If there is none that they may see.
-        EvidenceError
-            If the call is not over yet.
-        StoreError, ConfigError
-            If it cannot be read or sealed.
-        """
         sealer = Sealer(self._store, self._keys)
         for _ in range(_TRIES):
             account = await self._account(which)
@@ -61,7 +48,6 @@ class Prover:
         return account
 
     def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
-        """The ZIP, and the sounds that were heard, also those that could not be put in. Blocks. Raises as :func:`pack` does."""
         # checked before ``heard`` takes anything from the journal
         refuse_unfit(account)
         played = self._heard(policy_of(account), account) if account.kind is Kind.CALL else []
