@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, field
 
 from ccari.config import Settings
 from ccari.store.accesses import Accesses
@@ -33,47 +32,36 @@ from ccari.store.tokens import Tokens
 from ccari.store.webhooks import Webhooks
 
 
-@dataclass(frozen=True, slots=True)
 class Store:
     """The database, and the repositories of what is kept in it."""
 
-    dsn: str = field(repr=False)  # there may be a password in it
-    database: Database
-    journals: Journals
-    calls: PostgresCallStore
-    recordings: Recordings
-    policies: Policies
-    suppressions: Suppressions
-    registers: Registers
-    contacts: Contacts
-    consents: Consents
-    key_versions: KeyVersions
-    requests: Requests
-    forwards: Forwards
-    records: Records
-    tokens: Tokens
-    repeats: Repeats
-    holds: Holds
-    deletions: Deletions
-    limits: Limits
-    seals: Seals
-    time_stamps: TimeStamps
-    subjects: Subjects
-    erasures: Erasures
-    accesses: Accesses
-    overview: Overviews
-    webhooks: Webhooks
-
-    @classmethod
-    def over(cls, dsn: str, database: Database) -> "Store":
-        journals = Journals(database)
-        return cls(
-            dsn, database, journals, PostgresCallStore(database, journals), Recordings(database, journals), Policies(database), Suppressions(database),
-            Registers(database), Contacts(database), Consents(database), KeyVersions(database),
-            Requests(database), Forwards(database), Records(database), Tokens(database), Repeats(database),
-            Holds(database), Deletions(database), Limits(database), Seals(database),
-            TimeStamps(database), Subjects(database), Erasures(database), Accesses(database), Overviews(database), Webhooks(database),
-        )  # fmt: skip
+    def __init__(self, dsn: str, database: Database) -> None:
+        self.dsn = dsn
+        self.database = database
+        self.journals = Journals(database)
+        self.calls = PostgresCallStore(database, self.journals)
+        self.recordings = Recordings(database, self.journals)
+        self.policies = Policies(database)
+        self.suppressions = Suppressions(database)
+        self.registers = Registers(database)
+        self.contacts = Contacts(database)
+        self.consents = Consents(database)
+        self.key_versions = KeyVersions(database)
+        self.requests = Requests(database)
+        self.forwards = Forwards(database)
+        self.records = Records(database)
+        self.tokens = Tokens(database)
+        self.repeats = Repeats(database)
+        self.holds = Holds(database)
+        self.deletions = Deletions(database)
+        self.limits = Limits(database)
+        self.seals = Seals(database)
+        self.time_stamps = TimeStamps(database)
+        self.subjects = Subjects(database)
+        self.erasures = Erasures(database)
+        self.accesses = Accesses(database)
+        self.overview = Overviews(database)
+        self.webhooks = Webhooks(database)
 
 
 @contextlib.asynccontextmanager
@@ -93,4 +81,4 @@ async def database_dsn(settings: Settings) -> AsyncIterator[str]:
 async def open_store(settings: Settings) -> AsyncIterator[Store]:
     """Open the database, and apply pending migrations. Raises StoreError."""
     async with database_dsn(settings) as dsn, open_database(dsn) as database:
-        yield Store.over(dsn, database)
+        yield Store(dsn, database)

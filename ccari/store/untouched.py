@@ -181,7 +181,7 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
         If the server is away or refuses.
     """
     async with as_it_is(dsn, 2, _SESSION, read_only=True) as database:
-        yield Store.over(dsn, database)
+        yield Store(dsn, database)
 
 
 async def server(database: Database) -> Server:

@@ -233,7 +233,7 @@ COLUMNS = {
 
 async def bench(home: Path, people: int) -> int:
     async with embedded_postgres(home / "data") as dsn, open_database(dsn) as database:
-        bench = Bench(Store.over(dsn, database), database, home / "recordings", people)
+        bench = Bench(Store(dsn, database), database, home / "recordings", people)
         await bench.store.policies.apply(made.POLICY, "bench")
         began = time.perf_counter()
         await bench.fill()

@@ -327,7 +327,7 @@ async def bench(folder: Path, options: argparse.Namespace) -> None:
         await sizes(database, options.rows + ASKED // BARRED_IN)
         await warm(settings.data_dir, database)
         if "decisions" in options.only:
-            await measured.decisions(Store.over(dsn, database))
+            await measured.decisions(Store(dsn, database))
         if "service" in options.only:
             await measured.service(options.core)
         if "scrub" in options.only:

@@ -206,7 +206,7 @@ class Bench:
 
 async def bench(home: Path, rows: int, contacts: int, consents: int) -> int:
     async with embedded_postgres(home / "data") as dsn, open_database(dsn) as database:
-        bench = Bench(Store.over(dsn, database), database, home / "recordings", rows)
+        bench = Bench(Store(dsn, database), database, home / "recordings", rows)
         await bench.store.policies.apply(made.POLICY, "bench")
         began = time.perf_counter()
         await bench.fill()

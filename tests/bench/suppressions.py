@@ -74,7 +74,7 @@ async def bench(home: Path, rows: int) -> int:
     async with embedded_postgres(home / "data") as dsn, open_database(dsn) as database:
         for command in (["policy", "apply", str(home / "policy.toml")], ["keys", "init"]):
             await ccari(environment, *command)
-        measured = Bench(Store.over(dsn, database), SecretStore(home / "keys"), rows)
+        measured = Bench(Store(dsn, database), SecretStore(home / "keys"), rows)
         for _ in range(LOOKS):
             await measured.gate("before")
         with (home / "list.csv").open("w") as file:

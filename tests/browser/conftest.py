@@ -37,7 +37,7 @@ async def centre(server: str) -> AsyncIterator[Store]:
     dsn = elsewhere(server, "browsed")
     with patiently():
         async with open_database(dsn) as database:
-            yield Store.over(dsn, database)
+            yield Store(dsn, database)
     await _administer(server, "DROP DATABASE browsed WITH (FORCE)")
 
 

@@ -190,7 +190,7 @@ async def test_a_repr_shows_a_secret(store: Store, tmp_path: Path) -> None:
     settings = Settings.model_validate(
         {"asterisk": {"password": PASSWORD}, "database": {"url": f"postgresql://u:{DATABASE_PASSWORD}@h/d"}}
     )
-    with_password = Store.over(f"postgresql://u:{DATABASE_PASSWORD}@h/d", store.database)
+    with_password = Store(f"postgresql://u:{DATABASE_PASSWORD}@h/d", store.database)
     shown = [settings, settings.asterisk, settings.database, with_password, Credentials("http://x", "u", PASSWORD, "ccari"), made,
              *made.keys("acme"), SigningKeys(tmp_path / "keys").newest()]  # fmt: skip
     secrets = {PASSWORD, DATABASE_PASSWORD, *secrets_in(tmp_path / "keys")}

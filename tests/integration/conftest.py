@@ -115,7 +115,7 @@ async def service(
     async with contextlib.AsyncExitStack() as opened:
         with pytest.MonkeyPatch.context() as patient:
             patient.setattr(databases, "COMMAND_SECONDS", ANSWER_SECONDS)
-            made.store = Store.over(dsn, await opened.enter_async_context(open_database(dsn)))
+            made.store = Store(dsn, await opened.enter_async_context(open_database(dsn)))
         yield made
     status = await made.stop()
     assert status == 0, made.errors.read_text()

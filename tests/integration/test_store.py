@@ -101,7 +101,7 @@ def server() -> Iterator[Server]:
 
 async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> None:
     async with open_database(server.dsn) as database:
-        calls, store = PostgresCallStore(database), Store.over(server.dsn, database)
+        calls, store = PostgresCallStore(database), Store(server.dsn, database)
         assert await store.policies.apply(made.POLICY, "test") == 1
         call = made.call()
         facts, revision = await calls.open(call, made.QUESTION)

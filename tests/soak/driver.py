@@ -80,4 +80,4 @@ class Driver:
 @asynccontextmanager
 async def _store(dsn: str) -> AsyncIterator[Store]:
     async with open_database(dsn) as database:
-        yield Store.over(dsn, database)
+        yield Store(dsn, database)

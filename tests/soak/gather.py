@@ -98,7 +98,7 @@ async def _stored(dsn: str) -> dict[str, Any]:
     finally:
         await connection.close()
     async with open_database(dsn) as database:
-        store = Store.over(dsn, database)
+        store = Store(dsn, database)
         return {
             "calls": tuple([await _call(store, each) for each in calls]),
             "recordings": tuple(_recording(each) for each in recordings),

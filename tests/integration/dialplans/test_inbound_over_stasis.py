@@ -70,7 +70,7 @@ async def driving(
         assert done.code == 0, done.err
     await made.start()
     async with open_database(own) as database:
-        made.store = Store.over(own, database)
+        made.store = Store(own, database)
         yield made
     assert await made.stop() == 0, made.errors.read_text()
 

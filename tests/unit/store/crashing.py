@@ -126,7 +126,7 @@ async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncI
     async with contextlib.AsyncExitStack() as opened:
         with patiently():
             database = await opened.enter_async_context(open_database(dsn))
-        store, shared, asterisk = Store.over(dsn, database), SharedSpool(spool), Asterisk(spool)
+        store, shared, asterisk = Store(dsn, database), SharedSpool(spool), Asterisk(spool)
         archive = FileArchive(shared, folder, "flac", lambda: (recipient,), folder.with_name("bench"))
         nothing = cast("Any", None)
         desk = Desk(

@@ -19,7 +19,7 @@ GIVEN = datetime(2026, 1, 31, tzinfo=UTC)
 async def bring(dsn: str, consents: int) -> None:
     async with databases.open_database(dsn) as database:
         try:
-            done = await Store.over(dsn, database).consents.load(
+            done = await Store(dsn, database).consents.load(
                 "acme", {}, whole([agreed(number(n), given=GIVEN) for n in range(consents)]), origin="import:anna", keep_going=False
             )  # fmt: skip
         except StoreError as error:

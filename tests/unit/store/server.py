@@ -153,7 +153,7 @@ def calls(database: Database) -> PostgresCallStore:
 
 @pytest.fixture
 def store(dsn: str, database: Database) -> Store:
-    return Store.over(dsn, database)
+    return Store(dsn, database)
 
 
 async def unsynced(dsn: str) -> None:

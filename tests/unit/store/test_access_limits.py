@@ -511,12 +511,12 @@ async def test_an_update_loses_looks_that_were_to_be_kept_or_keeps_those_past_th
     with monkeypatch.context() as older:
         older.setattr(databases, "migrations_folder", lambda: steps)
         async with open_database(empty) as database:
-            shelf = Shelf(Store.over(empty, database), database, tmp_path)
+            shelf = Shelf(Store(empty, database), database, tmp_path)
             await look(shelf, timedelta(days=1100))
             await look(shelf, DAY)
             await applied(shelf, made.POLICY, GRACE * 2)
     async with open_database(empty) as database:
-        shelf = Shelf(Store.over(empty, database), database, tmp_path)
+        shelf = Shelf(Store(empty, database), database, tmp_path)
         for line in before:
             await applied(shelf, f"{line}\n{made.POLICY}", timedelta(0))
         assert len(await tell(shelf)) == 2

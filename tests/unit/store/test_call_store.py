@@ -65,7 +65,7 @@ async def test_after_a_right_the_call_takes_its_own_journal_for_changed_by_other
 ) -> None:
     """Which costs each right, and what the call writes next, round trips to a database that may be far away."""
     async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, IN_UTC) as far:
-        store, call = Store.over(through, far), made.call()
+        store, call = Store(through, far), made.call()
         await store.calls.open(call, made.question(call))
         await store.calls.register_right(call, made.exercise(), made.journal("key_pressed"))
         before = relay.questions

@@ -46,7 +46,7 @@ async def hurried(dsn: str, store: Store) -> AsyncIterator[Store]:
         )
     async with as_it_is(dsn, 1, {"search_path": "ccari"}) as database:
         await database.rows(f"SET statement_timeout = {HURRIED}")
-        yield Store.over(dsn, database)
+        yield Store(dsn, database)
 
 
 async def store_all(connection: asyncpg.Connection) -> None:

@@ -65,7 +65,7 @@ def ccari(empty: str, tmp_path: Path) -> Service:
 @pytest.fixture
 async def own(empty: str) -> AsyncIterator[Store]:
     async with open_database(empty) as database:
-        yield Store.over(empty, database)
+        yield Store(empty, database)
 
 
 def written(tmp_path: Path, text: str, name: str = "policy.toml") -> Path:

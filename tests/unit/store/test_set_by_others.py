@@ -42,7 +42,7 @@ async def test_invariant_1_a_number_that_was_barred_while_its_call_waited_is_dia
     """In such a transaction the first statement, which waits, decides on what all the others see."""
     await set_for_all(dsn, default_transaction_isolation=isolation)
     async with open_database(dsn) as database:
-        store, call = Store.over(dsn, database), made.call()
+        store, call = Store(dsn, database), made.call()
         await store.calls.open(call, asked := made.question(call))
         async with database.transaction() as connection:
             await connection.execute(SQL["number_lock"], "acme", call.digests.newest)

@@ -94,7 +94,7 @@ async def pair(folder: Path) -> AsyncIterator[Pair]:
 @contextlib.asynccontextmanager
 async def opened(dsn: str) -> AsyncIterator[tuple[Database, Store]]:
     async with open_database(dsn) as database:
-        store = Store.over(dsn, database)
+        store = Store(dsn, database)
         await store.policies.apply(made.POLICY, "test")
         yield database, store
 

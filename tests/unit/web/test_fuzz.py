@@ -70,7 +70,7 @@ _ids = [
 @pytest.fixture
 async def api(dsn: str, tmp_path: Path) -> AsyncIterator[Api]:
     async with open_database(dsn) as database:
-        store = Store.over(dsn, database)
+        store = Store(dsn, database)
         front = await front_over(store, tmp_path)
         SigningKeys(tmp_path / "keys").create()
         async with serving(store, front) as running:
