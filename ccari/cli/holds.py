@@ -84,7 +84,7 @@ def holds(
     """List legal holds, the newest first, each with the number of stored recordings that it covers."""
 
     async def work(_: Settings, store: Store) -> list[dict[str, Any]]:
-        return await store.holds.list(limit, released=released)
+        return await store.holds.page(limit, released=released, controllers=None)
 
     rows = with_store(context, work)
     columns = {

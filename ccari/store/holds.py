@@ -1,6 +1,5 @@
 """What keeps recordings beyond their time: legal holds that people place, and requests that are open."""
 
-import builtins
 from collections import defaultdict
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -38,7 +37,7 @@ class Holds:
                 subject.controller if subject else None, list(subject.digests.all) if subject else None, reason,
                 who,
             )  # fmt: skip
-            return dict(await connection.fetchrow(SQL["list_holds"], placed, True, 1, None, None) or {})
+            return await _shown(connection, placed) or {}
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
         """Who released it, when and why stays on record."""
@@ -47,24 +46,18 @@ class Holds:
                 since = await connection.fetchval(SQL["released_hold"], hold)
                 when = f"was released on {since:%Y-%m-%d}" if since else "does not exist"
                 raise UnknownError(f"hold {hold} {when}: see ccari recordings holds --all")
-            return dict(await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None) or {})
-
-    async def list(self, limit: int, *, released: bool = False) -> list[dict[str, Any]]:
-        """Holds, the newest first, with the released ones if ``released``; each with how many stored recordings it is on."""
-        return await self.page(limit, released=released, controllers=None)
+            return await _shown(connection, hold) or {}
 
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
-    ) -> builtins.list[dict[str, Any]]:
-        """As :meth:`list`. ``controllers``: None is all of them; ``after``: the id that the page before ended with."""
+    ) -> list[dict[str, Any]]:
         async with self._database.outside_pool() as connection:
             rows = await connection.fetch(SQL["list_holds"], None, released, limit, controllers, after)
         return [dict(row) for row in rows]
 
     async def show(self, hold: int) -> dict[str, Any] | None:
         async with self._database.outside_pool() as connection:
-            row = await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None)
-        return dict(row) if row is not None else None
+            return await _shown(connection, hold)
 
 
 def held(row: asyncpg.Record) -> Held:
@@ -72,17 +65,18 @@ def held(row: asyncpg.Record) -> Held:
     return Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"])
 
 
-async def explain(
-    connection: Connection, recording_ids: Collection[UUID], *, besides: str | None = None
-) -> dict[UUID, list[Held]]:
-    """The one place that says whether a recording is held, and by what, the legal holds first. ``besides``: a request that does not count."""
-    rows = await connection.fetch(
-        SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, ON_RIGHTS, ON_BARS, besides
-    )
+async def explain(connection: Connection, recording_ids: Collection[UUID]) -> dict[UUID, list[Held]]:
+    """The one place that says whether a recording is held, and by what, the legal holds first."""
+    rows = await connection.fetch(SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, ON_RIGHTS, ON_BARS)
     by_recording: defaultdict[UUID, list[Held]] = defaultdict(list)
     for row in rows:
         by_recording[row["id"]].append(held(row))
     return dict(by_recording)
+
+
+async def _shown(connection: Connection, hold: int) -> dict[str, Any] | None:
+    row = await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None)
+    return None if row is None else dict(row)
 
 
 async def _check(connection: Connection, on: HoldOn) -> None:

@@ -17,8 +17,7 @@ AND EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS each ("right", reason)
 (q.closed_at IS NULL OR /* goes_on_holding($1, $2) */)
 
 -- name: holds_on
--- $2 and $3: rights, each with a legal basis of recordings that its open request holds; $4 and $5: as $1 and $2 of goes_on_holding;
--- $6: the request that does not count.
+-- $2 and $3: rights, each with a legal basis of recordings that its open request holds; $4 and $5: as $1 and $2 of goes_on_holding.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.legal_basis, c.digest
     FROM recordings r JOIN calls c ON c.id = r.call_id WHERE r.id = ANY ($1)
@@ -40,8 +39,7 @@ FROM concerning n JOIN holds h ON h.reference = n.reference WHERE h.released_at 
 UNION ALL
 SELECT a.id, 'request', NULL, q.reference, q."right"
 FROM concerning n JOIN asked a ON a.id = n.id JOIN rights_requests q ON q.reference = n.reference
-WHERE q.reference IS DISTINCT FROM $6
-  AND CASE WHEN q.closed_at IS NULL
+WHERE CASE WHEN q.closed_at IS NULL
            THEN EXISTS (SELECT FROM unnest($2::text[], $3::text[]) AS each ("right", basis)
                          WHERE each."right" = q."right" AND each.basis = a.legal_basis)
            ELSE /* goes_on_holding($4, $5) */

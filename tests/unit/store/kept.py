@@ -144,10 +144,8 @@ def rotated(call: OpenedCall) -> OpenedCall:
     )  # fmt: skip
 
 
-async def holds_on(
-    store: Store, recordings: Collection[UUID], *, besides: str | None = None
-) -> dict[UUID, set[HoldKind]]:
-    """The kinds of hold on each recording that is held. The request ``besides`` does not count."""
+async def holds_on(store: Store, recordings: Collection[UUID]) -> dict[UUID, set[HoldKind]]:
+    """The kinds of hold on each recording that is held."""
     async with store.database.connection() as connection:
-        explained = await holds.explain(connection, recordings, besides=besides)
+        explained = await holds.explain(connection, recordings)
     return {recording: {each.kind for each in by} for recording, by in explained.items()}
