@@ -18,7 +18,7 @@ from ccari.policy.seal import mismatch
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Connection, Database
 from ccari.store.journals import entry_fields, linked
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, sought
 
 _log = structlog.get_logger()
 
@@ -38,13 +38,11 @@ class Accesses:
 
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
         """The entries that are wanted, the newest first."""
-        known_as = wanted.known_as
-        sought = [(whose, each) for whose, digests in (known_as or {}).items() for each in digests.all]
         # a person's, or a rare kind, may have to be looked for among millions of entries
         async with self._database.outside_pool() as connection:
             rows = await connection.fetch(
-                SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, known_as is not None,
-                [whose for whose, _ in sought], [digest for _, digest in sought],
+                SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, wanted.known_as is not None,
+                *sought(wanted.known_as or {}),
             )  # fmt: skip
         return [_as_listed(dict(row)) for row in rows]
 

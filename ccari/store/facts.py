@@ -12,14 +12,13 @@ from ccari.policy.gate import Attempts, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Connection
-from ccari.store.queries import SQL, bytea
+from ccari.store.queries import SQL, bytea, columns
 
 
 def gate_arguments(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
     """The arguments of ``gate_facts`` that follow the controller, the digests and the campaign."""
     return (
-        question.purpose, question.channel, sorted({register for register, _ in listed_as}),
-        [register for register, _ in listed_as], [digest for _, digest in listed_as],
+        question.purpose, question.channel, sorted({register for register, _ in listed_as}), *columns(listed_as),
         question.counts_since, question.rules_count_since,
     )  # fmt: skip
 

@@ -5,10 +5,15 @@ gives the parameters of the statement that stand in it for ``$1`` and ``$2``.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
 from importlib import resources
-from typing import Any
+from typing import Any, TypeVar
+
+from ccari.ports.keying import Digests
+
+_A = TypeVar("_A")
+_B = TypeVar("_B")
 
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 _INCLUDED = re.compile(r"/\* (\w+)(?:\((\$\d+(?:, \$\d+)*)\))? \*/")
@@ -44,6 +49,17 @@ SQL = _read()
 def bytea(value: bytes) -> str:
     """Bytes as PostgreSQL reads them from a text, or from JSON."""
     return rf"\x{value.hex()}"
+
+
+def columns(pairs: Iterable[tuple[_A, _B]]) -> tuple[list[_A], list[_B]]:
+    """Pairs as the two arrays that a statement joins again by ``unnest``."""
+    listed = list(pairs)
+    return [one for one, _ in listed], [other for _, other in listed]
+
+
+def sought(known_as: Mapping[str, Digests]) -> tuple[list[str], list[bytes]]:
+    """As :func:`columns`, the controllers by which a number is known, and its digests there."""
+    return columns((whose, digest) for whose, digests in known_as.items() for digest in digests.all)
 
 
 _PLACEHOLDER = re.compile(r"\$(\d+)(?:::(\w+)\[\])?")

@@ -12,7 +12,7 @@ from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import CallRecord, WantedCalls
 from ccari.store import journals
 from ccari.store.database import Database
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, sought
 from ccari.store.seals import sealed
 
 
@@ -40,10 +40,7 @@ class Records:
         )  # fmt: skip
 
     async def of(self, known_as: Mapping[str, Digests], limit: int) -> list[dict[str, Any]]:
-        sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
-        return await self._rows(
-            "calls_of_number", [whose for whose, _ in sought], [digest for _, digest in sought], limit
-        )
+        return await self._rows("calls_of_number", *sought(known_as), limit)
 
     async def show_call(self, call_id: UUID) -> CallRecord:
         async with self._database.snapshot() as connection:

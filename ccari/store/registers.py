@@ -10,7 +10,7 @@ from ccari.errors import ListError
 from ccari.ports.lists import LineFault, Listed, Report
 from ccari.store.bulk import Record, Staging, staging
 from ccari.store.database import Database, in_transaction
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, columns
 from ccari.store.secrets import Key
 
 _INCOMING = {
@@ -71,11 +71,7 @@ class Registers:
         return await self._database.rows(SQL["register_ages"])
 
     async def of(self, listed_as: Sequence[tuple[str, bytes]]) -> list[dict[str, Any]]:
-        return await self._database.rows(
-            SQL["check_listings"],
-            [register for register, _ in listed_as],
-            [digest for _, digest in listed_as],
-        )
+        return await self._database.rows(SQL["check_listings"], *columns(listed_as))
 
 
 async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callable[[int, int], None]) -> None:

@@ -17,7 +17,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.requests import Clock, Entered, Exercise, RequestRecord, Wanted, Work
 from ccari.store import journals
 from ccari.store.database import Connection, Database
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, sought
 from ccari.store.repeats import KEPT
 from ccari.store.seals import sealed
 from ccari.store.suppressions import enter
@@ -124,10 +124,7 @@ class Requests:
         self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
     ) -> Sequence[dict[str, Any]]:
         clock = clock or Clock(datetime.now(UTC), {})
-        sought = [(whose, digest) for whose, digests in known_as.items() for digest in digests.all]
-        return await self._database.rows(
-            SQL["requests_asked_under"], *clock.days, [whose for whose, _ in sought], [digest for _, digest in sought], limit,
-        )  # fmt: skip
+        return await self._database.rows(SQL["requests_asked_under"], *clock.days, *sought(known_as), limit)
 
 
 async def register(

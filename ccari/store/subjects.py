@@ -15,7 +15,7 @@ from ccari.store.accesses import newest_expiry
 from ccari.store.database import Database, in_transaction
 from ccari.store.erasures import holds_on_number
 from ccari.store.journals import entry_fields
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, columns
 
 #: Fields of a journal that are about employees, and not about the person (Art 15(4)).
 _OF_EMPLOYEES = frozenset({"agent", "by", "who", "colleague"})
@@ -60,9 +60,7 @@ class Subjects:
                     {**each, "used_in_calls": [one["call_id"] for one in uses[each.pop("id")]]} for each in consents
                 ],
                 suppressions=await rows("disclosed_suppressions", *person),
-                listings=await rows(
-                    "disclosed_listings", [register for register, _ in listed_as], [digest for _, digest in listed_as]
-                ),
+                listings=await rows("disclosed_listings", *columns(listed_as)),
                 requests=[
                     {**each, "level": Level(each["level"]).name,
                      "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}
@@ -98,8 +96,7 @@ async def _rows_by(
     """The rows that the query gives for ``ids``, grouped by the column ``key``, which each row then lacks."""
     grouped: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in await connection.fetch(SQL[query], ids):
-        columns = dict(row)
-        grouped[columns.get(key)].append({name: value for name, value in columns.items() if name != key})
+        grouped[row.get(key)].append({name: value for name, value in row.items() if name != key})
     return grouped
 
 

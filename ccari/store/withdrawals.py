@@ -3,14 +3,14 @@
 The same rule holds for all: a withdrawal ends the consents that were given before it, in whatever order the two become known.
 """
 
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from datetime import datetime
 
 from ccari.ports.keying import Digests
 from ccari.store.database import Connection, in_transaction
 from ccari.store.policies import Asked
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, columns
 
 #: Rows in a slice of a list of consents. Every withdrawal of the controller's consents waits for the slice under way, and a key
 #: press waits less than two seconds.
@@ -44,8 +44,5 @@ async def settling(
         await connection.execute(SQL["lock_consents"], controller)
         yield
         # a bar does not say to which purpose consent was withdrawn, and by now its campaign may be gone, or ask for another
-        pairs: Sequence[tuple[str, str]] = sorted(await asked.by(connection, controller) | set(asks))
-        await connection.execute(
-            SQL["settle_consents"], first, last, controller,
-            [campaign for campaign, _ in pairs], [purpose for _, purpose in pairs],
-        )  # fmt: skip
+        pairs = sorted(await asked.by(connection, controller) | set(asks))
+        await connection.execute(SQL["settle_consents"], first, last, controller, *columns(pairs))

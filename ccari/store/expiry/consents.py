@@ -12,7 +12,7 @@ from ccari.store import holds
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers
 from ccari.store.policies import Asked
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, columns
 
 #: A number's keyed digest, what the consent is to, on which channel, and when it was given.
 Place = tuple[bytes, str, str, datetime]
@@ -49,8 +49,7 @@ class Consents:
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
         asks = sorted(await self._asked.by(connection, limit.controller))
         rows = await connection.fetch(
-            SQL["consents_kept"], limit.controller, ids, limit.proof, [campaign for campaign, _ in asks], [purpose for _, purpose
-            in asks], holds.ON_RIGHTS, holds.ON_BARS,
+            SQL["consents_kept"], limit.controller, ids, limit.proof, *columns(asks), holds.ON_RIGHTS, holds.ON_BARS
         )  # fmt: skip
         keepers: Keepers = defaultdict(set)
         for row in rows:

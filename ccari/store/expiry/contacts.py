@@ -12,7 +12,7 @@ from ccari.policy.rights import Right
 from ccari.store import holds
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers
-from ccari.store.queries import SQL
+from ccari.store.queries import SQL, columns
 
 #: A number's keyed digest, and one of the sources that it came from.
 Contact = tuple[bytes, str]
@@ -36,7 +36,7 @@ class Contacts:
         await connection.execute(SQL["lock_contacts"], limit.controller)
         # a contact that a list has had meanwhile, or that was called, is no longer past its limit
         rows = await connection.fetch(
-            SQL["lock_contacts_past_limit"], limit.controller, *_columns(ids), limit.days
+            SQL["lock_contacts_past_limit"], limit.controller, *columns(ids), limit.days
         )
         return [(row["digest"], row["source"]) for row in rows]
 
@@ -45,7 +45,7 @@ class Contacts:
         for row in await connection.fetch(
             SQL["contacts_kept"],
             limit.controller,
-            *_columns(ids),
+            *columns(ids),
             limit.sourced,
             holds.ON_RIGHTS,
             holds.ON_BARS,
@@ -58,11 +58,7 @@ class Contacts:
         return defaultdict(set, {each: by for each, by in keepers.items() if by})
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - Kind's
-        await connection.execute(SQL["expire_contacts"], limit.controller, *_columns(ids))
+        await connection.execute(SQL["expire_contacts"], limit.controller, *columns(ids))
 
     def changed(self, one: Contact) -> str:  # noqa: ARG002 - Kind's
         return "another row, which somebody has changed"
-
-
-def _columns(contacts: Sequence[Contact]) -> tuple[list[bytes], list[str]]:
-    return [digest for digest, _ in contacts], [source for _, source in contacts]
