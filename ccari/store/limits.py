@@ -16,13 +16,12 @@ from ccari.store.expiry.accesses import Accesses
 from ccari.store.expiry.calls import Calls
 from ccari.store.expiry.consents import Consents
 from ccari.store.expiry.contacts import Contacts
-from ccari.store.expiry.kind import Kind
+from ccari.store.expiry.kind import Keepers, Kind
 from ccari.store.expiry.requests import Requests
 from ccari.store.queries import SQL
 
 #: Things that expire in one transaction. A hold can only be placed after it.
 BATCH = 250
-_Kept = dict[Any, set[str]]
 
 
 class Limits:
@@ -51,7 +50,7 @@ class Limits:
         kind = self._kinds[limit.limited]
         async with self._database.outside_pool() as connection:
             async for ids in _past(connection, kind, limit, now):
-                kept: _Kept = dict(await kind.kept(connection, limit, ids))
+                kept = await kind.kept(connection, limit, ids)
                 goes = [each for each in ids if each not in kept]
                 try:
                     gone, still = await _expire(connection, kind, limit, goes, who)
@@ -68,13 +67,13 @@ async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime)
         after = batch[-1]
 
 
-def _past_limit(goes: int, kept: Mapping[Any, set[str]]) -> PastLimit:
+def _past_limit(goes: int, kept: Keepers) -> PastLimit:
     return PastLimit(goes, len(kept), Counter(words for each in kept.values() for words in each))
 
 
 async def _expire(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
-) -> tuple[int, _Kept]:
+) -> tuple[int, Keepers]:
     """Expire those of the things that nothing keeps any more. Gives how many did, and what keeps the others."""
     if not ids:
         return 0, {}
@@ -83,7 +82,7 @@ async def _expire(
             # from here to the commit no hold can be placed
             await connection.execute(SQL["alone_to_delete"])
             held = await kind.lock(connection, limit, ids)
-            kept: _Kept = dict(await kind.kept(connection, limit, held))
+            kept = await kind.kept(connection, limit, held)
             if goes := [each for each in held if each not in kept]:
                 await kind.erase(connection, limit, goes, who)
     return len(goes), kept
@@ -91,10 +90,10 @@ async def _expire(
 
 async def _one_by_one(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
-) -> tuple[int, _Kept]:
+) -> tuple[int, Keepers]:
     """As :func:`_expire`, each by itself: one whose journal somebody has changed cannot expire, and must not keep the others."""
-    gone: int = 0
-    kept: _Kept = {}
+    gone = 0
+    kept: Keepers = {}
     for each in ids:
         try:
             went, still = await _expire(connection, kind, limit, [each], who)

@@ -55,7 +55,7 @@ class Contacts:
                 by.add("its last day (valid_until), after which it bars calls")
             elif row["kind"] == "legal" or is_held_by(Right(row["reason"]), LegalBasis(row["legal_basis"])):
                 by.add(holds.held(row).words)
-        return defaultdict(set, {each: by for each, by in keepers.items() if by})
+        return {each: by for each, by in keepers.items() if by}
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - Kind's
         await connection.execute(SQL["expire_contacts"], limit.controller, *columns(ids))

@@ -1,6 +1,5 @@
 """What each kind of thing that expires has to provide."""
 
-from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Protocol
@@ -9,7 +8,7 @@ from ccari.policy.limits import Limit
 from ccari.store.database import Connection
 
 #: The reasons, in words, why a thing is kept, by the thing's id. Things that nothing keeps are not in it.
-Keepers = defaultdict[Any, set[str]]
+Keepers = dict[Any, set[str]]
 
 
 class Kind(Protocol):
