@@ -18,21 +18,21 @@ from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
-#: Each right with a legal basis and a mode of recordings that it stops; below, the same in three columns.
-_STOPPING = [
-    (right.value, basis.value, mode.value)
-    for right, basis, mode in itertools.product(Right, LegalBasis, RecordingMode)
-    if stops_recording(right, basis, mode)
-]
-_RIGHTS, _BASES, _MODES = ([each[at] for each in _STOPPING] for at in (0, 1, 2))
+#: In three columns, each right with a legal basis and a mode of recordings that it stops.
+_STOPPING = tuple(
+    zip(
+        *(each for each in itertools.product(Right, LegalBasis, RecordingMode) if stops_recording(*each)),
+        strict=True,
+    )
+)
 
 
 class Recordings:
     """:class:`ccari.ports.recordings.RecordingStore` and ``Backlog`` on PostgreSQL."""
 
-    def __init__(self, database: Database, written: Journals | None = None) -> None:
+    def __init__(self, database: Database, journals: Journals) -> None:
         self._database = database
-        self._journals = written or Journals(database)
+        self._journals = journals
 
     async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
         """Commit the tag. The database itself refuses it until the notice was heard and, in ``opt_in``, agreement is on record.
@@ -56,7 +56,7 @@ class Recordings:
             await connection.execute(SQL["recording_keep_until"], recording_id, at)
 
     async def kept_until(self, recording_id: UUID) -> datetime | None:
-        found = await self._unfinished("unfinished_recording", recording_id, _RIGHTS, _BASES, _MODES)
+        found = await self._unfinished("unfinished_recording", recording_id, *_STOPPING)
         return found[0].until if found else None
 
     async def end_seen(self, recording_id: UUID, at: datetime) -> None:
@@ -95,20 +95,16 @@ class Recordings:
             return sum(row["late"] for row in await connection.fetch(SQL["unfinished_by_state"]))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished(
-            "unfinished_recordings", asterisk, _RIGHTS, _BASES, _MODES, ["tagged", "recording"]
-        )
+        return await self._unfinished("unfinished_recordings", asterisk, *_STOPPING, ["tagged", "recording"])
 
     async def waiting_on(self, asterisk: str) -> list[Unfinished]:
-        return await self._unfinished(
-            "unfinished_recordings", asterisk, _RIGHTS, _BASES, _MODES, ["finished"]
-        )
+        return await self._unfinished("unfinished_recordings", asterisk, *_STOPPING, ["finished"])
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        return await self._unfinished("waiting_recordings", recording_ids, _RIGHTS, _BASES, _MODES)
+        return await self._unfinished("waiting_recordings", recording_ids, *_STOPPING)
 
     async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
-        return await self._unfinished("deserted_recordings", but, _RIGHTS, _BASES, _MODES)
+        return await self._unfinished("deserted_recordings", but, *_STOPPING)
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
         async with self._database.connection() as connection:
@@ -123,7 +119,7 @@ class Recordings:
         UnknownError
             If none is stored by that id.
         """
-        rows = await self._database.rows(SQL["recordings_in_place"], recording_id, _RIGHTS, _BASES, _MODES)
+        rows = await self._database.rows(SQL["recordings_in_place"], recording_id, *_STOPPING)
         if not rows:
             raise UnknownError(f"no recording {recording_id} is stored: see ccari recordings list")
         return _in_place(**rows[0])
@@ -139,7 +135,7 @@ class Recordings:
 
     async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:
         """All recordings that are stored, the oldest first, in batches."""
-        async for rows in self._database.stream(SQL["recordings_in_place"], None, _RIGHTS, _BASES, _MODES):
+        async for rows in self._database.stream(SQL["recordings_in_place"], None, *_STOPPING):
             yield [_in_place(**row) for row in rows]
 
     async def told_otherwise(self) -> AsyncGenerator[list[ToldOtherwise], None]:
