@@ -6,8 +6,6 @@ from collections.abc import AsyncIterable, AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import asyncpg
-
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.suppression import Reason, bars_all
 from ccari.ports.keying import Digests, Sought
@@ -28,7 +26,7 @@ _BARRED_FROM_ALL = [reason for reason in Reason if bars_all(reason)]
 class Sieve:
     """Judges many numbers: reads the facts of each for ``question``, and has ``judge`` apply the law to them."""
 
-    _connection: asyncpg.Connection | Connection
+    _connection: Connection
     question: Question
     judge: Judge
 

@@ -47,18 +47,14 @@ class Look:
         }  # fmt: skip
 
 
-async def rows_of_each(
-    connection: asyncpg.Connection | Connection, looks: Sequence[Look]
-) -> Sequence[asyncpg.Record]:
+async def rows_of_each(connection: Connection, looks: Sequence[Look]) -> Sequence[asyncpg.Record]:
     """A row for each look, in their order: its :func:`facts`, the newest policy ``revision``, and the token's bearer."""
     questions = orjson.dumps([each.in_json() for each in looks]).decode()
     rows: list[asyncpg.Record] = await connection.fetch(SQL["gate_facts_of_each"], questions)
     return rows
 
 
-async def facts_of_many(
-    connection: asyncpg.Connection | Connection, question: Question, numbers: Sequence[Sought]
-) -> list[Facts]:
+async def facts_of_many(connection: Connection, question: Question, numbers: Sequence[Sought]) -> list[Facts]:
     """The facts of each number, in one query."""
     digests = [(n, digest) for n, number in enumerate(numbers) for digest in number.digests.all]
     listings = [(n, *listing) for n, number in enumerate(numbers) for listing in number.listed_as]
