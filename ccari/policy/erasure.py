@@ -178,14 +178,10 @@ class Terms:
         if (
             self.keep_proof
             and thing.given_at is not None
-            and self.now < thing.given_at + self._kept_from_grant
+            and self.now < thing.given_at + proof_kept(self.country)
         ):
             return Ground.GRANT
         return thing.needed
-
-    @property
-    def _kept_from_grant(self) -> timedelta:
-        return proof_kept(self.country)
 
 
 def proof_kept(country: str | None) -> timedelta:

@@ -3,6 +3,7 @@
 import json
 from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -46,7 +47,7 @@ class Erasures:
             ids_by_call: defaultdict[str, list[str]] = defaultdict(list)
             for thing, call in recordings:
                 ids_by_call[call].append(thing.id)
-            of_calls = [_with_recordings(each, ids_by_call[each.id]) for each in calls]
+            of_calls = [replace(each, with_=ids_by_call[each.id]) for each in calls]
             return [
                 *(each for each, _ in recordings), *of_calls, *await _contacts(connection, wanted.subject, held),
                 *await _consents(connection, wanted.subject, held), *await _others(connection, wanted, held),
@@ -232,10 +233,6 @@ async def _calls(connection: Connection, rows: Sequence[asyncpg.Record], held: S
         on = [*by_hold[row["id"]], *_holds_on(held, basis)]
         found.append(Thing(What.CALL, str(row["id"]), basis, None, row["over"], on))
     return found
-
-
-def _with_recordings(call: Thing, recordings: Sequence[str]) -> Thing:
-    return Thing(call.what, call.id, call.basis, call.limit, call.over, call.holds, recordings)
 
 
 async def _rest_that_goes(

@@ -7,8 +7,8 @@ came of them. The invariants that live here: no bridge before :class:`HeardCommi
 """
 
 from ccari.policy.call import commands as do
-from ccari.policy.call import ending, reaching, recording, resuming, transfer
 from ccari.policy.call import events as on
+from ccari.policy.call import reaching, recording, resuming, transfer
 from ccari.policy.call.codes import agent_key_pressed, code_forgotten, right_voiced
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close, close_if_over, end
@@ -334,7 +334,7 @@ def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PL
         ):
             # the callee's channel may have been made all the same, so it is hung up too
             outcome = Outcome.BRIDGED if call.has_talked else Outcome.FAILED
-            return ending.end(call, outcome, f"{call.stage}_failed")
+            return end(call, outcome, f"{call.stage}_failed")
         case _:
             return call, []
 
