@@ -12,6 +12,7 @@ from ccari.own_threads import OwnThreads
 from ccari.ports.holds import Stored
 from ccari.ports.recordings import InPlace, WantedRecordings
 from ccari.recordings.housekeeping import end
+from ccari.recordings.listening import Places
 from ccari.recordings.reading import below
 from ccari.recordings.tags import ENCRYPTED, sidecar_fields
 
@@ -26,10 +27,6 @@ class Rows(Protocol):
 
 class Keeping(Protocol):
     async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]: ...
-
-
-class Places(Protocol):
-    async def in_place(self, recording_id: UUID) -> InPlace: ...
 
 
 class Shelf:

@@ -6,7 +6,7 @@ import tempfile
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccari.errors import SoundError, why
@@ -125,15 +125,14 @@ def _duplicates(recordings: Sequence[Recording]) -> dict[str, str]:
 def _examined(recording: Recording, duplicates: Mapping[str, str], work: Path) -> Recording:
     if recording.prompt is None:
         return recording
-    name, path, prompt = recording.name, recording.path, recording.prompt
-    if other := duplicates.get(name):
-        return Recording(name, path, prompt, f"{other} is a recording of the same prompt: keep one")
+    if other := duplicates.get(recording.name):
+        return replace(recording, fault=f"{other} is a recording of the same prompt: keep one")
+    path, prompt = recording.path, recording.prompt
     try:
         check_words(path, prompt)
-        doubt = _doubt_of(path, prompt, Path(tempfile.mkdtemp(dir=work)))
+        return replace(recording, doubt=_doubt_of(path, prompt, Path(tempfile.mkdtemp(dir=work))))
     except SoundError as error:
-        return Recording(name, path, prompt, str(error).removeprefix(f"{path.name} "))
-    return Recording(name, path, prompt, None, doubt)
+        return replace(recording, fault=str(error).removeprefix(f"{path.name} "))
 
 
 def _doubt_of(path: Path, prompt: Prompt, work: Path) -> str | None:
