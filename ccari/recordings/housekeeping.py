@@ -57,10 +57,14 @@ class Swept:
         return sum(self.deleted.values())
 
 
-def due(now: datetime) -> Judge:
-    """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`."""
+def due(now: datetime, held: list[Stored]) -> Judge:
+    """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`. Each that is due but held is added to
+    ``held``.
+    """
 
     def judge(stored: Stored) -> Verdict | None:
+        if stored.held and fallen_due(stored, now) is not None:
+            held.append(stored)
         return fallen_due(stored, now, stored.kinds)
 
     return judge
@@ -228,7 +232,7 @@ class Housekeeper:
             for start in range(0, len(ids), BATCH):
                 batch = ids[start : start + BATCH]
                 held: list[Stored] = []
-                doomed = await self._decide(sweep, batch, _collecting_held(due(now), now, held), swept)
+                doomed = await self._decide(sweep, batch, due(now, held), swept)
                 swept.held += len(held)
                 await self.carry_out(sweep, doomed, swept)
                 looked_at += len(batch)
@@ -303,17 +307,6 @@ async def _without_changed(
 
 def _adding_to(faults: dict[str, str]) -> Callable[[UUID, str], None]:
     return lambda recording, reason: faults.update({str(recording): reason})
-
-
-def _collecting_held(judge: Judge, now: datetime, held: list[Stored]) -> Judge:
-    """A judge that says what ``judge`` says, and adds to ``held`` each recording that is due but held."""
-
-    def collecting(stored: Stored) -> Verdict | None:
-        if stored.held and fallen_due(stored, now) is not None:
-            held.append(stored)
-        return judge(stored)
-
-    return collecting
 
 
 def _log_deleted(doomed: Doomed) -> None:

@@ -207,7 +207,7 @@ Deed = Callable[[], Awaitable[object]]
 @contextlib.asynccontextmanager
 async def deciding(database: Database) -> AsyncIterator[Deed]:
     async with Deletions(database).sweep() as sweep:
-        yield lambda: sweep.decide([uuid4()], due(datetime.now(UTC)), "housekeeping")
+        yield lambda: sweep.decide([uuid4()], due(datetime.now(UTC), []), "housekeeping")
 
 
 @contextlib.asynccontextmanager

@@ -490,8 +490,8 @@ async def test_two_that_carry_out_the_same_deletion_tell_of_it_twice(shelf: Shel
     recordings = [await shelf.put(limit=OVER) for _ in range(3)]
     deletions_ = shelf.store.deletions
     async with deletions_.sweep() as first, deletions_.sweep() as second:
-        await first.decide(recordings, housekeeping.due(datetime.now(UTC)), "first")
-        assert await second.decide(recordings, housekeeping.due(datetime.now(UTC)), "second") == []
+        await first.decide(recordings, housekeeping.due(datetime.now(UTC), []), "first")
+        assert await second.decide(recordings, housekeeping.due(datetime.now(UTC), []), "second") == []
         sweeps = [Swept(), Swept()]
         await asyncio.gather(
             shelf.keeper().finish(first, sweeps[0]), shelf.keeper().finish(second, sweeps[1])
