@@ -65,7 +65,7 @@ class SecretStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._loaded: dict[Path, tuple[int, list[tuple[int, bytes]]]] = {}
+        self._loaded: dict[Path, tuple[int, list[Key]]] = {}
         #: By folder, the versions that must be there, each with its check; None: any secret will do, as its check was never kept.
         self._expected: dict[Path, dict[int, str | None]] = {}
 
@@ -113,7 +113,7 @@ class SecretStore:
     def found(self, holder: Holder) -> dict[int, str]:
         """The check of each version that is there, whatever is expected; empty if one of them cannot be used."""
         try:
-            return {each.version: each.check for each in (Key(*each) for each in _load(self._of(holder)))}
+            return {each.version: each.check for each in _load(self._of(holder))}
         except ConfigError:
             return {}
 
@@ -138,7 +138,7 @@ class SecretStore:
             If there is no such version, or it is the newest.
         """
         folder = self.folder / controller
-        versions = [each for each, _ in self._versions(folder)]
+        versions = [each.version for each in self._versions(folder)]
         if version not in versions[:-1]:
             older = ", ".join(map(str, versions[:-1])) or "none"
             raise ConfigError(f"{controller!r} has no version {version} to retire; older versions: {older}")
@@ -155,19 +155,17 @@ class SecretStore:
             If the controller has no secret, or one is damaged or open to others. None is ever made silently in its place: under a
             new one the bars that are there would bar nobody.
         """
-        return _digests(self._versions(_below(self.folder, controller)), number)
+        keys = self._versions(_below(self.folder, controller))
+        digests = tuple(each.digest(number) for each in keys)
+        return Digests(digests[-1], keys[-1].version, digests)
 
     def keys(self, controller: str) -> list[Key]:
         """The versions in use, the newest last. Raises SecretError as :meth:`digests` does."""
-        return [Key(*each) for each in self._versions(self.folder / controller)]
+        return self._versions(self.folder / controller)
 
     def register_keys(self, register: str) -> list[Key]:
         """As :meth:`keys`, of a register."""
-        return [Key(*each) for each in self._versions(self.folder / _REGISTERS / register)]
-
-    def register_digests(self, register: str, number: Number) -> Digests:
-        """As :meth:`digests`, under a register's secrets."""
-        return _digests(self._versions(_below(self.folder, _REGISTERS, register)), number)
+        return self._versions(self.folder / _REGISTERS / register)
 
     def has_register(self, register: str) -> bool:
         """Whether a copy of the register was ever loaded."""
@@ -183,10 +181,10 @@ class SecretStore:
             If a secret is damaged or open to others.
         """
         return tuple(
-            (register, each)
+            (register, each.digest(number))
             for register in registers
             if self.has_register(register)
-            for each in self.register_digests(register, number).all
+            for each in self._versions(_below(self.folder, _REGISTERS, register))
         )
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
@@ -230,8 +228,8 @@ class SecretStore:
         above = () if holder.kind == "controller" else (_REGISTERS,)
         return _below(self.folder, *above, holder.name)
 
-    def _versions(self, folder: Path) -> list[tuple[int, bytes]]:
-        """The versions in use with their secrets, the newest last; read again if the folder has changed since."""
+    def _versions(self, folder: Path) -> list[Key]:
+        """The versions in use, the newest last; read again if the folder has changed since."""
         try:
             stamp = os.stat(folder).st_mtime_ns  # noqa: PTH116 - at each look-up, and pathlib takes twice the time
         except OSError:
@@ -248,7 +246,7 @@ class SecretStore:
             self._loaded[folder] = cached
         return cached[1]
 
-    def _load_expected(self, folder: Path) -> list[tuple[int, bytes]]:
+    def _load_expected(self, folder: Path) -> list[Key]:
         """Load the secrets, and expect them from then on: if one were lost unnoticed, its bars would bar nobody."""
         expected, retired = self._expected.setdefault(folder, {}), _named(folder, _RETIRED)
         there = _named(folder, _NAME)
@@ -256,7 +254,7 @@ class SecretStore:
             if version not in retired:
                 raise _lost(folder, version, "is missing")
         loaded = _load(folder)
-        found = {each.version: each.check for each in (Key(*each) for each in loaded)}
+        found = {each.version: each.check for each in loaded}
         for version, check in expected.items():
             if check is not None and found.get(version, check) != check:
                 raise _lost(folder, version, "is not the right one")
@@ -277,17 +275,11 @@ def _parsed(known: str) -> tuple[Holder, int, str]:
     return Holder(kind, name), int(version), check
 
 
-def _digests(versions: list[tuple[int, bytes]], number: Number) -> Digests:
-    digests = [(version, digest(secret, number)) for version, secret in versions]
-    version, newest = digests[-1]
-    return Digests(newest, version, tuple(each for _, each in digests))
-
-
-def _load(folder: Path) -> list[tuple[int, bytes]]:
+def _load(folder: Path) -> list[Key]:
     paths = _named(folder, _NAME)
     if not paths:
         raise ConfigError(f"{folder.name!r} has no suppression secret in {folder}: {RESTORE}")
-    return [(version, _read(paths[version])) for version in sorted(paths)]
+    return [Key(version, _read(paths[version])) for version in sorted(paths)]
 
 
 def _named(folder: Path, pattern: re.Pattern[str]) -> dict[int, Path]:
