@@ -92,18 +92,19 @@ class Account:
     time_stamps: Sequence[TimeStamp] = ()
 
 
+#: Makes a seal over leaves; the statement: of the newest seal before it, if there is one.
+Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
+
+
 class SealStore(Protocol):
-    async def seal(self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], most: int) -> int:
+    async def seal(self, sign: Sign, most: int) -> int:
         """Seal the journals that have grown since they were last sealed, at most ``most`` of them. Gives how many were sealed.
 
-        ``sign`` gets the leaves and the newest seal's statement. Only one seal is made at a time, on all nodes. Raises StoreError
-        if it cannot be made durable: then nothing was sealed.
+        Only one seal is made at a time, on all nodes. Raises StoreError if it cannot be made durable: then nothing was sealed.
         """
         ...
 
-    async def seal_one(
-        self, sign: Callable[[Sequence[Leaf], Statement | None], Seal], kind: Kind, of: str
-    ) -> bool:
+    async def seal_one(self, sign: Sign, kind: Kind, of: str) -> bool:
         """As :meth:`seal`, in the same turns, that one journal alone; False if there is nothing of it to be sealed."""
         ...
 

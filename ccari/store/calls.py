@@ -27,6 +27,7 @@ from ccari.ports.access import Bearer
 from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Digests
+from ccari.ports.lists import Judge
 from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise
 from ccari.store import journals, requests
@@ -36,8 +37,6 @@ from ccari.store.journals import Journals, JournalTransaction
 from ccari.store.queries import SQL, spell_out_arrays
 from ccari.store.together import Together
 from ccari.store.tokens import bearer_of
-
-Judge = Callable[[Facts], Block | None]
 
 #: Calls whose facts at the gate are remembered: more than one Asterisk has between gate and dial, in some 500 bytes each.
 MOST_SEEN = 2_000

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any
 
 from ccari.errors import ListError
-from ccari.ports.lists import LineFault, Listed, Report
-from ccari.store.bulk import Record, Staging, staging
+from ccari.ports.lists import LineFault, Listed, Progress, Report
+from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Database, in_transaction
 from ccari.store.queries import SQL, columns
 from ccari.store.secrets import Key
@@ -45,7 +45,7 @@ class Registers:
 
     async def load(
         self, copy: Copy, key: Key, listed: AsyncIterable[Sequence[Listed | LineFault]], sha256: Callable[[], bytes], *,
-        keep_going: bool = False, progress: Callable[[int, int], None] = lambda _done, _of: None,
+        keep_going: bool = False, progress: Progress = unseen,
     ) -> Report:  # fmt: skip
         """Load a copy, whole or not at all: until it is committed, or if it is refused, the one before counts.
 
@@ -74,7 +74,7 @@ class Registers:
         return await self._database.rows(SQL["check_listings"], *columns(listed_as))
 
 
-async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Callable[[int, int], None]) -> None:
+async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Progress) -> None:
     connection = staged.connection
     await connection.execute(SQL["lock_register"], copy.register)
     before = await connection.fetchrow(SQL["newest_load"], copy.register)

@@ -15,10 +15,11 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Bearer
 from ccari.ports.calls import LeftTalk, OpenedCall
 from ccari.ports.keying import Digests
+from ccari.ports.lists import Judge
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.pressed import LocalJournal, Pressed, Standing
 from ccari.ports.requests import Exercise
-from ccari.store.calls import CallRows, Judge, PostgresCallStore
+from ccari.store.calls import CallRows, PostgresCallStore
 from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.local_journal import REGISTER_SECONDS, LocalJournalFiles

@@ -11,7 +11,7 @@ from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.seal import Kind, Leaf, Sealed, Statement
-from ccari.ports.evidence import Account, LateEntry, Revision, Seal, SealedIn, TimeStamp
+from ccari.ports.evidence import Account, LateEntry, Revision, Seal, SealedIn, Sign, TimeStamp
 from ccari.store import journals
 from ccari.store.accesses import Accesses
 from ccari.store.database import STREAM_ROWS, Connection, Database
@@ -27,9 +27,6 @@ _MARKS = {
 MOST_BETWEEN = 20_000
 #: Columns that are left out of an account's subject: the account has them elsewhere.
 _NOT_IN_SUBJECT = frozenset({"events", "last_link"})
-
-
-Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
 
 
 class Seals:
