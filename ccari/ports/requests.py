@@ -184,7 +184,7 @@ class RequestRegister(Protocol):
         ...
 
     async def of(
-        self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
+        self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock
     ) -> Sequence[dict[str, Any]]:
         """As :meth:`list`, the requests of one number, the newest first. ``known_as``: its digests, by controller."""
         ...

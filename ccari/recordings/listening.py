@@ -3,7 +3,6 @@
 import asyncio
 import itertools
 import subprocess
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 from uuid import UUID
@@ -53,12 +52,9 @@ class Listener:
                 identities = identities_in(identity, "what you gave")
             except ConfigError as error:
                 raise InputError("identity", str(error)) from None
-        audio = await self._threads.within(OPEN_SECONDS, self._audio, recording, identities)
+        audio = await self._threads.within(OPEN_SECONDS, open_recorded, self._folder, recording, identities)
         peaks = await asyncio.to_thread(_peaks, audio, _channels(recording))
         return Opened(recording, audio, _KINDS[recording.kept.format], peaks)
-
-    def _audio(self, recording: InPlace, identities: Sequence[Identity]) -> bytes:
-        return open_recorded(self._folder, recording, identities)
 
 
 def _channels(recording: InPlace) -> int:

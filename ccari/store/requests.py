@@ -121,9 +121,8 @@ class Requests:
         )  # fmt: skip
 
     async def of(
-        self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock | None = None
+        self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock
     ) -> Sequence[dict[str, Any]]:
-        clock = clock or Clock(datetime.now(UTC), {})
         return await self._database.rows(SQL["requests_asked_under"], *clock.days, *sought(known_as), limit)
 
 

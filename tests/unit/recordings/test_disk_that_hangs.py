@@ -167,7 +167,7 @@ async def test_a_recording_that_is_listened_to_from_a_disk_that_hangs_is_waited_
 ) -> None:
     plain = InPlace(TAG, StoredFile("acme/x.wav", "wav", 1000, b"", 4, b"", (), silent=False))
     monkeypatch.setattr(listening, "OPEN_SECONDS", 0.05)
-    monkeypatch.setattr(Listener, "_audio", disk.hang)
+    monkeypatch.setattr(listening, "open_recorded", disk.hang)
     async with asyncio.timeout(SECONDS):
         with pytest.raises(RecordingDelayed, match="the disk does not answer"):
             await Listener(Places(), kept_in).open(plain, "")

@@ -20,6 +20,7 @@ from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.pressed import Pressed
+from ccari.ports.requests import Clock
 from ccari.store import journals
 from tests.unit.store import made, person
 from tests.unit.store.commands import on
@@ -133,7 +134,7 @@ async def test_evidence_or_a_list_of_requests_fails_on_one_that_has_expired(shel
     assert (shown["digest"], shown["number"], shown["suppressions"], shown["fault"]) == (None, None, [], None)
     assert shown["expired_at"] is not None
     assert [each["reference"] for each in await shelf.store.requests.list("acme", 10)] == [reference]
-    assert await shelf.store.requests.of({"acme": made.digests()}, 10) == []
+    assert await shelf.store.requests.of({"acme": made.digests()}, 10, clock=Clock(NOW, {})) == []
     account = await shelf.store.seals.of_request(reference)
     assert (account.bars, {each.fields is None for each in account.journal[:-1]}) == ([], {True})
 
