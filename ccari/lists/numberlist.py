@@ -44,7 +44,7 @@ class Row:
 
 
 class NumberList:
-    """A context manager over one file (``-`` is standard input), or over another source of lines.
+    """An asynchronous context manager over one file (``-`` is standard input), or over another source of lines.
 
     The file is a plain list (one number per line; blank lines and lines that begin with # are skipped) or a CSV. The header
     of a CSV, in any case and order, has ``number``, and no column that is not in ``columns`` (None: any columns). Its cells are
@@ -76,7 +76,12 @@ class NumberList:
         self._required = tuple(required)
         self._keyed = None if keyed is None else tuple(keyed)
 
-    def __enter__(self) -> Self:
+    async def __aenter__(self) -> Self:
+        """In a thread: the first line may not have come yet."""
+        await asyncio.to_thread(self._open)
+        return self
+
+    def _open(self) -> None:
         with _as_list_error(self._name), contextlib.ExitStack() as closing:
             self.size: int | None = None
             if isinstance(self._source, Path):
@@ -97,14 +102,6 @@ class NumberList:
             self._reading = threading.Lock()
             self._rows = self._begin()
             self._closing = closing.pop_all()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._closing.close()
-
-    async def __aenter__(self) -> Self:
-        """As :meth:`__enter__`, in a thread: the first line may not have come yet."""
-        return await asyncio.to_thread(self.__enter__)
 
     async def __aexit__(self, *_: object) -> None:
         if self._ahead is not None:

@@ -82,7 +82,7 @@ def test_a_file_raises_anything_but_a_list_error_or_a_fault_quotes_it(
     columns, keyed = READERS[kind]
 
     async def rows() -> list[Any]:
-        with NumberList(path, "PL", columns, keyed=keyed) as listed:
+        async with NumberList(path, "PL", columns, keyed=keyed) as listed:
             return [each async for batch in listed.batches(lambda row: row) for each in batch]
 
     try:
@@ -113,7 +113,7 @@ async def test_a_file_without_an_end_is_held_whole(tmp_path: Path, piece: bytes,
             file.write(piece * (2**18 // len(piece)))
     tracemalloc.start()
     try:
-        with NumberList(path, "PL", bars.COLUMNS, keyed=bars.KEYED) as listed:
+        async with NumberList(path, "PL", bars.COLUMNS, keyed=bars.KEYED) as listed:
             async for _ in listed.batches(lambda row: row):
                 pass
     except ListError:

@@ -125,9 +125,9 @@ def test_a_stream_that_is_closed_ends_in_a_traceback(
 
 def test_an_input_that_is_closed_passes_for_an_empty_list() -> None:
     reads = (
-        "from pathlib import Path; from ccari.cli.main import _replace_closed_streams; from ccari.lists import NumberList\n"
+        "import asyncio; from pathlib import Path; from ccari.cli.main import _replace_closed_streams; from ccari.lists import NumberList\n"
         "_replace_closed_streams()\n"
-        "try: NumberList(Path('-'), 'PL').__enter__()\n"
+        "try: asyncio.run(NumberList(Path('-'), 'PL').__aenter__())\n"
         "except Exception as error: print(error)"
     )
     done = subprocess.run(

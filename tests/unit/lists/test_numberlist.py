@@ -22,7 +22,7 @@ COLUMNS = KEYED = ("reason", "proof")
 
 async def read(path: Path, columns: tuple[str, ...] = COLUMNS, **options: Any) -> list[Row | LineFault]:
     found: list[Row | LineFault] = []
-    with NumberList(path, "PL", columns, **options) as listed:
+    async with NumberList(path, "PL", columns, **options) as listed:
         async for batch in listed.batches(lambda row: row):
             found += batch
     return found
@@ -216,7 +216,7 @@ async def test_standard_input_is_not_read_or_is_closed(monkeypatch: pytest.Monke
     os.close(writing)
     with os.fdopen(reading, "r") as stdin:
         monkeypatch.setattr("sys.stdin", stdin)
-        with NumberList(Path("-"), "PL") as listed:
+        async with NumberList(Path("-"), "PL") as listed:
             assert listed.size is None
             assert [len(batch) async for batch in listed.batches(lambda row: row)] == [2]
         assert not stdin.closed
@@ -225,7 +225,7 @@ async def test_standard_input_is_not_read_or_is_closed(monkeypatch: pytest.Monke
 async def test_how_far_the_reading_is_and_of_what_is_told_wrong(tmp_path: Path) -> None:
     path = tmp_path / "list"
     path.write_text(f"number,proof\n{FIRST},ü\n{'x' * 9999}\n")
-    with NumberList(path, "PL", COLUMNS) as listed:
+    async with NumberList(path, "PL", COLUMNS) as listed:
         async for _ in listed.batches(lambda row: row):
             pass
     assert listed.size == listed.read == path.stat().st_size
@@ -240,7 +240,7 @@ async def test_a_long_list_is_held_whole(tmp_path: Path) -> None:
         with path.open("w") as file:
             file.writelines(f"{600000000 + each}\n" for each in range(lines))
         tracemalloc.reset_peak()
-        with NumberList(path, "PL") as listed:
+        async with NumberList(path, "PL") as listed:
             async for _ in listed.batches(lambda row: row):
                 pass
         return tracemalloc.get_traced_memory()[1]
@@ -263,12 +263,12 @@ async def test_a_row_is_given_back_otherwise_than_it_stands_in_the_file(
     kept = [f'"Nowak; Anna";{FIRST};"one{end}two"{end}', f" Żak ;600100002;{end}", f"x;{THIRD};last"]
     path = tmp_path / "list"
     path.write_bytes((header + end + kept[0] + end + f"y;1;bad{end}" + kept[1] + kept[2]).encode())
-    with NumberList(path, "PL", None) as listed:
+    async with NumberList(path, "PL", None) as listed:
         found = [row async for batch in listed.batches(lambda row: row) for row in batch]
     assert listed.header == (header + end).encode()
     assert [row.raw.decode() for row in found if isinstance(row, Row)] == kept
     path.write_bytes(f"# all{end}{FIRST}{end}600 100 002".encode())
-    with NumberList(path, "PL") as listed:
+    async with NumberList(path, "PL") as listed:
         plain = [row.raw async for batch in listed.batches(lambda row: row) for row in batch]  # type: ignore[union-attr]
     assert (listed.header, plain) == (b"", [f"{FIRST}{end}".encode(), b"600 100 002"])
 
