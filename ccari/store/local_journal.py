@@ -84,12 +84,8 @@ class LocalJournalFiles:
         self._done: set[str] = set()
 
     async def keep(self, pressed: Pressed) -> None:
-        """Have it on the disk, whole and to stay.
-
-        Raises
-        ------
-        StoreError
-            If it is not: the disk or the journal is full, the key is missing, or the disk does not answer.
+        """Write it to the disk, whole and durably. Raises StoreError if the disk or the journal is full, or the disk does not answer;
+        and ConfigError if there is no key.
         """
         keeping = self.disk.begin(self._keep, pressed)
         try:
@@ -104,8 +100,8 @@ class LocalJournalFiles:
         self._looking = None
 
     async def unsettled(self) -> Standing:
-        """Who asks while somebody looks is told what they see; and where nothing lay there and nothing was changed since, nobody looks
-        again for a moment.
+        """Whoever asks during a look is told what that look finds. Where nothing lay there, and the folders have not changed since,
+        there is no new look for a moment.
         """
         # here, and not in a thread, which takes ten times as long: of folders that were just looked at the kernel knows it
         nothing = self._nothing
@@ -126,8 +122,8 @@ class LocalJournalFiles:
             raise StoreError(str(error)) from None
 
     def _look(self) -> Standing:
-        """As :meth:`standing`. That there is nothing is known until the folders are changed: what is put there from now on
-        does that, unless it comes within the tick of the change before.
+        """As :meth:`standing`. If there is nothing, that is known until a folder changes, as it does when something is put there,
+        unless within the same tick as its last change.
         """
         stamps, now, until = _stamps(self._places), time_ns(), monotonic() + LOOK_SECONDS
         found = self.standing()
@@ -138,12 +134,7 @@ class LocalJournalFiles:
 
     def names(self) -> list[str]:
         """What waits, in the order in which it was pressed. Raises StoreError if the folder cannot be read."""
-        try:
-            return sorted(each.name for each in self.waiting.iterdir() if each.name.endswith(_ENDING))
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(f"cannot read {self.waiting}: {why(error)}") from None
+        return [name for name in _names_in(self.waiting) if name.endswith(_ENDING)]
 
     def standing(self) -> Standing:
         """How much there is, without what is registered and could not be removed. Needs no key.
@@ -164,7 +155,7 @@ class LocalJournalFiles:
         return Standing(len(names), since, whole, torn, size, full)
 
     def _size(self, names: Iterable[str]) -> int:
-        """Of those that are there still: another process registers them meanwhile."""
+        """In bytes, of those that are still there: another process may register some meanwhile."""
         size = 0
         for name in names:
             with contextlib.suppress(OSError):
@@ -172,14 +163,8 @@ class LocalJournalFiles:
         return size
 
     def of_another_key(self) -> int:
-        """How many of those that wait say that they were encrypted by another key.
-
-        Raises
-        ------
-        ConfigError
-            If there is no key.
-        StoreError
-            If they cannot be read.
+        """How many of those that wait say that they were encrypted with another key. Raises ConfigError if there is no key, and
+        StoreError if they cannot be read.
         """
         key, found = self._key(), 0
         for name in self.names():
@@ -195,12 +180,7 @@ class LocalJournalFiles:
 
     def put_by(self) -> list[str]:
         """The names of what is aside. Raises StoreError if the folder cannot be read."""
-        try:
-            return sorted(each.name for each in self.aside.iterdir())
-        except FileNotFoundError:
-            return []
-        except OSError as error:
-            raise StoreError(f"cannot read {self.aside}: {why(error)}") from None
+        return _names_in(self.aside)
 
     def read(self, name: str, folder: Path | None = None) -> Pressed:
         """One of those that wait (or are in ``folder``).
@@ -219,7 +199,7 @@ class LocalJournalFiles:
         return unseal(name, content, self._key())
 
     def remove(self, name: str) -> None:
-        """It is registered. Where the disk refuses, it is at least not waited for any more."""
+        """Remove one that is registered. If the disk refuses, it at least no longer counts as waiting."""
         self._done.add(name)
         try:
             (self.waiting / name).unlink(missing_ok=True)
@@ -230,14 +210,14 @@ class LocalJournalFiles:
             self._done.discard(name)
 
     def put_aside(self, name: str, source: Path | None = None) -> None:
-        """Out of the way of the others, for a person to see to; nothing is thrown away. Raises OSError."""
+        """Move one out of the way of the others, for a person to look at: nothing is thrown away. Raises OSError."""
         self._make()
         (source or self.waiting / name).replace(self.aside / name)
         for each in (self.aside, self.waiting):
             settle(each)
 
     def take_back(self, name: str) -> None:
-        """From aside among those that wait. Raises OSError."""
+        """Move one from aside back among those that wait. Raises OSError."""
         (self.aside / name).replace(self.waiting / name)
         for each in (self.waiting, self.aside):
             settle(each)
@@ -255,7 +235,7 @@ class LocalJournalFiles:
             _close(handle)
 
     def tidy(self) -> None:
-        """See to what a process has left that was killed while it kept a right. Nobody had been told that it was kept.
+        """Settle what a process left that was killed while it kept a right. Nobody had been told that it was kept.
 
         What is whole is taken for what it is; what is torn is put aside. The folders are there afterwards. Raises OSError,
         StoreError, and ConfigError if there is no key, or another.
@@ -323,7 +303,7 @@ class LocalJournalFiles:
 
     @contextlib.contextmanager
     def _lock(self, name: str, how: int) -> Iterator[bool]:
-        """It vanishes with its process. Raises StoreError if the disk refuses it."""
+        """The lock ends with its process. Raises StoreError if the disk refuses it."""
         handle = self._open_lock(name, how)
         try:
             yield handle is not None
@@ -351,8 +331,17 @@ class LocalJournalFiles:
         return handle
 
 
+def _names_in(folder: Path) -> list[str]:
+    try:
+        return sorted(each.name for each in folder.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"cannot read {folder}: {why(error)}") from None
+
+
 def _stamps(folders: Iterable[str]) -> list[_Stamp]:
-    """Of those that are there."""
+    """The stamps of those folders that are there."""
     found = []
     for each in folders:
         try:
