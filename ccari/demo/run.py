@@ -27,6 +27,7 @@ from ccari.policy.numbers import Number
 from ccari.ports.access import Bearer, Role, fingerprint, new_token
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault
+from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import CallRecord, WantedCalls
 from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.tags import beside
@@ -212,7 +213,7 @@ def _summarise(played: list[Played], console: Console) -> None:
 
 
 async def _show_tags(settings: Settings, store: Store, console: Console) -> None:
-    for row in await store.records.list_recordings(None, len(SCENES)):
+    for row in await store.records.page_of_recordings(len(SCENES), WantedRecordings()):
         if row["file"]:
             path = Path(settings.recordings_dir) / row["file"]
             tag = json.loads(beside(path).read_text("utf-8"))

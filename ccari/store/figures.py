@@ -94,7 +94,7 @@ class _Stock:
 
 async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) -> _Stock:
     """The stock of the ``last`` count, or a new one if that is old, compared with how long it took."""
-    now = await connection.fetchval(SQL["moment_of_count"])
+    now = await connection.fetchval(SQL["clock"])
     # a count of an earlier version has none
     kept = orjson.loads(last["held"]).get("stock") if last is not None else None
     if kept is not None:

@@ -22,9 +22,6 @@ class Records:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def list_recordings(self, controller: str | None, limit: int) -> list[dict[str, Any]]:
-        return await self._rows("list_recordings", controller, limit)
-
     async def page_of_recordings(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
         """The recordings that are wanted, the newest first."""
         return await self._rows(

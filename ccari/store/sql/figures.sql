@@ -12,9 +12,6 @@ SELECT pg_try_advisory_lock(hashtextextended('figures', 0))
 -- name: counted_figures
 SELECT held::text AS held, clock_timestamp() - at < $1::interval AS fresh FROM counted_figures
 
--- name: moment_of_count
-SELECT clock_timestamp()
-
 -- name: keep_figures
 INSERT INTO counted_figures (at, held) VALUES (clock_timestamp(), $1::jsonb)
 ON CONFLICT (one) DO UPDATE SET at = excluded.at, held = excluded.held

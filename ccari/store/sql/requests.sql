@@ -66,6 +66,12 @@ CROSS JOIN LATERAL (
     SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
                      WHERE each.controller = r.controller), $3::date) AS today) AS local
 
+-- name: listed_of_request
+-- Of a request r, as of ``today``.
+r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
+CASE WHEN r.closed_at IS NULL THEN r.due - today END AS days_left, r.closed_at IS NULL AND r.due < today AS overdue,
+r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+
 -- name: wanted_requests
 -- Of list_requests.
 SELECT r.*, local.today
@@ -85,10 +91,7 @@ WHERE ($4::text IS NULL OR r.controller = $4)
 -- $1 to $3: as of local_today. $12 to $14: the last request of the page before. Open and closed ones are read apart, each in the
 -- order of an index: to sort a million takes nearly two seconds. $15: a whole reference, or the end of one, which
 -- begins with a hyphen: the whole of one may be the end of another controller's.
-SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
-       CASE WHEN r.closed_at IS NULL THEN r.due - r.today END AS days_left,
-       r.closed_at IS NULL AND r.due < r.today AS overdue,
-       r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+SELECT /* listed_of_request */
 FROM ((/* wanted_requests */
          AND r.closed_at IS NULL ORDER BY r.due, r.reference LIMIT $9)
       UNION ALL
@@ -99,10 +102,7 @@ ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: requests_asked_under
 -- $1 to $3: as of local_today. $4 and $5: controllers, each with a digest of the number under one of its secrets.
-SELECT r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
-       CASE WHEN r.closed_at IS NULL THEN r.due - local.today END AS days_left,
-       r.closed_at IS NULL AND r.due < local.today AS overdue,
-       r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+SELECT /* listed_of_request */
 FROM rights_requests r
 /* local_today */
 WHERE r.digests && $5::bytea[]

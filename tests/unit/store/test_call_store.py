@@ -19,7 +19,7 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Bearer, Role
 from ccari.ports.calls import RefusedCall
-from ccari.ports.recordings import Unfinished
+from ccari.ports.recordings import Unfinished, WantedRecordings
 from ccari.ports.requests import Intake
 from ccari.store import database as databases
 from ccari.store import journals
@@ -569,7 +569,7 @@ async def test_an_unfinished_recording_is_forgotten_or_a_finished_one_comes_back
     assert await store.recordings.unfinished(made.ASTERISK) == []
     for state in ("failed", "discarded"):
         await store.recordings.ended(tag, state, ())
-    (row,) = await store.records.list_recordings("acme", 10)
+    (row,) = await store.records.page_of_recordings(10, WantedRecordings(controllers=["acme"]))
     assert (row["state"], row["file"]) == ("stored", made.KEPT.file)
 
 
