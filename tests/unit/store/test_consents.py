@@ -34,6 +34,7 @@ from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made
 from tests.unit.store.listed import DAY, NOW, agreed, batches, number, whole
 from tests.unit.store.test_requests import letter
+from tests.unit.store.waiting import until_they_wait
 
 OFFERS = campaign(id="offers", legal_basis="consent", marketing=True)
 SURVEY = campaign(id="survey", legal_basis="consent")
@@ -229,7 +230,7 @@ async def test_a_list_of_bars_that_is_cut_off_has_ended_consents_whose_bars_are_
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM consents FOR UPDATE")
         loading = asyncio.create_task(bar_of_list(store, made.NUMBER))
-        await until_they_wait(database, 1)
+        await until_they_wait(database)
         seen = await database.rows("SELECT FROM suppressions WHERE digest = $1", digest)
         assert seen == []
     await loading
@@ -560,12 +561,6 @@ async def test_a_withdrawal_waits_for_more_of_a_first_list_than_a_slice(store: S
     assert await kept(store, "withdrawn_at", of=numbers[-1]) == [(None,)]
 
 
-async def until_they_wait(database: Database, waiting: int) -> None:
-    async with asyncio.timeout(20):
-        while len(await database.rows("SELECT FROM pg_locks WHERE NOT granted")) < waiting:
-            pass
-
-
 async def test_a_pressed_withdrawal_and_one_by_hand_wait_for_one_another_for_ever(
     store: Store, database: Database
 ) -> None:
@@ -574,7 +569,7 @@ async def test_a_pressed_withdrawal_and_one_by_hand_wait_for_one_another_for_eve
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM consents FOR UPDATE")
         pressed = asyncio.create_task(press(store))
-        await until_they_wait(database, 1)
+        await until_they_wait(database)
         by_hand = asyncio.create_task(withdraw(store, "marketing"))
         await until_they_wait(database, 2)
     await asyncio.gather(pressed, by_hand)

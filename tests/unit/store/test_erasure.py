@@ -35,6 +35,7 @@ from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.listed import agreed, batches, contact
 from tests.unit.store.listed import digests as digests_under
 from tests.unit.store.test_requests import by
+from tests.unit.store.waiting import until_they_wait
 
 OTHER = made.numbers(2)[1]
 
@@ -203,7 +204,7 @@ async def test_a_list_that_comes_in_during_an_erasure_outlives_it(shelf: Shelf) 
             "VALUES ('acme', $1, 1, 'marketing', 'phone', $2, 'x', 'x')", made.digests().newest, NOW - DAY,
         )  # fmt: skip
         erasing = asyncio.create_task(erase(shelf, reference))
-        waits = asyncio.create_task(until_something_waits(shelf.database))
+        waits = asyncio.create_task(until_they_wait(shelf.database))
         await asyncio.wait({erasing, waits}, return_when=asyncio.FIRST_COMPLETED)
     waits.cancel()
     await erasing
@@ -227,10 +228,10 @@ async def test_a_list_of_contacts_brings_a_person_back_who_asks_and_is_erased_me
     async with shelf.database.transaction() as connection:
         await connection.execute("SELECT FROM contacts FOR UPDATE")
         coming = asyncio.create_task(contacts(shelf, contact(), contact(OTHER, proof="form 13")))
-        await until_something_waits(shelf.database)
+        await until_they_wait(shelf.database)
         reference = await person.asked(shelf)
         erasing = asyncio.create_task(erase(shelf, reference))
-        waits = asyncio.create_task(until_something_waits(shelf.database, 2))
+        waits = asyncio.create_task(until_they_wait(shelf.database, 2))
         while not waits.done() and await shelf.database.rows(NUMBERS_OF_REQUESTS):
             pass
     waits.cancel()
@@ -252,9 +253,9 @@ async def test_a_contact_that_a_list_keeps_under_a_newer_secret_meanwhile_outliv
         erasing = asyncio.create_task(
             person.eraser(shelf).erase(wanted, Terms(person.now(), keep_proof=True, country="PL"))
         )
-        await until_something_waits(shelf.database)
+        await until_they_wait(shelf.database)
         coming = asyncio.create_task(contacts(shelf, contact(version=2)))
-        waits = asyncio.create_task(until_something_waits(shelf.database, 2))
+        waits = asyncio.create_task(until_they_wait(shelf.database, 2))
         await asyncio.wait({coming, waits}, return_when=asyncio.FIRST_COMPLETED)
     waits.cancel()
     await asyncio.gather(coming, erasing)
@@ -274,7 +275,7 @@ async def test_an_erasure_and_a_list_of_consents_wait_for_one_another_for_ever(
         async with shelf.database.transaction() as connection:
             await connection.execute(SQL["lock_consents"], "acme")
             erasing = asyncio.create_task(erase_rest(*given))
-            await until_something_waits(shelf.database)
+            await until_they_wait(shelf.database)
             await connection.execute("SELECT FROM consents FOR UPDATE")
         return await erasing
 
@@ -464,9 +465,9 @@ async def test_an_erasure_and_a_withdrawal_wait_for_one_another_for_ever(
                 "acme", made.digests(), person.now(), purpose=None, purposes={}, origin="cli:anna", proof="letter 9"
             )
         )  # fmt: skip
-        await until_something_waits(database)
+        await until_they_wait(database)
         erasing = asyncio.create_task(erase(shelf, reference))
-        await until_something_waits(database, 2)
+        await until_they_wait(database, 2)
     await asyncio.gather(withdrawing, erasing)
 
 
@@ -481,7 +482,7 @@ async def test_two_that_change_the_same_requests_wait_for_one_another_for_ever(
     async with shelf.database.transaction() as connection:
         await connection.execute(lock, first)
         changing = asyncio.create_task(shelf.database.rows(SQL[change], [second, first], *given))
-        await until_something_waits(shelf.database)
+        await until_they_wait(shelf.database)
         await connection.execute(lock, second)
     await changing
 
@@ -589,7 +590,7 @@ async def test_a_recording_that_turns_up_during_an_erasure_is_left_without_its_r
         await connection.execute("SELECT FROM calls WHERE id = $1 FOR UPDATE", call.id)
         await connection.execute("UPDATE recordings SET state = 'discarded' WHERE id = $1", recording)
         tending = asyncio.create_task(shelf.tend())
-        await until_something_waits(database)
+        await until_they_wait(database)
     assert await tending == 0
     assert (await state(shelf, recording), files(shelf.spool), files(shelf.folder)) == ("discarded", [], [])
 
@@ -606,7 +607,7 @@ async def test_an_erasure_passes_over_a_recording_that_has_just_turned_up(
         await connection.execute(SQL["lock_chain"], call.id)
         await connection.execute(SQL["take_up_recording"], recording)
         erasing = asyncio.create_task(erase(shelf, reference))
-        await until_something_waits(database)
+        await until_they_wait(database)
     report = (await erasing).report
     assert report is not None
     assert {(each["what"], each["ground"]) for each in report["kept"]} == {
@@ -616,12 +617,6 @@ async def test_an_erasure_passes_over_a_recording_that_has_just_turned_up(
     assert await shelf.tend() == 1
     await erase(shelf, reference)
     assert await shelf.fate(recording) == f"erasure {reference}"
-
-
-async def until_something_waits(database: Database, waiting: int = 1) -> None:
-    async with asyncio.timeout(20):
-        while len(await database.rows("SELECT FROM pg_locks WHERE NOT granted")) < waiting:
-            pass
 
 
 async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) -> None:

@@ -19,8 +19,8 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.store.suppressions import enter
-from tests.lab.waiting import until
 from tests.unit.store.made import bar, call, digests, judge, key, new_secret, numbers, question
+from tests.unit.store.waiting import until_they_wait
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
@@ -174,7 +174,7 @@ async def test_two_who_enter_a_bar_anew_at_once_have_both_entered_it(
         async with database.transaction() as connection:
             assert await enter(connection, "acme", whose, [""], Reason.OBJECTION, "first", "")
             waiting = asyncio.create_task(alone() if second == "by itself" else listed())
-            await until(partial(_waits, database), within=30.0)
+            await until_they_wait(database)
         assert await waiting == 0
         (found,) = await store.suppressions.of("acme", whose)
         assert found["origin"] == "first"
@@ -195,15 +195,10 @@ async def test_a_list_that_waits_for_one_bar_holds_those_that_come_after_it(
         pressed = digests(number=numbers(first + 1)[-1])
         assert await enter(connection, "acme", pressed, [""], Reason.OBJECTION, "first", "")
         loading = asyncio.create_task(store.suppressions.load("acme", key(), batches(), keep_going=False))
-        await until(partial(_waits, database), within=30.0)
+        await until_they_wait(database)
         locked = "SELECT FROM suppressions WHERE digest = $1 FOR UPDATE NOWAIT"
         assert len(await connection.fetch(locked, ended.newest)) == 1
     assert (await loading).accepted == 1
-
-
-async def _waits(database: Database) -> bool:
-    (row,) = await database.rows("SELECT count(*) > 0 AS waits FROM pg_locks WHERE NOT granted")
-    return bool(row["waits"])
 
 
 @pytest.mark.parametrize("by_list", [False, True])
