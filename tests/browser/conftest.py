@@ -18,7 +18,7 @@ from ccari.web.front import Front
 from ccari.web.server import application
 from tests.browser.world import furnish
 from tests.unit.store.made import elsewhere
-from tests.unit.store.server import _administer, patiently
+from tests.unit.store.server import execute, patiently
 from tests.unit.web.api import listening
 
 #: For a page to be there; Chromium has two cores to share with the other tests.
@@ -33,12 +33,12 @@ Pictures = Callable[[Page, str], Awaitable[None]]
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def centre(server: str) -> AsyncIterator[Store]:
     """A database of the browser's own, in which nothing has happened yet."""
-    await _administer(server, "CREATE DATABASE browsed TEMPLATE template")
+    await execute(server, "CREATE DATABASE browsed TEMPLATE template")
     dsn = elsewhere(server, "browsed")
     with patiently():
         async with open_database(dsn) as database:
             yield Store(dsn, database)
-    await _administer(server, "DROP DATABASE browsed WITH (FORCE)")
+    await execute(server, "DROP DATABASE browsed WITH (FORCE)")
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 
 from ccari.gating.limits import Expired, LimitKeeper
@@ -18,6 +17,7 @@ from ccari.store.database import Connection
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
+from tests.unit.store.server import connected
 from tests.unit.store.test_holds import WAITING
 from tests.unit.store.test_requests import by
 
@@ -65,16 +65,12 @@ async def expire_beside(
     waiting: str = HELD_UP,
 ) -> Expired:
     """Expire what is past the limit, which has to wait for the transaction of somebody who ``does`` something."""
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with asyncio.timeout(WITHIN), connection.transaction():
-            await does(connection)
-            expiring = asyncio.create_task(keeper_of(shelf).expire(limit, datetime.now(UTC)))
-            while not await connection.fetchval(waiting) and not expiring.done():
-                pass
-            assert not expiring.done()
-    finally:
-        await connection.close()
+    async with connected(dsn) as connection, asyncio.timeout(WITHIN), connection.transaction():
+        await does(connection)
+        expiring = asyncio.create_task(keeper_of(shelf).expire(limit, datetime.now(UTC)))
+        while not await connection.fetchval(waiting) and not expiring.done():
+            pass
+        assert not expiring.done()
     return await expiring
 
 

@@ -1,6 +1,6 @@
 """A schema in words, from PostgreSQL's own catalogue: what one sees of it is what there is."""
 
-import asyncpg
+from tests.unit.store.server import connected
 
 _COLUMNS = """
 SELECT c.relname AS "table", a.attname || ' ' || format_type(a.atttypid, a.atttypmod)
@@ -33,8 +33,7 @@ WHERE relnamespace = 'ccari'::regnamespace AND relkind NOT IN ('r', 'i', 'S') OR
 
 async def schema_of(dsn: str) -> str:
     """All of the schema ``ccari``, in an order that does not depend on the order in which it was made."""
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
+    async with connected(dsn) as connection:
         tables: dict[str, list[str]] = {}
         for statement in (_COLUMNS, _CONSTRAINTS, _INDEXES, _TRIGGERS):
             for row in await connection.fetch(f"{statement} ORDER BY 1, 2"):
@@ -42,6 +41,4 @@ async def schema_of(dsn: str) -> str:
         parts = ["\n".join([table, *said]) for table, said in sorted(tables.items())]
         parts += [row["said"].rstrip() for row in await connection.fetch(_FUNCTIONS)]
         parts += [row["said"] for row in await connection.fetch(_OTHERS)]
-    finally:
-        await connection.close()
     return "\n\n".join(parts) + "\n"

@@ -105,7 +105,7 @@ async def server(quick: Path) -> AsyncIterator[str]:
     """The DSN of the embedded server, with a migrated database ``template`` that holds one policy."""
     async with embedded_postgres(quick / "data") as dsn:
         # what is in memory must not grow
-        await _administer(dsn, "ALTER SYSTEM SET max_wal_size = '64MB'", "CREATE DATABASE template")
+        await execute(dsn, "ALTER SYSTEM SET max_wal_size = '64MB'", "CREATE DATABASE template")
         await unsynced(dsn)
         with patiently():
             async with open_database(elsewhere(dsn, "template")) as database:
@@ -116,9 +116,8 @@ async def server(quick: Path) -> AsyncIterator[str]:
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def administrator(server: str) -> AsyncIterator[asyncpg.Connection]:
     """Who makes the databases: one connection for all, as a process of the server's for each takes as long as some tests."""
-    connection = await asyncpg.connect(server)
-    yield connection
-    await connection.close()
+    async with connected(server) as connection:
+        yield connection
 
 
 @pytest_asyncio.fixture(loop_scope="session")
@@ -160,13 +159,20 @@ async def unsynced(dsn: str) -> None:
     """Have the server wait for no disk: processes are killed in tests, and never the machine. A disk that others use as
     well has taken longer than the two seconds in which a call wants an answer.
     """
-    await _administer(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
+    await execute(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
 
-async def _administer(dsn: str, *statements: str) -> None:
-    connection = await asyncpg.connect(dsn)
+@contextlib.asynccontextmanager
+async def connected(dsn: str, **settings: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection that is nobody else's, while the context lasts."""
+    connection = await asyncpg.connect(dsn, server_settings={"search_path": databases.SCHEMA, **settings})
     try:
-        for each in statements:
-            await connection.execute(each)
+        yield connection
     finally:
         await connection.close()
+
+
+async def execute(dsn: str, *statements: str) -> None:
+    async with connected(dsn) as connection:
+        for each in statements:
+            await connection.execute(each)

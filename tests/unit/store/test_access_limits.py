@@ -55,6 +55,7 @@ from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.made import new_secret
+from tests.unit.store.server import connected
 from tests.unit.store.test_requests import letter
 from tests.unit.store.test_starting import begun, to_start, told
 
@@ -172,8 +173,7 @@ async def test_invariant_9_a_look_is_hidden_by_having_it_expire(shelf: Shelf, ds
     """Whoever can write every table, and does not know how to get past their triggers."""
     await look(shelf)
     await look(shelf, timedelta(days=300))
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
+    async with connected(dsn) as connection:
         for change in (
             "UPDATE accesses SET fields = NULL, salt = NULL",
             "UPDATE accesses SET fields = NULL, salt = NULL WHERE seq = 2",
@@ -186,8 +186,6 @@ async def test_invariant_9_a_look_is_hidden_by_having_it_expire(shelf: Shelf, ds
                 await connection.execute(change)
         with pytest.raises(asyncpg.CheckViolationError):
             await connection.execute("UPDATE accesses SET fields = NULL WHERE seq = 1")
-    finally:
-        await connection.close()
 
 
 @pytest.mark.parametrize("ago", [0, 300, 366], ids=["today", "this-year", "before"])

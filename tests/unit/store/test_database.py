@@ -6,7 +6,7 @@ import re
 import shutil
 import socket
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from tests.lab.waiting import until
 from tests.unit.store.made import elsewhere
 from tests.unit.store.relayed import relayed
 from tests.unit.store.schema_of import schema_of
+from tests.unit.store.server import connected, execute
 
 #: What the first version may have left in each of its tables.
 FIRST_TABLES = (
@@ -281,11 +282,6 @@ async def test_a_closed_port_is_waited_for() -> None:
     assert time.monotonic() - began < BOUND_SECONDS
 
 
-async def execute(dsn: str, statements: str) -> None:
-    async with connected(dsn) as connection:
-        await connection.execute(statements)
-
-
 async def told(dsn: str, statement: str) -> list[tuple[Any, ...]]:
     async with connected(dsn) as connection:
         return [tuple(row) for row in await connection.fetch(statement)]
@@ -299,15 +295,6 @@ async def roll_back(dsn: str, folder: Path, steps: int) -> None:
     """Take the newest ``steps`` migrations back."""
     async with connected(dsn) as connection:
         await migrate.rollback(connection, folder, schema_name=databases.SCHEMA, count=steps)
-
-
-@contextlib.asynccontextmanager
-async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": databases.SCHEMA})
-    try:
-        yield connection
-    finally:
-        await connection.close()
 
 
 async def mute(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -548,9 +535,8 @@ async def test_a_reader_of_the_output_who_has_seen_enough_is_taken_for_the_datab
 async def test_a_connection_that_the_server_ended_breaks_the_pool(database: Database, dsn: str) -> None:
     async with database.connection() as connection:
         pid = await connection.fetchval("SELECT pg_backend_pid()")
-    executioner = await asyncpg.connect(dsn)
-    await executioner.execute("SELECT pg_terminate_backend($1, 1000)", pid)
-    await executioner.close()
+    async with connected(dsn) as executioner:
+        await executioner.execute("SELECT pg_terminate_backend($1, 1000)", pid)
     async with database.connection() as connection:
         assert await connection.fetchval("SELECT 1") == 1
 

@@ -27,6 +27,7 @@ from ccari.store.database import COMMAND_SECONDS, open_database
 from ccari.store.embedded import embedded_postgres
 from tests.lab.waiting import until
 from tests.unit.recordings.disks import mounted
+from tests.unit.store.server import connected
 
 START_SECONDS = 60.0
 #: What is to be caught is that a call waits without end.
@@ -128,11 +129,8 @@ def programmes_in(home: Path) -> list[bytes]:
 
 
 async def answers(dsn: str) -> bool:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return bool(await connection.fetchval("SELECT true"))
-    finally:
-        await connection.close()
 
 
 async def test_one_that_leaves_stops_the_server_under_another(home: Path) -> None:

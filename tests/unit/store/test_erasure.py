@@ -34,6 +34,7 @@ from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.listed import agreed, batches, contact
 from tests.unit.store.listed import digests as digests_under
+from tests.unit.store.server import connected
 from tests.unit.store.test_requests import by
 from tests.unit.store.waiting import until_they_wait
 
@@ -495,11 +496,9 @@ async def test_a_table_that_takes_too_long_keeps_an_erasure_from_its_end(
     monkeypatch.setattr(traces, "MOST_SECONDS", 1)
     await person.called(shelf)
     reference = await person.asked(shelf)
-    holder = await asyncpg.connect(dsn)
-    async with holder.transaction():
+    async with connected(dsn) as holder, holder.transaction():
         await holder.execute("LOCK TABLE ccari.call_event_fields IN SHARE UPDATE EXCLUSIVE MODE")
         report = (await erase(shelf, reference)).report
-    await holder.close()
     assert report is not None
     assert report["traces"]["left"]["call_event_fields"] == "canceling statement due to statement timeout"
     assert (await erase(shelf, reference)).report is None
@@ -511,12 +510,11 @@ async def test_rows_that_a_dump_still_sees_are_reported_as_gone(
     """PostgreSQL writes them into the new file too, as long as a transaction can see them."""
     monkeypatch.setattr(traces, "PATIENCE_SECONDS", 0)
     await person.called(shelf)
-    reference, dump = await person.asked(shelf), await asyncpg.connect(dsn)
-    async with dump.transaction(isolation="repeatable_read", readonly=True):
+    reference = await person.asked(shelf)
+    async with connected(dsn) as dump, dump.transaction(isolation="repeatable_read", readonly=True):
         await dump.execute("SELECT FROM ccari.rights_requests")
         report = (await erase(shelf, reference)).report
         (seen,) = await dump.fetch("SELECT number FROM ccari.rights_requests")
-    await dump.close()
     assert seen["number"] == made.NUMBER.e164
     assert report is not None
     assert (

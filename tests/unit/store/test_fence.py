@@ -14,6 +14,7 @@ from ccari.store.database import COMMAND_SECONDS
 from ccari.store.fence import PostgresFence
 from tests.lab.waiting import until
 from tests.unit.store.relayed import relayed
+from tests.unit.store.server import connected, execute
 
 WITHIN = 30.0
 _HOLDERS = (
@@ -26,22 +27,16 @@ AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))
 
 async def cut_off(dsn: str) -> None:
     """The server ends every connection that holds a lock."""
-    connection = await asyncpg.connect(dsn)
-    try:
-        await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-            " WHERE application_name = 'ccari fence' AND datname = current_database()"
-        )
-    finally:
-        await connection.close()
+    await execute(
+        dsn,
+        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+        " WHERE application_name = 'ccari fence' AND datname = current_database()",
+    )
 
 
 async def holders(dsn: str) -> set[int]:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return {row["pid"] for row in await connection.fetch(_HOLDERS)}
-    finally:
-        await connection.close()
 
 
 async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn: str) -> None:
@@ -73,8 +68,7 @@ async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.
     fence = PostgresFence(dsn)
     async with fence.hold("another asterisk", "calls of another asterisk") as by_another:
         assert fence.is_held
-        connection = await asyncpg.connect(dsn)
-        try:
+        async with connected(dsn) as connection:
             waiting = asyncio.create_task(_take(connection, "another asterisk"))
             await until(lambda: _is_waited_for(dsn), within=WITHIN)
             await cut_off(dsn)
@@ -83,16 +77,11 @@ async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.
                 await by_another.wait()
             # ops are not told that it holds what it has lost
             assert not fence.is_held
-        finally:
-            await connection.close()
 
 
 async def _is_waited_for(dsn: str) -> bool:
-    connection = await asyncpg.connect(dsn)
-    try:
+    async with connected(dsn) as connection:
         return bool(await connection.fetchval(_WAITING))
-    finally:
-        await connection.close()
 
 
 async def _take(connection: asyncpg.Connection, name: str) -> None:

@@ -4,7 +4,6 @@ import asyncio
 from dataclasses import replace
 from uuid import uuid4
 
-import asyncpg
 import pytest
 
 from ccari.errors import NoRequestError, RecordingError, StoreError, UnknownError
@@ -19,6 +18,7 @@ from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
 from tests.unit.store.kept import DAY, NOW, Shelf, holds_on, rotated
+from tests.unit.store.server import connected
 from tests.unit.store.test_requests import by, letter
 
 LEGAL, REQUEST = {HoldKind.LEGAL}, {HoldKind.REQUEST}
@@ -201,8 +201,7 @@ async def test_a_hold_is_confirmed_on_what_is_deleted_a_moment_later(
 ) -> None:
     """Whoever places one waits until it is decided what is deleted."""
     recording = await shelf.put(limit=NOW - DAY)
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
+    async with connected(dsn) as connection:
         async with connection.transaction():
             await connection.execute("SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))")
             placing = asyncio.create_task(
@@ -216,8 +215,6 @@ async def test_a_hold_is_confirmed_on_what_is_deleted_a_moment_later(
             )
         with pytest.raises(RecordingError, match="was deleted just now"):
             await placing
-    finally:
-        await connection.close()
     assert (await shelf.round()).count == 1
 
 
@@ -225,18 +222,14 @@ async def test_a_deletion_is_decided_past_a_hold_that_is_just_being_placed(
     store: Store, shelf: Shelf, dsn: str
 ) -> None:
     recording = await shelf.put(limit=NOW - DAY)
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
-        async with connection.transaction():
-            await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
-            await connection.execute(
-                "INSERT INTO holds (recording_id, reason, placed_by) VALUES ($1, 'lawsuit', 'x')", recording
-            )
-            sweeping = asyncio.create_task(shelf.round())
-            while not await connection.fetchval(WAITING) and not sweeping.done():
-                pass
-    finally:
-        await connection.close()
+    async with connected(dsn) as connection, connection.transaction():
+        await connection.execute("SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))")
+        await connection.execute(
+            "INSERT INTO holds (recording_id, reason, placed_by) VALUES ($1, 'lawsuit', 'x')", recording
+        )
+        sweeping = asyncio.create_task(shelf.round())
+        while not await connection.fetchval(WAITING) and not sweeping.done():
+            pass
     assert (await sweeping).held == 1
     assert await shelf.fate(recording) is None
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any, Self
 
-import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
@@ -36,6 +35,7 @@ from tests.unit.store import made
 from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf, rotated
 from tests.unit.store.killing import KilledError, kill
+from tests.unit.store.server import execute
 from tests.unit.store.test_requests import by, letter
 
 OVER = NOW - DAY
@@ -474,13 +474,12 @@ async def test_two_of_the_fleet_are_at_it_at_once_or_none_after_one_died(shelf: 
     async with shelf.store.deletions.turn() as sweep:
         assert sweep is not None
         assert await shelf.keeper().round() is None
-        executioner = await asyncpg.connect(dsn)
-        await executioner.execute(
+        await execute(
+            dsn,
             """SELECT pg_terminate_backend(pid, 5000) FROM pg_locks
                WHERE locktype = 'advisory' AND granted AND mode = 'ExclusiveLock'
-                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())"""
+                 AND database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
         )
-        await executioner.close()
         assert (await shelf.round()).count == 1
     assert await shelf.fate(recording) == "retention"
 

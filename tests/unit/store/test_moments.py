@@ -3,7 +3,6 @@
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo
 
-import asyncpg
 import pytest
 
 from ccari.errors import RefusedError
@@ -11,6 +10,7 @@ from ccari.store import moments
 from ccari.store.database import Database
 from tests.unit.store.forging import NO_MOMENTS
 from tests.unit.store.made import LONG_AGO, NOW
+from tests.unit.store.server import connected
 
 MOMENTS = (
     moments.FIRST, datetime(1969, 7, 20, 20, 17, 40, 1, tzinfo=UTC), LONG_AGO, NOW,
@@ -29,11 +29,8 @@ async def test_what_python_holds_is_kept_or_read_otherwise_than_asyncpg_has_it(
 ) -> None:
     kept = [each if kind == "timestamptz" else each.date() for each in MOMENTS]
     question = f"SELECT one, one::text AS told, $1::{kind}[] AS all FROM unnest($1::{kind}[]) AS one"  # noqa: S608 - constants
-    plain = await asyncpg.connect(dsn, server_settings={"timezone": "UTC"})
-    try:
+    async with connected(dsn, timezone="UTC") as plain:
         theirs = await plain.fetch(question, [*kept, None])
-    finally:
-        await plain.close()
     ours = await database.rows(question, [*kept, None])
     assert ours == [dict(each) for each in theirs]
     assert [each["one"] for each in ours] == [*(_in_utc(each) for each in kept), None]

@@ -21,8 +21,8 @@ from tests.lab.waiting import until
 from tests.unit.store import made
 from tests.unit.store.pooled import bounced, pooled
 from tests.unit.store.relayed import relayed
+from tests.unit.store.server import execute
 from tests.unit.store.test_call_store import SOMEBODY_WAITS
-from tests.unit.store.test_database import execute
 
 WITHIN = 10.0
 Pooling = Callable[..., AbstractAsyncContextManager[str]]

@@ -8,7 +8,6 @@ from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 from structlog.testing import capture_logs
@@ -24,6 +23,7 @@ from ccari.store.opened import Store
 from tests.faults.postgres import OwnPostgres
 from tests.lab.waiting import until
 from tests.unit.store import made
+from tests.unit.store.server import connected, execute
 from tests.unit.store.test_replaying import Node
 
 WITHIN = 30.0
@@ -37,23 +37,12 @@ class Pair:
     standby: Server
     dsn: str
 
-    async def of_primary(self, *statements: str) -> None:
-        connection = await asyncpg.connect(self.primary.dsn)
-        try:
-            for each in statements:
-                await connection.execute(each)
-        finally:
-            await connection.close()
-
     async def promote(self) -> None:
         await self.standby._run("pg_ctl", "promote", "--wait", f"--pgdata={self.standby.cluster}")
 
     async def is_synchronous(self) -> bool:
-        connection = await asyncpg.connect(self.primary.dsn)
-        try:
+        async with connected(self.primary.dsn) as connection:
             states = await connection.fetch("SELECT sync_state FROM pg_stat_replication")
-        finally:
-            await connection.close()
         return [each["sync_state"] for each in states] == ["sync"]
 
 
@@ -83,7 +72,9 @@ async def pair(folder: Path) -> AsyncIterator[Pair]:
         both = Pair(
             primary, standby, dsn.replace("host=", f"target_session_attrs=read-write&host={standby.sockets},")
         )
-        await both.of_primary("ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()")
+        await execute(
+            primary.dsn, "ALTER SYSTEM SET synchronous_standby_names = '*'", "SELECT pg_reload_conf()"
+        )
         await until(both.is_synchronous, within=WITHIN)
         try:
             yield both

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 
-import asyncpg
 import pytest
 
 from ccari.store.database import _MIGRATION_LOCK
@@ -18,6 +17,7 @@ from ccari.store.embedded import embedded_postgres
 from tests.integration.service import START_SECONDS, STOP_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
+from tests.unit.store.server import connected
 from tests.unit.store.test_embedded import answers, server_pid
 
 #: Objects; there are more than a hundred thousand.
@@ -127,13 +127,10 @@ async def test_a_service_that_starts_its_postgresql_leaves_it_running_or_half_ma
 
 async def test_a_service_that_waits_for_its_schema_is_cut_off(home: Path, tmp_path: Path, empty: str) -> None:
     service = to_start(home, tmp_path, CCARI_DATABASE__URL=empty)
-    migrating = await asyncpg.connect(empty)
-    try:
+    async with connected(empty) as migrating:
         await migrating.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
         await begun(service, lambda: migrating.fetchval(MIGRATING))
         await told(service, signal.SIGTERM)
-    finally:
-        await migrating.close()
     assert "service_started" not in service.log.read_text()
 
 

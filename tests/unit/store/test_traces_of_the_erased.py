@@ -13,7 +13,6 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-import asyncpg
 import pytest
 import pytest_asyncio
 
@@ -32,6 +31,7 @@ from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
 from tests.unit.store.made import new_secret
+from tests.unit.store.server import connected
 from tests.unit.store.test_requests import by, letter
 from tests.unit.store.test_seals import sign
 
@@ -92,8 +92,7 @@ async def fill(shelf: Shelf, number: Number, words: str) -> str:
 
 async def columns(dsn: str) -> dict[str, str]:
     """All that is kept in each column that could hold a text, as text; bytes in hex. By ``table.column``."""
-    connection = await asyncpg.connect(dsn, server_settings={"search_path": "ccari"})
-    try:
+    async with connected(dsn) as connection:
         found = await connection.fetch(
             """SELECT table_name AS "table", column_name AS "column" FROM information_schema.columns
                JOIN information_schema.tables USING (table_schema, table_name)
@@ -108,8 +107,6 @@ async def columns(dsn: str) -> dict[str, str]:
             )
             for each in found
         }
-    finally:
-        await connection.close()
 
 
 def holding(kept: Mapping[str, str], *spellings: str) -> set[str]:
@@ -239,11 +236,9 @@ async def test_traces_are_passed_over_where_they_could_not_be_cleared(
 ) -> None:
     """Somebody reads the requests in a long transaction: the erasure is done, and says what is left."""
     reference = await fill(shelf, NUMBER, "letter 7")
-    reader = await asyncpg.connect(shelf.store.dsn)
-    async with reader.transaction():
+    async with connected(shelf.store.dsn) as reader, reader.transaction():
         await reader.execute("LOCK TABLE ccari.rights_requests IN ACCESS SHARE MODE")
         done = await run(shelf).ccari("subject", "erase", NUMBER.e164, "--request", reference, "--yes")
-    await reader.close()
     assert done.code == 0, done.err
     assert "traces may be left in rights_requests: canceling statement due to lock timeout" in done.err
     assert holding(await columns(shelf.store.dsn), NUMBER.digits) == set()
