@@ -114,10 +114,10 @@ class Database:
             return [dict(row) for row in await connection.fetch(statement, *arguments)]
 
     @contextlib.asynccontextmanager
-    async def snapshot(self) -> AsyncIterator[Connection]:
+    async def snapshot(self, *, outside_pool: bool = False) -> AsyncIterator[Connection]:
         """A read-only transaction whose statements all see the data of the same moment."""
         async with (
-            self.connection() as connection,
+            self.outside_pool() if outside_pool else self.connection() as connection,
             in_transaction(connection, isolation="repeatable_read", readonly=True),
         ):
             yield connection

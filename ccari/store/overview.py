@@ -6,7 +6,7 @@ from datetime import datetime
 
 from ccari.ports.overview import Counted, Due, Overview
 from ccari.ports.requests import SOON_DAYS, Clock
-from ccari.store.database import Database, in_transaction
+from ccari.store.database import Database
 from ccari.store.queries import SQL
 
 
@@ -20,10 +20,7 @@ class Overviews:
         self, since: datetime, controllers: Sequence[str] | None, *, by_hour: bool, zone: str, clock: Clock
     ) -> Overview:
         # a month of calls is millions of rows, and no call may wait while they are counted
-        async with (
-            self._database.outside_pool() as connection,
-            in_transaction(connection, isolation="repeatable_read", readonly=True),
-        ):
+        async with self._database.snapshot(outside_pool=True) as connection:
             counted = await connection.fetch(
                 SQL["count_calls"], since, controllers, "hour" if by_hour else "day", zone
             )

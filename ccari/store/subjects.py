@@ -12,7 +12,7 @@ from ccari.ports.holds import Held, Subject
 from ccari.ports.subjects import Holdings, Mandate
 from ccari.store import holds, mandates
 from ccari.store.accesses import newest_expiry
-from ccari.store.database import Database, in_transaction
+from ccari.store.database import Database
 from ccari.store.erasures import holds_on_number
 from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL, columns
@@ -33,10 +33,7 @@ class Subjects:
 
     async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
         person = (subject.controller, list(subject.digests.all))
-        async with (
-            self._database.outside_pool() as connection,
-            in_transaction(connection, isolation="repeatable_read", readonly=True),
-        ):
+        async with self._database.snapshot(outside_pool=True) as connection:
 
             async def rows(query: str, *arguments: Any) -> list[dict[str, Any]]:
                 return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]
