@@ -18,23 +18,26 @@ _MOST_LINES = 10_000
 
 
 class Watch:
-    """The log lines of ``ccari serve``, which runs as a process. ``written``: all that were read so far, as text."""
+    """The log lines of ``ccari serve``, which runs as a process: the last :data:`_MOST_LINES` that nobody has looked at yet."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self._process = process
         self._lines: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue(_MOST_LINES)
-        self.written: list[str] = []
 
     async def read(self) -> None:
         output = self._process.stdout
         if output is None:
             raise AssertionError("the service was started without a pipe")
         async for raw in output:
-            text = raw.decode(errors="replace")
-            self.written.append(text)
             with contextlib.suppress(ValueError):
-                await self._lines.put(json.loads(text))
-        await self._lines.put(None)
+                self._keep(json.loads(raw))
+        self._keep(None)
+
+    def _keep(self, line: dict[str, Any] | None) -> None:
+        # never waits: once all calls were played nobody looks, and a service whose log nobody reads could not be ended
+        if self._lines.full():
+            self._lines.get_nowait()
+        self._lines.put_nowait(line)
 
     async def until(self, event: str, *, within: float) -> AsyncIterator[dict[str, Any]]:
         """The lines up to and including the first with ``event``. Raises TimeoutError, or CcariError if the service ends."""
