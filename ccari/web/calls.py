@@ -37,7 +37,7 @@ from ccari.web.problems import Refusal, not_there
 _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
-async def gate(ask: Ask) -> Reply:
+async def gate(ask: Ask) -> Reply[GateAnswer]:
     """Whether this number may be called now, and if not, why not. Nothing is dialled, counted or stored."""
     body: GateAsk = ask.body
     front = ask.front
@@ -82,7 +82,7 @@ class _Vouching:
         self.has_vouched = True
 
 
-async def place_call(ask: Ask) -> Reply:
+async def place_call(ask: Ask) -> Reply[CallPlaced]:
     """Ask the gate, and begin the call if it allows it. A blocked call is put on record too."""
     body: CallOrder = ask.body
     if ask.bearer.controllers is not None:
@@ -107,7 +107,7 @@ def _blocked(block: Block, call: UUID | None = None) -> Refusal:
     return Refusal(status, WHY[block], reason=block, call=call)
 
 
-async def list_calls(ask: Ask) -> Reply:
+async def list_calls(ask: Ask) -> Reply[CallPage]:
     """Calls, the newest first."""
     query: CallsQuery = ask.query
     wanted = WantedCalls(
@@ -122,7 +122,7 @@ async def list_calls(ask: Ask) -> Reply:
     return Reply(CallPage.model_validate({"items": page, "next": after}))
 
 
-async def find(ask: Ask) -> Reply:
+async def find(ask: Ask) -> Reply[CallsFound]:
     """The calls with a number, the newest first, blocked ones too. Who looks, and why, is put on record."""
     body: FindBody = ask.body
     known_as = claimants.known_as(
@@ -136,7 +136,7 @@ async def find(ask: Ask) -> Reply:
     return Reply(CallsFound.model_validate(found))
 
 
-async def show_call(ask: Ask) -> Reply:
+async def show_call(ask: Ask) -> Reply[CallShown]:
     """One call with its journal, and whether the journal is intact."""
     path: CallPath = ask.path
     record = await ask.front.records.show_call(path.id)

@@ -21,7 +21,7 @@ from ccari.web.models.campaigns import (
 from ccari.web.problems import Refusal, not_there
 
 
-async def list_campaigns(ask: Ask) -> Reply:
+async def list_campaigns(ask: Ask) -> Reply[CampaignList]:
     """The campaigns of the policy in force, or of an older revision."""
     query: CampaignsQuery = ask.query
     number, policy = await _declared(ask, query.revision)
@@ -30,7 +30,7 @@ async def list_campaigns(ask: Ask) -> Reply:
     return Reply(CampaignList.model_construct(revision=number, items=tuple(items)))
 
 
-async def show(ask: Ask) -> Reply:
+async def show(ask: Ask) -> Reply[CampaignShown]:
     """One campaign as it is declared, with its controller and the registers that it heeds."""
     path: CampaignPath = ask.path
     query: CampaignQuery = ask.query
@@ -46,7 +46,7 @@ async def show(ask: Ask) -> Reply:
     )  # fmt: skip
 
 
-async def list_revisions(ask: Ask) -> Reply:
+async def list_revisions(ask: Ask) -> Reply[RevisionPage]:
     """Every revision that was applied, the newest first. The newest is in force."""
     query: RevisionsQuery = ask.query
     rows = [
@@ -58,7 +58,7 @@ async def list_revisions(ask: Ask) -> Reply:
     return Reply(RevisionPage.model_validate({"items": page, "next": page[-1]["revision"] if more else None}))
 
 
-async def show_revision(ask: Ask) -> Reply:
+async def show_revision(ask: Ask) -> Reply[RevisionShown]:
     """One revision: who applied it, when, and what it declares."""
     path: RevisionPath = ask.path
     applied = await ask.front.policies.applied(path.number)

@@ -9,7 +9,7 @@ from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery,
 from ccari.web.paging import BY_ID, cursor, cut, place
 
 
-async def list_consents(ask: Ask) -> Reply:
+async def list_consents(ask: Ask) -> Reply[ConsentPage]:
     """Consents, the newest entries first. Numbers are not stored, only digests."""
     query: ConsentsQuery = ask.query
     controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
@@ -20,14 +20,14 @@ async def list_consents(ask: Ask) -> Reply:
     return Reply(ConsentPage.model_validate({"items": page, "next": then}))
 
 
-async def check(ask: Ask) -> Reply:
+async def check(ask: Ask) -> Reply[ConsentAnswer]:
     """A number's consents, and each call that was made on them."""
     controller, digests = await looked_up(ask)
     rows = await ask.front.consents.of(controller.id, digests)
     return Reply(ConsentAnswer.model_validate({"consents": rows}))
 
 
-async def withdraw(ask: Ask) -> Reply:
+async def withdraw(ask: Ask) -> Reply[Withdrawn]:
     """Withdraw a number's consents, and bar the calls that rested on them until the person consents again (Art 7(3))."""
     body: WithdrawalBody = ask.body
     policy = await ask.policy_in_force()

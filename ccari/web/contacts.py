@@ -12,7 +12,7 @@ from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery,
 from ccari.web.paging import BY_ID, cursor, cut, place
 
 
-async def list_contacts(ask: Ask) -> Reply:
+async def list_contacts(ask: Ask) -> Reply[ContactPage]:
     """Contacts, the newest entries first. Numbers are not stored, only digests."""
     query: ContactsQuery = ask.query
     controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
@@ -23,7 +23,7 @@ async def list_contacts(ask: Ask) -> Reply:
     return Reply(ContactPage.model_validate({"items": page, "next": then}))
 
 
-async def check(ask: Ask) -> Reply:
+async def check(ask: Ask) -> Reply[ContactAnswer]:
     """The sources that a controller has a number from. `known` is false if the number is not a contact."""
     controller, digests = await looked_up(ask)
     rows: list[dict[str, Any]] = await ask.front.contacts.of(controller.id, digests)

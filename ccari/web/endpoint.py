@@ -243,7 +243,7 @@ def _body(model: type[BaseModel] | None, request: web.Request, raw: bytes) -> Ba
         raise problems.of_validation(model, error) from None
 
 
-def _json(reply: Reply | web.StreamResponse, status: HTTPStatus) -> web.Response:
+def _json(reply: Reply[BaseModel] | web.StreamResponse, status: HTTPStatus) -> web.Response:
     if not isinstance(reply, Reply):
         raise TypeError("only a stream answers by itself")
     headers = {"location": reply.location} if reply.location else {}
@@ -255,7 +255,7 @@ def _json(reply: Reply | web.StreamResponse, status: HTTPStatus) -> web.Response
     )
 
 
-def _streamed(response: Reply | web.StreamResponse) -> web.StreamResponse:
+def _streamed(response: Reply[BaseModel] | web.StreamResponse) -> web.StreamResponse:
     if isinstance(response, Reply):
         raise TypeError("a stream answers by itself")
     return response

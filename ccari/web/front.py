@@ -3,7 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 from aiohttp import web
 from pydantic import BaseModel
@@ -165,9 +165,12 @@ class Ask:
         return policy
 
 
+_Content_co = TypeVar("_Content_co", bound=BaseModel, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(Generic[_Content_co]):
     """An answer in JSON. ``location``: the header of that name, of what was made."""
 
-    content: BaseModel
+    content: _Content_co
     location: str | None = None

@@ -26,14 +26,14 @@ REPORT = "ccari-report"
 _BUFFER_BYTES = 256 * 1024
 
 
-async def import_bars(ask: Ask) -> Reply:
+async def import_bars(ask: Ask) -> Reply[ListReport]:
     """Bar the numbers of a list, or of an export. A CSV's columns take precedence over the parameters. If a line is invalid,
     nothing is entered, unless keep_going.
     """
     return await bar(ask, _body(ask))
 
 
-async def bar(ask: Ask, source: Source) -> Reply:
+async def bar(ask: Ask, source: Source) -> Reply[ListReport]:
     """As :func:`import_bars`, for a list from any source."""
     query: BarsImportQuery = ask.query
     given = BarsGiven(query.controller, query.campaign, query.reason, query.proof or "", query.until)
@@ -42,7 +42,7 @@ async def bar(ask: Ask, source: Source) -> Reply:
     return _reported(report)
 
 
-async def import_contacts(ask: Ask) -> Reply:
+async def import_contacts(ask: Ask) -> Reply[ListReport]:
     """Enter numbers with their sources. Numbers that were erased, or that may not be used, are left out and counted."""
     query: ContactsImportQuery = ask.query
     given = ContactsGiven(
@@ -54,7 +54,7 @@ async def import_contacts(ask: Ask) -> Reply:
     return _reported(done.report, barred=barred)
 
 
-async def import_consents(ask: Ask) -> Reply:
+async def import_consents(ask: Ask) -> Reply[ListReport]:
     """Enter consents with the proof of each (Art 7(1)). A list never undoes a withdrawal. Erased numbers are left out and
     counted.
     """
@@ -126,7 +126,7 @@ def _body(ask: Ask, most_bytes: int | None = None) -> io.BufferedReader:
 
 def _reported(
     report: Report, *, barred: dict[str, int] | None = None, unasked: list[str] | None = None
-) -> Reply:
+) -> Reply[ListReport]:
     """The report of an import. Raises Refusal (422), with the report, if its faults kept the list out."""
     shown = ListReport.model_validate({**report.as_dict(barred), "unasked": unasked}, from_attributes=True)
     if not report.taken:

@@ -33,7 +33,7 @@ ENCRYPTED = "application/octet-stream"
 _PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
-async def list_recordings(ask: Ask) -> Reply:
+async def list_recordings(ask: Ask) -> Reply[RecordingPage]:
     """Recordings, the newest first, each with its legal basis, when it is due to be deleted, and what holds it."""
     query: RecordingsQuery = ask.query
     wanted = WantedRecordings(
@@ -45,7 +45,7 @@ async def list_recordings(ask: Ask) -> Reply:
     return Reply(RecordingPage.model_validate({"items": page, "next": after}))
 
 
-async def show(ask: Ask) -> Reply:
+async def show(ask: Ask) -> Reply[RecordingShown]:
     """One recording with its tag."""
     path: RecordingPath = ask.path
     shown = await ask.front.shelf.show(path.id)
@@ -73,7 +73,7 @@ async def file(ask: Ask) -> web.StreamResponse:
     return await sent(ask, ENCRYPTED, f"{path.id}.{recording.kept.format}.age", pieces, length)
 
 
-async def list_holds(ask: Ask) -> Reply:
+async def list_holds(ask: Ask) -> Reply[HoldPage]:
     """Legal holds, the newest first, each with how many stored recordings it holds."""
     query: HoldsQuery = ask.query
     rows = await ask.front.holds.page(
@@ -86,7 +86,7 @@ async def list_holds(ask: Ask) -> Reply:
     return Reply(HoldPage.model_validate({"items": page, "next": then}))
 
 
-async def hold(ask: Ask) -> Reply:
+async def hold(ask: Ask) -> Reply[HoldShown]:
     """Place a legal hold: recordings, also those still to come, are kept beyond their time until it is released (Art 17(3)(e))."""
     body: HoldBody = ask.body
     on = HoldOn(body.recording, body.call, body.request.upper() if body.request else None)
@@ -103,7 +103,7 @@ async def hold(ask: Ask) -> Reply:
     return Reply(HoldShown.model_validate(placed))
 
 
-async def release(ask: Ask) -> Reply:
+async def release(ask: Ask) -> Reply[HoldShown]:
     """Release a hold. Recordings that are past their time by then, and that nothing else holds, are deleted within minutes."""
     path: HoldPath = ask.path
     body: ReleaseBody = ask.body

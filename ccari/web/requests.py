@@ -35,7 +35,7 @@ from ccari.web.repeats import id_of
 _PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, Day, OneLine])
 
 
-async def list_requests(ask: Ask) -> Reply:
+async def list_requests(ask: Ask) -> Reply[RequestPage]:
     """Requests in the order of due dates; closed requests at the end."""
     query: RequestsQuery = ask.query
     after = place(query.after, _PLACE)
@@ -51,7 +51,7 @@ async def list_requests(ask: Ask) -> Reply:
     return Reply(RequestPage.model_validate({"items": list(map(dossiers.register_row, page)), "next": then}))
 
 
-async def find(ask: Ask) -> Reply:
+async def find(ask: Ask) -> Reply[RequestsFound]:
     """The requests of a number, the newest first, closed ones too. Who looks, and why, is put on record."""
     body: FindBody = ask.body
     policy = await ask.policy_in_force()
@@ -63,7 +63,7 @@ async def find(ask: Ask) -> Reply:
     return Reply(RequestsFound.model_validate(found))
 
 
-async def show(ask: Ask) -> Reply:
+async def show(ask: Ask) -> Reply[RequestShown]:
     """One request: how it came in, what it did at once, what it requires, and its history."""
     return Reply(await shown(ask))
 
@@ -83,7 +83,7 @@ async def shown(ask: Ask, *, whole: bool = False, why: str = "") -> RequestShown
     return RequestShown.model_validate(dossier)
 
 
-async def add(ask: Ask) -> Reply:
+async def add(ask: Ask) -> Reply[Registered]:
     """Enter a request that did not come in by key. Its immediate effect is carried out."""
     body: ClaimBody = ask.body
     claim = Claim(
@@ -95,50 +95,50 @@ async def add(ask: Ask) -> Reply:
     return Reply(Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
 
 
-async def verify(ask: Ask) -> Reply:
+async def verify(ask: Ask) -> Reply[Stepped]:
     """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
     body: VerifyBody = ask.body
     register, work = await _at_work(ask, body.how)
     return await _done(register.verify(_reference(ask), Level[body.level], work))
 
 
-async def start(ask: Ask) -> Reply:
+async def start(ask: Ask) -> Reply[Stepped]:
     """Begin the work on a request."""
     return await _step(ask, RequestState.IN_PROGRESS, "")
 
 
-async def extend(ask: Ask) -> Reply:
+async def extend(ask: Ask) -> Reply[Stepped]:
     """Extend a complex request by two months. That is possible once, within the first month (Art 12(3))."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.EXTENDED, body.reason)
 
 
-async def resolve(ask: Ask) -> Reply:
+async def resolve(ask: Ask) -> Reply[Stepped]:
     """Close a request as fulfilled. Its number is erased; the digest stays."""
     body: NoteBody = ask.body
     return await _step(ask, RequestState.FULFILLED, body.note)
 
 
-async def refuse(ask: Ask) -> Reply:
+async def refuse(ask: Ask) -> Reply[Stepped]:
     """Close a request as refused (Art 12(4)). Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.REFUSED, body.reason)
 
 
-async def withdraw(ask: Ask) -> Reply:
+async def withdraw(ask: Ask) -> Reply[Stepped]:
     """Close a request that the person has withdrawn. Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.WITHDRAWN, body.reason)
 
 
 #: The steps in the work on a request, each with what is said about it.
-STEPS: Mapping[str, tuple[Callable[[Ask], Awaitable[Reply]], type[BaseModel] | None]] = {
+STEPS: Mapping[str, tuple[Callable[[Ask], Awaitable[Reply[Stepped]]], type[BaseModel] | None]] = {
     "verify": (verify, VerifyBody), "start": (start, None), "extend": (extend, ReasonBody), "resolve": (resolve, NoteBody),
     "refuse": (refuse, ReasonBody), "withdraw": (withdraw, ReasonBody),
 }  # fmt: skip
 
 
-async def _step(ask: Ask, to: RequestState, words: str) -> Reply:
+async def _step(ask: Ask, to: RequestState, words: str) -> Reply[Stepped]:
     register, work = await _at_work(ask, words)
     return await _done(register.step(_reference(ask), to, work))
 
@@ -152,7 +152,7 @@ async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Work]:
     return register, Work(ask.who, dossiers.clock(await ask.policy()), words)
 
 
-async def _done(step: Awaitable[dict[str, Any]]) -> Reply:
+async def _done(step: Awaitable[dict[str, Any]]) -> Reply[Stepped]:
     return Reply(Stepped.model_validate(await step))
 
 

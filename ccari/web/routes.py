@@ -109,7 +109,7 @@ JSON = "application/json"
 
 _DIALER, _AGENT, _OPS, _DPO, _ = Role
 
-Handler = Callable[[Ask], Awaitable[Reply | web.StreamResponse]]
+Handler = Callable[[Ask], Awaitable[Reply[BaseModel] | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ async def export(ask: Ask) -> web.StreamResponse:
         return await sent(ask, ZIP, name, pieces_of(exported.file), {"repr-digest": f"sha-256=:{digest}:"})
 
 
-async def erasure_plan(ask: Ask) -> Reply:
+async def erasure_plan(ask: Ask) -> Reply[PlanShown]:
     """What an erasure on the request would delete, what would stay, and on which ground. Nothing is erased.
 
     The erasure itself cannot be undone, so it is a command: `ccari subject erase --yes`.

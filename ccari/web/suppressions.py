@@ -18,7 +18,7 @@ from ccari.web.models.suppressions import (
 from ccari.web.paging import BY_ID, cursor, cut, place
 
 
-async def add(ask: Ask) -> Reply:
+async def add(ask: Ask) -> Reply[Barred]:
     """Bar a number for one controller. Only its keyed digest is stored.
 
     If the number was barred already the answer says so, which counts as a look-up and is put on record.
@@ -32,7 +32,7 @@ async def add(ask: Ask) -> Reply:
     return Reply(done)
 
 
-async def check(ask: Ask) -> Reply:
+async def check(ask: Ask) -> Reply[CheckAnswer]:
     """Why a number is barred, and which registers it is in."""
     body: CheckBody = ask.body
     bars = await _bars(ask)
@@ -42,7 +42,7 @@ async def check(ask: Ask) -> Reply:
     return Reply(CheckAnswer.model_validate({"barred": barred, "bars": [_row(row) for row in rows]}))
 
 
-async def remove(ask: Ask) -> Reply:
+async def remove(ask: Ask) -> Reply[Lifted]:
     """Lift a number's bars. Bars for restriction and erasure are lifted only if the reason is named. (Before a restriction is
     lifted the person must be told, Art 18(3); what only the restriction has kept is then deleted.) Lifted bars stay on record.
     An empty list: there were none; then the request is put on record as a look-up.
@@ -56,7 +56,7 @@ async def remove(ask: Ask) -> Reply:
     return Reply(Lifted.model_validate({"lifted": [_row(row) for row in lifted]}))
 
 
-async def list_bars(ask: Ask) -> Reply:
+async def list_bars(ask: Ask) -> Reply[SuppressionPage]:
     """Bars, the newest first, with digests: numbers are not stored. A bar that is entered again keeps its place in the list."""
     query: SuppressionsQuery = ask.query
     controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)

@@ -6,7 +6,7 @@ from ccari.web.paging import cut
 from ccari.web.problems import not_there
 
 
-async def list_deliveries(ask: Ask) -> Reply:
+async def list_deliveries(ask: Ask) -> Reply[DeliveryPage]:
     """Messages to webhooks, the newest first: delivered, waiting, or `given_up`."""
     query: DeliveriesQuery = ask.query
     rows = await ask.front.webhooks.page(
@@ -17,7 +17,7 @@ async def list_deliveries(ask: Ask) -> Reply:
     return Reply(DeliveryPage.model_validate({"items": page, "next": then}))
 
 
-async def retry(ask: Ask) -> Reply:
+async def retry(ask: Ask) -> Reply[Retried]:
     """Try again at once a message that was given up, or waits for its next try, as if for the first time."""
     path: DeliveryPath = ask.path
     retried = await ask.front.webhooks.retry(path.number, controllers=ask.controllers)

@@ -4,13 +4,13 @@ from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.web import calls as api
 from ccari.web import evidence as proofs
 from ccari.web.console.pages import Answer, Shown, Visit, kept_query, of_a_page
-from ccari.web.models.calls import CallPage, CallsFound, CallShown, CallsQuery
+from ccari.web.models.calls import CallsFound, CallsQuery
 
 
 async def register(visit: Visit) -> Answer:
     """The newest calls first."""
     query = of_a_page(visit.ask.query or CallsQuery())
-    page = CallPage.model_validate((await api.list_calls(visit.asking(query=query))).content)
+    page = (await api.list_calls(visit.asking(query=query))).content
     policy = await visit.ask.policy()
     fields = {
         "page": page, "query": query, "keep": kept_query(visit), "outcomes": (*Outcome, HANDED_BACK),
@@ -26,13 +26,12 @@ async def find_form(_: Visit) -> Answer:
 
 async def find(visit: Visit) -> Answer:
     """The calls with a number, which is not shown again. Who looked, and what for, is on record."""
-    return _calls_found(CallsFound.model_validate((await api.find(visit.ask)).content))
+    return _calls_found((await api.find(visit.ask)).content)
 
 
 async def one(visit: Visit) -> Answer:
     """One call, and whether its journal is intact."""
-    call = CallShown.model_validate((await api.show_call(visit.ask)).content)
-    return Shown("call.html.j2", {"call": call})
+    return Shown("call.html.j2", {"call": (await api.show_call(visit.ask)).content})
 
 
 async def evidence(visit: Visit) -> Answer:

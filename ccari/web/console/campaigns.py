@@ -16,13 +16,11 @@ from ccari.web.models.base import Given
 from ccari.web.models.campaigns import (
     CampaignList,
     CampaignsQuery,
-    RevisionPage,
     RevisionPath,
-    RevisionRow,
     RevisionShown,
     RevisionsQuery,
 )
-from ccari.web.problems import Refusal, not_there
+from ccari.web.problems import Refusal
 
 #: How many unchanged lines are shown before and after a change.
 _CONTEXT = 3
@@ -45,12 +43,10 @@ class DiffLine:
 async def register(visit: Visit) -> Answer:
     """The campaigns in force, and every revision."""
     query = of_a_page(visit.ask.query or RevisionsQuery())
-    revisions = RevisionPage.model_validate((await api.list_revisions(visit.asking(query=query))).content)
+    revisions = (await api.list_revisions(visit.asking(query=query))).content
     declared: CampaignList | None = None
     if await visit.ask.policy() is not None:
-        reply = await api.list_campaigns(visit.asking(query=CampaignsQuery()))
-        assert isinstance(reply.content, CampaignList)  # noqa: S101 - narrows the type
-        declared = reply.content
+        declared = (await api.list_campaigns(visit.asking(query=CampaignsQuery()))).content
     fields = {"declared": declared, "revisions": revisions, "in_force": visit.ask.front.book.revision}
     return Shown("campaigns.html.j2", fields)
 
@@ -60,7 +56,8 @@ async def revision(visit: Visit) -> Answer:
     path: RevisionPath = visit.ask.path
     query: RevisionQuery = visit.ask.query or RevisionQuery()
     shown = await _revision(visit, path.number)
-    others = [each for each in await _numbers(visit) if each != path.number]
+    revisions = await visit.ask.front.policies.revisions()
+    others: list[int] = [each["revision"] for each in revisions if each["revision"] != path.number]
     before = query.against or max((each for each in others if each < path.number), default=None)
     other, unread = None, None
     try:
@@ -78,16 +75,8 @@ async def revision(visit: Visit) -> Answer:
     return Shown("revision.html.j2", fields)
 
 
-async def _numbers(visit: Visit) -> list[int]:
-    rows = [RevisionRow.model_validate(each) for each in await visit.ask.front.policies.revisions()]
-    return [each.revision for each in rows]
-
-
 async def _revision(visit: Visit, number: int) -> RevisionShown:
-    reply = await api.show_revision(visit.asking(path=RevisionPath(number=number)))
-    if not isinstance(reply.content, RevisionShown):
-        raise not_there()
-    return reply.content
+    return (await api.show_revision(visit.asking(path=RevisionPath(number=number)))).content
 
 
 def _text(shown: RevisionShown) -> list[str]:

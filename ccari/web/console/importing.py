@@ -30,13 +30,12 @@ async def take(visit: Visit) -> Answer:
         raise problems.of_faults([Fault(detail="choose a file", pointer="#/file")])
     source = io.BufferedReader(Upload(partial(read_piece, file)), _BUFFER_BYTES)
     try:
-        reply = await api.bar(visit.asking(query=query), source)
+        return await _page(visit, (await api.bar(visit.asking(query=query), source)).content)
     except Refusal as refusal:
         report = refusal.problem.report
         if report is None:
             raise
         return await _page(visit, report)
-    return await _page(visit, ListReport.model_validate(reply.content))
 
 
 async def _page(visit: Visit, report: ListReport | None) -> Shown:

@@ -26,12 +26,9 @@ from ccari.web.downloads import send
 from ccari.web.models.fields import one_line
 from ccari.web.models.recordings import (
     HoldBody,
-    HoldPage,
     HoldPath,
     HoldsQuery,
-    RecordingPage,
     RecordingPath,
-    RecordingShown,
     RecordingsQuery,
 )
 from ccari.web.problems import ALWAYS, Refusal, not_there
@@ -63,12 +60,9 @@ class RegisterQuery(RecordingsQuery):
 async def register(visit: Visit) -> Answer:
     """The newest recordings first, and the holds in force."""
     query = of_a_page(visit.ask.query or RegisterQuery())
-    page = RecordingPage.model_validate((await api.list_recordings(visit.asking(query=query))).content)
-    holds = HoldPage.model_validate(
-        (
-            await api.list_holds(visit.asking(query=HoldsQuery(limit=PAGE_ROWS, after=query.holds_after)))
-        ).content
-    )
+    page = (await api.list_recordings(visit.asking(query=query))).content
+    of_holds = HoldsQuery(limit=PAGE_ROWS, after=query.holds_after)
+    holds = (await api.list_holds(visit.asking(query=of_holds))).content
     policy = await visit.ask.policy()
     fields = {
         "page": page, "query": query, "keep": kept_query(visit), "keep_holds": kept_query(visit, "holds_after"), "holds": holds, "states": _STATES,
@@ -87,7 +81,7 @@ async def hold(visit: Visit) -> Answer:
     path: RecordingPath = visit.ask.path
     body = HoldBody(recording=path.id, reason=visit.ask.body.reason)
     placed = (await api.hold(visit.asking(body=body))).content
-    return Moved(f"{PATH}/recordings/{path.id}", visit.words("recordings.held", n=placed.model_dump()["id"]))
+    return Moved(f"{PATH}/recordings/{path.id}", visit.words("recordings.held", n=placed.id))
 
 
 async def release(visit: Visit) -> Answer:
@@ -144,8 +138,7 @@ def _identity_and_reason(visit: Visit) -> tuple[str, str]:
 
 
 async def _recording(visit: Visit) -> dict[str, object]:
-    shown = RecordingShown.model_validate((await api.show(visit.asking(path=visit.ask.path))).content)
-    return {"recording": shown}
+    return {"recording": (await api.show(visit.ask)).content}
 
 
 async def _sent(visit: Visit, page: str, mark: str, audio: bytes) -> web.StreamResponse:

@@ -30,8 +30,6 @@ from ccari.web.models.base import Given
 from ccari.web.models.calls import CallPath, CallShown, JournalEntry
 from ccari.web.models.requests import (
     ReasonBody,
-    Registered,
-    RequestPage,
     RequestPath,
     RequestsFound,
     RequestShown,
@@ -69,8 +67,7 @@ class Step:
 async def register(visit: Visit) -> Answer:
     """The list of requests, in the order of due dates."""
     query = of_a_page(visit.ask.query or RequestsQuery())
-    reply = await api.list_requests(visit.asking(query=query))
-    page = RequestPage.model_validate(reply.content)
+    page = (await api.list_requests(visit.asking(query=query))).content
     fields = {
         "page": page, "query": query, "keep": kept_query(visit), "soon": SOON_DAYS, "states": list(RequestState), "rights": list(Right),
         "reference_given": speech.GIVEN,
@@ -85,7 +82,7 @@ async def find_form(_: Visit) -> Answer:
 
 async def find(visit: Visit) -> Answer:
     """What a number has asked for, which is not shown again. Who looked, and what for, is on record."""
-    return _requests_found(RequestsFound.model_validate((await api.find(visit.ask)).content))
+    return _requests_found((await api.find(visit.ask)).content)
 
 
 async def blank(visit: Visit) -> Answer:
@@ -100,7 +97,7 @@ async def blank(visit: Visit) -> Answer:
 
 async def enter(visit: Visit) -> Answer:
     """Register the request, with its immediate effect."""
-    reference = Registered.model_validate((await api.add(visit.ask)).content).reference
+    reference = (await api.add(visit.ask)).content.reference
     return Moved(f"{PATH}/requests/{reference}", visit.words("requests.entered", reference=reference))
 
 
@@ -115,11 +112,11 @@ async def number(visit: Visit) -> Answer:
     return await _one(visit, await api.shown(visit.ask, whole=True, why=body.reason), whole=True)
 
 
-def step(take: Callable[[Ask], Awaitable[Reply]]) -> Handler:
+def step(take: Callable[[Ask], Awaitable[Reply[Stepped]]]) -> Handler:
     """The handler of a form that takes one of the API's steps, and shows the request with what it has become."""
 
     async def taken(visit: Visit) -> Answer:
-        done = Stepped.model_validate((await take(visit.ask)).content)
+        done = (await take(visit.ask)).content
         state = visit.words.term("state", done.state)
         said = visit.words("requests.stepped", reference=done.reference, state=state)
         return Moved(f"{PATH}/requests/{done.reference}", said)
@@ -184,8 +181,7 @@ async def _call(visit: Visit, request: RequestShown) -> CallShown | None:
     """The call in which the right was exercised; None if it was not exercised in a call."""
     if request.call_id is None:
         return None
-    reply = await calls.show_call(visit.asking(path=CallPath(id=request.call_id)))
-    return CallShown.model_validate(reply.content)
+    return (await calls.show_call(visit.asking(path=CallPath(id=request.call_id)))).content
 
 
 def _proof(call: CallShown | None) -> list[JournalEntry]:

@@ -6,13 +6,7 @@ from ccari.policy.suppression import Reason
 from ccari.web import suppressions as api
 from ccari.web.console.pages import Answer, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.sessions import PATH
-from ccari.web.models.suppressions import (
-    Barred,
-    CheckAnswer,
-    Lifted,
-    SuppressionPage,
-    SuppressionsQuery,
-)
+from ccari.web.models.suppressions import SuppressionsQuery
 
 _HOME = f"{PATH}/suppressions"
 
@@ -24,13 +18,12 @@ async def register(visit: Visit) -> Answer:
 
 async def look_up(visit: Visit) -> Answer:
     """Why a number is barred, and which registers it is in. Who asked, and why, is put on record."""
-    answer = CheckAnswer.model_validate((await api.check(visit.ask)).content)
-    return await _home(visit, answer=answer)
+    return await _home(visit, answer=(await api.check(visit.ask)).content)
 
 
 async def add(visit: Visit) -> Answer:
     """Bar a number."""
-    done = Barred.model_validate((await api.add(visit.ask)).content)
+    done = (await api.add(visit.ask)).content
     said = visit.words(
         "bars.added" if done.added else "bars.known", number=done.number, controller=done.controller
     )
@@ -39,14 +32,14 @@ async def add(visit: Visit) -> Answer:
 
 async def lift(visit: Visit) -> Answer:
     """Lift a number's bars."""
-    lifted = Lifted.model_validate((await api.remove(visit.ask)).content).lifted
+    lifted = (await api.remove(visit.ask)).content.lifted
     return Moved(_HOME, visit.words("bars.lifted", n=len(lifted)))
 
 
 async def _home(visit: Visit, **fields: Any) -> Shown:
     policy = await visit.ask.policy_in_force()
     query = of_a_page(visit.ask.query or SuppressionsQuery())
-    page = SuppressionPage.model_validate((await api.list_bars(visit.asking(query=query))).content)
+    page = (await api.list_bars(visit.asking(query=query))).content
     return Shown(
         "suppressions.html.j2",
         {
