@@ -8,7 +8,7 @@ from ccari.ports.accesses import Looked
 from ccari.web.downloads import as_attachment
 from ccari.web.front import Ask
 from ccari.web.models.calls import CallPath
-from ccari.web.models.subjects import RequestEvidencePath
+from ccari.web.models.requests import RequestPath
 
 ZIP = "application/zip"
 
@@ -23,7 +23,7 @@ async def of_call(ask: Ask) -> web.StreamResponse:
 
 async def of_request(ask: Ask) -> web.StreamResponse:
     """A ZIP that proves one request: a signed vCon with its journal, bars and seals. Numbers are masked."""
-    path: RequestEvidencePath = ask.path
+    path: RequestPath = ask.path
     return await _pack(ask, path.reference.upper())
 
 

@@ -89,7 +89,7 @@ from ccari.web.models.requests import (
     RequestsQuery,
     Stepped,
 )
-from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, RequestEvidencePath
+from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown
 from ccari.web.models.suppressions import (
     Barred,
     BarringBody,
@@ -225,7 +225,7 @@ def routes(streams: Streams) -> Sequence[Route]:
             refuses=(HTTPStatus.CONFLICT,),
         ),
         Route(
-            "GET", "/v1/evidence/requests/{reference}", SUPERVISING, evidence.of_request, None, in_path=RequestEvidencePath,
+            "GET", "/v1/evidence/requests/{reference}", SUPERVISING, evidence.of_request, None, in_path=RequestPath,
             gives=evidence.ZIP, refuses=(HTTPStatus.CONFLICT,),
         ),
         Route("GET", "/v1/campaigns", READING | {_DIALER}, campaigns.list_campaigns, CampaignList, query=CampaignsQuery),

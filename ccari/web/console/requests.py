@@ -36,7 +36,6 @@ from ccari.web.models.requests import (
     RequestsQuery,
     Stepped,
 )
-from ccari.web.models.subjects import RequestEvidencePath
 from ccari.web.problems import not_there
 
 #: The events of a call's journal that prove how the right was exercised.
@@ -128,7 +127,7 @@ async def letter(visit: Visit) -> Answer:
     """A draft of a letter to the person, to print or to copy."""
     path: LetterPath = visit.ask.path
     query: LetterQuery = visit.ask.query
-    request = await api.shown(visit.asking(path=RequestPath(reference=path.reference)))
+    request = await api.shown(visit.ask)
     policy = await visit.ask.policy_in_force()
     controller = policy.controller(request.controller)
     if controller is None or path.outcome not in _letters(request, _steps(request, policy)):
@@ -151,8 +150,7 @@ async def letter(visit: Visit) -> Answer:
 
 async def evidence(visit: Visit) -> Answer:
     """The sealed account of the request, for somebody without access to ccari."""
-    path: RequestPath = visit.ask.path
-    return await proofs.of_request(visit.asking(path=RequestEvidencePath(reference=path.reference)))
+    return await proofs.of_request(visit.ask)
 
 
 def _requests_found(found: RequestsFound | None) -> Shown:

@@ -5,7 +5,7 @@ from typing import Annotated
 from pydantic import Field
 
 from ccari.ports.subjects import PageLanguage
-from ccari.web.models.base import Body, Given, Told
+from ccari.web.models.base import Body, Told
 from ccari.web.models.fields import ControllerId, NumberText, Reference
 
 
@@ -50,7 +50,3 @@ class Stays(Goes):
 class PlanShown(Told):
     goes: tuple[Goes, ...]
     stays: tuple[Stays, ...]
-
-
-class RequestEvidencePath(Given):
-    reference: Reference
