@@ -1,12 +1,9 @@
 """The gate and calls over HTTP: asking the gate, and placing, listing and showing calls."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
-
-from pydantic import TypeAdapter
 
 from ccari.gating import claimants
 from ccari.gating.inquiry import Inquiry
@@ -28,13 +25,10 @@ from ccari.web.models.calls import (
     CallShown,
     CallsQuery,
 )
-from ccari.web.models.fields import Moment
 from ccari.web.models.gate import GateAnswer, GateAsk
 from ccari.web.models.requests import FindBody
-from ccari.web.paging import cursor, cut, place
+from ccari.web.paging import BY_MOMENT, cursor, cut, place
 from ccari.web.problems import Refusal, not_there
-
-_PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
 async def gate(ask: Ask) -> Reply[GateAnswer]:
@@ -115,7 +109,7 @@ async def list_calls(ask: Ask) -> Reply[CallPage]:
         query.outcome,
         query.since,
         await ask.narrowed(query.controller),
-        place(query.after, _PLACE),
+        place(query.after, BY_MOMENT),
     )
     rows = await ask.front.records.list_calls(query.limit + 1, wanted)
     page, after = cut(rows, query.limit, lambda row: cursor(row["opened_at"], row["id"]))

@@ -18,6 +18,7 @@ from ccari.web.models.campaigns import (
     RevisionShown,
     RevisionsQuery,
 )
+from ccari.web.paging import cut
 from ccari.web.problems import Refusal, not_there
 
 
@@ -54,8 +55,8 @@ async def list_revisions(ask: Ask) -> Reply[RevisionPage]:
         for row in await ask.front.policies.revisions()
         if query.after is None or row["revision"] < query.after
     ]
-    page, more = rows[: query.limit], rows[query.limit :]
-    return Reply(RevisionPage.model_validate({"items": page, "next": page[-1]["revision"] if more else None}))
+    page, then = cut(rows, query.limit, lambda row: row["revision"])
+    return Reply(RevisionPage.model_validate({"items": page, "next": then}))
 
 
 async def show_revision(ask: Ask) -> Reply[RevisionShown]:

@@ -6,16 +6,14 @@ from ccari.gating.naming import purposes_of, the_controller, the_number
 from ccari.web.contacts import looked_up
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn
-from ccari.web.paging import BY_ID, cursor, cut, place
+from ccari.web.paging import cursor, cut, id_in
 
 
 async def list_consents(ask: Ask) -> Reply[ConsentPage]:
     """Consents, the newest entries first. Numbers are not stored, only digests."""
     query: ConsentsQuery = ask.query
-    controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
-    rows = await ask.front.consents.page(
-        controllers, query.purpose, query.channel, query.limit + 1, after[0] if after else None
-    )
+    controllers, after = await ask.narrowed(query.controller), id_in(query.after)
+    rows = await ask.front.consents.page(controllers, query.purpose, query.channel, query.limit + 1, after)
     page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
     return Reply(ConsentPage.model_validate({"items": page, "next": then}))
 

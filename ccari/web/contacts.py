@@ -9,16 +9,14 @@ from ccari.ports.accesses import Looked
 from ccari.ports.keying import Digests
 from ccari.web.front import Ask, Reply
 from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked
-from ccari.web.paging import BY_ID, cursor, cut, place
+from ccari.web.paging import cursor, cut, id_in
 
 
 async def list_contacts(ask: Ask) -> Reply[ContactPage]:
     """Contacts, the newest entries first. Numbers are not stored, only digests."""
     query: ContactsQuery = ask.query
-    controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
-    rows = await ask.front.contacts.page(
-        controllers, query.source, query.limit + 1, after[0] if after else None
-    )
+    controllers, after = await ask.narrowed(query.controller), id_in(query.after)
+    rows = await ask.front.contacts.page(controllers, query.source, query.limit + 1, after)
     page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
     return Reply(ContactPage.model_validate({"items": page, "next": then}))
 

@@ -2,17 +2,21 @@
 
 import base64
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import Annotated, TypeVar
+from uuid import UUID
 
 import orjson
 from pydantic import Field, TypeAdapter
 
 from ccari.errors import InputError
+from ccari.web.models.fields import Moment
 
 _T = TypeVar("_T")
 _Place = TypeVar("_Place")
-#: The place in a list that is in the order of its rows' ids.
-BY_ID: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
+#: The place in a list that is in the order of its rows' moments, or ids.
+BY_MOMENT: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
+_BY_ID: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 def cursor(*place: object) -> str:
@@ -28,6 +32,12 @@ def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
         return shape.validate_json(base64.urlsafe_b64decode(text + "=" * (-len(text) % 4)))
     except ValueError:
         raise InputError("after", "it is not the `next` of a page of this list") from None
+
+
+def id_in(text: str | None) -> int | None:
+    """As :func:`place`, of a list that is in the order of its rows' ids."""
+    at = place(text, _BY_ID)
+    return at[0] if at else None
 
 
 def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], _Place]) -> tuple[Sequence[_T], _Place | None]:

@@ -1,10 +1,6 @@
 """Recordings and legal holds over HTTP. Audio is given out encrypted, as it is stored."""
 
-from datetime import datetime
-from uuid import UUID
-
 from aiohttp import web
-from pydantic import TypeAdapter
 
 from ccari.errors import UnknownError
 from ccari.gating.subjects import subject_to_hold
@@ -13,7 +9,6 @@ from ccari.ports.holds import HoldOn
 from ccari.ports.recordings import WantedRecordings
 from ccari.web.downloads import sent
 from ccari.web.front import Ask, Reply
-from ccari.web.models.fields import Moment
 from ccari.web.models.recordings import (
     HoldBody,
     HoldPage,
@@ -26,11 +21,10 @@ from ccari.web.models.recordings import (
     RecordingsQuery,
     ReleaseBody,
 )
-from ccari.web.paging import cursor, cut, place
+from ccari.web.paging import BY_MOMENT, cursor, cut, place
 from ccari.web.problems import not_there
 
 ENCRYPTED = "application/octet-stream"
-_PLACE: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 
 
 async def list_recordings(ask: Ask) -> Reply[RecordingPage]:
@@ -38,7 +32,7 @@ async def list_recordings(ask: Ask) -> Reply[RecordingPage]:
     query: RecordingsQuery = ask.query
     wanted = WantedRecordings(
         None, await ask.narrowed(query.controller), query.campaign, query.state, query.legal_basis, query.call,
-        place(query.after, _PLACE),
+        place(query.after, BY_MOMENT),
     )  # fmt: skip
     rows = await ask.front.shelf.page(query.limit + 1, wanted)
     page, after = cut(rows, query.limit, lambda row: cursor(row["tagged_at"], row["id"]))

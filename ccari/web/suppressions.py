@@ -15,7 +15,7 @@ from ccari.web.models.suppressions import (
     SuppressionPage,
     SuppressionsQuery,
 )
-from ccari.web.paging import BY_ID, cursor, cut, place
+from ccari.web.paging import cursor, cut, id_in
 
 
 async def add(ask: Ask) -> Reply[Barred]:
@@ -59,9 +59,9 @@ async def remove(ask: Ask) -> Reply[Lifted]:
 async def list_bars(ask: Ask) -> Reply[SuppressionPage]:
     """Bars, the newest first, with digests: numbers are not stored. A bar that is entered again keeps its place in the list."""
     query: SuppressionsQuery = ask.query
-    controllers, after = await ask.narrowed(query.controller), place(query.after, BY_ID)
+    controllers, after = await ask.narrowed(query.controller), id_in(query.after)
     rows = await ask.front.suppressions.page(
-        controllers, query.limit + 1, after[0] if after else None, campaign=query.campaign, reason=query.reason,
+        controllers, query.limit + 1, after, campaign=query.campaign, reason=query.reason,
     )  # fmt: skip
     page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
     return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": then}))
