@@ -6,14 +6,13 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, OfController, Why, current_policy, note_number, vouched, with_store
+from ccari.cli.context import Json, Limit, OfController, Why, looked_up, with_store
 from ccari.cli.output import as_list
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
-from ccari.gating import claimants
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
@@ -54,9 +53,7 @@ def list_(
     async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], datetime | None]:
         known_as = None
         if number is not None:
-            secrets = await vouched(settings, store)
-            known_as = claimants.known_as(await current_policy(store), secrets, number, controller)
-            await note_number(store, known_as, "accesses", why)
+            known_as = await looked_up(settings, store, number, controller, "accesses", why)
         rows = await store.accesses.list(limit, WantedAccesses(who, access, since, _id(of), known_as))
         return rows, await store.accesses.expired_before()
 

@@ -6,24 +6,12 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import (
-    Json,
-    Limit,
-    NumberText,
-    OfController,
-    Why,
-    current_policy,
-    note,
-    note_number,
-    vouched,
-    with_store,
-)
+from ccari.cli.context import Json, Limit, NumberText, OfController, Why, looked_up, note, with_store
 from ccari.cli.output import as_json, as_list, as_table, cell
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.gating import claimants
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked
 from ccari.ports.records import CallRecord
@@ -59,9 +47,7 @@ def find(
     """
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        secrets, policy = await vouched(settings, store), await current_policy(store)
-        known_as = claimants.known_as(policy, secrets, number, controller)
-        await note_number(store, known_as, "calls", why)
+        known_as = await looked_up(settings, store, number, controller, "calls", why)
         return await store.records.of(known_as, limit)
 
     rows = with_store(context, work)

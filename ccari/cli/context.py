@@ -15,7 +15,7 @@ from ccari import config, log
 from ccari.cli.ending import ending
 from ccari.config import Settings
 from ccari.errors import CcariError, InputError
-from ccari.gating.claimants import access_target
+from ccari.gating import claimants
 from ccari.gating.labels import unnumbered
 from ccari.gating.naming import the_controller
 from ccari.policy.blocks import WHY
@@ -142,10 +142,17 @@ async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: s
     await store.calls.append(tag.call_id, looked.value, {"recording": recording, "by": f"cli:{who()}"})
 
 
-async def note_number(store: Store, known_as: Mapping[str, Digests], looked_in: str, why: str) -> None:
-    """The same of a number that is looked up, for each controller (:func:`ccari.gating.claimants.known_as`)."""
-    for controller, digests in known_as.items():
-        await note(store, Looked.NUMBER_CHECKED, access_target(controller, digests, looked_in), why)
+async def looked_up(
+    settings: Settings, store: Store, number: str, controller: str | None, looked_in: str, why: str
+) -> Mapping[str, Digests]:
+    """As :func:`ccari.gating.claimants.known_as`, by the policy in force. The look-up is entered in the record of accesses, for each
+    controller.
+    """
+    secrets, policy = await vouched(settings, store), await current_policy(store)
+    known_as = claimants.known_as(policy, secrets, number, controller)
+    for whose, digests in known_as.items():
+        await note(store, Looked.NUMBER_CHECKED, claimants.access_target(whose, digests, looked_in), why)
+    return known_as
 
 
 #: The kernel's login uid of a process that nobody signed in for.

@@ -16,7 +16,7 @@ from ccari.cli.context import (
     OfController,
     Why,
     current_policy,
-    note_number,
+    looked_up,
     rows_of_declared,
     vouched,
     who,
@@ -26,7 +26,6 @@ from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_list, telling
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
-from ccari.gating import claimants
 from ccari.gating.dossiers import clock, register_row
 from ccari.gating.intake import Claim, enter
 from ccari.policy.retention import Limited
@@ -116,10 +115,8 @@ def find(
     """List what a number has asked for, the newest first, including closed requests. Exit status 1 if nothing."""
 
     async def work(settings: Settings, store: Store) -> Sequence[dict[str, Any]]:
-        secrets, policy = await vouched(settings, store), await current_policy(store)
-        known_as = claimants.known_as(policy, secrets, number, controller)
-        await note_number(store, known_as, "requests", why)
-        return await store.requests.of(known_as, limit, clock=clock(policy))
+        known_as = await looked_up(settings, store, number, controller, "requests", why)
+        return await store.requests.of(known_as, limit, clock=await _clock(store))
 
     rows = list(map(register_row, with_store(context, work)))
     none = "there are no requests from this number"
