@@ -1,4 +1,4 @@
-"""Checks that ccari can read and write Asterisk's spool."""
+"""Checks that ccari can read and write Asterisk's spool, and can write its own folders."""
 
 import grp
 import os
@@ -35,6 +35,12 @@ def spool(settings: Settings) -> Iterator[Finding]:
     else:
         yield warning("spool", f"there is no {folder} yet (`recording` below Asterisk's astspooldir): if Asterisk creates it "
                       "with its first recording, only Asterisk can read it", f"install -d {_owner_options(folder.parent)} -m 2770 {shlex.quote(str(folder))}")  # fmt: skip
+
+
+def closed(folder: Path) -> Path | None:
+    """The folder if it cannot be written or, as it is made when it is first needed, the one above it that is there."""
+    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
+    return None if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) else existing
 
 
 def _owner_options(above: Path) -> str:

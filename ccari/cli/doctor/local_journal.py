@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
+from ccari.cli.doctor.folders import closed
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
@@ -38,11 +39,8 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
     if standing.torn:
         yield warning(_CHECK, f"{counted(standing.torn, 'right was', 'rights were')} cut off by a crash, before being confirmed to anybody",
                       f"they cannot be read; remove them from this folder when you have noted that: {journal.aside}")  # fmt: skip
-    existing = next(
-        each for each in (journal.waiting.absolute(), *journal.waiting.absolute().parents) if each.exists()
-    )
-    if not (existing.is_dir() and os.access(existing, os.W_OK | os.X_OK)):
-        yield fault(_CHECK, f"{journal.folder}: {existing} cannot be written by {user_name(os.geteuid())}: a right that is "
+    if (shut := closed(journal.waiting)) is not None:
+        yield fault(_CHECK, f"{journal.folder}: {shut} cannot be written by {user_name(os.geteuid())}: a right that is "
                             "pressed while the database is away would be lost",
                     "let ccari's user write there: check data_dir")  # fmt: skip
     elif not standing.waiting and not standing.aside and not standing.torn:

@@ -5,10 +5,10 @@ import shlex
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
+from ccari.cli.doctor.folders import closed
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
 from ccari.recordings.known_folder import known_folder
@@ -27,22 +27,16 @@ def recordings(settings: Settings) -> Iterator[Finding]:
     written, without which a call proves less of its notice. Raises OSError.
     """
     folder, copies, known = settings.recordings_dir, copies_folder(settings), known_folder(settings)
-    if (closed := _closed(folder)) is not None:
-        yield fault("recordings", f"{folder}: {closed} cannot be written by {user_name(os.geteuid())}",
+    if (shut := closed(folder)) is not None:
+        yield fault("recordings", f"{folder}: {shut} cannot be written by {user_name(os.geteuid())}",
                     "let ccari's user write there, or set [recordings] dir")  # fmt: skip
     elif (other := known.fault()) is not None:
         yield fault("recordings", f"{other.found}: {_KEPT_BACK}, and none is deleted", other.advice)
     else:
         yield ok("recordings", f"{folder} can be written")
-    if (closed := _closed(copies)) is not None:
-        yield warning("copies of sounds", f"{copies}: {closed} cannot be written by {user_name(os.geteuid())}: evidence of calls will lack what they played",
+    if (shut := closed(copies)) is not None:
+        yield warning("copies of sounds", f"{copies}: {shut} cannot be written by {user_name(os.geteuid())}: evidence of calls will lack what they played",
                       f"let ccari's user write there: chown -R ccari {shlex.quote(str(copies))}")  # fmt: skip
-
-
-def _closed(folder: Path) -> Path | None:
-    """The folder if it cannot be written or, as it is made when it is first needed, the one above it that is there."""
-    existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
-    return None if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) else existing
 
 
 def flac(settings: Settings) -> Iterator[Finding]:
