@@ -126,7 +126,7 @@ async def fleet(where: Place, size: int) -> AsyncIterator[Fleet]:
         for each in services:
             await each.spawn()
             running.push_async_callback(each.stop)
-            await each.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+            await each.logged("asterisk_connected", within=START_SECONDS)
         yield Fleet(where, database, world, pbxs, services, kept)
 
 

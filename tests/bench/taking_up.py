@@ -31,7 +31,7 @@ async def test_taking_up(ground: Ground) -> None:
         await service.stop(signal.SIGKILL)
     began = time.perf_counter()
     async with ground.running() as service:
-        connected = await service.logged(lambda line: line["event"] == "asterisk_connected")
+        connected = await service.logged("asterisk_connected")
         await service.logged(
             lambda _: sum(each["event"] == "talk_resumed" for each in service.lines()) == TALKS, within=60
         )

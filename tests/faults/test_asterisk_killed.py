@@ -25,7 +25,7 @@ async def test_a_recording_that_asterisk_died_over_is_lost_or_untagged(ground: G
         assert int.from_bytes(content[40:44], "little") == 0, (
             "it has closed the file, as one does that is not killed"
         )
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         await ground.lab.pbx.start()
         shown = await kept_later(service, call_id)
         await ground.lab.world.hang_up(placed)

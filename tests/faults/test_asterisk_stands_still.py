@@ -34,7 +34,7 @@ async def test_invariant_2_what_is_said_after_a_refusal_is_kept_of_a_talk_in_whi
             await pbx.kill(signal.SIGCONT)
         await ground.recorded_a_while(more=32_000)
         await world.callee_presses(callee.number, "holds-2")
-        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await service.logged("right_registered", call_id=call_id)
         await world.hang_up(placed)
         _, shown = await ground.ended(service, placed)
     (row,) = shown["recordings"]

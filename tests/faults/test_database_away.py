@@ -86,7 +86,7 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
             told = await ground.lab.pbx.outcome(call.id)
             assert (told.outcome, told.reason) == ("unavailable", "store_unavailable")
         await postgres.start()
-        await service.logged(lambda line: line["event"] == "lock_regained", within=START_SECONDS)
+        await service.logged("lock_regained", within=START_SECONDS)
         assert connections(service) == 1
         await ground.nothing_left()
         for each in (callee, meanwhile):

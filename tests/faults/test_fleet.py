@@ -81,7 +81,7 @@ async def test_invariant_1_a_key_that_was_pressed_in_a_call_of_one_node_bars_nob
     callee = callees.presses("7", 1, 71)
     async with running(ground, twin) as (here, there):
         placed = await ground.lab.world.dial(callee.number, pbx=ground.lab.pbx)
-        pressed = await here.logged(lambda line: line["event"] == "right_registered")
+        pressed = await here.logged("right_registered")
         await ground.lab.world.hang_up(placed)
         await placed.ended()
         assert await ground.lab.world.invites(callee.number) == 1
@@ -184,7 +184,7 @@ async def test_invariants_4_and_9_a_node_that_is_killed_takes_calls_of_another_w
             assert (left["ended_at"], [each["state"] for each in left["recordings"]]) == (None, ["recording"])
             await ground.recorded_a_while(more=8_000)
             second = await still.enter_async_context(ground.running())
-            resumed = await second.logged(lambda line: line["event"] == "talk_resumed")
+            resumed = await second.logged("talk_resumed")
             assert (resumed["call_id"], resumed["recorded"]) == (my_call, "yes")
             await ground.lab.world.hang_up(mine)
             outcome, _ = await ground.ended(second, mine)

@@ -32,10 +32,6 @@ KEY = "8"
 HELD_UP_BYTES = 7 * 16_000
 
 
-def of(call_id: str, event: str) -> Any:
-    return lambda line: line["event"] == event and line.get("call_id") == call_id
-
-
 @contextlib.asynccontextmanager
 async def talking(ground: Ground, callee: Callee) -> AsyncIterator[tuple[Relay, Service, AgentCall, str]]:
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
@@ -46,12 +42,12 @@ async def cut(between: Relay, service: Service) -> None:
     """Reset the connection; nobody gets another until ``between.away`` is unset."""
     between.away = True
     between.cut()
-    await service.logged(lambda line: line["event"] == "asterisk_away")
+    await service.logged("asterisk_away")
 
 
 async def taken_up(between: Relay, service: Service, call_id: str) -> None:
     between.away = False
-    await service.logged(of(call_id, "talk_resumed"), within=RESUME_SECONDS)
+    await service.logged("talk_resumed", call_id=call_id, within=RESUME_SECONDS)
 
 
 @contextlib.asynccontextmanager
@@ -70,7 +66,7 @@ async def held_up(ground: Ground, call_id: str) -> AsyncIterator[asyncpg.Connect
 
 async def answered(between: Relay, service: Service, call_id: str, since: int) -> None:
     """The right is registered, and the first of the words that say so were played to their end, ``since`` this event."""
-    await service.logged(of(call_id, "right_registered"))
+    await service.logged("right_registered", call_id=call_id)
     await until(
         lambda: any(
             each["type"] == "PlaybackFinished" and call_id in each["playback"]["target_uri"]
@@ -109,7 +105,7 @@ async def test_invariant_5_a_right_that_is_being_registered_is_lost_or_doubled_b
             await until(waits, within=FELT_SECONDS)
             await cut(between, service)
             assert await rights(service, call_id) == []
-        await service.logged(of(call_id, "right_registered"))
+        await service.logged("right_registered", call_id=call_id)
         before = len(between.events)
         await taken_up(between, service, call_id)
         await answered(between, service, call_id, before)
@@ -186,8 +182,8 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_networ
         await ground.lab.world.callee_presses(callee.number, "2")
         await ground.recorded_a_while(more=HELD_UP_BYTES)
         comes.set()
-        pressed = await service.logged(of(call_id, "key_pressed"))
-        await service.logged(of(call_id, "right_registered"))
+        pressed = await service.logged("key_pressed", call_id=call_id)
+        await service.logged("right_registered", call_id=call_id)
         await ground.lab.world.hang_up(placed)
         (row,) = (await kept_later(service, call_id))["recordings"]
     until_read = datetime.fromisoformat(pressed["at"]) - datetime.fromisoformat(row["started_at"])

@@ -28,7 +28,7 @@ ENDED_SECONDS = 45.0
 
 async def gated(service: Service) -> str:
     """The id of the first call that a service let through."""
-    return str((await service.logged(lambda line: line["event"] == "call_gated"))["call_id"])
+    return str((await service.logged("call_gated"))["call_id"])
 
 
 async def cleared(ground: Ground, service: Service, placed: AgentCall, call_id: str) -> dict[str, Any]:
@@ -103,7 +103,7 @@ async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_
         async with ground.running(ari=between.url) as service:
             between.on_request = hurry
             placed = await ground.dial(callee)
-            rang = await service.logged(lambda line: line["event"] == "callee_rang")
+            rang = await service.logged("callee_rang")
             await service.stop(signal.SIGKILL)
         assert allowed == [str(LONGEST_CALL_SECONDS)]
         # nobody else has this callee's leg hung up
@@ -180,14 +180,14 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
     try:
         async with ground.running() as service:
             placed = await ground.dial(callee)
-            refused = await service.logged(lambda line: line["event"] == "right_registered")
+            refused = await service.logged("right_registered")
             call_id = refused["call_id"]
             async with connection.transaction():
                 assert await connection.fetchval(
                     "SELECT id FROM calls WHERE id = $1 FOR UPDATE", UUID(call_id)
                 )
                 # said at once, and written when the row is let go of
-                await service.logged(lambda line: line["event"] == "notice_heard")
+                await service.logged("notice_heard")
                 # time enough for a service that does not wait for it
                 assert "ccari-" not in await ground.lab.pbx.cli("bridge show all")
                 assert placed.answered_at is None

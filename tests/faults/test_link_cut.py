@@ -44,9 +44,9 @@ async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link
     callee = callees.presses("7", 6, 1)
     async with black_hole(ground.lab.pbx.ari_url) as way, ground.running(ari=way.url) as service:
         placed = await ground.lab.world.dial(callee.number, campaign="renewals")
-        bridged = await service.logged(lambda line: line["event"] == "call_bridged")
+        bridged = await service.logged("call_bridged")
         way.swallow()
-        await service.logged(lambda line: line["event"] == "asterisk_away", within=NOTICED_SECONDS)
+        await service.logged("asterisk_away", within=NOTICED_SECONDS)
         assert b"ChannelDtmfReceived" in way.swallowed
         way.let_through()
         await until(lambda: _connections(service) == 2, within=START_SECONDS)
@@ -99,13 +99,13 @@ async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_c
     callee = callees.answers(12)
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         placed = await ground.lab.world.dial(callee.number, campaign="renewals")
-        await service.logged(lambda line: line["event"] == "call_bridged")
+        await service.logged("call_bridged")
         reads = Moment(between, lambda message: "reference_is" in str(message.get("playback")))
         await ground.lab.world.callee_presses(callee.number, "8")
         await reads.reached()
         between.cut()
         reads.go_on()
-        await service.logged(lambda line: line["event"] == "talk_resumed")
+        await service.logged("talk_resumed")
         await ground.lab.world.callee_presses(callee.number, "7")
         outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("right_exercised", "erasure")
@@ -122,7 +122,7 @@ async def test_a_hang_up_that_is_held_up_lets_the_callee_hear_the_agent_again(gr
     callee = callees.answers(10)
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         placed = await ground.lab.world.dial(callee.number, campaign="renewals")
-        await service.logged(lambda line: line["event"] == "call_bridged")
+        await service.logged("call_bridged")
         leaves = Moment(
             between, lambda message: message.get("method") == "DELETE" and "channels" in message["uri"]
         )
@@ -158,12 +158,12 @@ async def test_calls_need_more_sessions_than_asterisk_has_or_are_dialled_twice(g
         service = ground.service()
         await service.spawn()
         try:
-            await service.logged(lambda line: line["event"] == "asterisk_away")
+            await service.logged("asterisk_away")
             refused = callees.answers(3)
             outcome, _ = await ground.ended(service, await ground.dial(refused))
             assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
             held.pop().close()
-            await service.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+            await service.logged("asterisk_connected", within=START_SECONDS)
             held.append(await open_session(ground))
             with pytest.raises(aiohttp.ClientError):
                 await ground.nothing_left()

@@ -37,7 +37,7 @@ async def test_invariant_1_a_transfer_leads_to_a_number_that_is_barred(ground: G
     async with ground.running() as service:
         target = await barred(service, callees.answers(3))
         placed = await ground.dial(callee, agent=f"refers-{target.digits}-1")
-        refused = await service.logged(lambda line: line["event"] == "transfer_refused")
+        refused = await service.logged("transfer_refused")
         told = f"REFER {target.digits} FAILURE"
         await until(lambda: told in ground.lab.world.log.read_text(), within=REFERRED_SECONDS)
         assert placed.ended_at is None
@@ -70,7 +70,7 @@ async def test_a_phone_that_takes_an_agents_call_over_leaves_the_callee_in_silen
     """An INVITE with Replaces, which Asterisk obeys: nobody has told whoever comes in that the call is recorded."""
     async with ground.running() as service:
         placed = await ground.dial(callees.answers(4))
-        await service.logged(lambda line: line["event"] == "call_bridged")
+        await service.logged("call_bridged")
         await ground.lab.world.take_over(placed)
         outcome, _ = await ground.ended(service, placed)
         assert outcome.outcome == "bridged"

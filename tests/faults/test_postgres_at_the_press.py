@@ -124,7 +124,7 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
         assert lacks(said, tone_of("right_failed"))
         await postgres.start()
         await registered(service, callee)
-        await service.logged(lambda line: line["event"] == "lock_regained", within=START_SECONDS)
+        await service.logged("lock_regained", within=START_SECONDS)
         assert connections(service) == 1
         assert (await refused(ground, callee)).reason == "suppressed_erasure"
         await ground.nothing_left()

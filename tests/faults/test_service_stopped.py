@@ -108,8 +108,8 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_servic
         with stopped(service):
             await world.callee_presses(callee.number, "2")
             await asyncio.sleep(WAKES_SECONDS)
-        pressed = await service.logged(lambda line: line["event"] == "key_pressed")
-        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        pressed = await service.logged("key_pressed")
+        await service.logged("right_registered", call_id=call_id)
         await world.hang_up(placed)
         _, shown = await ground.ended(service, placed)
         shown = await kept_later(service, call_id)
@@ -139,8 +139,8 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_by_the_service_t
             other = ground.service()
             await other.start()
         try:
-            pressed = await service.logged(lambda line: line["event"] == "key_pressed")
-            await service.logged(lambda line: line["event"] == "right_registered")
+            pressed = await service.logged("key_pressed")
+            await service.logged("right_registered")
             assert service.process is not None
             assert await service.process.wait() == 1
             await ground.recorded_a_while(more=64_000)

@@ -45,12 +45,12 @@ async def test_a_talk_is_cut_off_by_an_update_or_a_new_call_is_begun_meanwhile(g
     async with ground.running(drain="60") as service:
         placed, call_id = await ground.talk(service, callee)
         told_to_stop(service)
-        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        await service.logged("waiting_for_talks")
         outcome, _ = await ground.ended(service, await ground.dial(refused))
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
         # who talks is heard, and may press what they like
         await ground.lab.world.callee_presses(callee.number, "8")
-        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await service.logged("right_registered", call_id=call_id)
         await ground.lab.world.hang_up(placed)
         assert await over(service) == 0
         shown = await kept_later(service, call_id)
@@ -72,7 +72,7 @@ async def test_whoever_is_in_a_hurry_waits_for_the_talks(ground: Ground) -> None
     async with ground.running(drain="600") as service:
         placed, _ = await ground.talk(service, callees.answers(43))
         told_to_stop(service)
-        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        await service.logged("waiting_for_talks")
         told_to_stop(service)
         assert await over(service) == 0
         outcome, _ = await ground.ended(service, placed)
@@ -100,13 +100,13 @@ async def test_a_lost_connection_lets_a_service_that_stops_leave_its_talks_or_be
     ):
         placed, call_id = await ground.talk(service, callee)
         told_to_stop(service)
-        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        await service.logged("waiting_for_talks")
         between.cut()
-        await service.logged(lambda line: line.get("resumed_talks") == 1)
+        await service.logged("asterisk_connected", resumed_talks=1)
         outcome, _ = await ground.ended(service, await ground.dial(refused))
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
         await ground.lab.world.callee_presses(callee.number, "8")
-        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await service.logged("right_registered", call_id=call_id)
         await ground.lab.world.hang_up(placed)
         assert await over(service) == 0
         shown = await kept_later(service, call_id)
@@ -125,13 +125,13 @@ async def test_a_service_that_is_told_to_stop_while_its_connection_is_lost_leave
         placed, call_id = await ground.talk(service, callee)
         between.away = True
         between.cut()
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         told_to_stop(service)
-        await service.logged(lambda line: line["event"] == "waiting_for_talks")
+        await service.logged("waiting_for_talks")
         between.away = False
-        await service.logged(lambda line: line.get("resumed_talks") == 1)
+        await service.logged("asterisk_connected", resumed_talks=1)
         await ground.lab.world.callee_presses(callee.number, "8")
-        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await service.logged("right_registered", call_id=call_id)
         await ground.lab.world.hang_up(placed)
         assert await over(service) == 0
         shown = await kept_later(service, call_id)

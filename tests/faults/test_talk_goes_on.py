@@ -63,7 +63,7 @@ async def cut(ground: Ground, channels: str = "mono") -> AsyncIterator[Broken]:
         async def breaks() -> Service:
             between.away = True
             between.cut()
-            await service.logged(lambda line: line["event"] == "asterisk_away")
+            await service.logged("asterisk_away")
             between.away = False
             return service
 
@@ -83,9 +83,7 @@ def events(shown: Mapping[str, Any]) -> list[str]:
 
 
 async def resumed(service: Service, call_id: str) -> None:
-    told = await service.logged(
-        lambda line: line["event"] == "talk_resumed" and line["call_id"] == call_id, within=RESUME_SECONDS
-    )
+    told = await service.logged("talk_resumed", call_id=call_id, within=RESUME_SECONDS)
     assert told["recorded"] == "yes"
 
 
@@ -124,9 +122,7 @@ async def test_a_key_is_not_heard_any_more(ground: Ground, broken: Break) -> Non
         await what.breaks()
         await resumed(what.service, call_id)
         await ground.lab.world.callee_presses(callee.number, "8")
-        told = await what.service.logged(
-            lambda line: line["event"] == "right_registered" and line["call_id"] == call_id
-        )
+        told = await what.service.logged("right_registered", call_id=call_id)
         assert told["right"] == "access"
         requests = await what.service.json("requests", "list", "--limit", "1000")
         assert [each["right"] for each in requests if each["call_id"] == call_id] == ["access"]
@@ -146,9 +142,7 @@ async def test_invariant_6_a_refusal_after_it_does_not_stop_the_recorder(
         await resumed(what.service, call_id)
         before = _told_that_it_stopped(ground)
         await ground.lab.world.callee_presses(callee.number, "2")
-        await what.service.logged(
-            lambda line: line["event"] == "right_registered" and line["call_id"] == call_id
-        )
+        await what.service.logged("right_registered", call_id=call_id)
         # by then the dialplan's channel has the reason
         await until(lambda: _told_that_it_stopped(ground) > before, within=GONE_SECONDS)
         await ground.lab.world.hang_up(placed)
@@ -174,9 +168,7 @@ async def test_a_pause_ends_or_an_agents_code_is_not_heard_any_more(ground: Grou
         await ground.lab.world.press(placed, "*1")
         await until(lambda: is_known(what.service, call_id, "agent_code_entered"), within=GONE_SECONDS)
         await what.breaks()
-        told = await what.service.logged(
-            lambda line: line["event"] == "talk_resumed" and line["call_id"] == call_id, within=RESUME_SECONDS
-        )
+        told = await what.service.logged("talk_resumed", call_id=call_id, within=RESUME_SECONDS)
         assert told["recorded"] == "no"
         await ground.lab.world.press(placed, "*2")
         await what.service.logged(

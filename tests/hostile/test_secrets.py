@@ -87,7 +87,7 @@ async def test_a_secret_is_in_a_process_list_or_the_log_or_what_a_service_starts
     (token,) = (await service.ccari("token", "create", "--role", "ops")).out.split()
     await service.spawn()
     try:
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         assert service.process is not None
         secrets = {PASSWORD, token, *secrets_in(home / "keys")}
         assert len(secrets) > 3

@@ -183,7 +183,7 @@ def assert_kept(service: Service, shown: Mapping[str, Any]) -> None:
 
 async def kept_later(service: Service, call_id: str) -> dict[str, Any]:
     """A call whose recording was brought to its place after stock was taken."""
-    await service.logged(lambda line: line["event"] == "recording_stored" and line["call_id"] == call_id)
+    await service.logged("recording_stored", call_id=call_id)
 
     async def stored() -> bool:
         shown = await service.json("calls", "show", call_id)

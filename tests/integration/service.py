@@ -51,7 +51,7 @@ class Service:
         """Start, and wait until it drives Asterisk."""
         await self.spawn()
         try:
-            await self.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+            await self.logged("asterisk_connected", within=START_SECONDS)
         except BaseException:
             await self._kill()
             raise
@@ -89,10 +89,19 @@ class Service:
         return list(self._lines)
 
     async def logged(
-        self, wanted: Callable[[dict[str, Any]], bool], *, within: float = EVENT_SECONDS
+        self,
+        wanted: str | Callable[[dict[str, Any]], bool],
+        *,
+        within: float = EVENT_SECONDS,
+        **fields: object,
     ) -> dict[str, Any]:
-        """The first log line that is wanted, waiting for it."""
+        """The first log line that is wanted, waiting for it: of an event with these ``fields``, or by what it is told by."""
         looked_at = 0
+
+        def is_wanted(line: dict[str, Any]) -> bool:
+            if isinstance(wanted, str):
+                return {"event": wanted, **fields}.items() <= line.items()
+            return wanted(line)
 
         def ended() -> bool:
             return self.process is not None and self.process.returncode is not None
@@ -101,11 +110,11 @@ class Service:
             nonlocal looked_at
             fresh = self.lines()[looked_at:]
             looked_at += len(fresh)
-            return any(map(wanted, fresh)) or ended()
+            return any(map(is_wanted, fresh)) or ended()
 
         try:
             await until(found, within=within)
-            return next(filter(wanted, self.lines()))
+            return next(filter(is_wanted, self.lines()))
         except (TimeoutError, StopIteration):
             raise AssertionError(
                 f"not logged within {within} s:\n{self.errors.read_text()}\n{self.tail()}"

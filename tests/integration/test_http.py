@@ -202,9 +202,7 @@ async def test_a_right_that_an_agent_registers_on_its_page_is_lost(
         page = "/console/agent"
         seen = await visitor.send(page, f"{page}/{bridged['call_id']}/right", right="restriction")
         assert "Sent: restriction" in seen.words
-    entered = await service.logged(
-        lambda line: line["event"] == "right_registered" and line["call_id"] == bridged["call_id"]
-    )
+    entered = await service.logged("right_registered", call_id=bridged["call_id"])
     await lab.world.hang_up(placed)
     await placed.ended()
     _, shown = await dpo.ask("GET", f"/v1/requests/{entered['reference']}")

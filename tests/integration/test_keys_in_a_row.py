@@ -28,7 +28,7 @@ async def test_an_agent_is_deaf_to_a_callee_who_has_pressed_a_key_twice(in_a_row
     callee, world = callees.answers(1), in_a_row.lab.world
     async with in_a_row.running() as service:
         call = await in_a_row.dial(callee, agent="drops-8")
-        await service.logged(lambda line: line["event"] == "call_bridged")
+        await service.logged("call_bridged")
         await world.callee_presses(callee.number, "22")
         outcome, shown = await in_a_row.ended(service, call)
     assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")

@@ -51,7 +51,7 @@ async def test_a_cut_connection_ends_the_talk_loses_its_recording_or_dials_meanw
         between.away = True
         between.cut()
         before = time.monotonic()
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
 
         outcome, _ = await ground.ended(service, await ground.dial(callees.answers(2)))
         assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
@@ -62,9 +62,7 @@ async def test_a_cut_connection_ends_the_talk_loses_its_recording_or_dials_meanw
         tries = len(between.handshakes)
         assert tries <= 8, "it knocks without backing off"
         between.away = False
-        connected = await service.logged(
-            lambda line: line["event"] == "asterisk_connected" and line["resumed_talks"] == 1
-        )
+        connected = await service.logged("asterisk_connected", resumed_talks=1)
         assert (connected["swept_channels"], connected["abandoned_calls"]) == (0, 0)
         await ground.lab.world.hang_up(talking)
         outcome, shown = await ground.ended(service, talking)
@@ -123,9 +121,9 @@ async def test_who_changes_the_password_of_asterisk_leaves_all_calls_to_themselv
         pressing = await ground.dial(callees.presses("8", 9, 4))
         talking, _ = await ground.talk(service, callees.answers(22))
         async with ari_conf(ground, ground.lab.pbx.ari_password, changed):
-            await service.logged(lambda line: line["event"] == "right_registered")
+            await service.logged("right_registered")
             pressed = True
-            away = await service.logged(lambda line: line["event"] == "asterisk_away")
+            away = await service.logged("asterisk_away")
             assert "refuses the ARI user, whom it had let in: was its password changed" in away["reason"]
             await service.logged(
                 lambda line: (
@@ -148,9 +146,7 @@ async def test_who_changes_the_password_of_asterisk_leaves_all_calls_to_themselv
             file.write_text(changed[:5])
             await until(partial(_tried_since, between, len(between.handshakes)), within=GONE_SECONDS)
             file.write_text(changed)
-            await service.logged(
-                lambda line: line["event"] == "asterisk_connected" and line["resumed_talks"] == 2
-            )
+            await service.logged("asterisk_connected", resumed_talks=2)
             for placed in (talking, pressing):
                 await ground.lab.world.hang_up(placed)
                 outcome, shown = await ground.ended(service, placed)
@@ -166,9 +162,7 @@ async def test_a_service_whose_user_may_write_no_more_passes_for_one_that_is_wel
         async with ari_conf(ground, "read_only = no", "read_only = yes"):
             placed = await ground.dial(callees.answers(24))
             await service.logged(lambda line: "remove read_only in ari.conf" in line.get("reason", ""))
-        await service.logged(
-            lambda line: line["event"] == "asterisk_connected" and line["resumed_talks"] == 1
-        )
+        await service.logged("asterisk_connected", resumed_talks=1)
         # whose call was left to itself until then
         outcome, _ = await ground.ended(service, placed)
         assert outcome.outcome == "unavailable"
@@ -239,7 +233,7 @@ async def test_a_lost_reply_dials_twice_or_leaves_something_recording(ground: Gr
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         between.on_request, between.on_reply = note, lose
         created, dialled, recorded = [await ground.dial(callee) for callee in map(callees.answers, (5, 6, 7))]
-        bridged = await service.logged(lambda line: line["event"] == "call_bridged", within=20)
+        bridged = await service.logged("call_bridged", within=20)
         assert bridged["recorded"] == "no"
         async with ground.asterisk() as session:
             _, before = await ground.ended(service, created)
@@ -294,7 +288,7 @@ async def test_a_caller_who_comes_while_the_service_stops_waits_in_silence(groun
         await until(lambda: any(each.startswith("DELETE channels") for each in between.kinds()), within=5)
         between.on_request = _as_it_is_but_after(stopping)
         late = await ground.dial(callees.answers(10))
-        await service.logged(lambda line: line["event"] == "call_not_begun")
+        await service.logged("call_not_begun")
         stopping.set()
         outcome, _ = await ground.ended(service, late)
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
@@ -366,10 +360,10 @@ async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Grou
 async def test_a_service_killed_in_the_notice_leaves_a_leg_that_nobody_drives(ground: Ground) -> None:
     async with ground.running() as service:
         placed = await ground.dial(callees.answers(14))
-        answered = await service.logged(lambda line: line["event"] == "callee_answered")
+        answered = await service.logged("callee_answered")
         await service.stop(signal.SIGKILL)
     async with ground.running() as service:
-        connected = await service.logged(lambda line: line["event"] == "asterisk_connected")
+        connected = await service.logged("asterisk_connected")
         assert (connected["swept_channels"], connected["abandoned_calls"]) == (2, 1)
         outcome, _ = await ground.ended(service, placed)
         assert outcome.outcome == "unavailable"
@@ -426,9 +420,7 @@ async def test_invariant_6_recovery_keeps_what_was_said_after_a_refusal(ground: 
     finally:
         await connection.close()
     async with ground.running() as service:
-        await service.logged(
-            lambda line: line["event"] == "asterisk_connected" and line["kept_recordings"] == 1
-        )
+        await service.logged("asterisk_connected", kept_recordings=1)
         await ground.lab.world.hang_up(placed)
         shown = await kept_later(service, call_id)
         assert shown["recordings"][0]["duration_ms"] == 500
@@ -447,9 +439,7 @@ async def test_invariant_6_an_asterisk_that_misses_the_stop_keeps_what_was_said_
         between.on_request = lose_the_stop
         placed = await ground.dial(callees.presses("2", 4, 20))
         outcome, _ = await ground.ended(service, placed)
-        await service.logged(
-            lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call, within=20
-        )
+        await service.logged("call_ended", call_id=outcome.call, within=20)
         shown = await kept_later(service, outcome.call)
     assert any(each.endswith("/stop") for each in between.kinds())
     at = {each["event"]: datetime.fromisoformat(each["at"]) for each in shown["events"]}
@@ -464,11 +454,9 @@ async def test_an_asterisk_killed_in_the_talk_leaves_an_open_call_or_a_broken_fi
         placed, call_id = await ground.talk(service, callees.answers(16))
         await ground.recorded_a_while()
         await ground.lab.pbx.kill()
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         await ground.lab.pbx.start()
-        await service.logged(
-            lambda line: line["event"] == "asterisk_connected" and line["kept_recordings"] == 1
-        )
+        await service.logged("asterisk_connected", kept_recordings=1)
         await ground.lab.world.hang_up(placed)
         shown = await kept_later(service, call_id)
         assert shown["ended_at"] is not None

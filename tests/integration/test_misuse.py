@@ -114,7 +114,7 @@ async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_i
     service = desk.service()
     await service.spawn()
     try:
-        away = await service.logged(lambda line: line["event"] == "asterisk_away")
+        away = await service.logged("asterisk_away")
         assert (
             "cannot be reached: Connection refused: is it running, with HTTP and ARI enabled in http.conf and ari.conf?"
             in away["reason"]
@@ -130,9 +130,9 @@ async def test_a_spool_that_is_not_there_shows_in_the_first_recording_only(desk:
     service = desk.service(ASTERISK__SPOOL=str(desk.folder / "nowhere"))
     await service.spawn()
     try:
-        warning = await service.logged(lambda line: line["event"] == "spool_unreachable")
+        warning = await service.logged("spool_unreachable")
         assert (warning["level"], warning["advice"]) == ("warning", "check [asterisk] spool")
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         assert await service.stop() == 0
     finally:
         await service.stop(signal.SIGKILL)
@@ -287,7 +287,7 @@ async def test_recipients_are_asked_for_where_nothing_is_encrypted(desk: Desk) -
     service = desk.service(KEYS__DIR=str(keys), RECORDINGS__ENCRYPTION="none")
     await service.spawn()
     try:
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         assert await service.stop() == 0
     finally:
         await service.stop(signal.SIGKILL)
@@ -340,7 +340,7 @@ async def _unfit(desk: Desk, sounds: Path) -> dict[str, str]:
     service = desk.service(SOUNDS__DIR=str(sounds))
     await service.spawn()
     try:
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         assert await service.stop() == 0
     finally:
         await service.stop(signal.SIGKILL)

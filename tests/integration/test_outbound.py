@@ -61,7 +61,7 @@ async def through(
     placed = await lab.world.dial(number, campaign=campaign, agent=agent)
     await placed.ended()
     outcome = await lab.pbx.outcome(placed.id)
-    await service.logged(lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call)
+    await service.logged("call_ended", call_id=outcome.call)
     record = await service.ended(outcome.call)
     await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
     return Ended(placed, outcome, record)
@@ -450,7 +450,7 @@ async def test_an_agent_who_hangs_up_in_the_notice_lets_the_callee_go(service: S
     await lab.world.hang_up(placed)
     outcome = await lab.pbx.outcome(placed.id)
     assert outcome.outcome == "agent_hangup"
-    await service.logged(lambda line: line["event"] == "call_ended" and line["call_id"] == outcome.call)
+    await service.logged("call_ended", call_id=outcome.call)
     await until(lambda: _is_gone(lab, outcome.call), within=GONE_SECONDS)
     assert "call_bridged" not in service.of_call(outcome.call)
 
@@ -557,7 +557,7 @@ async def test_a_comma_cannot_smuggle_an_argument(service: Service, lab: Lab) ->
     arguments = "ccari,outbound,+48600100026,renewals,x,y"
     await lab.pbx.cli(f"channel originate Local/s@lab-waiting application Stasis {arguments}")
     line = await service.logged(lambda line: line.get("reason") == "bad_arguments")
-    await service.logged(lambda other: other["event"] == "call_ended" and other["call_id"] == line["call_id"])
+    await service.logged("call_ended", call_id=line["call_id"])
     assert await lab.world.invites("+48600100026") == 0
 
 

@@ -93,7 +93,7 @@ async def test_an_answer_comes_long_before_its_question_or_long_after_it(ground:
 async def test_one_side_goes_on_after_a_refusal(ground: Ground) -> None:
     async with ground.running(channels="stereo") as service:
         placed, call_id = await ground.talk(service, callees.presses("2", 4, 2))
-        await service.logged(lambda line: line["event"] == "right_registered" and line["call_id"] == call_id)
+        await service.logged("right_registered", call_id=call_id)
         (row,) = (await service.json("calls", "show", call_id))["recordings"]
         for name in (row["id"], agents_side(row["id"])):
             await until(functools.partial(_stopped, ground, name), within=10)
@@ -135,7 +135,7 @@ async def test_an_asterisk_killed_in_the_talk_loses_a_side(ground: Ground) -> No
         placed, call_id = await ground.talk(service, callees.answers(5))
         await ground.recorded_a_while(sides=2)
         await ground.lab.pbx.kill()
-        await service.logged(lambda line: line["event"] == "asterisk_away")
+        await service.logged("asterisk_away")
         await ground.lab.pbx.start()
         await service.logged(lambda line: line["event"] == "asterisk_connected" and "kept_recordings" in line)
         await ground.lab.world.hang_up(placed)

@@ -78,7 +78,7 @@ async def _soak(plan: Plan, progress: Progress, house: House) -> Result:
     numbers = {each.number for each in plan.calls} | {each.number for each in plan.bars}
     await driver.bar_before(plan)
     async with _beside(watch.run()), _beside(supervisor.run()):
-        await house.service.logged(lambda line: line["event"] == "asterisk_connected", within=START_SECONDS)
+        await house.service.logged("asterisk_connected", within=START_SECONDS)
         progress.begin(plan, driver, breaker, watch, found)
         async with _beside(progress.run()):
             async with _beside(_check_now_and_then(house, watch, supervisor, numbers, found)):

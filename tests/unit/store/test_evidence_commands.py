@@ -488,7 +488,7 @@ async def test_the_service_leaves_journals_unsealed(
         "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
     })  # fmt: skip
     await service.spawn()
-    await service.logged(lambda line: line["event"] == "journals_sealed")
+    await service.logged("journals_sealed")
     more = await over(store)
     assert await service.stop() == 0, service.errors.read_text()
     for call in (left, more):

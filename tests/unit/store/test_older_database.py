@@ -158,7 +158,7 @@ async def verdict(ccari: Service, agi: int) -> tuple[str, str]:
     service = Service(ccari.environment, ccari.log, ccari.errors)
     await service.spawn()
     try:
-        await service.logged(lambda line: line["event"] == "service_started", within=START_SECONDS)
+        await service.logged("service_started", within=START_SECONDS)
         async with caller(agi) as dialplan:
             dialplan.enter("gate", made.NUMBER.e164, "renewals")
             await dialplan.obey()

@@ -35,7 +35,7 @@ async def test_a_terminal_that_closes_kills_the_service_in_the_middle_of_its_tal
         await service.spawn()
     finally:
         signal.signal(signal.SIGHUP, before)
-    await service.logged(lambda line: line["event"] == "service_started")
+    await service.logged("service_started")
     assert await service.stop(signal.SIGHUP) == 0
     assert [line["event"] for line in service.lines()][-1] == "service_stopped"
 
@@ -50,7 +50,7 @@ async def test_a_terminal_that_closes_ends_a_service_that_was_to_outlive_it(
 
     monkeypatch.setattr(asyncio, "create_subprocess_exec", after_nohup)
     await service.spawn()
-    await service.logged(lambda line: line["event"] == "service_started")
+    await service.logged("service_started")
     assert service.process is not None
     service.process.send_signal(signal.SIGHUP)
     # a service that heeds it, and has no talks, is over before a command is

@@ -518,7 +518,7 @@ async def test_a_service_has_no_seal_stamped(
     call = await sealed(store, keys)
     await service.spawn()
     try:
-        line = await service.logged(lambda line: line["event"] == "seal_time_stamped", within=START_SECONDS)
+        line = await service.logged("seal_time_stamped", within=START_SECONDS)
     finally:
         ended = await service.stop()
     assert ended == 0, service.errors.read_text()

@@ -37,7 +37,7 @@ async def running(dsn: str, store: Store, tmp_path: Path, ports: list[int]) -> A
     (tmp_path / "keys" / "recordings.recipients").unlink(missing_ok=True)
     await service.spawn()
     try:
-        await service.logged(lambda line: line["event"] == "service_started", within=START_SECONDS)
+        await service.logged("service_started", within=START_SECONDS)
         yield service
     finally:
         ended = await service.stop()
