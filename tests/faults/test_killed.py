@@ -2,6 +2,7 @@
 
 import json
 import signal
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -13,10 +14,10 @@ from ccari.store.database import SCHEMA
 from tests.faults.moments import Moment, event, reply, request
 from tests.faults.world import assert_never_brought_together, heard, lacks
 from tests.integration.ground import Ground, kept_later
-from tests.integration.relay import Message, relay
+from tests.integration.relay import Message, Relay, relay
 from tests.integration.service import Service
 from tests.integration.studio import tone_of
-from tests.lab import AgentCall, callees
+from tests.lab import AgentCall, Callee, callees
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -26,9 +27,15 @@ WATCHDOG_SECONDS = 12
 ENDED_SECONDS = 45.0
 
 
-async def gated(service: Service) -> str:
-    """The id of the first call that a service let through."""
-    return str((await service.logged("call_gated"))["call_id"])
+async def killed_at(
+    ground: Ground, between: Relay, step: Callable[[Message], bool], callee: Callee
+) -> tuple[AgentCall, str]:
+    """A call that the gate let through, and its id: the service was killed when this message was to pass."""
+    async with ground.running(ari=between.url) as service:
+        moment = Moment(between, step)
+        placed = await ground.dial(callee)
+        await moment.kill(service)
+        return placed, str((await service.logged("call_gated"))["call_id"])
 
 
 async def cleared(ground: Ground, service: Service, placed: AgentCall, call_id: str) -> dict[str, Any]:
@@ -47,11 +54,7 @@ async def test_invariant_1_a_call_that_died_at_the_gate_is_dialled_by_the_next_s
     """Case 1: killed after the gate's commit, before the channel is made. What was allowed once is asked anew."""
     callee = callees.answers(1)
     async with relay(ground.lab.pbx.ari_url) as between:
-        async with ground.running(ari=between.url) as service:
-            moment = Moment(between, request("channels/create"))
-            placed = await ground.dial(callee)
-            await moment.kill(service)
-            call_id = await gated(service)
+        placed, call_id = await killed_at(ground, between, request("channels/create"), callee)
         assert await ground.lab.world.invites(callee.number) == 0
         async with ground.running(ari=between.url) as service:
             shown = await cleared(ground, service, placed, call_id)
@@ -68,11 +71,7 @@ async def test_invariant_1_a_channel_that_was_made_is_dialled_or_left_behind(gro
     """Case 2: killed between create and dial. The token is spent: whoever tries again asks for another."""
     callee = callees.answers(2)
     async with relay(ground.lab.pbx.ari_url) as between:
-        async with ground.running(ari=between.url) as service:
-            moment = Moment(between, request("/dial"))
-            placed = await ground.dial(callee)
-            await moment.kill(service)
-            call_id = await gated(service)
+        placed, call_id = await killed_at(ground, between, request("/dial"), callee)
         channels = await ground.lab.pbx.cli("core show channels concise")
         assert "!Down!" in channels, channels
         async with ground.running(ari=between.url) as service:
@@ -118,7 +117,7 @@ async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_
         assert await ground.lab.world.invites(callee.number) == 1
 
 
-async def _heard_to_the_end(ground: Ground, callee: callees.Callee) -> Any:
+async def _heard_to_the_end(ground: Ground, callee: Callee) -> Any:
     digits = callee.digits
     await until(
         lambda: any(each.stat().st_size > 44 for each in ground.lab.world.heard.glob(f"{digits}-*.wav")),
@@ -136,11 +135,7 @@ async def test_invariant_3_a_callee_whose_notice_broke_off_is_connected(ground: 
     """Case 4: killed while the notice is played."""
     callee = callees.answers(4)
     async with relay(ground.lab.pbx.ari_url) as between:
-        async with ground.running(ari=between.url) as service:
-            moment = Moment(between, event("PlaybackStarted"))
-            placed = await ground.dial(callee)
-            await moment.kill(service)
-            call_id = await gated(service)
+        placed, call_id = await killed_at(ground, between, event("PlaybackStarted"), callee)
         async with ground.running(ari=between.url) as service:
             shown = await cleared(ground, service, placed, call_id)
             assert (shown["heard_at"], shown["recordings"]) == (None, [])
@@ -212,14 +207,9 @@ async def test_invariant_4_a_recorder_whose_service_died_as_it_began_records_on_
     """Case 5: killed between the request to record and its reply. Asterisk records; that it was to is on record."""
     callee = callees.answers(6)
     async with relay(ground.lab.pbx.ari_url) as between:
-        async with ground.running(ari=between.url) as service:
-            moment = Moment(between, reply("/record"))
-            placed = await ground.dial(callee)
-            await moment.kill(service)
-            call_id = await gated(service)
-            left = await service.json("calls", "show", call_id)
-            (row,) = left["recordings"]
-            assert (row["state"], row["started_at"]) == ("tagged", None)
+        placed, call_id = await killed_at(ground, between, reply("/record"), callee)
+        (row,) = (await ground.service().json("calls", "show", call_id))["recordings"]
+        assert (row["state"], row["started_at"]) == ("tagged", None)
         await ground.recorded_a_while()
         async with ground.running(ari=between.url) as service:
             await cleared(ground, service, placed, call_id)

@@ -12,10 +12,11 @@ import pytest
 from ccari.calls.transport import HEARTBEAT_SECONDS
 from tests.faults.blackhole import black_hole
 from tests.faults.moments import Moment
+from tests.faults.services import connections
 from tests.faults.world import PRESENT_DBFS, has, heard, lacks
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import relay
-from tests.integration.service import START_SECONDS, Service
+from tests.integration.service import START_SECONDS
 from tests.integration.studio import CONFIRMED, tone_of
 from tests.lab import Callee, callees
 from tests.lab.audio import WINDOW_SECONDS
@@ -33,10 +34,6 @@ BYTES_PER_SECOND = 16_000
 SESSIONS = 5
 
 
-def _connections(service: Service) -> int:
-    return sum(line["event"] == "asterisk_connected" for line in service.lines())
-
-
 async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link_goes_unnoticed(
     ground: Ground,
 ) -> None:
@@ -49,7 +46,7 @@ async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link
         await service.logged("asterisk_away", within=NOTICED_SECONDS)
         assert b"ChannelDtmfReceived" in way.swallowed
         way.let_through()
-        await until(lambda: _connections(service) == 2, within=START_SECONDS)
+        await until(lambda: connections(service) == 2, within=START_SECONDS)
         await ground.lab.world.hang_up(placed)
         _, shown = await ground.ended(service, placed)
         assert shown["id"] == bridged["call_id"]

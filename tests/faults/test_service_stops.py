@@ -10,7 +10,7 @@ import pytest
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import relay
 from tests.integration.service import Service
-from tests.lab import callees
+from tests.lab import AgentCall, Callee, callees
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,6 +26,18 @@ async def over(service: Service) -> int:
     assert service.process is not None
     async with asyncio.timeout(EXIT_SECONDS):
         return await service.process.wait()
+
+
+async def goes_on_to_its_end(
+    ground: Ground, service: Service, callee: Callee, placed: AgentCall, call_id: str
+) -> None:
+    """Who talks is heard, and may press what they like; the service ends when they have."""
+    await ground.lab.world.callee_presses(callee.number, "8")
+    await service.logged("right_registered", call_id=call_id)
+    await ground.lab.world.hang_up(placed)
+    assert await over(service) == 0
+    shown = await kept_later(service, call_id)
+    assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
 
 
 async def told_until_over(service: Service) -> int:
@@ -48,13 +60,7 @@ async def test_a_talk_is_cut_off_by_an_update_or_a_new_call_is_begun_meanwhile(g
         await service.logged("waiting_for_talks")
         outcome, _ = await ground.ended(service, await ground.dial(refused))
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
-        # who talks is heard, and may press what they like
-        await ground.lab.world.callee_presses(callee.number, "8")
-        await service.logged("right_registered", call_id=call_id)
-        await ground.lab.world.hang_up(placed)
-        assert await over(service) == 0
-        shown = await kept_later(service, call_id)
-        assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
+        await goes_on_to_its_end(ground, service, callee, placed, call_id)
     assert await ground.lab.world.invites(refused.number) == 0
 
 
@@ -105,12 +111,7 @@ async def test_a_lost_connection_lets_a_service_that_stops_leave_its_talks_or_be
         await service.logged("asterisk_connected", resumed_talks=1)
         outcome, _ = await ground.ended(service, await ground.dial(refused))
         assert (outcome.outcome, outcome.reason) == ("unavailable", "shutdown")
-        await ground.lab.world.callee_presses(callee.number, "8")
-        await service.logged("right_registered", call_id=call_id)
-        await ground.lab.world.hang_up(placed)
-        assert await over(service) == 0
-        shown = await kept_later(service, call_id)
-        assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
+        await goes_on_to_its_end(ground, service, callee, placed, call_id)
     assert await ground.lab.world.invites(refused.number) == 0
 
 
@@ -130,9 +131,4 @@ async def test_a_service_that_is_told_to_stop_while_its_connection_is_lost_leave
         await service.logged("waiting_for_talks")
         between.away = False
         await service.logged("asterisk_connected", resumed_talks=1)
-        await ground.lab.world.callee_presses(callee.number, "8")
-        await service.logged("right_registered", call_id=call_id)
-        await ground.lab.world.hang_up(placed)
-        assert await over(service) == 0
-        shown = await kept_later(service, call_id)
-        assert (shown["outcome"], shown["reason"]) == ("bridged", "access")
+        await goes_on_to_its_end(ground, service, callee, placed, call_id)
