@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from tests.faults.world import PRESENT_DBFS
 from tests.integration.ground import Ground, kept_later
 from tests.lab import callees
+from tests.lab.audio import PRESENT_DBFS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

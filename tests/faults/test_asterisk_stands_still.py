@@ -5,9 +5,9 @@ import signal
 
 import pytest
 
-from tests.faults.world import PRESENT_DBFS
 from tests.integration.ground import Ground
 from tests.lab import callees
+from tests.lab.audio import PRESENT_DBFS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

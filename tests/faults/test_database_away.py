@@ -5,12 +5,12 @@ import pytest
 from tests.faults.moments import Moment, request
 from tests.faults.postgres import OwnPostgres
 from tests.faults.services import connections
-from tests.faults.world import has
 from tests.integration.ground import Ground
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS, Service
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, audio, callees
+from tests.lab.audio import has
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

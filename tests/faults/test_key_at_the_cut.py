@@ -13,12 +13,13 @@ import pytest
 from ccari.calls.transport import REQUEST_SECONDS
 from ccari.store.database import SCHEMA
 from tests.faults.moments import Moment, request
-from tests.faults.world import has, heard
+from tests.faults.world import heard
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import Message, Relay, relay
 from tests.integration.service import Service
 from tests.integration.studio import CONFIRMED
 from tests.lab import AgentCall, Callee, callees
+from tests.lab.audio import has
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

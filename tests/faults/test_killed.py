@@ -12,12 +12,13 @@ import pytest
 from ccari.calls.legs import LONGEST_CALL_SECONDS
 from ccari.store.database import SCHEMA
 from tests.faults.moments import Moment, event, reply, request
-from tests.faults.world import assert_never_brought_together, heard, lacks
+from tests.faults.world import assert_never_brought_together, heard
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import Message, Relay, relay
 from tests.integration.service import Service
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, callees
+from tests.lab.audio import lacks
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

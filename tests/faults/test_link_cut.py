@@ -13,13 +13,13 @@ from ccari.calls.transport import HEARTBEAT_SECONDS
 from tests.faults.blackhole import black_hole
 from tests.faults.moments import Moment
 from tests.faults.services import connections
-from tests.faults.world import PRESENT_DBFS, has, heard, lacks
+from tests.faults.world import heard
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS
 from tests.integration.studio import CONFIRMED, tone_of
 from tests.lab import Callee, callees
-from tests.lab.audio import WINDOW_SECONDS
+from tests.lab.audio import PRESENT_DBFS, WINDOW_SECONDS, has, lacks
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")

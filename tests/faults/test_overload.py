@@ -5,10 +5,9 @@ import pytest
 
 from tests.integration.ground import Ground, kept_later
 from tests.lab import audio, callees
+from tests.lab.audio import PRESENT_DBFS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
-
-PRESENT_DBFS = -30.0
 
 
 async def test_a_call_too_many_is_dialled_waits_in_silence_or_harms_the_others(ground: Ground) -> None:

@@ -10,12 +10,13 @@ from ccari.store.local_journal import KEEP_SECONDS
 from ccari.store.replaying import PRESS_SECONDS
 from tests.faults.postgres import OwnPostgres
 from tests.faults.services import connections
-from tests.faults.world import has, heard, lacks
+from tests.faults.world import heard
 from tests.integration.ground import Ground
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS, Service
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, Outcome, callees
+from tests.lab.audio import has, lacks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from tests.faults.spool import small_spool
-from tests.faults.world import has, heard, lacks
+from tests.faults.world import heard
 from tests.integration.ground import Ground, kept_later
 from tests.integration.studio import tone_of
 from tests.lab import callees
+from tests.lab.audio import has, lacks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 

@@ -16,11 +16,11 @@ from tests.integration.relay import relay
 from tests.integration.service import Service
 from tests.integration.test_stereo import assert_apart
 from tests.lab import audio, callees
+from tests.lab.audio import PRESENT_DBFS
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PRESENT_DBFS = -30.0
 #: For a talk to be taken up after the service is back; some hundred milliseconds, on a machine that is not busy.
 RESUME_SECONDS = 30.0
 

@@ -1,22 +1,8 @@
 """What is seen at the far end: what a callee, or an agent, has heard."""
 
-import numpy as np
-
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, Lab, audio, callees
-from tests.lab.audio import Audio
-
-#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
-PRESENT_DBFS = -30.0
-ABSENT_DBFS = -45.0
-
-
-def has(sound: Audio, hz: float) -> bool:
-    return bool(sound.windows()) and float(np.max(sound.tone_levels(hz))) > PRESENT_DBFS
-
-
-def lacks(sound: Audio, hz: float) -> bool:
-    return not sound.windows() or float(np.max(sound.tone_levels(hz))) < ABSENT_DBFS
+from tests.lab.audio import Audio, has, lacks
 
 
 async def heard(lab: Lab, callee: Callee) -> Audio:

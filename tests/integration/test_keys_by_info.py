@@ -8,11 +8,11 @@ import pytest_asyncio
 
 from tests.integration.ground import Ground
 from tests.lab import audio, callees
+from tests.lab.audio import PRESENT_DBFS
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-PRESENT_DBFS = -30.0
 RELOAD_SECONDS = 30.0
 
 

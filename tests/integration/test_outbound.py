@@ -19,15 +19,12 @@ from tests.integration.dialplans.pbxs import BOUND_SECONDS, hung
 from tests.integration.service import Service
 from tests.integration.studio import CONFIRMED, SECONDS, tone_of
 from tests.lab import AgentCall, Callee, Lab, Outcome, audio, callees
-from tests.lab.audio import Audio
+from tests.lab.audio import ABSENT_DBFS, PRESENT_DBFS, Audio, has
 from tests.lab.pbx import Pbx
 from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
-PRESENT_DBFS = -30.0
-ABSENT_DBFS = -45.0
 GONE_SECONDS = 30.0
 
 
@@ -93,10 +90,6 @@ def files_of(service: Service, lab: Lab, ended: Ended) -> list[str]:
     return [
         path.name for folder in folders for path in folder.rglob("*") if path.name.partition(".")[0] in names
     ]
-
-
-def has(sound: Audio, hz: float) -> bool:
-    return bool(sound.windows()) and float(np.max(sound.tone_levels(hz))) > PRESENT_DBFS
 
 
 def seconds_of(sound: Audio, hz: float) -> float:

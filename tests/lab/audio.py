@@ -18,6 +18,10 @@ WINDOW_SECONDS = 0.1
 FLOOR_DBFS = -120.0
 """What nothing at all measures as."""
 
+#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
+PRESENT_DBFS = -30.0
+ABSENT_DBFS = -45.0
+
 RIFF_HEADER = 8
 
 #: What telephone recordings are decoded to.
@@ -70,6 +74,14 @@ class Audio:
         """The windows as the columns of one matrix, so that they are measured by one reckoning."""
         windows = self.windows(seconds)
         return np.column_stack(windows) if windows else np.empty((0, 0))
+
+
+def has(sound: Audio, hz: float) -> bool:
+    return bool(sound.windows()) and float(np.max(sound.tone_levels(hz))) > PRESENT_DBFS
+
+
+def lacks(sound: Audio, hz: float) -> bool:
+    return not sound.windows() or float(np.max(sound.tone_levels(hz))) < ABSENT_DBFS
 
 
 def read(path: Path, channel: int = 0) -> Audio:

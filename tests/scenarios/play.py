@@ -13,13 +13,10 @@ from ccari.policy.call import Direction
 from tests.integration.service import Service
 from tests.integration.studio import tone_of
 from tests.lab import AgentCall, Callee, Lab, audio, callees
-from tests.lab.audio import Audio
+from tests.lab.audio import PRESENT_DBFS, Audio
 from tests.lab.waiting import until
 from tests.scenarios.scenario import Expected, Scenario
 
-#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
-PRESENT_DBFS = -30.0
-ABSENT_DBFS = -45.0
 #: How far below a tone all else is but the two voices: digits that are read out hold a little of many tones.
 CLEAR_DB = 6.0
 VOICES = (callees.TONE_HZ, callees.AGENT_TONE_HZ)
