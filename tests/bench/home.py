@@ -1,24 +1,18 @@
 """Where a benchmark has its database and its files, and the commands that it runs beside them."""
 
 import asyncio
-import contextlib
 import os
-import shutil
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+from tests.folders import open_folder
 
-@contextlib.contextmanager
-def home() -> Iterator[Path]:
-    """A folder that the server's own user can reach, gone afterwards."""
-    made = Path(tempfile.mkdtemp(prefix="ccari-bench-"))
-    made.chmod(0o711)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
+
+def home() -> AbstractContextManager[Path]:
+    return open_folder("bench")
 
 
 async def ccari(environment: Mapping[str, str], *arguments: str) -> tuple[str, float]:

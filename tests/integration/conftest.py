@@ -20,6 +20,7 @@ from ccari.store import database as databases
 from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
+from tests.folders import open_folder
 from tests.integration import studio
 from tests.integration.databases import new_database
 from tests.integration.ground import Ground
@@ -44,10 +45,8 @@ def policy_file() -> Path:
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
     """A folder that the database server's own user can reach; pytest's are closed to it."""
-    made = Path(tempfile.mkdtemp(prefix="ccari-test-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("test") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -3,10 +3,8 @@
 import asyncio
 import io
 import os
-import shutil
 import socket
 import sys
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +14,7 @@ from rich.console import Console
 from ccari.config import Settings
 from ccari.demo.run import _explain_trying
 from ccari.demo.world import WorldSettings
+from tests.folders import open_folder
 from tests.lab.pbx import CHECKOUT
 
 DEMO_SECONDS = 420.0
@@ -27,10 +26,8 @@ ELSEWHERE = {name: value for name, value in os.environ.items() if not name.start
 @pytest.fixture
 def demo_folder() -> Iterator[Path]:
     """The database server's own user must reach it, and pytest's folders are closed to it."""
-    made = Path(tempfile.mkdtemp(prefix="ccari-demo-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("demo") as made:
+        yield made
 
 
 async def test_every_call_of_the_demo_ends_as_it_should(demo_folder: Path) -> None:

@@ -2,10 +2,8 @@
 
 import asyncio
 import contextlib
-import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
+from tests.folders import open_folder
 from tests.integration import studio
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
@@ -65,7 +64,7 @@ class House:
 async def open_house() -> AsyncIterator[House]:
     """Build it, with the policy applied and keys made; the service is not started yet."""
     await ensure_root()
-    with _folder() as folder:
+    with open_folder("soak") as folder:
         sounds = await asyncio.to_thread(_sounds, folder)
         with _small_disk(folder / "data", DATA_SIZE):
             async with contextlib.AsyncExitStack() as stack:
@@ -144,17 +143,6 @@ def _wrong_clock(clock: Path | None) -> dict[str, str]:
         "FAKETIME_DONT_FAKE_MONOTONIC": "1",
         "NO_FAKE_STAT": "1",
     }
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    """One that the database server's own user can reach."""
-    made = Path(tempfile.mkdtemp(prefix="ccari-soak-"))
-    made.chmod(0o711)
-    try:
-        yield made
-    finally:
-        shutil.rmtree(made, ignore_errors=True)
 
 
 @contextmanager

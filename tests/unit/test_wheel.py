@@ -3,19 +3,18 @@
 import asyncio
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from tests.folders import open_folder
 from tests.lab.ports import free_port
 
 CHECKOUT = Path(__file__).parents[2]
@@ -28,10 +27,8 @@ STOP_SECONDS = 60.0
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
     """The database server's own user must reach it, and pytest's folders are closed to it."""
-    made = Path(tempfile.mkdtemp(prefix="ccari-wheel-"))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("wheel") as made:
+        yield made
 
 
 @pytest.fixture(scope="module")

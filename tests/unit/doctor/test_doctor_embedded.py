@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from ccari.cli.doctor.findings import State
 from ccari.store import embedded
 from ccari.store.embedded import embedded_postgres
 from ccari.store.untouched import AnothersError, find_embedded
+from tests.folders import open_folder
 from tests.unit.doctor.conftest import Patient
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
@@ -24,10 +24,8 @@ NOBODY = 65534
 
 @pytest.fixture
 def home(quick: Path) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="doctor-", dir=quick))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("doctor", quick) as made:
+        yield made
 
 
 @pytest_asyncio.fixture

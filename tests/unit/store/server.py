@@ -2,8 +2,6 @@
 
 import contextlib
 import os
-import shutil
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 from uuid import uuid4
@@ -19,6 +17,7 @@ from ccari.store.database import Database, open_database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
+from tests.folders import open_folder
 from tests.unit.store.made import POLICY, elsewhere
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that nobody guesses is made in it
@@ -72,7 +71,8 @@ def as_in_service() -> Iterator[None]:
 @pytest.fixture(scope="session")
 def reachable() -> Iterator[Path]:
     """A folder that the server's own user can reach; pytest's are closed to it."""
-    yield from _folder(None)
+    with open_folder("store") as made:
+        yield made
 
 
 @pytest.fixture(scope="session")
@@ -81,14 +81,8 @@ def quick() -> Iterator[Path]:
 
     A database for each test is some hundred files. On a disk that others use too, they took most of the tests' time.
     """
-    yield from _folder(MEMORY if _roomy(MEMORY) else None)
-
-
-def _folder(below: Path | None) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="ccari-store-", dir=below))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made, ignore_errors=True)
+    with open_folder("store", MEMORY if _roomy(MEMORY) else None) as made:
+        yield made
 
 
 def _roomy(folder: Path) -> bool:
