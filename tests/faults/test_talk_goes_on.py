@@ -40,7 +40,7 @@ class Broken:
 
 
 @contextlib.asynccontextmanager
-async def killed(ground: Ground, channels: str = "mono") -> AsyncIterator[Broken]:
+async def killed(ground: Ground) -> AsyncIterator[Broken]:
     """SIGKILL; the next one is started."""
     async with contextlib.AsyncExitStack() as running:
 
@@ -48,16 +48,16 @@ async def killed(ground: Ground, channels: str = "mono") -> AsyncIterator[Broken
             await first.stop(signal.SIGKILL)
             return await running.enter_async_context(ground.running())
 
-        first = await running.enter_async_context(ground.running(channels=channels))
+        first = await running.enter_async_context(ground.running())
         yield Broken(first, breaks)
 
 
 @contextlib.asynccontextmanager
-async def cut(ground: Ground, channels: str = "mono") -> AsyncIterator[Broken]:
+async def cut(ground: Ground) -> AsyncIterator[Broken]:
     """The WebSocket is reset, and Asterisk cannot be reached for a while."""
     async with (
         relay(ground.lab.pbx.ari_url) as between,
-        ground.running(ari=between.url, channels=channels) as service,
+        ground.running(ari=between.url) as service,
     ):
 
         async def breaks() -> Service:

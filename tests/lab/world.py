@@ -3,7 +3,7 @@
 import asyncio
 import re
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -37,8 +37,8 @@ class World(Asterisk):
     templates: ClassVar[tuple[str, ...]] = ("common", "world")
     sip_addresses = ("127.0.0.1", "127.0.0.2")
 
-    def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:
-        super().__init__(root, directory, host_folders)
+    def __init__(self, root: Path, directory: Path) -> None:
+        super().__init__(root, directory)
         self.pbx_sip_port = 0
         self.heard = self.home / "heard"
         self.calls: dict[str, AgentCall] = {}
@@ -109,7 +109,6 @@ class World(Asterisk):
             Whose phone it is, the lab's own unless told.
         """
         call = AgentCall(str(uuid.uuid4()), number, datetime.now(UTC))
-        self.calls[call.id] = call
         port = self.pbx_sip_port if pbx is None else pbx.sip_port
         headers = {"X-Lab-Call": call.id, "X-Campaign": campaign, "X-Lab-Context": context}
         body = {
@@ -120,17 +119,9 @@ class World(Asterisk):
             "priority": 1,
             "callerId": f"Agent {caller} <{caller}>",
             "timeout": ORIGINATE_SECONDS,
-            "variables": {
-                "LAB_CALL": call.id,
-                **{f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value},
-            },
+            "variables": {"LAB_CALL": call.id, **_sent(headers)},
         }
-        try:
-            call.channel = (await self._request("POST", f"channels/{call.id}", body))["name"]
-        except BaseException:
-            del self.calls[call.id]
-            raise
-        return call
+        return await self._placed(call, body)
 
     async def call_in(
         self, callee: str, campaign: str, *, destination: str = "", withheld: bool = False
@@ -147,7 +138,6 @@ class World(Asterisk):
             The pbx's ``CCARI_DESTINATION``.
         """
         call = AgentCall(str(uuid.uuid4()), campaign, datetime.now(UTC))
-        self.calls[call.id] = call
         digits = callee.removeprefix("+")
         headers = {"X-Lab-Call": call.id, "X-Lab-Destination": destination}
         body = {
@@ -157,11 +147,13 @@ class World(Asterisk):
             "priority": 1,
             "callerId": "Anonymous <anonymous>" if withheld else callee,
             "timeout": ORIGINATE_SECONDS,
-            "variables": {
-                "LAB_NUMBER": digits,
-                **{f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value},
-            },
+            "variables": {"LAB_NUMBER": digits, **_sent(headers)},
         }
+        return await self._placed(call, body)
+
+    async def _placed(self, call: AgentCall, body: Mapping[str, object]) -> AgentCall:
+        # known before the first event of it comes
+        self.calls[call.id] = call
         try:
             call.channel = (await self._request("POST", f"channels/{call.id}", body))["name"]
         except BaseException:
@@ -329,3 +321,8 @@ class World(Asterisk):
             if response.status >= 400 and not (none_is_fine and response.status == 404):
                 raise LabError(f"world refused {method} {path}: {response.status} {await response.text()}")
             return await response.json() if response.status == 200 else None
+
+
+def _sent(headers: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables with which a channel sends these SIP headers."""
+    return {f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value}

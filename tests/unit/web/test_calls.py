@@ -19,8 +19,6 @@ from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api, Silent, serving
 
-GERMAN = "+4915112345678"
-
 
 class Placing:
     """Places nothing, and answers as it is told."""
