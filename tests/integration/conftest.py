@@ -12,10 +12,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
-from ccari.sounds import Catalogue, EspeakNg, build
-from ccari.sounds.soundboard import shipped_sounds
 from ccari.store import database as databases
 from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
@@ -59,18 +56,7 @@ def sounds(folder: Path, policy_file: Path, tmp_path_factory: pytest.TempPathFac
         fcntl.flock(lock, fcntl.LOCK_EX)
         made = Path(lock.name).with_suffix("")
         if not made.exists():
-            words = Catalogue.load(shipped_sounds() / "catalogue.toml")
-            prompts = list(prompts_of(read(policy), words, SOURCES))
-            unfinished = Path(tempfile.mkdtemp(dir=run))
-            studio.record(unfinished / "studio", prompts)
-            build(
-                prompts,
-                unfinished / "sounds",
-                engine=EspeakNg(),
-                studio=unfinished / "studio",
-                shipped=shipped_sounds(),
-            )
-            (unfinished / "sounds").rename(made)
+            studio.build_tones(Path(tempfile.mkdtemp(dir=run)), read(policy), SOURCES).rename(made)
     return shutil.copytree(made, folder / "sounds")
 
 

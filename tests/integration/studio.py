@@ -1,12 +1,16 @@
 """Prompts that can be told apart by signal: each is a tone of its own, so that a test sees what was heard, and when."""
 
 import wave
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from ccari.cli.sounds import prompts_of
+from ccari.policy.declaration import Policy
 from ccari.policy.notices import Prompt
+from ccari.sounds import Catalogue, EspeakNg, build
+from ccari.sounds.soundboard import shipped_sounds
 
 SECONDS = 0.8
 DATE_PART_SECONDS = 0.1
@@ -76,6 +80,15 @@ def _seconds(prompt: Prompt, others: float) -> float:
     if prompt.id == LONG:
         return LONG_SECONDS
     return DATE_PART_SECONDS if _is_of_a_date(prompt) else others
+
+
+def build_tones(folder: Path, policy: Policy, sources: Mapping[str, Sequence[str]] | None = None) -> Path:
+    """The folder of the policy's sounds, as tones, below ``folder``. ``sources``: where contacts may be from, by controller."""
+    prompts = list(prompts_of(policy, Catalogue.load(shipped_sounds() / "catalogue.toml"), sources))
+    recorded, built = folder / "studio", folder / "sounds"
+    record(recorded, prompts)
+    build(prompts, built, engine=EspeakNg(), studio=recorded, shipped=shipped_sounds())
+    return built
 
 
 def record(studio: Path, prompts: Iterable[Prompt], seconds: float = SECONDS) -> None:

@@ -9,10 +9,7 @@ from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
-from ccari.sounds import Catalogue, EspeakNg, build
-from ccari.sounds.soundboard import shipped_sounds
 from tests.folders import open_folder
 from tests.integration import studio
 from tests.integration.service import Service
@@ -65,7 +62,7 @@ async def open_house() -> AsyncIterator[House]:
     """Build it, with the policy applied and keys made; the service is not started yet."""
     await ensure_root()
     with open_folder("soak") as folder:
-        sounds = await asyncio.to_thread(_sounds, folder)
+        sounds = await asyncio.to_thread(studio.build_tones, folder, read(POLICY.read_text("utf-8")))
         with _small_disk(folder / "data", DATA_SIZE):
             async with contextlib.AsyncExitStack() as stack:
                 database = await stack.enter_async_context(postgres(folder / "postgresql"))
@@ -114,14 +111,6 @@ async def _prepare(house: House) -> None:
         done = await house.service.ccari(*arguments)
         if done.code:
             raise RuntimeError(f"ccari {' '.join(arguments)}: {done.err}")
-
-
-def _sounds(folder: Path) -> Path:
-    words = Catalogue.load(shipped_sounds() / "catalogue.toml")
-    prompts = list(prompts_of(read(POLICY.read_text("utf-8")), words, {}))
-    studio.record(folder / "studio", prompts)
-    build(prompts, folder / "sounds", engine=EspeakNg(), studio=folder / "studio", shipped=shipped_sounds())
-    return folder / "sounds"
 
 
 def _clock(folder: Path) -> Path | None:
