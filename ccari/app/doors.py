@@ -23,20 +23,20 @@ from ccari.recordings.subject.giving import SubjectDesk
 from ccari.sounds.heard import heard_of
 from ccari.web.front import Front
 from ccari.web.rates import LookUp, Rates
-from ccari.web.server import serve_http
+from ccari.web.server import application, serve_http
 
 
 def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncContextManager[None]:
     """Serve the API, the console, the metrics and the health checks while the context lasts."""
     settings, metrics = parts.settings, parts.metrics
-    return serve_http(
-        settings.http.listen,
+    app = application(
         checks(link, parts.store.database, calls),
         _front(parts, calls if link is not None else None),
-        _rates(settings),
+        rates=_rates(settings),
         meter=metrics,
         exposition=metrics,
     )
+    return serve_http(settings.http.listen, app)
 
 
 def _front(parts: Parts, calls: Switchboard | None) -> Front:

@@ -39,25 +39,15 @@ MOST_CONNECTIONS = 800
 
 
 @contextlib.asynccontextmanager
-async def serve_http(
-    listen: str,
-    checks: Mapping[str, Check],
-    front: Front,
-    rates: Rates | None = None,
-    *,
-    meter: Meter = UNMETERED,
-    exposition: Exposition | None = None,
-) -> AsyncIterator[None]:
-    """Answer on ``listen`` (``HOST:PORT``) while the context lasts. ``rates``: the limits on look-ups.
-
-    ``meter``: measures each request. ``exposition``: what ``/metrics`` gives out; without one there is no such path.
+async def serve_http(listen: str, app: web.Application) -> AsyncIterator[None]:
+    """Answer on ``listen`` (``HOST:PORT``) while the context lasts.
 
     Raises
     ------
     ConfigError
         If the port is taken or may not be used.
     """
-    runner = runner_of(application(checks, front, rates=rates, meter=meter, exposition=exposition))
+    runner = runner_of(app)
     await runner.setup()
     host, _, port = listen.rpartition(":")
     try:
@@ -91,7 +81,11 @@ def application(
     meter: Meter = UNMETERED,
     exposition: Exposition | None = None,
 ) -> web.Application:
-    """Everything that is answered. Below /v1 that is the table of routes, and each of them needs a role."""
+    """Everything that is answered. Below /v1 that is the table of routes, and each of them needs a role.
+
+    ``rates``: the limits on look-ups. ``meter``: measures each request. ``exposition``: what ``/metrics`` gives out; without one there
+    is no such path.
+    """
     app = web.Application(middlewares=[timed(meter), envelope], client_max_size=BODY_BYTES)
     app.on_response_prepare.append(_without_quotes)
     app.on_response_prepare.append(_last_if_in_pieces)
