@@ -28,7 +28,7 @@ from ccari.ports.live import LiveCalls
 from ccari.ports.overview import OverviewStore
 from ccari.ports.placing import Placing
 from ccari.ports.policies import PolicyBook, PolicyRecords
-from ccari.ports.recordings import RecordingShelf
+from ccari.ports.recordings import RecordingShelf, RecordingTag
 from ccari.ports.records import CallJournal, CallRecords
 from ccari.ports.repeats import RepeatStore
 from ccari.ports.requests import RequestRegister
@@ -135,6 +135,13 @@ class Ask:
         """The same of a number that is looked up, for each controller (:func:`ccari.gating.claimants.known_as`)."""
         for controller, digests in known_as.items():
             await self.note(Looked.NUMBER_CHECKED, access_target(controller, digests, looked_in), why)
+
+    async def note_recording(self, looked: Looked, tag: RecordingTag, why: str = "") -> None:
+        """The same of a recording that is given out, also in the journal of its call."""
+        recording = str(tag.recording_id)
+        target = {"recording": recording, "call": str(tag.call_id), "controller": tag.controller}
+        await self.note(looked, target, why)
+        await self.front.journal.append(tag.call_id, looked.value, {"recording": recording, "by": self.who})
 
     async def policy(self) -> Policy | None:
         """The policy in force, without the controllers and registers that the bearer may not see (invariant 7)."""

@@ -57,12 +57,7 @@ async def file(ask: Ask) -> web.StreamResponse:
     if not ask.bearer.sees(await _controller_of(ask, HoldOn(path.id))):
         raise not_there()
     recording, pieces = await ask.front.shelf.encrypted(path.id)
-    tag = recording.tag
-    target = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
-    await ask.note(Looked.RECORDING_FETCHED, target)
-    await ask.front.journal.append(
-        tag.call_id, "recording_fetched", {"recording": str(path.id), "by": ask.who}
-    )
+    await ask.note_recording(Looked.RECORDING_FETCHED, recording.tag)
     length = {"content-length": str(recording.kept.size)}
     return await sent(ask, ENCRYPTED, f"{path.id}.{recording.kept.format}.age", pieces, length)
 

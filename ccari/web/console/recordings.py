@@ -103,8 +103,7 @@ async def play(visit: Visit) -> Answer:
     identity, why = _identity_and_reason(visit)
     front, bearer = visit.ask.front, visit.ask.bearer
     recording = await front.listening.find(path.id)
-    tag = recording.tag
-    if not bearer.sees(tag.controller):
+    if not bearer.sees(recording.tag.controller):
         raise not_there()
     try:
         opened = await front.listening.open(recording, identity)
@@ -112,11 +111,7 @@ async def play(visit: Visit) -> Answer:
         raise
     except RecordingError as error:
         raise InputError("identity", str(error)) from None
-    target = {"recording": str(path.id), "call": str(tag.call_id), "controller": tag.controller}
-    await visit.ask.note(Looked.RECORDING_PLAYED, target, why)
-    await front.journal.append(
-        tag.call_id, "recording_played", {"recording": str(path.id), "by": visit.ask.who}
-    )
+    await visit.ask.note_recording(Looked.RECORDING_PLAYED, recording.tag, why)
     # a random mark, which the page is rendered with in the place of the audio
     mark = secrets.token_hex(16)
     fields = {**await _recording(visit), "waves": _waves(opened), "kind": opened.kind, "audio": mark}
