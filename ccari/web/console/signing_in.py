@@ -20,6 +20,7 @@ from ccari.web.console.sessions import COOKIE, LONGEST_SECONDS, PATH
 from ccari.web.console.window import (
     LANGUAGE_COOKIE,
     SIGN_IN,
+    SIGNED_OUT,
     House,
     page_response,
     redirect,
@@ -107,10 +108,7 @@ class Entrance:
         messages = (words("sign_in.kept"), *shown) if shown else ()
         cookie = self._house.sessions.begin(bearer, fingerprint(token), messages)
         response = redirect(back or pages[0].path)
-        response.set_cookie(
-            COOKIE, cookie, path=PATH, max_age=int(LONGEST_SECONDS), httponly=True, samesite="Strict",
-            secure=_over_tls(request),
-        )  # fmt: skip
+        _set_cookie(request, response, COOKIE, cookie, int(LONGEST_SECONDS))
         response.del_cookie(_FORM_COOKIE, path=PATH)
         return response
 
@@ -136,10 +134,7 @@ async def language(request: web.Request) -> web.Response:
     filters = f"?{came_from.query}" if path and _FILTERS.fullmatch(came_from.query) else ""
     response = redirect(f"{path or PATH}{filters}")
     if code in LANGUAGES:
-        response.set_cookie(
-            LANGUAGE_COOKIE, code, path=PATH, max_age=_YEAR_SECONDS, httponly=True, samesite="Strict",
-            secure=_over_tls(request),
-        )  # fmt: skip
+        _set_cookie(request, response, LANGUAGE_COOKIE, code, _YEAR_SECONDS)
     return response
 
 
@@ -161,15 +156,10 @@ def _form(
     field: str = "token", written: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:  # fmt: skip
     secret = secrets.token_urlsafe(32)
-    fields = {
-        "csrf": secret, "back": back, "bearer": None, "said": (), "faults": (Wrong(fault, field),) if fault else (), "menu": (),
-        "here": "", "written": written,
-    }  # fmt: skip
+    faults = (Wrong(fault, field),) if fault else ()
+    fields = {**SIGNED_OUT, "csrf": secret, "back": back, "faults": faults, "written": written}
     response = page_response(rendering.page("sign_in.html.j2", words, None, fields), status)
-    response.set_cookie(
-        _FORM_COOKIE, secret, path=PATH, max_age=_FORM_SECONDS, httponly=True, samesite="Strict",
-        secure=_over_tls(request),
-    )  # fmt: skip
+    _set_cookie(request, response, _FORM_COOKIE, secret, _FORM_SECONDS)
     return response
 
 
@@ -177,8 +167,11 @@ def _ours(path: str) -> str:
     return path if _OURS.fullmatch(path) and not path.startswith(SIGN_IN) else ""
 
 
-def _over_tls(request: web.Request) -> bool:
-    """Whether the browser's connection uses TLS. The header can be trusted for this: a client that makes it up only loses its own
-    cookie on a connection without TLS.
+def _set_cookie(request: web.Request, response: web.Response, name: str, value: str, seconds: int) -> None:
+    """Set a cookie that scripts and other sites do not get, and that only comes over TLS if the browser's connection uses it. The header
+    can be trusted for this: a client that makes it up only loses its own cookie on a connection without TLS.
     """
-    return request.secure or request.headers.get("x-forwarded-proto", "").lower() == "https"
+    over_tls = request.secure or request.headers.get("x-forwarded-proto", "").lower() == "https"
+    response.set_cookie(
+        name, value, path=PATH, max_age=seconds, httponly=True, samesite="Strict", secure=over_tls
+    )

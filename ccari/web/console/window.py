@@ -4,7 +4,7 @@ shown on a page too.
 
 import secrets
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -53,6 +53,8 @@ _CORRECTABLE = frozenset(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     }
 )
+#: What the frame of a page is filled with for somebody who is not signed in.
+SIGNED_OUT: Mapping[str, Any] = {"bearer": None, "said": (), "faults": (), "menu": (), "here": ""}
 
 
 @dataclass(frozen=True, slots=True)
@@ -259,15 +261,7 @@ def trouble_page(words: Words, error: Exception) -> web.Response:
     status = HTTPStatus(refusal.status)
     explained = isinstance(error, _TROUBLES)
     detail = "; ".join(fault.text for fault in _faults(words, refusal)) if explained else ""
-    fields = {
-        "status": status,
-        "detail": detail,
-        "bearer": None,
-        "said": (),
-        "faults": (),
-        "menu": (),
-        "here": "",
-    }
+    fields = {**SIGNED_OUT, "status": status, "detail": detail}
     response = page_response(rendering.page("trouble.html.j2", words, None, fields), status)
     for name in ("retry-after", "allow"):
         if name in refusal.headers:
