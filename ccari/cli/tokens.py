@@ -51,12 +51,10 @@ def create(
     expires_at = datetime.now(UTC) + timedelta(days=expires) if expires is not None else None
 
     async def work(_: Settings, store: Store) -> Bearer:
-        policy = await current_policy(store) if controller else None
-        whose = (
-            frozenset(the_controller(policy, each).id for each in controller)
-            if policy and controller
-            else None
-        )
+        whose = None
+        if controller:
+            policy = await current_policy(store)
+            whose = frozenset(the_controller(policy, each).id for each in controller)
         called = name or f"{role}-{len(await store.tokens.list()) + 1}"
         bearer = Bearer(
             _printable("--name", called), role, _printable("--agent", agent) if agent else None, whose
