@@ -21,7 +21,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.imports import KeepGoing, tell, the_lists, watched
-from ccari.cli.output import as_json, as_list, as_table, with_short_digest
+from ccari.cli.output import as_done, as_json, as_list, as_table, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.naming import purposes_of, the_controller, the_number
@@ -98,11 +98,8 @@ def withdraw(
         }
 
     done = with_store(context, work)
-    if json:
-        as_json(done)
-    else:
-        words = f"consents withdrawn: {done['consents_withdrawn']}; calls based on them are barred"
-        typer.echo(f"{done['number']} for {done['controller']}: {words}")
+    words = f"consents withdrawn: {done['consents_withdrawn']}; calls based on them are barred"
+    as_done(done, f"{done['number']} for {done['controller']}: {words}", json=json)
 
 
 @app.command("list")

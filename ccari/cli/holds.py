@@ -6,7 +6,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy, vouched, who, with_store
-from ccari.cli.output import as_json, as_list, telling
+from ccari.cli.output import as_done, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.gating.subjects import subject_to_hold
@@ -44,11 +44,7 @@ def hold(
 
     placed = with_store(context, work)
     words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and those that are still to come"
-    with telling(words):
-        if json:
-            as_json(placed)
-        else:
-            typer.echo(words)
+    as_done(placed, words, json=json)
 
 
 def release(
@@ -68,10 +64,8 @@ def release(
         return await store.holds.release(number, reason.strip(), f"cli:{who()}")
 
     released = with_store(context, work)
-    if json:
-        as_json(released)
-    else:
-        typer.echo(f"hold {number} is released; it was on {_recordings(released['recordings'])}")
+    words = f"hold {number} is released; it was on {_recordings(released['recordings'])}"
+    as_done(released, words, json=json)
 
 
 def holds(

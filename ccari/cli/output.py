@@ -66,6 +66,15 @@ def telling(done: str) -> Iterator[None]:
         raise CcariError(f"{done}; the output could not be printed: {why(error)}") from None
 
 
+def as_done(done: object, words: str, *, json: bool) -> None:
+    """Print the result of a change that is made already, as JSON or in ``words``. Raises as :func:`telling`."""
+    with telling(words):
+        if json:
+            as_json(done)
+        else:
+            sys.stdout.write(words + "\n")
+
+
 async def stream_json(
     batches: AsyncGenerator[Iterable[Mapping[str, Any]], None], *, limit: int | None = None
 ) -> None:

@@ -23,7 +23,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.forwards import Reference
-from ccari.cli.output import as_json, as_list, telling
+from ccari.cli.output import as_done, as_json, as_list, telling
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.dossiers import clock, register_row
@@ -180,11 +180,8 @@ def verify(
         return await store.requests.verify(reference, Level[level], work)
 
     done = _with_requests(context, how, work)
-    _tell(
-        done,
-        f"{done['reference']} is {_words(done['state'])}, the person's identity {done['level']}",
-        json=json,
-    )
+    words = f"{done['reference']} is {_words(done['state'])}, the person's identity {done['level']}"
+    as_done(done, words, json=json)
 
 
 @app.command()
@@ -254,7 +251,7 @@ def _step(
 
     done = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
-    _tell(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
+    as_done(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
     if erasing:
         advice = (
             "the erasure that was begun on it is not complete: run it again, as before: "
@@ -283,14 +280,6 @@ def _with_requests(
         return await work(store, Work(f"cli:{who()}", await _clock(store), words))
 
     return with_store(context, run)
-
-
-def _tell(done: dict[str, Any], words: str, *, json: bool) -> None:
-    with telling(words):
-        if json:
-            as_json(done)
-        else:
-            typer.echo(words)
 
 
 async def _clock(store: Store) -> Clock:

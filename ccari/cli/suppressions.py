@@ -22,7 +22,7 @@ from ccari.cli.context import (
 )
 from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
-from ccari.cli.output import as_json, as_list, stream_json, telling, with_short_digest
+from ccari.cli.output import as_done, as_list, stream_json, with_short_digest
 from ccari.config import Settings
 from ccari.gating.bars import Barring, Bars, Lifting
 from ccari.gating.naming import the_controller
@@ -67,11 +67,7 @@ def add(
     done = with_store(context, work)
     barred = "is now barred" if done["added"] else "was already barred"
     words = f"{done['number']} {barred} for {campaign or done['controller']}: {done['reason']}"
-    with telling(words):
-        if json:
-            as_json(done)
-        else:
-            typer.echo(words)
+    as_done(done, words, json=json)
 
 
 @app.command()

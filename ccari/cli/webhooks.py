@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import LAST_ID, Json, Limit, OfController, rows_of_declared, with_store
-from ccari.cli.output import as_json, as_list
+from ccari.cli.output import as_done, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
@@ -76,10 +76,8 @@ def retry(
         raise CcariError(
             "no such message was given up, or waits for more than two minutes, whose webhook is still configured for it: see ccari webhooks list"
         )
-    if json:
-        as_json({"retried": retried})
-    else:
-        typer.echo(f"{counted(len(retried), 'message is', 'messages are')} tried again")
+    words = f"{counted(len(retried), 'message is', 'messages are')} tried again"
+    as_done({"retried": retried}, words, json=json)
 
 
 @app.command()
@@ -98,7 +96,5 @@ def discard(
     discarded = with_store(context, work)
     if not discarded:
         raise CcariError("no such message was given up: see ccari webhooks list --state given_up")
-    if json:
-        as_json({"discarded": discarded})
-    else:
-        typer.echo(f"{counted(len(discarded), 'message is', 'messages are')} discarded")
+    words = f"{counted(len(discarded), 'message is', 'messages are')} discarded"
+    as_done({"discarded": discarded}, words, json=json)

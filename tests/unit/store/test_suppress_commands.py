@@ -130,8 +130,10 @@ async def entered(ccari: Service) -> None:
         (("suppress", "add", FIRST, *ACME), r"\+48•+0001 is now barred for acme: do_not_call"),
         (("recordings", "hold", "--number", FIRST, *ACME, "--reason", "lawsuit"),
          "hold 1 keeps 0 stored recordings, and those that are still to come"),
+        (("consents", "withdraw", FIRST, *ACME, "--proof", "letter"),
+         r"\+48•+0001 for acme: consents withdrawn: 0; calls based on them are barred"),
     ],
-    ids=["request", "token", "bar", "hold"],
+    ids=["request", "token", "bar", "hold", "withdrawal"],
 )  # fmt: skip
 async def test_what_was_done_is_called_failed_where_its_line_cannot_be_printed(
     ccari: Service, words: tuple[str, ...], done: str, json_: tuple[str, ...]
