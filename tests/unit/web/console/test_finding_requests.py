@@ -15,13 +15,12 @@ from tests.unit.web.console.test_requests_pages import REQUESTS, entered, step
 FIND = f"{REQUESTS}/find"
 
 
-async def test_what_a_number_has_asked_before_is_not_found(api: Api, visitor: Visitor, store: Store) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    assert f'href="{FIND}"' in (await visitor.get(REQUESTS)).text
-    page = await entered(visitor, number=NUMBER)
-    await step(visitor, page, "refuse", reason="unfounded")
-    other = await entered(visitor, number="+48600100002")
-    seen = await visitor.send(FIND, FIND, number=NUMBER, why="letter 9")
+async def test_what_a_number_has_asked_before_is_not_found(officer: Visitor, store: Store) -> None:
+    assert f'href="{FIND}"' in (await officer.get(REQUESTS)).text
+    page = await entered(officer, number=NUMBER)
+    await step(officer, page, "refuse", reason="unfounded")
+    other = await entered(officer, number="+48600100002")
+    seen = await officer.send(FIND, FIND, number=NUMBER, why="letter 9")
     assert (seen.status, seen.url) == (HTTPStatus.OK, FIND)
     assert f'href="{page}"' in seen.text
     assert f'href="{other}"' not in seen.text

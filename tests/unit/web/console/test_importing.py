@@ -81,20 +81,19 @@ async def test_a_list_that_cannot_be_read_is_refused_without_a_word(
 
 
 async def test_evidence_an_export_or_listening_waits_for_lists_that_come_in(
-    api: Api, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+    api: Api, officer: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    csrf = (await visitor.get(IMPORT)).form(IMPORT).fields["csrf"]
+    csrf = (await officer.get(IMPORT)).form(IMPORT).fields["csrf"]
     async with asyncio.timeout(SECONDS), lists_coming_in(api, monkeypatch):
         monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
         # there is nothing of that name: who is told so has had a turn
         person, call, recording = "/console/requests/ACME-2026-000001", uuid4(), uuid4()
         for path in (f"{person}/evidence", f"/console/calls/{call}/evidence"):
-            assert (await visitor.get(path)).status == HTTPStatus.NOT_FOUND
-        given = await visitor.ask("POST", f"{person}/subject/export", {"csrf": csrf})
+            assert (await officer.get(path)).status == HTTPStatus.NOT_FOUND
+        given = await officer.ask("POST", f"{person}/subject/export", {"csrf": csrf})
         assert given.status == HTTPStatus.NOT_FOUND
         form = aiohttp.FormData({"csrf": csrf, "why": "complaint 7"}, default_to_multipart=True)
-        play = f"{visitor.url}/console/recordings/{recording}/play"
-        async with visitor.session.post(play, data=form) as heard:
+        play = f"{officer.url}/console/recordings/{recording}/play"
+        async with officer.session.post(play, data=form) as heard:
             assert heard.status == HTTPStatus.NOT_FOUND
-        assert (await sent(visitor, GOOD, controller="acme")).status == HTTPStatus.SERVICE_UNAVAILABLE
+        assert (await sent(officer, GOOD, controller="acme")).status == HTTPStatus.SERVICE_UNAVAILABLE

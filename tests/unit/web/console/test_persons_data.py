@@ -53,14 +53,13 @@ async def looks(store: Store) -> list[tuple[str, str]]:
 
 
 async def test_a_plan_is_another_than_the_apis_or_erases(
-    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+    api: Api, officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
     await person.called(shelf)
     await person.known(shelf)
     earlier, reference = await person.asked(shelf, Right.RECTIFICATION), await person.asked(shelf)
-    await signed_in(api, visitor, Role.DPO)
-    assert f'href="{page(reference)}"' in (await visitor.get(f"/console/requests/{reference}")).text
-    seen = await visitor.get(page(reference))
+    assert f'href="{page(reference)}"' in (await officer.get(f"/console/requests/{reference}")).text
+    seen = await officer.get(page(reference))
     told = said(seen)
     plan = (await api.ask("POST", "/v1/subjects/erasure-plan", {"number": NUMBER, "request": reference})).json
     assert len(plan["goes"]) > 2
@@ -94,21 +93,20 @@ async def test_what_refuses_an_erasure_is_not_told(
 
 
 async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
-    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+    officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
     call = await person.called(shelf)
     reference = await person.asked(shelf, Right.ACCESS)
-    await signed_in(api, visitor, Role.DPO)
     home = page(reference)
-    seen = await visitor.get(home)
+    seen = await officer.get(home)
     assert "It does not contain the audio of encrypted recordings" in said(seen)
     form = seen.form(f"{home}/export")
-    refused = await visitor.ask("POST", f"{home}/export", {**form.fields, "csrf": "x"})
+    refused = await officer.ask("POST", f"{home}/export", {**form.fields, "csrf": "x"})
     assert refused.status == HTTPStatus.FORBIDDEN
     # of the controller's campaigns, as the request came in writing
     assert form.fields["language"] == "pl"
     chosen = {**form.fields, "language": "de"}
-    async with visitor.session.post(f"{visitor.url}{home}/export", data=chosen) as answer:
+    async with officer.session.post(f"{officer.url}{home}/export", data=chosen) as answer:
         assert answer.status == HTTPStatus.OK
         assert answer.headers["content-disposition"] == f'attachment; filename="subject-{reference}.zip"'
         content = await answer.read()
@@ -121,14 +119,13 @@ async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(
 
 
 async def test_what_the_person_reads_of_why_is_cut_off_from_the_reference(
-    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+    officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
     await person.called(shelf)
     reference = await person.asked(shelf, Right.ACCESS)
-    await signed_in(api, visitor, Role.DPO)
     home = page(reference)
-    form = (await visitor.get(home)).form(f"{home}/export")
-    async with visitor.session.post(f"{visitor.url}{home}/export", data=form.fields) as answer:
+    form = (await officer.get(home)).form(f"{home}/export")
+    async with officer.session.post(f"{officer.url}{home}/export", data=form.fields) as answer:
         content = await answer.read()
     with zipfile.ZipFile(io.BytesIO(content)) as file:
         told = json.loads(file.read("data.json"))["accesses"]
@@ -136,29 +133,28 @@ async def test_what_the_person_reads_of_why_is_cut_off_from_the_reference(
 
 
 async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
-    api: Api, visitor: Visitor, store: Store, shelf: Shelf
+    officer: Visitor, store: Store, shelf: Shelf
 ) -> None:
     await person.called(shelf)
     reference = await person.asked(shelf)
     done = await person.eraser(shelf).erase(await person.wanted(shelf, reference), Terms(person.now()))
     assert done.report is not None
-    await signed_in(api, visitor, Role.DPO)
     home = page(reference)
-    assert "It was erased from the request" in said(await visitor.get(home))
-    shown = said(await visitor.get(home.removesuffix("/subject")))
+    assert "It was erased from the request" in said(await officer.get(home))
+    shown = said(await officer.get(home.removesuffix("/subject")))
     assert "Number erased with the other data" in shown
     assert "Data erased" in shown
     assert "Carry out the erasure first" not in shown
-    letter = await visitor.get(home.replace("/subject", "/letters/fulfilled?language=en"))
+    letter = await officer.get(home.replace("/subject", "/letters/fulfilled?language=en"))
     assert "We have erased" in said(letter)
-    planned = await visitor.send(home, home, number=AS_WRITTEN)
+    planned = await officer.send(home, home, number=AS_WRITTEN)
     assert "There is nothing left to erase." in said(planned)
     # who has asked for it has it before them, and not the whole page again
     assert '<section class="card" aria-labelledby="h-erasure" tabindex="-1" autofocus>' in planned.text
-    wrong = await visitor.send(home, home, number="+48600100007")
+    wrong = await officer.send(home, home, number="+48600100007")
     assert wrong.status == HTTPStatus.CONFLICT
     assert "it was made for another number" in wrong.words
-    empty = await visitor.send(home, home, number=" ")
+    empty = await officer.send(home, home, number=" ")
     assert "It was erased from the request" in said(empty)
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pyrage
 import pytest
+import pytest_asyncio
 
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
@@ -51,8 +52,14 @@ def files(folder: Path) -> dict[Path, bytes]:
     return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-async def stored(store: Store, tmp_path: Path, key: Path | None) -> InPlace:
+@pytest_asyncio.fixture
+async def recording(api: Api, store: Store, tmp_path: Path, key: Path) -> InPlace:
     return await put(store, tmp_path / "recordings", key)
+
+
+@pytest.fixture
+def page(recording: InPlace) -> str:
+    return f"{HOME}/{recording.tag.recording_id}"
 
 
 async def listened(visitor: Visitor, page: str, file: bytes = b"", **fields: str) -> Seen:
@@ -73,15 +80,12 @@ def sound_of(seen: Seen) -> bytes:
 
 
 async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+    officer: Visitor, store: Store, tmp_path: Path, recording: InPlace, page: str, identity: str
 ) -> None:
-    recording = await stored(store, tmp_path, key)
-    page = f"{HOME}/{recording.tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
     before = files(tmp_path)
     for seen in (
-        await listened(visitor, page, identity.encode()),
-        await listened(visitor, page, identity=identity.splitlines()[1]),
+        await listened(officer, page, identity.encode()),
+        await listened(officer, page, identity=identity.splitlines()[1]),
     ):
         assert seen.status == HTTPStatus.OK
         assert sound_of(seen)[:4] == b"fLaC"
@@ -95,15 +99,12 @@ async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
     ] * 2
     assert len(await played(store, recording)) == 2
     assert before == files(tmp_path)
-    assert "recording listened to" in (await visitor.get(f"/console/calls/{recording.tag.call_id}")).words
+    assert "recording listened to" in (await officer.get(f"/console/calls/{recording.tag.call_id}")).words
 
 
 async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+    officer: Visitor, store: Store, tmp_path: Path, recording: InPlace, page: str, identity: str
 ) -> None:
-    recording = await stored(store, tmp_path, key)
-    page = f"{HOME}/{recording.tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
     other = str(pyrage.x25519.Identity.generate())
     for fields in (
         {},
@@ -113,43 +114,38 @@ async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
         {"why": "complaint\x007", "identity": identity},
         {"why": "complaint\n7", "identity": identity},
     ):
-        seen = await listened(visitor, page, b"", **fields)
+        seen = await listened(officer, page, b"", **fields)
         assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY, fields
         assert "data:audio" not in seen.text
         assert other not in seen.text
-    forged = await listened(visitor, page, identity.encode(), csrf="x")
+    forged = await listened(officer, page, identity.encode(), csrf="x")
     assert (forged.status, "data:audio" in forged.text) == (HTTPStatus.FORBIDDEN, False)
     file = tmp_path / "recordings" / recording.kept.file
     file.write_bytes(with_a_bit_changed(file.read_bytes()))
-    damaged = await listened(visitor, page, identity.encode())
+    damaged = await listened(officer, page, identity.encode())
     assert damaged.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert await played(store, recording) == []
     assert await store.accesses.list(5, WantedAccesses(looked=Looked.RECORDING_PLAYED)) == []
 
 
 async def test_why_somebody_listens_or_releases_is_to_be_written_again_after_a_slip(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+    officer: Visitor, page: str
 ) -> None:
-    recording = await stored(store, tmp_path, key)
-    page = f"{HOME}/{recording.tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
-    again = await listened(visitor, page, identity="AGE-SECRET-KEY-1X")
+    again = await listened(officer, page, identity="AGE-SECRET-KEY-1X")
     assert again.form(f"{page}/play").fields["why"] == "complaint 7"
-    await visitor.send(page, f"{page}/hold", reason="case 7")
+    await officer.send(page, f"{page}/hold", reason="case 7")
     release = next(
-        each.action for each in (await visitor.get(HOME)).forms if each.action.endswith("/release")
+        each.action for each in (await officer.get(HOME)).forms if each.action.endswith("/release")
     )
     long = "settled " * 300
-    again = await visitor.send(HOME, release, reason=long)
+    again = await officer.send(HOME, release, reason=long)
     assert again.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert again.form(release).fields["reason"] == long
 
 
 async def test_another_role_or_controller_listens_or_holds(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
+    api: Api, visitor: Visitor, store: Store, recording: InPlace, page: str, identity: str
 ) -> None:
-    recording = await stored(store, tmp_path, key)
-    page = f"{HOME}/{recording.tag.recording_id}"
     await signed_in(api, visitor, Role.AUDITOR)
     seen = await visitor.get(page)
     assert f"{page}/play" not in seen.text
@@ -171,65 +167,50 @@ async def test_another_role_or_controller_listens_or_holds(
     assert await played(store, recording) == []
 
 
-async def test_a_hold_is_not_placed_shown_or_released(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
-) -> None:
-    recording = await stored(store, tmp_path, key)
-    page = f"{HOME}/{recording.tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
-    held = await visitor.send(page, f"{page}/hold", reason="lawsuit <b>7</b>")
+async def test_a_hold_is_not_placed_shown_or_released(officer: Visitor, page: str) -> None:
+    held = await officer.send(page, f"{page}/hold", reason="lawsuit <b>7</b>")
     assert "Hold 1 is in force" in held.words
     assert "<b>7</b>" not in held.text
-    home = await visitor.get(HOME)
+    home = await officer.get(HOME)
     assert "lawsuit" in home.words
     assert NUMBER not in home.text
-    unsaid = await visitor.send(HOME, "/console/holds/1/release", reason="")
+    unsaid = await officer.send(HOME, "/console/holds/1/release", reason="")
     assert unsaid.status == HTTPStatus.UNPROCESSABLE_ENTITY
-    released = await visitor.send(HOME, "/console/holds/1/release", reason="settled")
+    released = await officer.send(HOME, "/console/holds/1/release", reason="settled")
     assert "Hold 1 is released" in released.words
     assert "Nothing is held for claims" in released.words
-    assert "no such recordings" in (await visitor.get(f"{HOME}?state=deleted&campaign=")).words
+    assert "no such recordings" in (await officer.get(f"{HOME}?state=deleted&campaign=")).words
 
 
 async def test_whoever_releases_a_hold_after_a_colleague_is_told_that_there_is_nothing(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+    officer: Visitor, store: Store, page: str
 ) -> None:
-    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
-    await visitor.send(page, f"{page}/hold", reason="lawsuit 7")
+    await officer.send(page, f"{page}/hold", reason="lawsuit 7")
     action = "/console/holds/1/release"
-    form = {**(await visitor.get(HOME)).form(action).fields, "reason": "settled"}
+    form = {**(await officer.get(HOME)).form(action).fields, "reason": "settled"}
     await store.holds.release(1, "lost", "token:colleague")
-    late = await visitor.ask("POST", action, form)
+    late = await officer.ask("POST", action, form)
     assert (late.status, late.url) == (HTTPStatus.CONFLICT, action)
     assert "hold 1 has been released meanwhile" in late.words
     assert "Nothing is held for claims" in late.words
     assert CATALOGUES["pl"].said_of("hold 1 has been released meanwhile") == "zabezpieczenie 1 już zwolniono"
     none = {**form, "once": "another"}
-    assert (await visitor.ask("POST", "/console/holds/2/release", none)).status == HTTPStatus.NOT_FOUND
+    assert (await officer.ask("POST", "/console/holds/2/release", none)).status == HTTPStatus.NOT_FOUND
 
 
-async def test_a_double_click_places_two_holds(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
-) -> None:
-    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
-    form = {**(await visitor.get(page)).form(f"{page}/hold").fields, "reason": "lawsuit 7"}
-    twice = await asyncio.gather(*(visitor.ask("POST", f"{page}/hold", form, follow=False) for _ in range(2)))
+async def test_a_double_click_places_two_holds(officer: Visitor, page: str) -> None:
+    form = {**(await officer.get(page)).form(f"{page}/hold").fields, "reason": "lawsuit 7"}
+    twice = await asyncio.gather(*(officer.ask("POST", f"{page}/hold", form, follow=False) for _ in range(2)))
     assert [(each.status, each.headers["location"]) for each in twice] == [(303, page)] * 2
     action = "/console/holds/1/release"
-    form = {**(await visitor.get(HOME)).form(action).fields, "reason": "settled"}
+    form = {**(await officer.get(HOME)).form(action).fields, "reason": "settled"}
     for _ in range(2):
-        assert "Hold 1 is released" in (await visitor.ask("POST", action, form)).words
-    assert "Nothing is held for claims" in (await visitor.get(HOME)).words
+        assert "Hold 1 is released" in (await officer.ask("POST", action, form)).words
+    assert "Nothing is held for claims" in (await officer.get(HOME)).words
 
 
-async def test_one_click_saves_the_sound_or_the_key(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str
-) -> None:
-    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
-    seen = await listened(visitor, page, identity.encode())
+async def test_one_click_saves_the_sound_or_the_key(officer: Visitor, page: str, identity: str) -> None:
+    seen = await listened(officer, page, identity.encode())
     (audio,) = re.findall(r"<audio[^>]*?preload", seen.text)
     assert 'controlslist="nodownload noremoteplayback"' in audio
     assert "disableremoteplayback" in audio
@@ -242,11 +223,9 @@ async def test_one_click_saves_the_sound_or_the_key(
 
 
 async def test_a_key_that_never_arrives_holds_a_place_for_ever(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+    officer: Visitor, page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
-    secret = (await visitor.get(HOME)).form("/console/sign-out").fields["csrf"]
+    secret = (await officer.get(HOME)).form("/console/sign-out").fields["csrf"]
     monkeypatch.setattr(forms, "BODY_SECONDS", 0.2)
     parts = (
         f'--x\r\ncontent-disposition: form-data; name="csrf"\r\n\r\n{secret}\r\n'
@@ -262,17 +241,16 @@ async def test_a_key_that_never_arrives_holds_a_place_for_ever(
     kind = {"content-type": "multipart/form-data; boundary=x"}
     async with (
         asyncio.timeout(SECONDS),
-        visitor.session.post(f"{visitor.url}{page}/play", data=dripping(), headers=kind) as answer,
+        officer.session.post(f"{officer.url}{page}/play", data=dripping(), headers=kind) as answer,
     ):
         assert answer.status == HTTPStatus.REQUEST_TIMEOUT
         answered.set()
 
 
 async def test_who_takes_recordings_too_slowly_keeps_files_from_going_out(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, identity: str, monkeypatch: pytest.MonkeyPatch
-) -> None:  # fmt: skip
+    api: Api, officer: Visitor, page: str, identity: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Each of a long page's pieces may take half a minute."""
-    recording = await stored(store, tmp_path, key)
     monkeypatch.setattr(downloads, "WRITE_SECONDS", 3600)
     monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
     # or what the kernel takes in would have earned them minutes
@@ -283,48 +261,42 @@ async def test_who_takes_recordings_too_slowly_keeps_files_from_going_out(
         return replace(await opening(listener, found, given), audio=bytes(64 << 20))
 
     monkeypatch.setattr(Listener, "open", hours)
-    await signed_in(api, visitor, Role.DPO)
-    secret = (await visitor.get(HOME)).form("/console/sign-out").fields["csrf"]
+    secret = (await officer.get(HOME)).form("/console/sign-out").fields["csrf"]
     form = {"csrf": secret, "why": "complaint 7", "identity": identity}
-    action = f"{visitor.url}{HOME}/{recording.tag.recording_id}/play"
+    action = f"{officer.url}{page}/play"
     async with asyncio.timeout(SECONDS), contextlib.AsyncExitStack() as unread:
         for _ in range(LONG_AT_ONCE):
             parts = aiohttp.FormData(form, default_to_multipart=True)
-            await unread.enter_async_context(visitor.session.post(action, data=parts))
+            await unread.enter_async_context(officer.session.post(action, data=parts))
         exported = await api.ask("GET", "/v1/suppressions/export?controller=acme")
         assert exported.status == HTTPStatus.OK
 
 
 async def test_a_hold_beyond_the_first_page_cannot_be_released(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path, monkeypatch: pytest.MonkeyPatch
+    officer: Visitor, page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(recordings, "PAGE_ROWS", 1)
-    page = f"{HOME}/{(await stored(store, tmp_path, key)).tag.recording_id}"
-    await signed_in(api, visitor, Role.DPO)
     for _ in range(2):
-        await visitor.send(page, f"{page}/hold", reason="lawsuit 7")
-    seen, releases = await visitor.get(HOME), set[str]()
+        await officer.send(page, f"{page}/hold", reason="lawsuit 7")
+    seen, releases = await officer.get(HOME), set[str]()
     for _ in range(2):
         releases |= {each.action for each in seen.forms if each.action.endswith("/release")}
         _, _, after = seen.text.partition('rel="next" href="')
-        seen = await visitor.get(unescape(after.partition('"')[0]) or HOME)
+        seen = await officer.get(unescape(after.partition('"')[0]) or HOME)
     assert releases == {"/console/holds/1/release", "/console/holds/2/release"}
     # the list of a page that was made by a form goes on from the register
-    failed = await visitor.send(HOME, "/console/holds/2/release", reason="")
+    failed = await officer.send(HOME, "/console/holds/2/release", reason="")
     assert failed.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert 'rel="next" href="/console/recordings?' in failed.text
 
 
 async def test_a_recording_that_is_held_is_said_to_be_kept_until_a_day_that_is_over(
-    api: Api, visitor: Visitor, store: Store, tmp_path: Path, key: Path
+    officer: Visitor, store: Store, page: str
 ) -> None:
-    recording = (await stored(store, tmp_path, key)).tag.recording_id
-    page = f"{HOME}/{recording}"
-    await signed_in(api, visitor, Role.DPO)
     kept = "for as long as it is held"
-    await visitor.send(page, f"{page}/hold", reason="lawsuit 7")
-    for seen in (await visitor.get(page), await visitor.get(HOME)):
+    await officer.send(page, f"{page}/hold", reason="lawsuit 7")
+    for seen in (await officer.get(page), await officer.get(HOME)):
         assert kept not in seen.words
     await store.database.rows("UPDATE recordings SET delete_at = now() - interval '1 day' RETURNING 1")
-    for seen in (await visitor.get(page), await visitor.get(HOME)):
+    for seen in (await officer.get(page), await officer.get(HOME)):
         assert kept in seen.words

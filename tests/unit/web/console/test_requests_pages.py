@@ -47,26 +47,25 @@ async def step(visitor: Visitor, page: str, name: str, **fields: str) -> Seen:
     return await visitor.send(page, f"{page}/{name}", **fields)
 
 
-async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(officer: Visitor) -> None:
     before = datetime.now(UTC)
-    page = await entered(visitor, campaign="renewals", note="letter 7\nof two pages", received="")
+    page = await entered(officer, campaign="renewals", note="letter 7\nof two pages", received="")
     reference, after = page.rpartition("/")[2], datetime.now(UTC)
-    first = await visitor.get(page)
+    first = await officer.get(page)
     assert "Barred: erasure" in first.words
     assert "not sure enough to fulfil it" in first.words
     assert f"{page}/resolve" not in [each.action for each in first.forms]
     assert UNERASED not in first.words
-    verified = await step(visitor, page, "verify", level="L2", how="identity card")
+    verified = await step(officer, page, "verify", level="L2", how="identity card")
     assert "identity being checked" in verified.words
     # fulfilled, it would be too late
     assert UNERASED in verified.words
-    await step(visitor, page, "start")
-    extended = await step(visitor, page, "extend", reason="three archives")
+    await step(officer, page, "start")
+    extended = await step(officer, page, "extend", reason="three archives")
     # midnight may come just as it is entered
     assert any(deadlines.extended(each, "PL").isoformat() in extended.words for each in (before, after))
     assert "extended before" in extended.words
-    closed = await step(visitor, page, "resolve", note="all deleted")
+    closed = await step(officer, page, "resolve", note="all deleted")
     assert f"{reference} is now: fulfilled." in closed.words
     for said in (
         "letter 7",
@@ -79,69 +78,63 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(api: Api, vi
     assert not [each for each in closed.forms if each.action.startswith(page)]
 
 
-async def test_a_form_that_is_sent_twice_is_entered_twice(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_a_form_that_is_sent_twice_is_entered_twice(officer: Visitor) -> None:
     filled = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme"}
-    form = {**(await visitor.get(NEW)).form(NEW).fields, **filled}
+    form = {**(await officer.get(NEW)).form(NEW).fields, **filled}
     # a double click, and once more after going back
-    twice = await asyncio.gather(*(visitor.ask("POST", NEW, form, follow=False) for _ in range(2)))
-    again = await visitor.ask("POST", NEW, form, follow=False)
+    twice = await asyncio.gather(*(officer.ask("POST", NEW, form, follow=False) for _ in range(2)))
+    again = await officer.ask("POST", NEW, form, follow=False)
     (first,) = {each.headers["location"] for each in (*twice, again)}
     # the year is this one's
     assert re.fullmatch(rf"{REQUESTS}/ACME-2\d\d\d-000001", first)
-    other = await visitor.ask("POST", NEW, {**form, "right": "access"}, follow=False)
+    other = await officer.ask("POST", NEW, {**form, "right": "access"}, follow=False)
     assert other.headers["location"] == first.replace("-000001", "-000002")
-    assert (await visitor.ask("POST", NEW, {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
-    refused = await visitor.ask("POST", NEW, {**form, "number": "12"})
+    assert (await officer.ask("POST", NEW, {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
+    refused = await officer.ask("POST", NEW, {**form, "number": "12"})
     assert refused.form(NEW).fields["once"] != form["once"]
 
 
-async def test_a_step_that_is_sent_twice_is_refused_the_second_time(
-    api: Api, visitor: Visitor, store: Store
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor)
+async def test_a_step_that_is_sent_twice_is_refused_the_second_time(officer: Visitor, store: Store) -> None:
+    page = await entered(officer)
     reference = page.rpartition("/")[2]
-    await step(visitor, page, "verify", level="L2", how="identity card")
+    await step(officer, page, "verify", level="L2", how="identity card")
     steps = [("start", {}), ("extend", {"reason": "three archives"}), ("resolve", {"note": "all deleted"})]
     for name, filled in steps:
-        form = {**(await visitor.get(page)).form(f"{page}/{name}").fields, **filled}
+        form = {**(await officer.get(page)).form(f"{page}/{name}").fields, **filled}
         twice = await asyncio.gather(
-            *(visitor.ask("POST", f"{page}/{name}", form, follow=False) for _ in range(2))
+            *(officer.ask("POST", f"{page}/{name}", form, follow=False) for _ in range(2))
         )
         assert [(each.status, each.headers["location"]) for each in twice] == [(303, page)] * 2
-    assert f"{reference} is now: fulfilled." in (await visitor.get(page)).words
+    assert f"{reference} is now: fulfilled." in (await officer.get(page)).words
     history = (await store.requests.show(reference)).history
     assert [each["state"] for each in history] == [
         "received", "verifying", "in_progress", "extended", "fulfilled",
     ]  # fmt: skip
-    assert (await visitor.ask("POST", f"{page}/start", {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
+    assert (await officer.ask("POST", f"{page}/start", {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
 
 
-async def test_a_tab_says_what_was_done_in_another(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    pages = [await entered(visitor) for _ in range(2)]
+async def test_a_tab_says_what_was_done_in_another(officer: Visitor) -> None:
+    pages = [await entered(officer) for _ in range(2)]
     for page in pages:
-        form = (await visitor.get(page)).form(f"{page}/start").fields
-        await visitor.ask("POST", f"{page}/start", form, follow=False)
+        form = (await officer.get(page)).form(f"{page}/start").fields
+        await officer.ask("POST", f"{page}/start", form, follow=False)
     # both are sent before either browser has fetched the page that it was led to, and a third tab is quicker than they
-    assert "is now:" not in (await visitor.get(REQUESTS)).words
+    assert "is now:" not in (await officer.get(REQUESTS)).words
     for page in reversed(pages):
-        shown = (await visitor.get(page)).words
+        shown = (await officer.get(page)).words
         assert re.findall(r"(\S+) is now:", shown) == [page.rpartition("/")[2]]
-        assert "is now:" not in (await visitor.get(page)).words
+        assert "is now:" not in (await officer.get(page)).words
 
 
 async def test_what_was_written_for_a_step_is_lost_if_a_colleague_was_quicker(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor)
-    before = await visitor.get(page)
+    page = await entered(officer)
+    before = await officer.get(page)
 
     async def sent(name: str, field: str, level: str = "L2") -> Seen:
         form = {**before.form(f"{page}/{name}").fields, "level": level, field: "by letter\n<b>and</b> e-mail"}
-        answer = await visitor.ask("POST", f"{page}/{name}", form)
+        answer = await officer.ask("POST", f"{page}/{name}", form)
         assert "That could not be done" in answer.words
         assert answer.text.count("by letter\n&lt;b&gt;and&lt;/b&gt; e-mail") == 1, answer.text
         return answer
@@ -151,34 +144,31 @@ async def test_what_was_written_for_a_step_is_lost_if_a_colleague_was_quicker(
         await store.requests.step(page.rpartition("/")[2], to, WORK)
         assert "This had been written" in (await sent("extend", "reason")).words
     assert "This had been written" in (await sent("verify", "how")).words
-    assert "by letter" not in (await visitor.get(page)).text.partition("History")[0]
+    assert "by letter" not in (await officer.get(page)).text.partition("History")[0]
 
 
-async def test_a_refusal_seems_to_have_the_time_of_an_extension(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor)
-    extended = await step(visitor, page, "extend", reason="three archives")
+async def test_a_refusal_seems_to_have_the_time_of_an_extension(officer: Visitor) -> None:
+    page = await entered(officer)
+    extended = await step(officer, page, "extend", reason="three archives")
     form = extended.text.partition(f'action="{page}/refuse"')[2].partition("</form>")[0]
     assert "within one month of receipt, extended or not" in form
 
 
 async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody_gave(
-    api: Api, visitor: Visitor
+    officer: Visitor,
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
     # recorded on a legitimate interest
-    objected = await visitor.get(await entered(visitor, right="refuse_recording", campaign="renewals"))
+    objected = await officer.get(await entered(officer, right="refuse_recording", campaign="renewals"))
     assert "refusal of recording, Art 21(1)" in objected.words
     # nobody knows on which basis
-    unknown = await visitor.get(await entered(visitor, right="refuse_recording"))
+    unknown = await officer.get(await entered(officer, right="refuse_recording"))
     assert "refusal of recording, Art 7(3)" in unknown.words
 
 
 async def test_a_letter_or_a_key_at_the_menu_of_a_dialplan_is_said_to_have_stopped_a_recording(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    written = await visitor.get(await entered(visitor))
+    written = await officer.get(await entered(officer))
     assert "the recording of the call" not in written.words
     assert "was not recording" not in written.words
     for right, recorded, says in (
@@ -196,19 +186,18 @@ async def test_a_letter_or_a_key_at_the_menu_of_a_dialplan_is_said_to_have_stopp
             await store.recordings.tag(tag, made.journal("notice_heard"))
             await store.recordings.started(tag.recording_id, made.NOW - timedelta(minutes=1))
         pressed = await store.calls.register_right(call, made.exercise(right), made.journal("key_pressed"))
-        words = (await visitor.get(f"{REQUESTS}/{pressed}")).words
+        words = (await officer.get(f"{REQUESTS}/{pressed}")).words
         assert [each for each in (STOPPED, NOTHING_TO_STOP) if each in words] == ([says] if says else [])
 
 
 async def test_who_pressed_at_the_menu_of_a_dialplan_is_said_not_to_have_heard_a_notice_that_ccari_never_plays(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
     for told, unheard in ((("call_gated", "key_pressed"), True), (("key_pressed",), False)):
         call = made.call()
         await store.calls.open(call, made.question(call))
         pressed = await store.calls.register_right(call, made.exercise(Right.ACCESS), made.journal(*told))
-        words = (await visitor.get(f"{REQUESTS}/{pressed}")).words
+        words = (await officer.get(f"{REQUESTS}/{pressed}")).words
         assert ("The notice was not heard to its end" in words, "ccari played no notice" in words) == (
             unheard,
             not unheard,
@@ -216,9 +205,8 @@ async def test_who_pressed_at_the_menu_of_a_dialplan_is_said_not_to_have_heard_a
 
 
 async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_did_not_run(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
     tell: dict[str, str] = {}
     for name in ("recorded", "in the notice", "at the menu"):
         call = made.call()
@@ -232,7 +220,7 @@ async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_di
             made.exercise(Right.REFUSE_RECORDING), recorded_elsewhere=name == "at the menu"
         )  # fmt: skip
         reference = await store.calls.register_right(call, exercise, ())
-        letter = await visitor.get(f"{REQUESTS}/{reference}/letters/fulfilled?language=en")
+        letter = await officer.get(f"{REQUESTS}/{reference}/letters/fulfilled?language=en")
         assert letter.status == HTTPStatus.OK, letter.words
         tell[name] = letter.words
     stopped = "The recording was stopped at once."
@@ -242,75 +230,64 @@ async def test_the_letter_on_a_refusal_says_that_a_recorder_was_stopped_which_di
     assert f"[{stopped}] [Nothing had been recorded" in tell["at the menu"]
 
 
-async def test_an_objection_is_closed_as_if_that_deleted_what_was_recorded(
-    api: Api, visitor: Visitor
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_an_objection_is_closed_as_if_that_deleted_what_was_recorded(officer: Visitor) -> None:
     for right, stay in (
         ("objection", True), ("refuse_recording", True), ("objection_marketing", False), ("restriction", False),
     ):  # fmt: skip
-        page = await entered(visitor, right=right, level="L2", note="identity card")
-        shown = (await visitor.get(page)).text
+        page = await entered(officer, right=right, level="L2", note="identity card")
+        shown = (await officer.get(page)).text
         form = shown.partition(f'action="{page}/resolve"')[2].partition("</form>")[0]
         assert ("Closing it deletes no recording" in form) is stay, right
         assert ('href="/console/calls/find"' in form) is stay, right
 
 
-async def test_a_level_is_chosen_before_somebody_chooses_it(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor, right="objection_marketing", level="L1", note="identity card")
-    form = (await visitor.get(page)).text.partition(f'action="{page}/verify"')[2].partition("</form>")[0]
+async def test_a_level_is_chosen_before_somebody_chooses_it(officer: Visitor) -> None:
+    page = await entered(officer, right="objection_marketing", level="L1", note="identity card")
+    form = (await officer.get(page)).text.partition(f'action="{page}/verify"')[2].partition("</form>")[0]
     assert 'name="level" required' in form
     assert "selected" not in form
-    unsaid = await step(visitor, page, "verify", how="identity card")
+    unsaid = await step(officer, page, "verify", how="identity card")
     assert unsaid.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-async def test_a_step_that_the_law_forbids_is_taken_or_what_was_written_is_lost(
-    api: Api, visitor: Visitor
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor)
-    fields = (await visitor.get(page)).form(f"{page}/refuse").fields
-    assert (await visitor.ask("POST", f"{page}/refuse", {**fields, "reason": " "})).status == 422
+async def test_a_step_that_the_law_forbids_is_taken_or_what_was_written_is_lost(officer: Visitor) -> None:
+    page = await entered(officer)
+    fields = (await officer.get(page)).form(f"{page}/refuse").fields
+    assert (await officer.ask("POST", f"{page}/refuse", {**fields, "reason": " "})).status == 422
     secret = {"csrf": fields["csrf"], "once": fields["once"]}
-    early = await visitor.ask("POST", f"{page}/resolve", {**secret, "note": MARKUP})
+    early = await officer.ask("POST", f"{page}/resolve", {**secret, "note": MARKUP})
     assert early.status == HTTPStatus.CONFLICT
     assert "not sure enough" in early.words
-    wrong = await visitor.ask("POST", f"{page}/verify", {**secret, "level": "L9", "how": MARKUP})
+    wrong = await officer.ask("POST", f"{page}/verify", {**secret, "level": "L9", "how": MARKUP})
     assert wrong.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert escape(MARKUP) in wrong.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
 
 
-async def test_a_request_is_entered_that_cannot_be(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_a_request_is_entered_that_cannot_be(officer: Visitor) -> None:
     filled = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme"}
     for change, label in (
         ({"number": "12"}, "Number:"), ({"campaign": "umfrage"}, "Campaign:"), ({"received": "2999-01-01"}, "Received:"),
         ({"level": "L2"}, "Note:"), ({"right": "silence"}, "Right:"),
     ):  # fmt: skip
-        seen = await visitor.send(NEW, NEW, **{**filled, **change})
+        seen = await officer.send(NEW, NEW, **{**filled, **change})
         assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
         assert label in seen.words
         assert "60010000" not in seen.text
-    assert "no such requests" in (await visitor.get(REQUESTS)).words
+    assert "no such requests" in (await officer.get(REQUESTS)).words
 
 
-async def test_the_number_is_shown_whole_unasked_or_without_a_record(
-    api: Api, visitor: Visitor, store: Store
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor)
-    masked = await visitor.get(page)
+async def test_the_number_is_shown_whole_unasked_or_without_a_record(officer: Visitor, store: Store) -> None:
+    page = await entered(officer)
+    masked = await officer.get(page)
     assert NUMBER not in masked.text
     assert made.NUMBER.masked in masked.text
-    whole = await step(visitor, page, "number", reason="to write the answer")
+    whole = await step(officer, page, "number", reason="to write the answer")
     assert NUMBER in whole.text
-    assert NUMBER not in (await visitor.get(page)).text
+    assert NUMBER not in (await officer.get(page)).text
     newest = (await store.accesses.list(10, WantedAccesses(looked=Looked.REQUEST_SHOWN)))[1]
     assert (newest["what"]["number"], newest["why"]) == ("whole", "to write the answer")
     fields = masked.form(f"{page}/number").fields
-    unsaid = await visitor.ask("POST", f"{page}/number", {**fields, "reason": ""})
+    unsaid = await officer.ask("POST", f"{page}/number", {**fields, "reason": ""})
     assert (unsaid.status, NUMBER in unsaid.text) == (HTTPStatus.UNPROCESSABLE_ENTITY, False)
 
 
@@ -335,13 +312,10 @@ async def test_somebody_who_only_looks_on_is_offered_work(api: Api, visitor: Vis
     assert NEW not in (await visitor.get(REQUESTS)).text
 
 
-async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(
-    api: Api, visitor: Visitor, store: Store
-) -> None:
+async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(officer: Visitor, store: Store) -> None:
     today = deadlines.local_day(datetime.now(UTC), "PL")
     fresh, late, soon = [await added(store, due=today + timedelta(days=days)) for days in (20, -2, 3)]
-    await signed_in(api, visitor, Role.DPO)
-    seen = await visitor.get(REQUESTS)
+    seen = await officer.get(REQUESTS)
     assert [seen.text.index(each) for each in (late, soon, fresh)] == sorted(
         seen.text.index(each) for each in (late, soon, fresh)
     )
@@ -354,33 +328,30 @@ async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(
         )
         for days in range(passed + 1)
     ), seen.words
-    narrowed = await visitor.get(f"{REQUESTS}?right=&state=&due_before=&overdue=true")
+    narrowed = await officer.get(f"{REQUESTS}?right=&state=&due_before=&overdue=true")
     assert (late in narrowed.text, soon in narrowed.text) == (True, False)
     heard = "".join(str(int(each)) for each in late.split("-")[1:])
-    told = await visitor.get(f"{REQUESTS}?right=&reference={heard}")
+    told = await officer.get(f"{REQUESTS}?right=&reference={heard}")
     assert (late in told.text, soon in told.text, f'value="{heard}"' in told.text) == (True, False, True)
-    assert "no such requests" in (await visitor.get(f"{REQUESTS}?state=refused")).words
-    wrong = await visitor.get(f"{REQUESTS}?due_before=soon")
+    assert "no such requests" in (await officer.get(f"{REQUESTS}?state=refused")).words
+    wrong = await officer.get(f"{REQUESTS}?due_before=soon")
     assert wrong.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert "Due before:" in wrong.words
-    pages = await visitor.get(f"{REQUESTS}?open=true&limit=2")
-    rest = await visitor.get(
+    pages = await officer.get(f"{REQUESTS}?open=true&limit=2")
+    rest = await officer.get(
         pages.text.partition('rel="next" href="')[2].partition('"')[0].replace("&amp;", "&")
     )
     assert (fresh in rest.text, late in rest.text) == (True, False)
 
 
-async def test_markup_that_somebody_wrote_becomes_part_of_a_page(
-    api: Api, visitor: Visitor, store: Store
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor, note=MARKUP)
-    await step(visitor, page, "extend", reason=MARKUP)
+async def test_markup_that_somebody_wrote_becomes_part_of_a_page(officer: Visitor, store: Store) -> None:
+    page = await entered(officer, note=MARKUP)
+    await step(officer, page, "extend", reason=MARKUP)
     for path in (page, f"{page}/letters/extended", f"{REQUESTS}?right={escape(MARKUP)}"):
-        seen = await visitor.get(path)
+        seen = await officer.get(path)
         assert "<script>" not in seen.text, path
-    assert "alert(1)" in (await visitor.get(f"{page}/letters/extended")).words
-    text = await visitor.get(f"{page}/letters/extended?form=text")
+    assert "alert(1)" in (await officer.get(f"{page}/letters/extended")).words
+    text = await officer.get(f"{page}/letters/extended?form=text")
     assert text.headers["content-type"].startswith("text/plain")
     assert MARKUP in text.text
 
@@ -406,19 +377,18 @@ async def test_a_token_of_one_controller_sees_or_works_on_anothers_request(
     assert claimed.status == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
-async def test_an_expired_request_is_said_to_bar_nothing(api: Api, visitor: Visitor, store: Store) -> None:
+async def test_an_expired_request_is_said_to_bar_nothing(officer: Visitor, store: Store) -> None:
     """Its bar stands, but nothing on the request tells any more which one that is."""
-    await signed_in(api, visitor, Role.DPO)
     barring, access = [await added(store, right=right) for right in (Right.OBJECTION, Right.ACCESS)]
     for reference in (barring, access):
         await store.requests.step(reference, RequestState.FULFILLED, WORK)
     await store.database.rows(
         "UPDATE rights_requests SET digest = NULL, digests = '{}', key_version = NULL, expired_at = now()"
     )
-    words = (await visitor.get(f"{REQUESTS}/{barring}")).words
+    words = (await officer.get(f"{REQUESTS}/{barring}")).words
     assert "It bars no calls" not in words
     assert "no longer shows whose it was" in words
-    assert "It bars no calls" in (await visitor.get(f"{REQUESTS}/{access}")).words
+    assert "It bars no calls" in (await officer.get(f"{REQUESTS}/{access}")).words
 
 
 async def test_what_was_erased_of_a_history_is_shown_in_english_or_as_somebodys_words(
@@ -438,62 +408,58 @@ async def test_what_was_erased_of_a_history_is_shown_in_english_or_as_somebodys_
 
 
 async def test_a_request_to_a_controller_that_is_no_longer_declared_is_said_to_be_too_late_or_has_letters_of_nobody(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
     reference = await added(store, received_at=datetime.now(UTC))
     page = f"{REQUESTS}/{reference}"
-    await signed_in(api, visitor, Role.DPO)
-    assert f"{page}/letters/receipt" in (await visitor.get(page)).text
+    assert f"{page}/letters/receipt" in (await officer.get(page)).text
     await store.policies.apply(POLICY.replace('"acme"', '"acme2"'), "cli:anna")
-    seen = await visitor.get(page)
+    seen = await officer.get(page)
     assert "first month is over" not in seen.words
     assert f"{page}/letters" not in seen.text
-    refused = await step(visitor, page, "extend", reason="three archives")
+    refused = await step(officer, page, "extend", reason="three archives")
     assert refused.status == HTTPStatus.CONFLICT
     assert "no longer in the policy" in refused.words
 
 
 async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controller_does_not_speak(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
     await store.policies.apply(TWO.replace('"Vertrag"', '"Vertrag"\nlanguage = "de"'), "cli:anna")
-    await signed_in(api, visitor, Role.DPO)
     # there are no letters in German
     for controller, language in (("acme", "pl"), ("other", "en")):
         reference = await added(store, controller=controller)
-        letter = await visitor.get(f"{REQUESTS}/{reference}/letters/receipt")
+        letter = await officer.get(f"{REQUESTS}/{reference}/letters/receipt")
         assert f'<article class="letter" lang="{language}">' in letter.text
 
 
 async def test_an_erasure_that_is_not_complete_is_said_to_need_a_new_request(
-    api: Api, visitor: Visitor, store: Store
+    officer: Visitor, store: Store
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor)
-    await step(visitor, page, "verify", level="L2", how="identity card")
-    assert UNERASED in (await visitor.get(page)).words
+    page = await entered(officer)
+    await step(officer, page, "verify", level="L2", how="identity card")
+    assert UNERASED in (await officer.get(page)).words
     await store.database.rows(
         "INSERT INTO erasures (reference, controller, begun_by) SELECT reference, controller, 'cli:dpo' FROM rights_requests"
     )
     await store.database.rows("UPDATE rights_requests SET number = NULL")
-    words = (await visitor.get(page)).words
+    words = (await officer.get(page)).words
     assert UNERASED not in words
     assert "Run it again first" in words
     assert "erased when the request was closed" not in words
     assert "erased with the other data" in words
     # and it has to go on when the request is closed
-    await step(visitor, page, "resolve")
-    assert "not completely: run the erasure again" in (await visitor.get(page)).words
+    await step(officer, page, "resolve")
+    assert "not completely: run the erasure again" in (await officer.get(page)).words
 
 
-async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor, store: Store) -> None:
+async def test_a_press_is_shown_without_its_evidence(officer: Visitor, store: Store) -> None:
     call = made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", None, made.journal("notice_heard", version="v1"))
     pressed = made.journal("key_pressed", key="7", action="erasure")
     reference = await store.calls.register_right(call, made.exercise(), pressed)
-    await signed_in(api, visitor, Role.DPO)
-    seen = await visitor.get(f"{REQUESTS}/{reference}")
+    seen = await officer.get(f"{REQUESTS}/{reference}")
     for words in (
         "Times: Europe/Warsaw",
         "pressed key 7",
@@ -506,25 +472,22 @@ async def test_a_press_is_shown_without_its_evidence(api: Api, visitor: Visitor,
         assert words in seen.words, words
     await store.database.rows("ALTER TABLE call_events DISABLE TRIGGER ALL")
     await store.database.rows("UPDATE call_events SET event = 'nothing' WHERE seq = 1")
-    assert "journal is not intact" in (await visitor.get(f"{REQUESTS}/{reference}")).words
+    assert "journal is not intact" in (await officer.get(f"{REQUESTS}/{reference}")).words
 
 
-async def test_a_letter_lacks_its_article_or_has_a_number_in_it(
-    api: Api, visitor: Visitor, store: Store
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_a_letter_lacks_its_article_or_has_a_number_in_it(officer: Visitor, store: Store) -> None:
     for right in Right:
         reference = await added(store, right=right)
         page = f"{REQUESTS}/{reference}"
-        seen = await visitor.get(page)
+        seen = await officer.get(page)
         outcomes = [each for each in Outcome if f"{page}/letters/{each}" in seen.text]
         assert (Outcome.REFUSED in outcomes) == EFFECTS[right].refusable
         for outcome in set(Outcome) - set(outcomes):
-            assert (await visitor.get(f"{page}/letters/{outcome}")).status == HTTPStatus.NOT_FOUND, outcome
+            assert (await officer.get(f"{page}/letters/{outcome}")).status == HTTPStatus.NOT_FOUND, outcome
         assert Outcome.IDENTITY not in outcomes
         for outcome in outcomes:
             for language, article in ("en", "Article "), ("pl", "art. "):
-                letter = await visitor.get(f"{page}/letters/{outcome}?language={language}")
+                letter = await officer.get(f"{page}/letters/{outcome}?language={language}")
                 assert letter.status == HTTPStatus.OK, letter.words
                 assert f'<article class="letter" lang="{language}">' in letter.text
                 assert article in letter.words
@@ -535,24 +498,21 @@ async def test_a_letter_lacks_its_article_or_has_a_number_in_it(
                 assert "{%" not in letter.text
 
 
-async def test_a_restriction_cannot_be_announced_to_end_or_is_once_it_has_ended(
-    api: Api, visitor: Visitor
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    page = await entered(visitor, right="restriction", level="L2", note="identity card")
-    assert f"{page}/letters/lifting" not in (await visitor.get(page)).text
-    closed = await step(visitor, page, "resolve")
+async def test_a_restriction_cannot_be_announced_to_end_or_is_once_it_has_ended(officer: Visitor) -> None:
+    page = await entered(officer, right="restriction", level="L2", note="identity card")
+    assert f"{page}/letters/lifting" not in (await officer.get(page)).text
+    closed = await step(officer, page, "resolve")
     assert f"{page}/letters/lifting" in closed.text
     for language, article in ("en", "Article 18(3)"), ("pl", "art. 18 ust. 3"):
-        letter = await visitor.get(f"{page}/letters/lifting?language={language}")
+        letter = await officer.get(f"{page}/letters/lifting?language={language}")
         assert letter.status == HTTPStatus.OK, letter.words
         assert article in letter.words
         assert "60010000" not in letter.text
         assert "{{" not in letter.text
     lifted = {"number": AS_WRITTEN, "controller": "acme", "reason": "restriction", "why": "verified"}
-    await visitor.send("/console/suppressions", "/console/suppressions/lift", **lifted)
-    assert "/letters/lifting" not in (await visitor.get(page)).text
-    assert (await visitor.get(f"{page}/letters/lifting")).status == HTTPStatus.NOT_FOUND
+    await officer.send("/console/suppressions", "/console/suppressions/lift", **lifted)
+    assert "/letters/lifting" not in (await officer.get(page)).text
+    assert (await officer.get(f"{page}/letters/lifting")).status == HTTPStatus.NOT_FOUND
 
 
 def test_a_right_has_no_letter_of_its_own() -> None:

@@ -22,98 +22,85 @@ WHOSE = {"number": AS_WRITTEN, "controller": "acme"}
 MARKUP = "<script>alert(1)</script>"
 
 
-async def test_a_bar_is_not_found_again_or_its_number_is_shown(
-    api: Api, visitor: Visitor, store: Store
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    assert "is not barred" in (await visitor.send(HOME, CHECK, **WHOSE)).words
-    added = await visitor.send(
+async def test_a_bar_is_not_found_again_or_its_number_is_shown(officer: Visitor, store: Store) -> None:
+    assert "is not barred" in (await officer.send(HOME, CHECK, **WHOSE)).words
+    added = await officer.send(
         HOME, ADD, **WHOSE, reason="do_not_call", proof=MARKUP, campaign="", until="2099-01-01"
     )
     assert "is now barred for acme" in added.words
-    assert (await visitor.send(HOME, ADD, **WHOSE, reason="do_not_call")).words.count(
+    assert (await officer.send(HOME, ADD, **WHOSE, reason="do_not_call")).words.count(
         "barred for that reason already"
     )
-    found = await visitor.send(HOME, CHECK, **WHOSE, why="he has asked")
+    found = await officer.send(HOME, CHECK, **WHOSE, why="he has asked")
     assert "The number is barred" in found.words
     assert "do not call" in found.words
     newest = (await store.accesses.list(1, WantedAccesses(looked=Looked.NUMBER_CHECKED)))[0]
     assert newest["why"] == "he has asked"
-    lifted = await visitor.send(HOME, LIFT, **WHOSE, why="by mistake", reason="")
+    lifted = await officer.send(HOME, LIFT, **WHOSE, why="by mistake", reason="")
     assert "1 suppression was lifted." in lifted.words
-    for seen in (added, found, lifted, await visitor.get(HOME)):
+    for seen in (added, found, lifted, await officer.get(HOME)):
         assert "60010000" not in seen.text.replace(" ", "")
         assert MARKUP not in seen.text
         assert seen.url in {HOME, CHECK}
 
 
-async def test_a_bar_that_is_lifted_by_a_double_click_is_said_not_to_have_been(
-    api: Api, visitor: Visitor
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    home = await visitor.get(HOME)
+async def test_a_bar_that_is_lifted_by_a_double_click_is_said_not_to_have_been(officer: Visitor) -> None:
+    home = await officer.get(HOME)
     for action, filled, said in (
         (ADD, {"reason": "do_not_call"}, "is now barred for acme"),
         (LIFT, {"why": "by mistake"}, "1 suppression was lifted."),
     ):
         form = {**home.form(action).fields, **WHOSE, **filled}
         for _ in range(2):
-            seen = await visitor.ask("POST", action, form)
+            seen = await officer.ask("POST", action, form)
             assert said in seen.words
             assert "60010000" not in seen.text.replace(" ", "")
 
 
 async def test_a_bar_that_was_lifted_since_is_said_to_stand_when_its_form_is_sent_again(
-    api: Api, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+    officer: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    form = {**(await visitor.get(HOME)).form(ADD).fields, **WHOSE, "reason": "do_not_call"}
-    assert "is now barred for acme" in (await visitor.ask("POST", ADD, form)).words
-    await visitor.send(HOME, LIFT, **WHOSE, why="by mistake")
+    form = {**(await officer.get(HOME)).form(ADD).fields, **WHOSE, "reason": "do_not_call"}
+    assert "is now barred for acme" in (await officer.ask("POST", ADD, form)).words
+    await officer.send(HOME, LIFT, **WHOSE, why="by mistake")
     later = time.time() + once.DOUBLE_CLICK_SECONDS + 1
     monkeypatch.setattr(once, "time", lambda: later)
-    again = await visitor.ask("POST", ADD, form)
+    again = await officer.ask("POST", ADD, form)
     assert again.status == HTTPStatus.BAD_REQUEST
     assert "is now barred" not in again.words
     assert "reload the page" in again.words
 
 
-async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(
-    api: Api, visitor: Visitor
-) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    seen = await visitor.get(HOME)
+async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(officer: Visitor) -> None:
+    seen = await officer.get(HOME)
     form = seen.text.partition(f'action="{LIFT}"')[2].partition("</form>")[0]
     assert "told before it is lifted (Art 18(3))" in form
 
 
-async def test_who_mistypes_the_number_lifts_more_than_they_chose(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_who_mistypes_the_number_lifts_more_than_they_chose(officer: Visitor) -> None:
     for reason in "do_not_call", "objection_marketing":
-        await visitor.send(HOME, ADD, **WHOSE, reason=reason)
+        await officer.send(HOME, ADD, **WHOSE, reason=reason)
     chosen = {"reason": "do_not_call", "why": "asked to be called"}
-    again = await visitor.send(HOME, LIFT, **{**WHOSE, **chosen, "number": "12"})
+    again = await officer.send(HOME, LIFT, **{**WHOSE, **chosen, "number": "12"})
     form = again.form(LIFT)
     assert chosen.items() <= form.fields.items()
     # corrects the number, and nothing else
-    lifted = await visitor.ask("POST", LIFT, {**form.fields, "number": AS_WRITTEN})
+    lifted = await officer.ask("POST", LIFT, {**form.fields, "number": AS_WRITTEN})
     assert "1 suppression was lifted." in lifted.words
-    found = await visitor.send(HOME, CHECK, **WHOSE)
+    found = await officer.send(HOME, CHECK, **WHOSE)
     assert "objection to marketing" in found.text.partition('class="card answer"')[2].partition("</table>")[0]
 
 
-async def test_a_bar_without_an_end_is_said_to_be_for_good(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
-    await visitor.send(HOME, ADD, **WHOSE, reason="restriction")
-    seen = await visitor.get(HOME)
+async def test_a_bar_without_an_end_is_said_to_be_for_good(officer: Visitor) -> None:
+    await officer.send(HOME, ADD, **WHOSE, reason="restriction")
+    seen = await officer.get(HOME)
     assert "until lifted" in seen.words
     assert "for good" not in seen.words
 
 
-async def test_what_cannot_be_looked_up_is_answered_or_quoted(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_what_cannot_be_looked_up_is_answered_or_quoted(officer: Visitor) -> None:
     for change, label in ({"number": "12 34"}, "Number:"), ({"controller": "acne"}, "Controller:"):
-        seen = await visitor.send(HOME, CHECK, **{**WHOSE, **change})
+        seen = await officer.send(HOME, CHECK, **{**WHOSE, **change})
         assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
         assert label in seen.words
         assert "12 34" not in seen.text
@@ -158,14 +145,13 @@ async def test_a_token_of_one_controller_looks_up_or_lifts_anothers_bars(
     assert len(await store.suppressions.page(["other"], 5, None)) == 1
 
 
-async def test_what_is_wrong_is_not_told_where_it_is(api: Api, visitor: Visitor) -> None:
-    await signed_in(api, visitor, Role.DPO)
+async def test_what_is_wrong_is_not_told_where_it_is(officer: Visitor) -> None:
     for action, field in (CHECK, "number"), (ADD, "add-number"), (LIFT, "lift-number"):
-        seen = await visitor.send(HOME, action, **{**WHOSE, "number": "12"}, why="x")
+        seen = await officer.send(HOME, action, **{**WHOSE, "number": "12"}, why="x")
         assert "<title>That could not be done: Suppressions" in seen.text
         assert f'<li id="fault-{field}"><a href="#{field}">' in seen.text
         assert seen.text.count("aria-invalid") == 1
         assert f'<input aria-invalid="true" aria-describedby="fault-{field}" id="{field}"' in seen.text
-    done = await visitor.send(HOME, ADD, **WHOSE, reason="erasure")
+    done = await officer.send(HOME, ADD, **WHOSE, reason="erasure")
     assert re.search(r"<title>[^<]* is now barred for acme", done.text)
     assert "aria-invalid" not in done.text
