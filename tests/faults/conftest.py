@@ -18,6 +18,5 @@ async def postgres(ground: Ground, policy_file: Path) -> AsyncIterator[OwnPostgr
     folder.mkdir(mode=0o711)
     ground.folder.chmod(0o711)
     async with own_postgres(folder) as made:
-        applied = await ground.service(url=made.dsn).ccari("policy", "apply", str(policy_file))
-        assert applied.code == 0, applied.err
+        await ground.service(url=made.dsn).succeeds("policy", "apply", str(policy_file))
         yield made

@@ -99,16 +99,13 @@ async def test_a_node_gates_by_a_policy_that_was_replaced_from_another_or_the_sa
     changed = _with_another_basis(policy_file, ground.folder / "changed.toml")
     async with running(ground, twin) as (here, there):
         assert (await twin.ended(there, await twin.dial(callees.busy(72))))[1]["legal_basis"] == "contract"
-        applied = await here.ccari("policy", "apply", str(changed))
-        assert applied.code == 0, applied.err
+        await here.succeeds("policy", "apply", str(changed))
         _, shown = await twin.ended(there, await twin.dial(callees.busy(73)))
         assert shown["legal_basis"] == "legal_obligation"
-        again = await there.ccari("policy", "apply", str(changed))
-        assert again.code == 0, again.err
+        await there.succeeds("policy", "apply", str(changed))
         (newest,) = await rows(ground, "SELECT max(revision) AS revision FROM policy_revisions")
         assert newest["revision"] == shown["revision"]
-        back = await there.ccari("policy", "apply", str(policy_file))
-        assert back.code == 0, back.err
+        await there.succeeds("policy", "apply", str(policy_file))
         _, shown = await ground.ended(here, await ground.dial(callees.busy(74)))
         assert shown["legal_basis"] == "contract"
 
@@ -192,8 +189,7 @@ async def test_invariants_4_and_9_a_node_that_is_killed_takes_calls_of_another_w
             shown = await kept_later(second, my_call)
             assert (shown["outcome"], shown["fault"]) == ("bridged", None)
             for words in (("evidence", "seal"), ("evidence", "check"), ("audit", "check")):
-                done = await there.ccari(*words)
-                assert done.code == 0, done.err
+                await there.succeeds(*words)
     await ground.nothing_left()
     await twin.nothing_left()
 

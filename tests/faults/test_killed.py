@@ -60,8 +60,7 @@ async def test_invariant_1_a_call_that_died_at_the_gate_is_dialled_by_the_next_s
         async with ground.running(ari=between.url) as service:
             shown = await cleared(ground, service, placed, call_id)
             assert (shown["dialled_at"], shown["recordings"]) == (None, [])
-            barred = await service.ccari("suppress", "add", callee.number, "--reason", "do_not_call")
-            assert barred.code == 0, barred.err
+            await service.succeeds("suppress", "add", callee.number, "--reason", "do_not_call")
             outcome, again = await ground.ended(service, await ground.dial(callee))
             assert (outcome.outcome, outcome.reason) == ("blocked", "suppressed_do_not_call")
             assert again["id"] != call_id
@@ -149,8 +148,7 @@ async def test_an_agent_who_is_played_to_is_told_over_the_connection_of_all_call
     callee = callees.answers(5)
     async with relay(ground.lab.pbx.ari_url) as between:
         async with ground.running(ari=between.url) as service:
-            barred = await service.ccari("suppress", "add", callee.number, "--reason", "do_not_call")
-            assert barred.code == 0, barred.err
+            await service.succeeds("suppress", "add", callee.number, "--reason", "do_not_call")
             moment = Moment(between, event("PlaybackStarted"))
             placed = await ground.dial(callee)
             await moment.kill(service)

@@ -13,8 +13,7 @@ REFERRED_SECONDS = 30.0
 
 
 async def barred(service: Service, callee: Callee) -> Callee:
-    done = await service.ccari("suppress", "add", callee.number, "--reason", "erasure")
-    assert done.code == 0, done.err
+    await service.succeeds("suppress", "add", callee.number, "--reason", "erasure")
     return callee
 
 

@@ -137,8 +137,7 @@ async def test_an_export_runs_in_who_opens_it_or_is_restored_otherwise(
     assert (await command.ccari("keys", "init")).code == 0
     proofs = [each for each in FORMULAS if each.isprintable()]
     for place, proof in enumerate(proofs):
-        done = await command.ccari("suppress", "add", f"+4860010000{place}", "--proof", proof)
-        assert done.code == 0, done.err
+        await command.succeeds("suppress", "add", f"+4860010000{place}", "--proof", proof)
     before = await store.database.rows("SELECT digest, proof, origin FROM suppressions ORDER BY digest")
     out = tmp_path / "bars.csv"
     assert (await command.ccari("suppress", "export", "--out", str(out))).code == 0
@@ -146,8 +145,7 @@ async def test_an_export_runs_in_who_opens_it_or_is_restored_otherwise(
         rows = csv.reader(io.StringIO(out.read_text()), delimiter=separator)
         assert not [each for row in rows for each in row if each.startswith(("=", "+", "-", "@"))]
     await store.database.rows("DELETE FROM suppressions")
-    done = await command.ccari("suppress", "import", str(out))
-    assert done.code == 0, done.err
+    await command.succeeds("suppress", "import", str(out))
     assert (
         await store.database.rows("SELECT digest, proof, origin FROM suppressions ORDER BY digest") == before
     )

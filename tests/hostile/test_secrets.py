@@ -81,8 +81,7 @@ async def test_a_secret_is_in_a_process_list_or_the_log_or_what_a_service_starts
         tmp_path / "log", tmp_path / "err", afresh=True,
     )  # fmt: skip
     for arguments in (("policy", "apply", str(policy)), ("keys", "init"), ("sounds", "build")):
-        done = await service.ccari(*arguments)
-        assert done.code == 0, done.err
+        done = await service.succeeds(*arguments)
         assert PASSWORD not in done.out + done.err
     (token,) = (await service.ccari("token", "create", "--role", "ops")).out.split()
     await service.spawn()

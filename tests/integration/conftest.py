@@ -94,8 +94,7 @@ async def service(
         folder / "ccari.err",
     )
     for arguments in (("policy", "apply", str(policy_file)), ("keys", "init")):
-        done = await made.ccari(*arguments)
-        assert done.code == 0, done.err
+        await made.succeeds(*arguments)
     await made.start()
     async with contextlib.AsyncExitStack() as opened:
         with pytest.MonkeyPatch.context() as patient:
@@ -112,6 +111,5 @@ async def ground(folder: Path, sounds: Path, dsn: str, policy_file: Path) -> Asy
     async with laboratory(host_folders=[sounds]) as lab:
         made = Ground(lab, home, sounds, await new_database(dsn, home.name.replace("-", "_")))
         for arguments in (("policy", "apply", str(policy_file)), ("keys", "init")):
-            done = await made.service().ccari(*arguments)
-            assert done.code == 0, done.err
+            await made.service().succeeds(*arguments)
         yield made

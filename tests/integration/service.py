@@ -165,8 +165,7 @@ class Service:
         """Enter the number's consent to marketing by telephone."""
         file = self.log.with_name("consents.csv")
         file.write_text(f"number,purpose,channel,given,proof\n{number},marketing,phone,2020-01-01,form 17\n")
-        done = await self.ccari("consents", "import", str(file))
-        assert done.code == 0, done.err
+        await self.succeeds("consents", "import", str(file))
 
     def tail(self) -> str:
         return "\n".join(map(str, self.lines()[-30:]))
@@ -181,11 +180,15 @@ class Service:
             )
         return Done(code, out.decode(), err.decode())
 
+    async def succeeds(self, *arguments: str) -> "Done":
+        """As :meth:`ccari`, of a command that must not fail."""
+        done = await self.ccari(*arguments)
+        assert done.code == 0, done.err
+        return done
+
     async def json(self, *arguments: str) -> Any:
         """What a command that succeeds prints with ``--json``."""
-        done = await self.ccari(*arguments, "--json")
-        assert done.code == 0, done.err
-        return json.loads(done.out)
+        return json.loads((await self.succeeds(*arguments, "--json")).out)
 
 
 @dataclass(frozen=True)

@@ -33,8 +33,7 @@ async def postgresql(program: str, *arguments: str) -> None:
 
 
 async def run(service: Service, *arguments: str) -> str:
-    done = await service.ccari(*arguments)
-    assert done.code == 0, done.err
+    done = await service.succeeds(*arguments)
     return done.out
 
 

@@ -91,8 +91,7 @@ async def ward(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ward]:
         for arguments in (
             ("policy", "apply", str(POLICY)), ("keys", "init"), ("registers", "import", "robinson", str(numbers)),
         ):  # fmt: skip
-            done = await service.ccari(*arguments)
-            assert done.code == 0, done.err
+            await service.succeeds(*arguments)
         # as `keys init` says to
         (home / "keys" / "recordings.identity").unlink()
         await service.consented(CONSENTED)

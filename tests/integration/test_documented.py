@@ -261,8 +261,7 @@ async def elsewhere(desk: Desk, dsn: str) -> AsyncIterator[Mapping[str, Desk]]:
     }
     made["restored"].stands_for["template0 ccari"] = f"template0 {RESTORED}"
     made["restored"].environment |= {"PGHOST": host, "PGUSER": urlsplit(dsn).username or "postgres"}
-    done = await made["listener"].service.ccari("policy", "apply", str(POLICY))
-    assert done.code == 0, done.err
+    await made["listener"].service.succeeds("policy", "apply", str(POLICY))
     yield made
     connection = await asyncpg.connect(dsn)
     try:

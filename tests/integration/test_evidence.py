@@ -68,8 +68,7 @@ async def test_the_evidence_of_a_real_call_does_not_hold_what_was_said_and_why(
     ended = await through(service, lab, callees.answers(36), agent="drops-3")
     assert ended.verdict == ("bridged", "")
     pack = await exported(service, ended, tmp_path / "call.zip")
-    done = await service.ccari("evidence", "verify", str(pack), "--recordings", str(service.recordings))
-    assert done.code == 0, done.err
+    done = await service.succeeds("evidence", "verify", str(pack), "--recordings", str(service.recordings))
     assert f"call {ended.outcome.call}: no fault was found" in done.out
     assert "1 file of a recording compared" in done.out
     files = files_of(pack)

@@ -181,8 +181,7 @@ async def test_a_call_in_progress_is_not_told_of_or_its_recording_is_anothers(
     assert open_plain(tmp_path, file.name, identities_of(identity)).startswith(b"fLaC")
     pack = await dpo.content(f"/v1/evidence/calls/{told.call}")
     (evidence := tmp_path / "evidence.zip").write_bytes(pack)
-    done = await service.ccari("evidence", "verify", str(evidence))
-    assert done.code == 0, done.err
+    await service.succeeds("evidence", "verify", str(evidence))
 
 
 async def test_a_right_that_an_agent_registers_on_its_page_is_lost(

@@ -327,8 +327,7 @@ async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(
 
 async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Ground, dsn: str) -> None:
     other = await new_database(dsn, "rival")
-    applied = await ground.service(url=other).ccari("policy", "apply", str(POLICY))
-    assert applied.code == 0, applied.err
+    await ground.service(url=other).succeeds("policy", "apply", str(POLICY))
     async with relay(ground.lab.pbx.ari_url) as between:
         sent_before: list[int] = []
 

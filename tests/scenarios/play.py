@@ -112,10 +112,9 @@ async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) ->
 
 async def _prepare(scenario: Scenario, number: str, service: Service) -> None:
     if scenario.suppressed:
-        done = await service.ccari(
+        await service.succeeds(
             "suppress", "add", number, "--controller", "acme", "--reason", scenario.suppressed
         )
-        assert done.code == 0, done.err
     if scenario.consented:
         await service.consented(number)
     if scenario.source:
@@ -123,8 +122,7 @@ async def _prepare(scenario: Scenario, number: str, service: Service) -> None:
         file.write_text(
             f"number,source,obtained,basis,proof\n{number},{scenario.source},2026-01-02,contract,umowa\n"
         )
-        done = await service.ccari("contacts", "import", str(file))
-        assert done.code == 0, done.err
+        await service.succeeds("contacts", "import", str(file))
 
 
 async def _logged(event: str, campaign: str, number: str, service: Service) -> None:

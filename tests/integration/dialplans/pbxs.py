@@ -104,5 +104,4 @@ def away() -> str:
 
 
 async def bar(service: Service, number: str) -> None:
-    done = await service.ccari("suppress", "add", number, "--controller", "acme", "--reason", "do_not_call")
-    assert done.code == 0, done.err
+    await service.succeeds("suppress", "add", number, "--controller", "acme", "--reason", "do_not_call")

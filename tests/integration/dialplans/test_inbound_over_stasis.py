@@ -66,8 +66,7 @@ async def driving(
         home / "ccari.err",
     )
     for arguments in (("policy", "apply", str(policy)), ("keys", "init")):
-        done = await made.ccari(*arguments)
-        assert done.code == 0, done.err
+        await made.succeeds(*arguments)
     await made.start()
     async with open_database(own) as database:
         made.store = Store(own, database)

@@ -52,8 +52,7 @@ async def test_a_token_is_kept_or_shown_a_second_time(ccari: Service, store: Sto
 
 
 async def test_a_token_is_printed_among_other_words(ccari: Service) -> None:
-    done = await ccari.ccari("token", "create", "--role", "ops", "--name", "pbx")
-    assert done.code == 0
+    done = await ccari.succeeds("token", "create", "--role", "ops", "--name", "pbx")
     assert done.out.startswith("ccari_")
     assert len(done.out.split()) == 1
     assert done.err == "this is pbx's token; it is not shown again\n"
