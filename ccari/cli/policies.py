@@ -8,8 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import MOST, NO_POLICY, Json, who, with_store
+from ccari.cli.doctor.readiness import BUILD, lacking, left_behind
 from ccari.cli.output import as_json, as_list
-from ccari.cli.readiness import BUILD, lacking, left_behind
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, why

@@ -66,7 +66,7 @@ def _holds_identity(path: Path) -> bool:
 
 
 def earlier_evidence(settings: Settings) -> Iterator[Finding]:
-    """The keys that verify older evidence. :mod:`ccari.cli.readiness` checks the one that signs. Raises ConfigError."""
+    """The keys that verify older evidence. :mod:`ccari.cli.doctor.readiness` checks the one that signs. Raises ConfigError."""
     kept = SigningKeys(settings.keys_dir)
     try:
         newest = kept.newest()

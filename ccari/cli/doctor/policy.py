@@ -1,9 +1,9 @@
-"""Checks the policy in force. :mod:`ccari.cli.readiness` checks what it needs."""
+"""Checks the policy in force. :mod:`ccari.cli.doctor.readiness` checks what it needs."""
 
 from collections.abc import Iterator
 
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
-from ccari.cli.readiness import left_behind
+from ccari.cli.doctor.readiness import left_behind
 from ccari.policy.declaration import Policy
 from ccari.store.opened import Store
 from ccari.store.policies import Applied

@@ -5,7 +5,6 @@ from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 
 from ccari import config
-from ccari.cli import readiness
 from ccari.cli.doctor import (
     addresses,
     asterisk,
@@ -16,6 +15,7 @@ from ccari.cli.doctor import (
     keys,
     local_journal,
     policy,
+    readiness,
     recordings,
     seals,
     sounds,
@@ -24,7 +24,7 @@ from ccari.cli.doctor import (
     webhooks,
 )
 from ccari.cli.doctor.findings import Finding, State, found_by, in_daemon_thread, refused, warning
-from ccari.cli.readiness import BUILD, Need
+from ccari.cli.doctor.readiness import BUILD, Need
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.policy.declaration import Policy

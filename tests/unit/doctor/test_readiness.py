@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from ccari import config
 from ccari.cli.doctor.findings import State
-from ccari.cli.readiness import lacking
+from ccari.cli.doctor.readiness import lacking
 from ccari.forward.secret import WebhookSecrets
 from ccari.policy.declaration import read
 from ccari.store.opened import Store

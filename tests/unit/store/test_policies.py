@@ -5,7 +5,7 @@ from uuid import uuid4
 
 import pytest
 
-from ccari.cli.readiness import left_behind
+from ccari.cli.doctor.readiness import left_behind
 from ccari.errors import StoreError, UnknownError
 from ccari.policy.declaration import Policy, read
 from ccari.policy.rights import Right
