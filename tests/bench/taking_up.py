@@ -25,16 +25,12 @@ async def test_taking_up(ground: Ground) -> None:
     async with ground.running() as service:
         for serial in range(TALKS):
             await ground.dial(callees.answers(serial))
-        await service.logged(
-            lambda _: sum(each["event"] == "call_bridged" for each in service.lines()) == TALKS, within=60
-        )
+        await service.logged(lambda _: service.count("call_bridged") == TALKS, within=60)
         await service.stop(signal.SIGKILL)
     began = time.perf_counter()
     async with ground.running() as service:
         connected = await service.logged("asterisk_connected")
-        await service.logged(
-            lambda _: sum(each["event"] == "talk_resumed" for each in service.lines()) == TALKS, within=60
-        )
+        await service.logged(lambda _: service.count("talk_resumed") == TALKS, within=60)
         whole = time.perf_counter() - began
         print(f"\n{connected['resumed_talks']} of {TALKS} talks: stock in {connected['stock_ms']} ms, all taken up "
               f"{whole:.2f} s after the process was started")  # fmt: skip

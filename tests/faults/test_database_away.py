@@ -4,7 +4,6 @@ import pytest
 
 from tests.faults.moments import Moment, request
 from tests.faults.postgres import OwnPostgres
-from tests.faults.services import connections
 from tests.integration.ground import Ground
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS, Service
@@ -87,7 +86,7 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
             assert (told.outcome, told.reason) == ("unavailable", "store_unavailable")
         await postgres.start()
         await service.logged("lock_regained", within=START_SECONDS)
-        assert connections(service) == 1
+        assert service.count("asterisk_connected") == 1
         await ground.nothing_left()
         for each in (callee, meanwhile):
             assert await ground.lab.world.invites(each.number) == 0

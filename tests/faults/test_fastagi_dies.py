@@ -10,7 +10,6 @@ import pytest
 import pytest_asyncio
 
 from ccari.store.database import SCHEMA
-from tests.faults.services import with_fastagi
 from tests.integration.dialplans.pbxs import BOUND_SECONDS
 from tests.integration.ground import Ground
 from tests.lab import AgentCall, callees
@@ -51,7 +50,7 @@ async def test_invariant_1_a_verdict_that_never_came_allows_the_call(
 ) -> None:
     """Case 18: killed in the middle of the script, which Asterisk takes for its good end."""
     callee = callees.answers(1)
-    async with with_fastagi(ground) as service:
+    async with ground.running(agi=True) as service:
         async with in_the_gate(ground, connection, callee) as placed:
             await service.stop(signal.SIGKILL)
             await placed.ended(within=BOUND_SECONDS)
@@ -65,7 +64,7 @@ async def test_invariant_1_a_verdict_that_came_too_late_allows_the_call_or_holds
 ) -> None:
     """Case 18: stopped in the middle of the script, and woken when the dialplan has given up."""
     callee, next_one = callees.answers(2), callees.answers(3)
-    async with with_fastagi(ground) as service:
+    async with ground.running(agi=True) as service:
         assert service.process is not None
         async with in_the_gate(ground, connection, callee) as placed:
             os.kill(service.process.pid, signal.SIGSTOP)

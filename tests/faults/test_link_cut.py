@@ -12,7 +12,6 @@ import pytest
 from ccari.calls.transport import HEARTBEAT_SECONDS
 from tests.faults.blackhole import black_hole
 from tests.faults.moments import Moment
-from tests.faults.services import connections
 from tests.faults.world import heard
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import relay
@@ -46,7 +45,7 @@ async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link
         await service.logged("asterisk_away", within=NOTICED_SECONDS)
         assert b"ChannelDtmfReceived" in way.swallowed
         way.let_through()
-        await until(lambda: connections(service) == 2, within=START_SECONDS)
+        await until(lambda: service.count("asterisk_connected") == 2, within=START_SECONDS)
         await ground.lab.world.hang_up(placed)
         _, shown = await ground.ended(service, placed)
         assert shown["id"] == bridged["call_id"]

@@ -9,7 +9,6 @@ import pytest
 from ccari.store.local_journal import KEEP_SECONDS
 from ccari.store.replaying import PRESS_SECONDS
 from tests.faults.postgres import OwnPostgres
-from tests.faults.services import connections
 from tests.faults.world import heard
 from tests.integration.ground import Ground
 from tests.integration.relay import relay
@@ -126,7 +125,7 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
         await postgres.start()
         await registered(service, callee)
         await service.logged("lock_regained", within=START_SECONDS)
-        assert connections(service) == 1
+        assert service.count("asterisk_connected") == 1
         assert (await refused(ground, callee)).reason == "suppressed_erasure"
         await ground.nothing_left()
 

@@ -2,9 +2,7 @@
 
 import asyncio
 import contextlib
-import os
-import signal
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -13,10 +11,9 @@ import pytest
 from ccari.calls.events import LATE_SECONDS
 from ccari.calls.transport import HEARTBEAT_SECONDS, REQUEST_SECONDS
 from tests.faults.moments import Moment, reply
-from tests.faults.services import with_fastagi
 from tests.integration.ground import Ground, kept_later
 from tests.integration.relay import relay
-from tests.integration.service import START_SECONDS, Service
+from tests.integration.service import START_SECONDS
 from tests.lab import callees
 from tests.lab.waiting import until
 
@@ -34,16 +31,6 @@ CLOSED_SECONDS = 60.0
 WAKES_SECONDS = 17.0
 assert LATE_SECONDS < WAKES_SECONDS
 assert max(REQUEST_SECONDS, 1.5 * HEARTBEAT_SECONDS) < STOPPED_SECONDS
-
-
-@contextlib.contextmanager
-def stopped(service: Service) -> Iterator[None]:
-    assert service.process is not None
-    os.kill(service.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(service.process.pid, signal.SIGCONT)
 
 
 @contextlib.asynccontextmanager
@@ -65,14 +52,14 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
     async with (
         relay(ground.lab.pbx.ari_url) as between,
         asked_whether_it_lives(ground),
-        with_fastagi(ground, between.url) as service,
+        ground.running(ari=between.url, agi=True) as service,
     ):
         talking = [await ground.dial(each) for each in called]
-        await until(lambda: _count(service, "call_bridged") == TALKS, within=TALKING_SECONDS)
+        await until(lambda: service.count("call_bridged") == TALKS, within=TALKING_SECONDS)
         moment = Moment(between, reply("channels/create"))
         leaving = await ground.dial(late)
         await moment.reached()
-        with stopped(service):
+        with service.stopped():
             woken = asyncio.create_task(asyncio.sleep(STOPPED_SECONDS))
             # it is to find both at once when it wakes: that its channel is there, and that nobody wants it any more
             moment.go_on()
@@ -91,7 +78,7 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
         assert [each.ended_at for each in talking[TALKS // 5 :]] == [None] * (TALKS - TALKS // 5)
         for each in talking:
             await ground.lab.world.hang_up(each)
-        await until(lambda: _count(service, "call_ended") == TALKS + 2, within=CLOSED_SECONDS)
+        await until(lambda: service.count("call_ended") == TALKS + 2, within=CLOSED_SECONDS)
         await ground.nothing_left()
     assert [await ground.lab.world.invites(each.number) for each in (late, *refused)] == [0] * 4
     assert [await ground.lab.world.invites(each.number) for each in called] == [1] * TALKS
@@ -105,7 +92,7 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_servic
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callee)
         await ground.recorded_a_while()
-        with stopped(service):
+        with service.stopped():
             await world.callee_presses(callee.number, "2")
             await asyncio.sleep(WAKES_SECONDS)
         pressed = await service.logged("key_pressed")
@@ -129,7 +116,7 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_by_the_service_t
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callee)
         await ground.recorded_a_while()
-        with stopped(service):
+        with service.stopped():
             await world.callee_presses(callee.number, "2")
             # as PostgreSQL does when a machine answers no more
             await connection.fetch(
@@ -161,7 +148,7 @@ async def test_a_recording_that_ended_while_the_service_stood_still_passes_for_o
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callees.hangs_up(5, 72))
         await ground.recorded_a_while()
-        with stopped(service):
+        with service.stopped():
             await asyncio.sleep(WAKES_SECONDS)
         await placed.ended()
         shown = await kept_later(service, call_id)
@@ -177,7 +164,7 @@ async def test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung
         moment = Moment(between, reply("channels/create"))
         placed = await ground.dial(callee)
         await moment.reached()
-        with stopped(service):
+        with service.stopped():
             moment.go_on()
             await ground.lab.world.hang_up(placed)
             await until(lambda: any(each["type"] == "StasisEnd" for each in between.events), within=3)
@@ -185,10 +172,6 @@ async def test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung
         assert (outcome.outcome, shown["outcome"]) == ("agent_hangup", "agent_hangup")
         await ground.nothing_left()
     assert await ground.lab.world.invites(callee.number) == 0
-
-
-def _count(service: Service, event: str) -> int:
-    return sum(line["event"] == event for line in service.lines())
 
 
 async def gets_through(ground: Ground, callee: callees.Callee) -> bool:

@@ -40,11 +40,13 @@ class Ground:
         channels: str | None = None,
         drain: str | None = None,
         at_once: str | None = None,
+        agi: bool = False,
         password_file: Path | None = None,
     ) -> Service:
         """Not yet started; ``ari``, ``password_file``, ``url`` and ``spool``: where it is to find Asterisk, the password of its ARI user,
         the database and the recordings.
-        The others are settings: ``recordings.channels``, ``calls.drain_seconds`` and ``calls.at_once``.
+        The others are settings: ``recordings.channels``, ``calls.drain_seconds`` and ``calls.at_once``; and ``agi``: whether it answers
+        over FastAGI, where the pbx asks.
         """
         self._started += 1
         pbx = self.lab.pbx
@@ -58,7 +60,7 @@ class Ground:
                 "CCARI_ASTERISK__SPOOL": spool or str(pbx.spool),
                 "CCARI_RECORDINGS__CHANNELS": channels or "mono",
                 "CCARI_SOUNDS__DIR": str(self.sounds),
-                "CCARI_AGI__LISTEN": "off",
+                "CCARI_AGI__LISTEN": f"127.0.0.1:{pbx.agi_port}" if agi else "off",
                 "CCARI_CALLS__DRAIN_SECONDS": drain or "0",
                 "CCARI_CALLS__AT_ONCE": at_once or "1000",
                 "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",

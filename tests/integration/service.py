@@ -1,12 +1,13 @@
 """ccari as a process of its own, with its log in a file."""
 
 import asyncio
+import contextlib
 import functools
 import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +85,16 @@ class Service:
             self.process.kill()
             await self.process.wait()
 
+    @contextlib.contextmanager
+    def stopped(self) -> Iterator[None]:
+        """It stands still: the kernel goes on to accept connections for it, and nobody answers."""
+        assert self.process is not None
+        os.kill(self.process.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(self.process.pid, signal.SIGCONT)
+
     def lines(self) -> list[dict[str, Any]]:
         self._lines += [orjson.loads(line) for line in self._followed.new() if line.endswith(b"}")]
         return list(self._lines)
@@ -119,6 +130,10 @@ class Service:
             raise AssertionError(
                 f"not logged within {within} s:\n{self.errors.read_text()}\n{self.tail()}"
             ) from None
+
+    def count(self, event: str) -> int:
+        """How often it has logged an event."""
+        return sum(line["event"] == event for line in self.lines())
 
     def of_call(self, call_id: str) -> list[str]:
         """The events of one call, in the order they were logged."""

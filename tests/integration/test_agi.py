@@ -1,9 +1,6 @@
 """FastAGI on a real Asterisk: a dialplan that dials by itself asks the gate first, and offers the rights menu."""
 
-import contextlib
-import os
-import signal
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from uuid import uuid4
 
 import aiohttp
@@ -28,17 +25,6 @@ async def gated(
     placed = await lab.world.dial(number, campaign=campaign, context=context, agent=agent, caller=caller)
     await placed.ended()
     return await lab.pbx.outcome(placed.id)
-
-
-@contextlib.asynccontextmanager
-async def stopped(service: Service) -> AsyncIterator[None]:
-    """The service accepts connections meanwhile, as the kernel does for it, and answers nothing."""
-    assert service.process is not None
-    os.kill(service.process.pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(service.process.pid, signal.SIGCONT)
 
 
 async def entering(lab: Lab, dialled: str) -> Outcome:
@@ -120,7 +106,7 @@ async def test_a_caller_who_presses_a_key_is_registered_under_another_number_or_
 
 async def test_a_service_that_hangs_holds_the_call_or_lets_it_through(service: Service, lab: Lab) -> None:
     callee = callees.answers(76)
-    async with stopped(service):
+    with service.stopped():
         placed = await lab.world.dial(callee.number, context="lab-gated")
         await placed.ended(within=BOUND_SECONDS)
         told = await lab.pbx.outcome(placed.id)

@@ -119,7 +119,7 @@ async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_i
             "cannot be reached: Connection refused: is it running, with HTTP and ARI enabled in http.conf and ari.conf?"
             in away["reason"]
         )
-        await until(lambda: sum(line["event"] == "asterisk_away" for line in service.lines()) > 1, within=30)
+        await until(lambda: service.count("asterisk_away") > 1, within=30)
         assert await service.stop(signal.SIGINT) == 0
     finally:
         await service.stop(signal.SIGKILL)
