@@ -79,11 +79,11 @@ async def block(stream: aiohttp.StreamReader) -> str | None:
     return None
 
 
-async def event(stream: aiohttp.StreamReader) -> dict[str, Any]:
+async def event(stream: aiohttp.StreamReader, kind: str = "agent_card") -> dict[str, Any]:
     told = await block(stream)
     assert told is not None
     name, data = told.split("\n")
-    assert name == "event: agent_card"
+    assert name == f"event: {kind}"
     shown: dict[str, Any] = json.loads(data.removeprefix("data: "))
     return shown
 

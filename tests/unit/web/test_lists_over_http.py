@@ -145,10 +145,8 @@ async def test_a_list_that_breaks_off_is_taken_for_whole(api: Api, store: Store)
     assert (await give(api, f"{BARS}/import?controller=acme", "600100002\n")).json["accepted"] == 1
 
 
-async def test_a_list_is_held_whole_or_waited_for_without_end(
-    api: Api, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(uploads, "PIECE_SECONDS", 0.05)
+async def assert_given_up(api: Api) -> None:
+    """A list that does not go on is refused, and nothing of it has come in."""
     never = asyncio.Event()
 
     async def stalls() -> AsyncIterator[bytes]:
@@ -160,6 +158,13 @@ async def test_a_list_is_held_whole_or_waited_for_without_end(
     async with asyncio.timeout(SECONDS), api.session.post(url, data=stalls(), headers=headers) as answer:
         assert answer.status == HTTPStatus.REQUEST_TIMEOUT
     assert (await api.ask("GET", BARS)).json["items"] == []
+
+
+async def test_a_list_is_held_whole_or_waited_for_without_end(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(uploads, "PIECE_SECONDS", 0.05)
+    await assert_given_up(api)
 
 
 async def test_a_list_without_end_is_read_to_its_end(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -264,17 +269,7 @@ async def test_a_list_that_trickles_in_keeps_its_turn(
     """No piece of it is late, but all together they are."""
     monkeypatch.setattr(uploads, "PIECE_SECONDS", 3600)
     monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
-    never = asyncio.Event()
-
-    async def trickles() -> AsyncIterator[bytes]:
-        yield b"number\n600100001\n"
-        await never.wait()
-
-    headers = {**CSV, "authorization": f"Bearer {await api.of(Role.DPO)}"}
-    url = f"{api.url}{BARS}/import?controller=acme"
-    async with asyncio.timeout(SECONDS), api.session.post(url, data=trickles(), headers=headers) as answer:
-        assert answer.status == HTTPStatus.REQUEST_TIMEOUT
-    assert (await api.ask("GET", BARS)).json["items"] == []
+    await assert_given_up(api)
 
 
 async def test_whoever_reads_a_file_too_slowly_keeps_its_turn(

@@ -1,12 +1,10 @@
 """Calls in progress over HTTP: each change, of the controllers whose calls they are, and of nobody else's."""
 
 import contextlib
-import json
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any
 from uuid import UUID, uuid4
 
 import aiohttp
@@ -22,7 +20,7 @@ from ccari.store.opened import Store
 from ccari.web.events import MOST_STREAMS_EACH, Streams
 from ccari.web.front import Front
 from tests.unit.web.api import Api, serving
-from tests.unit.web.test_events import block
+from tests.unit.web.test_events import block, event
 
 EVENTS = "/v1/calls/events"
 NOW = datetime(2026, 11, 25, 10, tzinfo=UTC)
@@ -80,26 +78,17 @@ async def watching(api: Api, token: str, query: str = "") -> AsyncIterator[aioht
         yield answer.content
 
 
-async def event(stream: aiohttp.StreamReader) -> dict[str, Any]:
-    told = await block(stream)
-    assert told is not None
-    name, data = told.split("\n")
-    assert name == "event: call"
-    shown: dict[str, Any] = json.loads(data.removeprefix("data: "))
-    return shown
-
-
 async def test_a_call_that_goes_on_or_ends_is_not_told_of(api: Api, front: Front) -> None:
     first = live()
     board(front).put(first)
     async with watching(api, await api.of(Role.OPS)) as stream:
-        shown = await event(stream)
+        shown = await event(stream, "call")
         assert (shown["call_id"], shown["stage"], shown["rights"], shown["number_masked"]) == (
             str(first.call_id), "ring", ["access"], "+48•••••0001",
         )  # fmt: skip
         for stage in ("notice", "talk", "closed"):
             board(front).put(live(stage, call=first.call_id))
-            told = await event(stream)
+            told = await event(stream, "call")
             assert (told["call_id"], told["stage"]) == (str(first.call_id), stage)
 
 
@@ -109,7 +98,7 @@ async def test_a_call_of_another_controller_or_campaign_is_told_of(api: Api, fro
     async with watching(api, token, "?campaign=renewals") as stream:
         for each in (theirs, other, mine):
             board(front).put(each)
-        assert (await event(stream))["call_id"] == str(mine.call_id)
+        assert (await event(stream, "call"))["call_id"] == str(mine.call_id)
     (await api.ask("GET", f"{EVENTS}?controller=other", token=token)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
     for role in (Role.DIALER, Role.AGENT):
         (await api.ask("GET", EVENTS, role=role)).problem(HTTPStatus.FORBIDDEN)
