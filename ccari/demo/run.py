@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 import json
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import resources
@@ -35,10 +35,9 @@ from ccari.store.opened import Store, open_store
 from ccari.store.secrets import SecretStore
 
 #: The fields that a timeline leaves out: they are in its heading, or the same in every line.
-_NOT_IN_TIMELINE = {"at", "level", "event", "call_id", "agent", "campaign", "controller", "legal_basis", "number",
-          "since_request_ms"}  # fmt: skip
-
-
+_NOT_IN_TIMELINE = {
+    "at", "level", "event", "call_id", "agent", "campaign", "controller", "legal_basis", "number", "since_request_ms",
+}  # fmt: skip
 #: How often the database is queried while the demo waits.
 _LOOK_SECONDS = 0.1
 #: How long the token is valid that the demo makes for its console.
@@ -124,18 +123,18 @@ async def run_beside(settings: Settings, console: Console) -> bool:
 
 async def _first_call(store: Store, wanted: WantedCalls) -> UUID:
     """Wait until the call is in the database."""
-    with _translating_timeouts():
-        async with asyncio.timeout(CALL_SECONDS):
-            while not (found := await store.records.list_calls(1, wanted)):  # noqa: ASYNC110
-                await asyncio.sleep(_LOOK_SECONDS)
+    async with _in_time():
+        while not (found := await store.records.list_calls(1, wanted)):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
     call_id: UUID = found[0]["id"]
     return call_id
 
 
-@contextlib.contextmanager
-def _translating_timeouts() -> Iterator[None]:
+@contextlib.asynccontextmanager
+async def _in_time() -> AsyncIterator[None]:
     try:
-        yield
+        async with asyncio.timeout(CALL_SECONDS):
+            yield
     except TimeoutError:
         raise CcariError("the demo waited in vain for its call: see the logs of ccari and Asterisk") from None
 
@@ -183,10 +182,9 @@ def _timeline(line: dict[str, Any]) -> str:
 
 async def _closed(store: Store, call_id: UUID) -> CallRecord:
     """Wait until the call's end is in the database, a moment after it is in the log, and until its recording is stored."""
-    with _translating_timeouts():
-        async with asyncio.timeout(CALL_SECONDS):
-            while not _is_closed(record := await store.records.show_call(call_id)):  # noqa: ASYNC110
-                await asyncio.sleep(_LOOK_SECONDS)
+    async with _in_time():
+        while not _is_closed(record := await store.records.show_call(call_id)):  # noqa: ASYNC110
+            await asyncio.sleep(_LOOK_SECONDS)
     return record
 
 
