@@ -1,7 +1,7 @@
 """Fields that several models share, with what each may hold."""
 
-from datetime import date, datetime
-from typing import Annotated
+from datetime import date
+from typing import Annotated, TypeVar
 
 from pydantic import AfterValidator, AwareDatetime, Field, StringConstraints
 
@@ -11,6 +11,7 @@ from ccari.policy.declared import Identifier, Words
 from ccari.policy.extensions import MOST_DIGITS, is_extension
 
 MOST_ROWS = 500
+_Dated = TypeVar("_Dated", bound=date)
 
 #: No-break spaces, which word processors write after a short word, or in a number; and marks without width (where a word may be
 #: broken, and where not), which come along when words are copied from a PDF or an e-mail.
@@ -68,17 +69,11 @@ def _extension(text: str) -> str:
     return text
 
 
-def _in_our_time(moment: datetime) -> datetime:
+def _in_our_time(when: _Dated) -> _Dated:
     # near the ends of the calendar, conversions between time zones fail
-    if not 1900 <= moment.year < 3000:  # noqa: PLR2004 - as in ccari.gating.moments
+    if not 1900 <= when.year < 3000:  # noqa: PLR2004 - as in ccari.gating.moments
         raise ValueError("must be a year from 1900 to 2999")
-    return moment
-
-
-def _as_a_day_in_our_time(day: date) -> date:
-    if not 1900 <= day.year < 3000:  # noqa: PLR2004
-        raise ValueError("must be a year from 1900 to 2999")
-    return day
+    return when
 
 
 NumberText = Annotated[
@@ -133,7 +128,7 @@ GivenReference = Annotated[
 Note = Annotated[str, Field(max_length=2000), AfterValidator(_text)]
 Said = Annotated[str, Field(max_length=2000), AfterValidator(_said)]
 Moment = Annotated[AwareDatetime, AfterValidator(_in_our_time)]
-Day = Annotated[date, AfterValidator(_as_a_day_in_our_time)]
+Day = Annotated[date, AfterValidator(_in_our_time)]
 Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="How many rows a page has at most.")]
 After = Annotated[str | None, Field(max_length=300, description="`next` of the previous page.")]
 Next = Annotated[str | None, Field(description="`after` of the next page; null: this is the last.")]
