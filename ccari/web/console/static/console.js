@@ -49,12 +49,14 @@ for (const place of document.querySelectorAll("[data-events]")) {
   const pause = document.querySelector("[data-pause]");
   const aloud = document.querySelector("[data-aloud]");
   let newest = null;
+  let spaceIsDown = false;
   const show = () => {
     const holds = pause.getAttribute("aria-pressed") === "true";
     pause.classList.toggle("newer", holds && place.dataset.shown !== newest);
     if (newest === null || place.dataset.shown === newest || holds) return;
-    // what is pressed stays until it is let go: if it were made anew in between, nothing would come of the click
-    if (place.querySelector(":active")) return;
+    // what is pressed stays until it is let go: if it were made anew in between, nothing would come of the click. Firefox calls nothing
+    // active that is pressed with the space bar.
+    if (spaceIsDown || place.querySelector(":active")) return;
     place.dataset.shown = newest;
     const left = leave(place);
     place.innerHTML = newest;
@@ -78,6 +80,10 @@ for (const place of document.querySelectorAll("[data-events]")) {
     wait();
   };
   watch();
+  window.addEventListener("keydown", ({ key }) => { spaceIsDown ||= key === " "; });
+  window.addEventListener("keyup", ({ key }) => { spaceIsDown &&= key !== " "; });
+  // another window is told that it is let go
+  window.addEventListener("blur", () => { spaceIsDown = false; setTimeout(show); });
   // later, as the click comes after these
   for (const up of ["pointerup", "pointercancel", "dragend", "keyup"]) window.addEventListener(up, () => setTimeout(show));
   pause.hidden = false;
