@@ -16,7 +16,7 @@ from ccari.web.console import rendering
 from ccari.web.console.forms import CSRF, from_elsewhere, read_form
 from ccari.web.console.menu import menu
 from ccari.web.console.pages import Answer, Moved, Visit, Wrong
-from ccari.web.console.sessions import COOKIE, LONGEST_SECONDS, PATH
+from ccari.web.console.sessions import COOKIE, PATH
 from ccari.web.console.window import (
     LANGUAGE_COOKIE,
     SIGN_IN,
@@ -108,7 +108,8 @@ class Entrance:
         messages = (words("sign_in.kept"), *shown) if shown else ()
         cookie = self._house.sessions.begin(bearer, fingerprint(token), messages)
         response = redirect(back or pages[0].path)
-        _set_cookie(request, response, COOKIE, cookie, int(LONGEST_SECONDS))
+        # the next at that desk, who opens the browser again, is not signed in
+        _set_cookie(request, response, COOKIE, cookie)
         response.del_cookie(_FORM_COOKIE, path=PATH)
         return response
 
@@ -167,9 +168,12 @@ def _ours(path: str) -> str:
     return path if _OURS.fullmatch(path) and not path.startswith(SIGN_IN) else ""
 
 
-def _set_cookie(request: web.Request, response: web.Response, name: str, value: str, seconds: int) -> None:
+def _set_cookie(
+    request: web.Request, response: web.Response, name: str, value: str, seconds: int | None = None
+) -> None:
     """Set a cookie that scripts and other sites do not get, and that only comes over TLS if the browser's connection uses it. The header
-    can be trusted for this: a client that makes it up only loses its own cookie on a connection without TLS.
+    can be trusted for this: a client that makes it up only loses its own cookie on a connection without TLS. Without ``seconds`` it is
+    gone with the browser.
     """
     over_tls = request.secure or request.headers.get("x-forwarded-proto", "").lower() == "https"
     response.set_cookie(

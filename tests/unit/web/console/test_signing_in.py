@@ -83,7 +83,9 @@ async def test_who_signs_in_is_sent_to_another_site(api: Api, visitor: Visitor) 
         assert seen.headers["location"] == "/console/overview", back
 
 
-async def test_the_cookie_can_be_read_by_scripts_or_sent_by_another_site(api: Api, visitor: Visitor) -> None:
+async def test_the_cookie_can_be_read_by_scripts_or_sent_by_another_site_or_outlives_the_browser(
+    api: Api, visitor: Visitor
+) -> None:
     form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
     for headers, secure in ({}, False), ({"x-forwarded-proto": "https"}, True):
         seen = await visitor.ask(
@@ -96,6 +98,9 @@ async def test_the_cookie_can_be_read_by_scripts_or_sent_by_another_site(api: Ap
         assert "SameSite=Strict" in cookie
         assert "Path=/console" in cookie
         assert ("Secure" in cookie) is secure
+        # a browser that is closed would keep it, and whoever opens it next would be signed in
+        assert "Max-Age" not in cookie
+        assert "expires" not in cookie.lower()
         assert await api.of(Role.DPO) not in cookie
         form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
 
