@@ -34,9 +34,10 @@ from ccari.web.turns import Room
 
 #: Sign-ins at a time. They are limited by themselves, so that they take no place from people who are signed in.
 MOST_SIGN_INS = 20
-#: Holds the CSRF secret of the sign-in form, when there is no session yet: the form must have the same.
+#: Holds the CSRF secret of the sign-in form, when there is no session yet: the form must have the same. It is of the browser, so that
+#: each of its tabs can be signed in from, however long it has been open.
 _FORM_COOKIE = "ccari_sign_in"
-_FORM_SECONDS = 3600
+_SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _YEAR_SECONDS = 365 * 24 * 3600
 #: Fields in which people write at length. If their session ends meanwhile they get these words back; no number is among them.
 _WRITTEN = ("reason", "how", "note", "why", "proof")
@@ -110,7 +111,6 @@ class Entrance:
         response = redirect(back or pages[0].path)
         # the next at that desk, who opens the browser again, is not signed in
         _set_cookie(request, response, COOKIE, cookie)
-        response.del_cookie(_FORM_COOKIE, path=PATH)
         return response
 
     async def sign_out(self, visit: Visit) -> Answer:
@@ -156,11 +156,12 @@ def _form(
     request: web.Request, words: Words, back: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK, *,
     field: str = "token", written: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:  # fmt: skip
-    secret = secrets.token_urlsafe(32)
+    kept = request.cookies.get(_FORM_COOKIE, "")
+    secret = kept if _SECRET.fullmatch(kept) else secrets.token_urlsafe(32)
     faults = (Wrong(fault, field),) if fault else ()
     fields = {**SIGNED_OUT, "csrf": secret, "back": back, "faults": faults, "written": written}
     response = page_response(rendering.page("sign_in.html.j2", words, None, fields), status)
-    _set_cookie(request, response, _FORM_COOKIE, secret, _FORM_SECONDS)
+    _set_cookie(request, response, _FORM_COOKIE, secret)
     return response
 
 

@@ -138,6 +138,13 @@ async def test_the_sign_in_of_another_site_is_taken(api: Api, visitor: Visitor) 
     assert not visitor.cookie
 
 
+async def test_only_the_last_of_several_tabs_can_be_signed_in_from(api: Api, visitor: Visitor) -> None:
+    first, second = [(await visitor.get(SIGN_IN)).form(SIGN_IN) for _ in range(2)]
+    for form in (first, second):
+        seen = await visitor.ask("POST", SIGN_IN, {**form.fields, "token": await api.of(Role.DPO)})
+        assert (seen.status, seen.url) == (HTTPStatus.OK, "/console/overview")
+
+
 @pytest.mark.parametrize("charset", ["nonsense", "raw_unicode_escape", "utf-16", "hex", "é"])
 async def test_a_form_chooses_by_which_codec_it_is_read(api: Api, visitor: Visitor, charset: str) -> None:
     await signed_in(api, visitor, Role.DPO)
