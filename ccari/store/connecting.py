@@ -17,7 +17,7 @@ import asyncpg
 from ccari.config import PASSWORD_FILE, password_in
 from ccari.errors import ConfigError, StoreError, why
 from ccari.own_threads import OwnThreads
-from ccari.store import moments
+from ccari.store import moments, text_order
 
 Connection = asyncpg.Connection
 
@@ -68,9 +68,11 @@ async def connect(
     *,
     server_settings: Mapping[str, str] = MappingProxyType({}),
     read_only: bool = False,
+    any_order: bool = False,
     **options: Any,
 ) -> Connection:
     """Open a connection to the first of the URL's hosts that can be written to. ``read_only``: it is not used for that, and cannot be.
+    ``any_order``: nothing is looked up, so that the indexes may be in another order than the server's (:mod:`ccari.store.text_order`).
 
     Raises StoreError for a URL that is none, or if no host can be written to; the caller has to have other failures translated.
     """
@@ -81,7 +83,12 @@ async def connect(
         hosts = _each_host(dsn)
     except ValueError:
         raise StoreError(_NO_URL) from None
-    return await _first([partial(_connect, each, settings, options, read_only=read_only) for each in hosts])
+    return await _first(
+        [
+            partial(_connect, each, settings, options, read_only=read_only, any_order=any_order)
+            for each in hosts
+        ]
+    )
 
 
 async def refuse_shared(connection: Connection, dsn: str) -> None:
@@ -92,7 +99,7 @@ async def refuse_shared(connection: Connection, dsn: str) -> None:
     if session == connection.get_server_pid():
         # the server itself has answered, not a pooler in its name
         return
-    another = await connect(dsn)
+    another = await connect(dsn, any_order=True)
     try:
         for _ in range(_LOOKS):
             # in a transaction, while the first one rests. One of asyncpg's would be rolled back, and wait for a pooler that hangs
@@ -112,7 +119,7 @@ async def _session(connection: Connection) -> int:
 
 
 async def _connect(
-    dsn: str, settings: Mapping[str, str], options: Mapping[str, Any], *, read_only: bool
+    dsn: str, settings: Mapping[str, str], options: Mapping[str, Any], *, read_only: bool, any_order: bool
 ) -> Connection:
     """As :func:`connect`, to one host."""
     dsn, password = await _password_of(dsn)
@@ -136,7 +143,10 @@ async def _connect(
         _refuse_unwritable(connection)
         async with asyncio.timeout(CONNECT_SECONDS):
             await moments.read_all(connection)
-            await connection.execute(_SET_RIGHT)
+            with text_order.refused():
+                await connection.execute(
+                    _SET_RIGHT if any_order else f"{_SET_RIGHT};{text_order.REFUSE_ANOTHER}"
+                )
             if read_only:
                 # as a setting from the start it would pass for the server's, where the URL asks for one that can be written to
                 await connection.execute(f"SET {_READ_ONLY} TO on")

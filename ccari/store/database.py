@@ -15,7 +15,7 @@ from pogo_core.error import BadMigrationError
 from pogo_core.util import migrate, sql
 
 from ccari.errors import RefusedError, StoreError, why
-from ccari.store import connecting
+from ccari.store import connecting, text_order
 from ccari.store.connecting import UNWRITABLE, connect, refuse_shared
 from ccari.store.pool import Pool
 
@@ -334,7 +334,7 @@ async def migration_status(dsn: str) -> list[tuple[str, bool]]:
 
 async def _migrate(dsn: str) -> None:
     settings = _idle_limit(OUTSIDE_IDLE_SECONDS)
-    connection = await connect(dsn, command_timeout=MIGRATE_SECONDS, server_settings=settings)
+    connection = await connect(dsn, any_order=True, command_timeout=MIGRATE_SECONDS, server_settings=settings)
     try:
         version = connection.get_server_version().major
         if version < OLDEST_SERVER:
@@ -356,6 +356,7 @@ async def _migrate(dsn: str) -> None:
             # in a new database each takes milliseconds
             begun = _Begun("migrations") if any(each.applied for each in migrations) else None
             await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA, logger=begun)
+        await text_order.settle(connection)
     except BadMigrationError as error:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:
