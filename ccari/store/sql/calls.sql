@@ -143,13 +143,14 @@ ORDER BY asked.received_at DESC
 -- name: lately_of_campaign
 -- Of the campaign's last calls that rang the callee first: how many callees heard the notice, how many of those found nobody to
 -- talk to, and when the last call was dialled or let through. Calls that are only being decided on, and may be refused, do not
--- count.
+-- count; nor do calls of a moment to come, by a clock that was put right since: they would be the last ones for as long.
 SELECT count(*) FILTER (WHERE heard_at IS NOT NULL AND ended_at IS NOT NULL) AS heard,
        count(*) FILTER (WHERE reason = 'abandoned') AS abandoned,
        max(coalesce(dialled_at, let_through_at)) AS last
 FROM (SELECT dialled_at, let_through_at, heard_at, ended_at, reason FROM calls
        WHERE campaign = $1 AND controller = $2 AND direction = 'callee_first' AND id <> $3
          AND (dialled_at IS NOT NULL OR let_through_at IS NOT NULL AND ended_at IS NULL) AND opened_at > now() - interval '1 day'
+         AND opened_at <= clock_timestamp()
        ORDER BY opened_at DESC LIMIT $4) AS lately
 
 -- name: turn_of_campaign

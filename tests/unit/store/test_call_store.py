@@ -12,6 +12,7 @@ from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
 from ccari.gating.journal import entry, persistently
+from ccari.policy.call import Direction
 from ccari.policy.call.events import RightOnRecord
 from ccari.policy.gate import Attempts, Block, Facts
 from ccari.policy.numbers import Number
@@ -860,6 +861,27 @@ async def test_the_end_of_a_call_whose_row_is_gone_is_tried_for_minutes(
         async with asyncio.timeout(WITHIN):
             assert not await persistently(call.id, lambda: store.calls.close(call.id, "bridged", "", [ended]))
     assert [(each["event"], each["call_id"]) for each in logged] == [("call_not_closed", str(call.id))]
+
+
+async def test_callees_are_abandoned_unnoticed_since_a_clock_that_was_fast_was_put_right(
+    calls: PostgresCallStore, database: Database
+) -> None:
+    """Its calls would be the last ones until it is as late as it was."""
+    ahead, abandoned, next_one = (replace(made.call(), direction=Direction.CALLEE_FIRST) for _ in range(3))
+    for each in (ahead, abandoned):
+        await calls.open(each, made.question(each))
+    await database.rows(
+        "UPDATE calls SET dialled_at = opened_at, heard_at = opened_at, ended_at = opened_at, outcome = 'failed'"
+    )
+    await database.rows(
+        "UPDATE calls SET opened_at = now() + interval '1 hour', dialled_at = now() + interval '1 hour' WHERE id = $1",
+        ahead.id,
+    )
+    await database.rows("UPDATE calls SET reason = 'abandoned' WHERE id = $1", abandoned.id)
+    lately = await calls.lately(next_one, 1)
+    assert (lately.heard, lately.abandoned) == (1, 1)
+    assert lately.last is not None
+    assert lately.last < datetime.now(UTC)
 
 
 async def test_two_nodes_that_find_an_old_call_at_the_same_moment_end_it_twice(
