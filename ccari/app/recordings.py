@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 
 from ccari.config import Settings
+from ccari.gating.deletion_clock import Now
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive
@@ -47,8 +48,9 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
 
 
 def housekeeping(
-    settings: Settings, store: Store, meter: Meter = UNMETERED
+    settings: Settings, store: Store, now: Now, meter: Meter = UNMETERED
 ) -> AbstractAsyncContextManager[None]:
     """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
-    keeper = Housekeeper(store.deletions, settings.recordings_dir, known_folder(settings), meter=meter)
+    folder = settings.recordings_dir
+    keeper = Housekeeper(store.deletions, folder, known_folder(settings), meter=meter, now=now)
     return beside(keeper.run)

@@ -19,6 +19,7 @@ from ccari.calls.admission import Admission
 from ccari.calls.switchboard import Switchboard
 from ccari.config import Settings
 from ccari.errors import CcariError
+from ccari.gating.deletion_clock import DeletionClock
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.lookout import Lookout
 from ccari.recordings.evidence.keys import SigningKeys
@@ -84,7 +85,7 @@ async def _run(
     settings, store, metrics = parts.settings, parts.store, parts.metrics
     link = telephony.link if telephony is not None else None
     readings.register(parts, telephony, calls)
-    reach = partial(store.key_versions.extend, parts.secrets)
+    reach, clock = partial(store.key_versions.extend, parts.secrets), DeletionClock()
     async with (
         # ends last: it seals once more what the others have written as they ended
         Sealer(store.seals, SigningKeys(settings.keys_dir), metrics, parts.newest_seal).running(),
@@ -94,8 +95,8 @@ async def _run(
         fastagi(parts),
         forwarding(settings, store, parts.book, metrics),
         notifying(settings, store, parts.book, metrics),
-        housekeeping(settings, store, metrics),
-        beside(LimitKeeper(store.limits, store.policies, meter=metrics, reach=reach).run),
+        housekeeping(settings, store, clock.now, metrics),
+        beside(LimitKeeper(store.limits, store.policies, meter=metrics, reach=reach, now=clock.now).run),
         beside(admission.watch),
         telephony.tending() if telephony is not None else contextlib.nullcontext(),
         beside(

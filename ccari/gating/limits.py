@@ -4,12 +4,13 @@ from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Protocol
 
 import structlog
 
 from ccari.errors import CcariError, ExpiryError
+from ccari.gating.deletion_clock import Now, by_the_clock
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
 from ccari.policy.limits import GRACE, Limit, sparing, standing
@@ -53,18 +54,19 @@ class Policies(Protocol):
 class LimitKeeper:
     """Expires what is past its limit, while calls are under way. ``who``: is recorded as having done it; ``reach``: extends open
     requests to newer secrets, so that they keep all that they should from expiring, and gives the controllers whose requests could
-    not be extended, each with the reason.
+    not be extended, each with the reason. ``now``: tells the time by which limits have passed.
     """
 
     def __init__(
         self, limits: Limits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
-        reach: Callable[[], Awaitable[Mapping[str, str]]] = _extend_nothing,
+        reach: Callable[[], Awaitable[Mapping[str, str]]] = _extend_nothing, now: Now = by_the_clock,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._policies = policies
         self._who = who
         self._meter = meter
         self._reach = reach
+        self._now = now
 
     async def run(self) -> None:
         """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again."""
@@ -89,8 +91,10 @@ class LimitKeeper:
         unreached = await self._reach()
         failed = dict(unreached)
         async with self._limits.turn() as mine:
-            limits = standing(await self._policies.since(GRACE)) if mine else ()
-            now = datetime.now(UTC)
+            now = self._now()
+            # a limit has not stood for what the clock was set forward by
+            stood = GRACE + max(by_the_clock() - now, timedelta())
+            limits = standing(await self._policies.since(stood)) if mine else ()
             for limit in sparing(limits, unreached):
                 try:
                     done[limit] = await self.expire(limit, now)

@@ -8,7 +8,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -16,6 +16,7 @@ from uuid import UUID
 import structlog
 
 from ccari.errors import RecordingDelayed, RefusedError
+from ccari.gating.deletion_clock import Now, by_the_clock
 from ccari.gating.rounds import again_and_again
 from ccari.own_threads import OwnThreads
 from ccari.policy import retention
@@ -73,9 +74,12 @@ def due(now: datetime, held: list[Stored]) -> Judge:
 def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) -> Verdict | None:
     """Why the recording is due for deletion at ``now`` if only ``holds`` hold it; None if it is kept."""
     deletion = end(stored, holds)
-    if deletion.at is None or deletion.at > now:
+    if deletion.at is None:
         return None
     why = Why(deletion.why)
+    # a limit is still to come by a clock that was wrong as the person withdrew, or as they were erased; these are not
+    if why is Why.RETENTION and deletion.at > now:
+        return None
     request = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
     return Verdict(why, request[1] if request else "")
 
@@ -119,12 +123,14 @@ class Plan:
 
 class Housekeeper:
     """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion. ``known``: tells whether it is the
-    folder in which they were stored; None: nobody asks.
+    folder in which they were stored; None: nobody asks. ``now``: tells the time by which limits have passed.
     """
 
     def __init__(
-        self, sweeps: Sweeps, folder: Path, known: KnownFolder | None, who: str = "housekeeping", meter: Meter = UNMETERED
+        self, sweeps: Sweeps, folder: Path, known: KnownFolder | None, who: str = "housekeeping", meter: Meter = UNMETERED,
+        now: Now = by_the_clock,
     ) -> None:  # fmt: skip
+        self._now = now
         self._meter = meter
         self._known = known
         self._sweeps = sweeps
@@ -178,7 +184,7 @@ class Housekeeper:
 
     async def plan(self, progress: Callable[[int], None] = lambda _looked_at: None) -> Plan:
         """What a round would do now. ``progress`` is called with how many were looked at. Raises StoreError."""
-        plan, now, looked_at = Plan(), datetime.now(UTC), 0
+        plan, now, looked_at = Plan(), self._now(), 0
         async with self._sweeps.sweep() as sweep:
             after = None
             while begun := await sweep.decided(BATCH, after):
@@ -226,7 +232,7 @@ class Housekeeper:
         self, sweep: Sweep, swept: Swept, progress: Callable[[int], None] = lambda _looked_at: None
     ) -> None:
         """Decide on all that is due, and carry it out. ``progress`` is called with how many were decided on."""
-        now = datetime.now(UTC)
+        now = self._now()
         looked_at = 0
         async for ids in sweep.candidates(now):
             for start in range(0, len(ids), BATCH):

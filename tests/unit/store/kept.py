@@ -10,6 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
+from ccari.gating.deletion_clock import Now, by_the_clock
 from ccari.policy.retention import HoldKind
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.archive import FileArchive
@@ -98,13 +99,13 @@ class Shelf:
     def tag_of(file: Path) -> Path:
         return file.with_name(f"{file.name.partition('.')[0]}.json")
 
-    def keeper(self) -> Housekeeper:
-        return Housekeeper(self.store.deletions, self.folder, None)
+    def keeper(self, now: Now = by_the_clock) -> Housekeeper:
+        return Housekeeper(self.store.deletions, self.folder, None, now=now)
 
-    async def round(self) -> Swept:
+    async def round(self, now: Now = by_the_clock) -> Swept:
         async with asyncio.timeout(TURN_SECONDS):
             # PostgreSQL may not have seen yet that the connection of who was killed is no more
-            while (swept := await self.keeper().round()) is None:
+            while (swept := await self.keeper(now).round()) is None:
                 pass
         return swept
 

@@ -4,9 +4,9 @@ import asyncio
 import shutil
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, tzinfo
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from ccari.app import recordings as running
 from ccari.config import Settings
 from ccari.errors import RecordingError
+from ccari.gating.deletion_clock import by_the_clock
 from ccari.policy.consent import Channel
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
@@ -30,6 +31,7 @@ from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
 from ccari.store.secrets import Key
 from tests.lab.waiting import until
+from tests.unit.gating.test_deletion_clock import Clock
 from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk
 from tests.unit.store import made
 from tests.unit.store.forging import forge
@@ -60,21 +62,39 @@ async def test_a_recording_outlives_its_limit_or_goes_before_it(shelf: Shelf) ->
     assert (await shelf.round()).count == 0
 
 
-async def test_a_node_whose_clock_is_years_ahead_deletes_all_that_the_fleet_has(
-    shelf: Shelf, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_node_whose_clock_is_years_ahead_deletes_all_that_the_fleet_has(shelf: Shelf) -> None:
     """The limit has passed where the database's clock says so, too: nothing brings a recording back."""
 
-    class Ahead(datetime):
-        @classmethod
-        def now(cls, tz: tzinfo | None = None) -> Self:
-            return super().now(tz) + 1000 * DAY
+    def ahead() -> datetime:
+        return datetime.now(UTC) + 1000 * DAY
 
     over, not_yet = await shelf.put(limit=OVER), await shelf.put()
-    monkeypatch.setattr(housekeeping, "datetime", Ahead)
-    assert (await shelf.keeper().plan()).count == 1
-    assert (await shelf.round()).deleted == {"retention": 1}
+    assert (await shelf.keeper(ahead).plan()).count == 1
+    assert (await shelf.round(ahead)).deleted == {"retention": 1}
     assert [await shelf.fate(each) for each in (over, not_yet)] == ["retention", None]
+
+
+async def test_a_clock_that_was_set_forward_for_a_moment_deletes_all_that_there_is(shelf: Shelf) -> None:
+    """It is the database's, too, where both are on one machine: that all was right then is known of the service's only."""
+    clock = Clock(OVER - timedelta(minutes=1))
+    trusted = clock.trusted()
+    over = await shelf.put(limit=OVER)
+    clock.at = NOW
+    assert (await shelf.round(trusted.now)).count == 0
+    clock.pass_by(DAY)
+    assert (await shelf.round(trusted.now)).deleted == {"retention": 1}
+    assert await shelf.fate(over) == "retention"
+
+
+async def test_a_withdrawal_or_an_erasure_waits_until_a_wrong_clock_is_as_late(shelf: Shelf) -> None:
+    """It was dated by a clock that was fast, and is put right."""
+    withdrawn, erased = await shelf.put(basis="consent"), await shelf.put()
+    await asked(shelf, Right.WITHDRAW_CONSENT, NOW)
+    assert (await shelf.round(lambda: OVER)).deleted == {"consent_withdrawn": 1}
+    reference = await asked(shelf, Right.ERASURE, NOW)
+    await shelf.store.requests.step(reference, RequestState.FULFILLED, by("cli:anna", "granted"))
+    assert (await shelf.round(lambda: OVER)).deleted == {"erasure": 1}
+    assert None not in [await shelf.fate(each) for each in (withdrawn, erased)]
 
 
 async def test_what_is_held_goes_or_stays_when_it_no_longer_is(shelf: Shelf) -> None:
@@ -534,7 +554,7 @@ async def test_what_is_deleted_is_told_without_why_or_with_a_number(shelf: Shelf
 async def test_a_service_that_runs_deletes_nothing(shelf: Shelf, store: Store, tmp_path: Path) -> None:
     recording = await shelf.put(limit=OVER)
     settings = Settings(data_dir=tmp_path)
-    async with asyncio.timeout(20), running.housekeeping(settings, store):
+    async with asyncio.timeout(20), running.housekeeping(settings, store, by_the_clock):
         while (await shelf.row(recording))["state"] == "stored":
             pass
     assert await shelf.fate(recording) == "retention"

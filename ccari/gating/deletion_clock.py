@@ -1,0 +1,67 @@
+"""The clock by which data are deleted for good: one that was set forward counts only once it has stood so for a day."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import structlog
+
+from ccari.policy.limits import GRACE
+
+#: What is deleted so much too early does no harm: limits are in days. A clock that NTP slews stays far below it.
+MOST_FORWARD = timedelta(minutes=10)
+
+_log = structlog.get_logger()
+
+#: Gives the time, for what is deleted by it.
+Now = Callable[[], datetime]
+
+
+def by_the_clock() -> datetime:
+    """The time by this machine's clock."""
+    return datetime.now(UTC)
+
+
+def _running() -> timedelta:
+    """How long this machine has run, suspended or not, whatever its clock is set to."""
+    return timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
+
+
+@dataclass(frozen=True, slots=True)
+class _Moment:
+    """``at`` by the machine's clock, when it had run for ``run``."""
+
+    at: datetime
+    run: timedelta
+
+
+class DeletionClock:
+    """The machine's clock, as a running service may delete by it. Nothing brings back what was deleted while it was years ahead, and where
+    the database is on the same machine its clock is no second witness.
+
+    What it was set forward by since the last look counts after :data:`ccari.policy.limits.GRACE`; until then the time is that of the
+    clock had nobody set it. Set back, it counts at once. The clock as it is at the service's start is taken for right.
+    """
+
+    def __init__(self, clock: Now = by_the_clock, running: Callable[[], timedelta] = _running) -> None:
+        self._clock = clock
+        self._running = running
+        self._right = self._look()
+        #: By how much it was found to have been set forward, and how long the machine had run then.
+        self._forward: tuple[timedelta, timedelta] | None = None
+
+    def _look(self) -> _Moment:
+        return _Moment(self._clock(), self._running())
+
+    def now(self) -> datetime:
+        seen = self._look()
+        by = (seen.at - self._right.at) - (seen.run - self._right.run)
+        if by > MOST_FORWARD:
+            if self._forward is None or abs(by - self._forward[0]) > MOST_FORWARD:
+                self._forward = by, seen.run
+                _log.warning("clock_set_forward", by_seconds=round(by.total_seconds()))
+            if seen.run - self._forward[1] < GRACE:
+                return seen.at - by
+        self._right, self._forward = seen, None
+        return seen.at

@@ -1,0 +1,93 @@
+"""Nothing is deleted by a clock that is wrong for a while, nor kept for ever by one that was wrong before."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from structlog.testing import capture_logs
+
+from ccari.gating.deletion_clock import MOST_FORWARD, DeletionClock
+from ccari.policy.limits import GRACE
+
+NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)
+HOUR, YEAR = timedelta(hours=1), timedelta(days=365)
+
+
+@dataclass
+class Clock:
+    """Of a machine, with how long that has run."""
+
+    at: datetime = NOON
+    run: timedelta = timedelta(hours=20)
+
+    def pass_by(self, time: timedelta) -> None:
+        self.at += time
+        self.run += time
+
+    def trusted(self) -> DeletionClock:
+        return DeletionClock(lambda: self.at, lambda: self.run)
+
+
+@pytest.mark.parametrize("by", [2 * HOUR, GRACE, 20 * YEAR])
+def test_what_a_clock_was_set_forward_by_counts_at_once(by: timedelta) -> None:
+    clock = Clock()
+    trusted = clock.trusted()
+    clock.pass_by(HOUR)
+    clock.at += by
+    with capture_logs() as logged:
+        assert trusted.now() == NOON + HOUR
+        clock.pass_by(HOUR)
+        assert trusted.now() == NOON + 2 * HOUR
+    # once, not at each look
+    assert logged == [
+        {"event": "clock_set_forward", "by_seconds": round(by.total_seconds()), "log_level": "warning"}
+    ]
+
+
+@pytest.mark.parametrize("by", [2 * HOUR, 20 * YEAR])
+def test_after_a_clock_was_put_right_nothing_is_ever_deleted(by: timedelta) -> None:
+    """As where it was slow when the service began."""
+    clock = Clock()
+    trusted = clock.trusted()
+    clock.at += by
+    trusted.now()
+    clock.pass_by(GRACE)
+    assert trusted.now() == clock.at
+    clock.pass_by(HOUR)
+    assert trusted.now() == clock.at
+
+
+def test_a_clock_that_is_set_back_again_is_not_believed_or_the_next_jump_is() -> None:
+    clock = Clock()
+    trusted = clock.trusted()
+    clock.at += YEAR
+    trusted.now()
+    clock.pass_by(GRACE - HOUR)
+    clock.at -= YEAR
+    assert trusted.now() == clock.at
+    clock.pass_by(2 * HOUR)
+    clock.at += YEAR
+    assert trusted.now() == clock.at - YEAR
+
+
+def test_a_clock_that_goes_on_jumping_is_believed_by_the_day_of_its_first_jump() -> None:
+    clock = Clock()
+    trusted = clock.trusted()
+    clock.at += 2 * HOUR
+    trusted.now()
+    clock.pass_by(GRACE - HOUR)
+    clock.at += YEAR
+    assert trusted.now() == NOON + GRACE - HOUR
+    clock.pass_by(2 * HOUR)
+    assert trusted.now() == NOON + GRACE + HOUR
+
+
+def test_a_clock_that_is_slewed_or_set_back_tells_another_time_than_the_machine() -> None:
+    clock = Clock()
+    trusted = clock.trusted()
+    with capture_logs() as logged:
+        for by in (MOST_FORWARD, MOST_FORWARD, -YEAR, MOST_FORWARD):
+            clock.pass_by(HOUR)
+            clock.at += by
+            assert trusted.now() == clock.at
+    assert logged == []
