@@ -233,7 +233,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise StoreError(f"the database refused the user: {error.args[0]}") from None
     except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreError(f"{unprivileged(error.args[0])}: {ANOTHER_OWNER}") from None
+        raise StoreError(_denied(error.args[0])) from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(UNWRITABLE) from None
     except (
@@ -265,6 +265,15 @@ _NO_ROOM = ": check max_connections there, and the CONNECTION LIMIT of its user"
 def unprivileged(denied: str) -> str:
     """What is wrong with a database whose user may not do something, in words."""
     return f"the database's user may not do what ccari needs ({denied})"
+
+
+def _denied(words: str) -> str:
+    """What is wrong, by what PostgreSQL says. A file of its own that it cannot open or write, as on a disk that is read-only now, counts
+    there as a lack of privileges, too.
+    """
+    if words.startswith("could not "):
+        return f"the database failed: {words}"
+    return f"{unprivileged(words)}: {ANOTHER_OWNER}"
 
 
 #: What to do about it.
@@ -422,7 +431,7 @@ def _reason(cause: BaseException | None) -> str:
     if isinstance(cause, TimeoutError):
         return f"it was not done within {MIGRATE_SECONDS / 60:.0f} minutes, and has changed nothing"
     if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-        return f"{unprivileged(cause.args[0])}: {ANOTHER_OWNER}"
+        return _denied(cause.args[0])
     if isinstance(cause, _THERE_ALREADY):
         return f"{cause.args[0]}: if a dump was restored, restore one of the whole database, with the tables of its schema public"
     return str(cause)

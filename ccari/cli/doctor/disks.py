@@ -1,5 +1,6 @@
 """Checks that the disks can be written, and have room for recordings, for rights that wait, and for the embedded database."""
 
+import errno
 import os
 import shlex
 from collections.abc import Iterator, Sequence
@@ -19,9 +20,11 @@ _DATA, _KEPT, _SPOOL = "data_dir", "[recordings] dir", "[asterisk] spool"
 _LOST = {_SPOOL: "recordings", _DATA: "rights pressed while the database is away"}
 _LATE = "recordings stay in the spool, unencrypted"
 _LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or use a larger disk"
+_REFUSALS = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
 #: The kernel makes a file system read-only that it finds damaged.
 _REMOUNT = (
-    "see why: dmesg | tail; once the disk is sound: mount -o remount,rw $(findmnt -no TARGET --target {})"
+    "see why: dmesg | tail; once the disk is sound: mount -o remount,rw $(findmnt -no TARGET --target {}), "
+    "or if that is refused, stop what uses it, and umount, fsck and mount it"
 )
 
 
@@ -47,11 +50,18 @@ def _disk(places: Sequence[str], folder: Path) -> Finding:
     )
     lost = ", and ".join(each for place, each in _LOST.items() if place in places)
     then = f"{lost} will be lost" if lost else _LATE
-    if disk.f_flag & os.ST_RDONLY:
+    refusal = _refusal(folder)
+    if disk.f_flag & os.ST_RDONLY or refusal == errno.EROFS:
         return fault(
             check,
             f"{' and '.join(places)}: the file system is read-only: {then}",
             _REMOUNT.format(shlex.quote(str(folder))),
+        )
+    if refusal is not None:
+        return fault(
+            check,
+            f"{state}, but it takes no more files ({os.strerror(refusal)}): {then}",
+            f"a quota, or {advice.replace('du ', 'du --inodes ', 1)}",
         )
     if free < NO_ROOM_BYTES:
         return fault(check, f"{state}: {then}", advice)
@@ -62,6 +72,18 @@ def _disk(places: Sequence[str], folder: Path) -> Finding:
     if free < LITTLE_BYTES and free < LITTLE_SHARE * whole:
         return warning(check, state, advice)
     return ok(check, state)
+
+
+def _refusal(folder: Path) -> int | None:
+    """Why no file can be made in the folder, as an error's number, by making one that has no name: ext4 looks writable still when an
+    error has closed it (Linux 6.18), and neither quotas nor a lack of inodes shows in the free space. None if one can be made, or
+    the folder is closed to this user, or does not know such files.
+    """
+    try:
+        os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))
+    except OSError as error:
+        return error.errno if error.errno in _REFUSALS else None
+    return None
 
 
 def _size(count: int) -> str:

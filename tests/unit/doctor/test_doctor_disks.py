@@ -69,7 +69,27 @@ def test_a_disk_that_the_kernel_has_made_read_only_passes_or_is_said_to_be_full(
     with mounted(tmp_path / "disk", "ro") as folder:
         found = disks._disk([place], folder)
     assert (found.state, found.found) == (State.FAULT, f"{place}: the file system is read-only: {told}")
-    assert found.advice.endswith(f"mount -o remount,rw $(findmnt -no TARGET --target {folder})")
+    assert f"mount -o remount,rw $(findmnt -no TARGET --target {folder})" in found.advice
+
+
+def test_a_disk_that_an_error_has_closed_passes_because_it_looks_writable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ext4 does with Linux 6.18: statvfs says nothing of it."""
+    real = os.statvfs(tmp_path)
+    with mounted(tmp_path / "disk", "ro") as folder:
+        monkeypatch.setattr(os, "statvfs", lambda _: real)
+        found = disks._disk(["data_dir"], folder)
+    assert (found.state, "the file system is read-only" in found.found) == (State.FAULT, True)
+
+
+def test_a_disk_without_inodes_passes_or_is_said_to_be_full(tmp_path: Path) -> None:
+    with mounted(tmp_path / "disk", "size=1g,nr_inodes=2") as folder:
+        (folder / "last").touch()
+        found = disks._disk(["data_dir"], folder)
+    assert found.state is State.FAULT
+    assert "but it takes no more files (No space left on device): rights pressed" in found.found
+    assert "du --inodes" in found.advice
 
 
 async def test_each_disk_is_told_of_as_often_as_it_has_folders(patient: Patient) -> None:

@@ -9,7 +9,7 @@ import time
 from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import parse_qs, urlsplit
 
 import asyncpg
 import pytest
@@ -402,6 +402,24 @@ async def test_a_user_who_may_not_update_what_another_has_made_is_not_told_what_
             await opened_once(dsn.replace("postgres@", "guest@"))
     finally:
         await execute(dsn, "DROP OWNED BY guest; DROP ROLE guest")
+
+
+async def test_a_disk_that_the_database_cannot_use_is_said_to_need_another_owner_and_a_restore(
+    dsn: str, database: Database
+) -> None:
+    """PostgreSQL has the same code for a file that it cannot open as for a table that its user may not read."""
+    (row,) = await database.rows("SELECT pg_relation_filepath('time_stamps') AS file")
+    folder = Path(parse_qs(urlsplit(dsn).query)["host"][0])
+    file = folder.with_name("cluster") / row["file"]
+    file.chmod(0)
+    try:
+        async with databases.as_it_is(dsn, 1, {"search_path": databases.SCHEMA}) as another:
+            with pytest.raises(
+                StoreError, match=r"^the database failed: could not open file .*: Permission denied$"
+            ):
+                await another.rows("SELECT * FROM time_stamps")
+    finally:
+        file.chmod(0o600)
 
 
 async def test_nobody_is_told_what_a_long_migration_is_waited_for(dsn: str, database: Database) -> None:
