@@ -9,7 +9,8 @@ from ccari.errors import StoreError
 from ccari.store.connecting import connect
 from ccari.store.database import Database
 from ccari.store.untouched import open_untouched, server
-from tests.unit.store.test_database import execute, opened_once
+from tests.unit.store.server import execute
+from tests.unit.store.test_database import opened_once
 
 SAID = "SELECT obj_description('ccari'::regnamespace) AS order"
 #: The files of the indexes, each of which is another once it was made anew.
