@@ -18,6 +18,7 @@ _log = structlog.get_logger()
 #: How the comment begins, on the schema, that says in which order its indexes were made. A dump has it, too.
 _SAYS = "ccari: the indexes are in the order "
 #: Of what the ids of indexes are made of, so that their pairs are sorted as those are. In any encoding: another one is refused by its name.
+#: With other letters here, each database would have its indexes made anew, and services of the version before would call nobody.
 _LETTERS = "019aAbByYzZ_- .,:/("
 _MADE = "obj_description(to_regnamespace('ccari'), 'pg_namespace')"
 _EACH = f"unnest(string_to_array('{_LETTERS}', NULL))"
