@@ -59,7 +59,7 @@ class Watch:
             return
         typer.echo(
             f"ccari: {counted(self._listed.doubtful, 'number')}, the first in line {self._listed.first_doubtful}, may have been read as "
-            "somebody else's: without a first 0 it is one of the controller's country, and with a + one of another: if a spreadsheet "
+            "somebody else's: without a first 0 it is one of the list's country, and with a + one of another: if a spreadsheet "
             "has dropped the +, import the column as text",
             err=True,
         )

@@ -9,7 +9,7 @@ import typer
 
 from ccari.cli.context import MOST, NO_POLICY, Json, who, with_store
 from ccari.cli.doctor.readiness import BUILD, lacking, left_behind
-from ccari.cli.output import as_json, as_list
+from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, why
@@ -78,12 +78,14 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
 
     applied, blocks, left = with_store(context, work)
     doubtful = [*doubts(policy), *left]
-    if json:
-        as_json(_revision(applied) | {"blocks": blocks, "doubts": doubtful})
-        return
-    typer.echo(f"revision {applied.number} is in force: {_count(policy)}")
-    typer.echo(f"applied by {applied.applied_by} at {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC")
-    typer.echo(f"sha256 {applied.sha256}")
+    words = f"revision {applied.number} is in force: {_count(policy)}"
+    with telling(words):
+        if json:
+            as_json(_revision(applied) | {"blocks": blocks, "doubts": doubtful})
+            return
+        typer.echo(words)
+        typer.echo(f"applied by {applied.applied_by} at {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC")
+        typer.echo(f"sha256 {applied.sha256}")
     _print_doubts(doubtful)
     for each in blocks:
         typer.echo(f"calls stay blocked: {each}", err=True)

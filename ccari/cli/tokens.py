@@ -102,7 +102,9 @@ def revoke(
             raise CcariError(f"there is no valid token {name!r}: see ccari token list")
 
     with_store(context, work)
-    typer.echo(f"{name} is revoked")
+    words = f"{name} is revoked"
+    with telling(words):
+        typer.echo(words)
 
 
 def _printable(option: str, name: str) -> str:

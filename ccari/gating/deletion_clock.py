@@ -1,4 +1,4 @@
-"""The clock by which data are deleted for good: one that was set forward counts only once it has stood so for a day."""
+"""The clock by which data are deleted for good: one that was set far forward is believed only once it has stood so for a day."""
 
 import time
 from collections.abc import Callable
@@ -9,13 +9,13 @@ import structlog
 
 from ccari.policy.limits import GRACE
 
-#: What is deleted so much too early does no harm: limits are in days. A clock that NTP slews stays far below it.
-MOST_FORWARD = timedelta(minutes=10)
+#: Limits are in days, so that less does little harm; and more cannot come every day, as where a virtual machine is paused each night.
+MOST_FORWARD = timedelta(days=1)
 
 _log = structlog.get_logger()
 
-#: Gives the time, for what is deleted by it.
-Now = Callable[[], datetime]
+#: Gives the time, for what is deleted by it; None while nobody can tell what has passed its limit.
+Now = Callable[[], datetime | None]
 
 
 def by_the_clock() -> datetime:
@@ -40,11 +40,13 @@ class DeletionClock:
     """The machine's clock, as a running service may delete by it. Nothing brings back what was deleted while it was years ahead, and where
     the database is on the same machine its clock is no second witness.
 
-    What it was set forward by since the last look counts after :data:`ccari.policy.limits.GRACE`; until then the time is that of the
-    clock had nobody set it. Set back, it counts at once. The clock as it is at the service's start is taken for right.
+    If it was set forward by more than :data:`MOST_FORWARD` since the last look, nobody can tell the time for
+    :data:`ccari.policy.limits.GRACE`, or until it is set back. The clock as it is at the service's start is taken for right.
     """
 
-    def __init__(self, clock: Now = by_the_clock, running: Callable[[], timedelta] = _running) -> None:
+    def __init__(
+        self, clock: Callable[[], datetime] = by_the_clock, running: Callable[[], timedelta] = _running
+    ) -> None:
         self._clock = clock
         self._running = running
         self._right = self._look()
@@ -54,7 +56,7 @@ class DeletionClock:
     def _look(self) -> _Moment:
         return _Moment(self._clock(), self._running())
 
-    def now(self) -> datetime:
+    def now(self) -> datetime | None:
         seen = self._look()
         by = (seen.at - self._right.at) - (seen.run - self._right.run)
         if by > MOST_FORWARD:
@@ -62,6 +64,6 @@ class DeletionClock:
                 self._forward = by, seen.run
                 _log.warning("clock_set_forward", by_seconds=round(by.total_seconds()))
             if seen.run - self._forward[1] < GRACE:
-                return seen.at - by
+                return None
         self._right, self._forward = seen, None
         return seen.at

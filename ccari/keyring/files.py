@@ -1,4 +1,4 @@
-"""Private files, above all those of the keys folder: readable by their owner only, and written whole or not at all."""
+"""Private files, above all those of the keys folder: read by nobody but their owner and whom root lets, and written whole or not at all."""
 
 import contextlib
 import fcntl

@@ -97,7 +97,9 @@ class CallStore(Protocol):
     async def commit_heard(
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
-        """Put on record that the callee has heard the notice. ``information_version``: None if it had no information layer."""
+        """Put on record that the callee has heard the notice. ``information_version``: None if it had no information
+        layer, or the callee was informed before or hides their number.
+        """
         ...
 
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
@@ -120,7 +122,8 @@ class CallStore(Protocol):
         """Register a request, with its immediate effect, and give its reference. The same press twice is one request.
 
         None: the database is away; the right is durable on this node, takes effect here, and is registered when the database is
-        back. ``opens``: make the call's row, if it has none.
+        back. Raises ConfigError if it would have to wait there and the journal's key is missing. ``opens``: make the call's row, if it has
+        none.
         """
         ...
 

@@ -148,19 +148,19 @@ class HoldStore(Protocol):
     """Legal holds. Each method raises StoreError."""
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Hold the recordings that are stored, and those that are still to come. Raises UnknownError, and RecordingError for a
-        recording that is deleted.
+        """Hold the recordings that are stored, and those that are still to come. Gives the hold, with how many stored ``recordings`` it is
+        on. Raises UnknownError, and RecordingError for a recording that is deleted, or whose deletion is decided.
         """
         ...
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """Raises UnknownError if there is no such hold, or it was released before."""
+        """Gives the hold as :meth:`place`. Raises UnknownError if there is no such hold, or it was released before."""
         ...
 
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
     ) -> list[dict[str, Any]]:
-        """The newest holds first, older than ``after``. ``released``: those that were released too."""
+        """The newest holds first, each as :meth:`place` gives it, older than ``after``. ``released``: those that were released too."""
         ...
 
     async def show(self, hold: int) -> dict[str, Any] | None: ...

@@ -40,7 +40,7 @@ class Standing:
 
 class LocalJournal(Protocol):
     async def keep(self, pressed: Pressed) -> None:
-        """Write it to the disk, whole and durably. Raises StoreError if that fails."""
+        """Write it to the disk, whole and durably. Raises StoreError if that fails, and ConfigError if there is no key."""
         ...
 
     async def unsettled(self) -> Standing:

@@ -7,8 +7,8 @@ that they are gone. If a round is interrupted, the next one carries out what was
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
 from uuid import UUID
@@ -36,6 +36,8 @@ BATCH = 250
 _CHUNK = 64
 #: How long one thread may take for them, in seconds. A folder that hangs must not keep the turn from the other nodes for ever.
 REMOVAL_SECONDS = 300.0
+#: A limit that does not pass, and a moment at which none had passed.
+_NEVER, _NO_LIMIT_PASSED = datetime.max.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC)
 
 _log = structlog.get_logger()
 _T = TypeVar("_T")
@@ -77,9 +79,11 @@ def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) 
     if deletion.at is None:
         return None
     why = Why(deletion.why)
-    # a limit is still to come by a clock that was wrong as the person withdrew, or as they were erased; these are not
     if why is Why.RETENTION and deletion.at > now:
-        return None
+        # a withdrawal or an erasure waits for no clock: one that was fast may have dated it, even after the limit
+        why = Why(end(replace(stored, limit=_NEVER), holds).why)
+        if why is Why.RETENTION:
+            return None
     request = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
     return Verdict(why, request[1] if request else "")
 
@@ -123,7 +127,8 @@ class Plan:
 
 class Housekeeper:
     """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion. ``known``: tells whether it is the
-    folder in which they were stored; None: nobody asks. ``now``: tells the time by which limits have passed.
+    folder in which they were stored; None: nobody asks. ``now``: tells the time by which limits have passed;
+    None: none is taken to have passed.
     """
 
     def __init__(
@@ -184,7 +189,7 @@ class Housekeeper:
 
     async def plan(self, progress: Callable[[int], None] = lambda _looked_at: None) -> Plan:
         """What a round would do now. ``progress`` is called with how many were looked at. Raises StoreError."""
-        plan, now, looked_at = Plan(), self._now(), 0
+        plan, now, looked_at = Plan(), self._now() or _NO_LIMIT_PASSED, 0
         async with self._sweeps.sweep() as sweep:
             after = None
             while begun := await sweep.decided(BATCH, after):
@@ -232,7 +237,7 @@ class Housekeeper:
         self, sweep: Sweep, swept: Swept, progress: Callable[[int], None] = lambda _looked_at: None
     ) -> None:
         """Decide on all that is due, and carry it out. ``progress`` is called with how many were decided on."""
-        now = self._now()
+        now = self._now() or _NO_LIMIT_PASSED
         looked_at = 0
         async for ids in sweep.candidates(now):
             for start in range(0, len(ids), BATCH):

@@ -360,12 +360,12 @@ async def _migrate(dsn: str) -> None:
         applied = await sql.get_applied_migrations(connection, schema_name=SCHEMA)
         if unknown := applied - {each.id for each in migrations}:
             raise StoreError(f"{of_newer(unknown)}: {ANOTHER_VERSION}")
+        await text_order.settle(connection)
         # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
         if not all(each.applied for each in migrations):
             # in a new database each takes milliseconds
             begun = _Begun("migrations") if any(each.applied for each in migrations) else None
             await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA, logger=begun)
-        await text_order.settle(connection)
     except BadMigrationError as error:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:

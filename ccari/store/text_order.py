@@ -33,9 +33,19 @@ DO $$ BEGIN
 END $$
 """
 ANOTHER = (
-    "the database sorts texts in another order than when its indexes were made, so that bars may be missed: its server has another "
-    "C library or ICU now. ccari db migrate, or a start of ccari serve, makes the indexes anew"
+    "the database sorts texts in another order than when its indexes were made, so that bars may be missed; its server has another "
+    "C library or ICU now: run ccari db migrate, or start ccari serve, which make the indexes anew"
 )
+#: The first PostgreSQL that keeps the version of the C library or ICU by which a database sorts.
+_KEEPS_VERSIONS = 15
+_VOUCHED_FOR = """
+SELECT datcollversion IS NOT DISTINCT FROM pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
+"""
+_SORTED = """
+SELECT i.indexrelid::regclass::text AS name FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
+WHERE c.relnamespace = to_regnamespace('ccari') AND EXISTS (SELECT FROM unnest(i.indcollation::oid[]) AS each WHERE each <> 0)
+ORDER BY c.relpages
+"""
 
 
 @contextlib.contextmanager
@@ -50,15 +60,47 @@ def refused() -> Iterator[None]:
 
 
 async def settle(connection: asyncpg.Connection) -> None:
-    """Make the indexes anew if they were made in another order, and put on record in which they are. Of a database that does not
-    say it, as an earlier version has left it, they are taken to be right. No transaction may be open.
+    """Make the indexes anew if they may be in another order, and put on record in which they are: before anything is looked up by them.
+    If nobody has said it yet, PostgreSQL's own record counts. No transaction may be open.
+
+    Raises
+    ------
+    StoreError
+        If rows that must be one of a kind were entered twice meanwhile.
     """
     (row,) = await connection.fetch(f"SELECT {_NOW} AS now, coalesce({_MADE}, '') AS made")
     if row["made"] == row["now"]:
         return
-    if row["made"].startswith(_SAYS):
-        _log.warning("reindexing_begun")
-        await connection.execute("REINDEX SCHEMA ccari")
-    # who does not own the schema cannot say so, and goes without
-    with contextlib.suppress(asyncpg.InsufficientPrivilegeError):
+    is_known = row["made"].startswith(_SAYS)
+    try:
+        if is_known or not await _is_vouched_for(connection):
+            await _make_anew(connection)
         await connection.execute(f"COMMENT ON SCHEMA ccari IS '{row['now']}'")
+    except asyncpg.InsufficientPrivilegeError:
+        # who does not own the schema cannot say so, and goes without
+        if is_known:
+            raise
+
+
+async def _is_vouched_for(connection: asyncpg.Connection) -> bool:
+    """Whether the C library or ICU has the version that the database was made with; of a server that keeps none, and so may
+    have another one (PostgreSQL 14), nobody knows.
+    """
+    if connection.get_server_version().major < _KEEPS_VERSIONS:
+        return False
+    return bool(await connection.fetchval(_VOUCHED_FOR))
+
+
+async def _make_anew(connection: asyncpg.Connection) -> None:
+    """Those that depend on an order: the largest do not. One by one, as each holds up whoever writes to its table."""
+    names = [row["name"] for row in await connection.fetch(_SORTED)]
+    if names:
+        _log.warning("reindexing_begun")
+    for name in names:
+        try:
+            await connection.execute(f"REINDEX INDEX {name}")
+        except asyncpg.UniqueViolationError:
+            raise StoreError(
+                f"the index {name} cannot be made anew: while it was in another order, rows that must be one of a kind were entered twice: "
+                "remove one of each"
+            ) from None

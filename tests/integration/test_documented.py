@@ -96,7 +96,7 @@ ELSEWHERE = {
     'ccari keys restore "$(ls /backup/keys-*.age | tail -n 1)"': "restored",
     'createdb --encoding=UTF8 --template=template0 ccari && pg_restore --no-owner --exit-on-error --dbname="$URL" /backup/ccari.dump': "restored",
     "rsync -a /backup/recordings /backup/sounds /backup/heard /backup/local-journal /var/lib/ccari": "restored",
-    "ccari doctor && ccari recordings verify": "restored",
+    "ccari db migrate && ccari doctor && ccari recordings verify": "restored",
 }
 
 

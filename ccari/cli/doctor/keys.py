@@ -1,4 +1,4 @@
-"""Checks the keys folder: only its owner can read it, it holds what verifies evidence, and nothing that opens recordings."""
+"""Checks the keys folder: others cannot read it, it holds what verifies evidence, and nothing that opens recordings."""
 
 import shlex
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from pathlib import Path
 
 from ccari.cli.doctor.configuration import user_name
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
+from ccari.cli.doctor.reader import READ, Reader
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
@@ -13,13 +14,12 @@ from ccari.keyring.files import PUBLIC_SUFFIXES, holds_identity, is_open
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 
-_READ_BY_GROUP = 0o040
 #: How much of a file is searched for an identity, which is two lines: the file may be anything.
 _LOOKED_AT_BYTES = 65536
 
 
 def keys(settings: Settings) -> Iterator[Finding]:
-    """Nobody but the owner may read a secret or replace it, and the service must be able to read it."""
+    """Nobody but the owner, and whom root lets, may read a secret, nobody else replace it, and the service must be able to read it."""
     folder = settings.keys_dir
     if not folder.exists():
         yield warning("keys", f"there is no {folder}", "ccari keys init, or restore it from the backup")
@@ -28,10 +28,11 @@ def keys(settings: Settings) -> Iterator[Finding]:
     unwell = [*_modes(folder, service), *_identities(folder)]
     yield from unwell
     if not unwell:
-        yield ok("keys", f"only the owner of {folder} can read it")
+        yield ok("keys", f"nobody reads {folder} but its owner and whom root lets")
 
 
 def _modes(folder: Path, service: int) -> Iterator[Finding]:
+    reader = Reader.of(service)
     # listing the folder is allowed: the names are not secret, only the content
     for each in (folder, *sorted(folder.rglob("*"))):
         stat, quoted = each.stat(), shlex.quote(str(each))
@@ -40,7 +41,7 @@ def _modes(folder: Path, service: int) -> Iterator[Finding]:
             others = "put other keys there" if replaceable else "read it"
             yield fault("keys", f"{each}: users other than its owner can {others}",
                         f"chmod {'go-w' if replaceable else '600'} {quoted}, and find out whether anybody has done so")  # fmt: skip
-        given = stat.st_uid == 0 and stat.st_mode & _READ_BY_GROUP
+        given = stat.st_uid == 0 and reader.may(each, READ)
         if service not in {0, stat.st_uid} and not given:
             yield warning("keys", f"{each} belongs to {user_name(stat.st_uid)}: a service that runs as {user_name(service)}, the owner of data_dir, "
                                 "cannot read it", f"chown {user_name(service)} {quoted}")  # fmt: skip

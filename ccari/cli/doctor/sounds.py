@@ -1,14 +1,13 @@
 """Checks that every prompt that a call may play is there, is as it was built, and can be read by Asterisk."""
 
-import os
 import pwd
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from ccari.cli.doctor import readiness
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
+from ccari.cli.doctor.reader import ENTER, READ, Reader
 from ccari.config import Settings
 from ccari.errors import SoundError
 from ccari.policy.campaign import Campaign
@@ -17,9 +16,6 @@ from ccari.policy.keypad import KeyAction
 from ccari.ports.sounds import Sound
 from ccari.sounds.audio import FORMAT
 from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
-
-_READ, _ENTER = 0o4, 0o1
-_ACL = "system.posix_acl_access"
 
 
 def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
@@ -55,35 +51,6 @@ def _speaks(board: Soundboard, source: str, language: str) -> bool:
     except SoundError:
         return False
     return True
-
-
-@dataclass(frozen=True, slots=True)
-class Reader:
-    """The user as whom Asterisk reads sounds; ``uid`` None: any other user."""
-
-    uid: int | None = None
-    groups: frozenset[int] = frozenset()
-
-    def may(self, path: Path, wanted: int) -> bool:
-        """Whether the mode allows it. If the file has an access control list, that is assumed to: the mode does not show it."""
-        stat = path.stat()
-        if self.uid == 0:
-            return True
-        shift = {"u": 6, "g": 3, "o": 0}[self.class_of(path)]
-        return bool(stat.st_mode >> shift & wanted) or _has_acl(path)
-
-    def class_of(self, path: Path) -> str:
-        """Which bits of the mode apply to this user, as chmod(1) calls them: ``u`` the owner's, ``g`` the group's, ``o`` others'."""
-        stat = path.stat()
-        return "u" if stat.st_uid == self.uid else "g" if stat.st_gid in self.groups else "o"
-
-
-def _has_acl(path: Path) -> bool:
-    try:
-        return _ACL in os.listxattr(path)
-    except OSError:
-        # the file system has no access control lists
-        return False
 
 
 def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[Finding]:
@@ -128,21 +95,19 @@ def _chmods(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> 
 
 def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:
     """The file if it cannot be read, and each folder above it, up to ``top``, that cannot be entered."""
-    if not reader.may(file, _READ):
+    if not reader.may(file, READ):
         yield file
     for folder in file.parents:
         if not folder.is_relative_to(top):
             return
-        if not reader.may(folder, _ENTER):
+        if not reader.may(folder, ENTER):
             yield folder
 
 
 def _asterisk_user(spool: Path) -> tuple[Reader, str]:
     try:
         uid = spool.stat().st_uid
-        who = pwd.getpwuid(uid)
+        name = pwd.getpwuid(uid).pw_name
     except (OSError, KeyError):
         return Reader(), "other users (Asterisk's)"
-    return Reader(
-        uid, frozenset(os.getgrouplist(who.pw_name, who.pw_gid))
-    ), f"{who.pw_name} (owner of the spool)"
+    return Reader.of(uid), f"{name} (owner of the spool)"

@@ -77,9 +77,21 @@ async def test_a_secret_that_root_gives_to_the_service_is_taken_from_it(patient:
     os.chown(patient.data_dir, NOBODY, NOBODY)
     secret = patient.keys / "acme" / "suppression-1.key"
     secret.chmod(0o440)
+    os.chown(secret, 0, NOBODY)
     found = [each for each in await patient.examined() if each.state is not State.OK]
     assert not [each for each in found if str(secret) in each.advice]
     assert "secret acme" not in {each.check for each in found}
+
+
+@as_root
+async def test_a_secret_that_root_gives_to_another_group_passes_for_one_that_the_service_can_read(
+    patient: Patient,
+) -> None:
+    os.chown(patient.data_dir, NOBODY, NOBODY)
+    secret = patient.keys / "acme" / "suppression-1.key"
+    secret.chmod(0o640)
+    found = await patient.examined()
+    assert f"chown nobody {secret}" in [each.advice for each in found]
 
 
 async def test_a_missing_prompt_is_found_by_a_callee(patient: Patient) -> None:

@@ -424,6 +424,14 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all(shelf: Shelf, 
     assert (await is_anybodys(shelf, call), await is_anybodys(shelf, of_another)) == (True, False)
 
 
+async def test_calls_expire_by_a_clock_that_nobody_believes(shelf: Shelf) -> None:
+    """What keeps some beyond their limit has an end, too, by the database's clock, which is the same."""
+    call = await over(shelf)
+    await applied(shelf, LIMITED, GRACE * 2)
+    assert await LimitKeeper(shelf.store.limits, shelf.store.policies, now=lambda: None).round() == {}
+    assert await is_anybodys(shelf, call)
+
+
 async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
     await over(shelf)
     await applied(shelf, LIMITED, GRACE * 2)

@@ -203,7 +203,7 @@ async def test_nobody_is_told_that_a_list_may_bar_others_than_was_meant(
     done = unseen(await ccari.ccari("suppress", "import", file, "--controller", "other"))
     assert (done.code, done.out) == (0, "4 lines: 3 accepted, 1 already known, 0 invalid\n")
     assert done.err == (
-        "ccari: 2 numbers, the first in line 2, may have been read as somebody else's: without a first 0 it is one of the controller's "
+        "ccari: 2 numbers, the first in line 2, may have been read as somebody else's: without a first 0 it is one of the list's "
         "country, and with a + one of another: if a spreadsheet has dropped the +, import the column as text\n"
     )
 

@@ -13,9 +13,11 @@ from tests.unit.store.server import execute
 from tests.unit.store.test_database import opened_once
 
 SAID = "SELECT obj_description('ccari'::regnamespace) AS order"
-#: The files of the indexes, each of which is another once it was made anew.
+#: The files of the indexes of texts, each of which is another once it was made anew.
 FILES = """
-SELECT relname, relfilenode FROM pg_class WHERE relnamespace = 'ccari'::regnamespace AND relkind = 'i' ORDER BY relname
+SELECT DISTINCT c.relname, c.relfilenode
+FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
+WHERE c.relnamespace = 'ccari'::regnamespace AND c.relkind = 'i' AND a.attcollation <> 0 ORDER BY c.relname
 """
 
 
@@ -58,6 +60,34 @@ async def test_indexes_are_made_anew_at_each_start_or_for_an_earlier_versions_da
         await opened_once(dsn)
         assert await database.rows(SAID) == said
     assert await database.rows(FILES) == before
+
+
+async def test_indexes_of_an_earlier_versions_database_are_taken_to_be_right_on_another_c_library(
+    dsn: str, database: Database
+) -> None:
+    said, before = await database.rows(SAID), await database.rows(FILES)
+    await execute(
+        dsn,
+        "COMMENT ON SCHEMA ccari IS NULL",
+        # as in a folder that comes from where the C library had a version
+        "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = current_database()",
+    )
+    await opened_once(dsn)
+    assert not [each for each in await database.rows(FILES) if each in before]
+    assert await database.rows(SAID) == said
+
+
+async def test_bars_that_were_entered_twice_end_a_start_without_a_word(dsn: str, database: Database) -> None:
+    """An index in another order does not find that they are there."""
+    await execute(dsn, "CREATE TABLE ccari.twice (name text); INSERT INTO ccari.twice VALUES ('a'), ('a')")
+    await execute(dsn, "CREATE INDEX twice_one_each ON ccari.twice (name)")
+    # a unique index cannot be made of such rows, and is not checked while it is called one
+    await execute(
+        dsn, "UPDATE pg_index SET indisunique = true WHERE indexrelid = 'ccari.twice_one_each'::regclass"
+    )
+    await moved(dsn)
+    with pytest.raises(StoreError, match="twice_one_each cannot be made anew: while it was in another order"):
+        await opened_once(dsn)
 
 
 async def test_who_does_not_own_the_schema_is_kept_out(dsn: str, database: Database) -> None:
