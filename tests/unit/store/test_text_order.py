@@ -1,16 +1,19 @@
 """Indexes that were made in another order than the one in which they are searched: what is there is not found."""
 
+import shutil
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
+from ccari.store import database as databases
 from ccari.store.connecting import connect
 from ccari.store.database import Database
 from ccari.store.untouched import open_untouched, server
 from tests.unit.store.server import execute
-from tests.unit.store.test_database import opened_once
+from tests.unit.store.test_database import MIGRATIONS, opened_once
 
 SAID = "SELECT obj_description('ccari'::regnamespace) AS order"
 #: The files of the indexes of texts, each of which is another once it was made anew.
@@ -75,6 +78,22 @@ async def test_indexes_of_an_earlier_versions_database_are_taken_to_be_right_on_
     await opened_once(dsn)
     assert not [each for each in await database.rows(FILES) if each in before]
     assert await database.rows(SAID) == said
+
+
+async def test_a_migration_looks_up_by_indexes_of_another_order(
+    dsn: str, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would miss rows, and what it has changed stays so."""
+    steps = tmp_path / "migrations"
+    shutil.copytree(databases.migrations_folder(), steps)
+    (steps / "9999_next.sql").write_text(
+        f"-- Looks up\n-- depends: {MIGRATIONS[-1]}\n\n-- migrate: apply\nSELECT 1;\n\n-- migrate: rollback\nSELECT 1;\n"
+    )
+    monkeypatch.setattr(databases, "migrations_folder", lambda: steps)
+    await moved(dsn)
+    with capture_logs() as logged:
+        await opened_once(dsn)
+    assert [each["event"] for each in logged] == ["reindexing_begun", "migration_begun"]
 
 
 async def test_bars_that_were_entered_twice_end_a_start_without_a_word(dsn: str, database: Database) -> None:
