@@ -523,6 +523,16 @@ async def test_rows_that_a_dump_still_sees_are_reported_as_gone(
     )
 
 
+async def begin_alone(connection: asyncpg.Connection) -> None:
+    """While another transaction writes, anywhere on the server (one of autovacuum's, say), PostgreSQL keeps for those that begin what was
+    there before it began.
+    """
+    alone = "SELECT pg_snapshot_xmin(seen) = pg_snapshot_xmax(seen) FROM pg_current_snapshot() AS seen"
+    await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
+    while not await connection.fetchval(alone):
+        await connection.execute("ROLLBACK; BEGIN ISOLATION LEVEL REPEATABLE READ")
+
+
 async def test_an_erasure_reports_rows_that_nobody_sees_any_more(shelf: Shelf, dsn: str) -> None:
     """A transaction that sees them ends a moment later, as those of calls do; one that has begun since goes on."""
     await person.called(shelf)
@@ -537,9 +547,10 @@ async def test_an_erasure_reports_rows_that_nobody_sees_any_more(shelf: Shelf, d
     clear = shelf.store.erasures.clear_traces
 
     async def clear_while_it_ends(erasure: int) -> Any:
-        await since.execute("BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT FROM ccari.rights_requests")
-        clearing = asyncio.create_task(clear(erasure))
         async with asyncio.timeout(20):
+            await begin_alone(since)
+            await since.execute("SELECT FROM ccari.rights_requests")
+            clearing = asyncio.create_task(clear(erasure))
             asked = "SELECT FROM pg_stat_activity WHERE state = 'idle' AND query LIKE '%pg_prepared_xacts%' AND pid <> pg_backend_pid()"
             while not await shelf.database.rows(asked):
                 pass
