@@ -50,7 +50,7 @@ class DeletionClock:
         self._clock = clock
         self._running = running
         self._right = self._look()
-        #: By how much it was found to have been set forward, and how long the machine had run then.
+        #: By how much it has been set forward, and how long the machine had run when that was found.
         self._forward: tuple[timedelta, timedelta] | None = None
 
     def _look(self) -> _Moment:
@@ -63,6 +63,9 @@ class DeletionClock:
             if self._forward is None or abs(by - self._forward[0]) > MOST_FORWARD:
                 self._forward = by, seen.run
                 _log.warning("clock_set_forward", by_seconds=round(by.total_seconds()))
+            else:
+                # smaller ones since, which are believed at once, must not add up to another that is not
+                self._forward = by, self._forward[1]
             if seen.run - self._forward[1] < GRACE:
                 return None
         self._right, self._forward = seen, None

@@ -36,6 +36,11 @@ ANOTHER = (
     "the database sorts texts in another order than when its indexes were made, so that bars may be missed; its server has another "
     "C library or ICU now: run ccari db migrate, or start ccari serve, which make the indexes anew"
 )
+NOT_OURS = (
+    "the database may sort texts in another order than when its indexes were made, so that bars may be missed, and this user does not own "
+    "the schema ccari, so that it cannot make them anew: run ALTER SCHEMA ccari OWNER TO …, and ALTER TABLE … OWNER TO … for its tables"
+)
+_OURS = "(SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'ccari')"
 #: The first PostgreSQL that keeps the version of the C library or ICU by which a database sorts.
 _KEEPS_VERSIONS = 15
 _VOUCHED_FOR = """
@@ -66,41 +71,47 @@ async def settle(connection: asyncpg.Connection) -> None:
     Raises
     ------
     StoreError
-        If rows that must be one of a kind were entered twice meanwhile.
+        If they cannot be made anew: this user does not own them, others use their tables, or rows that must be one of a kind were
+        entered twice meanwhile.
     """
-    (row,) = await connection.fetch(f"SELECT {_NOW} AS now, coalesce({_MADE}, '') AS made")
+    (row,) = await connection.fetch(
+        f"SELECT {_NOW} AS now, coalesce({_MADE}, '') AS made, {_OURS} AS is_ours"
+    )
     if row["made"] == row["now"]:
         return
-    is_known = row["made"].startswith(_SAYS)
-    try:
-        if is_known or not await _is_vouched_for(connection):
-            await _make_anew(connection)
-        await connection.execute(f"COMMENT ON SCHEMA ccari IS '{row['now']}'")
-    except asyncpg.InsufficientPrivilegeError:
-        # who does not own the schema cannot say so, and goes without
-        if is_known:
-            raise
+    vouched = False if row["made"].startswith(_SAYS) else await _is_vouched_for(connection)
+    if not row["is_ours"]:
+        # who does not own the schema cannot say so either, and goes without
+        if vouched is False:
+            raise StoreError(NOT_OURS)
+        return
+    if not vouched:
+        await _make_anew(connection)
+    await connection.execute(f"COMMENT ON SCHEMA ccari IS '{row['now']}'")
 
 
-async def _is_vouched_for(connection: asyncpg.Connection) -> bool:
-    """Whether the C library or ICU has the version that the database was made with; of a server that keeps none, and so may
-    have another one (PostgreSQL 14), nobody knows.
-    """
+async def _is_vouched_for(connection: asyncpg.Connection) -> bool | None:
+    """Whether the C library or ICU has the version that the database was made with; None: the server keeps none (PostgreSQL 14)."""
     if connection.get_server_version().major < _KEEPS_VERSIONS:
-        return False
+        return None
     return bool(await connection.fetchval(_VOUCHED_FOR))
 
 
 async def _make_anew(connection: asyncpg.Connection) -> None:
-    """Those that depend on an order: the largest do not. One by one, as each holds up whoever writes to its table."""
+    """Those that depend on an order: the largest do not. One by one, as each holds up whoever uses its table."""
     names = [row["name"] for row in await connection.fetch(_SORTED)]
     if names:
         _log.warning("reindexing_begun")
     for name in names:
         try:
             await connection.execute(f"REINDEX INDEX {name}")
+        except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError):
+            raise StoreError(
+                f"the index {name} could not be made anew, as others use its table: end what does (a report, a pg_dump, another node), and "
+                "run this again"
+            ) from None
         except asyncpg.UniqueViolationError:
             raise StoreError(
-                f"the index {name} cannot be made anew: while it was in another order, rows that must be one of a kind were entered twice: "
-                "remove one of each"
+                f"the index {name} cannot be made anew: while it was in another order, rows that must be one of a kind were entered "
+                "twice (docs/operations.md, Backup and restore)"
             ) from None

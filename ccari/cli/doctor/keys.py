@@ -43,8 +43,9 @@ def _modes(folder: Path, service: int) -> Iterator[Finding]:
                         f"chmod {'go-w' if replaceable else '600'} {quoted}, and find out whether anybody has done so")  # fmt: skip
         given = stat.st_uid == 0 and reader.may(each, READ)
         if service not in {0, stat.st_uid} and not given:
+            unless = ", unless its unit or its container gives it a group" if stat.st_uid == 0 else ""
             yield warning("keys", f"{each} belongs to {user_name(stat.st_uid)}: a service that runs as {user_name(service)}, the owner of data_dir, "
-                                "cannot read it", f"chown {user_name(service)} {quoted}")  # fmt: skip
+                                f"cannot read it{unless}", f"chown {user_name(service)} {quoted}")  # fmt: skip
 
 
 def _identities(folder: Path) -> Iterator[Finding]:

@@ -18,12 +18,13 @@ class Reader:
 
     @classmethod
     def of(cls, uid: int) -> "Reader":
-        """The user, with their groups as far as the system knows them."""
+        """The user, with their groups as far as the system knows them; if it is this process's own, with those that it has been given."""
+        given = {os.getegid(), *os.getgroups()} if uid == os.geteuid() else set()
         try:
             who = pwd.getpwuid(uid)
         except KeyError:
-            return cls(uid)
-        return cls(uid, frozenset(os.getgrouplist(who.pw_name, who.pw_gid)))
+            return cls(uid, frozenset(given))
+        return cls(uid, frozenset(given | set(os.getgrouplist(who.pw_name, who.pw_gid))))
 
     def may(self, path: Path, wanted: int) -> bool:
         """Whether the mode allows it. If the file has an access control list, that is assumed to: the mode does not show it."""

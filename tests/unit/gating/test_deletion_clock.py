@@ -82,6 +82,19 @@ def test_a_clock_that_goes_on_jumping_is_believed_by_the_day_of_its_first_jump()
     assert trusted.now() is None
 
 
+def test_where_a_virtual_machine_is_paused_each_night_no_longer_pause_is_ever_believed() -> None:
+    """A weekend, say: the nights after it must not count as if the clock had jumped again."""
+    clock = Clock()
+    trusted = clock.trusted()
+    clock.at += 62 * HOUR
+    believed = []
+    for _ in range(5):
+        believed.append(trusted.now() is not None)
+        clock.pass_by(10 * HOUR)
+        clock.at += 14 * HOUR
+    assert believed == [False, False, False, True, True]
+
+
 def test_where_a_virtual_machine_is_paused_each_night_nothing_is_ever_deleted() -> None:
     """Of that time it knows nothing, and its clock is then put right."""
     clock = Clock()

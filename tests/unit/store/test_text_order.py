@@ -8,11 +8,14 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
+from ccari.policy.suppression import Reason
+from ccari.ports.keying import Digests
 from ccari.store import database as databases
 from ccari.store.connecting import connect
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from ccari.store.untouched import open_untouched, server
-from tests.unit.store.server import execute
+from tests.unit.store.server import connected, execute
 from tests.unit.store.test_database import MIGRATIONS, opened_once
 
 SAID = "SELECT obj_description('ccari'::regnamespace) AS order"
@@ -96,17 +99,34 @@ async def test_a_migration_looks_up_by_indexes_of_another_order(
     assert [each["event"] for each in logged] == ["reindexing_begun", "migration_begun"]
 
 
-async def test_bars_that_were_entered_twice_end_a_start_without_a_word(dsn: str, database: Database) -> None:
+async def test_bars_that_were_entered_twice_end_a_start_without_a_word_or_are_not_found_by_the_page(
+    dsn: str, database: Database, store: Store
+) -> None:
     """An index in another order does not find that they are there."""
-    await execute(dsn, "CREATE TABLE ccari.twice (name text); INSERT INTO ccari.twice VALUES ('a'), ('a')")
-    await execute(dsn, "CREATE INDEX twice_one_each ON ccari.twice (name)")
-    # a unique index cannot be made of such rows, and is not checked while it is called one
+    digests = Digests(bytes(32), 1, (bytes(32),))
+    for reason in (Reason.OBJECTION, Reason.DO_NOT_CALL):
+        await store.suppressions.add("acme", digests, reason, "cli:anna", "a letter")
     await execute(
-        dsn, "UPDATE pg_index SET indisunique = true WHERE indexrelid = 'ccari.twice_one_each'::regclass"
+        dsn,
+        "ALTER TABLE suppressions DROP CONSTRAINT suppressions_one_each",
+        "INSERT INTO suppressions OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(s, jsonb_build_object('id', id + 1000))).* FROM suppressions s WHERE reason = 'objection'",
+        # one that is unique cannot be made of such rows; this one is called so
+        "CREATE INDEX suppressions_one_each ON suppressions (controller, digest, campaign, reason)",
+        "UPDATE pg_index SET indisunique = true WHERE indexrelid = 'suppressions_one_each'::regclass",
     )
     await moved(dsn)
-    with pytest.raises(StoreError, match="twice_one_each cannot be made anew: while it was in another order"):
+    with pytest.raises(
+        StoreError, match="suppressions_one_each cannot be made anew: while it was in another order"
+    ):
         await opened_once(dsn)
+    page = (Path(__file__).parents[3] / "docs" / "operations.md").read_text()
+    quiet, find = page.partition("```sql\n")[2].partition("```")[0].split("\nSELECT", 1)
+    async with connected(dsn) as connection:
+        await connection.execute(quiet)
+        found = await connection.fetch(f"SELECT{find}")
+        assert [(each["controller"], each["reason"]) for each in found] == [("acme", "objection")] * 2
+        await connection.execute("DELETE FROM suppressions WHERE id = $1", found[1]["id"])
+    await opened_once(dsn)
 
 
 async def test_who_does_not_own_the_schema_is_kept_out(dsn: str, database: Database) -> None:
@@ -115,7 +135,19 @@ async def test_who_does_not_own_the_schema_is_kept_out(dsn: str, database: Datab
         f"COMMENT ON SCHEMA ccari IS NULL; CREATE ROLE guest LOGIN; GRANT ALL ON DATABASE {urlsplit(dsn).path[1:]} TO guest;"
         "GRANT ALL ON SCHEMA ccari, public TO guest; GRANT ALL ON ALL TABLES IN SCHEMA ccari, public TO guest",
     )
+    as_guest = dsn.replace("postgres@", "guest@")
     try:
-        await opened_once(dsn.replace("postgres@", "guest@"))
+        await opened_once(as_guest)
+        # but not to indexes that may be wrong, which they cannot make anew, nor say so once they were
+        await moved(dsn)
+        with pytest.raises(StoreError, match="run ALTER SCHEMA ccari OWNER TO"):
+            await opened_once(as_guest)
+        await execute(
+            dsn,
+            "COMMENT ON SCHEMA ccari IS NULL",
+            "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = current_database()",
+        )
+        with pytest.raises(StoreError, match="run ALTER SCHEMA ccari OWNER TO"):
+            await opened_once(as_guest)
     finally:
         await execute(dsn, "DROP OWNED BY guest; DROP ROLE guest")
