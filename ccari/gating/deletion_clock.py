@@ -57,6 +57,7 @@ class DeletionClock:
         return _Moment(self._clock(), self._running())
 
     def now(self) -> datetime | None:
+        """The time, aware; None while nobody can tell it."""
         seen = self._look()
         by = (seen.at - self._right.at) - (seen.run - self._right.run)
         if by > MOST_FORWARD:
