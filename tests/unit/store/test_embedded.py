@@ -332,9 +332,8 @@ async def test_a_server_that_another_process_has_started_again_is_ended_once_mor
     async def after_another(folder: Path) -> AsyncIterator[None]:
         async with controlling(folder):
             if not by_another:
-                server = embedded.Server(folder, embedded._server_user(folder / "cluster"))
-                await server.stop()
-                await server.start()
+                await another.stop()
+                await another.start()
                 by_another.append(server_pid(data))
             yield
 
@@ -346,6 +345,9 @@ async def test_a_server_that_another_process_has_started_again_is_ended_once_mor
 
     async with embedded_postgres(data, revived=True) as dsn:
         connection = await asyncpg.connect(dsn)
+        folder = data / "postgresql"
+        another = embedded.Server(folder, embedded._server_user(folder / "cluster"))
+        await another.ensure_running()
         monkeypatch.setattr(embedded, "_controlling", after_another)
         monkeypatch.setattr(embedded.Server, "listens", and_told)
         try:
