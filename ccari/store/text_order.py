@@ -98,7 +98,7 @@ async def _is_vouched_for(connection: asyncpg.Connection) -> bool | None:
 
 
 async def _make_anew(connection: asyncpg.Connection) -> None:
-    """Those that depend on an order: the largest do not. One by one, as each holds up whoever uses its table."""
+    """Those that depend on an order, as those of journals and recordings by id do not. One by one: each holds up whoever uses its table."""
     names = [row["name"] for row in await connection.fetch(_SORTED)]
     if names:
         _log.warning("reindexing_begun")
