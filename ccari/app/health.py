@@ -32,8 +32,7 @@ def _takes_calls(calls: Switchboard) -> Check:
 def _answers(database: Database) -> Check:
     async def check() -> bool:
         try:
-            async with database.connection() as connection:
-                return await connection.fetchval("SELECT true") is True
+            return await database.value("SELECT true") is True
         except StoreError:
             return False
 

@@ -39,12 +39,11 @@ class Accesses:
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
         """The entries that are wanted, the newest first."""
         # a person's, or a rare kind, may have to be looked for among millions of entries
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(
-                SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, wanted.known_as is not None,
-                *sought(wanted.known_as or {}),
-            )  # fmt: skip
-        return [_as_listed(dict(row)) for row in rows]
+        rows = await self._database.rows(
+            SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, wanted.known_as is not None,
+            *sought(wanted.known_as or {}), outside_pool=True,
+        )  # fmt: skip
+        return [_as_listed(row) for row in rows]
 
     async def expired_before(self) -> datetime | None:
         """Accesses from before that moment have expired, but for those that something keeps; None if none has. Raises StoreError."""

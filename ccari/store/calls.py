@@ -87,11 +87,10 @@ class CallRows:
 
     async def open_refused(self, call: RefusedCall) -> None:
         """Write the row of a call that no policy covers, so that its refusal is on record too."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                SQL["open_refused_call"], call.id, call.asterisk, call.campaign, call.agent, call.token,
-                chain.start(call.id), call.direction,
-            )  # fmt: skip
+        await self._database.execute(
+            SQL["open_refused_call"], call.id, call.asterisk, call.campaign, call.agent, call.token,
+            chain.start(call.id), call.direction,
+        )  # fmt: skip
         self._journals.begin(call.id)
 
     async def facts(
@@ -172,10 +171,9 @@ class CallRows:
     async def past_of(self, call: OpenedCall) -> Past:
         if call.keyed is None:
             return Past()
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(
-                SQL["past_of_number"], call.controller, list(call.digests.all), _ASKED_BEFORE
-            )
+        rows = await self._database.rows(
+            SQL["past_of_number"], call.controller, list(call.digests.all), _ASKED_BEFORE
+        )
         asked = [
             Asked(Right(each["right"]), each["reference"], each["state"], each["received_at"])
             for each in rows
@@ -228,16 +226,13 @@ class CallRows:
         await self._journals.write(call_id, journal, "keep_talk", None if kept is None else json.dumps(kept))
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL["left_talks"], asterisk)
         return [
             LeftTalk(**{**row, "kept": json.loads(row["kept"]), "registered": _on_record(row["registered"])})
-            for row in rows
+            for row in await self._database.rows(SQL["left_talks"], asterisk)
         ]
 
     async def clock(self) -> datetime:
-        async with self._database.connection() as connection:
-            return cast("datetime", await connection.fetchval(SQL["clock"]))
+        return cast("datetime", await self._database.value(SQL["clock"]))
 
     async def close_abandoned(
         self,

@@ -89,10 +89,9 @@ class Consents:
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:  # fmt: skip
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(
-                SQL["page_of_consents"], controllers, purpose, channel, limit, after
-            )
+        rows = await self._database.rows(
+            SQL["page_of_consents"], controllers, purpose, channel, limit, after, outside_pool=True
+        )
         return _with_states(map(dict, rows))
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:

@@ -72,15 +72,14 @@ class Contacts:
     async def page(
         self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        async with self._database.outside_pool() as connection:
-            # a rare source may have to be looked for among millions of rows
-            rows = await connection.fetch(SQL["page_of_contacts"], controllers, source, limit, after)
-        return [dict(row) for row in rows]
+        # a rare source may have to be looked for among millions of rows
+        return await self._database.rows(
+            SQL["page_of_contacts"], controllers, source, limit, after, outside_pool=True
+        )
 
     async def sources(self) -> dict[str, list[str]]:
         """Every source that contacts came from, by controller. It reads through all contacts."""
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(SQL["sources_of_contacts"])
+        rows = await self._database.rows(SQL["sources_of_contacts"], outside_pool=True)
         return {row["controller"]: row["sources"] for row in rows}
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:

@@ -108,19 +108,32 @@ class Database:
         async with self.connection() as connection:
             await refuse_shared(connection, self._dsn)
 
-    async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
-        """The rows of one statement, each as a dict by column."""
+    async def execute(self, statement: str, *arguments: Any) -> None:
+        """Run one statement by itself."""
         async with self.connection() as connection:
+            await connection.execute(statement, *arguments)
+
+    async def value(self, statement: str, *arguments: Any, outside_pool: bool = False) -> Any:
+        """The first column of the first row of one statement; None if there is no row."""
+        async with self._either(outside_pool=outside_pool) as connection:
+            return await connection.fetchval(statement, *arguments)
+
+    async def rows(self, statement: str, *arguments: Any, outside_pool: bool = False) -> list[dict[str, Any]]:
+        """The rows of one statement, each as a dict by column."""
+        async with self._either(outside_pool=outside_pool) as connection:
             return [dict(row) for row in await connection.fetch(statement, *arguments)]
 
     @contextlib.asynccontextmanager
     async def snapshot(self, *, outside_pool: bool = False) -> AsyncIterator[Connection]:
         """A read-only transaction whose statements all see the data of the same moment."""
         async with (
-            self.outside_pool() if outside_pool else self.connection() as connection,
+            self._either(outside_pool=outside_pool) as connection,
             in_transaction(connection, isolation="repeatable_read", readonly=True),
         ):
             yield connection
+
+    def _either(self, *, outside_pool: bool) -> contextlib.AbstractAsyncContextManager[Connection]:
+        return self.outside_pool() if outside_pool else self.connection()
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:

@@ -54,14 +54,12 @@ class Erasures:
             ]  # fmt: skip
 
     async def under_way(self, wanted: Wanted) -> int | None:
-        async with self._database.connection() as connection:
-            found = await connection.fetchval(SQL["erasure_under_way"], wanted.mandate.reference)
+        found = await self._database.value(SQL["erasure_under_way"], wanted.mandate.reference)
         return None if found is None else int(found)
 
     async def report(self, reference: str) -> dict[str, Any] | None:
         """The report of the last erasure on this request that has ended."""
-        async with self._database.connection() as connection:
-            found = await connection.fetchval(SQL["erasure_report"], reference)
+        found = await self._database.value(SQL["erasure_report"], reference)
         return None if found is None else dict(json.loads(found))
 
     async def begin(self, wanted: Wanted, who: str) -> int:

@@ -40,17 +40,16 @@ class Forwards:
         return Forward(done=done, **row)
 
     async def delivered(self, forward: Forward, ways: Iterable[Way]) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["forward_delivered"], *_this_try(forward), list(ways))
+        await self._database.execute(SQL["forward_delivered"], *_this_try(forward), list(ways))
 
     async def failed(
         self, forward: Forward, ways: Iterable[Way], fault: str, again: timedelta, patience: timedelta
     ) -> bool:
-        async with self._database.connection() as connection:
-            given_up = await connection.fetchval(
+        return bool(
+            await self._database.value(
                 SQL["forward_failed"], *_this_try(forward), list(ways), fault, again, patience
             )
-        return bool(given_up)
+        )
 
     async def of(self, reference: str, controllers: Iterable[str]) -> list[dict[str, Any]]:
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
@@ -87,9 +86,7 @@ class Forwards:
     async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
         """The queue: what was given up, then what waits, then what was delivered."""
         # it sorts all that there ever were
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(SQL["list_forwards"], list(controllers), limit)
-        return [dict(row) for row in rows]
+        return await self._database.rows(SQL["list_forwards"], list(controllers), limit, outside_pool=True)
 
 
 def _this_try(forward: Forward) -> tuple[str, int, int]:

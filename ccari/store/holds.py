@@ -51,9 +51,9 @@ class Holds:
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
     ) -> list[dict[str, Any]]:
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(SQL["list_holds"], None, released, limit, controllers, after)
-        return [dict(row) for row in rows]
+        return await self._database.rows(
+            SQL["list_holds"], None, released, limit, controllers, after, outside_pool=True
+        )
 
     async def show(self, hold: int) -> dict[str, Any] | None:
         async with self._database.outside_pool() as connection:

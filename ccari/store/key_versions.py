@@ -70,9 +70,7 @@ class KeyVersions:
         ConfigError
             If rows depend on another secret of that version.
         """
-        async with self._database.connection() as connection:
-            noted = await connection.fetchval(SQL["note_key"], holder.kind, holder.name, version, check)
-        if noted is not None:
+        if await self._database.value(SQL["note_key"], holder.kind, holder.name, version, check) is not None:
             return
         if await self.is_needed(holder, version):
             raise ConfigError(
@@ -83,19 +81,19 @@ class KeyVersions:
 
     async def replace(self, holder: Holder, version: int, check: str) -> None:
         """Keep another secret as this version. Only if all rows that are kept under the version are of that secret."""
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["replace_key"], holder.kind, holder.name, version, check)
+        await self._database.execute(SQL["replace_key"], holder.kind, holder.name, version, check)
 
     async def keep_only(self, holder: Holder, version: int) -> None:
         """Forget the other versions, when no row depends on them: the gate insists on every version that is known."""
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["only_key"], holder.kind, holder.name, version)
+        await self._database.execute(SQL["only_key"], holder.kind, holder.name, version)
 
     async def is_needed(self, holder: Holder, version: int) -> bool:
         """Whether rows depend on a version. It may have to look through millions."""
-        async with self._database.outside_pool() as connection:
-            needed = await connection.fetchval(SQL["hangs_on_key"], holder.kind, holder.name, version)
-        return bool(needed)
+        return bool(
+            await self._database.value(
+                SQL["hangs_on_key"], holder.kind, holder.name, version, outside_pool=True
+            )
+        )
 
     async def make(self, secrets: SecretStore, holder: Holder) -> Key:
         """Make a holder's next secret. It is noted in the database before its file is there to write rows with.
@@ -151,12 +149,11 @@ class KeyVersions:
         if holder.kind != "controller":
             return
         rows = await self._database.rows(SQL["numbers_of_open_requests"], holder.name, key.version)
-        async with self._database.connection() as connection:
-            await connection.execute(
-                SQL["extend_requests"],
-                [row["reference"] for row in rows],
-                [key.digest(Number(row["number"])) for row in rows],
-            )
+        await self._database.execute(
+            SQL["extend_requests"],
+            [row["reference"] for row in rows],
+            [key.digest(Number(row["number"])) for row in rows],
+        )
 
     async def _expected(
         self, secrets: SecretStore, holder: Holder, known: dict[int, str | None], *, learn: bool

@@ -100,11 +100,9 @@ class Policies:
         """
         declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
         # it reads all bars
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(
-                SQL["left_behind"], [each.id for each in policy.controllers], declared
-            )
-        return [dict(row) for row in rows]
+        return await self._database.rows(
+            SQL["left_behind"], [each.id for each in policy.controllers], declared, outside_pool=True
+        )
 
     async def apply(self, document: str, applied_by: str) -> int:
         """Store a validated policy as the newest revision and give its number. The text of the newest one makes no new revision."""
@@ -121,11 +119,11 @@ class Policies:
     async def has_consents(self, campaign: Campaign) -> bool:
         """Whether any number has a consent in force that calls of the campaign could rest on."""
         # if none has, it reads all of the controller's consents
-        async with self._database.outside_pool() as connection:
-            found = await connection.fetchval(
-                SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel
+        return bool(
+            await self._database.value(
+                SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel, outside_pool=True
             )
-        return bool(found)
+        )  # fmt: skip
 
 
 def _applied(row: Mapping[str, Any]) -> Applied:

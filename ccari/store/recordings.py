@@ -48,20 +48,17 @@ class Recordings:
             )
 
     async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["recording_started"], recording_id, at, lead_ms)
+        await self._database.execute(SQL["recording_started"], recording_id, at, lead_ms)
 
     async def keep_until(self, recording_id: UUID, at: datetime) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["recording_keep_until"], recording_id, at)
+        await self._database.execute(SQL["recording_keep_until"], recording_id, at)
 
     async def kept_until(self, recording_id: UUID) -> datetime | None:
         found = await self._unfinished("unfinished_recording", recording_id, *_STOPPING)
         return found[0].until if found else None
 
     async def end_seen(self, recording_id: UUID, at: datetime) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["recording_end_seen"], recording_id, at)
+        await self._database.execute(SQL["recording_end_seen"], recording_id, at)
 
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
         await self._journals.write(tag.call_id, journal, "recording_finished", tag.recording_id, until)
@@ -91,8 +88,7 @@ class Recordings:
             return await transaction.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def late(self) -> int:
-        async with self._database.connection() as connection:
-            return sum(row["late"] for row in await connection.fetch(SQL["unfinished_by_state"]))
+        return sum(row["late"] for row in await self._database.rows(SQL["unfinished_by_state"]))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
         return await self._unfinished("unfinished_recordings", asterisk, *_STOPPING, ["tagged", "recording"])
@@ -107,9 +103,7 @@ class Recordings:
         return await self._unfinished("deserted_recordings", but, *_STOPPING)
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL["settled_recordings"], recording_ids)
-        return [row["id"] for row in rows]
+        return [row["id"] for row in await self._database.rows(SQL["settled_recordings"], recording_ids)]
 
     async def in_place(self, recording_id: UUID) -> InPlace:
         """One recording that is stored.
@@ -130,8 +124,7 @@ class Recordings:
         return {row["id"] for row in rows}
 
     async def count_in_place(self) -> int:
-        async with self._database.outside_pool() as connection:
-            return int(await connection.fetchval(SQL["count_recordings_in_place"]))
+        return int(await self._database.value(SQL["count_recordings_in_place"], outside_pool=True))
 
     async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:
         """All recordings that are stored, the oldest first, in batches."""
@@ -144,9 +137,7 @@ class Recordings:
             yield [ToldOtherwise(**row) for row in rows]
 
     async def _unfinished(self, query: str, *arguments: Any) -> list[Unfinished]:
-        async with self._database.connection() as connection:
-            rows = await connection.fetch(SQL[query], *arguments)
-        return [_unfinished(**dict(row)) for row in rows]
+        return [_unfinished(**row) for row in await self._database.rows(SQL[query], *arguments)]
 
 
 def _stored(tag: RecordingTag, kept: StoredFile) -> tuple[Any, ...]:

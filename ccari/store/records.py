@@ -62,5 +62,4 @@ class Records:
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         # a rare outcome may have to be looked for among millions of rows
-        async with self._database.outside_pool() as connection:
-            return [dict(row) for row in await connection.fetch(SQL[query], *arguments)]
+        return await self._database.rows(SQL[query], *arguments, outside_pool=True)

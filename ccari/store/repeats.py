@@ -35,18 +35,15 @@ class Repeats:
         return Answered(row["status"], row["location"], row["kind"], row["body"], row["listed"])
 
     async def hold(self, key: bytes, claim: UUID) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["hold_repeat"], key, claim)
+        await self._database.execute(SQL["hold_repeat"], key, claim)
 
     async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None:
         """Does nothing if another request has the claim by now."""
-        async with self._database.connection() as connection:
-            await connection.execute(
-                SQL["settle_repeat"], key, claim, answered.status, answered.location, answered.kind, answered.body,
-                answered.listed,
-            )  # fmt: skip
+        await self._database.execute(
+            SQL["settle_repeat"], key, claim, answered.status, answered.location, answered.kind, answered.body,
+            answered.listed,
+        )  # fmt: skip
 
     async def drop(self, key: bytes, claim: UUID) -> None:
         """As :meth:`settle`."""
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["drop_repeat"], key, claim)
+        await self._database.execute(SQL["drop_repeat"], key, claim)

@@ -101,11 +101,9 @@ class Suppressions:
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
         # among millions of bars, those that are asked for may be rare, which takes long
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(
-                SQL["page_of_suppressions"], controllers, limit, after, campaign, reason
-            )
-        return [dict(row) for row in rows]
+        return await self._database.rows(
+            SQL["page_of_suppressions"], controllers, limit, after, campaign, reason, outside_pool=True
+        )
 
     def newest(self, controller: str | None, limit: int | None) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The newest first, of all controllers if it is None; all of them if ``limit`` is."""

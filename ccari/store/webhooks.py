@@ -65,15 +65,14 @@ class Webhooks:
         return Delivery(row["id"], row["message"], row["endpoint"], event, row["at"], row["tries"], data)
 
     async def delivered(self, delivery: Delivery) -> None:
-        async with self._database.connection() as connection:
-            await connection.execute(SQL["delivery_made"], delivery.id, delivery.tries)
+        await self._database.execute(SQL["delivery_made"], delivery.id, delivery.tries)
 
     async def failed(self, delivery: Delivery, fault: str, again: timedelta, patience: timedelta) -> bool:
-        async with self._database.connection() as connection:
-            given_up = await connection.fetchval(
+        return bool(
+            await self._database.value(
                 SQL["delivery_failed"], delivery.id, delivery.tries, fault, again, patience
             )
-        return bool(given_up)
+        )
 
     async def give_up_late(self, endpoint: str, fault: str, patience: timedelta) -> int:
         return len(await self._database.rows(SQL["give_up_late_deliveries"], endpoint, fault, patience))
@@ -88,9 +87,9 @@ class Webhooks:
     ) -> list[dict[str, Any]]:  # fmt: skip
         whose = None if controllers is None else list(controllers)
         # those of a rare state may have to be looked for among millions
-        async with self._database.outside_pool() as connection:
-            rows = await connection.fetch(SQL["list_deliveries"], state, endpoint, whose, limit, after)
-        return [dict(row) for row in rows]
+        return await self._database.rows(
+            SQL["list_deliveries"], state, endpoint, whose, limit, after, outside_pool=True
+        )
 
     async def retry(
         self,
