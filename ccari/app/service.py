@@ -96,7 +96,7 @@ async def _run(
         forwarding(settings, store, parts.book, metrics),
         notifying(settings, store, parts.book, metrics),
         housekeeping(settings, store, clock.now, metrics),
-        beside(LimitKeeper(store.limits, store.policies, meter=metrics, reach=reach, now=clock.now).run),
+        beside(LimitKeeper(store.limits, store.policies, reach, clock.now, metrics).run),
         beside(admission.watch),
         telephony.tending() if telephony is not None else contextlib.nullcontext(),
         beside(

@@ -10,7 +10,7 @@ from ccari.cli.context import vouched, who, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import ExpiryError
-from ccari.gating.limits import Expired, LimitKeeper
+from ccari.gating.limits import Expired, expire, past
 from ccari.policy.limits import Limit, sparing, standing
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.store.opened import Store
@@ -27,8 +27,6 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
         now, found = datetime.now(UTC), dict[Limit, Expired]()
         # as the service does: an open request may need what would go
         unreached = await store.key_versions.extend(await vouched(settings, store)) if yes else {}
-        keeper = LimitKeeper(store.limits, store.policies, f"cli:{who()}")
-        look = keeper.expire if yes else keeper.past
         limits = [
             each for each in standing(await store.policies.since(timedelta(0))) if each.limited is limited
         ]
@@ -36,7 +34,11 @@ def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) 
             whose = f"{limit.controller}: " if limit.controller else ""
             doing = "erasing" if yes else "looking for"
             with watched(f"{whose}{doing} {_WHOSE[limited]}") as told:
-                found[limit] = await look(limit, now, told)
+                found[limit] = (
+                    await expire(store.limits, limit, now, f"cli:{who()}", told)
+                    if yes
+                    else await past(store.limits, limit, now, told)
+                )
         return found, {
             each: why for each, why in unreached.items() if any(limit.concerns(each) for limit in limits)
         }

@@ -10,7 +10,7 @@ from typing import Protocol
 import structlog
 
 from ccari.errors import CcariError, ExpiryError
-from ccari.gating.deletion_clock import Now, by_the_clock
+from ccari.gating.deletion_clock import Now
 from ccari.gating.rounds import again_and_again
 from ccari.policy.declaration import Policy
 from ccari.policy.limits import GRACE, Limit, sparing, standing
@@ -20,18 +20,12 @@ from ccari.ports.metering import UNMETERED, Meter, Work
 
 #: From the end of one round to the next: limits are in days, and each round looks again at all that is kept beyond them.
 ROUND_SECONDS = 3600.0
+#: Who has what is past its limit expire, if no person does.
+_WHO = "housekeeping"
 
 _log = structlog.get_logger()
 
 Progress = Callable[[int], None]
-
-
-def _ignore_progress(_looked_at: int) -> None:
-    pass
-
-
-async def _extend_nothing() -> Mapping[str, str]:
-    return {}
 
 
 @dataclass
@@ -52,21 +46,20 @@ class Policies(Protocol):
 
 
 class LimitKeeper:
-    """Expires what is past its limit, while calls are under way. ``who``: is recorded as having done it; ``reach``: extends open
-    requests to newer secrets, so that they keep all that they should from expiring, and gives the controllers whose requests could
-    not be extended, each with the reason. ``now``: tells the time by which limits have passed; None: nothing expires.
+    """Expires what is past its limit, while calls are under way. ``reach``: extends open requests to newer secrets, so that they keep
+    all that they should from expiring, and gives the controllers whose requests could not be extended, each with the reason. ``now``:
+    tells the time by which limits have passed; None: nothing expires.
     """
 
     def __init__(
-        self, limits: Limits, policies: Policies, who: str = "housekeeping", meter: Meter = UNMETERED,
-        reach: Callable[[], Awaitable[Mapping[str, str]]] = _extend_nothing, now: Now = by_the_clock,
+        self, limits: Limits, policies: Policies, reach: Callable[[], Awaitable[Mapping[str, str]]], now: Now,
+        meter: Meter = UNMETERED,
     ) -> None:  # fmt: skip
         self._limits = limits
         self._policies = policies
-        self._who = who
-        self._meter = meter
         self._reach = reach
         self._now = now
+        self._meter = meter
 
     async def run(self) -> None:
         """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again."""
@@ -95,29 +88,37 @@ class LimitKeeper:
             if mine and (now := self._now()) is not None:
                 for limit in sparing(standing(await self._policies.since(GRACE)), unreached):
                     try:
-                        done[limit] = await self.expire(limit, now)
+                        done[limit] = await expire(self._limits, limit, now, _WHO)
                     except CcariError as error:
                         failed[limit.controller] = str(error)
         if failed:
             raise ExpiryError(failed)
         return done
 
-    async def past(self, limit: Limit, now: datetime, progress: Progress = _ignore_progress) -> Expired:
-        """What :meth:`expire` would do. Raises StoreError."""
-        expired = Expired()
-        await _add_up(self._limits.past(limit, now), expired, progress)
-        return expired
 
-    async def expire(self, limit: Limit, now: datetime, progress: Progress = _ignore_progress) -> Expired:
-        """Expire all that is past one limit. ``progress`` is given how many were looked at. Raises StoreError as :meth:`round`."""
-        expired = Expired()
-        try:
-            await _add_up(self._limits.expire(limit, now, self._who), expired, progress)
-        finally:
-            # also if it is broken off
-            if expired.gone:
-                _log_expired(limit, expired)
-        return expired
+async def past(
+    limits: Limits, limit: Limit, now: datetime, progress: Progress = lambda _looked_at: None
+) -> Expired:
+    """What :func:`expire` would do. Raises StoreError."""
+    expired = Expired()
+    await _add_up(limits.past(limit, now), expired, progress)
+    return expired
+
+
+async def expire(
+    limits: Limits, limit: Limit, now: datetime, who: str, progress: Progress = lambda _looked_at: None
+) -> Expired:
+    """Expire all that is past one limit; ``who`` is recorded as having done it. ``progress`` is given how many were looked at. Raises
+    StoreError: what is left is done the next time.
+    """
+    expired = Expired()
+    try:
+        await _add_up(limits.expire(limit, now, who), expired, progress)
+    finally:
+        # also if it is broken off
+        if expired.gone:
+            _log_expired(limit, expired)
+    return expired
 
 
 def _log_stalled(error: CcariError) -> None:

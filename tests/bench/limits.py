@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
-from ccari.gating.limits import LimitKeeper
+from ccari.gating.limits import expire, past
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.store.database import Database
@@ -56,7 +56,6 @@ async def bench(
         # as autovacuum does after so many rows
         await connection.execute("VACUUM ANALYZE")
     print(f"{contacts} contacts and {consents} consents made in {time.perf_counter() - began:.0f} s")
-    keeper = LimitKeeper(store.limits, store.policies)
     right = True
     for limited, gone, kept in (
         (
@@ -68,7 +67,7 @@ async def bench(
     ):
         for days, how_many in ((NONE_DAYS, "none"), (FEW_DAYS, "a few"), (ALL_DAYS, "all")):
             began = time.perf_counter()
-            found = await keeper.past(Limit(limited, "acme", days), datetime.now(UTC))
+            found = await past(store.limits, Limit(limited, "acme", days), datetime.now(UTC))
             print(
                 f"{limited}, {how_many} past their time: found {found.gone}, and {found.kept} kept, in {_since(began)}"
             )
@@ -76,14 +75,14 @@ async def bench(
         limit = Limit(limited, "acme", ALL_DAYS)
         began = time.perf_counter()
         async with watching(f"while {limited} expire"):
-            done = await keeper.expire(limit, datetime.now(UTC))
+            done = await expire(store.limits, limit, datetime.now(UTC), "bench")
         took = time.perf_counter() - began
         grown = (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
         print(
             f"{limited}: {done.gone} gone in {took:.0f} s: {done.gone / took:.0f}/s; {done.kept} kept; {grown:.0f} MB more"
         )
         began = time.perf_counter()
-        again = await keeper.expire(limit, datetime.now(UTC))
+        again = await expire(store.limits, limit, datetime.now(UTC), "bench")
         print(f"{limited}, the next round: {_since(began)}")
         right &= (done.gone, done.kept, again.gone, again.kept) == (gone, kept, 0, kept)
     return right

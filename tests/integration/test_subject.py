@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ccari.gating.limits import LimitKeeper
+from ccari.gating import limits
 from ccari.policy.limits import Limit
 from ccari.policy.numbers import mask
 from ccari.policy.retention import Limited
@@ -112,8 +112,8 @@ async def test_a_real_call_whose_time_is_over_tells_whose_it_was_or_proves_nothi
         service, "recordings", "purge", recording["id"], "--reason", f"asked by {LATER.number}", "--yes"
     )
     assert service.store is not None
-    keeper = LimitKeeper(service.store.limits, service.store.policies)
-    assert (await keeper.expire(Limit(Limited.CALLS, "acme", 0), datetime.now(UTC))).gone >= 1
+    limit = Limit(Limited.CALLS, "acme", 0)
+    assert (await limits.expire(service.store.limits, limit, datetime.now(UTC), "housekeeping")).gone >= 1
     dump = await asyncio.to_thread(dumped, service)
     assert LATER.digits not in dump
     assert mask(LATER.number) not in dump

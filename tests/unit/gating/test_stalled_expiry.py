@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from structlog.testing import capture_logs
 
+from ccari.gating.deletion_clock import by_the_clock
 from ccari.gating.limits import LimitKeeper
 from ccari.metrics.meter import Metrics
 from ccari.policy.declaration import Policy, read
@@ -48,7 +49,7 @@ async def _lost() -> Mapping[str, str]:
 async def test_whose_data_do_not_expire_is_left_out_of_the_log() -> None:
     metrics = Metrics()
     with capture_logs() as logged:
-        running = asyncio.create_task(LimitKeeper(Past(), Declared(), meter=metrics, reach=_lost).run())
+        running = asyncio.create_task(LimitKeeper(Past(), Declared(), _lost, by_the_clock, metrics).run())
         try:
             await until(
                 lambda: running.done() or scraped(metrics)['ccari_work_failures_total{work="expiry"}'] > 0,

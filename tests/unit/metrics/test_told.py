@@ -15,6 +15,7 @@ from ccari.calls.switchboard import Switchboard
 from ccari.errors import AsteriskError, RecordingDelayed, StoreError
 from ccari.forward.courier import Courier
 from ccari.forward.notifier import Notifier
+from ccari.gating.deletion_clock import by_the_clock
 from ccari.gating.journal import Journal
 from ccari.gating.limits import LimitKeeper
 from ccari.gating.registering import register
@@ -89,7 +90,7 @@ async def test_work_that_fails_pages_nobody(work: Work, tmp_path: Path) -> None:
     away = cast("Any", Away(StoreError("the database did not answer in time")))
     runs: dict[Work, Run] = {
         Work.HOUSEKEEPING: Housekeeper(away, tmp_path, None, meter=metrics).run,
-        Work.EXPIRY: LimitKeeper(away, away, meter=metrics).run,
+        Work.EXPIRY: LimitKeeper(away, away, away, by_the_clock, metrics).run,
         Work.SEALING: _sealing(metrics, away),
         Work.TIME_STAMPS: Stamper(away, away, away, "http://127.0.0.1:9", timedelta(hours=1), metrics).run,
         Work.FORWARDING: Courier(away, away, away, away, meter=metrics).run,

@@ -1,12 +1,14 @@
 """What the limits have in common: how things are made to expire, and what keeps each beyond its time."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from ccari.gating import limits
+from ccari.gating.deletion_clock import Now, by_the_clock
 from ccari.gating.limits import Expired, LimitKeeper
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
@@ -14,6 +16,7 @@ from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store.database import Connection
+from ccari.store.opened import Store
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
@@ -45,14 +48,25 @@ async def applied(shelf: Shelf, document: str, ago: timedelta) -> None:
     )  # fmt: skip
 
 
-def keeper_of(shelf: Shelf) -> LimitKeeper:
-    return LimitKeeper(shelf.store.limits, shelf.store.policies)
+async def _extend_nothing() -> Mapping[str, str]:
+    return {}
+
+
+def keeper_of(
+    store: Store, reach: Callable[[], Awaitable[Mapping[str, str]]] = _extend_nothing, now: Now = by_the_clock
+) -> LimitKeeper:
+    return LimitKeeper(store.limits, store.policies, reach, now)
+
+
+async def expire_unseen(store: Store, limit: Limit, now: datetime | None = None) -> Expired:
+    """Expire what is past the limit, as a service does."""
+    return await limits.expire(store.limits, limit, now or datetime.now(UTC), "housekeeping")
 
 
 async def expire(shelf: Shelf, limit: Limit, now: datetime | None = None) -> Expired:
     """Expire what is past the limit, and see that a look has found just that."""
-    looked_at = await keeper_of(shelf).past(limit, now or datetime.now(UTC))
-    done = await keeper_of(shelf).expire(limit, now or datetime.now(UTC))
+    looked_at = await limits.past(shelf.store.limits, limit, now or datetime.now(UTC))
+    done = await expire_unseen(shelf.store, limit, now)
     assert done == looked_at
     return done
 
@@ -67,7 +81,7 @@ async def expire_beside(
     """Expire what is past the limit, which has to wait for the transaction of somebody who ``does`` something."""
     async with connected(dsn) as connection, asyncio.timeout(WITHIN), connection.transaction():
         await does(connection)
-        expiring = asyncio.create_task(keeper_of(shelf).expire(limit, datetime.now(UTC)))
+        expiring = asyncio.create_task(expire_unseen(shelf.store, limit))
         while not await connection.fetchval(waiting) and not expiring.done():
             pass
         assert not expiring.done()

@@ -5,7 +5,7 @@ import json
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import AsyncGenerator, Mapping
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import ExpiryError, StoreError
-from ccari.gating.limits import Expired, LimitKeeper
+from ccari.gating.limits import Expired
 from ccari.policy import accesses as law
 from ccari.policy import chain
 from ccari.policy.chain import Entry
@@ -26,6 +26,7 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, WantedAccesses
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.limits import PastLimit
 from ccari.recordings.evidence.checking import check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
@@ -49,6 +50,7 @@ from tests.unit.store.expiring import (
     by_one_clock,
     expire,
     expire_beside_a_hold,
+    expire_unseen,
     keeper_of,
 )
 from tests.unit.store.forging import forge
@@ -199,7 +201,7 @@ async def test_invariant_9_a_look_that_was_erased_without_being_declared_goes_un
     assert await shelf.store.accesses.fault() == (2, fault)
     # nor does it, by what the record says next
     if ago < 365:
-        assert await keeper_of(shelf).expire(LIMIT, NOW) == Expired(1)
+        assert await expire_unseen(shelf.store, LIMIT, NOW) == Expired(1)
         assert await shelf.store.accesses.fault() == (3, fault)
 
 
@@ -227,7 +229,7 @@ async def test_invariant_9_a_look_of_this_year_is_declared_to_have_expired_on_a_
     assert await shelf.store.accesses.expired_before() is None
     # what expires in its time is declared all the same, and covers nothing else
     await look(shelf)
-    assert await keeper_of(shelf).expire(LIMIT, NOW) == Expired(1)
+    assert await expire_unseen(shelf.store, LIMIT, NOW) == Expired(1)
     assert await shelf.store.accesses.fault() == (4, fault)
     assert await shelf.store.accesses.expired_before() == today() - timedelta(days=365)
 
@@ -343,7 +345,7 @@ async def test_looks_at_once_with_their_expiry_break_the_chain(
         await look(shelf)
     note = shelf.store.accesses.note(Access(Looked.NUMBER_CHECKED, "cli:anna", OF_OTHER))
     done, *_ = await asyncio.gather(
-        keeper_of(shelf).expire(LIMIT, datetime.now(UTC)), note,
+        expire_unseen(shelf.store, LIMIT), note,
         *(shelf.store.accesses.note(Access(Looked.CALL_SHOWN, "cli:anna", OF_OTHER)) for _ in range(5)),
     )  # fmt: skip
     assert (done, len(await tell(shelf))) == (Expired(20), 6)
@@ -354,7 +356,7 @@ async def test_who_is_killed_leaves_a_look_half_gone(shelf: Shelf, monkeypatch: 
     with monkeypatch.context() as patch:
         kill(patch, (accesses, "add"), after=True)
         with pytest.raises(KilledError):
-            await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+            await expire_unseen(shelf.store, LIMIT)
     assert (await tell(shelf), await declared(shelf)) == ([kept], [])
     assert await expire(shelf, LIMIT) == Expired(1)
 
@@ -383,8 +385,8 @@ async def test_a_round_leaves_looks_alone(shelf: Shelf) -> None:
     await applied(shelf, made.POLICY, GRACE * 2)
     async with shelf.store.limits.turn() as mine:
         assert mine
-        assert await keeper_of(shelf).round() == {}
-    assert await keeper_of(shelf).round() == {OF_ACCESSES: Expired(1)}
+        assert await keeper_of(shelf.store).round() == {}
+    assert await keeper_of(shelf.store).round() == {OF_ACCESSES: Expired(1)}
     assert await tell(shelf) == [kept]
 
 
@@ -396,7 +398,7 @@ async def test_who_may_have_waited_for_an_answer_under_a_lost_secret_is_told_of_
     kept = await look(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
     reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies, reach=reach)
+    keeper = keeper_of(shelf.store, reach)
     shutil.rmtree(keys.folder / "acme")
     with pytest.raises(ExpiryError, match="secret of 'acme'"):
         await keeper.round()
@@ -413,7 +415,7 @@ async def test_one_controllers_lost_secret_keeps_the_looks_of_all(shelf: Shelf, 
     await look(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
     reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies, reach=reach)
+    keeper = keeper_of(shelf.store, reach)
     shutil.rmtree(keys.folder / "former")
     with pytest.raises(ExpiryError, match="secret of 'former'") as stalled:
         await keeper.round()
@@ -423,14 +425,13 @@ async def test_one_controllers_lost_secret_keeps_the_looks_of_all(shelf: Shelf, 
 
 async def test_nobody_is_told_that_looks_do_not_expire(shelf: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
     await applied(shelf, LIMITED, GRACE * 2)
-    keeper = keeper_of(shelf)
 
-    async def fails(limit: Limit, now: datetime) -> Expired:
+    def fails(limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
         raise StoreError("the database did not answer in time")
 
-    monkeypatch.setattr(keeper, "expire", fails)
+    monkeypatch.setattr(shelf.store.limits, "expire", fails)
     with pytest.raises(ExpiryError, match=r"^the record of accesses: the database did not answer in time$"):
-        await keeper.round()
+        await keeper_of(shelf.store).round()
 
 
 async def test_a_running_service_lets_no_look_expire(shelf: Shelf, dsn: str, tmp_path: Path) -> None:
@@ -518,5 +519,5 @@ async def test_an_update_loses_looks_that_were_to_be_kept_or_keeps_those_past_th
         for line in before:
             await applied(shelf, f"{line}\n{made.POLICY}", timedelta(0))
         assert len(await tell(shelf)) == 2
-        await keeper_of(shelf).round()
+        await keeper_of(shelf.store).round()
         assert len(await tell(shelf)) == left

@@ -4,7 +4,7 @@ import asyncio
 import shutil
 import signal
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -14,13 +14,14 @@ from typing import Any
 import pytest
 
 from ccari.errors import ExpiryError, StoreError, UnknownError
-from ccari.gating.limits import Expired, LimitKeeper
+from ccari.gating.limits import Expired
 from ccari.policy.limits import GRACE, Limit
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.limits import PastLimit
 from ccari.store import journals, limits
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
@@ -39,6 +40,7 @@ from tests.unit.store.expiring import (
     by_one_clock,
     expire,
     expire_beside_a_hold,
+    expire_unseen,
     held,
     keeper_of,
     recording_kept,
@@ -202,7 +204,7 @@ async def test_what_is_written_into_a_call_that_has_expired_stays_for_good(shelf
 async def test_a_call_that_somebody_has_changed_keeps_the_others_for_good(shelf: Shelf) -> None:
     calls = [await over(shelf, timedelta(days=400 - day)) for day in range(3)]
     await shelf.database.rows("UPDATE calls SET events = 1 WHERE id = $1", calls[0].id)
-    done = await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+    done = await expire_unseen(shelf.store, LIMIT)
     words = f"its journal, which somebody has changed: ccari calls show {calls[0].id}"
     assert done == Expired(2, 1, Counter({words: 1}))
     assert [await is_anybodys(shelf, each) for each in calls] == [True, False, False]
@@ -329,7 +331,7 @@ async def test_what_comes_late_to_a_journal_tells_on_when_its_call_has_gone(shel
     async with shelf.database.outside_pool() as another:
         async with asyncio.timeout(WITHIN), another.transaction():
             await journals.append(another, call.id, "recording_delayed", {"reason": "of Jan"})
-            expiring = asyncio.create_task(keeper_of(shelf).expire(LIMIT, datetime.now(UTC)))
+            expiring = asyncio.create_task(expire_unseen(shelf.store, LIMIT))
             while not await another.fetchval(HELD_UP) and not expiring.done():
                 pass
         assert await expiring == Expired(1)
@@ -343,7 +345,7 @@ async def test_who_is_killed_leaves_a_call_half_gone(shelf: Shelf, monkeypatch: 
     with monkeypatch.context() as patch:
         kill(patch, (journals, "append_to_each"), after=True)
         with pytest.raises(KilledError):
-            await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+            await expire_unseen(shelf.store, LIMIT)
     assert await is_anybodys(shelf, call)
     told = await person.fields_of(shelf, call.id)
     assert "personal_data_erased" not in told
@@ -385,7 +387,7 @@ async def test_a_limit_that_was_laid_down_by_mistake_cannot_be_taken_back(
     for graces_ago, days in limits:
         line = f"calls_days = {days}" if days else ""
         await applied(shelf, LIMITED.replace("calls_days = 365", line), GRACE * graces_ago)
-    done = await keeper_of(shelf).round()
+    done = await keeper_of(shelf.store).round()
     assert (done.get(LIMIT, Expired()).gone, await is_anybodys(shelf, call)) == (int(goes), not goes)
 
 
@@ -394,17 +396,16 @@ async def test_a_controller_whose_calls_cannot_expire_keeps_anothers(
 ) -> None:
     of_another = await over_of_another(shelf)
     await applied(shelf, TWO_LIMITED, GRACE * 2)
-    keeper = keeper_of(shelf)
-    expire_them = keeper.expire
+    expire_them = shelf.store.limits.expire
 
-    async def fails(limit: Limit, now: datetime) -> Expired:
+    def fails(limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
         if limit.controller == "acme":
             raise StoreError("the database did not answer in time")
-        return await expire_them(limit, now)
+        return expire_them(limit, now, who)
 
-    monkeypatch.setattr(keeper, "expire", fails)
+    monkeypatch.setattr(shelf.store.limits, "expire", fails)
     with pytest.raises(ExpiryError, match=r"^acme: the database did not answer in time$"):
-        await keeper.round()
+        await keeper_of(shelf.store).round()
     assert not await is_anybodys(shelf, of_another)
 
 
@@ -416,7 +417,7 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all(shelf: Shelf, 
     call, of_another = await over(shelf), await over_of_another(shelf)
     await applied(shelf, TWO_LIMITED, GRACE * 2)
     reach = partial(shelf.store.key_versions.extend, await shelf.store.key_versions.vouch(keys))
-    keeper = LimitKeeper(shelf.store.limits, shelf.store.policies, reach=reach)
+    keeper = keeper_of(shelf.store, reach)
     shutil.rmtree(keys.folder / "acme")
     with pytest.raises(ExpiryError, match="secret of 'acme'") as stalled:
         await keeper.round()
@@ -428,14 +429,14 @@ async def test_calls_expire_by_a_clock_that_nobody_believes(shelf: Shelf) -> Non
     """What keeps some beyond their limit has an end, too, by the database's clock, which is the same."""
     call = await over(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
-    assert await LimitKeeper(shelf.store.limits, shelf.store.policies, now=lambda: None).round() == {}
+    assert await keeper_of(shelf.store, now=lambda: None).round() == {}
     assert await is_anybodys(shelf, call)
 
 
 async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
     await over(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
-    keeper = keeper_of(shelf)
+    keeper = keeper_of(shelf.store)
     async with shelf.store.limits.turn() as mine:
         assert mine
         assert await keeper.round() == {}

@@ -35,6 +35,7 @@ from tests.unit.store.expiring import (
     erases_one,
     expire,
     expire_beside_a_hold,
+    expire_unseen,
     keeper_of,
     told_of_one,
     with_limit,
@@ -188,8 +189,7 @@ async def test_what_ended_an_older_consent_is_kept_for_one_that_has_just_gone(
         shelf, agreed(given=LONG_AGO), agreed(given=LONG_AGO + DAY), agreed(given=LONG_AGO + 2 * DAY, until=OVER),
         agreed(OTHER, given=LONG_AGO + DAY),
     )  # fmt: skip
-    keeper = keeper_of(shelf)
-    assert await keeper.expire(LIMIT, datetime.now(UTC)) == Expired(3)
+    assert await expire_unseen(shelf.store, LIMIT) == Expired(3)
     assert await given(shelf) == [LONG_AGO + DAY]
 
 
@@ -314,4 +314,4 @@ async def test_a_round_leaves_consents_alone(shelf: Shelf) -> None:
     await shelf.database.rows("DELETE FROM policy_revisions")
     await consents(shelf, agreed(given=LONG_AGO, until=OVER))
     await applied(shelf, LIMITED, timedelta(days=2))
-    assert await keeper_of(shelf).round() == {LIMIT: Expired(1), OF_ACCESSES: Expired()}
+    assert await keeper_of(shelf.store).round() == {LIMIT: Expired(1), OF_ACCESSES: Expired()}

@@ -258,5 +258,5 @@ async def test_a_round_leaves_contacts_alone(shelf: Shelf) -> None:
     await known(shelf)
     call = await over(shelf)
     await applied(shelf, LIMITED, timedelta(days=2))
-    assert await keeper_of(shelf).round() == {SOURCED: Expired(1), OF_ACCESSES: Expired()}
+    assert await keeper_of(shelf.store).round() == {SOURCED: Expired(1), OF_ACCESSES: Expired()}
     assert (await shelf.database.rows("SELECT digest FROM calls WHERE id = $1", call.id))[0]["digest"]

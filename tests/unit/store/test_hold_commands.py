@@ -9,7 +9,6 @@ from uuid import uuid4
 
 import pytest
 
-from ccari.gating.limits import LimitKeeper
 from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.store.database import Database
@@ -18,6 +17,7 @@ from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused
+from tests.unit.store.expiring import keeper_of
 from tests.unit.store.kept import DAY, NOW, Shelf, holds_on
 from tests.unit.store.made import new_secret
 from tests.unit.store.test_requests import added, by, letter
@@ -272,7 +272,7 @@ async def test_a_right_that_was_pressed_during_a_rotation_loses_what_comes_after
         await shelf.call(replace(made.call(), keyed=keys.digests("acme", made.NUMBER))), limit=OVER
     )
     reach = partial(store.key_versions.extend, await store.key_versions.vouch(keys))
-    await LimitKeeper(store.limits, store.policies, reach=reach).round()
+    await keeper_of(store, reach).round()
     await shelf.round()
     assert await shelf.fate(recording) is None
 

@@ -36,6 +36,7 @@ from tests.unit.store.expiring import (
     erases_one,
     expire,
     expire_beside_a_hold,
+    expire_unseen,
     held,
     keeper_of,
     lift_restriction,
@@ -362,7 +363,7 @@ async def test_what_is_written_into_a_request_that_has_expired_stays_for_good(sh
 async def test_a_request_that_somebody_has_changed_keeps_the_others_for_good(shelf: Shelf) -> None:
     references = [await asked(shelf) for _ in range(3)]
     await shelf.database.rows("UPDATE rights_requests SET events = 1 WHERE reference = $1", references[0])
-    done = await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+    done = await expire_unseen(shelf.store, LIMIT)
     words = f"its journal, which somebody has changed: ccari requests show {references[0]}"
     assert done == Expired(2, 1, Counter({words: 1}))
     assert [await is_anybodys(shelf, each) for each in references] == [True, False, False]
@@ -389,7 +390,7 @@ async def test_who_is_killed_leaves_a_request_half_gone(
     with monkeypatch.context() as patch:
         kill(patch, (journals, "append_to_request"), after=True)
         with pytest.raises(KilledError):
-            await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+            await expire_unseen(shelf.store, LIMIT)
     assert await is_anybodys(shelf, reference)
     assert "erased" not in [each["reason"] for each in (await shelf.store.requests.show(reference)).history]
     assert await expire(shelf, LIMIT) == Expired(1)
@@ -398,7 +399,7 @@ async def test_who_is_killed_leaves_a_request_half_gone(
 async def test_a_round_is_of_calls_alone(shelf: Shelf) -> None:
     reference = await asked(shelf)
     await applied(shelf, LIMITED, timedelta(days=2))
-    done = await keeper_of(shelf).round()
+    done = await keeper_of(shelf.store).round()
     assert done == {LIMIT: Expired(1), OF_ACCESSES: Expired()}
     assert not await is_anybodys(shelf, reference)
 

@@ -5,7 +5,7 @@ import json
 import stat
 import zipfile
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -27,7 +27,7 @@ from tests.integration.service import Service
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import listed, made, person
 from tests.unit.store.commands import AS_WRITTEN, on, refused
-from tests.unit.store.expiring import keeper_of
+from tests.unit.store.expiring import expire_unseen
 from tests.unit.store.forging import NO_FIELDS, forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.made import new_secret
@@ -243,7 +243,7 @@ async def test_a_person_is_not_told_that_looks_at_them_have_expired(
     ccari: Service, shelf: Shelf, tmp_path: Path
 ) -> None:
     await look(shelf)
-    await keeper_of(shelf).expire(LIMIT, datetime.now(UTC))
+    await expire_unseen(shelf.store, LIMIT)
     reference = await person.asked(shelf, Right.ACCESS)
     await export(ccari, reference, tmp_path / "jan.zip")
     data, page, _ = opened(tmp_path / "jan.zip")

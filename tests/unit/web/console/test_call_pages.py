@@ -7,7 +7,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 from uuid import uuid4
 
-from ccari.gating.limits import Expired, LimitKeeper
+from ccari.gating.limits import Expired
 from ccari.policy.call import HANDED_BACK
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
@@ -15,6 +15,7 @@ from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web.console.words import CATALOGUES
 from tests.unit.store import made
+from tests.unit.store.expiring import expire_unseen
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Visitor, signed_in
 
@@ -81,7 +82,7 @@ async def test_a_call_that_has_expired_shows_a_dash_and_not_why(
     await store.calls.close(call.id, "busy", "", made.journal("call_ended"))
     await store.database.rows("UPDATE calls SET ended_at = now() - interval '2 years' WHERE id = $1", call.id)
     limit = Limit(Limited.CALLS, "acme", 365)
-    assert await LimitKeeper(store.limits, store.policies).expire(limit, datetime.now(UTC)) == Expired(1)
+    assert await expire_unseen(store, limit) == Expired(1)
     await signed_in(api, visitor, Role.OPS)
     assert "expired" in (await visitor.get(CALLS)).words
     assert "it no longer shows whose it was" in (await visitor.get(f"{CALLS}/{call.id}")).words
