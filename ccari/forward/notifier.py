@@ -17,7 +17,6 @@ from ccari.gating.dossiers import clock
 from ccari.gating.rounds import again_and_again
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
-from ccari.ports.requests import SOON_DAYS
 from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint
 
 #: How often this node says which webhooks it has, looks for requests that fall due, and forgets what was delivered long ago.
@@ -105,7 +104,7 @@ class Notifier:
     async def look_at_terms(self) -> None:
         """Have messages queued about requests that are overdue or due soon, and forget old deliveries. Raises StoreError."""
         await self._book.reload()
-        await self._queue.look_at_terms(clock(self._book.policy), SOON_DAYS)
+        await self._queue.look_at_terms(clock(self._book.policy))
         await self._queue.forget(KEPT)
 
     async def give_up_late(self) -> None:

@@ -66,8 +66,8 @@ class DeliveryQueue(Protocol):
         """
         ...
 
-    async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
-        """Queue messages about requests that fall due within so many days, and about overdue ones: each once for each due date."""
+    async def look_at_terms(self, clock: Clock) -> None:
+        """Queue messages about requests that are due soon, and about overdue ones: each once for each due date."""
         ...
 
     async def claim(self, endpoint: Endpoint, lease: timedelta) -> Delivery | None:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ccari.policy.numbers import mask
 from ccari.policy.rights import Level
-from ccari.ports.requests import OVERDUE, Clock
+from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock
 from ccari.ports.webhooks import Delivery, Endpoint, Told
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
@@ -44,12 +44,12 @@ class Webhooks:
                 given_up[name] = given_up.get(name, 0) + count
         return given_up
 
-    async def look_at_terms(self, clock: Clock, soon_days: int) -> None:
+    async def look_at_terms(self, clock: Clock) -> None:
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["turn_to_look_at_terms"]):
                 return
             for event, days, over in (
-                (Told.REQUEST_DUE_SOON, soon_days, False), (Told.REQUEST_OVERDUE, OVERDUE, True),
+                (Told.REQUEST_DUE_SOON, SOON_DAYS, False), (Told.REQUEST_OVERDUE, OVERDUE, True),
             ):  # fmt: skip
                 await connection.execute(SQL["tell_of_terms"], *clock.days, event, days, over)
 
