@@ -14,9 +14,8 @@ from ccari.agi.session import Session
 from ccari.errors import CcariError, SoundError
 from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.journal import Journal
-from ccari.gating.labels import NAMELESS, agent_name
+from ccari.gating.labels import NAMELESS, agent_name, campaign_name
 from ccari.gating.means import Asked
-from ccari.gating.naming import campaign_name
 from ccari.gating.sourcing import own_source
 from ccari.gating.variables import NUMBER
 from ccari.policy import notices

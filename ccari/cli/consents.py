@@ -25,9 +25,8 @@ from ccari.cli.output import as_done, as_json, as_list, as_table, with_short_dig
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.gating.naming import purposes_of, the_controller, the_number
-from ccari.gating.subjects import whose_number
 from ccari.policy.retention import Limited
-from ccari.ports.accesses import Looked
+from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.lists import Scrubbed, by_reason
 from ccari.store.opened import Store
 

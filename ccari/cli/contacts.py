@@ -26,10 +26,9 @@ from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.gating.naming import the_campaign, the_controller, the_number
-from ccari.gating.subjects import whose_number
 from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Limited
-from ccari.ports.accesses import Looked
+from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.lists import ContactsGiven, RemainingLines, Scrubbed, by_reason
 from ccari.store.opened import Store
 

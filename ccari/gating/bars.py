@@ -7,9 +7,9 @@ from typing import Any
 
 from ccari.gating.listings import refuse_unseen
 from ccari.gating.naming import campaign_of, end, the_controller, the_number
-from ccari.gating.subjects import whose_number
 from ccari.policy.declaration import Policy
 from ccari.policy.suppression import Reason, in_force
+from ccari.ports.accesses import whose_number
 from ccari.ports.keying import Secrets
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
 

@@ -11,8 +11,8 @@ from ccari.errors import ConfigError, SoundError
 from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
+from ccari.gating.labels import campaign_name
 from ccari.gating.means import Asked, Means
-from ccari.gating.naming import campaign_name
 from ccari.gating.terms import Terms
 from ccari.policy import pacing
 from ccari.policy.call import Direction

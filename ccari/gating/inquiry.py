@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from ccari.errors import SoundError
-from ccari.gating.subjects import whose_number
 from ccari.policy import gate
 from ccari.policy.blocks import WHY
 from ccari.policy.campaign import Campaign
@@ -14,6 +13,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.policy.parties import Controller
+from ccari.ports.accesses import whose_number
 from ccari.ports.keying import Digests, Secrets
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts

@@ -2,6 +2,7 @@
 
 import re
 
+from ccari.policy.declaration import Policy
 from ccari.policy.extensions import MOST_DIGITS
 from ccari.policy.numbers import BETWEEN
 
@@ -29,6 +30,12 @@ def label(text: str) -> str:
     """
     printed = text if text.isprintable() else "".join(filter(str.isprintable, text))
     return _NUMBER.sub("…", printed.partition("@")[0])[:_LONGEST] or NAMELESS
+
+
+def campaign_name(policy: Policy | None, asked: str) -> str:
+    """A campaign's id as it may be logged and kept: where there is none of that id, it may be a number by mistake."""
+    is_known = policy is not None and policy.campaign(asked) is not None
+    return asked if is_known or not asked else label(asked)
 
 
 def unnumbered(text: str) -> str:

@@ -36,12 +36,6 @@ def the_campaign(policy: Policy, wanted: str) -> Campaign:
     return found
 
 
-def campaign_name(policy: Policy | None, asked: str) -> str:
-    """A campaign's id as it may be logged and kept: where there is none of that id, it may be a number by mistake."""
-    is_known = policy is not None and policy.campaign(asked) is not None
-    return asked if is_known or not asked else label(asked)
-
-
 def purposes_of(policy: Policy, controller: Controller) -> dict[str, str]:
     """What each campaign of the controller asks consent to."""
     return {each.id: each.asks_consent_to for each in policy.campaigns_of(controller.id)}

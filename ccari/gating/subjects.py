@@ -14,6 +14,7 @@ from ccari.policy.erasure import pattern
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller, Register
 from ccari.policy.rights import Right
+from ccari.ports.accesses import whose_number
 from ccari.ports.holds import Subject
 from ccari.ports.keying import Digests, Secrets
 from ccari.ports.subjects import PAGE_LANGUAGES, Exported, Mandate, PageLanguage, Subjects, Wanted
@@ -33,11 +34,6 @@ class IdentifiedPerson:
     registers: Sequence[Register]
     listed_as: Sequence[tuple[str, bytes]] = field(repr=False)
     language: PageLanguage
-
-
-def whose_number(controller: str, digests: Digests) -> dict[str, str]:
-    """Whose data are looked at, for the record of accesses: by the keyed digest, never by the number."""
-    return {"controller": controller, "digest": digests.newest.hex()}
 
 
 def access_target(of: IdentifiedPerson) -> dict[str, str]:

@@ -41,6 +41,11 @@ class Access:
     why: str = ""
 
 
+def whose_number(controller: str, digests: Digests) -> dict[str, str]:
+    """The ``target`` of an access to the data of the person with that number: by the keyed digest, never by the number."""
+    return {"controller": controller, "digest": digests.newest.hex()}
+
+
 @dataclass(frozen=True, slots=True)
 class WantedAccesses:
     """Which accesses to list: each field that is given narrows the list. ``of``: the id of a call or a recording, or a request's

@@ -3,9 +3,8 @@
 from typing import Any
 
 from ccari.gating.naming import the_controller, the_number
-from ccari.gating.subjects import whose_number
 from ccari.policy.parties import Controller
-from ccari.ports.accesses import Looked
+from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.keying import Digests
 from ccari.web.front import Ask, Reply
 from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked

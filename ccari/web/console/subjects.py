@@ -13,7 +13,7 @@ from ccari.gating import subjects as gating
 from ccari.policy import mandate as law
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
-from ccari.ports.accesses import Looked
+from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.keying import Digests
 from ccari.ports.requests import SOON_DAYS
 from ccari.ports.subjects import PAGE_LANGUAGES, Mandate, PageLanguage
@@ -62,7 +62,7 @@ async def export(visit: Visit) -> Answer:
 async def _one(visit: Visit, given: NumberForm) -> Shown:
     mandate, request = await _asked(visit)
     digests = Digests(request["digest"], request["key_version"], tuple(mandate.digests))
-    target = {**gating.whose_number(mandate.controller, digests), "request": mandate.reference}
+    target = {**whose_number(mandate.controller, digests), "request": mandate.reference}
     await visit.ask.note(Looked.SUBJECT_LOOKED_UP, target, mandate.reference)
     faults = {"export": _fault(mandate, ANSWERED_BY_EXPORT), "erasure": _fault(mandate, {Right.ERASURE})}
     number = given.number or request["number"]

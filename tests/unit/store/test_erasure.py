@@ -11,13 +11,12 @@ import asyncpg
 import pytest
 
 from ccari.errors import RequestError, StoreError
-from ccari.gating.subjects import whose_number
 from ccari.policy import gate
 from ccari.policy.erasure import Terms, pattern
 from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
-from ccari.ports.accesses import Access, Looked
+from ccari.ports.accesses import Access, Looked, whose_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Agreed, Scrubbed, Sourced

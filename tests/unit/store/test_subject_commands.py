@@ -15,10 +15,9 @@ import pyrage
 import pytest
 
 from ccari.cli import subject
-from ccari.gating.subjects import whose_number
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
-from ccari.ports.accesses import Access, Looked
+from ccari.ports.accesses import Access, Looked, whose_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Database
