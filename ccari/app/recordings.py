@@ -8,7 +8,7 @@ from contextlib import AbstractAsyncContextManager
 import structlog
 
 from ccari.config import Settings
-from ccari.gating.deletion_clock import Now
+from ccari.office.deletion_clock import Now
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.ports.recordings import Spool
 from ccari.recordings.archive import FileArchive

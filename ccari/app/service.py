@@ -19,9 +19,9 @@ from ccari.calls.admission import Admission
 from ccari.calls.switchboard import Switchboard
 from ccari.config import Settings
 from ccari.errors import CcariError
-from ccari.gating.deletion_clock import DeletionClock
-from ccari.gating.limits import LimitKeeper
 from ccari.metrics.lookout import Lookout
+from ccari.office.deletion_clock import DeletionClock
+from ccari.office.limits import LimitKeeper
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.subject.giving import clear

@@ -24,7 +24,7 @@ from ccari.cli.imports import KeepGoing, tell, the_lists, watched
 from ccari.cli.output import as_done, as_json, as_list, as_table, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
-from ccari.gating.naming import purposes_of, the_controller, the_number
+from ccari.office.naming import purposes_of, the_controller, the_number
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.lists import Scrubbed, by_reason

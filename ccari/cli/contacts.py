@@ -25,7 +25,7 @@ from ccari.cli.output import as_json, as_list, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.gating.naming import the_campaign, the_controller, the_number
+from ccari.office.naming import the_campaign, the_controller, the_number
 from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Limited
 from ccari.ports.accesses import Looked, whose_number

@@ -15,9 +15,9 @@ from ccari import config, log
 from ccari.cli.ending import ending
 from ccari.config import Settings
 from ccari.errors import CcariError, InputError
-from ccari.gating import claimants
 from ccari.gating.labels import unnumbered
-from ccari.gating.naming import the_controller
+from ccari.office import claimants
+from ccari.office.naming import the_controller
 from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block
@@ -145,7 +145,7 @@ async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: s
 async def looked_up(
     settings: Settings, store: Store, number: str, controller: str | None, looked_in: str, why: str
 ) -> Mapping[str, Digests]:
-    """As :func:`ccari.gating.claimants.known_as`, by the policy in force. The look-up is entered in the record of accesses, for each
+    """As :func:`ccari.office.claimants.known_as`, by the policy in force. The look-up is entered in the record of accesses, for each
     controller.
     """
     secrets, policy = await vouched(settings, store), await current_policy(store)

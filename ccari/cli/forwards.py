@@ -11,8 +11,8 @@ from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.forward.secret import WebhookSecrets
-from ccari.gating.dossiers import forwarded_to
-from ccari.gating.naming import the_controller
+from ccari.office.dossiers import forwarded_to
+from ccari.office.naming import the_controller
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 

@@ -9,7 +9,7 @@ from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy
 from ccari.cli.output import as_done, as_list
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.gating.subjects import subject_to_hold
+from ccari.office.subjects import subject_to_hold
 from ccari.ports.holds import HoldOn
 from ccari.store.opened import Store
 

@@ -13,8 +13,8 @@ from ccari.cli.spooled import refuse_while_spooled_under
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
-from ccari.gating.naming import the_controller
 from ccari.keyring.files import is_there
+from ccari.office.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile

@@ -10,7 +10,7 @@ from ccari.cli.context import vouched, who, with_store
 from ccari.cli.output import as_json, as_table, watched
 from ccari.config import Settings
 from ccari.errors import ExpiryError
-from ccari.gating.limits import Expired, expire, past
+from ccari.office.limits import Expired, expire, past
 from ccari.policy.limits import Limit, sparing, standing
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.store.opened import Store

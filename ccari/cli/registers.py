@@ -12,9 +12,9 @@ from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.errors import CcariError, why
-from ccari.gating import moments
 from ccari.lists import NumberList, listings
 from ccari.lists.numberlist import STDIN
+from ccari.office import moments
 from ccari.policy import gate
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy

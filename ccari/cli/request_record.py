@@ -9,7 +9,7 @@ from ccari.cli.forwards import Reference
 from ccari.cli.output import as_json, as_table, cell
 from ccari.cli.plain import printable
 from ccari.config import Settings
-from ccari.gating.dossiers import dossier
+from ccari.office.dossiers import dossier
 from ccari.ports.accesses import Looked
 from ccari.store.opened import Store
 

@@ -26,8 +26,8 @@ from ccari.cli.forwards import Reference
 from ccari.cli.output import as_done, as_json, as_list, telling
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
-from ccari.gating.dossiers import clock, register_row
-from ccari.gating.intake import Claim, enter
+from ccari.office.dossiers import clock, register_row
+from ccari.office.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.speech import end_of_reference

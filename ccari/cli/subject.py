@@ -16,7 +16,7 @@ from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
-from ccari.gating.subjects import IdentifiedPerson, access_target, identified_person, wanted_of
+from ccari.office.subjects import IdentifiedPerson, access_target, identified_person, wanted_of
 from ccari.policy.erasure import Plan, count_deleted, count_kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked

@@ -9,9 +9,9 @@ from ccari.cli.context import ControllerId, Json, NumberText, current_policy, no
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.gating.listings import refuse_unseen
-from ccari.gating.naming import zone_of
-from ccari.gating.subjects import access_target, identified_person
+from ccari.office.listings import refuse_unseen
+from ccari.office.naming import zone_of
+from ccari.office.subjects import access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
 from ccari.ports.subjects import PageLanguage

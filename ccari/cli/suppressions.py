@@ -24,8 +24,8 @@ from ccari.cli.drafts import writing
 from ccari.cli.imports import KeepGoing, ListFile, tell, the_lists, watched
 from ccari.cli.output import as_done, as_list, stream_json, with_short_digest
 from ccari.config import Settings
-from ccari.gating.bars import Barring, Bars, Lifting
-from ccari.gating.naming import the_controller
+from ccari.office.bars import Barring, Bars, Lifting
+from ccari.office.naming import the_controller
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import BarsGiven, Report

@@ -10,7 +10,7 @@ from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.errors import CcariError
 from ccari.gating.labels import label
-from ccari.gating.naming import the_controller
+from ccari.office.naming import the_controller
 from ccari.ports.access import Bearer, Role, fingerprint, new_token
 from ccari.store.opened import Store
 

@@ -13,8 +13,8 @@ import structlog
 from ccari.errors import ConfigError
 from ccari.forward.courier import LEASE, LONGEST_PAUSE, LOOK_SECONDS, PATIENCE, pause
 from ccari.forward.webhook import NotTakenError, Webhook
-from ccari.gating.dossiers import clock
-from ccari.gating.rounds import again_and_again
+from ccari.office.dossiers import clock
+from ccari.office.rounds import again_and_again
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint

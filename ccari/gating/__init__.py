@@ -1,1 +1,1 @@
-"""What every way into ccari shares: asking the gate for a call, the journal of what becomes of it, requests, and storage limits."""
+"""What every way of calling shares: asking the gate for a call, and the journal of what becomes of it."""

@@ -7,8 +7,8 @@ from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
-from ccari.gating import moments
 from ccari.lists.numberlist import Row
+from ccari.office import moments
 from ccari.ports.lists import LineFault
 
 _T = TypeVar("_T")

@@ -19,16 +19,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from ccari.errors import InputError
-from ccari.gating import moments
 from ccari.gating.labels import label
-from ccari.gating.naming import (
-    campaign_of,
-    end,
-    purposes_of,
-    the_campaign,
-    the_controller,
-    zone_of,
-)
 from ccari.lists import bars, consents, register
 from ccari.lists.bars import BarReader
 from ccari.lists.cells import inert
@@ -36,6 +27,15 @@ from ccari.lists.consents import ConsentReader
 from ccari.lists.contacts import COLUMNS, ContactReader
 from ccari.lists.numberlist import NumberList, Row
 from ccari.lists.scrubbing import Scrubbing
+from ccari.office import moments
+from ccari.office.naming import (
+    campaign_of,
+    end,
+    purposes_of,
+    the_campaign,
+    the_controller,
+    zone_of,
+)
 from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller

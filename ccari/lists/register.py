@@ -9,8 +9,8 @@ from typing import Any
 
 import orjson
 
-from ccari.gating.dossiers import register_row
 from ccari.lists.cells import inert
+from ccari.office.dossiers import register_row
 
 COLUMNS = (
     "reference", "controller", "campaign", "purpose", "right", "article", "state", "level", "number", "number_from",

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 import structlog
 
 from ccari.errors import StoreError, UnsoundPolicyError
-from ccari.gating.dossiers import clock
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import Family
 from ccari.metrics.meter import Metrics
 from ccari.metrics.registry import Values
+from ccari.office.dossiers import clock
 from ccari.ports.figures import COUNT_SECONDS, Figures, Held, Pressing
 from ccari.ports.metering import Work
 from ccari.ports.policies import PolicyBook

@@ -16,8 +16,8 @@ from uuid import UUID
 import structlog
 
 from ccari.errors import RecordingDelayed, RefusedError
-from ccari.gating.deletion_clock import Now, by_the_clock
-from ccari.gating.rounds import again_and_again
+from ccari.office.deletion_clock import Now, by_the_clock
+from ccari.office.rounds import again_and_again
 from ccari.own_threads import OwnThreads
 from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why

@@ -5,8 +5,8 @@ from http import HTTPStatus
 from typing import Any
 from uuid import UUID
 
-from ccari.gating import claimants
 from ccari.gating.inquiry import Inquiry
+from ccari.office import claimants
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Role

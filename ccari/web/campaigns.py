@@ -3,7 +3,7 @@
 from http import HTTPStatus
 
 from ccari.errors import InputError, UnsoundPolicyError
-from ccari.gating.naming import the_controller
+from ccari.office.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.ports.policies import AppliedPolicy
 from ccari.web.front import Ask, Reply

@@ -2,7 +2,7 @@
 
 from datetime import UTC, datetime
 
-from ccari.gating.naming import purposes_of, the_controller, the_number
+from ccari.office.naming import purposes_of, the_controller, the_number
 from ccari.web.contacts import looked_up
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ccari.gating.naming import the_controller, the_number
+from ccari.office.naming import the_controller, the_number
 from ccari.policy.parties import Controller
 from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.keying import Digests

@@ -8,10 +8,10 @@ from typing import Any, Generic, Protocol, TypeVar
 from aiohttp import web
 from pydantic import BaseModel
 
-from ccari.gating.claimants import access_target
 from ccari.gating.labels import unnumbered
-from ccari.gating.naming import the_controller
-from ccari.gating.subjects import SubjectWork
+from ccari.office.claimants import access_target
+from ccari.office.naming import the_controller
+from ccari.office.subjects import SubjectWork
 from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
 from ccari.policy.gate import Block, Facts, Question
@@ -132,7 +132,7 @@ class Ask:
         await self.front.accesses.note(Access(looked, self.who, target, why))
 
     async def note_number(self, known_as: Mapping[str, Digests], looked_in: str, why: str) -> None:
-        """The same of a number that is looked up, for each controller (:func:`ccari.gating.claimants.known_as`)."""
+        """The same of a number that is looked up, for each controller (:func:`ccari.office.claimants.known_as`)."""
         for controller, digests in known_as.items():
             await self.note(Looked.NUMBER_CHECKED, access_target(controller, digests, looked_in), why)
 

@@ -6,7 +6,7 @@ from http import HTTPStatus
 import orjson
 from aiohttp import web
 
-from ccari.gating.naming import the_campaign, the_controller
+from ccari.office.naming import the_campaign, the_controller
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import BarsGiven, ContactsGiven, ListWork, Report, Source, by_reason
 from ccari.web.downloads import as_attachment, sent

@@ -3,7 +3,7 @@
 from aiohttp import web
 
 from ccari.errors import UnknownError
-from ccari.gating.subjects import subject_to_hold
+from ccari.office.subjects import subject_to_hold
 from ccari.ports.accesses import Looked
 from ccari.ports.holds import HoldOn
 from ccari.ports.recordings import WantedRecordings

@@ -6,8 +6,8 @@ from typing import Any
 
 from pydantic import BaseModel, TypeAdapter
 
-from ccari.gating import claimants, dossiers
-from ccari.gating.intake import Claim, enter
+from ccari.office import claimants, dossiers
+from ccari.office.intake import Claim, enter
 from ccari.policy import speech
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.accesses import Looked

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from ccari.gating.subjects import IdentifiedPerson, access_target, identified_person
+from ccari.office.subjects import IdentifiedPerson, access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked

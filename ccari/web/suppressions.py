@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ccari.gating.bars import Barring, Bars, Lifting
+from ccari.office.bars import Barring, Bars, Lifting
 from ccari.ports.accesses import Looked
 from ccari.web.front import Ask, Reply
 from ccari.web.models.suppressions import (

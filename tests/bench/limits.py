@@ -6,7 +6,7 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 
-from ccari.gating.limits import expire, past
+from ccari.office.limits import expire, past
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.store.database import Database

@@ -3,7 +3,7 @@
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from ccari.gating.intake import Claim, enter
+from ccari.office.intake import Claim, enter
 from ccari.policy.rights import Level, Right
 from ccari.ports.requests import Intake
 from ccari.recordings.subject.page import page as readable

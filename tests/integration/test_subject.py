@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from ccari.gating import limits
+from ccari.office import limits
 from ccari.policy.limits import Limit
 from ccari.policy.numbers import mask
 from ccari.policy.retention import Limited

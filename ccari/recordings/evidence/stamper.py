@@ -16,7 +16,7 @@ import structlog
 
 from ccari import __version__
 from ccari.errors import CcariError, EvidenceError, why
-from ccari.gating.rounds import again_and_again
+from ccari.office.rounds import again_and_again
 from ccari.own_threads import OwnThreads
 from ccari.peers import Connector, whole
 from ccari.policy.seal import Statement

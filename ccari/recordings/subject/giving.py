@@ -9,9 +9,9 @@ from typing import Any
 
 from ccari.counting import counted
 from ccari.errors import CcariError, RecordingDelayed, why
-from ccari.gating.listings import refuse_unseen
-from ccari.gating.naming import zone_of
-from ccari.gating.subjects import IdentifiedPerson, wanted_of
+from ccari.office.listings import refuse_unseen
+from ccari.office.naming import zone_of
+from ccari.office.subjects import IdentifiedPerson, wanted_of
 from ccari.own_threads import OwnThreads
 from ccari.policy import erasure
 from ccari.policy.campaign import Campaign
@@ -28,7 +28,7 @@ EXPORT_SECONDS = 300.0
 
 
 class SubjectDesk:
-    """:class:`ccari.gating.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder in which an export is kept
+    """:class:`ccari.office.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder in which an export is kept
     while it is given out, readable by its owner only.
     """
 

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, time, timedelta
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-from ccari.gating import dossiers
+from ccari.office import dossiers
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.call import Outcome
 from ccari.ports.overview import Counted

@@ -9,8 +9,8 @@ from typing import Annotated, Literal, get_args
 from aiohttp import web
 from pydantic import Field
 
-from ccari.gating import dossiers
-from ccari.gating.subjects import language_of
+from ccari.office import dossiers
+from ccari.office.subjects import language_of
 from ccari.policy import deadlines, rights, speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode, stops_recording

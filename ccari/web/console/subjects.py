@@ -8,8 +8,8 @@ from typing import Annotated, Any
 from pydantic import Field
 
 from ccari.errors import AllKeptError
-from ccari.gating import dossiers
-from ccari.gating import subjects as gating
+from ccari.office import dossiers
+from ccari.office import subjects as office
 from ccari.policy import mandate as law
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
@@ -72,7 +72,7 @@ async def _one(visit: Visit, given: NumberForm) -> Shown:
     fields = {
         "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
         "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
-        "page_languages": PAGE_LANGUAGES, "page_language": gating.language_of(mandate, await visit.ask.policy()),
+        "page_languages": PAGE_LANGUAGES, "page_language": office.language_of(mandate, await visit.ask.policy()),
     }  # fmt: skip
     return Shown("subject.html.j2", fields)
 
@@ -97,7 +97,7 @@ def _fault(mandate: Mandate, rights: frozenset[Right] | set[Right]) -> law.Manda
 async def _plan(visit: Visit, mandate: Mandate, number: str) -> tuple[PlanShown, bool]:
     """What an erasure would do, and whether it would be refused because legal grounds keep all there is."""
     front, policy = visit.ask.front, await visit.ask.policy_in_force()
-    of = await gating.identified_person(
+    of = await office.identified_person(
         policy,
         front.subjects,
         await front.vouched(),

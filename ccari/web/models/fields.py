@@ -71,7 +71,7 @@ def _extension(text: str) -> str:
 
 def _in_our_time(when: _Dated) -> _Dated:
     # near the ends of the calendar, conversions between time zones fail
-    if not 1900 <= when.year < 3000:  # noqa: PLR2004 - as in ccari.gating.moments
+    if not 1900 <= when.year < 3000:  # noqa: PLR2004 - as in ccari.office.moments
         raise ValueError("must be a year from 1900 to 2999")
     return when
 

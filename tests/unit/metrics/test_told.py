@@ -15,11 +15,11 @@ from ccari.calls.switchboard import Switchboard
 from ccari.errors import AsteriskError, RecordingDelayed, StoreError
 from ccari.forward.courier import Courier
 from ccari.forward.notifier import Notifier
-from ccari.gating.deletion_clock import by_the_clock
 from ccari.gating.journal import Journal
-from ccari.gating.limits import LimitKeeper
 from ccari.gating.registering import register
 from ccari.metrics.meter import Metrics
+from ccari.office.deletion_clock import by_the_clock
+from ccari.office.limits import LimitKeeper
 from ccari.policy.rights import Right
 from ccari.ports.metering import Way, Work
 from ccari.ports.placing import Order

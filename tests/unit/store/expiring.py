@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from ccari.gating import limits
-from ccari.gating.deletion_clock import Now, by_the_clock
-from ccari.gating.limits import Expired, LimitKeeper
+from ccari.office import limits
+from ccari.office.deletion_clock import Now, by_the_clock
+from ccari.office.limits import Expired, LimitKeeper
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right

@@ -10,7 +10,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from ccari.gating.deletion_clock import Now, by_the_clock
+from ccari.office.deletion_clock import Now, by_the_clock
 from ccari.policy.retention import HoldKind
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.archive import FileArchive

@@ -15,7 +15,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import ExpiryError, StoreError
-from ccari.gating.limits import Expired
+from ccari.office.limits import Expired
 from ccari.policy import accesses as law
 from ccari.policy import chain
 from ccari.policy.chain import Entry

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from ccari.errors import ExpiryError, StoreError, UnknownError
-from ccari.gating.limits import Expired
+from ccari.office.limits import Expired
 from ccari.policy.limits import GRACE, Limit
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right

@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import ConsentError, StoreError
-from ccari.gating.naming import purposes_of
+from ccari.office.naming import purposes_of
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Channel, ConsentState

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from ccari.gating.limits import Expired
+from ccari.office.limits import Expired
 from ccari.policy import gate
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from ccari.app import recordings as running
 from ccari.config import Settings
 from ccari.errors import RecordingError
-from ccari.gating.deletion_clock import by_the_clock
+from ccari.office.deletion_clock import by_the_clock
 from ccari.policy.consent import Channel
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
@@ -31,7 +31,7 @@ from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
 from ccari.store.secrets import Key
 from tests.lab.waiting import until
-from tests.unit.gating.test_deletion_clock import Clock
+from tests.unit.office.test_deletion_clock import Clock
 from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk
 from tests.unit.store import made
 from tests.unit.store.forging import forge

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from ccari.errors import NoRequestError, RequestError
-from ccari.gating.dossiers import dossier
-from ccari.gating.limits import Expired
+from ccari.office.dossiers import dossier
+from ccari.office.limits import Expired
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
 from ccari.policy.limits import Limit, standing

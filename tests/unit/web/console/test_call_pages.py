@@ -7,7 +7,7 @@ from http import HTTPStatus
 from urllib.parse import quote
 from uuid import uuid4
 
-from ccari.gating.limits import Expired
+from ccari.office.limits import Expired
 from ccari.policy.call import HANDED_BACK
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited

@@ -43,7 +43,7 @@ FAULTS = {
 }  # fmt: skip
 #: Where there are texts that the console shows.
 SPEAKING = (
-    "forward/*.py", "gating/*.py", "lists/*.py", "web/**/*.py", "store/holds.py", "store/mandates.py", "store/requests.py",
+    "forward/*.py", "gating/*.py", "office/*.py", "lists/*.py", "web/**/*.py", "store/holds.py", "store/mandates.py", "store/requests.py",
     "recordings/shelf.py", "recordings/reading.py", "recordings/evidence/proving.py", "recordings/evidence/pack.py",
 )  # fmt: skip
 #: Functions that give what is wrong with evidence, in words.

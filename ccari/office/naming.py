@@ -4,8 +4,8 @@ from datetime import datetime
 from zoneinfo import ZoneInfo
 
 from ccari.errors import InputError
-from ccari.gating import moments
 from ccari.gating.labels import label
+from ccari.office import moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy

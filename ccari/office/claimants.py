@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from ccari.errors import InputError
-from ccari.gating.naming import the_controller, the_number
+from ccari.office.naming import the_controller, the_number
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import parse
 from ccari.ports.accesses import whose_number

@@ -10,8 +10,8 @@ from typing import Protocol
 import structlog
 
 from ccari.errors import CcariError, ExpiryError
-from ccari.gating.deletion_clock import Now
-from ccari.gating.rounds import again_and_again
+from ccari.office.deletion_clock import Now
+from ccari.office.rounds import again_and_again
 from ccari.policy.declaration import Policy
 from ccari.policy.limits import GRACE, Limit, sparing, standing
 from ccari.policy.retention import Limited

@@ -6,8 +6,8 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from ccari.errors import InputError
-from ccari.gating import moments
-from ccari.gating.naming import campaign_of, the_controller, the_number, zone_of
+from ccari.office import moments
+from ccari.office.naming import campaign_of, the_controller, the_number, zone_of
 from ccari.policy import deadlines
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import Number

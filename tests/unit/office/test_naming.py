@@ -3,7 +3,7 @@
 import pytest
 
 from ccari.errors import InputError
-from ccari.gating.naming import campaign_of, the_campaign
+from ccari.office.naming import campaign_of, the_campaign
 from ccari.policy.declaration import Policy
 from tests.unit.policy.campaigns import CONTROLLER
 

@@ -7,9 +7,9 @@ from datetime import datetime, timedelta
 
 from structlog.testing import capture_logs
 
-from ccari.gating.deletion_clock import by_the_clock
-from ccari.gating.limits import LimitKeeper
 from ccari.metrics.meter import Metrics
+from ccari.office.deletion_clock import by_the_clock
+from ccari.office.limits import LimitKeeper
 from ccari.policy.declaration import Policy, read
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.gating.deletion_clock import MOST_FORWARD, DeletionClock
+from ccari.office.deletion_clock import MOST_FORWARD, DeletionClock
 from ccari.policy.limits import GRACE
 
 NOON = datetime(2026, 11, 30, 12, tzinfo=UTC)

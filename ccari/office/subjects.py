@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ccari.errors import InputError, RequestError
-from ccari.gating.naming import the_controller, the_number
+from ccari.office.naming import the_controller, the_number
 from ccari.policy import mandate as law
 from ccari.policy.declaration import Policy
 from ccari.policy.erasure import pattern

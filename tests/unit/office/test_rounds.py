@@ -6,8 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from ccari.errors import StoreError
-from ccari.gating.rounds import again_and_again
 from ccari.metrics.meter import Metrics
+from ccari.office.rounds import again_and_again
 from ccari.ports.metering import Work
 
 WITHIN = 10.0

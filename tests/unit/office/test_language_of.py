@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.gating.subjects import language_of
+from ccari.office.subjects import language_of
 from ccari.policy.declaration import read
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.subjects import Mandate
