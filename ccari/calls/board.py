@@ -9,7 +9,7 @@ from uuid import UUID
 from ccari.gating.terms import Terms
 from ccari.policy.call import Call, Stage
 from ccari.policy.call.state import Recorder, replace
-from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, Standing, Taped
+from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, OnBoard, Taped
 
 #: Calls that are over and whose end a watcher has not read yet.
 MOST_OVER = 1000
@@ -19,10 +19,10 @@ class Board:
     """:class:`ccari.ports.live.LiveCalls` and ``LiveBoard`` in this process."""
 
     def __init__(self) -> None:
-        self._calls: dict[UUID, Standing] = {}
+        self._calls: dict[UUID, OnBoard] = {}
         self._watching: set[_Watch] = set()
 
-    def put(self, call: Standing) -> None:
+    def put(self, call: OnBoard) -> None:
         if call.is_over:
             self._calls.pop(call.call_id, None)
         else:
@@ -46,7 +46,7 @@ class Board:
 class _Watch:
     """Somebody who watches. Of each call that has changed only the newest state waits, so that the queue is bounded."""
 
-    def __init__(self, calls: dict[UUID, Standing]) -> None:
+    def __init__(self, calls: dict[UUID, OnBoard]) -> None:
         self._calls = calls
         self._waiting = dict(calls)
         self._changed = asyncio.Event()
@@ -55,7 +55,7 @@ class _Watch:
         if self._waiting:
             self._changed.set()
 
-    def put(self, call: Standing) -> None:
+    def put(self, call: OnBoard) -> None:
         self._waiting[call.call_id] = call
         if len(self._waiting) > len(self._calls) + MOST_OVER:
             self._waiting.clear()

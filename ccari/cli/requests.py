@@ -31,7 +31,7 @@ from ccari.office.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.speech import end_of_reference
-from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, EnteredBy, Intake, LevelName, Wanted, Work
+from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, EnteredBy, Intake, LevelName, WantedRequests, Work
 from ccari.store.opened import Store
 
 app = typer.Typer(help="Rights requests, and the work on them.")
@@ -89,7 +89,7 @@ def list_(
     json: Json = False,
 ) -> None:
     """List requests, the one due first at the top. Numbers are masked."""
-    wanted = Wanted(
+    wanted = WantedRequests(
         tuple(state or ()), right, open, OVERDUE if overdue else due_within,
         ending=None if reference is None else _ending(reference),
     )  # fmt: skip

@@ -79,7 +79,7 @@ class LiveCalls(Protocol):
         ...
 
 
-class Standing(Protocol):
+class OnBoard(Protocol):
     """A call on the board. It is asked for its state only when somebody looks."""
 
     @property
@@ -94,6 +94,6 @@ class Standing(Protocol):
 class LiveBoard(Protocol):
     """The board that calls put themselves on."""
 
-    def put(self, call: Standing) -> None:
+    def put(self, call: OnBoard) -> None:
         """Called at every change of a call. It returns at once, and nobody waits. A call that is over is taken off the board."""
         ...

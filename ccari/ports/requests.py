@@ -94,7 +94,7 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class WantedRequests:
     """Which requests to list: each field that is given narrows the list. ``due_within``: so many days; overdue ones are included.
 
     ``due_before``: a date; only open ones. ``controllers``: only theirs. ``after``: where the last page ended.
@@ -178,7 +178,12 @@ class RequestRegister(Protocol):
         ...
 
     async def list(
-        self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
+        self,
+        controller: str | None,
+        limit: int,
+        *,
+        clock: Clock | None = None,
+        wanted: WantedRequests | None = None,
     ) -> list[dict[str, Any]]:
         """Requests in the order of due dates, with ``days_left`` and whether each is ``overdue``."""
         ...

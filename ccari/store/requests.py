@@ -14,7 +14,7 @@ from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.seal import Kind, Sealed
 from ccari.ports.keying import Digests
-from ccari.ports.requests import Clock, Entered, Exercise, RequestRecord, Wanted, Work
+from ccari.ports.requests import Clock, Entered, Exercise, RequestRecord, WantedRequests, Work
 from ccari.store import journals
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL, sought
@@ -110,9 +110,14 @@ class Requests:
             yield connection, request
 
     async def list(
-        self, controller: str | None, limit: int, *, clock: Clock | None = None, wanted: Wanted | None = None
+        self,
+        controller: str | None,
+        limit: int,
+        *,
+        clock: Clock | None = None,
+        wanted: WantedRequests | None = None,
     ) -> list[dict[str, Any]]:
-        clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or Wanted()
+        clock, wanted = clock or Clock(datetime.now(UTC), {}), wanted or WantedRequests()
         after = wanted.after
         return await self._database.rows(
             SQL["list_requests"], *clock.days, controller, list(wanted.states) or None, wanted.right, wanted.open, wanted.due_within, limit,

@@ -11,7 +11,7 @@ from ccari.office.intake import Claim, enter
 from ccari.policy import speech
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.accesses import Looked
-from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, Wanted, Work
+from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, WantedRequests, Work
 from ccari.web.front import Ask, Reply
 from ccari.web.models.fields import Day, OneLine
 from ccari.web.models.requests import (
@@ -39,7 +39,7 @@ async def list_requests(ask: Ask) -> Reply[RequestPage]:
     """Requests in the order of due dates; closed requests at the end."""
     query: RequestsQuery = ask.query
     after = place(query.after, _PLACE)
-    wanted = Wanted(
+    wanted = WantedRequests(
         query.state, query.right, query.open, OVERDUE if query.overdue else None, query.due_before,
         await ask.narrowed(query.controller), Place(*after) if after else None, speech.end_of_reference(query.reference) if query.reference else None,
     )  # fmt: skip

@@ -12,14 +12,14 @@ from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.policy.seal import Kind
-from ccari.ports.requests import OVERDUE, Clock, Exercise, Intake, Wanted, Work
+from ccari.ports.requests import OVERDUE, Clock, Exercise, Intake, WantedRequests, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
 from tests.unit.store.forging import NO_MOMENTS, forge
 
 IN_TIME = Clock(made.NOW, {"acme": "PL"})
-LATE = Wanted(due_within=OVERDUE)
+LATE = WantedRequests(due_within=OVERDUE)
 RECEIVED = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
@@ -381,7 +381,7 @@ async def test_controllers_of_two_zones_share_one_midnight(store: Store) -> None
     late = await store.requests.list(None, 10, clock=clock, wanted=LATE)
     # one that is no longer declared goes by UTC
     assert [each["controller"] for each in late] == ["acme"]
-    today = await store.requests.list(None, 10, clock=clock, wanted=Wanted(due_within=0))
+    today = await store.requests.list(None, 10, clock=clock, wanted=WantedRequests(due_within=0))
     assert [each["controller"] for each in today] == ["acme", "eire", "gone"]
     assert await store.requests.list("eire", 10, clock=clock, wanted=LATE) == []
 
@@ -394,7 +394,7 @@ async def test_due_soon_leaves_out_a_day_or_takes_a_closed_request(store: Store)
     clock = Clock(datetime(2026, 12, 1, 22, 59, 59, tzinfo=UTC), {"acme": "PL"})
 
     async def due(at: Clock) -> list[int]:
-        rows = await store.requests.list(None, 10, clock=at, wanted=Wanted(due_within=7))
+        rows = await store.requests.list(None, 10, clock=at, wanted=WantedRequests(due_within=7))
         return [each["due"].day for each in rows]
 
     assert await due(clock) == [1, 7, 8]
@@ -409,16 +409,16 @@ def _is(**fields: object) -> Callable[[dict[str, Any]], bool]:
 @pytest.mark.parametrize(
     ("wanted", "fits"),
     [
-        (Wanted(), _is()),
-        (Wanted(states=(RequestState.FULFILLED,)), _is(state="fulfilled")),
-        (Wanted(states=(RequestState.FULFILLED, RequestState.RECEIVED)), lambda row: row["state"] != "in_progress"),
-        (Wanted(right=Right.ACCESS), _is(right="access")),
-        (Wanted(open=True), lambda row: row["state"] != "fulfilled"),
-        (Wanted(open=True, right=Right.ERASURE), lambda row: row["right"] == "erasure" and row["state"] != "fulfilled"),
+        (WantedRequests(), _is()),
+        (WantedRequests(states=(RequestState.FULFILLED,)), _is(state="fulfilled")),
+        (WantedRequests(states=(RequestState.FULFILLED, RequestState.RECEIVED)), lambda row: row["state"] != "in_progress"),
+        (WantedRequests(right=Right.ACCESS), _is(right="access")),
+        (WantedRequests(open=True), lambda row: row["state"] != "fulfilled"),
+        (WantedRequests(open=True, right=Right.ERASURE), lambda row: row["right"] == "erasure" and row["state"] != "fulfilled"),
     ],
 )  # fmt: skip
 async def test_a_list_holds_what_was_not_asked_for(
-    store: Store, wanted: Wanted, fits: Callable[[dict[str, Any]], bool]
+    store: Store, wanted: WantedRequests, fits: Callable[[dict[str, Any]], bool]
 ) -> None:
     for right in (Right.ACCESS, Right.ERASURE):
         await added(store, right)
@@ -440,7 +440,8 @@ async def test_whoever_gives_all_of_a_reference_is_shown_the_request_of_another_
 
     async def found(ending: str) -> set[str]:
         return {
-            each["reference"] for each in await store.requests.list(None, 100, wanted=Wanted(ending=ending))
+            each["reference"]
+            for each in await store.requests.list(None, 100, wanted=WantedRequests(ending=ending))
         }
 
     assert await found(one) == {one}
