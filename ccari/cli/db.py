@@ -9,7 +9,7 @@ from ccari import log
 from ccari.cli.context import Json
 from ccari.cli.output import as_list
 from ccari.config import Settings
-from ccari.store.database import migration_status, open_database
+from ccari.store.migrating import migration_status, open_database
 from ccari.store.opened import database_dsn
 
 app = typer.Typer(help="The database's schema. The service brings it up to date when it starts.")

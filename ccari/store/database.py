@@ -1,41 +1,23 @@
-"""Connections to PostgreSQL, the migrations, and a StoreError in place of what asyncpg and the network raise."""
+"""Connections to PostgreSQL, and a StoreError in place of what asyncpg and the network raise."""
 
 import contextlib
-import logging
-from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Iterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
 from functools import partial
-from importlib import resources
-from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import asyncpg
-import structlog
-from pogo_core.error import BadMigrationError
-from pogo_core.util import migrate, sql
 
 from ccari.errors import RefusedError, StoreError, why
-from ccari.store import connecting, text_order
+from ccari.store import connecting
 from ccari.store.connecting import UNWRITABLE, connect, refuse_shared
 from ccari.store.pool import Pool
-
-_log = structlog.get_logger()
 
 Connection = connecting.Connection
 
 SCHEMA = "ccari"
-OLDEST_SERVER = 14
-#: Of the database: in another, PostgreSQL refuses names and reasons in some language, and the escapes of JSON for them.
-ENCODING = "UTF8"
-
 #: A call waits for the answer, so the database has this long, in seconds, before it counts as away.
 COMMAND_SECONDS = 2.0
-#: One statement of a migration: it may have tens of millions of rows to go through, and nothing else gets it done.
-MIGRATE_SECONDS = 3600.0
-#: How long a migration waits for others who use its tables, behind which calls wait, and a start for another's migrations.
-MIGRATE_LOCK_SECONDS = 300.0
-#: Commands that begin at once take milliseconds each to see that there is nothing to migrate.
-MIGRATE_PATIENCE_SECONDS = 5.0
 #: One statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
@@ -52,11 +34,7 @@ OUTSIDE_IDLE_SECONDS = 30.0
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
 #: For the pool. A client that gives up waiting does not stop the statement: unless the server gives up too, it goes on, and goes on
 #: holding its locks.
-_CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
-#: The key of an advisory lock: migrations are applied by one process at a time.
-_MIGRATION_LOCK = 0x63636172
-
-
+CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 _LOST = "the connection to the database was lost"
 #: Classes of SQLSTATE whose message speaks of connections, roles, databases, tables and disks, and never of a row's values.
 _QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "55", "57", "58"})
@@ -85,7 +63,7 @@ class Database:
         ``slow_reader``: its transaction may idle for as long as the reader of the rows likes, so it must hold no lock that others
         wait for.
         """
-        settings = _SESSION if slow_reader else {**_SESSION, **_idle_limit(OUTSIDE_IDLE_SECONDS)}
+        settings = _SESSION if slow_reader else {**_SESSION, **idle_limit(OUTSIDE_IDLE_SECONDS)}
         with translated():
             connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=settings)
             try:
@@ -246,7 +224,7 @@ def translated() -> Iterator[None]:
     except asyncpg.InvalidAuthorizationSpecificationError as error:
         raise StoreError(f"the database refused the user: {error.args[0]}") from None
     except asyncpg.InsufficientPrivilegeError as error:
-        raise StoreError(_denied(error.args[0])) from None
+        raise StoreError(denied(error.args[0])) from None
     except asyncpg.ReadOnlySQLTransactionError:
         raise StoreError(UNWRITABLE) from None
     except (
@@ -280,7 +258,7 @@ def unprivileged(denied: str) -> str:
     return f"the database's user may not do what ccari needs ({denied})"
 
 
-def _denied(words: str) -> str:
+def denied(words: str) -> str:
     """What is wrong, by what PostgreSQL says. A file of its own that it cannot open or write, as on a disk that is read-only now, counts
     there as a lack of privileges, too.
     """
@@ -293,24 +271,9 @@ def _denied(words: str) -> str:
 ANOTHER_OWNER = "make it the database's owner (ALTER DATABASE … OWNER TO …), and restore a dump as this user"
 
 
-def _idle_limit(seconds: float) -> dict[str, str]:
+def idle_limit(seconds: float) -> dict[str, str]:
+    """The session setting for as long as a transaction may idle."""
     return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
-
-
-@contextlib.asynccontextmanager
-async def open_database(dsn: str) -> AsyncIterator[Database]:
-    """Connect, bring the schema up to date, and give the pool.
-
-    Raises
-    ------
-    StoreError
-        If the server is away, refuses, or is older than PostgreSQL 14; if the database has another encoding than UTF-8, its user
-        may not create anything in it, or a newer ccari has changed it; if a pooler shares out its sessions; or if a migration fails.
-    """
-    with translated():
-        await _migrate(dsn)
-    async with as_it_is(dsn, POOL_SIZE, _CALLS) as database:
-        yield database
 
 
 @contextlib.asynccontextmanager
@@ -327,7 +290,7 @@ async def as_it_is(
     """
     opening = partial(
         connect, dsn, read_only=read_only, connection_class=_Pooled, command_timeout=COMMAND_SECONDS,
-        server_settings={**settings, **_idle_limit(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
+        server_settings={**settings, **idle_limit(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
     )  # fmt: skip
     pool = Pool(opening, size, COMMAND_SECONDS)
     with translated():
@@ -336,115 +299,3 @@ async def as_it_is(
         yield Database(pool, dsn)
     finally:
         await pool.close()
-
-
-def migrations_folder() -> Path:
-    return Path(str(resources.files("ccari.store") / "migrations"))
-
-
-async def migration_status(dsn: str) -> list[tuple[str, bool]]:
-    """Each migration and whether it has been applied, in order. Changes nothing but pogo's own table."""
-    with translated():
-        connection = await connect(dsn)
-        try:
-            await sql.ensure_pogo_sync(connection)
-            migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
-            return sorted((each.id, each.applied) for each in migrations)
-        finally:
-            await connection.close()
-
-
-async def _migrate(dsn: str) -> None:
-    settings = _idle_limit(OUTSIDE_IDLE_SECONDS)
-    connection = await connect(dsn, any_order=True, command_timeout=MIGRATE_SECONDS, server_settings=settings)
-    try:
-        version = connection.get_server_version().major
-        if version < OLDEST_SERVER:
-            raise StoreError(f"PostgreSQL {version} is too old: ccari needs {OLDEST_SERVER} or newer")
-        encoding = await connection.fetchval("SHOW server_encoding")
-        if encoding != ENCODING:
-            raise StoreError(f"{unfit(encoding)}: {ANOTHER_ENCODING}")
-        await refuse_shared(connection, dsn)
-        await _take_turn(connection)
-        await sql.create_schema(connection, schema_name=SCHEMA)
-        await connection.execute(f"SET search_path TO {SCHEMA}")
-        await sql.ensure_pogo_sync(connection)
-        migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
-        applied = await sql.get_applied_migrations(connection, schema_name=SCHEMA)
-        if unknown := applied - {each.id for each in migrations}:
-            raise StoreError(f"{of_newer(unknown)}: {ANOTHER_VERSION}")
-        await text_order.settle(connection)
-        # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
-        if not all(each.applied for each in migrations):
-            # in a new database each takes milliseconds
-            begun = _Begun("migrations") if any(each.applied for each in migrations) else None
-            await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA, logger=begun)
-    except BadMigrationError as error:
-        raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
-    finally:
-        await connection.close(timeout=connecting.CONNECT_SECONDS)
-
-
-async def _take_turn(connection: Connection) -> None:
-    """Wait until no other process applies migrations. From then on, the connection waits for no lock longer than
-    :data:`MIGRATE_LOCK_SECONDS`.
-    """
-    try:
-        await _lock(connection, MIGRATE_PATIENCE_SECONDS)
-    except asyncpg.LockNotAvailableError:
-        _log.warning("migrations_awaited")
-        try:
-            await _lock(connection, MIGRATE_LOCK_SECONDS)
-        except asyncpg.LockNotAvailableError:
-            raise StoreError(
-                f"another ccari has been changing the database for {MIGRATE_LOCK_SECONDS:.0f} s: wait until it is done, or end it if it "
-                "was stopped"
-            ) from None
-    await connection.execute(f"SET lock_timeout TO '{MIGRATE_LOCK_SECONDS:.0f}s'")
-
-
-async def _lock(connection: Connection, patience_seconds: float) -> None:
-    await connection.execute(f"SET lock_timeout TO '{patience_seconds:.0f}s'")
-    await connection.execute("SELECT pg_advisory_lock($1)", _MIGRATION_LOCK)
-
-
-class _Begun(logging.Logger):
-    """Logs each migration that pogo says it begins: among millions of rows one takes minutes, and no call is allowed meanwhile."""
-
-    def handle(self, record: logging.LogRecord) -> None:
-        _log.warning("migration_begun", migration=record.getMessage().rpartition(" ")[2])
-
-
-def unfit(encoding: str) -> str:
-    """What is wrong with a database of that encoding, in words."""
-    return f"the database has the encoding {encoding}, in which not every name and word can be kept"
-
-
-#: What to do about it.
-ANOTHER_ENCODING = f"make another (createdb --encoding={ENCODING} --template=template0 …), and if something is in this one, copy it by pg_dump and pg_restore"
-
-
-def of_newer(unknown: Iterable[str]) -> str:
-    """What is wrong with a database that has these migrations, which this ccari does not have, in words."""
-    return f"a newer ccari has changed the database: {', '.join(sorted(unknown))}"
-
-
-#: What to do about it. What the newer one has erased, or keeps in another way, could be taken for something else.
-ANOTHER_VERSION = "install that version again, or restore a backup that was made before the update"
-
-
-#: What a migration makes is there, and the record that it was applied is not: that is not in ccari's own schema.
-_THERE_ALREADY = (asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError)
-
-
-def _reason(cause: BaseException | None) -> str:
-    """Why a migration failed."""
-    if isinstance(cause, asyncpg.LockNotAvailableError):
-        return f"something else has used its tables for {MIGRATE_LOCK_SECONDS:.0f} s, so it has changed nothing: is it a backup, or another ccari?"
-    if isinstance(cause, TimeoutError):
-        return f"it was not done within {MIGRATE_SECONDS / 60:.0f} minutes, and has changed nothing"
-    if isinstance(cause, asyncpg.InsufficientPrivilegeError):
-        return _denied(cause.args[0])
-    if isinstance(cause, _THERE_ALREADY):
-        return f"{cause.args[0]}: if a dump was restored, restore one of the whole database, with the tables of its schema public"
-    return str(cause)

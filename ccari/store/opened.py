@@ -8,7 +8,7 @@ from ccari.store.accesses import Accesses
 from ccari.store.calls import PostgresCallStore
 from ccari.store.consents import Consents
 from ccari.store.contacts import Contacts
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.deletions import Deletions
 from ccari.store.embedded import embedded_postgres
 from ccari.store.erasures import Erasures
@@ -17,6 +17,7 @@ from ccari.store.holds import Holds
 from ccari.store.journals import Journals
 from ccari.store.key_versions import KeyVersions
 from ccari.store.limits import Limits
+from ccari.store.migrating import open_database
 from ccari.store.overview import Overviews
 from ccari.store.policies import Policies
 from ccari.store.recordings import Recordings

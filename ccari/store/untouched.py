@@ -13,15 +13,8 @@ import asyncpg
 
 from ccari.errors import StoreError
 from ccari.store import embedded
-from ccari.store.database import (
-    COMMAND_SECONDS,
-    OLDEST_SERVER,
-    SCHEMA,
-    Connection,
-    Database,
-    as_it_is,
-    migrations_folder,
-)
+from ccari.store.database import COMMAND_SECONDS, SCHEMA, Connection, Database, as_it_is
+from ccari.store.migrating import OLDEST_SERVER, migrations_folder
 from ccari.store.opened import Store
 
 #: An embedded server starts and stops within a second or two.

@@ -30,9 +30,10 @@ from ccari.policy.rights import Level, Right
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.subjects import Wanted
 from ccari.recordings.subject.erasing import Eraser
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.erasures import Erasures
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.bench.home import home
 from tests.lab import ending

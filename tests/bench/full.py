@@ -8,8 +8,9 @@ from pathlib import Path
 
 import asyncpg
 
-from ccari.store.database import SCHEMA, open_database
+from ccari.store.database import SCHEMA
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import open_database
 
 #: Rows of one statement: some seconds, and a step of the bar.
 STEP = 500_000

@@ -33,10 +33,11 @@ from ccari.gating.means import Asked
 from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.sounds.soundboard import open_copies, open_soundboard
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.replaying import SpoolingCallStore

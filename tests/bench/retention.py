@@ -30,8 +30,9 @@ from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.requests import Clock, Work
 from ccari.recordings import housekeeping
 from ccari.recordings.housekeeping import Housekeeper
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.bench import limits
 from tests.bench.home import home

@@ -21,8 +21,8 @@ from uuid import uuid4
 
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
-from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.bench.home import ccari, home

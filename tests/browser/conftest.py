@@ -12,7 +12,7 @@ import pytest_asyncio
 from playwright.async_api import Browser, Page, StorageState, async_playwright, expect
 
 from ccari.ports.access import Bearer, Role, fingerprint
-from ccari.store.database import open_database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.web.front import Front
 from ccari.web.server import application

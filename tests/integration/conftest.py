@@ -14,8 +14,8 @@ import pytest_asyncio
 
 from ccari.policy.declaration import read
 from ccari.store import database as databases
-from ccari.store.database import open_database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.folders import open_folder
 from tests.integration import studio

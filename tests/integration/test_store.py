@@ -24,7 +24,8 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.store.calls import PostgresCallStore
 from ccari.store.connecting import CONNECT_SECONDS
-from ccari.store.database import COMMAND_SECONDS, OLDEST_SERVER, open_database
+from ccari.store.database import COMMAND_SECONDS
+from ccari.store.migrating import OLDEST_SERVER, open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from tests.lab.ports import free_port

@@ -12,7 +12,7 @@ import aiohttp
 from ccari.errors import StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
-from ccari.store.database import open_database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.lab import LabError

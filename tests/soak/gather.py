@@ -12,7 +12,8 @@ import aiohttp
 import asyncpg
 
 from ccari.policy.numbers import Number
-from ccari.store.database import SCHEMA, open_database
+from ccari.store.database import SCHEMA
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.lab import audio, wire

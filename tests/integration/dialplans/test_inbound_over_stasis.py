@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from ccari.store.database import open_database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database

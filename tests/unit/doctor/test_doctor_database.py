@@ -15,7 +15,8 @@ from ccari.cli.doctor.findings import State
 from ccari.errors import StoreError
 from ccari.policy.suppression import Reason
 from ccari.store import untouched
-from ccari.store.database import Database, migrations_folder
+from ccari.store.database import Database
+from ccari.store.migrating import migrations_folder
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from ccari.store.untouched import Server

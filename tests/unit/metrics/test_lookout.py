@@ -17,8 +17,9 @@ from ccari.ports.figures import COUNT_SECONDS, Held, Pressing
 from ccari.ports.pressed import Standing
 from ccari.ports.requests import Clock, Work
 from ccari.ports.webhooks import Endpoint, Told
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.figures import CountedFigures
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.queries import SQL

@@ -32,7 +32,8 @@ from ccari.ports.recordings import Channels
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.spool import SharedSpool
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.unit.recordings.made import SECOND, record
 from tests.unit.store import made

@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 
 from ccari.errors import StoreError
 from ccari.store import database as databases
+from ccari.store import migrating
 from ccari.store.opened import Store
 from tests.unit.store.listed import agreed, number, whole
 
@@ -17,7 +18,7 @@ GIVEN = datetime(2026, 1, 31, tzinfo=UTC)
 
 
 async def bring(dsn: str, consents: int) -> None:
-    async with databases.open_database(dsn) as database:
+    async with migrating.open_database(dsn) as database:
         try:
             done = await Store(dsn, database).consents.load(
                 "acme", {}, whole([agreed(number(n), given=GIVEN) for n in range(consents)]), origin="import:anna", keep_going=False

@@ -13,8 +13,9 @@ import pytest_asyncio
 from ccari.store import database as databases
 from ccari.store import fence, local_journal, replaying, untouched
 from ccari.store.calls import PostgresCallStore
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from tests.folders import open_folder
@@ -31,7 +32,7 @@ _BOUNDS = (
     (databases, "COMMAND_SECONDS"), (fence, "COMMAND_SECONDS"), (replaying, "PRESS_SECONDS"),
     (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
 )  # fmt: skip
-_SETTINGS = (databases._CALLS, untouched._SESSION)
+_SETTINGS = (databases.CALLS, untouched._SESSION)
 #: As in service: what is there before a test begins may be what a fixture of the whole session has made of it.
 _OWN_BOUNDS = [getattr(module, name) for module, name in _BOUNDS]
 _OWN_SETTINGS = [each["statement_timeout"] for each in _SETTINGS]

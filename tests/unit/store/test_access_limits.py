@@ -30,9 +30,9 @@ from ccari.ports.limits import PastLimit
 from ccari.recordings.evidence.checking import check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.store import accesses, limits
-from ccari.store import database as databases
-from ccari.store.database import Database, migrations_folder, open_database
+from ccari.store import accesses, limits, migrating
+from ccari.store.database import Database
+from ccari.store.migrating import migrations_folder, open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from ccari.store.secrets import SecretStore
@@ -508,7 +508,7 @@ async def test_an_update_loses_looks_that_were_to_be_kept_or_keeps_those_past_th
         migrations_folder(), steps, ignore=lambda _, names: [each for each in names if each >= "0033"]
     )
     with monkeypatch.context() as older:
-        older.setattr(databases, "migrations_folder", lambda: steps)
+        older.setattr(migrating, "migrations_folder", lambda: steps)
         async with open_database(empty) as database:
             shelf = Shelf(Store(empty, database), database, tmp_path)
             await look(shelf, timedelta(days=1100))

@@ -26,8 +26,9 @@ from ccari.store import database as databases
 from ccari.store import journals
 from ccari.store.calls import PostgresCallStore
 from ccari.store.connecting import connect
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.journals import Journals
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.lab.waiting import until

@@ -17,11 +17,12 @@ from pogo_core.util import migrate
 from structlog.testing import capture_logs
 
 from ccari.errors import StoreError, UnsuitableError
-from ccari.store import connecting
+from ccari.store import connecting, migrating
 from ccari.store import database as databases
 from ccari.store import fence as fences
-from ccari.store.database import Database, migration_status, migrations_folder, open_database
+from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
+from ccari.store.migrating import migration_status, migrations_folder, open_database
 from ccari.store.queries import SQL
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
@@ -126,7 +127,7 @@ async def test_a_database_in_use_becomes_another_than_a_fresh_one_or_loses_rows(
     """Each step on what the steps before it have left, there and back."""
     folder, steps = migrations_folder(), tmp_path / "migrations"
     steps.mkdir()
-    monkeypatch.setattr(databases, "migrations_folder", lambda: steps)
+    monkeypatch.setattr(migrating, "migrations_folder", lambda: steps)
     shutil.copy(folder / f"{MIGRATIONS[0]}.sql", steps)
     async with open_database(empty):
         pass
@@ -182,7 +183,7 @@ async def test_a_consent_that_an_erasure_had_kept_is_in_force_after_the_update_o
     for earlier in MIGRATIONS[:23]:
         shutil.copy(folder / f"{earlier}.sql", steps)
     with monkeypatch.context() as before:
-        before.setattr(databases, "migrations_folder", lambda: steps)
+        before.setattr(migrating, "migrations_folder", lambda: steps)
         async with open_database(empty):
             mine, others = (f"decode(repeat('{each}', 32), 'hex')" for each in ("ab", "cd"))
             await execute(empty, KEPT_AS_PROOF.format(mine=mine, others=others))
@@ -201,7 +202,7 @@ async def test_journals_that_cannot_be_carried_over_are_lost(
     steps.mkdir()
     shutil.copy(folder / f"{MIGRATIONS[0]}.sql", steps)
     with monkeypatch.context() as first:
-        first.setattr(databases, "migrations_folder", lambda: steps)
+        first.setattr(migrating, "migrations_folder", lambda: steps)
         async with open_database(empty):
             await execute(empty, FIRST_ROWS + FIRST_JOURNALS)
     with pytest.raises(StoreError, match=r"0008_evidence.*cannot be carried over: give .* a new database"):
@@ -454,8 +455,8 @@ async def test_a_migration_that_waits_for_others_does_not_say_so_or_holds_up_cal
     dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
-    monkeypatch.setattr(databases, "MIGRATE_PATIENCE_SECONDS", 1.0)
-    monkeypatch.setattr(databases, "MIGRATE_LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(migrating, "MIGRATE_PATIENCE_SECONDS", 1.0)
+    monkeypatch.setattr(migrating, "MIGRATE_LOCK_SECONDS", 1.0)
     async with connected(dsn) as connection:
         async with connection.transaction():
             await connection.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
@@ -463,7 +464,7 @@ async def test_a_migration_that_waits_for_others_does_not_say_so_or_holds_up_cal
                 StoreError, match="0033_accesses_expire: something else has used its tables for 1 s"
             ):
                 await opened_once(dsn)
-        await connection.execute("SELECT pg_advisory_lock($1)", databases._MIGRATION_LOCK)
+        await connection.execute("SELECT pg_advisory_lock($1)", migrating._MIGRATION_LOCK)
         with (
             capture_logs() as logged,
             pytest.raises(StoreError, match="another ccari has been changing the database for 1 s"),
@@ -481,8 +482,8 @@ async def test_a_migration_of_a_large_table_is_given_up_each_time_that_it_is_beg
     (steps / "9999_large.sql").write_text(
         f"-- Takes long\n-- depends: {MIGRATIONS[-1]}\n\n-- migrate: apply\nSELECT pg_sleep(1.5);\n\n-- migrate: rollback\nSELECT 1;\n"
     )
-    monkeypatch.setattr(databases, "migrations_folder", lambda: steps)
-    monkeypatch.setattr(databases, "MIGRATE_LOCK_SECONDS", 1.0)
+    monkeypatch.setattr(migrating, "migrations_folder", lambda: steps)
+    monkeypatch.setattr(migrating, "MIGRATE_LOCK_SECONDS", 1.0)
     await opened_once(dsn)
     assert await migration_status(dsn) == [(each, True) for each in (*MIGRATIONS, "9999_large")]
 

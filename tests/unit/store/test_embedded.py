@@ -23,8 +23,9 @@ from structlog.testing import capture_logs
 from ccari import tasks
 from ccari.errors import StoreError
 from ccari.store import embedded
-from ccari.store.database import COMMAND_SECONDS, open_database
+from ccari.store.database import COMMAND_SECONDS
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import open_database
 from tests.lab.waiting import until
 from tests.unit.recordings.disks import mounted
 from tests.unit.store.server import connected

@@ -16,6 +16,7 @@ from ccari.errors import StoreError
 from ccari.policy.rights import Right
 from ccari.recordings.housekeeping import due
 from ccari.store import database as databases
+from ccari.store import migrating
 from ccari.store.bulk import staging
 from ccari.store.database import Database, as_it_is
 from ccari.store.deletions import Deletions
@@ -146,7 +147,7 @@ async def of_a_migration(dsn: str, store: Store) -> dict[str, str]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sql, "create_schema", look)
-        async with databases.open_database(dsn):
+        async with migrating.open_database(dsn):
             return found
 
 

@@ -14,8 +14,8 @@ import pytest
 from ccari.errors import StoreError
 from ccari.store import connecting
 from ccari.store.connecting import _each_host
-from ccari.store.database import open_database
 from ccari.store.fence import PostgresFence
+from ccari.store.migrating import open_database
 
 
 @contextlib.asynccontextmanager

@@ -15,8 +15,9 @@ from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.journal_key import JournalKey
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.secrets import SecretStore
 from tests.integration.service import Service

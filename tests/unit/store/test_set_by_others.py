@@ -13,7 +13,8 @@ from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.store import connecting
 from ccari.store.connecting import Connection, connect, refuse_shared
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from ccari.store.untouched import open_untouched, server

@@ -16,9 +16,10 @@ from ccari.errors import StoreError
 from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
 from ccari.store.embedded import Server, embedded_postgres
 from ccari.store.fence import PostgresFence
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.faults.postgres import OwnPostgres
 from tests.lab.waiting import until

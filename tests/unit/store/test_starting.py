@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from ccari.store.database import _MIGRATION_LOCK
 from ccari.store.embedded import embedded_postgres
+from ccari.store.migrating import _MIGRATION_LOCK
 from tests.integration.service import START_SECONDS, STOP_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until

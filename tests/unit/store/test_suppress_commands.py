@@ -17,7 +17,8 @@ from pyrage import x25519
 
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
-from ccari.store.database import Database, open_database
+from ccari.store.database import Database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from ccari.store.secrets import SecretStore

@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from ccari.errors import StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests
-from ccari.store import database as databases
+from ccari.store import migrating
 from ccari.store.connecting import connect
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -88,11 +88,11 @@ async def test_a_migration_looks_up_by_indexes_of_another_order(
 ) -> None:
     """It would miss rows, and what it has changed stays so."""
     steps = tmp_path / "migrations"
-    shutil.copytree(databases.migrations_folder(), steps)
+    shutil.copytree(migrating.migrations_folder(), steps)
     (steps / "9999_next.sql").write_text(
         f"-- Looks up\n-- depends: {MIGRATIONS[-1]}\n\n-- migrate: apply\nSELECT 1;\n\n-- migrate: rollback\nSELECT 1;\n"
     )
-    monkeypatch.setattr(databases, "migrations_folder", lambda: steps)
+    monkeypatch.setattr(migrating, "migrations_folder", lambda: steps)
     await moved(dsn)
     with capture_logs() as logged:
         await opened_once(dsn)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from ccari.recordings.evidence.keys import SigningKeys
-from ccari.store.database import open_database
+from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.web.events import Streams
 from ccari.web.routes import Route, routes
