@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 import asyncpg
 import orjson
+from pydantic import TypeAdapter
 
 from ccari.ports.figures import COUNT_SECONDS, Held, Pressing
 from ccari.ports.requests import SOON_DAYS, Clock
@@ -73,7 +74,7 @@ class CountedFigures:
                     return counted
             if last is None:
                 return await _count(connection, await _stock(connection, None))
-            return _from_json(last["held"])
+            return _HELD.validate_json(last["held"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,15 +93,16 @@ class _Stock:
         return now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
 
 
+_HELD, _STOCK = TypeAdapter(Held), TypeAdapter(_Stock)
+
+
 async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) -> _Stock:
     """The stock of the ``last`` count, or a new one if that is old, compared with how long it took."""
     now = await connection.fetchval(SQL["clock"])
     # a count of an earlier version has none
     kept = orjson.loads(last["held"]).get("stock") if last is not None else None
-    if kept is not None:
-        stock = _Stock(**kept | {"at": datetime.fromisoformat(kept["at"])})
-        if stock.is_good(now):
-            return stock
+    if kept is not None and (stock := _STOCK.validate_python(kept)).is_good(now):
+        return stock
     began = time.monotonic()
     suppressions = await connection.fetch(SQL["suppressions_by_reason"])
     recordings = await connection.fetch(SQL["recordings_by_state"])
@@ -123,14 +125,3 @@ async def _count(connection: asyncpg.Connection, stock: _Stock) -> Held:
         {row["endpoint"]: row["since"] for row in webhooks if row["state"] == _WAITING},
         next((row["since"] for row in forwards if row["state"] == _WAITING), None),
     )
-
-
-def _from_json(text: str) -> Held:
-    held = orjson.loads(text)
-    held.pop("stock", None)
-    since, forwards_since = held["webhooks_since"], held["forwards_since"]
-    return Held(**held | {
-        "requests": [tuple(each) for each in held["requests"]], "webhooks": [tuple(each) for each in held["webhooks"]],
-        "webhooks_since": {name: datetime.fromisoformat(at) for name, at in since.items()},
-        "forwards_since": datetime.fromisoformat(forwards_since) if forwards_since else None,
-    })  # fmt: skip
