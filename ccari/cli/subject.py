@@ -62,7 +62,7 @@ def erase(
         of = await _identified(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         answered = not of.mandate.state.is_open
-        wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=not drop_proof)
+        wanted, terms = wanted_of(of), terms_now(of.controller, of.number, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, access_target(of), of.mandate.reference)
         eraser = Eraser(

@@ -115,7 +115,10 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
             "asks people to agree to be recorded, but does not say what for (Art 4(11), 13(1)(c)): set recording.purpose, "
             "or keep on file where people are told"
         )
-    if controller.country == "DE" and recording.mode in {RecordingMode.NOTICE, RecordingMode.OPT_OUT}:
+    if "DE" in {controller.country, campaign.preset} and recording.mode in {
+        RecordingMode.NOTICE,
+        RecordingMode.OPT_OUT,
+    }:
         yield (
             f"records everyone who does not object ({recording.mode}), but German law requires agreement first (StGB §201): "
             "set recording.mode to opt_in, or keep on file why none is needed"

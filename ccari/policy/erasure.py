@@ -4,7 +4,7 @@ The person's data are deleted, except for what 17(3) keeps. To keep more of them
 proves that the law was kept stays, without the person: commitments, and the keyed digest, so that no list brings the number back.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -85,7 +85,7 @@ _WORDS = {
     Ground.REQUEST: "another request of the person needs it",
     Ground.LEGAL_OBLIGATION: "a legal obligation keeps it",
     Ground.PROOF: "a call was made on this consent, and its proof may be needed for claims",
-    Ground.GRANT: "the law of the controller's country has the proof of a consent kept for years after it was given",
+    Ground.GRANT: "the law has the proof of a consent kept for years after it was given",
     Ground.UNTOLD: "the controller has yet to be told of it: see ccari requests forwards",
     Ground.ANSWER: "the request is open, and the person must be answered",
     Ground.UNDER_WAY: "it is still going on: repeat the erasure when it is over",
@@ -152,12 +152,13 @@ class Plan:
 @dataclass(frozen=True, slots=True)
 class Terms:
     """The terms of an erasure. ``keep_proof``: whether to keep the proof of a consent: for :data:`PROOF` after the last call
-    that was made on it, and for as long after it was given as the law of the controller's ``country`` says.
+    that was made on it, and for as long after it was given as the law of one of the ``countries`` says: those of the controller and
+    of the number.
     """
 
     now: datetime
     keep_proof: bool = True
-    country: str | None = None
+    countries: Collection[str | None] = ()
 
     def ground(self, thing: Thing, kept: Mapping[str, Ground]) -> Ground | None:
         """Why the thing stays; None if it is deleted. ``kept``: the grounds of the things that stay already, by their ids."""
@@ -178,16 +179,20 @@ class Terms:
         if (
             self.keep_proof
             and thing.given_at is not None
-            and self.now < thing.given_at + proof_kept(self.country)
+            and self.now < thing.given_at + proof_kept(self.countries)
         ):
             return Ground.GRANT
         return thing.needed
 
 
-def proof_kept(country: str | None) -> timedelta:
-    """So long after it was given, and after each use, the law of the controller's country has the proof of a consent kept."""
-    rules = PRESETS.get(country or "")
-    return _years(rules.proof_years) if rules is not None and rules.proof_years is not None else timedelta()
+def proof_kept(countries: Iterable[str | None]) -> timedelta:
+    """So long after it was given, and after each use, the law of one of the ``countries`` has the proof of a consent kept.
+
+    Who advertises by telephone is under the law of the country where people are called (Regulation (EC) 864/2007, Art 6(1)), whatever
+    the controller's own: from Poland, too, nobody in Germany is called without what §7a UWG asks for.
+    """
+    rules = (PRESETS.get(each or "") for each in countries)
+    return max((_years(each.proof_years) for each in rules if each and each.proof_years), default=timedelta())
 
 
 def plan(things: Iterable[Thing], terms: Terms) -> Plan:

@@ -13,6 +13,7 @@ from uuid import UUID
 
 from ccari.errors import AllKeptError
 from ccari.policy.erasure import Plan, Terms, Thing, What, count_kept, plan
+from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.retention import Why
 from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
@@ -125,5 +126,5 @@ def _judge(reference: str, terms: Terms) -> Judge:
     return judge
 
 
-def terms_now(of: Controller, *, keep_proof: bool) -> Terms:
-    return Terms(datetime.now(UTC), keep_proof, of.country)
+def terms_now(of: Controller, number: Number, *, keep_proof: bool) -> Terms:
+    return Terms(datetime.now(UTC), keep_proof, (of.country, number.country))

@@ -70,7 +70,7 @@ class SubjectDesk:
         await self._subjects.note(of.mandate, who, done)
 
     async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:
-        wanted, terms = wanted_of(of), terms_now(of.controller, keep_proof=keep_proof)
+        wanted, terms = wanted_of(of), terms_now(of.controller, of.number, keep_proof=keep_proof)
         plan = await Eraser(self._erasures, self._sweeps, self._folder, None, "").plan(wanted, terms)
         refuse(wanted, plan)
         return {"goes": erasure.count_deleted(plan), "stays": erasure.count_kept(plan)}

@@ -18,7 +18,7 @@ from ccari.store.queries import SQL, columns
 Place = tuple[bytes, str, str, datetime]
 _WORDS = {
     "used": "a call that was made on it, and that is kept",
-    "proof": "the law of its controller's country, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)",
+    "proof": "the law, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)",
     "withdrawal": "its withdrawal, for which there is no suppression: a list could bring the consent back (add one: ccari consents withdraw)",
     "older": "an older consent to the same purpose, which stays and would be in force again",
     "secret": "a consent that was stored under an older secret although there was a newer one: import the lists of consents again",

@@ -109,6 +109,11 @@ def test_germans_are_recorded_without_an_agreement_in_silence(mode: str) -> None
     assert told(german, recording={"mode": "off"}) == []
 
 
+def test_germans_are_recorded_from_abroad_without_an_agreement_in_silence() -> None:
+    (said,) = told(**SALES | {"preset": "DE"}, recording={"mode": "notice"})
+    assert "StGB §201" in said
+
+
 def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why() -> None:
     (doubt,) = told(CONTROLLER.model_copy(update={"calls_days": None}))
     assert doubt.startswith(

@@ -65,7 +65,7 @@ def test_the_proof_of_a_consent_that_german_law_has_kept_is_erased_or_another_co
     ) -> Ground | None:
         used_at = None if used is None else NOW - used
         consent = Thing(What.CONSENT, "1", given_at=NOW - given, used_at=used_at)
-        return Terms(NOW, keep, country).ground(consent, {})
+        return Terms(NOW, keep, ("PL", country)).ground(consent, {})
 
     assert (ground("DE", PROOF - DAY), ground("DE", PROOF)) == (Ground.GRANT, None)
     assert (ground("PL", DAY), ground("FR", DAY), ground("AT", DAY)) == (None, None, None)

@@ -228,7 +228,7 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
     await consents(
         shelf, agreed(given=NOW - 1900 * DAY, until=OVER), agreed(OTHER, given=NOW - 1800 * DAY, until=OVER)
     )
-    words = "the law of its controller's country, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)"
+    words = "the law, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)"
     assert await expire(shelf, GERMAN) == Expired(1, 1, Counter({words: 1}))
     assert await given(shelf) == [NOW - 1800 * DAY]
     # from each use, too, whose call has expired
@@ -248,6 +248,16 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
 def test_a_controllers_law_goes_unnoticed(country: str, days: int) -> None:
     limit, of_accesses = standing([read(LIMITED.replace('"PL"', f'"{country}"'))])
     assert (limit, limit.proof, of_accesses) == (LIMIT, timedelta(days=days), OF_ACCESSES)
+
+
+def test_the_proof_goes_early_of_consents_on_which_a_polish_controller_calls_germany() -> None:
+    """Or of campaigns that heeded Germany's rules until today, when they stop to."""
+    german = LIMITED.replace(
+        'legal_basis = "consent"', 'legal_basis = "consent"\nmarketing = true\npreset = "DE"'
+    )
+    for policies in ([german], [LIMITED, german]):
+        limit, _ = standing([read(each) for each in policies])
+        assert limit.proof == timedelta(days=1827)
 
 
 @pytest.mark.parametrize(("keeps", "words"), ALIKE)

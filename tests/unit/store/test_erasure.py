@@ -12,21 +12,22 @@ import pytest
 
 from ccari.errors import RequestError, StoreError
 from ccari.policy import gate
-from ccari.policy.erasure import Terms, pattern
+from ccari.policy.erasure import Ground, Terms, Thing, What, pattern
 from ccari.policy.gate import Block
+from ccari.policy.numbers import Number
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, whose_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Agreed, Scrubbed, Sourced
-from ccari.recordings.subject.erasing import Erased
+from ccari.recordings.subject.erasing import Erased, terms_now
 from ccari.store import journals, mandates, traces
 from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
 from ccari.store.erasures import Erasures
 from ccari.store.queries import SQL
-from tests.unit.policy.campaigns import campaign
+from tests.unit.policy.campaigns import CONTROLLER, campaign
 from tests.unit.recordings.made import files
 from tests.unit.store import made, person
 from tests.unit.store.kept import DAY, NOW, Shelf
@@ -41,7 +42,7 @@ OTHER = made.numbers(2)[1]
 
 
 async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True, country: str = "PL") -> Erased:
-    terms = Terms(person.now(), keep_proof, country)
+    terms = Terms(person.now(), keep_proof, (country,))
     return await person.eraser(shelf).erase(await person.wanted(shelf, reference), terms)
 
 
@@ -251,7 +252,7 @@ async def test_a_contact_that_a_list_keeps_under_a_newer_secret_meanwhile_outliv
     async with shelf.database.transaction() as connection:
         await connection.execute("SELECT FROM consents FOR UPDATE")
         erasing = asyncio.create_task(
-            person.eraser(shelf).erase(wanted, Terms(person.now(), keep_proof=True, country="PL"))
+            person.eraser(shelf).erase(wanted, Terms(person.now(), keep_proof=True))
         )
         await until_they_wait(shelf.database)
         coming = asyncio.create_task(contacts(shelf, contact(version=2)))
@@ -430,6 +431,14 @@ async def test_the_proof_of_a_consent_that_german_law_has_kept_is_erased_or_cann
     report = (await erase(shelf, reference, country="DE", keep_proof=False)).report
     assert report is not None
     assert report["erased"] == {"consent": 2}
+
+
+def test_a_polish_controller_drops_the_proof_of_a_consent_to_calls_in_germany() -> None:
+    def ground(number: str) -> Ground | None:
+        terms = terms_now(CONTROLLER, Number(number), keep_proof=True)
+        return terms.ground(Thing(What.CONSENT, "1", given_at=terms.now - DAY), {})
+
+    assert (ground("+4915112345678"), ground("+48600100001")) == (Ground.GRANT, None)
 
 
 async def test_a_call_that_goes_on_loses_its_rows(shelf: Shelf) -> None:
