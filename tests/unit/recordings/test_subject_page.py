@@ -131,6 +131,14 @@ def test_how_a_call_ended_is_told_twice_or_for_technicians(outcome: str, reason:
     assert outcome_of("en", outcome, reason) == told
 
 
+@pytest.mark.parametrize(
+    ("language", "again"), [("en", "ask for"), ("pl", "prosimy"), ("de", "Bitte"), ("uk", "зверніться")]
+)
+def test_who_asked_for_a_copy_is_to_ask_for_the_audio_once_more(language: str, again: str) -> None:
+    """Art 15(3): their request was for all of it."""
+    assert again not in subject._WORDS[language]["not_included"]
+
+
 @pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize(
     ("state", "there"),
