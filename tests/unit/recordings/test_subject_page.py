@@ -287,7 +287,8 @@ def test_who_objected_to_advertising_is_told_that_nobody_calls_them_again(
     for reason in Reason:
         assert f"<td>{words['bars'][reason]}</td>" in told
     for purpose in "nowa &lt;oferta&gt;", "no longer declared":
-        assert f"<td>{words['only_for']}: {purpose}</td>" in told
+        assert f"<td>{words['only_for']}: {purpose} ({words['until_renewed']})</td>" in told
+    assert words["until_renewed"] in words["bars"][Reason.WITHDRAW_CONSENT]
 
 
 @pytest.mark.parametrize(

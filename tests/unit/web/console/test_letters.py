@@ -346,6 +346,17 @@ def test_who_withdrew_one_consent_is_told_that_nobody_sells_to_them(language: st
 
 
 @pytest.mark.parametrize(
+    ("language", "until"), [("en", "until you give a new consent"), ("pl", "do czasu nowej zgody")]
+)
+def test_a_withdrawal_is_said_to_bar_for_good_calls_that_a_newer_consent_allows(
+    language: str, until: str
+) -> None:
+    for bars in ((BAR.model_copy(update={"reason": "withdraw_consent"}),), ()):
+        said = text(Outcome.FULFILLED, request(Right.WITHDRAW_CONSENT, suppressions=bars), language)
+        assert (until in said) is bool(bars)
+
+
+@pytest.mark.parametrize(
     ("language", "but"), [("en", "without the key"), ("pl", "bez przechowywanego osobno klucza")]
 )
 def test_a_digest_is_said_to_hide_the_number_from_everybody(language: str, but: str) -> None:

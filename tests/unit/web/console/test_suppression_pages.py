@@ -98,6 +98,12 @@ async def test_a_bar_without_an_end_is_said_to_be_for_good(officer: Visitor) -> 
     assert "for good" not in seen.words
 
 
+async def test_a_withdrawal_is_said_to_bar_calls_that_a_newer_consent_allows(officer: Visitor) -> None:
+    await officer.send(HOME, ADD, **WHOSE, reason="withdraw_consent")
+    assert (await officer.get(HOME)).words.count("until lifted, or until a newer consent") == 1
+    assert "until lifted, or until a newer consent" in (await officer.send(HOME, CHECK, **WHOSE)).words
+
+
 async def test_what_cannot_be_looked_up_is_answered_or_quoted(officer: Visitor) -> None:
     for change, label in ({"number": "12 34"}, "Number:"), ({"controller": "acne"}, "Controller:"):
         seen = await officer.send(HOME, CHECK, **{**WHOSE, **change})
