@@ -1,6 +1,6 @@
 """Asking the gate about a number without a call: nothing is dialled, counted or kept."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -14,15 +14,13 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number, NumberFault, parse
 from ccari.policy.parties import Controller
 from ccari.ports.accesses import whose_number
-from ccari.ports.keying import Digests, Secrets
+from ccari.ports.keying import Secrets, Sought
 from ccari.ports.policies import PolicyBook
 from ccari.ports.sounds import Prompts
 
 
 class FactStore(Protocol):
-    async def facts(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> tuple[Facts, int | None]:
+    async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
         """What the gate would be told of a number, with the newest policy revision. Raises StoreError if the database fails."""
         ...
 
@@ -97,7 +95,7 @@ class Inquiry:
         now, registers = datetime.now(UTC), policy.registers_of(campaign)
         listed_as = self.secrets.listed_as((each.id for each in registers), number)
         digests = self.secrets.digests(campaign.controller, number)
-        facts, newest = await self.store.facts(gate.question(campaign, now), digests, listed_as)
+        facts, newest = await self.store.facts(gate.question(campaign, now), Sought(digests, listed_as))
         self.secrets.heed(facts.secrets, digests)
         country = policy.controller_of(campaign).country
         return gate.verdict(campaign, registers, country, number, facts, now), newest

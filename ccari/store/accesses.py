@@ -18,7 +18,7 @@ from ccari.policy.seal import mismatch
 from ccari.ports.accesses import Access, WantedAccesses
 from ccari.store.database import Connection, Database
 from ccari.store.journals import entry_fields, linked
-from ccari.store.queries import SQL, sought
+from ccari.store.queries import SQL, by_controller
 
 _log = structlog.get_logger()
 
@@ -41,7 +41,7 @@ class Accesses:
         # a person's, or a rare kind, may have to be looked for among millions of entries
         rows = await self._database.rows(
             SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, wanted.known_as is not None,
-            *sought(wanted.known_as or {}), outside_pool=True,
+            *by_controller(wanted.known_as or {}), outside_pool=True,
         )  # fmt: skip
         return [_as_listed(row) for row in rows]
 

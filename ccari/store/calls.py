@@ -26,7 +26,7 @@ from ccari.policy.rights import Right
 from ccari.ports.access import Bearer
 from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
-from ccari.ports.keying import Digests
+from ccari.ports.keying import Sought
 from ccari.ports.lists import Judge
 from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise
@@ -93,18 +93,16 @@ class CallRows:
         )  # fmt: skip
         self._journals.begin(call.id)
 
-    async def facts(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> tuple[Facts, int | None]:
+    async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
         """The gate's facts of a number, without a call, and the newest policy revision."""
-        row = await self._looks.ask(Look(question, digests, listed_as))
+        row = await self._looks.ask(Look(question, sought))
         return facts(row), row["revision"]
 
     async def facts_and_bearer(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
+        self, question: Question, sought: Sought, sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
         """As :meth:`facts`, and who bears the token with that hash, in one round trip. None: nobody, or nobody any more."""
-        row = await self._looks.ask(Look(question, digests, listed_as, sha256))
+        row = await self._looks.ask(Look(question, sought, sha256))
         return facts(row), row["revision"], bearer_of(row) if row["name"] is not None else None
 
     async def _look(self, looks: Sequence[Look]) -> Sequence[asyncpg.Record]:
@@ -133,9 +131,8 @@ class CallRows:
                 return None
         async with self._journals.transaction() as transaction:
             await transaction.connection.execute(SQL["number_lock"], call.controller, call.digests.newest)
-            (row,) = await rows_of_each(
-                transaction.connection, [Look(question, call.digests, call.listed_as)]
-            )
+            look = Look(question, Sought(call.digests, call.listed_as))
+            (row,) = await rows_of_each(transaction.connection, [look])
             block = judge(facts(row))
             if block is None:
                 consent = row["consent_id"] if question.consent else None

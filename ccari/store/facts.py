@@ -10,7 +10,7 @@ import orjson
 from ccari.policy.consent import Consent
 from ccari.policy.gate import Attempts, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
-from ccari.ports.keying import Digests, Sought
+from ccari.ports.keying import Sought
 from ccari.store.database import Connection
 from ccari.store.queries import SQL, bytea, columns
 
@@ -28,18 +28,17 @@ class Look:
     """One question. ``token``: the hash of an access token, if its bearer is asked for as well."""
 
     question: Question
-    digests: Digests
-    listed_as: Sequence[tuple[str, bytes]]
+    sought: Sought
     token: bytes | None = None
 
     def in_json(self) -> dict[str, Any]:
         """The question as ``gate_facts_of_each`` reads it from JSON."""
-        question = self.question
+        question, sought = self.question, self.sought
         purpose, channel, registers, listed_as, listed, since, rules_since = gate_arguments(
-            question, self.listed_as
+            question, sought.listed_as
         )
         return {
-            "controller": question.controller, "digests": [bytea(each) for each in self.digests.all],
+            "controller": question.controller, "digests": [bytea(each) for each in sought.digests.all],
             "campaign": question.campaign, "purpose": purpose, "channel": channel, "registers": registers,
             "listed_as": listed_as, "listed_digests": [bytea(each) for each in listed],
             "counts_since": since, "rules_count_since": rules_since,

@@ -57,7 +57,7 @@ def columns(pairs: Iterable[tuple[_A, _B]]) -> tuple[list[_A], list[_B]]:
     return [one for one, _ in listed], [other for _, other in listed]
 
 
-def sought(known_as: Mapping[str, Digests]) -> tuple[list[str], list[bytes]]:
+def by_controller(known_as: Mapping[str, Digests]) -> tuple[list[str], list[bytes]]:
     """As :func:`columns`, the controllers by which a number is known, and its digests there."""
     return columns((whose, digest) for whose, digests in known_as.items() for digest in digests.all)
 

@@ -12,7 +12,7 @@ from ccari.ports.recordings import WantedRecordings
 from ccari.ports.records import CallRecord, WantedCalls
 from ccari.store import journals
 from ccari.store.database import Database
-from ccari.store.queries import SQL, sought
+from ccari.store.queries import SQL, by_controller
 from ccari.store.seals import sealed
 
 
@@ -37,7 +37,7 @@ class Records:
         )  # fmt: skip
 
     async def of(self, known_as: Mapping[str, Digests], limit: int) -> list[dict[str, Any]]:
-        return await self._rows("calls_of_number", *sought(known_as), limit)
+        return await self._rows("calls_of_number", *by_controller(known_as), limit)
 
     async def show_call(self, call_id: UUID) -> CallRecord:
         async with self._database.snapshot() as connection:

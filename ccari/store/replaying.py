@@ -14,7 +14,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Bearer
 from ccari.ports.calls import LeftTalk, OpenedCall
-from ccari.ports.keying import Digests
+from ccari.ports.keying import Sought
 from ccari.ports.lists import Judge
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.pressed import LocalJournal, Pressed, Standing
@@ -80,17 +80,15 @@ class SpoolingCallStore(CallRows):
             await self._refuse_while_bars_lack()
         return await super().open(call, question)
 
-    async def facts(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> tuple[Facts, int | None]:
+    async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
         await self._refuse_while_bars_lack()
-        return await super().facts(question, digests, listed_as)
+        return await super().facts(question, sought)
 
     async def facts_and_bearer(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
+        self, question: Question, sought: Sought, sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
         await self._refuse_while_bars_lack()
-        return await super().facts_and_bearer(question, digests, listed_as, sha256)
+        return await super().facts_and_bearer(question, sought, sha256)
 
     async def spend_token(
         self, call: OpenedCall, question: Question, judge: Judge, journal: Sequence[Entry]

@@ -17,7 +17,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.requests import Clock, Entered, Exercise, RequestRecord, WantedRequests, Work
 from ccari.store import journals
 from ccari.store.database import Connection, Database
-from ccari.store.queries import SQL, sought
+from ccari.store.queries import SQL, by_controller
 from ccari.store.repeats import KEPT
 from ccari.store.seals import sealed
 from ccari.store.suppressions import enter
@@ -128,7 +128,9 @@ class Requests:
     async def of(
         self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock
     ) -> Sequence[dict[str, Any]]:
-        return await self._database.rows(SQL["requests_asked_under"], *clock.days, *sought(known_as), limit)
+        return await self._database.rows(
+            SQL["requests_asked_under"], *clock.days, *by_controller(known_as), limit
+        )
 
 
 async def register(

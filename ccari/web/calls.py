@@ -1,6 +1,5 @@
 """The gate and calls over HTTP: asking the gate, and placing, listing and showing calls."""
 
-from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 from uuid import UUID
@@ -11,7 +10,7 @@ from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked
-from ccari.ports.keying import Digests
+from ccari.ports.keying import Sought
 from ccari.ports.placing import Order
 from ccari.ports.records import WantedCalls
 from ccari.web.access import no_token, token_fingerprint
@@ -56,13 +55,10 @@ class _Vouching:
         self._ask = ask
         self.has_vouched = False
 
-    async def facts(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]]
-    ) -> tuple[Facts, int | None]:
+    async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
         ask = self._ask
-        facts, newest, bearer = await ask.front.facts.facts_and_bearer(
-            question, digests, listed_as, token_fingerprint(ask.request)
-        )
+        sha256 = token_fingerprint(ask.request)
+        facts, newest, bearer = await ask.front.facts.facts_and_bearer(question, sought, sha256)
         self._require(still_good=bearer == ask.bearer)
         return facts, newest
 

@@ -1,6 +1,6 @@
 """What the handlers of the HTTP API work with: the ports (:class:`Front`) and one request (:class:`Ask`)."""
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
@@ -21,7 +21,7 @@ from ccari.ports.cards import CardRack
 from ccari.ports.evidence import Proving
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.holds import HoldStore
-from ccari.ports.keying import Digests, ListSecrets, Secrets
+from ccari.ports.keying import Digests, ListSecrets, Secrets, Sought
 from ccari.ports.listening import Listening
 from ccari.ports.lists import ConsentStore, ContactStore, ListWork
 from ccari.ports.live import LiveCalls
@@ -43,7 +43,7 @@ from ccari.web.problems import Refusal
 
 class BearerFacts(Protocol):
     async def facts_and_bearer(
-        self, question: Question, digests: Digests, listed_as: Sequence[tuple[str, bytes]], sha256: bytes
+        self, question: Question, sought: Sought, sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
         """The gate's facts about a number, the newest policy revision, and the bearer of the token with that fingerprint (None if
         there is none, or it was revoked). Raises StoreError if the database fails.

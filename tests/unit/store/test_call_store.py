@@ -20,6 +20,7 @@ from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Bearer, Role
 from ccari.ports.calls import RefusedCall
+from ccari.ports.keying import Sought
 from ccari.ports.recordings import Unfinished, WantedRecordings
 from ccari.ports.requests import Intake
 from ccari.store import database as databases
@@ -89,13 +90,13 @@ async def test_each_call_has_the_database_plan_its_look_anew(
         "1, 'do_not_call', 'list' FROM generate_series(1, 20000) AS each",
     )
     await rows(database, "ANALYZE suppressions")
-    listed_as = [(f"register-{index % 2}", bytes([index]) * 32) for index in range(listings)]
+    listed_as = tuple((f"register-{index % 2}", bytes([index]) * 32) for index in range(listings))
     for _ in range(12):
         older = replace(made.digests(), all=tuple(bytes([index]) * 32 for index in range(versions)))
-        call = replace(made.call(), keyed=older, listed_as=tuple(listed_as))
+        call = replace(made.call(), keyed=older, listed_as=listed_as)
         await calls.open(call, made.question(call))
-        await calls.facts(made.question(call), older, listed_as)
-        await calls.facts_and_bearer(made.question(call), older, listed_as, bytes(32))
+        await calls.facts(made.question(call), Sought(older, listed_as))
+        await calls.facts_and_bearer(made.question(call), Sought(older, listed_as), bytes(32))
     plans = await rows(
         database,
         "SELECT generic_plans > custom_plans AS once FROM pg_prepared_statements WHERE statement ~ 'gate_fact[s]'",
@@ -113,7 +114,7 @@ async def test_a_bar_under_an_older_secret_or_in_another_register_is_taken_for_a
     call = replace(made.call(), keyed=older)
     found = (
         (await calls.open(call, made.question(call)))[0],
-        (await calls.facts(made.question(call), older, []))[0],
+        (await calls.facts(made.question(call), Sought(older)))[0],
     )
     assert [[each.reason for each in facts.suppressions] for facts in found] == [[Reason.DO_NOT_CALL]] * 2
 
@@ -133,8 +134,10 @@ async def test_invariant_1_numbers_that_are_looked_at_at_once_are_told_each_othe
     looks = [
         (
             replace(made.QUESTION, campaign=["renewals", "other"][n % 4 == 0]),
-            replace(each, all=(*([bytes(32)] * (n % 3)), *each.all)),
-            [(f"register-{n % 2}", bytes([n]) * 32)] * (n % 3),
+            Sought(
+                replace(each, all=(*([bytes(32)] * (n % 3)), *each.all)),
+                ((f"register-{n % 2}", bytes([n]) * 32),) * (n % 3),
+            ),
             tokens[n % 3],
         )
         for n, each in enumerate(numbers)

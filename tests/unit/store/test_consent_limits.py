@@ -18,6 +18,7 @@ from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.keying import Sought
 from ccari.store import limits
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -76,7 +77,7 @@ async def given(shelf: Shelf) -> list[datetime]:
 
 async def verdict(shelf: Shelf, known_as: Any = None) -> Block | None:
     """What the gate says of a call to the number on consent."""
-    facts, _ = await shelf.store.calls.facts(QUESTION, known_as or made.digests(), ())
+    facts, _ = await shelf.store.calls.facts(QUESTION, Sought(known_as or made.digests()))
     return gate.verdict(read(OFFERS).campaigns[0], (), "PL", made.NUMBER, facts, datetime.now(UTC))
 
 

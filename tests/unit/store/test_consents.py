@@ -22,7 +22,7 @@ from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
-from ccari.ports.keying import Digests
+from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Agreed, Bar, LineFault, Report
 from ccari.store import policies, withdrawals
 from ccari.store.database import Connection, Database
@@ -69,7 +69,7 @@ async def kept(store: Store, *columns: str, of: Number = made.NUMBER, version: i
 
 async def refusal(store: Store, of: Campaign, now: datetime | None = None) -> Block | None:
     now = now or datetime.now(UTC)
-    facts, _ = await store.calls.facts(gate.question(of, now), made.digests(), ())
+    facts, _ = await store.calls.facts(gate.question(of, now), Sought(made.digests()))
     return gate.refusal(of, (), facts, now)
 
 

@@ -17,6 +17,7 @@ from ccari.policy.numbers import Number
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.keying import Sought
 from ccari.store import limits
 from ccari.store.database import Connection
 from tests.unit.store import listed, made, person
@@ -74,7 +75,7 @@ async def left(shelf: Shelf) -> list[str]:
 
 async def verdict(shelf: Shelf, document: str) -> Block | None:
     """What the gate says of a call to the number, by a policy of one campaign."""
-    facts, _ = await shelf.store.calls.facts(made.QUESTION, made.digests(), ())
+    facts, _ = await shelf.store.calls.facts(made.QUESTION, Sought(made.digests()))
     return gate.verdict(read(document).campaigns[0], (), "PL", made.NUMBER, facts, datetime.now(UTC))
 
 

@@ -253,7 +253,7 @@ async def test_many_numbers_are_judged_otherwise_than_each_alone(store: Store) -
     sought = [Sought(listed.digests(each, 1 + n % 2)) for n, each in enumerate(numbers)]
     asked = gate.question(RENEWALS, NOW)
     one_by_one = [
-        gate.refusal(RENEWALS, (), (await store.calls.facts(asked, each.digests, each.listed_as))[0], NOW) for each in sought
+        gate.refusal(RENEWALS, (), (await store.calls.facts(asked, each))[0], NOW) for each in sought
     ]  # fmt: skip
     async with store.contacts.sieve(asked, lambda facts: gate.refusal(RENEWALS, (), facts, NOW)) as sieve:
         assert await sieve.sift(sought) == one_by_one
@@ -264,10 +264,10 @@ async def test_many_numbers_are_judged_otherwise_than_each_alone(store: Store) -
 async def test_a_source_that_ran_out_is_dialled(store: Store) -> None:
     await load(store, contact(until=NOW + DAY))
     asked = gate.question(RENEWALS, NOW)
-    facts, _ = await store.calls.facts(asked, made.digests(), ())
+    facts, _ = await store.calls.facts(asked, Sought(made.digests()))
     assert gate.refusal(RENEWALS, (), facts, NOW) is None
     assert gate.refusal(RENEWALS, (), facts, NOW + 2 * DAY) is Block.SOURCE_EXPIRED
-    unknown, _ = await store.calls.facts(asked, listed.digests(number(2)), ())
+    unknown, _ = await store.calls.facts(asked, Sought(listed.digests(number(2))))
     assert gate.refusal(RENEWALS, (), unknown, NOW) is Block.NO_SOURCE
 
 

@@ -188,7 +188,7 @@ async def test_a_consent_that_an_erasure_has_kept_as_proof_is_a_basis_for_calls_
         "marketing": erasure["begun_at"], "renewals": ended, "survey": None,
     }  # fmt: skip
     offers = campaign(id="offers", legal_basis="consent", marketing=True)
-    facts, _ = await shelf.store.calls.facts(gate.question(offers, person.now()), made.digests(), ())
+    facts, _ = await shelf.store.calls.facts(gate.question(offers, person.now()), Sought(made.digests()))
     assert gate.refusal(offers, (), facts, person.now()) is Block.CONSENT_WITHDRAWN
     (theirs,) = await shelf.store.consents.of("acme", made.digests(number=OTHER))
     assert theirs["withdrawn_at"] is None

@@ -13,6 +13,7 @@ import aiohttp
 import pytest
 
 from ccari.errors import ConfigError
+from ccari.ports.keying import Sought
 from ccari.store.opened import Store
 from ccari.store.secrets import Holder, SecretStore
 from tests.integration.service import Service
@@ -243,7 +244,7 @@ async def test_a_secret_that_cannot_be_written_blocks_all_calls(
         assert await store.database.rows("SELECT FROM key_checks WHERE key_version = 3") == []
         secrets = await store.key_versions.vouch(SecretStore(disk))
         digests = secrets.digests("acme", made.NUMBER)
-        facts, _ = await store.calls.facts(made.QUESTION, digests, ())
+        facts, _ = await store.calls.facts(made.QUESTION, Sought(digests))
         secrets.heed(facts.secrets, digests)
 
 

@@ -11,6 +11,7 @@ from ccari.errors import ListError, StoreError
 from ccari.policy import gate
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block
+from ccari.ports.keying import Sought
 from ccari.ports.lists import LineFault, Listed, Report
 from ccari.store import bulk
 from ccari.store.database import Database
@@ -78,7 +79,7 @@ async def asked(store: Store, place: int, campaign: str = "renewals") -> Block |
     registers = HEEDED.registers_of(declared)
     number = numbers(place + 1)[-1]
     known = listed_as(place) if registers else ()
-    facts, _ = await store.calls.facts(gate.question(declared, NOW), digests(number=number), known)
+    facts, _ = await store.calls.facts(gate.question(declared, NOW), Sought(digests(number=number), known))
     return gate.verdict(declared, registers, "PL", number, facts, NOW)
 
 

@@ -17,6 +17,7 @@ from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
+from ccari.ports.keying import Sought
 from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Exercise
 from ccari.store import local_journal, replaying
@@ -164,7 +165,7 @@ async def test_invariant_1_somebody_is_called_who_may_have_barred_themselves_whi
     for refused in (
         node.store.open(another := made.call(), made.question(another)),
         node.store.spend_token(asked, made.question(asked), made.judge, ()),
-        node.store.facts(made.QUESTION, made.digests(), ()),
+        node.store.facts(made.QUESTION, Sought(made.digests())),
     ):
         with pytest.raises(StoreError, match="rights that were pressed wait"):
             await refused
@@ -267,7 +268,7 @@ async def test_invariant_1_somebody_is_called_whose_right_lies_aside_where_only_
     for refused in (
         node.store.open(another := made.call(), made.question(another)),
         node.store.spend_token(another, made.question(another), made.judge, ()),
-        node.store.facts(made.QUESTION, made.digests(), ()),
+        node.store.facts(made.QUESTION, Sought(made.digests())),
     ):
         with pytest.raises(StoreError, match="rights that were pressed were put aside"):
             await refused

@@ -16,6 +16,7 @@ from ccari.errors import StoreError
 from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
+from ccari.ports.keying import Sought
 from ccari.store.database import Database
 from ccari.store.embedded import Server, embedded_postgres
 from ccari.store.fence import PostgresFence
@@ -126,12 +127,12 @@ async def test_invariant_1_the_gate_asks_a_standby_that_has_not_taken_over(pair:
     everywhere = f"{pair.primary.dsn},{pair.standby.sockets}"
     async with opened(everywhere) as (_, store):
         call = made.call()
-        await store.calls.facts(made.question(call), call.digests, ())
+        await store.calls.facts(made.question(call), Sought(call.digests))
         await pair.primary.kill()
         try:
             for _ in range(3):
                 with pytest.raises(StoreError):
-                    await store.calls.facts(made.question(call), call.digests, ())
+                    await store.calls.facts(made.question(call), Sought(call.digests))
         finally:
             await pair.primary.start()
     await until(pair.is_synchronous, within=WITHIN)

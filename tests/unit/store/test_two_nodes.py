@@ -14,6 +14,7 @@ from ccari.gating.inquiry import Inquiry
 from ccari.gating.terms import Terms
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
+from ccari.ports.keying import Sought
 from ccari.ports.lists import Listed
 from ccari.store.opened import Store
 from ccari.store.policies import Book
@@ -125,14 +126,14 @@ async def test_invariant_1_a_register_that_was_loaded_on_another_node_counts_as_
     copied(tmp_path)
     secrets = cast("SecretStore", there.secrets)
     digests, listed = secrets.digests("acme", NUMBER), secrets.listed_as(["robinson"], NUMBER)
-    asked, _ = await store.calls.facts(QUESTION, digests, listed)
+    asked, _ = await store.calls.facts(QUESTION, Sought(digests, listed))
     secrets.heed(asked.secrets, digests)
     shutil.rmtree(tmp_path / "here/registers")
     anew = SecretStore(tmp_path / "here")
     new_secret(anew, "robinson", "register")
     (key,) = anew.register_keys("robinson")
     await store.key_versions.replace(robinson, key.version, key.check)
-    asked, _ = await store.calls.facts(QUESTION, digests, listed)
+    asked, _ = await store.calls.facts(QUESTION, Sought(digests, listed))
     with pytest.raises(
         ConfigError, match=r"version 1 of the suppression secret of 'robinson' in .* is not the right one"
     ):
