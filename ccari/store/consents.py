@@ -14,7 +14,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
 from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Database
-from ccari.store.policies import Asked
+from ccari.store.policies import ConsentsAsked
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
 from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
@@ -31,7 +31,7 @@ class Consents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked = Asked()
+        self._asked = ConsentsAsked()
 
     async def load(
         self, controller: str, purposes: Mapping[str, str],

@@ -12,12 +12,12 @@ from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.ports.limits import PastLimit
 from ccari.store.database import Connection, Database, in_transaction, translated
-from ccari.store.expiry.accesses import Accesses
-from ccari.store.expiry.calls import Calls
-from ccari.store.expiry.consents import Consents
-from ccari.store.expiry.contacts import Contacts
+from ccari.store.expiry.accesses import ExpiringAccesses
+from ccari.store.expiry.calls import ExpiringCalls
+from ccari.store.expiry.consents import ExpiringConsents
+from ccari.store.expiry.contacts import ExpiringContacts
 from ccari.store.expiry.kind import Keepers, Kind
-from ccari.store.expiry.requests import Requests
+from ccari.store.expiry.requests import ExpiringRequests
 from ccari.store.queries import SQL
 
 #: Things that expire in one transaction. A hold can only be placed after it.
@@ -30,9 +30,12 @@ class Limits:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._kinds: Mapping[Limited, Kind] = {
-            Limited.CALLS: Calls(), Limited.REQUESTS: Requests(), Limited.CONTACTS: Contacts(), Limited.CONSENTS: Consents(),
-            Limited.ACCESSES: Accesses(),
-        }  # fmt: skip
+            Limited.CALLS: ExpiringCalls(),
+            Limited.REQUESTS: ExpiringRequests(),
+            Limited.CONTACTS: ExpiringContacts(),
+            Limited.CONSENTS: ExpiringConsents(),
+            Limited.ACCESSES: ExpiringAccesses(),
+        }
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:

@@ -137,7 +137,7 @@ async def _revision(applied: Applied) -> Revision:
     return Revision(applied.number, await applied.read(), applied.document, hashed)
 
 
-class Asked:
+class ConsentsAsked:
     """What campaigns have asked consent to in any policy that was applied. A revision never changes, so each is read once."""
 
     def __init__(self) -> None:

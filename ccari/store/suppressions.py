@@ -11,7 +11,7 @@ from ccari.ports.keying import Digests, Key, Keyed
 from ccari.ports.lists import Bar, LineFault, Progress, Report
 from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Connection, Database
-from ccari.store.policies import Asked
+from ccari.store.policies import ConsentsAsked
 from ccari.store.queries import SQL
 from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
 
@@ -26,7 +26,7 @@ class Suppressions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked = Asked()
+        self._asked = ConsentsAsked()
 
     async def add(
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,

@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ccari.ports.keying import Digests
 from ccari.store.database import Connection, in_transaction
-from ccari.store.policies import Asked
+from ccari.store.policies import ConsentsAsked
 from ccari.store.queries import SQL, columns
 
 #: Rows in a slice of a list of consents. Every withdrawal of the controller's consents waits for the slice under way, and a key
@@ -33,7 +33,7 @@ async def withdraw(
 
 @asynccontextmanager
 async def settling(
-    connection: Connection, controller: str, first: bytes, last: bytes, asked: Asked, asks: Collection[tuple[str, str]] = ()
+    connection: Connection, controller: str, first: bytes, last: bytes, asked: ConsentsAsked, asks: Collection[tuple[str, str]] = ()
 ) -> AsyncIterator[None]:  # fmt: skip
     """A transaction for a slice of ``incoming``, from the ``first`` to the ``last`` digest. When the caller has entered the slice,
     the consents of its numbers that were withdrawn by then are ended.

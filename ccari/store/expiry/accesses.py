@@ -15,7 +15,7 @@ from ccari.store.expiry.kind import Keepers
 from ccari.store.queries import SQL
 
 
-class Accesses:
+class ExpiringAccesses:
     """:class:`ccari.store.expiry.kind.Kind`, by the entries' numbers."""
 
     async def past(

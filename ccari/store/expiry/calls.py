@@ -21,7 +21,7 @@ from ccari.store.queries import SQL
 _BASES = frozenset(each.value for each in LegalBasis)
 
 
-class Calls:
+class ExpiringCalls:
     """:class:`ccari.store.expiry.kind.Kind`, by the calls' ids."""
 
     async def past(

@@ -11,7 +11,7 @@ from ccari.policy.rights import Right
 from ccari.store import holds
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers
-from ccari.store.policies import Asked
+from ccari.store.policies import ConsentsAsked
 from ccari.store.queries import SQL, columns
 
 #: A number's keyed digest, what the consent is to, on which channel, and when it was given.
@@ -25,11 +25,11 @@ _WORDS = {
 }
 
 
-class Consents:
+class ExpiringConsents:
     """:class:`ccari.store.expiry.kind.Kind`, by the consents' ids."""
 
     def __init__(self) -> None:
-        self._asked = Asked()
+        self._asked = ConsentsAsked()
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[Place, int] | None, most: int

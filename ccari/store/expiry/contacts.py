@@ -18,7 +18,7 @@ from ccari.store.queries import SQL, columns
 Contact = tuple[bytes, str]
 
 
-class Contacts:
+class ExpiringContacts:
     """:class:`ccari.store.expiry.kind.Kind`, by digest and source."""
 
     async def past(

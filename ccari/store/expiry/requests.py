@@ -21,7 +21,7 @@ _WORDS = {
 }
 
 
-class Requests:
+class ExpiringRequests:
     """:class:`ccari.store.expiry.kind.Kind`, by the requests' references."""
 
     async def past(

@@ -410,7 +410,7 @@ async def test_a_policy_is_forgotten_that_is_read_while_another_is(
         return reads(rows)
 
     monkeypatch.setattr(policies, "_asked", slowly)
-    asked = policies.Asked()
+    asked = policies.ConsentsAsked()
     await store.policies.apply(offering("spring"), "anna")
     async with database.connection() as one, database.connection() as another:
         first = asyncio.create_task(asked.by(one, "acme"))
