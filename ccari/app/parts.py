@@ -7,16 +7,16 @@ from pathlib import Path
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.config import Settings
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import SecretStore
 from ccari.metrics import catalogue
 from ccari.metrics.meter import Metrics
 from ccari.recordings.evidence.newest import NewestSeal
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
-from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.replaying import Replayer, SpoolingCallStore
-from ccari.store.secrets import SecretStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,12 @@ import structlog
 from ccari.app.parts import Parts
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.keyring.files import check_folder
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.calendars import public_holidays
 from ccari.policy.declaration import Policy
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
-from ccari.store.journal_key import JournalKey
-from ccari.store.secrets import SecretStore
 
 _log = structlog.get_logger()
 

@@ -16,6 +16,7 @@ from ccari.cli.ending import ending
 from ccari.config import Settings
 from ccari.errors import CcariError, InputError
 from ccari.gating.labels import unnumbered
+from ccari.keyring.secrets import SecretStore
 from ccari.office import claimants
 from ccari.office.naming import the_controller
 from ccari.policy.blocks import WHY
@@ -26,7 +27,6 @@ from ccari.ports.keying import Digests
 from ccari.ports.recordings import RecordingTag
 from ccari.store.opened import Store, open_store
 from ccari.store.policies import Book
-from ccari.store.secrets import SecretStore
 
 _T = TypeVar("_T")
 

@@ -16,14 +16,14 @@ from ccari.config import Settings
 from ccari.demo.run import policy_document, run, run_beside
 from ccari.demo.world import WorldSettings
 from ccari.errors import CcariError, why
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import Holder, SecretStore
 from ccari.policy.declaration import read
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
-from ccari.store.journal_key import JournalKey
 from ccari.store.opened import open_store
-from ccari.store.secrets import Holder, SecretStore
 
 
 def command(

@@ -9,10 +9,10 @@ from ccari.cli.context import Json, note, policy_book, vouched, with_store
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.gating.inquiry import Inquiry
+from ccari.keyring.journal_key import JournalKey
 from ccari.ports.accesses import Looked
 from ccari.recordings.evidence.newest import NewestSeal
 from ccari.sounds.soundboard import open_soundboard
-from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.replaying import SpoolingCallStore

@@ -14,14 +14,14 @@ from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
 from ccari.keyring.files import is_there
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.journal_key import check as journal_check
+from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.office.naming import the_controller
 from ccari.policy.declaration import Policy
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
-from ccari.store.journal_key import JournalKey
-from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store
-from ccari.store.secrets import Holder, Key, SecretStore
 
 app = typer.Typer(help="The keys for digests of numbers, for encrypting recordings and for signing evidence.")
 

@@ -12,6 +12,7 @@ from ccari.cli.imports import KeepGoing, ListFile, tell, watched
 from ccari.cli.output import as_list
 from ccari.config import Settings
 from ccari.errors import CcariError, why
+from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.lists import NumberList, listings
 from ccari.lists.numberlist import STDIN
 from ccari.office import moments
@@ -23,7 +24,6 @@ from ccari.ports.accesses import Looked
 from ccari.ports.lists import Report
 from ccari.store.opened import Store
 from ccari.store.registers import Copy
-from ccari.store.secrets import Holder, Key, SecretStore
 
 app = typer.Typer(help="Copies of national registers of people who want no advertising.")
 

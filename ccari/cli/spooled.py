@@ -13,9 +13,9 @@ from ccari.cli.output import as_json, as_list
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError, why
+from ccari.keyring.journal_key import JournalKey
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
-from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.pressed import AnotherKeyError, UnreadableError

@@ -22,6 +22,7 @@ from ccari.demo.scenes import SCENES, Scene
 from ccari.demo.watch import CALL_SECONDS, Watch, service
 from ccari.demo.world import World, WorldSettings
 from ccari.errors import CcariError
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.consent import Channel
 from ccari.policy.numbers import Number
 from ccari.ports.access import Bearer, Role, fingerprint, new_token
@@ -32,7 +33,6 @@ from ccari.ports.records import CallRecord, WantedCalls
 from ccari.recordings.recipients import RecipientFile
 from ccari.recordings.tags import beside
 from ccari.store.opened import Store, open_store
-from ccari.store.secrets import SecretStore
 
 #: The fields that a timeline leaves out: they are in its heading, or the same in every line.
 _NOT_IN_TIMELINE = {

@@ -3,10 +3,10 @@
 from typing import Any
 
 from ccari.errors import ConfigError
+from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.policy.numbers import Number
 from ccari.store.database import Database
 from ccari.store.queries import SQL
-from ccari.store.secrets import Holder, Key, SecretStore
 
 
 class KeyVersions:
@@ -104,7 +104,7 @@ class KeyVersions:
         Raises
         ------
         ConfigError
-            As :meth:`ccari.store.secrets.SecretStore.next_key` and :meth:`note`, or if it cannot be written.
+            As :meth:`ccari.keyring.secrets.SecretStore.next_key` and :meth:`note`, or if it cannot be written.
         """
         key = secrets.next_key(holder)
         # a version that is known, but is on no node, would block all of the holder's calls

@@ -17,6 +17,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from ccari.errors import CcariError, ConfigError
+from ccari.keyring.journal_key import CHECK_DIGITS, check
 from ccari.policy.bases import LegalBasis
 from ccari.policy.chain import Entry
 from ccari.policy.rights import Level, NumberFrom, Right
@@ -24,7 +25,6 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.ports.pressed import Pressed
 from ccari.ports.requests import Exercise, Intake
-from ccari.store.journal_key import CHECK_DIGITS, check
 
 _KIND = b"ccari right 1 "
 HEADER_BYTES = len(_KIND) + CHECK_DIGITS + 1

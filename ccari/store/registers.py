@@ -7,11 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from ccari.errors import ListError
+from ccari.keyring.secrets import Key
 from ccari.ports.lists import LineFault, Listed, Progress, Report
 from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Database, in_transaction
 from ccari.store.queries import SQL, columns
-from ccari.store.secrets import Key
 
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "listed_at": "timestamptz", "expires_at": "timestamptz",

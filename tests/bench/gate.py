@@ -30,18 +30,18 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import FactStore, Inquiry
 from ccari.gating.journal import Journal
 from ccari.gating.means import Asked
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
 from ccari.sounds.soundboard import open_copies, open_soundboard
 from ccari.store.database import Database
 from ccari.store.embedded import embedded_postgres
-from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.replaying import SpoolingCallStore
-from ccari.store.secrets import SecretStore
 from tests.bench.callers import AT_ONCE, Caller
 from tests.bench.full import fill
 from tests.bench.home import ccari, home

@@ -19,12 +19,12 @@ from pathlib import Path
 from statistics import quantiles
 from uuid import uuid4
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.store.embedded import embedded_postgres
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.bench.home import ccari, home
 from tests.lab import ending
 from tests.unit.store.made import POLICY, call, question

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pyrage.x25519 import Identity
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
@@ -17,7 +18,6 @@ from ccari.ports.live import Taped
 from ccari.ports.requests import Clock, Exercise, Intake, Work
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.test_listening_commands import put

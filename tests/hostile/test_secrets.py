@@ -15,9 +15,9 @@ import pytest
 
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
+from ccari.keyring.secrets import SecretStore
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service, command
 from tests.lab.ports import free_port
 from tests.unit.store.made import POLICY, new_secret

@@ -8,12 +8,12 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
+from ccari.keyring.secrets import Holder, SecretStore
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
 from ccari.ports.keying import ListSecrets
 from ccari.store.key_versions import KeyVersions
 from ccari.store.opened import Store
-from ccari.store.secrets import Holder, SecretStore
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.routes import routes

@@ -10,11 +10,11 @@ from functools import partial
 import aiohttp
 
 from ccari.errors import StoreError
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.lab import LabError
 from tests.soak.campaigns import CAMPAIGNS
 from tests.soak.faults import Breaker

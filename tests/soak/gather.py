@@ -11,11 +11,11 @@ from typing import Any
 import aiohttp
 import asyncpg
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.numbers import Number
 from ccari.store.database import SCHEMA
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.lab import audio, wire
 from tests.soak import hearing
 from tests.soak.account import (

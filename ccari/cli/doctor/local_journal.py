@@ -10,7 +10,7 @@ from ccari.cli.doctor.folders import closed
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
-from ccari.store.journal_key import JournalKey
+from ccari.keyring.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 
 _CHECK = "local journal"

@@ -16,6 +16,9 @@ from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError, SoundError
 from ccari.forward.secret import WebhookSecrets
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.journal_key import check as journal_check
+from ccari.keyring.secrets import SecretStore
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -23,10 +26,7 @@ from ccari.policy.parties import Controller, Register
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
 from ccari.sounds.soundboard import Soundboard, open_soundboard
-from ccari.store.journal_key import JournalKey
-from ccari.store.journal_key import check as journal_check
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 
 #: The command that builds the sounds of the policy in force.
 BUILD = "ccari sounds build"

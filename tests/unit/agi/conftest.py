@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest_asyncio
 
 from ccari.agi.desk import Desk
+from ccari.keyring.secrets import SecretStore
 from ccari.store.opened import Store
 from ccari.store.policies import Book
-from ccari.store.secrets import SecretStore
 from tests.unit.agi.served import WITH_KEYS, Sounds
 from tests.unit.store.made import new_secret
 

@@ -16,6 +16,8 @@ import pytest
 
 from ccari.cli.doctor.findings import Finding, State
 from ccari.cli.doctor.rounds import examine
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import SecretStore
 from ccari.policy import notices
 from ccari.policy.declaration import read
 from ccari.recordings.evidence.keys import SigningKeys
@@ -24,8 +26,6 @@ from ccari.sounds.audio import FORMAT
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import Entry, Manifest, SoundFile
 from ccari.sounds.soundboard import shipped_sounds
-from ccari.store.journal_key import JournalKey
-from ccari.store.secrets import SecretStore
 from tests.lab.ports import free_port
 from tests.unit.store import made
 from tests.unit.store.made import new_secret

@@ -13,12 +13,12 @@ import pytest
 from ccari.cli.doctor.database import MOST_APART, _server, clock
 from ccari.cli.doctor.findings import State
 from ccari.errors import StoreError
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.suppression import Reason
 from ccari.store import untouched
 from ccari.store.database import Database
 from ccari.store.migrating import migrations_folder
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.store.untouched import Server
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from ccari.cli.doctor.findings import State
+from ccari.keyring.journal_key import JournalKey
 from ccari.ports.pressed import Pressed
-from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made

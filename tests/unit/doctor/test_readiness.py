@@ -7,9 +7,9 @@ from ccari import config
 from ccari.cli.doctor.findings import State
 from ccari.cli.doctor.readiness import lacking
 from ccari.forward.secret import WebhookSecrets
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.declaration import read
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
 from tests.unit.store.made import new_secret

@@ -6,6 +6,7 @@ from secrets import token_bytes
 from urllib.parse import urlsplit, urlunsplit
 from uuid import uuid4
 
+from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.policy import gate
 from ccari.policy.chain import SALT_BYTES, Entry
 from ccari.policy.declaration import read
@@ -18,7 +19,6 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Bar
 from ccari.ports.recordings import RecordingTag, StoredFile
 from ccari.ports.requests import Exercise
-from ccari.store.secrets import Holder, Key, SecretStore
 
 POLICY = """
 [[controllers]]

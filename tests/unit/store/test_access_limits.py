@@ -15,6 +15,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import ExpiryError, StoreError
+from ccari.keyring.secrets import SecretStore
 from ccari.office.limits import Expired
 from ccari.policy import accesses as law
 from ccari.policy import chain
@@ -35,7 +36,6 @@ from ccari.store.database import Database
 from ccari.store.migrating import migrations_folder, open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.commands import on

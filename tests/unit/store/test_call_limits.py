@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from ccari.errors import ExpiryError, StoreError, UnknownError
+from ccari.keyring.secrets import SecretStore
 from ccari.office.limits import Expired
 from ccari.policy.limits import GRACE, Limit
 from ccari.policy.retention import Limited
@@ -23,7 +24,6 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.limits import PastLimit
 from ccari.store import journals, limits
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.commands import on

@@ -12,6 +12,7 @@ import asyncpg
 import pytest
 
 from ccari.errors import ConsentError, StoreError
+from ccari.keyring.secrets import Key
 from ccari.office.naming import purposes_of
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
@@ -28,7 +29,6 @@ from ccari.store import policies, withdrawals
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
-from ccari.store.secrets import Key
 from ccari.store.suppressions import enter
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made

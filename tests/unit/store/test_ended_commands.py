@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.rights import Right
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import START_SECONDS, STOP_SECONDS, command
 from tests.lab.waiting import until
 from tests.unit.store import made, person

@@ -18,6 +18,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import Inquiry
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
+from ccari.keyring.secrets import SecretStore
 from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction
@@ -34,7 +35,6 @@ from ccari.recordings.evidence.verifying import verify
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
-from ccari.store.secrets import SecretStore
 from tests.unit.store.forging import forge
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret
 

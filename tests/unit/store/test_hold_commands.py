@@ -9,11 +9,11 @@ from uuid import uuid4
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused

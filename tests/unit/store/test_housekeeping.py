@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from ccari.app import recordings as running
 from ccari.config import Settings
 from ccari.errors import RecordingError
+from ccari.keyring.secrets import Key
 from ccari.office.deletion_clock import by_the_clock
 from ccari.policy.consent import Channel
 from ccari.policy.rights import Level, RequestState, Right
@@ -29,7 +30,6 @@ from ccari.store import deletions
 from ccari.store.database import Database
 from ccari.store.deletions import PostgresSweep
 from ccari.store.opened import Store
-from ccari.store.secrets import Key
 from tests.lab.waiting import until
 from tests.unit.office.test_deletion_clock import Clock
 from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk

@@ -13,9 +13,9 @@ from pathlib import Path
 import pyrage
 import pytest
 
+from ccari.keyring.journal_key import JournalKey, check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
-from ccari.store.journal_key import JournalKey, check
 from ccari.store.opened import Store
 from tests.integration.service import Done, Service, command
 from tests.unit.store import made

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import list_refused, on, unseen

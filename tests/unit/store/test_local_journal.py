@@ -18,13 +18,13 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import ConfigError, StoreError
+from ccari.keyring.journal_key import JournalKey, check
 from ccari.own_threads import MOST_UNDER_WAY
 from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Level, NumberFrom, Right
 from ccari.ports.pressed import Pressed, Standing
 from ccari.ports.requests import Intake
 from ccari.store import local_journal
-from ccari.store.journal_key import JournalKey, check
 from ccari.store.local_journal import LOOK_SECONDS, LocalJournalFiles
 from ccari.store.pressed import AnotherKeyError, UnreadableError, name_of, pressed_at, seal, unseal
 from tests.faults.files import with_a_bit_changed

@@ -13,9 +13,9 @@ import aiohttp
 import pytest
 
 from ccari.errors import ConfigError
+from ccari.keyring.secrets import Holder, SecretStore
 from ccari.ports.keying import Sought
 from ccari.store.opened import Store
-from ccari.store.secrets import Holder, SecretStore
 from tests.integration.service import Service
 from tests.lab.ports import free_port
 from tests.unit.recordings.disks import mounted

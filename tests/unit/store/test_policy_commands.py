@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 
 from ccari.forward.secret import WebhookSecrets
+from ccari.keyring.journal_key import JournalKey
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.presets import PRESETS
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database
-from ccari.store.journal_key import JournalKey
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.made import new_secret

@@ -13,6 +13,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import BarsLostError, RefusedError, StoreError
+from ccari.keyring.journal_key import JournalKey
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
@@ -23,7 +24,6 @@ from ccari.ports.requests import Exercise
 from ccari.store import local_journal, replaying
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database
-from ccari.store.journal_key import JournalKey
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.replaying import Replayed, Replayer, SpoolingCallStore

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
 from ccari.policy.rights import RequestState, Right
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused

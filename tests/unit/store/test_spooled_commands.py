@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.ports.calls import OpenedCall
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import on

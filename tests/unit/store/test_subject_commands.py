@@ -15,13 +15,13 @@ import pyrage
 import pytest
 
 from ccari.cli import subject
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, whose_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Database
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.recordings.disks import mounted
 from tests.unit.store import listed, made, person

@@ -15,13 +15,13 @@ from typing import IO, Any
 import pytest
 from pyrage import x25519
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.store.database import Database
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service, command
 from tests.unit.store import made
 from tests.unit.store.commands import list_refused, unseen

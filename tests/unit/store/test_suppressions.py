@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import StoreError
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
@@ -17,7 +18,6 @@ from ccari.ports.keying import Digests, Keyed
 from ccari.ports.lists import Bar
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.store.suppressions import enter
 from tests.unit.store.made import bar, call, digests, judge, key, new_secret, numbers, question
 from tests.unit.store.waiting import until_they_wait

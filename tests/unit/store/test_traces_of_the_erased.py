@@ -17,6 +17,7 @@ import pytest
 import pytest_asyncio
 
 from ccari.config import Settings
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.chain import fault, start
 from ccari.policy.numbers import Number
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
@@ -26,7 +27,6 @@ from ccari.store import traces
 from ccari.store.database import Database
 from ccari.store.embedded import _shipped_binaries
 from ccari.store.opened import open_store
-from ccari.store.secrets import SecretStore
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf

@@ -12,6 +12,7 @@ from ccari.calls.desk import Desk
 from ccari.errors import ConfigError
 from ccari.gating.inquiry import Inquiry
 from ccari.gating.terms import Terms
+from ccari.keyring.secrets import Holder, SecretStore
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Sought
@@ -19,7 +20,6 @@ from ccari.ports.lists import Listed
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.registers import Copy
-from ccari.store.secrets import Holder, SecretStore
 from tests.unit.store.made import ASTERISK, NUMBER, QUESTION, new_secret
 from tests.unit.store.test_gatekeeper import Silent, ask, gatekeeper
 from tests.unit.store.test_lost_secrets import HEEDED

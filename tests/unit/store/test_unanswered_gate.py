@@ -12,12 +12,12 @@ from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
 from ccari.errors import StoreError
 from ccari.gating.journal import Journal
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.call import Direction, Outcome
 from ccari.policy.call import commands as do
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
 from ccari.store.policies import Book
-from ccari.store.secrets import SecretStore
 from tests.unit.store.made import ASTERISK, NUMBER, new_secret
 from tests.unit.store.test_gatekeeper import Silent
 

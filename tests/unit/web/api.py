@@ -15,6 +15,7 @@ from aiohttp import web
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.errors import SoundError
+from ccari.keyring.secrets import SecretStore
 from ccari.lists.importing import Lists
 from ccari.policy.campaign import Campaign
 from ccari.policy.parties import Controller
@@ -27,7 +28,6 @@ from ccari.recordings.shelf import Shelf
 from ccari.recordings.subject.giving import SubjectDesk
 from ccari.store.opened import Store
 from ccari.store.policies import Book
-from ccari.store.secrets import SecretStore
 from ccari.web.access import Doorkeeper
 from ccari.web.events import Streams
 from ccari.web.front import Front

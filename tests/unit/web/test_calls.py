@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from ccari.errors import AsteriskError
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
@@ -14,7 +15,6 @@ from ccari.ports.access import Role
 from ccari.ports.placing import Order, Placed
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api, Silent, serving

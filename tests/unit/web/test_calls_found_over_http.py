@@ -3,11 +3,11 @@
 from dataclasses import replace
 from http import HTTPStatus
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.numbers import Number
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.made import new_secret

@@ -5,10 +5,10 @@ from http import HTTPStatus
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store.made import new_secret
 from tests.unit.web.api import AS_WRITTEN, NUMBER, Api

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.rights import Right
 from ccari.ports.holds import HoldOn
 from ccari.ports.webhooks import Endpoint, Told
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.integration.service import Service
 from tests.unit.store import made, person

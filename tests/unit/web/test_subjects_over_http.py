@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import Terms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
@@ -23,7 +24,6 @@ from ccari.recordings.subject import giving, pack
 from ccari.recordings.subject.giving import clear
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.lab.waiting import until
 from tests.unit.recordings.test_disk_that_hangs import SECONDS, Disk, assert_others_go_on, disk

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
+from ccari.keyring.secrets import Holder, SecretStore
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.store.opened import Store
-from ccari.store.secrets import Holder, SecretStore
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.commands import on

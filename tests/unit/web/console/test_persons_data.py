@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import Terms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
@@ -15,7 +16,6 @@ from ccari.ports.holds import HoldOn
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store import person
 from tests.unit.store.kept import Shelf

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
 
+from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
 from ccari.policy.rights import EFFECTS, RequestState, Right
 from ccari.ports.access import Role
@@ -14,7 +15,6 @@ from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.console import letters
 from ccari.web.console.letters import Outcome
 from ccari.web.front import Front

@@ -2,10 +2,10 @@
 
 from http import HTTPStatus
 
+from ccari.keyring.secrets import SecretStore
 from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
-from ccari.store.secrets import SecretStore
 from ccari.web.front import Front
 from tests.unit.store.test_evidence_commands import over
 from tests.unit.web.api import Api

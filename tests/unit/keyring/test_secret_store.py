@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import ConfigError
+from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES
-from ccari.store.secrets import Holder, Key, SecretStore
 from tests.unit.store.made import new_secret
 
 NUMBER = Number("+48600100001")
@@ -190,7 +190,7 @@ READS_AS_NOBODY = """
 import os, sys
 from pathlib import Path
 from ccari.policy.numbers import Number
-from ccari.store.secrets import Holder, SecretStore
+from ccari.keyring.secrets import Holder, SecretStore
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)

@@ -15,9 +15,9 @@ import pytest
 
 from ccari.errors import ConfigError
 from ccari.keyring import keybackup
+from ccari.keyring.secrets import SecretStore
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
-from ccari.store.secrets import SecretStore
 from tests.faults.files import with_a_bit_changed
 from tests.unit.store.made import new_secret
 
