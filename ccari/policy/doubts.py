@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from ccari.policy import accesses
 from ccari.policy.bases import OBJECTABLE, LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
+from ccari.policy.consent import Channel
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
@@ -66,6 +67,15 @@ def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
         yield (
             "is marketing with consent_required = false: telephone law requires prior consent in most countries "
             "(PL: PKE Art 398): leave it out, or keep on file why none is needed"
+        )
+    machine = campaign.answering_machine
+    calls_by_itself = campaign.abandoned is not None or (machine is not None and machine.message)
+    if campaign.needs_consent and calls_by_itself and campaign.consent_channel is Channel.PHONE:
+        by = "answering_machine.message" if campaign.abandoned is None else "abandoned"
+        yield (
+            f"is marketing in which a machine calls ({by}) on consents to calls by people: automatic calling systems need a consent of "
+            'their own (ePrivacy directive, Art 13(1); PL: PKE Art 398(1)): set consent_channel = "automatic_calls", or keep on file '
+            "why an agent is always on the line"
         )
     if not campaign.hours and not (campaign.country_rules and campaign.country_rules.hours):
         yield "is marketing at any hour of any day: set hours, or name a preset that has them"

@@ -35,6 +35,9 @@ def told(controller: Controller = CONTROLLER, **changes: Any) -> list[str]:
         {"recording": {"mode": "mandatory", "legal_basis": "legal_obligation", "retention_days": 2557}},
         {"recording": {"mode": "opt_out", "retention_days": 400}},
         {"consent_required": False},
+        SALES | {"abandoned": {"max_percent": 3}, "consent_channel": "automatic_calls"},
+        SALES | {"answering_machine": {"message": False}},
+        {"abandoned": {"max_percent": 3}, "answering_machine": {"message": True}},
         {"keys": {"2": "continue_unrecorded"}},
         {
             "recording": {"mode": "opt_in", "purpose": "szkolenia"},
@@ -74,6 +77,8 @@ def test_a_prudent_policy_is_doubted(changes: dict[str, Any]) -> None:
         ({"recording": {"mode": "opt_in", "purpose": "szkolenia", "legal_basis": "legitimate_interest"},
           "keys": {"1": "consent_recording", "2": "continue_unrecorded"}},
          "but is based on legitimate_interest: withdrawing it deletes no recording", "leave recording.legal_basis out"),
+        (SALES | {"abandoned": {"max_percent": 3}}, "a machine calls (abandoned) on consents to calls by people", "automatic_calls"),
+        (SALES | {"answering_machine": {"message": True}}, "a machine calls (answering_machine.message)", "automatic_calls"),
         ({"caller_id": None}, "Asterisk then calls anonymously, unless the trunk has from_user", "set caller_id"),
         ({"recording": {"mode": "mandatory"}}, "recording.legal_basis is legitimate_interest", "set legal_obligation"),
         ({"recording": {"mode": "opt_out", "retention_days": 401}}, "keeps recordings for 401 days (Art 5(1)(e))",
