@@ -300,3 +300,13 @@ async def test_a_recording_that_is_held_is_said_to_be_kept_until_a_day_that_is_o
     await store.database.rows("UPDATE recordings SET delete_at = now() - interval '1 day' RETURNING 1")
     for seen in (await officer.get(page), await officer.get(HOME)):
         assert kept in seen.words
+
+
+async def test_who_listens_to_what_is_restricted_is_not_told_that_it_may_only_be_stored(
+    officer: Visitor, page: str
+) -> None:
+    """Art 18(2). That it is held is said beside, and for what; recital 67 wants restricted data to be known as such."""
+    only_stored = "it may only be stored: listen only with"
+    assert only_stored not in (await officer.get(page)).words
+    await officer.send(page, f"{page}/hold", reason="lawsuit 7")
+    assert only_stored in (await officer.get(page)).words
