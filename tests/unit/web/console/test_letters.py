@@ -345,6 +345,19 @@ def test_who_withdrew_one_consent_is_told_that_nobody_sells_to_them(language: st
         assert (marketing in said) is told
 
 
+@pytest.mark.parametrize(("language", "lifted"), [("en", "Article 18(3)"), ("pl", "art. 18 ust. 3")])
+def test_who_objected_in_vain_is_not_told_before_what_was_restricted_is_used_again(
+    language: str, lifted: str
+) -> None:
+    """An objection restricts until it is weighed, Art 18(1)(d): a refusal ends that."""
+    for right in Right:
+        told = text(Outcome.REFUSED, request(right), language)
+        before, found, after = told.partition(lifted)
+        assert bool(found) is (right in {Right.OBJECTION, Right.REFUSE_RECORDING}), right
+        # the writer alone knows whether there is anything
+        assert not found or ("[" in before.rpartition("]")[2] and "]" in after)
+
+
 @pytest.mark.parametrize(
     ("language", "until"), [("en", "until you give a new consent"), ("pl", "do czasu nowej zgody")]
 )
