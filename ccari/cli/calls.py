@@ -1,6 +1,6 @@
 """``ccari calls``: lists calls, finds those of a number, shows one with its journal, and has calls expire."""
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -110,9 +110,9 @@ def _print(record: CallRecord) -> None:
         if value is not None:
             typer.echo(f"{name:16} {cell(value)}")
     typer.echo()
-    day = record.call["opened_at"].astimezone().date()
+    opened = record.call["opened_at"].astimezone()
     rows = [
-        {**each, "at": _clock(each["at"], day), "fields": _as_text(each["fields"])} for each in record.events
+        {**each, "at": _clock(each["at"], opened), "fields": _as_text(each["fields"])} for each in record.events
     ]  # fmt: skip
     as_table(rows, {"seq": "#", "at": "AT", "event": "EVENT", "fields": ""}, none="the journal is empty")
     if record.recordings:
@@ -122,18 +122,21 @@ def _print(record: CallRecord) -> None:
         as_table(record.recordings, columns, none="")
         if recorded := record.recorded:
             segments = counted(recorded["segments"], "segment")
-            typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'], day)} "
-                       f"to {_clock(recorded['ended_at'], day)}")  # fmt: skip
+            typer.echo(f"{recorded['duration_ms'] / 1000:.1f} s in {segments}, from {_clock(recorded['started_at'], opened)} "
+                       f"to {_clock(recorded['ended_at'], opened)}")  # fmt: skip
     typer.echo()
     fault = printable(record.fault or "")
     typer.echo(f"JOURNAL DAMAGED OR ALTERED: {fault}" if fault else "the journal is intact")
 
 
-def _clock(at: datetime, day: date) -> str:
-    """The time, with its date unless that is the ``day`` of the call: a journal goes on for years, with a deletion or an expiry."""
+def _clock(at: datetime, opened: datetime) -> str:
+    """The time. With its date and time zone if either is another than when the call was ``opened``: a journal goes on for years, with
+    a deletion or an expiry, and clocks are put forward or back by night, also in the midst of a call.
+    """
     here = at.astimezone()
     time = here.strftime("%H:%M:%S.%f")[:-3]
-    return time if here.date() == day else f"{here:%Y-%m-%d} {time}"
+    of_its_day = (here.date(), here.utcoffset()) == (opened.date(), opened.utcoffset())
+    return time if of_its_day else f"{here:%Y-%m-%d} {time} {here:%Z}"
 
 
 def _as_text(fields: dict[str, str] | None) -> str:

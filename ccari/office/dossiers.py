@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from ccari.gating import moments
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import RecordingMode, stops_recording, stored
@@ -58,7 +59,7 @@ async def dossier(
         **register_row(request),
         **({"number": request["number"]} if whole else {}),
         "digest": request["digest"].hex() if request["digest"] else None,
-        "received_local": f"{request['received_at'].astimezone(ZoneInfo(zone)):%Y-%m-%d %H:%M:%S} {zone}",
+        "received_local": f"{moments.shown(request['received_at'], ZoneInfo(zone))} {zone}",
         "effect": {
             "suppression": effect.suppress,
             # where the call was not recorded, in any way that there is

@@ -1,4 +1,4 @@
-"""Dates and moments as people write them."""
+"""Dates and moments as people write and read them."""
 
 from datetime import date, datetime, time, timedelta
 from typing import TypeVar
@@ -54,6 +54,16 @@ def until(text: str, zone: ZoneInfo) -> datetime:
     except ValueError:
         return since(text, zone)
     return datetime.combine(_plausible(last) + timedelta(days=1), time(), zone)
+
+
+def shown(moment: datetime, zone: ZoneInfo, *, seconds: bool = True) -> str:
+    """A moment by the clock of ``zone``. In the hour that comes twice, as the clock is put back, with the name of its time (CEST, then
+    CET): otherwise nobody can tell which of the two it was, and what came later would seem to have come before.
+    """
+    local = moment.astimezone(zone)
+    text = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+    comes_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
+    return f"{text} {local:%Z}" if comes_twice else text
 
 
 def _plausible(found: _Day) -> _Day:

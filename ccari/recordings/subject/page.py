@@ -9,6 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
+from ccari.gating import moments
 from ccari.ports.subjects import PageLanguage
 
 _HERE = resources.files("ccari.recordings.subject")
@@ -35,7 +36,7 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
         return f"{words['barred']}: {told}" if told and barred != reason else told
 
     def when(moment: datetime | None) -> str:
-        return f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}" if moment else ""
+        return moments.shown(moment, zone) if moment else ""
 
     def length(milliseconds: int | None) -> str:
         return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}" if milliseconds is not None else ""

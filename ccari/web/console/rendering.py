@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from ccari.gating import moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.web.console.words import LANGUAGES, Words
@@ -101,8 +102,7 @@ def _when(zones: Mapping[str, str]) -> Callable[..., str]:
         if moment is None:
             return "–"
         zone = zones.get(controller or "", "UTC")
-        local = moment.astimezone(ZoneInfo(zone))
-        text = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+        text = moments.shown(moment, ZoneInfo(zone), seconds=seconds)
         return f"{text} UTC" if zone == "UTC" else text
 
     return when

@@ -95,6 +95,18 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert "2026-07-01 12:00:00" in made
 
 
+def test_what_was_said_later_seems_to_have_come_before_as_the_clock_is_put_back() -> None:
+    put_back = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    events = [
+        {"at": put_back + timedelta(seconds=each), "event": "key_pressed", "fields": {}} for each in (-10, 10)
+    ]
+    call = {**ACCOUNT["calls"][0], "opened_at": put_back - timedelta(minutes=90), "events": events}
+    made = page({**ACCOUNT, "calls": [call]}, "pl", WARSAW).decode()
+    told = re.findall(r"<td>(2026-10-25 [^<]+)</td>", made)
+    assert told == ["2026-10-25 02:59:50 CEST", "2026-10-25 02:00:10 CET"]
+    assert "<h3>2026-10-25 01:30:00</h3>" in made
+
+
 def outcome_of(language: PageLanguage, outcome: str, reason: str) -> str:
     """How the page says that a call ended."""
     call = {**ACCOUNT["calls"][0], "outcome": outcome, "reason": reason, "events": []}

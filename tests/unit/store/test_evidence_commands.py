@@ -1,6 +1,8 @@
 """``ccari evidence``, run as a person runs it, on a real database and with real keys."""
 
+import asyncio
 import json
+import os
 import re
 import shutil
 import socket
@@ -27,7 +29,7 @@ from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.seals import Seals
-from tests.integration.service import Service
+from tests.integration.service import Service, command
 from tests.lab.ports import free_port
 from tests.tsa import SigningAuthority
 from tests.unit.recordings.accounts import KEY
@@ -181,7 +183,26 @@ async def test_what_became_of_a_call_months_later_seems_to_be_of_its_day(
     of_later = await ccari.ccari("calls", "show", str(call.id))
     time = f"{at:%H:%M:%S.%f}"[:-3]
     assert f"3  {time}  call_ended" in of_its_day.out
-    assert f"3  {at:%Y-%m-%d} {time}  call_ended" in of_later.out
+    assert f"3  {at:%Y-%m-%d} {time} {at:%Z}  call_ended" in of_later.out
+
+
+async def test_a_call_seems_to_end_before_it_began_as_the_clock_is_put_back(
+    ccari: Service, store: Store, database: Database
+) -> None:
+    call = await over(store)
+    put_back = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    await forge(database, "UPDATE calls SET opened_at = $1", put_back - timedelta(seconds=10))
+    await forge(database, "UPDATE call_events SET at = $1 WHERE seq < 3", put_back - timedelta(seconds=10))
+    await forge(database, "UPDATE call_events SET at = $1 WHERE seq = 3", put_back + timedelta(seconds=10))
+    # a process of its own: one that is forked has the time zone of its parent
+    process = await asyncio.create_subprocess_exec(
+        *command("calls", "show", str(call.id)), stdout=asyncio.subprocess.PIPE, cwd="/",
+        env={**os.environ, **ccari.environment, "TZ": "Europe/Warsaw"},
+    )  # fmt: skip
+    shown = (await process.communicate())[0].decode()
+    assert re.search(r"^opened_at +2026-10-25 02:59:50 CEST$", shown, re.MULTILINE)
+    assert "2  02:59:50.000" in shown
+    assert "3  2026-10-25 02:00:10.000 CET  call_ended" in shown
 
 
 async def test_what_cannot_be_proven_is_given_out(

@@ -158,6 +158,20 @@ async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Sto
     )
 
 
+async def test_an_hour_in_which_the_request_may_have_come_is_named_that_there_were_two_of(
+    ccari: Service, store: Store
+) -> None:
+    for received, local in (
+        ("2025-10-26T02:30+02:00", "2025-10-26 02:30:00 CEST Europe/Warsaw"),
+        ("2025-10-26T02:30+01:00", "2025-10-26 02:30:00 CET Europe/Warsaw"),
+        # of a time that comes twice, by the clock on the wall, the first: no answer is late for that
+        ("2025-10-26T02:30", "2025-10-26 02:30:00 CEST Europe/Warsaw"),
+    ):
+        entered = await ccari.json("requests", "add", "access", AS_WRITTEN, "--received", received)
+        shown = await ccari.json("requests", "show", entered["reference"])
+        assert (shown["received_local"], shown["due"]) == (local, "2025-11-26")
+
+
 async def test_a_request_is_entered_that_cannot_be(ccari: Service, database: Database) -> None:
     attempts = [
         (("--received", "2999-01-01"), 2, "it is in the future"),

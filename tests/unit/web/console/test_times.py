@@ -1,6 +1,6 @@
 """Times on the pages: of the controller's clock, or said to be UTC."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -26,6 +26,22 @@ def test_utc_is_taken_for_the_local_time(controller: str | None, told: str, *, s
     when = rendering._when({"acme": "Europe/Warsaw"})
     assert when(MOMENT, controller, seconds=seconds) == told
     assert when(None, controller, seconds=seconds) == "–"
+
+
+@pytest.mark.parametrize(
+    ("zone", "hour", "told"),
+    [
+        ("Europe/Warsaw", -1, "2026-10-25 01:30:05"), ("Europe/Warsaw", 0, "2026-10-25 02:30:05 CEST"),
+        ("Europe/Warsaw", 1, "2026-10-25 02:30:05 CET"), ("Europe/Warsaw", 2, "2026-10-25 03:30:05"),
+        ("Europe/Lisbon", 0, "2026-10-25 01:30:05 WEST"), ("Europe/Lisbon", 1, "2026-10-25 01:30:05 WET"),
+        ("UTC", 1, "2026-10-25 01:30:05 UTC"),
+    ],
+)  # fmt: skip
+def test_two_hours_have_the_same_name(zone: str, hour: int, told: str) -> None:
+    moment = datetime(2026, 10, 25, 0, 30, 5, tzinfo=UTC) + timedelta(hours=hour)
+    when = rendering._when({"acme": zone})
+    assert when(moment, "acme", seconds=True) == told
+    assert when(moment, "acme") == told.replace(":05", "")
 
 
 @pytest.mark.parametrize("name", ["delete_at", "pressed_at"])
