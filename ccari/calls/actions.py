@@ -122,8 +122,9 @@ class Actions:
             case do.AnswerAgent():
                 await self._dialplan.answer(self._order.technology)
             case do.AnswerCallee():
-                await self._dialplan.answer(self._order.technology)
-                return on.CalleeAnswered()
+                order = self._order
+                await self._dialplan.answer(order.technology)
+                return on.CalleeAnswered(order.answered and await self._dialplan.is_on_hold(order.technology))
             case do.RefuseTransfer():
                 await ari.answer_transfer(ids.agent, made=False)
             case do.HandOver(to):

@@ -13,10 +13,13 @@ from ccari.ports.recordings import Archive, Channels, RecordingStore
 
 @dataclass(frozen=True, slots=True)
 class Order(Asked):
-    """A call over Stasis as it was asked for. ``channel``: the one that the dialplan has handed over, if any, and its ``technology``."""
+    """A call over Stasis as it was asked for. ``channel``: the one that the dialplan has handed over, if any, its ``technology``, and
+    whether it was ``answered`` before.
+    """
 
     channel: str | None = None
     technology: str = ""
+    answered: bool = False
 
     @property
     def rings_agent(self) -> bool:

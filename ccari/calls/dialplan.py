@@ -10,6 +10,8 @@ from ccari.policy.call import Outcome
 
 #: The dialplan context that listens for a machine and comes back: see dialplan/extensions_ccari.conf.
 MACHINE_CONTEXT = "ccari-amd"
+#: 1 if the far end has put the call on hold.
+_ON_HOLD = "CHANNEL(rtp,hold)"
 
 
 class Dialplan:
@@ -25,6 +27,16 @@ class Dialplan:
         """True if whoever calls does not want their number shown, though the network may tell it."""
         shown = await self._ari.variable(self._ids.callee, "CALLERID(num-pres)")
         return not shown.startswith("allowed")
+
+    async def is_on_hold(self, technology: str) -> bool:
+        """True if whoever calls has put the call on hold. Asterisk reports that to us as it happens, but not what was before a channel
+        that the dialplan had answered was handed over; and only of PJSIP channels does it tell.
+        """
+        if technology != PJSIP:
+            return False
+        with contextlib.suppress(AsteriskError):
+            return await self._ari.variable(self._ids.callee, _ON_HOLD) == "1"
+        return False
 
     async def answer(self, technology: str) -> None:
         """Answer the channel that it has handed over, whose REFERs are ours from then on."""

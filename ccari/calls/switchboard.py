@@ -282,7 +282,9 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
     """
     name = str(channel["name"])
     own = agent_name(name)
-    order = functools.partial(Order, channel=channel["id"], technology=name.partition("/")[0])
+    order = functools.partial(
+        Order, channel=channel["id"], technology=name.partition("/")[0], answered=channel["state"] == "Up"
+    )
     match args:
         case ["outbound", number, campaign]:
             return order(Direction.OUTBOUND, number, campaign or NAMELESS, own)

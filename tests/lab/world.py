@@ -124,7 +124,13 @@ class World(Asterisk):
         return await self._placed(call, body)
 
     async def call_in(
-        self, callee: str, campaign: str, *, destination: str = "", withheld: bool = False
+        self,
+        callee: str,
+        campaign: str,
+        *,
+        destination: str = "",
+        withheld: bool = False,
+        greeted: bool = False,
     ) -> AgentCall:
         """A callee calls the centre, and does once answered what their number tells; returns as soon as they do.
 
@@ -136,10 +142,16 @@ class World(Asterisk):
             What they dial.
         destination
             The pbx's ``CCARI_DESTINATION``.
+        greeted
+            The pbx answers by itself, and hands them over two seconds later.
         """
         call = AgentCall(str(uuid.uuid4()), campaign, datetime.now(UTC))
         digits = callee.removeprefix("+")
-        headers = {"X-Lab-Call": call.id, "X-Lab-Destination": destination}
+        headers = {
+            "X-Lab-Call": call.id,
+            "X-Lab-Destination": destination,
+            "X-Lab-Greeted": "yes" if greeted else None,
+        }
         body = {
             "endpoint": f"PJSIP/provider/sip:{campaign}@127.0.0.1:{self.pbx_sip_port}",
             "context": "callees",

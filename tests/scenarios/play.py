@@ -78,7 +78,11 @@ async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) ->
             call, told = await _through_dialplan(placed, stage)
         case Direction.INBOUND:
             placed = await stage.lab.world.call_in(
-                callee.number, scenario.campaign, destination=agent, withheld=scenario.withheld
+                callee.number,
+                scenario.campaign,
+                destination=agent,
+                withheld=scenario.withheld,
+                greeted=scenario.greeted,
             )
             call, told = await _through_dialplan(placed, stage)
         case first:

@@ -68,6 +68,7 @@ class Scenario(_Table):
     ``agent`` is what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
     in ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who has dialled hangs
     up again. ``colleague``: the phone that the agent's transfers the call to.
+    ``greeted``: the pbx answers whoever calls by itself, and hands them over two seconds later.
     ``suppressed``: the bar that is on the number beforehand; ``source``: where the number is known to be from.
     """
 
@@ -80,6 +81,7 @@ class Scenario(_Table):
     agent_leaves_at: str | None = None
     colleague: str | None = None
     withheld: bool = False
+    greeted: bool = False
     suppressed: str | None = None
     consented: bool = False
     source: str | None = None

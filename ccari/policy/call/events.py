@@ -99,7 +99,9 @@ class CalleeRang:
 
 @dataclass(frozen=True, slots=True)
 class CalleeAnswered:
-    pass
+    """``on_hold``: somebody who calls had put the call on hold before it was handed over, and is not back."""
+
+    on_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -117,8 +117,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return reaching.rang(call)
         case on.CalleeRedirected() if call.stage is Stage.RING:
             return end(call, Outcome.FAILED, "redirected")
-        case on.CalleeAnswered() if call.stage in {Stage.RING, Stage.ANSWER}:
-            return reaching.answered(call)
+        case on.CalleeAnswered(on_hold) if call.stage in {Stage.RING, Stage.ANSWER}:
+            return reaching.answered(replace(call, on_hold=call.on_hold or on_hold))
         case on.HoldBegan():
             return _wait_on(*hold_began(call))
         case on.HoldEnded():

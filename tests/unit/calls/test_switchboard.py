@@ -105,7 +105,12 @@ def test_a_name_that_holds_no_number_is_blacked_out(name: str) -> None:
 async def test_a_campaign_that_is_named_by_a_date_is_asked_for_by_another_name(args: list[str]) -> None:
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)
-    channel = {"id": "phone-1", "name": "PJSIP/anna-00000012", "caller": {"number": "600100001"}}
+    channel = {
+        "id": "phone-1",
+        "name": "PJSIP/anna-00000012",
+        "state": "Ring",
+        "caller": {"number": "600100001"},
+    }
     board.take({"type": "StasisStart", "channel": channel, "args": args})
     ((runner, task),) = board._calls.items()
     assert runner._actions._order.campaign == "offers-20261001"
@@ -114,7 +119,7 @@ async def test_a_campaign_that_is_named_by_a_date_is_asked_for_by_another_name(a
 
 
 def _entering(phone: str) -> dict[str, object]:
-    channel = {"id": phone, "name": "PJSIP/anna-00000012", "caller": {"number": "600100001"}}
+    channel = {"id": phone, "name": "PJSIP/anna-00000012", "state": "Ring", "caller": {"number": "600100001"}}
     return {"type": "StasisStart", "channel": channel, "args": ["outbound", "600100001", "renewals"]}
 
 
@@ -290,7 +295,7 @@ def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
 
 def test_the_transfers_of_a_phone_that_called_with_bad_arguments_are_left_to_asterisk() -> None:
     """It is told that the call is blocked, and may ask for one meanwhile."""
-    phone = {"id": "phone-1", "name": "PJSIP/anna-00000001"}
+    phone = {"id": "phone-1", "name": "PJSIP/anna-00000001", "state": "Ring"}
     assert _order(phone, ["outbound"]).technology == PJSIP
 
 
@@ -395,7 +400,7 @@ async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_di
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)
     board.resume([talk], IDLE_DESK)
-    channel = {"id": "phone-1", "name": "PJSIP/anna-00000012"}
+    channel = {"id": "phone-1", "name": "PJSIP/anna-00000012", "state": "Ring"}
     board.take({"type": "StasisStart", "channel": channel, "args": ["outbound", "600100002", "renewals"]})
     assert len(board.under_way) == 2
     for task in board._calls.values():
@@ -414,7 +419,7 @@ async def test_whoever_takes_the_place_of_a_leg_leaves_the_other_party_in_silenc
     board.take(_entering("phone-1"))
     ((runner, task),) = board._calls.items()
     former = runner.ids.channel(party)
-    channel = {"id": "phone-2", "name": "PJSIP/ewa-00000013", "caller": {"number": "102"}}
+    channel = {"id": "phone-2", "name": "PJSIP/ewa-00000013", "state": "Ring", "caller": {"number": "102"}}
     board.take({"type": "StasisStart", "channel": channel, "args": [], "replace_channel": {"id": former}})
     assert list(board._calls) == [runner]
     assert await runner._inbox.next(Stage.TALK) == on.Gone(party)

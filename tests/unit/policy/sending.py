@@ -33,7 +33,7 @@ def possible(world: World, campaign: Campaign, strange: str = "", *, holds: bool
         if world.side(party).there != "none":
             yield on.Gone(party)
     yield on.Withdrawn("shutdown")
-    yield from _of_the_callee(world, (*campaign.keys, *strange))
+    yield from _of_the_callee(world, (*campaign.keys, *strange), holds=holds)
     if holds and world.callee.answered:
         yield from (on.HoldBegan(), on.HoldEnded())
     yield from _of_the_agent(world, campaign)
@@ -43,11 +43,13 @@ def possible(world: World, campaign: Campaign, strange: str = "", *, holds: bool
         yield from (on.RecorderStarted(), on.RecorderStopped())
 
 
-def _of_the_callee(world: World, keys: tuple[str, ...]) -> Iterator[Event]:
+def _of_the_callee(world: World, keys: tuple[str, ...], *, holds: bool) -> Iterator[Event]:
     if do.CreateCallee() in world.asked:
         yield on.CalleeCreated()
     if do.AnswerCallee() in world.asked:
         yield on.CalleeAnswered()
+        if holds:
+            yield on.CalleeAnswered(on_hold=True)
     if do.Dial() in world.asked:
         yield from (on.CalleeRang(), on.CalleeAnswered(), on.CalleeRedirected())
         if not world.callee.answered:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ccari.policy.call import Event, Outcome, Party, Stage, Timer
+from ccari.policy.call import Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import HOLD_SECONDS
@@ -69,6 +69,16 @@ def test_the_answer_to_a_right_is_lost_on_a_callee_who_puts_it_on_hold() -> None
     story.send(on.Played("right_registered_access", whole=False))
     assert story.does(on.HoldEnded()) == [says("right_registered_access")]
     assert story.call.upcoming == waiting
+
+
+def test_invariant_3_a_notice_counts_that_was_played_to_a_caller_who_came_on_hold() -> None:
+    """They did so while the dialplan had them, before they were handed over."""
+    story = Story(agent="PJSIP/anna")
+    story.send(on.CallRequested(Direction.INBOUND), on.GateAllowed(story.campaign))
+    assert story.send(on.CalleeAnswered(on_hold=True))[-3:] == [
+        do.Note("notice_put_off"), do.SetTimer(Timer.HOLD, HOLD_SECONDS), do.ShowCard(),
+    ]  # fmt: skip
+    assert story.does(on.HoldEnded()) == [says("identity_inbound")]
 
 
 def test_a_notice_begins_that_nobody_hears() -> None:

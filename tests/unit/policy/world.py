@@ -179,10 +179,11 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
             return world._replace(owed=owed, durable=world.durable | {right})
         case on.CalleeCreated() if not world.callee.created:
             return world._replace(callee=world.callee._replace(created=True))
-        case on.CalleeAnswered() if not world.callee.answered:
+        case on.CalleeAnswered(on_hold) if not world.callee.answered:
             # whoever answers as they are hung up on is told nothing any more
             there = world.machine if world.callee.let_go else "none"
-            return world._replace(callee=world.callee._replace(answered=True), machine=there)
+            answered = world.callee._replace(answered=True)
+            return world._replace(callee=answered, machine=there, on_hold=world.on_hold or on_hold)
         case on.AgentCreated() if not world.agent.created:
             return world._replace(agent=world.agent._replace(created=True))
         case on.AgentAnswered() if not world.agent.answered:
