@@ -91,6 +91,14 @@ async def connect(
     )
 
 
+async def close(connection: Connection) -> None:
+    """Close it, or cut it where the server is silent: what was done with it is done, whatever becomes of its end."""
+    with contextlib.suppress(
+        TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
+    ):
+        await connection.close(timeout=CONNECT_SECONDS)
+
+
 async def refuse_shared(connection: Connection, dsn: str) -> None:
     """Raise StoreError if a pooler lends the connection's session of the server to others as well. The caller has to have other
     failures translated.

@@ -10,7 +10,7 @@ import asyncpg
 
 from ccari.errors import RefusedError, StoreError, why
 from ccari.store import connecting
-from ccari.store.connecting import UNWRITABLE, connect, refuse_shared
+from ccari.store.connecting import UNWRITABLE, close, connect, refuse_shared
 from ccari.store.pool import Pool
 
 Connection = connecting.Connection
@@ -72,7 +72,7 @@ class Database:
                 # close() would wait for the statement that is under way
                 connection.terminate()
                 raise
-            await connection.close(timeout=connecting.CONNECT_SECONDS)
+            await close(connection)
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
         """The rows of one statement, as they were when it began, up to :data:`STREAM_ROWS` at a time."""

@@ -13,7 +13,7 @@ from pogo_core.util import migrate, sql
 
 from ccari.errors import StoreError
 from ccari.store import text_order
-from ccari.store.connecting import CONNECT_SECONDS, connect, refuse_shared
+from ccari.store.connecting import close, connect, refuse_shared
 from ccari.store.database import (
     CALLS,
     OUTSIDE_IDLE_SECONDS,
@@ -71,7 +71,7 @@ async def migration_status(dsn: str) -> list[tuple[str, bool]]:
             migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
             return sorted((each.id, each.applied) for each in migrations)
         finally:
-            await connection.close()
+            await close(connection)
 
 
 async def _migrate(dsn: str) -> None:
@@ -102,7 +102,7 @@ async def _migrate(dsn: str) -> None:
     except BadMigrationError as error:
         raise StoreError(f"{error}: {_reason(error.__cause__)}") from error
     finally:
-        await connection.close(timeout=CONNECT_SECONDS)
+        await close(connection)
 
 
 async def _take_turn(connection: Connection) -> None:

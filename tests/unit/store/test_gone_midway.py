@@ -15,8 +15,8 @@ from pogo_core.util import sql
 from ccari.errors import StoreError
 from ccari.policy.rights import Right
 from ccari.recordings.housekeeping import due
+from ccari.store import connecting, migrating
 from ccari.store import database as databases
-from ccari.store import migrating
 from ccari.store.bulk import staging
 from ccari.store.database import Database, as_it_is
 from ccari.store.deletions import Deletions
@@ -200,6 +200,18 @@ async def test_a_slow_reader_of_an_export_does_not_get_to_its_end(
         with pytest.raises(StoreError):
             await idle_until_it_is_ended(store)
         assert read + sum([len(each) async for each in export]) == rows
+
+
+async def test_what_was_done_is_told_as_failed_where_the_server_is_silent_at_the_end(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A list of millions, say, which somebody would then enter again."""
+    async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, {}) as database:
+        async with database.outside_pool() as connection:
+            await connection.execute("SELECT 1")
+            monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.1)
+            relay.fall_silent()
+        assert connection.is_closed()
 
 
 Deed = Callable[[], Awaitable[object]]
