@@ -9,8 +9,9 @@ from ccari import log
 from ccari.cli.context import Json
 from ccari.cli.output import as_list
 from ccari.config import Settings
-from ccari.store.migrating import migration_status, open_database
+from ccari.store.migrating import open_database
 from ccari.store.opened import database_dsn
+from ccari.store.untouched import Schema, open_untouched, schema
 
 app = typer.Typer(help="The database's schema. The service brings it up to date when it starts.")
 
@@ -35,11 +36,12 @@ def status(context: typer.Context, *, json: Json = False) -> None:
     settings: Settings = context.obj.settings()
     log.configure("console", "warning", sys.stderr)
 
-    async def run() -> list[tuple[str, bool]]:
-        async with database_dsn(settings) as dsn:
-            return await migration_status(dsn)
+    async def run() -> Schema:
+        async with database_dsn(settings) as dsn, open_untouched(dsn) as store:
+            return await schema(store.database)
 
-    migrations = asyncio.run(run())
-    rows = [{"migration": name, "applied": "yes" if applied else "no"} for name, applied in migrations]
+    found = asyncio.run(run())
+    names = sorted([*found.applied, *found.pending])
+    rows = [{"migration": each, "applied": "no" if each in found.pending else "yes"} for each in names]
     as_list(rows, {"migration": "MIGRATION", "applied": "APPLIED"}, json=json, none="there are no migrations")
-    raise typer.Exit(0 if all(applied for _, applied in migrations) else 1)
+    raise typer.Exit(1 if found.pending else 0)

@@ -62,18 +62,6 @@ def migrations_folder() -> Path:
     return Path(str(resources.files("ccari.store") / "migrations"))
 
 
-async def migration_status(dsn: str) -> list[tuple[str, bool]]:
-    """Each migration and whether it has been applied, in order. Changes nothing but pogo's own table."""
-    with translated():
-        connection = await connect(dsn)
-        try:
-            await sql.ensure_pogo_sync(connection)
-            migrations = await sql.read_migrations(migrations_folder(), connection, schema_name=SCHEMA)
-            return sorted((each.id, each.applied) for each in migrations)
-        finally:
-            await close(connection)
-
-
 async def _migrate(dsn: str) -> None:
     settings = idle_limit(OUTSIDE_IDLE_SECONDS)
     connection = await connect(dsn, any_order=True, command_timeout=MIGRATE_SECONDS, server_settings=settings)

@@ -12,9 +12,8 @@ from typing import IO
 import asyncpg
 
 from ccari.errors import StoreError
-from ccari.store import embedded
+from ccari.store import embedded, migrating
 from ccari.store.database import COMMAND_SECONDS, SCHEMA, Connection, Database, as_it_is
-from ccari.store.migrating import OLDEST_SERVER, migrations_folder
 from ccari.store.opened import Store
 
 #: An embedded server starts and stops within a second or two.
@@ -49,7 +48,7 @@ class Server:
 
     @property
     def too_old(self) -> bool:
-        return int(self.version.partition(".")[0]) < OLDEST_SERVER
+        return int(self.version.partition(".")[0]) < migrating.OLDEST_SERVER
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,5 +218,5 @@ async def schema(database: Database) -> Schema:
             else []
         )
     applied = {row["migration_id"] for row in rows}
-    known = {path.stem for path in migrations_folder().iterdir() if path.suffix == ".sql"}
+    known = {path.stem for path in migrating.migrations_folder().iterdir() if path.suffix == ".sql"}
     return Schema(sorted(applied & known), sorted(known - applied), sorted(applied - known))
