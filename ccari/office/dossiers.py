@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from ccari.gating import moments
+from ccari.office import moments
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.campaign import RecordingMode, stops_recording, stored

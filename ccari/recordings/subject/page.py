@@ -9,7 +9,7 @@ from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
-from ccari.gating import moments
+from ccari.office import moments
 from ccari.ports.subjects import PageLanguage
 
 _HERE = resources.files("ccari.recordings.subject")

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 from aiohttp import web
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
-from ccari.gating import moments
+from ccari.office import moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declaration import Policy
 from ccari.web.console.words import LANGUAGES, Words
