@@ -63,6 +63,11 @@ def _notice(_: Controller, campaign: Campaign) -> Iterator[str]:
 def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
     if not campaign.marketing:
         return
+    if campaign.legal_basis not in {LegalBasis.CONSENT, LegalBasis.LEGITIMATE_INTEREST}:
+        yield (
+            f"is marketing on the basis of {campaign.legal_basis}: advertising is necessary neither for a contract with the person (Art 6(1)(b); "
+            "EDPB guidelines 2/2019) nor for a public task: set consent or legitimate_interest, or keep on file why it is"
+        )
     if campaign.consent_required is False:
         yield (
             "is marketing with consent_required = false: telephone law requires prior consent in most countries "
@@ -134,6 +139,11 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
             "set recording.mode to opt_in, or keep on file why none is needed"
         )
     is_obligation = recording.legal_basis is LegalBasis.LEGAL_OBLIGATION
+    if is_obligation and recording.mode in {RecordingMode.OPT_OUT, RecordingMode.OPT_IN}:
+        yield (
+            f"lets people refuse ({recording.mode}) a recording that rests on legal_obligation, which is then kept in spite of an erasure "
+            "(Art 17(3)(b)): set recording.mode to mandatory if a law requires it, and otherwise another recording.legal_basis"
+        )
     if recording.mode is RecordingMode.MANDATORY and not is_obligation:
         yield (
             f"makes recording mandatory, but recording.legal_basis is {recording.legal_basis}: "
