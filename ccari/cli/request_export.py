@@ -13,7 +13,7 @@ from ccari.cli.context import OfController, note, rows_of_declared, with_store
 from ccari.cli.drafts import writing
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.lists.register import as_csv, as_json
+from ccari.lists.requests import as_csv, as_json
 from ccari.office import moments
 from ccari.policy.calendars import TIME_ZONES
 from ccari.ports.accesses import Looked

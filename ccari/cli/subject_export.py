@@ -9,8 +9,8 @@ from ccari.cli.context import ControllerId, Json, NumberText, current_policy, no
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.office.listings import refuse_unseen
 from ccari.office.naming import zone_of
+from ccari.office.registers import refuse_unseen
 from ccari.office.subjects import access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked

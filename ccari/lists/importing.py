@@ -20,7 +20,7 @@ from typing import Any, Protocol, TypeVar
 
 from ccari.errors import InputError
 from ccari.gating.labels import label
-from ccari.lists import bars, consents, register
+from ccari.lists import bars, consents, requests
 from ccari.lists.bars import BarReader
 from ccari.lists.cells import inert
 from ccari.lists.consents import ConsentReader
@@ -204,7 +204,7 @@ class Lists:
     def register(
         self, rows: AsyncGenerator[Mapping[str, Any], None], form: str
     ) -> AsyncGenerator[bytes, None]:
-        return register.as_csv(rows) if form == "csv" else register.as_json(rows)
+        return requests.as_csv(rows) if form == "csv" else requests.as_json(rows)
 
     def _scrubbing(self, given: ContactsGiven) -> tuple[Controller, Scrubbing]:
         """Whose contacts they are, and which of them may not be used."""

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from ccari.office.listings import refuse_unseen
 from ccari.office.naming import campaign_of, end, the_controller, the_number
+from ccari.office.registers import refuse_unseen
 from ccari.policy.declaration import Policy
 from ccari.policy.suppression import Reason, in_force
 from ccari.ports.accesses import whose_number

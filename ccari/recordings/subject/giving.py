@@ -9,8 +9,8 @@ from typing import Any
 
 from ccari.counting import counted
 from ccari.errors import CcariError, RecordingDelayed, why
-from ccari.office.listings import refuse_unseen
 from ccari.office.naming import zone_of
+from ccari.office.registers import refuse_unseen
 from ccari.office.subjects import IdentifiedPerson, wanted_of
 from ccari.own_threads import OwnThreads
 from ccari.policy import erasure
