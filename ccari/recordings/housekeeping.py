@@ -75,15 +75,11 @@ def due(now: datetime, held: list[Stored]) -> Judge:
 
 def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) -> Verdict | None:
     """Why the recording is due for deletion at ``now`` if only ``holds`` hold it; None if it is kept."""
-    deletion = end(stored, holds)
-    if deletion.at is None:
+    # a withdrawal or an erasure waits for no clock: one that was fast may have dated it, even after a limit that has not passed
+    deletion = end(stored if stored.limit <= now else replace(stored, limit=_NEVER), holds)
+    if deletion.at in {None, _NEVER}:
         return None
     why = Why(deletion.why)
-    if why is Why.RETENTION and deletion.at > now:
-        # a withdrawal or an erasure waits for no clock: one that was fast may have dated it, even after the limit
-        why = Why(end(replace(stored, limit=_NEVER), holds).why)
-        if why is Why.RETENTION:
-            return None
     request = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
     return Verdict(why, request[1] if request else "")
 
