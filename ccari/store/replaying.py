@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 import structlog
 
 from ccari.errors import BarsLostError, ConfigError, RefusedError, StoreError, why
+from ccari.policy.call import Direction
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Bearer
@@ -37,7 +38,6 @@ AGAIN_SECONDS = 1.0
 LOOK_SECONDS = 10.0
 #: Between log lines about the same thing.
 LOG_AGAIN_SECONDS = 60.0
-_INBOUND = "inbound"
 _WAITING = "rights that were pressed wait to be registered, and may bar the number to be called"
 _ASIDE = (
     "rights that were pressed were put aside, and may bar the number to be called: ccari requests spooled"
@@ -76,7 +76,7 @@ class SpoolingCallStore(CallRows):
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
         """As without a local journal; but a call to somebody is refused with StoreError while bars may be lacking."""
-        if call.direction != _INBOUND:
+        if call.direction != Direction.INBOUND:
             await self._refuse_while_bars_lack()
         return await super().open(call, question)
 
