@@ -345,6 +345,23 @@ def test_who_withdrew_one_consent_is_told_that_nobody_sells_to_them(language: st
         assert (marketing in said) is told
 
 
+@pytest.mark.parametrize(
+    ("language", "stopped"),
+    [
+        ("en", ("have stopped", "is restricted", "before the restriction is lifted")),
+        ("pl", ("Zaprzestaliśmy", "zostało ograniczone", "Przed uchyleniem")),
+    ],
+)
+def test_what_goes_on_since_a_bar_was_lifted_is_said_to_have_stopped(
+    language: str, stopped: tuple[str, ...]
+) -> None:
+    lifted = BAR.model_copy(update={"removed_at": MOMENT, "removed_by": "token:officer", "why": "a mistake"})
+    for right in (Right.OBJECTION_MARKETING, Right.OBJECTION, Right.RESTRICTION):
+        assert any(each in text(Outcome.FULFILLED, request(right), language) for each in stopped), right
+        told = text(Outcome.FULFILLED, request(right, suppressions=(lifted,)), language)
+        assert not any(each in told for each in stopped), right
+
+
 @pytest.mark.parametrize(("language", "lifted"), [("en", "Article 18(3)"), ("pl", "art. 18 ust. 3")])
 def test_who_objected_in_vain_is_not_told_before_what_was_restricted_is_used_again(
     language: str, lifted: str
