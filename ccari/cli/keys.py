@@ -212,7 +212,7 @@ def retire(
     ] = False,
 ) -> None:
     """Take an older secret out of use. What is kept under it is never found again: its suppressions stop
-    working.
+    working. Its file is renamed, not destroyed.
     """
 
     async def work(settings: Settings, store: Store) -> str:

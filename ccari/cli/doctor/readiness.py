@@ -81,7 +81,8 @@ def _left_behind(controller: str, campaign: str, bars: int, requests: int) -> st
     # somebody has given it another id: whoever barred themselves would be called for the same controller
     return (
         f"{counted(bars, 'suppression is', 'suppressions are')} of {controller!r}, which the policy does not declare: if that controller has "
-        f"another id now, {'it bars' if bars == 1 else 'they bar'} nobody there: give it its old id again; if it has left, nothing is to be done"
+        f"another id now, {'it bars' if bars == 1 else 'they bar'} nobody there: give it its old id again; if it has left, its data are to be "
+        "handed over or destroyed (Art 28(3)(g)): docs/install.md"
     )
 
 
