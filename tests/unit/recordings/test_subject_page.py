@@ -144,6 +144,15 @@ def test_how_a_call_ended_is_told_twice_or_for_technicians(outcome: str, reason:
 
 
 @pytest.mark.parametrize(
+    ("language", "officer"),
+    [("en", "officer"), ("pl", "Inspektor"), ("de", "beauftragter"), ("uk", "відповідальна")],
+)
+def test_a_controller_that_has_no_officer_is_said_to_have_one(language: str, officer: str) -> None:
+    """Art 37 asks for one of some only; the policy has an address to write to."""
+    assert officer not in subject._WORDS[language]["dpo"]
+
+
+@pytest.mark.parametrize(
     ("language", "again"), [("en", "ask for"), ("pl", "prosimy"), ("de", "Bitte"), ("uk", "зверніться")]
 )
 def test_who_asked_for_a_copy_is_to_ask_for_the_audio_once_more(language: str, again: str) -> None:
