@@ -91,7 +91,8 @@ def remove(
     """Lift a number's suppressions. What is lifted stays on record. Exit status 1 if there is none.
 
     A suppression for a restriction or an erasure is lifted only if --reason names it. Tell the person before a
-    restriction ends (Art 18(3)): recordings that only the restriction has kept are deleted within minutes.
+    restriction ends (Art 18(3)): recordings that only the restriction has kept are deleted within minutes. A
+    consent from before an objection counts again: if the person has agreed anew, import that consent (Art 7(1)).
     """
     if not why.strip():
         raise typer.BadParameter("say why", param_hint="--why")

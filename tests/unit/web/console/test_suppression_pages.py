@@ -98,6 +98,13 @@ async def test_a_bar_without_an_end_is_said_to_be_for_good(officer: Visitor) -> 
     assert "for good" not in seen.words
 
 
+async def test_who_lifts_an_objection_is_not_told_on_which_consent_calls_are_made_then(
+    officer: Visitor,
+) -> None:
+    """The gate goes by the newest consent there is, which may be one from before the objection."""
+    assert "A consent from before an objection counts again" in (await officer.get(HOME)).words
+
+
 async def test_a_withdrawal_is_said_to_bar_calls_that_a_newer_consent_allows(officer: Visitor) -> None:
     await officer.send(HOME, ADD, **WHOSE, reason="withdraw_consent")
     assert (await officer.get(HOME)).words.count("until lifted, or until a newer consent") == 1
