@@ -28,7 +28,7 @@ def command(
         str | None,
         typer.Option(
             metavar="WHEN",
-            help="Only those received since this date or time, by the controller's clock; UTC if several have different ones.",
+            help="Only those received since this date or time, by the controller's clock; of several, the one that is there first.",
         ),
     ] = None,
     format: Annotated[Literal["csv", "json"], typer.Option(help="JSON includes the history.")] = "csv",  # noqa: A002 - the option's name
@@ -71,8 +71,9 @@ async def _moment(store: Store, controller: str | None, since: str | None) -> da
         return None
     revision = await store.policies.newest()
     declared = revision.policy.controllers if revision else ()
-    zones = {TIME_ZONES[each.country] for each in declared if controller in {None, each.id}}
+    zones = {TIME_ZONES[each.country] for each in declared if controller in {None, each.id}} or {"UTC"}
     try:
-        return moments.since(since, ZoneInfo(zones.pop() if len(zones) == 1 else "UTC"))
+        # that of no controller's day is left out; of some, what came an hour or two before is there too
+        return min(moments.since(since, ZoneInfo(zone)) for zone in zones)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None

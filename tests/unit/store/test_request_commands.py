@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import stat
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
@@ -267,6 +268,21 @@ async def test_an_export_is_cut_short_or_shows_a_number(ccari: Service, store: S
         await ccari.ccari("requests", "export", "--out", str(tmp_path / "gone" / "x.csv")),
         "x.csv: No such file or directory",
     )
+
+
+@pytest.mark.parametrize("others", [("DE",), ("PT", "DE"), ("FI", "IS")], ids="-".join)
+async def test_where_there_are_controllers_in_several_countries_the_first_hours_of_a_day_are_left_out(
+    ccari: Service, store: Store, others: Sequence[str]
+) -> None:
+    controllers = "".join(
+        f'[[controllers]]\nid = "of-{each.lower()}"\nname = "N"\ncountry = "{each}"\ndpo = "d@x.example"\n\n' for each in others
+    )  # fmt: skip
+    await store.policies.apply(controllers + made.POLICY, "test")
+    midnight = datetime(2026, 2, 1, tzinfo=WARSAW)
+    await added(store, received_at=midnight - timedelta(hours=2))
+    new = await added(store, received_at=midnight)
+    since = json.loads(await run(ccari, "export", "--since", "2026-02-01", "--format", "json"))
+    assert [each["reference"] for each in since] == [new]
 
 
 async def test_a_slip_of_the_pen_is_exported_as_an_empty_register(
