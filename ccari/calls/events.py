@@ -208,7 +208,7 @@ def _went_down(event: dict[str, Any], began: datetime, arrived: datetime) -> dat
 
 
 def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
-    """When an event happened: by Asterisk's clock if that is plausible, else when it ``arrived``.
+    """When an event happened, in UTC: by Asterisk's clock if that is plausible, else when it ``arrived``.
 
     Plausible is a moment not after its arrival, nor more than :data:`LATE_SECONDS` before it, nor before the call ``began``.
     """
@@ -218,14 +218,14 @@ def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetim
         believed = earliest <= at <= arrived
     except (KeyError, TypeError, ValueError):
         return arrived
-    return at if believed else arrived
+    return at.astimezone(UTC) if believed else arrived
 
 
 def came_at(event: Mapping[str, Any], read_at: datetime, stood_still_seconds: float) -> datetime:
-    """When an event came that is read only now, because the service stood still: some time meanwhile, and Asterisk says when."""
+    """When an event came that is read only now, because the service stood still: some time meanwhile, and Asterisk says when. In UTC."""
     try:
         at = datetime.fromisoformat(event["timestamp"])
-        return min(read_at, max(at, read_at - timedelta(seconds=stood_still_seconds)))
+        return min(read_at, max(at, read_at - timedelta(seconds=stood_still_seconds))).astimezone(UTC)
     except (KeyError, TypeError, ValueError):
         return read_at
 

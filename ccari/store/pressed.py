@@ -9,7 +9,7 @@ import re
 import secrets
 from collections.abc import Mapping
 from dataclasses import asdict, fields
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -47,7 +47,8 @@ class AnotherKeyError(ConfigError):
 
 def name_of(pressed: Pressed) -> str:
     """The file's name: when the right was pressed, so that names sort in that order, and the id of the exercise."""
-    at = pressed.exercise.received_at
+    # whatever time zone it was told in: Asterisk has its machine's, in which an hour comes twice a year
+    at = pressed.exercise.received_at.astimezone(UTC)
     return f"{at:%Y%m%dT%H%M%S.%f}Z-{pressed.exercise.id}.right"
 
 

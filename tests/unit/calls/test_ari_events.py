@@ -95,6 +95,18 @@ def test_invariant_6_a_key_counts_from_when_somebody_came_to_it_or_by_a_clock_th
     assert moment(event, before[1], arrived) == arrived - timedelta(seconds=counts)
 
 
+@pytest.mark.parametrize("offset", ["+0000", "+0200", "-0500"])
+def test_a_right_is_received_by_the_time_zone_of_asterisks_machine(recorded: Recorded, offset: str) -> None:
+    arrived = datetime.now(UTC)
+    at = arrived - timedelta(seconds=1)
+    local = at.astimezone(datetime.strptime(offset, "%z").tzinfo)
+    event = recorded["key"] | {"timestamp": local.strftime("%Y-%m-%dT%H:%M:%S.%f%z"), "duration_ms": 0}
+    assert came_at(event, arrived, 9.0).isoformat() == at.isoformat()
+    pressed = translate(event, IDS, {}, None, at - timedelta(minutes=1), arrived)
+    assert isinstance(pressed, on.KeyPressed)
+    assert pressed.at.isoformat() == at.isoformat()
+
+
 @pytest.mark.parametrize("time", [None, "", "yesterday", 7, "2026-11-25T10:00:00.000"])
 def test_invariant_5_a_key_is_lost_whose_time_makes_no_sense(recorded: Recorded, time: object) -> None:
     arrived = datetime.now(UTC)

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, Self
 from uuid import UUID
+from zoneinfo import ZoneInfo
 
 import pytest
 from structlog.testing import capture_logs
@@ -575,3 +576,22 @@ def test_the_clock_of_the_name_is_another_than_the_rights() -> None:
     name = name_of(pressed(received_at=at, id=UUID(int=7)))
     assert name == "20260102T030405.000067Z-00000000-0000-0000-0000-000000000007.right"
     assert pressed_at(name) == at
+
+
+async def test_rights_are_registered_in_another_order_than_they_were_pressed_as_clocks_are_put_back(
+    journal: LocalJournalFiles,
+) -> None:
+    """Or are said to have waited since an hour that is to come. Asterisk tells of keys in its machine's time zone."""
+    put_back = datetime(2026, 10, 25, 1, tzinfo=UTC)
+    before, after = put_back - timedelta(seconds=10), put_back + timedelta(seconds=10)
+    for at, zone in (
+        (after, "Europe/Warsaw"),
+        (before, "Europe/Warsaw"),
+        (after, "UTC"),
+        (before, "Asia/Tokyo"),
+    ):
+        await journal.keep(pressed(received_at=at.astimezone(ZoneInfo(zone))))
+    names = journal.names()
+    assert [pressed_at(name) for name in names] == [before, before, after, after]
+    assert [journal.read(name).exercise.received_at for name in names] == [before, before, after, after]
+    assert journal.standing().since == before
