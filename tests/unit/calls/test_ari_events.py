@@ -104,6 +104,7 @@ def test_a_right_is_received_by_the_time_zone_of_asterisks_machine(recorded: Rec
     assert came_at(event, arrived, 9.0).isoformat() == at.isoformat()
     pressed = translate(event, IDS, {}, None, at - timedelta(minutes=1), arrived)
     assert isinstance(pressed, on.KeyPressed)
+    assert pressed.at is not None
     assert pressed.at.isoformat() == at.isoformat()
 
 
