@@ -4,8 +4,6 @@ from datetime import date
 from functools import lru_cache
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-import holidays
-
 #: A controller's time zone, by the EEA country that it is established in. The periods of Art 12(3) run in its time.
 TIME_ZONES = {
     "AT": "Europe/Vienna", "BE": "Europe/Brussels", "BG": "Europe/Sofia", "CY": "Asia/Nicosia",
@@ -42,6 +40,8 @@ def public_holidays(country: str, year: int) -> frozenset[date] | None:
 
     The first look at a country takes 0.1 s; the results are cached.
     """
+    import holidays  # noqa: PLC0415 - most commands ask for no day
+
     try:
         return frozenset(holidays.country_holidays(country, years=year))
     except NotImplementedError:

@@ -121,8 +121,9 @@ def _serve(address: str) -> None:
     atexit.register(leaving)
     from ccari.cli import commands, main
 
-    # and what "serve" imports only once it can be told to stop
-    for name in (*(f"ccari.cli.{each}" for each in commands.MODULES.values()), "uvloop", "ccari.app.service"):
+    # what "serve" imports only once it can be told to stop, and what a command does that looks at a calendar
+    late = ("uvloop", "ccari.app.service", "holidays.countries")
+    for name in (*(f"ccari.cli.{each}" for each in commands.MODULES.values()), *late):
         importlib.import_module(name)
     gc.freeze()
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:

@@ -312,12 +312,23 @@ def test_the_help_loses_what_it_takes_for_markup() -> None:
     assert [each for each in told if markup.render(each).plain != each] == []
 
 
-def test_a_command_waits_for_what_only_others_need() -> None:
+#: Each takes tens of milliseconds or more to load.
+HEAVY = ("aiohttp", "holidays", "jinja2", "uvloop", "asyncari", "prometheus_client", "ccari.app", "ccari.calls", "ccari.web", "ccari.demo")  # fmt: skip
+HEAVY_FOR_MOST = (*HEAVY, "pydub", "cryptography", "pyrage", "ccari.recordings", "ccari.sounds")
+
+
+@pytest.mark.parametrize(
+    ("command", "others"),
+    [*((each, HEAVY) for each in ("gate", "policy")),
+     *((each, HEAVY_FOR_MOST) for each in ("calls", "doctor", "suppress"))],
+    ids=lambda each: each if isinstance(each, str) else "",
+)  # fmt: skip
+def test_a_command_waits_for_what_only_others_need(command: str, others: tuple[str, ...]) -> None:
     loads = (
         "import contextlib, sys; from ccari.__main__ import main\n"
-        "sys.argv[1:] = ['token', '--help']\n"
+        f"sys.argv[1:] = ['{command}', '--help']\n"
         "with contextlib.suppress(SystemExit): main()\n"
-        "print([each for each in ('aiohttp', 'pydub', 'ccari.demo', 'ccari.app', 'ccari.recordings') if each in sys.modules])"
+        f"print([each for each in {others} if each in sys.modules])"
     )
     done = python(loads)
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
