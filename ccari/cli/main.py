@@ -1,5 +1,6 @@
 """The entry point: parses the command line, runs the command, and turns errors into messages and exit statuses."""
 
+import gc
 import io
 import os
 import sys
@@ -51,6 +52,9 @@ def _options(
         typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
+    # the command is loaded by now; of what it makes itself, much may be garbage
+    gc.freeze()
+    gc.enable()
     context.obj = State(config)
     if context.invoked_subcommand != "serve":
         # serve handles signals itself

@@ -334,6 +334,21 @@ def test_a_command_waits_for_what_only_others_need(command: str, others: tuple[s
     assert done.stdout.splitlines()[-1] == "[]", done.stderr
 
 
+@pytest.mark.parametrize(("command", "works"), [("policy presets", True), ("--help", False)])
+def test_all_that_is_loaded_is_looked_through_for_garbage_or_nothing_that_a_command_makes(
+    command: str, *, works: bool
+) -> None:
+    looks = (
+        "import atexit, gc, sys; from ccari.__main__ import main\n"
+        "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1000))\n"
+        "gc.callbacks.append(lambda *_: 'ccari.cli.policies' in sys.modules or print('COLLECTED'))\n"
+        f"sys.argv[1:] = {command.split()}; main()"
+    )
+    done = python(looks)
+    assert "COLLECTED" not in done.stdout
+    assert done.stdout.splitlines()[-1] == f"{works} True True", done.stderr
+
+
 @pytest.mark.parametrize(("module", "status"), [("ccari.cli", -signal.SIGINT), ("ccari.cli.policies", 130)])
 def test_ctrl_c_while_a_command_is_loaded_ends_in_a_traceback(module: str, status: int) -> None:
     """Loaded is what sends the signal, where the module would be. Who starts tests in the background has them ignore it."""
