@@ -1,6 +1,7 @@
 """``ccari doctor`` beside a real Asterisk and a real service, each fault made for real."""
 
 import json
+import re
 import signal
 import socket
 from collections.abc import AsyncIterator
@@ -23,7 +24,14 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 REGISTERED, CONSENTED = "+48600999901", "+48600999902"
 #: Those that only campaigns with an answering_machine need.
 MACHINES = ("app_amd.so", "app_waitforsilence.so")
-ARI = ["asterisk", "asterisk modules", "asterisk write", "asterisk spool", "clock Asterisk"]
+ARI = [
+    "asterisk",
+    "asterisk modules",
+    "asterisk write",
+    "asterisk spool",
+    "clock Asterisk",
+    "asterisk telephones",
+]
 
 
 @dataclass
@@ -72,6 +80,12 @@ async def ward(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ward]:
     numbers.write_text(REGISTERED + "\n")
     async with laboratory(host_folders=[sounds]) as lab:
         pbx = lab.pbx
+        pjsip = pbx.home / "etc" / "pjsip.conf"
+        # no campaign here has transfer
+        pjsip.write_text(
+            re.sub(r"(?m)^(\[(?:agents|phone)\]\(lab\))$", r"\1\nallow_transfer = no", pjsip.read_text())
+        )
+        await pbx.cli("module reload res_pjsip.so")
         http = free_port(socket.SOCK_STREAM, "127.0.0.1")
         service = Service(
             {
@@ -180,6 +194,42 @@ async def test_keys_of_telephones_that_send_them_by_info_are_not_heard(ward: War
     assert [name for name, each in found.items() if each["state"] != "ok"] == ["asterisk keys"]
     assert found["asterisk keys"]["advice"].startswith(
         "write `load = res_pjsip_dtmf_info.so` in modules.conf"
+    )
+
+
+#: Of endpoints in pjsip.conf, and what of each is to be told.
+TRAPS = {
+    "redirected": ("identify_by = ip\nallow_transfer = no\nredirect_method = uri_pjsip", "call whomever a redirection names"),
+    "open": ("allow_transfer = no", "let in without a password"),
+    "on-hold": ("identify_by = ip\nallow_transfer = no\nsuppress_moh_on_sendonly = yes", "a notice counts that nobody hears"),
+    "fax": ("identify_by = ip\nallow_transfer = no\nfax_detect = yes", "leads whoever sends a fax's tone out of ccari"),
+    "refer": ("identify_by = ip", "crashes Asterisk"),
+}  # fmt: skip
+
+
+async def test_telephones_lead_calls_past_the_gate_or_crash_asterisk_unseen(ward: Ward) -> None:
+    pbx = ward.lab.pbx
+    pjsip = pbx.home / "etc" / "pjsip.conf"
+    before = pjsip.read_text()
+    added = {**{name: lines for name, (lines, _) in TRAPS.items()}, "48221239876": TRAPS["open"][0]}
+    pjsip.write_text(
+        before + "".join(f"\n[{name}]\ntype = endpoint\n{lines}\n" for name, lines in added.items())
+    )
+    try:
+        await pbx.cli("module reload res_pjsip.so")
+        found = await ward.examined(0)
+    finally:
+        pjsip.write_text(before)
+        await pbx.cli("module reload res_pjsip.so")
+    assert [name for name, each in found.items() if each["state"] != "ok"] == ["asterisk telephones"]
+    told = dict(each.split(": ", 1) for each in found["asterisk telephones"]["found"].split("; "))
+    assert found["asterisk telephones"]["state"] == "warning"
+    assert "9876" not in str(found)
+    for name, (_, harm) in TRAPS.items():
+        (said,) = [said for names, said in told.items() if name in names.split(", ")]
+        assert harm in said
+    assert found["asterisk telephones"]["advice"].startswith(
+        "in pjsip.conf remove redirect_method at redirected; set "
     )
 
 

@@ -1,7 +1,6 @@
 """Checks Asterisk over ARI. It opens no connection for events: that would take the calls away from a running service."""
 
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -14,9 +13,11 @@ import orjson
 from ccari.calls.client import identify
 from ccari.calls.dialplan import MACHINE_CONTEXT
 from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
-from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
+from ccari.calls.transport import Credentials
+from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.database import clock
 from ccari.cli.doctor.findings import Finding, fault, found_by, in_daemon_thread, ok, warning
+from ccari.cli.doctor.telephones import telephones
 from ccari.config import Settings
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -37,7 +38,7 @@ async def asterisk(settings: Settings) -> list[Finding]:
     """What there is to say of Asterisk itself. Raises CcariError if it cannot be reached, or refuses."""
     if settings.asterisk.is_off:
         return [ok("asterisk", "turned off by [asterisk] url: no call is placed, taken or recorded over ARI")]
-    async with _session(settings) as (session, asked):
+    async with session_with(settings) as (session, asked):
         identity = await identify(session, asked)
         found = [
             ok("asterisk", f"{identity.version} at {asked.url}, which accepts the ARI user {asked.username}")
@@ -53,48 +54,26 @@ async def asterisk(settings: Settings) -> list[Finding]:
 
 async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
     """What only some campaigns need of Asterisk, or fare ill with. Raises CcariError if it cannot be reached."""
+    if settings.asterisk.is_off:
+        return []
     particular = [each for each in policy.campaigns if declared_modules(each)]
     behind_dialplans = [each.id for each in policy.campaigns if (each.agent or "").startswith(_DIALPLAN)]
-    if not (particular or behind_dialplans) or settings.asterisk.is_off:
-        return []
-    async with _session(settings) as (session, asked):
+    async with session_with(settings) as (session, asked):
         running = await _running(session, asked)
         version = (await identify(session, asked)).version
+        of_telephones = await found_by(
+            "asterisk telephones", telephones(session, asked, version, policy), ADVICE
+        )
     return [
+        *of_telephones,
         *(_campaign(each, running) for each in particular),
         *_machine_context([each.id for each in particular if each.answering_machine is not None]),
         *_voices(version, behind_dialplans),
     ]
 
 
-@asynccontextmanager
-async def _session(settings: Settings) -> AsyncIterator[tuple[aiohttp.ClientSession, Credentials]]:
-    section = settings.asterisk
-    password = await in_daemon_thread(section.secret)
-    asked = Credentials(section.url, section.username, password, section.app)
-    # one connection at a time, closed after each answer: Asterisk counts them against its session limit
-    connector = aiohttp.TCPConnector(limit=1, force_close=True)
-    async with aiohttp.ClientSession(connector=connector, headers=asked.headers) as session:
-        yield session, asked
-
-
-@asynccontextmanager
-async def _asked(
-    session: aiohttp.ClientSession,
-    credentials: Credentials,
-    what: str,
-    method: str = "GET",
-    **parameters: str,
-) -> AsyncIterator[aiohttp.ClientResponse]:
-    url = f"{credentials.url.rstrip('/')}/ari/{what}"
-    limit = aiohttp.ClientTimeout(total=CONNECT_SECONDS)
-    with explained(credentials):
-        async with session.request(method, url, params=parameters, timeout=limit) as reply:
-            yield reply
-
-
 async def _running(session: aiohttp.ClientSession, credentials: Credentials) -> set[str]:
-    async with _asked(session, credentials, "asterisk/modules") as reply:
+    async with asked_of(session, credentials, "asterisk/modules") as reply:
         reply.raise_for_status()
         listed: list[dict[str, Any]] = orjson.loads(await reply.read())
     return {each["name"] for each in listed if each["status"] == "Running"}
@@ -147,7 +126,7 @@ def _voices(version: str, ids: list[str]) -> Iterator[Finding]:
 
 async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
     """Whether the ARI user may write: Asterisk refuses a read-only user before it looks whether the resource exists."""
-    async with _asked(session, credentials, _NOTHING, "DELETE") as reply:
+    async with asked_of(session, credentials, _NOTHING, "DELETE") as reply:
         status = reply.status
     if status == HTTPStatus.FORBIDDEN:
         user = credentials.username
@@ -163,7 +142,7 @@ async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> li
 
 
 async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours: Path) -> list[Finding]:
-    async with _asked(session, credentials, "asterisk/variable", variable="ASTSPOOLDIR") as reply:
+    async with asked_of(session, credentials, "asterisk/variable", variable="ASTSPOOLDIR") as reply:
         value = orjson.loads(await reply.read()).get("value") if reply.status == HTTPStatus.OK else None
     if not value:
         return [warning("asterisk spool", "Asterisk did not say where its spool is",
@@ -176,7 +155,7 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
 
 
 async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
-    async with _asked(session, credentials, "asterisk/ping") as reply:
+    async with asked_of(session, credentials, "asterisk/ping") as reply:
         date = reply.headers.get("Date")
     if date is None:
         return [
