@@ -9,7 +9,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import Json, who, with_store
-from ccari.cli.output import as_json, as_table, watched
+from ccari.cli.output import as_json, as_table, cell, watched
 from ccari.cli.purging import Yes
 from ccari.config import Settings
 from ccari.errors import CcariError, RecordingError, UnknownError
@@ -104,8 +104,8 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
         })  # fmt: skip
     else:
         typer.echo(
-            f"recording {stored.id} of {stored.campaign}, {stored.recorded:%Y-%m-%d}, {stored.legal_basis}: "
-            f"due {end(stored).at:%Y-%m-%d}"
+            f"recording {stored.id} of {stored.campaign}, {cell(stored.recorded)}, {stored.legal_basis}: "
+            f"due {cell(end(stored).at)}"
         )
         _conclude(1, swept)
     _fail_for(swept)

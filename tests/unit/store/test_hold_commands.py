@@ -1,7 +1,10 @@
 """``ccari recordings hold``, ``release``, ``holds``, ``purge`` and ``list``, run as a person runs them."""
 
+import asyncio
 import json
+import os
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,7 +17,7 @@ from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from tests.integration.service import Service
+from tests.integration.service import Service, command
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.expiring import keeper_of
@@ -163,6 +166,21 @@ async def test_one_recording_is_purged_without_a_word_or_at_once(ccari: Service,
         "SELECT fields->>'by' AS by FROM call_event_fields WHERE fields->>'why' = 'purge'"
     )
     assert told["by"].startswith("cli:")
+
+
+async def test_a_recording_of_the_first_hours_of_a_day_is_said_to_be_of_the_day_before(
+    ccari: Service, shelf: Shelf, database: Database
+) -> None:
+    """As it is about to be deleted, though the lists give the day where the centre is."""
+    recording, night = await shelf.put(limit=NOW + DAY), datetime(2026, 8, 1, 23, 30, tzinfo=UTC)
+    await database.rows("UPDATE recordings SET started_at = $1, delete_at = $2", night, night + 90 * DAY)
+    process = await asyncio.create_subprocess_exec(
+        *command("recordings", "purge", str(recording), "--reason", "wrong number"), cwd="/", stdout=asyncio.subprocess.PIPE,
+        env={**os.environ, **ccari.environment, "TZ": "Europe/Warsaw"},
+    )  # fmt: skip
+    told = (await process.communicate())[0].decode()
+    assert f"recording {recording} of renewals, 2026-08-02 01:30:00 CEST, " in told
+    assert ": due 2026-10-31 00:30:00 CET\n" in told
 
 
 async def test_a_purge_takes_what_is_held_or_bound(ccari: Service, store: Store, shelf: Shelf) -> None:
