@@ -173,13 +173,10 @@ def read(text: str) -> Policy:
         raise PolicyError([faults.of_syntax(text, str(error))]) from None
 
 
-def consents_asked(text: str) -> set[tuple[str, str, str]]:
-    """The consents that an earlier revision asked for: controller, campaign and purpose of each.
+def campaigns_declared(text: str) -> list[Campaign]:
+    """The campaigns of an earlier revision.
 
     The text is not validated, because this ccari may refuse what an older one accepted. Raises ValueError if it is not TOML.
     """
-    campaigns = [
-        Campaign.model_construct(**table)
-        for table in tomllib.loads(text.removeprefix("\ufeff")).get("campaigns", ())
-    ]
-    return {(campaign.controller, campaign.id, campaign.asks_consent_to) for campaign in campaigns}
+    tables = tomllib.loads(text.removeprefix("\ufeff")).get("campaigns", ())
+    return [Campaign.model_construct(**table) for table in tables]

@@ -6,7 +6,6 @@ from datetime import timedelta
 
 from ccari.policy.declaration import Policy
 from ccari.policy.erasure import proof_kept
-from ccari.policy.parties import Controller
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 
 #: How long a limit has to stand before it counts, so that one that was declared by mistake can be taken back: what has expired is
@@ -21,7 +20,7 @@ class Limit:
 
     ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
     says itself where its numbers come from, and calls such as are no contact. ``proof``: so long after it was given, and after
-    each use, the law has the proof of a consent kept. ``unreached``, of accesses: the controllers whose open requests may need some
+    each use, the law of the controller's country has the proof of a consent kept. ``unreached``, of accesses: the controllers whose open requests may need some
     of them, and cannot be asked about.
     """
 
@@ -63,7 +62,7 @@ def _of_controllers(policies: Sequence[Policy]) -> list[Limit]:
             controller.id,
             longest,
             forwarded=controller.forward is not None,
-            proof=proof_kept(_countries(policies, controller)),
+            proof=proof_kept((controller.country,)),
             sourced=any(
                 each.data_source is not None
                 for policy in policies
@@ -74,12 +73,6 @@ def _of_controllers(policies: Sequence[Policy]) -> list[Limit]:
         for controller in (policies[0].controllers if policies else ())
         if (longest := _longest(policies, controller.id, limited)) is not None
     ]
-
-
-def _countries(policies: Sequence[Policy], controller: Controller) -> set[str | None]:
-    """The controller's own country, and those whose rules its campaigns heed: that is where people are called."""
-    presets = {each.preset for policy in policies for each in policy.campaigns_of(controller.id)}
-    return {controller.country, *presets}
 
 
 def _longest(policies: Sequence[Policy], controller_id: str, limited: Limited) -> int | None:

@@ -14,7 +14,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
 from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Database
-from ccari.store.policies import ConsentsAsked
+from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
 from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
@@ -31,7 +31,7 @@ class Consents:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked = ConsentsAsked()
+        self._campaigns = DeclaredCampaigns()
 
     async def load(
         self, controller: str, purposes: Mapping[str, str],
@@ -50,9 +50,9 @@ class Consents:
                 return Scrubbed(staged.report)
             connection, erased = staged.connection, 0
             # older policies are read now, so that nobody waits for that while a slice holds its locks
-            await self._asked.by(connection, controller)
+            await self._campaigns.asked(connection, controller)
             async for first, last in staged.slices(progress, rows=SLICE_ROWS):
-                async with settling(connection, controller, first, last, self._asked, purposes.items()):
+                async with settling(connection, controller, first, last, self._campaigns, purposes.items()):
                     await connection.execute(SQL["rekey_consents"], first, last, controller)
                     (merged,) = await connection.fetch(SQL["merge_consents"], first, last, controller, origin)
                     staged.report.accepted += merged["entered"]
@@ -73,7 +73,7 @@ class Consents:
         if not campaigns:
             # bar the campaigns that asked for it and are gone: a list may yet bring the consent, and a policy ask for it again
             async with self._database.connection() as connection:
-                asked = await self._asked.by(connection, controller)
+                asked = await self._campaigns.asked(connection, controller)
             gone = ((campaign, asks) for campaign, asks in asked if campaign not in purposes)
             campaigns = _asking_for(purpose, gone)
         async with self._database.transaction() as connection:

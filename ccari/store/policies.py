@@ -6,13 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, NamedTuple
 
 import asyncpg
 
 from ccari.errors import StoreError, UnsoundPolicyError
 from ccari.policy.campaign import Campaign
-from ccari.policy.declaration import Policy, PolicyError, consents_asked, read
+from ccari.policy.declaration import Policy, PolicyError, campaigns_declared, read
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.together import Together
@@ -137,36 +137,52 @@ async def _revision(applied: Applied) -> Revision:
     return Revision(applied.number, await applied.read(), applied.document, hashed)
 
 
-class ConsentsAsked:
-    """What campaigns have asked consent to in any policy that was applied. A revision never changes, so each is read once."""
+class DeclaredCampaigns:
+    """What the campaigns of any policy that was applied have declared. A revision never changes, so each is read once."""
 
     def __init__(self) -> None:
         #: The newest revision that was read.
         self._read = 0
-        self._asked: frozenset[tuple[str, str, str]] = frozenset()
+        self._found: frozenset[_Declared] = frozenset()
 
-    async def by(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
-        """The controller's campaigns, past and present, each with a purpose; one with several purposes comes several times.
-
-        Raises StoreError if a revision cannot be read.
+    async def asked(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
+        """The controller's campaigns, past and present, each with what it asked consent to; one with several purposes comes several
+        times. Raises StoreError if a revision cannot be read.
         """
+        return {(each.campaign, each.purpose) for each in await self._of(connection, controller)}
+
+    async def presets(self, connection: Connection, controller: str) -> set[str | None]:
+        """The countries whose rules the controller's campaigns heed, or have heeded. Raises StoreError as :meth:`asked`."""
+        return {each.preset for each in await self._of(connection, controller)}
+
+    async def _of(self, connection: Connection, controller: str) -> list["_Declared"]:
         if rows := await connection.fetch(SQL["policies_after"], self._read):
             # in a thread: parsing long files would hold up the running calls
-            asked = await asyncio.to_thread(_asked, rows)
+            found = await asyncio.to_thread(_declared, rows)
             # another task may have read some of them meanwhile
-            self._asked |= asked
+            self._found |= found
             self._read = max(self._read, rows[-1]["revision"])
-        return {(campaign, purpose) for whose, campaign, purpose in self._asked if whose == controller}
+        return [each for each in self._found if each.controller == controller]
 
 
-def _asked(rows: Sequence[asyncpg.Record]) -> set[tuple[str, str, str]]:
-    asked: set[tuple[str, str, str]] = set()
+class _Declared(NamedTuple):
+    controller: str
+    campaign: str
+    purpose: str
+    preset: str | None
+
+
+def _declared(rows: Sequence[asyncpg.Record]) -> set[_Declared]:
+    found: set[_Declared] = set()
     for row in rows:
         try:
-            asked |= consents_asked(row["document"])
+            campaigns = campaigns_declared(row["document"])
         except ValueError as error:
             raise StoreError(f"policy revision {row['revision']} cannot be read: {error}") from None
-    return asked
+        found |= {
+            _Declared(each.controller, each.id, each.asks_consent_to, each.preset) for each in campaigns
+        }
+    return found
 
 
 class Book:

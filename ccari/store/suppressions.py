@@ -11,7 +11,7 @@ from ccari.ports.keying import Digests, Key, Keyed
 from ccari.ports.lists import Bar, LineFault, Progress, Report
 from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Connection, Database
-from ccari.store.policies import ConsentsAsked
+from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL
 from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
 
@@ -26,7 +26,7 @@ class Suppressions:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._asked = ConsentsAsked()
+        self._campaigns = DeclaredCampaigns()
 
     async def add(
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
@@ -37,7 +37,7 @@ class Suppressions:
             if reason is Reason.WITHDRAW_CONSENT:
                 purposes = None
                 if campaign is not None:
-                    asked = await self._asked.by(connection, controller)
+                    asked = await self._campaigns.asked(connection, controller)
                     purposes = {purpose for each, purpose in asked if each == campaign}
                 await withdraw(connection, controller, digests, purposes, at=None)
             return await enter(
@@ -68,9 +68,9 @@ class Suppressions:
         """A slice with the end of what it withdraws is one transaction."""
         connection = staged.connection
         # before anybody waits for it
-        await self._asked.by(connection, controller)
+        await self._campaigns.asked(connection, controller)
         async for first, last in staged.slices(progress, rows=SLICE_ROWS):
-            async with settling(connection, controller, first, last, self._asked):
+            async with settling(connection, controller, first, last, self._campaigns):
                 staged.report.accepted += await connection.fetchval(
                     SQL["merge_suppressions"], first, last, controller
                 )

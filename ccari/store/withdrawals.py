@@ -9,7 +9,7 @@ from datetime import datetime
 
 from ccari.ports.keying import Digests
 from ccari.store.database import Connection, in_transaction
-from ccari.store.policies import ConsentsAsked
+from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL, columns
 
 #: Rows in a slice of a list of consents. Every withdrawal of the controller's consents waits for the slice under way, and a key
@@ -33,16 +33,16 @@ async def withdraw(
 
 @asynccontextmanager
 async def settling(
-    connection: Connection, controller: str, first: bytes, last: bytes, asked: ConsentsAsked, asks: Collection[tuple[str, str]] = ()
+    connection: Connection, controller: str, first: bytes, last: bytes, campaigns: DeclaredCampaigns, asks: Collection[tuple[str, str]] = ()
 ) -> AsyncIterator[None]:  # fmt: skip
     """A transaction for a slice of ``incoming``, from the ``first`` to the ``last`` digest. When the caller has entered the slice,
     the consents of its numbers that were withdrawn by then are ended.
 
-    ``asked``: what campaigns have asked consent to in the applied policies; ``asks``: more of that, each a campaign with a purpose.
+    ``campaigns``: those of the applied policies, with what they have asked consent to; ``asks``: more of that, each a campaign with a purpose.
     """
     async with in_transaction(connection):
         await connection.execute(SQL["lock_consents"], controller)
         yield
         # a bar does not say to which purpose consent was withdrawn, and by now its campaign may be gone, or ask for another
-        pairs = sorted(await asked.by(connection, controller) | set(asks))
+        pairs = sorted(await campaigns.asked(connection, controller) | set(asks))
         await connection.execute(SQL["settle_consents"], first, last, controller, *columns(pairs))

@@ -5,13 +5,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.erasure import is_held_by
+from ccari.policy.erasure import is_held_by, proof_kept
 from ccari.policy.limits import Limit
 from ccari.policy.rights import Right
 from ccari.store import holds
 from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers
-from ccari.store.policies import ConsentsAsked
+from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL, columns
 
 #: A number's keyed digest, what the consent is to, on which channel, and when it was given.
@@ -29,7 +29,7 @@ class ExpiringConsents:
     """:class:`ccari.store.expiry.kind.Kind`, by the consents' ids."""
 
     def __init__(self) -> None:
-        self._asked = ConsentsAsked()
+        self._campaigns = DeclaredCampaigns()
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[Place, int] | None, most: int
@@ -47,9 +47,11 @@ class ExpiringConsents:
         return [row["id"] for row in rows]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
-        asks = sorted(await self._asked.by(connection, limit.controller))
+        asks = sorted(await self._campaigns.asked(connection, limit.controller))
+        # a campaign that called there may be over: the law has the proof kept for years
+        proof = max(limit.proof, proof_kept(await self._campaigns.presets(connection, limit.controller)))
         rows = await connection.fetch(
-            SQL["consents_kept"], limit.controller, ids, limit.proof, *columns(asks), holds.ON_RIGHTS, holds.ON_BARS
+            SQL["consents_kept"], limit.controller, ids, proof, *columns(asks), holds.ON_RIGHTS, holds.ON_BARS
         )  # fmt: skip
         keepers: Keepers = defaultdict(set)
         for row in rows:

@@ -54,6 +54,7 @@ LIMITED = with_limit(Limited.CONSENTS, OFFERS)
 QUESTION = replace(made.QUESTION, purpose="marketing")
 LONG_AGO = NOW - 2 * OF_LONG_AGO
 OVER = NOW - OF_LONG_AGO
+PROOF = "the law, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)"
 
 
 @pytest.fixture
@@ -229,8 +230,7 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
     await consents(
         shelf, agreed(given=NOW - 1900 * DAY, until=OVER), agreed(OTHER, given=NOW - 1800 * DAY, until=OVER)
     )
-    words = "the law, which requires the proof of a consent to be kept for years (DE: §7a(2) UWG)"
-    assert await expire(shelf, GERMAN) == Expired(1, 1, Counter({words: 1}))
+    assert await expire(shelf, GERMAN) == Expired(1, 1, Counter({PROOF: 1}))
     assert await given(shelf) == [NOW - 1800 * DAY]
     # from each use, too, whose call has expired
     await shelf.database.rows("UPDATE consents SET given_at = given_at - interval '100 days'")
@@ -241,7 +241,7 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
         NOW - 1800 * DAY,
     )
     await shelf.database.rows("UPDATE calls SET digest = NULL, key_version = NULL")
-    assert await expire(shelf, GERMAN) == Expired(0, 1, Counter({words: 1}))
+    assert await expire(shelf, GERMAN) == Expired(0, 1, Counter({PROOF: 1}))
     assert await expire(shelf, LIMIT) == Expired(1)
 
 
@@ -251,14 +251,19 @@ def test_a_controllers_law_goes_unnoticed(country: str, days: int) -> None:
     assert (limit, limit.proof, of_accesses) == (LIMIT, timedelta(days=days), OF_ACCESSES)
 
 
-def test_the_proof_goes_early_of_consents_on_which_a_polish_controller_calls_germany() -> None:
-    """Or of campaigns that heeded Germany's rules until today, when they stop to."""
+async def test_the_proof_goes_early_of_consents_on_which_a_polish_controller_has_called_germany(
+    shelf: Shelf,
+) -> None:
+    """Also of those whose campaign is over: the years are counted from when a consent was given, and from its uses."""
+    await consents(shelf, agreed(given=NOW - 1800 * DAY, until=OVER))
     german = LIMITED.replace(
         'legal_basis = "consent"', 'legal_basis = "consent"\nmarketing = true\npreset = "DE"'
     )
-    for policies in ([german], [LIMITED, german]):
-        limit, _ = standing([read(each) for each in policies])
-        assert limit.proof == timedelta(days=1827)
+    for policy in (german, LIMITED):
+        await shelf.store.policies.apply(policy, "anna")
+        assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({PROOF: 1}))
+    await shelf.database.rows("UPDATE consents SET given_at = given_at - interval '100 days'")
+    assert await expire(shelf, LIMIT) == Expired(1)
 
 
 @pytest.mark.parametrize(("keeps", "words"), ALIKE)

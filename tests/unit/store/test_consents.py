@@ -401,25 +401,25 @@ async def test_what_an_older_ccari_accepted_keeps_lists_out_or_is_not_heeded(
 async def test_a_policy_is_forgotten_that_is_read_while_another_is(
     store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads, begun, slow = policies._asked, threading.Event(), threading.Event()
+    reads, begun, slow = policies._declared, threading.Event(), threading.Event()
 
-    def slowly(rows: Sequence[asyncpg.Record]) -> set[tuple[str, str, str]]:
+    def slowly(rows: Sequence[asyncpg.Record]) -> set[policies._Declared]:
         if not begun.is_set():
             begun.set()
             slow.wait(20)
         return reads(rows)
 
-    monkeypatch.setattr(policies, "_asked", slowly)
-    asked = policies.ConsentsAsked()
+    monkeypatch.setattr(policies, "_declared", slowly)
+    campaigns = policies.DeclaredCampaigns()
     await store.policies.apply(offering("spring"), "anna")
     async with database.connection() as one, database.connection() as another:
-        first = asyncio.create_task(asked.by(one, "acme"))
+        first = asyncio.create_task(campaigns.asked(one, "acme"))
         assert await asyncio.to_thread(begun.wait, 20)
         await store.policies.apply(offering("autumn"), "anna")
-        await asked.by(another, "acme")
+        await campaigns.asked(another, "acme")
         slow.set()
         await first
-        found = await asked.by(one, "acme")
+        found = await campaigns.asked(one, "acme")
     assert {campaign for campaign, _ in found} >= {"spring", "autumn"}
 
 
