@@ -8,8 +8,8 @@ import warnings
 
 def main() -> None:
     """Load a command, which takes a third of a second, and run it. Ctrl-C meanwhile ends the program without a traceback."""
-    # what is loaded is no garbage: to look through it all, time and again while more is loaded and once more at the exit, took a third
-    # of a command's time. Once its command is loaded, ccari/cli/main.py turns the collector on
+    # what is loaded is no garbage: to look through it all, time and again while more is loaded and once more at the exit, took more than
+    # a quarter of a command's time. Once its command is loaded, ccari/cli/main.py turns the collector on
     gc.disable()
     atexit.register(gc.freeze)
     before = signal.getsignal(signal.SIGINT)

@@ -1,5 +1,6 @@
 """What holds for every test."""
 
+import gc
 import logging
 from collections.abc import Iterator
 
@@ -36,6 +37,12 @@ def pytest_configure() -> None:
             structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback),
         ]
     )
+
+
+def pytest_collection_finish() -> None:
+    """Look no more for garbage among the eight thousand tests, all of which each worker has."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def python(does: str) -> subprocess.CompletedProcess[str]:
 
 
 AS_NOBODY = """
+import gc; gc.disable()
 import concurrent.futures.thread, contextlib, io, os, sys
 from ccari.cli.main import app, main
 from typer.main import get_command

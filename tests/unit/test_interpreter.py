@@ -9,9 +9,11 @@ from ccari.app.interpreter import settle
 
 
 @pytest.fixture(autouse=True)
-def _as_before() -> Iterator[None]:
-    yield
+def _thawed() -> Iterator[None]:
+    """What tests/conftest.py has frozen counts again, as in a service that has just loaded it."""
     gc.unfreeze()
+    yield
+    gc.freeze()
 
 
 def test_all_modules_are_looked_through_for_garbage_in_the_middle_of_calls() -> None:

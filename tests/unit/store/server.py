@@ -13,7 +13,7 @@ import pytest_asyncio
 from ccari.store import database as databases
 from ccari.store import fence, local_journal, replaying, untouched
 from ccari.store.calls import PostgresCallStore
-from ccari.store.database import Database
+from ccari.store.database import Database, as_it_is
 from ccari.store.embedded import embedded_postgres
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
@@ -136,7 +136,8 @@ async def empty(server: str, administrator: asyncpg.Connection) -> AsyncIterator
 
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
-    async with open_database(dsn) as opened:
+    """It is migrated already: to look for that again took longer than many a test."""
+    async with as_it_is(dsn, databases.POOL_SIZE, databases._CALLS) as opened:
         yield opened
 
 
