@@ -1,5 +1,6 @@
 """The dialplan's side of one call: answering the channel that it has handed over, setting the outcome, and giving it back."""
 
+import asyncio
 import contextlib
 
 from ccari.calls.client import PJSIP, Ari
@@ -12,6 +13,8 @@ from ccari.policy.call import Outcome
 MACHINE_CONTEXT = "ccari-amd"
 #: 1 if the far end has put the call on hold.
 _ON_HOLD = "CHANNEL(rtp,hold)"
+#: For Asterisk to say so: less than the time in which a call must be answered, of which this is a part.
+LOOK_SECONDS = 1.0
 
 
 class Dialplan:
@@ -30,12 +33,13 @@ class Dialplan:
 
     async def is_on_hold(self, technology: str) -> bool:
         """True if whoever calls has put the call on hold. Asterisk reports that to us as it happens, but not what was before a channel
-        that the dialplan had answered was handed over; and only of PJSIP channels does it tell.
+        that the dialplan had answered was handed over; and only of PJSIP channels does it tell. False if it does not.
         """
         if technology != PJSIP:
             return False
-        with contextlib.suppress(AsteriskError):
-            return await self._ari.variable(self._ids.callee, _ON_HOLD) == "1"
+        with contextlib.suppress(AsteriskError, TimeoutError):
+            async with asyncio.timeout(LOOK_SECONDS):
+                return await self._ari.variable(self._ids.callee, _ON_HOLD) == "1"
         return False
 
     async def answer(self, technology: str) -> None:

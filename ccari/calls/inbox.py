@@ -43,6 +43,10 @@ class Inbox:
         self._forget(lambda waiting: isinstance(waiting, on.Withdrawn))
         self.put(last)
 
+    def awaits(self, event: Event) -> bool:
+        """True if it is there, and not taken out yet."""
+        return event in self._waiting
+
     def agent_replaced(self) -> None:
         """Drop what the former agent's channel has reported: many phones hang up as they transfer, and the colleague has not."""
         self._forget(_is_of_the_agent)

@@ -278,6 +278,9 @@ class CallRunner:
                 self._inbox.recorder_gone()
         if isinstance(command, do.Play) and result is None:
             self._await_playback(command.party)
+        if isinstance(result, on.CalleeAnswered) and self._inbox.awaits(on.HoldEnded()):
+            # they came back while Asterisk was asked whether they were on hold
+            result = on.CalleeAnswered()
         if isinstance(result, on.RightSpooled):
             # what the right forbids is on this node's disk by now, and whoever pressed waits for the answer
             self._keep_tried = resuming.to_keep(self._call)

@@ -97,8 +97,8 @@ def _script(language: str) -> Script:
 class Talking:
     """``actions`` carries the call's commands out on ``asterisk``; its campaign speaks Polish, and English on demand."""
 
-    def __init__(self, direction: Direction) -> None:
-        self.asterisk = Asterisk()
+    def __init__(self, direction: Direction, asterisk: Asterisk | None = None) -> None:
+        self.asterisk = asterisk or Asterisk()
         home = {Direction.OUTBOUND: "phone-1", Direction.INBOUND: "caller-1"}.get(direction)
         self.ids = Ids(uuid4(), direction, home)
         declared = campaign(transfer="PJSIP/{extension}", languages=["en"])

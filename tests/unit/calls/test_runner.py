@@ -22,6 +22,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from ccari.policy.rights import Right
 from tests.unit.calls.talking import IDLE_DESK
+from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.story import Story
 
 SECONDS = 30.0
@@ -102,6 +103,14 @@ class Willing:
         return None
 
 
+class OnHold(Willing):
+    """Asterisk says that the caller is."""
+
+    async def carry_out(self, command: Command) -> Event | None:
+        came = await super().carry_out(command)
+        return on.CalleeAnswered(on_hold=True) if isinstance(command, do.AnswerCallee) else came
+
+
 def living(story: Story) -> tuple[CallRunner, Willing]:
     """A call that goes on from where ``story`` has come to; one that has not begun asks the gate."""
     runner = CallRunner.of(
@@ -130,6 +139,18 @@ async def test_a_call_that_is_told_to_let_go_dials_first(under_way: type[Command
     willing.then[under_way] = lambda: runner.withdraw("shutdown")
     await over(runner)
     assert asked(willing, do.Dial, do.CloseCall) == [do.CloseCall(Outcome.UNAVAILABLE, "shutdown")]
+
+
+async def test_a_caller_who_comes_back_from_hold_while_asterisk_is_asked_for_it_hears_no_notice() -> None:
+    """That they are back comes before the answer, and would be taken for nothing."""
+    order = Order(Direction.INBOUND, "+48600100001", "renewals", "anna", channel="caller-channel")
+    runner, willing = CallRunner.of(order, IDLE_DESK), OnHold(campaign(agent="PJSIP/anna"))
+    runner._actions = cast("Actions", willing)
+    back = {"type": "ChannelUnhold", "channel": {"id": runner.ids.callee}}
+    willing.then[do.AnswerCallee] = lambda: runner.take(back)
+    willing.then[do.Play] = lambda: runner.withdraw("shutdown")
+    await over(runner)
+    assert asked(willing, do.Play)
 
 
 @pytest.mark.parametrize("under_way", [do.CommitHeard, do.TagRecording, do.StartRecorder])

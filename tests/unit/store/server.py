@@ -137,7 +137,7 @@ async def empty(server: str, administrator: asyncpg.Connection) -> AsyncIterator
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """It is migrated already: to look for that again took longer than many a test."""
-    async with as_it_is(dsn, databases.POOL_SIZE, databases._CALLS) as opened:
+    async with as_it_is(dsn, databases.POOL_SIZE, databases.CALLS) as opened:
         yield opened
 
 
