@@ -151,9 +151,11 @@ class DeclaredCampaigns:
         """
         return {(each.campaign, each.purpose) for each in await self._of(connection, controller)}
 
-    async def presets(self, connection: Connection, controller: str) -> set[str | None]:
-        """The countries whose rules the controller's campaigns heed, or have heeded. Raises StoreError as :meth:`asked`."""
-        return {each.preset for each in await self._of(connection, controller)}
+    async def presets(self, connection: Connection, controller: str) -> set[tuple[str, str | None]]:
+        """What the controller's campaigns, past and present, have asked consent to, each with the country whose rules they heed.
+        Raises StoreError as :meth:`asked`.
+        """
+        return {(each.purpose, each.preset) for each in await self._of(connection, controller)}
 
     async def _of(self, connection: Connection, controller: str) -> list["_Declared"]:
         if rows := await connection.fetch(SQL["policies_after"], self._read):

@@ -48,10 +48,10 @@ class ExpiringConsents:
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
         asks = sorted(await self._campaigns.asked(connection, limit.controller))
-        # a campaign that called there may be over: the law has the proof kept for years
-        proof = max(limit.proof, proof_kept(await self._campaigns.presets(connection, limit.controller)))
+        presets = await self._campaigns.presets(connection, limit.controller)
+        abroad = [(purpose, proof_kept([country])) for purpose, country in presets]
         rows = await connection.fetch(
-            SQL["consents_kept"], limit.controller, ids, proof, *columns(asks), holds.ON_RIGHTS, holds.ON_BARS
+            SQL["consents_kept"], limit.controller, ids, limit.proof, *columns(asks), holds.ON_RIGHTS, holds.ON_BARS, *columns(abroad)
         )  # fmt: skip
         keepers: Keepers = defaultdict(set)
         for row in rows:

@@ -233,7 +233,7 @@ SELECT id FROM consents WHERE controller = $1 AND id = ANY ($2) ORDER BY digest,
 -- name: consents_kept
 -- What may keep each consent of $2 beyond its limit. $3: how long the law has the proof kept, from when the consent was given and
 -- from each use; $4 and $5: every campaign that the controller has had, with what it asked consent to; $6 and $7: as $1 and $2 of
--- stands.
+-- stands; $8 and $9: as $3, of consents to what campaigns have asked for that call abroad, of which each may be over by now.
 WITH asked AS MATERIALIZED (
     SELECT * FROM consents WHERE controller = $1 AND id = ANY ($2)
 ), of_number AS MATERIALIZED (
@@ -248,7 +248,8 @@ SELECT a.id, a.given_at, 'used' AS kind, NULL::bigint AS hold, NULL AS reference
 WHERE EXISTS (SELECT FROM consent_uses u JOIN calls c ON c.id = u.call_id WHERE u.consent_id = a.id AND c.digest IS NOT NULL)
 UNION
 SELECT a.id, a.given_at, 'proof', NULL, NULL, '', NULL FROM asked a
-WHERE greatest(a.given_at, (SELECT max(used_at) FROM consent_uses u WHERE u.consent_id = a.id)) + $3::interval > now()
+WHERE greatest(a.given_at, (SELECT max(used_at) FROM consent_uses u WHERE u.consent_id = a.id))
+    + greatest($3::interval, (SELECT max(kept) FROM unnest($8::text[], $9::interval[]) AS law (purpose, kept) WHERE law.purpose = a.purpose)) > now()
 UNION
 -- a withdrawal, unless there is a bar by which settle_consents would end the consent, or merge_consents keep it out, if a list
 -- brought it again
