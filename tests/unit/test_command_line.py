@@ -343,10 +343,12 @@ def test_all_that_is_loaded_is_looked_through_for_garbage_or_nothing_that_a_comm
         "import atexit, gc, sys; from ccari.__main__ import main\n"
         "atexit.register(lambda: print(gc.isenabled(), gc.get_freeze_count() > 10_000, len(gc.get_objects()) < 1000))\n"
         "gc.callbacks.append(lambda *_: 'ccari.cli.policies' in sys.modules or print('COLLECTED'))\n"
+        "enable = gc.enable; gc.enable = lambda: (print('FROZEN', gc.get_freeze_count() > 10_000), enable())\n"
         f"sys.argv[1:] = {command.split()}; main()"
     )
     done = python(looks)
     assert "COLLECTED" not in done.stdout
+    assert ("FROZEN True" in done.stdout.splitlines()) is works
     assert done.stdout.splitlines()[-1] == f"{works} True True", done.stderr
 
 
