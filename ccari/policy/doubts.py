@@ -79,8 +79,8 @@ def _consent(controller: Controller, campaign: Campaign) -> Iterator[str]:
         by = "answering_machine.message" if campaign.abandoned is None else "abandoned"
         yield (
             f"is marketing in which a machine calls ({by}) on consents to calls by people: automatic calling systems need a consent of "
-            'their own (ePrivacy directive, Art 13(1); PL: PKE Art 398(1)): set consent_channel = "automatic_calls", or keep on file '
-            "why an agent is always on the line"
+            'their own (ePrivacy directive, Art 13(1); PL: PKE Art 398(1)): set consent_channel = "automatic_calls", or leave no message, '
+            "and keep on file why an agent is always on the line"
         )
     if not campaign.hours and not (campaign.country_rules and campaign.country_rules.hours):
         yield "is marketing at any hour of any day: set hours, or name a preset that has them"

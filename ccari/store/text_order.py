@@ -113,5 +113,5 @@ async def _make_anew(connection: asyncpg.Connection) -> None:
         except asyncpg.UniqueViolationError:
             raise StoreError(
                 f"the index {name} cannot be made anew: while it was in another order, rows that must be one of a kind were entered "
-                "twice (docs/operations.md, Backup and restore)"
+                "twice (docs/operations.md, A copy of the server's folder)"
             ) from None

@@ -15,4 +15,4 @@ async def missing(settings: Settings, store: Store) -> list[Finding]:
     if seen is None:
         return []
     return [fault(CHECK, f"the database lacks {seen}, which this node has seen: it is an older one, and the objections and erasures since then are not in it: nobody is called",
-                  f"enter what is missing (docs/operations.md, Backup and restore), then remove {newest.path}")]  # fmt: skip
+                  f"enter what is missing (docs/operations.md, Enter what is missing), then remove {newest.path}")]  # fmt: skip
