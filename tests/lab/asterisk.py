@@ -7,6 +7,7 @@ import secrets
 import signal
 import socket
 from collections.abc import Mapping, Sequence
+from importlib import resources
 from pathlib import Path
 from typing import ClassVar
 
@@ -61,6 +62,8 @@ class Asterisk:
     #: The folders below etc that its configuration comes from.
     templates: ClassVar[tuple[str, ...]]
     sip_addresses: ClassVar[tuple[str, ...]] = ("127.0.0.1",)
+    #: Of its machine, in a root of its own; None is UTC.
+    time_zone: ClassVar[str | None] = None
 
     def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:
         self.root = root
@@ -227,6 +230,9 @@ class Asterisk:
         )
         (self.home / "names/nsswitch.conf").write_text("hosts: files\n")
         (self.home / "names/resolv.conf").write_text("")
+        if self.time_zone is not None:
+            zone = resources.files("tzdata") / "zoneinfo" / self.time_zone
+            (self.home / "names/localtime").write_bytes(zone.read_bytes())
 
     async def _booted(self) -> None:
         """Wait for the first answer of ARI, which says 503 until every module is loaded."""

@@ -35,6 +35,8 @@ class Pbx(Asterisk):
 
     name = "pbx"
     templates: ClassVar[tuple[str, ...]] = ("common", "pbx")
+    # Asterisk tells moments in its machine's, which is not to show anywhere
+    time_zone: ClassVar[str | None] = "Asia/Tokyo"
 
     def __init__(
         self, root: Path, directory: Path, *, world_sip_port: int, host_folders: Sequence[Path] = ()

@@ -39,12 +39,12 @@ fi
 new=$home/root
 mount -t tmpfs -o mode=755,size=16m lab "$new"
 cp -a "$root"/bin "$root"/lib* "$root"/sbin "$new"
-mkdir "$new/proc" "$new/dev" "$new/run" "$new/usr" "$new/etc"
+mkdir "$new/proc" "$new/dev" "$new/run" "$new/usr"
 mkdir -m 1777 "$new/tmp"
-for folder in usr etc; do
-	mount --bind "$root/$folder" "$new/$folder"
-	mount -o remount,bind,ro "$new/$folder"
-done
+mount --bind "$root/usr" "$new/usr"
+mount -o remount,bind,ro "$new/usr"
+cp -a "$root/etc" "$new"
+if [ -e "$home/names/localtime" ]; then cp "$home/names/localtime" "$new/etc"; fi
 names "$new"
 mount -t proc proc "$new/proc"
 mount --bind /dev "$new/dev"
