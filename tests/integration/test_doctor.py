@@ -203,7 +203,8 @@ TRAPS = {
     "open": ("allow_transfer = no", "let in without a password"),
     "on-hold": ("identify_by = ip\nallow_transfer = no\nsuppress_moh_on_sendonly = yes", "a notice counts that nobody hears"),
     "fax": ("identify_by = ip\nallow_transfer = no\nfax_detect = yes", "leads whoever sends a fax's tone out of ccari"),
-    "refer": ("identify_by = ip", "crashes Asterisk"),
+    "refer": ("identify_by = ip", "from a trunk dials past the gate"),
+    "crash": ("identify_by = ip\nauth = phone", "crashes this Asterisk"),
 }  # fmt: skip
 
 
@@ -229,7 +230,7 @@ async def test_telephones_lead_calls_past_the_gate_or_crash_asterisk_unseen(ward
         (said,) = [said for names, said in told.items() if name in names.split(", ")]
         assert harm in said
     assert found["asterisk telephones"]["advice"].startswith(
-        "in pjsip.conf remove redirect_method at redirected; set "
+        "in pjsip.conf, or what writes it: set redirect_method = user at redirected; set identify_by = ip"
     )
 
 

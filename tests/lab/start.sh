@@ -44,7 +44,7 @@ mkdir -m 1777 "$new/tmp"
 mount --bind "$root/usr" "$new/usr"
 mount -o remount,bind,ro "$new/usr"
 cp -a "$root/etc" "$new"
-if [ -e "$home/names/localtime" ]; then cp "$home/names/localtime" "$new/etc"; fi
+if [ -e "$home/names/localtime" ]; then cp --remove-destination "$home/names/localtime" "$new/etc/localtime"; fi
 names "$new"
 mount -t proc proc "$new/proc"
 mount --bind /dev "$new/dev"

@@ -17,7 +17,6 @@ from ccari.calls.transport import Credentials
 from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.database import clock
 from ccari.cli.doctor.findings import Finding, fault, found_by, in_daemon_thread, ok, warning
-from ccari.cli.doctor.telephones import telephones
 from ccari.config import Settings
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -54,18 +53,14 @@ async def asterisk(settings: Settings) -> list[Finding]:
 
 async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
     """What only some campaigns need of Asterisk, or fare ill with. Raises CcariError if it cannot be reached."""
-    if settings.asterisk.is_off:
-        return []
     particular = [each for each in policy.campaigns if declared_modules(each)]
     behind_dialplans = [each.id for each in policy.campaigns if (each.agent or "").startswith(_DIALPLAN)]
+    if not (particular or behind_dialplans) or settings.asterisk.is_off:
+        return []
     async with session_with(settings) as (session, asked):
         running = await _running(session, asked)
         version = (await identify(session, asked)).version
-        of_telephones = await found_by(
-            "asterisk telephones", telephones(session, asked, version, policy), ADVICE
-        )
     return [
-        *of_telephones,
         *(_campaign(each, running) for each in particular),
         *_machine_context([each.id for each in particular if each.answering_machine is not None]),
         *_voices(version, behind_dialplans),

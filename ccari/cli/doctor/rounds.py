@@ -19,6 +19,7 @@ from ccari.cli.doctor import (
     recordings,
     seals,
     sounds,
+    telephones,
     time_stamps,
     times,
     webhooks,
@@ -83,6 +84,9 @@ async def _database_and_asterisk(settings: Settings) -> list[Finding]:
     if of_asterisk[0].state is State.OK:
         for in_force in declared:
             of_asterisk += await found_by("modules", asterisk.campaigns(settings, in_force), asterisk.ADVICE)
+            if not settings.asterisk.is_off:
+                look = telephones.telephones(settings, in_force)
+                of_asterisk += await found_by(telephones.CHECK, look, telephones.ADVICE, bounded=False)
     return [*of_database, *of_asterisk]
 
 

@@ -1,5 +1,6 @@
 """Checks how Asterisk's PJSIP telephones and trunks are set, where a setting leads calls past the gate, or hides from ccari who listens."""
 
+import asyncio
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -9,20 +10,26 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
+from ccari.calls.client import identify
 from ccari.calls.transport import Credentials
-from ccari.cli.doctor.ari import asked_of
+from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.findings import Finding, ok, warning
+from ccari.config import Settings
 from ccari.counting import counted
+from ccari.errors import CcariError
 from ccari.gating.labels import label
 from ccari.policy.declaration import Policy
 
 CHECK = "asterisk telephones"
-#: The first that a REFER with ``Refer-Sub: false`` does not crash (asterisk#2021).
-_TAKES_ANY_REFER = (22, 11)
+ADVICE = "see docs/pbx.md, Transfers and call pickup"
+#: For all of them: some thousand take two seconds.
+LOOK_SECONDS = 10.0
+#: By Asterisk's major version, the first minor one that a REFER with ``Refer-Sub: false`` does not crash (asterisk#2021).
+_TAKES_ANY_REFER = {22: 11, 23: 5}
 #: So many are named; of a call centre's telephones all have the same setting.
 _NAMED = 3
-#: So many are looked at, some thousand of them in two seconds.
-_LOOKED_AT = 5_000
+#: Whoever has no name and no address of their own.
+_ANYBODY = "anonymous"
 
 #: The settings of an endpoint, by their names in ``pjsip.conf``.
 Endpoint = Mapping[str, str]
@@ -37,65 +44,93 @@ class _Trap:
     instead: str
 
 
+def _has_password(endpoint: Endpoint) -> bool:
+    """As telephones do. Trunks are known by their address."""
+    return bool(endpoint.get("auth"))
+
+
 _TRAPS = (
     _Trap(
-        lambda each: each.get("redirect_method") == "uri_pjsip",
-        "redirect_method = uri_pjsip has Asterisk itself call whomever a redirection names, past the gate",
-        "remove redirect_method",
+        lambda each: each.get("redirect_method", "user") != "user",
+        "redirect_method has Asterisk itself call whomever a redirection names, past the gate",
+        "set redirect_method = user",
     ),
     _Trap(
-        lambda each: not each.get("auth") and "username" in each.get("identify_by", ""),
+        lambda each: not _has_password(each) and "username" in each.get("identify_by", ""),
         "whoever calls under its name is let in without a password",
-        "set identify_by = ip",
+        "set identify_by = ip, or give it auth if it is a telephone,",
+    ),
+    _Trap(
+        lambda each: not _has_password(each) and each.get("allow_transfer") == "true",
+        "a transfer (REFER) from a trunk dials past the gate",
+        "set allow_transfer = no, if it is a trunk,",
     ),
     _Trap(
         lambda each: each.get("suppress_moh_on_sendonly") == "true",
-        "suppress_moh_on_sendonly = yes hides that somebody has put the call on hold, so that a notice counts that nobody hears",
+        "suppress_moh_on_sendonly hides that somebody has put the call on hold, so that a notice counts that nobody hears",
         "remove suppress_moh_on_sendonly",
     ),
     _Trap(
         lambda each: each.get("fax_detect") == "true",
-        "fax_detect = yes leads whoever sends a fax's tone out of ccari",
+        "fax_detect leads whoever sends a fax's tone out of ccari",
         "remove fax_detect",
     ),
 )
 _CRASHES = _Trap(
-    lambda each: each.get("allow_transfer") == "true",
-    "no campaign has transfer, and a transfer (REFER) with Refer-Sub: false crashes Asterisk before 22.11",
-    "set allow_transfer = no",
+    lambda each: _has_password(each) and each.get("allow_transfer") == "true",
+    "no campaign has transfer, and a transfer (REFER) with Refer-Sub: false in a call of ccari's crashes this Asterisk",
+    "set allow_transfer = no, if it takes calls of ccari's, or update Asterisk",
 )
 
 
-async def telephones(
-    session: aiohttp.ClientSession, credentials: Credentials, version: str, policy: Policy
-) -> list[Finding]:
-    """A warning that names each trap, and who is in it. Raises CcariError if Asterisk cannot be reached, or refuses."""
+async def telephones(settings: Settings, policy: Policy) -> list[Finding]:
+    """At most a warning, which names each trap and who is in it: calls work, and the settings of others are not ccari's."""
     endpoints: dict[str, Endpoint] = {}
-    for name in (await _names(session, credentials))[:_LOOKED_AT]:
-        settings = await _settings(session, credentials, name)
-        if settings is not None:
-            endpoints[name] = settings
-    traps = [*_TRAPS, *_of_version(version, policy)]
+    names: list[str] = []
+    try:
+        async with asyncio.timeout(LOOK_SECONDS), session_with(settings) as (session, asked):
+            version = (await identify(session, asked)).version
+            names = await _names(session, asked)
+            for name in names:
+                found = await _settings(session, asked, name)
+                if found is not None:
+                    endpoints[name] = found
+    except CcariError as error:
+        return [warning(CHECK, f"could not be looked at: {error}", ADVICE)]
+    except TimeoutError:
+        if not endpoints:
+            return [warning(CHECK, f"could not be looked at within {LOOK_SECONDS:.0f} s", ADVICE)]
+    return [_told(endpoints, len(names), [*_TRAPS, *_of_version(version, policy)])]
+
+
+def _told(endpoints: Mapping[str, Endpoint], there_are: int, traps: list[_Trap]) -> Finding:
+    unseen = (
+        f" ({there_are - len(endpoints)} more could not be looked at)" if there_are > len(endpoints) else ""
+    )
     trapped = [(trap, named) for trap in traps if (named := _named(endpoints, trap))]
     if not trapped:
         count = counted(len(endpoints), "PJSIP endpoint")
-        return [ok(CHECK, f"{count}: no setting leads calls past the gate, or hides who listens")]
+        return ok(CHECK, f"{count} without a setting that calls are known to fare ill with{unseen}")
     found = "; ".join(f"{named}: {trap.does}" for trap, named in trapped)
     instead = "; ".join(f"{trap.instead} at {named}" for trap, named in trapped)
-    return [warning(CHECK, found, f"in pjsip.conf {instead}; then: asterisk -rx 'pjsip reload'")]
+    return warning(CHECK, found + unseen,
+                   f"in pjsip.conf, or what writes it: {instead}; then: asterisk -rx 'pjsip reload'")  # fmt: skip
 
 
 def _of_version(version: str, policy: Policy) -> Iterator[_Trap]:
-    is_crashed = tuple(int(part) for part in re.findall(r"\d+", version)[:2]) < _TAKES_ANY_REFER
-    if is_crashed and not any(each.transfer for each in policy.campaigns):
+    major, minor = (int(part) for part in re.findall(r"\d+", version)[:2])
+    if minor < _TAKES_ANY_REFER.get(major, 0) and not any(each.transfer for each in policy.campaigns):
         yield _CRASHES
 
 
 def _named(endpoints: Mapping[str, Endpoint], trap: _Trap) -> str:
-    """The telephones that are in it, without what could be a number; empty if there are none."""
-    names = [label(name) for name, settings in endpoints.items() if trap.is_in(settings)]
-    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
-    return ", ".join(names[:_NAMED]) + more
+    """Those that are in it, trunks first, without what could be a number; empty if there are none."""
+    inside = sorted(
+        (name for name, each in endpoints.items() if trap.is_in(each)),
+        key=lambda name: _has_password(endpoints[name]),
+    )
+    more = f" and {len(inside) - _NAMED} more" if len(inside) > _NAMED else ""
+    return ", ".join(label(each) for each in inside[:_NAMED]) + more
 
 
 async def _names(session: aiohttp.ClientSession, credentials: Credentials) -> list[str]:
@@ -104,14 +139,13 @@ async def _names(session: aiohttp.ClientSession, credentials: Credentials) -> li
         if reply.status == HTTPStatus.NOT_FOUND:
             return []
         reply.raise_for_status()
-        return [each["resource"] for each in orjson.loads(await reply.read())]
+        return [each["resource"] for each in orjson.loads(await reply.read()) if each["resource"] != _ANYBODY]
 
 
 async def _settings(session: aiohttp.ClientSession, credentials: Credentials, name: str) -> Endpoint | None:
-    """As Asterisk runs with them; None if the endpoint has gone."""
+    """As Asterisk runs with them; None if it does not tell: the endpoint has gone, or has a value that is no UTF-8."""
     what = f"asterisk/config/dynamic/res_pjsip/endpoint/{quote(name, safe='')}"
     async with asked_of(session, credentials, what) as reply:
-        if reply.status == HTTPStatus.NOT_FOUND:
+        if reply.status != HTTPStatus.OK:
             return None
-        reply.raise_for_status()
         return {each["attribute"]: each["value"] for each in orjson.loads(await reply.read())}

@@ -376,7 +376,7 @@ def test_who_objected_in_vain_is_not_told_before_what_was_restricted_is_used_aga
 
 
 @pytest.mark.parametrize(
-    ("language", "until"), [("en", "until you give a new consent"), ("pl", "do czasu nowej zgody")]
+    ("language", "until"), [("en", "until you give a new consent"), ("pl", "do czasu wyrażenia nowej zgody")]
 )
 def test_a_withdrawal_is_said_to_bar_for_good_calls_that_a_newer_consent_allows(
     language: str, until: str
