@@ -143,21 +143,16 @@ class DeclaredCampaigns:
     def __init__(self) -> None:
         #: The newest revision that was read.
         self._read = 0
-        self._found: frozenset[_Declared] = frozenset()
+        self._found: frozenset[Declared] = frozenset()
 
     async def asked(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
         """The controller's campaigns, past and present, each with what it asked consent to; one with several purposes comes several
         times. Raises StoreError if a revision cannot be read.
         """
-        return {(each.campaign, each.purpose) for each in await self._of(connection, controller)}
+        return {(each.campaign, each.purpose) for each in await self.of(connection, controller)}
 
-    async def presets(self, connection: Connection, controller: str) -> set[tuple[str, str | None]]:
-        """What the controller's campaigns, past and present, have asked consent to, each with the country whose rules they heed.
-        Raises StoreError as :meth:`asked`.
-        """
-        return {(each.purpose, each.preset) for each in await self._of(connection, controller)}
-
-    async def _of(self, connection: Connection, controller: str) -> list["_Declared"]:
+    async def of(self, connection: Connection, controller: str) -> list["Declared"]:
+        """The controller's campaigns, past and present. Raises StoreError as :meth:`asked`."""
         if rows := await connection.fetch(SQL["policies_after"], self._read):
             # in a thread: parsing long files would hold up the running calls
             found = await asyncio.to_thread(_declared, rows)
@@ -167,23 +162,23 @@ class DeclaredCampaigns:
         return [each for each in self._found if each.controller == controller]
 
 
-class _Declared(NamedTuple):
+class Declared(NamedTuple):
+    """``purpose``: what a campaign asked consent to; ``preset``: the country whose rules it heeded."""
+
     controller: str
     campaign: str
     purpose: str
     preset: str | None
 
 
-def _declared(rows: Sequence[asyncpg.Record]) -> set[_Declared]:
-    found: set[_Declared] = set()
+def _declared(rows: Sequence[asyncpg.Record]) -> set[Declared]:
+    found: set[Declared] = set()
     for row in rows:
         try:
             campaigns = campaigns_declared(row["document"])
         except ValueError as error:
             raise StoreError(f"policy revision {row['revision']} cannot be read: {error}") from None
-        found |= {
-            _Declared(each.controller, each.id, each.asks_consent_to, each.preset) for each in campaigns
-        }
+        found |= {Declared(each.controller, each.id, each.asks_consent_to, each.preset) for each in campaigns}
     return found
 
 

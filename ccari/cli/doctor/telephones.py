@@ -22,7 +22,7 @@ from ccari.policy.declaration import Policy
 
 CHECK = "asterisk telephones"
 ADVICE = "see docs/pbx.md, Transfers and call pickup"
-#: For all of them: some thousand take two seconds.
+#: For all of them, of which each is asked about by itself.
 LOOK_SECONDS = 10.0
 #: By Asterisk's major version, the first minor one that a REFER with ``Refer-Sub: false`` does not crash (asterisk#2021).
 _TAKES_ANY_REFER = {22: 11, 23: 5}

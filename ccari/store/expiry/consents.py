@@ -47,9 +47,9 @@ class ExpiringConsents:
         return [row["id"] for row in rows]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:
-        asks = sorted(await self._campaigns.asked(connection, limit.controller))
-        presets = await self._campaigns.presets(connection, limit.controller)
-        abroad = [(purpose, proof_kept([country])) for purpose, country in presets]
+        campaigns = await self._campaigns.of(connection, limit.controller)
+        asks = sorted({(each.campaign, each.purpose) for each in campaigns})
+        abroad = {(each.purpose, proof_kept([each.preset])) for each in campaigns}
         rows = await connection.fetch(
             SQL["consents_kept"], limit.controller, ids, limit.proof, *columns(asks), holds.ON_RIGHTS, holds.ON_BARS, *columns(abroad)
         )  # fmt: skip

@@ -403,7 +403,7 @@ async def test_a_policy_is_forgotten_that_is_read_while_another_is(
 ) -> None:
     reads, begun, slow = policies._declared, threading.Event(), threading.Event()
 
-    def slowly(rows: Sequence[asyncpg.Record]) -> set[policies._Declared]:
+    def slowly(rows: Sequence[asyncpg.Record]) -> set[policies.Declared]:
         if not begun.is_set():
             begun.set()
             slow.wait(20)
