@@ -38,6 +38,11 @@ def doubts(policy: Policy) -> Iterator[str]:
                     f"{controller.id!r} keeps {kept} (Art 5(1)(e)): set {limited.setting}, or keep on file why there is "
                     "no limit"
                 )
+        if not controller.recipients:
+            yield (
+                f"{controller.id!r} names nobody who receives data: who asks must be told each by name, the contact centre and whoever works "
+                "behind a webhook too (Art 15(1)(c); CJEU C-154/21): list them under [[controllers.recipients]], or add them to each export"
+            )
     for campaign in policy.campaigns:
         controller = policy.controller_of(campaign)
         for ask in _QUESTIONS:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Annotated
 
-from pydantic import Field, HttpUrl, field_validator
+from pydantic import AfterValidator, Field, HttpUrl, field_validator
 
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.declared import Contradiction, Count, Declared, Flag, Identifier, Words, spelt
@@ -47,6 +47,40 @@ class Forwarding(Declared):
             yield Contradiction((), "needs a url or a folder")
 
 
+def _of_the_eea(country: str) -> str:
+    if country not in TIME_ZONES:
+        raise ValueError(f"must be one of {', '.join(sorted(TIME_ZONES))}")
+    return country
+
+
+class Recipient(Declared):
+    """Somebody who gets data of the controller's from ccari: the centre itself, if it is the processor, or who works behind a webhook.
+
+    Who asks is told each by name (Art 15(1)(c); CJEU C-154/21). ``data``: what they get, and what for. ``country``: two letters (ISO
+    3166-1). ``safeguard``: what the transfer to a country outside the EEA rests on (Art 15(2), 45, 46).
+    """
+
+    name: Words
+    data: Words
+    country: Annotated[str, spelt(r"[A-Z]{2}", "must be two capital letters, such as DE")]
+    safeguard: Words | None = None
+
+    @property
+    def abroad(self) -> bool:
+        """Whether the data leave the EEA."""
+        return self.country not in TIME_ZONES
+
+    def contradictions(self) -> Iterator[Contradiction]:
+        if self.abroad and self.safeguard is None:
+            yield Contradiction(
+                ("safeguard",),
+                f"{self.country} is not in the EEA: say what the transfer rests on, such as an adequacy decision or standard contractual "
+                "clauses (Art 45, 46)",
+            )
+        if not self.abroad and self.safeguard is not None:
+            yield Contradiction(("safeguard",), f"{self.country} is in the EEA, where none is needed")
+
+
 class Controller(Declared):
     """Whoever decides why people are called (Art 4(7)). Every call belongs to one controller.
 
@@ -57,25 +91,19 @@ class Controller(Declared):
 
     id: Identifier
     name: Words
-    country: str
+    country: Annotated[str, AfterValidator(_of_the_eea)]
     dpo: Words
     calls_days: Days | None = None
     requests_days: Days | None = None
     contacts_days: Days | None = None
     consents_days: Days | None = None
     forward: Forwarding | None = None
+    recipients: tuple[Recipient, ...] = ()
 
     def days(self, limited: Limited) -> int | None:
         """The limit of what is kept of one kind (``retention.OF_CONTROLLERS``); None if it has none."""
         days: int | None = getattr(self, limited.setting)
         return days
-
-    @field_validator("country")
-    @classmethod
-    def _known_country(cls, value: str) -> str:
-        if value not in TIME_ZONES:
-            raise ValueError(f"must be one of {', '.join(sorted(TIME_ZONES))}")
-        return value
 
 
 class Register(Declared):

@@ -8,7 +8,7 @@ from typing import Any
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import PORTABLE
-from ccari.policy.parties import Controller
+from ccari.policy.parties import Controller, Recipient
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.policy.rights import EFFECTS, Right
 from ccari.ports.subjects import Holdings, Mandate, PageLanguage
@@ -24,7 +24,8 @@ _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were a
 class Asked:
     """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
     of those that may list the number, by id. ``language``: of the page to read. By the policy in force, ``declared``: the
-    controller's campaigns, by id; ``accesses_days``: the limit of the record of accesses.
+    controller's campaigns, by id; ``accesses_days``: the limit of the record of accesses. ``recipients``: whom the policy names, or
+    named when the person was called.
     """
 
     mandate: Mandate
@@ -35,6 +36,7 @@ class Asked:
     language: PageLanguage = "en"
     declared: Mapping[str, Campaign] = field(default_factory=dict, repr=False)
     accesses_days: int | None = None
+    recipients: Sequence[Recipient] = ()
 
     @property
     def portability(self) -> bool:
@@ -123,7 +125,7 @@ def _recording(row: Mapping[str, Any], audio: Mapping[str, str]) -> dict[str, An
 
 
 def _recipients(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
-    """The recipients of the data: Art 15(1)(c)."""
+    """The recipients of the data, and what transfers to third countries rest on: Art 15(1)(c) and (2)."""
     recipients: list[dict[str, Any]] = [
         {"who": asked.controller.name, "as": "controller", "what": "all of it"},
         {"who": "the contact centre", "as": "processor (Art 28)", "what": "all of it, on the controller's behalf"},
@@ -138,7 +140,10 @@ def _recipients(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
                 "references": references,
             }
         )
-    return recipients
+    return recipients + [
+        {"who": each.name, "as": "recipient", "what": each.data, "country": each.country, "safeguard": each.safeguard}
+        for each in asked.recipients
+    ]  # fmt: skip
 
 
 def _passed_on(forwards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:

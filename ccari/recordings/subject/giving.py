@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,8 @@ from ccari.office.registers import refuse_unseen
 from ccari.office.subjects import IdentifiedPerson, wanted_of
 from ccari.own_threads import OwnThreads
 from ccari.policy import erasure
-from ccari.policy.campaign import Campaign
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller, Recipient
 from ccari.ports.holds import Sweeps
 from ccari.ports.policies import PolicyRecords
 from ccari.ports.subjects import Erasures, Exported, Holdings, PageLanguage, Subjects
@@ -93,24 +94,33 @@ async def asked_by(
 ) -> Asked:
     """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}
-    campaigns, newest = await _campaigns(policies, holdings), await policies.applied()
+    earlier, newest = await _earlier(policies, holdings), await policies.applied()
     policy = await newest.read() if newest is not None else None
     declared = {each.id: each for each in policy.campaigns_of(of.controller.id)} if policy else {}
     return Asked(
-        of.mandate, of.controller, of.number.e164, campaigns, registers, language or of.language, declared,
-        policy.accesses_days if policy else None,
+        of.mandate, of.controller, of.number.e164,
+        {(revision, each.id): each for revision, then in earlier.items() for each in then.campaigns},
+        registers, language or of.language, declared, policy.accesses_days if policy else None,
+        _recipients(of.controller, earlier.values()),
     )  # fmt: skip
 
 
-async def _campaigns(policies: PolicyRecords, holdings: Holdings) -> dict[tuple[int, str], Campaign]:
-    """The campaigns of every revision that a call or recording was made under, by revision and id."""
+async def _earlier(policies: PolicyRecords, holdings: Holdings) -> dict[int, Policy]:
+    """Every revision that a call or recording was made under, by its number."""
     rows: list[Any] = [*holdings.calls, *holdings.recordings]
-    campaigns: dict[tuple[int, str], Campaign] = {}
+    found: dict[int, Policy] = {}
     for revision in sorted({each["revision"] for each in rows if each["revision"] is not None}):
         applied = await policies.applied(revision)
         if applied is not None:
-            campaigns |= {(revision, each.id): each for each in (await applied.read()).campaigns}
-    return campaigns
+            found[revision] = await applied.read()
+    return found
+
+
+def _recipients(controller: Controller, earlier: Iterable[Policy]) -> tuple[Recipient, ...]:
+    """Those that the policy in force names, and those that it named when the person was called."""
+    then = (each.controller(controller.id) for each in earlier)
+    named = [*controller.recipients, *(one for each in then if each is not None for one in each.recipients)]
+    return tuple(dict.fromkeys(named))
 
 
 def words(packed: Packed) -> str:

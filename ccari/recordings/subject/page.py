@@ -42,7 +42,7 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
         return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}" if milliseconds is not None else ""
 
     fields = {
-        "passed_on": [], "purposes": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "accesses_expired_before": None, "retention": [], "kept_for_claims": False, **account,
+        "passed_on": [], "purposes": [], "suppressions": [], "registers": [], "requests": [], "accesses": [], "accesses_expired_before": None, "recipients": [], "retention": [], "kept_for_claims": False, **account,
         "language": language,
     }  # fmt: skip
     return _PAGE.render(

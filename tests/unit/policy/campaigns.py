@@ -3,7 +3,7 @@
 from typing import Any
 
 from ccari.policy.campaign import Campaign
-from ccari.policy.parties import Controller
+from ccari.policy.parties import Controller, Recipient
 
 CONTROLLER = Controller(
     id="acme",
@@ -14,6 +14,7 @@ CONTROLLER = Controller(
     requests_days=1461,
     contacts_days=730,
     consents_days=1461,
+    recipients=(Recipient(name="Linia Sp. z o.o.", data="wszystkie", country="PL"),),
 )
 
 #: A key for every action that there is, but for the one that agrees to a recording.

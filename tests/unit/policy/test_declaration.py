@@ -121,6 +121,13 @@ FAULTS = [
      "must be an absolute path such as", "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = "https://acme.example/"', "controllers[0].forward",
      "must be a table", "forward"),
+    ("consents_days = 1461", 'consents_days = 1461\n[[controllers.recipients]]\nname = "CRM"\ndata = "calls"\ncountry = "US"',
+     "controllers[0].recipients[0].safeguard", "US is not in the EEA: say what the transfer rests on", "[[controllers.recipients]]"),
+    ("consents_days = 1461",
+     'consents_days = 1461\n[[controllers.recipients]]\nname = "CRM"\ndata = "calls"\ncountry = "IS"\nsafeguard = "SCC"',
+     "controllers[0].recipients[0].safeguard", "IS is in the EEA, where none is needed", "safeguard"),
+    ("consents_days = 1461", 'consents_days = 1461\nrecipients = [{ name = "CRM", data = "calls", country = "Poland" }]',
+     "controllers[0].recipients[0].country", "must be two capital letters, such as DE", "recipients"),
     ("hours = {", "hours = [] # {", "campaigns[0].hours", "must be at least one span of time"),
 ]  # fmt: skip
 

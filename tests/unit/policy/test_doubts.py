@@ -143,6 +143,13 @@ def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str
     assert doubt.startswith(f"'acme' keeps {kept} (Art 5(1)(e)): set {setting}")
 
 
+def test_a_controller_that_could_not_tell_a_person_who_has_their_data_is_not_asked_about() -> None:
+    (doubt,) = told(CONTROLLER.model_copy(update={"recipients": ()}))
+    assert doubt.startswith("'acme' names nobody who receives data")
+    assert "C-154/21" in doubt
+    assert "[[controllers.recipients]]" in doubt
+
+
 def test_a_record_of_accesses_that_is_kept_for_longer_than_is_usual_is_not_asked_about() -> None:
     policy = Policy(controllers=(CONTROLLER,), campaigns=(campaign(caller_id="+48221234567"),))
     assert list(doubts(policy)) == list(doubts(policy.model_copy(update={"accesses_days": 365}))) == []

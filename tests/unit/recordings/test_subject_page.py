@@ -229,6 +229,25 @@ def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> N
     assert f"<h2>{words[part]}</h2>" in page(ACCOUNT, "en", WARSAW).decode()
 
 
+@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+def test_a_person_is_told_that_no_data_leave_the_eea_although_a_recipient_is_outside(
+    language: PageLanguage,
+) -> None:
+    words = subject._WORDS[language]
+    crm = {"who": "Lenz <CRM>", "as": "recipient", "what": "calls", "country": "DE", "safeguard": None}
+    abroad = {**crm, "who": "Faraway Inc.", "country": "US", "safeguard": "decision (EU) 2023/1795"}
+    nobody, inside, outside = (
+        page({**ACCOUNT, "recipients": [{"who": "A & B <Ltd>", "as": "controller", "what": "all of it"}, *more]}, language, WARSAW).decode()
+        for more in ([], [crm], [crm, abroad])
+    )  # fmt: skip
+    assert words["recipients_named"] not in nobody
+    assert "<li>Lenz &lt;CRM&gt; (DE): calls</li>" in inside
+    assert f"<li>Faraway Inc. (US): calls. {words['safeguard']}: decision (EU) 2023/1795</li>" in outside
+    assert [words["no_transfers"] in each for each in (nobody, inside, outside)] == [True, True, False]
+    assert [words["transfers"] in each for each in (nobody, inside, outside)] == [False, False, True]
+    assert all(words["no_automated_decisions"] in each for each in (nobody, inside, outside))
+
+
 def test_the_channel_that_a_consent_is_for_is_shown_as_how_it_was_given() -> None:
     consent = {
         "purpose": "p", "channel": "automatic_calls", "given_at": AT, "valid_until": None, "withdrawn_at": None, "proof": "a form",

@@ -254,6 +254,34 @@ async def test_a_person_is_not_told_that_looks_at_them_have_expired(
     assert page.count("We no longer keep the looks from before this moment") == 1
 
 
+def recipient(name: str) -> str:
+    return f'dpo = "iod@acme.example"\n[[controllers.recipients]]\nname = "{name}"\ndata = "calls"\ncountry = "PL"\n'
+
+
+async def test_a_person_is_told_of_recipients_of_today_only_or_of_those_of_another_controller(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    beta = BETA.replace(
+        'dsb@beta.example"',
+        'dsb@beta.example"\n[[controllers.recipients]]\nname = "Beta CRM"\ndata = "calls"\ncountry = "PL"',
+    )
+    for name in "Never called under", "The former centre", "The centre":
+        text = made.POLICY.replace('dpo = "iod@acme.example"\n', recipient(name))
+        assert text != made.POLICY
+        revision = await shelf.store.policies.apply(text + beta, "test")
+        if name == "The former centre":
+            call = await person.called(shelf)
+            await shelf.database.rows("UPDATE calls SET revision = $2 WHERE id = $1", call.id, revision)
+    reference = await person.asked(shelf, Right.ACCESS)
+    await export(ccari, reference, tmp_path / "jan.zip")
+    data, page, _ = opened(tmp_path / "jan.zip")
+    assert [each["who"] for each in data["recipients"] if each["as"] == "recipient"] == [
+        "The centre", "The former centre"
+    ]  # fmt: skip
+    assert "<li>The centre (PL): calls</li>\n<li>The former centre (PL): calls</li>" in page
+    assert "Beta CRM" not in page
+
+
 async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_of_others(
     ccari: Service, shelf: Shelf, tmp_path: Path
 ) -> None:
