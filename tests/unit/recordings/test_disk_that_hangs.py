@@ -1,8 +1,9 @@
 """A spool or a recordings folder that does not answer, as a network's may not: nothing else waits for it."""
 
 import asyncio
+import itertools
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
@@ -49,6 +50,12 @@ async def disk() -> AsyncIterator[Disk]:
         found.works.set()
 
 
+async def _told(end: Awaitable[Any]) -> str:
+    with pytest.raises(RecordingDelayed) as refused:
+        await asyncio.shield(end)
+    return str(refused.value)
+
+
 async def assert_others_go_on() -> None:
     async with asyncio.timeout(SECONDS):
         assert await asyncio.to_thread(lambda: "goes on") == "goes on"
@@ -61,11 +68,15 @@ async def test_a_spool_that_hangs_takes_the_threads_of_all_the_service(
     monkeypatch.setattr(spools, "MOST_UNDER_WAY", most := 16)
     monkeypatch.setattr(spools, "_is_no_regular_file", disk.hang)
     archive = FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
-    ends = [archive.keep(TAG, patience=0.05) for _ in range(2 * most)]
-    told = await asyncio.gather(*ends, return_exceptions=True)
-    await assert_others_go_on()
+    async with asyncio.timeout(SECONDS):
+        ends = [asyncio.create_task(archive.keep(TAG)) for _ in range(2 * most)]
+        refused = [await each for each in itertools.islice(asyncio.as_completed(map(_told, ends)), most)]
+        await assert_others_go_on()
+        assert sum(not each.done() for each in ends) == most
+        disk.works.set()
+        told = await asyncio.gather(*ends, return_exceptions=True)
+    assert all("the disk does not answer" in each for each in refused)
     assert {type(each) for each in told} == {RecordingDelayed}
-    assert sum("the disk does not answer" in str(each) for each in told) == most
 
 
 @pytest.mark.parametrize(
