@@ -31,17 +31,18 @@ _SETTINGS = {
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }  # fmt: skip
-#: What is set only if it is otherwise; not every version has all. Under another isolation, whoever has waited for a number's lock does
-#: not see the bars that were committed meanwhile; and a policy for rows may hide bars, unless it is to be an error. Where PostgreSQL
-#: expects a long work, as to seal many journals, it compiles it for seconds (jit), longer than a statement has: without, it takes
-#: milliseconds. Without a synchronous commit, a right would be confirmed to the person before it is on the server's disk; where a standby
-#: is waited for in some way, it stays so.
+#: Not every version has all. Each is set even if it is so already: what a session has not set itself becomes another whenever the
+#: server reads its settings anew. Under another isolation, whoever has waited for a number's lock does not see the bars that were
+#: committed meanwhile; and a policy for rows may hide bars, unless it is to be an error. Where PostgreSQL expects a long work, as to seal
+#: many journals, it compiles it for seconds (jit), longer than a statement has: without, it takes milliseconds. Without a synchronous
+#: commit, a right would be confirmed to the person before it is on the server's disk; where a standby is waited for in some way, it stays
+#: so.
 _SET_RIGHT = """
 SELECT set_config(name, ours, false)
 FROM (VALUES ('default_transaction_isolation', 'read committed'), ('row_security', 'off'), ('lock_timeout', '0'),
              ('transaction_timeout', '0'), ('idle_session_timeout', '0'), ('jit', 'off')) AS _ (name, ours)
-WHERE current_setting(name, true) <> ours;
-SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off'
+WHERE current_setting(name, true) IS NOT NULL;
+SELECT set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)
 """
 _READ_ONLY = "default_transaction_read_only"
 UNWRITABLE = (

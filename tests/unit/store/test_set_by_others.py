@@ -1,7 +1,7 @@
 """What an administrator has set for a server, a database or a user, with others in mind."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
 from urllib.parse import urlsplit
@@ -22,7 +22,7 @@ from tests.lab.waiting import until
 from tests.unit.store import made
 from tests.unit.store.pooled import bounced, pooled
 from tests.unit.store.relayed import relayed
-from tests.unit.store.server import execute
+from tests.unit.store.server import connected, execute
 from tests.unit.store.test_call_store import SOMEBODY_WAITS
 
 WITHIN = 10.0
@@ -51,6 +51,39 @@ async def test_invariant_1_a_number_that_was_barred_while_its_call_waited_is_dia
             await until(partial(connection.fetchval, SOMEBODY_WAITS), within=WITHIN)
             await store.suppressions.add("acme", call.digests, Reason.ERASURE, "test", "")
         assert await spending is Block.SUPPRESSED_ERASURE
+
+
+async def test_invariant_5_what_is_set_while_a_service_runs_reaches_the_connections_that_it_has(
+    dsn: str, server: str, database: Database
+) -> None:
+    """The server reads its settings anew: rights were then confirmed before they were on its disk, and barred numbers dialled."""
+    others = {
+        "synchronous_commit": "off",
+        "default_transaction_isolation": "serializable",
+        "row_security": "on",
+        "lock_timeout": "200ms",
+        "transaction_timeout": "300ms",
+        "idle_session_timeout": "400ms",
+        "jit": "on",
+    }
+    async with database.outside_pool() as outside, database.connection() as pooled:
+        before = [await _shown(each, others) for each in (outside, pooled)]
+        try:
+            await execute(server, *(f"ALTER SYSTEM SET {each} = '{value}'" for each, value in others.items()))
+            await execute(server, "SELECT pg_reload_conf()")
+            async with connected(server) as another:
+                await until(partial(_reloaded, another), within=WITHIN)
+            assert [await _shown(each, others) for each in (outside, pooled)] == before
+        finally:
+            await execute(server, *(f"ALTER SYSTEM RESET {each}" for each in others), "SELECT pg_reload_conf()")
+
+
+async def _shown(connection: Connection, names: Iterable[str]) -> dict[str, str]:
+    return {each: await connection.fetchval(f"SHOW {each}") for each in names}
+
+
+async def _reloaded(connection: Connection) -> bool:
+    return bool(await connection.fetchval("SHOW jit") == "on")
 
 
 async def test_a_limit_for_others_breaks_off_what_may_take_longer(dsn: str) -> None:
