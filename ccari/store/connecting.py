@@ -149,7 +149,7 @@ async def _connect(
     except asyncpg.TargetServerAttributeNotMatched:
         raise StoreError(UNWRITABLE) from None
     try:
-        _refuse_unwritable(connection)
+        refuse_unwritable(connection)
         async with asyncio.timeout(CONNECT_SECONDS):
             await moments.read_all(connection)
             with text_order.refused():
@@ -204,9 +204,10 @@ def _refuse_unreadable_files(dsn: str) -> None:
             raise StoreError(f"[database] url: {name}: cannot read {query[name]}: {why(error)}") from None
 
 
-def _refuse_unwritable(connection: Connection) -> None:
-    """By what the server has said of itself. A replica may lack the newest bars, and so may a primary that was made read-only because
-    another takes its place: the gate must not ask either.
+def refuse_unwritable(connection: Connection) -> None:
+    """Raise StoreError by what the server has said of itself: as it was connected to, and since then, which comes with the answer to a
+    statement. A replica may lack the newest bars, and so may a primary that was made read-only because another takes its place: the gate
+    must not ask either.
     """
     said = connection.get_settings()
     if any(getattr(said, each, "off") == "on" for each in ("in_hot_standby", _READ_ONLY)):

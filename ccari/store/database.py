@@ -10,7 +10,7 @@ import asyncpg
 
 from ccari.errors import RefusedError, StoreError, why
 from ccari.store import connecting
-from ccari.store.connecting import UNWRITABLE, close, connect, refuse_shared
+from ccari.store.connecting import UNWRITABLE, close, connect, refuse_shared, refuse_unwritable
 from ccari.store.pool import Pool
 
 Connection = connecting.Connection
@@ -163,6 +163,8 @@ class _Lent:
             if error is not None or connection.is_closed() or connection.is_in_transaction():
                 with translated():
                     await _clean(connection, error)
+            else:
+                _refuse_outdated(connection)
         finally:
             self._pool.give_back(connection)
 
@@ -276,6 +278,22 @@ def idle_limit(seconds: float) -> dict[str, str]:
     return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
 
 
+class _Looking(_Pooled):
+    """Read-only by our own will."""
+
+
+def _refuse_outdated(connection: Connection) -> None:
+    """Close the connection and raise StoreError if its server was made read-only meanwhile: what it has just answered may be outdated."""
+    # to asyncpg's own isinstance, each connection is one of each of its classes
+    if type(connection) is _Looking:
+        return
+    try:
+        refuse_unwritable(connection)
+    except StoreError:
+        connection.terminate()
+        raise
+
+
 @contextlib.asynccontextmanager
 async def as_it_is(
     dsn: str, size: int, settings: Mapping[str, str], *, read_only: bool = False
@@ -289,8 +307,9 @@ async def as_it_is(
         If the server is away or refuses.
     """
     opening = partial(
-        connect, dsn, read_only=read_only, connection_class=_Pooled, command_timeout=COMMAND_SECONDS,
-        server_settings={**settings, **idle_limit(IDLE_SECONDS)}, max_cached_statement_lifetime=PLAN_SECONDS,
+        connect, dsn, read_only=read_only, connection_class=_Looking if read_only else _Pooled,
+        command_timeout=COMMAND_SECONDS, server_settings={**settings, **idle_limit(IDLE_SECONDS)},
+        max_cached_statement_lifetime=PLAN_SECONDS,
     )  # fmt: skip
     pool = Pool(opening, size, COMMAND_SECONDS)
     with translated():

@@ -75,7 +75,9 @@ async def test_invariant_5_what_is_set_while_a_service_runs_reaches_the_connecti
                 await until(partial(_reloaded, another), within=WITHIN)
             assert [await _shown(each, others) for each in (outside, pooled)] == before
         finally:
-            await execute(server, *(f"ALTER SYSTEM RESET {each}" for each in others), "SELECT pg_reload_conf()")
+            await execute(
+                server, *(f"ALTER SYSTEM RESET {each}" for each in others), "SELECT pg_reload_conf()"
+            )
 
 
 async def _shown(connection: Connection, names: Iterable[str]) -> dict[str, str]:
@@ -128,6 +130,39 @@ async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its
         assert await connection.fetchval("SELECT 1") == 1
         with pytest.raises(StoreError, match="default_transaction_read_only must be off"):
             await database.rows("SELECT 1")
+
+
+async def test_invariant_1_a_connection_from_before_asks_a_primary_that_was_made_read_only(
+    dsn: str, server: str, database: Database
+) -> None:
+    """As before another takes its place, where bars are entered from then on: to look at what is known of a number writes nothing."""
+    async with open_untouched(dsn) as looking, connected(server) as administrator:
+        await database.rows("SELECT 1")
+        try:
+            await administrator.execute("ALTER SYSTEM SET default_transaction_read_only TO on")
+            await administrator.execute("SELECT pg_reload_conf()")
+            # a session hears of it a moment later
+            await until(partial(_is_refused, database), within=WITHIN)
+            with pytest.raises(StoreError, match="default_transaction_read_only must be off"):
+                await database.rows("SELECT 1")
+            # who only looks, does so all the same
+            assert await looking.database.rows("SELECT 1 AS one") == [{"one": 1}]
+        finally:
+            await administrator.execute("ALTER SYSTEM RESET default_transaction_read_only")
+            await administrator.execute("SELECT pg_reload_conf()")
+            await until(partial(_is_answered, database), within=WITHIN)
+
+
+async def _is_answered(database: Database) -> bool:
+    try:
+        await database.rows("SELECT 1")
+    except StoreError:
+        return False
+    return True
+
+
+async def _is_refused(database: Database) -> bool:
+    return not await _is_answered(database)
 
 
 @pytest.mark.parametrize("pooler", [pooled, bounced])
