@@ -17,7 +17,7 @@ import asyncpg
 from ccari.config import PASSWORD_FILE, password_in
 from ccari.errors import ConfigError, StoreError, why
 from ccari.own_threads import OwnThreads
-from ccari.store import moments, text_order
+from ccari.store import moments, text_order, timelines
 
 Connection = asyncpg.Connection
 
@@ -86,10 +86,36 @@ async def connect(
         raise StoreError(_NO_URL) from None
     return await _first(
         [
-            partial(_connect, each, settings, options, read_only=read_only, any_order=any_order)
+            partial(
+                _connect,
+                each,
+                settings,
+                options,
+                read_only=read_only,
+                any_order=any_order,
+                one_of_many=len(hosts) > 1,
+            )
             for each in hosts
         ]
     )
+
+
+async def look_at_each(dsn: str) -> None:
+    """Where the URL has several hosts, learn which of them was made the primary last: until then the first would do that can be written
+    to. Nothing is raised, and one that is silent is not waited for.
+    """
+    with contextlib.suppress(ValueError):
+        if len(hosts := _each_host(dsn)) > 1:
+            looks = [asyncio.create_task(_look_at(each)) for each in hosts]
+            await asyncio.wait(looks, timeout=NEXT_HOST_SECONDS)
+            for each in looks:
+                each.cancel()
+            await asyncio.gather(*looks, return_exceptions=True)
+
+
+async def _look_at(host: str) -> None:
+    connection = await _connect(host, _SETTINGS, {}, read_only=True, any_order=True, one_of_many=True)
+    connection.terminate()
 
 
 async def close(connection: Connection) -> None:
@@ -128,7 +154,13 @@ async def _session(connection: Connection) -> int:
 
 
 async def _connect(
-    dsn: str, settings: Mapping[str, str], options: Mapping[str, Any], *, read_only: bool, any_order: bool
+    dsn: str,
+    settings: Mapping[str, str],
+    options: Mapping[str, Any],
+    *,
+    read_only: bool,
+    any_order: bool,
+    one_of_many: bool,
 ) -> Connection:
     """As :func:`connect`, to one host."""
     dsn, password = await _password_of(dsn)
@@ -156,6 +188,9 @@ async def _connect(
                 await connection.execute(
                     _SET_RIGHT if any_order else f"{_SET_RIGHT};{text_order.REFUSE_ANOTHER}"
                 )
+            if one_of_many:
+                await timelines.learn(connection)
+                timelines.refuse_replaced(connection)
             if read_only:
                 # as a setting from the start it would pass for the server's, where the URL asks for one that can be written to
                 await connection.execute(f"SET {_READ_ONLY} TO on")
@@ -202,6 +237,12 @@ def _refuse_unreadable_files(dsn: str) -> None:
             Path(query[name]).open("rb").close()
         except OSError as error:
             raise StoreError(f"[database] url: {name}: cannot read {query[name]}: {why(error)}") from None
+
+
+def refuse_outdated(connection: Connection) -> None:
+    """Raise StoreError if the connection's server is, or has been made since, one that the gate must not ask."""
+    refuse_unwritable(connection)
+    timelines.refuse_replaced(connection)
 
 
 def refuse_unwritable(connection: Connection) -> None:

@@ -10,7 +10,7 @@ import asyncpg
 
 from ccari.errors import RefusedError, StoreError, why
 from ccari.store import connecting
-from ccari.store.connecting import UNWRITABLE, close, connect, refuse_shared, refuse_unwritable
+from ccari.store.connecting import UNWRITABLE, close, connect, refuse_outdated, refuse_shared
 from ccari.store.pool import Pool
 
 Connection = connecting.Connection
@@ -283,12 +283,14 @@ class _Looking(_Pooled):
 
 
 def _refuse_outdated(connection: Connection) -> None:
-    """Close the connection and raise StoreError if its server was made read-only meanwhile: what it has just answered may be outdated."""
+    """Close the connection and raise StoreError if its server was made read-only meanwhile, or another has taken its place: what it has
+    just answered may be outdated.
+    """
     # to asyncpg's own isinstance, each connection is one of each of its classes
     if type(connection) is _Looking:
         return
     try:
-        refuse_unwritable(connection)
+        refuse_outdated(connection)
     except StoreError:
         connection.terminate()
         raise

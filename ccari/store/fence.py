@@ -9,7 +9,7 @@ import asyncpg
 import structlog
 
 from ccari.errors import RivalError, StoreError
-from ccari.store.connecting import connect
+from ccari.store.connecting import connect, refuse_outdated
 from ccari.store.database import COMMAND_SECONDS, translated
 from ccari.tasks import beside
 
@@ -141,6 +141,7 @@ class _Held:
 async def _answers(connection: asyncpg.Connection) -> bool:
     try:
         await connection.execute("SELECT 1", timeout=_ANSWER_SECONDS)
+        refuse_outdated(connection)
     except Exception:  # noqa: BLE001 - whatever it is, the connection may have lost its locks
         return False
     return True

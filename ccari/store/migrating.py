@@ -13,7 +13,7 @@ from pogo_core.util import migrate, sql
 
 from ccari.errors import StoreError
 from ccari.store import text_order
-from ccari.store.connecting import close, connect, refuse_shared
+from ccari.store.connecting import close, connect, look_at_each, refuse_shared
 from ccari.store.database import (
     CALLS,
     OUTSIDE_IDLE_SECONDS,
@@ -64,6 +64,7 @@ def migrations_folder() -> Path:
 
 async def _migrate(dsn: str) -> None:
     settings = idle_limit(OUTSIDE_IDLE_SECONDS)
+    await look_at_each(dsn)
     connection = await connect(dsn, any_order=True, command_timeout=MIGRATE_SECONDS, server_settings=settings)
     try:
         version = connection.get_server_version().major

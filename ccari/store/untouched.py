@@ -13,6 +13,7 @@ import asyncpg
 
 from ccari.errors import StoreError
 from ccari.store import embedded, migrating
+from ccari.store.connecting import look_at_each
 from ccari.store.database import COMMAND_SECONDS, SCHEMA, Connection, Database, as_it_is
 from ccari.store.opened import Store
 
@@ -172,6 +173,7 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
     StoreError
         If the server is away or refuses.
     """
+    await look_at_each(dsn)
     async with as_it_is(dsn, 2, _SESSION, read_only=True) as database:
         yield Store(dsn, database)
 

@@ -17,11 +17,15 @@ from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Sought
-from ccari.store.database import Database
+from ccari.store import database as databases
+from ccari.store import timelines
+from ccari.store.connecting import connect
+from ccari.store.database import Database, as_it_is
 from ccari.store.embedded import Server, embedded_postgres
 from ccari.store.fence import PostgresFence
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
+from ccari.store.untouched import open_untouched
 from tests.faults.postgres import OwnPostgres
 from tests.lab.waiting import until
 from tests.unit.store import made
@@ -29,6 +33,7 @@ from tests.unit.store.server import connected, execute
 from tests.unit.store.test_replaying import Node
 
 WITHIN = 30.0
+WHICH = "SHOW unix_socket_directories"
 
 
 @dataclass(frozen=True)
@@ -141,7 +146,7 @@ async def test_invariant_1_the_gate_asks_a_standby_that_has_not_taken_over(pair:
 async def test_invariant_1_a_bar_goes_with_the_server_or_somebody_is_called_while_another_takes_over(
     pair: Pair,
 ) -> None:
-    """The last one of this file: the primary does not come back."""
+    """The primary comes back in the last one of this file only."""
     async with opened(pair.dsn) as (_, store):
         *_, one, another = made.numbers(4)
         barred, before = made.call(number=one), made.call(number=another)
@@ -166,6 +171,43 @@ async def test_invariant_1_a_bar_goes_with_the_server_or_somebody_is_called_whil
                 # locks are not replicated: it is taken anew, and nobody else had it
                 await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
                 assert not by_another.is_set()
+
+
+async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
+    pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last one of this file: the old primary comes back with its machine, and can be written to. The bars since are not in it."""
+    old, new = str(pair.primary._server.sockets), str(pair.standby.sockets)
+    old_first = f"postgresql://postgres@/ccari?host={old},{new}"
+    async with opened(old_first) as (database, _), database.connection():
+        await pair.primary.start()
+        await execute(
+            pair.primary.dsn, "ALTER SYSTEM RESET synchronous_standby_names", "SELECT pg_reload_conf()"
+        )
+        async with database.connection() as further:
+            assert await further.fetchval(WHICH) == new
+    # a service to which nobody has said yet that there is another
+    monkeypatch.setattr(timelines, "_newest", {})
+    async with as_it_is(old_first, databases.POOL_SIZE, databases.CALLS) as database:
+        with capture_logs() as logged:
+            async with PostgresFence(old_first).hold("a run", "an asterisk"):
+                assert await database.value(WHICH) == old
+                await (await connect(f"postgresql://postgres@/ccari?host={new},{old}")).close()
+                with pytest.raises(StoreError, match="another has taken its place"):
+                    await database.value(WHICH)
+                assert await database.value(WHICH) == new
+                await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
+    # and what begins now, while both are there
+    for opening in (open_database, _looked_at):
+        monkeypatch.setattr(timelines, "_newest", {})
+        async with opening(old_first) as database:
+            assert await database.value(WHICH) == new
+
+
+@contextlib.asynccontextmanager
+async def _looked_at(dsn: str) -> AsyncIterator[Database]:
+    async with open_untouched(dsn) as store:
+        yield store.database
 
 
 async def _replayed(node: Node) -> list[str | None]:
