@@ -13,13 +13,14 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0)
 -- of the first erasure, so that the last one is looked up through its request; once that has expired, erased_at has it.
 WITH lines AS MATERIALIZED (
     SELECT told.*,
-           EXISTS (SELECT FROM suppressions s
-                    WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.campaign = '' AND s.reason = 'erasure'
-                      AND (s.expires_at IS NULL OR s.expires_at > now())
-                      AND (greatest(s.entered_at, s.erased_at) >= told.given_at
-                           OR EXISTS (SELECT FROM rights_requests q JOIN erasures e USING (reference)
-                                       WHERE q.controller = $3 AND q.digests && told.digests
-                                         AND e.begun_at >= told.given_at OFFSET 0)) OFFSET 0)
+           EXISTS (SELECT FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
+                       SELECT FROM suppressions s
+                       WHERE s.controller = $3 AND s.digest = under.digest AND s.campaign = '' AND s.reason = 'erasure'
+                         AND (s.expires_at IS NULL OR s.expires_at > now())
+                         AND (greatest(s.entered_at, s.erased_at) >= told.given_at
+                              OR EXISTS (SELECT FROM rights_requests q JOIN erasures e USING (reference)
+                                          WHERE q.controller = $3 AND q.digests && told.digests
+                                            AND e.begun_at >= told.given_at OFFSET 0)) OFFSET 0) AS bar)
            AND NOT EXISTS (SELECT FROM consents known
                             WHERE known.controller = $3
                               AND (known.digest, known.purpose, known.channel, known.given_at)
@@ -48,7 +49,7 @@ SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WH
 -- A withdrawal ends the consents that were given before it, in whatever order the two became known. It is known from another
 -- consent to the same, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the
 -- purpose ($5), or did. OFFSET 0 has each number looked up in the index: for a controller that the statistics do not know yet, the
--- planner would otherwise read all rows for each number.
+-- planner would otherwise read all rows for each number. So would PostgreSQL before 17 to compare with an array, hence unnest.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at
@@ -59,16 +60,18 @@ FROM (
         WHERE controller = $3 AND digest = each.digest OFFSET 0
     ) AS given
     CROSS JOIN LATERAL (
-        (SELECT other.withdrawn_at AS at FROM consents other
-          WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.purpose = given.purpose
-            AND other.channel = given.channel AND other.withdrawn_at > given.given_at OFFSET 0)
-        UNION ALL
-        (SELECT s.entered_at FROM suppressions s
-          WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.reason = 'withdraw_consent'
-            AND s.entered_at >= given.given_at
-            AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
-                                             WHERE asks.campaign = s.campaign AND asks.purpose = given.purpose))
-          OFFSET 0)
+        SELECT known.at FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
+            (SELECT other.withdrawn_at AS at FROM consents other
+              WHERE other.controller = $3 AND other.digest = under.digest AND other.purpose = given.purpose
+                AND other.channel = given.channel AND other.withdrawn_at > given.given_at OFFSET 0)
+            UNION ALL
+            (SELECT s.entered_at FROM suppressions s
+              WHERE s.controller = $3 AND s.digest = under.digest AND s.reason = 'withdraw_consent'
+                AND s.entered_at >= given.given_at
+                AND (s.campaign = '' OR EXISTS (SELECT FROM unnest($4::text[], $5::text[]) AS asks (campaign, purpose)
+                                                 WHERE asks.campaign = s.campaign AND asks.purpose = given.purpose))
+              OFFSET 0)
+        ) AS known
     ) AS end_
     WHERE end_.at < coalesce(given.withdrawn_at, 'infinity')
     GROUP BY given.id
@@ -87,11 +90,12 @@ FROM (
         WHERE controller = $3 AND digest = each.digest OFFSET 0
     ) AS known
     WHERE each.digest <> told.digest
-      AND NOT EXISTS (SELECT FROM consents other
-                       WHERE other.controller = $3 AND other.digest = ANY (told.digests)
-                         AND (other.purpose, other.channel, other.given_at)
-                             = (known.purpose, known.channel, known.given_at)
-                         AND (other.digest = told.digest OR other.key_version > known.key_version) OFFSET 0)
+      AND NOT EXISTS (SELECT FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
+                          SELECT FROM consents other
+                          WHERE other.controller = $3 AND other.digest = under.digest
+                            AND (other.purpose, other.channel, other.given_at)
+                                = (known.purpose, known.channel, known.given_at)
+                            AND (other.digest = told.digest OR other.key_version > known.key_version) OFFSET 0) AS newer)
 ) AS older
 WHERE consents.id = older.id
 

@@ -33,9 +33,10 @@ WITH told AS (
                                    valid_until, origin)
     SELECT $3, digest, key_version, source, obtained_on, legal_basis, proof, valid_until, $5
     FROM told
-    WHERE NOT EXISTS (SELECT FROM suppressions s
-                       WHERE s.controller = $3 AND s.digest = ANY (told.digests) AND s.campaign = ''
-                         AND s.reason = ANY ($4) AND (s.expires_at IS NULL OR s.expires_at > now()) OFFSET 0)
+    WHERE NOT EXISTS (SELECT FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
+                          SELECT FROM suppressions s
+                          WHERE s.controller = $3 AND s.digest = under.digest AND s.campaign = ''
+                            AND s.reason = ANY ($4) AND (s.expires_at IS NULL OR s.expires_at > now()) OFFSET 0) AS bar)
     ORDER BY digest, source
     ON CONFLICT (controller, digest, source) DO UPDATE SET
         obtained_on = excluded.obtained_on, legal_basis = excluded.legal_basis, proof = excluded.proof,
@@ -66,7 +67,7 @@ WHERE contacts.controller = $3 AND contacts.digest = again.digest AND contacts.s
 
 -- name: rekey_contacts
 -- A contact that is kept under an older secret, and comes again with its number, is kept under the newest secret from now on.
--- OFFSET 0: as in settle_consents, so that each number is looked up in the index.
+-- OFFSET 0 and unnest: as in settle_consents, so that each number is looked up in the index.
 UPDATE contacts SET digest = older.newest, key_version = older.newest_version
 FROM (
     SELECT each.digest, known.source, told.digest AS newest, told.key_version AS newest_version
@@ -76,9 +77,10 @@ FROM (
         SELECT source, key_version FROM contacts WHERE controller = $3 AND digest = each.digest OFFSET 0
     ) AS known
     WHERE each.digest <> told.digest
-      AND NOT EXISTS (SELECT FROM contacts other
-                       WHERE other.controller = $3 AND other.digest = ANY (told.digests) AND other.source = known.source
-                         AND (other.digest = told.digest OR other.key_version > known.key_version) OFFSET 0)
+      AND NOT EXISTS (SELECT FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
+                          SELECT FROM contacts other
+                          WHERE other.controller = $3 AND other.digest = under.digest AND other.source = known.source
+                            AND (other.digest = told.digest OR other.key_version > known.key_version) OFFSET 0) AS newer)
 ) AS older
 WHERE contacts.controller = $3 AND contacts.digest = older.digest AND contacts.source = older.source
 

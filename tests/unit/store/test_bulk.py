@@ -129,6 +129,7 @@ async def test_a_key_press_on_a_number_of_the_list_waits_for_all_of_it(
     [
         ("rekey_consents", ()),
         ("settle_consents", (["offers"], ["marketing"])),
+        ("merge_consents", ("x",)),
         ("rekey_contacts", ()),
         ("merge_contacts", (["erasure"], "x")),
     ],
@@ -150,9 +151,8 @@ async def test_a_first_list_is_held_number_by_number_against_all_that_is_known(
             plan = await staged.connection.fetch(f"EXPLAIN {SQL[name]}", first, last, "acme", *arguments)
             told = "\n".join(line[0] for line in plan)
             assert "Index Cond: ((controller = 'acme'::text) AND (digest =" in told, told
-            assert not [line for line in told.splitlines() if "Filter:" in line and "digest = ANY" in line], (
-                told
-            )
+            # before PostgreSQL 17 the planner would compare with each of the controller's rows
+            assert "digest = ANY" not in told, told
 
 
 async def test_an_import_that_is_cut_off_cannot_be_done_again(
