@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, OfController, Why, looked_up, with_store
+from ccari.cli.context import Json, Limit, OfController, Why, looked_up_in, with_store
 from ccari.cli.output import as_list
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
@@ -53,7 +53,7 @@ def list_(
     async def work(settings: Settings, store: Store) -> tuple[list[dict[str, Any]], datetime | None]:
         known_as = None
         if number is not None:
-            known_as = await looked_up(settings, store, number, controller, "accesses", why)
+            known_as = await looked_up_in(settings, store, number, controller, "accesses", why)
         rows = await store.accesses.list(limit, WantedAccesses(who, access, since, _id(of), known_as))
         return rows, await store.accesses.expired_before()
 

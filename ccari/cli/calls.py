@@ -6,7 +6,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, Limit, NumberText, OfController, Why, looked_up, note, with_store
+from ccari.cli.context import Json, Limit, NumberText, OfController, Why, looked_up_in, note, with_store
 from ccari.cli.output import as_json, as_list, as_table, cell
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
@@ -47,7 +47,7 @@ def find(
     """
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        known_as = await looked_up(settings, store, number, controller, "calls", why)
+        known_as = await looked_up_in(settings, store, number, controller, "calls", why)
         return await store.records.of(known_as, limit)
 
     rows = with_store(context, work)

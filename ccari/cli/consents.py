@@ -1,6 +1,5 @@
 """``ccari consents``: imports, withdraws and shows consents."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from ccari.cli.context import (
     OfController,
     Why,
     current_policy,
+    looked_up,
     note,
     rows_of_declared,
     vouched,
@@ -24,9 +24,9 @@ from ccari.cli.imports import KeepGoing, tell, the_lists, watched
 from ccari.cli.output import as_done, as_json, as_list, as_table, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
-from ccari.office.naming import purposes_of, the_controller, the_number
+from ccari.office import withdrawing
 from ccari.policy.retention import Limited
-from ccari.ports.accesses import Looked, whose_number
+from ccari.ports.accesses import Looked
 from ccari.ports.lists import Scrubbed, by_reason
 from ccari.store.opened import Store
 
@@ -82,19 +82,9 @@ def withdraw(
     """Withdraw a number's consents, and bar the calls that rested on them until there is a newer consent."""
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        policy = await current_policy(store)
-        whose = the_controller(policy, controller)
-        parsed = the_number(number, whose)
-        withdrawn = await store.consents.withdraw(
-            whose.id, (await vouched(settings, store)).digests(whose.id, parsed), datetime.now(UTC),
-            purpose=purpose, purposes=purposes_of(policy, whose), origin=f"cli:{who()}", proof=proof,
-        )  # fmt: skip
-        return {
-            "controller": whose.id,
-            "number": parsed.masked,
-            "purpose": purpose,
-            "consents_withdrawn": withdrawn,
-        }
+        policy, secrets = await current_policy(store), await vouched(settings, store)
+        asked = withdrawing.Withdrawal(number, controller, purpose, proof)
+        return await withdrawing.withdraw(policy, store.consents, secrets, asked, f"cli:{who()}")
 
     done = with_store(context, work)
     words = f"consents withdrawn: {done['consents_withdrawn']}; calls based on them are barred"
@@ -134,10 +124,8 @@ def show(
     """Show a number's consents, and each call that was made on them. Exit status 1 if there are none."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        whose = the_controller(await current_policy(store), controller)
-        digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
-        await note(store, Looked.NUMBER_CHECKED, whose_number(whose.id, digests), why)
-        return await store.consents.of(whose.id, digests)
+        whose = await looked_up(settings, store, number, controller, why)
+        return await store.consents.of(whose.controller.id, whose.digests)
 
     rows = with_store(context, work)
     if json:

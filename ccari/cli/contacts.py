@@ -12,10 +12,9 @@ from ccari.cli.context import (
     NumberText,
     OfController,
     Why,
-    current_policy,
+    looked_up,
     note,
     rows_of_declared,
-    vouched,
     who,
     with_store,
 )
@@ -25,10 +24,10 @@ from ccari.cli.output import as_json, as_list, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.office.naming import the_campaign, the_controller, the_number
+from ccari.office.naming import the_campaign
 from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import Limited
-from ccari.ports.accesses import Looked, whose_number
+from ccari.ports.accesses import Looked
 from ccari.ports.lists import ContactsGiven, RemainingLines, Scrubbed, by_reason
 from ccari.store.opened import Store
 
@@ -150,10 +149,8 @@ def show(
     """Show where a controller got a number from. Exit status 1 if the number is not a contact."""
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        whose = the_controller(await current_policy(store), controller)
-        digests = (await vouched(settings, store)).digests(whose.id, the_number(number, whose))
-        await note(store, Looked.NUMBER_CHECKED, whose_number(whose.id, digests), why)
-        return await store.contacts.of(whose.id, digests)
+        whose = await looked_up(settings, store, number, controller, why)
+        return await store.contacts.of(whose.controller.id, whose.digests)
 
     rows = with_store(context, work)
     as_list(rows, _COLUMNS, json=json, none="the number is not a contact of this controller")

@@ -18,6 +18,7 @@ from ccari.errors import CcariError, InputError
 from ccari.gating.labels import unnumbered
 from ccari.keyring.secrets import SecretStore
 from ccari.office import claimants
+from ccari.office.claimants import Claimant
 from ccari.office.naming import the_controller
 from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
@@ -143,6 +144,16 @@ async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: s
 
 
 async def looked_up(
+    settings: Settings, store: Store, number: str, controller: str | None, why: str
+) -> Claimant:
+    """Whose number that is, by the policy in force. The look-up is entered in the record of accesses."""
+    secrets, policy = await vouched(settings, store), await current_policy(store)
+    whose = claimants.known_to(policy, secrets, number, controller)
+    await note(store, Looked.NUMBER_CHECKED, whose.access_target, why)
+    return whose
+
+
+async def looked_up_in(
     settings: Settings, store: Store, number: str, controller: str | None, looked_in: str, why: str
 ) -> Mapping[str, Digests]:
     """As :func:`ccari.office.claimants.known_as`, by the policy in force. The look-up is entered in the record of accesses, for each

@@ -16,7 +16,7 @@ from ccari.cli.context import (
     OfController,
     Why,
     current_policy,
-    looked_up,
+    looked_up_in,
     rows_of_declared,
     vouched,
     who,
@@ -115,7 +115,7 @@ def find(
     """List what a number has asked for, the newest first, including closed requests. Exit status 1 if nothing."""
 
     async def work(settings: Settings, store: Store) -> Sequence[dict[str, Any]]:
-        known_as = await looked_up(settings, store, number, controller, "requests", why)
+        known_as = await looked_up_in(settings, store, number, controller, "requests", why)
         return await store.requests.of(known_as, limit, clock=await _clock(store))
 
     rows = list(map(register_row, with_store(context, work)))

@@ -1,15 +1,14 @@
 """A controller's bars on numbers, as people and programmes enter, lift and look them up."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from ccari.office.claimants import Claimant, known_to
 from ccari.office.naming import campaign_of, end, the_controller, the_number
 from ccari.office.registers import refuse_unseen
 from ccari.policy.declaration import Policy
 from ccari.policy.suppression import Reason, in_force
-from ccari.ports.accesses import whose_number
 from ccari.ports.keying import Secrets
 from ccari.ports.suppressions import RegisterStore, SuppressionStore
 
@@ -64,28 +63,29 @@ class Bars:
 
     async def lift(self, asked: Lifting, by: str) -> list[dict[str, Any]]:
         """Lift bars, and give those that were lifted; they stay on record."""
-        whose = the_controller(self.policy, asked.controller)
-        digests = self.secrets.digests(whose.id, the_number(asked.number, whose))
+        whose = self._known(asked.number, asked.controller)
         return await self.store.remove(
-            whose.id, digests, by, asked.why, reason=asked.reason, campaign=asked.campaign
+            whose.controller.id, whose.digests, by, asked.why, reason=asked.reason, campaign=asked.campaign
         )
 
     def subject(self, number: str, controller: str | None) -> dict[str, str]:
         """Whose data :meth:`of_number` tells of, for the record of accesses."""
-        whose = the_controller(self.policy, controller)
-        return whose_number(whose.id, self.secrets.digests(whose.id, the_number(number, whose)))
+        return self._known(number, controller).access_target
 
     async def of_number(self, number: str, controller: str | None) -> list[dict[str, Any]]:
         """The bars of a number, and the registers that list it, each with its ``scope`` and whether it ``stands`` now."""
-        whose = the_controller(self.policy, controller)
-        parsed = the_number(number, whose)
-        found = await self.store.of(whose.id, self.secrets.digests(whose.id, parsed))
+        whose = self._known(number, controller)
+        found = await self.store.of(whose.controller.id, whose.digests)
         now = datetime.now(UTC)
         standing = [
-            {"scope": _scope(row), **row, "stands": in_force(row["expires_at"], now)} for row in found
-        ]
-        heeded = self.policy.registers_heeded_by(whose.id)
-        listed_as = self.secrets.listed_as((each.id for each in heeded), parsed)
+            {
+                "scope": "campaign" if row["campaign"] else "controller", **row,
+                "stands": in_force(row["expires_at"], now),
+            }
+            for row in found
+        ]  # fmt: skip
+        heeded = self.policy.registers_heeded_by(whose.controller.id)
+        listed_as = self.secrets.listed_as((each.id for each in heeded), whose.number)
         await refuse_unseen(self.registers, heeded, listed_as)
         listed = await self.registers.of(listed_as)
         return standing + [
@@ -96,6 +96,5 @@ class Bars:
             for row in listed
         ]  # fmt: skip
 
-
-def _scope(row: Mapping[str, Any]) -> str:
-    return "campaign" if row["campaign"] else "controller"
+    def _known(self, number: str, controller: str | None) -> Claimant:
+        return known_to(self.policy, self.secrets, number, controller)

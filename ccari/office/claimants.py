@@ -1,13 +1,36 @@
 """A number as each controller knows it, for looking up its requests, its calls and the looks at them: a letter may name only that."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from ccari.errors import InputError
 from ccari.office.naming import the_controller, the_number
 from ccari.policy.declaration import Policy
-from ccari.policy.numbers import parse
+from ccari.policy.numbers import Number, parse
+from ccari.policy.parties import Controller
 from ccari.ports.accesses import whose_number
 from ccari.ports.keying import Digests, Secrets
+
+
+@dataclass(frozen=True, slots=True)
+class Claimant:
+    """Who has a number, as one controller knows them."""
+
+    controller: Controller
+    number: Number
+    digests: Digests = field(repr=False)
+
+    @property
+    def access_target(self) -> dict[str, str]:
+        """Whose data somebody looks at, for the record of accesses."""
+        return whose_number(self.controller.id, self.digests)
+
+
+def known_to(policy: Policy, secrets: Secrets, number: str, controller: str | None) -> Claimant:
+    """The number as the controller of that id knows it, or the only one. Raises InputError and ConfigError as :func:`known_as`."""
+    whose = the_controller(policy, controller)
+    parsed = the_number(number, whose)
+    return Claimant(whose, parsed, secrets.digests(whose.id, parsed))
 
 
 def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | None) -> Mapping[str, Digests]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from ccari.errors import InputError, RequestError
+from ccari.office.claimants import known_to
 from ccari.office.naming import the_controller, the_number
 from ccari.policy import mandate as law
 from ccari.policy.declaration import Policy
@@ -82,12 +83,10 @@ async def identified_person(
         If the number or the controller does not exist, a secret is missing, or the database fails.
     """
     mandate = await subjects.mandate(reference)
-    whose = the_controller(policy, mandate.controller if controller is None else controller)
-    parsed = the_number(number, whose)
-    same_controller = whose.id == mandate.controller
-    digests = secrets.digests(whose.id, parsed)
+    known = known_to(policy, secrets, number, mandate.controller if controller is None else controller)
+    whose, digests = known.controller, known.digests
     fault = law.fault(
-        rights, mandate.right, mandate.state, mandate.level, same_controller=same_controller,
+        rights, mandate.right, mandate.state, mandate.level, same_controller=whose.id == mandate.controller,
         same_number=bool(set(digests.all) & set(mandate.digests)), begun=mandate.begun,
     )  # fmt: skip
     if fault is not None:
@@ -95,12 +94,12 @@ async def identified_person(
         raise RequestError(
             f"{mandate.reference} does not allow this: {fault}{f' ({words})' if words else ''}"
         )
-    known = tuple(dict.fromkeys((*digests.all, *mandate.digests)))
-    subject = Subject(whose.id, Digests(digests.newest, digests.key_version, known))
+    digests_ever = tuple(dict.fromkeys((*digests.all, *mandate.digests)))
+    subject = Subject(whose.id, Digests(digests.newest, digests.key_version, digests_ever))
     registers = policy.registers_heeded_by(whose.id)
-    listed_as = secrets.listed_as((each.id for each in registers), parsed)
+    listed_as = secrets.listed_as((each.id for each in registers), known.number)
     return IdentifiedPerson(
-        mandate, whose, parsed, subject, registers, listed_as, language_of(mandate, policy)
+        mandate, whose, known.number, subject, registers, listed_as, language_of(mandate, policy)
     )
 
 

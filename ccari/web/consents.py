@@ -1,8 +1,6 @@
 """Consents over HTTP: with their proof, and the calls that were made on them."""
 
-from datetime import UTC, datetime
-
-from ccari.office.naming import purposes_of, the_controller, the_number
+from ccari.office import withdrawing
 from ccari.web.contacts import looked_up
 from ccari.web.front import Ask, Reply
 from ccari.web.models.consents import ConsentAnswer, ConsentPage, ConsentsQuery, WithdrawalBody, Withdrawn
@@ -20,22 +18,15 @@ async def list_consents(ask: Ask) -> Reply[ConsentPage]:
 
 async def check(ask: Ask) -> Reply[ConsentAnswer]:
     """A number's consents, and each call that was made on them."""
-    controller, digests = await looked_up(ask)
-    rows = await ask.front.consents.of(controller.id, digests)
+    whose = await looked_up(ask)
+    rows = await ask.front.consents.of(whose.controller.id, whose.digests)
     return Reply(ConsentAnswer.model_validate({"consents": rows}))
 
 
 async def withdraw(ask: Ask) -> Reply[Withdrawn]:
     """Withdraw a number's consents, and bar the calls that rested on them until the person consents again (Art 7(3))."""
     body: WithdrawalBody = ask.body
-    policy = await ask.policy_in_force()
-    controller = the_controller(policy, body.controller)
-    number = the_number(body.number, controller)
-    withdrawn = await ask.front.consents.withdraw(
-        controller.id, (await ask.front.vouched()).digests(controller.id, number), datetime.now(UTC), purpose=body.purpose,
-        purposes=purposes_of(policy, controller), origin=ask.who, proof=body.proof,
-    )  # fmt: skip
-    fields = {
-        "controller": controller.id, "number": number.masked, "purpose": body.purpose, "consents_withdrawn": withdrawn,
-    }  # fmt: skip
-    return Reply(Withdrawn.model_validate(fields))
+    policy, front = await ask.policy_in_force(), ask.front
+    asked = withdrawing.Withdrawal(body.number, body.controller, body.purpose, body.proof)
+    done = await withdrawing.withdraw(policy, front.consents, await front.vouched(), asked, ask.who)
+    return Reply(Withdrawn.model_validate(done))

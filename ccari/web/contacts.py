@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from ccari.office.naming import the_controller, the_number
-from ccari.policy.parties import Controller
-from ccari.ports.accesses import Looked, whose_number
-from ccari.ports.keying import Digests
+from ccari.office.claimants import Claimant, known_to
+from ccari.ports.accesses import Looked
 from ccari.web.front import Ask, Reply
 from ccari.web.models.contacts import ContactAnswer, ContactPage, ContactsQuery, NumberAsked
 from ccari.web.paging import cursor, cut, id_in
@@ -22,15 +20,15 @@ async def list_contacts(ask: Ask) -> Reply[ContactPage]:
 
 async def check(ask: Ask) -> Reply[ContactAnswer]:
     """The sources that a controller has a number from. `known` is false if the number is not a contact."""
-    controller, digests = await looked_up(ask)
-    rows: list[dict[str, Any]] = await ask.front.contacts.of(controller.id, digests)
+    whose = await looked_up(ask)
+    rows: list[dict[str, Any]] = await ask.front.contacts.of(whose.controller.id, whose.digests)
     return Reply(ContactAnswer.model_validate({"known": bool(rows), "sources": rows}))
 
 
-async def looked_up(ask: Ask) -> tuple[Controller, Digests]:
-    """The controller that is asked, and the digests of the number that it is asked about. The look-up is put on record."""
+async def looked_up(ask: Ask) -> Claimant:
+    """Whose number is asked about, of which controller. The look-up is put on record."""
     body: NumberAsked = ask.body
-    controller = the_controller(await ask.policy_in_force(), body.controller)
-    digests = (await ask.front.vouched()).digests(controller.id, the_number(body.number, controller))
-    await ask.note(Looked.NUMBER_CHECKED, whose_number(controller.id, digests), body.why)
-    return controller, digests
+    policy = await ask.policy_in_force()
+    whose = known_to(policy, await ask.front.vouched(), body.number, body.controller)
+    await ask.note(Looked.NUMBER_CHECKED, whose.access_target, body.why)
+    return whose
