@@ -72,27 +72,35 @@ class Pool:
         full: asyncpg.TooManyConnectionsError | None = None
         try:
             async with asyncio.timeout(self._patience):
-                if waits:
-                    await self._wait_for_turn()
                 while True:
+                    if waits:
+                        await self._wait_for_turn()
                     try:
-                        return self._take_idle() or await self._open_new()
+                        return await self._use_turn()
                     except asyncpg.TooManyConnectionsError as refused:
-                        if (given_back := self._take_idle()) is not None:
-                            return given_back
                         if not self._open:
-                            self._pass_on_turn()
                             raise
-                        # not passed on: the next would only be refused as well, and so on in a circle
-                        self._turns_taken -= 1
-                        full = refused
-                    except BaseException:
-                        self._pass_on_turn()
-                        raise
-                    await self._wait_for_turn()
+                        waits, full = True, refused
         except TimeoutError:
             if full is not None:
                 raise full from None
+            raise
+
+    async def _use_turn(self) -> asyncpg.Connection:
+        """A connection for whoever has a turn. If there is none, the turn is over."""
+        try:
+            return self._take_idle() or await self._open_new()
+        except asyncpg.TooManyConnectionsError:
+            if (given_back := self._take_idle()) is not None:
+                return given_back
+            if self._open:
+                # not passed on: the next would only be refused as well, and so on in a circle
+                self._turns_taken -= 1
+            else:
+                self._pass_on_turn()
+            raise
+        except BaseException:
+            self._pass_on_turn()
             raise
 
     def give_back(self, connection: asyncpg.Connection) -> None:
