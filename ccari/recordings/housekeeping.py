@@ -6,7 +6,7 @@ that they are gone. If a round is interrupted, the next one carries out what was
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -191,10 +191,8 @@ class Housekeeper:
             while begun := await sweep.decided(BATCH, after):
                 plan.begun, after = plan.begun + len(begun), begun[-1].id
             async for ids in sweep.candidates(now):
-                for start in range(0, len(ids), BATCH):
-                    for stored in await _without_changed(
-                        sweep.still_stored, ids[start : start + BATCH], _adding_to(plan.faults)
-                    ):
+                for batch in _parts(ids, BATCH):
+                    for stored in await _without_changed(sweep.still_stored, batch, _adding_to(plan.faults)):
                         verdict = fallen_due(stored, now)
                         if verdict is not None and stored.held:
                             plan.held += 1
@@ -217,8 +215,8 @@ class Housekeeper:
         """Delete those of the recordings that ``judge`` condemns when it is asked now. Raises as :meth:`round` does."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
-            for start in range(0, len(recording_ids), BATCH):
-                doomed = await self._decide(sweep, recording_ids[start : start + BATCH], judge, swept)
+            for batch in _parts(recording_ids, BATCH):
+                doomed = await self._decide(sweep, batch, judge, swept)
                 await self.carry_out(sweep, doomed, swept)
         return swept
 
@@ -236,8 +234,7 @@ class Housekeeper:
         now = self._now() or _NO_LIMIT_PASSED
         looked_at = 0
         async for ids in sweep.candidates(now):
-            for start in range(0, len(ids), BATCH):
-                batch = ids[start : start + BATCH]
+            for batch in _parts(ids, BATCH):
                 held: list[Stored] = []
                 doomed = await self._decide(sweep, batch, due(now, held), swept)
                 swept.held += len(held)
@@ -281,14 +278,16 @@ class Housekeeper:
         files = sorted(each.file for each in doomed)
         results = await asyncio.gather(
             *(
-                self._threads.within(
-                    REMOVAL_SECONDS, remove, self._folder, files[start : start + _CHUNK], self._known
-                )
-                for start in range(0, len(files), _CHUNK)
+                self._threads.within(REMOVAL_SECONDS, remove, self._folder, part, self._known)
+                for part in _parts(files, _CHUNK)
             )
         )
         faults = {file: reason for failed, _ in results for file, reason in failed.items()}
         return faults, {file for _, missing in results for file in missing}
+
+
+def _parts(whole: Sequence[_T], most: int) -> Iterator[Sequence[_T]]:
+    return (whole[start : start + most] for start in range(0, len(whole), most))
 
 
 async def _without_changed(
