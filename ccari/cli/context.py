@@ -129,6 +129,13 @@ Why = Annotated[
 ]
 
 
+def stated(why: str, option: str) -> str:
+    """The reason that was given by an option, which must be more than blanks. Raises typer.BadParameter."""
+    if not why.strip():
+        raise typer.BadParameter("say why", param_hint=option)
+    return why.strip()
+
+
 async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
     """Enter in the record of accesses what is about to be shown, and to whom."""
     await store.accesses.note(Access(looked, f"cli:{who()}", target, why))

@@ -5,7 +5,17 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import LAST_ID, ControllerId, Json, Limit, current_policy, vouched, who, with_store
+from ccari.cli.context import (
+    LAST_ID,
+    ControllerId,
+    Json,
+    Limit,
+    current_policy,
+    stated,
+    vouched,
+    who,
+    with_store,
+)
 from ccari.cli.output import as_done, as_list
 from ccari.config import Settings
 from ccari.counting import counted
@@ -32,7 +42,7 @@ def hold(
     """Keep recordings beyond their time, including later ones, until the hold is released (Art 17(3)(e))."""
     if sum(map(bool, (recording, call, request, number))) != 1:
         raise typer.BadParameter("give one of RECORDING, --call, --request and --number")
-    _require(reason)
+    reason = stated(reason, "--reason")
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
         subject = None
@@ -40,7 +50,7 @@ def hold(
             policy, secrets = await current_policy(store), await vouched(settings, store)
             subject = subject_to_hold(policy, secrets, number, controller, reason)
         on = HoldOn(recording, call, request.upper() if request else None, subject)
-        return await store.holds.place(on, reason.strip(), f"cli:{who()}")
+        return await store.holds.place(on, reason, f"cli:{who()}")
 
     placed = with_store(context, work)
     words = f"hold {placed['id']} keeps {_recordings(placed['recordings'])}, and those that are still to come"
@@ -58,10 +68,10 @@ def release(
     json: Json = False,
 ) -> None:
     """Release a hold. Recordings past their limit that nothing else holds are deleted within minutes."""
-    _require(reason)
+    reason = stated(reason, "--reason")
 
     async def work(_: Settings, store: Store) -> dict[str, Any]:
-        return await store.holds.release(number, reason.strip(), f"cli:{who()}")
+        return await store.holds.release(number, reason, f"cli:{who()}")
 
     released = with_store(context, work)
     words = f"hold {number} is released; it was on {_recordings(released['recordings'])}"
@@ -88,11 +98,6 @@ def holds(
     if released:
         columns |= {"released_by": "RELEASED BY", "released_at": "RELEASED", "release_reason": "WHY"}
     as_list(rows, columns, json=json, none="there are no holds", limit=limit)
-
-
-def _require(reason: str) -> None:
-    if not reason.strip():
-        raise typer.BadParameter("say why", param_hint="--reason")
 
 
 def _recordings(count: int) -> str:

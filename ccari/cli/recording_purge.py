@@ -8,7 +8,7 @@ from uuid import UUID
 
 import typer
 
-from ccari.cli.context import Json, who, with_store
+from ccari.cli.context import Json, stated, who, with_store
 from ccari.cli.output import as_json, as_table, cell, watched
 from ccari.cli.purging import Yes
 from ccari.config import Settings
@@ -42,9 +42,7 @@ def purge(
             raise typer.BadParameter("only for one RECORDING: name it", param_hint="--reason")
         _purge_due(context, yes=yes, json=json)
         return
-    if not reason.strip():
-        raise typer.BadParameter("say why", param_hint="--reason")
-    _purge_one(context, recording, reason.strip(), yes=yes, json=json)
+    _purge_one(context, recording, stated(reason, "--reason"), yes=yes, json=json)
 
 
 def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:

@@ -16,6 +16,7 @@ from ccari.cli.context import (
     current_policy,
     note,
     rows_of_declared,
+    stated,
     vouched,
     who,
     with_store,
@@ -94,11 +95,10 @@ def remove(
     restriction ends (Art 18(3)): recordings that only the restriction has kept are deleted within minutes. A
     consent from before an objection counts again: if the person has agreed anew, import that consent (Art 7(1)).
     """
-    if not why.strip():
-        raise typer.BadParameter("say why", param_hint="--why")
+    why = stated(why, "--why")
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
-        asked = Lifting(number, controller, campaign, reason, why.strip())
+        asked = Lifting(number, controller, campaign, reason, why)
         return await (await _bars(settings, store)).lift(asked, f"cli:{who()}")
 
     rows = with_store(context, work)
