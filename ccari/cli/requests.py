@@ -1,7 +1,7 @@
 """``ccari requests``: rights requests, from entering one to closing it."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.text import Text
@@ -33,6 +33,8 @@ from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.speech import end_of_reference
 from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, EnteredBy, Intake, LevelName, WantedRequests, Work
 from ccari.store.opened import Store
+
+_T = TypeVar("_T")
 
 app = typer.Typer(help="Rights requests, and the work on them.")
 app.command("forwards")(forwards.queue)
@@ -239,44 +241,43 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 def _step(
     context: typer.Context, reference: str, to: RequestState, words: str, advice: str = "", *, json: bool
 ) -> None:
-    unerased = erasing = False
-
-    async def work(store: Store, work: Work) -> dict[str, Any]:
-        nonlocal unerased, erasing
+    async def work(store: Store, work: Work) -> tuple[dict[str, Any], str]:
         done = await store.requests.step(reference, to, work)
-        if to is RequestState.FULFILLED and done["right"] == Right.ERASURE:
-            closed = (await store.requests.show(done["reference"])).request
-            unerased, erasing = closed["erased_at"] is None, closed["erasing"]
-        return done
+        return done, await _left_to_do(store, done) if to is RequestState.FULFILLED else advice
 
-    done = _with_requests(context, words, work)
+    done, told = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
     as_done(done, f"{done['reference']} is {_words(done['state'])}{closed}", json=json)
-    if erasing:
-        advice = (
-            "the erasure that was begun on it is not complete: run it again, as before: "
-            f"ccari subject erase NUMBER --request {done['reference']} --yes"
-        )
-    elif unerased:
-        advice = (
-            "no erasure was carried out on it: only its recordings are deleted; for the rest enter a new request, verify it, "
-            "then: ccari subject erase NUMBER --request REF --yes"
-        )
-    elif to is RequestState.FULFILLED and done["right"] in _OF_RECORDINGS:
-        advice = (
-            "no recording was deleted by that; each that it concerns is kept until the limit of its campaign, unless you delete it: "
-            "ccari calls find NUMBER, ccari calls show CALL, ccari recordings purge RECORDING --reason WHY"
-        )
-    if advice:
-        typer.echo(advice, err=True)
+    if told:
+        typer.echo(told, err=True)
     if to in {RequestState.REFUSED, RequestState.WITHDRAWN} and EFFECTS[Right(done["right"])].suppress:
         typer.echo("the number stays barred: see ccari suppress", err=True)
 
 
-def _with_requests(
-    context: typer.Context, words: str, work: Callable[[Store, Work], Awaitable[dict[str, Any]]]
-) -> dict[str, Any]:
-    async def run(_: Settings, store: Store) -> dict[str, Any]:
+async def _left_to_do(store: Store, done: dict[str, Any]) -> str:
+    """What a request that was closed as fulfilled leaves undone; "" if that is nothing."""
+    if done["right"] == Right.ERASURE:
+        request = (await store.requests.show(done["reference"])).request
+        if request["erasing"]:
+            return (
+                "the erasure that was begun on it is not complete: run it again, as before: "
+                f"ccari subject erase NUMBER --request {done['reference']} --yes"
+            )
+        if request["erased_at"] is None:
+            return (
+                "no erasure was carried out on it: only its recordings are deleted; for the rest enter a new request, verify it, "
+                "then: ccari subject erase NUMBER --request REF --yes"
+            )
+    if done["right"] in _OF_RECORDINGS:
+        return (
+            "no recording was deleted by that; each that it concerns is kept until the limit of its campaign, unless you delete it: "
+            "ccari calls find NUMBER, ccari calls show CALL, ccari recordings purge RECORDING --reason WHY"
+        )
+    return ""
+
+
+def _with_requests(context: typer.Context, words: str, work: Callable[[Store, Work], Awaitable[_T]]) -> _T:
+    async def run(_: Settings, store: Store) -> _T:
         return await work(store, Work(f"cli:{who()}", await _clock(store), words))
 
     return with_store(context, run)

@@ -20,10 +20,13 @@ from ccari.office.subjects import IdentifiedPerson, access_target, identified_pe
 from ccari.policy.erasure import Plan, count_deleted, count_kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
+from ccari.ports.subjects import Mandate
 from ccari.recordings.known_folder import known_folder
 from ccari.recordings.subject.erasing import Erased, Eraser, refuse, terms_now
 from ccari.recordings.subject.pack import refuse_taken
 from ccari.store.opened import Store
+
+_Report = Mapping[str, Any]
 
 app = typer.Typer(help="Everything held on one person: export and erasure, on their request.")
 app.command("export")(subject_export.command)
@@ -55,13 +58,9 @@ def erase(
         refuse_taken(report, "report")
         refuse_unwritable(report)
 
-    answered = False
-
-    async def work(settings: Settings, store: Store) -> tuple[Plan, Erased | None, Mapping[str, Any] | None]:
-        nonlocal answered
+    async def work(settings: Settings, store: Store) -> tuple[Mandate, Plan, Erased | None, _Report | None]:
         of = await _identified(settings, store, number, controller, request.upper())
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
-        answered = not of.mandate.state.is_open
         wanted, terms = wanted_of(of), terms_now(of.controller, of.number, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
         await note(store, looked, access_target(of), of.mandate.reference)
@@ -71,12 +70,13 @@ def erase(
         plan = await eraser.plan(wanted, terms)
         if not yes:
             refuse(wanted, plan)
-            return plan, None, None
+            return of.mandate, plan, None, None
         erased = await eraser.erase(wanted, terms)
         # if an earlier run has ended the erasure, and its report got lost, that report is written now
-        return plan, erased, erased.report or await store.erasures.report(of.mandate.reference)
+        last = erased.report or await store.erasures.report(of.mandate.reference)
+        return of.mandate, plan, erased, last
 
-    plan, erased, last_report = with_store(context, work)
+    mandate, plan, erased, last_report = with_store(context, work)
     if erased is None:
         _print_plan(plan, json=json)
         return
@@ -91,7 +91,7 @@ def erase(
     elif erased.report is None:
         _print_plan(plan, json=False)
     else:
-        _print_report(erased.report, answered=answered)
+        _print_report(erased.report, answered=not mandate.state.is_open)
     if fault is not None:
         raise CcariError(
             f"everything is erased, but the report could not be written: {fault}: run the command again to write it"
@@ -100,7 +100,7 @@ def erase(
         typer.echo(f"the report of what was erased before is in {report}", err=True)
 
 
-def _write(path: Path, report: Mapping[str, Any]) -> str | None:
+def _write(path: Path, report: _Report) -> str | None:
     """Write the report; gives why that failed, or None. It does not raise: what was erased must be printed all the same."""
     try:
         # refused at the beginning if something was there; something may have come since
@@ -135,7 +135,7 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
         typer.echo("nothing has been erased yet: add --yes to erase it; this cannot be undone", err=True)
 
 
-def _print_report(report: Mapping[str, Any], *, answered: bool) -> None:
+def _print_report(report: _Report, *, answered: bool) -> None:
     """``answered``: the request was closed before, and this erasure goes on with what had to be kept then."""
     rows = [{"what": what, "count": count} for what, count in report["erased"].items()]
     as_table(rows, {"what": "ERASED", "count": "COUNT"}, none="nothing was erased")
