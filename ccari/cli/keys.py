@@ -59,24 +59,22 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
         lacking = [each for each in policy.controllers if secrets.lacks(Holder("controller", each.id))]
         lines = []
         for controller in policy.controllers:
-            words = "existed already"
-            if controller in lacking:
+            made = controller in lacking
+            if made:
                 await store.key_versions.make(secrets, Holder("controller", controller.id))
-                words = "made"
-            lines.append(f"{controller.id}: {words}, in {settings.keys_dir / controller.id}")
+            lines.append(f"{controller.id}: {_or_there(made)}, in {settings.keys_dir / controller.id}")
         if not settings.encrypts_recordings and not recipient:
             off = settings.asterisk.is_off
             lines.append(
                 f"recordings: {'none are made, as [asterisk] url' if off else 'not encrypted, as [recordings] encryption'} says"
             )
         else:
-            words = "made" if recipients.create(recipient or ()) else "existed already"
-            lines += _of_recipients(recipients, words)
+            lines += _of_recipients(recipients, _or_there(recipients.create(recipient or ())))
         signing = SigningKeys(settings.keys_dir)
-        words = "made" if signing.create() else "existed already"
+        words = _or_there(signing.create())
         lines.append(f"evidence: key {signing.newest().fingerprint} {words}, in {settings.keys_dir}")
         journal = JournalKey(settings.keys_dir)
-        words = "made" if journal.create() else "existed already"
+        words = _or_there(journal.create())
         lines.append(f"local journal: key {journal_check(journal.read())} {words}, in {settings.keys_dir}")
         return [*lines, "back them up, and keep the backup elsewhere: ccari keys backup --to FILE"]
 
@@ -236,6 +234,10 @@ def retire(
         return f"{whose.id}: version {version} is out of use; {counted(kept['suppressions'], 'suppression no longer works', 'suppressions no longer work')}"
 
     typer.echo(with_store(context, work))
+
+
+def _or_there(made: bool) -> str:  # noqa: FBT001 - what has been made of it
+    return "made" if made else "existed already"
 
 
 def _of_recipients(file: RecipientFile, words: str) -> list[str]:
