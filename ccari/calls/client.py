@@ -219,7 +219,7 @@ class Ari:
 
     async def _set_beside(self, channel_id: str, name: str, value: str, seconds: float) -> None:
         url = f"{self._base}/channels/{quote(channel_id, safe='')}/variable"
-        await self._transport.request_beside("POST", url, {"variable": name, "value": value}, seconds)
+        await self._transport.post_beside(url, {"variable": name, "value": value}, seconds)
 
     async def variable(self, channel_id: str, name: str) -> str:
         """The value of a variable or function; empty where there is none."""
@@ -307,7 +307,7 @@ class Ari:
         with _unless_gone(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             if beside:
                 url = f"{self._base}/bridges/{quote(bridge_id, safe='')}/removeChannel"
-                await self._transport.request_beside("POST", url, {"channel": channel_id}, BESIDE_SECONDS)
+                await self._transport.post_beside(url, {"channel": channel_id}, BESIDE_SECONDS)
             else:
                 await self._api.bridges.removeChannel(bridgeId=bridge_id, channel=[channel_id])
 

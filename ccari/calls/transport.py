@@ -189,8 +189,8 @@ class Transport:
         if status == HTTPStatus.UNAUTHORIZED:
             raise LinkLost("Asterisk takes the password no more")
 
-    async def request_beside(self, method: str, url: str, params: Mapping[str, str], seconds: float) -> None:
-        """One request over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
+    async def post_beside(self, url: str, params: Mapping[str, str], seconds: float) -> None:
+        """One POST over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
         the WebSocket one after the other, so that all others would wait for it.
 
         Raises
@@ -202,11 +202,11 @@ class Transport:
         """
         if self._fenced or self._socket.closed:
             raise LinkLost("the connection to Asterisk was lost")
-        kind = f"{method} {_kind(url.partition('/ari/')[2])}"
+        kind = f"POST {_kind(url.partition('/ari/')[2])}"
         try:
             async with (
                 asyncio.timeout(seconds),
-                self._beside.request(method, url, params=params, headers=self._headers) as reply,
+                self._beside.post(url, params=params, headers=self._headers) as reply,
             ):
                 status, body = reply.status, await whole(reply, _LARGEST_REFUSAL) or b""
         except (TimeoutError, OSError, aiohttp.ClientError):

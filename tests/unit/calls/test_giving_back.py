@@ -199,7 +199,7 @@ async def test_a_password_that_was_changed_is_noticed_only_by_what_is_asked_over
     server.beside_status = HTTPStatus.UNAUTHORIZED
     server.is_quiet.set()
     with pytest.raises(LinkLost):
-        await transport.request_beside("POST", f"{server.url}/ari/channels/x/variable", TOLD, WITHIN_SECONDS)
+        await transport.post_beside(f"{server.url}/ari/channels/x/variable", TOLD, WITHIN_SECONDS)
     assert transport.shut_out.is_set()
 
 
@@ -218,18 +218,16 @@ async def test_a_request_beside_the_connection_fails_as_no_other_does_or_tells_o
 ) -> None:
     url = f"{server.url}/ari/channels/caller-1/variable"
     with pytest.raises(LinkLost, match="no answer to POST channels/variable"):
-        await transport.request_beside("POST", url, TOLD, 0.2)
+        await transport.post_beside(url, TOLD, 0.2)
     server.is_quiet.set()
     server.beside_status = 404
     with pytest.raises(Refused, match="Channel not found") as refused:
-        await transport.request_beside("POST", url, TOLD, WITHIN_SECONDS)
+        await transport.post_beside(url, TOLD, WITHIN_SECONDS)
     assert refused.value.status == HTTPStatus.NOT_FOUND
     with pytest.raises(LinkLost):
-        await transport.request_beside(
-            "POST", "http://127.0.0.1:1/ari/channels/x/variable", TOLD, WITHIN_SECONDS
-        )
+        await transport.post_beside("http://127.0.0.1:1/ari/channels/x/variable", TOLD, WITHIN_SECONDS)
     asked = server.told.qsize()
     transport.fence()
     with contextlib.suppress(LinkLost):
-        await transport.request_beside("POST", url, TOLD, WITHIN_SECONDS)
+        await transport.post_beside(url, TOLD, WITHIN_SECONDS)
     assert server.told.qsize() == asked

@@ -26,8 +26,8 @@ class Beside:
         self.told: list[tuple[str, str]] = []
         self.parted: list[str] = []
 
-    async def request_beside(self, method: str, url: str, params: Mapping[str, str], seconds: float) -> None:
-        assert (method, seconds > 0) == ("POST", True)
+    async def post_beside(self, url: str, params: Mapping[str, str], seconds: float) -> None:
+        assert seconds > 0
         thing, operation = url.split("/")[-2:]
         if operation == "removeChannel":
             self.parted.append(params["channel"])
