@@ -114,31 +114,32 @@ def _keys(_: Controller, campaign: Campaign) -> Iterator[str]:
         yield f"calls on the basis of {campaign.legal_basis} but has no key to object (Art 21): bind {objection}"
 
 
-def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
+def _agreement(_: Controller, campaign: Campaign) -> Iterator[str]:
     recording = campaign.recording
-    if recording.mode is RecordingMode.OFF:
+    if recording.mode is not RecordingMode.OPT_IN:
         return
-    by_agreement = recording.mode is RecordingMode.OPT_IN
     taking_back = {KeyAction.CONTINUE_UNRECORDED, KeyAction.WITHDRAW_CONSENT}
-    if by_agreement and not taking_back & {*campaign.keys.values()}:
+    if not taking_back & {*campaign.keys.values()}:
         yield (
             "records by agreement but has no key to withdraw the agreement, which must be as easy as giving it (Art 7(3)): "
             "bind continue_unrecorded"
         )
-    if by_agreement and recording.legal_basis is not LegalBasis.CONSENT:
+    if recording.legal_basis is not LegalBasis.CONSENT:
         yield (
             f"asks people to agree to be recorded, which they can withdraw, but is based on {recording.legal_basis}: withdrawing it "
             "deletes no recording (Art 5(1)(a)): leave recording.legal_basis out, or keep on file why"
         )
-    if by_agreement and recording.purpose is None:
+    if recording.purpose is None:
         yield (
             "asks people to agree to be recorded, but does not say what for (Art 4(11), 13(1)(c)): set recording.purpose, "
             "or keep on file where people are told"
         )
-    if "DE" in {controller.country, campaign.preset} and recording.mode in {
-        RecordingMode.NOTICE,
-        RecordingMode.OPT_OUT,
-    }:
+
+
+def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
+    recording = campaign.recording
+    unasked = recording.mode in {RecordingMode.NOTICE, RecordingMode.OPT_OUT}
+    if unasked and "DE" in {controller.country, campaign.preset}:
         yield (
             f"records everyone who does not object ({recording.mode}), but German law requires agreement first (StGB §201): "
             "set recording.mode to opt_in, or keep on file why none is needed"
@@ -154,16 +155,18 @@ def _recording(controller: Controller, campaign: Campaign) -> Iterator[str]:
             f"makes recording mandatory, but recording.legal_basis is {recording.legal_basis}: "
             "name the law that requires it and set legal_obligation, or let people refuse (opt_out)"
         )
-    if (
-        not is_obligation
-        and controller.calls_days is not None
-        and recording.retention_days > controller.calls_days
-    ):
+
+
+def _retention(controller: Controller, campaign: Campaign) -> Iterator[str]:
+    recording = campaign.recording
+    if recording.mode is RecordingMode.OFF or recording.legal_basis is LegalBasis.LEGAL_OBLIGATION:
+        return
+    if controller.calls_days is not None and recording.retention_days > controller.calls_days:
         yield (
             f"keeps recordings for {recording.retention_days} days, and with them their calls, which are to expire after "
             f"{controller.calls_days}: shorten recording.retention_days, or raise the controller's calls_days"
         )
-    if recording.retention_days > _LONG_DAYS and not is_obligation:
+    if recording.retention_days > _LONG_DAYS:
         yield (
             f"keeps recordings for {recording.retention_days} days (Art 5(1)(e)): "
             "shorten recording.retention_days, or keep on file why they are needed for so long"
@@ -200,7 +203,9 @@ _QUESTIONS: tuple[Callable[[Controller, Campaign], Iterator[str]], ...] = (
     _notice,
     _consent,
     _keys,
+    _agreement,
     _recording,
+    _retention,
     _caller_id,
     _destinations,
 )
