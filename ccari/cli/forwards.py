@@ -68,7 +68,7 @@ def queue(
         if told is not None:
             reference = told.strip().upper()
             if not await store.forwards.told(reference, f"cli:{who()}", how.strip()):
-                raise _nothing_given_up(reference)
+                raise CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
         revision = await store.policies.newest()
         return await store.forwards.list(forwarded_to(revision.policy if revision else None), limit)
 
@@ -91,10 +91,6 @@ async def _retry(store: Store, reference: str) -> None:
             f"{reference} is closed and its number erased: the controller is sent the request without the number; tell the controller yourself who it is",
             err=True,
         )
-
-
-def _nothing_given_up(reference: str) -> CcariError:
-    return CcariError(f"no message about {reference!r} was given up: see ccari requests forwards")
 
 
 def deliver(context: typer.Context, *, json: Json = False) -> None:
