@@ -2,8 +2,10 @@
 
 import base64
 import json
+import time
 from dataclasses import replace
 from datetime import UTC, date, datetime
+from typing import Any
 
 from ccari.forward.message import message, message_id, signature
 from ccari.ports.forwarding import Forward
@@ -28,6 +30,25 @@ def test_the_signature_is_another_than_the_specifications() -> None:
 def test_the_page_for_receivers_shows_another_message_than_they_get() -> None:
     (shown,) = (each for each in blocks(CHECKOUT / "docs" / "forwarding.md") if each.language == "json")
     assert json.loads(shown.text) == json.loads(message(FORWARD))
+
+
+def test_a_receiver_who_copies_the_page_refuses_a_genuine_message_or_takes_another() -> None:
+    (shown,) = (each for each in blocks(CHECKOUT / "docs" / "forwarding.md") if each.language == "python")
+    shared: dict[str, Any] = {}
+    exec(shown.text, shared)  # noqa: S102 - our own page
+    secret, body, sent = b"s" * 32, message(FORWARD), int(time.time())
+    headers = {"webhook-id": message_id(FORWARD), "webhook-timestamp": str(sent)}
+    headers["webhook-signature"] = signature(secret, message_id(FORWARD), sent, body)
+    line = f"whsec_{base64.b64encode(secret).decode()}\n"
+    is_genuine = shared["is_genuine"]
+    assert is_genuine(line, headers, body)
+    assert not is_genuine(line, headers, body + b" ")
+    old = sent - 3600
+    headers |= {
+        "webhook-timestamp": str(old),
+        "webhook-signature": signature(secret, message_id(FORWARD), old, body),
+    }
+    assert not is_genuine(line, headers, body)
 
 
 def test_a_field_of_the_message_is_missing_or_too_much() -> None:
