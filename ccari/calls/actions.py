@@ -10,12 +10,14 @@ from typing import Any
 import structlog
 
 from ccari.calls.board import Place
+from ccari.calls.client import PJSIP
 from ccari.calls.desk import Desk, Order
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
 from ccari.calls.ledger import Ledger
 from ccari.calls.legs import Legs
 from ccari.calls.modules import declared_modules, why_unfit
+from ccari.calls.opening import Openings
 from ccari.calls.player import Player
 from ccari.calls.recorder import Recorder
 from ccari.calls.talks import Talk
@@ -47,6 +49,7 @@ class Actions:
         self._dialplan = Dialplan(desk.ari, ids)
         self._legs = Legs(desk.ari, ids, self._dialplan)
         self._ledger = Ledger(desk, journal)
+        self._openings = Openings(desk.ari)
         self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 
@@ -136,6 +139,8 @@ class Actions:
             case do.Play(party, prompt):
                 if self._legs.have_met:
                     await self.player.await_keys()
+                elif self._technology(party) == PJSIP:
+                    await self._openings.await_opening(ids.channel(party))
                 await self.player.play(party, prompt, self._allowed)
             case do.StopPlaying():
                 await self.player.stop()
@@ -214,6 +219,13 @@ class Actions:
         asked = terms.campaign.recording.mode is RecordingMode.OPT_IN
         waits = 2 * (HOLD_SECONDS + AGREEMENT_SECONDS) if asked else HOLD_SECONDS
         return seconds + math.ceil(terms.notice_ms / 1000 + waits)
+
+    def _technology(self, party: Party) -> str:
+        """Of the party's channel: the dialplan's own, or one that was made by a dial string."""
+        if self._ids.channel(party) == self._ids.home:
+            return self._order.technology
+        made_by = self._terms.agent_string if party is Party.AGENT else self._terms.campaign.dial
+        return made_by.partition("/")[0]
 
     async def _spend_token(self) -> Event:
         block = await self._ledger.spend_token(self._terms)

@@ -181,6 +181,18 @@ class Ari:
     async def play(self, channel_id: str, playback_id: str, media: str) -> None:
         await self._api.channels.playWithId(channelId=channel_id, playbackId=playback_id, media=media)
 
+    async def start_silence(self, channel_id: str) -> None:
+        """Have Asterisk send silence to a channel, until it is stopped."""
+        await self._api.channels.startSilence(channelId=channel_id)
+
+    async def stop_silence(self, channel_id: str) -> None:
+        with _unless_gone():
+            await self._api.channels.stopSilence(channelId=channel_id)
+
+    async def packets_sent(self, channel_id: str) -> int:
+        """How many packets of sound were sent to a channel: of RTP, to which others have none."""
+        return int((await self._api.channels.rtpstatistics(channelId=channel_id)).json()["txcount"])
+
     async def stop_playback(self, playback_id: str) -> None:
         with _unless_gone():
             await self._api.playbacks.stop(playbackId=playback_id)

@@ -10,7 +10,7 @@ from ccari.calls.actions import Actions
 from ccari.calls.client import Ari
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
-from ccari.calls.transport import Credentials, LinkLost, Refused, Transport
+from ccari.calls.transport import Credentials, LinkLost, Refused, Reply, Transport
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
 from ccari.policy.call import Direction
@@ -26,7 +26,8 @@ class Asterisk:
     """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
 
     ``refusals``: the status that an operation is refused with; None for one that is never answered. ``meanwhile``: what happens while
-    an operation is under way, once. ``set``: what variables were set to. ``rings``: for how many seconds each channel is rung.
+    an operation is under way, once. ``set``: what variables were set to. ``values``: what variables are read as.
+    ``rings``: for how many seconds each channel is rung.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,8 @@ class Asterisk:
         self.refusals: dict[str, HTTPStatus | None] = {}
         self.meanwhile: dict[str, Callable[[], None]] = {}
         self.set: list[tuple[str, str]] = []
+        #: Nobody encrypts.
+        self.values = {"CHANNEL(rtp,secure)": "0"}
         self.rings: dict[str, int] = {}
 
     def __getattr__(self, _: str) -> "Asterisk":
@@ -59,8 +62,9 @@ class Asterisk:
     async def transfer_progress(self, *, channelId: str, states: str) -> None:  # noqa: N803
         await self._do(states, channelId)
 
-    async def getChannelVar(self, *, channelId: str, variable: str) -> None:  # noqa: N802, N803
+    async def getChannelVar(self, *, channelId: str, variable: str) -> Reply:  # noqa: N802, N803
         await self._do(variable, channelId)
+        return Reply(HTTPStatus.OK, f'{{"value": "{self.values.get(variable, "")}"}}')
 
     async def setChannelVar(self, *, channelId: str, variable: str, value: str) -> None:  # noqa: N802, N803
         self.set.append((variable, value))

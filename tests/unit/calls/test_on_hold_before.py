@@ -21,7 +21,7 @@ class Holding(Asterisk):
 
     hold: str | None = "1"
 
-    async def getChannelVar(self, *, channelId: str, variable: str) -> Reply:  # type: ignore[override]  # noqa: N802, N803
+    async def getChannelVar(self, *, channelId: str, variable: str) -> Reply:  # noqa: N802, N803
         await super().getChannelVar(channelId=channelId, variable=variable)
         if self.hold is None:
             await asyncio.Event().wait()

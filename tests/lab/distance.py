@@ -1,0 +1,69 @@
+"""A callee who is far away: what the pbx sends them of sound comes late, or never."""
+
+import asyncio
+import math
+import re
+from typing import Any
+
+#: The port in an SDP. All have five digits, as those that the kernel gives, so that no length changes.
+_PORT = re.compile(rb"(?<=\r\nm=audio )\d{5}(?= )")
+
+Address = tuple[str, int]
+
+
+class _Socket(asyncio.DatagramProtocol):
+    transport: asyncio.DatagramTransport
+
+    async def open(self) -> int:
+        """Begin to listen; at which port."""
+        await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
+        port: int = self.transport.get_extra_info("sockname")[1]
+        return port
+
+    def connection_made(self, transport: Any) -> None:
+        self.transport = transport
+
+
+class Distance(_Socket):
+    """Where the pbx is to send its SIP for ``callee``, who gets it at once, and its sound ``seconds`` later: ``inf`` is never.
+
+    What they send of sound goes straight to the pbx.
+    """
+
+    def __init__(self, callee: Address, seconds: float) -> None:
+        self._callee = callee
+        self._seconds = seconds
+        self._pbx: Address | None = None
+        self._ways: list[_Way] = []
+        self._answering: set[asyncio.Task[None]] = set()
+
+    def close(self) -> None:
+        for each in (self, *self._ways):
+            each.transport.close()
+
+    def datagram_received(self, data: bytes, addr: Address) -> None:
+        if addr != self._callee:
+            self._pbx = addr
+            self.transport.sendto(data, self._callee)
+        elif self._pbx is not None:
+            answering = asyncio.create_task(self._answer(data, self._pbx))
+            self._answering.add(answering)
+            answering.add_done_callback(self._answering.discard)
+
+    async def _answer(self, data: bytes, pbx: Address) -> None:
+        """Pass on what the callee says, with a port of ours in place of the one at which they listen."""
+        if (named := _PORT.search(data)) is not None:
+            way = _Way(("127.0.0.1", int(named[0])), self._seconds)
+            self._ways.append(way)
+            data = _PORT.sub(str(await way.open()).encode(), data)
+        self.transport.sendto(data, pbx)
+
+
+class _Way(_Socket):
+    def __init__(self, to: Address, seconds: float) -> None:
+        self._to = to
+        self._seconds = seconds
+
+    def datagram_received(self, data: bytes, _: Address) -> None:
+        if not math.isinf(self._seconds):
+            asyncio.get_running_loop().call_later(self._seconds, self.transport.sendto, data, self._to)
