@@ -205,6 +205,7 @@ TRAPS = {
     "fax": ("identify_by = ip\nallow_transfer = no\nfax_detect = yes", "leads whoever sends a fax's tone out of ccari"),
     "refer": ("identify_by = ip", "from a trunk dials past the gate"),
     "crash": ("identify_by = ip\nauth = phone", "crashes this Asterisk"),
+    "browser": ("auth = phone\nallow_transfer = no\nwebrtc = yes", "whoever closes their browser stays on the line"),
 }  # fmt: skip
 
 

@@ -75,6 +75,11 @@ _TRAPS = (
         "fax_detect leads whoever sends a fax's tone out of ccari",
         "remove fax_detect",
     ),
+    _Trap(
+        lambda each: each.get("webrtc") in {"yes", "true"} and each.get("rtp_timeout", "0") == "0",
+        "whoever closes their browser stays on the line, and the other one is recorded with nobody",
+        "set rtp_timeout = 30",
+    ),
 )
 _CRASHES = _Trap(
     lambda each: _has_password(each) and each.get("allow_transfer") == "true",
