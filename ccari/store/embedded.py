@@ -50,8 +50,9 @@ _UNFINISHED = "initdb-"
 #: How pg_ctl's last line begins if the server did not start.
 _SEE_LOG = "Examine the log output"
 _REASON = re.compile(r"\b(?:error|FATAL|PANIC): +(.+)")
-#: The folder of PostgreSQL 18 in the package, which has several versions.
-_SERVER = "pginstall18"
+#: The folder in the package, which has several versions.
+_MAJOR = "18"
+_SERVER = f"pginstall{_MAJOR}"
 
 
 @contextlib.asynccontextmanager
@@ -236,12 +237,24 @@ class Server:
         await asyncio.to_thread(self._bury)
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") == 0:
             return False
+        # pg_ctl itself would call the files corrupt
+        if (maker := await asyncio.to_thread(self._made_by)) != _MAJOR:
+            raise StoreError(
+                f"the embedded PostgreSQL in {self.folder} was made by PostgreSQL {maker}, and this ccari brings {_MAJOR}; nothing was changed: "
+                "restore a dump of it into a new one (docs/operations.md, Another major version)"
+            )
         # terse: the server's own log quotes no refused row. Nobody rotates that log, so checkpoints are kept out of it.
         # wal_recycle: no old segment of the write-ahead log stays behind with data that were erased
         options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
         await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                         f"--log={self._log}", f"--options={options}")  # fmt: skip
         return True
+
+    def _made_by(self) -> str:
+        try:
+            return (self.cluster / "PG_VERSION").read_text(errors="replace").strip()
+        except OSError as error:
+            raise StoreError(f"cannot read {self.cluster / 'PG_VERSION'}: {why(error)}") from None
 
     def _bury(self) -> None:
         """Where this process is the first of a container, a killed server falls to it, and counts as there until it is waited for."""

@@ -383,6 +383,32 @@ async def test_a_server_that_dies_stays_away_after_one_look_that_failed_unforese
             await until(lambda: logged[-1]["event"] == "own_database_started", within=GONE_SECONDS)
 
 
+async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As where ccari brings another one from some update on."""
+    data = home / "older"
+    monkeypatch.setattr(embedded, "_SERVER", "pginstall")
+    monkeypatch.setattr(embedded, "_MAJOR", "16")
+    async with embedded_postgres(data) as dsn:
+        assert await answers(dsn)
+    monkeypatch.undo()
+    # where its user cannot reach the package, it has a copy of the one before
+    shutil.rmtree(data / "postgresql" / "server", ignore_errors=True)
+    with pytest.raises(
+        StoreError,
+        match=r"was made by PostgreSQL 16, and this ccari brings 18; nothing was changed: .*docs/operations.md",
+    ):
+        async with embedded_postgres(data):
+            pass
+    # nothing of it was touched
+    monkeypatch.setattr(embedded, "_SERVER", "pginstall")
+    monkeypatch.setattr(embedded, "_MAJOR", "16")
+    shutil.rmtree(data / "postgresql" / "server", ignore_errors=True)
+    async with embedded_postgres(data) as dsn:
+        assert await answers(dsn)
+
+
 async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_log(home: Path) -> None:
     with mounted(home / "small", "size=100m,mode=711") as small:
         async with embedded_postgres(small / "server"):
