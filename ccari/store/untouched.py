@@ -25,9 +25,12 @@ _LOOKS = 4
 _SERVER = """
 SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, current_database() AS name,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
+       ARRAY(SELECT name FROM unnest($2::text[]) AS name WHERE current_setting(name) = 'off') AS careless,
        ARRAY(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'
              AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname) AS closed
 """
+#: Settings of the server's by which what was committed outlives a power cut. No session can set them.
+DURABLE = ("fsync", "full_page_writes")
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
     "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
@@ -38,7 +41,8 @@ _SESSION = {
 class Server:
     """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``.
 
-    ``denied``: what our user may not do in the database, in words; empty if nothing is in the way.
+    ``denied``: what our user may not do in the database, in words; empty if nothing is in the way. ``careless``: which of
+    :data:`DURABLE` are off.
     """
 
     version: str
@@ -46,6 +50,7 @@ class Server:
     ahead: timedelta
     round_trip: timedelta
     denied: str = ""
+    careless: tuple[str, ...] = ()
 
     @property
     def too_old(self) -> bool:
@@ -184,10 +189,10 @@ async def server(database: Database) -> Server:
     """
     await database.refuse_shared()
     async with database.connection() as connection:
-        (row,) = await connection.fetch(_SERVER, SCHEMA)
+        (row,) = await connection.fetch(_SERVER, SCHEMA, DURABLE)
         asked = [await _asked(connection) for _ in range(_LOOKS)]
     round_trip, ahead = min(asked)
-    return Server(row["version"], row["encoding"], ahead, round_trip, _denied(row))
+    return Server(row["version"], row["encoding"], ahead, round_trip, _denied(row), tuple(row["careless"]))
 
 
 def _denied(row: asyncpg.Record) -> str:

@@ -33,6 +33,9 @@ ARI = [
     "asterisk telephones",
 ]
 
+#: Of the suite's server, which waits for no disk.
+UNSYNCED = "database durability"
+
 
 @dataclass
 class Ward:
@@ -47,7 +50,9 @@ class Ward:
         assert (done.code, done.err) == (code, ""), done.out
         for secret in (self.lab.pbx.ari_password, REGISTERED, CONSENTED, "wr0ng"):
             assert secret not in done.out
-        return {each["check"]: each for each in json.loads(done.out)}
+        found = {each["check"]: each for each in json.loads(done.out)}
+        found.pop(UNSYNCED)
+        return found
 
     async def unwell(self, **environment: str) -> dict[str, dict[str, Any]]:
         found = await self.examined(1, **environment)
@@ -137,7 +142,7 @@ async def test_a_running_service_loses_its_calls_to_the_doctor_or_is_called_faul
         assert await ward.application() == before
         assert service.lines()[logged:] == []
         told = await service.ccari("doctor")
-        assert (told.code, told.err, len(told.out.splitlines())) == (0, "", len(found))
+        assert (told.code, told.err, len(told.out.splitlines())) == (0, "", len({*found, UNSYNCED}))
         call = await ward.lab.world.dial(callees.busy(97).number, campaign="brief")
         await call.ended()
         assert (await ward.lab.pbx.outcome(call.id)).outcome == "busy"

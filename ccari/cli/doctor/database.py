@@ -1,7 +1,7 @@
 """Checks that the database answers, that its schema is up to date, and that its clock agrees with this machine's."""
 
 import shlex
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
 from datetime import timedelta
 
@@ -53,7 +53,11 @@ def mend(settings: Settings) -> str:
 
 async def database(store: Store, settings: Settings) -> list[Finding]:
     found = await server(store.database)
-    return [*_server(found, embedded=settings.database.url is None), clock("database", found.ahead)]
+    return [
+        *_server(found, embedded=settings.database.url is None),
+        *_durability(found),
+        clock("database", found.ahead),
+    ]
 
 
 def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
@@ -71,6 +75,16 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
                           f"run it closer: within {MOST_AWAY.total_seconds() * 1000:.0f} ms")  # fmt: skip
         else:
             yield ok("database", answers)
+
+
+def _durability(found: Server) -> Iterator[Finding]:
+    if found.careless:
+        yield warning("database durability", f"the server has {_set(found.careless, 'off')}: after a power cut it may lack rights that were confirmed, or be damaged",
+                      f"set {_set(found.careless, 'on')} there, and reload it")  # fmt: skip
+
+
+def _set(names: Iterable[str], to: str) -> str:
+    return ", ".join(f"{each} = {to}" for each in names)
 
 
 def clock(whose: str, ahead: timedelta, coarse: timedelta = timedelta()) -> Finding:

@@ -26,6 +26,7 @@ from ccari.sounds.audio import FORMAT
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.manifest import Entry, Manifest, SoundFile
 from ccari.sounds.soundboard import shipped_sounds
+from ccari.store import untouched
 from tests.lab.ports import free_port
 from tests.unit.store import made
 from tests.unit.store.made import new_secret
@@ -33,6 +34,9 @@ from tests.unit.store.made import new_secret
 #: Of an identity that nobody has.
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 PASSWORD = "s3cret-ari-word"  # noqa: S105 - of an Asterisk that is not there
+
+
+DURABLE = untouched.DURABLE
 
 
 @dataclass
@@ -116,6 +120,12 @@ def shipped(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         link.symlink_to(shipped_sounds())
     for module in ("ccari.sounds.soundboard", "ccari.cli.doctor.sounds"):
         monkeypatch.setattr(f"{module}.shipped_sounds", lambda: link)
+
+
+@pytest.fixture(autouse=True)
+def synced(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server of the tests waits for no disk."""
+    monkeypatch.setattr(untouched, "DURABLE", ())
 
 
 @pytest.fixture(autouse=True)

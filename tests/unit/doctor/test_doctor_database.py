@@ -20,6 +20,7 @@ from ccari.store.database import Database
 from ccari.store.migrating import migrations_folder
 from ccari.store.opened import Store
 from ccari.store.untouched import Server
+from tests.unit.doctor import conftest
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
 from tests.unit.store.made import new_secret
@@ -120,6 +121,19 @@ async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: P
     assert await connection.fetchval("SELECT count(*) FROM pg_namespace WHERE nspname = 'ccari'") == 0
     assert await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None
     await connection.close()
+
+
+async def test_a_server_that_waits_for_no_disk_passes(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of the tests does not: after a power cut rights that were confirmed are gone."""
+    monkeypatch.setattr(untouched, "DURABLE", conftest.DURABLE)
+    found = await patient.only("database durability")
+    assert (found.state, found.found) == (
+        State.WARNING,
+        "the server has fsync = off: after a power cut it may lack rights that were confirmed, or be damaged",
+    )
+    assert found.advice == "set fsync = on there, and reload it"
 
 
 @pytest.mark.parametrize(
