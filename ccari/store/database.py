@@ -36,8 +36,8 @@ _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC
 #: holding its locks.
 CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 _LOST = "the connection to the database was lost"
-#: Classes of SQLSTATE whose message speaks of connections, roles, databases, tables and disks, and never of a row's values.
-_QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "55", "57", "58"})
+#: Classes of SQLSTATE whose message speaks of connections, roles, databases, tables, disks and limits, and never of a row's values.
+_QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "54", "55", "57", "58"})
 
 
 class Database:

@@ -26,6 +26,7 @@ _SERVER = """
 SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, current_database() AS name,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
        ARRAY(SELECT name FROM unnest($2::text[]) AS name WHERE current_setting(name) = 'off') AS careless,
+       (SELECT max(age(datfrozenxid)) FROM pg_database) AS ids_used,
        ARRAY(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'
              AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname) AS closed
 """
@@ -42,7 +43,7 @@ class Server:
     """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``.
 
     ``denied``: what our user may not do in the database, in words; empty if nothing is in the way. ``careless``: which of
-    :data:`DURABLE` are off.
+    :data:`DURABLE` are off. ``ids_used``: how many transaction ids since the oldest that is still needed.
     """
 
     version: str
@@ -51,6 +52,7 @@ class Server:
     round_trip: timedelta
     denied: str = ""
     careless: tuple[str, ...] = ()
+    ids_used: int = 0
 
     @property
     def too_old(self) -> bool:
@@ -192,7 +194,15 @@ async def server(database: Database) -> Server:
         (row,) = await connection.fetch(_SERVER, SCHEMA, DURABLE)
         asked = [await _asked(connection) for _ in range(_LOOKS)]
     round_trip, ahead = min(asked)
-    return Server(row["version"], row["encoding"], ahead, round_trip, _denied(row), tuple(row["careless"]))
+    return Server(
+        row["version"],
+        row["encoding"],
+        ahead,
+        round_trip,
+        _denied(row),
+        tuple(row["careless"]),
+        row["ids_used"],
+    )
 
 
 def _denied(row: asyncpg.Record) -> str:

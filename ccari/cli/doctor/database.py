@@ -16,6 +16,8 @@ from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, 
 MOST_AWAY = timedelta(milliseconds=50)
 #: How far apart two clocks may be: hours, limits and tokens are recorded by one, and judged by the other.
 MOST_APART = timedelta(seconds=2)
+#: From here on PostgreSQL itself leaves all else in order to free some (vacuum_failsafe_age).
+MOST_IDS = 1_600_000_000
 _MIGRATE = "ccari serve applies them when it starts; or now: ccari db migrate"
 
 
@@ -55,7 +57,7 @@ async def database(store: Store, settings: Settings) -> list[Finding]:
     found = await server(store.database)
     return [
         *_server(found, embedded=settings.database.url is None),
-        *_durability(found),
+        *_lasting(found),
         clock("database", found.ahead),
     ]
 
@@ -77,10 +79,14 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
             yield ok("database", answers)
 
 
-def _durability(found: Server) -> Iterator[Finding]:
+def _lasting(found: Server) -> Iterator[Finding]:
+    """What is wrong with the server that shows only later."""
     if found.careless:
         yield warning("database durability", f"the server has {_set(found.careless, 'off')}: after a power cut it may lack rights that were confirmed, or be damaged",
                       f"set {_set(found.careless, 'on')} there, and reload it")  # fmt: skip
+    if found.ids_used >= MOST_IDS:
+        yield warning("database ids", f"{found.ids_used:,} of some 2,144,000,000 transaction ids are used: with the last one, nobody is called any more",
+                      "run vacuumdb --all there, and see why autovacuum does not do it: is it off, or is a transaction left open (pg_stat_activity, pg_prepared_xacts)?")  # fmt: skip
 
 
 def _set(names: Iterable[str], to: str) -> str:

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 import asyncpg
 import pytest
 
-from ccari.cli.doctor.database import MOST_APART, _server, clock
+from ccari.cli.doctor import database as doctors_database
+from ccari.cli.doctor.database import MOST_APART, _lasting, _server, clock
 from ccari.cli.doctor.findings import State
 from ccari.errors import StoreError
 from ccari.keyring.secrets import SecretStore
@@ -328,3 +329,18 @@ async def test_requests_that_cannot_be_passed_on_go_unseen(patient: Patient, sto
     secret.chmod(0o600)
     found = [each for each in await patient.examined() if each.check == "forwarding acme"]
     assert [each.state for each in found] == [State.OK, State.OK]
+
+
+@pytest.mark.parametrize(("used", "told"), [(1_599_999_999, 0), (1_600_000_000, 1)])
+def test_a_server_whose_transaction_ids_run_out_passes(used: int, told: int) -> None:
+    """As with autovacuum off for long, or behind a transaction that nobody ends."""
+    found = list(_lasting(Server("18.1", "UTF8", timedelta(), timedelta(), ids_used=used)))
+    assert [(each.check, each.state) for each in found] == [("database ids", State.WARNING)] * told
+
+
+async def test_it_is_not_asked_how_many_transaction_ids_are_used(
+    patient: Patient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doctors_database, "MOST_IDS", 0)
+    found = await patient.only("database ids")
+    assert re.match(r"[\d,]+ of some 2,144,000,000 transaction ids are used", found.found)

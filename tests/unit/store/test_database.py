@@ -516,6 +516,18 @@ async def test_invariant_5_a_right_is_confirmed_that_is_not_on_the_servers_disk_
             assert await opened.rows("SHOW synchronous_commit") == [{"synchronous_commit": ours}]
 
 
+#: As PostgreSQL 18 said when it was brought there.
+RUN_OUT = 'database is not accepting commands that assign new transaction IDs to avoid wraparound data loss in database "x"'
+
+
+async def test_a_server_whose_transaction_ids_have_run_out_is_told_of_by_the_name_of_an_error(
+    database: Database,
+) -> None:
+    """Without autovacuum it comes to that after two thousand million of them, and nobody is called until somebody runs VACUUM."""
+    with pytest.raises(StoreError, match=f"the database failed: {RUN_OUT}"):
+        await database.execute(f"DO $$ BEGIN RAISE EXCEPTION '{RUN_OUT}' USING ERRCODE = '54000'; END $$")
+
+
 @pytest.mark.usefixtures("bounded")
 async def test_a_query_that_takes_too_long_holds_a_call(database: Database) -> None:
     began = time.monotonic()
