@@ -115,23 +115,28 @@ async def administrator(server: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
 
 
+@contextlib.asynccontextmanager
+async def copied(administrator: asyncpg.Connection, template: str) -> AsyncIterator[str]:
+    """The name of a new database with what is in another one, to which nobody is connected."""
+    name = f"t{uuid4().hex}"
+    # the files are copied, not written to its log page by page
+    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    yield name
+    await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def dsn(server: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
     """A database of the test's own, migrated."""
-    name = f"t{uuid4().hex}"
-    # the files are copied, not written to its log page by page
-    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE template STRATEGY file_copy")
-    yield elsewhere(server, name)
-    await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with copied(administrator, "template") as name:
+        yield elsewhere(server, name)
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def empty(server: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
     """A database of the test's own with nothing in it."""
-    name = f"e{uuid4().hex}"
-    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE template0")
-    yield elsewhere(server, name)
-    await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    async with copied(administrator, "template0") as name:
+        yield elsewhere(server, name)
 
 
 @pytest_asyncio.fixture

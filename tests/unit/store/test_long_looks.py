@@ -19,16 +19,28 @@ from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import made
+from tests.unit.store.made import elsewhere
+from tests.unit.store.server import copied
 
 #: More than can be looked through within the :data:`HURRIED` milliseconds that a call's statement has here.
 ROWS, HURRIED = 20_000, 1
 
 
-@pytest_asyncio.fixture
-async def hurried(dsn: str, store: Store) -> AsyncIterator[Store]:
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def crowded(server: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
+    """The name of a database with many calls, each with a recording: to make them takes longer than a copy."""
+    async with copied(administrator, "template") as name:
+        await _crowd(elsewhere(server, name))
+        yield name
+
+
+async def _crowd(dsn: str) -> None:
     call = made.call()
-    await store.calls.open(call, made.question(call))
-    async with store.database.outside_pool() as connection:
+    async with (
+        as_it_is(dsn, 1, {"search_path": "ccari"}) as database,
+        database.outside_pool() as connection,
+    ):
+        await Store(dsn, database).calls.open(call, made.question(call))
         await connection.execute(
             """INSERT INTO calls (id, asterisk, revision, controller, campaign, agent, number_masked, token, last_link, outcome,
                                   ended_at)
@@ -43,6 +55,17 @@ async def hurried(dsn: str, store: Store) -> AsyncIterator[Store]:
                SELECT gen_random_uuid(), id, revision, controller, campaign, 'p', 'contract', 'notice', 'v1', now()
                FROM calls"""
         )
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def dsn(server: str, administrator: asyncpg.Connection, crowded: str) -> AsyncIterator[str]:
+    """A copy of the test's own."""
+    async with copied(administrator, crowded) as name:
+        yield elsewhere(server, name)
+
+
+@pytest_asyncio.fixture
+async def hurried(dsn: str) -> AsyncIterator[Store]:
     async with as_it_is(dsn, 1, {"search_path": "ccari"}) as database:
         await database.rows(f"SET statement_timeout = {HURRIED}")
         yield Store(dsn, database)
