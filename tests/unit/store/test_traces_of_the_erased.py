@@ -6,10 +6,8 @@ On a server of its own, so that its whole data directory can be read.
 import asyncio
 import json
 import re
-import shutil
 import subprocess
-import tempfile
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -27,6 +25,7 @@ from ccari.store import traces
 from ccari.store.database import Database
 from ccari.store.embedded import _shipped_binaries
 from ccari.store.opened import open_store
+from tests.folders import open_folder
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
@@ -46,22 +45,25 @@ KEPT_DIGESTS = {
 }  # fmt: skip
 
 
-@pytest.fixture
-def data_dir(quick: Path) -> Iterator[Path]:
-    made = Path(tempfile.mkdtemp(prefix="erased-", dir=quick))
-    made.chmod(0o711)
-    yield made
-    shutil.rmtree(made)
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def prepared(quick: Path) -> AsyncIterator[Path]:
+    """A data directory whose server has ended: to make one takes longer than a copy."""
+    with open_folder("erased", quick) as data_dir:
+        secrets = SecretStore(data_dir / "keys")
+        new_secret(secrets, "acme")
+        (data_dir / "keys" / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
+        async with open_store(Settings(data_dir=data_dir)) as store:
+            await store.policies.apply(made.POLICY, "test")
+        yield data_dir
 
 
 @pytest_asyncio.fixture
-async def shelf(data_dir: Path) -> AsyncIterator[Shelf]:
-    secrets = SecretStore(data_dir / "keys")
-    new_secret(secrets, "acme")
-    (data_dir / "keys" / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
-    async with open_store(Settings(data_dir=data_dir)) as store:
-        await store.policies.apply(made.POLICY, "test")
-        yield Shelf(store, store.database, data_dir / "recordings")
+async def shelf(prepared: Path, quick: Path) -> AsyncIterator[Shelf]:
+    with open_folder("erased", quick) as data_dir:
+        copying = await asyncio.create_subprocess_exec("cp", "-a", f"{prepared}/.", data_dir)
+        assert await copying.wait() == 0
+        async with open_store(Settings(data_dir=data_dir)) as store:
+            yield Shelf(store, store.database, data_dir / "recordings")
 
 
 async def fill(shelf: Shelf, number: Number, words: str) -> str:
