@@ -203,7 +203,7 @@ async def test_a_slow_reader_of_an_export_does_not_get_to_its_end(
 
 
 async def test_what_was_done_is_told_as_failed_where_the_server_is_silent_at_the_end(
-    dsn: str, monkeypatch: pytest.MonkeyPatch
+    bounded: None, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A list of millions, say, which somebody would then enter again."""
     async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, {}) as database:
