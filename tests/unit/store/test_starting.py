@@ -26,9 +26,9 @@ MIGRATING = "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND N
 
 
 @pytest.fixture
-def home() -> Iterator[Path]:
+def home(quick: Path) -> Iterator[Path]:
     """With nothing in it; the server's own user can reach it."""
-    made = Path(tempfile.mkdtemp(prefix="ccari-starting-"))
+    made = Path(tempfile.mkdtemp(prefix="starting-", dir=quick))
     made.chmod(0o711)
     yield made
     if (left := server_pid(made)) is not None:
