@@ -61,7 +61,7 @@ _DAYS: Mapping[str, Callable[[date], str]] = {
     "pl": lambda day: f"{day:%d.%m.%Y}",
 }
 # letters are plain text; the page that shows one escapes it
-_ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined, trim_blocks=True)  # noqa: S701
+_ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
 
 
 def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]:

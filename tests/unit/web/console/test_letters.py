@@ -1,5 +1,7 @@
 """Letters to the person: nothing in them that is not so, and none that the law does not let be sent."""
 
+import re
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -305,6 +307,15 @@ def test_a_letter_has_a_slip_in_its_form(language: str) -> None:
             assert letters._BOOK[language]["gap"]["addressee"] in told
 
 
+def begins(body: str) -> Iterator[str]:
+    """The words that each paragraph of a draft begins with, up to what is filled in."""
+    for each in body.split("\n\n"):
+        words = re.sub(r"^(?:\{%.*?%\})+", "", each).partition("{")[0].strip()
+        # what is said otherwise may go on in the paragraph before
+        if words and not each.startswith("{% else %}"):
+            yield words
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_a_paragraph_runs_into_the_next(language: str) -> None:
     for right in Right:
@@ -312,11 +323,10 @@ def test_a_paragraph_runs_into_the_next(language: str) -> None:
             source = letters._BOOK[language][outcome]
             body = source[right] if right in source else source["body"]
             for suppressions in ((BAR,), ()):
-                told = letters.write(
-                    outcome, request(right, suppressions=suppressions), controller(), language, MOMENT
-                )
-                begins = [each.partition(" ")[0] for each in body.split("\n\n") if not each.startswith("{%")]
-                assert [each for each in begins if not any(p.startswith(each) for p in told.paragraphs)] == []
+                of = request(right, suppressions=suppressions, erased_at=MOMENT)
+                told = text(outcome, of, language)
+                said = [each for each in begins(body) if each in told]
+                assert [each for each in said if f"\n{each}" not in told] == [], (right, outcome)
 
 
 @pytest.mark.parametrize(("language", "due"), [("en", "7 April 2026"), ("pl", "07.04.2026")])
