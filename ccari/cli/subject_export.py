@@ -14,7 +14,7 @@ from ccari.office.registers import refuse_unseen
 from ccari.office.subjects import access_target, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
-from ccari.ports.subjects import PageLanguage
+from ccari.ports.subjects import AnswerLanguage
 from ccari.recordings.reading import identities_of
 from ccari.recordings.subject.giving import asked_by, words
 from ccari.recordings.subject.pack import Packed, packing, place, refuse_taken
@@ -41,7 +41,7 @@ def command(
         ),
     ] = None,
     language: Annotated[
-        PageLanguage | None,
+        AnswerLanguage | None,
         typer.Option(
             help="Of the page to read. Default: the request's, or the one that all campaigns of the controller have; otherwise "
             "English."

@@ -1,5 +1,6 @@
 """Dates and moments as people write and read them."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import TypeVar
 from zoneinfo import ZoneInfo
@@ -56,14 +57,17 @@ def until(text: str, zone: ZoneInfo) -> datetime:
     return datetime.combine(_plausible(last) + timedelta(days=1), time(), zone)
 
 
-def shown(moment: datetime, zone: ZoneInfo, *, seconds: bool = True) -> str:
-    """A moment by the clock of ``zone``. In the hour that comes twice, as the clock is put back, with the name of its time (CEST, then
-    CET): otherwise nobody can tell which of the two it was, and what came later would seem to have come before.
+def shown(
+    moment: datetime, zone: ZoneInfo, *, seconds: bool = True, day: Callable[[date], str] = date.isoformat, clock: str = "%Z"
+) -> str:  # fmt: skip
+    """A moment by the clock of ``zone``. In the hour that comes twice, as the clock is put back, with which it is by (``clock``, as of
+    strftime; by its name: CEST, then CET): otherwise nobody can tell which of the two it was, and what came later would seem to have
+    come before. ``day``: writes a date.
     """
     local = moment.astimezone(zone)
-    text = f"{local:%Y-%m-%d %H:%M:%S}" if seconds else f"{local:%Y-%m-%d %H:%M}"
+    text = f"{day(local.date())} {local:%H:%M:%S}" if seconds else f"{day(local.date())} {local:%H:%M}"
     comes_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
-    return f"{text} {local:%Z}" if comes_twice else text
+    return f"{text} {local.strftime(clock)}" if comes_twice else text
 
 
 def _plausible(found: _Day) -> _Day:

@@ -18,7 +18,7 @@ from ccari.policy.rights import Right
 from ccari.ports.accesses import whose_number
 from ccari.ports.holds import Subject
 from ccari.ports.keying import Digests, Secrets
-from ccari.ports.subjects import PAGE_LANGUAGES, Exported, Mandate, PageLanguage, Subjects, Wanted
+from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage, Exported, Mandate, Subjects, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class IdentifiedPerson:
     subject: Subject = field(repr=False)
     registers: Sequence[Register]
     listed_as: Sequence[tuple[str, bytes]] = field(repr=False)
-    language: PageLanguage
+    language: AnswerLanguage
 
 
 def access_target(of: IdentifiedPerson) -> dict[str, str]:
@@ -52,13 +52,13 @@ class Answered(Protocol):
     def language(self) -> str | None: ...
 
 
-def language_of(request: Answered, policy: Policy | None) -> PageLanguage:
+def language_of(request: Answered, policy: Policy | None) -> AnswerLanguage:
     """The language to answer the person in (Art 12(1)): their request's, which the call was in; for a request that came in writing, the
-    one that all of the controller's campaigns have. English if they have several, or there is no page in it.
+    one that all of the controller's campaigns have. English if they have several, or people are not answered in it.
     """
     spoken = {each.language for each in policy.campaigns_of(request.controller)} if policy else set[str]()
     wanted = request.language or (spoken.pop() if len(spoken) == 1 else None)
-    return next((each for each in PAGE_LANGUAGES if each == wanted), "en")
+    return next((each for each in ANSWER_LANGUAGES if each == wanted), "en")
 
 
 def wanted_of(of: IdentifiedPerson) -> Wanted:
@@ -126,7 +126,7 @@ class SubjectWork(Protocol):
     """All that is kept of a person, for a programme. Each method raises StoreError."""
 
     def export(
-        self, of: IdentifiedPerson, language: PageLanguage | None = None
+        self, of: IdentifiedPerson, language: AnswerLanguage | None = None
     ) -> AbstractAsyncContextManager[Exported]:
         """A file of all that is kept, without the recordings that only the holder of a key can open. It is deleted when the context
         ends. ``language``: of the page in it; None: the person's.

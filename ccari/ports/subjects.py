@@ -10,9 +10,9 @@ from ccari.policy.erasure import Plan, Terms, Thing
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.holds import Subject
 
-#: The languages that there are of the page that a person gets.
-PageLanguage = Literal["de", "en", "pl", "uk"]
-PAGE_LANGUAGES: tuple[PageLanguage, ...] = get_args(PageLanguage)
+#: The languages in which people are answered: those of letters, and of the page of an export.
+AnswerLanguage = Literal["de", "en", "pl", "uk"]
+ANSWER_LANGUAGES: tuple[AnswerLanguage, ...] = get_args(AnswerLanguage)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from ccari.policy.mandate import PORTABLE
 from ccari.policy.parties import Controller, Recipient
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 from ccari.policy.rights import EFFECTS, Right
-from ccari.ports.subjects import Holdings, Mandate, PageLanguage
+from ccari.ports.subjects import AnswerLanguage, Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
 #: What an ``origin`` that ccari has written begins with: the way in which something came to be known.
@@ -33,7 +33,7 @@ class Asked:
     number: str = field(repr=False)
     campaigns: Mapping[tuple[int, str], Campaign] = field(default_factory=dict, repr=False)
     registers: Mapping[str, str] = field(default_factory=dict)
-    language: PageLanguage = "en"
+    language: AnswerLanguage = "en"
     declared: Mapping[str, Campaign] = field(default_factory=dict, repr=False)
     accesses_days: int | None = None
     recipients: Sequence[Recipient] = ()

@@ -18,7 +18,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Recipient
 from ccari.ports.holds import Sweeps
 from ccari.ports.policies import PolicyRecords
-from ccari.ports.subjects import Erasures, Exported, Holdings, PageLanguage, Subjects
+from ccari.ports.subjects import AnswerLanguage, Erasures, Exported, Holdings, Subjects
 from ccari.ports.suppressions import RegisterStore
 from ccari.recordings.subject.account import Asked
 from ccari.recordings.subject.erasing import Eraser, refuse, terms_now
@@ -49,7 +49,7 @@ class SubjectDesk:
 
     @contextlib.asynccontextmanager
     async def export(
-        self, of: IdentifiedPerson, language: PageLanguage | None = None
+        self, of: IdentifiedPerson, language: AnswerLanguage | None = None
     ) -> AsyncIterator[Exported]:
         await refuse_unseen(self._registers, of.registers, of.listed_as)
         holdings = await self._subjects.holdings(of.subject, of.listed_as)
@@ -90,7 +90,7 @@ def clear(scratch: Path) -> None:
 
 
 async def asked_by(
-    of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings, language: PageLanguage | None = None
+    of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings, language: AnswerLanguage | None = None
 ) -> Asked:
     """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}

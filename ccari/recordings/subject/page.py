@@ -2,15 +2,16 @@
 
 import tomllib
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import date, datetime
+from functools import partial
 from importlib import resources
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, StrictUndefined
 
-from ccari.office import moments
-from ccari.ports.subjects import PageLanguage
+from ccari.office import languages, moments
+from ccari.ports.subjects import AnswerLanguage
 
 _HERE = resources.files("ccari.recordings.subject")
 _WORDS: Mapping[str, Mapping[str, Any]] = tomllib.loads(_HERE.joinpath("words.toml").read_text("utf-8"))
@@ -19,9 +20,9 @@ _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True
 )
 
 
-def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> bytes:
+def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -> bytes:
     """The page of an ``account``, as made by :func:`ccari.recordings.subject.account.account`, with times in ``zone``."""
-    words = _WORDS[language]
+    words, numeric_day = _WORDS[language], partial(languages.numeric_day, language)
 
     def term(name: str | None) -> str:
         return str(words["terms"].get(name, name)) if name else "–"
@@ -36,7 +37,14 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
         return f"{words['barred']}: {told}" if told and barred != reason else told
 
     def when(moment: datetime | None) -> str:
-        return moments.shown(moment, zone) if moment else ""
+        # no name of a time is known in all languages
+        return moments.shown(moment, zone, day=numeric_day, clock="UTC%z") if moment else ""
+
+    def day(of: date | None) -> str:
+        return numeric_day(of) if of else ""
+
+    def article_of(of: str) -> str:
+        return f"{words['article']} {languages.article(language, of)}"
 
     def length(milliseconds: int | None) -> str:
         return f"{milliseconds // 60000}:{milliseconds // 1000 % 60:02}" if milliseconds is not None else ""
@@ -46,5 +54,14 @@ def page(account: Mapping[str, Any], language: PageLanguage, zone: ZoneInfo) -> 
         "language": language,
     }  # fmt: skip
     return _PAGE.render(
-        say=words, term=term, happened=happened, why=why, when=when, length=length, **fields
+        say=words,
+        term=term,
+        happened=happened,
+        why=why,
+        when=when,
+        day=day,
+        article_of=article_of,
+        length=length,
+        zone=zone.key,
+        **fields,
     ).encode()

@@ -16,7 +16,7 @@ from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.keying import Digests
 from ccari.ports.requests import SOON_DAYS
-from ccari.ports.subjects import PAGE_LANGUAGES, Mandate, PageLanguage
+from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage, Mandate
 from ccari.web import subjects as api
 from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.models.base import Body
@@ -36,7 +36,7 @@ class NumberForm(Body):
 
 
 class ExportForm(NumberForm):
-    language: PageLanguage | None = None
+    language: AnswerLanguage | None = None
 
 
 async def one(visit: Visit) -> Answer:
@@ -72,7 +72,7 @@ async def _one(visit: Visit, given: NumberForm) -> Shown:
     fields = {
         "request": {**request, "number": None}, "faults_of": faults, "plan": plan, "refused": refused, "number_known": number is not None,
         "number_kept": request["number"] is not None, "others": await _others(visit, mandate, digests), "soon": SOON_DAYS,
-        "page_languages": PAGE_LANGUAGES, "page_language": office.language_of(mandate, await visit.ask.policy()),
+        "page_languages": ANSWER_LANGUAGES, "page_language": office.language_of(mandate, await visit.ask.policy()),
     }  # fmt: skip
     return Shown("subject.html.j2", fields)
 

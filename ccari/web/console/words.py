@@ -7,7 +7,9 @@ from importlib import resources
 from string import Formatter
 from typing import Any
 
-#: Of the console, and of the letters.
+from ccari.office import languages
+
+#: Of the console. People are answered in more: ``ccari.ports.subjects.ANSWER_LANGUAGES``.
 LANGUAGES = ("en", "pl")
 DEFAULT = "en"
 _MOST_PREFERENCES = 20
@@ -55,9 +57,7 @@ class Words:
 
     def article(self, article: str) -> str:
         """An article as lawyers write it in the language: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish."""
-        if self.language != "pl":
-            return article
-        return re.sub(r"\(([a-z])\)", r" lit. \1", re.sub(r"\((\d+)\)", r" ust. \1", article))
+        return languages.article(self.language, article)
 
     def said_of(self, english: str) -> str:
         """The translation of an English sentence of the law or the API; the sentence itself if the catalogue has none.

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from ccari.ports.subjects import PageLanguage
+from ccari.ports.subjects import AnswerLanguage
 from ccari.web.models.base import Body, Told
 from ccari.web.models.fields import ControllerId, NumberText, Reference
 
@@ -19,7 +19,7 @@ class SubjectBody(Body):
 
 class ExportBody(SubjectBody):
     language: Annotated[
-        PageLanguage | None,
+        AnswerLanguage | None,
         Field(
             description="Of the page to read. Default: the request's, or the one that all campaigns of the controller have; otherwise "
             "English."

@@ -1,13 +1,14 @@
 """The readable page of an export, in each language."""
 
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
 
 from ccari.gating.journal import LEFT_OUT
+from ccari.office import languages
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.policy.consent import Channel
@@ -15,7 +16,7 @@ from ccari.policy.gate import Block
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Looked
-from ccari.ports.subjects import PAGE_LANGUAGES, PageLanguage
+from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.recordings.subject import page as subject
 from ccari.recordings.subject.page import page
 from tests.reference import page as reference
@@ -29,6 +30,8 @@ OF_NOBODY = {
     Block.UNKNOWN_CAMPAIGN, Block.NO_DESTINATION, Block.NO_POLICY,
 }  # fmt: skip
 WARSAW = ZoneInfo("Europe/Warsaw")
+#: The day of ``AT`` in a table.
+DAY = {"en": "1\u00a0July\u00a02026", "pl": "01.07.2026", "de": "01.07.2026", "uk": "01.07.2026"}
 ACCOUNT: dict[str, Any] = {
     "reference": "ACME-2026-000001", "right": "access", "article": "15", "number": "+48600100001", "portability": False,
     "controller": {"id": "acme", "name": "A & B <Ltd>", "country": "PL", "dpo": "iod@acme.example"}, "made_at": AT,
@@ -38,7 +41,7 @@ ACCOUNT: dict[str, Any] = {
     "contacts": [], "consents": [], "heard": [], "recordings": [], "kept_for_claims": True,
     "suppressions": [{"reason": "erasure", "campaign": "", "purpose": None, "entered_at": AT, "removed_at": None, "expires_at": None, "proof": "form", "why": ""}],
     "registers": [{"register": "robinson", "name": "Lista <Robinsonów>", "listed_at": AT, "expires_at": None}],
-    "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": "2026-08-03", "state": "received"}],
+    "requests": [{"reference": "ACME-2026-000001", "right": "access", "received_at": AT, "due": date(2026, 8, 3), "state": "received"}],
     "accesses": [{"at": AT, "access": "recording_played", "why": "<script>"}],
     "retention": [{"what": "recordings", "campaign": "offers", "days": 90}, {"what": "calls", "days": 1461}, {"what": "requests", "days": 1462},
                   {"what": "contacts", "days": 731}, {"what": "consents", "days": 1463}, {"what": "accesses", "days": 1096}],
@@ -55,7 +58,7 @@ def keys(words: Any) -> set[str]:
 
 
 def test_a_language_lacks_words() -> None:
-    assert set(PAGE_LANGUAGES) == subject._WORDS.keys()
+    assert set(ANSWER_LANGUAGES) == subject._WORDS.keys()
     english = keys(subject._WORDS["en"])
     for words in subject._WORDS.values():
         assert keys(words) == english
@@ -71,8 +74,8 @@ def test_a_language_lacks_words() -> None:
         assert len(words["rights_list"]) == len(subject._WORDS["en"]["rights_list"])
 
 
-@pytest.mark.parametrize("language", PAGE_LANGUAGES)
-def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(language: PageLanguage) -> None:
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(language: AnswerLanguage) -> None:
     made = page(ACCOUNT, language, WARSAW).decode()
     assert f'<html lang="{language}">' in made
     assert f"<h1>{subject._WORDS[language]['title']}</h1>" in made
@@ -91,8 +94,23 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert f"{subject._WORDS[language]['retention_contacts']}: 731." in made
     assert f"{subject._WORDS[language]['retention_consents']}: 1463." in made
     assert f"{subject._WORDS[language]['retention_accesses']}: 1096." in made
-    # by the controller's clock
-    assert "2026-07-01 12:00:00" in made
+    # by the controller's clock, which is named
+    assert f"{DAY[language]} 12:00:00" in made
+    assert f"{subject._WORDS[language]['clock']}: Europe/Warsaw." in made
+    assert "2026-07" not in made
+
+
+@pytest.mark.parametrize(
+    ("language", "cited"), [("en", "Article 21(2)"), ("pl", "art. 21 ust. 2"), ("de", "Art. 21 Abs. 2"), ("uk", "стаття 21(2)")]
+)  # fmt: skip
+def test_the_article_of_the_request_is_cited_as_in_another_language(
+    language: AnswerLanguage, cited: str
+) -> None:
+    made = page({**ACCOUNT, "right": "objection_marketing", "article": "21(2)"}, language, WARSAW).decode()
+    assert (
+        f"<dd>ACME-2026-000001 ({subject._WORDS[language]['terms']['objection_marketing']}, {cited})</dd>"
+        in made
+    )
 
 
 def test_what_was_said_later_seems_to_have_come_before_as_the_clock_is_put_back() -> None:
@@ -102,12 +120,13 @@ def test_what_was_said_later_seems_to_have_come_before_as_the_clock_is_put_back(
     ]
     call = {**ACCOUNT["calls"][0], "opened_at": put_back - timedelta(minutes=90), "events": events}
     made = page({**ACCOUNT, "calls": [call]}, "pl", WARSAW).decode()
-    told = re.findall(r"<td>(2026-10-25 [^<]+)</td>", made)
-    assert told == ["2026-10-25 02:59:50 CEST", "2026-10-25 02:00:10 CET"]
-    assert "<h3>2026-10-25 01:30:00</h3>" in made
+    told = re.findall(r"<td>(25\.10\.2026 [^<]+)</td>", made)
+    # CEST and CET are not what everybody calls them
+    assert told == ["25.10.2026 02:59:50 UTC+0200", "25.10.2026 02:00:10 UTC+0100"]
+    assert "<h3>25.10.2026 01:30:00</h3>" in made
 
 
-def outcome_of(language: PageLanguage, outcome: str, reason: str) -> str:
+def outcome_of(language: AnswerLanguage, outcome: str, reason: str) -> str:
     """How the page says that a call ended."""
     call = {**ACCOUNT["calls"][0], "outcome": outcome, "reason": reason, "events": []}
     made = page({**ACCOUNT, "calls": [call]}, language, WARSAW).decode()
@@ -116,10 +135,10 @@ def outcome_of(language: PageLanguage, outcome: str, reason: str) -> str:
     return said[1]
 
 
-@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 @pytest.mark.parametrize("block", [each for each in Block if each not in OF_NOBODY])
 def test_why_somebody_was_not_called_is_told_as_programs_know_it(
-    language: PageLanguage, block: Block
+    language: AnswerLanguage, block: Block
 ) -> None:
     told = outcome_of(language, "blocked", block.value)
     assert re.fullmatch(rf"{subject._WORDS[language]['terms']['blocked']} \([^_]+\)", told), told
@@ -178,17 +197,17 @@ def test_audio_that_there_is_none_of_is_to_be_asked_for_or_has_a_date(
     words = subject._WORDS["en"]
     assert f"<td>{words['terms'][state]}</td>" in made
     assert (words["not_included"] in made) is there
-    assert ("2027-07-01 12:00:00" in made) is (there and not held)
+    assert ("1\u00a0July\u00a02027 12:00:00" in made) is (there and not held)
     assert (words["for_claims"] in made) is (there and held)
 
 
-@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 @pytest.mark.parametrize(
     ("past", "requested", "dated"),
     [(True, True, False), (True, False, True), (False, True, True), (False, False, True)],
 )
 def test_a_recording_that_a_request_keeps_is_said_to_be_kept_until_a_day_that_is_over(
-    language: PageLanguage, *, past: bool, requested: bool, dated: bool
+    language: AnswerLanguage, *, past: bool, requested: bool, dated: bool
 ) -> None:
     """The request for access itself holds it, until it is answered."""
     until = AT - timedelta(days=1) if past else AT + timedelta(days=1)
@@ -197,14 +216,15 @@ def test_a_recording_that_a_request_keeps_is_said_to_be_kept_until_a_day_that_is
         "kept_for_claims": False, "kept_for_requests": requested, "audio": None,
     }  # fmt: skip
     made = page({**ACCOUNT, "recordings": [recording]}, language, WARSAW).decode()
-    assert (f"<td>{until.astimezone(WARSAW):%Y-%m-%d %H:%M:%S}</td>" in made) is dated
+    day = languages.numeric_day(language, until)
+    assert (f"<td>{day} 12:00:00</td>" in made) is dated
     assert (f"<td>{subject._WORDS[language]['for_requests']}</td>" in made) is not dated
 
 
-@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 @pytest.mark.parametrize("looks", [ACCOUNT["accesses"], []], ids=["looked", "unlooked"])
 def test_who_was_looked_at_long_ago_is_told_that_nobody_looked(
-    language: PageLanguage, looks: list[dict[str, Any]]
+    language: AnswerLanguage, looks: list[dict[str, Any]]
 ) -> None:
     words = subject._WORDS[language]
     account = {**ACCOUNT, "accesses": looks}
@@ -212,7 +232,7 @@ def test_who_was_looked_at_long_ago_is_told_that_nobody_looked(
         page(account, language, WARSAW).decode(),
         page({**account, "accesses_expired_before": AT}, language, WARSAW).decode(),
     )
-    told = f"<p>{words['accesses_before']}: 2026-07-01 12:00:00.</p>"
+    told = f"<p>{words['accesses_before']}: {DAY[language]} 12:00:00.</p>"
     assert (told in whole, told in since) == (False, True)
     assert (words["accesses_none"] in whole, words["accesses_none_since"] in since) == (not looks, not looks)
     assert words["accesses_none"] not in since
@@ -229,9 +249,9 @@ def test_a_page_of_portability_tells_more_than_article_20_covers(part: str) -> N
     assert f"<h2>{words[part]}</h2>" in page(ACCOUNT, "en", WARSAW).decode()
 
 
-@pytest.mark.parametrize("language", PAGE_LANGUAGES)
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 def test_a_person_is_told_that_no_data_leave_the_eea_although_a_recipient_is_outside(
-    language: PageLanguage,
+    language: AnswerLanguage,
 ) -> None:
     words = subject._WORDS[language]
     crm = {"who": "Lenz <CRM>", "as": "recipient", "what": "calls", "country": "DE", "safeguard": None}
@@ -272,7 +292,7 @@ def test_a_consent_or_a_source_whose_time_is_over_seems_to_be_good_for_ever() ->
         "proof": "",
     }
     made = page({**ACCOUNT, "consents": [consent], "contacts": [contact]}, "en", WARSAW).decode()
-    assert made.count("<td>2025-04-01 00:00:00</td>") == 2
+    assert made.count("<td>1\u00a0April\u00a02025 00:00:00</td>") == 2
     assert made.count("<th>Until</th>") == page(ACCOUNT, "en", WARSAW).decode().count("<th>Until</th>") + 2
 
 
@@ -284,12 +304,12 @@ def test_the_page_promises_that_less_of_a_request_is_kept_than_is(language: str,
     assert only not in subject._WORDS[language]["retention_requests"].split()
 
 
-@pytest.mark.parametrize("language", PAGE_LANGUAGES)
-def test_who_was_never_called_is_not_told_what_for_their_number_is_kept(language: PageLanguage) -> None:
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+def test_who_was_never_called_is_not_told_what_for_their_number_is_kept(language: AnswerLanguage) -> None:
     """Art 15(1)(a): without a call there is no other purpose on the page."""
     contact = {
         "source": "fair",
-        "obtained_on": "2026-01-15",
+        "obtained_on": date(2026, 1, 15),
         "legal_basis": "contract",
         "proof": "",
         "valid_until": None,
@@ -313,7 +333,7 @@ def test_who_was_never_called_is_not_told_what_for_their_number_is_kept(language
     [("en", "nobody calls you"), ("pl", "nikt więcej"), ("de", "niemand mehr"), ("uk", "більше не дзвонили")],
 )
 def test_who_objected_to_advertising_is_told_that_nobody_calls_them_again(
-    language: PageLanguage, again: str
+    language: AnswerLanguage, again: str
 ) -> None:
     (bar,) = ACCOUNT["suppressions"]
     bars = [
@@ -332,7 +352,7 @@ def test_who_objected_to_advertising_is_told_that_nobody_calls_them_again(
 
 
 @pytest.mark.parametrize(
-    ("language", "so_we_do_not"), [("en", "so we do not call"), ("pl", "dlatego nie dzwonimy"), ("uk", "тому ми не дзвонимо")]
+    ("language", "so_we_do_not"), [("en", "so we do not call"), ("pl", "dlatego nie dzwonimy"), ("de", "damit wir Sie nicht"), ("uk", "тому ми не дзвонимо")]
 )  # fmt: skip
 def test_the_page_promises_that_a_register_bars_calls_that_a_later_consent_allows(
     language: str, so_we_do_not: str

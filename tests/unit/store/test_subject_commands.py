@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import stat
 import zipfile
 from dataclasses import replace
@@ -16,6 +17,7 @@ import pytest
 
 from ccari.cli import subject
 from ccari.keyring.secrets import SecretStore
+from ccari.office import languages
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, whose_number
@@ -308,7 +310,10 @@ async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_
         "register": "robinson", "name": "Lista Robinsonów", "listed_at": "2026-01-02T12:00:00+00:00",
         "expires_at": "2026-02-01T12:00:00+00:00",
     }]  # fmt: skip
-    assert "<td>Lista Robinsonów</td><td>2026-01-02 13:00:00</td><td>2026-02-01 13:00:00</td>" in page
+    assert (
+        "<td>Lista Robinsonów</td><td>2\u00a0January\u00a02026 13:00:00</td><td>1\u00a0February\u00a02026 13:00:00</td>"
+        in page
+    )
 
 
 async def test_a_person_is_told_that_a_register_does_not_list_them_whose_secret_is_on_another_node(
@@ -345,7 +350,8 @@ async def test_a_person_is_not_told_that_data_are_held_for_claims_or_a_date_that
         "request": HoldOn(reference=reference),
     }  # fmt: skip
     (row,) = await shelf.database.rows("SELECT delete_at FROM recordings WHERE id = $1", recording)
-    dated = f"<td>{row['delete_at'].astimezone(ZoneInfo('Europe/Warsaw')):%Y-%m-%d %H:%M:%S}</td>"
+    until = row["delete_at"].astimezone(ZoneInfo("Europe/Warsaw"))
+    dated = f"<td>{languages.numeric_day('en', until)} {until:%H:%M:%S}</td>"
 
     async def told(out: Path) -> tuple[bool, bool, bool, bool]:
         await export(ccari, reference, out)
@@ -379,7 +385,7 @@ async def test_a_person_is_not_told_that_their_request_was_passed_on_by_telephon
     await export(ccari, access, out)
     data, page, _ = opened(out)
     assert [each["reference"] for each in data["passed_on"]] == [erasure]
-    assert f"Your requests were passed on to the controller: {erasure} (20" in page
+    assert re.search(rf"Your requests were passed on to the controller: {erasure} \(\d+\u00a0", page)
     assert {"requests passed on"} < {each["what"] for each in data["recipients"]}
 
 

@@ -1,0 +1,60 @@
+"""How an article of the law and a day are written, in each language in which people are answered."""
+
+import re
+from datetime import date
+
+#: In the form that they have in a date: in Ukrainian the genitive.
+_MONTHS = {
+    "de": (
+        "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember",
+    ),
+    "en": (
+        "January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December",
+    ),
+    "uk": (
+        "січня", "лютого", "березня", "квітня", "травня", "червня", "липня", "серпня", "вересня", "жовтня", "листопада", "грудня",
+    ),
+}  # fmt: skip
+#: What stands before a paragraph and a point: (3)(e).
+_PARTS = {"de": ("Abs.", "lit."), "pl": ("ust.", "lit.")}
+#: The spaces within the citation of an article, up to the name of the regulation.
+_BOUND = re.compile(
+    r"(?<=\bArticle) (?=\d)|(?<=[Aa]rt\.) (?=\d)|(?<=\bAbs\.) (?=\d)|(?<=\bust\.) (?=\d)|(?<=\blit\.) (?=[a-z]\b)"
+    r"|(?<=[Сс]таття) (?=\d)|(?<=[Сс]татті) (?=\d)|(?<=[Сс]таттею) (?=\d)|(?<=[Пп]ункт) (?=\([a-z]\))"
+    r"| (?=(?:ust\.|Abs\.|lit\.|GDPR\b|RODO\b|DSGVO\b))"
+)
+#: The space after a word of one letter, which ends no line in Polish and Ukrainian; but the particles ``б`` and ``ж`` begin none.
+_ONE_LETTER = re.compile(r"(?<=(?<![\w’])[^\W\d_бж]) (?=\w)| (?=[бж]\b)")
+_NO_BREAK = "\N{NO-BREAK SPACE}"
+
+
+def article(language: str, article: str) -> str:
+    """An article as lawyers write it: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish and ``17 Abs. 3 lit. e`` in German."""
+    if language not in _PARTS:
+        return article
+    paragraph, point = _PARTS[language]
+    return re.sub(r"\(([a-z])\)", rf" {point} \1", re.sub(r"\((\d+)\)", rf" {paragraph} \1", article))
+
+
+def day(language: str, of: date) -> str:
+    """A day as in the text of a letter, such as ``5 March 2026``. Its parts stay on one line."""
+    if language == "pl":
+        return numeric_day(language, of)
+    number, month, year = f"{of.day}", _MONTHS[language][of.month - 1], f"{of.year}"
+    parts = {
+        "de": (f"{number}.", month, year),
+        "en": (number, month, year),
+        "uk": (number, month, year, "року"),
+    }
+    return _NO_BREAK.join(parts[language])
+
+
+def numeric_day(language: str, of: date) -> str:
+    """A day as in a table. In English it is the long form, as figures alone do not say which is the month."""
+    return day(language, of) if language == "en" else f"{of:%d.%m.%Y}"
+
+
+def bound(language: str, text: str) -> str:
+    """A text in which no line ends within the citation of an article, or where the language's typography does not allow it."""
+    text = _BOUND.sub(_NO_BREAK, text)
+    return _ONE_LETTER.sub(_NO_BREAK, text) if language in {"pl", "uk"} else text
