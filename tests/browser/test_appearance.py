@@ -1,5 +1,7 @@
 """Every page, wide and narrow, light and dark, in both languages: nothing that keeps somebody from using it."""
 
+import re
+from itertools import product
 from urllib.parse import urlsplit
 
 import pytest
@@ -7,6 +9,7 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page, expect
 
 from ccari.ports.access import Role
+from ccari.ports.subjects import ANSWER_LANGUAGES
 from ccari.store.opened import Store
 from tests.browser.conftest import WIDTHS, Opened, Pictures, Shade
 from tests.browser.hands import lost
@@ -23,6 +26,7 @@ PAGES = {
 }  # fmt: skip
 #: What keeps somebody out; the rest is advice.
 GRAVE = {"serious", "critical"}
+PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
 #: Digits of a SHA-256.
 _HASH = 64
 #: The words of a table that stand on more than one line.
@@ -153,6 +157,32 @@ async def test_the_list_of_requests_breaks_words_or_scrolls_sideways(
         await pictures(page, f"requests-{width}-pl")
         assert not await scrolls_sideways(page)
         assert await page.evaluate(BROKEN) == []
+    await page.context.close()
+
+
+async def test_a_letter_scrolls_sideways_or_takes_more_than_a_page_in_a_language(
+    opened: Opened, url: str, pictures: Pictures
+) -> None:
+    page = await opened(width=320)
+    drafts = set()
+    # an erasure, an access and an objection
+    for reference in ("ACME-2026-000001", "ACME-2026-000002", "ACME-2026-000009"):
+        await page.goto(f"{url}/console/requests/{reference}")
+        drafts |= set(
+            await page.locator('a[href*="/letters/"]').evaluate_all("all => all.map((each) => each.pathname)")
+        )
+    assert {each.rpartition("/")[2] for each in drafts} >= {"receipt", "identity", "extended", "refused"}
+    for draft, language in product(sorted(drafts), ANSWER_LANGUAGES):
+        await page.goto(f"{url}{draft}?language={language}")
+        await expect(page.locator("article.letter")).to_have_attribute("lang", language)
+        assert not await scrolls_sideways(page), (draft, language)
+        await page.emulate_media(media="print")
+        await pictures(page, f"{draft.replace('/', '-')}-{language}")
+        assert len(PDF_PAGE.findall(await page.pdf(format="A4", prefer_css_page_size=True))) == 1, (
+            draft,
+            language,
+        )
+        await page.emulate_media(media="screen")
     await page.context.close()
 
 

@@ -130,12 +130,12 @@ async def test_a_letter_cannot_be_taken_over(opened: Opened, url: str, hand: Mad
     at = hand(await opened(Role.DPO, language="pl"))
     page = at.page
     await page.goto(f"{url}/console/requests/ACME-2026-000001")
-    await in_order(at, "Zawiadomienie o odmowie", "angielski", "polski")
+    await in_order(at, "Zawiadomienie o odmowie", "angielski", "ukraiński", "niemiecki", "polski")
     async with page.expect_download() as coming:
         await at.press("Pobierz jako tekst")
     saved = await (await coming.value).path()
     letter = saved.read_text("utf-8")
-    assert "art. 17 RODO" in letter
+    assert "art.\u00a017\u00a0RODO" in letter
     assert "ACME-2026-000001" in letter
     await page.context.close()
 

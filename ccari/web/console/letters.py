@@ -1,20 +1,23 @@
 """Drafts of letters to a person about their request: for each right and outcome, in the person's language."""
 
+import re
 import tomllib
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from functools import partial
 from importlib import resources
 from typing import Any
 
 from jinja2 import Environment, StrictUndefined
 
+from ccari.office import languages
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Level, RequestState, Stored
 from ccari.policy.suppression import Reason
-from ccari.web.console.words import CATALOGUES, LANGUAGES
+from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.web.models.requests import RequestShown
 
 
@@ -36,7 +39,7 @@ class Outcome(StrEnum):
 class Letter:
     """A draft. What is in square brackets still has to be filled in: the ``addressee`` always."""
 
-    language: str
+    language: AnswerLanguage
     sender: str
     contact: str
     addressee: str
@@ -54,12 +57,9 @@ _BOOK: Mapping[str, Mapping[str, Any]] = {
     language: tomllib.loads(
         resources.files("ccari.web.console").joinpath("letterbook", f"{language}.toml").read_text("utf-8")
     )
-    for language in LANGUAGES
+    for language in ANSWER_LANGUAGES
 }
-_DAYS: Mapping[str, Callable[[date], str]] = {
-    "en": lambda day: f"{day.day} {day:%B %Y}",
-    "pl": lambda day: f"{day:%d.%m.%Y}",
-}
+_SPACE = re.compile(r"[ \t\n]+")
 # letters are plain text; the page that shows one escapes it
 _ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
 
@@ -91,20 +91,15 @@ def _still_restricts(request: RequestShown) -> bool:
     return any(bar.reason == Reason.RESTRICTION and bar.removed_at is None for bar in request.suppressions)
 
 
-def language_of(wanted: str | None, spoken: str | None) -> str:
-    """The language for a letter: the one that is ``wanted``, else the one to answer the person in, else English. It must be one of ours."""
-    return next((each for each in (wanted, spoken) if each in LANGUAGES and each is not None), "en")
-
-
 def write(
-    outcome: Outcome, request: RequestShown, controller: Controller, language: str, now: datetime
+    outcome: Outcome, request: RequestShown, controller: Controller, language: AnswerLanguage, now: datetime
 ) -> Letter:
     """The draft, dated ``now`` (aware). What only its writer can know is in square brackets."""
-    book, right, day = _BOOK[language], request.right, _DAYS[language]
+    book, right, day = _BOOK[language], request.right, partial(languages.day, language)
     today = deadlines.local_day(now, controller.country)
     bars = [bar for bar in request.suppressions if bar.removed_at is None]
     fields = {
-        "reference": request.reference, "article": CATALOGUES[language].article(request.article), "name": book["rights"][right],
+        "reference": request.reference, "article": languages.article(language, request.article), "name": book["rights"][right],
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": day(deadlines.local_day(request.received_at, controller.country)),
         "due": day(request.due), "late": request.due < today, "extended_to": day(_extended_to(request, controller)),
@@ -119,7 +114,7 @@ def write(
         bodies.append(book["remedies"])
     bodies.append(book["closing"])
     paragraphs = [
-        " ".join(paragraph.split())
+        languages.bound(language, _SPACE.sub(" ", paragraph).strip())
         for body in bodies
         for paragraph in _ENVIRONMENT.from_string(body).render(fields).split("\n\n")
     ]

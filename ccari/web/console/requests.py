@@ -18,6 +18,7 @@ from ccari.policy.chain import GATED
 from ccari.policy.declaration import Policy
 from ccari.policy.rights import Level, RequestState, Right, StepFault
 from ccari.ports.requests import SOON_DAYS, EnteredBy
+from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.web import calls
 from ccari.web import evidence as proofs
 from ccari.web import requests as api
@@ -49,7 +50,7 @@ class LetterPath(RequestPath):
 
 
 class LetterQuery(Given):
-    language: Literal["en", "pl"] | None = None
+    language: AnswerLanguage | None = None
     form: Annotated[
         Literal["page", "text"], Field(description="A page to print, or the text for a letter.")
     ] = "page"
@@ -136,11 +137,17 @@ async def letter(visit: Visit) -> Answer:
         path.outcome,
         request,
         controller,
-        letters.language_of(query.language, language_of(request, policy)),
+        query.language or language_of(request, policy),
         datetime.now(UTC),
     )
     if query.form == "page":
-        return Shown("letter.html.j2", {"letter": written, "request": request, "outcome": path.outcome})
+        fields = {
+            "letter": written,
+            "request": request,
+            "outcome": path.outcome,
+            "answered_in": ANSWER_LANGUAGES,
+        }
+        return Shown("letter.html.j2", fields)
     name = f"{request.reference}-{path.outcome}-{written.language}.txt"
     return web.Response(
         text=written.text, content_type="text/plain", charset="utf-8",

@@ -7,11 +7,14 @@ from datetime import UTC, datetime, timedelta
 from html import escape
 from http import HTTPStatus
 
+import pytest
+
 from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
 from ccari.policy.rights import EFFECTS, RequestState, Right
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.ports.subjects import ANSWER_LANGUAGES
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
 from ccari.store.opened import Store
@@ -426,11 +429,32 @@ async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controll
     officer: Visitor, store: Store
 ) -> None:
     await store.policies.apply(TWO.replace('"Vertrag"', '"Vertrag"\nlanguage = "de"'), "cli:anna")
-    # there are no letters in German
-    for controller, language in (("acme", "pl"), ("other", "en")):
+    for controller, language in (("acme", "pl"), ("other", "de")):
         reference = await added(store, controller=controller)
         letter = await officer.get(f"{REQUESTS}/{reference}/letters/receipt")
         assert f'<article class="letter" lang="{language}">' in letter.text
+
+
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+async def test_who_pressed_a_key_is_written_to_in_another_language_than_the_call_was_in(
+    officer: Visitor, store: Store, language: str
+) -> None:
+    """Whatever the campaign's language is: a key of the call changes it (Art 12(1))."""
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    exercise = replace(made.exercise(), language=language)
+    reference = await store.calls.register_right(
+        call, exercise, made.journal("key_pressed", key="7", action="erasure")
+    )
+    page = f"{REQUESTS}/{reference}/letters/receipt"
+    letter = await officer.get(page)
+    assert f'<article class="letter" lang="{language}">' in letter.text
+    for other in set(ANSWER_LANGUAGES) - {language}:
+        assert f'<a href="?language={other}" hreflang="{other}">' in letter.text
+        changed = await officer.get(f"{page}?language={other}")
+        assert f'<article class="letter" lang="{other}">' in changed.text
+    text = await officer.get(f"{page}?form=text")
+    assert f"{reference}-receipt-{language}.txt" in text.headers["content-disposition"]
 
 
 async def test_an_erasure_that_is_not_complete_is_said_to_need_a_new_request(
@@ -486,7 +510,7 @@ async def test_a_letter_lacks_its_article_or_has_a_number_in_it(officer: Visitor
             assert (await officer.get(f"{page}/letters/{outcome}")).status == HTTPStatus.NOT_FOUND, outcome
         assert Outcome.IDENTITY not in outcomes
         for outcome in outcomes:
-            for language, article in ("en", "Article "), ("pl", "art. "):
+            for language, article in ("en", "Article "), ("pl", "art. "), ("de", "Art. "), ("uk", "стаття "):
                 letter = await officer.get(f"{page}/letters/{outcome}?language={language}")
                 assert letter.status == HTTPStatus.OK, letter.words
                 assert f'<article class="letter" lang="{language}">' in letter.text
@@ -503,7 +527,12 @@ async def test_a_restriction_cannot_be_announced_to_end_or_is_once_it_has_ended(
     assert f"{page}/letters/lifting" not in (await officer.get(page)).text
     closed = await step(officer, page, "resolve")
     assert f"{page}/letters/lifting" in closed.text
-    for language, article in ("en", "Article 18(3)"), ("pl", "art. 18 ust. 3"):
+    for language, article in (
+        ("en", "Article 18(3)"),
+        ("pl", "art. 18 ust. 3"),
+        ("de", "Art. 18 Abs. 3"),
+        ("uk", "статтею 18(3)"),
+    ):
         letter = await officer.get(f"{page}/letters/lifting?language={language}")
         assert letter.status == HTTPStatus.OK, letter.words
         assert article in letter.words
