@@ -19,6 +19,8 @@ from ccari.ports.accesses import Looked
 from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.recordings.subject import page as subject
 from ccari.recordings.subject.page import page
+from ccari.sounds.catalogue import Catalogue
+from ccari.sounds.soundboard import shipped_sounds
 from tests.reference import page as reference
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
@@ -359,3 +361,17 @@ def test_the_page_promises_that_a_register_bars_calls_that_a_later_consent_allow
 ) -> None:
     """If the register has ``consent_overrides``."""
     assert so_we_do_not not in subject._WORDS[language]["registers_intro"]
+
+
+@pytest.mark.parametrize(
+    ("language", "name"), [("en", "request"), ("pl", "żądanie"), ("de", "antrag"), ("uk", "запит")]
+)
+def test_a_request_has_another_name_than_it_had_on_the_telephone(language: AnswerLanguage, name: str) -> None:
+    spoken = Catalogue.load(shipped_sounds() / "catalogue.toml")
+    told = subject._WORDS[language]
+    for said in (
+        spoken.template("right_registered_erasure", language),
+        told["request"],
+        told["events"]["right_registered"],
+    ):
+        assert name in said.lower()
