@@ -27,6 +27,9 @@ from tests.unit.store.test_forwards import WORK, added
 from tests.unit.web.api import AS_WRITTEN, NUMBER, TWO, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
+#: The one that there is, as far as it has no sections.
+CAMPAIGN = POLICY[POLICY.index("[[campaigns]]") : POLICY.index("[campaigns.recording]")]
+RECORDING = '[campaigns.recording]\nmode = "off"\n'
 REQUESTS = "/console/requests"
 NEW = f"{REQUESTS}/new"
 MARKUP = "<script>alert(1)</script> & \"'"
@@ -433,6 +436,20 @@ async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controll
         reference = await added(store, controller=controller)
         letter = await officer.get(f"{REQUESTS}/{reference}/letters/receipt")
         assert f'<article class="letter" lang="{language}">' in letter.text
+
+
+async def test_a_letter_on_a_request_about_one_campaign_is_not_begun_in_its_language(
+    officer: Visitor, store: Store
+) -> None:
+    """The controller has others, in other languages."""
+    survey = CAMPAIGN.replace('"renewals"', '"survey"') + 'language = "uk"\n'
+    await store.policies.apply(POLICY.replace(CAMPAIGN, survey + RECORDING + CAMPAIGN), "cli:anna")
+    for campaign, language in (("survey", "uk"), ("renewals", "pl"), ("", "en")):
+        page = await entered(officer, campaign=campaign)
+        assert (
+            f'<article class="letter" lang="{language}">'
+            in (await officer.get(f"{page}/letters/receipt")).text
+        )
 
 
 @pytest.mark.parametrize("language", ANSWER_LANGUAGES)
