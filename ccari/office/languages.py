@@ -17,12 +17,11 @@ _MONTHS = {
 }  # fmt: skip
 #: What stands before a paragraph and a point: (3)(e).
 _PARTS = {"de": ("Abs.", "lit."), "pl": ("ust.", "lit.")}
-#: The spaces within the citation of an article, up to the name of the regulation.
-_BOUND = re.compile(
-    r"(?<=\bArticle) (?=\d)|(?<=[Aa]rt\.) (?=\d)|(?<=\bAbs\.) (?=\d)|(?<=\bust\.) (?=\d)|(?<=\blit\.) (?=[a-z]\b)"
-    r"|(?<=[Сс]таття) (?=\d)|(?<=[Сс]татті) (?=\d)|(?<=[Сс]таттею) (?=\d)|(?<=[Пп]ункт) (?=\([a-z]\))"
-    r"| (?=(?:ust\.|Abs\.|lit\.|GDPR\b|RODO\b|DSGVO\b))"
+#: What stands before the number or letter of an article, a paragraph or a point; and what follows those, up to the name of the regulation.
+_BEFORE = re.compile(
+    r"(\b(?:Article|[Aa]rt\.|Abs\.|ust\.|lit\.)|[Сс]татт(?:я|і|ею)|[Пп]ункт) (?=\d|\(?[a-z]\b)"
 )
+_BEHIND = re.compile(r" (?=(?:Abs\.|ust\.|lit\.|GDPR\b|RODO\b|DSGVO\b))")
 #: The space after a word of one letter, which ends no line in Polish and Ukrainian; but the particles ``б`` and ``ж`` begin none.
 _ONE_LETTER = re.compile(r"(?<=(?<![\w’])[^\W\d_бж]) (?=\w)| (?=[бж]\b)")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
@@ -56,5 +55,5 @@ def numeric_day(language: str, of: date) -> str:
 
 def bound(language: str, text: str) -> str:
     """A text in which no line ends within the citation of an article, or where the language's typography does not allow it."""
-    text = _BOUND.sub(_NO_BREAK, text)
+    text = _BEHIND.sub(_NO_BREAK, _BEFORE.sub(rf"\1{_NO_BREAK}", text))
     return _ONE_LETTER.sub(_NO_BREAK, text) if language in {"pl", "uk"} else text
