@@ -11,6 +11,7 @@ from ccari.app.recordings import open_archive, open_spool
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
 from ccari.calls.link import Link
+from ccari.calls.opening import Endpoints
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials
 from ccari.config import Settings
@@ -59,6 +60,6 @@ async def open_telephony(
 def _desk(parts: Parts, archive: FileArchive, ari: Ari, identity: Identity) -> Desk:
     """What all calls over one connection share."""
     return Desk(
-        identity.name, parts.call_store, parts.secrets, parts.book, parts.prompts, ari,
+        identity.name, parts.call_store, parts.secrets, parts.book, parts.prompts, ari, Endpoints(ari),
         parts.store.recordings, archive, parts.cards, parts.board, parts.settings.recordings.channels, parts.metrics,
     )  # fmt: skip

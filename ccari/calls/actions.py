@@ -10,7 +10,6 @@ from typing import Any
 import structlog
 
 from ccari.calls.board import Place
-from ccari.calls.client import PJSIP
 from ccari.calls.desk import Desk, Order
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
@@ -49,7 +48,7 @@ class Actions:
         self._dialplan = Dialplan(desk.ari, ids)
         self._legs = Legs(desk.ari, ids, self._dialplan)
         self._ledger = Ledger(desk, journal)
-        self._openings = Openings(desk.ari)
+        self._openings = Openings(desk.ari, desk.endpoints)
         self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 
@@ -112,6 +111,7 @@ class Actions:
                 await ari.dial(ids.agent, seconds=self._agent_seconds())
             case do.CreateCallee():
                 await self._legs.create_callee(self._terms)
+                await self._openings.look(ids.callee, self._made_as(Party.CALLEE))
             case do.SpendToken():
                 return await self._spend_token()
             case do.Dial():
@@ -126,6 +126,7 @@ class Actions:
                 await self._dialplan.answer(self._order.technology)
             case do.AnswerCallee():
                 order = self._order
+                await self._openings.look(ids.callee, order.made_as)
                 await self._dialplan.answer(order.technology)
                 return on.CalleeAnswered(order.answered and await self._dialplan.is_on_hold(order.technology))
             case do.RefuseTransfer():
@@ -139,8 +140,8 @@ class Actions:
             case do.Play(party, prompt):
                 if self._legs.have_met:
                     await self.player.await_keys()
-                elif self._technology(party) == PJSIP:
-                    await self._openings.await_opening(ids.channel(party))
+                else:
+                    await self._openings.await_opening(ids.channel(party), self._made_as(party))
                 await self.player.play(party, prompt, self._allowed)
             case do.StopPlaying():
                 await self.player.stop()
@@ -220,12 +221,11 @@ class Actions:
         waits = 2 * (HOLD_SECONDS + AGREEMENT_SECONDS) if asked else HOLD_SECONDS
         return seconds + math.ceil(terms.notice_ms / 1000 + waits)
 
-    def _technology(self, party: Party) -> str:
-        """Of the party's channel: the dialplan's own, or one that was made by a dial string."""
+    def _made_as(self, party: Party) -> str:
+        """What the party's channel was made as: the dialplan's own, or one by a dial string."""
         if self._ids.channel(party) == self._ids.home:
-            return self._order.technology
-        made_by = self._terms.agent_string if party is Party.AGENT else self._terms.campaign.dial
-        return made_by.partition("/")[0]
+            return self._order.made_as
+        return self._terms.agent_string if party is Party.AGENT else self._terms.campaign.dial
 
     async def _spend_token(self) -> Event:
         block = await self._ledger.spend_token(self._terms)

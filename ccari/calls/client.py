@@ -181,6 +181,15 @@ class Ari:
     async def play(self, channel_id: str, playback_id: str, media: str) -> None:
         await self._api.channels.playWithId(channelId=channel_id, playbackId=playback_id, media=media)
 
+    async def media_encryption(self, endpoint: str) -> str:
+        """How the sound of a PJSIP endpoint is encrypted, as in ``pjsip.conf``: ``no``, ``sdes`` or ``dtls``."""
+        settings = await self._api.asterisk.getObject(
+            configClass="res_pjsip", objectType="endpoint", id=endpoint
+        )
+        return next(
+            (str(each["value"]) for each in settings.json() if each["attribute"] == "media_encryption"), ""
+        )
+
     async def start_silence(self, channel_id: str) -> None:
         """Have Asterisk send silence to a channel, until it is stopped."""
         await self._api.channels.startSilence(channelId=channel_id)

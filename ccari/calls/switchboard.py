@@ -283,7 +283,7 @@ def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
     name = str(channel["name"])
     own = agent_name(name)
     order = functools.partial(
-        Order, channel=channel["id"], technology=name.partition("/")[0], answered=channel["state"] == "Up"
+        Order, channel=channel["id"], made_as=name.rpartition("-")[0], answered=channel["state"] == "Up"
     )
     match args:
         case ["outbound", number, campaign]:

@@ -93,7 +93,7 @@ async def _take_up(desk: Desk, left: LeftTalk, bridges: Mapping[str, frozenset[s
         variable = _CALLER if ids.direction is Direction.INBOUND else NUMBER
         number = await desk.ari.variable(ids.callee, variable)
     order = Order(
-        ids.direction, number, left.campaign, kept["agent"], channel=ids.home, technology=kept["technology"]
+        ids.direction, number, left.campaign, kept["agent"], channel=ids.home, made_as=kept["technology"]
     )
     journal = Journal(left.id, kept["agent"], desk.meter.call(Way.STASIS, left.direction))
     terms = await Drafter(order, desk, journal).resumed(policy, left)

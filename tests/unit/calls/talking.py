@@ -6,10 +6,13 @@ from http import HTTPStatus
 from typing import Any, cast
 from uuid import uuid4
 
+import orjson
+
 from ccari.calls.actions import Actions
 from ccari.calls.client import Ari
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
+from ccari.calls.opening import Endpoints
 from ccari.calls.transport import Credentials, LinkLost, Refused, Reply, Transport
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms
@@ -19,15 +22,15 @@ from ccari.ports.sounds import Script, Sound
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
 #: One that nothing is asked of.
-IDLE_DESK = Desk(*cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 10))
+IDLE_DESK = Desk(*cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 11))
 
 
 class Asterisk:
     """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
 
     ``refusals``: the status that an operation is refused with; None for one that is never answered. ``meanwhile``: what happens while
-    an operation is under way, once. ``set``: what variables were set to. ``values``: what variables are read as.
-    ``rings``: for how many seconds each channel is rung.
+    an operation is under way, once. ``set``: what variables were set to. ``rings``: for how many seconds each channel is rung.
+    ``encryption``: of all endpoints.
     """
 
     def __init__(self) -> None:
@@ -35,8 +38,7 @@ class Asterisk:
         self.refusals: dict[str, HTTPStatus | None] = {}
         self.meanwhile: dict[str, Callable[[], None]] = {}
         self.set: list[tuple[str, str]] = []
-        #: Nobody encrypts.
-        self.values = {"CHANNEL(rtp,secure)": "0"}
+        self.encryption = "no"
         self.rings: dict[str, int] = {}
 
     def __getattr__(self, _: str) -> "Asterisk":
@@ -64,7 +66,12 @@ class Asterisk:
 
     async def getChannelVar(self, *, channelId: str, variable: str) -> Reply:  # noqa: N802, N803
         await self._do(variable, channelId)
-        return Reply(HTTPStatus.OK, f'{{"value": "{self.values.get(variable, "")}"}}')
+        return Reply(HTTPStatus.OK, '{"value": ""}')
+
+    async def getObject(self, *, id: str, **_: str) -> Reply:  # noqa: A002, N802 - ARI's names
+        await self._do("settings", id)
+        told = [{"attribute": "media_encryption", "value": self.encryption}]
+        return Reply(HTTPStatus.OK, orjson.dumps(told).decode())
 
     async def setChannelVar(self, *, channelId: str, variable: str, value: str) -> None:  # noqa: N802, N803
         self.set.append((variable, value))
@@ -112,7 +119,7 @@ class Talking:
         self.ari = Ari(
             self.asterisk, cast("Transport", None), Credentials("http://pbx", "ccari", "", "ccari")
         )
-        self.desk = replace(IDLE_DESK, ari=self.ari, asterisk="pbx")
+        self.desk = replace(IDLE_DESK, ari=self.ari, endpoints=Endpoints(self.ari), asterisk="pbx")
         self.order = Order(direction, "+48600100001", "renewals", "anna", channel=home)
         self.journal = Journal(self.ids.call, "anna")
         self.actions = Actions(self.order, self.ids, self.desk, self.journal)

@@ -36,7 +36,7 @@ async def answered(
 ) -> tuple[on.CalleeAnswered, bool]:
     """What comes of answering the caller, and whether Asterisk was asked about a hold."""
     talking = Talking(Direction.INBOUND, asterisk)
-    order = replace(talking.order, technology=technology, answered=before)
+    order = replace(talking.order, made_as=f"{technology}/trunk", answered=before)
     talking.actions._order = order
     came = await talking.actions.carry_out(do.AnswerCallee())
     assert isinstance(came, on.CalleeAnswered)

@@ -1,9 +1,8 @@
-"""Channels whose sound is encrypted: what is played to them before there are keys is dropped, and Asterisk reports it as played."""
+"""Channels whose keys the two ends agree upon: what is played to them before is dropped, and Asterisk reports it as played."""
 
 import asyncio
 from dataclasses import replace
 from http import HTTPStatus
-from typing import Any
 
 import pytest
 
@@ -12,25 +11,30 @@ from ccari.calls.opening import Closed
 from ccari.calls.transport import LinkLost, Refused, Reply
 from ccari.policy.call import Direction, Party
 from ccari.policy.call import commands as do
+from ccari.policy.numbers import Number
 from tests.unit.calls.talking import Asterisk, Talking
 
-LOOK = "CHANNEL(rtp,secure)"
-PROMPT = do.Play(Party.CALLEE, "right_failed")
+TO_CALLEE = do.Play(Party.CALLEE, "right_failed")
+TO_AGENT = do.Play(Party.AGENT, "agent_call_recorded")
+SETTINGS = "settings"
 
 
 class Encrypting(Asterisk):
     """``sent``: the packets that it says to have sent, by each time that it is asked; the last one for ever."""
 
-    def __init__(self, *sent: int, secure: str = "1") -> None:
+    def __init__(self, *sent: int, encryption: str = "dtls") -> None:
         super().__init__()
-        self.values[LOOK] = secure
+        self.encryption = encryption
         self.sent = list(sent)
         self.is_mute = False
 
-    async def getChannelVar(self, *, channelId: str, variable: str) -> Reply:  # noqa: N802, N803
+    async def getObject(self, *, id: str, **_: str) -> Reply:  # noqa: A002, N802 - ARI's names
         if self.is_mute:
             await asyncio.Event().wait()
-        return await super().getChannelVar(channelId=channelId, variable=variable)
+        return await super().getObject(id=id)
+
+    async def answer(self, *, channelId: str) -> None:  # noqa: N803
+        await self._do("answer", channelId)
 
     async def startSilence(self, *, channelId: str) -> None:  # noqa: N802, N803
         await self._do("silence", channelId)
@@ -50,55 +54,97 @@ def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(opening, name, 0.2)
 
 
+def calling(
+    asterisk: Asterisk, direction: Direction = Direction.OUTBOUND, made_as: str = "PJSIP/anna"
+) -> Talking:
+    talking = Talking(direction, asterisk)
+    talking.actions._order = replace(talking.order, made_as=made_as)
+    return talking
+
+
 def done(asterisk: Asterisk) -> list[str]:
     return [what for what, _ in asterisk.asked]
 
 
-async def played(asterisk: Asterisk, *prompts: do.Play, **changes: Any) -> list[str]:
+async def played(asterisk: Asterisk, *prompts: do.Play) -> list[str]:
     """What Asterisk is asked for to play these."""
-    talking = Talking(Direction.OUTBOUND, asterisk)
-    talking.actions._order = replace(talking.order, technology="PJSIP", **changes)
-    for each in prompts or (PROMPT,):
+    talking = calling(asterisk)
+    for each in prompts or (TO_CALLEE,):
         await talking.actions.carry_out(each)
     return done(asterisk)
 
 
 async def test_a_prompt_is_played_before_anything_can_leave_asterisk() -> None:
     # once for a channel, however many prompts there are
-    assert await played(Encrypting(0, 0, 1), PROMPT, PROMPT) == [
-        LOOK, "silence", "count", "count", "count", "no silence", "play", "play",
+    assert await played(Encrypting(0, 0, 1), TO_CALLEE, TO_CALLEE) == [
+        SETTINGS, "silence", "count", "count", "count", "no silence", "play", "play",
     ]  # fmt: skip
 
 
 async def test_an_agent_is_told_before_anything_can_leave_asterisk() -> None:
-    asked = await played(Encrypting(1), do.Play(Party.AGENT, "agent_call_recorded"))
-    assert asked == [LOOK, "silence", "count", "no silence", "play"]
+    asterisk = Encrypting(1)
+    assert await played(asterisk, TO_AGENT) == [SETTINGS, "silence", "count", "no silence", "play"]
+    assert asterisk.asked[0] == (SETTINGS, "anna")
 
 
 async def test_a_prompt_of_which_nothing_leaves_asterisk_counts() -> None:
     asterisk = Encrypting(0)
-    talking = Talking(Direction.OUTBOUND, asterisk)
+    talking = calling(asterisk)
     for _ in range(2):
         with pytest.raises(Closed):
-            await talking.actions.carry_out(PROMPT)
+            await talking.actions.carry_out(TO_CALLEE)
     # nor is it waited for again, with the last words
     assert (done(asterisk).count("silence"), done(asterisk)[-1]) == (1, "no silence")
     assert talking.actions.player.playbacks == {}
 
 
-async def test_a_call_that_is_not_encrypted_waits() -> None:
-    assert await played(Encrypting(0, secure="0")) == [LOOK, "play"]
+@pytest.mark.parametrize("encryption", ["no", "sdes"])
+async def test_a_call_whose_keys_are_there_waits(encryption: str) -> None:
+    assert await played(Encrypting(0, encryption=encryption)) == [SETTINGS, "play"]
+
+
+async def test_a_notice_waits_for_asterisk_to_say_how_the_trunk_is_set() -> None:
+    asterisk = Encrypting(0, encryption="no")
+    talking = calling(asterisk)
+    talking.actions._allowed = replace(talking.actions._terms, number=Number("+48600100001"))
+    await talking.actions.carry_out(do.CreateCallee())
+    assert asterisk.asked[-1] == (SETTINGS, "trunk")
+    asterisk.asked.clear()
+    await talking.actions.carry_out(TO_CALLEE)
+    assert done(asterisk) == ["play"]
+
+
+async def test_a_caller_is_answered_before_it_is_known_how_their_trunk_is_set() -> None:
+    asterisk = Encrypting(0, encryption="no")
+    talking = calling(asterisk, Direction.INBOUND, "PJSIP/trunk")
+    await talking.actions.carry_out(do.AnswerCallee())
+    await talking.actions.carry_out(TO_CALLEE)
+    assert done(asterisk) == [SETTINGS, "setChannelVar", "answer", "play"]
+
+
+async def test_calls_by_one_trunk_each_ask_how_it_is_set_or_never_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    asterisk = Encrypting(1, encryption="no")
+    endpoints = calling(asterisk).desk.endpoints
+    found = [await endpoints.agrees_on_keys(name) for name in ("trunk", "trunk", "other")]
+    assert (found, asterisk.asked) == ([False] * 3, [(SETTINGS, "trunk"), (SETTINGS, "other")])
+    asterisk.encryption = "dtls"
+    loop = asyncio.get_running_loop()
+    later = loop.time() + opening._GOOD_SECONDS
+    monkeypatch.setattr(loop, "time", lambda: later)
+    assert await endpoints.agrees_on_keys("trunk")
 
 
 @pytest.mark.parametrize("status", [HTTPStatus.INTERNAL_SERVER_ERROR, HTTPStatus.NOT_FOUND])
-async def test_a_notice_is_lost_for_want_of_func_channel(status: HTTPStatus) -> None:
-    asterisk = Encrypting(1)
-    asterisk.refusals[LOOK] = status
-    assert await played(asterisk) == [LOOK, "silence", "count", "no silence", "play"]
+async def test_a_notice_is_lost_as_asterisk_does_not_say_how_an_endpoint_is_set(status: HTTPStatus) -> None:
+    asterisk = Encrypting(1, encryption="no")
+    asterisk.refusals[SETTINGS] = status
+    assert await played(asterisk) == [SETTINGS, "silence", "count", "no silence", "play"]
 
 
 async def test_a_notice_is_lost_for_an_answer_that_is_late() -> None:
-    asterisk = Encrypting(1)
+    asterisk = Encrypting(1, encryption="no")
     asterisk.is_mute = True
     assert await played(asterisk) == ["silence", "count", "no silence", "play"]
 
@@ -122,15 +168,22 @@ async def test_a_refusal_lets_a_prompt_be_played(status: HTTPStatus | None, erro
 
 async def test_silence_is_played_into_a_talk() -> None:
     asterisk = Encrypting(1)
-    talking = Talking(Direction.OUTBOUND, asterisk)
+    talking = calling(asterisk)
     talking.actions._legs.have_met = True
-    await talking.actions.carry_out(PROMPT)
+    await talking.actions.carry_out(TO_CALLEE)
     assert done(asterisk) == ["play"]
 
 
 async def test_asterisk_is_asked_of_a_channel_of_which_it_cannot_tell() -> None:
     asterisk = Encrypting(1)
-    talking = Talking(Direction.INBOUND, asterisk)
-    talking.actions._order = replace(talking.order, technology="Local")
-    await talking.actions.carry_out(PROMPT)
+    await calling(asterisk, Direction.INBOUND, "Local/1@queue").actions.carry_out(TO_CALLEE)
     assert done(asterisk) == ["play"]
+
+
+@pytest.mark.parametrize(
+    "made_as", ["PJSIP/trunk", "PJSIP/{number}@trunk", "PJSIP/trunk/sip:a@b", "PJSIP/a@trunk/aor"]
+)
+async def test_another_endpoint_is_looked_at(made_as: str) -> None:
+    asterisk = Encrypting(1)
+    await calling(asterisk).actions._openings.look("a channel", made_as)
+    assert asterisk.asked == [(SETTINGS, "trunk")]

@@ -296,7 +296,8 @@ def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
 def test_the_transfers_of_a_phone_that_called_with_bad_arguments_are_left_to_asterisk() -> None:
     """It is told that the call is blocked, and may ask for one meanwhile."""
     phone = {"id": "phone-1", "name": "PJSIP/anna-00000001", "state": "Ring"}
-    assert _order(phone, ["outbound"]).technology == PJSIP
+    order = _order(phone, ["outbound"])
+    assert (order.technology, order.made_as) == (PJSIP, "PJSIP/anna")
 
 
 def test_a_name_without_end_is_kept() -> None:

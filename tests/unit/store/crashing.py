@@ -131,8 +131,8 @@ async def service(dsn: str, spool: Path, folder: Path, recipient: str) -> AsyncI
         archive = FileArchive(shared, folder, "flac", lambda: (recipient,), folder.with_name("bench"))
         nothing = cast("Any", None)
         desk = Desk(
-            made.ASTERISK, store.calls, nothing, nothing, nothing, cast("Ari", asterisk), store.recordings, archive,
-            nothing, nothing, Channels.STEREO,
+            made.ASTERISK, store.calls, nothing, nothing, nothing, cast("Ari", asterisk), nothing, store.recordings,
+            archive, nothing, nothing, Channels.STEREO,
         )  # fmt: skip
         yield Service(asterisk, store, archive, Caretaker(shared, archive, store.recordings), desk)
 

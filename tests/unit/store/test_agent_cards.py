@@ -81,7 +81,7 @@ class Played:
         calls = Forgetful(store.database) if forgets else store.calls
         desk = Desk(
             ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()), cast("Any", self.line),
-            cast("Any", None), cast("Any", None), self.rack, Board(),
+            cast("Any", None), cast("Any", None), cast("Any", None), self.rack, Board(),
         )  # fmt: skip
         # as the switchboard has it: what the call names, and else the campaign
         order = Order(direction, NUMBER.e164, "renewals", destination or "renewals", destination)

@@ -89,7 +89,17 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     new_secret(secrets, "acme")
     absent: Any = None
     return Desk(
-        ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent, absent
+        ASTERISK,
+        store.calls,
+        secrets,
+        book,
+        cast("Any", Silent()),
+        absent,
+        absent,
+        absent,
+        absent,
+        absent,
+        absent,
     )
 
 

@@ -43,7 +43,17 @@ async def there(store: Store, tmp_path: Path, here: SecretStore) -> Desk:
     await book.reload()
     absent: Any = None
     return Desk(
-        ASTERISK, store.calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent, absent
+        ASTERISK,
+        store.calls,
+        secrets,
+        book,
+        cast("Any", Silent()),
+        absent,
+        absent,
+        absent,
+        absent,
+        absent,
+        absent,
     )
 
 

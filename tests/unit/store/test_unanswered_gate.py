@@ -44,7 +44,7 @@ async def test_a_call_whose_gate_had_no_answer_stays_open_for_ever(
     new_secret(secrets, "acme")
     calls = Unanswered(store.database)
     calls.late = late
-    desk = Desk(ASTERISK, calls, secrets, book, cast("Any", Silent()), absent, absent, absent, absent, absent)
+    desk = Desk(ASTERISK, calls, secrets, book, cast("Any", Silent()), *([absent] * 6))
     order = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "anna", channel="channel")
     call_id = uuid4()
     journal = Journal(call_id, "anna")
