@@ -23,9 +23,10 @@ REPLACED = (
 async def learn(connection: asyncpg.Connection) -> None:
     """Ask on which timeline the connection's server is. One that does not say is not looked at any further, as a provider's may be."""
     try:
-        server, timeline = await connection.fetchrow(_TIMELINE)
+        (row,) = await connection.fetch(_TIMELINE)
     except asyncpg.PostgresError:
         return
+    server, timeline = row["server"], row["timeline"]
     _of[connection] = server, timeline
     _newest[server] = max(timeline, _newest.get(server, timeline))
 
