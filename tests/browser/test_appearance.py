@@ -176,6 +176,8 @@ async def test_a_letter_scrolls_sideways_or_takes_more_than_a_page_in_a_language
         await page.goto(f"{url}{draft}?language={language}")
         await expect(page.locator("article.letter")).to_have_attribute("lang", language)
         assert not await scrolls_sideways(page), (draft, language)
+        for each in await page.locator("article.letter .reference").all():
+            assert await each.evaluate("each => each.getClientRects().length") == 1, (draft, language)
         await page.emulate_media(media="print")
         await pictures(page, f"{draft.replace('/', '-')}-{language}")
         assert len(PDF_PAGE.findall(await page.pdf(format="A4", prefer_css_page_size=True))) == 1, (
