@@ -110,6 +110,13 @@ class UnsoundPolicyError(StoreError):
         super().__init__(f"{self.words} ({fault}): ccari policy apply FILE")
 
 
+class StillNeededError(CcariError):
+    """A ``controller`` cannot be deleted yet, for these ``reasons``: a line each."""
+
+    def __init__(self, controller: str, reasons: Sequence[str]) -> None:
+        super().__init__("\n".join(f"{controller}: {each}" for each in reasons))
+
+
 class AsteriskError(CcariError):
     """Asterisk could not be reached, is unsuitable, or refused."""
 

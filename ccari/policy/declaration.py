@@ -180,3 +180,13 @@ def campaigns_declared(text: str) -> list[Campaign]:
     """
     tables = tomllib.loads(text.removeprefix("\ufeff")).get("campaigns", ())
     return [Campaign.model_construct(**table) for table in tables]
+
+
+def countries_declared(text: str, controller: str) -> set[str]:
+    """The countries whose law a controller's calls were under by an earlier revision: its own, and the presets of its campaigns. As
+    :func:`campaigns_declared`.
+    """
+    tables = tomllib.loads(text.removeprefix("\ufeff"))
+    own = {each.get("country") for each in tables.get("controllers", ()) if each.get("id") == controller}
+    called = {each.preset for each in campaigns_declared(text) if each.controller == controller}
+    return {each for each in own | called if each is not None}

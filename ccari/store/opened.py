@@ -8,6 +8,7 @@ from ccari.store.accesses import Accesses
 from ccari.store.calls import PostgresCallStore
 from ccari.store.consents import Consents
 from ccari.store.contacts import Contacts
+from ccari.store.controllers import Controllers
 from ccari.store.database import Database
 from ccari.store.deletions import Deletions
 from ccari.store.embedded import embedded_postgres
@@ -47,6 +48,7 @@ class Store:
         self.registers = Registers(database)
         self.contacts = Contacts(database)
         self.consents = Consents(database)
+        self.controllers = Controllers(database)
         self.key_versions = KeyVersions(database)
         self.requests = Requests(database)
         self.forwards = Forwards(database)

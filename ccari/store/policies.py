@@ -1,8 +1,9 @@
 """The policies that were applied, each an immutable revision."""
 
 import asyncio
+import contextlib
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -10,9 +11,10 @@ from typing import Any, NamedTuple
 
 import asyncpg
 
-from ccari.errors import StoreError, UnsoundPolicyError
+from ccari.errors import RefusedError, StoreError, UnsoundPolicyError
 from ccari.policy.campaign import Campaign
-from ccari.policy.declaration import Policy, PolicyError, campaigns_declared, read
+from ccari.policy.declaration import Policy, PolicyError, campaigns_declared, countries_declared, read
+from ccari.policy.leaving import called_again
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.together import Together
@@ -105,16 +107,31 @@ class Policies:
         )
 
     async def apply(self, document: str, applied_by: str) -> int:
-        """Store a validated policy as the newest revision and give its number. The text of the newest one makes no new revision."""
+        """Store a validated policy as the newest revision and give its number. The text of the newest one makes no new revision.
+
+        Raises
+        ------
+        RefusedError
+            If it has campaigns of a controller that was deleted (Art 28(3)(g)), a line for each: whoever had objected would be called.
+        """
+        callers = await asyncio.to_thread(_callers, document)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_policies"])
             newest = await connection.fetchrow(SQL["policy_revision"], None)
             if newest is not None and newest["document"] == document:
                 return int(newest["revision"])
+            deletions = await connection.fetch(SQL["controller_deletions"], callers)
+            if deleted := _called_again(list(map(dict, deletions))):
+                raise RefusedError("\n".join(deleted))
             number = await connection.fetchval(
                 SQL["add_policy"], applied_by, sha256(document.encode()).digest(), document
             )
         return int(number)
+
+    async def called_again(self, policy: Policy) -> list[str]:
+        """One line for each controller that was deleted, and that ``policy`` has campaigns of: :meth:`apply` would refuse it."""
+        callers = sorted({each.controller for each in policy.campaigns})
+        return _called_again(await self._database.rows(SQL["controller_deletions"], callers))
 
     async def has_consents(self, campaign: Campaign) -> bool:
         """Whether any number has a consent in force that calls of the campaign could rest on."""
@@ -124,6 +141,38 @@ class Policies:
                 SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel, outside_pool=True
             )
         )  # fmt: skip
+
+
+async def in_force(connection: Connection) -> Policy | None:
+    """The policy in force, in the transaction that ``connection`` is in. Raises StoreError as :meth:`Applied.policy` does."""
+    row = await connection.fetchrow(SQL["policy_revision"], None)
+    return None if row is None else await _applied(dict(row)).read()
+
+
+async def countries_of(connection: Connection, controller: str) -> set[str]:
+    """The countries whose law the controller's calls were under by any revision. Raises StoreError if one cannot be read."""
+    rows = await connection.fetch(SQL["policies_after"], 0)
+    return await asyncio.to_thread(_countries, rows, controller)
+
+
+def _countries(rows: Sequence[asyncpg.Record], controller: str) -> set[str]:
+    found: set[str] = set()
+    for row in rows:
+        with _read_anew(row["revision"]):
+            found |= countries_declared(row["document"], controller)
+    return found
+
+
+def _callers(document: str) -> list[str]:
+    """The controllers that a policy has campaigns of; none if this ccari refuses it, and so calls nobody under it."""
+    try:
+        return sorted({each.controller for each in read(document).campaigns})
+    except PolicyError:
+        return []
+
+
+def _called_again(deletions: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [called_again(row["controller"], row["begun_at"]) for row in deletions]
 
 
 def _applied(row: Mapping[str, Any]) -> Applied:
@@ -174,12 +223,18 @@ class Declared(NamedTuple):
 def _declared(rows: Sequence[asyncpg.Record]) -> set[Declared]:
     found: set[Declared] = set()
     for row in rows:
-        try:
+        with _read_anew(row["revision"]):
             campaigns = campaigns_declared(row["document"])
-        except ValueError as error:
-            raise StoreError(f"policy revision {row['revision']} cannot be read: {error}") from None
         found |= {Declared(each.controller, each.id, each.asks_consent_to, each.preset) for each in campaigns}
     return found
+
+
+@contextlib.contextmanager
+def _read_anew(revision: int) -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise StoreError(f"policy revision {revision} cannot be read: {error}") from None
 
 
 class Book:

@@ -1,0 +1,202 @@
+"""What is held of each controller, and the deletion of one that has left (Art 28(3)(g)), in batches that no call waits for."""
+
+import json
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import asyncpg
+
+from ccari.errors import StillNeededError, StoreError
+from ccari.policy import leaving
+from ccari.policy.erasure import proof_kept
+from ccari.policy.leaving import Amount, Goes, Keeps, Proofs
+from ccari.store import accesses
+from ccari.store.database import Connection, Database, in_transaction, translated
+from ccari.store.policies import countries_of, in_force
+from ccari.store.queries import SQL
+
+Progress = Callable[[int], None]
+
+#: Rows that are deleted in one transaction. No hold can be placed, and no list of the controller's merged, meanwhile.
+BATCH = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Deletion:
+    """Who began it and when, how many of each kind it has deleted so far, and when it was finished; None: it was interrupted."""
+
+    begun_by: str
+    begun_at: datetime
+    deleted: Mapping[Goes, int]
+    finished_at: datetime | None
+
+
+@dataclass(slots=True)
+class OfController:
+    """What is held of one controller, and its last deletion. A kind of which there is nothing is left out. ``proofs``: consents whose proof
+    the law has kept.
+    """
+
+    goes: dict[Goes, Amount] = field(default_factory=dict)
+    keeps: dict[Keeps, Amount] = field(default_factory=dict)
+    proofs: Proofs | None = None
+    deletion: Deletion | None = None
+
+
+class Controllers:
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def all(self) -> dict[str, OfController]:
+        """Every controller of which something is held, or that was deleted. It counts millions of rows, so it takes seconds. Raises
+        StoreError, as each method here.
+        """
+        found: defaultdict[str, OfController] = defaultdict(OfController)
+        async with self._database.snapshot(outside_pool=True) as connection:
+            for row in await connection.fetch(SQL["controllers_goes"], None):
+                found[row["controller"]].goes[Goes(row["kind"])] = _amount(row)
+            for row in await connection.fetch(SQL["controllers_keep"], None):
+                found[row["controller"]].keeps[Keeps(row["kind"])] = _amount(row)
+            for row in await connection.fetch(SQL["controller_deletions"], None):
+                found[row["controller"]].deletion = _deletion(row)
+            for controller, of in found.items():
+                of.proofs = await _proofs(connection, controller)
+        return dict(found)
+
+    async def of(self, controller: str) -> OfController:
+        """As :meth:`all`, of one; empty if nothing is known of it."""
+        async with self._database.snapshot(outside_pool=True) as connection:
+            deletion = await connection.fetchrow(SQL["controller_deletions"], [controller])
+            return OfController(
+                await _goes(connection, controller), await _keeps(connection, controller), await _proofs(connection, controller),
+                None if deletion is None else _deletion(deletion),
+            )  # fmt: skip
+
+    async def stays(self, controller: str) -> dict[str, int]:
+        """How much stays on record of a controller that is deleted: ``calls`` and ``requests`` that have expired, released ``holds``, and
+        ``accesses``.
+        """
+        rows = await self._database.rows(SQL["controllers_stay"], controller, outside_pool=True)
+        return {row["kind"]: row["held"] for row in rows}
+
+    async def delete(
+        self, controller: str, who: str, progress: Progress = lambda _gone: None, *, drop_proof: bool = False
+    ) -> Deletion:
+        """Delete what :class:`ccari.policy.leaving.Goes` says, and have no policy declare campaigns of the controller again. One that was
+        interrupted is completed by the next one, and counts what both have deleted. ``progress`` is given how many are gone;
+        ``drop_proof``: also consents whose proof the law has kept.
+
+        Raises
+        ------
+        StillNeededError
+            If something has to be over first, or comes up meanwhile: what was deleted by then is gone.
+        """
+        async with self._database.outside_pool() as connection:
+            with translated():
+                proofs = None if drop_proof else await _proofs(connection, controller)
+                await _begin(connection, controller, who, proofs)
+                gone = 0
+                while not await _end(connection, controller, who):
+                    before = gone
+                    for kind in Goes:
+                        last = b""
+                        while batch := await _batch(connection, controller, kind, last):
+                            count, last = batch
+                            gone += count
+                            progress(gone)
+                    # unless somebody else has deleted it
+                    if gone == before and not await _end(connection, controller, who):
+                        raise StoreError("what is left is being changed by others: run this again")
+                (row,) = await connection.fetch(SQL["controller_deletions"], [controller])
+        return _deletion(row)
+
+
+async def _begin(connection: Connection, controller: str, who: str, proofs: Proofs | None) -> None:
+    """From the commit on, no policy that would call for the controller can be applied."""
+    async with in_transaction(connection):
+        # one policy after the other: either this finds the campaigns, or whoever applies them finds this
+        await connection.execute(SQL["lock_policies"])
+        policy = await in_force(connection)
+        campaigns = [each.id for each in policy.campaigns_of(controller)] if policy else []
+        await _refuse_needed(connection, controller, campaigns, proofs)
+        await connection.execute(SQL["begin_deletion"], controller, who)
+
+
+async def _batch(
+    connection: Connection, controller: str, kind: Goes, last: bytes
+) -> tuple[int, bytes] | None:
+    """Delete some of one kind, from the digest ``last`` on. Gives how many, and where to go on; None if there was nothing."""
+    async with in_transaction(connection):
+        if not await _goes_on(connection, controller):
+            return None
+        # a right that was pressed at another node while the database was away may have been registered since
+        await _refuse_needed(connection, controller)
+        row = await connection.fetchrow(SQL[f"delete_{kind}"], controller, last, BATCH)
+        if not row or not row["gone"]:
+            return None
+        await connection.execute(SQL["count_deleted"], controller, kind, row["gone"])
+    return row["gone"], bytes(row["last"])
+
+
+async def _end(connection: Connection, controller: str, who: str) -> bool:
+    """Write the account of it, unless something is left, such as what a list that was under way has entered behind us. The record of
+    accesses is sealed.
+    """
+    async with in_transaction(connection):
+        if not await _goes_on(connection, controller):
+            return True
+        if await _goes(connection, controller):
+            return False
+        deleted = json.loads(await connection.fetchval(SQL["end_deletion"], controller))
+        fields = {"controller": controller, **{kind: str(count) for kind, count in deleted.items()}}
+        await accesses.add(connection, leaving.DELETED, {**fields, "who": who, "why": ""})
+    return True
+
+
+async def _goes_on(connection: Connection, controller: str) -> bool:
+    """False if somebody else, who deletes the same, has ended it. Until the end of the transaction no hold can be placed, no list of the
+    controller's be merged, and no other delete it.
+    """
+    # in the order of whoever has contacts or consents expire
+    await connection.execute(SQL["alone_to_delete"])
+    await connection.execute(SQL["lock_consents"], controller)
+    await connection.execute(SQL["lock_contacts"], controller)
+    return bool(await connection.fetchval(SQL["lock_deletion"], controller))
+
+
+async def _refuse_needed(
+    connection: Connection, controller: str, campaigns: Sequence[str] = (), proofs: Proofs | None = None
+) -> None:
+    if obstacles := leaving.obstacles(campaigns, await _keeps(connection, controller), proofs):
+        raise StillNeededError(controller, obstacles)
+
+
+async def _proofs(connection: Connection, controller: str) -> Proofs | None:
+    """By the law of each country that the controller's calls were ever under."""
+    kept = proof_kept(await countries_of(connection, controller))
+    row = await connection.fetchrow(SQL["controllers_proofs"], controller, kept) if kept else None
+    return Proofs(row["held"], row["until"]) if row is not None and row["held"] else None
+
+
+async def _goes(connection: Connection, controller: str) -> dict[Goes, Amount]:
+    return {
+        Goes(row["kind"]): _amount(row) for row in await connection.fetch(SQL["controllers_goes"], controller)
+    }
+
+
+async def _keeps(connection: Connection, controller: str) -> dict[Keeps, Amount]:
+    return {
+        Keeps(row["kind"]): _amount(row)
+        for row in await connection.fetch(SQL["controllers_keep"], controller)
+    }
+
+
+def _amount(row: asyncpg.Record) -> Amount:
+    return Amount(row["held"], row["oldest"])
+
+
+def _deletion(row: asyncpg.Record) -> Deletion:
+    deleted = {Goes(kind): count for kind, count in json.loads(row["deleted"]).items()}
+    return Deletion(row["begun_by"], row["begun_at"], deleted, row["finished_at"])
