@@ -18,7 +18,7 @@ from ccari.errors import CcariError
 #: Modules of this package; ``command`` in one is the command itself, ``app`` a group of them.
 MODULES = {
     "serve": "serve", "gate": "gate", "demo": "demo", "doctor": "doctor", "audit": "audit", "calls": "calls",
-    "consents": "consents", "contacts": "contacts", "db": "db", "evidence": "evidence", "keys": "keys",
+    "consents": "consents", "contacts": "contacts", "controllers": "controllers", "db": "db", "evidence": "evidence", "keys": "keys",
     "policy": "policies", "recordings": "recordings", "registers": "registers", "requests": "requests", "sounds": "sounds",
     "subject": "subject", "suppress": "suppressions", "token": "tokens", "webhooks": "webhooks",
 }  # fmt: skip

@@ -51,7 +51,8 @@ def check(
         raise typer.Exit(1) from None
 
     async def work(settings: Settings, store: Store) -> tuple[list[str], list[str]]:
-        blocks = await lacking(settings, store, policy, f"{BUILD} --policy {file}")
+        blocks = await store.policies.called_again(policy)
+        blocks += await lacking(settings, store, policy, f"{BUILD} --policy {file}")
         return blocks, await left_behind(store, policy)
 
     blocks, left = ([], []) if file_only else with_store(context, work)

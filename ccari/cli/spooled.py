@@ -110,6 +110,20 @@ def refuse_while_spooled_under(settings: Settings, controller: str, version: int
         )
 
 
+def waiting_of(settings: Settings, controller: str) -> int:
+    """How many rights in this node's local journal are the controller's, or may be: nobody can tell of one that cannot be read."""
+    journal, count = _journal(settings), 0
+    for name, folder in _files(journal):
+        try:
+            count += journal.read(name, folder).call.controller == controller
+        except FileNotFoundError:
+            # it was registered just now
+            continue
+        except (UnreadableError, ConfigError, OSError):
+            count += 1
+    return count
+
+
 def _calls(journal: LocalJournalFiles) -> Iterator[OpenedCall]:
     for name, folder in _files(journal):
         with contextlib.suppress(UnreadableError, ConfigError, OSError):

@@ -56,6 +56,7 @@ SHOWS = {
     "ccari policy apply": r"revision \d+ is in force",
     "ccari policy check": r"is valid",
     "ccari policy presets": r"PL",
+    "ccari controllers list": r"acme",
     "ccari keys init": r"recordings: \w+",
     "ccari sounds build": r"\d+ prompts are in ",
     "ccari doctor": r"(?m)^ok +asterisk",
@@ -86,6 +87,10 @@ SHOWS = {
 REFUSED = {
     f"ccari webhooks {each}": r"no such message was given up"
     for each in ("retry 17", "discard --endpoint crm")
+} | {
+    # it has not left
+    f"ccari controllers delete acme{each}": r"is in the policy in force: take it out"
+    for each in ("", " --yes")
 }
 #: Where a command is to be run on another installation than the first one.
 ELSEWHERE = {

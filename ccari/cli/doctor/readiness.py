@@ -82,7 +82,7 @@ def _left_behind(controller: str, campaign: str, bars: int, requests: int) -> st
     return (
         f"{counted(bars, 'suppression is', 'suppressions are')} of {controller!r}, which the policy does not declare: if that controller has "
         f"another id now, {'it bars' if bars == 1 else 'they bar'} nobody there: give it its old id again; if it has left, its data are to be "
-        "handed over or destroyed (Art 28(3)(g)): docs/install.md, When a controller leaves"
+        f"handed over and deleted (Art 28(3)(g)): ccari controllers delete {controller}"
     )
 
 

@@ -119,4 +119,4 @@ async def test_a_campaign_or_controller_goes_and_nobody_learns_that_its_bars_go_
     bars, _ = await left_behind(store, other)
     assert bars.startswith("2 suppressions are of 'acme', which the policy does not declare: ")
     # a processor keeps nothing of a controller whose contract has ended
-    assert "if it has left, its data are to be handed over or destroyed (Art 28(3)(g))" in bars
+    assert bars.endswith("to be handed over and deleted (Art 28(3)(g)): ccari controllers delete acme")
