@@ -143,11 +143,9 @@ async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str
 
 async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: str) -> None:
     """Enter in the record of accesses, and in the journal of its call, that a recording is about to be given out."""
-    recording = str(tag.recording_id)
-    await note(
-        store, looked, {"recording": recording, "call": str(tag.call_id), "controller": tag.controller}, why
-    )
-    await store.calls.append(tag.call_id, looked.value, {"recording": recording, "by": f"cli:{who()}"})
+    await note(store, looked, tag.access_target, why)
+    given = {"recording": str(tag.recording_id), "by": f"cli:{who()}"}
+    await store.calls.append(tag.call_id, looked.value, given)
 
 
 async def looked_up(

@@ -16,7 +16,7 @@ from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError
-from ccari.office.subjects import IdentifiedPerson, access_target, identified_person, wanted_of
+from ccari.office.subjects import IdentifiedPerson, identified_person, wanted_of
 from ccari.policy.erasure import Plan, count_deleted, count_kept
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
@@ -63,7 +63,7 @@ def erase(
         refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         wanted, terms = wanted_of(of), terms_now(of.controller, of.number, keep_proof=not drop_proof)
         looked = Looked.SUBJECT_ERASED if yes else Looked.SUBJECT_LOOKED_UP
-        await note(store, looked, access_target(of), of.mandate.reference)
+        await note(store, looked, of.access_target, of.mandate.reference)
         eraser = Eraser(
             store.erasures, store.deletions, settings.recordings_dir, known_folder(settings), f"cli:{who()}"
         )

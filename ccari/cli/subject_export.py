@@ -11,7 +11,7 @@ from ccari.config import Settings
 from ccari.counting import counted
 from ccari.office.naming import zone_of
 from ccari.office.registers import refuse_unseen
-from ccari.office.subjects import access_target, identified_person
+from ccari.office.subjects import identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.ports.accesses import Looked
 from ccari.ports.subjects import AnswerLanguage
@@ -64,7 +64,7 @@ def command(
         holdings = await store.subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, store.policies, holdings, language)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
-            await note(store, Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
+            await note(store, Looked.SUBJECT_EXPORTED, of.access_target, of.mandate.reference)
             # recorded before the file is there, so that no export goes unrecorded
             await store.subjects.note(of.mandate, f"cli:{who()}", words(packed))
             place(packed, out)

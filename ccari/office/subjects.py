@@ -36,10 +36,13 @@ class IdentifiedPerson:
     listed_as: Sequence[tuple[str, bytes]] = field(repr=False)
     language: AnswerLanguage
 
-
-def access_target(of: IdentifiedPerson) -> dict[str, str]:
-    """Whose data somebody looks at, and by which request."""
-    return {**whose_number(of.controller.id, of.subject.digests), "request": of.mandate.reference}
+    @property
+    def access_target(self) -> dict[str, str]:
+        """Whose data somebody looks at, and by which request."""
+        return {
+            **whose_number(self.controller.id, self.subject.digests),
+            "request": self.mandate.reference,
+        }
 
 
 class Answered(Protocol):

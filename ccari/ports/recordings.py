@@ -48,6 +48,13 @@ class RecordingTag:
         both = (agents_side(self.recording_id), str(self.recording_id))
         return both if self.channels == Channels.STEREO else both[1:]
 
+    @property
+    def access_target(self) -> dict[str, str]:
+        """Which recording somebody looks at, for the record of accesses."""
+        return {
+            "recording": str(self.recording_id), "call": str(self.call_id), "controller": self.controller,
+        }  # fmt: skip
+
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:

@@ -138,10 +138,9 @@ class Ask:
 
     async def note_recording(self, looked: Looked, tag: RecordingTag, why: str = "") -> None:
         """The same of a recording that is given out, also in the journal of its call."""
-        recording = str(tag.recording_id)
-        target = {"recording": recording, "call": str(tag.call_id), "controller": tag.controller}
-        await self.note(looked, target, why)
-        await self.front.journal.append(tag.call_id, looked.value, {"recording": recording, "by": self.who})
+        await self.note(looked, tag.access_target, why)
+        given = {"recording": str(tag.recording_id), "by": self.who}
+        await self.front.journal.append(tag.call_id, looked.value, given)
 
     async def policy(self) -> Policy | None:
         """The policy in force, without the controllers and registers that the bearer may not see (invariant 7)."""

@@ -5,7 +5,7 @@ from collections.abc import Collection
 
 from aiohttp import web
 
-from ccari.office.subjects import IdentifiedPerson, access_target, identified_person
+from ccari.office.subjects import IdentifiedPerson, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
@@ -25,7 +25,7 @@ async def export(ask: Ask) -> web.StreamResponse:
     body: ExportBody = ask.body
     of = await _identified(ask, ANSWERED_BY_EXPORT)
     async with ask.front.giving.export(of, body.language) as exported:
-        await ask.note(Looked.SUBJECT_EXPORTED, access_target(of), of.mandate.reference)
+        await ask.note(Looked.SUBJECT_EXPORTED, of.access_target, of.mandate.reference)
         # on record before it is sent: nothing must be given out without a trace
         await ask.front.giving.note(of, ask.who, exported.words)
         digest = base64.b64encode(bytes.fromhex(exported.sha256)).decode()
@@ -41,7 +41,7 @@ async def erasure_plan(ask: Ask) -> Reply[PlanShown]:
     """
     body: PlanBody = ask.body
     of = await _identified(ask, {Right.ERASURE})
-    await ask.note(Looked.SUBJECT_LOOKED_UP, access_target(of), of.mandate.reference)
+    await ask.note(Looked.SUBJECT_LOOKED_UP, of.access_target, of.mandate.reference)
     return Reply(PlanShown.model_validate(await ask.front.giving.plan(of, keep_proof=body.keep_proof)))
 
 
