@@ -41,7 +41,8 @@ def doubts(policy: Policy) -> Iterator[str]:
         if not controller.recipients:
             yield (
                 f"{controller.id!r} names nobody who receives data: who asks must be told each by name, the contact centre and whoever works "
-                "behind a webhook too (Art 15(1)(c); CJEU C-154/21): list them under [[controllers.recipients]], or add them to each export"
+                "behind a webhook too (Art 15(1)(c); CJEU C-154/21): list them under [[controllers.recipients]], or keep on file "
+                "that there are none"
             )
     for campaign in policy.campaigns:
         controller = policy.controller_of(campaign)

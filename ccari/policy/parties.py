@@ -57,7 +57,7 @@ class Recipient(Declared):
     """Somebody who gets data of the controller's from ccari: the centre itself, if it is the processor, or who works behind a webhook.
 
     Who asks is told each by name (Art 15(1)(c); CJEU C-154/21). ``data``: what they get, and what for. ``country``: two letters (ISO
-    3166-1). ``safeguard``: what the transfer to a country outside the EEA rests on (Art 15(2), 45, 46).
+    3166-1). ``safeguard``: what the transfer to a country outside the EEA rests on (Art 15(2), 45 to 49).
     """
 
     name: Words
@@ -75,7 +75,7 @@ class Recipient(Declared):
             yield Contradiction(
                 ("safeguard",),
                 f"{self.country} is not in the EEA: say what the transfer rests on, such as an adequacy decision or standard contractual "
-                "clauses (Art 45, 46)",
+                "clauses (Art 45 to 49)",
             )
         if not self.abroad and self.safeguard is not None:
             yield Contradiction(("safeguard",), f"{self.country} is in the EEA, where none is needed")

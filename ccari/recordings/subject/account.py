@@ -75,7 +75,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         "retention": _retention(asked, holdings),
         "rights": [{"right": right, "article": EFFECTS[right].article} for right in Right] + [
             {"right": "complaint to a supervisory authority", "article": "77"}],
-        "automated_decisions": "none, Art 22",
+        "automated_decisions": "none by this system, Art 22",
     }  # fmt: skip
 
 
@@ -128,7 +128,7 @@ def _recipients(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
     """The recipients of the data, and what transfers to third countries rest on: Art 15(1)(c) and (2)."""
     recipients: list[dict[str, Any]] = [
         {"who": asked.controller.name, "as": "controller", "what": "all of it"},
-        {"who": "the contact centre", "as": "processor (Art 28)", "what": "all of it, on the controller's behalf"},
+        {"who": "the contact centre, if it is not the controller's own", "as": "processor (Art 28)", "what": "all of it, on the controller's behalf"},
     ]  # fmt: skip
     if holdings.forwards:
         references = sorted({each["reference"] for each in holdings.forwards})
