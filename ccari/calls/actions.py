@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -35,9 +35,13 @@ _log = structlog.get_logger()
 
 
 class Actions:
-    """Carries out the commands of one call. What fails raises a CcariError, which the runner turns into an event."""
+    """Carries out the commands of one call. What fails raises a CcariError, which the runner turns into an event. ``is_ending``: whether
+    something has happened after which nobody is to be connected.
+    """
 
-    def __init__(self, order: Order, ids: Ids, desk: Desk, journal: Journal) -> None:
+    def __init__(
+        self, order: Order, ids: Ids, desk: Desk, journal: Journal, is_ending: Callable[[], bool] = lambda: False
+    ) -> None:  # fmt: skip
         self._order = order
         self._ids = ids
         self._desk = desk
@@ -48,7 +52,7 @@ class Actions:
         self._dialplan = Dialplan(desk.ari, ids)
         self._legs = Legs(desk.ari, ids, self._dialplan)
         self._ledger = Ledger(desk, journal)
-        self._openings = Openings(desk.ari, desk.endpoints)
+        self._openings = Openings(desk.ari, desk.endpoints, is_ending)
         self.player = Player(ids, desk, order.campaign)
         self.recorder = Recorder(ids, desk, journal)
 

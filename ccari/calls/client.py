@@ -35,6 +35,8 @@ from ccari.policy.campaign import Campaign
 #: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
 OLDEST_ASTERISK = (22, 10, 1)
 
+#: How Asterisk says that a channel is not there.
+_NO_CHANNEL = "Channel not found"
 #: The technology whose phones ask for transfers, by REFER.
 PJSIP = "PJSIP"
 #: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
@@ -199,8 +201,14 @@ class Ari:
             await self._api.channels.stopSilence(channelId=channel_id)
 
     async def packets_sent(self, channel_id: str) -> int:
-        """How many packets of sound were sent to a channel: of RTP, to which others have none."""
-        return int((await self._api.channels.rtpstatistics(channelId=channel_id)).json()["txcount"])
+        """How many packets of sound were sent to a channel, which may have no RTP: 0."""
+        try:
+            return int((await self._api.channels.rtpstatistics(channelId=channel_id)).json()["txcount"])
+        except Refused as refusal:
+            # so it is said of a channel that is not there, too
+            if refusal.status != HTTPStatus.NOT_FOUND or _NO_CHANNEL in str(refusal):
+                raise
+            return 0
 
     async def stop_playback(self, playback_id: str) -> None:
         with _unless_gone():

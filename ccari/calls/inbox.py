@@ -47,6 +47,10 @@ class Inbox:
         """True if it is there, and not taken out yet."""
         return event in self._waiting
 
+    def awaits_any(self, of_kind: Callable[[Event], bool]) -> bool:
+        """As :meth:`awaits`, of any such event."""
+        return any(map(of_kind, self._waiting))
+
     def agent_replaced(self) -> None:
         """Drop what the former agent's channel has reported: many phones hang up as they transfer, and the colleague has not."""
         self._forget(_is_of_the_agent)

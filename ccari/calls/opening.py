@@ -1,6 +1,7 @@
 """Whether what is played to a channel leaves Asterisk: where the two ends agree on keys by themselves, nothing is sent before."""
 
 import asyncio
+from collections.abc import Callable
 from http import HTTPStatus
 
 from ccari.calls.client import PJSIP, Ari
@@ -48,9 +49,11 @@ class Endpoints:
 class Openings:
     """Of the channels of one call."""
 
-    def __init__(self, ari: Ari, endpoints: Endpoints) -> None:
+    def __init__(self, ari: Ari, endpoints: Endpoints, is_ending: Callable[[], bool]) -> None:
         self._ari = ari
         self._endpoints = endpoints
+        #: Whether nobody is to be connected any more.
+        self._is_ending = is_ending
         #: By channel, whether there is something to wait for; and whether it was worth it.
         self._waits: dict[str, bool] = {}
         self._sends: dict[str, bool] = {}
@@ -75,7 +78,7 @@ class Openings:
         Raises
         ------
         Closed
-            If it does not within :data:`OPENING_SECONDS`.
+            If it does not within :data:`OPENING_SECONDS`, or before the call ends.
         AsteriskError
             As :class:`Ari` does.
         """
@@ -92,7 +95,9 @@ class Openings:
             await self._ari.start_silence(channel)
             try:
                 async with asyncio.timeout(OPENING_SECONDS):
-                    while not await self._ari.packets_sent(channel):  # noqa: ASYNC110 - nothing reports it
+                    while not await self._ari.packets_sent(channel):
+                        if self._is_ending():
+                            return False
                         await asyncio.sleep(_ASK_AGAIN_SECONDS)
             except TimeoutError:
                 return False

@@ -19,7 +19,7 @@ from ccari.calls.talks import Talk
 from ccari.calls.transport import Refused
 from ccari.errors import CcariError, StoreError
 from ccari.gating.journal import Journal
-from ccari.policy.call import Call, Event, Outcome, Party, Recorder, Stage, Timer, decide, resuming
+from ccari.policy.call import Call, Direction, Event, Outcome, Party, Recorder, Stage, Timer, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.keys import pressed
@@ -49,7 +49,7 @@ class CallRunner:
         self._first_event: Event = on.CallRequested(order.direction)
         self._began_at = datetime.now(UTC)
         self._journal = journal
-        self._actions = Actions(order, ids, desk, journal)
+        self._actions = Actions(order, ids, desk, journal, self._is_ending)
         self._inbox = Inbox()
         self._call = Call()
         #: For a call that fails: the event that is not decided upon yet, the commands that are not carried out yet, and whether
@@ -288,6 +288,16 @@ class CallRunner:
             self._keep_later()
         if result is not None:
             self._inbox.put(result)
+
+    def _is_ending(self) -> bool:
+        """Whether something waits to be heard after which nobody is to be connected. An agent who is rung beside a notice does not end it."""
+        began = self.ids.direction in {Direction.OUTBOUND, Direction.AGENT_FIRST}
+        return self._inbox.awaits_any(
+            lambda event: (
+                isinstance(event, on.Withdrawn)
+                or (isinstance(event, on.Gone) and (event.party is Party.CALLEE or began))
+            )
+        )
 
     async def _hear(self, event: Event) -> None:
         """What has to happen in the service before the call decides upon the event."""

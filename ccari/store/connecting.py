@@ -18,6 +18,7 @@ from ccari.config import PASSWORD_FILE, password_in
 from ccari.errors import ConfigError, StoreError, why
 from ccari.own_threads import OwnThreads
 from ccari.store import moments, text_order, timelines
+from ccari.tasks import started
 
 Connection = asyncpg.Connection
 
@@ -25,6 +26,10 @@ CONNECT_SECONDS = 5.0
 #: How long a host of the URL may be silent before the next is asked as well. One that has lost its power refuses nobody, and a call
 #: waits for two seconds.
 NEXT_HOST_SECONDS = 0.5
+#: How long a host may take to let us in and say which timeline it is on: some ten round trips. Each command waits as long for one that
+#: has lost its power.
+HOST_SAYS_SECONDS = 2.0
+LOOK_AGAIN_SECONDS = 10.0
 #: PostgreSQL notices within a dozen seconds that the client is gone. No limit applies but those that the caller sets: one that is meant
 #: for others would break off an import, an export or a migration.
 _SETTINGS = {
@@ -42,7 +47,7 @@ SELECT set_config(name, ours, false)
 FROM (VALUES ('default_transaction_isolation', 'read committed'), ('row_security', 'off'), ('lock_timeout', '0'),
              ('transaction_timeout', '0'), ('idle_session_timeout', '0'), ('jit', 'off')) AS _ (name, ours)
 WHERE current_setting(name, true) IS NOT NULL;
-SELECT set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'on')
 """
 _READ_ONLY = "default_transaction_read_only"
 UNWRITABLE = (
@@ -61,6 +66,14 @@ _FILES_OF_PASSWORDS = OwnThreads("ccari-password")
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
 #: How asyncpg begins to say what is wrong with TLS in a URL.
 _ABOUT_TLS = ("root certificate file", "`sslmode`")
+#: What becomes of a server that is away, hangs, or is something else.
+_FAILURES = (
+    TimeoutError,
+    OSError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,
+)
 _NO_URL = "[database] url must look like postgresql://USER:PASSWORD@HOST:PORT/DATABASE (escape / @ : # ? in a password)"
 
 
@@ -102,27 +115,30 @@ async def connect(
 
 async def look_at_each(dsn: str) -> None:
     """Where the URL has several hosts, learn which of them was made the primary last: until then the first would do that can be written
-    to. Nothing is raised, and one that is silent is not waited for.
+    to. Nothing is raised. One that is away, or takes longer than :data:`HOST_SAYS_SECONDS`, is not learnt of.
     """
     with contextlib.suppress(ValueError):
         if len(hosts := _each_host(dsn)) > 1:
-            looks = [asyncio.create_task(_look_at(each)) for each in hosts]
-            await asyncio.wait(looks, timeout=NEXT_HOST_SECONDS)
-            for each in looks:
-                each.cancel()
-            await asyncio.gather(*looks, return_exceptions=True)
+            async with started(*map(_look_at, hosts)) as looks:
+                await asyncio.wait(looks, timeout=HOST_SAYS_SECONDS)
+
+
+async def keep_looking(dsn: str) -> None:
+    """Look again and again: a connection goes to the first host that answers, and one that was replaced may answer for days."""
+    while True:
+        await asyncio.sleep(LOOK_AGAIN_SECONDS)
+        await look_at_each(dsn)
 
 
 async def _look_at(host: str) -> None:
-    connection = await _connect(host, _SETTINGS, {}, read_only=True, any_order=True, one_of_many=True)
-    connection.terminate()
+    with contextlib.suppress(StoreError, *_FAILURES):
+        connection = await _connect(host, _SETTINGS, {}, read_only=True, any_order=True, one_of_many=True)
+        connection.terminate()
 
 
 async def close(connection: Connection) -> None:
     """Close it, or cut it where the server is silent: what was done with it is done, whatever becomes of its end."""
-    with contextlib.suppress(
-        TimeoutError, OSError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError
-    ):
+    with contextlib.suppress(*_FAILURES):
         await connection.close(timeout=CONNECT_SECONDS)
 
 

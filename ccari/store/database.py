@@ -72,6 +72,7 @@ class Database:
                 # close() would wait for the statement that is under way
                 connection.terminate()
                 raise
+            _refuse_outdated(connection)
             await close(connection)
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:

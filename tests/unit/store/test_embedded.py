@@ -393,8 +393,6 @@ async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
     async with embedded_postgres(data) as dsn:
         assert await answers(dsn)
     monkeypatch.undo()
-    # where its user cannot reach the package, it has a copy of the one before
-    shutil.rmtree(data / "postgresql" / "server", ignore_errors=True)
     with pytest.raises(
         StoreError,
         match=r"was made by PostgreSQL 16, and this ccari brings 18; nothing was changed: .*docs/operations.md",
@@ -404,9 +402,31 @@ async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
     # nothing of it was touched
     monkeypatch.setattr(embedded, "_SERVER", "pginstall")
     monkeypatch.setattr(embedded, "_MAJOR", "16")
-    shutil.rmtree(data / "postgresql" / "server", ignore_errors=True)
     async with embedded_postgres(data) as dsn:
         assert await answers(dsn)
+
+
+async def test_a_copy_of_the_server_outlives_the_update_that_mends_it(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the server's user cannot reach the package, as below /root."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, whose folders another user may not enter")
+    closed, data = home / "closed", home / "updated"
+    embedded._copy_package(embedded._shipped_binaries().parents[1], closed)
+    (package,) = closed.glob("*/*/bin")
+    closed.chmod(0o700)
+    monkeypatch.setattr(embedded, "_shipped_binaries", lambda: package)
+    monkeypatch.setattr(embedded, "_shipped_version", lambda: "0.5.0-18")
+    async with embedded_postgres(data) as dsn:
+        monkeypatch.setattr(embedded, "_shipped_version", lambda: "0.6.0-18")
+        async with embedded_postgres(data):
+            # nobody takes it away from under the server that runs
+            assert await answers(dsn)
+            assert (data / "postgresql" / "server-0.5.0-18").exists()
+    async with embedded_postgres(data) as dsn:
+        assert await answers(dsn)
+    assert [each.name for each in (data / "postgresql").glob("server-*")] == ["server-0.6.0-18"]
 
 
 async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_log(home: Path) -> None:
@@ -428,7 +448,8 @@ async def test_a_disk_that_is_full_while_the_server_is_made_is_told_of_by_what_i
     embedded._copy_package(embedded._shipped_binaries().parents[1], home / "copy")
     with mounted(home / "tiny", "size=8m,mode=711") as tiny:
         (tiny / "server" / "postgresql").mkdir(parents=True)
-        (tiny / "server" / "postgresql" / "server").symlink_to(home / "copy")
+        copy = tiny / "server" / "postgresql" / f"server-{embedded._shipped_version()}"
+        copy.symlink_to(home / "copy")
         with pytest.raises(StoreError, match=r"initdb failed.*: could not .*No space left on device$"):
             async with embedded_postgres(tiny / "server"):
                 pass
@@ -483,7 +504,7 @@ async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path)
         pytest.skip("needs root, whose files another user may not open")
     async with embedded_postgres(home):
         # the copy of the programmes, made where that user cannot reach the package, is root's to change
-        made = (path for path in (home / "postgresql").iterdir() if path.name != "server")
+        made = (path for path in (home / "postgresql").iterdir() if not path.name.startswith("server-"))
         owners = {path.name: path.stat().st_uid for path in made}
     assert set(owners.values()) == {owners["cluster"]}, owners
 
