@@ -97,7 +97,7 @@ class Openings:
                 async with asyncio.timeout(OPENING_SECONDS):
                     while not await self._ari.packets_sent(channel):
                         if self._is_ending():
-                            return False
+                            raise Closed("nothing that is sent had left Asterisk when the call ended")
                         await asyncio.sleep(_ASK_AGAIN_SECONDS)
             except TimeoutError:
                 return False

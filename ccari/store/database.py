@@ -72,7 +72,8 @@ class Database:
                 # close() would wait for the statement that is under way
                 connection.terminate()
                 raise
-            _refuse_outdated(connection)
+            if not connection.is_closed():
+                _refuse_outdated(connection)
             await close(connection)
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:

@@ -214,7 +214,7 @@ class Server:
         if not (self.cluster / "PG_VERSION").exists():
             await self._make_cluster()
         if await self.start():
-            await asyncio.to_thread(self._remove_former_copies)
+            await _to_its_end(self._remove_former_copies)
         # fails if the database is there already, which is just as good
         await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
 

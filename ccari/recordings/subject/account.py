@@ -167,6 +167,9 @@ def _retention(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
         *({"what": "recordings", "campaign": name, "days": days} for name, days in sorted(by_campaign)),
         *({"what": limited.value, "days": days} for limited, days in limits.items() if days is not None),
         *({"what": what.value, "until": until} for what, until in _UNTIL.items() if limits[what] is None),
-        {"what": "suppressions", "until": "the bar is lifted; kept as a keyed digest of the number"},
+        {
+            "what": "suppressions",
+            "until": "the bar is lifted, or nobody calls for the controller here any more; kept as a keyed digest of the number",
+        },
         {"what": "all else", "until": "it is no longer needed for its purpose, or is erased (Art 17)"},
     ]

@@ -231,3 +231,13 @@ async def test_another_endpoint_is_looked_at(made_as: str) -> None:
     asterisk = Encrypting(1)
     await calling(asterisk).actions._openings.look("a channel", made_as)
     assert asterisk.asked == [(SETTINGS, "trunk")]
+
+
+async def test_the_last_words_of_a_call_that_ended_while_keys_were_agreed_upon_are_not_said() -> None:
+    asterisk = Encrypting(0, 1)
+    talking, ending = calling(asterisk), True
+    openings = Openings(talking.ari, talking.desk.endpoints, lambda: ending)
+    with pytest.raises(Closed):
+        await openings.await_opening("a channel", "PJSIP/trunk")
+    ending = False
+    await openings.await_opening("a channel", "PJSIP/trunk")
