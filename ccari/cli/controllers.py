@@ -10,7 +10,7 @@ import typer
 from ccari.cli.context import Json, who, with_store
 from ccari.cli.output import as_done, as_json, as_list, as_table, watched
 from ccari.cli.purging import Yes
-from ccari.cli.spooled import waiting_of
+from ccari.cli.spooled import Waiting, waiting
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import StillNeededError, UnknownError
@@ -36,8 +36,16 @@ _PROOF = "proof of what was done (Art 5(2)): figures and sealed journals, which 
 _STAYS = {
     "calls": ("calls that have expired", _PROOF),
     "requests": ("requests that have expired", _PROOF),
+    "recordings": (
+        "tags of recordings that are deleted",
+        "when and for what each was made, with the hash of its file, of nobody by name",
+    ),
+    "erasures": ("erasures that were carried out", "who did it, and what went and what stayed (Art 5(2))"),
     "holds": ("released legal holds", "who kept what for which claim; one on a number has its keyed digest"),
-    "accesses": ("looks at its data", "who looked, and why, until accesses_days are over: ccari audit purge"),
+    "accesses": (
+        "looks at its data, at least",
+        "who looked, and why, until accesses_days are over: ccari audit purge",
+    ),
 }
 
 
@@ -53,10 +61,11 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         policy = await _policy(store)
         with watched("counting what is held"):
             found = await store.controllers.all()
-        keyed = _keyed(settings)
+        keyed, waits = _keyed(settings), waiting(settings)
         known = {*found, *keyed, *(each.id for each in policy.controllers)} if policy else {*found, *keyed}
         return [
-            _row(each, policy, found.get(each, OfController()), keys=each in keyed) for each in sorted(known)
+            _row(each, policy, found.get(each, OfController()), waits, keys=each in keyed)
+            for each in sorted(known)
         ]
 
     rows = with_store(context, work)
@@ -127,7 +136,7 @@ async def _looked_at(
         raise UnknownError(f"no controller {label(controller)!r} is known: ccari controllers list")
     proofs = None if drop_proof else found.proofs
     first = obstacles(_campaigns(policy, controller), found.keeps, proofs)
-    return found, [*first, *_spooled(settings, controller)]
+    return found, [*first, *_spooled(waiting(settings), controller)]
 
 
 def _is_over(found: OfController) -> bool:
@@ -137,7 +146,8 @@ def _is_over(found: OfController) -> bool:
 
 def _print_plan(found: OfController, stays: Mapping[str, int]) -> None:
     goes = [
-        {"what": f"{_GONE[kind]}s", "count": each.held, "oldest": each.oldest} for kind, each in found.goes.items()
+        {"what": f"{_GONE[kind]}s", "count": found.goes[kind].held, "oldest": found.goes[kind].oldest}
+        for kind in Goes if kind in found.goes
     ]  # fmt: skip
     as_table(goes, {"what": "GOES", "count": "COUNT", "oldest": "OLDEST"}, none="nothing is left to delete")
     if left := [
@@ -166,13 +176,21 @@ def _keyed(settings: Settings) -> set[str]:
     return {each.name for each in holders if each.kind == "controller"}
 
 
-def _spooled(settings: Settings, controller: str) -> list[str]:
-    count = waiting_of(settings, controller)
-    waits = counted(count, "right that is, or may be, its waits", "rights that are, or may be, its wait")
-    return [f"{waits} on this node: ccari requests replay --aside"] if count else []
+def _spooled(waits: Waiting, controller: str) -> list[str]:
+    """What of this node's local journal has to be registered before the controller is deleted, or may have to."""
+    own, unread, torn = waits.of[controller], waits.unread, waits.torn
+    lines = {
+        f"{counted(own, 'right of its callees waits', 'rights of its callees wait')} on this node: ccari requests replay --aside": own,
+        f"{counted(unread, 'right', 'rights')} on this node cannot be read for now, and may be its: ccari requests spooled says why": unread,
+        f"{counted(torn, 'torn right', 'torn rights')} on this node may be its, and can never be read: ccari requests spooled names the file; "
+        "see in the log, by its time, whose call it was, and enter the right by hand; then delete the file": torn,
+    }  # fmt: skip
+    return [line for line, count in lines.items() if count]
 
 
-def _row(controller: str, policy: Policy | None, of: OfController, *, keys: bool) -> dict[str, Any]:
+def _row(
+    controller: str, policy: Policy | None, of: OfController, waits: Waiting, *, keys: bool
+) -> dict[str, Any]:
     amounts: list[tuple[str, Amount]] = [*of.goes.items(), *of.keeps.items()]
     campaigns = _campaigns(policy, controller)
     return {
@@ -181,7 +199,7 @@ def _row(controller: str, policy: Policy | None, of: OfController, *, keys: bool
         "campaigns": campaigns, "keys": keys,
         "held": {str(kind): each.held for kind, each in amounts},
         "oldest": min((each.oldest for _, each in amounts), default=None),
-        "obstacles": obstacles(campaigns, of.keeps, of.proofs),
+        "obstacles": [*obstacles(campaigns, of.keeps, of.proofs), *_spooled(waits, controller)],
         "deleted": _deletion(of.deletion) if of.deletion else None,
     }  # fmt: skip
 
@@ -202,7 +220,8 @@ def _day(at: datetime | None) -> str:
 
 def _deletion(deletion: Deletion) -> dict[str, Any]:
     return {
-        "begun_by": deletion.begun_by, "begun_at": deletion.begun_at, "finished_at": deletion.finished_at,
+        "begun_by": deletion.begun_by, "begun_at": deletion.begun_at, "drop_proof": deletion.drop_proof,
+        "finished_by": deletion.finished_by, "finished_at": deletion.finished_at,
         "deleted": {kind.value: count for kind, count in deletion.deleted.items()},
     }  # fmt: skip
 
@@ -210,7 +229,7 @@ def _deletion(deletion: Deletion) -> dict[str, Any]:
 def _was(deletion: Deletion) -> str:
     if deletion.finished_at is None:
         return f"a deletion that {deletion.begun_by} began on {_day(deletion.begun_at)} was interrupted"
-    return f"deleted by {deletion.begun_by} on {_day(deletion.finished_at)}: {_count(deletion)}"
+    return f"deleted by {deletion.finished_by} on {_day(deletion.finished_at)}: {_count(deletion)}"
 
 
 def _count(deletion: Deletion) -> str:

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -110,18 +112,30 @@ def refuse_while_spooled_under(settings: Settings, controller: str, version: int
         )
 
 
-def waiting_of(settings: Settings, controller: str) -> int:
-    """How many rights in this node's local journal are the controller's, or may be: nobody can tell of one that cannot be read."""
-    journal, count = _journal(settings), 0
+@dataclass(slots=True)
+class Waiting:
+    """How many rights wait in this node's local journal, ``of`` each controller. Of the others nobody can tell whose they are: those that
+    can be read once the key is there, or the disk (``unread``), and ``torn`` ones, which never can.
+    """
+
+    of: Counter[str] = field(default_factory=Counter)
+    unread: int = 0
+    torn: int = 0
+
+
+def waiting(settings: Settings) -> Waiting:
+    journal, found = _journal(settings), Waiting()
     for name, folder in _files(journal):
         try:
-            count += journal.read(name, folder).call.controller == controller
+            found.of[journal.read(name, folder).call.controller] += 1
         except FileNotFoundError:
             # it was registered just now
             continue
-        except (UnreadableError, ConfigError, OSError):
-            count += 1
-    return count
+        except UnreadableError:
+            found.torn += 1
+        except (ConfigError, OSError):
+            found.unread += 1
+    return found
 
 
 def _calls(journal: LocalJournalFiles) -> Iterator[OpenedCall]:

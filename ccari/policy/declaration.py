@@ -182,11 +182,15 @@ def campaigns_declared(text: str) -> list[Campaign]:
     return [Campaign.model_construct(**table) for table in tables]
 
 
-def countries_declared(text: str, controller: str) -> set[str]:
-    """The countries whose law a controller's calls were under by an earlier revision: its own, and the presets of its campaigns. As
+def countries_declared(text: str) -> dict[str, set[str]]:
+    """By controller, the countries whose law its calls were under by an earlier revision: its own, and the presets of its campaigns. As
     :func:`campaigns_declared`.
     """
     tables = tomllib.loads(text.removeprefix("\ufeff"))
-    own = {each.get("country") for each in tables.get("controllers", ()) if each.get("id") == controller}
-    called = {each.preset for each in campaigns_declared(text) if each.controller == controller}
-    return {each for each in own | called if each is not None}
+    own = [(each.get("id"), each.get("country")) for each in tables.get("controllers", ())]
+    called = [(each.get("controller"), each.get("preset")) for each in tables.get("campaigns", ())]
+    found: dict[str, set[str]] = {}
+    for controller, country in (*own, *called):
+        if controller is not None and country is not None:
+            found.setdefault(controller, set()).add(country)
+    return found

@@ -7,9 +7,6 @@ from enum import StrEnum
 
 from ccari.counting import counted
 
-#: The event of the record of accesses that says who has deleted a controller, and how much of what.
-DELETED = "controller_deleted"
-
 
 class Goes(StrEnum):
     """What is deleted with its controller, as nothing else ends it, in this order: what bars calls goes last."""
@@ -94,9 +91,14 @@ def _words(kind: Keeps, held: int) -> str:
             return f"{whose}: requests_days of the controller in the policy ends them; ccari requests purge shows what holds them"
 
 
-def called_again(controller: str, deleted: datetime) -> str:
-    """Why no campaign of a controller that was ``deleted`` (aware) at that moment can be declared, with what to do."""
+def called_again(controller: str, begun: datetime, finished: datetime | None) -> str:
+    """Why no campaign of a controller can be declared whose deletion was ``begun``, and ``finished`` (both aware), with what to do."""
+    deleted = (
+        f"is being deleted since {begun:%Y-%m-%d}"
+        if finished is None
+        else f"was deleted on {finished:%Y-%m-%d}"
+    )
     return (
-        f"the controller {controller!r} was deleted on {deleted:%Y-%m-%d}, and with it who had objected, so nothing may be called for under that "
+        f"the controller {controller!r} {deleted}, and with it who had objected, so nothing may be called for under that "
         "id again: give the controller another id, and import the objections that it has (ccari suppress import) before its first call"
     )

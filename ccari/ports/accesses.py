@@ -27,6 +27,8 @@ class Looked(StrEnum):
     LIST_SCRUBBED = "list_scrubbed"
     BARS_EXPORTED = "bars_exported"
     REQUESTS_EXPORTED = "requests_exported"
+    CONTROLLER_DELETION_BEGUN = "controller_deletion_begun"
+    CONTROLLER_DELETED = "controller_deleted"
 
 
 @dataclass(frozen=True, slots=True)

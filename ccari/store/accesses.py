@@ -15,7 +15,7 @@ from ccari.policy import accesses as law
 from ccari.policy import chain
 from ccari.policy.chain import SALT_BYTES, Entry, Linked
 from ccari.policy.seal import mismatch
-from ccari.ports.accesses import Access, WantedAccesses
+from ccari.ports.accesses import Access, Looked, WantedAccesses
 from ccari.store.database import Connection, Database
 from ccari.store.journals import entry_fields, linked
 from ccari.store.queries import SQL, by_controller
@@ -30,11 +30,10 @@ class Accesses:
         self._database = database
 
     async def note(self, access: Access) -> None:
-        """The entry's link is logged too, where no edit of the table reaches it."""
         fields = {**access.target, "who": access.who, "why": access.why}
         async with self._database.transaction() as connection:
             new = await add(connection, access.looked, fields)
-        _log.info("data_accessed", access=access.looked, who=access.who, entry=new.seq, link=new.link.hex())
+        log(access.looked, access.who, new)
 
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
         """The entries that are wanted, the newest first."""
@@ -111,6 +110,11 @@ async def add(connection: Connection, event: str, fields: Mapping[str, str]) -> 
         new.link,
     )
     return new
+
+
+def log(looked: Looked, who: str, added: Linked) -> None:
+    """Log the link of an entry, where no edit of the table reaches it: after the commit."""
+    _log.info("data_accessed", access=looked, who=who, entry=added.seq, link=added.link.hex())
 
 
 async def newest_expiry(connection: Connection) -> datetime | None:

@@ -2,9 +2,9 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import asyncpg
 
@@ -12,9 +12,10 @@ from ccari.errors import StillNeededError, StoreError
 from ccari.policy import leaving
 from ccari.policy.erasure import proof_kept
 from ccari.policy.leaving import Amount, Goes, Keeps, Proofs
+from ccari.ports.accesses import Looked
 from ccari.store import accesses
 from ccari.store.database import Connection, Database, in_transaction, translated
-from ccari.store.policies import countries_of, in_force
+from ccari.store.policies import countries, countries_of, in_force
 from ccari.store.queries import SQL
 
 Progress = Callable[[int], None]
@@ -25,11 +26,15 @@ BATCH = 5_000
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Who began it and when, how many of each kind it has deleted so far, and when it was finished; None: it was interrupted."""
+    """Who began it and when, how many of each kind it has deleted so far, and who finished it when; None: it was interrupted.
+    ``drop_proof``: whether one of them let go of consents whose proof the law has kept.
+    """
 
     begun_by: str
     begun_at: datetime
+    drop_proof: bool
     deleted: Mapping[Goes, int]
+    finished_by: str | None
     finished_at: datetime | None
 
 
@@ -45,14 +50,19 @@ class OfController:
     deletion: Deletion | None = None
 
 
+class _NeededError(Exception):
+    """Something has to be over first. What, is looked up once no lock is held: it may have to count millions."""
+
+
 class Controllers:
     def __init__(self, database: Database) -> None:
         self._database = database
 
     async def all(self) -> dict[str, OfController]:
-        """Every controller of which something is held, or that was deleted. It counts millions of rows, so it takes seconds. Raises
-        StoreError, as each method here.
+        """Every controller of which something is held, or that was deleted. It counts millions of rows, so it takes seconds. Policy
+        revisions that cannot be read are left out: :meth:`delete` insists on them. Raises StoreError, as each method here.
         """
+        under = await countries(self._database)
         found: defaultdict[str, OfController] = defaultdict(OfController)
         async with self._database.snapshot(outside_pool=True) as connection:
             for row in await connection.fetch(SQL["controllers_goes"], None):
@@ -62,21 +72,22 @@ class Controllers:
             for row in await connection.fetch(SQL["controller_deletions"], None):
                 found[row["controller"]].deletion = _deletion(row)
             for controller, of in found.items():
-                of.proofs = await _proofs(connection, controller)
+                of.proofs = await _proofs(connection, controller, proof_kept(under.get(controller, ())))
         return dict(found)
 
     async def of(self, controller: str) -> OfController:
         """As :meth:`all`, of one; empty if nothing is known of it."""
         async with self._database.snapshot(outside_pool=True) as connection:
             deletion = await connection.fetchrow(SQL["controller_deletions"], [controller])
+            kept = proof_kept(await countries_of(connection, controller))
             return OfController(
-                await _goes(connection, controller), await _keeps(connection, controller), await _proofs(connection, controller),
+                await _goes(connection, controller), await _keeps(connection, controller), await _proofs(connection, controller, kept),
                 None if deletion is None else _deletion(deletion),
             )  # fmt: skip
 
     async def stays(self, controller: str) -> dict[str, int]:
-        """How much stays on record of a controller that is deleted: ``calls`` and ``requests`` that have expired, released ``holds``, and
-        ``accesses``.
+        """How much stays on record of a controller that is deleted: ``calls`` and ``requests`` that have expired, the tags of
+        ``recordings``, ``erasures``, released ``holds``, and ``accesses`` that name it: those to a call or a recording do not.
         """
         rows = await self._database.rows(SQL["controllers_stay"], controller, outside_pool=True)
         return {row["kind"]: row["held"] for row in rows}
@@ -95,87 +106,135 @@ class Controllers:
         """
         async with self._database.outside_pool() as connection:
             with translated():
-                proofs = None if drop_proof else await _proofs(connection, controller)
-                await _begin(connection, controller, who, proofs)
-                gone = 0
-                while not await _end(connection, controller, who):
-                    before = gone
-                    for kind in Goes:
-                        last = b""
-                        while batch := await _batch(connection, controller, kind, last):
-                            count, last = batch
-                            gone += count
-                            progress(gone)
-                    # unless somebody else has deleted it
-                    if gone == before and not await _end(connection, controller, who):
-                        raise StoreError("what is left is being changed by others: run this again")
+                kept = timedelta() if drop_proof else proof_kept(await countries_of(connection, controller))
+                await _refuse_needed(connection, controller, kept)
+                try:
+                    await _begin(connection, controller, who, drop_proof=drop_proof)
+                    await _empty(connection, controller, who, kept, progress)
+                except _NeededError:
+                    await _refuse_needed(connection, controller, kept)
+                    raise StoreError("something was in the way that is over by now: run this again") from None
                 (row,) = await connection.fetch(SQL["controller_deletions"], [controller])
         return _deletion(row)
 
 
-async def _begin(connection: Connection, controller: str, who: str, proofs: Proofs | None) -> None:
-    """From the commit on, no policy that would call for the controller can be applied."""
+async def _begin(connection: Connection, controller: str, who: str, *, drop_proof: bool) -> None:
+    """From the commit on, no policy that would call for the controller can be applied. The record of accesses has it before anything
+    goes. Raises _NeededError.
+    """
     async with in_transaction(connection):
         # one policy after the other: either this finds the campaigns, or whoever applies them finds this
         await connection.execute(SQL["lock_policies"])
-        policy = await in_force(connection)
-        campaigns = [each.id for each in policy.campaigns_of(controller)] if policy else []
-        await _refuse_needed(connection, controller, campaigns, proofs)
-        await connection.execute(SQL["begin_deletion"], controller, who)
+        await connection.execute(SQL["by_indexes"])
+        if await _campaigns(connection, controller) or await connection.fetchval(
+            SQL["anything_keeps"], controller
+        ):
+            raise _NeededError
+        if not await connection.fetchval(SQL["begin_deletion"], controller, who, drop_proof):
+            return
+        looked = Looked.CONTROLLER_DELETION_BEGUN
+        added = await accesses.add(connection, looked, _account(controller, who, drop_proof=drop_proof))
+    accesses.log(looked, who, added)
+
+
+async def _empty(
+    connection: Connection, controller: str, who: str, kept: timedelta, progress: Progress
+) -> None:
+    """Delete until nothing is left: a list that was under way may enter something behind us. Raises _NeededError."""
+    gone, before = 0, -1
+    while await _anything_goes(connection, controller) or not await _end(connection, controller, who):
+        if gone == before:
+            raise StoreError("what is left is being changed by others: run this again")
+        before = gone
+        for kind in Goes:
+            last = b""
+            while batch := await _batch(connection, controller, kind, last, kept):
+                count, last = batch
+                gone += count
+                progress(gone)
+
+
+async def _anything_goes(connection: Connection, controller: str) -> bool:
+    """Without the locks, so that :func:`_end` is quick: what was deleted still stands in the indexes, and whoever walks over it marks it."""
+    async with in_transaction(connection):
+        await connection.execute(SQL["by_indexes"])
+        return bool(await connection.fetchval(SQL["anything_goes"], controller))
 
 
 async def _batch(
-    connection: Connection, controller: str, kind: Goes, last: bytes
+    connection: Connection, controller: str, kind: Goes, last: bytes, kept: timedelta
 ) -> tuple[int, bytes] | None:
-    """Delete some of one kind, from the digest ``last`` on. Gives how many, and where to go on; None if there was nothing."""
+    """Delete some of one kind, from the digest ``last`` on. Gives how many, and where to go on; None if there was nothing. Raises
+    _NeededError.
+    """
     async with in_transaction(connection):
         if not await _goes_on(connection, controller):
             return None
         # a right that was pressed at another node while the database was away may have been registered since
-        await _refuse_needed(connection, controller)
-        row = await connection.fetchrow(SQL[f"delete_{kind}"], controller, last, BATCH)
+        if await connection.fetchval(SQL["anything_keeps"], controller):
+            raise _NeededError
+        law = [kept or None] if kind is Goes.CONSENTS else []
+        row = await connection.fetchrow(SQL[f"delete_{kind}"], controller, last, BATCH, *law)
         if not row or not row["gone"]:
             return None
+        # a list that was under way may have entered it since
+        if law and row["proof"]:
+            raise _NeededError
         await connection.execute(SQL["count_deleted"], controller, kind, row["gone"])
     return row["gone"], bytes(row["last"])
 
 
 async def _end(connection: Connection, controller: str, who: str) -> bool:
-    """Write the account of it, unless something is left, such as what a list that was under way has entered behind us. The record of
-    accesses is sealed.
-    """
+    """Write the account of it, unless something is left. The record of accesses is sealed."""
     async with in_transaction(connection):
         if not await _goes_on(connection, controller):
             return True
-        if await _goes(connection, controller):
+        if await connection.fetchval(SQL["anything_goes"], controller):
             return False
-        deleted = json.loads(await connection.fetchval(SQL["end_deletion"], controller))
-        fields = {"controller": controller, **{kind: str(count) for kind, count in deleted.items()}}
-        await accesses.add(connection, leaving.DELETED, {**fields, "who": who, "why": ""})
+        (ended,) = await connection.fetch(SQL["end_deletion"], controller, who)
+        counts = {kind: str(count) for kind, count in json.loads(ended["deleted"]).items()}
+        account = {
+            **_account(controller, who, drop_proof=ended["drop_proof"]),
+            **counts,
+            "begun_by": ended["begun_by"],
+        }
+        added = await accesses.add(connection, Looked.CONTROLLER_DELETED, account)
+    accesses.log(Looked.CONTROLLER_DELETED, who, added)
     return True
+
+
+def _account(controller: str, who: str, *, drop_proof: bool) -> dict[str, str]:
+    return {"controller": controller, "drop_proof": "yes" if drop_proof else "no", "who": who, "why": ""}
 
 
 async def _goes_on(connection: Connection, controller: str) -> bool:
     """False if somebody else, who deletes the same, has ended it. Until the end of the transaction no hold can be placed, no list of the
-    controller's be merged, and no other delete it.
+    controller's be merged, and no other delete it: so nothing is counted in it.
     """
     # in the order of whoever has contacts or consents expire
     await connection.execute(SQL["alone_to_delete"])
     await connection.execute(SQL["lock_consents"], controller)
     await connection.execute(SQL["lock_contacts"], controller)
+    await connection.execute(SQL["by_indexes"])
     return bool(await connection.fetchval(SQL["lock_deletion"], controller))
 
 
-async def _refuse_needed(
-    connection: Connection, controller: str, campaigns: Sequence[str] = (), proofs: Proofs | None = None
-) -> None:
-    if obstacles := leaving.obstacles(campaigns, await _keeps(connection, controller), proofs):
-        raise StillNeededError(controller, obstacles)
+async def _refuse_needed(connection: Connection, controller: str, kept: timedelta) -> None:
+    """Raise StillNeededError with what has to be over first. It counts, so no lock may be held."""
+    proofs = await _proofs(connection, controller, kept)
+    if first := leaving.obstacles(
+        await _campaigns(connection, controller), await _keeps(connection, controller), proofs
+    ):
+        raise StillNeededError(controller, first)
 
 
-async def _proofs(connection: Connection, controller: str) -> Proofs | None:
-    """By the law of each country that the controller's calls were ever under."""
-    kept = proof_kept(await countries_of(connection, controller))
+async def _campaigns(connection: Connection, controller: str) -> list[str]:
+    policy = await in_force(connection)
+    return [each.id for each in policy.campaigns_of(controller)] if policy else []
+
+
+async def _proofs(connection: Connection, controller: str, kept: timedelta) -> Proofs | None:
+    """``kept``: by the law of each country that the controller's calls were ever under."""
     row = await connection.fetchrow(SQL["controllers_proofs"], controller, kept) if kept else None
     return Proofs(row["held"], row["until"]) if row is not None and row["held"] else None
 
@@ -199,4 +258,6 @@ def _amount(row: asyncpg.Record) -> Amount:
 
 def _deletion(row: asyncpg.Record) -> Deletion:
     deleted = {Goes(kind): count for kind, count in json.loads(row["deleted"]).items()}
-    return Deletion(row["begun_by"], row["begun_at"], deleted, row["finished_at"])
+    return Deletion(
+        row["begun_by"], row["begun_at"], row["drop_proof"], deleted, row["finished_by"], row["finished_at"]
+    )

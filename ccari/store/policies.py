@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -151,15 +151,22 @@ async def in_force(connection: Connection) -> Policy | None:
 
 async def countries_of(connection: Connection, controller: str) -> set[str]:
     """The countries whose law the controller's calls were under by any revision. Raises StoreError if one cannot be read."""
-    rows = await connection.fetch(SQL["policies_after"], 0)
-    return await asyncio.to_thread(_countries, rows, controller)
+    rows = list(map(dict, await connection.fetch(SQL["policies_after"], 0)))
+    return (await asyncio.to_thread(_countries, rows)).get(controller, set())
 
 
-def _countries(rows: Sequence[asyncpg.Record], controller: str) -> set[str]:
-    found: set[str] = set()
+async def countries(database: Database) -> dict[str, set[str]]:
+    """As :func:`countries_of`, of every controller, without what cannot be read."""
+    rows = await database.rows(SQL["policies_after"], 0, outside_pool=True)
+    return await asyncio.to_thread(_countries, rows, StoreError)
+
+
+def _countries(rows: Sequence[Mapping[str, Any]], *skipped: type[StoreError]) -> dict[str, set[str]]:
+    found: defaultdict[str, set[str]] = defaultdict(set)
     for row in rows:
-        with _read_anew(row["revision"]):
-            found |= countries_declared(row["document"], controller)
+        with contextlib.suppress(*skipped), _read_anew(row["revision"]):
+            for controller, declared in countries_declared(row["document"]).items():
+                found[controller] |= declared
     return found
 
 
@@ -172,7 +179,7 @@ def _callers(document: str) -> list[str]:
 
 
 def _called_again(deletions: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [called_again(row["controller"], row["begun_at"]) for row in deletions]
+    return [called_again(row["controller"], row["begun_at"], row["finished_at"]) for row in deletions]
 
 
 def _applied(row: Mapping[str, Any]) -> Applied:

@@ -8,8 +8,11 @@ CREATE TABLE controller_deletions (
     controller  text        NOT NULL,
     begun_by    text        NOT NULL,
     begun_at    timestamptz NOT NULL DEFAULT clock_timestamp(),
-    deleted     jsonb       NOT NULL DEFAULT '{}',  -- how many of what, as it is done
-    finished_at timestamptz
+    drop_proof  boolean     NOT NULL DEFAULT false,  -- whether somebody let go of consents whose proof the law has kept
+    deleted     jsonb       NOT NULL DEFAULT '{}',   -- how many of what, as it is done
+    finished_by text,
+    finished_at timestamptz,
+    CHECK ((finished_at IS NULL) = (finished_by IS NULL))
 );
 CREATE INDEX controller_deletions_of ON controller_deletions (controller);
 CREATE UNIQUE INDEX controller_deletions_under_way ON controller_deletions (controller) WHERE finished_at IS NULL;
@@ -19,6 +22,13 @@ CREATE TRIGGER ended_once BEFORE UPDATE ON controller_deletions FOR EACH ROW
     WHEN (OLD.finished_at IS NOT NULL
           OR (OLD.id, OLD.controller, OLD.begun_by, OLD.begun_at) IS DISTINCT FROM (NEW.id, NEW.controller, NEW.begun_by, NEW.begun_at))
     EXECUTE FUNCTION refuse_after_the_end();
+
+-- Before each batch, and while others wait, it is asked whether anything has to be over first.
+CREATE INDEX recordings_of_controller ON recordings (controller)
+    WHERE state IN ('tagged', 'recording', 'finished', 'stored', 'failed');
+CREATE INDEX forwards_untold ON forwards (reference) WHERE number IS NOT NULL;
+-- Without it each batch of them would read and sort them all.
+CREATE INDEX removed_suppressions_of_controller ON removed_suppressions (controller, digest);
 
 -- A bar that was lifted stays on record as long as its controller does.
 CREATE FUNCTION refuse_while_it_stays() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -46,4 +56,7 @@ DROP TRIGGER append_only ON removed_suppressions;
 CREATE TRIGGER append_only BEFORE DELETE OR TRUNCATE ON removed_suppressions
     FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 DROP FUNCTION refuse_while_it_stays;
+DROP INDEX removed_suppressions_of_controller;
+DROP INDEX forwards_untold;
+DROP INDEX recordings_of_controller;
 DROP TABLE controller_deletions;

@@ -24,8 +24,11 @@ from ccari.sounds.soundboard import shipped_sounds
 from tests.reference import page as reference
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
-#: Looks at whole lists, which are on record as of nobody.
-OF_MANY = {Looked.LIST_IMPORTED, Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED}
+#: Looks at whole lists, and their deletion, which are on record as of nobody.
+OF_MANY = {
+    Looked.LIST_IMPORTED, Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED, Looked.CONTROLLER_DELETION_BEGUN,
+    Looked.CONTROLLER_DELETED,
+}  # fmt: skip
 #: Why a call is refused before it is known whose it would be.
 OF_NOBODY = {
     Block.NUMBER_EMPTY, Block.NUMBER_CHARACTERS, Block.NUMBER_INVALID, Block.NUMBER_PREMIUM, Block.BAD_ARGUMENTS,
