@@ -75,6 +75,11 @@ class Controllers:
                 of.proofs = await _proofs(connection, controller, proof_kept(under.get(controller, ())))
         return dict(found)
 
+    async def deleted_but_held(self) -> list[str]:
+        """The controllers that were deleted, and of which something is held again, such as what a list that was under way entered."""
+        rows = await self._database.rows(SQL["deleted_but_held"], outside_pool=True)
+        return [row["controller"] for row in rows]
+
     async def of(self, controller: str) -> OfController:
         """As :meth:`all`, of one; empty if nothing is known of it."""
         async with self._database.snapshot(outside_pool=True) as connection:

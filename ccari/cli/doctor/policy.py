@@ -29,3 +29,11 @@ async def undeclared(store: Store, policy: Policy) -> list[Finding]:
     """Bars and open requests of campaigns or controllers that are no longer declared."""
     advice = "declare it again if it was left out by mistake: ccari policy list shows the earlier revisions"
     return [warning("policy", each, advice) for each in await left_behind(store, policy)]
+
+
+async def held_again(store: Store) -> list[Finding]:
+    """Controllers that have left, and of which a list that was under way, say, has entered something since."""
+    return [
+        warning("controllers", f"{each!r} was deleted, but something is held of it", f"ccari controllers delete {each}")
+        for each in await store.controllers.deleted_but_held()
+    ]  # fmt: skip

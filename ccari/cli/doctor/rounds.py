@@ -152,6 +152,7 @@ async def _needs(settings: Settings, store: Store, declared: Policy) -> list[Fin
     return [
         *await _files("time zone", lambda: times.zones(declared), "install tzdata"),
         *await found_by("policy", policy.undeclared(store, declared), "ccari db migrate"),
+        *await found_by("controllers", policy.held_again(store), "ccari db migrate"),
         *await found_by("webhooks", webhooks.given_up(store), "ccari db migrate"),
         *await found_by("secrets", secrets(), _USER),
         *await _files("recipients", lambda: recordings.unencrypted(settings, declared), _USER),

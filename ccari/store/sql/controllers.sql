@@ -43,6 +43,11 @@ SELECT EXISTS (SELECT FROM (/* goes_of_controllers */) AS goes WHERE controller 
 -- name: anything_keeps
 SELECT EXISTS (SELECT FROM (/* keeps_of_controllers */) AS keeps WHERE controller = $1)
 
+-- name: deleted_but_held
+-- The controllers that were deleted, and of which there is something again.
+SELECT controller FROM (SELECT DISTINCT controller FROM controller_deletions) AS deleted
+WHERE EXISTS (SELECT FROM (/* goes_of_controllers */) AS goes WHERE goes.controller = deleted.controller) ORDER BY 1
+
 -- name: by_indexes
 -- For the transaction. To the statistics most of a table may look like a controller's that is leaving, of which nothing is left: the
 -- planner would read all of it to find one row, while others wait. Only a plain index scan marks what is dead for the next one.

@@ -275,6 +275,24 @@ async def test_a_bar_on_a_campaign_that_is_gone_goes_unseen(patient: Patient, st
     assert found.found.startswith("1 suppression is only for the campaign 'spring' of 'acme'")
 
 
+async def test_what_a_list_entered_after_its_controller_was_deleted_stays_unseen(
+    patient: Patient, store: Store
+) -> None:
+    await store.database.rows(
+        "INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign) VALUES ('gone', $1, 1, 'i1', 'x')",
+        made.digests().newest,
+    )
+    await store.controllers.delete("gone", "cli:dpo")
+    assert "controllers" not in await patient.unwell()
+    await store.database.rows(
+        "INSERT INTO heard_notices (controller, digest, key_version, information_version, campaign) VALUES ('gone', $1, 1, 'i1', 'x')",
+        made.digests().newest,
+    )
+    found = await patient.only("controllers")
+    assert (found.state, found.advice) == (State.WARNING, "ccari controllers delete gone")
+    assert found.found == "'gone' was deleted, but something is held of it"
+
+
 async def test_a_register_that_blocks_every_call_passes(patient: Patient, store: Store) -> None:
     await store.policies.apply(NEEDY, "test")
     patient.record(NEEDY)
