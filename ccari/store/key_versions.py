@@ -58,9 +58,15 @@ class KeyVersions:
         await self.vouch(secrets, learn=False)
         holders = {Holder(kind, name) for kind, name, _, _ in rows}
         there = {each: secrets.found(each).keys() | _retired(secrets, each) for each in holders}
-        complete = all(version in there[Holder(kind, name)] for kind, name, version, _ in rows)
+        missing = [(each, row[2]) for row in rows if row[2] not in there[each := Holder(row[0], row[1])]]
+        complete = all([await self._left(*each) for each in missing])
         self._all_there = rows if complete else None
         return secrets
+
+    async def _left(self, holder: Holder, version: int) -> bool:
+        """Whether it was a controller's that was deleted: its secrets are destroyed, and nothing is entered under them any more."""
+        deleted = holder.kind == "controller" and await self._database.value(SQL["was_deleted"], holder.name)
+        return bool(deleted) and not await self.is_needed(holder, version)
 
     async def note(self, holder: Holder, version: int, check: str) -> None:
         """Keep which secret a version is, before any row is written with it.

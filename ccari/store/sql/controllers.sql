@@ -48,6 +48,9 @@ SELECT EXISTS (SELECT FROM (/* keeps_of_controllers */) AS keeps WHERE controlle
 SELECT controller FROM (SELECT DISTINCT controller FROM controller_deletions) AS deleted
 WHERE EXISTS (SELECT FROM (/* goes_of_controllers */) AS goes WHERE goes.controller = deleted.controller) ORDER BY 1
 
+-- name: was_deleted
+SELECT EXISTS (SELECT FROM controller_deletions WHERE controller = $1 AND finished_at IS NOT NULL)
+
 -- name: by_indexes
 -- For the transaction. To the statistics most of a table may look like a controller's that is leaving, of which nothing is left: the
 -- planner would read all of it to find one row, while others wait. Only a plain index scan marks what is dead for the next one.

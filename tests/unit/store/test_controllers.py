@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import shutil
 from collections.abc import Awaitable, Callable
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from ccari.errors import RefusedError, StillNeededError, StoreError
+from ccari.keyring.secrets import SecretStore
 from ccari.policy.leaving import Goes, Keeps
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -267,6 +270,21 @@ async def test_a_revision_that_cannot_be_read_hides_what_is_held_or_lets_proofs_
     assert (await leaving.store.controllers.all())["acme"].goes.keys() == ALL.keys()
     with pytest.raises(StoreError, match="cannot be read"):
         await delete(leaving)
+
+
+async def test_the_secrets_of_who_left_are_looked_for_at_each_question(
+    leaving: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions, keys = leaving.store.key_versions, SecretStore(tmp_path / "keys")
+    for controller in ("acme", "beta"):
+        made.new_secret(keys, controller)
+    await versions.vouch(keys)
+    await delete(leaving)
+    shutil.rmtree(tmp_path / "keys" / "acme")
+    running = SecretStore(tmp_path / "keys")
+    await versions.keep_vouching(running)
+    monkeypatch.setattr(versions, "vouch", None)
+    await versions.keep_vouching(running)
 
 
 async def test_old_proofs_are_kept_for_ever(leaving: Shelf) -> None:
