@@ -51,8 +51,9 @@ async def test_a_call_or_a_right_is_not_counted_or_counted_for_somebody_else(
     await ended(store, "failed", "abandoned", heard=True, direction="callee_first")
     await ended(store, "busy", ago=timedelta(days=20))
     await ended(store, "bridged", controller="other")
-    await added(store, right=Right.PORTABILITY)
-    await added(store, right=Right.ACCESS, controller="other")
+    today = datetime.now(UTC)
+    await added(store, right=Right.PORTABILITY, received_at=today)
+    await added(store, right=Right.ACCESS, controller="other", received_at=today)
     await signed_in(api, visitor, Role.AUDITOR, "acme")
     for days, calls in (1, 4), (7, 6), (30, 7):
         seen = await visitor.get(f"{OVERVIEW}?days={days}")
