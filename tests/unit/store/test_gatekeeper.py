@@ -35,6 +35,7 @@ from ccari.recordings.evidence.verifying import verify
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.store.forging import forge
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret
 
@@ -87,19 +88,13 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
     book, secrets = Book(store.policies), SecretStore(tmp_path)
     await book.reload()
     new_secret(secrets, "acme")
-    absent: Any = None
-    return Desk(
-        ASTERISK,
-        store.calls,
-        secrets,
-        book,
-        cast("Any", Silent()),
-        absent,
-        absent,
-        absent,
-        absent,
-        absent,
-        absent,
+    return replace(
+        IDLE_DESK,
+        asterisk=ASTERISK,
+        store=store.calls,
+        secrets=secrets,
+        book=book,
+        prompts=cast("Any", Silent()),
     )
 
 

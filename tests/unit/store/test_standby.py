@@ -18,7 +18,7 @@ from ccari.policy.gate import Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Sought
-from ccari.store import connecting, timelines
+from ccari.store import connecting, migrating, timelines
 from ccari.store import database as databases
 from ccari.store.database import Database, as_it_is
 from ccari.store.embedded import Server, embedded_postgres
@@ -195,13 +195,7 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
             async with PostgresFence(old_first).hold("a run", "an asterisk"):
                 assert await database.value(WHICH) == old
                 refusals: list[str] = []
-
-                async def has_moved() -> bool:
-                    try:
-                        return bool(await database.value(WHICH) == new)
-                    except StoreError as refusal:
-                        refusals.append(str(refusal))
-                        return False
+                has_moved = partial(_is_on, database, new, refusals)
 
                 async def enter_list() -> None:
                     async with database.outside_pool() as connection:
@@ -214,11 +208,30 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
                     await enter_list()
                 assert any("another has taken its place" in each for each in refusals)
                 await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
+    # nor has one that began before it could see that
+    monkeypatch.setattr(timelines, "_newest", {})
+    with monkeypatch.context() as began:
+        began.setattr(migrating, "look_at_each", _see_nothing)
+        async with open_database(old_first) as database:
+            await until(partial(_is_on, database, new, []), within=WITHIN)
     # and what begins now, while both are there
     for opening in (open_database, _looked_at):
         monkeypatch.setattr(timelines, "_newest", {})
         async with opening(old_first) as database:
             assert await database.value(WHICH) == new
+
+
+async def _see_nothing(_: str) -> None:
+    pass
+
+
+async def _is_on(database: Database, which: str, refusals: list[str]) -> bool:
+    """``refusals``: takes why it cannot be asked."""
+    try:
+        return bool(await database.value(WHICH) == which)
+    except StoreError as refusal:
+        refusals.append(str(refusal))
+        return False
 
 
 @contextlib.asynccontextmanager

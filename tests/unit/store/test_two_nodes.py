@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -20,6 +21,7 @@ from ccari.ports.lists import Listed
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.registers import Copy
+from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.store.made import ASTERISK, NUMBER, QUESTION, new_secret
 from tests.unit.store.test_gatekeeper import Silent, ask, gatekeeper
 from tests.unit.store.test_lost_secrets import HEEDED
@@ -41,19 +43,13 @@ async def there(store: Store, tmp_path: Path, here: SecretStore) -> Desk:
     """The other node, which runs."""
     book, secrets = Book(store.policies), await store.key_versions.vouch(SecretStore(tmp_path / "there"))
     await book.reload()
-    absent: Any = None
-    return Desk(
-        ASTERISK,
-        store.calls,
-        secrets,
-        book,
-        cast("Any", Silent()),
-        absent,
-        absent,
-        absent,
-        absent,
-        absent,
-        absent,
+    return replace(
+        IDLE_DESK,
+        asterisk=ASTERISK,
+        store=store.calls,
+        secrets=secrets,
+        book=book,
+        prompts=cast("Any", Silent()),
     )
 
 
