@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Collection, Coroutine
 from typing import Any
 
 import structlog
@@ -22,14 +22,29 @@ async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator
 
 @contextlib.asynccontextmanager
 async def started(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """A task for each; when the context ends, those that are still at work are cancelled, and waited for."""
+    """A task for each; when the context ends, those that are still at work are cancelled, and waited for.
+
+    Unlike a task group's, one that fails ends nothing: whoever wants to know looks at it.
+    """
     tasks = list(map(asyncio.create_task, work))
     try:
         yield tasks
     finally:
         for each in tasks:
             each.cancel()
-        await asyncio.wait(tasks)
+        await _ended(tasks)
+
+
+async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+    """Wait until all have ended, however often the waiting is cancelled, as a task group does: none is left to nobody."""
+    cancelled: asyncio.CancelledError | None = None
+    while not all(each.done() for each in tasks):
+        try:
+            await asyncio.wait(tasks)
+        except asyncio.CancelledError as error:
+            cancelled = error
+    if cancelled is not None:
+        raise cancelled
 
 
 async def _again_if_it_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
