@@ -28,7 +28,7 @@ def list_(context: typer.Context, *, limit: Limit = 100, json: Json = False) -> 
         return await store.records.list_calls(limit)
 
     rows = with_store(context, work)
-    as_list(rows, _COLUMNS, json=json, none="there are no calls", limit=limit, shown=_expired)
+    as_list(rows, COLUMNS, json=json, none="there are no calls", limit=limit, shown=_expired)
 
 
 @app.command()
@@ -51,7 +51,7 @@ def find(
         return await store.records.of(known_as, limit)
 
     rows = with_store(context, work)
-    as_list(rows, _COLUMNS, json=json, none="there are no calls with this number", limit=limit)
+    as_list(rows, COLUMNS, json=json, none="there are no calls with this number", limit=limit)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -94,7 +94,7 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
     purging(context, Limited.CALLS, yes=yes, json=json)
 
 
-_COLUMNS = {
+COLUMNS = {
     "id": "CALL", "opened_at": "OPENED", "direction": "DIRECTION", "campaign": "CAMPAIGN", "legal_basis": "LEGAL BASIS", "number": "NUMBER",
     "outcome": "OUTCOME", "reason": "REASON",
 }  # fmt: skip

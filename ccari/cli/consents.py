@@ -1,5 +1,6 @@
 """``ccari consents``: imports, withdraws and shows consents."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -108,7 +109,7 @@ def list_(
         return await rows_of_declared(store, controller, rows)
 
     rows = with_store(context, work)
-    columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
+    columns = {"controller": "CONTROLLER", **COLUMNS, "digest": "DIGEST"}
     as_list(rows, columns, json=json, none="there are no consents", limit=limit, shown=with_short_digest)
 
 
@@ -131,18 +132,7 @@ def show(
     if json:
         as_json(rows)
     else:
-        as_table(rows, _COLUMNS, none="there is no consent")
-        uses = [
-            {"purpose": row["purpose"], "given_at": row["given_at"], **use}
-            for row in rows
-            for use in row["uses"]
-        ]
-        if rows:
-            as_table(
-                uses,
-                {"purpose": "USED FOR", "given_at": "GIVEN", "call": "CALL", "at": "AT"},
-                none="no consent was used for a call",
-            )
+        print_of_number(rows)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -156,7 +146,23 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
     purging(context, Limited.CONSENTS, yes=yes, json=json)
 
 
-_COLUMNS = {
+def print_of_number(consents: Sequence[Mapping[str, Any]]) -> None:
+    """A number's consents, and the calls that were made on each."""
+    as_table(consents, COLUMNS, none="there is no consent")
+    if consents:
+        uses = [
+            {"purpose": row["purpose"], "given_at": row["given_at"], **use}
+            for row in consents
+            for use in row["uses"]
+        ]
+        as_table(
+            uses,
+            {"purpose": "USED FOR", "given_at": "GIVEN", "call": "CALL", "at": "AT"},
+            none="no consent was used for a call",
+        )
+
+
+COLUMNS = {
     "purpose": "PURPOSE", "channel": "CHANNEL", "state": "STATE", "given_at": "GIVEN", "withdrawn_at": "WITHDRAWN",
     "valid_until": "UNTIL", "proof": "PROOF", "origin": "ORIGIN",
 }  # fmt: skip

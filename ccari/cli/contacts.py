@@ -133,7 +133,7 @@ def list_(
         return await rows_of_declared(store, controller, rows)
 
     rows = with_store(context, work)
-    columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
+    columns = {"controller": "CONTROLLER", **COLUMNS, "digest": "DIGEST"}
     as_list(rows, columns, json=json, none="there are no contacts", limit=limit, shown=with_short_digest)
 
 
@@ -153,11 +153,11 @@ def show(
         return await store.contacts.of(whose.controller.id, whose.digests)
 
     rows = with_store(context, work)
-    as_list(rows, _COLUMNS, json=json, none="the number is not a contact of this controller")
+    as_list(rows, COLUMNS, json=json, none="the number is not a contact of this controller")
     raise typer.Exit(0 if rows else 1)
 
 
-_COLUMNS = {
+COLUMNS = {
     "source": "SOURCE", "obtained_on": "OBTAINED", "legal_basis": "BASIS", "proof": "PROOF", "valid_until": "UNTIL",
     "origin": "ORIGIN", "entered_at": "ENTERED",
 }  # fmt: skip

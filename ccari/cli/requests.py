@@ -45,7 +45,7 @@ app.command("export")(request_export.command)
 app.command("spooled")(spooled.listing)
 app.command("replay")(spooled.replay)
 
-_COLUMNS = {
+COLUMNS = {
     "reference": "REFERENCE", "right": "RIGHT", "article": "ARTICLE", "state": "STATE", "level": "LEVEL",
     "number": "NUMBER", "received_at": "RECEIVED", "due": "DUE", "days_left": "DAYS LEFT",
 }  # fmt: skip
@@ -101,7 +101,7 @@ def list_(
         return await rows_of_declared(store, controller, rows)
 
     rows = list(map(register_row, with_store(context, work)))
-    as_list(rows, _COLUMNS, json=json, none="there are no requests", limit=limit, shown=_coloured)
+    as_list(rows, COLUMNS, json=json, none="there are no requests", limit=limit, shown=coloured)
 
 
 @app.command()
@@ -122,7 +122,7 @@ def find(
 
     rows = list(map(register_row, with_store(context, work)))
     none = "there are no requests from this number"
-    as_list(rows, _COLUMNS, json=json, none=none, limit=limit, shown=_coloured)
+    as_list(rows, COLUMNS, json=json, none=none, limit=limit, shown=coloured)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -288,7 +288,7 @@ async def _clock(store: Store) -> Clock:
     return clock(revision.policy if revision else None)
 
 
-def _coloured(row: dict[str, Any]) -> dict[str, Any]:
+def coloured(row: dict[str, Any]) -> dict[str, Any]:
     """The row with its due date in red if it is overdue, in yellow if it is due soon; in words too, since a pipe has no colours."""
     left = row["days_left"]
     if left is None:

@@ -103,7 +103,7 @@ def remove(
 
     rows = with_store(context, work)
     none = "there is no such suppression" if reason else _NO_BAR_WITHOUT_REASON
-    as_list(rows, _COLUMNS, json=json, none=none)
+    as_list(rows, COLUMNS, json=json, none=none)
     raise typer.Exit(0 if rows else 1)
 
 
@@ -126,7 +126,7 @@ def check(
         return await bars.of_number(number, controller)
 
     rows = with_store(context, work)
-    as_list(rows, {"scope": "SCOPE", **_COLUMNS}, json=json, none="not barred")
+    as_list(rows, {"scope": "SCOPE", **COLUMNS}, json=json, none="not barred")
     raise typer.Exit(1 if any(row["stands"] for row in rows) else 0)
 
 
@@ -153,7 +153,7 @@ def list_(
             await stream_json(batches, limit=limit)
             return
         rows = [dict(row) async for rows in batches for row in rows]
-        columns = {"controller": "CONTROLLER", **_COLUMNS, "digest": "DIGEST"}
+        columns = {"controller": "CONTROLLER", **COLUMNS, "digest": "DIGEST"}
         as_list(
             rows, columns, json=False, none="there are no suppressions", limit=limit, shown=with_short_digest
         )
@@ -223,7 +223,7 @@ def export(
 _NO_BAR_WITHOUT_REASON = (
     "there is no such suppression; to lift one for restriction or erasure, name it by --reason"
 )
-_COLUMNS = {
+COLUMNS = {
     "campaign": "CAMPAIGN", "reason": "REASON", "origin": "ORIGIN", "proof": "PROOF", "entered_at": "SINCE",
     "expires_at": "UNTIL",
 }  # fmt: skip

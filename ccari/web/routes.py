@@ -89,7 +89,7 @@ from ccari.web.models.requests import (
     RequestsQuery,
     Stepped,
 )
-from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown
+from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, SubjectFound
 from ccari.web.models.suppressions import (
     Barred,
     BarringBody,
@@ -212,6 +212,7 @@ def routes(streams: Streams) -> Sequence[Route]:
             "POST", "/v1/holds/{number}/release", frozenset({_DPO}), recordings.release, HoldShown, in_path=HoldPath,
             body=ReleaseBody,
         ),
+        Route("POST", "/v1/subjects/find", frozenset({_DPO}), subjects.find, SubjectFound, body=FindBody, looks_up=LookUp.CHECK),
         Route(
             "POST", "/v1/subjects/export", frozenset({_DPO}), subjects.export, None, body=ExportBody, gives=subjects.ZIP,
             refuses=(HTTPStatus.CONFLICT, HTTPStatus.NOT_FOUND), headers=(("Repr-Digest", "The ZIP's SHA-256, by RFC 9530."),),

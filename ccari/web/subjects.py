@@ -1,20 +1,39 @@
-"""All that is kept about one person, over HTTP: exporting it on their request, and what an erasure would delete."""
+"""All that is kept about one person, over HTTP: looking it up, exporting it on their request, and what an erasure would delete."""
 
 import base64
 from collections.abc import Collection
 
 from aiohttp import web
 
+from ccari.office import claimants
+from ccari.office.known import known_of
 from ccari.office.subjects import IdentifiedPerson, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
 from ccari.web.downloads import pieces_of, sent
 from ccari.web.front import Ask, Reply
-from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, SubjectBody
+from ccari.web.models.requests import FindBody
+from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, SubjectBody, SubjectFound
 from ccari.web.problems import not_there
+from ccari.web.suppressions import bar_row
 
 ZIP = "application/zip"
+
+
+async def find(ask: Ask) -> Reply[SubjectFound]:
+    """What is known of a number: its bars, where it came from, its consents with their uses, its requests and its calls, `limit` of each,
+    the newest first. Who looks, and why, is put on record.
+    """
+    body: FindBody = ask.body
+    front, policy = ask.front, await ask.policy_in_force()
+    secrets = await front.vouched()
+    known_as = claimants.known_as(policy, secrets, body.number, body.controller)
+    await ask.note_number(known_as, "everything", body.why)
+    found = await known_of(body.number, known_as, front, policy, secrets, body.limit)
+    for each in found:
+        each["bars"] = [bar_row(bar) for bar in each["bars"]]
+    return Reply(SubjectFound.model_validate({"controllers": found}))
 
 
 async def export(ask: Ask) -> web.StreamResponse:

@@ -39,7 +39,7 @@ async def check(ask: Ask) -> Reply[CheckAnswer]:
     await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), body.why)
     rows = await bars.of_number(body.number, body.controller)
     barred = any(row["stands"] for row in rows)
-    return Reply(CheckAnswer.model_validate({"barred": barred, "bars": [_row(row) for row in rows]}))
+    return Reply(CheckAnswer.model_validate({"barred": barred, "bars": [bar_row(row) for row in rows]}))
 
 
 async def remove(ask: Ask) -> Reply[Lifted]:
@@ -53,7 +53,7 @@ async def remove(ask: Ask) -> Reply[Lifted]:
     lifted = await bars.lift(asked, ask.who)
     if not lifted:
         await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), "lifting")
-    return Reply(Lifted.model_validate({"lifted": [_row(row) for row in lifted]}))
+    return Reply(Lifted.model_validate({"lifted": [bar_row(row) for row in lifted]}))
 
 
 async def list_bars(ask: Ask) -> Reply[SuppressionPage]:
@@ -64,7 +64,7 @@ async def list_bars(ask: Ask) -> Reply[SuppressionPage]:
         controllers, query.limit + 1, after, campaign=query.campaign, reason=query.reason,
     )  # fmt: skip
     page, then = cut(rows, query.limit, lambda row: cursor(row["id"]))
-    return Reply(SuppressionPage.model_validate({"items": [_row(row) for row in page], "next": then}))
+    return Reply(SuppressionPage.model_validate({"items": [bar_row(row) for row in page], "next": then}))
 
 
 async def _bars(ask: Ask) -> Bars:
@@ -72,5 +72,6 @@ async def _bars(ask: Ask) -> Bars:
     return Bars(await ask.policy_in_force(), front.suppressions, front.registers, await front.vouched())
 
 
-def _row(row: dict[str, Any]) -> dict[str, Any]:
+def bar_row(row: dict[str, Any]) -> dict[str, Any]:
+    """A bar as it is told of: one on all campaigns has none."""
     return {**row, "campaign": row["campaign"] or None}

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PAGES = {
     Role.DPO: (
-        "/console/requests", "/console/requests/new", "/console/requests/find", "/console/requests/ACME-2026-000001", "/console/requests/ACME-2026-000001/subject", "/console/requests/ACME-2026-000004",
+        "/console/subjects", "/console/requests", "/console/requests/new", "/console/requests/find", "/console/requests/ACME-2026-000001", "/console/requests/ACME-2026-000001/subject", "/console/requests/ACME-2026-000004",
         "/console/requests/ACME-2026-000001/letters/refused", "/console/nowhere",
         "/console/overview?days=30", "/console/live?live=off", "/console/live", "/console/calls/find", "/console/calls", "/console/calls/*", "/console/recordings", "/console/recordings/*", "/console/suppressions", "/console/suppressions/import", "/console/campaigns", "/console/campaigns/3",
     ),

@@ -2,18 +2,22 @@
 
 import re
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.async_api import Page, expect
 
+from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
+from ccari.ports.keying import Sought
 from ccari.store.opened import Store
-from tests.browser.conftest import Opened, Pictures, token_of
+from ccari.web.front import Front
+from tests.browser.conftest import WIDTHS, Opened, Pictures, token_of
 from tests.browser.hands import HANDS, Hand, Keyboard
 from tests.browser.test_appearance import faults, scrolls_sideways
-from tests.unit.store import made
+from tests.unit.store import listed, made
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -77,6 +81,47 @@ async def test_a_request_cannot_be_worked_by_keyboard_alone(opened: Opened) -> N
         await hand.follow(step, "button")
         await expect(page.locator(".note.good")).to_contain_text(then)
     assert "The request is closed." in await text(page)
+    await page.context.close()
+
+
+@pytest.mark.parametrize(("width", "language"), [("wide", "en"), ("narrow", "pl")])
+async def test_a_complaint_cannot_be_answered(
+    opened: Opened, centre: Store, front: Front, pictures: Pictures, url: str, width: str, language: str
+) -> None:
+    store, number = centre, made.numbers(80)[79]
+    digests = front.secrets.digests("acme", number)
+    await store.suppressions.add("acme", digests, Reason.OBJECTION, "cli", "letter 9")
+    call = replace(made.call(number=number), keyed=digests)
+    await store.calls.open(call, made.question(call))
+    await store.calls.close(call.id, "bridged", "", ())
+    sourced, _ = listed.contact(number, "fair 2026", proof="stand 4")
+    told = listed.batches((sourced, Sought(digests)))
+    await store.contacts.load(made.QUESTION, lambda _: None, told, origin="list", keep_going=False)
+    await store.database.rows(
+        """INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, proof, origin)
+           VALUES ('acme', $1, 1, 'marketing', 'phone', now(), 'form 12', 'list') ON CONFLICT DO NOTHING""",
+        digests.newest,
+    )
+    await store.database.rows(
+        "INSERT INTO consent_uses (consent_id, call_id) SELECT id, $1 FROM consents WHERE digest = $2",
+        call.id,
+        digests.newest,
+    )
+    page = await opened(Role.DPO, width=WIDTHS[width], language=language)
+    hand = Keyboard(page)
+    await page.goto(f"{url}/console/requests")
+    await hand.follow("Numbers" if language == "en" else "Numery")
+    await hand.fill("Number" if language == "en" else "Numer", number.e164)
+    await hand.follow("Find" if language == "en" else "Znajdź", "button")
+    answer = page.locator("section.answer")
+    await expect(answer).to_be_focused()
+    for words in ("fair 2026", "stand 4", "marketing", "form 12", "letter 9"):
+        await expect(answer).to_contain_text(words)
+    await expect(answer.locator(f'a[href="/console/calls/{call.id}"]').first).to_be_visible()
+    await pictures(page, f"known-{width}-{language}")
+    assert await faults(page) == []
+    assert not await scrolls_sideways(page)
+    assert number.digits[2:] not in (await text(page)).replace(" ", "")
     await page.context.close()
 
 

@@ -26,6 +26,7 @@ LIMITED = {
     ("POST", "/v1/consents/check"): LookUp.CHECK,
     ("POST", "/v1/requests/find"): LookUp.CHECK,
     ("POST", "/v1/calls/find"): LookUp.CHECK,
+    ("POST", "/v1/subjects/find"): LookUp.CHECK,
 }
 UNLIMITED = {
     ("POST", "/v1/calls"): "each is a call on record, and dials whoever is not barred",

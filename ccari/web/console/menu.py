@@ -18,6 +18,7 @@ class Entry:
 ENTRIES = (
     Entry("overview", "/console/overview", READING),
     Entry("requests", "/console/requests", SUPERVISING),
+    Entry("subjects", "/console/subjects", frozenset({Role.DPO})),
     Entry("live", "/console/live", READING),
     Entry("agent", "/console/agent", frozenset({Role.AGENT})),
     Entry("calls", "/console/calls", READING),

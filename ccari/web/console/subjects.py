@@ -1,4 +1,5 @@
-"""Pages about the person who made a request: exporting their data, what an erasure would delete and keep, their other requests.
+"""Pages about a person: what is known of a number; on a request of theirs, exporting their data, what an erasure would delete and keep,
+and their other requests.
 
 Nothing is erased here. An erasure cannot be undone, so it is a command: `ccari subject erase --yes`.
 """
@@ -22,7 +23,7 @@ from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.models.base import Body
 from ccari.web.models.fields import NumberText
 from ccari.web.models.requests import RequestPath, RequestRow
-from ccari.web.models.subjects import ExportBody, PlanShown
+from ccari.web.models.subjects import ExportBody, PlanShown, SubjectFound
 from ccari.web.problems import not_there
 
 #: How many other requests of the same number are shown.
@@ -37,6 +38,16 @@ class NumberForm(Body):
 
 class ExportForm(NumberForm):
     language: AnswerLanguage | None = None
+
+
+async def find_form(_: Visit) -> Answer:
+    """The form to look up what is known of a number."""
+    return _known(None)
+
+
+async def find(visit: Visit) -> Answer:
+    """What is known of a number, which is not shown again. Who looked, and what for, is on record."""
+    return _known((await api.find(visit.ask)).content)
 
 
 async def one(visit: Visit) -> Answer:
@@ -57,6 +68,10 @@ async def export(visit: Visit) -> Answer:
         number=given.number or request["number"] or "", request=mandate.reference, language=given.language
     )
     return await api.export(visit.asking(body=body))
+
+
+def _known(found: SubjectFound | None) -> Shown:
+    return Shown("known.html.j2", {"found": found, "soon": SOON_DAYS})
 
 
 async def _one(visit: Visit, given: NumberForm) -> Shown:

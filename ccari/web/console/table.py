@@ -68,6 +68,10 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             "POST", f"{PATH}/requests/{{reference}}/subject/export", _OFFICER, subjects.export, in_path=RequestPath,
             form=subjects.ExportForm, again=subjects.one, long=True,
         ),
+        Page("GET", f"{PATH}/subjects", _OFFICER, subjects.find_form),
+        Page(
+            "POST", f"{PATH}/subjects", _OFFICER, subjects.find, form=FindBody, again=subjects.find_form, looks_up=LookUp.CHECK,
+        ),
         Page("GET", f"{PATH}/calls/{{id}}/evidence", SUPERVISING, calls.evidence, in_path=CallPath, long=True),
         Page("GET", f"{PATH}/overview", READING, overview.overview, query=overview.OverviewQuery, again=overview.overview),
         Page("GET", f"{PATH}/live", READING, live.calls, query=HoldQuery),

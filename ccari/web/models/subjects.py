@@ -6,7 +6,30 @@ from pydantic import Field
 
 from ccari.ports.subjects import AnswerLanguage
 from ccari.web.models.base import Body, Told
+from ccari.web.models.calls import CallRow
+from ccari.web.models.consents import ConsentOfNumber
+from ccari.web.models.contacts import Source
 from ccari.web.models.fields import ControllerId, NumberText, Reference
+from ccari.web.models.requests import RequestRow
+from ccari.web.models.suppressions import StandingBar
+
+
+class Known(Told):
+    """What one controller knows of a number. ``barred``: one of the bars stands now. ``sources``: none if it is no contact."""
+
+    controller: str
+    barred: bool
+    bars: tuple[StandingBar, ...]
+    sources: tuple[Source, ...]
+    consents: tuple[ConsentOfNumber, ...]
+    requests: tuple[RequestRow, ...]
+    more_requests: bool
+    calls: tuple[CallRow, ...]
+    more_calls: bool
+
+
+class SubjectFound(Told):
+    controllers: tuple[Known, ...]
 
 
 class SubjectBody(Body):

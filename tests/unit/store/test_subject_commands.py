@@ -20,7 +20,7 @@ from ccari.keyring.secrets import SecretStore
 from ccari.office import languages
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.suppression import Reason
-from ccari.ports.accesses import Access, Looked, whose_number
+from ccari.ports.accesses import Access, Looked, WantedAccesses, whose_number
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.keying import Digests, Sought
 from ccari.store.database import Database
@@ -106,6 +106,33 @@ async def say(shelf: Shelf, recording: UUID | str, identity: pyrage.x25519.Ident
     """Let its file, as whoever has the identity opens it, say something, whatever its row says."""
     (row,) = await shelf.database.rows("SELECT file FROM recordings WHERE id = $1", recording)
     (shelf.folder / row["file"]).write_bytes(pyrage.encrypt(what, [identity.to_public()]))
+
+
+async def test_a_complaint_is_answered_with_less_than_is_known(ccari: Service, shelf: Shelf) -> None:
+    call = await person.called(shelf)
+    await person.known(shelf)
+    await person.used(shelf, call)
+    await person.called(shelf, made.numbers(2)[1])
+    reference = await person.asked(shelf, Right.ACCESS)
+    of = ("--controller", "acme", "--why", "complaint 9")
+    done = await ccari.ccari("subject", "find", AS_WRITTEN, *of, "--json")
+    assert done.code == 0, done.err
+    (acme,) = json.loads(done.out)
+    assert acme["barred"]
+    assert [each["reason"] for each in acme["bars"]] == ["do_not_call"]
+    assert sorted(each["source"] for each in acme["sources"]) == ["fair", "web"]
+    uses = {each["purpose"]: [use["call"] for use in each["uses"]] for each in acme["consents"]}
+    assert uses == {"marketing": [str(call.id)], "renewals": []}
+    assert [each["reference"] for each in acme["requests"]] == [reference]
+    assert [each["id"] for each in acme["calls"]] == [str(call.id)]
+    table = await ccari.ccari("subject", "find", AS_WRITTEN, *of, "--limit", "1")
+    for each in ("## acme", "do_not_call", "fair", "USED FOR", reference, str(call.id)):
+        assert each in table.out
+    assert made.NUMBER.digits[2:] not in done.out + table.out
+    (look, _) = await shelf.store.accesses.list(9, WantedAccesses(looked=Looked.NUMBER_CHECKED))
+    assert (look["what"]["in"], look["why"]) == ("everything", "complaint 9")
+    nobody = await ccari.ccari("subject", "find", "+48 600 999 888", *of)
+    assert (nobody.code, "there are no calls with this number" in nobody.out) == (1, True)
 
 
 async def test_access_leaves_out_what_article_15_lists(

@@ -46,6 +46,7 @@ GET  /v1/recordings/{id}/file            . . . D A
 GET  /v1/holds                           . . o D A
 POST /v1/holds                           . . . D .
 POST /v1/holds/{number}/release          . . . D .
+POST /v1/subjects/find                   . . . D .
 POST /v1/subjects/export                 . . . D .
 POST /v1/subjects/erasure-plan           . . . D .
 GET  /v1/evidence/calls/{id}             . . . D A
@@ -92,6 +93,8 @@ GET  /console/requests/{reference}/evidence            . . . D A
 GET  /console/requests/{reference}/subject             . . . D .
 POST /console/requests/{reference}/subject             . . . D .
 POST /console/requests/{reference}/subject/export      . . . D .
+GET  /console/subjects                                 . . . D .
+POST /console/subjects                                 . . . D .
 GET  /console/calls/{id}/evidence                      . . . D A
 GET  /console/overview                                 . . o D A
 GET  /console/live                                     . . o D A

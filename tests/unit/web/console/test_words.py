@@ -19,7 +19,7 @@ from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import HANDED_BACK, Direction, Outcome, reaching
 from ccari.policy.call.state import Stage
-from ccari.policy.consent import Consent
+from ccari.policy.consent import Channel, Consent, ConsentState
 from ccari.policy.erasure import Ground, What
 from ccari.policy.gate import Block, Contact, Facts
 from ccari.policy.mandate import MandateFault
@@ -53,7 +53,7 @@ TELLING = {
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
     "right": Right, "state": RequestState, "stored": Stored, "reason": Reason, "role": Role, "channel": Intake, "outcome": Outcome, "block": Block, "basis": LegalBasis,
-    "direction": Direction, "stage": Stage, "taped": Taped,
+    "direction": Direction, "stage": Stage, "taped": Taped, "consent_state": ConsentState, "reached_by": Channel,
 }  # fmt: skip
 
 
