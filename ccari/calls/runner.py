@@ -40,7 +40,9 @@ KEEP_AGAIN_SECONDS = 5.0
 
 
 class CallRunner:
-    """Belongs to the one task that runs :meth:`run`. The other public methods are called from outside it, and only queue."""
+    """Belongs to the one task that runs :meth:`run`. The other public methods are called from outside that task: they take note of what was
+    reported, queue what it means to the call, and await nothing.
+    """
 
     def __init__(self, order: Order, desk: Desk, ids: Ids, journal: Journal) -> None:
         self.ids = ids
