@@ -5,7 +5,8 @@ import errno
 import gc
 import threading
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
+from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +20,19 @@ from ccari.store.local_journal import LocalJournalFiles
 from tests.unit.store.test_local_journal import KEY, pressed
 
 LIMIT = 0.05
+#: For a thread to be done, on a disk that others use too.
+WORKS_SECONDS = 30.0
 Waiting = Callable[[LocalJournalFiles], Coroutine[Any, Any, Any]]
 
 
-async def is_late(waiting: Coroutine[Any, Any, Any]) -> Any:
-    """What comes of ``waiting``, where something else holds up the loop for longer than that may take."""
+async def is_late(waiting: Coroutine[Any, Any, Any], given: Sequence[Future[Any]]) -> Any:
+    """What comes of ``waiting``, where something else holds up the loop for longer than that may take, and for as long as the threads
+    take for what they were ``given``.
+    """
     task = asyncio.create_task(waiting)
     while not task.done():
         # one thing after the other, as where many calls begin at once on a tenth of a processor
+        wait(given, WORKS_SECONDS)
         time.sleep(2 * LIMIT)  # noqa: ASYNC251
         await asyncio.sleep(0)
     return task.result()
@@ -54,7 +60,14 @@ def test_a_loop_that_is_late_takes_the_disk_for_one_that_does_not_answer(
     """A time-out is told before what a thread has given long ago: a call was refused, and a right that was kept counted as lost."""
     for name in ("ANSWER_SECONDS", "KEEP_SECONDS"):
         monkeypatch.setattr(local_journal, name, LIMIT)
-    run(is_late(waiting(LocalJournalFiles(tmp_path, lambda: KEY))))
+    given, submit = list[Future[Any]](), OwnThreads._submit
+
+    def noted(threads: OwnThreads, work: Callable[..., Any], *what: Any) -> Future[Any]:
+        given.append(submit(threads, work, *what))
+        return given[-1]
+
+    monkeypatch.setattr(OwnThreads, "_submit", noted)
+    run(is_late(waiting(LocalJournalFiles(tmp_path, lambda: KEY)), given))
 
 
 @pytest.mark.parametrize("unwanted", [None, print])
