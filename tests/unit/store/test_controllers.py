@@ -12,6 +12,7 @@ import pytest
 
 from ccari.errors import RefusedError, StillNeededError, StoreError
 from ccari.keyring.secrets import SecretStore
+from ccari.policy.erasure import proof_kept
 from ccari.policy.leaving import Goes, Keeps
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -235,8 +236,8 @@ async def test_a_proof_goes_that_the_law_has_kept(leaving: Shelf) -> None:
     """DE: §7a(2) UWG, five years; also if the controller is in no policy any more."""
     await leaving.store.policies.apply(GERMAN, "cli:anna")
     await leaving.store.policies.apply(BETA + BETAS, "cli:anna")
-    until = (NOW - 20 * DAY).replace(year=(NOW - 20 * DAY).year + 5)
-    await refused(leaving, f"the law has the proof of 4 consents kept until {until:%Y-%m}")
+    until = NOW - 20 * DAY + proof_kept(["DE"])
+    await refused(leaving, f"the law has the proof of 4 consents kept until {until:%Y-%m-%d}")
     assert await delete(leaving, drop_proof=True) == ALL
     (row,) = await deletions(leaving.database)
     assert (row["drop_proof"], (await accounts(leaving))[0]["drop_proof"]) == (True, "yes")
