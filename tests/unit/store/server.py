@@ -10,8 +10,8 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
+from ccari.store import connecting, fence, local_journal, replaying, untouched
 from ccari.store import database as databases
-from ccari.store import fence, local_journal, replaying, untouched
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, as_it_is
 from ccari.store.embedded import embedded_postgres
@@ -29,7 +29,7 @@ ANSWER_SECONDS = 30.0
 
 
 _BOUNDS = (
-    (databases, "COMMAND_SECONDS"), (fence, "COMMAND_SECONDS"), (replaying, "PRESS_SECONDS"),
+    (connecting, "CONNECT_SECONDS"), (databases, "COMMAND_SECONDS"), (fence, "COMMAND_SECONDS"), (replaying, "PRESS_SECONDS"),
     (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
 )  # fmt: skip
 _SETTINGS = (databases.CALLS, untouched._SESSION)
@@ -40,7 +40,7 @@ _OWN_SETTINGS = [each["statement_timeout"] for each in _SETTINGS]
 
 @contextlib.contextmanager
 def patiently() -> Iterator[None]:
-    """Databases that are opened within have :data:`ANSWER_SECONDS` for each statement, the server's side of it too; and as
+    """Databases that are opened within have :data:`ANSWER_SECONDS` for each connection and statement, the server's side of it too; and as
     long has the disk for a right that waits on it, or for a look.
     """
     with pytest.MonkeyPatch.context() as patch:
