@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
-from tests.unit.web.api import NUMBER, Api
+from tests.unit.web.api import NUMBER, Api, reference_of_this_year
 
 EXAMPLES = 200
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS", "TRACE", "PROPFIND")
@@ -110,7 +110,7 @@ def asks(document: dict[str, Any]) -> st.SearchStrategy[tuple[str, str, Any, dic
 
 def somewhere(path: str) -> str:
     return (
-        path.replace("{reference}", "ACME-2026-000001")
+        path.replace("{reference}", reference_of_this_year(1))
         .replace("{id}", "00000000-0000-4000-8000-000000000000")
         .replace("{number}", "1")
     )

@@ -4,6 +4,7 @@ import contextlib
 import secrets
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ccari.errors import SoundError
 from ccari.keyring.secrets import SecretStore
 from ccari.lists.importing import Lists
 from ccari.policy.campaign import Campaign
+from ccari.policy.deadlines import local_day
 from ccari.policy.parties import Controller
 from ccari.ports.access import Bearer, Role, fingerprint
 from ccari.ports.sounds import Script, Sound
@@ -58,6 +60,11 @@ dial = "PJSIP/{number}@trunk"
 mode = "off"
 """
 )
+
+
+def reference_of_this_year(serial: int) -> str:
+    """Of a request to acme that is the ``serial``-th of the year that runs."""
+    return f"ACME-{local_day(datetime.now(UTC), 'PL').year}-{serial:06}"
 
 
 class Silent:

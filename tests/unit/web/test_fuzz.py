@@ -17,7 +17,7 @@ from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.web.events import Streams
 from ccari.web.routes import Route, routes
-from tests.unit.web.api import NUMBER, Api, front_over, serving
+from tests.unit.web.api import NUMBER, Api, front_over, reference_of_this_year, serving
 
 EXAMPLES = 150
 ROUTES = [each for each in routes(Streams()) if not each.streams]
@@ -59,8 +59,8 @@ _asks = st.sampled_from(ROUTES).flatmap(
 )
 _ids = [
     "00000000-0000-4000-8000-000000000000",
-    "ACME-2026-000001",
-    "acme-2026-000002",
+    reference_of_this_year(1),
+    reference_of_this_year(2).lower(),
     NUMBER,
     "%00",
     "a%2Fb",
