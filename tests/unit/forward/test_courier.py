@@ -476,10 +476,14 @@ async def test_a_folder_that_hangs_takes_the_threads_of_all(
             for _ in range(3):
                 faults += [each.fault for each in await courier.deliver()]
                 await later(database, by=couriers.LONGEST_PAUSE)
+            # on a busy machine it may come to that only when it was given up
+            await until(lambda: bool(begun), within=WITHIN_SECONDS)
             assert len(begun) == 1
             assert faults[0] == f"folder: {tmp_path}/hangs did not take the file within 0.2 s"
             assert re.fullmatch(rf"folder: {tmp_path}/hangs has not answered since 20.* UTC", faults[1])
             assert faults[1] == faults[2]
+            # a folder that is sound has its time, on a disk that others use too
+            monkeypatch.setattr(couriers, "FOLDER_SECONDS", WITHIN_SECONDS)
             theirs = await added(store, "other")
             assert (theirs, "") in [(each.reference, each.fault) for each in await courier.deliver()]
         finally:
