@@ -101,12 +101,13 @@ async def _opened(store: Store, call: UUID, ago: timedelta) -> None:
 
 async def _requests(store: Store, secrets: SecretStore) -> None:
     now = datetime.now(UTC)
+    today = deadlines.local_day(now, "PL")
     clock = Clock(now, {"acme": "PL", "other": "DE"})
     work = Work("token:officer", clock, "the archives are in three places")
     await press(store, Right.ERASURE, 0)
-    await press(store, Right.ACCESS, 1, now.date())
+    await press(store, Right.ACCESS, 1, today)
     #: Some that are overdue or due soon, whenever this is.
-    due = {1: now.date() - timedelta(days=2), 2: now.date() + timedelta(days=4)}
+    due = {1: today - timedelta(days=2), 2: today + timedelta(days=4)}
     for index, right in enumerate(Right):
         received = now - timedelta(days=3 * index + 1)
         exercise = Exercise(
