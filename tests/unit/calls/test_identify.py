@@ -20,17 +20,18 @@ from tests.unit.calls.ari_server import INFO, AriServer
 from tests.unit.certificates import certificate
 
 HERE = "127.0.0.1"
+SECONDS = 30.0
 
 
 async def ask(url: str) -> Identity:
-    async with aiohttp.ClientSession() as session, asyncio.timeout(5):
+    async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS):
         return await identify(session, Credentials(url, "ccari", "password", "ccari"))
 
 
 async def ask_trusting(url: str, file: Path) -> Identity:
     """As :func:`ask`, on a machine that trusts the certificate in ``file``."""
     trusting = aiohttp.TCPConnector(ssl=ssl.create_default_context(cafile=file))
-    async with aiohttp.ClientSession(connector=trusting) as session, asyncio.timeout(5):
+    async with aiohttp.ClientSession(connector=trusting) as session, asyncio.timeout(SECONDS):
         return await identify(session, Credentials(url, "ccari", "password", "ccari"))
 
 

@@ -24,6 +24,8 @@ from ccari.ports.calls import CallStore
 from ccari.tasks import started
 from tests.unit.calls.ari_server import AriServer
 
+SECONDS = 30.0
+
 
 class Away:
     """A fence whose database is away."""
@@ -102,7 +104,7 @@ class Serving:
     async def serve(self) -> None:
         """Until the connection ends, as which it raises."""
         identity = Identity("22.10.1", "an-asterisk", "run")
-        async with started(self.reading.wait()) as (reader,), asyncio.timeout(5):
+        async with started(self.reading.wait()) as (reader,), asyncio.timeout(SECONDS):
             connection = _Connection(cast("Any", self.transport), self.ears, reader, self.lock_lost)
             await self.link._serve(connection, identity)
 
@@ -162,7 +164,7 @@ async def test_a_caller_waits_in_silence_for_a_database_that_stays_away(
     link.ears.take(KEY)
     link.ears.take(LEG)
     serving = asyncio.create_task(link.serve())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SECONDS):
         assert await link.turned_away.get() == ("caller-1", "store_unavailable")
         # the dialplan hands the channel over once more
         link.ears.take({**CALLER, "type": "StasisEnd"})
@@ -243,7 +245,7 @@ async def test_a_caller_of_an_earlier_run_is_left_in_silence(monkeypatch: pytest
 
     link = Serving(monkeypatch, found)
     serving = asyncio.create_task(link.serve())
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(SECONDS):
         assert await link.turned_away.get() == ("caller-1", "service_away")
     link.reading.set()
     with pytest.raises(AsteriskError):
@@ -324,7 +326,7 @@ async def test_something_unforeseen_leaves_the_calls_of_a_long_outage_open_for_g
     with capture_logs() as logged:
         sweeping = asyncio.create_task(abandoned.sweep(cast("CallStore", store), "an-asterisk", 60.0))
         try:
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(SECONDS):
                 await store.asked.wait()
         finally:
             sweeping.cancel()

@@ -17,6 +17,7 @@ from ccari.store.queries import SQL
 from tests.unit.store import made
 
 LEASE = timedelta(seconds=60)
+WITHIN_SECONDS = 30.0
 WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
 
 
@@ -273,7 +274,7 @@ async def test_what_is_given_up_while_its_request_is_closed_keeps_the_number(
             SQL["change_request"], reference, RequestState.REFUSED, 2, first.due, False, True
         )
         failed = asyncio.create_task(store.forwards.failed(first, (), "away", timedelta(0), timedelta(0)))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(WITHIN_SECONDS):
             while not failed.done() and not await database.rows("SELECT FROM pg_locks WHERE NOT granted"):
                 pass
     assert await failed

@@ -17,7 +17,7 @@ from ccari.store.opened import Store
 from ccari.web.front import Front
 from ccari.web.problems import BODY_BYTES
 from tests.lab.waiting import until
-from tests.unit.web.api import AS_WRITTEN, NUMBER, Api, serving
+from tests.unit.web.api import AS_WRITTEN, NUMBER, SECONDS, Api, serving
 
 GATE = "/v1/gate"
 GOOD = {"number": NUMBER, "campaign": "renewals"}
@@ -154,7 +154,7 @@ async def test_what_is_no_http_at_all_is_logged_as_it_came(api: Api, said: io.St
         reader, writer = await asyncio.open_connection(host, int(port))
         writer.write(each.encode())
         writer.write_eof()
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             answer = await reader.read()
         writer.close()
         assert b"Traceback" not in answer
@@ -175,7 +175,7 @@ async def test_a_body_that_never_comes_holds_a_place(
         reader, writer = await asyncio.open_connection(host, int(port))
         head = f"POST {GATE} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
         writer.write(f"{head}content-length: 10\r\n\r\n{{".encode())
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             assert b" 408 " in await reader.readline()
         writer.close()
 
@@ -192,7 +192,7 @@ class Hanging:
         raise StoreError("at last")
 
     async def has(self, looks: int) -> None:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             for _ in range(looks):
                 await self.inside.acquire()
 
@@ -245,11 +245,11 @@ async def test_whoever_goes_away_while_they_send_a_form_is_logged_as_an_error(
         b"POST /console/sign-in HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\n"
         b"content-type: application/x-www-form-urlencoded\r\ncontent-length: 500\r\n\r\n"
     )
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(SECONDS):
         assert b" 100 " in await reader.readline()
     writer.write(b"token=half")
     writer.transport.abort()
     await until(
-        lambda: any(each in said.getvalue() for each in ("http_request", "library_message")), within=10
+        lambda: any(each in said.getvalue() for each in ("http_request", "library_message")), within=SECONDS
     )
     assert "library_message" not in said.getvalue()

@@ -20,7 +20,7 @@ from ccari.store.repeats import Repeats
 from ccari.store.requests import Requests
 from ccari.web import repeats
 from ccari.web.front import Front
-from tests.unit.web.api import AS_WRITTEN, NUMBER, Answer, Api, serving
+from tests.unit.web.api import AS_WRITTEN, NUMBER, SECONDS, Answer, Api, serving
 from tests.unit.web.test_calls import Placing
 
 CALL = {"number": NUMBER, "campaign": "renewals", "agent": "anna"}
@@ -145,7 +145,7 @@ async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) 
     async with serving(store, replace(front, placing=placing)) as api:
         token = await api.of(Role.OPS)
         first = asyncio.create_task(ask(api, "/v1/calls", CALL, "one", token=token))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             await inside.acquire()
         (await ask(api, "/v1/calls", CALL, "one", token=token)).problem(HTTPStatus.CONFLICT)
         # whoever worked on it died: after a while the next one may
@@ -153,7 +153,7 @@ async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) 
             "UPDATE http_repeats SET made_at = now() - interval '3 minutes' RETURNING 1"
         )
         second = asyncio.create_task(ask(api, "/v1/calls", CALL, "one", token=token))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(SECONDS):
             await inside.acquire()
         go_on.set()
         assert [(await each).status for each in (first, second)] == [HTTPStatus.CREATED] * 2
@@ -180,7 +180,7 @@ async def test_what_is_worked_on_for_long_is_taken_for_lost_and_done_twice(
     monkeypatch.setattr(Repeats, "hold", holding)
     monkeypatch.setattr(repeats, "HOLD_SECONDS", 0.01)
     placing = Slow()
-    async with serving(store, replace(front, placing=placing)) as api, asyncio.timeout(10):
+    async with serving(store, replace(front, placing=placing)) as api, asyncio.timeout(SECONDS):
         token = await api.of(Role.OPS)
         first = asyncio.create_task(ask(api, "/v1/calls", CALL, "one", token=token))
         await inside.wait()
