@@ -191,7 +191,7 @@ async def test_keys_are_waited_for_although_nobody_is_to_be_connected(
     talking = calling(asterisk, direction)
     runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)
     runner._inbox.put(event)
-    openings = Openings(talking.ari, talking.desk.endpoints, runner._is_ending)
+    openings = runner._actions._openings
     if ends:
         with pytest.raises(Closed):
             await openings.await_opening("a channel", "PJSIP/trunk")
