@@ -1,16 +1,21 @@
 """An agent who hands a callee over is let go, whatever else goes wrong at that moment."""
 
 import contextlib
+from dataclasses import replace
 from http import HTTPStatus
+from typing import Any, cast
 
 import pytest
 from structlog.testing import capture_logs
 
+from ccari.calls.cards import Rack, _Watch
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost
-from ccari.errors import AsteriskError
+from ccari.errors import AsteriskError, StoreError
 from ccari.policy.call import Direction, Outcome, Party
 from ccari.policy.call import commands as do
+from ccari.ports.calls import OpenedCall
+from ccari.ports.cards import Past
 from ccari.ports.recordings import Unfinished
 from tests.unit.calls.talking import Talking
 from tests.unit.recordings.made import TAG
@@ -102,6 +107,20 @@ async def test_what_happens_with_the_colleague_is_logged_as_the_agents_who_was()
     with capture_logs() as logged:
         talking.journal.note("call_bridged", {"recorded": "no"})
     assert [line["agent"] for line in logged] == ["1002"]
+
+
+async def test_who_is_on_the_line_is_shown_to_the_agent_who_was() -> None:
+    talking, rack = Talking(Direction.OUTBOUND), Rack()
+
+    class Away:
+        async def past_of(self, _: OpenedCall) -> Past:
+            raise StoreError("the database is away")
+
+    talking.actions._desk = replace(talking.desk, cards=rack, store=cast("Any", Away()))
+    await hand_over(talking)
+    with rack.watch("anna") as was, rack.watch("1002") as now:
+        await talking.actions.carry_out(do.ShowCard())
+    assert [cast("_Watch", each).waiting.qsize() for each in (was, now)] == [0, 1]
 
 
 async def test_a_refusal_that_overtakes_the_refer_takes_asterisk_down() -> None:

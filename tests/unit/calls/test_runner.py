@@ -46,12 +46,15 @@ async def soon(runner: CallRunner) -> Event:
 class Willing:
     """A service, and an Asterisk, that do at once what the call asks for.
 
-    ``verdict``: the gate's; ``then``: what happens while one kind of command is carried out, once; ``kept``: what the talk is to be taken up with.
+    ``verdict``: the gate's; ``then``: what happens while one kind of command is carried out, once; ``kept``: what the talk is to be taken up with;
+    ``passed_on``: how often cut keys were to be passed on.
     """
 
     def __init__(self, declared: Campaign) -> None:
         self.verdict: Event = on.GateAllowed(declared)
         self.kept: Mapping[str, Any] | None = None
+        self.passed_on = 0
+        self.is_on_board = True
         self.done: list[Command] = []
         self.then: dict[type[Command], Callable[[], None]] = {}
         self.playbacks: dict[Party, Playback] = {}
@@ -65,9 +68,11 @@ class Willing:
 
     def show(self, call: Call) -> None: ...
 
-    async def pass_on_keys(self) -> None: ...
+    async def pass_on_keys(self) -> None:
+        self.passed_on += 1
 
-    def leave_board(self) -> None: ...
+    def leave_board(self) -> None:
+        self.is_on_board = False
 
     async def keep_talk(self, told: Mapping[str, Any] | None) -> None:
         self.kept = told
@@ -261,6 +266,16 @@ async def test_a_right_that_the_console_has_passed_on_is_lost_or_told_as_the_col
     ]
     handed_over = ["handed over"] if isinstance(ends, on.TransferAsked) else []
     assert told == [Right.ACCESS, Right.ERASURE, *handed_over]
+
+
+@pytest.mark.parametrize("pressed", [on.KeyPressed("3"), on.AgentKeyPressed("3")])
+async def test_the_other_party_is_deaf_after_a_key_that_a_prompt_has_cut(pressed: Event) -> None:
+    """See ``Player.pass_on_keys``."""
+    runner, willing = living(Story().talk())
+    runner._inbox.put(pressed)
+    runner._inbox.put(on.Gone(Party.CALLEE))
+    await over(runner)
+    assert willing.passed_on == 1
 
 
 async def test_a_time_out_of_an_earlier_stop_is_taken_for_the_next_ones_and_ends_the_talk() -> None:
@@ -573,6 +588,9 @@ async def cut(runner: CallRunner, hanging: Hanging) -> None:
     call.cancel()
     await asyncio.wait([call])
     assert call.cancelled()
+    # the board, and whoever has placed the call, would have it go on for ever
+    assert not hanging.is_on_board
+    assert runner.gated.done()
 
 
 async def test_invariant_5_a_call_that_is_cut_as_the_service_stops_loses_the_rights_that_wait() -> None:
@@ -602,6 +620,12 @@ async def test_invariant_5_a_call_that_has_failed_and_is_cut_loses_the_rights_th
     assert asked(hanging, do.RegisterRight) == pressed
     assert do.StopRecorder(keep=True, at=pressed[0].at) in hanging.done
     assert asked(hanging, do.GiveBack, do.CloseCall) == []
+
+
+async def test_whoever_placed_a_call_that_is_cut_at_the_gate_waits_for_its_answer() -> None:
+    runner, _ = living(Story())
+    await cut(runner, Hanging(Story().campaign, do.CheckGate))
+    assert runner.gated.result() is Block.STORE_UNAVAILABLE
 
 
 async def test_a_call_that_is_cut_as_its_recording_waits_for_a_disk_is_told_as_ended() -> None:

@@ -12,7 +12,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.events import Ids
-from ccari.calls.recorder import Recorder
+from ccari.calls.recorder import KEEP_SECONDS, Recorder
 from ccari.calls.recovery import _settle, recover
 from ccari.calls.talks import talks_to_take_up
 from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, RefusedError, StoreError
@@ -31,6 +31,7 @@ from ccari.recordings.archive import FileArchive
 from ccari.recordings.spool import SharedSpool
 from tests.unit.calls.talking import Talking
 from tests.unit.metrics.scraped import scraped
+from tests.unit.policy.campaigns import campaign
 from tests.unit.recordings.made import TAG, raw_in, record
 
 #: Of a database that does not say when something was refused.
@@ -412,6 +413,75 @@ def test_a_right_is_received_when_somebody_came_to_it() -> None:
     terms = replace(Talking(Direction.OUTBOUND).actions._terms, number=Number("+48600100001"))
     exercise = terms.exercise(Right.ACCESS, "8", pressed)
     assert (exercise.received_at, exercise.due) == (pressed, date(2026, 12, 28))
+
+
+@pytest.mark.parametrize("answers", [True, False])
+async def test_what_may_not_be_kept_is_removed_before_asterisk_has_ended_it_or_never(
+    *, answers: bool
+) -> None:
+    """A busy one may begin late, though the reply was lost: its file would come after that, and stay."""
+    done: list[str] = []
+
+    class Late(Whole):
+        async def recorded(self, _name: str) -> bool:
+            done.append("ended")
+            if not answers:
+                raise AsteriskError("Asterisk gave no answer")
+            return True
+
+    class Emptied(Shelf):
+        async def discard(self, recording: object) -> None:
+            assert recording == TAG.recording_id
+            done.append("removed")
+
+    recorder, rows = recorder_on(Late(), Emptied(1000))
+    recorder.resume(1, Unfinished(TAG, begun=True, until=None))
+    await recorder.stop(keep=False, binding=True)
+    await recorder.settle()
+    assert (done, rows.said[-1]) == (["ended", "removed"], "discarded")
+
+
+@pytest.mark.parametrize("known", [True, False])
+async def test_a_raw_file_is_removed_before_the_stored_one_is_known_or_never(*, known: bool) -> None:
+    """Or the end of a call waits for its recording without end."""
+    done: list[object] = []
+
+    class Changed(Rows):
+        async def stored(self, *of: Any) -> None:
+            if not known:
+                raise RefusedError("the database refused a row: call_events_pkey")
+            await super().stored(*of)
+            done.append("stored")
+
+    class Noting(Shelf):
+        async def keep(self, *_: Any, patience: float | None, **__: Any) -> StoredFile:
+            done.append(patience)
+            return self._kept
+
+        async def discard(self, _recording: object) -> None:
+            done.append("removed")
+
+    recorder, _ = await tagged(Whole(), Noting(1000), Changed())
+    await recorder.started(datetime.now(UTC))
+    await recorder.settle()
+    assert done == ([KEEP_SECONDS, "stored", "removed"] if known else [KEEP_SECONDS])
+
+
+@pytest.mark.parametrize("own", ["training", None])
+async def test_a_recording_is_tagged_with_the_purpose_of_the_call_though_it_has_its_own(
+    own: str | None,
+) -> None:
+    tags: list[RecordingTag] = []
+
+    class Told(Rows):
+        async def tag(self, tag: RecordingTag, *_: Any) -> None:
+            tags.append(tag)
+
+    recorder, _ = recorder_on(Whole(), Shelf(1000), Told())
+    declared = campaign(recording={"mode": "notice", "purpose": own})
+    terms = replace(Talking(Direction.OUTBOUND).actions._terms, campaign=declared, heard_version="v1")
+    await recorder.tag(terms)
+    assert [each.purpose for each in tags] == [own or declared.purpose]
 
 
 async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost() -> None:

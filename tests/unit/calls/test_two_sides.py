@@ -7,6 +7,7 @@ from typing import Any, cast
 
 import pytest
 
+from ccari.calls import snoop
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder
 from ccari.errors import AsteriskError
@@ -20,7 +21,7 @@ from tests.unit.recordings.made import TAG
 
 @dataclass
 class Asterisk:
-    """Does what it is asked for, and says so, but for what it ``fails`` at: a request and a side."""
+    """Does what it is asked for, and says so, but for what it ``fails`` at: a request and a side. "enter" and "tell" are done, and not said."""
 
     fails: tuple[str, str] = ("", "")
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -35,15 +36,17 @@ class Asterisk:
         assert self.recorder is not None
         self.recorder.take_note(event)
 
-    async def snoop(self, _channel: str, snoop: str, spy: str) -> None:
+    async def snoop(self, _channel: str, name: str, spy: str) -> None:
         self._hear("snoop", spy)
-        self._tell({"type": "StasisStart", "channel": {"id": snoop}})
+        if self.fails != ("enter", spy):
+            self._tell({"type": "StasisStart", "channel": {"id": name}})
 
     async def record(self, _channel: str, name: str) -> None:
         side = "out" if name.endswith(AGENTS_SIDE) else "in"
         self._hear("record", side)
         what = "RecordingFailed" if self.fails == ("begin", side) else "RecordingStarted"
-        self._tell({"type": what, "recording": {"name": name}})
+        if self.fails != ("tell", side):
+            self._tell({"type": what, "recording": {"name": name}})
 
     async def stop_recording(self, name: str, *, keep: bool) -> bool:
         self._hear("stop" if keep else "cancel", "out" if name.endswith(AGENTS_SIDE) else "in")
@@ -53,8 +56,8 @@ class Asterisk:
         self._hear("recorded", "out" if name.endswith(AGENTS_SIDE) else "in")
         return False
 
-    async def hang_up(self, snoop: str) -> None:
-        self._hear("hang_up", snoop.rpartition("-")[2])
+    async def hang_up(self, name: str) -> None:
+        self._hear("hang_up", name.rpartition("-")[2])
 
 
 async def tagged(asterisk: Asterisk) -> Recorder:
@@ -72,6 +75,21 @@ async def test_the_callee_is_recorded_before_the_agent() -> None:
     asterisk = Asterisk()
     await (await tagged(asterisk)).start()
     assert asterisk.asked == [("snoop", "out"), ("snoop", "in"), ("record", "out"), ("record", "in")]
+
+
+@pytest.mark.parametrize("fails", [("enter", "out"), ("enter", "in"), ("tell", "out")])
+async def test_a_call_ends_because_its_recorder_does_not_come(
+    monkeypatch: pytest.MonkeyPatch, fails: tuple[str, str]
+) -> None:
+    """Or it is recorded after all, later."""
+    monkeypatch.setattr(snoop, "SNOOP_SECONDS", 0.05)
+    asterisk = Asterisk(fails)
+    recorder = await tagged(asterisk)
+    with pytest.raises(AsteriskError):
+        await recorder.start()
+    assert asterisk.asked[-2:] == [("hang_up", "out"), ("hang_up", "in")]
+    await recorder.settle()
+    assert cast("Rows", recorder._desk.recordings).said[-1] == "discarded"
 
 
 @pytest.mark.parametrize(
