@@ -2,7 +2,7 @@
 
 import asyncio
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, cast
@@ -24,10 +24,12 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
+from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import LeftTalk
 from ccari.ports.cards import Past
+from ccari.ports.lists import Listed
 from ccari.ports.sounds import Script, Sound
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
@@ -35,12 +37,23 @@ from ccari.recordings.evidence.verifying import verify
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
+from ccari.store.registers import Copy
 from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.store.forging import forge
-from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret
+from tests.unit.store.listed import batches
+from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret, numbers
 
 CHANGED = POLICY.replace('"contract"', '"legitimate_interest"')
 ORDER = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "anna", channel="channel")
+HEEDING = (
+    POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "')
+    + """
+[[registers]]
+id = "robinson"
+name = "Lista Robinsonów"
+max_age_days = 31
+"""
+)
 OTHER = POLICY.replace('"renewals"', '"surveys"')
 
 
@@ -185,6 +198,8 @@ async def test_the_journal_of_a_call_tells_of_another_basis_than_its_row_or_of_n
     ((row,), fields) = await store.records.list_calls(1), journal.pending()[0].fields
     told = {name: str(row[name]) for name in ("controller", "campaign", "legal_basis", "revision")}
     assert told.items() <= fields.items()
+    # with what the verdict rests on
+    assert fields["attempts"] == "0 0 0"
     assert (told["legal_basis"], told["revision"]) == ("legitimate_interest", "2")
 
 
@@ -231,6 +246,26 @@ async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_t
     assert new_secret(elsewhere, "acme") == 2
     await store.suppressions.add("acme", elsewhere.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
     assert await asked.spend_token(terms) is Block.SUPPRESSED_ERASURE
+
+
+async def test_a_listing_under_a_secret_that_was_made_since_the_gate_does_not_stop_the_dial(
+    desk: Desk, store: Store, tmp_path: Path
+) -> None:
+    """Somebody has loaded the register anew meanwhile, on another node."""
+
+    async def load(number: Number) -> None:
+        elsewhere = SecretStore(tmp_path)
+        new_secret(elsewhere, "robinson", "register")
+        copy, key = Copy("robinson", datetime.now(UTC), "anna"), elsewhere.register_keys("robinson")[-1]
+        await store.registers.load(copy, key, batches(Listed(number, None, None)), lambda: bytes(32))
+
+    await store.policies.apply(HEEDING, "anna")
+    await load(numbers(2)[-1])
+    asked = gatekeeper(desk)
+    terms = await asked.ask()
+    assert isinstance(terms, Terms)
+    await load(NUMBER)
+    assert await asked.spend_token(terms) is Block.SUPPRESSED_REGISTER
 
 
 async def test_while_a_sound_is_missing_a_barred_number_is_told_of_otherwise_than_the_pages_say(
