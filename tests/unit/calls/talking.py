@@ -30,7 +30,7 @@ class Asterisk:
 
     ``refusals``: the status that an operation is refused with; None for one that is never answered. ``meanwhile``: what happens while
     an operation is under way, once. ``set``: what variables were set to. ``rings``: for how many seconds each channel is rung.
-    ``encryption``: of all endpoints. ``why``: what a refusal says.
+    ``made``: the variables that each channel was made with. ``encryption``: of all endpoints. ``why``: what a refusal says.
     """
 
     def __init__(self) -> None:
@@ -41,6 +41,7 @@ class Asterisk:
         self.encryption = "no"
         self.why = "refused"
         self.rings: dict[str, int] = {}
+        self.made: dict[str, dict[str, str]] = {}
 
     def __getattr__(self, _: str) -> "Asterisk":
         # every resource is this one
@@ -84,7 +85,8 @@ class Asterisk:
     async def hangup(self, *, channelId: str) -> None:  # noqa: N803
         await self._do("hangup", channelId)
 
-    async def create(self, *, channelId: str, **_: Any) -> None:  # noqa: N803
+    async def create(self, *, channelId: str, variables: dict[str, str], **_: Any) -> None:  # noqa: N803
+        self.made[channelId] = variables
         await self._do("create", channelId)
 
     async def dial(self, *, channelId: str, timeout: int) -> None:  # noqa: ASYNC109, N803 - ARI's names

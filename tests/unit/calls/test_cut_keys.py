@@ -1,5 +1,7 @@
 """Keys that a prompt cuts in two: Asterisk reports one as it is let go, and by then whoever pressed it is out of the bridge."""
 
+from http import HTTPStatus
+
 from ccari.policy.call import Direction, Party
 from ccari.policy.call import commands as do
 from tests.unit.calls.talking import Talking
@@ -14,11 +16,13 @@ def met() -> Talking:
     return talking
 
 
-async def pressed(talking: Talking, prompt: do.Command = PROMPT) -> list[tuple[str, str]]:
-    """The callee lets go of a key that they have pressed before a prompt was played to them; what is passed on, and to whom."""
+async def pressed(
+    talking: Talking, prompt: do.Play = PROMPT, by: Party = Party.CALLEE
+) -> list[tuple[str, str]]:
+    """Somebody lets go of a key that they have pressed before a prompt was played; what is passed on, and to whom."""
     await talking.actions.carry_out(prompt)
     before = len(talking.asked)
-    key = {"digit": "5", "duration_ms": 300, "channel": {"id": talking.ids.callee}}
+    key = {"digit": "5", "duration_ms": 300, "channel": {"id": talking.ids.channel(by)}}
     talking.actions.take_note({"type": "ChannelDtmfReceived"} | key)
     await talking.actions.pass_on_keys()
     return talking.asked[before:]
@@ -29,6 +33,30 @@ async def test_an_agent_is_deaf_to_whoever_pressed_a_key_as_a_prompt_began() -> 
     assert await pressed(talking) == [("key 5", "phone-1")]
     await talking.actions.pass_on_keys()
     assert [operation for operation, _ in talking.asked].count("key 5") == 1
+
+
+async def test_a_callee_is_deaf_to_an_agent_who_pressed_a_key_as_a_prompt_began() -> None:
+    talking = met()
+    whisper = do.Play(Party.AGENT, "agent_call_recorded")
+    assert await pressed(talking, whisper, Party.AGENT) == [("key 5", talking.ids.callee)]
+
+
+async def test_a_key_is_heard_twice_that_no_prompt_has_cut() -> None:
+    """The other party was played one, or whoever pressed it was before."""
+    assert await pressed(met(), PROMPT, Party.AGENT) == []
+    talking = met()
+    await talking.actions.carry_out(PROMPT)
+    talking.actions.player.playbacks[Party.CALLEE].asked_at -= 1.0
+    key = {"digit": "5", "duration_ms": 300, "channel": {"id": talking.ids.callee}}
+    talking.actions.take_note({"type": "ChannelDtmfReceived"} | key)
+    await talking.actions.pass_on_keys()
+    assert [operation for operation, _ in talking.asked] == ["play"]
+
+
+async def test_a_key_that_cannot_be_passed_on_ends_the_call() -> None:
+    talking = met()
+    talking.asterisk.refusals["key 5"] = HTTPStatus.NOT_FOUND
+    assert await pressed(talking) == [("key 5", "phone-1")]
 
 
 async def test_an_agent_hears_a_key_of_the_notice_once_the_talk_begins() -> None:

@@ -1,6 +1,7 @@
 """An agent who hands a callee over is let go, whatever else goes wrong at that moment."""
 
 import contextlib
+from collections.abc import Mapping
 from dataclasses import replace
 from http import HTTPStatus
 from typing import Any, cast
@@ -9,11 +10,16 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.cards import Rack, _Watch
+from ccari.calls.client import TRANSFERS
+from ccari.calls.legs import LONGEST_CALL_SECONDS
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, StoreError
+from ccari.gating.variables import CALL, NUMBER
 from ccari.policy.call import Direction, Outcome, Party
 from ccari.policy.call import commands as do
+from ccari.policy.call import events as on
+from ccari.policy.numbers import Number
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import Past
 from ccari.ports.recordings import Unfinished
@@ -101,6 +107,35 @@ async def test_a_phone_that_hangs_up_while_the_recorders_channel_goes_takes_the_
     assert len(runner._inbox) == 0
 
 
+async def test_what_was_played_to_the_agent_counts_as_played_to_the_colleague() -> None:
+    talking = Talking(Direction.OUTBOUND)
+    runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)
+    runner._actions = talking.actions
+    await talking.actions.carry_out(do.Play(Party.AGENT, "agent_call_recorded"))
+    told = {"id": talking.actions.player.playbacks[Party.AGENT].id, "state": "done"}
+    await runner._act(HAND_OVER)
+    runner.take({"type": "PlaybackFinished", "timestamp": "2026-11-25T10:00:00.000+0000", "playback": told})
+    assert len(runner._inbox) == 0
+
+
+async def test_a_talk_that_is_taken_up_after_a_transfer_is_told_as_the_agents_who_was(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    talking, kept = Talking(Direction.OUTBOUND), list[Mapping[str, Any] | None]()
+
+    async def keep(what: Mapping[str, Any] | None) -> None:
+        kept.append(what)
+
+    monkeypatch.setattr(talking.actions._ledger, "keep_talk", keep)
+    await hand_over(talking)
+    for each in ({"paused": False}, None):
+        await talking.actions.keep_talk(each)
+    assert kept == [
+        {"paused": False, "home": "phone-1", "agents": 1, "technology": "", "agent": "1002", "segments": 0},
+        None,
+    ]
+
+
 async def test_what_happens_with_the_colleague_is_logged_as_the_agents_who_was() -> None:
     talking = Talking(Direction.OUTBOUND)
     await hand_over(talking)
@@ -164,6 +199,32 @@ async def test_a_phone_that_was_given_back_is_hung_up_when_the_call_ends() -> No
     assert released(talking, former) == []
 
 
+async def test_what_cannot_be_hung_up_keeps_the_others_in_asterisk_and_the_recording_in_the_spool() -> None:
+    talking = Talking(Direction.AGENT_FIRST)
+    talking.actions._legs.resume()
+    talking.asterisk.refusals |= dict.fromkeys(("hangup", "destroy"), HTTPStatus.INTERNAL_SERVER_ERROR)
+    await talking.actions.carry_out(do.SettleRecording())
+    ids = talking.ids
+    left = [("hangup", ids.agent), ("hangup", ids.callee), ("destroy", ids.bridge)]
+    assert sorted(talking.asked) == sorted(left)
+
+
+async def test_invariant_1_a_leg_is_left_for_ever_or_follows_a_phone_past_the_gate() -> None:
+    """Nobody may be there to hang it up; and Asterisk would call whomever a REFER names."""
+    talking = Talking(Direction.AGENT_FIRST)
+    number = Number("+48600100001")
+    talking.actions._allowed = replace(talking.actions._terms, number=number, agent_string="PJSIP/anna")
+    for each in (do.CallAgent(), do.CreateCallee()):
+        await talking.actions.carry_out(each)
+    always = {
+        "TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), CALL: str(talking.ids.call), TRANSFERS: "ari-only",
+    }  # fmt: skip
+    assert talking.asterisk.made == {
+        talking.ids.agent: always | {"CONNECTEDLINE(num,i)": number.e164},
+        talking.ids.callee: always | {NUMBER: number.e164},
+    }
+
+
 async def test_a_channel_that_is_no_more_is_hung_up() -> None:
     """Each is a request of every call, for the callee's is gone by then."""
     talking = Talking(Direction.AGENT_FIRST)
@@ -182,11 +243,20 @@ async def test_an_agent_is_spoken_to_in_the_language_that_the_callee_chose() -> 
     assert played == ["sound:en/right_failed", "sound:pl/agent_call_recorded"]
 
 
-async def test_a_caller_is_left_in_silence_because_the_dialplan_cannot_be_told() -> None:
+@pytest.mark.parametrize("fault", ["setChannelVar", "stop"])
+async def test_a_caller_is_left_in_silence_because_the_dialplan_cannot_be_told(fault: str) -> None:
+    """Or because what is played to them cannot be stopped."""
     talking = Talking(Direction.INBOUND)
-    talking.asterisk.refusals["setChannelVar"] = None
+    await talking.actions.carry_out(do.Play(Party.CALLEE, "right_failed"))
+    talking.asterisk.refusals[fault] = None
     assert await talking.actions.carry_out(do.GiveBack(Outcome.BRIDGED, "")) is None
     assert released(talking, "caller-1")[-1] == "continueInDialplan"
+
+
+async def test_a_call_waits_for_ever_for_a_channel_that_cannot_be_given_back() -> None:
+    talking = Talking(Direction.INBOUND)
+    talking.asterisk.refusals["continueInDialplan"] = HTTPStatus.NOT_FOUND
+    assert await talking.actions.carry_out(do.GiveBack(Outcome.BRIDGED, "")) == on.Gone(Party.CALLEE)
 
 
 async def test_a_caller_who_cannot_be_told_that_there_is_no_room_is_left_in_silence() -> None:

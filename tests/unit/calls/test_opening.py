@@ -88,6 +88,14 @@ async def test_an_agent_is_told_before_anything_can_leave_asterisk() -> None:
     assert asterisk.asked[0] == (SETTINGS, "anna")
 
 
+async def test_an_agent_who_is_rung_is_waited_for_as_if_they_were_on_the_trunk() -> None:
+    asterisk = Encrypting(1)
+    talking = calling(asterisk, Direction.AGENT_FIRST)
+    talking.actions._allowed = replace(talking.actions._terms, agent_string="PJSIP/jan")
+    await talking.actions.carry_out(TO_AGENT)
+    assert asterisk.asked[0] == (SETTINGS, "jan")
+
+
 async def test_a_prompt_of_which_nothing_leaves_asterisk_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(opening, "OPENING_SECONDS", 0.05)
     asterisk = Encrypting(0)
@@ -190,6 +198,7 @@ async def test_keys_are_waited_for_although_nobody_is_to_be_connected(
     asterisk = Encrypting(*[0] * 5, 1)
     talking = calling(asterisk, direction)
     runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)
+    runner._inbox.put(on.KeyPressed("9"))
     runner._inbox.put(event)
     openings = runner._actions._openings
     if ends:
