@@ -203,7 +203,7 @@ def open_draft(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
             yield draft, file
     finally:
         with contextlib.suppress(OSError):
-            draft.unlink(missing_ok=True)
+            draft.unlink()
 
 
 def refuse_taken(path: Path, what: str) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from ccari.errors import ConfigError
+from ccari.errors import ConfigError, SecretError
 from ccari.keyring.secrets import Holder, Key, SecretStore
 from ccari.policy.numbers import Number
 from ccari.policy.suppression import SECRET_BYTES
@@ -99,6 +99,19 @@ def test_a_rotated_secret_forgets_the_old_one_or_is_not_written_with(store: Secr
     assert (found.key_version, found.all) == (2, (first.newest, found.newest))
     assert [key.version for key in store.keys("acme")] == [1, 2]
     assert [key.digest(NUMBER) for key in store.keys("acme")] == list(found.all)
+
+
+def test_invariant_1_bars_under_a_secret_that_was_made_since_a_number_was_keyed_bar_nobody(
+    store: SecretStore, tmp_path: Path
+) -> None:
+    """By a command, between the service's two steps: to key the number, and to ask the database."""
+    before = store.digests("acme", NUMBER)
+    new_secret(elsewhere := SecretStore(tmp_path), "acme")
+    checks = elsewhere.found(Holder("controller", "acme"))
+    known = [f"controller acme {version} {check}" for version, check in checks.items()]
+    with pytest.raises(SecretError, match="has just been followed by version 2"):
+        store.heed(known, before)
+    store.heed(known, store.digests("acme", NUMBER))
 
 
 def test_a_running_service_does_not_see_a_secret_that_a_command_makes_or_retires(
