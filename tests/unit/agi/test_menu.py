@@ -3,30 +3,47 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
 
 import pytest
 from structlog.testing import capture_logs
 
+from ccari.agi import exercising, server
 from ccari.agi import menu as keys_menu
-from ccari.agi import server
 from ccari.agi.desk import Desk
 from ccari.agi.exercising import Answer, Exercising
 from ccari.agi.menu import Menu
 from ccari.agi.session import Reply, Session
+from ccari.errors import SoundError
 from ccari.gating.journal import Journal
+from ccari.keyring.secrets import SecretStore
 from ccari.metrics.meter import Metrics
+from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import read
+from ccari.policy.parties import Controller
 from ccari.policy.rights import Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import Past
 from ccari.ports.keying import Sought
+from ccari.ports.sounds import Script
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import Caller, caller
-from tests.unit.agi.served import DATED, SECONDS, WITH_KEYS, Broken, ask, closed, menu, serving, with_store
+from tests.unit.agi.served import (
+    DATED,
+    SECONDS,
+    WITH_KEYS,
+    Broken,
+    Sounds,
+    ask,
+    closed,
+    menu,
+    serving,
+    with_store,
+)
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import listed, made
 from tests.unit.store.made import NUMBER
@@ -196,6 +213,50 @@ async def test_who_refuses_to_be_recorded_while_the_database_is_away_is_recorded
     assert asterisk.played == ["rights", *said]
     told = asterisk.variables["CCARI_RIGHT"], asterisk.variables["CCARI_REFERENCE"]
     assert told == ("refuse_recording", "none")
+
+
+async def test_a_refusal_at_the_menu_is_done_with_though_the_dialplan_may_have_recorded(
+    desk: Desk, store: Store
+) -> None:
+    """Nobody here knows what it has recorded: somebody must see to that."""
+    async with serving(desk) as port:
+        asterisk = await menu(port, {"rights": ["2"]}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.played == ["rights"]
+    found = (await store.requests.show(asterisk.variables["CCARI_REFERENCE"])).request
+    assert (found["right"], found["state"]) == ("refuse_recording", "received")
+
+
+async def test_who_refuses_to_be_recorded_without_a_number_waits_for_a_database_that_hangs(
+    desk: Desk, database: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exercising, "ROW_SECONDS", 0.05)
+    async with serving(with_store(desk, Broken(database, "open", holds=True))) as port:
+        asterisk = await menu(port, {"rights": ["2"]}, agi_callerid="unknown")
+    told = asterisk.variables["CCARI_RIGHT"], asterisk.variables["CCARI_REFERENCE"]
+    assert told == ("refuse_recording", "none")
+
+
+class Unbuilt(Sounds):
+    def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> dict[str, Script]:
+        raise SoundError("not built")
+
+
+@pytest.mark.parametrize("lacks", ["secrets", "sounds"])
+async def test_whoever_asks_for_a_menu_that_cannot_be_offered_hears_nothing(
+    desk: Desk, tmp_path: Path, lacks: str
+) -> None:
+    if lacks == "secrets":
+        unfit = replace(desk, secrets=SecretStore(tmp_path / "none"))
+    else:
+        unfit = replace(desk, prompts=Unbuilt())
+    with capture_logs() as logged:
+        async with serving(unfit) as port:
+            asterisk = await menu(port, {}, CCARI_NUMBER=NUMBER.e164)
+    assert asterisk.played == ["right_failed"]
+    (line,) = [line for line in logged if line["event"] == "rights_menu_failed"]
+    assert line["reason"] == ("store_unavailable" if lacks == "secrets" else "prompts_missing")
 
 
 async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(desk: Desk) -> None:
