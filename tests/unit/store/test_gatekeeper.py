@@ -403,6 +403,19 @@ async def test_what_happens_in_a_talk_that_goes_on_is_logged_as_the_campaigns_ag
     assert (terms.opened.agent, logged[0]["agent"]) == ("jan", "jan")
 
 
+@pytest.mark.parametrize(("informed", "language", "goes_on_in"), [(True, "en", "en"), (False, "", "pl")])
+async def test_a_talk_that_goes_on_forgets_what_was_heard_in_it_or_writes_no_journal(
+    desk: Desk, *, informed: bool, language: str, goes_on_in: str
+) -> None:
+    policy, journal = desk.book.policy, Journal(uuid4(), "anna")
+    assert policy is not None
+    kept = {"informed": informed, "language": language}
+    left = LeftTalk(journal.call_id, "outbound", "anna", "renewals", 1, "v1", kept, recordings=0)
+    terms = await Drafter(ORDER, desk, journal).resumed(policy, left)
+    assert (terms.proven_version, terms.informed, terms.language) == ("v1", informed, goes_on_in)
+    assert (terms.opened.revision, journal.is_open) == (1, True)
+
+
 @pytest.mark.parametrize(
     ("number", "direction", "block"),
     [
