@@ -495,7 +495,58 @@ async def test_a_call_that_somebody_has_changed_keeps_the_others_in_the_spool_fo
     assert told["reason"].endswith(f": ccari calls show {call}")
 
 
-async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder: Path) -> None:
+async def test_a_stereo_recording_that_had_to_wait_has_one_side_moved_away_from_the_other(
+    store: Store, spool: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    call, leads = made.call(), list[int]()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", "i1", ())
+    tag = replace(made.tag(call), channels="stereo")
+    await store.recordings.tag(tag, ())
+    await store.recordings.started(tag.recording_id, tag.started_at, 250)
+    await store.recordings.finished(tag, None, ())
+    record(spool / f"{tag.recording_id}.wav")
+    archive = FileArchive(shared := SharedSpool(spool), folder, "wav", tuple)
+
+    async def keep(*_: Any, lead_ms: int, **__: Any) -> None:
+        leads.append(lead_ms)
+        raise RecordingDelayed("the disk is full")
+
+    monkeypatch.setattr(archive, "keep", keep)
+    await Caretaker(shared, archive, store.recordings).tend()
+    assert leads == [250]
+
+
+async def test_a_service_tends_the_spool_of_an_asterisk_that_it_does_not_hold(
+    store: Store, spool: Path, folder: Path
+) -> None:
+    """Another one may just be bringing what lies there to its place."""
+    held, holds, looked = list[bool](), asyncio.Event(), asyncio.Event()
+
+    class Seen(SharedSpool):
+        async def recording_ids(self) -> Sequence[UUID]:
+            held.append(holds.is_set())
+            looked.set()
+            return []
+
+    archive = FileArchive(Seen(spool), folder, "wav", tuple)
+    working = asyncio.create_task(Caretaker(Seen(spool), archive, store.recordings).run(holds))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    holds.set()
+    async with asyncio.timeout(30):
+        await looked.wait()
+    working.cancel()
+    await asyncio.wait([working])
+    assert held == [True]
+
+
+@pytest.mark.parametrize(
+    "fault", [RuntimeError("nobody thought of it"), RecordingDelayed("the disk is away")]
+)
+async def test_a_fault_ends_the_care_for_good(
+    store: Store, spool: Path, folder: Path, fault: Exception
+) -> None:
     looked = asyncio.Event()
 
     class Faulty(SharedSpool):
@@ -506,7 +557,7 @@ async def test_a_fault_ends_the_care_for_good(store: Store, spool: Path, folder:
                 raise broken.pop()
             return []
 
-    broken, holds = [RuntimeError("no such fault was thought of")], asyncio.Event()
+    broken, holds = [fault], asyncio.Event()
     archive = FileArchive(Faulty(spool), folder, "wav", tuple)
     holds.set()
     archive.leave()
