@@ -168,7 +168,7 @@ class _Lent:
             else:
                 _refuse_outdated(connection)
         finally:
-            self._pool.give_back(connection)
+            self._pool.give_back(connection, silent=isinstance(error, TimeoutError))
 
 
 class _Pooled(asyncpg.Connection):

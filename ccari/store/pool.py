@@ -36,6 +36,10 @@ class Pool:
         self._turns_taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
+        #: Since when those are lent that are.
+        self._lent: dict[asyncpg.Connection, float] = {}
+        #: An opening that nobody waits for any more.
+        self._left: asyncio.Task[asyncpg.Connection] | None = None
         self._next_check: asyncio.TimerHandle | None = None
         self._closing = False
 
@@ -87,9 +91,17 @@ class Pool:
             raise
 
     async def _use_turn(self) -> asyncpg.Connection:
-        """A connection for whoever has a turn. If there is none, the turn is over."""
+        """A connection for whoever has a turn. If there is none, the turn is over, but for that of an opening that goes on."""
+        if (idle := self._take_idle()) is not None:
+            return idle
+        opening = asyncio.create_task(self._open_new())
         try:
-            return self._take_idle() or await self._open_new()
+            await asyncio.wait([opening])
+        except BaseException:
+            self._leave(opening)
+            raise
+        try:
+            return opening.result()
         except asyncpg.TooManyConnectionsError:
             if (given_back := self._take_idle()) is not None:
                 return given_back
@@ -103,8 +115,31 @@ class Pool:
             self._pass_on_turn()
             raise
 
-    def give_back(self, connection: asyncpg.Connection) -> None:
-        """Take a connection back for whoever is next, as it is. A closed one is dropped."""
+    def _leave(self, opening: asyncio.Task[asyncpg.Connection]) -> None:
+        """Nobody waits for it any more. One goes on all the same, with its turn, for whoever is next: of a server that is far away, a
+        connection may take longer than anybody waits for it, and then there would never be one.
+        """
+        if self._left is None and not self._closing:
+            self._left = opening
+        else:
+            opening.cancel()
+        opening.add_done_callback(self._take_left)
+
+    def _take_left(self, opening: asyncio.Task[asyncpg.Connection]) -> None:
+        if self._left is opening:
+            self._left = None
+        if not opening.cancelled() and opening.exception() is None:
+            self._keep(opening.result())
+        self._pass_on_turn()
+
+    def give_back(self, connection: asyncpg.Connection, *, silent: bool = False) -> None:
+        """Take a connection back for whoever is next, as it is. A closed one is dropped.
+
+        ``silent``: no answer has come over it. Then those are dropped, too, over which none has come since it was lent. Where a firewall has
+        forgotten them, or the server has lost its power, each of them would keep one call waiting in vain.
+        """
+        if silent:
+            self._close_unused_since(self._lent[connection])
         self._keep(connection)
         self._pass_on_turn()
 
@@ -113,6 +148,8 @@ class Pool:
         self._closing = True
         if self._next_check is not None:
             self._next_check.cancel()
+        if self._left is not None:
+            self._left.cancel()
         try:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(self._patience):
@@ -147,7 +184,7 @@ class Pool:
 
     async def _open_new(self) -> asyncpg.Connection:
         connection = await self._connect()
-        self._open[connection] = self._loop.time()
+        self._open[connection] = self._lent[connection] = self._loop.time()
         return connection
 
     def _take_idle(self) -> asyncpg.Connection | None:
@@ -155,11 +192,13 @@ class Pool:
         while self._idle:
             connection, _ = self._idle.pop()
             if not connection.is_closed():
+                self._lent[connection] = self._loop.time()
                 return connection
             self._end(connection)
         return None
 
     def _keep(self, connection: asyncpg.Connection) -> None:
+        del self._lent[connection]
         if connection.is_closed() or self._loop.time() - self._open[connection] > OLDEST_SECONDS:
             self._end(connection)
         else:
@@ -171,6 +210,10 @@ class Pool:
 
     def _close_idle(self) -> None:
         """Close the connections that have been idle for long, all but one; then again every minute."""
-        while len(self._idle) > 1 and self._idle[0][1] <= self._loop.time() - IDLE_SECONDS:
-            self._end(self._idle.pop(0)[0])
+        self._close_unused_since(self._loop.time() - IDLE_SECONDS, but=1)
         self._next_check = self._loop.call_later(_CLOSE_IDLE_EVERY_SECONDS, self._close_idle)
+
+    def _close_unused_since(self, then: float, but: int = 0) -> None:
+        """Close the connections that have been idle since then, but for so many of them, which were used last."""
+        while len(self._idle) > but and self._idle[0][1] <= then:
+            self._end(self._idle.pop(0)[0])

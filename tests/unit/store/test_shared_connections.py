@@ -36,7 +36,9 @@ class Line:
 
 
 class Server:
-    """Opens lines. ``away``: refuses to. ``room``: for how many it has connections. ``refusing``: what happens as it refuses."""
+    """Opens lines. ``away``: refuses to. ``room``: for how many it has connections. ``refusing``: what happens as it refuses.
+    ``near``: set unless it is so far away that no line comes.
+    """
 
     def __init__(self, size: int, patience: float = 5.0) -> None:
         self.lines: list[Line] = []
@@ -44,9 +46,12 @@ class Server:
         self.away = False
         self.room = size
         self.refusing: Callable[[], None] | None = None
+        self.near = asyncio.Event()
+        self.near.set()
         self.pool = Pool(self._open, size, patience)
 
     async def _open(self) -> asyncpg.Connection:
+        await self.near.wait()
         if self.away:
             raise ConnectionRefusedError
         if sum(not each.closed for each in self.lines) >= self.room:
@@ -171,6 +176,67 @@ async def test_who_waits_in_vain_is_not_told_that_the_server_has_no_room(held: i
             await server.pool.take()
     server.room = 3
     assert await server.pool.take() not in lent
+
+
+async def test_a_server_to_which_nobody_can_wait_for_a_connection_is_away_for_ever() -> None:
+    """It is far away: by TLS and with a password a connection takes some seven round trips."""
+    server = Server(2, patience=0.05)
+    server.near.clear()
+    for _ in range(3):
+        with pytest.raises(TimeoutError):
+            await server.pool.take()
+    server.near.set()
+    await until(lambda: server.pool.connections == (0, 1, 2), within=10)
+    assert await server.pool.take() is server.lines[0]
+    assert len(server.lines) == 1
+
+
+@pytest.mark.parametrize("ends", ["opened", "refused"])
+async def test_a_connection_that_nobody_waited_for_keeps_the_turn_it_came_by(ends: str) -> None:
+    server = Server(1, patience=0.05)
+    server.near.clear()
+    with pytest.raises(TimeoutError):
+        await server.pool.take()
+    server.away = ends == "refused"
+    waiting = asyncio.create_task(server.pool.take())
+    await asyncio.sleep(0)
+    assert server.pool.connections == (0, 0, 1)
+    server.near.set()
+    if server.away:
+        # whoever waited for the turn is refused, too
+        with pytest.raises(ConnectionRefusedError):
+            await waiting
+        server.away = False
+        waiting = asyncio.create_task(server.pool.take())
+    server.pool.give_back(await waiting)
+    assert server.pool.connections == (0, 1, 1)
+
+
+async def test_the_end_waits_for_a_connection_that_nobody_waits_for() -> None:
+    server = Server(1, patience=0.05)
+    server.near.clear()
+    with pytest.raises(TimeoutError):
+        await server.pool.take()
+    await server.pool.close()
+    server.near.set()
+    await asyncio.sleep(0)
+    assert server.lines == []
+
+
+async def test_each_connection_that_a_firewall_has_forgotten_keeps_a_call_waiting_in_vain(dsn: str) -> None:
+    """Nothing tells that nothing comes through it any more, as where the server has lost its power."""
+    async with relayed(dsn) as (through, relay), as_it_is(through, 3, SETTINGS) as database:
+        async with database.connection(), database.connection(), database.connection():
+            pass
+        assert database.connections == (0, 3, 3)
+        relay.fall_silent()
+        relay.let_in()
+        with pytest.raises(StoreError, match="did not answer in time"):
+            async with database.connection() as connection:
+                await connection.fetchval("SELECT 1", timeout=0.05)
+        # what has been used later may still be good
+        assert database.connections == (0, 0, 3)
+        assert await database.value("SELECT 1") == 1
 
 
 async def test_a_closed_connection_is_given_to_the_next() -> None:
