@@ -18,14 +18,18 @@ class Setting:
         #: Whether an Asterisk sets several variables with one command, by its address.
         self._at_once: dict[str, bool] = {}
 
-    async def set(self, session: Session, values: Mapping[str, str]) -> None:
-        """Set the variables in their order. Raises AgiError."""
+    async def learn(self, session: Session) -> bool:
+        """Whether this Asterisk sets several at once; it is asked unless that is known. Raises AgiError."""
         peer = session.peer
         if peer not in self._at_once:
             if len(self._at_once) >= MOST_PEERS:
                 self._at_once.clear()
             self._at_once[peer] = await session.sets_several()
-        if self._at_once[peer]:
+        return self._at_once[peer]
+
+    async def set(self, session: Session, values: Mapping[str, str]) -> None:
+        """Set the variables in their order. Raises AgiError."""
+        if await self.learn(session):
             await session.set_variables(values)
             return
         for name, value in values.items():

@@ -4,7 +4,7 @@ import asyncio
 from uuid import uuid4
 
 from ccari.agi.desk import Desk, Setting
-from ccari.agi.session import AgiError, GoneError, Session
+from ccari.agi.session import AgiError, GoneError, RefusedError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
@@ -30,7 +30,7 @@ async def gate(session: Session, desk: Desk) -> None:
     Raises
     ------
     AgiError
-        If the verdict did not reach the dialplan, where DENY was set first and stands.
+        If the dialplan has not said that it has the verdict. DENY was set first, and stands if the verdict did not get there.
     """
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
     await session.set_variable("CCARI_VERDICT", "DENY")
@@ -43,7 +43,7 @@ async def gate(session: Session, desk: Desk) -> None:
             block = Block.STORE_UNAVAILABLE
         await _set_verdict(session, visit, block, desk.setting)
     except AgiError as error:
-        await visit.close(block, failure=error)
+        await visit.close(block, failure=error, may_be_told=visit.is_told and not session.hung_up)
         raise
     session.end()
     await visit.close(block)
@@ -64,6 +64,8 @@ async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, s
     if block is None and not session.hung_up:
         # the dialled leg inherits it, so that the rights menu on that leg knows who was called
         variables |= {f"__{NUMBER}": visit.number, "CCARI_VERDICT": "ALLOW"}
+        await setting.learn(session)
+        visit.is_told = True
     await setting.set(session, variables)
     if block is None and session.hung_up:
         raise GoneError("the channel has hung up")
@@ -75,6 +77,8 @@ class _Visit:
     def __init__(self, asked: Asked, desk: Desk) -> None:
         self.call = uuid4()
         self.number = ""
+        #: ALLOW is on its way to the dialplan.
+        self.is_told = False
         self._desk = desk
         self._journal = Journal(self.call, asked.agent, desk.meter.call(Way.FASTAGI_GATE, Direction.OUTBOUND))
         self._journal.bind(way="fastagi")
@@ -94,9 +98,13 @@ class _Visit:
             self._journal.note("gate_failed", {"reason": str(error) or "timeout"})
             return Block.STORE_UNAVAILABLE
 
-    async def close(self, block: Block | None, failure: AgiError | None = None) -> None:
-        """End the call's row. ``failure``: why the verdict did not reach the dialplan."""
-        outcome, reason = _end(block, failure)
+    async def close(
+        self, block: Block | None, failure: AgiError | None = None, *, may_be_told: bool = False
+    ) -> None:
+        """End the call's row. ``failure``: why the dialplan did not say that it has the verdict; ``may_be_told``: it may have it all
+        the same, and have dialled.
+        """
+        outcome, reason = _end(block, failure, may_be_told=may_be_told)
         if block is not None:
             self._journal.note("call_blocked", {"reason": block.value})
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
@@ -105,11 +113,14 @@ class _Visit:
             await self._journal.persistently(lambda entries: store.close(self.call, outcome, reason, entries))
 
 
-def _end(block: Block | None, failure: AgiError | None) -> tuple[str, str]:
+def _end(block: Block | None, failure: AgiError | None, *, may_be_told: bool) -> tuple[str, str]:
     if block is not None:
         return outcome_of(block).value, block.value
     if failure is None:
         return HANDED_BACK, ""
+    if may_be_told and not isinstance(failure, RefusedError):
+        # its answer was lost, or is late
+        return HANDED_BACK, "untold"
     return (
         (Outcome.AGENT_HANGUP.value, "")
         if isinstance(failure, GoneError)

@@ -119,6 +119,7 @@ class Conversations:
         except GoneError:
             _log.info("agi_hung_up", script=label(session.script))
         except MalformedError as error:
+            session.give_up()
             _log.warning("agi_cut_off", script=label(session.script), reason=str(error))
         except AgiError as error:
             _log.warning("agi_failed", script=label(session.script), reason=str(error))

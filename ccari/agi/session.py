@@ -6,6 +6,8 @@ protocol ends the connection. The protocol is the same in Asterisk 13 to 23 (res
 
 import asyncio
 import re
+import socket
+import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -23,6 +25,8 @@ REPLY_SECONDS = 2.0
 #: Of one reply, with ``HANGUP``, ``100 Trying`` and the usage text of a 520.
 REPLY_LINES = 100
 
+#: For SO_LINGER: the connection ends with a reset, and what was not acknowledged is dropped.
+_RESET = struct.pack("ii", 1, 0)
 _HEADER = re.compile(r"(agi_\w+): ?(.*)")
 _LINE_END = re.compile(r"[\r\n\0]")
 _TO_QUOTE = re.compile(r'[ \t"\\]')
@@ -168,6 +172,12 @@ class Session:
     def end(self) -> None:
         """Let the dialplan go on."""
         self._writer.close()
+
+    def give_up(self) -> None:
+        """Send nothing more, not even what the kernel still has: the network may hold it up, and a verdict is for now."""
+        if (connection := self._writer.get_extra_info("socket")) is not None:
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+        self._writer.transport.abort()
 
     async def _reply(self) -> Reply:
         for _ in range(REPLY_LINES):

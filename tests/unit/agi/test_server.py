@@ -176,6 +176,39 @@ async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
     assert (row["outcome"], row["reason"], row["dialled_at"] is None) == (*ended, False)
 
 
+@pytest.mark.parametrize("lost", ["late", "closed"])
+async def test_a_call_that_the_dialplan_may_have_made_is_on_record_as_one_that_failed(
+    desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch, lost: str
+) -> None:
+    """Asterisk has its ALLOW, and dials, but the network loses its answer."""
+    async with serving(desk) as port, caller(port) as asterisk:
+        await ask(port, "", "renewals")
+        asterisk.enter("gate", NUMBER.e164, "renewals")
+        await asterisk.hear()
+        if lost == "late":
+            monkeypatch.setattr(protocol.Session.command, "__kwdefaults__", {"seconds": 0.2})
+        asterisk.say("200 result=1\n")
+        line = await asterisk.hear() or ""
+        assert "ALLOW" in line
+        if lost == "closed":
+            asterisk.writer.transport.abort()
+        (shown,) = [each for each in await store.records.list_calls(2) if str(each["id"]) in line]
+        row = await closed(store, str(shown["id"]))
+    assert (row["outcome"], row["reason"], row["dialled_at"] is None) == ("handed_back", "untold", False)
+
+
+async def test_a_verdict_that_was_given_up_is_sent_again_until_it_comes(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel sends on what it has, when the network is back, as long as the connection ends in order."""
+    async with serving(desk) as port, caller(port) as asterisk:
+        monkeypatch.setattr(protocol.Session.command, "__kwdefaults__", {"seconds": 0.2})
+        asterisk.enter("gate", NUMBER.e164, "renewals")
+        assert await asterisk.hear() == "SET VARIABLE CCARI_VERDICT DENY"
+        with pytest.raises(ConnectionResetError):
+            await asterisk.reader.read()
+
+
 async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
