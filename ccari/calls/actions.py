@@ -119,7 +119,7 @@ class Actions:
             case do.SpendToken():
                 return await self._spend_token()
             case do.Dial():
-                await ari.dial(ids.callee, seconds=int(RING_SECONDS) + 5)
+                await self._legs.dial_callee(int(RING_SECONDS) + 5)
             case do.DetectMachine():
                 await self._dialplan.detect_machine()
             case do.Ring(party):

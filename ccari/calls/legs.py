@@ -7,6 +7,7 @@ from typing import Any
 from ccari.calls.client import PJSIP, TRANSFERS, Ari
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
+from ccari.calls.transport import REQUEST_SECONDS, Refused
 from ccari.errors import AsteriskError
 from ccari.gating.terms import Terms
 from ccari.gating.variables import AGENT_OF, CALL, NUMBER
@@ -14,6 +15,11 @@ from ccari.policy.call import Direction, Outcome, Party
 
 #: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
 LONGEST_CALL_SECONDS = 4 * 60 * 60
+#: And a callee's leg that it has not been told to dial within this of when it made it. What the network holds up is carried out once it
+#: comes, though we have given it up, and somebody may have been barred meanwhile (invariant 1): given up is what had no answer in so long.
+DIAL_SECONDS = REQUEST_SECONDS
+#: After how many seconds from now Asterisk hangs a channel up. ``ast_call`` dials none whose time has come.
+_LIMIT = "TIMEOUT(absolute)"
 
 
 class Legs:
@@ -52,7 +58,7 @@ class Legs:
 
     async def create_callee(self, terms: Terms) -> None:
         dialled = terms.campaign.dial_string(terms.known_number)
-        variables = self._variables(dialled)
+        variables = {**self._variables(dialled), _LIMIT: str(DIAL_SECONDS)}
         # whoever takes the talk up knows by it whose rights are pressed; Asterisk knows the number anyhow
         variables[NUMBER] = terms.known_number.e164
         if terms.campaign.caller_id is not None:
@@ -63,9 +69,16 @@ class Legs:
             self._ids.callee, dialled, args="callee", originator=originator, variables=variables
         )
 
+    async def dial_callee(self, ring_seconds: int) -> None:
+        """Send the INVITE, if it is not too late."""
+        await self._ari.dial(self._ids.callee, seconds=ring_seconds)
+        # it may be over already, which is told
+        with contextlib.suppress(Refused):
+            await self._ari.set_variable(self._ids.callee, _LIMIT, str(LONGEST_CALL_SECONDS))
+
     def _variables(self, endpoint: str) -> dict[str, str]:
         """What every channel that we make is given."""
-        variables = {"TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), CALL: str(self._ids.call)}
+        variables = {_LIMIT: str(LONGEST_CALL_SECONDS), CALL: str(self._ids.call)}
         if endpoint.startswith(f"{PJSIP}/"):
             variables[TRANSFERS] = "ari-only"
         return variables

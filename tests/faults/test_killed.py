@@ -1,6 +1,5 @@
 """ccari is killed at an exact step of a call, and another one is started: what the far end has seen, and what is left."""
 
-import json
 import signal
 from collections.abc import Callable
 from typing import Any
@@ -91,12 +90,14 @@ async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_
     allowed: list[str] = []
 
     async def hurry(message: Message) -> list[Message]:
-        if not message["uri"].endswith("channels/create"):
+        given = {each["name"]: each["value"] for each in message["query_strings"]}
+        if given.get("variable") != "TIMEOUT(absolute)":
             return [message]
-        body = json.loads(message["message_body"])
-        allowed.append(body["variables"]["TIMEOUT(absolute)"])
-        body["variables"]["TIMEOUT(absolute)"] = str(WATCHDOG_SECONDS)
-        return [{**message, "message_body": json.dumps(body)}]
+        allowed.append(given["value"])
+        given["value"] = str(WATCHDOG_SECONDS)
+        return [
+            {**message, "query_strings": [{"name": each, "value": value} for each, value in given.items()]}
+        ]
 
     async with relay(ground.lab.pbx.ari_url) as between:
         async with ground.running(ari=between.url) as service:

@@ -11,10 +11,10 @@ import pytest
 
 from ccari.calls.transport import HEARTBEAT_SECONDS
 from tests.faults.blackhole import black_hole
-from tests.faults.moments import Moment
+from tests.faults.moments import Moment, request
 from tests.faults.world import heard
 from tests.integration.ground import Ground, kept_later
-from tests.integration.relay import relay
+from tests.integration.relay import Message, relay
 from tests.integration.service import START_SECONDS
 from tests.integration.studio import CONFIRMED, tone_of
 from tests.lab import Callee, callees
@@ -111,6 +111,37 @@ async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_c
     sound = await heard(ground.lab, callee)
     assert has(sound.between(sound.seconds / 2), tone_of("goodbye"))
     assert lacks(sound.between(sound.seconds - 0.5), callees.AGENT_TONE_HZ)
+
+
+async def test_invariant_1_a_number_is_dialled_that_was_barred_while_the_network_held_the_request_up(
+    ground: Ground,
+) -> None:
+    """It comes when ccari has given it up, as what was sent does once lost packets are sent again: one after the other."""
+    callee = callees.answers(11)
+    async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
+        dials = Moment(between, request("/dial"))
+        placed = await ground.dial(callee)
+        await dials.reached()
+        await service.succeeds("suppress", "add", callee.number, "--reason", "erasure")
+        await service.logged("command_failed", command="Dial")
+
+        async def is_settled() -> bool:
+            destroyed = (each for each in between.events if each["type"] == "ChannelDestroyed")
+            return await ground.lab.world.invites(callee.number) > 0 or any(
+                each["channel"]["id"].endswith("-callee") for each in destroyed
+            )
+
+        async def after(message: Message) -> list[Message]:
+            if message["method"] == "DELETE":
+                await until(is_settled, within=GAP_SECONDS)
+            return [message]
+
+        between.on_request = after
+        dials.go_on()
+        outcome, _ = await ground.ended(service, placed)
+        assert outcome.outcome == "failed"
+        await ground.nothing_left()
+    assert await ground.lab.world.invites(callee.number) == 0
 
 
 async def test_a_hang_up_that_is_held_up_lets_the_callee_hear_the_agent_again(ground: Ground) -> None:
