@@ -93,12 +93,26 @@ def _words(kind: Keeps, held: int) -> str:
 
 def called_again(controller: str, begun: datetime, finished: datetime | None) -> str:
     """Why no campaign of a controller can be declared whose deletion was ``begun``, and ``finished`` (both aware), with what to do."""
-    deleted = (
+    return (
+        f"{_deleted(controller, begun, finished)}, and with it who had objected, so nothing may be called for under that "
+        "id again: give the controller another id, and import the objections that it has (ccari suppress import) before its first call"
+    )
+
+
+def entered_again(controller: str, begun: datetime, finished: datetime | None) -> str:
+    """As :func:`called_again`, why nothing of the kinds in :class:`Goes` can be entered for it, or judged by them. What a person asks for
+    can: it has to be answered (Art 12(3)), whatever is left.
+    """
+    return (
+        f"{_deleted(controller, begun, finished)}, and nobody is called for that id again: if it has come back, use the id that it has now; "
+        "if a person has asked for something, enter that as a request (ccari requests add)"
+    )
+
+
+def _deleted(controller: str, begun: datetime, finished: datetime | None) -> str:
+    what = (
         f"is being deleted since {begun:%Y-%m-%d}"
         if finished is None
         else f"was deleted on {finished:%Y-%m-%d}"
     )
-    return (
-        f"the controller {controller!r} {deleted}, and with it who had objected, so nothing may be called for under that "
-        "id again: give the controller another id, and import the objections that it has (ccari suppress import) before its first call"
-    )
+    return f"the controller {controller!r} {what}"

@@ -13,6 +13,7 @@ import asyncpg
 from ccari.errors import StoreError
 from ccari.ports.lists import FAULTS_LISTED, LineFault, Progress, Report
 from ccari.store.database import OUTSIDE_IDLE_SECONDS, Database
+from ccari.store.entering import refuse_gone
 
 Record = tuple[Any, ...]
 
@@ -91,10 +92,14 @@ async def staging(
 
     Raises
     ------
+    InputError
+        If the controller was deleted.
     StoreError
         If the database refuses or fails. What was merged before stays, and counts as known when the list is loaded again.
     """
     async with database.outside_pool() as connection:
+        # before the list is read: each slice is refused as well
+        await refuse_gone(connection, controller)
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
         # the planner's statistics would keep samples of what people wrote, and outlive the table
         unsampled = ", ".join(

@@ -14,6 +14,7 @@ from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
 from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Database
+from ccari.store.entering import let_in
 from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL
 from ccari.store.suppressions import enter
@@ -77,6 +78,7 @@ class Consents:
             gone = ((campaign, asks) for campaign, asks in asked if campaign not in purposes)
             campaigns = _asking_for(purpose, gone)
         async with self._database.transaction() as connection:
+            await let_in(connection, controller)
             if not campaigns:
                 rows = await connection.fetch(SQL["consent_purposes"], controller, list(digests.all))
                 if purpose not in {row["purpose"] for row in rows}:

@@ -11,7 +11,8 @@ from ccari.policy.suppression import Reason, bars_all
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Judge, LineFault, Progress, Scrubbed, Sourced
 from ccari.store.bulk import Record, Staging, staging, unseen
-from ccari.store.database import Connection, Database, in_transaction
+from ccari.store.database import Connection, Database
+from ccari.store.entering import entering, refuse_gone
 from ccari.store.facts import facts_of_many
 from ccari.store.queries import SQL
 
@@ -24,7 +25,9 @@ _BARRED_FROM_ALL = [reason for reason in Reason if bars_all(reason)]
 
 @dataclass(frozen=True, slots=True)
 class Sieve:
-    """Judges many numbers: reads the facts of each for ``question``, and has ``judge`` apply the law to them."""
+    """Judges many numbers: reads the facts of each for ``question``, and has ``judge`` apply the law to them. Raises InputError if the
+    controller is deleted.
+    """
 
     _connection: Connection
     question: Question
@@ -37,6 +40,8 @@ class Sieve:
             # neighbours with the same facts share one object, and get the same verdict
             verdicts.append(verdicts[-1] if facts is last else self.judge(facts))
             last = facts
+        # its bars may have gone while the facts were read
+        await refuse_gone(self._connection, self.question.controller)
         return verdicts
 
 
@@ -117,7 +122,7 @@ def _record(contact: Sourced, number: Sought, line: int) -> Record:
 
 async def _merge(staged: Staging, controller: str, origin: str, progress: Progress) -> None:
     async for first, last in staged.slices(progress):
-        async with in_transaction(staged.connection):
+        async with entering(staged.connection, controller):
             await staged.connection.execute(SQL["lock_contacts"], controller)
             await staged.connection.execute(SQL["rekey_contacts"], first, last, controller)
             staged.report.accepted += await staged.connection.fetchval(

@@ -76,7 +76,7 @@ class Controllers:
         return dict(found)
 
     async def deleted_but_held(self) -> list[str]:
-        """The controllers that were deleted, and of which something is held again, such as what a list that was under way entered."""
+        """The controllers that were deleted, and of which something is held again, such as the bar of a right that was registered later."""
         rows = await self._database.rows(SQL["deleted_but_held"], outside_pool=True)
         return [row["controller"] for row in rows]
 
@@ -124,10 +124,11 @@ class Controllers:
 
 
 async def _begin(connection: Connection, controller: str, who: str, *, drop_proof: bool) -> None:
-    """From the commit on, no policy that would call for the controller can be applied. The record of accesses has it before anything
-    goes. Raises _NeededError.
+    """From the commit on, no policy that would call for the controller can be applied, and no list of it entered. The record of accesses
+    has it before anything goes. Raises _NeededError.
     """
     async with in_transaction(connection):
+        await connection.execute(SQL["lock_controller"], controller)
         # one policy after the other: either this finds the campaigns, or whoever applies them finds this
         await connection.execute(SQL["lock_policies"])
         await connection.execute(SQL["by_indexes"])
@@ -145,7 +146,7 @@ async def _begin(connection: Connection, controller: str, who: str, *, drop_proo
 async def _empty(
     connection: Connection, controller: str, who: str, kept: timedelta, progress: Progress
 ) -> None:
-    """Delete until nothing is left: a list that was under way may enter something behind us. Raises _NeededError."""
+    """Delete until nothing is left: rows that others were changing were passed over. Raises _NeededError."""
     gone, before = 0, -1
     while await _anything_goes(connection, controller) or not await _end(connection, controller, who):
         if gone == before:

@@ -11,6 +11,7 @@ from ccari.ports.keying import Digests, Key, Keyed
 from ccari.ports.lists import Bar, LineFault, Progress, Report
 from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Connection, Database
+from ccari.store.entering import entering, let_in
 from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL
 from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
@@ -34,6 +35,7 @@ class Suppressions:
     ) -> bool:  # fmt: skip
         """A withdrawal ends the consents that it is about."""
         async with self._database.transaction() as connection:
+            await let_in(connection, controller)
             if reason is Reason.WITHDRAW_CONSENT:
                 purposes = None
                 if campaign is not None:
@@ -56,12 +58,11 @@ class Suppressions:
             if staged.sound and await staged.connection.fetchval(SQL["withdrawals_are_listed"]):
                 await self._merge_withdrawals(staged, controller, progress)
             elif staged.sound:
-                await staged.merge(SQL["merge_suppressions"], controller, progress=progress)
+                staged.report.accepted += await _merge(staged, controller, progress)
             if not older or not staged.sound:
                 return staged.report
             if await staged.connection.fetchval(SQL["older_places_of_listed"], controller):
-                async for first, last in staged.slices():
-                    await staged.connection.execute(SQL["merge_suppressions"], first, last, controller)
+                await _merge(staged, controller, unseen)
             return staged.report
 
     async def _merge_withdrawals(self, staged: Staging, controller: str, progress: Progress) -> None:
@@ -138,6 +139,15 @@ async def enter(
             )  # fmt: skip
             added |= is_new and digest == digests.newest
     return added
+
+
+async def _merge(staged: Staging, controller: str, progress: Progress) -> int:
+    """Gives how many bars are new. Raises InputError if the controller is deleted meanwhile."""
+    new = 0
+    async for first, last in staged.slices(progress):
+        async with entering(staged.connection, controller):
+            new += await staged.connection.fetchval(SQL["merge_suppressions"], first, last, controller)
+    return new
 
 
 async def _records(

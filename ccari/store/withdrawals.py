@@ -8,7 +8,8 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 
 from ccari.ports.keying import Digests
-from ccari.store.database import Connection, in_transaction
+from ccari.store.database import Connection
+from ccari.store.entering import entering
 from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL, columns
 
@@ -40,7 +41,7 @@ async def settling(
 
     ``campaigns``: those of the applied policies, with what they have asked consent to; ``asks``: more of that, each a campaign with a purpose.
     """
-    async with in_transaction(connection):
+    async with entering(connection, controller):
         await connection.execute(SQL["lock_consents"], controller)
         yield
         # a bar does not say to which purpose consent was withdrawn, and by now its campaign may be gone, or ask for another

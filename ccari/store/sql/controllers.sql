@@ -80,6 +80,14 @@ UNION ALL SELECT 'accesses', count(*) FROM accesses WHERE fields->>'controller' 
 SELECT DISTINCT ON (controller) controller, begun_by, begun_at, drop_proof, deleted, finished_by, finished_at FROM controller_deletions
 WHERE $1::text[] IS NULL OR controller = ANY ($1) ORDER BY controller, id DESC
 
+-- name: share_controller
+-- Any number of transactions may enter something for a controller at a time …
+SELECT pg_advisory_xact_lock_shared(hashtextextended('controller ' || $1::text, 0))
+
+-- name: lock_controller
+-- … and none while its deletion begins: those before it are deleted, and those after it see it.
+SELECT pg_advisory_xact_lock(hashtextextended('controller ' || $1::text, 0))
+
 -- name: begin_deletion
 -- Whether it is a new one. One that is under way may be completed by somebody who lets proofs go ($3), and says so from then on.
 INSERT INTO controller_deletions (controller, begun_by, drop_proof) VALUES ($1, $2, $3)

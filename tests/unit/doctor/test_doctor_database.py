@@ -275,7 +275,7 @@ async def test_a_bar_on_a_campaign_that_is_gone_goes_unseen(patient: Patient, st
     assert found.found.startswith("1 suppression is only for the campaign 'spring' of 'acme'")
 
 
-async def test_what_a_list_entered_after_its_controller_was_deleted_stays_unseen(
+async def test_what_is_held_of_a_controller_that_was_deleted_stays_unseen(
     patient: Patient, store: Store
 ) -> None:
     await store.database.rows(

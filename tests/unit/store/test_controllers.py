@@ -15,7 +15,6 @@ from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import proof_kept
 from ccari.policy.leaving import Goes, Keeps
 from ccari.policy.rights import Right
-from ccari.policy.suppression import Reason
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store import accesses, controllers
 from ccari.store.controllers import OfController
@@ -462,14 +461,23 @@ async def test_a_hold_is_placed_on_what_is_just_going(leaving: Shelf, dsn: str) 
     assert (await leaving.store.controllers.of("acme")).goes[Goes.CONTACTS].held == ALL[Goes.CONTACTS]
 
 
-async def test_a_list_that_is_under_way_is_left(leaving: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What it enters behind the deletion goes too."""
+async def barred(shelf: Shelf) -> None:
+    """As by an older ccari, which lets lists go on: this one refuses them."""
+    await shelf.database.rows(
+        """INSERT INTO suppressions (controller, digest, key_version, campaign, reason, origin, proof)
+           VALUES ('acme', $1, 1, '', 'do_not_call', 'cli', '')""",
+        bytes(32),
+    )
+
+
+async def test_what_others_enter_meanwhile_is_left(leaving: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It goes too."""
     real, taken = controllers._end, []
 
     async def beside(*arguments: Any) -> bool:
         taken.append(arguments)
         if len(taken) == 1:
-            await leaving.store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli", "")
+            await barred(leaving)
         return await real(*arguments)
 
     monkeypatch.setattr(controllers, "_end", beside)
@@ -501,7 +509,7 @@ async def test_two_who_delete_the_same_count_it_twice(
 
 async def test_what_comes_later_cannot_be_deleted(leaving: Shelf) -> None:
     await delete(leaving)
-    await leaving.store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli", "letter")
+    await barred(leaving)
     assert await delete(leaving) == {Goes.SUPPRESSIONS: 1}
     assert len(await deletions(leaving.database)) == 2
 
