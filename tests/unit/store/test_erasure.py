@@ -762,6 +762,19 @@ async def test_a_bar_that_was_lifted_tells_on_in_which_call_it_came(shelf: Shelf
     ] == [None]
 
 
+async def test_nothing_can_be_erased_where_the_tables_are_published(shelf: Shelf) -> None:
+    """By logical replication, to a database for reports: PostgreSQL refuses to change a row there that it cannot name by a key."""
+    published = await shelf.database.rows(
+        "SELECT string_agg(quote_ident(tablename), ', ') AS named FROM pg_tables WHERE schemaname = current_schema"
+    )
+    await shelf.database.execute(f"CREATE PUBLICATION reports FOR TABLE {published[0]['named']}")
+    call = await person.called(shelf)
+    await shelf.store.calls.register_right(call, made.exercise(Right.OBJECTION_MARKETING), ())
+    await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "asked for it")
+    assert (await erase(shelf, await person.asked(shelf))).report is not None
+    assert await shelf.database.rows("SELECT call_id FROM removed_suppressions") == [{"call_id": None}]
+
+
 async def test_a_lifted_bar_can_be_changed_by_an_erasure(shelf: Shelf) -> None:
     """Migration 0009 lets what people wrote be erased, and nothing else."""
     await person.known(shelf)
