@@ -20,6 +20,7 @@ from ccari.policy.campaign import (
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.rights import Right
+from ccari.policy.sentences import ended_once
 
 #: Answers the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
@@ -252,6 +253,7 @@ def prompts(
             text = f"{words.template(_RECORDING_PURPOSE, language).format_map(fields)} {text}"
         if name == NoticePrompt.RIGHTS.value:
             text = " ".join([text, *_rights(campaign, words, language)])
+        text = ended_once(text)
         # a template without anything to fill in is one sound for all campaigns
         filled.append(Prompt(name, language, text, None if text == template else campaign.id))
     filled += [Prompt(name, language, words.template(name, language)) for name in COMMON]
@@ -275,7 +277,7 @@ def source(data_source: str, words: Words, language: str) -> Prompt:
     """The prompt that says a source of contacts, such as the source of a list. It is the same in every campaign."""
     name = f"source-{hashlib.sha256(data_source.encode()).hexdigest()[:16]}"
     text = words.template(NoticePrompt.SOURCE.value, language).format(data_source=data_source)
-    return Prompt(name, language, text)
+    return Prompt(name, language, ended_once(text))
 
 
 def version(notice: tuple[Prompt, ...]) -> str:

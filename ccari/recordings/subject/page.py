@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, StrictUndefined
 
 from ccari.office import languages, moments
+from ccari.policy.sentences import ended_once
 from ccari.ports.subjects import AnswerLanguage
 
 _HERE = resources.files("ccari.recordings.subject")
@@ -62,6 +63,7 @@ def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -
         day=day,
         article_of=article_of,
         length=length,
+        ended_once=ended_once,
         zone=zone.key,
         **fields,
     ).encode()

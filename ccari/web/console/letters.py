@@ -16,6 +16,7 @@ from ccari.office import languages
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
 from ccari.policy.rights import EFFECTS, Level, RequestState, Stored
+from ccari.policy.sentences import ended_once
 from ccari.policy.suppression import Reason
 from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.web.models.requests import RequestShown
@@ -114,7 +115,7 @@ def write(
         bodies.append(book["remedies"])
     bodies.append(book["closing"])
     paragraphs = [
-        languages.bound(language, _SPACE.sub(" ", paragraph).strip())
+        languages.bound(language, ended_once(_SPACE.sub(" ", paragraph).strip()))
         for body in bodies
         for paragraph in _ENVIRONMENT.from_string(body).render(fields).split("\n\n")
     ]

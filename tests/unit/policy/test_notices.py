@@ -11,6 +11,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.notices import Prompt, information, prompts, sequence, version
 from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.sentences import ended_once
 from ccari.sounds.catalogue import Catalogue
 from tests.unit.policy.campaigns import ALL_KEYS, CONTROLLER, campaign
 
@@ -47,6 +48,24 @@ def texts(declared: Campaign, words: notices.Words | None = None) -> dict[str, s
 def notice(declared: Campaign) -> tuple[Prompt, ...]:
     told = sequence(declared, informed=False)
     return tuple(each for each in prompts(CONTROLLER, declared, SHIPPED) if each.id in told)
+
+
+@pytest.mark.parametrize("language", SHIPPED.languages)
+def test_a_name_that_ends_with_a_full_stop_ends_its_sentence_twice(language: str) -> None:
+    short = "odnowienie, itd."
+    declared = campaign(
+        purpose=short, data_source="targi, itp.", notice=EVERYTHING, language=language,
+        recording={"mode": "opt_out", "purpose": short}, keys=ALL_KEYS, answering_machine={"message": True},
+    )  # fmt: skip
+    told = prompts(CONTROLLER, declared, SHIPPED)
+    assert CONTROLLER.name.endswith("o.o.")
+    assert [each.id for each in told if ".." in each.text] == []
+    assert {"identity", "purpose", "source", "machine_message"} <= {each.id for each in told}
+    assert ".." not in notices.source("targi, itp.", SHIPPED, language).text
+
+
+def test_an_ellipsis_is_cut_short() -> None:
+    assert ended_once("Wait... ACME Sp. z o.o.. Then.") == "Wait... ACME Sp. z o.o. Then."
 
 
 @pytest.mark.parametrize(

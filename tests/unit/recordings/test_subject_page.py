@@ -268,6 +268,8 @@ def test_a_person_is_told_that_no_data_leave_the_eea_although_a_recipient_is_out
     assert words["recipients_named"] not in nobody
     assert "<li>Lenz &lt;CRM&gt; (DE): calls</li>" in inside
     assert f"<li>Faraway Inc. (US): calls. {words['safeguard']}: decision (EU) 2023/1795</li>" in outside
+    sentence = page({**ACCOUNT, "recipients": [{**abroad, "what": "calls, etc."}]}, language, WARSAW).decode()
+    assert f": calls, etc. {words['safeguard']}:" in sentence
     assert [words["no_transfers"] in each for each in (nobody, inside, outside)] == [False, True, False]
     assert [words["transfers"] in each for each in (nobody, inside, outside)] == [False, False, True]
     assert all(words["no_automated_decisions"] in each for each in (nobody, inside, outside))

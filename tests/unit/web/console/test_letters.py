@@ -369,6 +369,16 @@ def test_a_letter_has_a_slip_in_its_form(language: AnswerLanguage) -> None:
             assert letters._BOOK[language]["gap"]["addressee"] in told
 
 
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+def test_a_contact_that_ends_with_a_full_stop_ends_its_sentence_twice(language: AnswerLanguage) -> None:
+    company = controller("PL").model_copy(update={"dpo": "IOD, ACME Sp. z o.o.", "name": "ACME Sp. z o.o."})
+    for right in Right:
+        for outcome in Outcome:
+            told = letters.write(outcome, request(right), company, language, MOMENT).text
+            assert "o.o." in told
+            assert ".." not in told, (right, outcome)
+
+
 def begins(body: str) -> Iterator[str]:
     """The words that each paragraph of a draft begins with, up to what is filled in."""
     for each in body.split("\n\n"):

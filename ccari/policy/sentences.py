@@ -1,0 +1,10 @@
+"""Sentences that end with something that was filled in, which may end with a full stop of its own: ``ACME Sp. z o.o.``"""
+
+import re
+
+_TWICE = re.compile(r"(?<!\.)\.\.(?!\.)")
+
+
+def ended_once(text: str) -> str:
+    """The text with one full stop wherever there are two. An ellipsis stays."""
+    return _TWICE.sub(".", text)
