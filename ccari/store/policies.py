@@ -107,10 +107,12 @@ class Policies:
         )
 
     async def apply(self, document: str, applied_by: str) -> int:
-        """Store a validated policy as the newest revision and give its number. The text of the newest one makes no new revision.
+        """Store a policy as the newest revision and give its number. The text of the newest one makes no new revision.
 
         Raises
         ------
+        PolicyError
+            If it is not valid.
         RefusedError
             If it has campaigns of a controller that was deleted (Art 28(3)(g)), a line for each: whoever had objected would be called.
         """
@@ -171,11 +173,8 @@ def _countries(rows: Sequence[Mapping[str, Any]], *skipped: type[StoreError]) ->
 
 
 def _callers(document: str) -> list[str]:
-    """The controllers that a policy has campaigns of; none if this ccari refuses it, and so calls nobody under it."""
-    try:
-        return sorted({each.controller for each in read(document).campaigns})
-    except PolicyError:
-        return []
+    """The controllers that a policy has campaigns of. Raises PolicyError if it is not valid."""
+    return sorted({each.controller for each in read(document).campaigns})
 
 
 def _called_again(deletions: Sequence[Mapping[str, Any]]) -> list[str]:

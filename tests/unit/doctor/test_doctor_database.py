@@ -24,6 +24,7 @@ from ccari.store.untouched import Server
 from tests.unit.doctor import conftest
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
+from tests.unit.store.forging import apply_unread
 from tests.unit.store.made import new_secret
 from tests.unit.store.test_registers import listed, load
 
@@ -197,7 +198,7 @@ async def test_a_primary_is_taken_for_a_replica_by_the_url_of_a_fleet(dsn: str) 
 async def test_looking_can_write(dsn: str) -> None:
     async with untouched.open_untouched(dsn) as store:
         with pytest.raises(StoreError, match="cannot be written to"):
-            await store.policies.apply("x", "test")
+            await store.policies.apply(made.POLICY, "test")
 
 
 async def test_a_migration_that_is_not_applied_or_not_known_goes_unseen(
@@ -262,7 +263,7 @@ def test_a_server_that_is_too_far_away_for_rights_passes(away: int, state: State
 
 
 async def test_a_policy_that_this_ccari_refuses_ends_the_command(patient: Patient, store: Store) -> None:
-    await store.policies.apply(made.POLICY.replace('"contract"', '"because"'), "test")
+    await apply_unread(store, made.POLICY.replace('"contract"', '"because"'))
     found = await patient.only("policy")
     assert (found.state, found.advice) == (State.FAULT, "ccari policy apply FILE")
     assert found.found.startswith("policy revision 2 is not valid for this version of ccari (line ")

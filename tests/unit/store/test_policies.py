@@ -7,7 +7,7 @@ import pytest
 
 from ccari.cli.doctor.readiness import left_behind
 from ccari.errors import StoreError, UnknownError
-from ccari.policy.declaration import Policy, read
+from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.store import policies
@@ -24,6 +24,14 @@ async def test_the_same_policy_again_is_a_new_revision(store: Store) -> None:
     newest = await store.policies.newest()
     assert newest is not None
     assert (newest.number, newest.document) == (2, changed)
+
+
+@pytest.mark.parametrize("fault", [("id", "idd"), ('"contract"', '"because"'), ("[[", "[")])
+async def test_a_policy_is_in_force_that_nobody_has_validated(store: Store, fault: tuple[str, str]) -> None:
+    """Its calls would all be blocked, and the one before it is as sound as it was."""
+    with pytest.raises(PolicyError):
+        await store.policies.apply(POLICY.replace(*fault), "anna")
+    assert await store.policies.number() == 1
 
 
 async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, database: Database) -> None:

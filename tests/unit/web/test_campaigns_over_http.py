@@ -7,6 +7,7 @@ from structlog.testing import capture_logs
 from ccari.policy.accesses import DEFAULT_DAYS
 from ccari.ports.access import Role
 from ccari.store.opened import Store
+from tests.unit.store.forging import apply_unread
 from tests.unit.store.made import POLICY
 from tests.unit.web.api import TWO, Api
 
@@ -100,7 +101,7 @@ UNSOUND = TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = "known"')
 async def test_a_revision_that_an_older_version_accepted_is_taken_for_a_database_that_is_away(
     api: Api, store: Store
 ) -> None:
-    unsound = await store.policies.apply(UNSOUND, "anna")
+    unsound = await apply_unread(store, UNSOUND)
     newest = await store.policies.apply(TWO, "anna")
     with capture_logs() as logged:
         whole = await api.ask("GET", f"{REVISIONS}/{unsound}")
@@ -121,7 +122,7 @@ async def test_a_revision_that_an_older_version_accepted_is_taken_for_a_database
 
 
 async def test_a_policy_in_force_that_is_not_sound_is_told_as_another_trouble(api: Api, store: Store) -> None:
-    unsound = await store.policies.apply(UNSOUND, "anna")
+    unsound = await apply_unread(store, UNSOUND)
     with capture_logs() as logged:
         detail = (await api.ask("GET", CAMPAIGNS)).problem(HTTPStatus.CONFLICT)["detail"]
     assert detail == f"policy revision {unsound} is not valid for this version of ccari"

@@ -12,6 +12,7 @@ from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web.console.campaigns import _differences
 from ccari.web.console.comparing import MOST_AT_ONCE
+from tests.unit.store.forging import apply_unread
 from tests.unit.web.api import TWO, Api
 from tests.unit.web.console.browsing import Visitor, signed_in
 
@@ -53,9 +54,7 @@ async def test_a_change_of_the_policy_is_not_shown(api: Api, visitor: Visitor, s
 async def test_a_revision_that_this_version_refuses_takes_the_page_of_the_next_with_it(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
-    unsound = await store.policies.apply(
-        TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = 1'), "cli:anna"
-    )
+    unsound = await apply_unread(store, TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = 1'))
     newest = await store.policies.apply(CHANGED, "cli:anna")
     await signed_in(api, visitor, Role.OPS)
     seen = await visitor.get(f"{HOME}/{newest}")
