@@ -10,8 +10,10 @@ from ccari.policy import consent
 from ccari.policy.consent import Consent
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
+from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.keying import Digests
 from ccari.ports.lists import Agreed, LineFault, Progress, Scrubbed
+from ccari.store import accesses
 from ccari.store.bulk import Record, staging, unseen
 from ccari.store.database import Database
 from ccari.store.entering import let_in
@@ -66,7 +68,7 @@ class Consents:
         self, controller: str, digests: Digests, at: datetime, *,
         purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
     ) -> int:  # fmt: skip
-        """In one transaction. Raises ConsentError if no campaign asks for the purpose, or has asked for it, and the number has no
+        """In one transaction, and in the next seal. Raises ConsentError if no campaign asks for the purpose, or has asked for it, and the number has no
         consent to it: there is nothing to withdraw.
         """
         # a bar on '' is on all of the controller's calls
@@ -86,7 +88,12 @@ class Consents:
             wanted = None if purpose is None else [purpose]
             withdrawn = await withdraw(connection, controller, digests, wanted, at)
             await enter(connection, controller, digests, campaigns, Reason.WITHDRAW_CONSENT, origin, proof)
-            return withdrawn
+            ended = {**whose_number(controller, digests), "consents": str(withdrawn)}
+            noted = await accesses.add(
+                connection, Looked.CONSENTS_WITHDRAWN, {**ended, "who": origin, "why": ""}
+            )
+        accesses.log(Looked.CONSENTS_WITHDRAWN, origin, noted)
+        return withdrawn
 
     async def page(
         self, controllers: Sequence[str] | None, purpose: str | None, channel: str | None, limit: int, after: int | None

@@ -7,8 +7,10 @@ from typing import Any
 from uuid import UUID
 
 from ccari.policy.suppression import LIFTED_BY_NAME, Reason
+from ccari.ports.accesses import Looked, whose_number
 from ccari.ports.keying import Digests, Key, Keyed
 from ccari.ports.lists import Bar, LineFault, Progress, Report
+from ccari.store import accesses
 from ccari.store.bulk import Record, Staging, staging, unseen
 from ccari.store.database import Connection, Database
 from ccari.store.entering import entering, let_in
@@ -33,7 +35,9 @@ class Suppressions:
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """A withdrawal ends the consents that it is about."""
+        """A withdrawal ends the consents that it is about. It is in the record of accesses, and so in the next seal: a database from before
+        it shows that it is an older one.
+        """
         async with self._database.transaction() as connection:
             await let_in(connection, controller)
             if reason is Reason.WITHDRAW_CONSENT:
@@ -42,9 +46,13 @@ class Suppressions:
                     asked = await self._campaigns.asked(connection, controller)
                     purposes = {purpose for each, purpose in asked if each == campaign}
                 await withdraw(connection, controller, digests, purposes, at=None)
-            return await enter(
+            added = await enter(
                 connection, controller, digests, [campaign or ""], reason, origin, proof, expires_at=expires_at
             )  # fmt: skip
+            barred = {**whose_number(controller, digests), "reason": reason, "campaign": campaign or ""}
+            noted = await accesses.add(connection, Looked.NUMBER_BARRED, {**barred, "who": origin, "why": ""})
+        accesses.log(Looked.NUMBER_BARRED, origin, noted)
+        return added
 
     async def load(
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key] = (),
@@ -80,7 +88,7 @@ class Suppressions:
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """What is lifted stays on record."""
+        """What is lifted stays on record, and is in the next seal as well."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
                 SQL["remove_suppressions"],
@@ -92,6 +100,14 @@ class Suppressions:
                 why,
                 sorted(LIFTED_BY_NAME),
             )
+            if not rows:
+                return []
+            lifted = {**whose_number(controller, digests), "bars": str(len(rows))}
+            # why, is with what was lifted, where an erasure reaches it
+            noted = await accesses.add(
+                connection, Looked.BARS_LIFTED, {**lifted, "who": removed_by, "why": ""}
+            )
+        accesses.log(Looked.BARS_LIFTED, removed_by, noted)
         return [dict(row) for row in rows]
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:

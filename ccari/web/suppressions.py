@@ -21,15 +21,12 @@ from ccari.web.paging import cursor, cut, id_in
 async def add(ask: Ask) -> Reply[Barred]:
     """Bar a number for one controller. Only its keyed digest is stored.
 
-    If the number was barred already the answer says so, which counts as a look-up and is put on record.
+    If the number was barred already the answer says so. Who has barred it, or tried to, is put on record.
     """
     body: BarringBody = ask.body
     bars = await _bars(ask)
     asked = Barring(body.number, body.controller, body.campaign, body.reason, body.proof, body.until)
-    done = Barred.model_validate(await bars.enter(asked, ask.who))
-    if not done.added:
-        await ask.note(Looked.NUMBER_CHECKED, bars.subject(body.number, body.controller), "barring")
-    return Reply(done)
+    return Reply(Barred.model_validate(await bars.enter(asked, ask.who)))
 
 
 async def check(ask: Ask) -> Reply[CheckAnswer]:

@@ -72,6 +72,8 @@ class Looks:
             (("audit", "list", "--number", AS_WRITTEN, "--controller", "acme", "--why", "they ask"), Looked.NUMBER_CHECKED,
              {**of, "in": "accesses"}, "they ask"),
             (("calls", "show", call, "--why", "complaint 7"), Looked.CALL_SHOWN, {"call": call, "controller": "acme"}, "complaint 7"),
+            (("suppress", "remove", OTHER_AS_WRITTEN, "--controller", "acme", "--why", "letter 8"), Looked.BARS_LIFTED,
+             {"controller": "acme", "digest": OTHERS_DIGEST, "bars": "1"}, ""),
             (("suppress", "export", "--controller", "acme"), Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
             (("contacts", "scrub", str(listed), "--campaign", "renewals"), Looked.LIST_SCRUBBED,
              {"controller": "acme", "campaign": "renewals"}, ""),
@@ -91,6 +93,8 @@ class Looks:
             (("contacts", "import", str(listed), "--campaign", "renewals", "--source", "fair", "--obtained", "2026-01-15", "--basis", "contract"),
              Looked.LIST_IMPORTED, {"controller": "acme", "in": "contacts", "lines": "1"}, ""),
             (("consents", "import", str(agreed)), Looked.LIST_IMPORTED, {"controller": "acme", "in": "consents", "lines": "1"}, ""),
+            (("suppress", "add", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_BARRED, {**of, "reason": "do_not_call", "campaign": ""}, ""),
+            (("consents", "withdraw", AS_WRITTEN, "--controller", "acme", "--proof", "letter 9"), Looked.CONSENTS_WITHDRAWN, {**of, "consents": "1"}, ""),
         ]  # fmt: skip
 
 
@@ -109,6 +113,7 @@ async def looks(of_acme: Service, shelf: Shelf, store: Store, tmp_path: Path) ->
 async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
     of_acme: Service, store: Store, looks: Looks
 ) -> None:
+    by_hand = len(await noted(store))
     for arguments, looked, what, why in looks.commands:
         before = len(await noted(store))
         done = await of_acme.ccari(*arguments)
@@ -130,7 +135,7 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
     assert f"digest={DIGEST}" in (await of_acme.ccari("audit", "list")).out
     assert (
         await of_acme.ccari("audit", "check")
-    ).out == f"{len(looks.commands)} accesses: the record is intact\n"
+    ).out == f"{by_hand + len(looks.commands)} accesses: the record is intact\n"
 
 
 async def test_nobody_can_tell_who_has_looked_at_a_person_or_others_are_named(

@@ -98,11 +98,14 @@ def today() -> datetime:
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+_NO_LOOKS = {law.EXPIRED, Looked.NUMBER_BARRED, Looked.BARS_LIFTED, Looked.CONSENTS_WITHDRAWN}
+
+
 async def tell(shelf: Shelf) -> list[int]:
-    """The entries that still tell who looked, but for those that say up to when they expire; the record is whole."""
+    """The entries that still tell who looked, and not who entered or lifted a bar, or has them expire; the record is whole."""
     assert (await shelf.store.accesses.fault())[1] is None
     rows = await shelf.store.accesses.list(1000, WantedAccesses())
-    return sorted(each["seq"] for each in rows if each["access"] != law.EXPIRED)
+    return sorted(each["seq"] for each in rows if each["access"] not in _NO_LOOKS)
 
 
 async def declared(shelf: Shelf) -> list[dict[str, Any]]:

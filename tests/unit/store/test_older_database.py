@@ -1,6 +1,7 @@
 """A database that was restored from a dump, or lost its newest rows at a failover: nothing within it shows what is missing."""
 
 import socket
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from structlog.testing import capture_logs
 from ccari.errors import BarsLostError, ConfigError, StoreError
 from ccari.metrics.meter import Metrics
 from ccari.policy.seal import Statement
+from ccari.policy.suppression import Reason
 from ccari.ports.evidence import NumberedSeals
 from ccari.recordings.evidence import sealer
 from ccari.recordings.evidence.keys import SigningKeys
@@ -67,6 +69,47 @@ async def test_an_older_database_passes_for_the_newest(
     (tmp_path / FILE).unlink()
     assert await a_round(store, keys, tmp_path) == (False, [])
     assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+
+async def barred(store: Store) -> None:
+    await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli:anna", "letter 7")
+
+
+async def barred_again(store: Store) -> None:
+    """The bar may have been lifted in what is restored."""
+    await barred(store)
+
+
+async def lifted(store: Store) -> None:
+    await store.suppressions.remove("acme", made.digests(), "cli:anna", "by mistake")
+
+
+async def withdrawn(store: Store) -> None:
+    await store.consents.withdraw(
+        "acme", made.digests(), made.NOW, purpose=None, purposes={"renewals": "renewals"}, origin="cli:anna", proof=""
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("by_hand", [barred, barred_again, lifted, withdrawn])
+async def test_a_database_passes_for_the_newest_that_lacks_only_what_was_entered_by_hand(
+    store: Store,
+    database: Database,
+    keys: SigningKeys,
+    tmp_path: Path,
+    by_hand: Callable[[Store], Awaitable[None]],
+) -> None:
+    """Nothing but what a person or the API has entered, such as a do-not-call wish that came by letter, tells of that minute."""
+    await closed(store)
+    if by_hand is not barred:
+        await barred(store)
+    assert await a_round(store, keys, tmp_path) == (False, [])
+    dumped = await store.seals.newest()
+    assert dumped is not None
+    await by_hand(store)
+    assert await a_round(store, keys, tmp_path) == (False, [])
+    for table, column in (("sealed", "seal"), ("seals", "id")):
+        await forge(database, f"DELETE FROM {table} WHERE {column} > $1", dumped[0])  # noqa: S608
+    assert await a_round(store, keys, tmp_path) == (True, ["seals_missing"])
 
 
 async def test_seals_of_another_node_pass_for_missing(
