@@ -13,8 +13,8 @@ from pydantic import Field
 
 from ccari.policy.declared import Count
 
-#: Three years, with a leap day: a claim for damages can mostly be brought for that long (PL: KC Art 442¹; DE: BGB §195), and it is
-#: the most that the CNIL recommends for the record of who looked at what (délibération 2021-122).
+#: Three years, with a leap day: the most that the CNIL recommends for the record of who looked at what (délibération 2021-122). A claim
+#: for damages lapses three years after the person learnt of the look (PL: KC Art 442¹ §1; DE: BGB §195, §199), which may be later.
 DEFAULT_DAYS = 1096
 #: A year: whoever asks once a year who looked at their data (Art 15; CJEU C-579/21) learns of each look.
 LEAST_DAYS = 365

@@ -24,8 +24,9 @@ def _years(count: int) -> timedelta:
     return timedelta(days=count * 365 + -(-count // 4))
 
 
-#: How long the proof of a consent is kept after the last call that rested on it (DE: §7a(2) UWG; longer than the three years of
-#: PL Art 118 KC for claims from a business).
+#: How long the proof of a consent is kept after the last call that rested on it. DE: §7a(2) UWG. PL: whoever answered knows of the
+#: call and of the caller from that day on, and can claim in tort for three years more (KC Art 442¹ §1), so that this is enough. For
+#: whoever learns of it later (ten years at most) a hold is placed. The six years of KC Art 118 are for claims on a contract.
 PROOF = _years(5)
 
 #: What is dialled before a number within its country, by country code, as a regular expression; a zero in all other countries.
