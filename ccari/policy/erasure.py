@@ -79,7 +79,7 @@ class Ground(StrEnum):
 
 _ARTICLES = {
     Ground.CLAIMS: "17(3)(e)", Ground.REQUEST: "15, 18, 20, 22", Ground.LEGAL_OBLIGATION: "17(3)(b)",
-    Ground.PROOF: "7(1), 17(3)(e)", Ground.GRANT: "7(1), 17(3)(b)", Ground.UNTOLD: "19, 28(3)(e)", Ground.ANSWER: "12(3)", Ground.UNDER_WAY: "17(1)",
+    Ground.PROOF: "7(1), 17(3)(e)", Ground.GRANT: "7(1), 17(3)(b)", Ground.UNTOLD: "28(3)(e)", Ground.ANSWER: "12(3)", Ground.UNDER_WAY: "17(1)",
 }  # fmt: skip
 _WORDS = {
     Ground.CLAIMS: "a legal hold keeps it for claims",
@@ -92,14 +92,15 @@ _WORDS = {
     Ground.UNDER_WAY: "it is still going on: repeat the erasure when it is over",
 }
 
-#: What stays of an erased person on purpose, with the articles.
+#: What stays of an erased person on purpose, with the articles: one of 17(3), and the obligation that 17(3)(b) refers to. An objection has
+#: to be heeded for good (21(3), 24: CJEU C-129/21), a look shown (5(2), 32), an answer proved (5(2), 12).
 REMAINS: Mapping[str, str] = {
-    "keyed digest among the suppressions, so that no list brings the number back": "5(2), 17(3)(e), 21(3)",
-    "place in a copy of a register of objections, which is the register's": "5(2), 21(3)",
-    "record of the requests, with the keyed digest": "5(2), 12, 17(3)(e)",
-    "record of who looked at the person's data, with the keyed digest": "5(2)",
-    "legal holds, released ones too, with the keyed digest of those on the number": "5(2), 17(3)(e)",
-    "calls without the person, and commitments that prove their journals whole": "5(2)",
+    "keyed digest among the suppressions, so that no list brings the number back": "17(3)(b), 21(3), 24",
+    "place in a copy of a register of objections, which is the register's": "17(3)(b), 21(3), 24",
+    "record of the requests, with the keyed digest": "17(3)(b), 5(2), 12; 17(3)(e)",
+    "record of who looked at the person's data, with the keyed digest": "17(3)(b), 5(2), 32",
+    "legal holds, released ones too, with the keyed digest of those on the number": "17(3)(e)",
+    "calls without the person, and commitments that prove their journals whole": "17(3)(b), 5(2)",
 }
 
 

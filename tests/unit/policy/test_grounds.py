@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.erasure import PROOF, Ground, Terms, Thing, What, is_held_by, pattern, plan
+from ccari.policy.erasure import PROOF, REMAINS, Ground, Terms, Thing, What, is_held_by, pattern, plan
 from ccari.policy.numbers import Number
 from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Right
@@ -23,6 +23,17 @@ LEGAL, REQUEST = (
 @pytest.mark.parametrize("what", What)
 def test_what_no_ground_keeps_stays(what: What) -> None:
     assert TERMS.ground(Thing(what, "1"), {}) is None
+
+
+@pytest.mark.parametrize("what", REMAINS)
+def test_what_stays_of_an_erased_person_rests_on_no_exemption_of_article_17(what: str) -> None:
+    """Art 5(2) has a controller prove what it did, but it is 17(3)(b) that lets it keep what that takes."""
+    assert REMAINS[what].startswith(("17(3)(b), ", "17(3)(e)"))
+
+
+def test_the_controller_is_taken_for_a_recipient_of_its_processors_data() -> None:
+    """Art 19 is about recipients; a processor passes a request on to its controller under 28(3)(e)."""
+    assert Ground.UNTOLD.article == "28(3)(e)"
 
 
 @pytest.mark.parametrize("basis", LegalBasis)
