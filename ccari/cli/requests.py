@@ -133,7 +133,13 @@ def add(
     number: NumberText,
     *,
     controller: ControllerId = None,
-    campaign: Annotated[str | None, typer.Option(help="The campaign that it is about, if any.")] = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option(
+            help="The campaign that it is about, if any. For refuse_recording it is needed where the controller's recordings rest on different "
+            "legal bases."
+        ),
+    ] = None,
     received: Annotated[
         str | None,
         typer.Option(

@@ -9,10 +9,12 @@ from ccari.errors import InputError
 from ccari.office import moments
 from ccari.office.naming import campaign_of, the_controller, the_number, zone_of
 from ccari.policy import deadlines
+from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
-from ccari.policy.rights import APPLIES_SINCE, EFFECTS, Level, NumberFrom, Right, begins
+from ccari.policy.rights import APPLIES_SINCE, EFFECTS, Level, NumberFrom, Right, article, begins
 from ccari.ports.keying import Digests, Secrets
 from ccari.ports.requests import Entered, Exercise, Intake, RequestRegister
 
@@ -61,7 +63,7 @@ async def enter(
         local_year=deadlines.local_day(at, whose.country).year, language=about.language if about else None,
         purpose=about.purpose if about else None, consent_purpose=about.withdraws if about else None,
         consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
-        recording_basis=about.recording.legal_basis if about else None,
+        recording_basis=_recording_basis(policy, whose, about, claim.right),
         intake=claim.by, number_from=NumberFrom.GIVEN, level=claim.level, who=who, note=claim.note.strip(),
         # if another request has that id, whoever gave it has used it twice
         id=claim.id if claim.id is not None and before is None else uuid4(),
@@ -72,6 +74,29 @@ async def enter(
         Entered(reference, whose.id, claim.right, state, claim.level, at, exercise.due, digests.newest),
         number,
     )
+
+
+def _recording_basis(
+    policy: Policy, whose: Controller, about: Campaign | None, right: Right
+) -> LegalBasis | None:
+    """The legal basis of what a refusal of recording is about: it decides by which article the person is answered, and whether they may
+    be refused. Without a campaign it is known if all that record lead to the same article; None if there is no campaign.
+    """
+    if about is not None:
+        return about.recording.legal_basis
+    if right is not Right.REFUSE_RECORDING:
+        return None
+    campaigns = policy.campaigns_of(whose.id)
+    # if none records, others do: by the dialplan, say
+    recorded = [each for each in campaigns if each.recording.mode is not RecordingMode.OFF] or campaigns
+    bases = {article(right, each.recording.legal_basis): each.recording.legal_basis for each in recorded}
+    if len(bases) > 1:
+        known = ", ".join(each.id for each in recorded)
+        raise InputError(
+            "campaign",
+            f"say which campaign: one of {known}; the legal basis of its recordings decides what the refusal is (Art 7(3), 17 or 21(1))",
+        )
+    return next(iter(bases.values()), None)
 
 
 def _is_of(entered: Entered, claim: Claim, whose: Controller, digests: Digests) -> bool:

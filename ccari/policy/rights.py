@@ -144,19 +144,27 @@ EFFECTS: dict[Right, Effect] = {
 
 def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
     """The article that the right is exercised under. A refusal of recording is a withdrawal if the recording's basis is consent,
-    an objection if the basis can be objected to, Art 21(1), and otherwise a request to erase what was recorded.
+    an objection if the basis can be objected to, Art 21(1), and otherwise a request to erase what was recorded: so it is if
+    nobody knows the basis (None), as erasure may be asked for on any.
     """
-    if right is not Right.REFUSE_RECORDING or recording_basis in {None, LegalBasis.CONSENT}:
+    if right is not Right.REFUSE_RECORDING:
         return EFFECTS[right].article
+    if recording_basis is LegalBasis.CONSENT:
+        return EFFECTS[Right.WITHDRAW_CONSENT].article
     return EFFECTS[Right.OBJECTION if recording_basis in OBJECTABLE else Right.ERASURE].article
+
+
+def articles(right: Right) -> str:
+    """The articles that the right may be exercised under, for whoever is told their rights: ``7(3), 17, 21(1)``."""
+    return ", ".join(dict.fromkeys(article(right, basis) for basis in LegalBasis))
 
 
 def refusable(right: Right, article: str) -> bool:
     """Whether a request under that ``article`` may be refused. A refusal of recording may, unless it is a withdrawal: what was
     recorded may have to be kept, Art 17(3)(b) and 21(1).
     """
-    effect = EFFECTS[right]
-    return effect.refusable or (right is Right.REFUSE_RECORDING and article != effect.article)
+    is_withdrawal = article == EFFECTS[Right.WITHDRAW_CONSENT].article
+    return EFFECTS[right].refusable or (right is Right.REFUSE_RECORDING and not is_withdrawal)
 
 
 def barred_campaigns(right: Right, consent_purpose: str | None, asking: Sequence[str]) -> Sequence[str]:

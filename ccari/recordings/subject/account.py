@@ -10,7 +10,7 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.mandate import PORTABLE
 from ccari.policy.parties import Controller, Recipient
 from ccari.policy.retention import OF_CONTROLLERS, Limited
-from ccari.policy.rights import EFFECTS, Right
+from ccari.policy.rights import EFFECTS, Right, articles
 from ccari.ports.subjects import AnswerLanguage, Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
@@ -73,7 +73,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         "recipients": _recipients(asked, holdings), "passed_on": _passed_on(holdings.forwards),
         "kept_for_claims": holdings.kept_for_claims,
         "retention": _retention(asked, holdings),
-        "rights": [{"right": right, "article": EFFECTS[right].article} for right in Right] + [
+        "rights": [{"right": right, "article": articles(right)} for right in Right] + [
             {"right": "complaint to a supervisory authority", "article": "77"}],
         "automated_decisions": "none by this system, Art 22",
     }  # fmt: skip

@@ -15,7 +15,7 @@ from jinja2 import Environment, StrictUndefined
 from ccari.office import languages
 from ccari.policy import deadlines
 from ccari.policy.parties import Controller
-from ccari.policy.rights import EFFECTS, Level, RequestState, Stored
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right, Stored
 from ccari.policy.sentences import ended_once
 from ccari.policy.suppression import Reason
 from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
@@ -101,6 +101,7 @@ def write(
     bars = [bar for bar in request.suppressions if bar.removed_at is None]
     fields = {
         "reference": request.reference, "article": languages.article(language, request.article), "name": book["rights"][right],
+        "taken_as": book["refusal_as"].get(request.article, "") if right is Right.REFUSE_RECORDING else "",
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": day(deadlines.local_day(request.received_at, controller.country)),
         "due": day(request.due), "late": request.due < today, "extended_to": day(_extended_to(request, controller)),

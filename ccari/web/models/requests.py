@@ -222,7 +222,11 @@ class ClaimBody(Body):
     number: NumberText = Field(repr=False)
     controller: ControllerId = None
     campaign: Annotated[
-        Identifier | None, Field(description="The campaign that it is about, if it is one.")
+        Identifier | None,
+        Field(
+            description="The campaign that it is about, if it is one. Needed for `refuse_recording` if the controller's recordings rest on "
+            "different legal bases: it is a withdrawal of consent, an objection or a request for erasure."
+        ),
     ] = None
     received: When | None = None
     by: Annotated[EnteredBy, Field(description="How it was received.")] = "other"

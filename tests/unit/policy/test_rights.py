@@ -14,6 +14,7 @@ from ccari.policy.rights import (
     StepFault,
     Stored,
     article,
+    articles,
     step_fault,
 )
 from ccari.policy.suppression import Reason
@@ -155,10 +156,16 @@ def test_a_closed_request_is_told_another_fault_first() -> None:
         assert found is StepFault.CLOSED
 
 
+def test_who_is_told_their_rights_takes_a_refusal_of_recording_for_a_withdrawal_always() -> None:
+    assert articles(Right.REFUSE_RECORDING) == "7(3), 17, 21(1)"
+    assert articles(Right.OBJECTION) == "21(1)"
+
+
 @pytest.mark.parametrize(
     ("basis", "under", "fault"),
     [
-        (None, "7(3)", StepFault.ABSOLUTE),
+        # nobody knows the basis: it is no withdrawal of a consent that was perhaps never given
+        (None, "17", None),
         (LegalBasis.CONSENT, "7(3)", StepFault.ABSOLUTE),
         (LegalBasis.CONTRACT, "17", None),
         (LegalBasis.LEGAL_OBLIGATION, "17", None),

@@ -37,6 +37,20 @@ dial = "PJSIP/{number}@trunk"
 [campaigns.recording]
 mode = "notice"
 """
+#: Another campaign of the same controller, which asks for consent to be recorded.
+AGREED = """
+[[campaigns]]
+id = "agreed"
+controller = "acme"
+purpose = "ankieta"
+legal_basis = "contract"
+data_source = "umowa zawarta z ACME"
+dial = "PJSIP/{number}@trunk"
+[campaigns.recording]
+mode = "opt_in"
+[campaigns.keys]
+"1" = "consent_recording"
+"""
 ASTERISK = "02:00:00:00:00:01@127.0.0.1:8088"
 NUMBER = Number("+48600100001")
 NOW = datetime(2026, 11, 25, 10, 0, 0, 123456, tzinfo=UTC)

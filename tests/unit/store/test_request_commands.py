@@ -44,6 +44,20 @@ async def add(ccari: Service, right: str, *options: str, number: str = AS_WRITTE
     return str(done["reference"])
 
 
+async def test_a_letter_that_refuses_a_recording_is_entered_as_if_one_had_consented(
+    ccari: Service, store: Store
+) -> None:
+    await store.policies.apply(made.POLICY + made.AGREED, "test")
+    refused(
+        await ccari.ccari("requests", "add", "refuse_recording", AS_WRITTEN),
+        "say which campaign: one of renewals, agreed; ",
+    )
+    assert await store.requests.list(None, 10) == []
+    for campaign, article in (("renewals", "21(1)"), ("agreed", "7(3)")):
+        reference = await add(ccari, "refuse_recording", "--campaign", campaign)
+        assert (await store.requests.show(reference)).request["article"] == article
+
+
 async def run(ccari: Service, *arguments: str) -> str:
     """A command that succeeds."""
     done = await ccari.ccari("requests", *arguments)

@@ -122,6 +122,48 @@ async def test_a_request_is_entered_that_cannot_be(api: Api, store: Store) -> No
     assert await store.requests.list(None, 10) == []
 
 
+@pytest.mark.parametrize(
+    ("campaigns", "of_one", "without"),
+    [
+        (("",), {"renewals": "21(1)"}, "21(1)"),
+        # each leads to the same article, on other bases
+        (("contract", "legal_obligation"), {}, "17"),
+        # a campaign that does not record has a basis too
+        (("", "off"), {}, "21(1)"),
+        (("", "opt_in"), {"renewals": "21(1)", "more": "7(3)"}, None),
+        (("contract", "opt_in"), {"renewals": "17", "more": "7(3)"}, None),
+        ((), {}, "17"),
+    ],
+)
+async def test_a_refusal_of_recording_without_a_campaign_is_called_a_withdrawal(
+    api: Api, store: Store, campaigns: tuple[str, ...], of_one: dict[str, str], without: str | None
+) -> None:
+    controller, _, declared = made.POLICY.partition("[[campaigns]]")
+    how = {
+        "opt_in": 'mode = "opt_in"\n[campaigns.keys]\n"1" = "consent_recording"',
+        "off": 'mode = "off"\nlegal_basis = "contract"',
+    }
+    document = controller
+    for name, kind in zip(("renewals", "more"), campaigns, strict=False):
+        mode = how.get(kind, 'mode = "notice"' + (f'\nlegal_basis = "{kind}"' if kind else ""))
+        document += f"[[campaigns]]{declared}".replace("renewals", name).replace('mode = "notice"', mode)
+    await store.policies.apply(document, "test")
+    for campaign, article in of_one.items():
+        reference = await enter(api, right="refuse_recording", campaign=campaign)
+        assert (await api.ask("GET", f"{REQUESTS}/{reference}")).json["article"] == article
+    body = {**ERASE, "right": "refuse_recording"}
+    done = await api.ask("POST", REQUESTS, body)
+    if without is None:
+        told = done.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["errors"]
+        assert [each["pointer"] for each in told] == ["#/campaign"]
+        assert "one of renewals, more; the legal basis" in told[0]["detail"]
+    else:
+        shown = (await api.ask("GET", f"{REQUESTS}/{done.json['reference']}")).json
+        assert (shown["article"], shown["effect"]["refusable"]) == (without, True)
+    # no other right needs one
+    await enter(api)
+
+
 async def test_words_that_were_pasted_from_a_letter_are_refused(api: Api, store: Store) -> None:
     """With spaces at which no line breaks, as Polish has them behind its short words, with another system's ends of lines, and with
     what nobody sees: where words of a PDF or of an e-mail may be broken.

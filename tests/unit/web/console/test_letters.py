@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, date, datetime, timedelta
-from itertools import combinations
+from itertools import combinations, product
 from typing import Any
 from uuid import uuid4
 
@@ -246,6 +246,24 @@ def test_an_access_lacks_what_article_15_lists(language: AnswerLanguage, says: t
 
 def test_a_recording_of_no_call_is_said_to_have_been_stopped() -> None:
     assert "was stopped" not in text(Outcome.FULFILLED, request(Right.REFUSE_RECORDING))
+
+
+@pytest.mark.parametrize(
+    ("article", "said"),
+    [
+        ("7(3)", {"en": "a withdrawal of your consent", "pl": "jako wycofanie zgody", "de": "als Widerruf", "uk": "як відкликання згоди"}),
+        ("21(1)", {"en": "as an objection", "pl": "jako sprzeciw", "de": "als Widerspruch", "uk": "як заперечення"}),
+        ("17", {"en": "to erase what was recorded", "pl": "usunięcia tego, co nagrano", "de": "das Aufgezeichnete zu löschen",
+                "uk": "видалити записане"}),
+    ],
+)  # fmt: skip
+def test_an_article_is_cited_to_who_refused_a_recording_without_what_was_made_of_it(
+    article: str, said: dict[AnswerLanguage, str]
+) -> None:
+    for language, outcome in product(ANSWER_LANGUAGES, set(Outcome) - {Outcome.LIFTING}):
+        told = text(outcome, request(Right.REFUSE_RECORDING, article=article), language)
+        assert said[language] in told, (language, outcome)
+        assert said[language] not in text(outcome, request(Right.ERASURE, article=article), language)
 
 
 def refusal(began: RequestState, recordings: tuple[RecordingRow, ...] = (), **changes: Any) -> RequestShown:

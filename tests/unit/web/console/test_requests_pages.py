@@ -11,7 +11,8 @@ import pytest
 
 from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
-from ccari.policy.rights import EFFECTS, RequestState, Right
+from ccari.policy.rights import RequestState, Right, refusable
+from ccari.policy.rights import article as article_of
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
 from ccari.ports.subjects import ANSWER_LANGUAGES
@@ -161,14 +162,19 @@ async def test_a_refusal_seems_to_have_the_time_of_an_extension(officer: Visitor
 
 
 async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody_gave(
-    officer: Visitor,
+    officer: Visitor, store: Store
 ) -> None:
-    # recorded on a legitimate interest
-    objected = await officer.get(await entered(officer, right="refuse_recording", campaign="renewals"))
-    assert "refusal of recording, Art 21(1)" in objected.words
-    # nobody knows on which basis
-    unknown = await officer.get(await entered(officer, right="refuse_recording"))
-    assert "refusal of recording, Art 7(3)" in unknown.words
+    # recorded on a legitimate interest, by the only campaign that records
+    for campaign in ("renewals", ""):
+        objected = await officer.get(await entered(officer, right="refuse_recording", campaign=campaign))
+        assert "refusal of recording, Art 21(1)" in objected.words
+    await store.policies.apply(POLICY + made.AGREED, "test")
+    withdrawn = await officer.get(await entered(officer, right="refuse_recording", campaign="agreed"))
+    assert "refusal of recording, Art 7(3)" in withdrawn.words
+    filled = {"right": "refuse_recording", "number": AS_WRITTEN, "by": "letter", "level": "L0"}
+    asked = await officer.send(NEW, NEW, **filled)
+    assert "say which campaign: one of renewals, agreed" in asked.words
+    assert re.search(r'<select[^>]*aria-invalid="true"[^>]*id="campaign"', asked.text)
 
 
 async def test_a_letter_or_a_key_at_the_menu_of_a_dialplan_is_said_to_have_stopped_a_recording(
@@ -522,7 +528,7 @@ async def test_a_letter_lacks_its_article_or_has_a_number_in_it(officer: Visitor
         page = f"{REQUESTS}/{reference}"
         seen = await officer.get(page)
         outcomes = [each for each in Outcome if f"{page}/letters/{each}" in seen.text]
-        assert (Outcome.REFUSED in outcomes) == EFFECTS[right].refusable
+        assert (Outcome.REFUSED in outcomes) == refusable(right, article_of(right))
         for outcome in set(Outcome) - set(outcomes):
             assert (await officer.get(f"{page}/letters/{outcome}")).status == HTTPStatus.NOT_FOUND, outcome
         assert Outcome.IDENTITY not in outcomes
