@@ -35,7 +35,7 @@ def doubts(policy: Policy) -> Iterator[str]:
         for limited, kept in _WITHOUT_LIMIT.items():
             if controller.days(limited) is None:
                 yield (
-                    f"{controller.id!r} keeps {kept} (Art 5(1)(e)): set {limited.setting}, or keep on file why there is "
+                    f"{controller.id!r} keeps {kept} (Art 5(1)(e), 25(2)): set {limited.setting}, or keep on file why there is "
                     "no limit"
                 )
         if not controller.recipients:

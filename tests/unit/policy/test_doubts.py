@@ -126,7 +126,7 @@ def test_germans_are_recorded_from_abroad_without_an_agreement_in_silence() -> N
 def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why() -> None:
     (doubt,) = told(CONTROLLER.model_copy(update={"calls_days": None}))
     assert doubt.startswith(
-        "'acme' keeps the link between calls and persons until those persons ask for erasure (Art 5(1)(e)): set calls_days"
+        "'acme' keeps the link between calls and persons until those persons ask for erasure (Art 5(1)(e), 25(2)): set calls_days"
     )
 
 
@@ -140,7 +140,7 @@ def test_a_controller_that_keeps_whose_calls_they_were_for_good_is_not_asked_why
 )
 def test_a_controller_that_has_no_limit_is_not_asked_why(setting: str, kept: str) -> None:
     (doubt,) = told(CONTROLLER.model_copy(update={setting: None}))
-    assert doubt.startswith(f"'acme' keeps {kept} (Art 5(1)(e)): set {setting}")
+    assert doubt.startswith(f"'acme' keeps {kept} (Art 5(1)(e), 25(2)): set {setting}")
 
 
 def test_a_controller_that_could_not_tell_a_person_who_has_their_data_is_not_asked_about() -> None:
