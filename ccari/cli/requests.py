@@ -201,7 +201,7 @@ def start(context: typer.Context, reference: Reference, *, json: Json = False) -
 @app.command()
 def extend(context: typer.Context, reference: Reference, *, reason: Reason, json: Json = False) -> None:
     """Extend a complex request by two months: once, and within the first month (Art 12(3))."""
-    advice = "tell the person of the extension and why, within the first month (Art 12(3))"
+    advice = "tell the person of the extension and why, within the first month (Art 12(3)); a refusal is due within it too (Art 12(4))"
     _step(context, reference, RequestState.EXTENDED, reason, advice, json=json)
 
 
@@ -249,7 +249,11 @@ def _step(
 ) -> None:
     async def work(store: Store, work: Work) -> tuple[dict[str, Any], str]:
         done = await store.requests.step(reference, to, work)
-        return done, await _left_to_do(store, done) if to is RequestState.FULFILLED else advice
+        if to is RequestState.FULFILLED:
+            return done, await _left_to_do(store, done)
+        return done, advice + await _lateness(
+            store, work.clock, done
+        ) if to is RequestState.REFUSED else advice
 
     done, told = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"
@@ -258,6 +262,15 @@ def _step(
         typer.echo(told, err=True)
     if to in {RequestState.REFUSED, RequestState.WITHDRAWN} and EFFECTS[Right(done["right"])].suppress:
         typer.echo("the number stays barred: see ccari suppress", err=True)
+
+
+async def _lateness(store: Store, now: Clock, done: dict[str, Any]) -> str:
+    """That a refusal comes too late, if it does: the first month counts, even if the request was extended."""
+    record = await store.requests.show(done["reference"])
+    by = record.history[0]["due"]
+    if now.today(record.request["controller"]) <= by:
+        return ""
+    return f"\nthis was due by {by}, extended or not: tell them also why it is late"
 
 
 async def _left_to_do(store: Store, done: dict[str, Any]) -> str:
@@ -301,7 +314,8 @@ def coloured(row: dict[str, Any]) -> dict[str, Any]:
         return row
     style = "bold red" if row["overdue"] else "yellow" if left <= SOON_DAYS else ""
     words = f"overdue {-left}" if row["overdue"] else str(left)
-    return {**row, "due": Text(str(row["due"]), style), "days_left": Text(words, style)}
+    due = str(row["due"]) if row["refuse_by"] is None else f"{row['due']} (a refusal: {row['refuse_by']})"
+    return {**row, "due": Text(due, style), "days_left": Text(words, style)}
 
 
 def _words(state: str) -> str:

@@ -25,12 +25,15 @@ def clock(policy: Policy | None) -> Clock:
 
 
 def register_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the register, with its number masked and its level by name."""
-    return {
+    """A row of the register, with its number masked and its level by name. A ``refuse_by`` stays only where there is a refusal."""
+    told = {
         **row,
         "level": Level(row["level"]).name,
         "number": mask(row["number"]) if row["number"] else None,
     }
+    if "refuse_by" in row and not refusable(Right(row["right"]), row["article"]):
+        told["refuse_by"] = None
+    return told
 
 
 def forwarded_to(policy: Policy | None) -> Iterable[str]:

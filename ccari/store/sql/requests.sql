@@ -66,11 +66,18 @@ CROSS JOIN LATERAL (
     SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
                      WHERE each.controller = r.controller), $3::date) AS today) AS local
 
+-- name: refusal_of_request
+-- The day by which a person must be told if a request r is refused, where that is not the day that it is due: an extension does not
+-- extend it, Art 12(4). It is the one that the request was entered with; calendars may have changed since.
+CASE WHEN r.extended_at IS NOT NULL AND r.closed_at IS NULL
+     THEN (SELECT e.due FROM request_events e WHERE e.reference = r.reference ORDER BY e.seq LIMIT 1) END AS refuse_by
+
 -- name: listed_of_request
 -- Of a request r, as of ``today``.
 r.reference, r.controller, r.campaign, r."right", r.article, r.state, r.level, r.received_at, r.due,
 CASE WHEN r.closed_at IS NULL THEN r.due - today END AS days_left, r.closed_at IS NULL AND r.due < today AS overdue,
-r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at
+r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at,
+/* refusal_of_request */
 
 -- name: wanted_requests
 -- Of list_requests.
@@ -115,7 +122,7 @@ SELECT reference, "right", article, state, level, controller, campaign, purpose,
        key, notice_version, language, received_at, registered_at, due, extended_at, closed_at, digest, key_version,
        (SELECT max(e.finished_at) FROM erasures e WHERE e.reference = r.reference) AS erased_at,
        EXISTS (SELECT FROM erasures e WHERE e.reference = r.reference AND e.finished_at IS NULL) AS erasing, expired_at, events,
-       last_link
+       last_link, /* refusal_of_request */
 FROM rights_requests r WHERE reference = $1
 
 -- name: request_history

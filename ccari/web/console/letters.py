@@ -104,7 +104,8 @@ def write(
         "taken_as": book["refusal_as"].get(request.article, "") if right is Right.REFUSE_RECORDING else "",
         "controller": controller.name, "contact": controller.dpo, "country": controller.country,
         "received": day(deadlines.local_day(request.received_at, controller.country)),
-        "due": day(request.due), "late": request.due < today, "extended_to": day(_extended_to(request, controller)),
+        "due": day(request.due), "late": request.due < today, "refused_late": _refused_on(request, controller, today) > request.first_due,
+        "refusal_due": day(request.first_due), "extended_to": day(_extended_to(request, controller)),
         "reason": _reason(request, outcome) or book["gap"]["reason"], "right": right.value,
         "barred": bool(bars), "barred_wholly": any(not bar.campaign for bar in bars), "in_call": request.call_id is not None,
         "stopped": request.has_stopped_recording, "unrecorded": _was_not_recorded(request),
@@ -132,6 +133,13 @@ def _extended_to(request: RequestShown, controller: Controller) -> date:
     if request.extended_at is not None:
         return request.due
     return deadlines.extended(request.received_at, controller.country)
+
+
+def _refused_on(request: RequestShown, controller: Controller, today: date) -> date:
+    """The day of a refusal: that on which it was recorded, or today."""
+    if request.state is RequestState.REFUSED and request.closed_at is not None:
+        return deadlines.local_day(request.closed_at, controller.country)
+    return today
 
 
 def _was_not_recorded(request: RequestShown) -> bool:

@@ -174,6 +174,7 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
         "request": request, "call": call, "telling": _proof(call), "steps": steps,
         # the dialplan's keys menu asks no gate, and plays no notice
         "at_menu": call and not call.heard_at and GATED.isdisjoint(each.event for each in call.events),
+        "refused_late": dossiers.clock(policy).today(request.controller) > request.first_due,
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps) if has_sender else (),
         "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
         # whoever else records the call does so in a way that is not known here

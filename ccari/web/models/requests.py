@@ -41,6 +41,15 @@ Assurance = Annotated[
 ]
 
 
+RefuseBy = Annotated[
+    date | None,
+    Field(
+        description="By that day the person must be told if an extended request is refused (Art 12(4)). Null: it is not extended, is "
+        "closed, or cannot be refused."
+    ),
+]
+
+
 class RequestPath(Given):
     reference: Reference
 
@@ -85,6 +94,7 @@ class RequestRow(Told):
     level: Assurance
     received_at: datetime
     due: date
+    refuse_by: RefuseBy
     days_left: int | None
     overdue: bool
     channel: str
@@ -173,6 +183,7 @@ class RequestShown(Told):
     received_local: str
     registered_at: datetime
     due: date
+    refuse_by: RefuseBy
     extended_at: datetime | None
     closed_at: datetime | None
     erased_at: Annotated[
@@ -197,6 +208,11 @@ class RequestShown(Told):
         str | None, Field(description="How the history was altered after it was written; null: it was not.")
     ]
     forwards: tuple[ForwardShown, ...]
+
+    @property
+    def first_due(self) -> date:
+        """The last day of the first month: by then the person is told of a refusal (Art 12(4)), whether it was extended or not."""
+        return self.history[0].due if self.history else self.due
 
     @property
     def has_stopped_recording(self) -> bool:

@@ -16,6 +16,7 @@ import pytest
 from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
 from ccari.policy.rights import RequestState, Right
+from ccari.ports.requests import Clock, Work
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import Service
@@ -42,6 +43,21 @@ async def add(ccari: Service, right: str, *options: str, number: str = AS_WRITTE
     done = await ccari.json("requests", "add", right, number, *options)
     assert NUMBER.digits not in json.dumps(done)
     return str(done["reference"])
+
+
+async def test_a_refusal_that_is_late_is_recorded_without_a_warning(ccari: Service, store: Store) -> None:
+    received = datetime.now(UTC) - timedelta(days=80)
+    due, extended = deadlines.due(received, "PL"), deadlines.extended(received, "PL")
+    late = await added(store, received_at=received, due=due)
+    clock = Clock(received + timedelta(days=9), {"acme": "PL"})
+    await store.requests.step(late, RequestState.EXTENDED, Work("cli:anna", clock, "three archives"))
+    assert f"{extended} (a refusal: {due})" in await run(ccari, "list")
+    assert (await ccari.json("requests", "show", late))["refuse_by"] == due.isoformat()
+    told = await ccari.ccari("requests", "refuse", late, "--reason", "unfounded")
+    assert (told.code, f"this was due by {due}, extended or not" in told.err) == (0, True)
+    assert (await ccari.json("requests", "show", late))["refuse_by"] is None
+    in_time = await ccari.ccari("requests", "refuse", await add(ccari, "access"), "--reason", "unfounded")
+    assert (in_time.code, "this was due by" in in_time.err) == (0, False)
 
 
 async def test_a_letter_that_refuses_a_recording_is_entered_as_if_one_had_consented(

@@ -39,7 +39,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
         reference="ACME-2026-000001", right=right, article=effect.article, state=RequestState.IN_PROGRESS,
         level="L2", controller="acme", campaign=None, purpose=None, number=None, number_from="given",
         channel="letter", call_id=None, key=None, notice_version=None, language="en", received_at=MOMENT,
-        received_local="", registered_at=MOMENT, due=date(2026, 4, 7), extended_at=None, closed_at=None,
+        received_local="", registered_at=MOMENT, due=date(2026, 4, 7), refuse_by=None, extended_at=None, closed_at=None,
         erased_at=None, erasing=False, digest="", key_version=1, expired_at=None, suppressions=(BAR,) if effect.suppress else (), recordings=(), history=(),
         fault=None, forwards=(),
         effect=EffectShown(
@@ -264,6 +264,36 @@ def test_an_article_is_cited_to_who_refused_a_recording_without_what_was_made_of
         told = text(outcome, request(Right.REFUSE_RECORDING, article=article), language)
         assert said[language] in told, (language, outcome)
         assert said[language] not in text(outcome, request(Right.ERASURE, article=article), language)
+
+
+APOLOGY = {
+    "en": "sorry that it is late",
+    "pl": "przepraszamy za opóźnienie",
+    "de": "die Verspätung",
+    "uk": "за запізнення",
+}
+
+
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+def test_a_refusal_within_the_time_of_an_extension_is_not_said_to_be_late(language: AnswerLanguage) -> None:
+    """Art 12(4): within one month, though the answer itself has three."""
+    first = StepTaken(
+        seq=1, at=MOMENT, who="cli:anna", state=RequestState.RECEIVED, level="L0", due=date(2026, 3, 4), reason=""
+    )  # fmt: skip
+    day_before = first.model_copy(update={"due": date(2026, 3, 5)})
+    for right in (each for each in Right if EFFECTS[each].refusable):
+        extended = {"due": date(2026, 5, 4), "extended_at": MOMENT - timedelta(days=9)}
+        late = text(Outcome.REFUSED, request(right, history=(first,), **extended), language)
+        assert APOLOGY[language] in late
+        assert "[" in late.partition(APOLOGY[language])[2]
+        assert APOLOGY[language] not in text(
+            Outcome.REFUSED, request(right, history=(day_before,), **extended), language
+        )
+        # told again later, of a refusal that was in time
+        closed = {"state": RequestState.REFUSED, "closed_at": MOMENT - timedelta(days=1)}
+        assert APOLOGY[language] not in text(
+            Outcome.REFUSED, request(right, history=(first,), **extended, **closed), language
+        )
 
 
 def refusal(began: RequestState, recordings: tuple[RecordingRow, ...] = (), **changes: Any) -> RequestShown:

@@ -10,11 +10,13 @@ from http import HTTPStatus
 import pytest
 
 from ccari.keyring.secrets import SecretStore
+from ccari.office import languages
 from ccari.policy import deadlines
 from ccari.policy.rights import RequestState, Right, refusable
 from ccari.policy.rights import article as article_of
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
+from ccari.ports.requests import Clock, Work
 from ccari.ports.subjects import ANSWER_LANGUAGES
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
@@ -159,6 +161,34 @@ async def test_a_refusal_seems_to_have_the_time_of_an_extension(officer: Visitor
     extended = await step(officer, page, "extend", reason="three archives")
     form = extended.text.partition(f'action="{page}/refuse"')[2].partition("</form>")[0]
     assert "within one month of receipt, extended or not" in form
+    assert "a refusal is late now" not in form
+
+
+async def test_a_late_refusal_passes_without_a_word(officer: Visitor, store: Store) -> None:
+    received = datetime.now(UTC) - timedelta(days=80)
+    due, extended = deadlines.due(received, "PL"), deadlines.extended(received, "PL")
+    reference = await added(store, received_at=received, due=due)
+    page, said = f"{REQUESTS}/{reference}", f"a refusal by {due} (Art 12(4))"
+    assert said not in (await officer.get(page)).words
+    # while there was time
+    clock = Clock(received + timedelta(days=9), {"acme": "PL"})
+    await store.requests.step(reference, RequestState.EXTENDED, Work("cli:anna", clock, "three archives"))
+    shown = await officer.get(page)
+    assert extended.isoformat() in shown.words
+    assert said in shown.words
+    assert f"should have been told by {due} (Art 12(4)): a refusal is late now" in shown.words
+    assert said in (await officer.get(REQUESTS)).words
+    closed = await step(officer, page, "refuse", reason="unfounded")
+    assert f"{reference} is now: refused." in closed.words
+    assert said not in closed.words
+    letter = await officer.get(f"{page}/letters/refused?language=en")
+    day = languages.day("en", due).replace("\N{NO-BREAK SPACE}", " ")
+    assert f"told you so by {day} at the latest" in letter.words.replace("\N{NO-BREAK SPACE}", " ")
+
+
+async def test_what_cannot_be_refused_has_a_day_for_its_refusal(officer: Visitor) -> None:
+    page = await entered(officer, right="objection_marketing")
+    assert "a refusal by" not in (await step(officer, page, "extend", reason="three archives")).words
 
 
 async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody_gave(
