@@ -453,9 +453,9 @@ async def test_an_agent_who_hangs_up_in_the_notice_lets_the_callee_go(service: S
     ("callee", "verdict", "cause"),
     [
         (callees.busy(20), ("busy", ""), 17),
-        (callees.rejects(21), ("failed", "rejected"), 34),
+        (callees.rejects(21), ("failed", "rejected"), 21),
         (callees.congestion(22), ("failed", "congestion"), 34),
-        (callees.unallocated(23), ("failed", "unallocated"), 34),
+        (callees.unallocated(23), ("failed", "unallocated"), 1),
     ],
     ids=lambda each: each.summary if isinstance(each, Callee) else "",
 )

@@ -227,6 +227,17 @@ class World(Asterisk):
             raise LabError("no INVITE for that number reached world")
         return found[-1]
 
+    async def status(self, number: str) -> int:
+        """The SIP status with which the last call that a phone or the provider placed to a number was refused, as it came over the wire."""
+        refused = re.compile(
+            rf"SIP/2\.0 ([3-6]\d\d) .*^To:[^\r\n]*sips?:{re.escape(number)}[@;>].*^CSeq: \d+ INVITE",
+            re.MULTILINE | re.DOTALL | re.IGNORECASE,
+        )
+        found = [each for message in await self._received() if (each := refused.match(message))]
+        if not found:
+            raise LabError("no call to that number was refused")
+        return int(found[-1][1])
+
     async def holds(self, number: str) -> int:
         """How often a phone put a call to or from a number on hold, and was told on the wire that it is."""
         agreed = re.compile(

@@ -20,7 +20,8 @@ from tests.lab.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-CONGESTION = 34
+#: As SIP 403, by which no carrier takes the PBX for dead.
+REJECTED = 21
 #: Its notice is shipped; it says whom to connect to, as none of the others does.
 HOTLINE = """
 [[campaigns]]
@@ -128,7 +129,7 @@ async def test_a_fault_of_the_set_up_cuts_callers_off_or_connects_them_unasked(
         cause, told = await calls(lab, current, context, campaign)
     assert (told.stasis_status, told.outcome) == ("SUCCESS", "blocked")
     assert told.reason == ("staff" if choice == "connect" else reason)
-    assert (cause == CONGESTION) == (choice == "refuse")
+    assert (cause == REJECTED) == (choice == "refuse")
 
 
 @WAYS
