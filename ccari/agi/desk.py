@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from ccari.agi.session import Session
 from ccari.gating.means import Means
+from ccari.gating.shipped import Dialplans
 from ccari.ports.metering import UNMETERED, Meter
 
 #: So many Asterisks are remembered with how their variables are set; if there are more, all are forgotten.
@@ -42,3 +43,4 @@ class Desk(Means):
 
     meter: Meter = UNMETERED
     setting: Setting = field(default_factory=Setting)
+    dialplans: Dialplans = field(default_factory=Dialplans)

@@ -1,4 +1,7 @@
-"""``AGI(agi://HOST:4573/gate,NUMBER,CAMPAIGN)``: one verdict, DENY until proven otherwise."""
+"""``AGI(agi://HOST:4573/gate,NUMBER,CAMPAIGN)``: one verdict, DENY until proven otherwise.
+
+The shipped dialplan asks ``/gate?agi=VERSION``; one's own need not.
+"""
 
 import asyncio
 from uuid import uuid4
@@ -10,6 +13,7 @@ from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
 from ccari.gating.means import Asked
+from ccari.gating.shipped import FASTAGI
 from ccari.gating.terms import Terms
 from ccari.gating.variables import CALL, NUMBER, REASON
 from ccari.policy.call import HANDED_BACK, Direction, Outcome
@@ -46,6 +50,8 @@ async def gate(session: Session, desk: Desk) -> None:
         await visit.close(block, failure=error, may_be_told=visit.is_told and not session.hung_up)
         raise
     session.end()
+    if version := session.query.get("agi"):
+        desk.dialplans.seen(FASTAGI, version)
     await visit.close(block)
 
 

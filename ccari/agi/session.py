@@ -10,6 +10,7 @@ import socket
 import struct
 from collections.abc import Mapping
 from dataclasses import dataclass
+from urllib.parse import parse_qsl
 
 from ccari.errors import AsteriskError
 from ccari.gating.variables import at_once
@@ -73,6 +74,13 @@ class Session:
     @property
     def script(self) -> str:
         return self.head.get("agi_network_script", "").partition("?")[0].strip("/")
+
+    @property
+    def query(self) -> Mapping[str, str]:
+        """What stands behind the script's name in the address, as ``gate?agi=1`` has it. Of a name that comes twice, the last."""
+        return dict(
+            parse_qsl(self.head.get("agi_network_script", "").partition("?")[2], keep_blank_values=True)
+        )
 
     @property
     def arguments(self) -> tuple[str, ...]:

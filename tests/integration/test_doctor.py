@@ -30,6 +30,7 @@ ARI = [
     "asterisk write",
     "asterisk spool",
     "clock Asterisk",
+    "asterisk dialplan",
     "asterisk telephones",
 ]
 
@@ -318,6 +319,26 @@ async def test_a_spool_that_is_another_asterisks_passes(ward: Ward, tmp_path: Pa
     assert [name for name, each in found.items() if each["state"] != "ok"] == ["asterisk spool"]
     assert found["asterisk spool"]["state"] == "warning"
     assert f'set [asterisk] spool = "{ward.lab.pbx.spool}"' in found["asterisk spool"]["advice"]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "found", "advice"),
+    [
+        ("CCARI_DIALPLAN", "0", "the last call came by version 0 of extensions_ccari.conf", "copy it anew"),
+        ("CCARI_APP", "sales", "hands calls to the application sales", "set `CCARI_APP = ccari`"),
+    ],
+)
+async def test_a_dialplan_that_is_not_this_ccaris_passes(
+    ward: Ward, name: str, value: str, found: str, advice: str
+) -> None:
+    await ward.lab.pbx.cli(f"dialplan set global {name} {value}")
+    try:
+        examined = await ward.examined(0)
+    finally:
+        await ward.lab.pbx.cli(f'dialplan set global {name} ""')
+    assert [each for each, said in examined.items() if said["state"] != "ok"] == ["asterisk dialplan"]
+    assert found in examined["asterisk dialplan"]["found"]
+    assert advice in examined["asterisk dialplan"]["advice"]
 
 
 async def test_an_asterisk_that_hangs_or_is_away_hides_the_rest(ward: Ward) -> None:

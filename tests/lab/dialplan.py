@@ -180,10 +180,10 @@ class _Walk:
     def _agi(self, step: Step) -> Iterator[State | Way]:
         """It may have been told nothing at all, and time may have run out before or after it was told."""
         after = [self._next()]
-        if "/gate," in step.data:
+        if re.search(r"/gate(\?[^,]*)?,", step.data):
             after += [self._next(CCARI_VERDICT="DENY")]
             after += [replace(self._next(CCARI_VERDICT="ALLOW"), allowed=True)]
-        elif step.data.endswith("/alive"):
+        elif re.search(r"/alive(\?|$)", step.data):
             after += [self._next(CCARI_ALIVE="yes")]
         yield from after
         if "T" in self._plan[self._state.place.context]:

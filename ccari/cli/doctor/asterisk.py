@@ -16,6 +16,7 @@ from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
 from ccari.calls.transport import Credentials
 from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.database import clock
+from ccari.cli.doctor.dialplan import CHECK, dialplan
 from ccari.cli.doctor.findings import Finding, fault, found_by, in_daemon_thread, ok, warning
 from ccari.config import Settings
 from ccari.policy.campaign import Campaign
@@ -48,6 +49,7 @@ async def asterisk(settings: Settings) -> list[Finding]:
         if not settings.asterisk.is_spool_remote:
             found += await found_by("asterisk spool", _spool(session, asked, spool), ADVICE)
         found += await found_by("clock Asterisk", _clock(session, asked), ADVICE)
+        found += await found_by(CHECK, dialplan(session, asked), ADVICE)
     return found
 
 

@@ -14,6 +14,7 @@ from ccari.agi.desk import Desk
 from ccari.agi.server import serve_agi
 from ccari.errors import ConfigError
 from ccari.gating import abandoned
+from ccari.gating.shipped import MOST_TOLD, Dialplans
 from ccari.policy.suppression import Reason
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
@@ -262,6 +263,32 @@ async def test_a_service_that_lives_is_taken_for_hung_or_says_more_than_that(des
         asterisk.enter("alive", NUMBER.e164, "renewals")
         await asterisk.obey()
     assert asterisk.variables == {"CCARI_ALIVE": "yes"}
+
+
+async def test_a_dialplan_of_another_version_goes_unseen_or_is_told_of_with_each_call(desk: Desk) -> None:
+    with capture_logs() as logged:
+        async with serving(desk) as port:
+            for question in ("alive", "alive?agi=1&stasis=", "alive?agi=1&stasis=1", "alive?agi=1&stasis=-",
+                             "alive?agi=0&stasis=-", "alive", "gate", "gate?agi=1", "gate?agi=0"):  # fmt: skip
+                async with caller(port) as asterisk:
+                    asterisk.enter(question, NUMBER.e164, "renewals")
+                    await asterisk.obey()
+                assert asterisk.variables.get("CCARI_ALIVE", asterisk.verdict) in {"yes", "ALLOW"}
+    told = [line for line in logged if line["event"] == "dialplan_differs"]
+    assert [(line["dialplan"], line["version"]) for line in told] == [
+        ("extensions_ccari_agi.conf", "none"), ("extensions_ccari.conf", "none"), ("extensions_ccari_agi.conf", "0"),
+    ]  # fmt: skip
+    assert {(line["shipped"], line["log_level"]) for line in told} == {("1", "warning")}
+
+
+async def test_versions_that_somebody_makes_up_fill_the_log_or_show_a_number(desk: Desk) -> None:
+    with capture_logs() as logged:
+        for each in range(100):
+            desk.dialplans.seen("extensions_ccari.conf", f"{each}x")
+        Dialplans().seen("extensions_ccari.conf", NUMBER.e164)
+    told = [line for line in logged if line["event"] == "dialplan_differs"]
+    assert len(told) == MOST_TOLD + 1
+    assert NUMBER.digits not in str(told)
 
 
 async def test_a_number_is_logged_whole_or_kept_as_a_campaign(desk: Desk, store: Store) -> None:
