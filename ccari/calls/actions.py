@@ -27,7 +27,7 @@ from ccari.gating.terms import Terms
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS, RING_SECONDS
+from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
@@ -119,7 +119,7 @@ class Actions:
             case do.SpendToken():
                 return await self._spend_token()
             case do.Dial():
-                await self._legs.dial_callee(int(RING_SECONDS) + 5)
+                await self._legs.dial_callee(self._terms)
             case do.DetectMachine():
                 await self._dialplan.detect_machine()
             case do.Ring(party):

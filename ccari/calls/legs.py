@@ -13,9 +13,7 @@ from ccari.gating.terms import Terms
 from ccari.gating.variables import AGENT_OF, CALL, NUMBER
 from ccari.policy.call import Direction, Outcome, Party
 
-#: Asterisk hangs a leg up after this long even if nobody is left to tell it to.
-LONGEST_CALL_SECONDS = 4 * 60 * 60
-#: And a callee's leg that it has not been told to dial within this of when it made it. What the network holds up is carried out once it
+#: Asterisk hangs a callee's leg up that it has not been told to dial within this of when it made it. What the network holds up is carried out once it
 #: comes, though we have given it up, and somebody may have been barred meanwhile (invariant 1): given up is what had no answer in so long.
 DIAL_SECONDS = REQUEST_SECONDS
 #: After how many seconds from now Asterisk hangs a channel up. ``ast_call`` dials none whose time has come.
@@ -44,7 +42,7 @@ class Legs:
         self._bridge_made = self.have_met = True
 
     async def create_agent(self, terms: Terms) -> None:
-        variables = self._variables(terms.agent_string)
+        variables = self._variables(terms, terms.agent_string)
         if terms.number is not None:
             # whom the agent's phone shows
             variables["CONNECTEDLINE(num,i)"] = terms.number.e164
@@ -58,7 +56,7 @@ class Legs:
 
     async def create_callee(self, terms: Terms) -> None:
         dialled = terms.campaign.dial_string(terms.known_number)
-        variables = {**self._variables(dialled), _LIMIT: str(DIAL_SECONDS)}
+        variables = {**self._variables(terms, dialled), _LIMIT: str(DIAL_SECONDS)}
         # whoever takes the talk up knows by it whose rights are pressed; Asterisk knows the number anyhow
         variables[NUMBER] = terms.known_number.e164
         if terms.campaign.caller_id is not None:
@@ -69,16 +67,17 @@ class Legs:
             self._ids.callee, dialled, args="callee", originator=originator, variables=variables
         )
 
-    async def dial_callee(self, ring_seconds: int) -> None:
+    async def dial_callee(self, terms: Terms) -> None:
         """Send the INVITE, if it is not too late."""
-        await self._ari.dial(self._ids.callee, seconds=ring_seconds)
+        # Asterisk rings a little longer than the call's own timer, which is what should end it
+        await self._ari.dial(self._ids.callee, seconds=terms.campaign.ring_seconds + 5)
         # it may be over already, which is told
         with contextlib.suppress(Refused):
-            await self._ari.set_variable(self._ids.callee, _LIMIT, str(LONGEST_CALL_SECONDS))
+            await self._ari.set_variable(self._ids.callee, _LIMIT, _longest(terms))
 
-    def _variables(self, endpoint: str) -> dict[str, str]:
-        """What every channel that we make is given."""
-        variables = {_LIMIT: str(LONGEST_CALL_SECONDS), CALL: str(self._ids.call)}
+    def _variables(self, terms: Terms, endpoint: str) -> dict[str, str]:
+        """What every channel that we make is given. Asterisk hangs it up in the end even if nobody is left to tell it to."""
+        variables = {_LIMIT: _longest(terms), CALL: str(self._ids.call)}
         if endpoint.startswith(f"{PJSIP}/"):
             variables[TRANSFERS] = "ari-only"
         return variables
@@ -127,3 +126,7 @@ class Legs:
         if self._bridge_made:
             with contextlib.suppress(AsteriskError):
                 await self._ari.destroy_bridge(ids.bridge)
+
+
+def _longest(terms: Terms) -> str:
+    return str(60 * terms.campaign.longest_minutes)

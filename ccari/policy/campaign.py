@@ -217,6 +217,7 @@ class Campaign(Declared):
     ``consent_channel``: what the consent must have been given for: calls by people, or automatic calls.
     ``preset``: the calling rules of a country, which apply beside ``hours`` and ``attempts``. ``language``: what every call
     begins in; ``languages``: the others, which a key changes to. ``transfer``: whom an agent may hand a callee over to.
+    ``ring_seconds``: how long a callee's telephone rings; ``longest_minutes``: when Asterisk hangs a call up whatever becomes of it.
     ``connect_seconds``: how long a callee waits while the agent is rung; ``abandoned``: how many may wait in vain.
     ``after_right``: whether a call goes on after an objection or the like was registered. ``agent_keys``: the agent's
     feature codes during the talk. ``agent_scripts``: the answers on the agent's card.
@@ -250,7 +251,9 @@ class Campaign(Declared):
         ]
         | None
     ) = None
+    ring_seconds: Annotated[Count, Field(ge=5, le=180)] = 45
     connect_seconds: Annotated[Count, Field(ge=1, le=300)] = 30
+    longest_minutes: Annotated[Count, Field(ge=5, le=600)] = 240
     caller_id: str | None = None
     preset: str | None = None
     hours: Annotated[tuple[Hours, ...], BeforeValidator(_one_or_more)] = ()

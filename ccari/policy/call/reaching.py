@@ -11,7 +11,6 @@ from ccari.policy.call.state import (
     ANSWER_SECONDS,
     CREATE_SECONDS,
     MACHINE_SECONDS,
-    RING_SECONDS,
     Call,
     Leg,
     Stage,
@@ -108,7 +107,7 @@ def agent_answered(call: Call) -> Step:
 
 def dial(call: Call) -> Step:
     return replace(call, stage=Stage.RING, nobody=True), [
-        do.SetTimer(Timer.RING, RING_SECONDS),
+        do.SetTimer(Timer.RING, float(call.declared.ring_seconds)),
         do.Dial(),
         do.Note("callee_dialled"),
     ]

@@ -12,8 +12,6 @@ from ccari.policy.rights import Right
 
 #: Asterisk makes a channel within milliseconds; seconds mean that it is in trouble.
 CREATE_SECONDS = 5.0
-#: As long as an agent can be asked to listen to ringing.
-RING_SECONDS = 45.0
 #: For somebody who calls to be answered, which is Asterisk's own doing.
 ANSWER_SECONDS = 5.0
 #: AMD decides within five (its total_analysis_time); a machine's greeting is waited for up to twenty more.

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ccari.calls.cards import Rack, _Watch
 from ccari.calls.client import TRANSFERS
-from ccari.calls.legs import LONGEST_CALL_SECONDS
+from ccari.calls.legs import DIAL_SECONDS
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost
 from ccari.errors import AsteriskError, StoreError
@@ -216,12 +216,11 @@ async def test_invariant_1_a_leg_is_left_for_ever_or_follows_a_phone_past_the_ga
     talking.actions._allowed = replace(talking.actions._terms, number=number, agent_string="PJSIP/anna")
     for each in (do.CallAgent(), do.CreateCallee()):
         await talking.actions.carry_out(each)
-    always = {
-        "TIMEOUT(absolute)": str(LONGEST_CALL_SECONDS), CALL: str(talking.ids.call), TRANSFERS: "ari-only",
-    }  # fmt: skip
+    always = {CALL: str(talking.ids.call), TRANSFERS: "ari-only"}
+    limit = "TIMEOUT(absolute)"
     assert talking.asterisk.made == {
-        talking.ids.agent: always | {"CONNECTEDLINE(num,i)": number.e164},
-        talking.ids.callee: always | {NUMBER: number.e164},
+        talking.ids.agent: always | {limit: str(4 * 60 * 60), "CONNECTEDLINE(num,i)": number.e164},
+        talking.ids.callee: always | {limit: str(DIAL_SECONDS), NUMBER: number.e164},
     }
 
 

@@ -1,4 +1,4 @@
-"""For how long Asterisk rings an agent, whatever becomes of the call."""
+"""For how long Asterisk rings an agent or a callee, and lets a call last, whatever becomes of it."""
 
 from dataclasses import replace
 
@@ -11,6 +11,7 @@ from ccari.policy.campaign import RecordingMode
 from ccari.ports.sounds import Script, Sound
 from tests.unit.calls.talking import Talking
 from tests.unit.policy.campaigns import ALL_KEYS, campaign
+from tests.unit.store.made import NUMBER
 
 #: Of one prompt of the notice.
 SECONDS = 20.2
@@ -61,3 +62,29 @@ async def test_an_agent_for_whom_nobody_hears_a_notice_is_rung_on_when_they_are_
 
 async def test_a_colleague_to_whom_a_callee_is_handed_over_is_rung_as_long_as_the_notice_was() -> None:
     assert await rung(Direction.CALLEE_FIRST, agents=1) == 10
+
+
+@pytest.mark.parametrize(("declared", "seconds"), [({}, 50), ({"ring_seconds": 120}, 125)])
+async def test_a_callee_is_given_up_by_asterisk_before_the_campaign_gives_them_up(
+    declared: dict[str, int], seconds: int
+) -> None:
+    talking = Talking(Direction.OUTBOUND)
+    talking.actions._allowed = replace(talking.actions._terms, campaign=campaign(**declared))
+    await talking.actions.carry_out(do.Dial())
+    assert talking.asterisk.rings[talking.ids.callee] == seconds
+
+
+@pytest.mark.parametrize(("declared", "seconds"), [({}, "14400"), ({"longest_minutes": 480}, "28800")])
+async def test_a_leg_lasts_longer_or_shorter_than_the_campaign_says(
+    declared: dict[str, int], seconds: str
+) -> None:
+    talking = Talking(Direction.OUTBOUND)
+    talking.actions._allowed = replace(
+        talking.actions._terms, campaign=campaign(**declared), agent_string="PJSIP/anna", number=NUMBER
+    )
+    for each in (do.CallAgent(), do.CreateCallee(), do.Dial()):
+        await talking.actions.carry_out(each)
+    # the callee's first has to be dialled in time
+    limit = "TIMEOUT(absolute)"
+    assert talking.asterisk.made[talking.ids.agent][limit] == seconds
+    assert talking.asterisk.set == [(limit, seconds)]

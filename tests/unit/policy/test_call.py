@@ -11,7 +11,6 @@ from ccari.policy.call.state import (
     CLOSE_SECONDS,
     CREATE_SECONDS,
     RECORDER_SECONDS,
-    RING_SECONDS,
     UNHEARD_SECONDS,
     Leg,
 )
@@ -20,6 +19,12 @@ from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.story import Story
 
 AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
+
+
+def test_a_callee_is_rung_longer_or_shorter_than_the_campaign_says() -> None:
+    story = Story(ring_seconds=20)
+    story.send(on.CallRequested(), on.GateAllowed(story.campaign), on.CalleeCreated())
+    assert do.SetTimer(Timer.RING, 20.0) in story.send(on.TokenSpent())
 
 
 def test_a_good_call_step_by_step() -> None:
@@ -33,7 +38,7 @@ def test_a_good_call_step_by_step() -> None:
     ]
     assert story.send(on.CalleeCreated()) == [do.SpendToken()]
     assert story.send(on.TokenSpent()) == [
-        do.SetTimer(Timer.RING, RING_SECONDS),
+        do.SetTimer(Timer.RING, 45.0),
         do.Dial(),
         do.Note("callee_dialled"),
     ]

@@ -76,6 +76,11 @@ FAULTS = [
     ("max = 3", "max = 3.0", "campaigns[0].attempts.max", "must be a whole number"),
     ("max = 3", "max = true", "campaigns[0].attempts.max", "must be a whole number"),
     ("per_days = 7", "per_days = 400", "campaigns[0].attempts.per_days", "must be less than or equal to 366"),
+    *(('language = "pl"', f'language = "pl"\n{key} = {value}', f"campaigns[0].{key}", words, f"{key} =") for key, value, words in (
+        ("ring_seconds", "4", "must be greater than or equal to 5"), ("ring_seconds", "181", "must be less than or equal to 180"),
+        ("ring_seconds", "45.0", "must be a whole number"), ("longest_minutes", "4", "must be greater than or equal to 5"),
+        ("longest_minutes", "601", "must be less than or equal to 600"), ("longest_minutes", '"60"', "must be a whole number, without quotes"),
+    )),
     ("retention_days = 90", "retention_days = 0", "campaigns[0].recording.retention_days", "greater"),
     ("retention_days = 90", "retention = 90", "campaigns[0].recording.retention",
      "is not a known key; known are mode, purpose, legal_basis, retention_days, without"),
