@@ -9,6 +9,7 @@ export PYTHONDONTWRITEBYTECODE :=
 PYTHON ?= python3
 VENV ?= .venv
 AUDIT := .venv-audit
+BUILDING := .venv-build
 BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl openssl chromium fonts-dejavu-core
 # Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
@@ -143,11 +144,18 @@ reference: setup ## Write docs/reference.md anew: log events and metrics, as the
 lock: ## Write the lock files anew (needs uv)
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 pyproject.toml --group dev -o requirements-dev.lock
+	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -c requirements-dev.lock - -o requirements-build.lock
 	echo 'pip-audit>=2.10,<3' | uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 - -o requirements-audit.lock
 
-wheel: setup ## Build the wheel, with sounds and dialplans in it
+# For the machine that ccari is installed on, too: what builds, and nothing of what tests.
+wheel: $(BUILDING)/.installed ## Build the wheel, with sounds and dialplans in it; needs python3-venv, installs nothing outside the checkout
 	@rm -f dist/ccari-*.whl
-	$(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+	$(BUILDING)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .
+
+$(BUILDING)/.installed: requirements-build.lock
+	@$(PYTHON) -m venv --clear $(BUILDING)
+	@$(BUILDING)/bin/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: -r requirements-build.lock
+	@touch $@
 
 clean: ## Remove what was made in the checkout
-	rm -rf $(VENV) $(AUDIT) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(AUDIT) $(BUILDING) dist build .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

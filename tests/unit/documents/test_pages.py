@@ -1,5 +1,6 @@
 """What people read fits the code, and leads somewhere."""
 
+import itertools
 import re
 import subprocess
 import tomllib
@@ -210,6 +211,34 @@ def test_the_installation_ends_at_the_user_whom_make_has_made(
     meant = [each.strip() for line in typed for each in re.findall(r"(?:usermod|install) [^&#]*", line)]
     assert "usermod -aG asterisk ccari" in meant
     assert (tmp_path / "told").read_text().splitlines() == meant
+
+
+def test_the_readme_installs_otherwise_than_the_page_on_it() -> None:
+    """The folders of the service come in the page's second block."""
+    installing = re.compile(
+        r"umask|apt-get|make|getent|usermod|install -d|python3 -m venv|/opt/ccari/bin/pip|ln -s"
+    )
+
+    def typed(page: str) -> list[str]:
+        shown = [block.text.splitlines() for block in blocks(CHECKOUT / page)]
+        first = next(n for n, lines in enumerate(shown) if "make wheel" in lines)
+        lines = itertools.chain.from_iterable(shown[first : first + 2])
+        return [line.partition("  #")[0].strip() for line in lines if installing.match(line)]
+
+    assert len(typed("README.md")) > 10
+    assert typed("README.md") == typed("docs/install.md")
+
+
+def test_make_wheel_makes_a_laboratory_of_the_machine_that_ccari_is_installed_on(tmp_path: Path) -> None:
+    told = subprocess.run(
+        ["make", "--dry-run", "--always-make", "wheel"],
+        cwd=CHECKOUT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert "requirements-build.lock" in told
+    assert not [each for each in ("apt-get", "useradd", "requirements-dev.lock") if each in told]
 
 
 def test_an_update_as_the_page_tells_it_leaves_the_old_code() -> None:
