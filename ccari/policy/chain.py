@@ -5,9 +5,9 @@ chain still proves that there was an entry, when, and in which place. The salt k
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -17,7 +17,13 @@ SALT_BYTES = 16
 #: The entries that say what a call was made under: it has one of the two, or none if the gate was never asked.
 GATED = frozenset({"call_gated", "call_blocked"})
 #: What a call's row says that it was made under, and they too.
-OF_CALL = ("legal_basis", "controller", "campaign", "revision")
+OF_CALL = ("legal_basis", "controller", "campaign", "revision", "direction")
+#: What a call's row says of its end, and the first entry of that too: a call that has ended keeps its first end.
+OF_END = ("outcome", "reason")
+#: How far the database's clock, by which rows are dated, may be from the service's, by which the journal is.
+CLOCKS_DIFFER = timedelta(minutes=5)
+#: How much later than its entry the end of a call may be on record: while the database is away, it is tried again and again.
+ENDS_LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,17 +120,46 @@ def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | N
     """The first thing in which a call's row and its journal differ, in words; None if they agree. What was erased from the journal, or
     never was in it, cannot be compared, and counts as agreeing. The journal's chain was checked before (:func:`fault`).
 
-    ``call``: its columns :data:`OF_CALL`, ``heard_at`` and ``notice_version``, as the database or as JSON has them.
+    ``call``: its row, as the database or as JSON has it.
     """
+    for name, told in _told_of_call(journal):
+        if (its := str(call.get(name))) != told:
+            return f"the {name} of the call is {its or 'nothing'}, but {told or 'nothing'} in the journal"
+    return _fault_of_notice(journal, call) or _fault_of_moments(journal, call)
+
+
+def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the row of a call that is over says, and its journal does not: the entry was erased, or never had that."""
+    proven = {name for name, _ in _told_of_call(journal)}
+    proven |= {name for name, events in _DATED.items() if any(each.event in events for each in journal)}
+    names = (*OF_CALL, *OF_END, *_DATED)
+    return tuple(name for name in names if call.get(name) is not None and name not in proven)
+
+
+def _told_of_call(journal: Iterable[Linked]) -> Iterator[tuple[str, str]]:
+    """What the journal says of what the call's row says too: the names of its columns, with the values as text."""
     for entry in journal:
-        fields = entry.fields or {}
         for name in OF_CALL if entry.event in GATED else ():
-            its = str(call.get(name))
-            if name in fields and its != fields[name]:
-                return f"the {name} of the call is {its}, but {fields[name]} in the journal"
+            if entry.fields and name in entry.fields:
+                yield name, entry.fields[name]
+    ended = next((each.fields for each in journal if each.event == "call_ended"), None)
+    for name in OF_END:
+        if ended and name in ended:
+            yield name, ended[name]
+
+
+#: Moments of a call's row, each with the events of whose first entry it is the moment. An entry's event and moment are never erased.
+_DATED: Mapping[str, frozenset[str]] = {
+    "opened_at": GATED,
+    "dialled_at": frozenset({"callee_dialled"}),
+    "ended_at": frozenset({"call_ended"}),
+}
+
+
+def _fault_of_notice(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | None:
     heard = [each for each in journal if each.event == "notice_heard"]
-    version = call.get("notice_version")
-    if call.get("heard_at") is None:
+    version, at = call.get("notice_version"), call.get("heard_at")
+    if at is None:
         # the entry alone is no fault: if heard_at could not be made durable, the call was ended, and the entry written with its end
         if heard and any(each.event == "call_bridged" for each in journal):
             return "the journal says that the notice was heard, but the record of the call does not"
@@ -133,7 +168,34 @@ def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | N
         return "the record of the call says that the notice was heard, but the journal does not"
     if was_not_heard(version, heard):
         return f"the notice of the call is {version}, but the journal has a different one"
+    if all(abs(_moment(at) - each.at) > CLOCKS_DIFFER for each in heard):
+        return f"the notice of the call was heard at {_text(at)}, but at {heard[-1].at.isoformat()} in the journal"
     return None
+
+
+def _fault_of_moments(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | None:
+    for name, events in _DATED.items():
+        entry, at = next((each for each in journal if each.event in events), None), call.get(name)
+        if entry is None:
+            continue
+        if at is None:
+            return f"the {name} of the call is None, but {entry.at.isoformat()} in the journal"
+        late = ENDS_LATE if name == "ended_at" else CLOCKS_DIFFER
+        if not -CLOCKS_DIFFER <= _moment(at) - entry.at <= late:
+            return f"the {name} of the call is {_text(at)}, but {entry.at.isoformat()} in the journal"
+    return None
+
+
+def _text(at: datetime | str) -> str:
+    return at.isoformat() if isinstance(at, datetime) else at
+
+
+def _moment(at: datetime | str) -> datetime:
+    """A moment of a row. Raises ValueError if somebody has made it none, as can be done to JSON only."""
+    moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
+    if moment.tzinfo is None:
+        raise ValueError("a moment without a time zone")
+    return moment
 
 
 def was_not_heard(version: str | None, heard: Sequence[Linked]) -> bool:

@@ -1,4 +1,4 @@
-"""Checks that the rows of a call and its recordings agree with the call's journal, and the row of a request with its own.
+"""Checks that the rows of a call's recordings and consents agree with its journal, and the row of a request with its own.
 
 The journal is sealed and the rows are not: whoever can write to the database could have them say anything. What was erased from
 the journal cannot be compared, and counts as agreeing.
@@ -6,17 +6,15 @@ the journal cannot be compared, and counts as agreeing.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from typing import Any
 
 from ccari.policy import chain
-from ccari.policy.chain import Linked
+from ccari.policy.chain import CLOCKS_DIFFER, Linked
 from ccari.ports.recordings import InPlace
 
 Row = Mapping[str, Any]
 
-#: How far the database's clock, by which rows are dated, may be from the service's, by which the journal is.
-CLOCKS_DIFFER = timedelta(minutes=5)
 _TAGGED = {"legal_basis": "recording_basis", "mode": "mode", "delete_at": "delete_at"}
 _STORED = ("file", "format", "duration_ms", "sha256", "file_sha256")
 #: Which entry the journal has for each recording in these states; the empty set stands for every state.
@@ -98,23 +96,6 @@ def faults_of_stored(recording: InPlace) -> Iterator[str]:
         yield f"its {column} is {its}, but {told} in the journal of its call"
     if changed := _other_file(row, stored):
         yield f"it is not the one that the journal of its call says was stored: its {changed} differs"
-
-
-def fault_of_call(call: Row, journal: Sequence[Linked]) -> str | None:
-    """The first thing in which a call's row (as in JSON) and its journal differ, in words; None if they agree."""
-    fault, at = chain.fault_of_call(journal, call), call.get("heard_at")
-    if fault is not None or at is None:
-        return fault
-    heard = [each for each in journal if each.event == "notice_heard"]
-    if all(abs(datetime.fromisoformat(at) - each.at) > CLOCKS_DIFFER for each in heard):
-        return f"the notice of the call was heard at {at}, but at {heard[-1].at.isoformat()} in the journal"
-    return None
-
-
-def unproven(call: Row, journal: Sequence[Linked]) -> tuple[str, ...]:
-    """What the call's row says that it was made under, and the journal does not say: its entry was erased, or never had that."""
-    told = {name for entry in journal if entry.event in chain.GATED for name in entry.fields or {}}
-    return tuple(name for name in chain.OF_CALL if call.get(name) is not None and name not in told)
 
 
 def fault_of_consents(consents: Sequence[Row], journal: Sequence[Linked]) -> str | None:

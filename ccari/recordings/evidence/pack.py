@@ -19,7 +19,6 @@ from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, SealedIn, TimeStamp
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
-    fault_of_call,
     fault_of_consents,
     fault_of_recordings,
     fault_of_request,
@@ -93,7 +92,7 @@ def refuse_unfit(account: Account) -> None:
     if fault:
         raise EvidenceError(f"{what} is no longer valid evidence: {fault}")
     if account.kind is Kind.CALL:
-        fault = fault_of_call(plain(account.subject), journal)
+        fault = chain.fault_of_call(journal, plain(account.subject))
         fault = fault or fault_of_recordings([plain(each) for each in account.recordings], journal)
         fault = fault or fault_of_consents([plain(each) for each in account.consents], journal)
         if account.revision is not None and fault is None:

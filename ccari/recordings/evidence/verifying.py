@@ -16,12 +16,10 @@ from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
-    fault_of_call,
     fault_of_consents,
     fault_of_recordings,
     fault_of_request,
     uncompared,
-    unproven,
 )
 from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.hearing import NOTICE, hearing
@@ -288,10 +286,10 @@ def _consents(files: Mapping[str, bytes], journal: Sequence[Linked]) -> None:
 def _subject(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> tuple[str, ...]:
     """What the row of a call says unproven, once it was compared with the journal; nothing of a request."""
     row = json.loads(files["subject.json"])
-    fault = fault_of_call(row, journal) if kind is Kind.CALL else fault_of_request(row, journal)
+    fault = chain.fault_of_call(journal, row) if kind is Kind.CALL else fault_of_request(row, journal)
     if fault:
         raise EvidenceError(f"subject.json: {fault}")
-    return unproven(row, journal) if kind is Kind.CALL else ()
+    return chain.unproven_of_call(journal, row) if kind is Kind.CALL else ()
 
 
 def _recordings(

@@ -165,8 +165,8 @@ WHERE isfinite(at) ORDER BY sealed_at - at DESC LIMIT 1
 -- name: all_call_journals
 -- Each entry with the end of the journal as its call has it, and with what the call's row says of itself; one row for a call that has no
 -- entries.
-SELECT c.id::text AS id, c.legal_basis, c.controller, c.campaign, c.revision, c.heard_at, c.notice_version,
-       c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
+SELECT c.id::text AS id, c.legal_basis, c.controller, c.campaign, c.revision, c.direction, c.opened_at, c.dialled_at, c.heard_at,
+       c.notice_version, c.ended_at, c.outcome, c.reason, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
 FROM calls c LEFT JOIN call_events e ON e.call_id = c.id
 LEFT JOIN call_event_fields f ON f.call_id = e.call_id AND f.seq = e.seq
 ORDER BY c.id, e.seq

@@ -30,8 +30,7 @@ def believing(monkeypatch: pytest.MonkeyPatch) -> Believing:
     """Whoever makes the pack does not look."""
 
     def believe() -> None:
-        for name in ("fault_of_call", "fault_of_recordings", "fault_of_consents", "fault_of_request"):
-            monkeypatch.setattr(packs, name, lambda *_: None)
+        monkeypatch.setattr(packs, "refuse_unfit", lambda _account: None)
 
     return believe
 
@@ -207,12 +206,81 @@ def test_a_blocked_call_is_given_another_basis_unnoticed(believing: Believing) -
 
 
 def test_what_a_call_was_made_under_seems_proven_although_it_was_erased() -> None:
-    account = accounts.call()
-    gated = accounts.call(erased(list(account.journal), {0}))
+    account = over()
+    gated = replace(account, journal=erased(list(account.journal), {0}))
     assert checked(packed(account)).unproven == ()
-    said = ("legal_basis", "controller", "campaign", "revision")
+    said = ("legal_basis", "controller", "campaign", "revision", "direction")
     other = replace(gated, subject={**gated.subject, "legal_basis": "consent"})
     assert checked(packed(other)).unproven == said
+
+
+def over(*more: accounts.Told, **ended: str) -> Account:
+    """A call to its end, of which the journal says as much as it can. ``more``: after its end."""
+    gated = {**(accounts.journal()[0].fields or {}), "direction": "outbound"}
+    told = [
+        ("call_gated", gated), ("callee_dialled", {}), ("callee_answered", {}), accounts.notice(*HEARD), ("call_bridged", {}),
+        ("call_ended", {"outcome": "bridged", "reason": "", **ended}), *more,
+    ]  # fmt: skip
+    return accounts.call(accounts.of(*told), recordings=[])
+
+
+MONTH = timedelta(days=30)
+
+
+@pytest.mark.parametrize(
+    ("changed", "fault"),
+    [
+        ({"outcome": "blocked"}, "the outcome of the call is blocked, but bridged in the journal"),
+        ({"outcome": None}, "the outcome of the call is None, but bridged in the journal"),
+        ({"reason": "suppressed_objection"}, "the reason of the call is suppressed_objection, but nothing in the journal"),
+        ({"direction": "inbound"}, "the direction of the call is inbound, but outbound in the journal"),
+        ({"dialled_at": None}, "the dialled_at of the call is None, but 2026-03-10T12:00:01.123456+00:00 in the journal"),
+        ({"dialled_at": NOON - MONTH},
+         "the dialled_at of the call is 2026-02-08T12:00:00.123+00:00, but 2026-03-10T12:00:01.123456+00:00 in the journal"),
+        ({"opened_at": NOON - MONTH},
+         "the opened_at of the call is 2026-02-08T12:00:00.123+00:00, but 2026-03-10T12:00:00.123456+00:00 in the journal"),
+        ({"ended_at": NOON - MONTH},
+         "the ended_at of the call is 2026-02-08T12:00:00.123+00:00, but 2026-03-10T12:00:05.123456+00:00 in the journal"),
+        ({"ended_at": NOON + timedelta(hours=2)},
+         "the ended_at of the call is 2026-03-10T14:00:00.123+00:00, but 2026-03-10T12:00:05.123456+00:00 in the journal"),
+    ],
+)  # fmt: skip
+def test_the_end_or_the_times_of_a_call_are_told_otherwise_unnoticed(
+    changed: dict[str, Any], fault: str, believing: Believing
+) -> None:
+    account = over()
+    refused(replace(account, subject={**account.subject, **changed}), fault, believing)
+
+
+def test_a_moment_of_a_call_that_is_none_is_taken_for_the_one_in_the_journal(believing: Believing) -> None:
+    believing()
+    for edit in ("noon", "2026-03-10T12:00:00"):
+        account = over()
+        content = _packed(replace(account, subject={**account.subject, "ended_at": edit}), HEARD)
+        with pytest.raises(EvidenceError, match=r"^subject\.json is damaged$"):
+            checked(content)
+
+
+def test_a_call_that_ended_twice_is_refused_or_counts_as_ended_otherwise(believing: Believing) -> None:
+    """Another service took its own for dead. A call that has ended keeps its first end: a second one is appended easily."""
+    account = over(("call_ended", {"outcome": "bridged", "reason": "service_died"}))
+    assert checked(packed(account)).unproven == ()
+    forged = replace(account, subject={**account.subject, "reason": "service_died"})
+    refused(forged, "the reason of the call is service_died, but nothing in the journal", believing)
+
+
+def test_a_call_whose_end_the_database_took_late_is_refused() -> None:
+    account = over()
+    late = {**account.subject, "ended_at": NOON + timedelta(minutes=40)}
+    assert checked(packed(replace(account, subject=late))).unproven == ()
+
+
+def test_the_end_of_a_call_seems_proven_although_it_was_erased_or_is_not_in_the_journal() -> None:
+    account = over()
+    other = {**account.subject, "outcome": "busy", "reason": "machine"}
+    entries = erased(list(account.journal), {5})
+    assert checked(packed(replace(account, journal=entries, subject=other))).unproven == ("outcome", "reason")
+    assert checked(packed()).unproven == ("direction", "outcome", "reason", "dialled_at", "ended_at")
 
 
 #: The facts that the gate knew when it was asked, and when it was asked again before the dialling.
@@ -226,9 +294,10 @@ UNKNOWN = (
 )
 
 
-def resting(*told: accounts.Told) -> Account:
+def resting(*told: accounts.Told, **changed: str) -> Account:
     account = accounts.call(accounts.of(*told), recordings=[], consents=[CONSENT])
-    return replace(account, subject={**account.subject, "heard_at": None, "notice_version": None})
+    unheard = {"heard_at": None, "notice_version": None}
+    return replace(account, subject={**account.subject, **unheard, **changed})
 
 
 @pytest.mark.parametrize("given", [None, "2026-03-01T11:59:59+00:00", "2026-03-10T12:00:00+00:00"])
@@ -250,7 +319,7 @@ def test_a_consent_that_the_gate_knew_is_refused(more: str) -> None:
         # it came while the call was made ready
         resting(KNOWN[0], ("callee_ringing", knew)),
         # … and the service died before it was written down
-        resting(KNOWN[0], ("call_ended", {"outcome": "failed", "reason": "service_died"})),
+        resting(KNOWN[0], ("call_ended", {"outcome": "failed", "reason": "service_died"}), outcome="failed", reason="service_died"),
         # a journal of which something was erased, and one from before the facts were written down
         accounts.call(erased(list(resting(*KNOWN).journal), {1}), recordings=[], consents=[CONSENT],
                       subject=resting(*KNOWN).subject),

@@ -1,8 +1,11 @@
 """What somebody does who can write every table, and knows how to get past their triggers."""
 
+from datetime import timedelta
 from hashlib import sha256
 from typing import Any
+from uuid import UUID
 
+from ccari.policy import chain
 from ccari.store.database import Database
 from ccari.store.opened import Store
 
@@ -30,3 +33,19 @@ async def apply_unread(store: Store, document: str) -> int:
         document,
     )
     return int(row["revision"])
+
+
+async def dated_back(database: Database, call: UUID, ago: timedelta) -> None:
+    """Have a call be so much older than it is, and its journal with it."""
+    before = chain.start(call)
+    for row in await database.rows(
+        "SELECT seq, at, event, commitment FROM call_events WHERE call_id = $1 ORDER BY seq", call
+    ):
+        at = row["at"] - ago
+        before = chain.next_link(before, row["seq"], at, row["event"], row["commitment"])
+        change = "UPDATE call_events SET at = $3, link = $4 WHERE call_id = $1 AND seq = $2"
+        await forge(database, change, call, row["seq"], at, before)
+    moments = ", ".join(
+        f"{each} = {each} - $2::interval" for each in ("opened_at", "dialled_at", "heard_at", "ended_at")
+    )
+    await forge(database, f"UPDATE calls SET {moments}, last_link = $3 WHERE id = $1", call, ago, before)  # noqa: S608 - constants

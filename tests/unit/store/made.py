@@ -135,6 +135,11 @@ def journal(*events: str, **fields: str) -> list[Entry]:
     """Entries for a call's journal, each with the same ``fields``; ``notice_heard`` is of the version ``v1``."""
     heard = {"notice_version": "v1"}
     return [
-        Entry(NOW, event, (heard if event == "notice_heard" else {}) | fields, token_bytes(SALT_BYTES))
+        Entry(
+            datetime.now(UTC),
+            event,
+            (heard if event == "notice_heard" else {}) | fields,
+            token_bytes(SALT_BYTES),
+        )
         for event in events
     ]

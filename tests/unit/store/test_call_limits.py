@@ -46,6 +46,7 @@ from tests.unit.store.expiring import (
     recording_kept,
     with_limit,
 )
+from tests.unit.store.forging import dated_back
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.made import new_secret
@@ -62,7 +63,8 @@ TWO_LIMITED = _CONTROLLER + _CONTROLLER.replace('"acme"', '"beta"')
 async def over(shelf: Shelf, ago: timedelta = OF_LONG_AGO, basis: str = "contract", **of: Any) -> OpenedCall:
     """A call that ended so long ago."""
     call = await person.called(shelf, basis=basis, **of)
-    await shelf.database.rows("UPDATE calls SET ended_at = $2 WHERE id = $1", call.id, NOW - ago)
+    (ended,) = await shelf.database.rows("SELECT ended_at FROM calls WHERE id = $1", call.id)
+    await dated_back(shelf.database, call.id, ended["ended_at"] - NOW + ago)
     return call
 
 

@@ -309,7 +309,7 @@ async def test_invariant_9_an_edit_behind_the_triggers_is_not_detected(
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
-    await calls.close(call.id, "failed", "", made.journal("call_gated", "callee_dialled", "call_ended"))
+    await calls.close(call.id, "failed", "", made.journal("call_gated", "callee_answered", "call_ended"))
     assert (await store.records.show_call(call.id)).fault is None
     async with database.connection() as connection:
         await connection.execute("SET session_replication_role = replica")
@@ -365,11 +365,11 @@ async def test_a_journal_whose_end_is_no_longer_remembered_breaks_or_loses_what_
     opened = [made.call() for _ in range(4)]
     for call in opened:
         await calls.open(call, made.question(call))
-    for event in ("notice_heard", "call_ended"):
+    for event in ("notice_heard", "key_pressed"):
         for call in opened:
             await calls.append(call.id, event, {})
     for call in opened:
-        assert await whole_journal(store, call) == ["notice_heard", "call_ended"]
+        assert await whole_journal(store, call) == ["notice_heard", "key_pressed"]
 
 
 async def test_where_the_journal_of_a_call_that_is_over_ended_is_remembered_for_ever(
@@ -399,8 +399,8 @@ async def test_what_was_rolled_back_is_taken_for_the_journals_end(database: Data
     with pytest.raises(ZeroDivisionError):
         await roll_back()
     await kept.write(call.id, entries)
-    await kept.write(call.id, made.journal("call_ended"))
-    assert await whole_journal(store, call) == ["call_gated", "notice_heard", "call_ended"]
+    await kept.write(call.id, made.journal("key_pressed"))
+    assert await whole_journal(store, call) == ["call_gated", "notice_heard", "key_pressed"]
 
 
 async def test_two_that_add_to_one_journal_at_once_break_it(calls: PostgresCallStore, store: Store) -> None:
@@ -451,7 +451,7 @@ async def test_erased_fields_break_the_journal_or_changed_ones_pass(
 ) -> None:
     call = made.call()
     await calls.open(call, made.question(call))
-    await calls.close(call.id, "failed", "", made.journal("call_gated", "call_ended", reason="x"))
+    await calls.close(call.id, "failed", "x", made.journal("call_gated", "call_ended", reason="x"))
     async with database.connection() as connection:
         await connection.execute("DELETE FROM call_event_fields WHERE seq = 1")
         shown = await store.records.show_call(call.id)
@@ -712,8 +712,8 @@ async def test_an_abandoned_call_stays_open_or_its_journal_does_not_fit(
         await calls.open(call, made.question(call))
     await calls.commit_heard(left.id, "v1", "i1", made.journal("call_gated", "notice_heard"))
     await calls.close(ended.id, "busy", "", made.journal("call_ended"))
-    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 1
-    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 0
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC)) == 1
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC)) == 0
     shown = await store.records.show_call(left.id)
     assert (shown.call["outcome"], shown.call["reason"]) == ("failed", "service_died")
     assert ([each["event"] for each in shown.events][-1], shown.fault) == ("call_ended", None)
@@ -743,7 +743,7 @@ async def test_a_call_of_an_asterisk_that_has_another_name_now_stays_open_for_ev
         await calls.open(call, made.question(call))
     await database.rows("UPDATE calls SET opened_at = now() - interval '25 hours' WHERE id = $1", old.id)
     assert await calls.close_abandoned(made.ASTERISK, made.NOW, (old.id,)) == 0
-    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 1
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC)) == 1
     assert (await store.records.show_call(old.id)).call["ended_at"] is not None
     assert (await store.records.show_call(young.id)).call["ended_at"] is None
 
@@ -757,7 +757,7 @@ async def test_a_call_that_somebody_has_changed_keeps_others_open(
         await calls.open(call, made.question(call))
         await calls.append(call.id, "call_gated", {})
     await database.rows("UPDATE calls SET events = $2 WHERE id = $1", run[0].id, events)
-    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC)) == 2
     (left,) = await database.rows("SELECT id FROM calls WHERE ended_at IS NULL")
     assert left["id"] == run[0].id
 
@@ -777,7 +777,7 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
     assert (left.kept, left.recordings) == ({"version": 1, "paused": True}, 0)
     assert await calls.left_talks("another") == []
     # what was a talk has ended as one, though nobody saw its end
-    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC)) == 2
     shown = await store.records.show_call(talk.id)
     assert (shown.call["outcome"], shown.call["reason"], shown.fault) == ("bridged", "service_died", None)
     assert await calls.left_talks(made.ASTERISK) == []
@@ -814,7 +814,7 @@ async def test_two_who_have_talked_are_on_record_as_a_failed_call_where_the_serv
         await calls.commit_heard(call.id, "v1", None, made.journal("notice_heard"))
     await calls.keep_talk(talked.id, {"version": 1}, made.journal("call_bridged"))
     await calls.keep_talk(talked.id, None, made.journal("transfer_asked"))
-    assert await calls.close_abandoned(made.ASTERISK, made.NOW) == 2
+    assert await calls.close_abandoned(made.ASTERISK, datetime.now(UTC)) == 2
     outcomes = [(await store.records.show_call(each.id)).call["outcome"] for each in (talked, other)]
     assert outcomes == ["bridged", "failed"]
     assert (await store.records.show_call(talked.id)).events[-1]["fields"]["outcome"] == "bridged"

@@ -164,11 +164,12 @@ async def test_the_consent_of_a_call_is_one_that_its_own_evidence_refuses(
     journal.note("call_gated", {})
     assert await gate.spend_token(terms) is None
     journal.note("callee_dialled", {})
+    journal.note("call_ended", {"outcome": "no_answer", "reason": ""})
     await journal.durably(lambda entries: store.calls.close(call, "no_answer", "", entries))
     (keys := SigningKeys(tmp_path / "signing")).create()
     prover = Prover(store.seals, keys, lambda _policy, _account: [])
     content, _ = prover.pack(await prover.sealed(str(call)))
-    assert verify(content, keys.all()).unproven == ()
+    assert verify(content, keys.all()).unproven == ("direction",)
     (later,) = await database.rows(entering, call, timedelta(days=3))
     await database.rows("UPDATE consent_uses SET consent_id = $1", later["id"])
     with pytest.raises(EvidenceError, match="of which the gate did not know"):

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ccari.errors import StoreError, UnknownError
+from ccari.errors import EvidenceError, StoreError, UnknownError
 from ccari.policy import chain, merkle
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import FIRST, Kind, Leaf, Statement, statement
@@ -381,6 +381,46 @@ async def test_invariant_9_a_requests_history_that_was_changed_is_shown_as_whole
         await connection.execute("UPDATE request_events SET due = '2027-01-01'")
         fault = (await store.requests.show(reference)).fault
     assert fault == "entry 1 (received L1 2027-01-01) was changed"
+
+
+@pytest.mark.parametrize(
+    ("forged", "fault"),
+    [
+        ("outcome = 'blocked'", "the outcome of the call is blocked, but bridged in the journal"),
+        (
+            "reason = 'suppressed_objection'",
+            "the reason of the call is suppressed_objection, but nothing in the journal",
+        ),
+        ("direction = 'inbound'", "the direction of the call is inbound, but callee_first in the journal"),
+        ("dialled_at = NULL", "the dialled_at of the call is None, but "),
+        ("opened_at = opened_at - interval '30 days'", "the opened_at of the call is "),
+        ("ended_at = ended_at - interval '30 days'", "the ended_at of the call is "),
+        ("ended_at = 'infinity'", "the ended_at of the call is "),
+    ],
+)
+async def test_invariant_9_the_row_of_a_sealed_call_is_rewritten_and_everything_takes_it_for_sound(
+    store: Store, database: Database, tmp_path: Path, forged: str, fault: str
+) -> None:
+    keys = SigningKeys(tmp_path)
+    keys.create()
+    prover, call = Prover(store.seals, keys, lambda _policy, _account: []), made.call()
+    call = replace(call, direction="callee_first")
+    await store.calls.open(call, made.question(call))
+    gated = made.journal("call_gated", direction="callee_first")
+    assert await store.calls.spend_token(call, made.question(call), made.judge, gated) is None
+    ended = made.journal("call_ended", outcome="bridged", reason="")
+    await store.calls.close(call.id, "bridged", "", [*made.journal("callee_dialled"), *ended])
+    prover.pack(await prover.sealed(str(call.id)))
+    assert (await check(store.seals, keys.all())).unfit == []
+    await database.rows(f"UPDATE calls SET {forged} WHERE id = $1", call.id)  # noqa: S608 - constants
+    (unfit,) = (await check(store.seals, keys.all())).unfit
+    assert unfit.startswith(f"call {call.id} is damaged or was altered: {fault}")
+    shown = (await store.records.show_call(call.id)).fault
+    assert shown is not None
+    assert shown.startswith(fault)
+    account = await prover.sealed(str(call.id))
+    with pytest.raises(EvidenceError, match="is no longer valid evidence: the "):
+        prover.pack(account)
 
 
 async def test_what_is_not_there_has_evidence(store: Store) -> None:
