@@ -135,6 +135,10 @@ class Broken(PostgresCallStore):
         await self._fail("close")
         await super().close(*arguments)
 
+    async def close_abandoned(self, *arguments: Any, **options: Any) -> int:
+        await self._fail("close_abandoned")
+        return await super().close_abandoned(*arguments, **options)
+
 
 def with_store(desk: Desk, store: CallStore) -> Desk:
     return Desk(desk.asterisk, store, desk.secrets, desk.book, desk.prompts)

@@ -41,6 +41,14 @@ async def test_an_allowed_number_is_denied_or_its_row_is_left_open(desk: Desk, s
     assert row["dialled_at"] is not None
 
 
+async def test_no_right_can_be_pressed_where_the_service_started_without_its_database(
+    desk: Desk, database: Any
+) -> None:
+    """Calls that an earlier run has left open are ended later."""
+    async with serving(with_store(desk, Broken(database, "close_abandoned"))) as port:
+        assert (await menu(port, {}, CCARI_NUMBER=NUMBER.e164)).played == ["rights"]
+
+
 async def test_an_asterisk_that_lacks_a_function_is_told_nothing(desk: Desk, store: Store) -> None:
     """It says that all was set, and nothing is."""
     async with serving(desk) as port:
