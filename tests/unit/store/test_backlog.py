@@ -603,6 +603,18 @@ async def test_invariant_6_a_recording_is_kept_past_a_refusal_since_nobody_knows
     assert (await state(database, gone.recording_id), file.exists()) == ("failed", False)
 
 
+async def test_what_was_refused_at_once_is_told_lost_with_its_machine(
+    caretaker: Caretaker, store: Store, database: Database, spool: Path
+) -> None:
+    """Nothing of it might have been kept."""
+    gone = await of_an_asterisk(store, database, spool, "gone", 8)
+    await store.recordings.keep_until(gone.recording_id, gone.started_at)
+    assert await caretaker.tend() == 0
+    assert await state(database, gone.recording_id) == "discarded"
+    shown = await store.records.show_call(gone.call_id)
+    assert "recording_lost" not in [each["event"] for each in shown.events]
+
+
 @pytest.mark.parametrize("begun", [True, False])
 async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
     caretaker: Caretaker, store: Store, database: Database, spool: Path, *, begun: bool
