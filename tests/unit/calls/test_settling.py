@@ -128,6 +128,17 @@ async def test_a_recording_that_a_dead_run_has_lost_is_in_neither_the_log_nor_th
     assert scraped(metrics).get('ccari_recordings_filed_total{result="lost"}', 0) == len(told)
 
 
+async def test_invariant_6_what_was_refused_at_once_lies_in_the_spool_after_a_crash(tmp_path: Path) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    record(raw_in(spool))
+    rows = Rows()
+    archive = FileArchive(SharedSpool(spool), tmp_path / "kept", "flac", tuple)
+    desk = SimpleNamespace(ari=Blind(), recordings=rows, archive=archive, meter=UNMETERED)
+    assert not await _settle(cast("Any", desk), Unfinished(TAG, begun=True, until=TAG.started_at))
+    assert (rows.said, list(spool.iterdir())) == (["discarded"], [])
+
+
 class Whole:
     async def recorded(self, _name: str) -> bool:
         return True
