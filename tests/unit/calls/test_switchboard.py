@@ -20,8 +20,9 @@ from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.journal import Journal
 from ccari.gating.labels import agent_name, label, phone_name
-from ccari.policy.call import Direction, Party, Stage
+from ccari.policy.call import Call, Direction, Party, Stage
 from ccari.policy.call import events as on
+from ccari.policy.rights import Right
 from ccari.ports.placing import Order
 from tests.unit.calls.talking import IDLE_DESK, Talking
 
@@ -427,3 +428,19 @@ async def test_whoever_takes_the_place_of_a_leg_leaves_the_other_party_in_silenc
     task.cancel()
     await board.drain()
     assert asterisk.hung_up == ["phone-2", former]
+
+
+async def test_invariant_5_a_right_counts_as_passed_on_to_a_call_that_hears_none() -> None:
+    """Whoever entered it would be told that it is taken care of."""
+    board = Switchboard(Admission(1000))
+    board.attach(IDLE_DESK)
+    board.take(_entering("phone-1"))
+    ((runner, task),) = board._calls.items()
+    task.cancel()
+    taken = []
+    for stage in (Stage.GATE, Stage.TALK, Stage.CLOSE):
+        runner._call = Call(stage=stage)
+        taken.append((board.voice(runner.ids.call, Right.ACCESS), len(runner._inbox)))
+    assert taken == [(False, 0), (True, 1), (False, 1)]
+    await board.drain()
+    assert not board.voice(runner.ids.call, Right.ACCESS)
