@@ -222,7 +222,9 @@ async def test_a_list_hides_until_when_or_why_a_recording_is_kept(
 ) -> None:
     call = await shelf.call()
     refused_, held = await shelf.put(call, basis="consent"), await shelf.put()
-    reference = await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
+    # after what was recorded, which it could not take back otherwise
+    refusal = replace(made.exercise(Right.REFUSE_RECORDING), received_at=NOW)
+    reference = await store.calls.register_right(call, refusal, ())
     gone = await shelf.put(limit=OVER)
     await shelf.round()
     await store.calls.register_right(call, made.exercise(Right.HUMAN_REVIEW), ())
