@@ -67,6 +67,10 @@ class Server:
         await asyncio.sleep(0)
         self.pool.give_back(taken)
 
+    def wait_no_longer(self) -> None:
+        """From now on nobody waits for long: no longer than a busy machine may take to refuse a connection."""
+        self.pool._patience = 0.3
+
     def queue(self, *names: str) -> list[asyncio.Task[None]]:
         return [asyncio.create_task(self.use(each)) for each in names]
 
@@ -132,8 +136,9 @@ async def test_a_server_that_refuses_takes_the_turns_with_it() -> None:
 
 
 async def test_who_waits_waits_for_ever_or_holds_a_turn_when_nobody_wants_it() -> None:
-    server = Server(1, patience=0.05)
+    server = Server(1)
     held = await server.pool.take()
+    server.wait_no_longer()
     with pytest.raises(TimeoutError):
         await server.pool.take()
     server.pool.give_back(held)
@@ -168,13 +173,14 @@ async def test_a_connection_that_is_given_back_while_another_is_refused_is_waite
 
 @pytest.mark.parametrize("held", [0, 1])
 async def test_who_waits_in_vain_is_not_told_that_the_server_has_no_room(held: int) -> None:
-    server = Server(3, patience=0.05)
+    server = Server(3)
     server.room = held
     lent = [await server.pool.take() for _ in range(held)]
+    server.wait_no_longer()
     for _ in range(4):
         with pytest.raises(asyncpg.TooManyConnectionsError):
             await server.pool.take()
-    server.room = 3
+    server.room, server.pool._patience = 3, 5.0
     assert await server.pool.take() not in lent
 
 
@@ -197,7 +203,7 @@ async def test_a_connection_that_nobody_waited_for_keeps_the_turn_it_came_by(end
     server.near.clear()
     with pytest.raises(TimeoutError):
         await server.pool.take()
-    server.away = ends == "refused"
+    server.away, server.pool._patience = ends == "refused", 5.0
     waiting = asyncio.create_task(server.pool.take())
     await asyncio.sleep(0)
     assert server.pool.connections == (0, 0, 1)
@@ -297,8 +303,9 @@ async def test_the_end_cuts_off_who_is_about_to_give_back_or_lets_others_in() ->
 
 
 async def test_the_end_waits_for_who_gives_nothing_back_or_leaves_connections_open() -> None:
-    server = Server(2, patience=0.05)
+    server = Server(2)
     held, other = await server.pool.take(), await server.pool.take()
+    server.wait_no_longer()
     server.pool.give_back(other)
     await server.pool.close()
     assert held.is_closed()
