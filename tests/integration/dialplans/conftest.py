@@ -65,11 +65,19 @@ def _dialplan(freepbx: str, log: CarrierLog) -> str:
         [
             *(f'#include "{_shipped(each)}"' for each in included),
             (HERE / freepbx).read_text(),
+            second_trunk(),
             vicidial.replace(":4577/", f":{log.port}/")
             .replace("@unrecorded@", unrecorded())
             .replace("@announced@", announced()),
         ]
     )
+
+
+def second_trunk() -> str:
+    """The context that the page shows for a second trunk; the test says which one is the first."""
+    page = (SHIPPED.with_name("docs") / "pbx.md").read_text()
+    (shown,) = re.findall(r"^\[two-trunks\]\n(?:.+\n)+?(?=```)", page, re.MULTILINE)
+    return str(shown).replace("@trunk-a", "@${LAB_FIRST_TRUNK}").replace("@trunk-b", "@trunk")
 
 
 def unrecorded() -> str:

@@ -1,4 +1,6 @@
-"""Callers of FreePBX and a plain dialplan over Stasis, with ccari there: who is connected, and who for want of a set-up."""
+"""Over Stasis, with ccari there: callers of FreePBX and a plain dialplan, who is connected, and who for want of a set-up; and callees
+over one of two trunks.
+"""
 
 import contextlib
 import socket
@@ -14,7 +16,7 @@ from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
 from tests.integration.dialplans.test_inbound_through_pbxs import chosen
 from tests.integration.service import Service
-from tests.lab import Lab, Outcome
+from tests.lab import Callee, Lab, Outcome, audio, callees
 from tests.lab.foreign import ForeignPbx
 from tests.lab.ports import free_port
 
@@ -36,6 +38,21 @@ agent = "PJSIP/{agent}@agents"
 mode = "notice"
 [campaigns.notice]
 prompts = ["recording"]
+
+[[campaigns]]
+id = "second"
+controller = "acme"
+purpose = "infolinia"
+legal_basis = "contract"
+data_source = "umowa zawarta z ACME"
+dial = "Local/{number}@two-trunks"
+caller_id = "+48221234567"
+[campaigns.recording]
+mode = "notice"
+[campaigns.notice]
+prompts = ["recording"]
+[campaigns.keys]
+"8" = "access"
 """
 #: How the same DID is answered in a FreePBX and in a dialplan of one's own.
 WAYS = pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
@@ -148,3 +165,60 @@ async def test_a_caller_whom_no_agent_answers_goes_where_nobody_has_sent_them(
     assert (told.outcome, told.reason) == ("failed", reason)
     record = await driving.ended(told.call)
     assert "notice_heard" in {each["event"] for each in record["events"]}
+
+
+async def over_two_trunks(lab: Lab, pbx: ForeignPbx, callee: Callee, *, first: str = "trunk-away") -> Outcome:
+    """As docs/pbx.md shows it."""
+    await pbx.set_global("LAB_FIRST_TRUNK", first)
+    call = await lab.world.dial(callee.number, campaign="second", agent="drops-3", pbx=pbx)
+    await call.ended()
+    return await pbx.outcome(call.id)
+
+
+async def test_a_callee_over_the_second_trunk_hears_no_notice_has_no_keys_or_is_recorded_without_a_voice(
+    lab: Lab, driving: Service, current: ForeignPbx
+) -> None:
+    callee = callees.presses("8", 1, 75)
+    told = await over_two_trunks(lab, current, callee)
+    record = await driving.ended(told.call)
+    assert (told.outcome, told.reason) == ("bridged", "access")
+    order = ["right_registered", "notice_heard", "recording_started", "call_bridged"]
+    assert [each["event"] for each in record["events"] if each["event"] in order] == order
+    sound = driving.recorded(record["recordings"][0])
+    assert audio.has(sound, callees.TONE_HZ)
+    assert audio.has(sound, callees.AGENT_TONE_HZ)
+    assert "48221234567@" in await lab.world.invite(callee.number)
+
+
+@pytest.mark.parametrize(
+    ("callee", "first", "verdict", "invites"),
+    [
+        (callees.busy(75), "trunk", ("busy", ""), 1),
+        (callees.congestion(75), "trunk", ("failed", "congestion"), 2),
+        (callees.unallocated(75), "trunk", ("failed", "unallocated"), 2),
+        (callees.unallocated(76), "trunk-away", ("failed", "unallocated"), 1),
+    ],
+    ids=["busy", "congestion", "unallocated", "first-away"],
+)
+async def test_who_is_not_reached_over_two_trunks_is_told_or_dialled_otherwise_than_the_page_says(
+    lab: Lab, driving: Service, current: ForeignPbx, callee: Callee, first: str, verdict: tuple[str, str], invites: int
+) -> None:  # fmt: skip
+    told = await over_two_trunks(lab, current, callee, first=first)
+    assert (told.outcome, told.reason) == verdict
+    assert await lab.world.invites(callee.number) == invites
+
+
+async def test_a_redirection_is_followed_over_two_trunks(
+    lab: Lab, driving: Service, current: ForeignPbx
+) -> None:
+    assert (await over_two_trunks(lab, current, callees.redirects(75))).outcome == "failed"
+    assert await lab.world.invites(callees.answers(75).number) == 0
+
+
+async def test_a_hold_is_seen_behind_a_local_channel_and_the_page_says_it_is_not(
+    lab: Lab, driving: Service, current: ForeignPbx
+) -> None:
+    told = await over_two_trunks(lab, current, callees.holds(3, 75))
+    events = {each["event"] for each in (await driving.ended(told.call))["events"]}
+    assert "notice_heard" in events
+    assert "notice_put_off" not in events
