@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from ccari.gating.shipped import DIALPLAN, VERSION
 from tests.integration.dialplans.pbxs import Through, Way, away, hung
 from tests.integration.service import Service
 from tests.lab import Lab, Outcome
@@ -113,6 +114,17 @@ async def test_a_caller_is_not_treated_as_was_chosen_while_ccari_is_away(
         told = await call_in(lab, current, context, choice)
     assert (told.stasis_status, told.outcome) == ("FAILED", "unavailable")
     assert told.reason == ("staff" if choice == "connect" else "service_away")
+
+
+async def test_the_shipped_dialplan_counts_as_another_version_or_tells_none(
+    lab: Lab, service: Service, current: ForeignPbx
+) -> None:
+    async with asked_first(current):
+        await call_in(lab, current, "did", "")
+    gated = await Through(lab, current, Way("current", "lab-gated")).dial("+48600990077")
+    await service.ended(gated.call)
+    assert service.count("dialplan_differs") == 0
+    assert f"{DIALPLAN}={VERSION}" in await current.cli("dialplan show globals")
 
 
 @both_ways_in
