@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from ccari.policy.bases import LegalBasis
 from ccari.policy.retention import HOLDING
-from ccari.policy.rights import EFFECTS, Level, RequestState, Right
+from ccari.policy.rights import Level, RequestState, Right
 
 #: The rights that an export answers: Art 15 and 20.
 ANSWERED_BY_EXPORT = frozenset({Right.ACCESS, Right.PORTABILITY})
@@ -40,7 +40,7 @@ def fault(
         return MandateFault.RIGHT
     if not state.is_open and not (begun and state is RequestState.FULFILLED):
         return MandateFault.CLOSED
-    if level < max(Level.L2, EFFECTS[right].fulfil_at):
+    if level < Level.L2:
         return MandateFault.IDENTITY
     return None
 
