@@ -180,8 +180,7 @@ def begins(right: Right, *, recorded: bool) -> RequestState:
     """The state that a request starts in. A refusal of recording is fulfilled at once if nothing is ``recorded``; otherwise a
     person has to decide whether that is erased, or restricted as after an objection.
     """
-    state = EFFECTS[right].state
-    return RequestState.RECEIVED if recorded and right is Right.REFUSE_RECORDING else state
+    return RequestState.RECEIVED if recorded else EFFECTS[right].state
 
 
 class StepFault(StrEnum):

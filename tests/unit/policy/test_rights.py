@@ -9,13 +9,19 @@ from ccari.policy.rights import (
     EFFECTS,
     Effect,
     Level,
+    NumberFrom,
     RequestState,
     Right,
     StepFault,
     Stored,
+    after_verification,
     article,
     articles,
+    barred_campaigns,
+    begins,
+    refusable,
     step_fault,
+    verification_fault,
 )
 from ccari.policy.suppression import Reason
 
@@ -183,3 +189,42 @@ def test_what_was_recorded_before_a_refusal_has_to_go_though_a_law_wants_it_kept
         Right.REFUSE_RECORDING, under, RequestState.RECEIVED, RequestState.REFUSED,
         level=Level.L0, reason="MiFID II", extended=False, in_first_month=True,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize("right", [each for each in Right if each is not Right.REFUSE_RECORDING])
+def test_what_a_recording_rests_on_changes_another_right_than_its_refusal(right: Right) -> None:
+    under = EFFECTS[right].article
+    assert {article(right, basis) for basis in LegalBasis} == {under}
+    assert refusable(right, "17") is refusable(right, under) is (right not in ABSOLUTE)
+
+
+@pytest.mark.parametrize("right", list(Right))
+def test_a_request_is_closed_that_somebody_has_to_decide_upon(right: Right) -> None:
+    """Only of a refusal before anything was recorded there is nothing left to do."""
+    for recorded in (False, True):
+        done = right is Right.REFUSE_RECORDING and not recorded
+        assert begins(right, recorded=recorded) is RequestState("fulfilled" if done else "received")
+
+
+def test_a_withdrawal_of_one_consent_bars_every_call_or_another_right_not_all() -> None:
+    for right, purpose in product(Right, (None, "newsletter")):
+        some = right is Right.WITHDRAW_CONSENT and purpose is not None
+        assert list(barred_campaigns(right, purpose, ["spring"])) == (["spring"] if some else [""])
+
+
+@pytest.mark.parametrize("state", list(RequestState))
+def test_an_identity_is_verified_nobody_knows_how_or_a_closed_request_opened_by_it(
+    state: RequestState,
+) -> None:
+    for how in ("", " \t", "passport"):
+        unproven = None if how.strip() else StepFault.NO_PROOF
+        assert verification_fault(state, how) is (StepFault.CLOSED if state in CLOSED else unproven)
+    assert after_verification(state) is (RequestState.VERIFYING if state == "received" else state)
+
+
+def test_a_caller_id_that_anybody_can_forge_makes_a_number_the_persons() -> None:
+    assert {each: each.level.name for each in NumberFrom} == {
+        "dialled": "L1",
+        "caller_id": "L0",
+        "given": "L0",
+    }
