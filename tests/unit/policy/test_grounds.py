@@ -6,7 +6,19 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.erasure import PROOF, REMAINS, Ground, Terms, Thing, What, is_held_by, pattern, plan
+from ccari.policy.erasure import (
+    PROOF,
+    REMAINS,
+    Ground,
+    Terms,
+    Thing,
+    What,
+    count_deleted,
+    count_kept,
+    is_held_by,
+    pattern,
+    plan,
+)
 from ccari.policy.numbers import Number
 from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Right
@@ -56,6 +68,26 @@ def test_a_hold_is_passed_over_or_told_as_another() -> None:
         assert TERMS.ground(thing, {}) is ground
 
 
+def test_what_another_ground_keeps_is_erased() -> None:
+    assert TERMS.ground(Thing(What.NUMBER, "1", needed=Ground.ANSWER), {}) is Ground.ANSWER
+
+
+def test_a_report_counts_otherwise_than_was_erased_or_gives_another_ground() -> None:
+    left = plan(
+        [
+            Thing(What.CALL, "1"), Thing(What.CALL, "2", count=2), Thing(What.CONTACT, "3"), Thing(What.HEARD, "4", holds=(LEGAL,)),
+            Thing(What.CALL, "5", over=False, count=2), Thing(What.CALL, "6", over=False),
+        ],
+        TERMS,
+    )  # fmt: skip
+    assert count_deleted(left) == [{"what": "call", "count": 3}, {"what": "contact", "count": 1}]
+    held, going_on = count_kept(left)
+    assert held == {
+        "what": "heard notice", "count": 1, "ground": "legal_hold", "article": "17(3)(e)", "why": "legal hold 7 (lawsuit)",
+    }  # fmt: skip
+    assert (going_on["count"], going_on["article"], going_on["why"]) == (3, "17(1)", Ground.UNDER_WAY.words)
+
+
 def test_what_is_under_way_is_erased_under_somebodys_hands() -> None:
     assert TERMS.ground(Thing(What.CALL, "1", over=False, holds=(LEGAL,)), {}) is Ground.UNDER_WAY
 
@@ -100,6 +132,7 @@ def test_an_erasure_is_refused_where_something_can_go_or_granted_where_nothing_c
     number = Thing(What.NUMBER, "ACME-2026-000001")
     assert plan([held, number], TERMS).is_refused
     assert not plan([held, free], TERMS).is_refused
+    assert not plan([held, free, number], TERMS).is_refused
     # who is known by nothing but the request has nothing that could be refused
     assert not plan([number], TERMS).is_refused
     assert not plan([], TERMS).is_refused
