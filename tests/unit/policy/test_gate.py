@@ -392,6 +392,8 @@ def test_the_store_is_asked_for_other_facts_than_the_campaign_needs() -> None:
     )
     assert (asked.counts_since, asked.rules_count_since) == (NOW - 7 * DAY, NOW - 30 * DAY)
     plain = question(campaign(), NOW)
+    # the proof of the consent that a call rests on is kept from then on, Art 7(1)
+    assert (asked.consent, plain.consent) == (True, False)
     assert (plain.purpose, plain.counts_since, plain.rules_count_since) == ("renewals", NOW, NOW)
     assert question(campaign(consent_purpose="news"), NOW).purpose == "news"
     assert question(campaign(consent_channel="automatic_calls"), NOW).channel == "automatic_calls"
