@@ -1,5 +1,6 @@
 """The life of a call as it is meant to be, and each way in which it ends."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
@@ -15,6 +16,7 @@ from ccari.policy.call.state import (
     Leg,
 )
 from ccari.policy.gate import Block
+from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.story import Story
 
@@ -164,6 +166,38 @@ def test_a_gate_that_cannot_be_asked_is_closed() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    "late",
+    [
+        on.AgentCreated,
+        on.AgentAnswered,
+        on.CalleeCreated,
+        on.TokenSpent,
+        lambda: on.TokenRefused(Block.SUPPRESSED_OBJECTION),
+        lambda: on.GateBlocked(Block.SUPPRESSED_OBJECTION),
+        lambda: on.GateAllowed(campaign()),
+        on.CalleeRang,
+        on.CalleeRedirected,
+        on.CalleeAnswered,
+        on.HumanFound,
+        on.MachineFound,
+        on.HeardCommitted,
+        on.RecordingTagged,
+        on.RecorderStarted,
+        on.RecorderStopped,
+        on.Bridged,
+        lambda: on.LedAway(Party.CALLEE),
+    ],
+)
+def test_invariant_1_what_comes_as_the_call_closes_takes_it_further(late: Callable[[], Event]) -> None:
+    """The agent has hung up while all this was on its way: nobody is dialled, told or recorded for it."""
+    story = Story().ring()
+    story.send(AGENT_GONE)
+    closing = story.call
+    assert story.send(late()) == []
+    assert story.call == closing
+
+
 def test_a_refused_token_hangs_the_undialled_callee_up() -> None:
     story = Story()
     story.send(on.CallRequested(), on.GateAllowed(story.campaign), on.CalleeCreated())
@@ -294,7 +328,13 @@ def test_a_notice_that_cannot_be_proven_ends_the_call() -> None:
 
 
 @pytest.mark.parametrize(
-    "event", [on.Failed(do.TagRecording()), on.Failed(do.StartRecorder()), on.TimeRanOut(Timer.RECORDER)]
+    "event",
+    [
+        on.Failed(do.TagRecording()),
+        on.Failed(do.StartRecorder()),
+        on.TimeRanOut(Timer.RECORDER),
+        on.RecorderStopped(),
+    ],
 )
 def test_a_call_that_cannot_be_recorded_goes_on_unrecorded(event: Event) -> None:
     story = Story().heard()
@@ -302,6 +342,7 @@ def test_a_call_that_cannot_be_recorded_goes_on_unrecorded(event: Event) -> None
     if event != on.Failed(do.TagRecording()):
         story.send(on.RecordingTagged())
     assert story.does(event) == [do.AnswerAgent(), do.Bridge()]
+    assert "recording_impossible" in story.notes
     story.send(on.Bridged(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "recording_failed")
 
@@ -327,6 +368,16 @@ def test_a_recorder_that_fails_to_start_while_the_call_closes_does_not_hold_it()
     story = Story().recorder()
     story.send(CALLEE_GONE, AGENT_GONE)
     assert story.does(on.Failed(do.StartRecorder()))[-1] == do.CloseCall(Outcome.CALLEE_HANGUP, "")
+
+
+def test_a_recorder_that_cannot_be_stopped_holds_a_call_that_is_over_or_changes_how_it_ended() -> None:
+    story = Story().talk()
+    story.send(CALLEE_GONE, AGENT_GONE)
+    assert story.does(on.Failed(do.StopRecorder(keep=True)))[-1] == do.CloseCall(Outcome.BRIDGED, "")
+    barred = Story().talk()
+    barred.send(on.KeyPressed("7"), on.RightRegistered(Right.ERASURE, "R-1"))
+    barred.send(on.Failed(do.StopRecorder(keep=True)), CALLEE_GONE, AGENT_GONE)
+    assert barred.ending == ("right_exercised", "erasure")
 
 
 def test_a_recorder_that_ends_by_itself_leaves_the_talk_going() -> None:

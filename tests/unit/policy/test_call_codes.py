@@ -72,6 +72,19 @@ def test_a_recording_that_is_taken_up_again_has_a_tag_and_a_file_of_its_own() ->
     assert story.does(on.RecorderStarted()) == [whispers("agent_recording_started")]
 
 
+def test_an_agent_who_pauses_again_is_told_so_before_the_recorder_stopped_or_never() -> None:
+    story = Story(**CODES).talk()
+    assert enter(story, "*2") == [whispers("agent_recording_started")]
+    story.send(whispered("agent_recording_started"))
+    enter(story, "*1")
+    assert enter(story, "*1") == []
+    story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
+    assert enter(story, "*1") == [whispers("agent_recording_paused")]
+    story.send(whispered("agent_recording_paused"))
+    # a digit of the card's number is no code
+    assert enter(story, "5") == []
+
+
 def test_a_pause_that_is_over_before_the_recorder_stopped_is_not_told_as_one() -> None:
     story = Story(**CODES).talk()
     enter(story, "*1*2")
@@ -95,6 +108,25 @@ def test_a_pause_while_the_next_recorder_starts_is_told_once_its_file_is_thrown_
     assert enter(story, "*1") == []
     assert story.does(on.RecorderStarted()) == [do.StopRecorder(keep=False)]
     assert story.does(on.RecorderStopped()) == [whispers("agent_recording_paused")]
+
+
+@pytest.mark.parametrize(
+    "over",
+    [[on.Gone(Party.CALLEE)], [on.KeyPressed("7"), on.RightRegistered(Right.ERASURE, "R-1")]],
+    ids=["closing", "last-words"],
+)
+def test_invariant_2_a_recorder_that_was_asked_for_in_the_talk_runs_after_it(over: list[Event]) -> None:
+    """Its tag, or its start, comes back when the two are parted."""
+    story = Story(**CODES).talk()
+    enter(story, "*1")
+    story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
+    enter(story, "*2")
+    tagging = story.call
+    story.send(*over)
+    assert story.does(on.RecordingTagged()) == []
+    story.call = tagging
+    story.send(on.RecordingTagged(), *over)
+    assert story.does(on.RecorderStarted()) == [do.StopRecorder(keep=False)]
 
 
 def test_an_agent_who_stops_the_recording_has_refused_it_for_the_callee() -> None:
