@@ -44,6 +44,7 @@ def test_the_recording_ends_before_the_callee_is_handed_over_and_the_callee_hear
     ]
     assert story.does(WAITED) == [do.Ring(Party.CALLEE)]
     assert story.does(on.AgentCreated()) == [do.DialAgent()]
+    assert story.notes[-2:] == ["transfer_asked", "call_handed_over"]
 
 
 def test_the_colleague_is_told_of_the_recording_before_it_begins_and_joins_then() -> None:
@@ -94,8 +95,10 @@ def test_a_refusal_of_the_repeated_notice_leaves_the_colleague_unrecorded_and_un
     assert story.call.stage is Stage.BRIEFING
 
 
-def test_a_recording_that_ends_with_the_transfer_does_not_begin_again() -> None:
-    story = handed_over(Story(**on_transfer("stop", "notice")))
+def test_a_recording_that_ends_with_the_transfer_does_not_begin_again_or_never_began() -> None:
+    story = Story(**on_transfer("stop", "notice")).talk()
+    assert do.StartRecorder() in story.commands
+    story.send(ASKED, on.RecorderStopped(), WAITED, on.AgentCreated())
     assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.Bridge()]
 
 
@@ -176,6 +179,48 @@ def paused(story: Story) -> Story:
     story.talk().send(on.AgentKeyPressed("*"), on.AgentKeyPressed("1"), on.RecorderStopped(), PAUSED)
     story.send(ASKED, WAITED, on.AgentCreated())
     return story
+
+
+def test_a_callee_is_handed_over_beside_a_recorder_that_is_still_to_stop_or_about_to_begin() -> None:
+    story = Story(**TRANSFERS, agent_keys=PAUSES).talk()
+    story.send(on.AgentKeyPressed("*"), on.AgentKeyPressed("1"))
+    paused = story.call
+    assert story.does(ASKED) == []
+    assert do.HandOver("1002") in story.does(on.RecorderStopped())
+    story.call = paused
+    story.send(on.RecorderStopped(), PAUSED, on.AgentKeyPressed("*"), on.AgentKeyPressed("2"))
+    for event in (on.RecordingTagged(), on.RecorderStarted()):
+        assert do.RefuseTransfer() in story.does(ASKED)
+        story.send(event)
+
+
+def test_who_has_refused_the_recording_is_told_again_that_there_is_one() -> None:
+    story = Story(**on_transfer("repeat")).talk()
+    story.send(on.KeyPressed("2"), on.RecorderStopped(), ASKED)
+    assert story.call.upcoming == ()
+    assert story.does(WAITED) == [do.Ring(Party.CALLEE)]
+
+
+def test_a_recording_in_which_the_callee_and_the_colleague_have_not_talked_yet_is_kept() -> None:
+    story = handed_over(Story(**TRANSFERS))
+    story.send(on.AgentAnswered(), BRIEFED, on.RecordingTagged(), on.RecorderStarted())
+    assert do.StopRecorder(keep=False) in story.does(on.KeyPressed("2"))
+
+
+def test_a_colleague_who_has_heard_another_whisper_is_recorded_untold() -> None:
+    keys = {"1": "consent_recording", "7": "erasure"}
+    story = Story(**on_transfer("continue", "opt_in"), keys=keys).heard()
+    story.send(on.HeardCommitted(), on.TimeRanOut(Timer.AGREEMENT), on.Bridged(), ASKED, WAITED)
+    story.send(on.AgentCreated(), on.AgentAnswered(), on.Bridged(), on.TransferAsked(None))
+    story.send(on.Played("agent_transfer_failed", whole=True, party=Party.AGENT), on.KeyPressed("1"))
+    assert story.does(on.Played("recording_agreed", whole=True)) == [whispers("agent_call_recorded")]
+    assert story.does(BRIEFED) == [do.TagRecording()]
+
+
+def test_a_callee_is_handed_over_who_has_refused_the_recording_that_the_call_must_have() -> None:
+    story = Story(**TRANSFERS, recording={"mode": "opt_out", "without": "hang_up"}).talk()
+    story.send(on.KeyPressed("2"))
+    assert story.does(ASKED, on.RecorderStopped()) == []
 
 
 def test_a_transfer_ends_a_pause() -> None:
