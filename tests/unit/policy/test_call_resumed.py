@@ -4,10 +4,10 @@ import json
 
 import pytest
 
-from ccari.policy.call import Call, Command, Outcome, Party, Stage, decide, resuming
+from ccari.policy.call import Call, Command, Direction, Outcome, Party, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import Recorder
+from ccari.policy.call.state import Recorder, replace
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
@@ -38,6 +38,25 @@ def test_a_talk_that_goes_on_is_touched() -> None:
     again(story, recording=True)
     assert story.commands[before:] == [do.Note("talk_resumed", {"recorded": "yes"})]
     assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.RUNNING)
+
+
+@pytest.mark.parametrize("direction", list(Direction))
+def test_a_talk_is_taken_up_as_somebody_elses_or_with_nobody_on_the_line(direction: Direction) -> None:
+    story = Story().talk()
+    story.send(on.RightVoiced(Right.ACCESS), on.RightRegistered(Right.ACCESS, "R-1"))
+    story.send(on.Played("agent_right_registered", whole=True, party=Party.AGENT))
+    story.call = was = replace(story.call, direction=direction)
+    assert again(story, recording=True).call == was
+
+
+@pytest.mark.parametrize("recorder", list(Recorder))
+def test_a_recorder_runs_on_that_was_refused_or_paused_or_is_cut_off_though_it_may_run(
+    recorder: Recorder,
+) -> None:
+    kept = {"recorder": recorder.value, "refused": False, "paused": False}
+    assert resuming.is_recording(kept) is (recorder in {"tagging", "starting", "running"})
+    for each in ("refused", "paused"):
+        assert not resuming.is_recording(kept | {each: True})
 
 
 def asked(story: Story) -> list[Command]:
