@@ -115,6 +115,16 @@ def test_a_key_before_the_question_agrees_to_nothing() -> None:
     assert story.call.agreed
 
 
+def test_a_question_of_which_the_beginning_was_missed_is_agreed_to_or_one_that_was_heard_is_not() -> None:
+    story = Story(**ASKED).notice()
+    story.send(on.Played("identity", whole=True), on.HoldBegan(), on.HoldEnded(), on.KeyPressed("1"))
+    assert (story.call.playing, story.call.agreed) == ("recording_opt_in", False)
+    story.send(on.Played("recording_opt_in", whole=True), on.Played("recording_opt_in", whole=True))
+    assert story.call.playing == "rights"
+    story.send(on.KeyPressed("1"))
+    assert story.call.agreed
+
+
 def test_who_withdraws_their_consent_in_the_talk_is_recorded_on() -> None:
     """Article 7(3): also the consent to be recorded, whatever else was consented to."""
     story = recorded(Story(**ASKED))
@@ -284,6 +294,8 @@ def test_an_agreement_in_the_talk_is_confirmed_before_the_recorder_starts(presse
     assert story.does(SAID) == [do.TagRecording()]
     assert story.does(on.RecordingTagged()) == [do.StartRecorder()]
     assert story.does(on.RecorderStarted()) == [do.Play(Party.AGENT, "agent_recording_started")]
+    # what was recorded until then was agreed to, Art 7(3)
+    assert do.StopRecorder(keep=True) in story.does(on.KeyPressed("2"))
 
 
 def test_who_agrees_in_the_talk_and_is_recorded_ends_as_somebody_who_did_not_agree() -> None:

@@ -145,10 +145,11 @@ def test_an_agent_who_answers_into_the_apology_is_not_bridged() -> None:
     assert story.send(on.AgentAnswered()) == []
 
 
-def test_a_busy_agent_does_not_cut_the_notice_short_and_nobody_else_is_called() -> None:
+@pytest.mark.parametrize("event", [AGENT_BUSY, on.Failed(do.DialAgent())])
+def test_a_busy_agent_does_not_cut_the_notice_short_and_nobody_else_is_called(event: Event) -> None:
     story = ringing(Direction.CALLEE_FIRST)
     story.send(on.CalleeAnswered(), on.AgentCreated())
-    assert story.does(AGENT_BUSY) == []
+    assert story.does(event) == ([] if event == AGENT_BUSY else [do.HangUp(Party.AGENT)])
     assert hear(story).does(on.HeardCommitted()) == [says("abandoned")]
     assert story.notes.count("call_abandoned") == 1
 
@@ -165,6 +166,12 @@ def test_a_right_that_ends_the_call_lets_go_of_an_agent_who_still_rings() -> Non
     story = waiting()
     assert story.does(on.KeyPressed("7")) == [do.RegisterRight(Right.ERASURE, "7")]
     assert {do.HangUp(Party.AGENT), says("right_registered_erasure")} <= set(story.does(ERASED))
+
+
+def test_an_agent_is_called_for_a_caller_who_has_refused_the_recording_that_the_call_must_have() -> None:
+    story = inbound(recording={"mode": "opt_out", "without": "hang_up"})
+    story.send(on.KeyPressed("2"))
+    assert hear(story).does(on.HeardCommitted()) == []
 
 
 def test_whoever_calls_is_answered_and_told_before_the_destination_is_called() -> None:
@@ -230,6 +237,16 @@ def test_who_withholds_their_number_can_refuse_the_recording_without_a_request()
     )
     story.send(on.HeardCommitted(), on.AgentCreated())
     assert story.does(on.AgentAnswered()) == [do.StopRinging(Party.CALLEE), do.Bridge()]
+    assert story.call.reason == "recording_refused"
+
+
+def test_who_withholds_their_number_and_refuses_what_must_be_recorded_is_talked_to_all_the_same() -> None:
+    story = inbound(known=False, recording={"mode": "opt_out", "without": "hang_up"})
+    story.send(on.KeyPressed("8"))
+    assert (story.call.stage, story.call.reason) == (Stage.NOTICE, "")
+    story.send(on.KeyPressed("2"))
+    assert (story.call.stage, story.call.outcome) == (Stage.FAREWELL, Outcome.RECORDING_REFUSED)
+    assert (story.call.reason, story.notes.count("right_unregistrable")) == ("recording_refused", 2)
 
 
 def test_who_withholds_their_number_and_withdraws_their_consent_is_recorded() -> None:
@@ -244,10 +261,13 @@ def test_who_withholds_their_number_and_withdraws_their_consent_is_recorded() ->
     assert (story.call.agreed, story.call.refused) == (False, True)
 
 
-def test_who_withholds_their_number_is_told_that_a_request_needs_one() -> None:
+@pytest.mark.parametrize("key", ["8", "6"])
+def test_who_withholds_their_number_is_told_that_a_request_needs_one(key: str) -> None:
+    """And not that the recording is over, which no consent is the basis of."""
     story = inbound(known=False)
-    assert story.does(on.KeyPressed("8"), on.Played("identity_inbound", whole=True)) == [
+    assert story.does(on.KeyPressed(key), on.Played("identity_inbound", whole=True)) == [
         says("number_withheld")
     ]
+    assert story.call.reason == ""
     assert story.notes.count("right_unregistrable") == 1
     assert story.call.stage is Stage.NOTICE

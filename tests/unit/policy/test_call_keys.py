@@ -116,6 +116,12 @@ def test_who_takes_back_the_consent_that_the_call_needs_beside_its_contract_is_t
     assert story.does(on.Played("identity", whole=False)) == [says("right_registered_withdraw_consent")]
 
 
+def test_a_call_that_needs_a_consent_ends_with_a_right_that_leaves_it() -> None:
+    story = Story(**OFFER).notice()
+    story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
+    assert (story.call.stage, story.call.outcome) == (Stage.NOTICE, None)
+
+
 def test_when_the_answers_come_is_told_once_however_many_were_asked_for() -> None:
     story = Story().notice()
     story.send(on.KeyPressed("8"), on.RightRegistered(Right.ACCESS, "R-1"))
@@ -148,6 +154,8 @@ def test_the_journal_tells_the_key_then_the_right() -> None:
 def test_a_right_pressed_twice_is_registered_once() -> None:
     story = Story().talk()
     story.send(on.KeyPressed("8"))
+    assert story.does(on.KeyPressed("8")) == []
+    story.send(on.KeyPressed("4"))
     assert story.does(on.KeyPressed("8")) == []
 
 
@@ -201,6 +209,21 @@ def test_a_refusal_while_the_tag_is_written_starts_no_recorder() -> None:
     story = Story().heard()
     story.send(on.HeardCommitted(), on.KeyPressed("2"))
     assert story.does(on.RecordingTagged()) == [do.AnswerAgent(), do.Bridge()]
+
+
+def test_the_two_are_brought_together_after_a_refusal_of_what_must_be_recorded() -> None:
+    story = Story(**MUST).heard()
+    story.send(on.HeardCommitted(), on.KeyPressed("2"))
+    assert story.does(on.RecordingTagged()) == []
+    assert story.does(REFUSED) == [says("continues_unrecorded")]
+
+
+def test_who_presses_a_key_that_does_nothing_in_the_notice_waits_for_what_it_does() -> None:
+    story = Story(keys={"2": "continue_unrecorded"}).notice()
+    story.send(on.KeyPressed("5"))
+    assert story.does(on.Played("identity", whole=True)) == [says("key_unknown")]
+    none = Story(recording={"mode": "notice"}, keys={}).notice()
+    assert none.does(on.KeyPressed("5"), on.Played("identity", whole=True)) == [says("recording_notice")]
 
 
 def test_a_refusal_while_the_recorder_starts_throws_its_file_away_before_the_bridge() -> None:
