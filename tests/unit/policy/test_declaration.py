@@ -85,6 +85,8 @@ FAULTS = [
     ("retention_days = 90", "retention = 90", "campaigns[0].recording.retention",
      "is not a known key; known are mode, purpose, legal_basis, retention_days, without"),
     ('without = "continue"', 'without = "cry"', "campaigns[0].recording.without", "must be 'continue' or 'hang_up'"),
+    ('without = "continue"', 'without = "hang_up"\non_transfer = "stop"', "campaigns[0].recording.on_transfer",
+     "must not be stop where calls are not held without a recording", "on_transfer"),
     ('"legitimate_interest"', '"consent"', "campaigns[0].recording.legal_basis", "mode must be opt_in, not opt_out"),
     ('mode = "opt_out"', 'mode = "mandatory"', "campaigns[0].recording.without", "must be hang_up", "without ="),
     ('mode = "opt_out"', 'mode = "opt_in"', "campaigns[0].recording.mode", "opt_in needs a key for consent_recording"),

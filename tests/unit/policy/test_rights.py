@@ -5,6 +5,7 @@ from itertools import product
 import pytest
 
 from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import RecordingMode, stored
 from ccari.policy.rights import (
     EFFECTS,
     Effect,
@@ -196,6 +197,16 @@ def test_what_a_recording_rests_on_changes_another_right_than_its_refusal(right:
     under = EFFECTS[right].article
     assert {article(right, basis) for basis in LegalBasis} == {under}
     assert refusable(right, "17") is refusable(right, under) is (right not in ABSOLUTE)
+
+
+def test_nobody_decides_on_what_was_agreed_to_and_taken_back_or_on_what_needs_no_decision() -> None:
+    """Art 7(3): what rests on another basis was lawful, but whoever was asked was told that they may withdraw."""
+    for right, basis, mode in product(Right, LegalBasis, RecordingMode):
+        agreed = mode is RecordingMode.OPT_IN and basis is not LegalBasis.CONSENT
+        taken_back = agreed and right is Right.WITHDRAW_CONSENT
+        wanted = Stored.ERASE_OR_RESTRICT if taken_back else Stored(ROWS[right][3])
+        for others in ([], [(LegalBasis.CONTRACT, RecordingMode.NOTICE)]):
+            assert stored(right, [*others, (basis, mode)]) is wanted
 
 
 @pytest.mark.parametrize("right", list(Right))
