@@ -25,6 +25,7 @@ from ccari.store.policies import Book
 from ccari.store.queries import SQL
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
+from tests.unit.store.forging import apply_unread
 
 STANDING = Standing(2, made.NOW, aside=1, torn=0, bytes=4096)
 REGISTER = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
@@ -264,7 +265,7 @@ async def test_a_policy_that_only_a_newer_ccari_reads_passes_for_a_database_that
     """Somebody would be woken to bring PostgreSQL back, and what is overdue would be told of no more."""
     metrics = Metrics()
     lookout = Lookout(metrics, Failing(), await book(store), waits(Standing()))
-    await store.policies.apply(made.POLICY + "of_tomorrow = true\n", "test")
+    await apply_unread(store, made.POLICY + "of_tomorrow = true\n")
     await lookout.look()
     found = scraped(metrics)
     assert (found["ccari_database_up"], found['ccari_requests_open{due="overdue"}']) == (1, 3)
