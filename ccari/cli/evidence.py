@@ -205,7 +205,7 @@ def _print(verdict: Verdict) -> None:
     for words, what in (
         (verdict.erased, "erased: the fields of {}"),
         (verdict.uncompared, "not compared, because the journal's copy is erased: {}"),
-        (verdict.unproven, "not proven, because the journal does not say it: {} of the call"),
+        (verdict.unproven, f"not proven, because the journal does not say it: {{}} of the {verdict.kind}"),
         (verdict.unheard, "without the audio of {}"),
         (verdict.wordless, "without the words of {}"),
         (verdict.untold, "without the notice that was heard by entry {}"),

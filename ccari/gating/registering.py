@@ -26,6 +26,8 @@ async def register(store: CallStore, journal: Journal, call: OpenedCall, exercis
     kept = Registered.KEPT if reference is None else Registered.REGISTERED
     journal.meter.right(exercise.right, exercise.intake, kept)
     if reference is not None:
+        if not journal.is_open:
+            journal.know(call.asserted)
         journal.opened()
         journal.written(entries)
     # otherwise the entries are kept with the right, and here too; whichever is written second leaves out what is there already

@@ -73,12 +73,8 @@ class Terms:
 
     @property
     def asserted(self) -> dict[str, str]:
-        """What the call's row says that it is made under, for its journal: that is sealed, and the row is not, nor is the policy."""
-        opened = self.opened
-        return {
-            "controller": opened.controller, "campaign": opened.campaign, "legal_basis": opened.legal_basis,
-            "revision": str(opened.revision), "policy_sha256": self.policy_sha256,
-        }  # fmt: skip
+        """What the call's row says that it is made under, and the policy, for its journal: that is sealed, and they are not."""
+        return {**self.opened.asserted, "policy_sha256": self.policy_sha256}
 
     def has_informed(self, facts: Facts) -> bool:
         """True if the number has heard the information layer, in any language.

@@ -16,10 +16,22 @@ from ccari.policy.canonical import canonical
 SALT_BYTES = 16
 #: The entries that say what a call was made under: it has one of the two, or none if the gate was never asked.
 GATED = frozenset({"call_gated", "call_blocked"})
-#: What a call's row says that it was made under, and they too.
-OF_CALL = ("legal_basis", "controller", "campaign", "revision", "direction")
+#: What a call's row says that it was made under, and with whom, and they too. ``number``: masked.
+OF_CALL = (
+    "legal_basis",
+    "controller",
+    "campaign",
+    "revision",
+    "direction",
+    "agent",
+    "number",
+    "digest",
+    "key_version",
+)
 #: What a call's row says of its end, and the first entry of that too: a call that has ended keeps its first end.
 OF_END = ("outcome", "reason")
+#: What a request's row says that was asked for, of whom, by whom and when, and its first entry too.
+OF_REQUEST = ("right", "article", "controller", "campaign", "channel", "received_at", "digest", "key_version")
 #: How far the database's clock, by which rows are dated, may be from the service's, by which the journal is.
 CLOCKS_DIFFER = timedelta(minutes=5)
 #: How much later than its entry the end of a call may be on record: while the database is away, it is tried again and again.
@@ -97,14 +109,18 @@ def request_event(state: str, level: int, due: date) -> str:
     return f"{state} L{level} {due.isoformat()}"
 
 
-def fault_of_request(journal: Sequence[Linked], state: str, level: int, due: date) -> str | None:
-    """The first thing in which a request's row and the last entry of its journal differ, in words; None if they agree.
+def fault_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> str | None:
+    """The first thing in which a request's row and its journal differ, in words; None if they agree: its state, level and due date with
+    the last entry, and what was asked for, of whom and when with the first, unless that was erased, or never had it.
 
     The journal is sealed and the row is not: whoever can write to the database could have it say that the request was answered,
-    or has more time. The journal's chain was checked before (:func:`fault`).
+    or has more time. The journal's chain was checked before (:func:`fault`). ``request``: its row, as the database or as JSON has it.
     """
     if not journal:
         return None
+    state, level, due = request["state"], request["level"], request["due"]
+    if isinstance(due, str):
+        due = date.fromisoformat(due)
     last_state, last_level, last_due = journal[-1].event.replace("_", " ").rsplit(" ", 2)
     its_state, its_level, its_due = request_event(state, level, due).replace("_", " ").rsplit(" ", 2)
     if its_state != last_state:
@@ -113,7 +129,23 @@ def fault_of_request(journal: Sequence[Linked], state: str, level: int, due: dat
         return f"the level of the request is {its_level}, but {last_level} in the journal"
     if its_due != last_due:
         return f"the request is due on {its_due}, but on {last_due} in the journal"
+    for name in OF_REQUEST:
+        told, its = (journal[0].fields or {}).get(name), request.get(name)
+        if told is None:
+            continue
+        # in JSON to thousandths of a second
+        is_same = (
+            name == "received_at" and its and abs(_moment(its) - _moment(told)) < timedelta(milliseconds=1)
+        )
+        if not is_same and _value(its) != told:
+            return f"the {name} of the request is {_value(its)}, but {told} in the journal"
     return None
+
+
+def unproven_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> tuple[str, ...]:
+    """What a request's row says, and the first entry of its journal does not: that was erased, or never had it."""
+    told = journal[0].fields or {}
+    return tuple(name for name in OF_REQUEST if request.get(name) is not None and name not in told)
 
 
 def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | None:
@@ -123,7 +155,7 @@ def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | N
     ``call``: its row, as the database or as JSON has it.
     """
     for name, told in _told_of_call(journal):
-        if (its := str(call.get(name))) != told:
+        if (its := _value(call.get(name))) != told:
             return f"the {name} of the call is {its or 'nothing'}, but {told or 'nothing'} in the journal"
     return _fault_of_notice(journal, call) or _fault_of_moments(journal, call)
 
@@ -139,7 +171,9 @@ def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tupl
 def _told_of_call(journal: Iterable[Linked]) -> Iterator[tuple[str, str]]:
     """What the journal says of what the call's row says too: the names of its columns, with the values as text."""
     for entry in journal:
-        for name in OF_CALL if entry.event in GATED else ():
+        # of a call whose gate was never asked, as in the dialplan's keys menu, the entry of its first right says it
+        is_told = entry.event in GATED or "digest" in (entry.fields or {})
+        for name in OF_CALL if is_told else ():
             if entry.fields and name in entry.fields:
                 yield name, entry.fields[name]
     ended = next((each.fields for each in journal if each.event == "call_ended"), None)
@@ -169,7 +203,7 @@ def _fault_of_notice(journal: Sequence[Linked], call: Mapping[str, Any]) -> str 
     if was_not_heard(version, heard):
         return f"the notice of the call is {version}, but the journal has a different one"
     if all(abs(_moment(at) - each.at) > CLOCKS_DIFFER for each in heard):
-        return f"the notice of the call was heard at {_text(at)}, but at {heard[-1].at.isoformat()} in the journal"
+        return f"the notice of the call was heard at {_value(at)}, but at {heard[-1].at.isoformat()} in the journal"
     return None
 
 
@@ -182,12 +216,19 @@ def _fault_of_moments(journal: Sequence[Linked], call: Mapping[str, Any]) -> str
             return f"the {name} of the call is None, but {entry.at.isoformat()} in the journal"
         late = ENDS_LATE if name == "ended_at" else CLOCKS_DIFFER
         if not -CLOCKS_DIFFER <= _moment(at) - entry.at <= late:
-            return f"the {name} of the call is {_text(at)}, but {entry.at.isoformat()} in the journal"
+            return f"the {name} of the call is {_value(at)}, but {entry.at.isoformat()} in the journal"
     return None
 
 
-def _text(at: datetime | str) -> str:
-    return at.isoformat() if isinstance(at, datetime) else at
+def _value(kept: object) -> str:
+    """A value of a row, as the journal has it."""
+    match kept:
+        case bytes():
+            return kept.hex()
+        case datetime():
+            return kept.isoformat()
+        case _:
+            return str(kept)
 
 
 def _moment(at: datetime | str) -> datetime:

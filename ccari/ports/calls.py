@@ -37,6 +37,16 @@ class OpenedCall:
     direction: str = "outbound"
 
     @property
+    def asserted(self) -> dict[str, str]:
+        """What the call's row says that it is made under, and with whom, for its journal: that is sealed, and the row is not."""
+        keyed = self.keyed
+        return {
+            "controller": self.controller, "campaign": self.campaign, "legal_basis": self.legal_basis, "revision": str(self.revision),
+            "direction": self.direction, "agent": self.agent, "number": self.number_masked,
+            **({"digest": keyed.newest.hex(), "key_version": str(keyed.key_version)} if keyed else {}),
+        }  # fmt: skip
+
+    @property
     def digests(self) -> Digests:
         """The number's digests. A number that is to be called always has them."""
         if self.keyed is None:

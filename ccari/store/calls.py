@@ -198,6 +198,7 @@ class CallRows:
             if not await connection.fetchval(SQL["is_told_of"], call.id, reference):
                 fields = {
                     "right": exercise.right.value, "reference": reference, "pressed_at": exercise.received_at.isoformat(),
+                    **(call.asserted if made else {}),
                 }  # fmt: skip
                 await journals.append(connection, call.id, "right_registered", fields)
             if made:

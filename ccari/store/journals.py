@@ -248,11 +248,13 @@ def _in_json(entries: Sequence[Linked]) -> str:
 
 
 async def append_to_request(
-    connection: Connection, reference: str, state: str, level: int, due: date, who: str, reason: str
-) -> int:
+    connection: Connection, reference: str, state: str, level: int, due: date, who: str, reason: str,
+    asserted: Mapping[str, str] | None = None,
+) -> int:  # fmt: skip
     """Append an entry to the journal of a request, whose row is locked from now on; gives the entry's number.
 
-    ``state``, ``level`` and ``due`` stay for good; ``who`` and ``reason`` can be erased.
+    ``state``, ``level`` and ``due`` stay for good; ``who``, ``reason`` and ``asserted`` can be erased. ``asserted``: in the first
+    entry, what the request's row says of what was asked for (:data:`chain.OF_REQUEST`).
 
     Raises
     ------
@@ -264,10 +266,12 @@ async def append_to_request(
         raise StoreError(f"there is no request {reference!r}")
     before = chain.start_of_request(reference) if held["last_link"] is None else bytes(held["last_link"])
     event = chain.request_event(state, level, due)
-    (new,) = chain.follow(before, held["events"], [entry(event, {"who": who, "reason": reason}, held["at"])])
+    (new,) = chain.follow(
+        before, held["events"], [entry(event, {**(asserted or {}), "who": who, "reason": reason}, held["at"])]
+    )
     await connection.execute(
         SQL["add_request_event"], reference, new.seq, new.at, state, level, due, new.commitment, new.link,
-        new.salt, who, reason,
+        new.salt, who, reason, json.dumps(asserted) if asserted else None,
     )  # fmt: skip
     return new.seq
 
@@ -291,8 +295,11 @@ def entry_fields(kept: str, salt: bytes) -> tuple[Mapping[str, str], bytes | Non
 
 def request_linked(row: Mapping[str, Any]) -> Linked:
     """A row of ``request_journal``."""
-    told = {"who": row["who"], "reason": row["reason"]}
+    asserted, salt = (
+        ({}, row["salt"]) if row["asserted"] is None else entry_fields(row["asserted"], row["salt"])
+    )
+    told = {**asserted, "who": row["who"], "reason": row["reason"]}
     return Linked(
         row["seq"], row["at"], chain.request_event(row["state"], row["level"], row["due"]),
-        bytes(row["commitment"]), bytes(row["link"]), None if row["salt"] is None else told, row["salt"],
+        bytes(row["commitment"]), bytes(row["link"]), None if row["salt"] is None else told, salt,
     )  # fmt: skip

@@ -53,6 +53,7 @@ class Records:
             chain.start(call_id), journal, count=call.pop("events"), last=bytes(call.pop("last_link"))
         )
         fault = fault or seal.fault(journal, leaves) or chain.fault_of_call(journal, call)
+        del call["digest"], call["key_version"]
         events = [
             {"seq": each.seq, "at": each.at, "event": each.event,
              "fields": None if each.fields is None else dict(each.fields)}

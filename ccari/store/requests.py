@@ -153,9 +153,15 @@ async def register(
     reference = f"{controller.upper()}-{exercise.local_year}-{count:06d}"
     # a request that is complete with its effect needs no answer, so its number is not kept
     kept = exercise.number if state.is_open else None
+    article = rights.article(exercise.right, exercise.recording_basis)
+    asserted = {
+        "right": exercise.right.value, "article": article, "controller": controller, "channel": exercise.intake.value,
+        "received_at": exercise.received_at.astimezone(UTC).isoformat(), "digest": digests.newest.hex(), "key_version": str(digests.key_version),
+        **({"campaign": campaign} if campaign is not None else {}),
+    }  # fmt: skip
     await connection.execute(
         SQL["add_request"], reference, controller, campaign, call_id, exercise.right,
-        rights.article(exercise.right, exercise.recording_basis), state, exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
+        article, state, exercise.key, exercise.notice_version, kept, digests.newest, digests.key_version, exercise.received_at,
         exercise.due, exercise.purpose, exercise.language, exercise.intake, exercise.number_from, exercise.level,
         list(digests.all), exercise.id, not state.is_open,
     )  # fmt: skip
@@ -178,6 +184,7 @@ async def register(
         exercise.due,
         exercise.note,
         exercise.number,
+        asserted,
     )
     return reference
 
@@ -198,10 +205,10 @@ async def _change(
 
 async def _note(
     connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str,
-    number: str | None,
+    number: str | None, asserted: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
     """Add to the request's journal what has become of it, and queue that for its controller (Art 28(3)(e))."""
-    seq = await journals.append_to_request(connection, reference, state, level, due, who, reason)
+    seq = await journals.append_to_request(connection, reference, state, level, due, who, reason, asserted)
     await connection.execute(SQL["queue_forward"], reference, seq, number)
 
 
@@ -212,7 +219,7 @@ def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[
     return (
         chain.fault(begins, journal, count=count, last=last or begins)
         or seal.fault(journal, leaves)
-        or chain.fault_of_request(journal, request["state"], request["level"], request["due"])
+        or chain.fault_of_request(journal, request)
     )
 
 

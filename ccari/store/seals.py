@@ -200,7 +200,8 @@ class _Policies:
 def _fault_of_request(rows: Sequence[Mapping[str, Any]]) -> str | None:
     entries, row = _entries(rows, journals.request_linked), rows[0]
     fault = _fault(rows, chain.start_of_request(row["id"]), entries)
-    return fault or chain.fault_of_request(entries, row["now_state"], row["now_level"], row["now_due"])
+    now = {name.removeprefix("now_"): value for name, value in row.items() if name.startswith("now_")}
+    return fault or chain.fault_of_request(entries, now)
 
 
 def _entries(

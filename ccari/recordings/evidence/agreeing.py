@@ -6,7 +6,7 @@ the journal cannot be compared, and counts as agreeing.
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from ccari.policy import chain
@@ -119,9 +119,11 @@ def fault_of_consents(consents: Sequence[Row], journal: Sequence[Linked]) -> str
 
 def fault_of_request(request: Row, journal: Sequence[Linked]) -> str | None:
     """The first thing in which a request's row (as in JSON) and its journal differ, in words; None if they agree."""
-    state, due = request["state"], date.fromisoformat(request["due"])
-    fault = chain.fault_of_request(journal, state, request["level"], due)
-    closed_at = request.get("closed_at")
+    fault, closed_at, state = (
+        chain.fault_of_request(journal, request),
+        request.get("closed_at"),
+        request["state"],
+    )
     if fault is not None or closed_at is None:
         return fault
     entered = next(each.at for each in journal if each.event.startswith(f"{state} "))

@@ -41,8 +41,8 @@ class Verdict:
     recordings whose tag or file cannot be compared with the journal, since its entry was erased. ``stamped_at``: for each of
     ``sealed_at``, by when the seal was there, as one of the ``authorities`` says; None if there was no time stamp of it, or none
     that was checked. ``unchecked``: how many time stamps were not, since no authority was given. ``entered``: for each of
-    ``sealed_at``, the entries that it is the first to cover. ``unproven``: what the call's row says that the journal does not, since
-    that was erased, or is older than what ccari writes today.
+    ``sealed_at``, the entries that it is the first to cover. ``unproven``: what the row says that the journal does not, since that
+    was erased, or is older than what ccari writes today.
     """
 
     kind: Kind
@@ -284,12 +284,13 @@ def _consents(files: Mapping[str, bytes], journal: Sequence[Linked]) -> None:
 
 
 def _subject(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> tuple[str, ...]:
-    """What the row of a call says unproven, once it was compared with the journal; nothing of a request."""
+    """What the row says and its journal does not, once it was compared with that."""
     row = json.loads(files["subject.json"])
     fault = chain.fault_of_call(journal, row) if kind is Kind.CALL else fault_of_request(row, journal)
     if fault:
         raise EvidenceError(f"subject.json: {fault}")
-    return chain.unproven_of_call(journal, row) if kind is Kind.CALL else ()
+    unproven = chain.unproven_of_call if kind is Kind.CALL else chain.unproven_of_request
+    return unproven(journal, row)
 
 
 def _recordings(

@@ -6,7 +6,8 @@ WITH opened AS (
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
     -- the gate asks again if a newer policy revision was applied meanwhile
     ON CONFLICT (id) DO UPDATE SET revision = excluded.revision, controller = excluded.controller,
-        legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version
+        legal_basis = excluded.legal_basis, digest = excluded.digest, key_version = excluded.key_version,
+        number_masked = excluded.number_masked, agent = excluded.agent
     RETURNING id
 )
 SELECT facts.*, known.secrets, concat_ws(' ', facts::text, known.secrets::text) AS facts_text,

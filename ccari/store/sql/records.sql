@@ -16,7 +16,7 @@ SELECT /* shown_of_call */ FROM unnest($1::text[], $2::bytea[]) AS sought (contr
 ORDER BY opened_at DESC, id DESC LIMIT $3
 
 -- name: show_call
-SELECT /* shown_of_call */, events, last_link FROM calls WHERE id = $1
+SELECT /* shown_of_call */, digest, key_version, events, last_link FROM calls WHERE id = $1
 
 -- name: recordings_of_call
 SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FROM recordings WHERE call_id = $1

@@ -18,7 +18,7 @@ WITH added AS (
     INSERT INTO request_events (reference, seq, at, state, level, due, commitment, link)
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 ), told AS (
-    INSERT INTO request_event_details (reference, seq, salt, who, reason) VALUES ($1, $2, $9, $10, $11)
+    INSERT INTO request_event_details (reference, seq, salt, who, reason, asserted) VALUES ($1, $2, $9, $10, $11, $12)
 )
 UPDATE rights_requests SET events = $2, last_link = $8, expired_at = NULL WHERE reference = $1
 
@@ -130,7 +130,7 @@ SELECT e.seq, e.at, coalesce(d.who, 'erased') AS who, e.state, e.level, e.due, c
 FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
 
 -- name: request_journal
-SELECT e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link, d.salt, d.who, d.reason
+SELECT e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link, d.salt, d.who, d.reason, d.asserted
 FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
 
 -- name: bars_it_entered

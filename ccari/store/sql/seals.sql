@@ -92,7 +92,8 @@ WHERE l.kind = $1 AND l.id = $2 ORDER BY l.events
 SELECT kind, id, events, link FROM sealed WHERE seal = $1 ORDER BY leaf
 
 -- name: evidence_of_call
-SELECT id, direction, controller, campaign, legal_basis, revision, agent, number_masked AS number, opened_at, dialled_at,
+SELECT id, direction, controller, campaign, legal_basis, revision, agent, number_masked AS number, encode(digest, 'hex') AS digest,
+       key_version, opened_at, dialled_at,
        heard_at, notice_version, ended_at, outcome, reason, events, last_link
 FROM calls WHERE id = $1
 
@@ -109,7 +110,7 @@ WHERE u.call_id = $1 AND calls.expired_at IS NULL
 
 -- name: evidence_of_request
 SELECT r.reference, r."right", r.article, r.state, r.level, r.controller, r.campaign, r.purpose, r.number_from, r.channel,
-       r.call_id, r.key, r.notice_version, r.language, r.received_at, r.registered_at, r.due, r.extended_at, r.closed_at,
+       encode(r.digest, 'hex') AS digest, r.key_version, r.call_id, r.key, r.notice_version, r.language, r.received_at, r.registered_at, r.due, r.extended_at, r.closed_at,
        c.revision, r.events, r.last_link
 FROM rights_requests r LEFT JOIN calls c ON c.id = r.call_id WHERE r.reference = $1
 
@@ -165,17 +166,19 @@ WHERE isfinite(at) ORDER BY sealed_at - at DESC LIMIT 1
 -- name: all_call_journals
 -- Each entry with the end of the journal as its call has it, and with what the call's row says of itself; one row for a call that has no
 -- entries.
-SELECT c.id::text AS id, c.legal_basis, c.controller, c.campaign, c.revision, c.direction, c.opened_at, c.dialled_at, c.heard_at,
-       c.notice_version, c.ended_at, c.outcome, c.reason, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
+SELECT c.id::text AS id, c.legal_basis, c.controller, c.campaign, c.revision, c.direction, c.agent, c.number_masked AS number,
+       c.digest, c.key_version, c.opened_at, c.dialled_at, c.heard_at, c.notice_version, c.ended_at, c.outcome, c.reason, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
 FROM calls c LEFT JOIN call_events e ON e.call_id = c.id
 LEFT JOIN call_event_fields f ON f.call_id = e.call_id AND f.seq = e.seq
 ORDER BY c.id, e.seq
 
 -- name: all_request_journals
 -- As all_call_journals, each also with what the request's row says of itself.
-SELECT r.reference AS id, r.state AS now_state, r.level AS now_level, r.due AS now_due,
+SELECT r.reference AS id, r.state AS now_state, r.level AS now_level, r.due AS now_due, r."right" AS now_right,
+       r.article AS now_article, r.controller AS now_controller, r.campaign AS now_campaign, r.channel AS now_channel,
+       r.received_at AS now_received_at, r.digest AS now_digest, r.key_version AS now_key_version,
        r.events AS count, r.last_link AS last, e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link,
-       d.salt, d.who, d.reason
+       d.salt, d.who, d.reason, d.asserted
 FROM rights_requests r LEFT JOIN request_events e ON e.reference = r.reference
 LEFT JOIN request_event_details d ON d.reference = e.reference AND d.seq = e.seq
 ORDER BY r.reference, e.seq

@@ -22,7 +22,9 @@ from tests.unit.store.test_requests import by, letter
 async def called(shelf: Shelf, number: Number = made.NUMBER, basis: str = "contract") -> OpenedCall:
     """A call that is over, in which the notice was heard."""
     call = await shelf.call(replace(made.call(number=number), legal_basis=basis))
-    told = made.journal("call_gated", "notice_heard", key="5", agent="anna")
+    told = [
+        *made.journal("call_gated", key="5", **call.asserted), *made.journal("notice_heard", key="5", agent="anna")
+    ]  # fmt: skip
     await shelf.store.calls.commit_heard(call.id, "v1", f"i1 {call.id}", told)
     await shelf.store.calls.close(call.id, "bridged", "", made.journal("call_ended", outcome="bridged"))
     return call

@@ -11,7 +11,8 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
-from ccari.gating.journal import entry, persistently
+from ccari.gating import registering
+from ccari.gating.journal import Journal, entry, persistently
 from ccari.policy.call import Direction
 from ccari.policy.call.events import RightOnRecord
 from ccari.policy.gate import Attempts, Block, Facts
@@ -21,6 +22,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.access import Bearer, Role
 from ccari.ports.calls import OpenedCall, RefusedCall
 from ccari.ports.keying import Sought
+from ccari.ports.pressed import Pressed
 from ccari.ports.recordings import Unfinished, WantedRecordings
 from ccari.ports.requests import Intake
 from ccari.store import database as databases
@@ -702,6 +704,38 @@ async def test_a_fulfilled_right_keeps_the_number_without_need(
     kept = {row["right"]: row["number"] for row in await store.requests.list(None, 10)}
     assert kept == {"refuse_recording": None, "access": made.NUMBER.e164}
     assert await store.suppressions.of("acme", call.digests) == []
+
+
+async def test_a_call_that_was_opened_by_a_right_does_not_say_whom_it_was_with(
+    calls: PostgresCallStore, store: Store, database: Database
+) -> None:
+    """In the dialplan's keys menu, or while the database is away: the gate was not asked, or its row was not written."""
+    pressed, kept = made.call(), made.call()
+    journal = Journal(pressed.id, "anna")
+    await registering.register(calls, journal, pressed, made.exercise(Right.ACCESS))
+    journal.note("right_registered", {"right": "access"})
+    await calls.close(pressed.id, "right_exercised", "access", journal.pending())
+    await calls.replay(Pressed(kept, made.exercise(Right.ERASURE)))
+    for call in (pressed, kept):
+        assert (await store.records.show_call(call.id)).fault is None
+    await database.rows("UPDATE calls SET digest = decode(repeat('ab', 32), 'hex')")
+    for call in (pressed, kept):
+        fault = (await store.records.show_call(call.id)).fault
+        assert (
+            fault == f"the digest of the call is {'ab' * 32}, but {call.digests.newest.hex()} in the journal"
+        )
+
+
+async def test_a_call_that_is_asked_about_again_keeps_the_agent_of_an_older_policy(
+    calls: PostgresCallStore, store: Store
+) -> None:
+    """Whose journal says what it was opened with in the end."""
+    call = made.call()
+    await calls.open(call, made.question(call))
+    again = replace(call, agent="barbara", number_masked="+48•••••0002")
+    await calls.open(again, made.question(again))
+    await calls.close(call.id, "failed", "", made.journal("call_gated", **again.asserted))
+    assert (await store.records.show_call(call.id)).fault is None
 
 
 async def test_an_abandoned_call_stays_open_or_its_journal_does_not_fit(

@@ -103,6 +103,7 @@ MIGRATIONS = [
     "0035_ends_of_recordings",
     "0036_controllers_leave",
     "0037_lifted_bars_by_id",
+    "0038_requests_say_what_was_asked",
 ]
 #: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
 SCHEMA = Path(__file__).with_name("schema.txt")

@@ -169,7 +169,7 @@ async def test_the_consent_of_a_call_is_one_that_its_own_evidence_refuses(
     (keys := SigningKeys(tmp_path / "signing")).create()
     prover = Prover(store.seals, keys, lambda _policy, _account: [])
     content, _ = prover.pack(await prover.sealed(str(call)))
-    assert verify(content, keys.all()).unproven == ("direction",)
+    assert verify(content, keys.all()).unproven == ()
     (later,) = await database.rows(entering, call, timedelta(days=3))
     await database.rows("UPDATE consent_uses SET consent_id = $1", later["id"])
     with pytest.raises(EvidenceError, match="of which the gate did not know"):

@@ -20,10 +20,13 @@ from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.ports.evidence import Account, Seal
 from ccari.ports.requests import Clock, Work
+from ccari.recordings.evidence import pack as packs
+from ccari.recordings.evidence import proving
 from ccari.recordings.evidence.checking import check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
+from ccari.recordings.evidence.verifying import verify
 from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -392,6 +395,13 @@ async def test_invariant_9_a_requests_history_that_was_changed_is_shown_as_whole
             "the reason of the call is suppressed_objection, but nothing in the journal",
         ),
         ("direction = 'inbound'", "the direction of the call is inbound, but callee_first in the journal"),
+        ("agent = 'barbara'", "the agent of the call is barbara, but anna in the journal"),
+        (
+            "number_masked = '+48•••••0002'",
+            "the number of the call is +48•••••0002, but +48•••••0001 in the journal",
+        ),
+        ("digest = decode(repeat('ab', 32), 'hex')", f"the digest of the call is {'ab' * 32}, but "),
+        ("key_version = 2", "the key_version of the call is 2, but 1 in the journal"),
         ("dialled_at = NULL", "the dialled_at of the call is None, but "),
         ("opened_at = opened_at - interval '30 days'", "the opened_at of the call is "),
         ("ended_at = ended_at - interval '30 days'", "the ended_at of the call is "),
@@ -406,7 +416,7 @@ async def test_invariant_9_the_row_of_a_sealed_call_is_rewritten_and_everything_
     prover, call = Prover(store.seals, keys, lambda _policy, _account: []), made.call()
     call = replace(call, direction="callee_first")
     await store.calls.open(call, made.question(call))
-    gated = made.journal("call_gated", direction="callee_first")
+    gated = made.journal("call_gated", **call.asserted)
     assert await store.calls.spend_token(call, made.question(call), made.judge, gated) is None
     ended = made.journal("call_ended", outcome="bridged", reason="")
     await store.calls.close(call.id, "bridged", "", [*made.journal("callee_dialled"), *ended])
@@ -421,6 +431,54 @@ async def test_invariant_9_the_row_of_a_sealed_call_is_rewritten_and_everything_
     account = await prover.sealed(str(call.id))
     with pytest.raises(EvidenceError, match="is no longer valid evidence: the "):
         prover.pack(account)
+
+
+@pytest.mark.parametrize(
+    ("forged", "fault"),
+    [
+        ("""\"right\" = 'access'""", "the right of the request is access, but objection in the journal"),
+        ("article = '15'", "the article of the request is 15, but 21(1) in the journal"),
+        ("controller = 'other'", "the controller of the request is other, but acme in the journal"),
+        ("campaign = 'other'", "the campaign of the request is other, but renewals in the journal"),
+        ("channel = 'phone'", "the channel of the request is phone, but key in the journal"),
+        (
+            "received_at = received_at - interval '30 days'",
+            "the received_at of the request is 2026-10-26T10:00:00.123",
+        ),
+        (
+            "digest = decode(repeat('ab', 32), 'hex'), digests = ARRAY[decode(repeat('ab', 32), 'hex')]",
+            f"the digest of the request is {'ab' * 32}, but ",
+        ),
+        ("key_version = 2", "the key_version of the request is 2, but 1 in the journal"),
+    ],
+)
+async def test_invariant_9_the_row_of_a_request_is_rewritten_and_everything_takes_it_for_sound(
+    store: Store, database: Database, tmp_path: Path, forged: str, fault: str
+) -> None:
+    keys = SigningKeys(tmp_path)
+    keys.create()
+    prover = Prover(store.seals, keys, lambda _policy, _account: [])
+    exercise = made.exercise(Right.OBJECTION)
+    reference = await store.requests.add("acme", exercise, made.digests(), campaign="renewals")
+    content, _ = prover.pack(await prover.sealed(reference))
+    assert verify(content, keys.all()).unproven == ()
+    assert (await check(store.seals, keys.all())).unfit == []
+    assert (await store.requests.show(reference)).fault is None
+    await database.rows(f"UPDATE rights_requests SET {forged}")  # noqa: S608 - constants
+    (unfit,) = (await check(store.seals, keys.all())).unfit
+    assert unfit.startswith(f"request {reference} is damaged or was altered: {fault}")
+    shown = (await store.requests.show(reference)).fault
+    assert shown is not None
+    assert shown.startswith(fault)
+    account = await prover.sealed(reference)
+    with pytest.raises(EvidenceError, match="is no longer valid evidence: the "):
+        prover.pack(account)
+    with pytest.MonkeyPatch.context() as patched:
+        for module in (packs, proving):
+            patched.setattr(module, "refuse_unfit", lambda _account: None)
+        content, _ = Prover(store.seals, keys, lambda _policy, _account: []).pack(account)
+        with pytest.raises(EvidenceError, match=r"^subject\.json: the "):
+            verify(content, keys.all())
 
 
 async def test_what_is_not_there_has_evidence(store: Store) -> None:
