@@ -27,12 +27,20 @@ from pathlib import Path
 from ccari.forward import folder
 from tests.unit.forward.test_message import FORWARD
 
-folder.settle = lambda _: threading.Event().wait()
+begun = threading.Event()
+
+def hangs(_):
+    begun.set()
+    threading.Event().wait()
+
+folder.settle = hangs
 
 async def ends():
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(0.1):
-            await folder.Folders().drop(Path(sys.argv[1]), FORWARD)
+    dropping = asyncio.create_task(folder.Folders().drop(Path(sys.argv[1]), FORWARD))
+    await asyncio.to_thread(begun.wait)
+    dropping.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await dropping
 
 asyncio.run(ends())
 """
