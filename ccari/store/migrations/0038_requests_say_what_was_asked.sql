@@ -1,5 +1,5 @@
 -- The first entry of a request's journal says what was asked for, of whom, by whom and when: the journal is sealed, and the row is not
--- depends: 0036_controllers_leave
+-- depends: 0037_lifted_bars_by_id
 
 -- migrate: apply
 ALTER TABLE request_event_details ADD COLUMN asserted jsonb;
