@@ -209,14 +209,19 @@ def test_what_a_call_was_made_under_seems_proven_although_it_was_erased() -> Non
     account = over()
     gated = replace(account, journal=erased(list(account.journal), {0}))
     assert checked(packed(account)).unproven == ()
-    said = ("legal_basis", "controller", "campaign", "revision", "direction")
+    said = ("legal_basis", "controller", "campaign", "revision", "direction", "agent", "number")
     other = replace(gated, subject={**gated.subject, "legal_basis": "consent"})
     assert checked(packed(other)).unproven == said
 
 
 def over(*more: accounts.Told, **ended: str) -> Account:
     """A call to its end, of which the journal says as much as it can. ``more``: after its end."""
-    gated = {**(accounts.journal()[0].fields or {}), "direction": "outbound"}
+    gated = {
+        **(accounts.journal()[0].fields or {}),
+        "direction": "outbound",
+        "agent": "anna",
+        "number": "+48•••••0001",
+    }
     told = [
         ("call_gated", gated), ("callee_dialled", {}), ("callee_answered", {}), accounts.notice(*HEARD), ("call_bridged", {}),
         ("call_ended", {"outcome": "bridged", "reason": "", **ended}), *more,
@@ -280,7 +285,8 @@ def test_the_end_of_a_call_seems_proven_although_it_was_erased_or_is_not_in_the_
     other = {**account.subject, "outcome": "busy", "reason": "machine"}
     entries = erased(list(account.journal), {5})
     assert checked(packed(replace(account, journal=entries, subject=other))).unproven == ("outcome", "reason")
-    assert checked(packed()).unproven == ("direction", "outcome", "reason", "dialled_at", "ended_at")
+    said = ("direction", "agent", "number", "outcome", "reason", "dialled_at", "ended_at")
+    assert checked(packed()).unproven == said
 
 
 #: The facts that the gate knew when it was asked, and when it was asked again before the dialling.
