@@ -1,4 +1,4 @@
-"""Carrying out the commands of ``policy.call``: one list of them all, each with the event that it leads to at once."""
+"""Carry out the commands of ``policy.call``: one list of all commands, each with the event that follows at once."""
 
 import contextlib
 import math
@@ -35,8 +35,8 @@ _log = structlog.get_logger()
 
 
 class Actions:
-    """Carries out the commands of one call. What fails raises a CcariError, which the runner turns into an event. ``is_ending``: whether
-    something has happened after which nobody is to be connected.
+    """Carries out the commands of one call. Failures raise a CcariError, which the runner turns into an
+    event. ``is_ending``: whether something has happened after which nobody may be connected.
     """
 
     def __init__(
@@ -46,7 +46,7 @@ class Actions:
         self._ids = ids
         self._desk = desk
         self._journal = journal
-        #: What the call is made under, once the gate has let it through.
+        #: The terms of the call, once the gate has allowed it.
         self._allowed: Terms | None = None
         self._place: Place | None = None
         self._dialplan = Dialplan(desk.ari, ids)
@@ -57,10 +57,10 @@ class Actions:
         self.recorder = Recorder(ids, desk, journal)
 
     def take_note(self, event: Mapping[str, Any], arrived: datetime | None = None) -> bool:
-        """Take note of an ARI event; True if that is all, and it means nothing to the call itself. ``arrived``: None is now."""
+        """Take note of an ARI event; True if it means nothing to the call itself. ``arrived``: None means now."""
         self._legs.take_note(event)
         if self._legs.have_met:
-            # before, and between two agents, nobody hears the other's keys
+            # before they meet, and between two agents, nobody hears the other's keys
             self.player.take_note(event)
         return self.recorder.take_note(event, arrived)
 
@@ -69,27 +69,27 @@ class Actions:
         await self.player.pass_on_keys()
 
     def resume(self, talk: Talk) -> None:
-        """Take up a talk that another run of the service has left."""
+        """Take up a talk that an earlier run of the service left."""
         self._allowed = talk.terms
         self._legs.resume()
         self.player.resume()
         self.recorder.resume(talk.segments, talk.running)
 
     def show(self, call: Call) -> None:
-        """Show the call as it is on the board of calls in progress, once the gate has let it through."""
+        """Show the call's current state on the board of calls in progress, once the gate has allowed it."""
         if self._allowed is not None:
             if self._place is None:
                 self._place = Place(self._desk.board, self._ids.call)
             self._place.show(call, self._allowed)
 
     def leave_board(self) -> None:
-        """Take the call off the board: nobody runs it here any more."""
+        """Take the call off the board: this service no longer runs it."""
         if self._place is not None:
             self._place.leave()
 
     async def keep_talk(self, kept: Mapping[str, Any] | None) -> None:
-        """Store what the talk is taken up with after a crash: ``kept`` is as ``policy.call.resuming.to_keep`` gives it, and what is known
-        here goes with it. Raises StoreError.
+        """Store what is needed to take the talk up after a crash. ``kept`` comes from
+        ``policy.call.resuming.to_keep``; this method adds what only it knows. Raises StoreError.
         """
         ids, whole = self._ids, None
         if kept is not None:
@@ -104,7 +104,7 @@ class Actions:
         return self._allowed
 
     async def carry_out(self, command: Command) -> Event | None:  # noqa: C901, PLR0912, PLR0915 - one arm a command
-        """Do it; give the event that follows at once, or None if Asterisk will report what came of it."""
+        """Carry out the command. Gives the event that follows at once, or None if Asterisk will report the result."""
         ari, ids = self._desk.ari, self._ids
         match command:
             case do.CheckGate():
@@ -201,7 +201,9 @@ class Actions:
         return on.GateAllowed(verdict.campaign, verdict.informed, known=verdict.number is not None)
 
     async def _lacks_modules(self, terms: Terms) -> bool:
-        """Whether Asterisk would end the call, or refuse its agent, in the midst of it, for a module that only it needs."""
+        """Whether Asterisk lacks a module that only this campaign needs, and would end the call, or refuse
+        its agent, half-way.
+        """
         campaign = terms.campaign
         if not declared_modules(campaign):
             return False
@@ -213,10 +215,10 @@ class Actions:
         return bool(found)
 
     def _agent_seconds(self) -> int:
-        """For how long Asterisk rings the agent at most; the call's own timer is shorter.
+        """How long Asterisk may ring the agent; the call's own timer is shorter.
 
-        Where the callee was rung first, the agent's phone already rings while the notice is played, and while the callee has it
-        on hold, or is asked to agree to the recording.
+        In a callee-first call the agent's phone rings while the notice is played, while the callee has it on
+        hold, and while the callee is asked to agree to the recording.
         """
         terms, seconds = self._terms, self._terms.campaign.connect_seconds + 5
         if self._ids.direction is not Direction.CALLEE_FIRST or self._ids.agents:
@@ -226,7 +228,7 @@ class Actions:
         return seconds + math.ceil(terms.notice_ms / 1000 + waits)
 
     def _made_as(self, party: Party) -> str:
-        """What the party's channel was made as: the dialplan's own, or one by a dial string."""
+        """What the party's channel was made as: the dialplan's own channel, or one from a dial string."""
         if self._ids.channel(party) == self._ids.home:
             return self._order.made_as
         return self._terms.agent_string if party is Party.AGENT else self._terms.campaign.dial
@@ -236,8 +238,9 @@ class Actions:
         return on.TokenSpent() if block is None else on.TokenRefused(block)
 
     async def _hand_over(self, to: str) -> None:
-        """Let the agent go, and call the colleague ``to``, who is the agent from now on."""
-        # before anything is awaited: what the former agent's phone reports meanwhile, such as that it hangs up, is not the colleague's
+        """Release the agent and call the colleague ``to``, who takes their place."""
+        # change the names before the first await: the former agent's phone may report a hang-up, which is not
+        # the colleague's
         ids, terms = self._ids, self._terms
         at_home = ids.home_party is Party.AGENT
         former, colleague = ids.hand_over(), label(to)
@@ -249,18 +252,19 @@ class Actions:
         )
         self._journal.bind(agent=colleague)
         self._journal.note("colleague_called", {"agent": colleague})
-        # while the callee is recorded through no channel, Asterisk forgets how far the agent's packets had been numbered: Debian's
-        # would take the colleague's for late ones, and leave them out of the next recording
+        # hang up the snoop channels first: with none on the callee's channel, Asterisk forgets the sequence
+        # numbers of the former agent's packets. Otherwise Debian's Asterisk takes the colleague's packets for
+        # late ones, and leaves them out of the next recording
         await self.recorder.let_go()
         beside = not self.player.knows_all(Party.CALLEE)
         await self._legs.replace_agent(former, handed_over, at_home=at_home, beside=beside)
 
     async def _show_card(self) -> None:
-        """Send the agent's screen who is on the line. Where no screen is open, the database is not asked."""
+        """Show the agent's screen who is on the line. If no screen is open, the database is not asked."""
         terms, past = self._terms, None
         if not self._desk.cards.is_watched(terms.opened.agent):
             return
-        # without its history the card still says who is on the line, why, and what to answer
+        # without the history, the card still says who is on the line, why, and what to answer
         with contextlib.suppress(StoreError):
             past = await self._desk.store.past_of(terms.opened)
         self._desk.cards.hand_out(terms.card(past))

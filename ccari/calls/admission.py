@@ -1,4 +1,4 @@
-"""Whether one more call may be begun: the calls under way go first."""
+"""Decide whether one more call may begin; calls under way have priority."""
 
 import asyncio
 import math
@@ -12,32 +12,33 @@ from ccari.ports.metering import UNMETERED, Meter
 
 _log = structlog.get_logger()
 
-#: Calls that may wait for the gate at once. At 500 calls a second and 2 ms each, one or two do; more means that it is slow.
+#: Calls that may wait for the gate at once. At 500 calls a second and 2 ms each, one or two wait; more means
+#: that the gate is slow.
 MOST_AT_GATE = 64
-#: An event loop that is later than this cannot keep up: a key press should be answered well within it.
+#: An event loop later than this cannot keep up: a key press should be answered well within it.
 BEHIND_SECONDS = 0.25
-#: A look wakes the service even where nothing is to be done: ten of them a second were a thirtieth of what four calls a second take.
+#: Each look wakes an idle service: ten a second cost a thirtieth of what four calls a second cost.
 _LOOK_SECONDS = 0.2
-#: So many last looks count: one second's, or more while the loop is late.
+#: How many of the last looks count: those of one second, or of longer while the loop is late.
 _LOOKS = 5
 
 OVERLOAD = "overload"
 
 
 class Admission:
-    """``at_once``: how many calls may be under way, in whatever stage."""
+    """``at_once``: how many calls may be under way, in any stage."""
 
     def __init__(self, at_once: int, meter: Meter = UNMETERED) -> None:
         self._meter = meter
         self._at_once = at_once
-        # full from the start: otherwise the first look of a service that starts, which is late, would be the median
+        # filled with zeros: otherwise the first look of a starting service, which is late, would be the median
         self._late: deque[float] = deque([0.0] * _LOOKS, maxlen=_LOOKS)
         #: When the next look is due, by the monotonic clock.
         self._due = math.inf
         self._refused = 0
 
     def refusal(self, under_way: int, at_gate: int) -> str | None:
-        """Why no further call may be begun; None if it may."""
+        """Why no further call may begin; None if one may."""
         full = under_way >= self._at_once or at_gate >= MOST_AT_GATE or self.late_seconds > BEHIND_SECONDS
         if full:
             self._refused += 1
@@ -49,16 +50,16 @@ class Admission:
 
     @property
     def late_seconds(self) -> float:
-        """The median of how late the event loop was at the last looks: a loop that stood still once does not count as late."""
+        """The median lateness of the event loop at the last looks: a single stall does not count as late."""
         return median(self._late)
 
     @property
     def stood_still_seconds(self) -> float:
-        """For how long the event loop stood still in the last second, up to now: what it reads now may have waited so long."""
+        """The longest stall of the event loop in the last second, up to now. An event read now may have waited that long."""
         return max(*self._late, monotonic() - self._due)
 
     async def watch(self) -> None:
-        """See how late the event loop is, until cancelled."""
+        """Measure how late the event loop is, until cancelled."""
         while True:
             self._due = monotonic() + _LOOK_SECONDS
             await asyncio.sleep(_LOOK_SECONDS)

@@ -1,4 +1,4 @@
-"""The board of the calls in progress, for whoever looks on."""
+"""The board of calls in progress, for those who watch it."""
 
 import asyncio
 import contextlib
@@ -11,7 +11,7 @@ from ccari.policy.call import Call, Stage
 from ccari.policy.call.state import Recorder, replace
 from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, OnBoard, Taped
 
-#: Calls that are over and whose end a watcher has not read yet.
+#: Ended calls whose end a watcher has not read yet.
 MOST_OVER = 1000
 
 
@@ -44,7 +44,7 @@ class Board:
 
 
 class _Watch:
-    """Somebody who watches. Of each call that has changed only the newest state waits, so that the queue is bounded."""
+    """One watcher. Only the newest state of each changed call waits, so the queue is bounded."""
 
     def __init__(self, calls: dict[UUID, OnBoard]) -> None:
         self._calls = calls
@@ -73,7 +73,7 @@ class _Watch:
 
 
 class Place:
-    """One call's own place on the board; it counts as begun when this is made."""
+    """One call's place on the board. The call counts as begun when this is made."""
 
     def __init__(self, board: LiveBoard, call_id: UUID) -> None:
         self.call_id = call_id
@@ -87,7 +87,7 @@ class Place:
         return self._shown is not None and self._shown[0].stage is Stage.CLOSED
 
     def show(self, call: Call, terms: Terms) -> None:
-        """Put the call on the board as it is now, if anything that the board shows has changed."""
+        """Put the call's current state on the board, if anything the board shows has changed."""
         visible = (call.stage, _taped(call), call.exercised, call.outcome, call.reason, terms.opened)
         if visible != self._visible:
             if self._shown is None or self._shown[0].stage is not call.stage:
@@ -108,7 +108,7 @@ class Place:
         )  # fmt: skip
 
     def leave(self) -> None:
-        """Take the call off the board, even if it has not ended in order."""
+        """Take the call off the board, even if it did not end in order."""
         if self._shown is not None and not self.is_over:
             call, terms = self._shown
             self.show(replace(call, stage=Stage.CLOSED), terms)

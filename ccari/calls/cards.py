@@ -1,4 +1,4 @@
-"""Agent cards, handed to whoever watches for them."""
+"""Hand agent cards to those who watch for them."""
 
 import asyncio
 import contextlib
@@ -7,12 +7,12 @@ from collections.abc import Iterator
 
 from ccari.ports.cards import AgentCard, Watch
 
-#: An agent takes one call at a time: a reader who is so many cards behind does not read them.
+#: An agent takes one call at a time: a watcher this many cards behind is not reading them.
 MOST_WAITING = 8
 
 
 class _Watch:
-    """One who watches; what waits for them is bounded, the newest kept."""
+    """One watcher. Its queue is bounded, and keeps the newest cards."""
 
     def __init__(self) -> None:
         self.waiting: asyncio.Queue[AgentCard] = asyncio.Queue(MOST_WAITING)

@@ -1,4 +1,4 @@
-"""What ccari asks of Asterisk, in typed calls over asyncari's Swagger operations."""
+"""The requests that ccari makes to Asterisk, as typed calls over asyncari's Swagger operations."""
 
 import asyncio
 import contextlib
@@ -32,27 +32,29 @@ from ccari.peers import whole
 from ccari.policy.call import Outcome
 from ccari.policy.campaign import Campaign
 
-#: GHSA-wcvv-g26m-wx5c let a read-only ARI user write over the WebSocket before this one.
+#: Before this version, a read-only ARI user could write over the WebSocket (GHSA-wcvv-g26m-wx5c).
 OLDEST_ASTERISK = (22, 10, 1)
 
-#: How Asterisk says that a channel is not there.
+#: Asterisk's error text for a missing channel.
 _NO_CHANNEL = "Channel not found"
 #: The technology whose phones ask for transfers, by REFER.
 PJSIP = "PJSIP"
-#: Who follows a channel's REFERs: Asterisk itself, or whoever holds the channel by ARI.
+#: Selects who handles a channel's REFERs: Asterisk itself, or the ARI application that holds the channel.
 TRANSFERS = "PJSIP_TRANSFER_HANDLING()"
 _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 
-#: From one look for a module that a campaign lacks to the next: somebody may have loaded it, and each call asks.
+#: How long to wait before looking again for a module that a campaign lacks. Somebody may have loaded it, but
+#: every call asks.
 MODULES_AGAIN_SECONDS = 5.0
 
-#: Of what Asterisk tells of itself, some hundred bytes.
+#: Asterisk's answer about itself is some hundred bytes long.
 _MOST_INFO_BYTES = 64 * 1024
-#: For a recording that was told to stop to be written to its end.
+#: How long Asterisk may take to finish writing a recording that was told to stop.
 RECORDED_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.05
 
-#: Every other event would be formatted, sent, parsed and thrown away. The filter also eats replies unless it names them.
+#: Asterisk sends these only: any other event would be formatted, sent, parsed and dropped. The filter must
+#: name replies too.
 EVENTS = (
     "RESTResponse", "ApplicationReplaced", "StasisStart", "StasisEnd", "ChannelStateChange", "ChannelDestroyed",
     "ChannelDtmfReceived", "ChannelHold", "ChannelUnhold", "ChannelTransfer", "ChannelLeftBridge", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
@@ -62,14 +64,14 @@ EVENTS = (
 
 @dataclass(frozen=True, slots=True)
 class Identity:
-    """Which Asterisk this is: ``name`` stays the same over its restarts, ``run`` changes with each of them."""
+    """Identifies one Asterisk. ``name`` survives a restart; ``run`` changes with each restart."""
 
     version: str
     name: str
     run: str
 
 
-#: What of a channel a snoop channel hears: what comes from it, what it is sent, or both.
+#: What a snoop channel hears of a channel: what it sends (``in``), what it is sent (``out``), or both.
 Spy = Literal["both", "in", "out"]
 
 
@@ -81,7 +83,7 @@ class _Client(Client):  # type: ignore[misc]
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        # asyncari's own closes the transport, which is not this client's, and fails if that takes a second
+        # asyncari would close the transport, which this client does not own, and fail if that took a second
         pass
 
 
@@ -98,17 +100,18 @@ class Ari:
         self._looked_at = -math.inf
 
     async def check_modules(self) -> None:
-        """Raise UnsuitableError with the modules that every call needs and that do not run."""
+        """Raise UnsuitableError naming the modules that every call needs and that are not running."""
         await self._look_for_modules()
         missing = [name for name in MODULES if name not in self._running]
         if missing:
             raise UnsuitableError(f"Asterisk lacks {', '.join(missing)}: load them in modules.conf")
 
     async def lacking(self, campaign: Campaign, *, inbound: bool = False) -> Mapping[str, Sequence[str]]:
-        """The modules that the campaign, or its ``inbound`` calls, need and that do not run: by the key of the policy that has
-        them needed.
+        """The modules that the campaign (or only its ``inbound`` calls) needs and that are not running, by
+        the policy key that needs them.
 
-        Asterisk is asked anew where some did not run, once in :data:`MODULES_AGAIN_SECONDS` whoever asks.
+        If some were missing, asks Asterisk again, but at most once in :data:`MODULES_AGAIN_SECONDS` for all
+        callers together.
         """
         found = lacking(campaign, self._running, inbound=inbound)
         due = self._looked_at + MODULES_AGAIN_SECONDS
@@ -123,12 +126,12 @@ class Ari:
         self._running = frozenset(each["name"] for each in listed if each["status"] == "Running")
 
     async def ping(self) -> None:
-        """Ask for nothing: whether Asterisk answers, and still lets the user in."""
+        """Check that Asterisk answers and still accepts the user."""
         await self._api.asterisk.ping()
 
     async def filter_events(self) -> None:
-        """Have Asterisk send what :data:`EVENTS` names and nothing else."""
-        # asyncari wraps a body in its parameter's name, which Asterisk would ignore here without a word
+        """Have Asterisk send the events named in :data:`EVENTS`, and no others."""
+        # asyncari would wrap the body in its parameter's name, which Asterisk silently ignores here
         wanted = {"allowed": [{"type": name} for name in EVENTS]}
         url = f"{self._base}/applications/{self._app}/eventFilter"
         try:
@@ -149,7 +152,7 @@ class Ari:
         originator: str | None,
         variables: Mapping[str, str],
     ) -> None:
-        """Make a channel that waits in our application, undialled. It fails closed if the application is not active."""
+        """Create a channel that waits, undialled, in our application. Asterisk refuses if the application is not active."""
         whose = {} if originator is None else {"originator": originator}
         await self._api.channels.create(
             endpoint=endpoint, app=self._app, appArgs=args, channelId=channel_id, variables=dict(variables),
@@ -157,7 +160,7 @@ class Ari:
         )  # fmt: skip
 
     async def dial(self, channel_id: str, *, seconds: int) -> None:
-        """Send the INVITE. No ``caller`` is named: the callee would be shown the agent's own number."""
+        """Send the INVITE. ``caller`` is left out: it would show the callee the agent's own number."""
         await self._api.channels.dial(channelId=channel_id, timeout=seconds)
 
     async def ring(self, channel_id: str) -> None:
@@ -174,7 +177,7 @@ class Ari:
         await self._api.channels.answer(channelId=channel_id)
 
     async def hang_up(self, channel_id: str) -> bool:
-        """True if there was such a channel."""
+        """Hang the channel up; False if there was no such channel."""
         with _unless_gone():
             await self._api.channels.hangup(channelId=channel_id)
             return True
@@ -184,7 +187,7 @@ class Ari:
         await self._api.channels.playWithId(channelId=channel_id, playbackId=playback_id, media=media)
 
     async def media_encryption(self, endpoint: str) -> str:
-        """How the sound of a PJSIP endpoint is encrypted, as in ``pjsip.conf``: ``no``, ``sdes`` or ``dtls``."""
+        """How a PJSIP endpoint's media is encrypted, as in ``pjsip.conf``: ``no``, ``sdes`` or ``dtls``."""
         settings = await self._api.asterisk.getObject(
             configClass="res_pjsip", objectType="endpoint", id=endpoint
         )
@@ -193,7 +196,7 @@ class Ari:
         )
 
     async def start_silence(self, channel_id: str) -> None:
-        """Have Asterisk send silence to a channel, until it is stopped."""
+        """Send silence to a channel until :meth:`stop_silence`."""
         await self._api.channels.startSilence(channelId=channel_id)
 
     async def stop_silence(self, channel_id: str) -> None:
@@ -201,11 +204,11 @@ class Ari:
             await self._api.channels.stopSilence(channelId=channel_id)
 
     async def packets_sent(self, channel_id: str) -> int:
-        """How many packets of sound were sent to a channel, which may have no RTP: 0."""
+        """How many RTP packets were sent to a channel; 0 if it has no RTP."""
         try:
             return int((await self._api.channels.rtpstatistics(channelId=channel_id)).json()["txcount"])
         except Refused as refusal:
-            # so it is said of a channel that is not there, too
+            # a missing channel is a 404 too
             if refusal.status != HTTPStatus.NOT_FOUND or _NO_CHANNEL in str(refusal):
                 raise
             return 0
@@ -215,15 +218,15 @@ class Ari:
             await self._api.playbacks.stop(playbackId=playback_id)
 
     async def take_transfers(self, channel_id: str) -> None:
-        """Have a PJSIP channel's REFERs reported: else Asterisk follows them, past every gate."""
+        """Have a PJSIP channel's REFERs reported to us. Otherwise Asterisk follows them, past every gate."""
         await self.set_variable(channel_id, TRANSFERS, "ari-only")
 
     async def answer_transfer(self, channel_id: str, *, made: bool) -> None:
-        """Let a phone that has sent a REFER know what became of it.
+        """Tell a phone that sent a REFER whether the transfer was made.
 
-        Asterisk (22.10.1, ``res_pjsip_refer``) tells of a REFER before it is through with it, and dies of an answer
-        that comes in between. So a variable of the SIP session is read first: the thread that handles the REFER
-        reads it, and does so only when it is through. 500 says that there is no such session, and so no REFER.
+        Asterisk (22.10.1, ``res_pjsip_refer``) reports a REFER before it has finished handling it, and crashes if it is
+        answered in between. So we first read a variable of the SIP session: the thread that handles the REFER also serves
+        that read, after it has finished. A 500 means that the session, and so the REFER, is gone.
         """
         with _unless_gone(HTTPStatus.INTERNAL_SERVER_ERROR):
             await self._api.channels.getChannelVar(channelId=channel_id, variable=_OF_SIP_SESSION)
@@ -237,8 +240,8 @@ class Ari:
     async def set_variables(
         self, channel_id: str, values: Mapping[str, str], *, beside: bool = False
     ) -> None:
-        """Several in one request, or one by one where a value is more than a word. ``beside``: something may be playing to the channel,
-        so that Asterisk may answer late, and no other request is to wait for that.
+        """Set several variables, in one request if every value is a single word. ``beside``: a prompt may be playing to the
+        channel, so Asterisk may answer late; use connections of their own, so that no other request waits.
         """
         for name, value in _in_few(values):
             if beside:
@@ -251,31 +254,32 @@ class Ari:
         await self._transport.post_beside(url, {"variable": name, "value": value}, seconds)
 
     async def variable(self, channel_id: str, name: str) -> str:
-        """The value of a variable or function; empty where there is none."""
+        """The value of a variable or function; empty if there is none."""
         with _unless_gone():
             found = await self._api.channels.getChannelVar(channelId=channel_id, variable=name)
             return str(found.json()["value"])
         return ""
 
     async def continue_in_dialplan(self, channel_id: str, context: str | None = None) -> None:
-        """Where it left the dialplan, or at the beginning of ``context``."""
+        """Send a channel back to where it left the dialplan, or to the beginning of ``context``."""
         where = {} if context is None else {"context": context, "extension": "s", "priority": 1}
         await self._api.channels.continueInDialplan(channelId=channel_id, **where)
 
     async def turn_away(self, channel_id: str, reason: str) -> None:
-        """Give a channel back to the dialplan with the outcome ``unavailable``; without an outcome, if that cannot be set."""
+        """Give a channel back to the dialplan with the outcome ``unavailable``, or without an outcome if it cannot be set."""
         with contextlib.suppress(AsteriskError):
             await self.set_variables(channel_id, _unavailable(reason))
         await self.continue_in_dialplan(channel_id)
 
     async def give_back(self, channel_id: str, reason: str) -> None:
-        """As :meth:`turn_away`, for a channel of an earlier run; but after a talk its outcome is left as it is.
+        """Give back a channel of an earlier run. Like :meth:`turn_away`, but keeps the outcome of a talk that took place.
 
-        A prompt may still be playing to the channel: Asterisk then sets no variable before its end. So that no other request
-        waits for that, they are set over connections of their own.
+        A prompt may still be playing to the channel, and Asterisk sets no variable before the prompt ends.
+        The variables are set over connections of their own, so that no other request waits.
         """
         with contextlib.suppress(AsteriskError):
-            # if nobody has talked to a caller, the dialplan may connect them to somebody without a notice; reading does not wait
+            # reading does not wait for the prompt. If nobody talked to a caller, the dialplan may still
+            # connect them without a notice
             talked = await self.variable(channel_id, OUTCOME) == Outcome.BRIDGED.value
             for name, value in () if talked else _in_few(_unavailable(reason)):
                 await self._set_beside(channel_id, name, value, BESIDE_SECONDS)
@@ -290,7 +294,7 @@ class Ari:
         await self._api.channels.record(channelId=channel_id, name=name, format="wav", ifExists="fail")
 
     async def stop_recording(self, name: str, *, keep: bool) -> bool:
-        """Stop and keep, or stop and discard, a live recording; True if there was one."""
+        """Stop a live recording, and keep or discard it; False if there was none."""
         with _unless_gone():
             recordings = self._api.recordings
             await (recordings.stop if keep else recordings.cancel)(recordingName=name)
@@ -298,10 +302,10 @@ class Ari:
         return False
 
     async def recorded(self, name: str) -> bool:
-        """Wait until the live recording is no more: then its file is whole. True if there is one.
+        """Wait until the live recording has ended, so that its file is whole. False if there is no file.
 
-        Nothing reports the end of one that was begun over another connection, so it is asked for. Raises
-        AsteriskError if it goes on for :data:`RECORDED_SECONDS`.
+        Polls, because nothing reports the end of a recording that was started over another connection. Raises
+        AsteriskError if it is still running after :data:`RECORDED_SECONDS`.
         """
         try:
             async with asyncio.timeout(RECORDED_SECONDS):
@@ -315,14 +319,14 @@ class Ari:
         return False
 
     async def is_recording(self, name: str) -> bool:
-        """Whether there is such a live recording."""
+        """Whether such a recording is live."""
         with _unless_gone():
             await self._api.recordings.getLive(recordingName=name)
             return True
         return False
 
     async def create_bridge(self, bridge_id: str) -> None:
-        # dtmf_events: native bridging would hide the callee's keys
+        # dtmf_events: a native bridge would hide the callee's keys
         await self._api.bridges.createWithId(bridgeId=bridge_id, type="mixing,dtmf_events")
 
     async def add_to_bridge(self, bridge_id: str, *channel_ids: str) -> None:
@@ -331,8 +335,10 @@ class Ari:
         )
 
     async def take_from_bridge(self, bridge_id: str, channel_id: str, *, beside: bool = False) -> None:
-        """``beside`` as of :meth:`set_variables`; it takes as long as a prompt then."""
-        # of one that has hung up, or is about to, resource_bridges.c says so in words of its own
+        """Take a channel out of a bridge. ``beside``: as in :meth:`set_variables`; the request may take as
+        long as a prompt.
+        """
+        # resource_bridges.c answers 400 or 422 if the channel has hung up, or is about to
         with _unless_gone(HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY):
             if beside:
                 url = f"{self._base}/bridges/{quote(bridge_id, safe='')}/removeChannel"
@@ -345,17 +351,17 @@ class Ari:
             await self._api.bridges.destroy(bridgeId=bridge_id)
 
     async def own_channels(self) -> list[str]:
-        """The channels that are in our application."""
+        """The channels in our application."""
         found = (await self._api.applications.get(applicationName=self._app)).json()
         return list(found["channel_ids"])
 
     async def bridges(self) -> dict[str, frozenset[str]]:
-        """Every bridge with the channels that are in it."""
+        """Every bridge, with the channels in it."""
         return {each["id"]: frozenset(each["channels"]) for each in (await self._api.bridges.list()).json()}
 
 
 def _in_few(values: Mapping[str, str]) -> Iterable[tuple[str, str]]:
-    """The variables to set, in one request if that can be."""
+    """The variables to set, in one request if possible."""
     several = at_once(values)
     return values.items() if several is None else [several]
 
@@ -366,7 +372,7 @@ def _unavailable(reason: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def _unless_gone(*also: HTTPStatus) -> Iterator[None]:
-    """Ignore the answer that the thing is not there: 404, and the statuses ``also``, which mean it for some requests."""
+    """Ignore the answer that something is gone: 404, and the statuses ``also``, which mean it for some requests."""
     try:
         yield
     except Refused as refusal:
@@ -376,13 +382,13 @@ def _unless_gone(*also: HTTPStatus) -> Iterator[None]:
 
 @contextlib.asynccontextmanager
 async def operations(transport: Transport, credentials: Credentials) -> AsyncIterator[Ari]:
-    """The operations of asyncari over ``transport``, described by the Asterisk at its other end."""
+    """The operations of asyncari over ``transport``, as the Asterisk at its other end describes them."""
     async with _Client(None, f"{credentials.url.rstrip('/')}/", credentials.app, transport) as client:
         yield Ari(prepared(client.swagger.resources, transport), transport, credentials)
 
 
 async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> Identity:
-    """Ask which Asterisk this is, before taking its application over.
+    """Ask which Asterisk this is, before taking over its application.
 
     Raises
     ------
@@ -391,7 +397,7 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
     """
     url = f"{credentials.url.rstrip('/')}/ari/asterisk/info"
     with explained(credentials):
-        # closed after the answer: Asterisk counts idle connections against its session limit
+        # close the connection after the answer: Asterisk counts idle ones against its session limit
         headers = {**credentials.headers, "Connection": "close"}
         async with (
             asyncio.timeout(CONNECT_SECONDS),
@@ -410,5 +416,5 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
     if found < OLDEST_ASTERISK:
         needed = ".".join(map(str, OLDEST_ASTERISK))
         raise UnsuitableError(f"Asterisk {version} is too old: ccari needs {needed} or newer for ARI")
-    # the entity is a MAC address, which several Asterisks of one machine share
+    # the entity is a MAC address, which several Asterisks on one machine share
     return Identity(version, f"{entity}@{urlsplit(credentials.url).netloc}", f"{entity}/{started}")

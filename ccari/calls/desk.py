@@ -1,4 +1,4 @@
-"""What a call is asked to do, and what all calls share to do it."""
+"""The order for one call, and what all calls share."""
 
 from dataclasses import dataclass
 
@@ -14,8 +14,8 @@ from ccari.ports.recordings import Archive, Channels, RecordingStore
 
 @dataclass(frozen=True, slots=True)
 class Order(Asked):
-    """A call over Stasis as it was asked for. ``channel``: the one that the dialplan has handed over, if any, what it was ``made_as``, such
-    as ``PJSIP/anna``, and whether it was ``answered`` before.
+    """A call over Stasis as requested. ``channel``: the channel that the dialplan handed over, if any;
+    ``made_as``: how it was made, such as ``PJSIP/anna``; ``answered``: whether it was answered before.
     """
 
     channel: str | None = None
@@ -28,13 +28,13 @@ class Order(Asked):
 
     @property
     def rings_agent(self) -> bool:
-        """Only over the dialplan does the agent begin."""
+        """False only for outbound calls, where the agent is already on the line."""
         return self.direction is not Direction.OUTBOUND
 
 
 @dataclass(frozen=True, slots=True)
 class Desk(Means):
-    """What every call over one connection shares."""
+    """What all calls over one connection share."""
 
     ari: Ari
     endpoints: Endpoints

@@ -1,4 +1,4 @@
-"""From ARI's JSON to the events of ``ccari.policy``: the one place that knows what Asterisk's words mean."""
+"""Translates ARI's JSON to the events of ``ccari.policy``. Only this module knows what Asterisk's words mean."""
 
 import re
 from collections.abc import Mapping
@@ -12,17 +12,19 @@ from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import events as on
 from ccari.policy.call.vocabulary import HOMES
 
-#: Asterisk reports the end of a file when it has sent the last frame, and stamps events in whole milliseconds; frames
-#: of 20 ms may be sent a little ahead of the clock. More than this missing means that the end was not played.
+#: How much of a file may be missing. Asterisk reports the end when it has sent the last frame, stamps events in whole
+#: milliseconds, and may send 20 ms frames a little ahead of the clock. If more is missing, the end was not played.
 TOLERANCE_MS = 150
-#: How much older than its arrival an event may be: Asterisk may be busy, our event loop late, or packets lost for a while. Once nothing
-#: has come for so long the connection is given up: if an event is older, the clocks differ, and its arrival counts.
+#: How much older than its arrival an event may be: Asterisk may be busy, our event loop late, or packets lost
+#: for a while. A connection silent for this long is given up. So an event older than this means that the
+#: clocks differ, and its arrival counts.
 LATE_SECONDS = 1.5 * HEARTBEAT_SECONDS
-#: The beginning of a call of which the beginning is not known.
+#: Stands for the beginning of a call that began at an unknown time.
 EVER = datetime.min.replace(tzinfo=UTC)
-#: What the names of everything that ccari makes in Asterisk begin with.
+#: The prefix of every name that ccari gives in Asterisk.
 PREFIX = "ccari-"
-#: The call's id follows. Without it another channel may match: Asterisk puts ``systemname`` of asterisk.conf before its ids.
+#: The call's id must follow. The prefix alone may match other channels: Asterisk puts ``systemname`` of
+#: asterisk.conf before its ids.
 _MADE = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:-|\Z)")
 
 
@@ -30,8 +32,9 @@ _MADE = re.compile(rf"{PREFIX}([0-9a-f-]{{36}})(?:-|\Z)")
 class Ids:
     """The names of everything that a call makes in Asterisk. We choose them, so that no early event is missed.
 
-    ``home``: the channel that the dialplan has handed over, if any. ``agents``: how many agents were let go by transfers, each
-    of whom had a channel of their own. ``bridge``, ``callee`` and ``agent`` are made once, for every event is compared with them.
+    ``home``: the channel that the dialplan handed over, if any. ``agents``: how many agents were released by
+    transfers, each with a channel of their own. ``bridge``, ``callee`` and ``agent`` are stored, because
+    every event is compared with them.
     """
 
     call: UUID
@@ -48,12 +51,12 @@ class Ids:
 
     @property
     def home_party(self) -> Party | None:
-        """The party whose channel the dialplan still has to get back."""
+        """The party whose channel the dialplan must still get back."""
         home = HOMES.get(self.direction)
         return None if self.agents and home is Party.AGENT else home
 
     def hand_over(self) -> str:
-        """Give the agent a new channel name; returns the former one."""
+        """Give the agent a new channel name, and return the former one."""
         former = self.agent
         self.agents += 1
         self.agent = self._leg(Party.AGENT)
@@ -61,12 +64,12 @@ class Ids:
 
     @property
     def former_agents(self) -> list[str]:
-        """The channels that we have made for former agents, so without the dialplan's own."""
+        """The channels that we made for former agents; the dialplan's own is not among them."""
         ours = 1 if self.home is not None and HOMES.get(self.direction) is Party.AGENT else 0
         return [self._made(Party.AGENT, count) for count in range(ours, self.agents)]
 
     def snoop(self, segment: int, spy: str = "both") -> str:
-        """The channel through which the ``segment``-th recording listens, to one side or to both."""
+        """The snoop channel of the ``segment``-th recording, for one side or both."""
         return f"{self.bridge}-snoop{segment}{'' if spy == 'both' else f'-{spy}'}"
 
     def channel(self, party: Party) -> str:
@@ -82,14 +85,14 @@ class Ids:
 
 
 def call_of(name: str) -> str | None:
-    """The call that a channel, or a bridge, of ours was made for; None if it is not ours."""
+    """The id of the call that one of our channels or bridges was made for; None if it is not ours."""
     made = _MADE.match(name)
     return made[1] if made else None
 
 
 @dataclass(slots=True)
 class Playback:
-    """A playback, and what proves that it was whole: then ``whole`` is set."""
+    """One playback. ``whole`` is set once it has provably run its full length."""
 
     id: str
     party: Party
@@ -102,7 +105,9 @@ class Playback:
     whole: bool = False
 
     def finished(self, state: str, at: datetime) -> on.Played:
-        """``done`` alone proves nothing: Asterisk says it of a playback that was stopped, too."""
+        """The end of the playback. ``done`` alone does not prove that it was whole: Asterisk also reports it
+        of one that was stopped.
+        """
         elapsed_ms = (at - self.started).total_seconds() * 1000 if self.started else 0.0
         lasted = elapsed_ms >= self.duration_ms - TOLERANCE_MS
         self.whole = state == "done" and not self.stopped_by_us and lasted
@@ -120,10 +125,10 @@ def translate(  # noqa: PLR0912 - one arm an event
     began: datetime = EVER,
     arrived: datetime | None = None,
 ) -> Event | None:
-    """What an ARI event means to the call; None if nothing. A playback is told when it started.
+    """The event of the call that an ARI event stands for; None if it stands for none. Also notes when a playback started.
 
-    ``recording``: the name of the newest one, since no other can begin or end any more. ``began``: when the call did.
-    ``arrived``: when the event came, if that was before now.
+    ``recording``: the name of the newest recording; no other can begin or end any more. ``began``: when the
+    call began. ``arrived``: when the event came, if before now.
     """
     match event["type"]:
         case "StasisStart":
@@ -159,7 +164,7 @@ def translate(  # noqa: PLR0912 - one arm an event
 def _entered(event: dict[str, Any], ids: Ids) -> Event | None:
     match event["channel"]["id"], event["args"]:
         case ids.callee, [_, verdict]:
-            # back from AMD; what it is not sure of is a person
+            # back from AMD; NOTSURE counts as a person
             return on.MachineFound() if verdict == "MACHINE" else on.HumanFound()
         case ids.callee, _ if ids.callee != ids.home:
             return on.CalleeCreated()
@@ -199,18 +204,19 @@ def _pressed(event: dict[str, Any], ids: Ids, began: datetime, arrived: datetime
 
 
 def _went_down(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
-    """When a key went down, but not before the call ``began``: Asterisk tells of it as it is let go. The telephone itself says for how
-    long it was held.
+    """When a key was pressed, but not before the call ``began``. Asterisk reports a key on release; how long
+    it was held is the telephone's word.
     """
     held = timedelta(milliseconds=max(0, event.get("duration_ms", 0)))
-    # nor after its arrival, if the clock was put back since the call began
+    # nor after its arrival, in case the clock was put back since the call began
     return min(arrived, max(began, moment(event, began, arrived) - held))
 
 
 def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetime:
-    """When an event happened, in UTC: by Asterisk's clock if that is plausible, else when it ``arrived``.
+    """When an event happened, in UTC: by Asterisk's clock if plausible, else when it ``arrived``.
 
-    Plausible is a moment not after its arrival, nor more than :data:`LATE_SECONDS` before it, nor before the call ``began``.
+    Asterisk's time is plausible if it is not after the arrival, at most :data:`LATE_SECONDS` before it, and
+    not before the call ``began``.
     """
     earliest = max(began, arrived - timedelta(seconds=LATE_SECONDS))
     try:
@@ -222,7 +228,7 @@ def moment(event: dict[str, Any], began: datetime, arrived: datetime) -> datetim
 
 
 def came_at(event: Mapping[str, Any], read_at: datetime, stood_still_seconds: float) -> datetime:
-    """When an event came that is read only now, because the service stood still: some time meanwhile, and Asterisk says when. In UTC."""
+    """When an event came, in UTC, if it is read late because the service stalled: Asterisk's time, within the stall."""
     try:
         at = datetime.fromisoformat(event["timestamp"])
         return min(read_at, max(at, read_at - timedelta(seconds=stood_still_seconds))).astimezone(UTC)
@@ -231,16 +237,16 @@ def came_at(event: Mapping[str, Any], read_at: datetime, stood_still_seconds: fl
 
 
 def _transfer_asked(event: dict[str, Any], ids: Ids) -> on.TransferAsked | None:
-    """A REFER. Asterisk sends the event again, with a ``state``, for each answer that it is given."""
+    """Translate a REFER. Asterisk repeats the event, with a ``state``, for each answer that we give."""
     if event["referred_by"]["source_channel"]["id"] != ids.agent or "state" in event:
         return None
     wanted = event["refer_to"]["requested_destination"]
-    # one with Replaces names the call that is to take its place
+    # a REFER with Replaces names a call to take over, not a number to dial
     return on.TransferAsked(None if "protocol_id" in wanted else wanted.get("destination"))
 
 
 def channel_of(event: dict[str, Any]) -> str | None:
-    """The channel an event is about."""
+    """The channel that an event is about."""
     match event:
         case {"channel": {"id": str(channel)}} | {"peer": {"id": str(channel)}}:
             return channel

@@ -1,4 +1,4 @@
-"""The events that wait for one call, and its timers: which event comes first, and which are dropped."""
+"""The events waiting for one call, and its timers: which event comes first, and which are dropped."""
 
 import asyncio
 import functools
@@ -9,13 +9,13 @@ from ccari.policy.call import Event, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 
-#: A call has a few dozen events; a callee who drums on the keys makes some hundreds.
+#: A call has a few dozen events; a callee drumming on the keys makes some hundreds.
 INBOX_EVENTS = 256
 
 
 class Inbox:
-    """The call's own task takes one event after the other (:meth:`next`). Anybody may call the other methods, which return at
-    once. Whoever made the inbox closes it.
+    """One call's queue. The call's own task takes one event after the other (:meth:`next`). The other methods
+    may be called from anywhere, and return at once. The owner must close it.
     """
 
     def __init__(self) -> None:
@@ -24,61 +24,63 @@ class Inbox:
         self._timers: dict[str, asyncio.TimerHandle] = {}
 
     def __len__(self) -> int:
-        """How many wait: at most :data:`INBOX_EVENTS`."""
+        """How many events wait: at most :data:`INBOX_EVENTS`."""
         return len(self._waiting)
 
     def put(self, event: Event) -> None:
-        """Queue an event. If the inbox is full, keep only what tells of rights, and tell the call to let go."""
+        """Queue an event. If the inbox is full, keep only events about rights, and tell the call to let go."""
         if len(self._waiting) < INBOX_EVENTS:
             self._waiting.append(event)
         else:
-            # nobody presses 200 keys while one command is carried out: this call goes, the others stay
+            # no person presses 200 keys while one command is carried out: end this call, to protect the others
             self._waiting = [*_survivors([*self._waiting, event]), on.Withdrawn("overload")]
         self._arrived.set()
 
     def let_go(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Tell the call to let go, once it has heard what cannot be undone. After ``asterisk_lost``, ``shutdown`` changes nothing."""
+        """Tell the call to let go, after the events that cannot be undone. ``shutdown`` does not replace ``asterisk_lost``."""
         lost = on.Withdrawn("asterisk_lost")
         last = lost if lost in self._waiting else on.Withdrawn(why)
         self._forget(lambda waiting: isinstance(waiting, on.Withdrawn))
         self.put(last)
 
     def awaits(self, event: Event) -> bool:
-        """True if it is there, and not taken out yet."""
+        """True if the event is waiting."""
         return event in self._waiting
 
     def awaits_any(self, of_kind: Callable[[Event], bool]) -> bool:
-        """As :meth:`awaits`, of any such event."""
+        """True if any waiting event satisfies ``of_kind``."""
         return any(map(of_kind, self._waiting))
 
     def agent_replaced(self) -> None:
-        """Drop what the former agent's channel has reported: many phones hang up as they transfer, and the colleague has not."""
+        """Drop the events of the former agent's channel: many phones hang up when they transfer, but the
+        colleague has not hung up.
+        """
         self._forget(_is_of_the_agent)
 
     def recorder_gone(self) -> None:
-        """Drop the start of a recorder that was taken down again: it may have begun before."""
+        """Drop the start of a recorder that was taken down again: it may have been reported already."""
         self._forget(lambda waiting: isinstance(waiting, on.RecorderStarted))
 
     def arm(self, timer: Timer, seconds: float) -> None:
-        """Queue :class:`on.TimeRanOut` after so many seconds, in place of an earlier one, even if that is waiting already."""
+        """Queue :class:`on.TimeRanOut` after so many seconds. Replaces an earlier one, even if it is already waiting."""
         out = on.TimeRanOut(timer)
         self._forget(lambda waiting: waiting == out)
         self.later(timer, seconds, functools.partial(self.put, out))
 
     def later(self, name: str, seconds: float, what: Callable[[], None]) -> None:
-        """Call ``what`` after so many seconds, in place of an earlier timer of that name."""
+        """Call ``what`` after so many seconds. Replaces an earlier timer of that name."""
         earlier = self._timers.get(name)
         if earlier is not None:
             earlier.cancel()
         self._timers[name] = asyncio.get_running_loop().call_later(seconds, what)
 
     def close(self) -> None:
-        """End the timers."""
+        """Cancel the timers."""
         for timer in self._timers.values():
             timer.cancel()
 
     async def next(self, stage: Stage) -> Event:
-        """Take out the event that a call in that stage hears next; wait until there is one."""
+        """Wait for the event that a call in this stage hears next, and take it out."""
         while not self._waiting:
             self._arrived.clear()
             await self._arrived.wait()
@@ -87,18 +89,18 @@ class Inbox:
         return event
 
     def next_right(self) -> Event | None:
-        """Take out the next event that tells of a right, for a call that hears nothing else any more; None if there is none."""
+        """Take out the next event about a right, for a call that hears no other events any more; None if there is none."""
         event = next((each for each in self._waiting if _tells_of_a_right(each)), None)
         if event is not None:
             self._waiting.remove(event)
         return event
 
     def _first(self, stage: Stage) -> Event:
-        """The event that has waited longest, but for two cases.
+        """The oldest event, with two exceptions.
 
-        A call that is told to let go goes no further: only what it must hear (:func:`_precedes_the_end`) comes before that.
-        A right that the agent has entered comes before a hang-up or a transfer: the agent was told that it is passed on, and
-        it is not the colleague's.
+        Once a call is told to let go, only what it must still hear (:func:`_precedes_the_end`) comes before
+        that. A right that the agent entered comes before a hang-up or a transfer: the agent was told that it
+        is being passed on, and the colleague did not enter it.
         """
         if len(self._waiting) == 1:
             return self._waiting[0]
@@ -114,22 +116,22 @@ class Inbox:
 
 
 def _precedes_the_end(event: Event, stage: Stage) -> bool:
-    """True for what a call hears before it lets go. None of it dials, calls an agent or brings the two together."""
+    """True for events that a call hears before it lets go. None of them dials, calls an agent or connects the two."""
     match event:
         case on.GateBlocked() | on.TokenRefused() | on.Bridged():
             return True
         case on.Gone():
-            # there the agent who goes makes way for the colleague
+            # in a hand-over, the agent who hangs up makes way for the colleague
             return stage is not Stage.HANDOVER
         case on.AgentKeyPressed() | on.RecorderStarted() | on.RecorderStopped():
-            # whoever takes the talk up is to know; elsewhere the bridge may wait for the recorder
+            # the run that takes the talk up must know of these; in other stages, the bridge may wait for the recorder
             return stage is Stage.TALK
         case _:
             return _tells_of_a_right(event)
 
 
 def _tells_of_a_right(event: Event) -> bool:
-    """True for what may be a right, and for what became of one."""
+    """True for events that may exercise a right, and for those that say what became of one."""
     match event:
         case on.KeyPressed() | on.RightVoiced() | on.RightRegistered() | on.RightSpooled():
             return True
@@ -140,7 +142,7 @@ def _tells_of_a_right(event: Event) -> bool:
 
 
 def _survivors(flood: list[Event]) -> list[Event]:
-    """What is kept of a flood of events: each key as it was first pressed, and what became of rights."""
+    """The events kept from a flood: the first press of each key, and the results of rights."""
     kept: dict[object, Event] = {}
     for each in flood:
         match each:

@@ -1,4 +1,4 @@
-"""What one call writes into the database: its row, what was heard, each right and its end, with the entries of its journal."""
+"""What one call writes to the database: its row, the notice heard, each right and its end, with its journal's entries."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -18,7 +18,7 @@ from ccari.ports.requests import Intake
 
 
 class Ledger:
-    """Each method writes the journal's waiting entries too, and raises StoreError if it fails."""
+    """Each method also writes the journal's waiting entries, and raises StoreError if it fails."""
 
     def __init__(self, desk: Desk, journal: Journal) -> None:
         self._call = journal.call_id
@@ -27,19 +27,19 @@ class Ledger:
         self._gatekeeper: Gatekeeper | None = None
 
     async def open(self, order: Order) -> Terms | Block:
-        """Ask the gate, which writes the call's row. Gives what the call is made under, or why it is blocked."""
+        """Ask the gate, which writes the call's row. Gives the terms of the call, or why it is blocked."""
         gatekeeper = self._gatekeeper = Gatekeeper(order, self._desk, self._journal)
         inbound = order.direction is Direction.INBOUND
         return await (gatekeeper.admit() if inbound else gatekeeper.ask())
 
     async def spend_token(self, terms: Terms) -> Block | None:
-        """Ask the gate once more and spend the dial token. None: dial now, once; else why not."""
+        """Ask the gate again and spend the dial token. None: dial now, once; otherwise why not."""
         if self._gatekeeper is None:
             raise AssertionError("the gate was not asked")
         return await self._gatekeeper.spend_token(terms)
 
     async def heard(self, prompts: tuple[str, ...], terms: Terms) -> Terms:
-        """Commit that the notice was heard. Gives the terms with its version."""
+        """Commit that the notice was heard. Gives the terms, now with the notice's version."""
         version = terms.script.versions[prompts]
         tells = (
             terms.number is not None
@@ -48,7 +48,7 @@ class Ledger:
         )
         information = terms.information_version if tells else None
         fields = {"notice_version": version, "prompts": ",".join(prompts), "language": terms.language}
-        # the audio's own digests: the version of the words stays the same when a prompt is recorded anew
+        # also note the audio's digests: a prompt recorded anew keeps the version of its words
         self._journal.know({"sounds": ",".join(terms.script.sounds[each].digest for each in prompts)})
         self._journal.note("notice_heard", fields)
         await self._journal.durably(
@@ -57,7 +57,7 @@ class Ledger:
         return replace(terms, heard_version=version)
 
     async def register(self, command: do.RegisterRight, terms: Terms) -> Event:
-        """Make a right durable, in the database or on this node: the event that says which."""
+        """Make a right durable, in the database or on this node. Gives the event that says which."""
         exercise = terms.exercise(command.right, command.key, command.at)
         if command.by is Party.AGENT:
             exercise = replace(exercise, intake=Intake.AGENT, who=terms.opened.agent)
@@ -67,11 +67,11 @@ class Ledger:
         return on.RightRegistered(command.right, reference, exercise.due)
 
     async def keep_talk(self, kept: Mapping[str, Any] | None) -> None:
-        """Store what the talk is taken up with after a crash; None: it is not to be taken up."""
+        """Store what is needed to take the talk up after a crash; None: it must not be taken up."""
         await self._journal.durably(lambda entries: self._desk.store.keep_talk(self._call, kept, entries))
 
     async def leave_talk(self) -> None:
-        """Write the journal's waiting entries, and nothing else: the talk goes on, and whoever is connected next takes it up."""
+        """Write only the journal's waiting entries: the talk goes on, and the next connection takes it up."""
         await self._journal.persistently(lambda entries: self._desk.store.write(self._call, entries))
 
     async def close(self, outcome: Outcome, reason: str) -> None:
@@ -81,7 +81,7 @@ class Ledger:
 
         async def close() -> None:
             if gatekeeper is not None and not self._journal.is_open:
-                # the database did not answer the gate: its row may be there all the same, or be missing still
+                # the database did not answer the gate, so the call's row may or may not be there
                 await gatekeeper.put_on_record()
             await self._journal.durably(lambda entries: store.close(self._call, outcome, reason, entries))
 

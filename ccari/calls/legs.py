@@ -1,4 +1,4 @@
-"""The channels that one call makes in Asterisk, and the bridge that the two talk over."""
+"""The channels that one call makes in Asterisk, and the bridge that connects the two parties."""
 
 import contextlib
 from collections.abc import Mapping
@@ -13,22 +13,23 @@ from ccari.gating.terms import Terms
 from ccari.gating.variables import AGENT_OF, CALL, NUMBER
 from ccari.policy.call import Direction, Outcome, Party
 
-#: Asterisk hangs a callee's leg up that it has not been told to dial within this of when it made it. What the network holds up is carried out once it
-#: comes, though we have given it up, and somebody may have been barred meanwhile (invariant 1): given up is what had no answer in so long.
+#: Asterisk hangs up a callee's channel that is not told to dial within this time of its creation. A request
+#: that the network holds up is carried out when it arrives. By then we may have given it up, for want of an
+#: answer within this time, and the number may have been barred since (invariant 1).
 DIAL_SECONDS = REQUEST_SECONDS
-#: After how many seconds from now Asterisk hangs a channel up. ``ast_call`` dials none whose time has come.
+#: After how many seconds from now Asterisk hangs up a channel. ``ast_call`` does not dial a channel whose time is over.
 _LIMIT = "TIMEOUT(absolute)"
 
 
 class Legs:
-    """``ids`` has the names of the channels and the bridge. What fails raises AsteriskError."""
+    """``ids`` names the channels and the bridge. Failures raise AsteriskError."""
 
     def __init__(self, ari: Ari, ids: Ids, dialplan: Dialplan) -> None:
         self._ari = ari
         self._ids = ids
         self._dialplan = dialplan
         self._bridge_made = False
-        #: From when the two are brought together, or are about to be, until the agent hands the callee over.
+        #: True from just before the two are connected until the agent hands the callee over.
         self.have_met = False
         self._destroyed: set[str] = set()
 
@@ -38,13 +39,13 @@ class Legs:
             self._destroyed.add(event["channel"]["id"])
 
     def resume(self) -> None:
-        """Take up a talk: the bridge is there already."""
+        """Take up a talk, whose bridge already exists."""
         self._bridge_made = self.have_met = True
 
     async def create_agent(self, terms: Terms) -> None:
         variables = self._variables(terms, terms.agent_string)
         if terms.number is not None:
-            # whom the agent's phone shows
+            # the number that the agent's phone shows
             variables["CONNECTEDLINE(num,i)"] = terms.number.e164
         if not terms.agent_string.startswith(f"{PJSIP}/"):
             variables[AGENT_OF] = str(self._ids.call)
@@ -57,10 +58,10 @@ class Legs:
     async def create_callee(self, terms: Terms) -> None:
         dialled = terms.campaign.dial_string(terms.known_number)
         variables = {**self._variables(terms, dialled), _LIMIT: str(DIAL_SECONDS)}
-        # whoever takes the talk up knows by it whose rights are pressed; Asterisk knows the number anyhow
+        # the run that takes the talk up reads from it whose rights are pressed; Asterisk knows the number anyway
         variables[NUMBER] = terms.known_number.e164
         if terms.campaign.caller_id is not None:
-            # what an outgoing PJSIP channel puts into its From header
+            # an outgoing PJSIP channel puts this into its From header
             variables["CONNECTEDLINE(num,i)"] = terms.campaign.caller_id
         originator = None if self._ids.direction is Direction.CALLEE_FIRST else self._ids.agent
         await self._ari.create_channel(
@@ -68,15 +69,17 @@ class Legs:
         )
 
     async def dial_callee(self, terms: Terms) -> None:
-        """Send the INVITE, if it is not too late."""
-        # Asterisk rings a little longer than the call's own timer, which is what should end it
+        """Send the INVITE, unless the channel's time is over."""
+        # Asterisk rings a little longer than the call's own timer, which should end the ringing
         await self._ari.dial(self._ids.callee, seconds=terms.campaign.ring_seconds + 5)
-        # it may be over already, which is told
+        # the channel may be gone already, which Asterisk reports
         with contextlib.suppress(Refused):
             await self._ari.set_variable(self._ids.callee, _LIMIT, _longest(terms))
 
     def _variables(self, terms: Terms, endpoint: str) -> dict[str, str]:
-        """What every channel that we make is given. Asterisk hangs it up in the end even if nobody is left to tell it to."""
+        """The variables of every channel that we make. Asterisk hangs it up in the end, even if no service is
+        left to do so.
+        """
         variables = {_LIMIT: _longest(terms), CALL: str(self._ids.call)}
         if endpoint.startswith(f"{PJSIP}/"):
             variables[TRANSFERS] = "ari-only"
@@ -85,18 +88,18 @@ class Legs:
     async def bridge(self) -> None:
         self.have_met = True
         if not self._bridge_made:
-            # known before the request: a reply that is lost leaves a bridge all the same
+            # set before the request: even if the reply is lost, there may be a bridge
             self._bridge_made = True
             await self._ari.create_bridge(self._ids.bridge)
         await self._ari.add_to_bridge(self._ids.bridge, self._ids.agent, self._ids.callee)
 
     async def part(self, *, beside: bool) -> None:
-        """Take the callee out of the bridge; the agent stays in it. ``beside`` as of :meth:`Ari.take_from_bridge`."""
+        """Take the callee out of the bridge; the agent stays in it. ``beside``: as in :meth:`Ari.take_from_bridge`."""
         await self._ari.take_from_bridge(self._ids.bridge, self._ids.callee, beside=beside)
 
     async def replace_agent(self, former: str, terms: Terms, *, at_home: bool, beside: bool) -> None:
-        """Part the callee from the ``former`` agent (``beside`` as of :meth:`part`), let that one's channel go, which is the dialplan's if
-        ``at_home``, and create one for the new agent.
+        """Part the callee from the ``former`` agent (``beside``: as in :meth:`part`), release that agent's
+        channel, and create one for the new agent. ``at_home``: the former channel is the dialplan's.
         """
         self.have_met = False
         try:
@@ -106,7 +109,7 @@ class Legs:
         await self.create_agent(terms)
 
     async def _release(self, former: str, *, at_home: bool) -> None:
-        """Let the former agent go. A phone that hangs up as it asks for the transfer is gone already."""
+        """Release the former agent. A phone that hangs up as it asks for the transfer is already gone."""
         with contextlib.suppress(AsteriskError):
             await self._ari.answer_transfer(former, made=True)
         with contextlib.suppress(AsteriskError):
@@ -116,7 +119,9 @@ class Legs:
                 await self._ari.hang_up(former)
 
     async def let_go(self, *, gated: bool) -> None:
-        """Hang up every channel that was made and destroy the bridge. ``gated``: the gate let the call through; else none was made."""
+        """Hang up every channel that was made, and destroy the bridge. ``gated``: the gate allowed the call;
+        otherwise no channel was made.
+        """
         ids = self._ids
         made = [ids.channel(party) for party in Party if party is not ids.home_party] if gated else []
         for channel in (*made, *ids.former_agents):

@@ -1,4 +1,4 @@
-"""The service's hold on one Asterisk: connect, fence, take stock, listen; and again when the connection is lost."""
+"""The connection to one Asterisk: connect, take the lock, take stock, serve; and reconnect when it is lost."""
 
 import asyncio
 import contextlib
@@ -29,28 +29,29 @@ from ccari.tasks import beside, started
 
 _log = structlog.get_logger()
 
-#: Between tries to connect, doubled each time, with as much again at random so that a fleet does not knock in step.
+#: Wait between attempts to connect. It doubles each time; random jitter of the same size keeps a fleet from
+#: reconnecting at once.
 FIRST_RETRY_SECONDS = 0.2
 LONGEST_RETRY_SECONDS = 5.0
-#: From one try to take stock to the next, while the database is away, or something waits to be registered.
+#: Wait between attempts to take stock, while the database is away or rights wait to be registered.
 STOCK_AGAIN_SECONDS = 1.0
-#: How often Asterisk is asked for nothing. Where nobody calls, nothing else shows that it takes the password no more.
+#: How often to ping Asterisk. Without calls, nothing else shows that it no longer accepts the password.
 PING_SECONDS = 10.0
-#: What is kept between the connection and the moment when stock is taken: calls that begin, and events of all calls.
+#: The most that is kept between connecting and taking stock: new calls, and events of all calls.
 _MOST_EARLY_CALLS = 1000
 _MOST_EARLY_EVENTS = 20_000
 
 
 class Replaced(RivalError):  # noqa: N818 - what happened
-    """Another service took the application over: Asterisk talks to the newest."""
+    """Another service took over the application; Asterisk sends events only to the newest."""
 
     def __init__(self) -> None:
         super().__init__("another service has taken over the Stasis application: this one stops")
 
 
 class Link:
-    """Keeps the connection to Asterisk. ``make_desk`` gives what calls share over one connection; ``name``: what this Asterisk's
-    calls are filed under, if the settings say so; ``connections``: how many there have been.
+    """Keeps the connection to Asterisk. ``make_desk`` gives what the calls of one connection share. ``name``: the name to
+    file this Asterisk's calls under, if the settings give one. ``connections``: how many there have been.
     """
 
     def __init__(
@@ -77,12 +78,12 @@ class Link:
         RivalError
             If another service drives this Asterisk.
         UnsuitableError
-            If a person must change something there before it can be connected to for the first time: a wrong password, an old Asterisk,
-            a module missing that every call needs. Later that is told and waited for: somebody is changing the password, or has
-            updated Asterisk, and meanwhile FastAGI and HTTP gate calls, and rights are registered.
+            If, before the first connection, a person must change something: a wrong password, an old Asterisk, a missing module that every
+            call needs. Once it has connected, it logs this and retries: somebody may be changing the password or updating Asterisk, and
+            meanwhile FastAGI and HTTP gate calls, and rights are registered.
         """
         wait = FIRST_RETRY_SECONDS
-        # the WebSocket; what is asked beside it about strays, and by calls
+        # one connection for the WebSocket; others for requests about strays, and for those that calls make beside it
         connector = Connector(limit=1 + 2 * AT_ONCE, force_close=True)
         async with aiohttp.ClientSession(connector=connector) as session:
             while True:
@@ -94,7 +95,7 @@ class Link:
                         raise
                     _log.warning("asterisk_away", reason=str(error))
                 except StoreError as error:
-                    # without the database stock cannot be taken of what is left in Asterisk
+                    # without the database, stock cannot be taken
                     _log.warning("database_away", reason=str(error))
                 if self.connected.is_set():
                     self.connected.clear()
@@ -103,12 +104,12 @@ class Link:
                 wait = min(2 * wait, LONGEST_RETRY_SECONDS)
 
     async def _hold(self, session: aiohttp.ClientSession) -> None:
-        """One connection, from its beginning to its end."""
+        """Run one connection from beginning to end."""
         self._credentials = credentials = await self._credentials.anew()
         identity = await identify(session, credentials)
         if self._name is not None:
             identity = replace(identity, name=self._name)
-        # a lock on the whole Asterisk, not on the application: taking stock ends what any other service has made there
+        # lock the whole Asterisk, not the application: taking stock ends whatever another service has made there
         async with self._fence.hold(identity.run, identity.name) as lock_lost:
             ears = _Ears(self._switchboard)
             transport = await connect(session, credentials, ears.take)
@@ -126,7 +127,7 @@ class Link:
             await ari.check_modules()
             await _tell_of_unfit(desk)
             await ari.filter_events()
-            # stock is taken once the calls of a connection that was lost have let go
+            # take stock only when the calls of the lost connection have let go
             await self._switchboard.drain()
             found = await self._take_stock(desk, connection)
             if found is None:
@@ -149,10 +150,10 @@ class Link:
             raise connection.why_over()
 
     async def _take_stock(self, desk: Desk, connection: "_Connection") -> Stock | None:
-        """Take stock, trying until it works; None if the connection is over first.
+        """Take stock, retrying until it works; None if the connection ends first.
 
-        While the database is away the connection is kept: Asterisk does not repeat what was heard over it, such as a key. Calls
-        that come in meanwhile are given back to the dialplan.
+        While the database is away, the connection is kept: Asterisk does not repeat an event, such as a key,
+        on a new one. Calls that come in meanwhile are given back to the dialplan.
         """
         logged = ""
         while True:
@@ -168,7 +169,7 @@ class Link:
 
 
 async def _ping(ari: Ari) -> None:
-    """Ask again and again. What comes of it, the connection notices by itself."""
+    """Ping Asterisk at intervals. The connection itself notices the result."""
     while True:
         await asyncio.sleep(PING_SECONDS)
         with contextlib.suppress(AsteriskError):
@@ -176,7 +177,7 @@ async def _ping(ari: Ari) -> None:
 
 
 async def _tell_of_unfit(desk: Desk) -> None:
-    """Of each campaign whose calls are refused for a module that only they need, before the first of them is."""
+    """Log, before its first call, each campaign that will be refused because a module that only it needs is missing."""
     policy = desk.book.policy
     for campaign in policy.campaigns if policy else ():
         if found := await desk.ari.lacking(campaign):
@@ -184,30 +185,32 @@ async def _tell_of_unfit(desk: Desk) -> None:
 
 
 class _Ears:
-    """Takes the reader's events. Keeps them until stock is taken, then passes them on; notices if another service takes over.
+    """Takes the reader's events. Keeps them until stock is taken, then passes them on. Notices if another
+    service takes over.
 
     ``silence``: called when nothing more may be sent over the connection.
     """
 
     def __init__(self, switchboard: Switchboard) -> None:
         self._switchboard = switchboard
-        #: Events that came before stock was taken, each with the moment when it came; None from then on.
+        #: Events that came before stock was taken, each with its arrival; None once stock is taken.
         self._early: list[tuple[dict[str, Any], datetime]] | None = []
-        #: Channels whose StasisStart is kept; for which there was no room, so that they are given back when stock is taken;
-        #: which were given back already; and those of the last two that have left the application since.
+        #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped, for
+        #: want of room or because they were given back. ``_let_go``: channels given back. ``_left``: channels
+        #: of the last two sets that have left the application since.
         self._begun: set[str] = set()
         self._unkept: set[str] = set()
         self._let_go: set[str] = set()
         self._left: set[str] = set()
         #: Another service has taken over the application.
         self.replaced = asyncio.Event()
-        #: An event was lost for want of room, so that this connection has to be given up.
+        #: An event was lost for want of room, so this connection must be given up.
         self.overrun = asyncio.Event()
         self.silence: Callable[[], None] = lambda: None
 
     def take(self, event: dict[str, Any]) -> None:
         if event.get("type") == "ApplicationReplaced":
-            # Asterisk sends events to the newest connection only, but still obeys this one: so nothing more is sent
+            # Asterisk sends events only to the newest connection, but still obeys this one: send nothing more
             self.silence()
             self.replaced.set()
         elif self._early is None:
@@ -215,18 +218,18 @@ class _Ears:
         elif event.get("type") == "StasisStart":
             self._begin(event, self._early)
         elif (channel := channel_of(event)) not in self._unkept:
-            # it may be of a talk that is taken up: a key, or a hang-up, which Asterisk reports once
+            # the event may belong to a talk that is taken up: Asterisk reports a key or a hang-up only once
             self._keep(event, self._early)
         elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
             self._left.add(channel)
 
     def early_channels(self) -> set[str]:
-        """The channels that have entered over this connection, but for those there was no room for."""
+        """The channels that entered over this connection, except those that there was no room for."""
         return self._begun | self._let_go
 
     def let_go(self) -> list[str]:
-        """Forget the calls that have begun, and give their channels; those that ccari has made for a talk stay."""
-        # not as they leave: a list of the application's channels that is on its way may still have them
+        """Forget the calls that have begun, and give their channels. Channels that ccari made for a talk are kept."""
+        # a channel that left is removed only now: a listing that Asterisk sent before may still contain it
         self._unkept -= self._left
         self._let_go -= self._left
         self._left.clear()
@@ -238,13 +241,13 @@ class _Ears:
         return sorted(called)
 
     def open(self) -> None:
-        """Stock is taken: pass the kept events on, and from now on every event as it comes."""
+        """Pass the kept events on, now that stock is taken; from now on pass each event on as it comes."""
         early, self._early = self._early or [], None
         for event, arrived in early:
             try:
                 self._switchboard.take(event, arrived)
             except Exception:  # noqa: BLE001 - logged
-                # as the reader does: one odd event must not end the calls of all the others
+                # as in the reader, one odd event must not end the other calls
                 _log.exception("ari_event_failed")
 
     def _begin(self, event: dict[str, Any], early: list[tuple[dict[str, Any], datetime]]) -> None:
@@ -272,7 +275,7 @@ class _Ears:
 
 @dataclass(frozen=True, slots=True)
 class _Connection:
-    """One connection, the task that reads it, and whether the lock that it is held under was lost."""
+    """One connection, the task that reads it, and whether its lock was lost."""
 
     transport: Transport
     ears: _Ears
@@ -280,7 +283,7 @@ class _Connection:
     lock_lost: asyncio.Event
 
     async def is_over(self, within: float | None = None) -> bool:
-        """Wait until it ends, or has to be given up; False if neither comes ``within`` so many seconds."""
+        """Wait until the connection ends or must be given up; False if neither happens ``within`` so many seconds."""
         ends = self.ears.replaced, self.ears.overrun, self.lock_lost, self.transport.shut_out
         async with started(*(each.wait() for each in ends)) as waits:
             first = asyncio.FIRST_COMPLETED
@@ -288,7 +291,7 @@ class _Connection:
         return bool(done)
 
     def why_over(self) -> AsteriskError:
-        """The error that says why it is given up."""
+        """The error that says why the connection is given up."""
         if self.ears.replaced.is_set():
             return Replaced()
         if self.transport.shut_out.is_set():

@@ -1,29 +1,29 @@
-"""The modules of Asterisk that calls need; a missing one would show in the middle of a call."""
+"""The Asterisk modules that calls need. Without this check, a missing module would show only in the middle of a call."""
 
 from collections.abc import Container, Mapping, Sequence
 
 from ccari.policy.campaign import Campaign
 
-#: Those that every call needs beside ARI itself.
+#: The modules that every call needs, besides ARI itself.
 MODULES = (
     "app_stasis.so", "res_stasis.so", "res_stasis_answer.so", "res_stasis_playback.so", "res_stasis_recording.so",
     "res_stasis_snoop.so", "res_ari_channels.so", "res_ari_bridges.so", "res_ari_playbacks.so",
     "res_ari_recordings.so", "res_ari_applications.so", "res_ari_events.so", "func_timeout.so", "func_callerid.so",
     "func_strings.so", "format_sln.so", "codec_resample.so", "format_wav.so", "bridge_simple.so", "bridge_softmix.so",
-    # without it a dial is accepted, and no INVITE is sent (res/stasis/control.c)
+    # without it Asterisk accepts a dial but sends no INVITE (res/stasis/control.c)
     "bridge_holding.so",
 )  # fmt: skip
-#: The applications that the context ``ccari-amd`` runs while a callee is in it.
+#: The applications that the context ``ccari-amd`` runs.
 ANSWERING_MACHINE = ("app_amd.so", "app_waitforsilence.so")
-#: The first has a phone's REFER reported to whoever holds the channel. With the second the phone's session is read before the
-#: REFER is answered.
+#: The first reports a phone's REFER to the application that holds the channel. The second lets us read the
+#: phone's SIP session before we answer the REFER.
 TRANSFER = ("res_pjsip_refer.so", "func_channel.so")
 
 
 def declared_modules(campaign: Campaign, *, inbound: bool = False) -> Mapping[str, tuple[str, ...]]:
-    """Those that a campaign needs beside :data:`MODULES`, by the key of the policy for which they are needed.
+    """The modules that a campaign needs besides :data:`MODULES`, by the policy key that needs them.
 
-    ``inbound``: only those that its inbound calls need. Nobody listens for machines there: whoever calls is none.
+    ``inbound``: only what its inbound calls need. They need no answering-machine detection: a caller is no machine.
     """
     found: dict[str, tuple[str, ...]] = {}
     if campaign.answering_machine is not None and not inbound:
@@ -36,7 +36,7 @@ def declared_modules(campaign: Campaign, *, inbound: bool = False) -> Mapping[st
 def lacking(
     campaign: Campaign, running: Container[str], *, inbound: bool = False
 ) -> Mapping[str, Sequence[str]]:
-    """Those of :func:`declared_modules` that are not running."""
+    """The modules of :func:`declared_modules` that are not running."""
     return {
         key: absent
         for key, names in declared_modules(campaign, inbound=inbound).items()
@@ -45,7 +45,7 @@ def lacking(
 
 
 def why_unfit(lacking: Mapping[str, Sequence[str]]) -> str:
-    """Why the calls of a campaign that lacks these are refused."""
+    """Why calls of a campaign that lacks these modules are refused."""
     return f"Asterisk lacks {in_words(lacking)}: load them in modules.conf"
 
 

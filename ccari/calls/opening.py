@@ -1,4 +1,4 @@
-"""Whether what is played to a channel leaves Asterisk: where the two ends agree on keys by themselves, nothing is sent before."""
+"""Waits until a channel's media leaves Asterisk: with DTLS, Asterisk sends nothing before the keys are agreed."""
 
 import asyncio
 from collections.abc import Callable
@@ -8,30 +8,30 @@ from ccari.calls.client import PJSIP, Ari
 from ccari.calls.transport import Refused
 from ccari.errors import AsteriskError
 
-#: How long what Asterisk has said of an endpoint is good: an administrator may set it otherwise at any time.
+#: How long an endpoint's setting is cached; an administrator may change it at any time.
 _GOOD_SECONDS = 2.0
-#: For Asterisk to say so.
+#: How long Asterisk may take to answer.
 LOOK_SECONDS = 1.0
-#: For the two ends to agree on keys, and before that in browsers on a way (ICE): what is lost of it comes again after 1, 3 and 7 s (RFC 6347).
+#: How long ICE and the DTLS handshake may take. A lost handshake message is sent again after 1, 3 and 7 s (RFC 6347).
 OPENING_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 0.05
 
 
 class Closed(AsteriskError):  # noqa: N818 - a state, told as such
-    """Nothing that is sent to a channel leaves Asterisk, so nobody hears it."""
+    """No media leaves Asterisk on this channel, so nobody hears it."""
 
 
 class Endpoints:
-    """The PJSIP endpoints of one Asterisk, as they are set just now."""
+    """The current settings of one Asterisk's PJSIP endpoints."""
 
     def __init__(self, ari: Ari) -> None:
         self._ari = ari
-        #: Of each endpoint that there is, whether its keys are agreed upon, and until when that is good.
+        #: By endpoint: whether it uses DTLS, and until when that is cached.
         self._known: dict[str, tuple[bool, float]] = {}
 
     async def agrees_on_keys(self, name: str) -> bool:
-        """Whether the two ends agree on keys by themselves (DTLS). Keys that the SDP has (SDES) are there at once. True, too, if Asterisk
-        does not say.
+        """Whether the endpoint uses DTLS, which agrees on keys over the media path; SDES keys are there at
+        once, in the SDP. True if Asterisk does not say.
         """
         now = asyncio.get_running_loop().time()
         agrees, good_until = self._known.get(name, (True, now))
@@ -47,38 +47,38 @@ class Endpoints:
 
 
 class Openings:
-    """Of the channels of one call."""
+    """Waits for the channels of one call to open."""
 
     def __init__(self, ari: Ari, endpoints: Endpoints, is_ending: Callable[[], bool]) -> None:
         self._ari = ari
         self._endpoints = endpoints
-        #: Whether nobody is to be connected any more.
+        #: Whether nobody may be connected any more.
         self._is_ending = is_ending
-        #: By channel, whether there is something to wait for; and whether it was worth it.
+        #: By channel: whether it must wait for DTLS; and whether media has left since.
         self._waits: dict[str, bool] = {}
         self._sends: dict[str, bool] = {}
 
     async def look(self, channel: str, made_as: str) -> None:
-        """See whether there will be anything to wait for. Whoever is to hear a notice as soon as they answer is looked at before. ``made_as``:
-        the dial string of the channel, or its technology and endpoint, such as ``PJSIP/trunk``.
+        """Find out whether the channel will have to wait. Done before the answer, so that the notice can start at once.
+        ``made_as``: the channel's dial string, or its technology and endpoint, such as ``PJSIP/trunk``.
         """
         technology, _, resource = made_as.partition("/")
-        # of others Asterisk does not tell
+        # Asterisk does not tell of other technologies
         self._waits[channel] = technology == PJSIP and await self._endpoints.agrees_on_keys(
             resource.partition("/")[0].rpartition("@")[2]
         )
 
     async def await_opening(self, channel: str, made_as: str) -> None:
-        """Return once the channel, which is answered, sends what it is given. Returns at once if it is gone. ``made_as`` as of :meth:`look`,
-        which is done now if it was not before.
+        """Wait until media leaves Asterisk on the answered channel. Returns at once if the channel is gone.
+        ``made_as``: as in :meth:`look`, which is done now if it was not before.
 
-        Asterisk (22.10.1, ``__rtp_sendto`` in res_rtp_asterisk.c) drops what it is to send before the DTLS handshake is over, and reports a
-        playback as one that was heard. It counts only what it has sent.
+        Asterisk (22.10.1, ``__rtp_sendto`` in res_rtp_asterisk.c) drops what it sends before the DTLS
+        handshake is over, yet reports the playback as done. Its packet counter counts only what has left.
 
         Raises
         ------
         Closed
-            If it does not within :data:`OPENING_SECONDS`, or before the call ends.
+            If nothing leaves within :data:`OPENING_SECONDS`, or before the call ends.
         AsteriskError
             As :class:`Ari` does.
         """
@@ -90,7 +90,9 @@ class Openings:
             raise Closed("nothing that is sent leaves Asterisk: the two ends have agreed on no keys (DTLS)")
 
     async def _comes_to_send(self, channel: str) -> bool:
-        """Whether it does in time. Silence is played meanwhile, for there is nothing to count as long as nothing is to be sent."""
+        """Whether media leaves in time. Plays silence meanwhile: without something to send, there would be no
+        packets to count.
+        """
         try:
             await self._ari.start_silence(channel)
             try:

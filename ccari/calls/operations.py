@@ -1,7 +1,7 @@
-"""ARI's operations, as asyncari has read them from Asterisk's Swagger files; each description is read once.
+"""ARI's operations, as asyncari read them from Asterisk's Swagger files. Each description is parsed once.
 
-asyncswagger's own operation goes through its description with every request, and formats a log line even when that log is
-off (docs/performance.md).
+asyncswagger's own operation walks its description with every request, and formats a log line even when that
+log is off (docs/performance.md).
 """
 
 import json
@@ -14,7 +14,7 @@ _KINDS = "path", "query", "body"
 
 
 class Described(Protocol):
-    """asyncswagger's ``Operation``. ``json``: as Swagger 1.1 describes it."""
+    """asyncswagger's ``Operation``. ``json``: its description in Swagger 1.1."""
 
     uri: str
     json: Mapping[str, Any]
@@ -29,12 +29,12 @@ class Requesting(Protocol):
 class Operation:
     """One ARI request, called with its parameters by name: ``await operation(channelId=…, media=…)``.
 
-    A list is sent as its values with commas between, and what belongs into the body as JSON.
+    A list is sent as comma-separated values; body parameters are sent as JSON.
 
     Raises
     ------
     TypeError
-        For a name that the operation does not have, or if it lacks one that it needs.
+        If a name is unknown to the operation, or a required one is missing.
     Refused, LinkLost
         As the transport does.
     """
@@ -73,7 +73,7 @@ class Operation:
 
 
 def prepared(resources: Mapping[str, Any], transport: Requesting) -> Any:
-    """``resources``: of asyncswagger's client. Gives its operations by the names of both: ``channels.playWithId``."""
+    """Prepare the operations of asyncswagger's ``resources``. They are called by both names: ``channels.playWithId``."""
     return SimpleNamespace(**{
         name: SimpleNamespace(**{
             nickname: Operation(described, transport) for nickname, described in resource.operations.items()

@@ -1,4 +1,4 @@
-"""What one call plays: which sound a prompt is, and the playbacks under way."""
+"""What one call plays: the sound of each prompt, and the playbacks under way."""
 
 import asyncio
 import contextlib
@@ -17,35 +17,37 @@ from ccari.policy.call import Party
 from ccari.policy.campaign import DEFAULT_LANGUAGE, NoticePrompt
 from ccari.ports.sounds import Sound
 
-#: For how long a prompt may play on that an earlier run has begun, or Asterisk did after it was asked; most take a few.
+#: How long a prompt of an earlier run, or one that Asterisk started without answering us, may still play;
+#: most last a few seconds.
 OVERHANG_SECONDS = 60.0
-#: Asterisk tells of a key of which it has not seen the beginning (SIP INFO) as it comes, and then plays it to the other party for as
-#: long as it is said to have been held, and of a shorter one than this for so long altogether (``__ast_read`` in main/channel.c).
+#: Asterisk reports a key whose beginning it has not seen (SIP INFO) when it comes. It then plays it to the
+#: other party for its stated length, but for at least this long (``__ast_read`` in main/channel.c).
 SHORTEST_KEY_SECONDS = 0.08
-#: One that is said to have been held for longer was held: no telephone says so of a key that was only touched. Browsers' say 2 s.
+#: A key stated as longer than this was really held down: for a touch, no telephone states more. Browsers state 2 s.
 LONGEST_KEY_SECONDS = 2.0
-#: For Asterisk to notice that it has played a key for long enough, which it does as it reads the next frame.
+#: Asterisk notices that it has played a key for long enough only when it reads the next frame.
 KEY_GRACE_SECONDS = 0.1
 
 
 class Player:
-    """``campaign``: the one that was asked for, unchecked. ``playbacks``: the newest to each party."""
+    """``campaign``: the campaign as requested, unchecked. ``playbacks``: the newest one to each party."""
 
     def __init__(self, ids: Ids, desk: Desk, campaign: str) -> None:
         self._ids = ids
         self._desk = desk
         self._campaign = campaign
         self.playbacks: dict[Party, Playback] = {}
-        #: Channels to which something may be playing that is not known here, each with until when, by the loop's clock.
+        #: Channels to which an unknown prompt may be playing, each with the time when it is over at the
+        #: latest, by the loop's clock.
         self._unsure: dict[str, float] = {}
-        #: By the loop's clock, when the last key of either party has surely been played to the other.
+        #: When the last key of either party has surely been played to the other, by the loop's clock.
         self._key_over_at = 0.0
-        #: Keys that a prompt has cut in two, each with the channel that has only heard its beginning.
+        #: Keys that a prompt has cut off, each with the channel that heard only the beginning.
         self._cut_keys: list[tuple[str, str]] = []
 
     def take_note(self, event: Mapping[str, Any]) -> None:
-        """Learn from an ARI event, while each hears the other's keys, of one that Asterisk may yet be playing to the other party, or that a
-        prompt has cut in two.
+        """While the two hear each other's keys, note a key that Asterisk may still be playing to the other
+        party, or that a prompt has cut off.
         """
         if event["type"] != "ChannelDtmfReceived":
             return
@@ -58,8 +60,8 @@ class Player:
                 self._cut_keys.append((self._ids.channel(other), str(event["digit"])))
 
     async def await_keys(self) -> None:
-        """Wait until the last key has been played to the other party. Whoever is played a prompt meanwhile is out of the bridge: the end of
-        the key would not reach the other one, to whom Asterisk then sends no sound any more.
+        """Wait until the last key has been played to the other party. A prompt takes its listener out of the bridge. The
+        end of the key would then not reach the other party, and Asterisk would send that party no more sound.
         """
         loop = asyncio.get_running_loop()
         latest = loop.time() + LONGEST_KEY_SECONDS + KEY_GRACE_SECONDS
@@ -67,8 +69,8 @@ class Player:
             await asyncio.sleep(left)
 
     async def pass_on_keys(self) -> None:
-        """Send whole keys to those who have only heard their beginning: till then Asterisk sends them nothing else. A key is not reported
-        before it is let go, so no prompt can wait for one that is being pressed.
+        """Send whole keys to those who heard only the beginning: until then Asterisk sends them nothing else.
+        A key is reported only on release, so a prompt cannot wait for a key that is being held.
         """
         cut, self._cut_keys = self._cut_keys, []
         for channel, key in cut:
@@ -76,13 +78,13 @@ class Player:
                 await self._desk.ari.send_key(channel, key)
 
     def resume(self) -> None:
-        """Take up a talk: its earlier run may have left prompts that still play."""
+        """Take up a talk: prompts of the earlier run may still be playing."""
         for party in Party:
             self._doubt(party)
 
     def knows_all(self, party: Party) -> bool:
-        """False while something may be playing to the party that is not known here: what an earlier run of the service has begun, or
-        Asterisk has not answered about. It is over when one that was begun later was played whole: Asterisk plays one at a time.
+        """False while an unknown prompt may be playing to the party: one that an earlier run started, or one that Asterisk
+        did not answer about. It is over once a later prompt has played whole, since Asterisk plays one at a time.
         """
         newest = self.playbacks.get(party)
         over = newest is not None and newest.whole
@@ -92,12 +94,12 @@ class Player:
         self._unsure[self._ids.channel(party)] = asyncio.get_running_loop().time() + OVERHANG_SECONDS
 
     async def play(self, party: Party, prompt: str, terms: Terms | None) -> None:
-        """``terms`` are None before the gate has let the call through."""
+        """Play a prompt to a party. ``terms`` is None before the gate has allowed the call."""
         sound = await self._sound(party, prompt, terms)
         if self.knows_all(party):
-            # as long as it is told by the newest
+            # from here on, only the newest playback counts
             self._unsure.pop(self._ids.channel(party), None)
-        # known before the request, for its events may come before the reply
+        # registered before the request, since its events may come before the reply
         asked_at = asyncio.get_running_loop().time()
         playback = self.playbacks[party] = Playback(str(uuid4()), party, prompt, sound.duration_ms, asked_at)
         try:
@@ -107,17 +109,17 @@ class Player:
             raise
 
     async def stop(self) -> None:
-        """Stop what is playing to the callee."""
+        """Stop the prompt that is playing to the callee."""
         playback = self.playbacks.get(Party.CALLEE)
         if playback is not None:
             playback.stopped_by_us = True
             await self._desk.ari.stop_playback(playback.id)
 
     async def fall_silent(self, party: Party) -> None:
-        """Stop what is playing to a party before the dialplan gets their channel back. A failure is ignored."""
+        """Stop the prompt that is playing to a party, before the dialplan gets the channel back. A failure is ignored."""
         playback = self.playbacks.get(party)
         if playback is not None:
-            # Asterisk sets no variable of a channel while it plays to it
+            # Asterisk sets no variable of a channel while a prompt plays to it
             with contextlib.suppress(AsteriskError):
                 await self._desk.ari.stop_playback(playback.id)
 
@@ -125,23 +127,25 @@ class Player:
         if terms is None:
             return self._before_the_gate(prompt)
         if prompt == notices.SOURCE_ASKED:
-            # else as the campaign says for all of its numbers
+            # else the source that the campaign gives for all of its numbers
             return await own_source(self._desk, terms) or terms.script.sounds[NoticePrompt.SOURCE.value]
         if party is Party.AGENT:
-            # whichever language the callee has chosen
+            # the agent hears the campaign's language, whichever the callee has chosen
             return terms.scripts[terms.campaign.language].sounds[prompt]
         parts = confirmations.spelt_out(prompt)
         if parts == (prompt,):
             return terms.script.sounds[prompt]
         sounds = [self._desk.prompts.common(each, terms.language) for each in parts]
-        # one playback of several files: nothing has to be proven of an answer
+        # one playback of several files: a confirmation, unlike the notice, needs no proof that it was heard
         return Sound(
             ",".join(each.media for each in sounds), sum(each.duration_ms for each in sounds),
             " ".join(each.text for each in sounds),
         )  # fmt: skip
 
     def _before_the_gate(self, prompt: str) -> Sound:
-        """A sound for a call without terms: in the campaign's language, if the campaign is known and has the sound."""
+        """The sound of a prompt for a call without terms: in the campaign's language, if the campaign is
+        known and has the sound.
+        """
         policy, prompts = self._desk.book.policy, self._desk.prompts
         campaign = policy.campaign(self._campaign) if policy else None
         if campaign is not None:

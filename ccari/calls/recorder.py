@@ -2,10 +2,10 @@
 
 What is known of a recorder is kept in four places, each for one purpose:
 
-- ``policy.call.state.Recorder``: the call decides by it;
+- ``policy.call.state.Recorder``: what the call decides by;
 - ``calls.snoop.Snoop``: what Asterisk has said of each file;
 - ``_Segment``, here: what of a recording may be kept;
-- the database: what a service that was restarted has to know.
+- the database: what a restarted service must know.
 """
 
 import contextlib
@@ -30,34 +30,35 @@ from ccari.ports.recordings import NOT_THERE, Channels, RecordingTag, StoredFile
 
 _log = structlog.get_logger()
 
-#: How long the end of a call waits for its recording to be encoded; then that is left for later.
+#: How long the end of a call waits for its recording to be encoded; after that the caretaker does it.
 KEEP_SECONDS = 5.0
-#: How much shorter or longer a file may be than the time between the reported start and end of its recorder.
+#: How far a file's length may differ from the time between its recorder's reported start and end.
 ASTRAY_SECONDS = 2.0
-#: Nobody has said a word in less than this, so a file without sound is then no loss: Asterisk writes the first after some 20 ms.
+#: Nobody can say a word in less than this, so a shorter recording without sound is no loss. Asterisk writes
+#: its first frame after some 20 ms.
 WORD_SECONDS = 0.2
 
 
 class Recorder:
-    """The segments of one call's recording; the newest is the only one that can run."""
+    """The segments of one call's recording; only the newest can be running."""
 
     def __init__(self, ids: Ids, desk: Desk, journal: Journal) -> None:
         self._ids = ids
         self._desk = desk
         self._journal = journal
         self._segments: list[_Segment] = []
-        #: Segments of an earlier run of the service, but for the one that was taken up.
+        #: How many segments an earlier run left, without the one that was taken up.
         self._before = 0
-        #: There was an earlier run.
+        #: Whether there was an earlier run.
         self._taken_up = False
 
     @property
     def count(self) -> int:
-        """How many segments there have been, with those of an earlier run of the service."""
+        """How many segments there have been, including those of an earlier run."""
         return self._before + len(self._segments)
 
     def resume(self, before: int, running: Unfinished | None) -> None:
-        """Take up the segment that still runs, if any. ``before``: how many there have been, that one included."""
+        """Take up the segment that still runs, if any. ``before``: how many there have been, including that one."""
         self._before, self._taken_up = before, True
         if running is not None:
             self._before -= 1
@@ -67,7 +68,7 @@ class Recorder:
 
     @property
     def name(self) -> str | None:
-        """What Asterisk calls the newest recording."""
+        """The newest recording's name in Asterisk."""
         return self._segments[-1].name if self._segments else None
 
     @property
@@ -82,7 +83,7 @@ class Recorder:
         return self._segments[-1]
 
     def take_note(self, event: Mapping[str, Any], arrived: datetime | None = None) -> bool:
-        """Take note of an ARI event; True if nobody else needs it. ``arrived``: None is now."""
+        """Take note of an ARI event; True if nobody else needs it. ``arrived``: None means now."""
         for segment in self._segments:
             for side in segment.sides:
                 if side.take_note(event, arrived):
@@ -90,9 +91,9 @@ class Recorder:
         return False
 
     async def tag(self, terms: Terms) -> None:
-        """Commit the tag of the next segment, before there is anything to tag (invariant 4)."""
+        """Commit the tag of the next segment before its recorder starts (invariant 4)."""
         await self.let_go()
-        # a recording that could not be archived would lie unencrypted in the spool
+        # a recording that could not be archived would stay in the spool unencrypted
         self._desk.archive.check()
         tag = _tag(self._ids.call, terms, self._desk.channels)
         segment = _Segment(self._ids, self.count + 1, tag, self._desk, self._journal)
@@ -100,22 +101,26 @@ class Recorder:
         await segment.commit_tag()
 
     async def start(self) -> None:
-        """Start the newest segment; Asterisk reports RecordingStarted when it runs. In stereo the agent's side starts first."""
+        """Start the newest segment; Asterisk reports RecordingStarted once it runs. In stereo, the agent's
+        side starts first.
+        """
         await self._newest.start()
 
     async def started(self, at: datetime) -> None:
-        """The newest segment runs. ``at``: since when, if Asterisk has not said."""
+        """Note that the newest segment runs. ``at``: since when, if Asterisk has not said."""
         await self._newest.started(at)
 
     async def ended(self, at: datetime) -> None:
-        """The newest segment has ended; ``at`` as above. If nobody stopped it, the agent's side may run on, and is ended too."""
+        """Note that the newest segment has ended (``at``: as in :meth:`started`). If we did not stop it, end
+        the agent's side too.
+        """
         if self._segments:
             await self._newest.ended(at)
 
     async def stop(self, *, keep: bool, binding: bool, at: datetime | None = None) -> bool:
-        """Stop the newest segment; True if there was something to stop, whose end will be reported.
+        """Stop the newest segment. True if there was something to stop, whose end Asterisk will report.
 
-        ``binding``: nothing that is recorded after ``at`` (None: now) may be kept.
+        ``binding``: nothing recorded after ``at`` (None: now) may be kept.
         """
         return await self._newest.stop(keep=keep, binding=binding, at=at)
 
@@ -125,14 +130,14 @@ class Recorder:
             await segment.let_go()
 
     async def settle(self) -> None:
-        """Archive what was recorded and may be kept, and see to it that nothing else is left."""
+        """Archive what was recorded and may be kept, and remove everything else."""
         for segment in self._segments:
             await segment.settle(taken_up=self._taken_up)
 
 
 class _Segment:
-    """One recording, from its tag to its file. ``sides``: its snoop channels, two in stereo; the last is the callee's, which counts
-    for when it begins and ends.
+    """One recording, from its tag to its file. ``sides``: its snoop channels, two in stereo. The last is the
+    callee's, which decides when the recording begins and ends.
     """
 
     def __init__(self, ids: Ids, count: int, tag: RecordingTag, desk: Desk, journal: Journal) -> None:
@@ -142,14 +147,15 @@ class _Segment:
         self._call: UUID = ids.call
         self._desk = desk
         self._journal = journal
-        #: It began, or the talk was taken up with it; and the tag says when it began, which is not known of each that was taken up.
+        #: ``_ran``: it began, here or in an earlier run. ``_begun``: its tag has the real beginning, which an
+        #: earlier run may not have stored.
         self._ran = self._begun = False
         #: How much earlier the agent's side began.
         self._lead_ms = 0
         self._ended_at: datetime | None = None
         #: We have told it to stop.
         self.is_stopping = False
-        #: Its file may be kept; but nothing that was said after ``_keep_until``, where that is set.
+        #: Whether its file may be kept; if ``_keep_until`` is set, nothing said after that.
         self._may_be_kept = True
         self._keep_until: datetime | None = None
         #: Its snoop channels were hung up.
@@ -175,7 +181,7 @@ class _Segment:
                 await each.begun()
             await callees.begin(ari)
         except (AsteriskError, TimeoutError) as error:
-            # though the reply was lost, it may record; hanging up its channel ends that
+            # even if the reply was lost, it may be recording; hanging up its channel ends that
             self._may_be_kept = False
             for each in self.sides:
                 await each.detach(ari)
@@ -211,14 +217,14 @@ class _Segment:
         try:
             return await self._stop(keep=keep)
         except AsteriskError:
-            # it may run on, so that whoever comes to its file must find on record until when it may be kept
+            # it may still be running: store until when it may be kept, for the caretaker
             if self._keep_until is not None:
                 with contextlib.suppress(StoreError):
                     await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
             raise
 
     async def _stop(self, *, keep: bool) -> bool:
-        """Stop each side even if another fails. Tells whether the callee's, which is the last, was there to be stopped."""
+        """Stop each side even if another fails. True if the callee's side, the last, could be stopped."""
         there, failure = False, None
         for each in self.sides:
             try:
@@ -237,10 +243,10 @@ class _Segment:
             await each.detach(self._desk.ari)
 
     async def settle(self, *, taken_up: bool) -> None:
-        """``taken_up``: the talk was begun by an earlier run of the service."""
+        """Archive or discard the recording. ``taken_up``: an earlier run of the service began the talk."""
         knows_all = not taken_up or await self._hear_of_refusals()
         until = self._keep_until
-        # if nobody knows when it began, nobody can cut it at ``until``
+        # without a known beginning, nobody can cut it at ``until``
         cut_to_nothing = until is not None and (not self._begun or until <= self._tag.started_at)
         if not self._ran or not self._may_be_kept or cut_to_nothing:
             await self._discard()
@@ -248,8 +254,8 @@ class _Segment:
             await self._keep_file(knows_all=knows_all)
 
     async def _hear_of_refusals(self) -> bool:
-        """Learn of what the earlier run has registered since: it may only have stood still, and been told of a key before we were. False
-        if the database cannot say.
+        """Read from the database until when the recording may be kept. The earlier run may only have stalled,
+        and have registered a refusal that was pressed before we took over. False if the database cannot say.
         """
         try:
             on_record = await self._desk.recordings.kept_until(self._tag.recording_id)
@@ -260,14 +266,14 @@ class _Segment:
         return True
 
     async def _keep_file(self, *, knows_all: bool) -> None:
-        """Archive the file, but nothing from after ``_keep_until``: an Asterisk that missed our stop has recorded on (invariant 6). Unless
-        it ``knows_all`` refusals, that is left for later, when the database says until when it may be kept.
+        """Archive the file up to ``_keep_until``: an Asterisk that missed our stop has gone on recording (invariant 6).
+        Unless the call ``knows_all`` refusals, this is left to the caretaker, who can read them from the database.
         """
         tag, until, archive = self._tag, self._keep_until, self._desk.archive
         try:
             *_, left = [await each.recorded(self._desk.ari) for each in self.sides]
         except AsteriskError as error:
-            # it may still be recording: its file is taken up when the connection is back
+            # it may still be recording: its file is taken up after reconnecting
             _log.warning("recording_left", call_id=str(self._call), reason=str(error))
             await persistently(self._call, lambda: self._tell_bounds(until))
             return
@@ -289,7 +295,7 @@ class _Segment:
         except RecordingError as error:
             lasted = self._lasted()
             if lasted is not None and lasted < timedelta(seconds=WORD_SECONDS):
-                # somebody hung up, or refused, in the moment in which it began
+                # somebody hung up, or refused, just as it began
                 await self._discard()
                 return
             await self._lost(str(error))
@@ -311,7 +317,9 @@ class _Segment:
         self._desk.archive.leave()
 
     async def _never_written(self) -> bool:
-        """True if neither Asterisk nor the spool has the file, though Asterisk reported it finished; False if one cannot be asked."""
+        """True if neither Asterisk nor the spool has the file, although Asterisk reported it finished. False
+        if either cannot be asked.
+        """
         with contextlib.suppress(AsteriskError, RecordingDelayed):
             return not await self._desk.ari.recorded(self.name) and not await self._desk.archive.has(
                 self._tag.recording_id
@@ -331,8 +339,8 @@ class _Segment:
         await self._journal.persistently(both)
 
     async def _tell_bounds(self, until: datetime | None) -> None:
-        """Put on record when it began, in case that could not be written then, when it ended, and until when it may be kept. Without
-        a beginning, whoever comes to the file later keeps nothing of a recording that must be cut.
+        """Store when the recording began (in case that failed at the time), when it ended, and until when it
+        may be kept. Without a beginning, the caretaker keeps nothing of a recording that must be cut.
         """
         if self._begun:
             await self._tell_beginning()
@@ -345,13 +353,13 @@ class _Segment:
         await self._desk.recordings.started(self._tag.recording_id, self._tag.started_at, self._lead_ms)
 
     def _lasted(self) -> timedelta | None:
-        """How long that was recorded which may be kept; None if its end is not known."""
+        """The length of the part that may be kept; None if its end is not known."""
         ends = [each for each in (self._keep_until, self._ended_at) if each is not None]
         return min(ends) - self._tag.started_at if ends else None
 
     def _measure(self, kept: StoredFile) -> None:
-        """Note it if the file is shorter than the talk that it is of: the disk may have been full for a while. If it is longer, Asterisk has
-        written a part of it too slowly (docs/recordings.md).
+        """Note a file that is shorter than the talk (the disk may have been full for a while), or longer
+        (Asterisk wrote part of it too slowly: docs/recordings.md).
         """
         lasted = self._lasted()
         if lasted is None:
@@ -363,7 +371,7 @@ class _Segment:
             self._journal.note("recording_long", {"recording": self.name, "extra_ms": str(-missing_ms)})
 
     async def _clear(self) -> None:
-        """Remove the file from the spool. A failure is only logged, for the caretaker looks for what is left there."""
+        """Remove the file from the spool. A failure is only logged: the caretaker looks for leftovers."""
         try:
             await self._desk.archive.discard(self._tag.recording_id)
         except RecordingError as error:
@@ -372,13 +380,13 @@ class _Segment:
     async def _discard(self) -> None:
         for each in self.sides:
             if each.asked and not each.over:
-                # a busy Asterisk may begin late, after a request whose reply was lost: wait, or its file would stay
+                # after a lost reply, a busy Asterisk may still begin: wait for the end, or the file would stay
                 with contextlib.suppress(AsteriskError):
                     await each.recorded(self._desk.ari)
         try:
             await self._desk.archive.discard(self._tag.recording_id)
         except RecordingError as error:
-            # whoever looks after the spool tries again until it is gone
+            # the caretaker retries until it is gone
             _log.error("recording_not_discarded", call_id=str(self._call), reason=str(error))
         self._journal.meter.filed(Filed.DISCARDED)
         await self._journal.persistently(

@@ -1,4 +1,4 @@
-"""Taking stock once connected: what an earlier run, or a lost connection, has left in Asterisk and in the database."""
+"""Take stock after connecting: what an earlier run, or a lost connection, left in Asterisk and in the database."""
 
 import contextlib
 import time
@@ -22,8 +22,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What was left. ``talks`` go on, and are to be taken up; ``handed_over`` are channels that the dialplan must get back;
-    ``counts``: how much there was of each kind, for the log.
+    """What was left. ``talks``: talks to be taken up. ``handed_over``: channels that the dialplan must get
+    back. ``counts``: how many there were of each kind, for the log.
     """
 
     talks: Sequence[Talk]
@@ -32,19 +32,19 @@ class Stock:
 
 
 async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
-    """End what an earlier run has left, but for talks that can be taken up.
+    """End what an earlier run left, except talks that can be taken up.
 
-    ``ours`` gives the channels that have entered over this connection. It is asked late, since calls keep coming in.
+    ``ours`` gives the channels that entered over this connection. It is called late, since calls keep coming in.
 
     Raises
     ------
     LinkLost
-        If the connection ends meanwhile: whoever holds this Asterisk now may have begun calls, which are not to be ended here.
+        If the connection ends meanwhile. Another service may then hold this Asterisk, and its calls must not be ended here.
     AsteriskError, StoreError
-        If Asterisk does not say, or the database fails.
+        If Asterisk does not answer, or the database fails.
     """
     began, since = time.monotonic(), await desk.store.clock()
-    # refused while rights wait to be registered: only then does the database know which recordings they end
+    # fails while rights wait to be registered: only afterwards does the database know which recordings they end
     talks = await talks_to_take_up(desk, await desk.ari.bridges())
     unfinished = await desk.recordings.unfinished(desk.asterisk)
     ended = [each for each in unfinished if not await _runs_on(desk, talks, each)]
@@ -61,7 +61,7 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
         with _others_spared(each):
             await _lose(desk, each)
     calls = [each.ids.call for each in talks]
-    # not those that have been opened meanwhile: this service may have stood still, and another have taken Asterisk over
+    # spare calls opened meanwhile: if this service stalled, another may have taken over this Asterisk
     abandoned = await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC), calls, opened_before=since)
     return Stock(talks, {
         "resumed_talks": len(talks), "swept_channels": len(swept), "kept_recordings": kept, "abandoned_calls": abandoned,
@@ -70,12 +70,12 @@ async def recover(desk: Desk, ours: Callable[[], set[str]]) -> Stock:
 
 
 async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> bool:
-    """Whether the recording runs on, as that of a talk that is taken up."""
+    """Whether the recording runs on, as part of a talk that is taken up."""
     talk = next((each for each in talks if each.ids.call == recording.tag.call_id), None)
     if talk is None:
         return False
     if recording.until is not None:
-        # the recording was refused: that is durable, though the talk was kept before
+        # the refusal is in the database, although the talk was kept before it
         talk.kept = {**talk.kept, "refused": True}
     if not talk.may_record_on:
         return False
@@ -86,10 +86,10 @@ async def _runs_on(desk: Desk, talks: Sequence[Talk], recording: Unfinished) -> 
 
 
 async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]) -> list[str]:
-    """Hang up legs and destroy bridges that an earlier run has made. Gives the channels that were found: those legs, and what
-    the dialplan had handed over. The latter are given back later: while a prompt of the earlier run plays, that would wait.
+    """Hang up channels and destroy bridges that an earlier run made. Gives all channels found: those, and the channels that
+    the dialplan had handed over. The latter are given back later, because that would wait for a prompt still playing.
     """
-    # a channel is listed only after its StasisStart was sent, and that comes before the list
+    # list first, compare second: Asterisk sends a channel's StasisStart before any list that contains it
     listed = await desk.ari.own_channels()
     known = ours().union(*(each.channels for each in talks))
     together = {each.ids.bridge for each in talks}
@@ -105,14 +105,14 @@ async def _sweep(desk: Desk, ours: Callable[[], set[str]], talks: Sequence[Talk]
 
 
 async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
-    """Leave a recording that was cut short to the caretaker, with its tag: calls come first. True if there is a file to keep.
+    """Leave an interrupted recording to the caretaker, with its tag: calls come first. True if there is a file to keep.
 
-    Nothing that was said after a refusal is kept, even if nobody was there to stop the recorder.
+    Nothing said after a refusal is kept, even if no service was there to stop the recorder.
     """
     tag, recordings, journal = unfinished.tag, desk.recordings, []
     state = "discarded"
     try:
-        # the callee's side is the last, and the one without which there is no recording
+        # the callee's side is the last; without it there is no recording
         *_, left = [await desk.ari.recorded(each) for each in tag.raw_names]
         if not unfinished.may_be_kept:
             await desk.archive.discard(tag.recording_id)
@@ -134,8 +134,8 @@ async def _settle(desk: Desk, unfinished: Unfinished) -> bool:
 
 
 async def _missing(desk: Desk) -> list[Unfinished]:
-    """The recordings that wait to be archived, but whose file neither Asterisk nor the spool has: they would wait for ever. An
-    empty list if one of the two cannot be asked.
+    """Recordings that wait to be archived, but whose file neither Asterisk nor the spool has: they would wait
+    for ever. Empty if either cannot be asked.
     """
     waiting = await desk.recordings.waiting_on(desk.asterisk)
     if not waiting:
@@ -170,7 +170,7 @@ def _tell_lost(desk: Desk, tag: RecordingTag) -> None:
 
 @contextlib.contextmanager
 def _others_spared(recording: Unfinished) -> Iterator[None]:
-    """A call that was tampered with must not hold up the recordings of other calls, nor the start of the service."""
+    """Keep a call that was tampered with from holding up other calls' recordings, or the start of the service."""
     try:
         yield
     except RefusedError:

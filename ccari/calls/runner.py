@@ -1,4 +1,4 @@
-"""One call's life in the service: a loop that takes one event at a time, has ``policy.call`` decide, and acts on it."""
+"""Runs one call: a loop that takes one event at a time, has ``policy.call`` decide, and carries out the commands."""
 
 import asyncio
 import contextlib
@@ -29,24 +29,25 @@ from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
 
-#: Between the end of a recording and the hang-up that has ended it, as Asterisk reports them.
+#: How much later than the end of a recording Asterisk may report the hang-up that ended it.
 HANG_UP_SECONDS = 0.3
-#: Between a party's leaving the talk, or Asterisk's refusal to begin it, and the hang-up that it comes of, as a busy Asterisk reports them.
+#: How much later a busy Asterisk may report a hang-up than its effect: that the party left the bridge, or
+#: could not join it.
 LEAVE_SECONDS = 1.0
-#: How much longer than its file a playback may take to be reported finished.
+#: How much longer than its file a playback may take to be reported as finished.
 PLAYBACK_GRACE_SECONDS = 5.0
-#: Until it is tried again to keep what a talk is taken up with, while the database is away: each try holds up the call.
+#: How long to wait before storing the talk again, while the database is away: each attempt holds up the call.
 KEEP_AGAIN_SECONDS = 5.0
 
 
 class CallRunner:
-    """Belongs to the one task that runs :meth:`run`. The other public methods are called from outside that task: they take note of what was
-    reported, queue what it means to the call, and await nothing.
+    """Belongs to the task that runs :meth:`run`. Other tasks call the other public methods, which note what
+    was reported, queue what it means to the call, and never await.
     """
 
     def __init__(self, order: Order, desk: Desk, ids: Ids, journal: Journal) -> None:
         self.ids = ids
-        #: The gate's answer: None if it lets the call through, else why not.
+        #: The gate's answer: None if it allows the call, otherwise why not.
         self.gated: asyncio.Future[Block | None] = asyncio.get_running_loop().create_future()
         self._first_event: Event = on.CallRequested(order.direction)
         self._began_at = datetime.now(UTC)
@@ -54,13 +55,13 @@ class CallRunner:
         self._actions = Actions(order, ids, desk, journal, self._is_ending)
         self._inbox = Inbox()
         self._call = Call()
-        #: For a call that fails: the event that is not decided upon yet, the commands that are not carried out yet, and whether
-        #: the journal has the call's end.
+        #: Needed if the call fails: the event not yet decided upon, the commands not yet carried out, and
+        #: whether the journal has the call's end.
         self._undecided: Event | None = None
         self._undone: list[do.Command] = []
         self._end_noted = False
-        #: What the talk is taken up with after a crash, as the database has it; as it was last tried to keep, or need not be kept;
-        #: and, by the loop's clock, when to try again.
+        #: What is needed to take the talk up after a crash: as the database has it; as last attempted, or as
+        #: needs no storing; and when to try again, by the loop's clock.
         self._kept: Mapping[str, Any] | None = None
         self._keep_tried: Mapping[str, Any] | None = None
         self._keep_at = 0.0
@@ -74,7 +75,7 @@ class CallRunner:
 
     @classmethod
     def resuming(cls, talk: Talk, desk: Desk) -> Self:
-        """A talk that went on while nobody ran it."""
+        """A talk that went on in Asterisk without a service."""
         runner = cls(talk.order, desk, talk.ids, talk.journal)
         runner._first_event, runner._began_at = talk.resumed, EVER
         runner._actions.resume(talk)
@@ -83,18 +84,18 @@ class CallRunner:
 
     @property
     def has_talked(self) -> bool:
-        """True if the two were brought together: a service that stops lets such a call come to its end."""
+        """True if the two have been connected: a stopping service lets such a call run to its end."""
         return self.is_talking or self._call.has_talked or self._call.outcome is not None
 
     @property
     def is_talking(self) -> bool:
-        """True while the two are together: without us they talk on."""
-        # so they do in a talk that is only about to be taken up
+        """True while the two are connected, and would talk on without us."""
+        # also true of a talk that is about to be taken up
         about_to = self._call.stage is Stage.GATE and isinstance(self._first_event, on.TalkResumed)
         return about_to or self._call.stage is Stage.TALK
 
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
-        """Translate an ARI event and queue it. Called from the reader, so it does no more. ``arrived``: None is now."""
+        """Translate an ARI event and queue it. Called from the reader, so it does no more. ``arrived``: None means now."""
         actions = self._actions
         if actions.take_note(event, arrived):
             return
@@ -104,24 +105,24 @@ class CallRunner:
         if event["type"] == "PlaybackStarted" and self._call.stage is Stage.NOTICE:
             self._notice_began()
         if isinstance(meaning, on.RecorderStopped) and not actions.recorder.is_stopping:
-            # a callee who hangs up ends it too, and that is told a moment later
+            # the callee's hang-up ends it too, and is reported a moment later
             ended = functools.partial(self._recorder_ended, actions.recorder.name)
             self._inbox.later("recorder ended", HANG_UP_SECONDS, ended)
         elif isinstance(meaning, on.LedAway):
             if self.is_talking:
-                # whoever hangs up leaves the bridge too, and then nothing is left for this to mean
+                # a hang-up takes the party out of the bridge too; if it is reported in time, this event means nothing
                 led_away = functools.partial(self._led_away, event["channel"]["id"], meaning)
                 self._inbox.later(f"led away {meaning.party}", LEAVE_SECONDS, led_away)
         elif meaning is not None:
             self._inbox.put(meaning)
 
     def _recorder_ended(self, name: str | None) -> None:
-        """A recorder has ended by itself, a moment ago. If the call has begun another one since, that runs on."""
+        """Queue that the recorder ended by itself, unless the call has started another one since."""
         if self._actions.recorder.name == name:
             self._inbox.put(on.RecorderStopped())
 
     def _led_away(self, channel: str, led_away: on.LedAway) -> None:
-        """A party has left the talk, a moment ago. An agent who has handed it over since has only hung up, as many phones do then."""
+        """Queue that a party left the talk. Ignore an agent who has handed it over since: many phones hang up then."""
         if self.ids.channel(led_away.party) == channel:
             self._inbox.put(led_away)
 
@@ -130,28 +131,29 @@ class CallRunner:
             self._journal.meter.notice_began()
 
     def lose(self, channel: str) -> None:
-        """Somebody else has taken the place of a channel of the call: see ``Switchboard``."""
+        """Another channel has replaced one of the call's channels: see ``Switchboard``."""
         for party in Party:
             if self.ids.channel(party) == channel:
                 self._inbox.put(on.Gone(party))
 
     def voice(self, right: Right) -> None:
-        """The agent has entered a right of the callee's at their screen."""
+        """The agent has entered a right of the callee at their screen."""
         self._inbox.put(on.RightVoiced(right, datetime.now(UTC)))
 
     def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Tell the call to end, once it has heard what cannot be undone: see :meth:`Inbox.let_go`."""
+        """Tell the call to end, after the events that cannot be undone: see :meth:`Inbox.let_go`."""
         self._inbox.let_go(why)
 
     async def run(self) -> None:
-        """Run the call to its end. It never raises, so that one call's fault does no harm to another.
+        """Run the call to its end. It never raises, so one call's fault does not harm another.
 
-        One that is cancelled registers first each right that was pressed, and is not known to be durable; cancelled once more, it does not.
+        When cancelled, it first registers each pressed right that is not known to be durable. When cancelled
+        again, it stops doing so.
         """
         try:
             await self._live()
         except asyncio.CancelledError:
-            # it has taken longer than a call may to end: the next service finds all else that is left undone
+            # the call took too long to end: the next service deals with everything else that is undone
             if self._call.stage is not Stage.CLOSED:
                 await self._register_rest()
             raise
@@ -161,7 +163,7 @@ class CallRunner:
             self._answer_gate(Block.STORE_UNAVAILABLE)
 
     async def _live(self) -> None:
-        """Run the call to its end, whether or not it fails."""
+        """Run the call to its end, even if it fails."""
         try:
             await self._step(self._first_event)
             while self._call.stage is not Stage.CLOSED:
@@ -171,7 +173,7 @@ class CallRunner:
             await self._abandon()
 
     async def _abandon(self) -> None:
-        """End a call that has failed: register each right that was pressed, then give back or hang up all that it holds."""
+        """End a call that has failed: register each pressed right, then give back or hang up its channels."""
         await self._register_rest()
         call = self._call
         outcome = call.outcome or (Outcome.BRIDGED if call.has_talked else Outcome.FAILED)
@@ -182,7 +184,9 @@ class CallRunner:
         await self._carry_out_each(*([] if self._end_noted else [ended]), do.CloseCall(outcome, reason))
 
     async def _register_rest(self) -> None:
-        """Register each right that was pressed, and is not known to be durable. One that is cut goes on where it was when it is called again."""
+        """Register each pressed right that is not known to be durable. If interrupted, the next call of this
+        method continues there.
+        """
         undecided = [] if self._undecided is None else pressed(self._call, self._undecided)
         self._undecided = None
         await self._carry_out_for_rights([*self._undone, *undecided])
@@ -195,7 +199,7 @@ class CallRunner:
             await self._carry_out_for_rights(commands)
 
     async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
-        """Of the commands, only what a right that was pressed needs."""
+        """Carry out only the commands that a pressed right needs."""
         rest: list[do.Command] = [
             each for each in commands if isinstance(each, do.Note | do.StopRecorder | do.RegisterRight)
         ]
@@ -206,7 +210,7 @@ class CallRunner:
         self._undone = []
 
     async def _carry_out_each(self, *commands: do.Command) -> None:
-        """Carry out each command even if others fail."""
+        """Carry out each command, even if others fail."""
         for command in commands:
             try:
                 await self._carry_out([command])
@@ -225,7 +229,7 @@ class CallRunner:
         await self._keep_talk()
 
     async def _keep_talk(self) -> None:
-        """Keep what the talk is taken up with after a crash, where it has changed. A call that is ending needs none."""
+        """If it has changed, store what is needed to take the talk up after a crash. A call that is ending needs none."""
         kept = resuming.to_keep(self._call)
         if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
             return
@@ -242,7 +246,7 @@ class CallRunner:
             self._kept = kept
 
     def _keep_later(self) -> None:
-        """The database is away, and somebody on the line is waiting: try again when it may be back."""
+        """Try again later: the database is away, and somebody on the line is waiting."""
         self._keep_at = asyncio.get_running_loop().time() + KEEP_AGAIN_SECONDS
         self._inbox.arm(Timer.KEEP, KEEP_AGAIN_SECONDS)
 
@@ -259,7 +263,7 @@ class CallRunner:
             self._undone = self._undone[1:]
 
     async def _act(self, command: do.Command) -> None:
-        """Have Asterisk, the database or the agent's card carry out a command, and queue what comes of it."""
+        """Carry out a command in Asterisk, in the database or on the agent's card, and queue the event that follows."""
         if isinstance(command, do.HandOver):
             self._forget_agent()
         try:
@@ -273,26 +277,29 @@ class CallRunner:
             )
             result = on.Failed(command, refused=isinstance(error, Refused | Closed))
             if isinstance(error, Refused) and isinstance(command, do.Bridge):
-                # one of the two is hanging up, and that is told a moment later
+                # one of the two is hanging up, which is reported a moment later
                 self._inbox.later("not bridged", LEAVE_SECONDS, functools.partial(self._inbox.put, result))
                 return
             if isinstance(command, do.StartRecorder):
-                # its reply was lost, and the recorder was taken down again since it began
+                # only the reply may have been lost: the recorder was taken down, but its start may be queued
                 self._inbox.recorder_gone()
         if isinstance(command, do.Play) and result is None:
             self._await_playback(command.party)
         if isinstance(result, on.CalleeAnswered) and self._inbox.awaits(on.HoldEnded()):
-            # they came back while Asterisk was asked whether they were on hold
+            # the callee came off hold while Asterisk was asked
             result = on.CalleeAnswered()
         if isinstance(result, on.RightSpooled):
-            # what the right forbids is on this node's disk by now, and whoever pressed waits for the answer
+            # this node's disk already has what the right forbids, and the person on the line waits for the
+            # answer: store the talk later
             self._keep_tried = resuming.to_keep(self._call)
             self._keep_later()
         if result is not None:
             self._inbox.put(result)
 
     def _is_ending(self) -> bool:
-        """Whether something waits to be heard after which nobody is to be connected. An agent who is rung beside a notice does not end it."""
+        """Whether an event is waiting after which nobody may be connected. An agent's hang-up is one only if
+        the agent was there before the callee; an agent rung during the notice does not end it.
+        """
         began = self.ids.direction in {Direction.OUTBOUND, Direction.AGENT_FIRST}
         return self._inbox.awaits_any(
             lambda event: (
@@ -302,7 +309,7 @@ class CallRunner:
         )
 
     async def _hear(self, event: Event) -> None:
-        """What has to happen in the service before the call decides upon the event."""
+        """Do what the service must do before the call decides upon the event."""
         match event:
             case on.RecorderStarted():
                 with contextlib.suppress(CcariError):
@@ -310,7 +317,7 @@ class CallRunner:
             case on.RecorderStopped():
                 await self._actions.recorder.ended(datetime.now(UTC))
             case on.TimeRanOut(Timer.RECORDER) if self._call.recorder is Recorder.STARTING:
-                # it may come yet, and the agent's side of it runs already
+                # the recorder may still start, and in stereo the agent's side is already recording
                 await self._actions.recorder.let_go()
             case on.GateAllowed():
                 self._answer_gate(None)
@@ -322,12 +329,14 @@ class CallRunner:
         self._inbox.agent_replaced()
 
     def _answer_gate(self, block: Block | None) -> None:
-        """Set ``gated``, once: whoever has placed the call waits for it."""
+        """Set ``gated``, once: the caller of :meth:`Switchboard.place` waits for it."""
         if not self.gated.done():
             self.gated.set_result(block)
 
     def _await_playback(self, party: Party) -> None:
-        """Set a limit to a playback: if its final event does not come, it counts as not heard, and the call goes on."""
+        """Limit the wait for a playback's end. If it is not reported in time, the prompt counts as not heard,
+        and the call goes on.
+        """
         playback = self._actions.player.playbacks[party]
         seconds = playback.duration_ms / 1000 + PLAYBACK_GRACE_SECONDS
         self._inbox.later(f"playback {party}", seconds, functools.partial(self._playback_overdue, playback))

@@ -1,4 +1,4 @@
-"""The snoop channels through which a callee's channel is recorded: one, or one for each side of a stereo recording."""
+"""The snoop channels that record a callee's channel: one, or one for each side in stereo."""
 
 import asyncio
 import contextlib
@@ -11,46 +11,46 @@ from ccari.calls.events import Ids
 from ccari.errors import AsteriskError
 from ccari.ports.recordings import RecordingTag
 
-#: For a snoop channel to enter our application, and for Asterisk to say that it records.
+#: How long a snoop channel may take to enter our application, and Asterisk to report that it records.
 SNOOP_SECONDS = 3.0
 
 
 class Snoop:
-    """One file of a recording, and the snoop channel that it is made through: what was asked of Asterisk, and what it has said."""
+    """One file of a recording and its snoop channel: what Asterisk was asked, and what it has reported."""
 
     def __init__(self, ids: Ids, segment: int, name: str, spy: Spy) -> None:
         self.name = name
         #: Asterisk was asked to record.
         self.asked = False
-        #: When Asterisk said that it records, and that it no longer does: the call itself may come to hear of it later.
+        #: When Asterisk reported the start and the end; the call itself may take these events later.
         self.began_at: datetime | None = None
         self.ended_at: datetime | None = None
-        #: It ended without a failure; but Asterisk says no more of a file that it could not write.
+        #: It ended without a failure. For a file that could not be written, Asterisk reports nothing more.
         self.finished = False
         self._callee = ids.callee
         self._channel = ids.snoop(segment, spy)
         self._spy = spy
-        #: The channel is in our application; it has left it again, which means that it has hung up.
+        #: ``_entered``: the channel is in our application. ``_left``: it has left it, so it has hung up.
         self._entered = asyncio.Event()
         self._left = False
-        #: Of the agent's side: whether it has begun; False if Asterisk cannot record it.
+        #: For the agent's side: resolves to whether it has begun; False if Asterisk cannot record it.
         self._started: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
 
     @property
     def over(self) -> bool:
-        """True once Asterisk has said that it records no more."""
+        """True once Asterisk has reported the end."""
         return self.ended_at is not None
 
     def take_note(self, event: Mapping[str, Any], arrived: datetime | None = None) -> bool:
-        """Take note of an ARI event; True if nobody else needs it. The call itself hears of the callee's side, as of its recorder.
-        ``arrived``: None is now.
+        """Take note of an ARI event; True if nobody else needs it. Events of the callee's side go on to the
+        call, as its recorder's. ``arrived``: None means now.
         """
         match event:
             case {"type": "StasisStart", "channel": {"id": self._channel}}:
                 self._entered.set()
                 return True
             case {"type": "StasisEnd", "channel": {"id": self._channel}}:
-                # nothing leads it back into the dialplan: it has hung up
+                # nothing sends it back to the dialplan, so it has hung up
                 self._left = True
                 return True
             case {"type": kind, "recording": {"name": self.name}}:
@@ -75,17 +75,17 @@ class Snoop:
         await ari.record(self._channel, self.name)
 
     async def begun(self) -> None:
-        """Wait until Asterisk says that it records; raise AsteriskError if it says that it cannot."""
+        """Wait until Asterisk reports that it records. Raises AsteriskError if it cannot."""
         async with asyncio.timeout(SNOOP_SECONDS):
             if not await self._started:
                 raise AsteriskError("Asterisk cannot record the agent's side")
 
     async def stop(self, ari: Ari, *, keep: bool) -> bool:
-        """True if there was something to stop."""
+        """Stop recording; False if there was nothing to stop."""
         return not self.over and await ari.stop_recording(self.name, keep=keep)
 
     async def recorded(self, ari: Ari) -> bool:
-        """As :meth:`Ari.recorded`, which is asked only where nothing has told the end."""
+        """As :meth:`Ari.recorded`, which is asked only if the end was not reported."""
         return self.finished or await ari.recorded(self.name)
 
     async def detach(self, ari: Ari) -> None:
@@ -95,6 +95,6 @@ class Snoop:
 
 
 def snoops(ids: Ids, segment: int, tag: RecordingTag) -> list[Snoop]:
-    """In the order in which they are begun: the callee's is the last."""
+    """The snoop channels of a segment, in the order in which they start: the callee's is the last."""
     spies: tuple[Spy, ...] = ("out", "in") if len(tag.raw_names) > 1 else ("both",)
     return [Snoop(ids, segment, name, spy) for name, spy in zip(tag.raw_names, spies, strict=True)]

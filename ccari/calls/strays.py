@@ -9,12 +9,12 @@ from ccari.errors import AsteriskError
 
 _log = structlog.get_logger()
 
-#: Requests at a time. There are most strays when Asterisk, or this service, is busy already, and calls go first.
+#: Requests at a time. Most strays appear when Asterisk or this service is already busy, and calls go first.
 AT_ONCE = 16
 
 
 class Strays:
-    """Bounded by the channels that there are in Asterisk: one that is gone is forgotten."""
+    """The queue of strays. It is bounded by the number of channels in Asterisk, since a channel that is gone is forgotten."""
 
     def __init__(self) -> None:
         self._waiting: dict[str, Callable[[], Awaitable[object]]] = {}
@@ -35,7 +35,7 @@ class Strays:
             task.cancel()
 
     def forget(self, channel: str) -> None:
-        """The channel is gone, or the dialplan has it again: drop its request."""
+        """Drop the request of a channel that is gone or back in the dialplan."""
         self._waiting.pop(channel, None)
 
     async def _see_to_them(self) -> None:
@@ -47,6 +47,6 @@ class Strays:
                 continue
             except Exception:  # noqa: BLE001 - logged; the others wait
                 _log.exception("stray_failed")
-        # now, and not in the callback, which comes later: whoever is added in between needs another task
+        # here rather than in a done callback, which runs later: a stray added in between needs a new task
         if (this := asyncio.current_task()) is not None:
             self.tasks.discard(this)

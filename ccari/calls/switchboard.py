@@ -1,4 +1,4 @@
-"""All calls of one service: the tasks that they run in, and which call an ARI event belongs to."""
+"""All calls of one service: their tasks, and which call each ARI event belongs to."""
 
 import asyncio
 import contextlib
@@ -26,45 +26,47 @@ from ccari.ports.placing import Placed
 
 _log = structlog.get_logger()
 
-#: For calls to end when the service stops, or its connection was lost; then they are cut.
+#: How long calls may take to end when the service stops or loses its connection; after that they are cancelled.
 DRAIN_SECONDS = 15.0
-#: For those that were cut. One that brings its recording to its place waits for the disk even then, which may hang; one in which rights
-#: were pressed registers them, each in up to 4.5 s while the database hangs. What has not had its turn by then is lost if the service ends.
+#: How long cancelled calls may take. A call that is storing its recording still waits for the disk, which may
+#: hang. A call with pressed rights registers them, each in up to 4.5 s while the database hangs; a right
+#: whose turn has not come by then is lost if the service ends.
 CUT_SECONDS = 5.0
-#: For a connection to come back that was lost before talks have come to their end; then they go on without us.
+#: How long a stopping service waits for a lost connection to return while talks go on; after that they go on without us.
 RETURN_SECONDS = 15.0
 
 
 class Switchboard:
-    """Owns the task of every call. :meth:`drain` waits until the last of them has ended."""
+    """Owns the task of every call. :meth:`drain` waits for the last of them."""
 
     def __init__(self, admission: Admission, meter: Meter = UNMETERED) -> None:
         self._admission = admission
         self._meter = meter
         self._desk: Desk | None = None
-        #: New calls are taken.
+        #: Whether new calls are taken.
         self._open = False
-        #: The service is stopping: a connection that comes back does not open it again.
+        #: The service is stopping: a connection that comes back does not reopen it.
         self._closing = False
-        #: No talk was left behind in Asterisk for the next connection to take up.
+        #: Set while no talk in Asterisk waits for the next connection to take it up.
         self._no_talk_left = asyncio.Event()
         self._no_talk_left.set()
-        #: By the loop's clock, until when those that were left may be taken up, where the service is to stop.
+        #: Until when such talks may still be taken up if the service is to stop, by the loop's clock.
         self._return_until = 0.0
         self._calls: dict[CallRunner, asyncio.Task[None]] = {}
-        #: The tasks of calls that did not let go when they were cut.
+        #: The tasks of calls that did not end when cancelled.
         self._hanging: set[asyncio.Task[None]] = set()
         #: The calls that wait for the gate.
         self._at_gate: set[CallRunner] = set()
-        #: By the channel that the dialplan has handed over, and by the call's id.
+        #: Calls by the channel that the dialplan handed over, and by the call's id.
         self._by_home: dict[str, CallRunner] = {}
         self._by_id: dict[str, CallRunner] = {}
         self._strays = Strays()
-        #: Channels that an earlier run has left. Giving one back may take as long as a prompt, so no other stray waits behind them.
+        #: Channels that an earlier run left. Giving one back may take as long as a prompt, so other strays
+        #: must not queue behind them.
         self._leftovers = Strays()
 
     def attach(self, desk: Desk) -> None:
-        """From now on new calls are made over this connection, unless the service is about to stop."""
+        """Make new calls over this connection, unless the service is stopping."""
         self._desk = desk
         self._open = not self._closing
 
@@ -75,17 +77,17 @@ class Switchboard:
 
     @property
     def under_way(self) -> list[UUID]:
-        """The calls that are being run, in whatever stage."""
+        """The calls being run, in any stage."""
         return [each.ids.call for each in self._calls]
 
     def resume(self, talks: Sequence[Talk], desk: Desk) -> None:
-        """Take up the talks that were found going on."""
+        """Take up the talks found in Asterisk."""
         for talk in talks:
             self._add(CallRunner.resuming(talk, desk))
         self._no_talk_left.set()
 
     def detach(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        """Take no new calls, and have those there are let go."""
+        """Take no new calls, and tell the calls under way to let go."""
         self._open = False
         if why == "asterisk_lost":
             self._desk = None
@@ -97,10 +99,10 @@ class Switchboard:
             runner.withdraw(why)
 
     async def wind_down(self, seconds: float) -> None:
-        """Take no new calls, have those end that have not talked yet, and let the others talk on for so many seconds.
+        """Take no new calls, end calls that have not talked yet, and let the others talk for up to so many seconds.
 
-        If the connection is lost meanwhile, or was lost a moment ago, wait for it, so that talks are taken up again and end in
-        order: otherwise they would go on in Asterisk with their recorders running and nobody to hear a key.
+        If the connection is lost meanwhile, or was lost a moment ago, wait for it, so that talks are taken up again and end
+        in order. Otherwise they would go on in Asterisk, with their recorders running and nobody to hear a key.
         """
         self._closing, self._open = True, False
         for runner in list(self._calls):
@@ -117,7 +119,7 @@ class Switchboard:
         while self._calls or not self._no_talk_left.is_set():
             if self._calls:
                 await asyncio.wait(list(self._calls.values()))
-                # a connection that is back takes talks up only when all calls of the lost one have let go
+                # a new connection takes talks up only after all calls of the lost one have let go
                 until = asyncio.get_running_loop().time() + RETURN_SECONDS
             try:
                 async with asyncio.timeout_at(until):
@@ -127,8 +129,8 @@ class Switchboard:
                 return
 
     async def drain(self) -> None:
-        """Wait for all calls, and requests about strays, to end; after :data:`DRAIN_SECONDS` cancel what has not, and leave to itself
-        what has not ended :data:`CUT_SECONDS` later: no other call is to wait for that.
+        """Wait for all calls, and requests about strays, to end. After :data:`DRAIN_SECONDS` cancel the rest,
+        and :data:`CUT_SECONDS` later abandon what still has not ended, so that no other call waits for it.
         """
         under_way = {*self._calls.values(), *self._strays.tasks, *self._leftovers.tasks}
         if not under_way:
@@ -143,9 +145,9 @@ class Switchboard:
             self._leave(runner)
 
     def take(self, event: dict[str, Any], arrived: datetime | None = None) -> None:
-        """Hand an ARI event to its call, and ignore it if it is no call's. Called from the reader, so it returns at once.
+        """Hand an ARI event to its call; ignore it if it belongs to none. Called from the reader, so it returns at once.
 
-        ``arrived``: when the event came, if that was before now.
+        ``arrived``: when the event came, if before now.
         """
         channel = channel_of(event)
         runner = self._runner_of(channel) if channel is not None else None
@@ -154,7 +156,7 @@ class Switchboard:
         elif runner is not None:
             runner.take(event, arrived or self._came_at(event))
             if event.get("type") == "StasisEnd":
-                # the dialplan has it back, and may hand it over again: that is another call
+                # the dialplan has the channel back; if it hands it over again, that is another call
                 self._by_home.pop(str(channel), None)
         elif event.get("type") == "StasisStart":
             self._enter(event["channel"], event["args"])
@@ -163,15 +165,16 @@ class Switchboard:
             self._leftovers.forget(str(channel))
 
     def _came_at(self, event: Mapping[str, Any]) -> datetime | None:
-        """When an event came that had to wait because the service stood still; None if it did not."""
+        """When an event came that waited because the service stalled; None if it did not wait."""
         stood_still = self._admission.stood_still_seconds
         return came_at(event, datetime.now(UTC), stood_still) if stood_still > BEHIND_SECONDS else None
 
     def _turn_out(self, newcomer: str, former: str) -> None:
-        """Hang up a channel that has taken the place of another: by call pickup, or an INVITE with Replaces. Asterisk has hung up the
-        other one, or left it alone in our application, and tells no more of it.
+        """Hang up a channel that has replaced another, by call pickup or an INVITE with Replaces. Asterisk
+        has hung up the other channel, or left it alone in our application, and reports nothing more of it.
 
-        Its call goes on as if that party had hung up: whoever came in has heard no notice, or does not know what is recorded.
+        The call goes on as if that party had hung up: the newcomer has not heard the notice, or does not know
+        what is recorded.
         """
         if self._desk is None:
             return
@@ -188,7 +191,7 @@ class Switchboard:
         if desk is None:
             return
         if call_of(channel["id"]) is not None:
-            # the leg of a call that ended while Asterisk was making it
+            # a leg of a call that ended while Asterisk was making it
             self._strays.add(channel["id"], functools.partial(desk.ari.hang_up, channel["id"]))
             return
         reason = self._no_room()
@@ -202,18 +205,18 @@ class Switchboard:
         self._add(CallRunner.of(_order(channel, args), desk))
 
     def turn_away(self, channels: Iterable[str], desk: Desk, reason: str) -> None:
-        """Give channels back to the dialplan that it has just handed over, because no call can be begun for them."""
+        """Give channels just handed over back to the dialplan, because no call can begin."""
         for channel in channels:
-            # otherwise it would wait in the application for ever, in silence
+            # otherwise the channel would wait in the application for ever, in silence
             self._strays.add(channel, functools.partial(desk.ari.turn_away, channel, reason))
 
     def give_back(self, channels: Iterable[str], desk: Desk) -> None:
-        """Give channels back to the dialplan that it had handed over to an earlier run of the service."""
+        """Give back channels that the dialplan handed over to an earlier run of the service."""
         for channel in channels:
             self._leftovers.add(channel, functools.partial(desk.ari.give_back, channel, "service_away"))
 
     async def place(self, order: placing.Order) -> Placed:
-        """:class:`ccari.ports.placing.Placing`: begin a call that was not asked for by a dialplan."""
+        """:class:`ccari.ports.placing.Placing`: begin a call that no dialplan requested."""
         desk = self._desk
         if desk is None:
             raise AsteriskError("no call can be placed now: Asterisk is away")
@@ -227,7 +230,7 @@ class Switchboard:
         return Placed(runner.ids.call, await asyncio.shield(runner.gated))
 
     def voice(self, call_id: UUID, right: Right) -> bool:
-        """:class:`ccari.ports.voicing.Voicing`: pass on a right that an agent has entered; False if no such talk is run here."""
+        """:class:`ccari.ports.voicing.Voicing`: pass on a right that an agent entered; False if no such talk runs here."""
         runner = self._by_id.get(str(call_id))
         if runner is None or not runner.is_talking:
             return False
@@ -235,7 +238,7 @@ class Switchboard:
         return True
 
     def _no_room(self) -> str | None:
-        """Why no call can be begun now; None if one can."""
+        """Why no call can begin now; None if one can."""
         reason: str | None = "shutdown"
         if self._open:
             reason = self._admission.refusal(len(self._calls), len(self._at_gate))
@@ -259,7 +262,7 @@ class Switchboard:
         return runner
 
     def _leave(self, runner: CallRunner) -> None:
-        """Wait for it no more, nor hand it anything."""
+        """Abandon a call that does not end: stop waiting for it, and hand it no more events."""
         task = self._calls[runner]
         self._hanging.add(task)
         task.add_done_callback(self._hanging.discard)
@@ -267,7 +270,7 @@ class Switchboard:
 
     def _drop(self, runner: CallRunner) -> None:
         self._calls.pop(runner, None)
-        # a call that was cancelled before it began never asked the gate
+        # a call cancelled before it began never asked the gate
         self._at_gate.discard(runner)
         if self._by_id.get(str(runner.ids.call)) is runner:
             del self._by_id[str(runner.ids.call)]
@@ -276,7 +279,7 @@ class Switchboard:
 
 
 def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
-    """``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])`` or ``Stasis(ccari,inbound,CAMPAIGN[,DESTINATION])``.
+    """Read ``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])`` or ``Stasis(ccari,inbound,CAMPAIGN[,DESTINATION])``.
 
     Asterisk has split the arguments at commas.
     """

@@ -1,4 +1,4 @@
-"""Talks that go on in Asterisk while nobody runs them: found again, with what they were begun under."""
+"""Talks that went on in Asterisk without a service: find them, with the terms they began under."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,15 +21,15 @@ from ccari.ports.recordings import Unfinished
 
 _log = structlog.get_logger()
 
-#: Who calls, in an inbound call.
+#: The caller's number, in an inbound call.
 _CALLER = "CALLERID(num)"
 
 
 @dataclass(slots=True)
 class Talk:
-    """A talk that is taken up. ``kept``: as ``policy.call.resuming.to_keep`` gave it, and what ``Actions.keep_talk`` has added;
-    ``running``: its recording, if that runs on; ``segments``: how many recordings there have been;
-    ``registered``: the rights on record of it.
+    """A talk that is taken up. ``kept``: what ``policy.call.resuming.to_keep`` gave, and
+    ``Actions.keep_talk`` added. ``running``: its recording, if still running. ``segments``: how many
+    recordings there have been. ``registered``: its rights on record.
     """
 
     order: Order
@@ -48,7 +48,7 @@ class Talk:
 
     @property
     def channels(self) -> set[str]:
-        """Its channels in Asterisk, which must stay."""
+        """The talk's channels in Asterisk, which must stay."""
         names = {self.ids.agent, self.ids.callee} | self._snoops
         return names if self.ids.home is None else names | {self.ids.home}
 
@@ -59,12 +59,14 @@ class Talk:
 
     @property
     def may_record_on(self) -> bool:
-        """True if a running recording may run on: what was kept has it running, and no other recording was found before."""
+        """True if a running recording may go on: one was running when the talk was kept, and none has been found yet."""
         return self.running is None and resuming.is_recording(self.kept)
 
 
 async def talks_to_take_up(desk: Desk, bridges: Mapping[str, frozenset[str]]) -> list[Talk]:
-    """The talks that can be taken up: their two are still together in a bridge. Raises StoreError if the database cannot say."""
+    """The talks that can be taken up: those whose two parties are still together in a bridge. Raises
+    StoreError if the database cannot say.
+    """
     found = []
     for left in await desk.store.left_talks(desk.asterisk):
         try:

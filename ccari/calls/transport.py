@@ -1,7 +1,7 @@
-"""What asyncari takes for its HTTP client, over one WebSocket that REST requests and events share (Asterisk >= 22.4).
+"""The HTTP client that asyncari uses: REST requests and events share one WebSocket (Asterisk >= 22.4).
 
-The credentials travel in a header, once. asyncari's own client opens three connections, puts the password in the URL
-and repeats a POST whose reply was lost, which would dial twice.
+The credentials travel once, in a header. asyncari's own client opens three connections, puts the password in
+the URL and repeats a POST whose reply was lost, which would dial twice.
 """
 
 import asyncio
@@ -22,19 +22,19 @@ from ccari.peers import whole
 
 _log = structlog.get_logger()
 
-#: To open the connection, and for any one reply; a healthy Asterisk answers in a millisecond.
+#: Time-outs for opening the connection, and for any one reply; a healthy Asterisk answers in a millisecond.
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 5.0
-#: For a reply that Asterisk gives only once it has played a prompt, and those queued before it, to the end.
+#: Time-out for a reply that Asterisk gives only after playing a prompt, and those queued before it, to the end.
 BESIDE_SECONDS = 60.0
-#: For the closing handshake of a connection.
+#: Time-out for the closing handshake of a connection.
 CLOSE_SECONDS = 1.0
-#: Asterisk sends no keep-alive of its own: without ours a dead link would never be noticed.
+#: Asterisk sends no keep-alive of its own: without ours, a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
 _FILES_OF_PASSWORDS = OwnThreads("ccari-ari-password", AsteriskError)
-#: What aiohttp gives once the connection has ended.
+#: The message types by which aiohttp reports that the connection has ended.
 _LAST = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
-#: Of why something that was asked beside it is refused.
+#: The largest error body read from a request made beside the WebSocket.
 _LARGEST_REFUSAL = 64 * 1024
 #: A listing of a busy PBX runs to megabytes.
 _LARGEST_MESSAGE = 64 * 1024 * 1024
@@ -54,7 +54,7 @@ class LinkLost(AsteriskError):  # noqa: N818 - an event, told as such
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What asyncari reads of a response."""
+    """The part of a response that asyncari reads."""
 
     status_code: int
     text: str
@@ -65,7 +65,9 @@ class Reply:
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Where ARI is and who asks; the password shows in no ``repr``. ``read``: gives it as its file has it now, and raises ConfigError."""
+    """Where ARI is, and as which user to connect. The ``repr`` does not show the password. ``read`` reads the
+    password from its file, and raises ConfigError.
+    """
 
     url: str
     username: str
@@ -74,8 +76,8 @@ class Credentials:
     read: Callable[[], str] | None = field(default=None, compare=False)
 
     async def anew(self) -> "Credentials":
-        """With the password of this moment: it may be changed while the service runs. As they are, if it cannot be read: its file may
-        be half written, and what was read before may well be right.
+        """The credentials with the current password, which may change while the service runs. Unchanged if
+        the file cannot be read: it may be half written, and the old password may still be right.
         """
         if self.read is None:
             return self
@@ -92,9 +94,9 @@ class Credentials:
 
 
 class Transport:
-    """One connection's life: opened once, and never used again after it was lost, fenced or shut out.
+    """One connection: opened once, and never used again after it was lost, fenced or shut out.
 
-    ``on_event`` is called in the reader, so it must return at once; what it raises is logged and the reader goes on.
+    ``on_event`` is called in the reader, so it must return at once. What it raises is logged, and the reader goes on.
     """
 
     def __init__(
@@ -107,10 +109,10 @@ class Transport:
         self._socket = socket
         self._on_event = on_event
         self._beside = beside
-        # closed after the answer: Asterisk counts idle connections against its session limit
+        # close the connection after the answer: Asterisk counts idle ones against its session limit
         self._headers = {**headers, "Connection": "close"}
-        #: Asterisk refuses each request, with which it checks the password anew, and sends events all the same: the password was
-        #: changed, or its user may write no more. A new connection may have the new one.
+        #: Set if Asterisk refuses the user. It checks the password with each request, but sends events all the same. The
+        #: password was changed, or the user may no longer write; a new connection may use a new password.
         self.shut_out = asyncio.Event()
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._last_id = 0
@@ -138,15 +140,15 @@ class Transport:
         params: Mapping[str, Any] | None = None,
         data: str | None = None,
     ) -> Reply:
-        """One REST request, sent at most once.
+        """Send one REST request, at most once.
 
         Raises
         ------
         Refused
-            On a status of 400 and more.
+            On a status of 400 or above.
         LinkLost
-            If the connection is gone, or no reply came within :data:`REQUEST_SECONDS`. Whether Asterisk carried the
-            request out is then unknown.
+            If the connection is gone, or no reply came within :data:`REQUEST_SECONDS`. Whether Asterisk carried the request out is then
+            unknown.
         """
         if self._fenced or self._socket.closed:
             raise LinkLost("the connection to Asterisk was lost")
@@ -182,7 +184,7 @@ class Transport:
         return Reply(status, body)
 
     def _heed(self, status: int) -> None:
-        """Give the connection up if the user may do nothing any more. Raises LinkLost if it is not let in."""
+        """Give the connection up if Asterisk refuses the user. Raises LinkLost if it rejects the password."""
         if status in _FOR_A_PERSON:
             self.fence()
             self.shut_out.set()
@@ -190,15 +192,15 @@ class Transport:
             raise LinkLost("Asterisk takes the password no more")
 
     async def post_beside(self, url: str, params: Mapping[str, str], seconds: float) -> None:
-        """One POST over a connection of its own, for a reply that may take as long as a prompt: Asterisk serves the requests on
-        the WebSocket one after the other, so that all others would wait for it.
+        """Send one POST over a connection of its own, for a reply that may take as long as a prompt. Asterisk
+        serves requests on the WebSocket one after the other, so all others would wait for it.
 
         Raises
         ------
         Refused
-            On a status of 400 and more.
+            On a status of 400 or above.
         LinkLost
-            If the connections are gone, or no reply came within so many seconds.
+            If the WebSocket is gone, or no reply came within ``seconds``.
         """
         if self._fenced or self._socket.closed:
             raise LinkLost("the connection to Asterisk was lost")
@@ -228,14 +230,14 @@ class Transport:
                 return
             self._on_event(message)
         except Exception:  # noqa: BLE001 - logged
-            # one odd event must not end the calls of all the others
+            # one odd event must not end all other calls
             _log.exception("ari_event_failed")
 
 
 async def connect(
     session: aiohttp.ClientSession, credentials: Credentials, on_event: Callable[[dict[str, Any]], None]
 ) -> Transport:
-    """Open the events WebSocket, by which the application becomes ours.
+    """Open the events WebSocket, which makes the application ours.
 
     Raises
     ------
@@ -260,7 +262,7 @@ def explained(credentials: Credentials) -> Iterator[None]:
         yield
     except aiohttp.ClientResponseError as error:
         words = _EXPLANATIONS.get(error.status, "{url} is no ARI: it answered {status}: check [asterisk] url")
-        # the rest may pass: an Asterisk that starts answers 404 until it has loaded res_ari, then 503
+        # other statuses may pass: a starting Asterisk answers 404 until it has loaded res_ari, then 503
         kind = UnsuitableError if error.status in _FOR_A_PERSON else AsteriskError
         raise kind(words.format(url=where, user=credentials.username, status=error.status)) from None
     except (TimeoutError, aiohttp.ServerTimeoutError):
@@ -300,7 +302,7 @@ _LONG_DIGITS = re.compile(r"\+?\d{6,}")
 
 
 def _message(body: str | bytes) -> str:
-    """Asterisk's own words, without the number that they may quote."""
+    """Asterisk's own words, without any number that they quote."""
     try:
         text = str(orjson.loads(body).get("message", ""))
     except (ValueError, AttributeError):
@@ -309,5 +311,5 @@ def _message(body: str | bytes) -> str:
 
 
 def _kind(uri: str) -> str:
-    """The resource and the operation, without the ids between them: ``channels/play``."""
+    """The resource and operation, without the ids between them: ``channels/play``."""
     return "/".join(part for part in uri.split("/") if part.isalpha())
