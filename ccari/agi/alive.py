@@ -1,17 +1,20 @@
-"""``AGI(agi://HOST:4573/alive?agi=VERSION&stasis=VERSION)``: whether the service answers, before a caller is handed to it who could wait for ever."""
+"""``AGI(agi://HOST:4573/alive?agi=VERSION&stasis=VERSION)``: check that the service answers, before it is
+handed a caller who might otherwise wait for ever.
+"""
 
 from ccari.agi.desk import Desk
 from ccari.agi.session import Session
 from ccari.gating.shipped import FASTAGI, STASIS
 
-#: What ``stasis`` is where the question does not come from extensions_ccari.conf.
+#: The value of ``stasis`` if the question does not come from extensions_ccari.conf.
 OTHERS = "-"
 
 
 async def alive(session: Session, desk: Desk) -> None:
-    """Set ``CCARI_ALIVE`` to ``yes``. That does not say whether a call can be taken: Stasis and the gate do.
+    """Set ``CCARI_ALIVE`` to ``yes``. It does not say that a call can be taken: Stasis and the gate say that.
 
-    Only the shipped dialplans ask this, and say in the address which version of them they are; those from before there were versions do not.
+    Only the shipped dialplans ask this, and give their version in the address; those older than the version
+    numbers give none.
 
     Raises
     ------

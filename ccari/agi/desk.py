@@ -8,19 +8,19 @@ from ccari.gating.means import Means
 from ccari.gating.shipped import Dialplans
 from ccari.ports.metering import UNMETERED, Meter
 
-#: So many Asterisks are remembered with how their variables are set; if there are more, all are forgotten.
+#: How many Asterisks' ways of setting variables are remembered. If there are more, all are forgotten.
 MOST_PEERS = 1000
 
 
 class Setting:
-    """Sets variables, all by one command where the Asterisk can. Each Asterisk (by its address) is asked once whether it can."""
+    """Sets variables, all with one command if the Asterisk can. Each Asterisk (by its address) is asked once."""
 
     def __init__(self) -> None:
-        #: Whether an Asterisk sets several variables with one command, by its address.
+        #: By address: whether an Asterisk sets several variables with one command.
         self._at_once: dict[str, bool] = {}
 
     async def learn(self, session: Session) -> bool:
-        """Whether this Asterisk sets several at once; it is asked unless that is known. Raises AgiError."""
+        """Whether this Asterisk sets several variables at once; asks it the first time. Raises AgiError."""
         peer = session.peer
         if peer not in self._at_once:
             if len(self._at_once) >= MOST_PEERS:
@@ -29,7 +29,7 @@ class Setting:
         return self._at_once[peer]
 
     async def set(self, session: Session, values: Mapping[str, str]) -> None:
-        """Set the variables in their order. Raises AgiError."""
+        """Set the variables in order. Raises AgiError."""
         if await self.learn(session):
             await session.set_variables(values)
             return
@@ -39,7 +39,7 @@ class Setting:
 
 @dataclass(frozen=True, slots=True)
 class Desk(Means):
-    """``asterisk``: one name for all FastAGI calls of this service. The protocol does not say which Asterisk asks."""
+    """``asterisk``: one name for all FastAGI calls of this service, since the protocol does not say which Asterisk asks."""
 
     meter: Meter = UNMETERED
     setting: Setting = field(default_factory=Setting)

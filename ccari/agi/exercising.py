@@ -1,4 +1,4 @@
-"""What becomes of a right that is pressed at the keys menu, by somebody whose number is known, or is not."""
+"""What becomes of a right pressed in the keys menu, by a person with or without a known number."""
 
 import asyncio
 import contextlib
@@ -22,22 +22,24 @@ from ccari.policy.rights import Right
 
 _log = structlog.get_logger()
 
-#: To write the row of a call without a number, which its journal needs.
+#: Time-out for writing the row of a call without a number, which its journal needs.
 ROW_SECONDS = 3.0
-#: Instead of a reference, if there is none.
+#: Stands for a reference if there is none.
 NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``reference``: what the dialplan gets with the right; None if it gets neither. ``words``: prompts for the person."""
+    """``reference``: what the dialplan gets with the right; None: it gets neither. ``words``: prompts for the person."""
 
     reference: str | None
     words: tuple[str, ...]
 
 
 class Exercising(ABC):
-    """One person's rights in one visit to the menu. ``_otherwise``: the reason that the call ends with if none was exercised."""
+    """One person's rights during one visit to the menu. ``_otherwise``: the reason the call ends with if no
+    right was exercised.
+    """
 
     _otherwise: ClassVar[str]
 
@@ -49,10 +51,12 @@ class Exercising(ABC):
 
     @abstractmethod
     async def exercise(self, right: Right, key: str, /) -> Answer:
-        """Do what can be done about the right. If it cannot be made durable, the answer says so; nothing is raised."""
+        """Do what can be done about the right. Raises nothing: if the right cannot be made durable, the answer says so."""
 
     async def close(self, *, patient: bool) -> None:
-        """End the call's row, if it has one. ``patient``: wait for a database that is away; otherwise the next service ends it."""
+        """End the call's row, if it has one. ``patient``: wait for a database that is away; if not, the next
+        service ends it.
+        """
         if not self._journal.is_open:
             return
         outcome = (Outcome.RIGHT_EXERCISED if self._done else Outcome.FAILED).value
@@ -65,7 +69,7 @@ class Exercising(ABC):
 
 
 class Registering(Exercising):
-    """For somebody whose number is known: every right is registered under it."""
+    """For a person whose number is known: every right is registered under it."""
 
     _otherwise = "right_failed"
 
@@ -74,7 +78,7 @@ class Registering(Exercising):
         self._terms = terms
 
     async def exercise(self, right: Right, key: str, /) -> Answer:
-        """Make the right durable, then confirm it. A refusal of the recording is passed to the dialplan even if that fails."""
+        """Make the right durable, then confirm it. A refusal of recording goes to the dialplan even if that fails."""
         refuses = right is Right.REFUSE_RECORDING
         try:
             reference, due = await self._make_durable(right, key)
@@ -91,19 +95,17 @@ class Registering(Exercising):
         return Answer(reference or NONE, () if refuses else words)
 
     async def _make_durable(self, right: Right, key: str) -> tuple[str | None, date]:
-        """Register the right, with a row for its call. Gives its reference (None: there is none yet) and the last day to
-        answer.
-        """
-        # the dialplan records, not ccari
+        """Register the right, with a row for its call. Gives its reference (None: not yet) and the last day to answer."""
+        # the dialplan records here, not ccari
         exercise = replace(self._terms.exercise(right, key), recorded_elsewhere=True)
         reference = await register(self._desk.store, self._journal, self._terms.opened, exercise)
         return reference, exercise.due
 
 
 class Unregistrable(Exercising):
-    """For somebody without a number: they can refuse to be recorded, but cannot exercise a right that needs an answer.
+    """For a person without a number: they can refuse recording, but not exercise a right that needs an answer.
 
-    It is as in a call over Stasis, except that the call's row is written only when the first right is pressed.
+    This is as in a call over Stasis, except that the call's row is written only when the first right is pressed.
     """
 
     _otherwise = "number_withheld"
@@ -121,7 +123,7 @@ class Unregistrable(Exercising):
         return Answer(NONE, ())
 
     async def _open(self) -> None:
-        """Have a row written for the call. A failure is only logged: a refusal takes effect all the same."""
+        """Write a row for the call. A failure is only logged: a refusal takes effect anyway."""
         if self._journal.is_open:
             return
         try:

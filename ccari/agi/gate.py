@@ -1,6 +1,6 @@
 """``AGI(agi://HOST:4573/gate,NUMBER,CAMPAIGN)``: one verdict, DENY until proven otherwise.
 
-The shipped dialplan asks ``/gate?agi=VERSION``; one's own need not.
+The shipped dialplan asks ``/gate?agi=VERSION``; your own need not give a version.
 """
 
 import asyncio
@@ -21,20 +21,20 @@ from ccari.policy.call.reaching import outcome_of
 from ccari.policy.gate import Block
 from ccari.ports.metering import Way
 
-#: From the connection to the verdict: the agent waits, and the dialplan gives up soon after.
+#: Time-out from the connection to the verdict: the agent waits, and the dialplan gives up soon after.
 ANSWER_SECONDS = 3.0
 
 
 async def gate(session: Session, desk: Desk) -> None:
     """Answer whether one call may be made, and close its row: what becomes of the call is not reported here.
 
-    The token is spent with the verdict, for the dialplan dials at once. So an allowed call counts as an attempt even if the
-    agent has hung up meanwhile.
+    The token is spent with the verdict, because the dialplan dials at once. So an allowed call counts as an
+    attempt even if the agent has hung up meanwhile.
 
     Raises
     ------
     AgiError
-        If the dialplan has not said that it has the verdict. DENY was set first, and stands if the verdict did not get there.
+        If the dialplan did not acknowledge the verdict. DENY was set first, and stands unless the verdict arrived.
     """
     deadline = asyncio.get_running_loop().time() + ANSWER_SECONDS
     await session.set_variable("CCARI_VERDICT", "DENY")
@@ -43,7 +43,7 @@ async def gate(session: Session, desk: Desk) -> None:
     block = await visit.verdict(deadline)
     try:
         if block is None and asyncio.get_running_loop().time() >= deadline:
-            # the machine may have slept: nobody knows what the dialplan has done meanwhile
+            # the machine may have been suspended, and the dialplan may have gone on
             block = Block.STORE_UNAVAILABLE
         await _set_verdict(session, visit, block, desk.setting)
     except AgiError as error:
@@ -61,7 +61,7 @@ def _asked(session: Session) -> Asked:
         case (number, campaign):
             return Asked(Direction.OUTBOUND, number, campaign or NAMELESS, agent)
         case _:
-            # bad arguments: a comma in a number, say, makes three arguments of two
+            # bad arguments: for example, a comma in the number turns two arguments into three
             return Asked(Direction.OUTBOUND, None, "", agent)
 
 
@@ -91,7 +91,7 @@ class _Visit:
         self._gatekeeper = Gatekeeper(asked, desk, self._journal)
 
     async def verdict(self, deadline: float) -> Block | None:
-        """Why the call may not be made; None if it may, and then its token is spent."""
+        """Why the call may not be made; None if it may, and its token is spent."""
         try:
             async with asyncio.timeout_at(deadline):
                 terms = await self._gatekeeper.ask()
@@ -107,8 +107,8 @@ class _Visit:
     async def close(
         self, block: Block | None, failure: AgiError | None = None, *, may_be_told: bool = False
     ) -> None:
-        """End the call's row. ``failure``: why the dialplan did not say that it has the verdict; ``may_be_told``: it may have it all
-        the same, and have dialled.
+        """End the call's row. ``failure``: why the dialplan did not acknowledge the verdict. ``may_be_told``:
+        it may have received it all the same, and have dialled.
         """
         outcome, reason = _end(block, failure, may_be_told=may_be_told)
         if block is not None:
@@ -125,7 +125,7 @@ def _end(block: Block | None, failure: AgiError | None, *, may_be_told: bool) ->
     if failure is None:
         return HANDED_BACK, ""
     if may_be_told and not isinstance(failure, RefusedError):
-        # its answer was lost, or is late
+        # the acknowledgement was lost, or is late
         return HANDED_BACK, "untold"
     return (
         (Outcome.AGENT_HANGUP.value, "")

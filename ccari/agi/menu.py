@@ -1,4 +1,4 @@
-"""The keys menu: it plays the menu, takes keys, and says what came of them, for a bounded time."""
+"""The keys menu: plays the menu, takes keys, and says what came of them, within a limited time."""
 
 import asyncio
 import contextlib
@@ -20,21 +20,20 @@ from ccari.tasks import started
 
 _log = structlog.get_logger()
 
-#: How often the menu is played at most. A key that means nothing is answered with the menu.
+#: How often the menu is played at most. A key without a meaning is answered with the menu.
 MENU_ROUNDS = 3
-#: To wait for a key once the menu has been played; people take two or three.
+#: How long to wait for a key after the menu; people take two or three seconds.
 KEY_SECONDS = 5.0
-#: For one visit in all. Something that answers everything with a key would otherwise stay for ever. The dialplan's own time-out
-#: is longer.
+#: Limits one visit, or a peer that always answers with a key would stay for ever. The dialplan's own time-out is longer.
 MENU_SECONDS = 240.0
-#: Keys that are obeyed in one visit. A person presses a handful.
+#: The most keys obeyed in one visit; a person presses a handful.
 MOST_KEYS = 40
-#: Between two looks at whether a right is registered. Asterisk listens for keys meanwhile: it drops those that are pressed while
-#: no command waits for them.
+#: How often to check whether a right is registered. Asterisk listens for keys in between: it drops keys
+#: pressed while no command waits for them.
 LISTEN_SECONDS = 0.1
-#: To look up the source of a person's number. If that takes longer, the campaign's own source is said.
+#: Time-out for looking up the source of a person's number. After that, the campaign's own source is said.
 SOURCE_SECONDS = 3.0
-#: How much longer than its file a playback may take to be answered.
+#: How much longer than its file a playback may take.
 PLAYBACK_GRACE_SECONDS = 5.0
 
 _T = TypeVar("_T")
@@ -60,7 +59,7 @@ async def play(session: Session, sound: Sound) -> str | None:
 
 
 async def _wait(session: Session, seconds: float) -> str | None:
-    """The key that is pressed within so many seconds; None if none is."""
+    """The key pressed within so many seconds; None if none was."""
     reply = await session.command(
         "WAIT", "FOR", "DIGIT", str(round(seconds * 1000)), seconds=seconds + PLAYBACK_GRACE_SECONDS
     )
@@ -68,7 +67,7 @@ async def _wait(session: Session, seconds: float) -> str | None:
 
 
 def _key(result: str) -> str | None:
-    """The key in a reply, which has its character code: 0 if no key was pressed, -1 if the channel has hung up."""
+    """The key in a reply, given by its character code: 0 if no key was pressed, -1 if the channel has hung up."""
     if result == "-1":
         raise GoneError("the channel has hung up")
     return _KEYS_BY_CODE.get(result)
@@ -82,7 +81,7 @@ async def _within_limit(finding: Awaitable[Sound | None]) -> Sound | None:
 
 
 async def _to_its_end(work: Awaitable[_T]) -> _T:
-    """Wait for it, also where the service stops meanwhile, which takes effect when it is done."""
+    """Wait for ``work`` to finish. If the service stops meanwhile, the cancellation takes effect afterwards."""
     working = asyncio.ensure_future(work)
     try:
         await asyncio.wait([working])
@@ -92,7 +91,9 @@ async def _to_its_end(work: Awaitable[_T]) -> _T:
 
 
 class Menu:
-    """One person's visit to the menu. ``source``: finds the sound that says where their own number comes from, if there is one."""
+    """One person's visit to the menu. ``source`` finds the sound that says where their own number comes from,
+    if there is one.
+    """
 
     def __init__(
         self, session: Session, campaign: Campaign, sounds: Mapping[str, Sound], exercising: Exercising,
@@ -106,9 +107,9 @@ class Menu:
         self._source = source
         self._pressed: deque[str] = deque()
         self._upcoming: tuple[str, ...] = ()
-        #: What the dialplan was told: the rights, with their references.
+        #: The rights told to the dialplan, with their references.
         self._references: dict[Right, str] = {}
-        #: From then on only ``_last_keys`` are taken, each once.
+        #: Once set, only ``_last_keys`` are taken, each once.
         self._closing = False
         self._last_keys: set[str] = set()
 
@@ -118,8 +119,7 @@ class Menu:
         Raises
         ------
         AgiError
-            If the channel is gone. The rights that were pressed are registered all the same; so they are if the service stops, or
-            something unforeseen ends the menu.
+            If the channel is gone. The rights pressed are registered even then, and also if the service stops or the menu fails.
         """
         patient = True
         try:
@@ -134,7 +134,7 @@ class Menu:
             await self._exercising.close(patient=patient)
 
     async def _register_rest(self) -> None:
-        """Register the rights that were pressed and not obeyed yet when the channel hung up, or the service stopped."""
+        """Register the rights that were pressed but not yet obeyed when the channel hung up or the service stopped."""
         rights = {right: key for key in self._pressed if (right := self._right_of(key)) is not None}
         for right, key in rights.items():
             if right not in self._references:
@@ -164,9 +164,7 @@ class Menu:
             self._take(key)
 
     def _begin_closing(self, obeyed: int) -> None:
-        """Take no more keys, except each right once: those pressed already, and those pressed while the last answers are
-        played.
-        """
+        """Take no more keys, except each right once: those pressed already, and those pressed during the last answers."""
         _log.warning("rights_menu_cut_off", campaign=self._campaign.id, keys=obeyed)
         self._closing = True
         self._pressed = deque(key for key in dict.fromkeys(self._pressed) if self._right_of(key) is not None)
@@ -175,7 +173,7 @@ class Menu:
     async def _play_menu(self) -> str | None:
         menu = self._sounds.get(NoticePrompt.RIGHTS.value)
         if menu is None:
-            # the campaign's notice leaves the rights out, so there is no sound that names the keys; they work all the same
+            # the campaign's notice leaves the rights out, so no sound names the keys; they work anyway
             _log.warning("rights_menu_untold", campaign=self._campaign.id)
             return None
         return await play(self._session, menu)
@@ -217,7 +215,7 @@ class Menu:
             while not exercising.done():
                 self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
-            # even if the person has hung up, or the service stops: a right that was pressed must not be lost
+            # even if the person hangs up or the service stops: a right that was pressed must not be lost
             answer = await _to_its_end(exercising)
             if answer.reference is not None:
                 self._references[right] = answer.reference
@@ -227,13 +225,14 @@ class Menu:
         self._queue_prompts(*answer.words)
 
     def _queue_prompts(self, *prompts: str) -> None:
-        """Play these prompts after those that are waiting. By when an answer comes is said once, after all of them."""
+        """Queue prompts after those that are waiting. The date of the answer is said once, after all others."""
         waiting = dict.fromkeys((*self._upcoming, *prompts))
         self._upcoming = tuple(sorted(waiting, key=confirmations.tells_until_when))
 
     async def _play_next(self) -> None:
-        """Play the next prompt. A key during it is obeyed afterwards. A key cuts its sound short; in a prompt of several
-        sounds, such as a reference, that sound is repeated, because a missing digit would make it another reference.
+        """Play the next prompt. A key pressed meanwhile is obeyed afterwards. A key cuts its sound short. In
+        a prompt of several sounds, such as a reference, that sound is repeated, because a missing digit would
+        make it another reference.
         """
         prompt, *rest = self._upcoming
         self._upcoming = tuple(rest)

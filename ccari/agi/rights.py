@@ -26,22 +26,22 @@ from ccari.ports.metering import Way
 
 _log = structlog.get_logger()
 
-#: To find out what the policy says of the campaign, and to make the number's digests.
+#: Time-out for looking up the campaign in the policy, and for the digests of the number.
 TERMS_SECONDS = 3.0
 _OCTET = re.compile(r"[0-9]{1,3}")
 
 
 async def rights(session: Session, desk: Desk) -> None:
-    """Play the keys menu; register and confirm what is pressed, and set it in ``CCARI_RIGHT`` and ``CCARI_REFERENCE``.
+    """Play the keys menu; register and confirm the rights pressed, and set them in ``CCARI_RIGHT`` and ``CCARI_REFERENCE``.
 
-    Several rights are set with commas between them. ``refuse_recording`` is registered but not confirmed: the dialplan records
-    here, so it is the dialplan that stops and says so. Its reference is ``none`` if it could not be registered, as for a
-    caller without a number.
+    Several rights are set with commas between them. ``refuse_recording`` is registered but not confirmed: the
+    dialplan records here, so it must stop and say so. Its reference is ``none`` if it could not be
+    registered, as for a caller without a number.
 
     Raises
     ------
     AgiError
-        If the channel is gone. What was pressed before is registered all the same.
+        If the channel is gone. Rights pressed before are registered even then.
     """
     await session.set_variable("CCARI_RIGHT", NONE)
     await session.set_variable("CCARI_REFERENCE", NONE)
@@ -62,14 +62,14 @@ async def rights(session: Session, desk: Desk) -> None:
 
 
 async def _caller(session: Session) -> tuple[Direction, str]:
-    """The number of the person on the channel, unchecked: of whoever was dialled, if the gate let that call through; else of the
-    caller, unless withheld.
+    """The unchecked number of the person on the channel: the number dialled, if the gate allowed that call;
+    else the caller's, unless withheld.
     """
     dialled = await session.variable(NUMBER)
     if dialled:
         return Direction.OUTBOUND, dialled
     shown = session.head.get("agi_callingpres", "0")
-    # bits 6 and 7 of the presentation: 0 is allowed (Q.931, 4.5.10)
+    # bits 6 and 7 of the presentation indicator: 0 means allowed (Q.931, 4.5.10)
     withheld = _OCTET.fullmatch(shown) is None or int(shown) & 0x60 != 0
     caller_id = session.head.get("agi_callerid", "unknown")
     return Direction.INBOUND, "" if withheld or caller_id == "unknown" else caller_id

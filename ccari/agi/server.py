@@ -1,4 +1,4 @@
-"""The FastAGI server: a bounded number of connections, with a task for each, which all end with the service."""
+"""The FastAGI server: a bounded number of connections, each with its own task, all ended with the service."""
 
 import asyncio
 import contextlib
@@ -21,11 +21,11 @@ from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
-#: A gate takes some milliseconds, and a menu a minute. If there are more at once, a dialplan is looping.
+#: A gate takes some milliseconds, a menu a minute. More connections at once mean that a dialplan is looping.
 MOST_SESSIONS = 500
-#: For conversations to end when the service stops. Then they are cut off, and the dialplan's DENY stands.
+#: How long conversations may take to end when the service stops. After that they are cut, and the dialplan's DENY stands.
 DRAIN_SECONDS = 5.0
-#: A visit lasts at most five minutes, and closing its call is tried for as long: nobody runs a call that is older than this.
+#: A visit lasts at most five minutes, and closing its call is tried for as long. A call older than this is no longer run.
 LONGEST_SECONDS = 900.0
 
 Script = Callable[[Session, Desk], Awaitable[None]]
@@ -48,7 +48,7 @@ async def serve_agi(listen: str, desk: Desk) -> AsyncIterator["Conversations"]:
             conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES, start_serving=False
         )
     try:
-        # now: the port is ours, so no other service has calls under this name, and no new call has come in yet
+        # close them now: with the port ours, no other service has calls under this name, and no new call has come in
         await _close_abandoned(desk)
         with _explained(listen):
             await server.start_serving()

@@ -1,7 +1,7 @@
-"""One FastAGI connection: the values of the channel, then commands, which Asterisk answers one at a time.
+"""One FastAGI connection: the channel's values, then commands, which Asterisk answers one at a time.
 
-Nothing from the other end is trusted: every read is bounded in bytes, lines and time, and anything that does not fit the
-protocol ends the connection. The protocol is the same in Asterisk 13 to 23 (res_agi.c).
+Nothing from the other end is trusted: every read is bounded in bytes, lines and time, and anything that does
+not fit the protocol ends the connection. The protocol is the same in Asterisk 13 to 23 (res_agi.c).
 """
 
 import asyncio
@@ -15,18 +15,18 @@ from urllib.parse import parse_qsl
 from ccari.errors import AsteriskError
 from ccari.gating.variables import at_once
 
-#: For the whole ``agi_…`` block, which Asterisk sends in one go.
+#: Time-out for the whole ``agi_…`` block, which Asterisk sends in one go.
 HEAD_SECONDS = 2.0
 #: Asterisk sends some 25 lines, and one for each argument.
 HEAD_LINES = 200
 #: Asterisk's own lines are up to 2 kB.
 LINE_BYTES = 8 * 1024
-#: For the reply to a command that neither plays nor waits.
+#: Time-out for the reply to a command that neither plays nor waits.
 REPLY_SECONDS = 2.0
-#: Of one reply, with ``HANGUP``, ``100 Trying`` and the usage text of a 520.
+#: The most lines of one reply, with ``HANGUP``, ``100 Trying`` and the usage text of a 520.
 REPLY_LINES = 100
 
-#: For SO_LINGER: the connection ends with a reset, and what was not acknowledged is dropped.
+#: Used as SO_LINGER: the connection ends with a reset, and unacknowledged data is dropped.
 _RESET = struct.pack("ii", 1, 0)
 _HEADER = re.compile(r"(agi_\w+): ?(.*)")
 _LINE_END = re.compile(r"[\r\n\0]")
@@ -60,9 +60,7 @@ class Reply:
 
 
 class Session:
-    """``head``: the ``agi_…`` values, once :meth:`begin` has read them. ``hung_up``: Asterisk has said that the channel hung
-    up.
-    """
+    """``head``: the ``agi_…`` values, once :meth:`begin` has read them. ``hung_up``: Asterisk has reported a hang-up."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._reader = reader
@@ -77,27 +75,26 @@ class Session:
 
     @property
     def query(self) -> Mapping[str, str]:
-        """What stands behind the script's name in the address, as ``gate?agi=1`` has it. Of a name that comes twice, the last."""
+        """The query of the address, as in ``gate?agi=1``. If a name comes twice, the last value counts."""
         return dict(
             parse_qsl(self.head.get("agi_network_script", "").partition("?")[2], keep_blank_values=True)
         )
 
     @property
     def arguments(self) -> tuple[str, ...]:
-        """The arguments after the address in the dialplan, which Asterisk has split at commas."""
+        """The arguments after the address, which Asterisk has split at commas."""
         arguments: list[str] = []
         while (value := self.head.get(f"agi_arg_{len(arguments) + 1}")) is not None:
             arguments.append(value)
         return tuple(arguments)
 
     async def begin(self) -> None:
-        """Read the values of the channel into ``head``.
+        """Read the channel's values into ``head``.
 
         Raises
         ------
         AgiError
-            If they are malformed, too long, or too slow to come. A name that comes twice is refused: somebody may have put a
-            line break into a value to make a second one of it.
+            If they are malformed, too long or too slow. A repeated name is refused: somebody may have injected it with a line break in a value.
         """
         try:
             async with asyncio.timeout(HEAD_SECONDS):
@@ -119,7 +116,7 @@ class Session:
             raise MalformedError("no agi_request")
 
     async def command(self, *words: str, seconds: float = REPLY_SECONDS) -> Reply:
-        """Send one command, and wait at most so many seconds for its reply. ``words`` are quoted if they must be.
+        """Send one command, and wait at most ``seconds`` for its reply. ``words`` are quoted where necessary.
 
         Raises
         ------
@@ -128,7 +125,7 @@ class Session:
         RefusedError
             If Asterisk refuses the command (510) or its arguments (520).
         MalformedError
-            If no reply, or a malformed one, came in time. Then the connection must not be used any more.
+            If no reply, or a malformed one, came in time. The connection must then not be used any more.
         """
         line = " ".join(map(_quoted, words))
         try:
@@ -151,9 +148,9 @@ class Session:
             raise RefusedError(f"{name} was not set")
 
     async def set_variables(self, values: Mapping[str, str]) -> None:
-        """Set variables in their order with one command, which saves a round trip for each.
+        """Set variables in order with one command, which saves a round trip for each.
 
-        If :meth:`sets_several` is False for this Asterisk it sets none of them, and does not say so.
+        If :meth:`sets_several` is False for this Asterisk, it sets none of them, without an error.
 
         Raises
         ------
@@ -166,9 +163,7 @@ class Session:
         await self.set_variable(*several)
 
     async def sets_several(self) -> bool:
-        """Whether this Asterisk has ARRAY(). It is tried out, because Asterisk claims success for a function that it lacks,
-        too.
-        """
+        """Whether this Asterisk has ARRAY(). Tests it, because Asterisk reports success even for a function it lacks."""
         await self.set_variables({"CCARI_ARRAY": "yes"})
         return await self.variable("CCARI_ARRAY") == "yes"
 
@@ -182,7 +177,9 @@ class Session:
         self._writer.close()
 
     def give_up(self) -> None:
-        """Send nothing more, not even what the kernel still has: the network may hold it up, and a verdict is for now."""
+        """Drop the connection, with whatever the kernel has not sent yet: a verdict that the network delays
+        would be out of date.
+        """
         if (connection := self._writer.get_extra_info("socket")) is not None:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
         self._writer.transport.abort()
@@ -191,7 +188,7 @@ class Session:
         for _ in range(REPLY_LINES):
             line = await self._line()
             if line.startswith("HANGUP"):
-                # it comes at any moment; the reply to the command still follows
+                # HANGUP may come at any moment; the reply to the command still follows
                 self.hung_up = True
                 continue
             reply = _REPLY.fullmatch(line)
@@ -229,7 +226,7 @@ class Session:
             if len(self._received) >= LINE_BYTES:
                 raise MalformedError(f"a line of more than {LINE_BYTES} bytes")
             try:
-                # read all that has come, and find the lines in it: asking the reader for each line takes longer
+                # read whatever has come, and split it into lines: asking the reader for each line takes longer
                 more = await self._reader.read(LINE_BYTES)
             except ConnectionError:
                 more = b""
@@ -242,7 +239,7 @@ class Session:
 
 
 def _quoted(word: str) -> str:
-    """A word of a command, quoted if it must be. One that would end the line is refused."""
+    """A word of a command, quoted if necessary. A word that would end the line is refused."""
     if _LINE_END.search(word):
         raise AgiError("a line break cannot be sent to Asterisk")
     if word and not _TO_QUOTE.search(word):
