@@ -1,9 +1,10 @@
 """The one place where the parts are put together.
 
-Begin at ``service``: it shows how ccari starts, what runs, and in which order it ends. The others, in the order of its use:
+Begin at ``service``: it shows how ccari starts, what runs, and in which order it ends. The others, in the
+order it uses them:
 
-- ``stopping``: signals, and how the calls end before the service does; ``deadline`` ends a service that hangs then;
-- ``parts``: what is opened once and shared by all that runs;
+- ``stopping``: signals, and how the calls end before the service does; ``deadline`` kills a service that hangs then;
+- ``parts``: what is opened once and shared by everything that runs;
 - ``starting``: the checks before the first call;
 - ``telephony``: the link to Asterisk and the care of its spool, unless ARI is off;
 - ``recordings``: where they come from, where they go, and their deletion;

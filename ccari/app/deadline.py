@@ -1,7 +1,7 @@
-"""The last bound on the end of the service: whatever hangs in a thread, the process is over by then.
+"""The last limit on the end of the service: even if a thread hangs, the process is over by then.
 
-A thread that waits for a disk that does not answer (a dead NFS server, say) can be neither cancelled nor left behind: asyncio
-waits for its default executor, and the interpreter for the threads of every pool, without end.
+A thread waiting for a dead disk (an NFS server, say) can be neither cancelled nor left behind: asyncio waits
+for its default executor, and the interpreter for the threads of every pool, for ever.
 """
 
 import asyncio
@@ -16,26 +16,26 @@ from types import FrameType
 
 import structlog
 
-#: Of a process that was cut: something may have been left undone.
+#: The exit status of a process that was cut off: something may have been left undone.
 CUT_STATUS = 1
-#: For the line of the log, whose reader may hang as well.
+#: Time-out for writing the log line: whatever reads the log may hang too.
 TELL_SECONDS = 2.0
 
 _log = structlog.get_logger()
 
 
 class Deadline:
-    """Ends the process at the earliest of the times that it was given; without one, never. To be made on the event loop."""
+    """Ends the process at the earliest of the times given to it; never, if none was given. Create it on the event loop."""
 
     def __init__(self) -> None:
         self._loop = asyncio.get_running_loop()
-        # it takes no lock that the interrupted code could hold, so that a signal handler may put something into it
+        # a SimpleQueue takes no lock that the interrupted code may hold, so a signal handler can put into it
         self._given: queue.SimpleQueue[tuple[float, str]] = queue.SimpleQueue()
         threading.Thread(target=self._watch, name="ccari-deadline", daemon=True).start()
 
     def within(self, seconds: float, reason: str = "") -> None:
-        """Be over in so many seconds at the latest; may be called by a signal handler. ``reason``: why the service ends, where it
-        was not told to.
+        """End the process within so many seconds. A signal handler may call this. ``reason``: why the service
+        ends, if it was not told to.
         """
         self._given.put((monotonic() + seconds, reason))
 
@@ -49,7 +49,7 @@ class Deadline:
             except queue.Empty:
                 break
             until, reason = min(until, given), why or reason
-        # a thread that the interpreter refuses in its last steps is not missed: there is nothing left to tell of
+        # the interpreter starts no thread in its last steps: then there is nothing left to report
         with contextlib.suppress(RuntimeError):
             telling = threading.Thread(target=self._tell, args=(reason,), daemon=True)
             telling.start()
@@ -63,7 +63,7 @@ class Deadline:
         )  # fmt: skip
 
     def _tasks(self) -> list[str]:
-        """What is still under way on the loop, by the names of its coroutines."""
+        """The tasks still running on the loop, by the names of their coroutines."""
         # the loop may change the set meanwhile
         with contextlib.suppress(RuntimeError):
             return sorted({each.get_coro().__qualname__ for each in asyncio.all_tasks(self._loop)})  # type: ignore[union-attr]
@@ -71,7 +71,7 @@ class Deadline:
 
 
 def _at_work() -> list[str]:
-    """Each thread that does not wait for work, and where it is: no values, which may be numbers."""
+    """Each busy thread, and where it is. Shows no values, which may be numbers."""
     names = {each.ident: each.name for each in threading.enumerate()}
     ours = {threading.get_ident(), *(ident for ident, name in names.items() if name == "ccari-deadline")}
     return [
@@ -86,7 +86,7 @@ def _is_idle(frame: FrameType) -> bool:
 
 
 def _place(frame: FrameType) -> str:
-    """Where in our code the thread is; if it is in none of ours, where it is at all."""
+    """Where in our code the thread is; if it is not in our code, where it is at all."""
     within: FrameType | None = frame
     while within is not None and not _module(within).startswith("ccari."):
         within = within.f_back

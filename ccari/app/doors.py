@@ -92,7 +92,7 @@ def _rates(settings: Settings) -> Rates:
 
 @contextlib.asynccontextmanager
 async def fastagi(parts: Parts) -> AsyncIterator[None]:
-    """Serve FastAGI while the context lasts, unless the settings have it off."""
+    """Serve FastAGI while the context lasts, unless the settings turn it off."""
     settings, metrics = parts.settings, parts.metrics
     if settings.agi.listen == OFF:
         yield
@@ -104,6 +104,8 @@ async def fastagi(parts: Parts) -> AsyncIterator[None]:
 
 
 def _agi_name(settings: Settings) -> str:
-    """The name that FastAGI calls are filed under. It differs between services on one database, so that none ends another's."""
+    """The name that FastAGI calls are filed under. Services on one database have different names, so that
+    none ends another's calls.
+    """
     where = settings.asterisk.name or socket.gethostname()
     return f"agi@{where}:{settings.agi.listen.rpartition(':')[2]}"

@@ -1,4 +1,4 @@
-"""The checks of ``/readyz``: whether Asterisk (unless ARI is off) and the database are there, and the service takes calls."""
+"""The checks of ``/readyz``: Asterisk (unless ARI is off) and the database answer, and the service takes calls."""
 
 import asyncio
 from collections.abc import Mapping

@@ -1,9 +1,9 @@
-"""What the service asks of the interpreter that it runs in."""
+"""A setting of the Python interpreter."""
 
 import gc
 
 
 def settle() -> None:
-    """Once all is loaded, exempt it from garbage collection: looking through it again and again would hold up every call."""
+    """Once everything is loaded, exempt it from garbage collection: scanning it again and again would hold up every call."""
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""What is sent out: requests to their controllers, and events to the webhooks of the settings."""
+"""What is sent out: requests to their controllers, and events to the configured webhooks."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -28,14 +28,16 @@ async def open_courier(
 
 @contextlib.asynccontextmanager
 async def forwarding(settings: Settings, store: Store, book: Book, meter: Meter) -> AsyncIterator[None]:
-    """Pass requests on while the context lasts; what is under way at its end is sent again by the next service."""
+    """Pass requests on while the context lasts; one under way at its end is sent again by the next service."""
     async with open_courier(settings, store, book, meter) as courier, beside(courier.run):
         yield
 
 
 @contextlib.asynccontextmanager
 async def notifying(settings: Settings, store: Store, book: Book, meter: Meter) -> AsyncIterator[None]:
-    """Tell the webhooks of the settings while the context lasts; what is under way at its end is sent again by the next service."""
+    """Send events to the configured webhooks while the context lasts; one under way at its end is sent again
+    by the next service.
+    """
     async with open_webhook() as webhook:
         notifier = Notifier(store.webhooks, book, targets(settings), webhook, meter=meter)
         async with beside(notifier.run):
@@ -43,19 +45,19 @@ async def notifying(settings: Settings, store: Store, book: Book, meter: Meter) 
 
 
 def targets(settings: Settings) -> list[Target]:
-    """The webhooks of the settings. Raises ConfigError if one has no usable secret."""
+    """The configured webhooks. Raises ConfigError if one has no usable secret."""
     found = []
     for section in settings.webhooks:
         endpoint = Endpoint(section.name, section.events, section.controllers)
         target = Target(endpoint, str(section.url), partial(webhook_secret, section))
-        # read now, so that a fault shows as the service starts
+        # read it now, so that a fault shows at start-up
         target.secret()
         found.append(target)
     return found
 
 
 def webhook_secret(section: WebhookSection) -> bytes:
-    """The secret of a webhook. Raises ConfigError if it is not one, or its file is not there."""
+    """The secret of a webhook. Raises ConfigError if it is malformed, or its file is missing."""
     if section.secret is not None:
         secret = decoded(section.secret.get_secret_value())
         if secret is None:

@@ -1,4 +1,4 @@
-"""What a service opens once, and all that runs in it shares."""
+"""What a service opens once, and everything in it shares."""
 
 import asyncio
 from dataclasses import dataclass
@@ -21,7 +21,9 @@ from ccari.store.replaying import Replayer, SpoolingCallStore
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """``call_store`` keeps rights in the ``local_journal`` while the database is away; the ``replayer`` registers them from there."""
+    """``call_store`` keeps rights in the ``local_journal`` while the database is away; the ``replayer``
+    registers them later.
+    """
 
     settings: Settings
     store: Store
@@ -38,7 +40,7 @@ class Parts:
 
     @property
     def exports(self) -> Path:
-        """Where the export of a person's data lies while it is being sent."""
+        """Where the export of a person's data is kept while it is being sent."""
         return self.settings.data_dir / "exports"
 
 
@@ -48,14 +50,14 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
     Raises
     ------
     CcariError
-        If a secret is missing under which something is kept, or the database cannot be asked.
+        If a secret that stored data needs is missing, or the database cannot be asked.
     """
     secrets = await store.key_versions.vouch(SecretStore(settings.keys_dir))
     prompts = open_soundboard(settings, open_copies(settings))
     book, metrics = Book(store.policies), Metrics()
     await book.reload()
     local_journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
-    # set by the call store when it has kept a right in the local journal; the replayer waits for it
+    # the call store sets it when it has put a right into the local journal; the replayer waits for it
     right_kept = asyncio.Event()
     newest_seal = NewestSeal(settings.data_dir, store.seals)
     metrics.read(catalogue.DATABASE_OLDER, lambda: {(): float(newest_seal.refuses)})

@@ -1,4 +1,4 @@
-"""Metrics that are read from the parts themselves at each scrape."""
+"""Metrics that are read from the parts at each scrape."""
 
 from ccari.app.parts import Parts
 from ccari.app.telephony import Telephony
@@ -7,7 +7,7 @@ from ccari.metrics import catalogue
 
 
 def register(parts: Parts, telephony: Telephony | None, calls: Switchboard) -> None:
-    """Register them with the metrics. Without ARI none says that Asterisk is away, so that no alert fires."""
+    """Register the readings with the metrics. Without ARI no metric reports Asterisk as away, so no alert fires."""
     metrics, database = parts.metrics, parts.store.database
 
     def pool() -> dict[tuple[str, ...], float]:

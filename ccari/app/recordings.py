@@ -25,7 +25,7 @@ _log = structlog.get_logger()
 
 @contextlib.asynccontextmanager
 async def open_spool(settings: Settings) -> AsyncIterator[Spool]:
-    """Where Asterisk leaves what it has recorded: a folder, or itself."""
+    """Where Asterisk's recordings are fetched: from a shared folder, or from Asterisk itself."""
     asterisk = settings.asterisk
     if asterisk.is_spool_remote:
         incoming = settings.data_dir / "incoming"
@@ -33,13 +33,13 @@ async def open_spool(settings: Settings) -> AsyncIterator[Spool]:
             yield spool
         return
     if not os.access(asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
-        # no error: Asterisk makes the folder with its first recording
+        # not an error: Asterisk creates the folder with its first recording
         _log.warning("spool_unreachable", folder=str(asterisk.spool), advice="check [asterisk] spool")
     yield SharedSpool(asterisk.spool)
 
 
 def open_archive(settings: Settings, spool: Spool) -> FileArchive:
-    """Where recordings go, in the format and for the readers of the settings."""
+    """Where recordings go, in the format and for the readers that the settings name."""
     recipients = RecipientFile(settings.keys_dir).recipients
     if settings.recordings.encryption == "none":
         recipients = tuple
@@ -50,7 +50,7 @@ def open_archive(settings: Settings, spool: Spool) -> FileArchive:
 def housekeeping(
     settings: Settings, store: Store, now: Now, meter: Meter = UNMETERED
 ) -> AbstractAsyncContextManager[None]:
-    """Delete what is due while the context lasts; what is under way at its end is carried out by the next service."""
+    """Delete what is due while the context lasts; a deletion under way at its end is finished by the next service."""
     folder = settings.recordings_dir
     keeper = Housekeeper(store.deletions, folder, known_folder(settings), meter=meter, now=now)
     return beside(keeper.run)

@@ -1,4 +1,4 @@
-"""The one composition root: which parts make up a running ccari."""
+"""The composition root: the parts that make up a running ccari."""
 
 import contextlib
 from functools import partial
@@ -34,8 +34,8 @@ _log = structlog.get_logger()
 
 
 async def serve(settings: Settings) -> None:
-    """Run the service until one of :data:`ccari.app.stopping.SIGNALS`, which the process heeds in no other way. Whatever hangs at its end,
-    the process is over within :data:`THREADS_SECONDS` of this function's.
+    """Run the service until one of :data:`ccari.app.stopping.SIGNALS`, which have no other effect on the process. Even if
+    something hangs at the end, the process is over within :data:`THREADS_SECONDS` after this function.
 
     Raises
     ------
@@ -62,9 +62,9 @@ async def _begin(settings: Settings, ending: Ending) -> None:
         await check_policy(parts)
         check_keys(parts)
         clear(parts.exports)
-        # rights that were pressed while the database was away, which may bar numbers, come before the first call
+        # before the first call, register rights that were pressed while the database was away: they may bar numbers
         await parts.replayer.begin()
-        # nor is anybody called if the database is an older one, or nobody can know; the sealer says so
+        # nobody is called if the database is an older copy, or if that cannot be known; the sealer reports it
         with contextlib.suppress(CcariError):
             await parts.newest_seal.check()
         admission = Admission(settings.calls.at_once, parts.metrics)
@@ -81,13 +81,13 @@ async def _run(
     supervisor: Supervisor,
     ending: Ending,
 ) -> None:
-    """Run everything until the service is to stop. What is listed later below ends first."""
+    """Run everything until the service is told to stop. The parts end in reverse order."""
     settings, store, metrics = parts.settings, parts.store, parts.metrics
     link = telephony.link if telephony is not None else None
     readings.register(parts, telephony, calls)
     reach, clock = partial(store.key_versions.extend, parts.secrets), DeletionClock()
     async with (
-        # ends last: it seals once more what the others have written as they ended
+        # ends last: it seals once more what the others wrote as they ended
         Sealer(store.seals, SigningKeys(settings.keys_dir), metrics, parts.newest_seal).running(),
         time_stamping(settings, store, metrics),
         http(parts, link, calls),
@@ -102,7 +102,7 @@ async def _run(
         beside(
             Lookout(metrics, CountedFigures(store.database), parts.book, parts.local_journal.unsettled).run
         ),
-        # last: nobody is told that it is up before it is
+        # starts last: it reports that the service is up only when everything is
         beside(partial(supervisor.tell, ending.stop, link.connected if link is not None else None)),
     ):
         settle()

@@ -1,4 +1,4 @@
-"""What is found out before the service begins, rather than by the first callee."""
+"""The checks when the service starts, so that no callee is the first to meet a fault."""
 
 from datetime import UTC, datetime
 
@@ -18,15 +18,15 @@ _log = structlog.get_logger()
 
 
 async def check_policy(parts: Parts) -> None:
-    """Find out before the first callee does that a secret or a sound is missing, or that a secret is not the right one.
+    """Check that no secret or sound is missing, and that every secret is the right one.
 
-    What a campaign lacks is logged, and the gate blocks its calls until it is there. The service starts all the same: the calls of
-    other campaigns, talks that go on, requests and retention need it, even if no campaign can call.
+    What a campaign lacks is logged, and the gate blocks its calls until it is there. The service starts
+    anyway, even if no campaign can call: talks that go on, requests and retention need it.
 
     Raises
     ------
     ConfigError
-        If no controller has its secret: then the keys folder itself is missing, or is the wrong one, and nothing in it may be used.
+        If no controller has its secret. The keys folder itself is then missing or wrong, and nothing in it may be used.
     """
     policy, secrets = parts.book.policy, parts.secrets
     if policy is None:
@@ -36,7 +36,7 @@ async def check_policy(parts: Parts) -> None:
         return
     unfit = _without_secret(secrets, policy)
     for controller in policy.controllers:
-        # a country's holidays take 0.1 s to load, which is too long in the middle of a call
+        # loading a country's holidays takes 0.1 s, too long in the middle of a call
         public_holidays(controller.country, datetime.now(UTC).year)
     unloaded = _unreadable_registers(secrets, policy)
     for campaign in policy.campaigns:
@@ -52,7 +52,7 @@ async def check_policy(parts: Parts) -> None:
 
 
 def _without_secret(secrets: SecretStore, policy: Policy) -> dict[str, CcariError]:
-    """By controller, why its secret is of no use. Raises ConfigError if that is so of all."""
+    """By controller: why its secret is unusable. Raises ConfigError if that is so for all of them."""
     found: dict[str, CcariError] = {}
     for controller in policy.controllers:
         try:
@@ -68,7 +68,7 @@ def _unreadable_registers(secrets: SecretStore, policy: Policy) -> dict[str, Cca
     found: dict[str, CcariError] = {}
     for register in policy.registers:
         try:
-            # one that was never loaded, or has lost its folder, counts as stale
+            # a register that was never loaded, or has lost its folder, counts as stale
             if secrets.has_register(register.id):
                 secrets.register_keys(register.id)
         except ConfigError as error:
@@ -77,7 +77,7 @@ def _unreadable_registers(secrets: SecretStore, policy: Policy) -> dict[str, Cca
 
 
 def check_keys(parts: Parts) -> None:
-    """Of the files of keys: that nobody else can read them, and that none is missing which the service needs."""
+    """Check that nobody else can read the key files, and that none is missing that the service needs."""
     policy, settings = parts.book.policy, parts.settings
     folder = settings.keys_dir
     check_folder(folder)

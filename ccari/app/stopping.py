@@ -1,4 +1,4 @@
-"""How the service ends: on a signal, once its calls have ended."""
+"""How the service stops: on a signal, after its calls have ended."""
 
 import asyncio
 import atexit
@@ -14,19 +14,19 @@ from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 from ccari.tasks import started
 
-#: SIGHUP of a terminal that closes, or of somebody who would have the settings read anew.
+#: SIGHUP comes from a terminal that closes, or from somebody who wants the settings read again.
 SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-#: For all that comes after the talks: the ends of the calls (20 s), requests over HTTP (5 s), the last seal (5 s), the embedded
-#: PostgreSQL. It is cut then, whatever hangs: within the minute that systemd is asked for (ccari.supervisor), and, with the
-#: talks' own time, within TimeoutStopSec of docs/ccari.service.
+#: Time-out for everything after the talks: the ends of the calls (20 s), HTTP requests (5 s), the last seal (5 s), the
+#: embedded PostgreSQL. Then the process is cut off, whatever hangs. That is within the minute asked of systemd
+#: (ccari.supervisor) and, with the talks' own time, within TimeoutStopSec of docs/ccari.service.
 ENDING_SECONDS = 45.0
-#: For threads that are still at work when all else has ended. Nobody waits for what they do any more.
+#: Time-out for threads still running when everything else has ended; their results are no longer needed.
 THREADS_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """What the service knows of its end."""
+    """The state of the service's shutdown."""
 
     #: Ends the process if something hangs.
     deadline: Deadline
@@ -34,16 +34,16 @@ class Ending:
     stop: asyncio.Event = field(default_factory=asyncio.Event)
     #: A second signal has come: do not wait for talks.
     hurry: asyncio.Event = field(default_factory=asyncio.Event)
-    #: The service has begun to serve: there may be calls, which must end before it does.
+    #: The service is serving: there may be calls, which must end before it does.
     serves: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 def heed_signals(drain_seconds: float) -> Ending:
-    """From now on one of :data:`SIGNALS` sets ``stop``, and a further one ``hurry``; none ends the process, but the deadline that they
-    set does. A SIGHUP that is ignored already stays ignored: after nohup the terminal may close.
+    """From now on the first of :data:`SIGNALS` sets ``stop``, and the second ``hurry``. No signal ends the process, but
+    each sets the deadline that does. A SIGHUP that is already ignored stays ignored: after nohup the terminal may close.
 
-    The handlers are not the event loop's own, which would go with the loop: a further signal must not cut off what is still
-    being closed. For the same reason the signals are ignored at exit, when the interpreter removes its handlers.
+    These are not the event loop's handlers, which would end with the loop: a further signal must not interrupt what is
+    still closing. For the same reason the signals are ignored at exit, when the interpreter removes its handlers.
     """
     loop, ending = asyncio.get_running_loop(), Ending(Deadline())
 
@@ -52,11 +52,11 @@ def heed_signals(drain_seconds: float) -> Ending:
 
     def heed(number: int, _frame: FrameType | None) -> None:
         if number == signal.SIGHUP and ending.stop.is_set():
-            # a terminal that closes tells us, and its shell does so again: nobody is in a hurry for that
+            # a closing terminal sends SIGHUP, and its shell sends another: that is no request to hurry
             return
-        # from here, for the loop itself may hang
+        # set here, since the loop may hang
         ending.deadline.within(ENDING_SECONDS + (0 if ending.stop.is_set() else drain_seconds))
-        with contextlib.suppress(RuntimeError):  # of a loop that is closed
+        with contextlib.suppress(RuntimeError):  # the loop may be closed
             loop.call_soon_threadsafe(tell)
 
     for each in SIGNALS:
@@ -68,7 +68,7 @@ def heed_signals(drain_seconds: float) -> Ending:
 
 
 async def run_unless_stopped(ending: Ending, service: Coroutine[Any, Any, None]) -> None:
-    """Run the service to its end. If it is to stop before it serves, cancel it, so that it closes what it has opened.
+    """Run the service to its end. If it is told to stop before it serves, cancel it, so that it closes what it opened.
 
     Raises what the service raises.
     """
@@ -83,8 +83,8 @@ async def run_unless_stopped(ending: Ending, service: Coroutine[Any, Any, None])
 async def serve_until_stopped(
     ending: Ending, link: Link | None, calls: Switchboard, drain_seconds: float
 ) -> None:
-    """Keep the link to Asterisk, if there is one, until the service is to stop; then let the calls end, talks for up to
-    ``drain_seconds``.
+    """Keep the link to Asterisk, if there is one, until the service is told to stop. Then let the calls end,
+    talks for up to ``drain_seconds``.
 
     Raises what :meth:`Link.run` raises.
     """

@@ -1,4 +1,4 @@
-"""What drives one Asterisk over ARI, and tends what it records; nothing, where the settings turn it off."""
+"""What drives one Asterisk over ARI and tends its recordings; nothing if the settings turn ARI off."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -30,12 +30,12 @@ class Telephony:
     caretaker: Caretaker
 
     def tending(self) -> AbstractAsyncContextManager[None]:
-        """Tend the spool while the context lasts. A file that it is working on at its end is taken up by the next service."""
+        """Tend the spool while the context lasts. A file in progress at its end is taken up by the next service."""
         return beside(partial(self.caretaker.run, self.link.connected))
 
 
 def credentials_of(settings: Settings) -> Credentials | None:
-    """What ARI is asked with; None where it is turned off. Raises ConfigError if there is no password."""
+    """The ARI credentials; None if ARI is off. Raises ConfigError if there is no password."""
     section = settings.asterisk
     if section.is_off:
         return None
@@ -46,7 +46,7 @@ def credentials_of(settings: Settings) -> Credentials | None:
 async def open_telephony(
     parts: Parts, credentials: Credentials | None, calls: Switchboard
 ) -> AsyncIterator[Telephony | None]:
-    """With the spool open while the context lasts; None without credentials."""
+    """Open the telephony, with the spool, while the context lasts; None without credentials."""
     if credentials is None:
         yield None
         return

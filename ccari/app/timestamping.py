@@ -1,4 +1,4 @@
-"""Time stamps from the authority of the settings."""
+"""Time stamps from the configured authority."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -24,7 +24,7 @@ async def open_stamper(settings: Settings, store: Store, meter: Meter = UNMETERE
     if section.url is None or section.certificates is None:
         raise ConfigError("no time-stamping authority is set: set [time_stamps] url and certificates")
     known = partial(_known, section, section.certificates)
-    # what is wrong shows at once
+    # so that a fault shows at once
     known()
     async with open_session() as session:
         every = timedelta(minutes=section.every_minutes)
