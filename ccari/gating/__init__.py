@@ -1,1 +1,1 @@
-"""What every way of calling shares: asking the gate for a call, and the journal of what becomes of it."""
+"""What every way of calling shares: asking the gate, and the call's journal."""

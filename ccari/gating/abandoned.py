@@ -1,4 +1,4 @@
-"""Calls that nobody runs any more, and that stayed open because the database hung, or was away for long, at their end."""
+"""Ends calls that are no longer run, but stayed open because the database hung or was away when they ended."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -11,7 +11,7 @@ import structlog
 from ccari.errors import StoreError
 from ccari.ports.calls import CallStore
 
-#: From one look for them to the next.
+#: How often to look for them.
 SWEEP_SECONDS = 60.0
 
 _log = structlog.get_logger()
@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 async def sweep(
     store: CallStore, asterisk: str, older_than: float, under_way: Callable[[], Sequence[UUID]] = lambda: ()
 ) -> Never:
-    """End them, again and again until cancelled: those that were opened at least ``older_than`` seconds ago and are not ``under_way``."""
+    """End, again and again until cancelled, calls opened at least ``older_than`` seconds ago and not ``under_way``."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:

@@ -1,4 +1,4 @@
-"""Drawing up the terms of one call: what was asked for, as the policy in force reads it. Nobody is asked whether it may be made."""
+"""Draws up the terms of one call: the request, read under the policy in force. Does not ask whether it may be made."""
 
 from dataclasses import replace
 from uuid import uuid4
@@ -18,7 +18,7 @@ from ccari.ports.calls import LeftTalk, OpenedCall
 
 
 class NoTerms(CcariError):  # noqa: N818 - an answer, not a failure
-    """There are no terms for what was asked for: ``block`` is why."""
+    """The request has no terms; ``block`` says why."""
 
     def __init__(self, block: Block) -> None:
         super().__init__(block.value)
@@ -35,7 +35,8 @@ class Drafter:
         self._token = uuid4()
 
     async def draft(self, *, needs_number: bool) -> Terms:
-        """The terms under the policy in force. ``needs_number``: False lets a caller in whose number is withheld, or is none.
+        """The terms under the policy in force. ``needs_number``: if False, a caller whose number is withheld
+        or invalid is let in.
 
         Raises
         ------
@@ -54,19 +55,19 @@ class Drafter:
         return await self._terms(policy, campaign, number, revision, sha256)
 
     async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
-        """The terms of a talk that is taken up, under the policy that it was begun under.
+        """The terms of a talk that is taken up, under the policy it began under.
 
         Raises
         ------
         ConfigError, SoundError
-            If a secret or a sound is missing by now, or the campaign cannot be read any more.
+            If a secret or a sound is missing by now, or the campaign can no longer be read.
         """
         campaign = policy.campaign(of.campaign)
         if campaign is None:
             raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
         self._bind(campaign)
         terms = await self._terms(policy, campaign, self._number(policy, campaign), of.revision)
-        # after a transfer the talk is a colleague's
+        # after a transfer, the talk is a colleague's
         opened = replace(terms.opened, agent=self._asked.agent)
         self._journal.opened()
         self._journal.bind(number=opened.number_masked, agent=opened.agent)
@@ -76,9 +77,10 @@ class Drafter:
         )  # fmt: skip
 
     async def _campaign(self) -> tuple[Policy, Campaign]:
-        """The campaign that was asked for. Raises NoTerms without one, or if it should call an agent and names none.
+        """The campaign asked for. Raises NoTerms if there is none, or if it should call an agent and the
+        request names none.
 
-        A campaign, or an agent of it, may have been declared since the policy was read: then it is read again.
+        The campaign, or its agent, may have been declared since the policy was read: then the policy is read again.
         """
         asked, book = self._asked, self._means.book
         if not asked.campaign or (asked.number is None and asked.direction is not Direction.INBOUND):
@@ -110,7 +112,9 @@ class Drafter:
         return campaign.agent_string(named)
 
     def _agent_name(self, campaign: Campaign) -> str:
-        """The agent's name, for the records and the card. If the campaign always rings the same phone, that phone's name."""
+        """The agent's name, for the records and the card. If the campaign always rings the same phone, it is
+        that phone's name.
+        """
         rings = campaign.agent if self._asked.rings_agent else None
         return (phone_name(rings) if rings else None) or self._asked.agent
 

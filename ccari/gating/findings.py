@@ -1,4 +1,4 @@
-"""The gate's facts of a number in words, which a call's journal keeps as proof of the verdict."""
+"""The gate's facts about a number in words, which the call's journal keeps as proof of the verdict."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -7,10 +7,10 @@ from ccari.policy.gate import Facts
 
 
 def findings(facts: Facts) -> dict[str, str]:
-    """The facts that there are, each with when it came about, and without the number.
+    """The facts, each with its date, and without the number.
 
-    ``attempts``: the campaign's within the days of its own limit, all of the campaign's, and the controller's within the days of
-    its country's rules.
+    ``attempts``: the campaign's within the days of its own limit, all of the campaign's, and the controller's
+    within the days of its country's rules.
     """
     consent, contact, attempts = facts.consent, facts.contact, facts.attempts
     found = {

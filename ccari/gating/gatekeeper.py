@@ -1,4 +1,6 @@
-"""Asking the gate for one call: its row, the facts of the number, the verdict of ``policy.gate``, and the token to dial with."""
+"""Asks the gate for one call: writes its row, reads the facts of the number, asks ``policy.gate``, and spends
+the dial token.
+"""
 
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
@@ -25,7 +27,7 @@ _log = structlog.get_logger()
 
 
 class Gatekeeper:
-    """Asks the gate for one call: :meth:`ask` or :meth:`admit` first, then :meth:`spend_token` if it is to be dialled."""
+    """Asks the gate for one call: first :meth:`ask` or :meth:`admit`, then :meth:`spend_token` if it is to be dialled."""
 
     def __init__(self, asked: Asked, means: Means, journal: Journal) -> None:
         self._asked = asked
@@ -34,7 +36,7 @@ class Gatekeeper:
         self._drafter = Drafter(asked, means, journal)
 
     async def ask(self) -> Terms | Block:
-        """The terms of an allowed call, or why it is blocked. Either way the call's row is written.
+        """The terms of an allowed call, or why it is blocked. Either way, writes the call's row.
 
         Raises
         ------
@@ -45,7 +47,7 @@ class Gatekeeper:
             return await self._on_record(self._ask)
 
     async def admit(self) -> Terms | Block:
-        """The terms of a call from outside: a caller is let in even if their number may not be called, or is withheld.
+        """The terms of an inbound call. A caller is let in even if their number may not be called, or is withheld.
 
         Raises StoreError as :meth:`ask` does.
         """
@@ -53,7 +55,7 @@ class Gatekeeper:
             return await self._on_record(self._admit)
 
     async def _on_record(self, answer: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
-        """The answer; if it could not be given as far as the call's row, a row of its refusal is written."""
+        """The answer. If it fails before the call's row is written, write a row that records the refusal."""
         try:
             return await answer()
         except (ConfigError, SoundError) as error:
@@ -80,9 +82,10 @@ class Gatekeeper:
         self._journal.opened()
 
     async def spend_token(self, terms: Terms) -> Block | None:
-        """Ask once more, and spend the call's token. None: dial now; else why not.
+        """Ask again, and spend the call's token. None: dial now; else why not.
 
-        The number's digests are made anew: a secret may have been added since the gate, and the number barred under that.
+        The number's digests are computed again: since the first answer a secret may have been added, and the
+        number barred under it.
 
         Raises
         ------
@@ -94,7 +97,7 @@ class Gatekeeper:
             listed_as=self._means.secrets.listed_as((each.id for each in terms.registers), terms.known_number),
         )  # fmt: skip
         store = self._means.store
-        # the last if there are several: the store may read the facts again
+        # the last facts judged: the store may read them more than once
         judged: Facts | None = None
 
         def judge(facts: Facts) -> Block | None:
@@ -118,7 +121,7 @@ class Gatekeeper:
         return block or replace(terms, informed=terms.has_informed(facts))
 
     async def _pace(self, terms: Terms) -> Block | None:
-        """Of a call that rings the callee first: block it if too many of the campaign's were abandoned lately. Raises StoreError."""
+        """Block a callee-first call if too many of the campaign's calls were abandoned lately. Raises StoreError."""
         cap, call, store = terms.campaign.abandoned, terms.opened, self._means.store
         if call.direction != Direction.CALLEE_FIRST or cap is None:
             return None
@@ -137,7 +140,7 @@ class Gatekeeper:
         return replace(terms, informed=terms.has_informed(facts))
 
     async def _open(self, *, needs_number: bool) -> tuple[Terms, Facts]:
-        """Write the call's row under the newest policy; its terms, and the facts of the number. Raises NoTerms."""
+        """Write the call's row under the newest policy. Gives its terms, and the facts of the number. Raises NoTerms."""
         while True:
             terms = await self._drafter.draft(needs_number=needs_number)
             facts, newest = await self._means.store.open(terms.opened, terms.question())
@@ -147,7 +150,7 @@ class Gatekeeper:
                 self._means.secrets.heed(facts.secrets, terms.opened.keyed)
             if newest == terms.opened.revision:
                 break
-            # a newer policy was applied a moment ago: it is the one that counts
+            # a newer policy was applied a moment ago, and counts
             await self._means.book.reload()
         self._journal.bind(number=terms.opened.number_masked, agent=terms.opened.agent)
         return terms, facts

@@ -1,4 +1,4 @@
-"""Asking the gate about a number without a call: nothing is dialled, counted or kept."""
+"""Asks the gate about a number without a call: nothing is dialled, counted or kept."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,13 +21,17 @@ from ccari.ports.sounds import Prompts
 
 class FactStore(Protocol):
     async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
-        """What the gate would be told of a number, with the newest policy revision. Raises StoreError if the database fails."""
+        """The facts the gate would get about a number, and the newest policy revision. Raises StoreError if
+        the database fails.
+        """
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """``sees``: whether campaigns of a controller may be asked about. If not, they are answered as if there were no such campaign."""
+    """``sees``: whether the asker may ask about a controller's campaigns. If not, the answer is as if there
+    were no such campaign.
+    """
 
     book: PolicyBook
     store: FactStore
@@ -36,7 +40,7 @@ class Inquiry:
     sees: Callable[[str], bool] = lambda _: True
 
     def subject(self, number: str, campaign: str) -> dict[str, str] | None:
-        """Whose data :meth:`answer` tells of, for the record of accesses; None if it tells of nobody's."""
+        """Whose data :meth:`answer` discloses, for the record of accesses; None if nobody's."""
         policy = self.book.policy
         declared = None if policy is None else self._campaign(policy, campaign)
         if policy is None or declared is None:
@@ -49,7 +53,7 @@ class Inquiry:
         return {**whose, "campaign": campaign}
 
     async def answer(self, number: str, campaign: str) -> dict[str, Any]:
-        """The verdict on a call now: ``allow`` or ``block`` with its ``reason`` and ``why`` in a sentence.
+        """The verdict on a call now: ``allow`` or ``block`` with its ``reason``, and ``why`` in a sentence.
 
         Raises
         ------
@@ -61,7 +65,7 @@ class Inquiry:
             policy, revision = book.policy, book.revision
             found, newest = await self._answer(policy, number, campaign)
             if newest is None or newest != revision:
-                # what the database was not asked about may have been declared since the policy was read
+                # the policy is outdated, or may be: if it has no such campaign, the database was not asked
                 await book.reload()
                 newest = book.revision
             if newest == revision:
@@ -109,6 +113,6 @@ class Inquiry:
 
 
 def answer_of(block: Block | None, **of_the_call: str | None) -> dict[str, Any]:
-    """The gate's verdict as programmes get it, with what it was asked of."""
+    """The gate's verdict for programmes, with what was asked."""
     verdict = "allow" if block is None else "block"
     return {"verdict": verdict, "reason": block or "", "why": WHY[block] if block else "", **of_the_call}

@@ -1,4 +1,4 @@
-"""A call's journal while it runs: each event is logged at once, and becomes an entry of the chain with the next commit."""
+"""A call's journal while it runs: each event is logged at once, and enters the chain with the next commit."""
 
 import asyncio
 from collections import Counter
@@ -18,18 +18,20 @@ from ccari.ports.metering import UNMETERED_CALL, CallMeter
 _log = structlog.get_logger()
 _T = TypeVar("_T")
 
-#: For the last writes of a call, which nobody waits for on the line.
+#: Retries for the last writes of a call, for which nobody is waiting on the line.
 CLOSE_TRIES = 150
 CLOSE_RETRY_SECONDS = 2.0
-#: So many entries that are alike may wait for the next commit: somebody may drum on a key while the database is away, and every
-#: right that is kept on this node's disk takes all waiting entries along.
+#: How many equal entries may wait for the next commit: somebody may drum on a key while the database is away,
+#: and every right kept on this node's disk carries all waiting entries.
 MOST_ALIKE = 20
-#: The entry that counts the rest: ``so_far`` in this call.
+#: The entry that counts those left out: ``so_far`` in this call.
 LEFT_OUT = "entries_left_out"
 
 
 class Journal:
-    """``note`` logs an event, counts it (``meter``) and queues its entry; ``durably`` commits what is queued with something else."""
+    """``note`` logs an event, counts it (``meter``) and queues its entry; ``durably`` commits the queue
+    together with something else.
+    """
 
     def __init__(self, call_id: UUID, agent: str, meter: CallMeter = UNMETERED_CALL) -> None:
         self.meter = meter
@@ -40,9 +42,9 @@ class Journal:
         #: Findings that go into the next entry.
         self._findings: dict[str, str] = {}
         self._alike: Counter[tuple[str, frozenset[tuple[str, str]]]] = Counter()
-        #: How many entries were left out, and whether an entry is yet to say so.
+        #: How many entries were left out, and whether an entry must still say so.
         self._left_out, self._count_is_due = 0, False
-        #: The call's row is there, which entries refer to.
+        #: Whether the call's row, which entries refer to, is written.
         self.is_open = False
 
     def bind(self, **context: str) -> None:
@@ -50,11 +52,11 @@ class Journal:
         self._log = self._log.bind(**context)
 
     def know(self, findings: Mapping[str, str]) -> None:
-        """Put ``findings`` into the next entry, as proof of what it rests on; they are too long for the log."""
+        """Put ``findings`` into the next entry, as its evidence; they are too long for the log."""
         self._findings |= findings
 
     def note(self, event: str, fields: Mapping[str, str]) -> None:
-        """Log an event and queue its entry. In the log, ``since_request_ms`` is the time since the call was asked for."""
+        """Log an event and queue its entry. In the log, ``since_request_ms`` is the time since the call was requested."""
         self._log.info(event, **fields, since_request_ms=round((monotonic() - self._began) * 1000))
         self.meter.noted(event, fields)
         fields, self._findings = {**self._findings, **fields}, {}
@@ -66,44 +68,44 @@ class Journal:
             self._entries.append(entry(event, fields))
 
     def opened(self) -> None:
-        """The call's row is there."""
+        """Note that the call's row is written."""
         self.is_open = True
 
     def pending(self) -> Sequence[Entry]:
-        """The entries that are not yet durable, for a write that makes the row too."""
+        """The entries that are not yet durable, for a write that also creates the row."""
         if self._count_is_due:
-            # only the newest count waits; an older one may be durable already, with a right that was kept on this node
+            # replace an older count that still waits; that one may be durable already, with a right kept on this node
             others = [each for each in self._entries if each.event != LEFT_OUT]
             self._entries = [*others, entry(LEFT_OUT, {"so_far": str(self._left_out)})]
             self._count_is_due = False
         return tuple(self._entries)
 
     def written(self, entries: Sequence[Entry]) -> None:
-        """These are durable now."""
+        """Drop these entries from the queue: they are durable now."""
         durable = {each.salt for each in entries}
         self._entries = [each for each in self._entries if each.salt not in durable]
         self._alike.clear()
 
     async def durably(self, write: Callable[[Sequence[Entry]], Awaitable[_T]]) -> _T:
         """Have ``write`` commit the entries that are not yet durable, together with what they are about."""
-        # none before the call has its row, which they refer to
+        # none before the call's row is written, since entries refer to it
         entries = self.pending() if self.is_open else ()
         result = await write(entries)
         self.written(entries)
         return result
 
     async def persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
-        """As :meth:`durably`, as often as :func:`persistently` tries."""
+        """As :meth:`durably`, retried as by :func:`persistently`."""
         return await persistently(self.call_id, lambda: self.durably(write))
 
 
 def entry(event: str, fields: Mapping[str, str], at: datetime | None = None) -> Entry:
-    """A new entry for a journal, with a salt of its own. ``at``: None is now."""
+    """A new entry for a journal, with its own salt. ``at``: None means now."""
     return Entry(at or datetime.now(UTC), event, fields, token_bytes(SALT_BYTES))
 
 
 async def persistently(call_id: UUID, write: Callable[[], Awaitable[None]]) -> bool:
-    """Write, and try again for some minutes while the database is away, as at a restart. True if it was written."""
+    """Write, retrying for some minutes while the database is away, as in a restart. True if it was written."""
     for attempt in range(1, CLOSE_TRIES + 1):
         try:
             await write()

@@ -1,4 +1,4 @@
-"""What the gate is asked about, and what it needs for an answer."""
+"""What the gate is asked, and what it needs for an answer."""
 
 from dataclasses import dataclass, field
 
@@ -11,26 +11,28 @@ from ccari.ports.sounds import Prompts
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A call as it was asked for, unchecked. ``direction``: who begins. ``number``: None if the arguments did not even include one; an
-    empty ``campaign`` stands for bad arguments. ``agent``: a name for the records.
+    """A call as requested, unchecked. ``direction``: who begins. ``number``: None if the arguments had none.
+    ``campaign``: empty if the arguments were bad. ``agent``: a name for the records.
     """
 
     direction: Direction
     number: str | None = field(repr=False)
     campaign: str = field(repr=False)
     agent: str
-    #: The agent, or the queue, to be rung; None leaves it to the campaign.
+    #: The agent, or the queue, to ring; None: the campaign decides.
     destination: str | None = field(default=None, repr=False)
 
     @property
     def rings_agent(self) -> bool:
-        """True if ccari is to ring an agent. Over FastAGI the dialplan rings whoever it likes."""
+        """True if ccari rings an agent. Over FastAGI the dialplan rings whom it likes."""
         return False
 
 
 @dataclass(frozen=True, slots=True)
 class Means:
-    """What the gate needs for an answer. ``asterisk``: the name that calls are filed under, so that open ones can be found again."""
+    """What the gate needs for an answer. ``asterisk``: the name that calls are filed under, so that open ones
+    can be found again.
+    """
 
     asterisk: str
     store: CallStore

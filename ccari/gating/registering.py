@@ -1,4 +1,4 @@
-"""Making a right durable that was exercised in a call, with the journal entries that led to it."""
+"""Makes a right exercised in a call durable, with the journal entries that led to it."""
 
 from ccari.errors import CcariError
 from ccari.gating.journal import Journal
@@ -10,7 +10,7 @@ from ccari.ports.requests import Exercise
 async def register(store: CallStore, journal: Journal, call: OpenedCall, exercise: Exercise) -> str | None:
     """Give the request's reference, or None if the right is kept on this node until the database is back.
 
-    If the call has no row yet, it gets one.
+    If the call has no row yet, one is written.
 
     Raises
     ------
@@ -30,5 +30,5 @@ async def register(store: CallStore, journal: Journal, call: OpenedCall, exercis
             journal.know(call.asserted)
         journal.opened()
         journal.written(entries)
-    # otherwise the entries are kept with the right, and here too; whichever is written second leaves out what is there already
+    # otherwise the entries stay here too, beside the copy kept with the right; the second write skips those already written
     return reference

@@ -1,4 +1,4 @@
-"""The dialplans that come with ccari: which version of them this ccari comes with, and which one asks it."""
+"""The dialplans shipped with ccari: their version, and the version of each dialplan that asks."""
 
 import structlog
 
@@ -6,25 +6,26 @@ from ccari.gating.labels import label
 
 _log = structlog.get_logger()
 
-#: Of ``dialplan/extensions_ccari.conf`` and ``dialplan/extensions_ccari_agi.conf``, which say it themselves; both go up with a change to either.
+#: The version of ``dialplan/extensions_ccari.conf`` and ``dialplan/extensions_ccari_agi.conf``, which state
+#: it themselves. A change to either raises it in both.
 VERSION = "1"
-#: What a dialplan counts as that says no version: one from before there were any.
+#: The version of a dialplan that states none, as those from before there were versions.
 NONE = "none"
 STASIS, FASTAGI = "extensions_ccari.conf", "extensions_ccari_agi.conf"
 #: The global variable in which ``extensions_ccari.conf`` leaves its version with each call.
 DIALPLAN = "CCARI_DIALPLAN"
-#: So many are told of, each once: versions come from the network.
+#: The most versions logged, each once: they come from the network.
 MOST_TOLD = 20
 
 
 class Dialplans:
-    """Tells in the log of each version of a dialplan that is not this ccari's, once."""
+    """Logs, once each, the versions of dialplans that differ from the shipped one."""
 
     def __init__(self) -> None:
         self._told: set[tuple[str, str]] = set()
 
     def seen(self, file: str, version: str) -> None:
-        """``version``: as the dialplan said it; empty if it said none."""
+        """``version``: as the dialplan stated it; empty if it stated none."""
         found = (file, label(version) if version else NONE)
         if version != VERSION and found not in self._told and len(self._told) < MOST_TOLD:
             self._told.add(found)

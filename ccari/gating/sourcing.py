@@ -1,4 +1,4 @@
-"""The prompt that says where a number is from."""
+"""The prompt that says where a number comes from."""
 
 import contextlib
 
@@ -9,7 +9,9 @@ from ccari.ports.sounds import Sound
 
 
 async def own_source(means: Means, terms: Terms) -> Sound | None:
-    """The number's own source, as its contact has it; None if it has none, the database is away, or the prompt was not built."""
+    """The source recorded with the number's contact; None if there is none, the database is away, or the
+    prompt was not built.
+    """
     with contextlib.suppress(StoreError, SoundError):
         past = await means.store.past_of(terms.opened)
         if past.source is not None:

@@ -1,4 +1,4 @@
-"""What one call is made under, from the gate to its end."""
+"""The terms that one call is made under, from the gate to its end."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,12 +19,13 @@ from ccari.ports.sounds import Script
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What one call is made under; a newer policy does not change it. ``number``: None for a caller who withholds it.
+    """The terms that one call is made under; a newer policy does not change them. ``number``: None for a
+    caller who withholds it.
 
-    ``agent_string``: the dial string of the agent, if it is for us to ring one. ``language``: the one that the call is held in now.
-    ``informed``: the number has heard this controller's information before. ``heard_version``: the wording of the notice
-    that was heard in this call; None until it was. ``policy_sha256``: the hash of the policy file in hex; empty in a talk that is
-    taken up.
+    ``agent_string``: the dial string of the agent, if we ring one. ``language``: the current language of the
+    call. ``informed``: whether the number has heard this controller's information before. ``heard_version``:
+    the wording of the notice heard in this call; None until then. ``policy_sha256``: the hash of the policy
+    file in hex; empty in a talk that is taken up.
     """
 
     controller: Controller
@@ -66,14 +67,14 @@ class Terms:
 
     @property
     def notice_ms(self) -> int:
-        """How long the notice is that must be heard in this call."""
+        """How long the notice of this call is."""
         return self.script.length_ms(
             notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
         )
 
     @property
     def asserted(self) -> dict[str, str]:
-        """What the call's row says that it is made under, and the policy, for its journal: that is sealed, and they are not."""
+        """The terms and parties in the call's row, and the policy's hash, for its journal: only the journal is sealed."""
         return {**self.opened.asserted, "policy_sha256": self.policy_sha256}
 
     def has_informed(self, facts: Facts) -> bool:
@@ -89,7 +90,7 @@ class Terms:
         return not versions.isdisjoint(facts.informed)
 
     def judge(self, facts: Facts) -> Block | None:
-        """Why the call may not be made at this moment; None if it may."""
+        """Why the call may not be made now; None if it may."""
         return gate.verdict(
             self.campaign,
             self.registers,
@@ -103,7 +104,7 @@ class Terms:
         return gate.question(self.campaign, datetime.now(UTC))
 
     def exercise(self, right: Right, key: str, at: datetime | None = None) -> Exercise:
-        """The right as it was exercised by key, ``at`` that moment or now, by whoever is on the line."""
+        """The right that the person on the line exercised with a key, ``at`` that moment or now."""
         pressed, country = at or datetime.now(UTC), self.controller.country
         number_from = NumberFrom.CALLER_ID if self.inbound else NumberFrom.DIALLED
         return Exercise(
@@ -116,7 +117,7 @@ class Terms:
         )  # fmt: skip
 
     def card(self, past: Past | None) -> AgentCard:
-        """What the agent is to know of this call. ``past`` is None where the records could not be asked."""
+        """The agent's card for this call. ``past`` is None if the records could not be read."""
         campaign, opened = self.campaign, self.opened
         source = (past.source if past else None) or campaign.data_source
         scripts = {

@@ -1,4 +1,4 @@
-"""Private files, above all those of the keys folder: read by nobody but their owner and whom root lets, and written whole or not at all."""
+"""Private files, above all the keys: readable only by their owner and those root allows, and written whole or not at all."""
 
 import contextlib
 import fcntl
@@ -13,32 +13,32 @@ from typing import BinaryIO
 from ccari.errors import ConfigError, why
 from ccari.regular import open_regular
 
-#: The endings of public files: others may read them, but not write to them.
+#: The suffixes of public files: others may read them, but not write them.
 PUBLIC_SUFFIXES = frozenset({".pub", ".recipients"})
 PRIVATE_MODE, FOLDER_MODE = 0o600, 0o700
-#: What to do about a key that is not there.
+#: The advice for a missing key.
 RESTORE = "restore it from the backup, or if there has never been one run: ccari keys init"
-#: What every age identity begins with: a private key that opens recordings.
+#: The beginning of every age identity: a private key that opens recordings.
 _IDENTITY = b"AGE-SECRET-KEY-"
 #: Bits of a file's mode.
 _ANY_ACCESS_BY_OTHERS, _MORE_THAN_ROOT_GIVES, _WRITTEN_BY_OTHERS = 0o077, 0o037, 0o022
 _DRAFT = ".draft"
-#: What :func:`check_room` writes: as much as the largest key.
+#: How much :func:`check_room` writes: the size of the largest key.
 ROOM_BYTES = 256
 
 
 def is_draft(path: Path) -> bool:
-    """Whether it is a file that a killed command has left half written."""
+    """Whether the file was left half written by a killed command."""
     return path.name.startswith(".") and path.suffix == _DRAFT
 
 
 def holds_identity(content: bytes) -> bool:
-    """Whether the content of a file has an age identity in it."""
+    """Whether the content of a file contains an age identity."""
     return _IDENTITY in content.upper()
 
 
 def is_there(path: Path) -> bool:
-    """Whether the file exists. Raises ConfigError if that cannot be told: a file of another user must not pass for missing."""
+    """Whether the file exists. Raises ConfigError if that cannot be told: an unreadable file must not pass for missing."""
     try:
         return path.exists()
     except OSError as error:
@@ -46,11 +46,12 @@ def is_there(path: Path) -> bool:
 
 
 def is_open(path: Path, status: os.stat_result) -> bool:
-    """Whether others can do with a file or folder what they must not, as its ending and its status say: read a private file, or write
-    to a public one or a folder.
+    """Whether others have access they must not have: reading a private file, or writing to a public one or to
+    a folder. The suffix and the mode decide.
 
-    A file of root's is private as well if a group may read it, as PostgreSQL has it for a private key: root decides who is in the group.
-    So come systemd's credentials, by an access list, whose mask is where the group's bits were, and Kubernetes' secrets for an ``fsGroup``.
+    A file owned by root may be readable by its group, as PostgreSQL allows for a private key: root decides
+    who is in the group. Systemd's credentials have such modes (an access list's mask takes the place of the
+    group's bits), and so do Kubernetes secrets with an ``fsGroup``.
     """
     if stat.S_ISDIR(status.st_mode) or path.suffix in PUBLIC_SUFFIXES:
         return bool(status.st_mode & _WRITTEN_BY_OTHERS)
@@ -63,16 +64,17 @@ def read_guarded(path: Path) -> bytes:
     Raises
     ------
     FileNotFoundError
-        If it is not there.
+        If it does not exist.
     ConfigError
-        If it is, this process cannot read it, or it is a pipe or a device.
+        If it is open to others, this process cannot read it, or it is a pipe or a device.
     """
     return _read(path, open_regular)
 
 
 def read_given(path: Path) -> bytes:
-    """As :func:`read_guarded`, for a file that somebody names to a command: it may be a pipe, such as a shell's ``<(age -d …)`` or
-    ``/dev/stdin``, so that what opens everything else never lies on a disk. Only for commands: who reads a pipe waits for its writer.
+    """Like :func:`read_guarded`, for a file named on the command line. It may be a pipe, such as a shell's
+    ``<(age -d …)`` or ``/dev/stdin``, so that the key to everything else is never on a disk. For commands
+    only: reading a pipe waits for its writer.
     """
     return _read(path, _open_any)
 
@@ -86,18 +88,18 @@ def check_folder(folder: Path) -> None:
         For the first file that others can read or replace.
     """
     for path in (folder, *sorted(folder.rglob("*"))):
-        # of a link, the mode of its target counts; whoever needs the file reports a broken link, or a disk that cannot be read
+        # for a link, its target's mode counts; a broken link or an unreadable disk is reported when the file is needed
         with contextlib.suppress(OSError):
             _refuse_open(path, path.stat())
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder that only its owner can use; if root makes it, that is the owner of the folder above.
+    """Create a folder that only its owner can use. If root creates it, the owner is that of the folder above.
 
     Raises
     ------
     ConfigError
-        If it cannot be made.
+        If it cannot be created.
     """
     try:
         folder.mkdir(mode=FOLDER_MODE, parents=True)
@@ -111,14 +113,16 @@ def make_folder(folder: Path) -> None:
 
 
 def give_as_above(folder: Path) -> None:
-    """If this is root, give the folder to the owner of the folder above: a service, which must read it. Raises OSError."""
+    """If this process is root, give the folder to the owner of the folder above: a service, which must read
+    it. Raises OSError.
+    """
     if os.geteuid() == 0:
         above = folder.parent.stat()
         os.chown(folder, above.st_uid, above.st_gid)
 
 
 def write_new(path: Path, content: bytes) -> bool:
-    """Write a new file. False, and nothing is done, if it is there already.
+    """Write a new file. False, and nothing is done, if it exists.
 
     Raises
     ------
@@ -128,7 +132,7 @@ def write_new(path: Path, content: bytes) -> bool:
     make_folder(path.parent)
     try:
         with draft_of(path, content, for_folder=True) as draft:
-            # a link fails where a rename would replace what another process has just made
+            # a link fails if another process has just created the file, which a rename would replace
             path.hardlink_to(draft)
     except FileExistsError:
         return False
@@ -150,7 +154,7 @@ def write_over(path: Path, content: bytes) -> None:
 
 
 def check_room(folder: Path) -> None:
-    """Make the folder if needed, and raise ConfigError if no file can be written there: it is read-only, or the disk is full."""
+    """Create the folder if needed, and raise ConfigError if it cannot be written to: it is read-only, or the disk is full."""
     make_folder(folder)
     try:
         with draft_of(folder / "room", b"." * ROOM_BYTES):
@@ -161,7 +165,7 @@ def check_room(folder: Path) -> None:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Lock the keys folder against changes by other commands, and make it if needed. Raises ConfigError if that fails."""
+    """Lock the keys folder against changes by other commands; create it if needed. Raises ConfigError if that fails."""
     make_folder(folder)
     try:
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -176,9 +180,9 @@ def lock_folder(folder: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def draft_of(path: Path, content: bytes, *, for_folder: bool = False) -> Iterator[Path]:
-    """Give the content under another name beside it, on the disk; that name is gone afterwards. Raises OSError.
+    """Write the content to disk under a temporary name beside ``path``, and remove that name afterwards. Raises OSError.
 
-    ``for_folder``: where root writes it, it is for whoever owns the folder, a running service that must read it.
+    ``for_folder``: if root writes it, give it to the folder's owner, a running service that must read it.
     """
     with open_draft(path) as (draft, file):
         if for_folder and os.geteuid() == 0:
@@ -193,9 +197,9 @@ def draft_of(path: Path, content: bytes, *, for_folder: bool = False) -> Iterato
 
 @contextlib.contextmanager
 def open_draft(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
-    """Create a private file beside ``path``, under a name of its own, open for writing and reading.
+    """Create a private file beside ``path`` under a temporary name, open for writing and reading.
 
-    Rename it to ``path``, or link it there, before the context ends: then the draft's own name is removed. Raises OSError.
+    Rename it to ``path``, or link it there, before the context ends, which removes the temporary name. Raises OSError.
     """
     draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_DRAFT}")
     try:
@@ -207,7 +211,7 @@ def open_draft(path: Path) -> Iterator[tuple[Path, BufferedRandom]]:
 
 
 def refuse_taken(path: Path, what: str) -> None:
-    """Raise ConfigError if something is at ``path`` already, or that cannot be seen. ``what`` names the file to be written there."""
+    """Raise ConfigError if ``path`` exists, or if that cannot be told. ``what`` names the file to be written there."""
     try:
         if path.exists() or path.is_symlink():
             raise ConfigError(f"{path} already exists, and no {what} is overwritten: give another name")
@@ -216,9 +220,9 @@ def refuse_taken(path: Path, what: str) -> None:
 
 
 def put_in_place(draft: Path, path: Path, what: str) -> None:
-    """Give a draft its final name, which nothing may have yet. Raises ConfigError as :func:`refuse_taken`, and OSError."""
+    """Give a draft its final name, which must not be taken. Raises ConfigError as :func:`refuse_taken`, and OSError."""
     try:
-        # a link fails where a rename would replace what another process has just made
+        # a link fails if another process has just created the file, which a rename would replace
         path.hardlink_to(draft)
     except FileExistsError:
         refuse_taken(path, what)
@@ -231,7 +235,7 @@ def put_in_place(draft: Path, path: Path, what: str) -> None:
 
 
 def settle(folder: Path) -> None:
-    """Flush the folder to disk, so that new names in it survive a power failure, and removed ones stay removed. Raises OSError."""
+    """Flush the folder to disk, so that new and removed names in it survive a power failure. Raises OSError."""
     handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)

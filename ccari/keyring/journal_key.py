@@ -1,4 +1,4 @@
-"""The key that encrypts rights which wait on this node's disk."""
+"""The key that encrypts rights waiting on this node's disk."""
 
 import hashlib
 import hmac
@@ -14,7 +14,9 @@ CHECK_DIGITS = 8
 
 
 class JournalKey:
-    """The key in ``dir/journal.key``: 64 hex digits in one line. It is read each time, and never made silently nor replaced."""
+    """The key in ``dir/journal.key``: 64 hex digits in one line. It is read each time, never created
+    silently, and never replaced.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / "journal.key"
@@ -39,11 +41,11 @@ class JournalKey:
         return key
 
     def create(self) -> bool:
-        """Make it; False if there is one. Raises ConfigError if it cannot be written."""
+        """Create the key; False if there is one. Raises ConfigError if it cannot be written."""
         with lock_folder(self._folder):
             return write_new(self.path, f"{AESGCM.generate_key(KEY_BYTES * 8).hex()}\n".encode("ascii"))
 
 
 def check(key: bytes) -> str:
-    """8 hex digits that tell one key from another, and give nothing else away."""
+    """8 hex digits that tell one key from another and give nothing else away."""
     return hmac.digest(key, b"ccari journal key", hashlib.sha256).hex()[:CHECK_DIGITS]

@@ -1,6 +1,6 @@
-"""Backs up the keys folder to one file, encrypted with a passphrase, and restores it. Lost keys cannot be made again.
+"""Backs up the keys folder to one file, encrypted with a passphrase, and restores it. Lost keys cannot be recreated.
 
-The file is a tar in an age file, so ``age -d FILE | tar x`` opens it where there is no ccari.
+The file is a tar in an age file, so ``age -d FILE | tar x`` opens it without ccari.
 """
 
 import contextlib
@@ -30,13 +30,13 @@ from ccari.keyring.files import (
     write_new,
 )
 
-#: What this file is, in the words of an error.
+#: What error texts call this file.
 WHAT = "backup"
-#: The most that a file in a backup may have: every key is shorter.
+#: The largest file that a backup may contain; every key is smaller.
 MOST_BYTES = 1 << 20
-#: age refuses a passphrase whose work factor is far more than the machine does in a second, which it measures at that moment. A
-#: busy machine then looks too slow, so opening is tried again. Between tries it sleeps: the scheduler favours a process that has
-#: just slept, while one that measures again and again has used up its share, and stays too slow.
+#: age refuses a passphrase whose work factor is far more than the machine does in a second, which it measures then and
+#: there. A busy machine looks too slow, so opening is retried. It sleeps in between: the scheduler favours a process that
+#: has just slept, while one that keeps measuring has used up its share and stays too slow.
 TRIES = 100
 BREATH_SECONDS = 0.2
 _TOO_MUCH = "Excessive work"
@@ -45,8 +45,8 @@ _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 @dataclass(frozen=True, slots=True)
 class Packed:
-    """A backup that is not encrypted yet. ``files``: the paths in the keys folder that are in ``tar``. ``left_out``: those that are
-    not, since they hold an identity, which opens recordings.
+    """A backup before encryption. ``files``: the paths in the keys folder that ``tar`` contains.
+    ``left_out``: the paths left out because they hold an identity, which opens recordings.
     """
 
     tar: bytes
@@ -60,8 +60,8 @@ def pack(folder: Path, *, with_identity: bool = False) -> Packed:
     Raises
     ------
     ConfigError
-        If something there cannot be read or is neither file nor folder, or there is no key: that a backup lacks something would
-        be noticed only when it is needed.
+        If something there cannot be read or is neither file nor folder, or there is no key. Otherwise an incomplete backup would be noticed
+        only when it is needed.
     """
     if not folder.is_dir():
         raise ConfigError(f"there is no {folder} to back up: check [keys] dir, or run: ccari keys init")
@@ -91,16 +91,16 @@ def pack(folder: Path, *, with_identity: bool = False) -> Packed:
 
 
 def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
-    """Restore the files of a tar into a folder that is empty or not there yet; gives their paths. Only their owner can read them:
-    if root restores, that is the owner of the folder, or of the folder above it.
+    """Restore the files of a tar into a folder that is empty or missing; gives their paths. Only their owner
+    can read them. If root restores, that is the owner of the folder, or of the folder above it.
 
-    Restores all files or none: all are checked before the first is written, and they are moved to their place at the end.
+    Restores all files or none: all are checked before the first is written, and they are moved into place at the end.
 
     Raises
     ------
     ConfigError
-        If the folder is not empty, the tar is damaged or has anything but plain files with paths below the folder, or a file
-        cannot be written.
+        If the folder is not empty, the tar is damaged or contains anything but plain files with paths below the folder, or a file cannot be
+        written.
     """
     refuse_full(folder)
     content = _checked(tar)
@@ -108,7 +108,7 @@ def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
         with _staged(folder) as staging:
             for path, data in content.items():
                 for parent in reversed(path.parents[:-1]):
-                    # one by one, since mkdir(parents=True) would leave those above open to others
+                    # one by one, since mkdir(parents=True) would leave the upper ones open to others
                     (staging / parent).mkdir(mode=FOLDER_MODE, exist_ok=True)
                     give_as_above(staging / parent)
                 if not write_new(staging / path, data):
@@ -133,12 +133,12 @@ def refuse_full(folder: Path) -> None:
 
 
 def write(packed: Packed, to: Path, passphrase: str) -> None:
-    """Encrypt and write a backup that is its owner's only: the whole of it or nothing.
+    """Encrypt and write a backup that only its owner can read: all of it or nothing.
 
     Raises
     ------
     ConfigError
-        If there is something by that name, or it cannot be written.
+        If the name is taken, or the file cannot be written.
     """
     refuse_taken(to, WHAT)
     encrypted = pyrage.passphrase.encrypt(packed.tar, passphrase)
@@ -155,7 +155,7 @@ def read(file: Path, ask: Callable[[], str]) -> bytes:
     Raises
     ------
     ConfigError
-        If it cannot be read, is not an age file, has another passphrase or is damaged; or if the machine is too slow.
+        If it cannot be read, is not an age file, has another passphrase or is damaged, or if the machine is too slow.
     """
     try:
         encrypted = file.read_bytes()
@@ -207,7 +207,7 @@ def _read(path: Path) -> bytes:
 
 
 def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
-    """The content of each file, by its path. Folders are left out: they are made for the files in them."""
+    """The content of each file, by its path. Folders are skipped: they are created for the files in them."""
     content: dict[PurePosixPath, bytes] = {}
     try:
         with tarfile.open(fileobj=io.BytesIO(tar), mode="r:") as opened:
@@ -234,8 +234,8 @@ def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
 
 @contextlib.contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
-    """A folder to write into, which becomes ``folder`` in the end. If ``folder`` is there already (it may be a mount point), its
-    content is moved there instead.
+    """A folder to write into, renamed to ``folder`` at the end. If ``folder`` exists (it may be a mount
+    point), the content is moved into it instead.
     """
     inside = folder.is_dir()
     staging = (folder if inside else folder.parent) / f".{folder.name}.{secrets.token_hex(4)}.restoring"

@@ -1,7 +1,7 @@
-"""The secrets that key the digests of numbers: files apart from the database, one folder for each controller and register.
+"""The secrets that key the digests of numbers: files outside the database, one folder for each controller and register.
 
-A digest cannot be made anew without its number, so a secret is never replaced. New rows are keyed with the newest version, and
-numbers are looked up under every version, until a person retires one that no row needs any more.
+A digest cannot be computed again without its number, so a secret is never replaced. New rows use the newest
+version. Numbers are looked up under every version, until a person retires one that no row needs any more.
 """
 
 import hmac
@@ -22,9 +22,10 @@ from ccari.ports.keying import Digests
 
 _NAME = re.compile(r"^suppression-(\d+)\.key$")
 _RETIRED = re.compile(r"^suppression-(\d+)\.retired$")
-#: Below the keys folder. The files of a controller of that name would be one level higher, and so not among these.
+#: A folder below the keys folder. A controller of that name would keep its files directly in it, not in a
+#: subfolder as registers do.
 _REGISTERS = "registers"
-#: No file system in use has a clock coarser than this, in nanoseconds.
+#: The coarsest clock of the file systems in use, in nanoseconds.
 _TICK_NS = 2_000_000_000
 _CHECK, _CHECK_BYTES = b"ccari suppression secret", 4
 
@@ -41,12 +42,12 @@ class Key:
 
     @property
     def in_hex(self) -> str:
-        """The secret itself, as its file holds it."""
+        """The secret itself, as stored in its file."""
         return self._secret.hex()
 
     @property
     def check(self) -> str:
-        """8 hex digits that tell this secret from others, and give nothing else away."""
+        """8 hex digits that tell this secret from others and give nothing else away."""
         return hmac.digest(self._secret, _CHECK, "sha256")[:_CHECK_BYTES].hex()
 
 
@@ -59,18 +60,19 @@ class Holder:
 
 
 class SecretStore:
-    """The secrets in ``dir/CONTROLLER/suppression-VERSION.key`` and ``dir/registers/REGISTER/…``, 64 hex digits each, which only
-    the files' owner can read.
+    """The secrets in ``dir/CONTROLLER/suppression-VERSION.key`` and ``dir/registers/REGISTER/…``: 64 hex
+    digits each, readable only by the files' owner.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._loaded: dict[Path, tuple[int, list[Key]]] = {}
-        #: By folder, the versions that must be there, each with its check; None: any secret will do, as its check was never kept.
+        #: By folder: the versions that must exist, each with its check. A check of None was never stored, so
+        #: any secret will do.
         self._expected: dict[Path, dict[int, str | None]] = {}
 
     def next_key(self, holder: Holder) -> Key:
-        """Generate a secret of the version after every one that there was, or the first. It is not written: see :meth:`add`.
+        """Generate the next version of a secret, or the first. It is not written: see :meth:`add`.
 
         Raises
         ------
@@ -85,11 +87,11 @@ class SecretStore:
         return Key(version, secrets.token_bytes(SECRET_BYTES))
 
     def check_room(self, holder: Holder) -> None:
-        """Raise ConfigError if no secret of this holder's can be written."""
+        """Raise ConfigError if no secret of this holder can be written."""
         check_room(self._made(holder))
 
     def add(self, holder: Holder, key: Key) -> None:
-        """Write a secret that :meth:`next_key` has generated. Raises ConfigError if it cannot be written."""
+        """Write a secret that :meth:`next_key` generated. Raises ConfigError if it cannot be written."""
         path = self._made(holder) / f"suppression-{key.version}.key"
         if not write_new(path, f"{key.in_hex}\n".encode("ascii")):
             raise ConfigError(f"{path} already exists: somebody else has just made it")
@@ -111,26 +113,26 @@ class SecretStore:
         ]
 
     def found(self, holder: Holder) -> dict[int, str]:
-        """The check of each version that is there, whatever is expected; empty if one of them cannot be used."""
+        """The check of each version found, whether expected or not; empty if one of them is unusable."""
         try:
             return {each.version: each.check for each in _load(self._of(holder))}
         except ConfigError:
             return {}
 
     def retired(self, holder: Holder) -> set[int]:
-        """The versions that a person has taken out of use."""
+        """The versions that a person has retired."""
         return set(_named(self._of(holder), _RETIRED))
 
     def expect(self, holder: Holder, checks: Mapping[int, str | None]) -> None:
-        """From now on raise SecretError to whoever asks for this holder's digests or keys if one of these versions is missing
-        and not retired, or is another secret by its check.
+        """From now on, raise SecretError on each use of this holder's secrets if one of these versions is
+        missing and not retired, or its check differs.
         """
         folder = self._of(holder)
         self._expected[folder] = dict(checks)
         self._loaded.pop(folder, None)
 
     def retire(self, controller: str, version: int) -> None:
-        """Take a version out of use. Its file is kept, and renamed.
+        """Retire a version: its file is kept, but renamed.
 
         Raises
         ------
@@ -152,19 +154,19 @@ class SecretStore:
         Raises
         ------
         SecretError
-            If the controller has no secret, or one is damaged or open to others. None is ever made silently in its place: under a
-            new one the bars that are there would bar nobody.
+            If the controller has no secret, or one is damaged or open to others. No secret is ever created silently in its place: under a new one,
+            the existing bars would bar nobody.
         """
         keys = self._versions(_below(self.folder, controller))
         digests = tuple(each.digest(number) for each in keys)
         return Digests(digests[-1], keys[-1].version, digests)
 
     def keys(self, controller: str) -> list[Key]:
-        """The versions in use, the newest last. Raises SecretError as :meth:`digests` does."""
+        """The versions in use, newest last. Raises SecretError as :meth:`digests` does."""
         return self._versions(self.folder / controller)
 
     def register_keys(self, register: str) -> list[Key]:
-        """As :meth:`keys`, of a register."""
+        """Like :meth:`keys`, for a register."""
         return self._versions(self.folder / _REGISTERS / register)
 
     def has_register(self, register: str) -> bool:
@@ -172,8 +174,8 @@ class SecretStore:
         return _below(self.folder, _REGISTERS, register).is_dir()
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
-        """The number's digests for each register, as (register, digest), one for each secret; a register that was never loaded
-        has no secret.
+        """The number's digests for each register, as (register, digest), one for each secret. A register that
+        was never loaded has no secret.
 
         Raises
         ------
@@ -188,17 +190,17 @@ class SecretStore:
         )
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
-        """Raise SecretError if one of the ``known`` secrets is neither in use nor retired on this node, or is newer than
-        ``digests``.
+        """Raise SecretError if one of the ``known`` secrets is neither in use nor retired on this node, or is
+        newer than ``digests``.
 
-        Another node of the fleet may have made it, and numbers that are barred under it would be called from here. ``known`` are
-        those in the database, each as "KIND HOLDER VERSION CHECK": of the controller that ``digests`` are for, and of the
-        registers that were asked.
+        Another node of the fleet may have created it, and numbers barred under it would be called from here.
+        ``known`` are those in the database, each as "KIND HOLDER VERSION CHECK": of the controller that
+        ``digests`` are for, and of the registers that were asked.
         """
         for each in known:
             holder, number, check = _parsed(each)
             folder = self._of(holder)
-            # a version that is expected here was checked when the digests were made
+            # a version expected here was checked when the digests were computed
             if self._expected.get(folder, {}).get(number) != check:
                 self._versions(folder)
             found = self._expected[folder].get(number)
@@ -217,10 +219,10 @@ class SecretStore:
         self._versions(self.folder / controller)
 
     def _made(self, holder: Holder) -> Path:
-        """The holder's folder, which is made if needed."""
+        """The holder's folder, created if needed."""
         folder = self._of(holder)
         for each in (self.folder, folder.parent, folder):
-            # one by one: as mere parents the upper ones would be open to others, and root's if root makes them
+            # one by one: created as parents, the upper ones would be open to others, and root's if root creates them
             make_folder(each)
         return folder
 
@@ -229,7 +231,7 @@ class SecretStore:
         return _below(self.folder, *above, holder.name)
 
     def _versions(self, folder: Path) -> list[Key]:
-        """The versions in use, the newest last; read again if the folder has changed since."""
+        """The versions in use, newest last; read again if the folder has changed since."""
         try:
             stamp = os.stat(folder).st_mtime_ns  # noqa: PTH116 - at each look-up, and pathlib takes twice the time
         except OSError:
@@ -264,13 +266,13 @@ class SecretStore:
 
 @lru_cache(maxsize=1000)
 def _below(folder: Path, *names: str) -> Path:
-    """Cached: to join a path splits and hashes it anew each time, which takes longer than the digest does."""
+    """Cached: joining a path splits and hashes it each time, which takes longer than computing the digest."""
     return folder.joinpath(*names)
 
 
 @lru_cache(maxsize=1000)
 def _parsed(known: str) -> tuple[Holder, int, str]:
-    """Holder, version and check. Cached: every look-up brings the same ones, until a secret is made."""
+    """Holder, version and check. Cached: every look-up brings the same ones, until a secret is added."""
     kind, name, version, check = known.split()
     return Holder(kind, name), int(version), check
 
@@ -292,8 +294,8 @@ def _folders(above: Path) -> list[Path]:
 
 
 def _has_secret(folder: Path) -> bool:
-    """Whether there is a secret in it. False if it cannot be read: it may be lost+found, and a holder's folder raises when its
-    secret is asked for.
+    """Whether the folder holds a secret. False if it cannot be read: it may be lost+found, and a holder's
+    folder raises when its secret is needed.
     """
     try:
         return bool(_named(folder, _NAME))
@@ -302,7 +304,9 @@ def _has_secret(folder: Path) -> bool:
 
 
 def _content(folder: Path) -> list[Path]:
-    """The files in a folder; none if it does not exist. One that may not be read must not pass for empty: raises ConfigError."""
+    """The files in a folder; none if it does not exist. Raises ConfigError if it cannot be read: it must not
+    pass for empty.
+    """
     try:
         return list(folder.iterdir())
     except (FileNotFoundError, NotADirectoryError):
