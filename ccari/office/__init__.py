@@ -1,1 +1,1 @@
-"""What the back office shares, at a command, in the API and in the console: bars, requests, persons, and what is past its limit."""
+"""What commands, the API and the console share: bars, requests, persons, and data past their limit."""

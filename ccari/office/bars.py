@@ -1,4 +1,4 @@
-"""A controller's bars on numbers, as people and programmes enter, lift and look them up."""
+"""A controller's bars on numbers: entering, lifting and looking them up."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,7 +15,7 @@ from ccari.ports.suppressions import RegisterStore, SuppressionStore
 
 @dataclass(frozen=True, slots=True)
 class Barring:
-    """A bar as it was asked for, unchecked. ``until``: its last day, or a moment, by the controller's clock."""
+    """A bar as requested, unchecked. ``until``: its last day, or a moment, by the controller's clock."""
 
     number: str = field(repr=False)
     controller: str | None
@@ -27,8 +27,8 @@ class Barring:
 
 @dataclass(frozen=True, slots=True)
 class Lifting:
-    """Which bars of a number are to be lifted, and ``why`` that is allowed: those on a campaign, those for a reason, or, if no
-    reason is given, all but those that ``LIFTED_BY_NAME`` lists.
+    """Which bars of a number to lift, and ``why`` that is allowed: those on a campaign, those for a reason,
+    or, without a reason, all except those in ``LIFTED_BY_NAME``.
     """
 
     number: str = field(repr=False)
@@ -40,7 +40,9 @@ class Lifting:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """Each method raises InputError for what the policy does not have, ConfigError if a secret is missing, and StoreError."""
+    """Each method raises InputError for what the policy does not declare, ConfigError if a secret is missing,
+    and StoreError.
+    """
 
     policy: Policy
     store: SuppressionStore
@@ -48,7 +50,7 @@ class Bars:
     secrets: Secrets
 
     async def enter(self, asked: Barring, origin: str) -> dict[str, Any]:
-        """Bar a number; ``added`` is False if it was barred for this reason already."""
+        """Bar a number; ``added`` is False if it was already barred for this reason."""
         whose = the_controller(self.policy, asked.controller)
         campaign_of(self.policy, whose, asked.campaign)
         number, expires_at = the_number(asked.number, whose), end(asked.until, whose, datetime.now(UTC))
@@ -62,14 +64,14 @@ class Bars:
         }  # fmt: skip
 
     async def lift(self, asked: Lifting, by: str) -> list[dict[str, Any]]:
-        """Lift bars, and give those that were lifted; they stay on record."""
+        """Lift bars, and give those lifted; they stay on record."""
         whose = self._known(asked.number, asked.controller)
         return await self.store.remove(
             whose.controller.id, whose.digests, by, asked.why, reason=asked.reason, campaign=asked.campaign
         )
 
     def subject(self, number: str, controller: str | None) -> dict[str, str]:
-        """Whose data :meth:`of_number` tells of, for the record of accesses."""
+        """Whose data :meth:`of_number` discloses, for the record of accesses."""
         return self._known(number, controller).access_target
 
     async def of_number(self, number: str, controller: str | None) -> list[dict[str, Any]]:

@@ -1,4 +1,6 @@
-"""A number as each controller knows it, for looking up its requests, its calls and the looks at them: a letter may name only that."""
+"""A number as each controller knows it, for looking up its requests, its calls and the accesses to them. A
+letter may give nothing but the number.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,7 +16,7 @@ from ccari.ports.keying import Digests, Secrets
 
 @dataclass(frozen=True, slots=True)
 class Claimant:
-    """Who has a number, as one controller knows them."""
+    """The person with a number, as one controller knows them."""
 
     controller: Controller
     number: Number
@@ -22,27 +24,29 @@ class Claimant:
 
     @property
     def access_target(self) -> dict[str, str]:
-        """Whose data somebody looks at, for the record of accesses."""
+        """Whose data is looked at, for the record of accesses."""
         return whose_number(self.controller.id, self.digests)
 
 
 def known_to(policy: Policy, secrets: Secrets, number: str, controller: str | None) -> Claimant:
-    """The number as the controller of that id knows it, or the only one. Raises InputError and ConfigError as :func:`known_as`."""
+    """The number as that controller knows it, or the only one if None. Raises InputError and ConfigError as
+    :func:`known_as`.
+    """
     whose = the_controller(policy, controller)
     parsed = the_number(number, whose)
     return Claimant(whose, parsed, secrets.digests(whose.id, parsed))
 
 
 def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | None) -> Mapping[str, Digests]:
-    """The number's digests by controller: for the one that is named, or else for all.
+    """The number's digests by controller: for the named one, or for all.
 
-    Each digest is to be looked up with its controller only, even if two controllers' secrets are the same (invariant 7).
+    Look each digest up with its own controller only, even if two controllers' secrets are the same (invariant 7).
 
     Raises
     ------
     InputError, ConfigError
-        If the number or the controller does not exist, the number is a different one in the countries of several controllers, or a
-        secret is missing.
+        If the number or the controller does not exist, the number means different ones in the countries of several controllers, or a secret
+        is missing.
     """
     if controller is None and policy.controllers:
         whose = policy.controllers
@@ -57,5 +61,5 @@ def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | No
 
 
 def access_target(controller: str, digests: Digests, looked_in: str) -> dict[str, str]:
-    """Who was looked up, and in what (``requests``, ``calls`` or ``accesses``), for the record of accesses."""
+    """Who was looked up, and where (``requests``, ``calls`` or ``accesses``), for the record of accesses."""
     return {**whose_number(controller, digests), "in": looked_in}

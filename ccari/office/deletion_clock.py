@@ -1,4 +1,4 @@
-"""The clock by which data are deleted for good: one that was set far forward is believed only once it has stood so for a day."""
+"""The clock by which data are deleted for good. It is not believed within a day of being set far forward."""
 
 import time
 from collections.abc import Callable
@@ -9,12 +9,13 @@ import structlog
 
 from ccari.policy.limits import GRACE
 
-#: Limits are in days, so that less does little harm; and more cannot come every day, as where a virtual machine is paused each night.
+#: Limits are in days, so a smaller step does little harm. A larger step cannot be normal every day; a virtual
+#: machine paused each night makes smaller ones.
 MOST_FORWARD = timedelta(days=1)
 
 _log = structlog.get_logger()
 
-#: Gives the time, for what is deleted by it; None while nobody can tell what has passed its limit.
+#: Gives the time by which data are deleted; None while the time is in doubt.
 Now = Callable[[], datetime | None]
 
 
@@ -24,24 +25,24 @@ def by_the_clock() -> datetime:
 
 
 def _running() -> timedelta:
-    """How long this machine has run, suspended or not, whatever its clock is set to."""
+    """How long this machine has been up, including suspensions, whatever its clock is set to."""
     return timedelta(seconds=time.clock_gettime(time.CLOCK_BOOTTIME))
 
 
 @dataclass(frozen=True, slots=True)
 class _Moment:
-    """``at`` by the machine's clock, when it had run for ``run``."""
+    """``at``: the machine's clock; ``run``: how long the machine had been up then."""
 
     at: datetime
     run: timedelta
 
 
 class DeletionClock:
-    """The machine's clock, as a running service may delete by it. Nothing brings back what was deleted while it was years ahead, and where
-    the database is on the same machine its clock is no second witness.
+    """The machine's clock, made safe for deletions. What is deleted while the clock is years ahead cannot be
+    restored, and a database on the same machine has the same clock.
 
-    If it was set forward by more than :data:`MOST_FORWARD` since the last look, nobody can tell the time for
-    :data:`ccari.policy.limits.GRACE`, or until it is set back. The clock as it is at the service's start is taken for right.
+    If the clock was set forward by more than :data:`MOST_FORWARD` since the last look, the time is in doubt for
+    :data:`ccari.policy.limits.GRACE`, or until it is set back. The clock at the start of the service is trusted.
     """
 
     def __init__(
@@ -50,14 +51,14 @@ class DeletionClock:
         self._clock = clock
         self._running = running
         self._right = self._look()
-        #: By how much it has been set forward, and how long the machine had run when that was found.
+        #: By how much the clock has been set forward, and how long the machine had been up when that was found.
         self._forward: tuple[timedelta, timedelta] | None = None
 
     def _look(self) -> _Moment:
         return _Moment(self._clock(), self._running())
 
     def now(self) -> datetime | None:
-        """The time, aware; None while nobody can tell it."""
+        """The time, aware; None while it is in doubt."""
         seen = self._look()
         by = (seen.at - self._right.at) - (seen.run - self._right.run)
         if by > MOST_FORWARD:
@@ -65,7 +66,7 @@ class DeletionClock:
                 self._forward = by, seen.run
                 _log.warning("clock_set_forward", by_seconds=round(by.total_seconds()))
             else:
-                # smaller ones since, which are believed at once, must not add up to another that is not
+                # smaller steps since are believed at once; follow them, so that they do not add up to a large one
                 self._forward = by, self._forward[1]
             if seen.run - self._forward[1] < GRACE:
                 return None

@@ -1,4 +1,4 @@
-"""Requests as they are shown: numbers masked, and all that an authority asks of one."""
+"""Requests as they are shown: with masked numbers, and everything that an authority asks of one."""
 
 import itertools
 from collections.abc import Iterable, Mapping
@@ -20,12 +20,14 @@ _ANY_WAY = frozenset(itertools.product(LegalBasis, RecordingMode))
 
 
 def clock(policy: Policy | None) -> Clock:
-    """The moment now, by the clocks of the policy's controllers."""
+    """The present moment, with the date of each of the policy's controllers."""
     return Clock(datetime.now(UTC), {each.id: each.country for each in policy.controllers} if policy else {})
 
 
 def register_row(row: Mapping[str, Any]) -> dict[str, Any]:
-    """A row of the register, with its number masked and its level by name. A ``refuse_by`` stays only where there is a refusal."""
+    """A row of the register, with its number masked and its level by name. ``refuse_by`` is kept only where
+    there is a refusal.
+    """
     told = {
         **row,
         "level": Level(row["level"]).name,
@@ -37,7 +39,7 @@ def register_row(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def forwarded_to(policy: Policy | None) -> Iterable[str]:
-    """The controllers that are told of their requests."""
+    """The controllers that their requests are forwarded to."""
     return [each.id for each in policy.controllers if each.forward is not None] if policy else []
 
 
@@ -49,9 +51,9 @@ async def dossier(
     *,
     whole: bool = False,
 ) -> dict[str, Any]:
-    """One request: where it came from, what it did at once, what it asks for, and what was done with it.
+    """One request: where it came from, its immediate effects, what it asks for, and what was done with it.
 
-    ``whole``: with the number in full. Raises RequestError if there is no such request, and StoreError.
+    ``whole``: with the full number. Raises RequestError if there is no such request, and StoreError.
     """
     record = await register.show(reference)
     controller = policy.controller(record.request["controller"]) if policy else None
@@ -65,7 +67,7 @@ async def dossier(
         "received_local": f"{moments.shown(request['received_at'], ZoneInfo(zone))} {zone}",
         "effect": {
             "suppression": effect.suppress,
-            # where the call was not recorded, in any way that there is
+            # if the call was not recorded, in every way that there is
             "stops_recording": all(stops_recording(right, *each) for each in recorded or _ANY_WAY),
             "stored_recordings": stored(right, recorded),
             "identity_to_fulfil": effect.fulfil_at.name,
@@ -80,5 +82,5 @@ async def dossier(
 
 
 def _recorded(record: RequestRecord) -> set[tuple[LegalBasis, RecordingMode]]:
-    """How the call that it was registered in was recorded, if it was."""
+    """How the call that the request was made in was recorded, if it was."""
     return {(LegalBasis(each["legal_basis"]), RecordingMode(each["mode"])) for each in record.recordings}

@@ -1,4 +1,4 @@
-"""Rights requests that come in other than by key: by letter, by e-mail, or told to an agent."""
+"""Rights requests that come in otherwise than by key: by letter, by e-mail, or told to an agent."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,8 +21,9 @@ from ccari.ports.requests import Entered, Exercise, Intake, RequestRegister
 
 @dataclass(frozen=True, slots=True)
 class Claim:
-    """A request as it was entered, unchecked. ``received``: a day, or a moment, by the controller's clock; None: now. ``id``: the same
-    each time that it is entered because nobody knows whether it was; None if it is entered once.
+    """A request as entered, unchecked. ``received``: a day, or a moment, by the controller's clock; None:
+    now. ``id``: repeated if the request is entered again because it is not known whether the first attempt
+    worked; None if it is entered once.
     """
 
     right: Right
@@ -39,12 +40,13 @@ class Claim:
 async def enter(
     policy: Policy, claim: Claim, register: RequestRegister, secrets: Secrets, who: str
 ) -> dict[str, Any]:
-    """Register the request, with its immediate effect. One that was registered with the same ``id`` before is not registered again.
+    """Register the request, with its immediate effect. A request with an ``id`` that is already registered is
+    not registered again.
 
     Raises
     ------
     InputError
-        If a field of it is wrong.
+        If one of its fields is wrong.
     ConfigError, StoreError
         If it could not be made durable.
     """
@@ -65,7 +67,7 @@ async def enter(
         consent_campaigns=policy.asking(whose.id, about.asks_consent_to) if about else (),
         recording_basis=_recording_basis(policy, whose, about, claim.right),
         intake=claim.by, number_from=NumberFrom.GIVEN, level=claim.level, who=who, note=claim.note.strip(),
-        # if another request has that id, whoever gave it has used it twice
+        # if another request has that id, it was used twice by mistake
         id=claim.id if claim.id is not None and before is None else uuid4(),
     )  # fmt: skip
     reference = await register.add(whose.id, exercise, digests, about.id if about else None)
@@ -79,15 +81,16 @@ async def enter(
 def _recording_basis(
     policy: Policy, whose: Controller, about: Campaign | None, right: Right
 ) -> LegalBasis | None:
-    """The legal basis of what a refusal of recording is about: it decides by which article the person is answered, and whether they may
-    be refused. Without a campaign it is known if all that record lead to the same article; None if there is no campaign.
+    """The legal basis of the recording that is refused. It decides by which article the person is answered,
+    and whether they may be refused. Without a campaign it is known if all recording campaigns lead to the
+    same article; None if there are no campaigns.
     """
     if about is not None:
         return about.recording.legal_basis
     if right is not Right.REFUSE_RECORDING:
         return None
     campaigns = policy.campaigns_of(whose.id)
-    # if none records, others do: by the dialplan, say
+    # if no campaign records, somebody else does, such as the dialplan
     recorded = [each for each in campaigns if each.recording.mode is not RecordingMode.OFF] or campaigns
     bases = {article(right, each.recording.legal_basis): each.recording.legal_basis for each in recorded}
     if len(bases) > 1:
@@ -100,7 +103,7 @@ def _recording_basis(
 
 
 def _is_of(entered: Entered, claim: Claim, whose: Controller, digests: Digests) -> bool:
-    """Whether it is this claim that was entered: an id may be used again for another one."""
+    """Whether the entered request is this claim: its id may have been reused for another one."""
     return (entered.controller, entered.right) == (whose.id, claim.right) and entered.digest in digests.all
 
 

@@ -1,4 +1,4 @@
-"""What is known of a number: what a complaint, or a letter of the authority, asks of it first (Art 15(1), 58(1)(a))."""
+"""What is known of a number: the first question of a complaint, or of an authority's letter (Art 15(1), 58(1)(a))."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from ccari.ports.suppressions import RegisterStore, SuppressionStore
 
 
 class Kept(Protocol):
-    """Where it is looked for."""
+    """The places where it is looked up."""
 
     @property
     def suppressions(self) -> SuppressionStore: ...
@@ -33,13 +33,13 @@ class Kept(Protocol):
 async def known_of(
     number: str, known_as: Mapping[str, Digests], kept: Kept, policy: Policy, secrets: Secrets, limit: int
 ) -> list[dict[str, Any]]:
-    """What each controller of ``known_as`` (:func:`ccari.office.claimants.known_as`) knows of the number, each of them apart
-    (invariant 7): its ``bars``, with the registers that list it, and whether it is ``barred`` now; the ``sources`` that it came from; its
-    ``consents``, with the calls that were made on each; its ``requests`` and ``calls``, the newest first, ``limit`` of each, and whether there
-    are ``more_requests`` or ``more_calls``.
+    """What each controller of ``known_as`` (:func:`ccari.office.claimants.known_as`) knows of the number,
+    each separately (invariant 7): its ``bars``, with the registers that list it, and whether it is ``barred``
+    now; its ``sources``; its ``consents``, with the calls made on each; its newest ``requests`` and
+    ``calls``, ``limit`` of each, and whether there are ``more_requests`` or ``more_calls``.
 
-    Raises InputError and ConfigError as ``known_as`` does, and StoreError. The look-up is for the caller to put on record, before it is
-    shown.
+    Raises InputError and ConfigError as ``known_as`` does, and StoreError. The caller must put the look-up on
+    record before showing the result.
     """
     clock = dossiers.clock(policy)
     found = []

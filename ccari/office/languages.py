@@ -3,7 +3,7 @@
 import re
 from datetime import date
 
-#: In the form that they have in a date: in Ukrainian the genitive.
+#: In the form used in a date: in Ukrainian, the genitive.
 _MONTHS = {
     "de": (
         "Januar", "Februar", "März", "April", "Mai", "Juni", "Juli", "August", "September", "Oktober", "November", "Dezember",
@@ -15,14 +15,16 @@ _MONTHS = {
         "січня", "лютого", "березня", "квітня", "травня", "червня", "липня", "серпня", "вересня", "жовтня", "листопада", "грудня",
     ),
 }  # fmt: skip
-#: What stands before a paragraph and a point: (3)(e).
+#: What precedes a paragraph and a point: (3)(e).
 _PARTS = {"de": ("Abs.", "lit."), "pl": ("ust.", "lit.")}
-#: What stands before the number or letter of an article, a paragraph or a point; and what follows those, up to the name of the regulation.
+#: What precedes the number or letter of an article, a paragraph or a point; and what follows those, up to the
+#: name of the regulation.
 _BEFORE = re.compile(
     r"(\b(?:Article|[Aa]rt\.|Abs\.|ust\.|lit\.)|[Сс]татт(?:я|і|ею)|[Пп]ункт) (?=\d|\(?[a-z]\b)"
 )
 _BEHIND = re.compile(r" (?=(?:Abs\.|ust\.|lit\.|GDPR\b|RODO\b|DSGVO\b))")
-#: The space after a word of one letter, which ends no line in Polish and Ukrainian; but the particles ``б`` and ``ж`` begin none.
+#: The space after a one-letter word, which may not end a line in Polish and Ukrainian; but the particles
+#: ``б`` and ``ж`` may not begin one.
 _ONE_LETTER = re.compile(r"(?<=(?<![\w’])[^\W\d_бж]) (?=\w)| (?=[бж]\b)")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
 
@@ -54,6 +56,8 @@ def numeric_day(language: str, of: date) -> str:
 
 
 def bound(language: str, text: str) -> str:
-    """A text in which no line ends within the citation of an article, or where the language's typography does not allow it."""
+    """The text with no-break spaces, so that no line ends within the citation of an article, or where the
+    language's typography forbids it.
+    """
     text = _BEHIND.sub(_NO_BREAK, _BEFORE.sub(rf"\1{_NO_BREAK}", text))
     return _ONE_LETTER.sub(_NO_BREAK, text) if language in {"pl", "uk"} else text

@@ -1,4 +1,4 @@
-"""Storage limitation, Article 5(1)(e): data that are past their limit are deleted, or no longer tell whose they were."""
+"""Storage limitation, Article 5(1)(e): data past their limit are deleted, or made anonymous."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
@@ -18,9 +18,9 @@ from ccari.policy.retention import Limited
 from ccari.ports.limits import Limits, PastLimit
 from ccari.ports.metering import UNMETERED, Meter, Work
 
-#: From the end of one round to the next: limits are in days, and each round looks again at all that is kept beyond them.
+#: Pause between rounds. Limits are in days, and each round looks again at everything kept beyond them.
 ROUND_SECONDS = 3600.0
-#: Who has what is past its limit expire, if no person does.
+#: On whose behalf data expire if no person starts it.
 _WHO = "housekeeping"
 
 _log = structlog.get_logger()
@@ -30,7 +30,7 @@ Progress = Callable[[int], None]
 
 @dataclass
 class Expired:
-    """Of the things past one limit: how many are ``gone``, how many are ``kept``, and how many of those each thing keeps."""
+    """The data past one limit: how many are ``gone``, how many are ``kept``, and how many of those for each reason."""
 
     gone: int = 0
     kept: int = 0
@@ -39,16 +39,16 @@ class Expired:
 
 class Policies(Protocol):
     async def since(self, ago: timedelta) -> Sequence[Policy]:
-        """Every policy that was in force at some time since ``ago`` before now, the newest first; empty if none was in force at
-        that moment. Raises StoreError.
+        """Every policy in force at any time since ``ago`` before now, newest first; empty if none was in
+        force at that moment. Raises StoreError.
         """
         ...
 
 
 class LimitKeeper:
-    """Expires what is past its limit, while calls are under way. ``reach``: extends open requests to newer secrets, so that they keep
-    all that they should from expiring, and gives the controllers whose requests could not be extended, each with the reason. ``now``:
-    tells the time by which limits have passed; None: nothing expires.
+    """Expires what is past its limit, while calls are under way. ``reach``: extends open requests to newer secrets, so that
+    they keep everything they should from expiring; gives the controllers whose requests could not be extended, each with
+    the reason. ``now``: gives the time by which limits have passed; None: nothing expires.
     """
 
     def __init__(
@@ -62,29 +62,30 @@ class LimitKeeper:
         self._meter = meter
 
     async def run(self) -> None:
-        """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again."""
+        """Run a round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again."""
         await again_and_again(
             self.round, ROUND_SECONDS, Work.EXPIRY, self._meter,
             stalled=_log_stalled, failed=lambda: _log.exception("expiry_failed"),
         )  # fmt: skip
 
     async def round(self) -> dict[Limit, Expired]:
-        """Expire what is past the limits that have stood for :data:`ccari.policy.limits.GRACE`; nothing if it is the turn of another node.
+        """Expire what is past a limit that has stood for :data:`ccari.policy.limits.GRACE`; nothing if it is
+        another node's turn.
 
         Raises
         ------
         ConfigError, StoreError
-            If no secret can be read, or the database fails. What is left is done the next time.
+            If no secret can be read, or the database fails. The rest is done the next time.
         ExpiryError
-            If that is so for some controllers only, or for the record of accesses. What belongs to the others has expired, their
-            accesses too.
+            If that holds only for some controllers, or for the record of accesses. Data of the other controllers have expired, with the accesses
+            to them.
         """
         done: dict[Limit, Expired] = {}
-        # even if it is another node's turn, as that one may have fewer secrets
+        # even if it is another node's turn: that node may have fewer secrets
         unreached = await self._reach()
         failed = dict(unreached)
         async with self._limits.turn() as mine:
-            # what keeps things beyond their limit may have an end too, which would pass by a clock that is fast
+            # no expiry by a doubtful clock: the holds that keep data may have an end too, which a fast clock would pass
             if mine and (now := self._now()) is not None:
                 for limit in sparing(standing(await self._policies.since(GRACE)), unreached):
                     try:
@@ -108,14 +109,14 @@ async def past(
 async def expire(
     limits: Limits, limit: Limit, now: datetime, who: str, progress: Progress = lambda _looked_at: None
 ) -> Expired:
-    """Expire all that is past one limit; ``who`` is recorded as having done it. ``progress`` is given how many were looked at. Raises
-    StoreError: what is left is done the next time.
+    """Expire everything past one limit; ``who`` is recorded as having done it. ``progress`` is told how many
+    were looked at. Raises StoreError: the rest is done the next time.
     """
     expired = Expired()
     try:
         await _add_up(limits.expire(limit, now, who), expired, progress)
     finally:
-        # also if it is broken off
+        # also if it is interrupted
         if expired.gone:
             _log_expired(limit, expired)
     return expired

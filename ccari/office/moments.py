@@ -9,7 +9,7 @@ _Day = TypeVar("_Day", bound=date)
 
 _SHAPE = "it must be a date such as 2026-12-31, or a moment such as 2026-12-31T12:00:00+01:00"
 
-#: Any other year is a slip of the pen; and near the ends of the calendar, time zones cannot be calculated.
+#: Any other year is a slip of the pen, and time zones cannot be calculated near the ends of the calendar.
 _YEARS = range(1900, 3000)
 
 
@@ -33,7 +33,7 @@ def since(text: str, zone: ZoneInfo) -> datetime:
 
 
 def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """As :func:`since`, but raises ValueError for a moment that has not come yet."""
+    """Like :func:`since`, but raises ValueError for a moment in the future."""
     found = since(text, zone)
     if found > now:
         raise ValueError("it is in the future")
@@ -41,8 +41,8 @@ def past(text: str, zone: ZoneInfo, now: datetime) -> datetime:
 
 
 def past_day_end(text: str, zone: ZoneInfo, now: datetime) -> datetime:
-    """As :func:`past`, for the receipt of a withdrawal: a day without a time counts as its last second, or as now if it is not
-    over, so that what was agreed to on that day is withdrawn too.
+    """Like :func:`past`, for the receipt of a withdrawal. A day without a time counts as its last second, or
+    as now if it is not over, so that consents given on that day are withdrawn too.
     """
     first, end = past(text, zone, now), until(text, zone)
     return first if first == end else min(end - timedelta(seconds=1), now)
@@ -60,9 +60,9 @@ def until(text: str, zone: ZoneInfo) -> datetime:
 def shown(
     moment: datetime, zone: ZoneInfo, *, seconds: bool = True, day: Callable[[date], str] = date.isoformat, clock: str = "%Z"
 ) -> str:  # fmt: skip
-    """A moment by the clock of ``zone``. In the hour that comes twice, as the clock is put back, with which it is by (``clock``, as of
-    strftime; by its name: CEST, then CET): otherwise nobody can tell which of the two it was, and what came later would seem to have
-    come before. ``day``: writes a date.
+    """A moment by the clock of ``zone``. In the hour that comes twice, when clocks are put back, it also says
+    which clock applies: CEST, then CET (``clock``: its strftime format). Otherwise the two could not be told
+    apart, and later moments would seem earlier. ``day``: formats a date.
     """
     local = moment.astimezone(zone)
     text = f"{day(local.date())} {local:%H:%M:%S}" if seconds else f"{day(local.date())} {local:%H:%M}"

@@ -1,4 +1,4 @@
-"""Which controller, campaign and number somebody means, in the terms of the policy in force."""
+"""Finds the controller, campaign and number that somebody means, under the policy in force."""
 
 from datetime import datetime
 from zoneinfo import ZoneInfo
@@ -14,7 +14,7 @@ from ccari.policy.parties import Controller
 
 
 def the_controller(policy: Policy, wanted: str | None) -> Controller:
-    """The controller of that id, or the only one if none is named. Each function here raises InputError with the wrong field."""
+    """The controller with that id, or the only one if None. Each function here raises InputError with the wrong field."""
     known = ", ".join(each.id for each in policy.controllers) or "none"
     if wanted is None:
         if len(policy.controllers) != 1:
@@ -37,12 +37,12 @@ def the_campaign(policy: Policy, wanted: str) -> Campaign:
 
 
 def purposes_of(policy: Policy, controller: Controller) -> dict[str, str]:
-    """What each campaign of the controller asks consent to."""
+    """By campaign of the controller: what it asks consent to."""
     return {each.id: each.asks_consent_to for each in policy.campaigns_of(controller.id)}
 
 
 def campaign_of(policy: Policy, controller: Controller, wanted: str | None) -> Campaign | None:
-    """The controller's campaign of that name; None if none is named."""
+    """The controller's campaign of that name; None if none is given."""
     theirs = {each.id: each for each in policy.campaigns_of(controller.id)}
     if wanted is not None and wanted not in theirs:
         if not theirs:
@@ -65,7 +65,7 @@ def zone_of(controller: Controller) -> ZoneInfo:
 
 
 def end(text: str | None, controller: Controller, now: datetime) -> datetime | None:
-    """When something ends: at the end of a day, or at a moment, in the future; None: never."""
+    """When something ends: at the end of a day, or at a moment in the future; None: never."""
     if text is None:
         return None
     try:

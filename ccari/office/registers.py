@@ -10,7 +10,7 @@ from ccari.ports.suppressions import RegisterStore
 async def refuse_unseen(
     store: RegisterStore, heeded: Iterable[Register], listed_as: Sequence[tuple[str, bytes]]
 ) -> None:
-    """Refuse to say that a number is in no register, if it could not be looked up in one of them.
+    """Raise rather than let a number count as listed in no register if it could not be looked up in one of them.
 
     Raises
     ------

@@ -12,11 +12,11 @@ async def again_and_again(
     work: Callable[[], Awaitable[object]], every_seconds: float, kind: Work, meter: Meter, *,
     stalled: Callable[[CcariError], None], failed: Callable[[], None], again_seconds: float | None = None,
 ) -> Never:  # fmt: skip
-    """Do ``work`` every so many seconds until cancelled, whether or not it fails: no call depends on it. ``again_seconds``: from a
-    failure to the next try, if that comes sooner.
+    """Do ``work`` at intervals until cancelled, even if it fails: no call depends on it. ``again_seconds``:
+    pause after a failure, if shorter.
 
-    ``stalled`` is called with a failure, but not again while its words stay the same. ``failed`` is called within
-    the handler of an exception that is no CcariError, so that it can log the traceback.
+    ``stalled`` is called with a failure, but not again while its words stay the same. ``failed`` is called in
+    the handler of any other exception than a CcariError, so that it can log the traceback.
     """
     reported = ""
     while True:

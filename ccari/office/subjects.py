@@ -1,4 +1,4 @@
-"""The person whose data are to be given out or erased, and whether the named request is a ground for it."""
+"""The person whose data are to be given out or erased, and whether the named request entitles to it."""
 
 import re
 from collections.abc import Collection, Sequence
@@ -23,9 +23,9 @@ from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage, Exported, Man
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedPerson:
-    """A person as one controller knows them. ``subject`` has the number's digests under each version of the secret that there is,
-    or was while the request was open; ``listed_as`` has those for the ``registers`` that the controller heeds. ``language``: as of
-    :func:`language_of`.
+    """A person as one controller knows them. ``subject`` has the number's digests under each version of the
+    secret that exists, or existed while the request was open; ``listed_as`` has those for the ``registers``
+    that the controller heeds. ``language``: from :func:`language_of`.
     """
 
     mandate: Mandate
@@ -38,7 +38,7 @@ class IdentifiedPerson:
 
     @property
     def access_target(self) -> dict[str, str]:
-        """Whose data somebody looks at, and by which request."""
+        """Whose data is looked at, and on which request."""
         return {
             **whose_number(self.controller.id, self.subject.digests),
             "request": self.mandate.reference,
@@ -46,7 +46,7 @@ class IdentifiedPerson:
 
 
 class Answered(Protocol):
-    """A request that is to be answered. ``language``: that of the call it was made in; None for one that came in writing."""
+    """A request to be answered. ``language``: that of the call it was made in; None for a request in writing."""
 
     @property
     def controller(self) -> str: ...
@@ -56,8 +56,8 @@ class Answered(Protocol):
 
 
 def language_of(request: Answered, policy: Policy | None) -> AnswerLanguage:
-    """The language to answer the person in (Art 12(1)): their request's, which the call was in; for a request that came in writing, the
-    one that all of the controller's campaigns have. English if they have several, or people are not answered in it.
+    """The language to answer the person in (Art 12(1)): that of the call in which they made the request. For a request in
+    writing, the language of all the controller's campaigns. English if they have several, or if ccari has no letters in it.
     """
     spoken = {each.language for each in policy.campaigns_of(request.controller)} if policy else set[str]()
     wanted = request.language or (spoken.pop() if len(spoken) == 1 else None)
@@ -76,12 +76,13 @@ async def identified_person(
     policy: Policy, subjects: Subjects, secrets: Secrets, number: str, controller: str | None, reference: str,
     rights: Collection[Right],
 ) -> IdentifiedPerson:  # fmt: skip
-    """The person with ``number``, if the request is theirs, exercises one of the ``rights``, is open, and is identified as L2.
+    """The person with ``number``, if the request is theirs, exercises one of the ``rights``, is open, and is
+    identified as L2.
 
     Raises
     ------
     RequestError
-        If there is no such request, or it is no ground; the message says why.
+        If there is no such request, or it does not entitle to this; the message says why.
     InputError, ConfigError, StoreError
         If the number or the controller does not exist, a secret is missing, or the database fails.
     """
@@ -109,7 +110,7 @@ async def identified_person(
 def subject_to_hold(
     policy: Policy, secrets: Secrets, number: str, controller: str | None, reason: str
 ) -> Subject:
-    """Whose recordings are to be held, for a ``reason`` that is kept.
+    """Whose recordings to hold, for a ``reason`` that is stored.
 
     Raises
     ------
@@ -126,22 +127,23 @@ def subject_to_hold(
 
 
 class SubjectWork(Protocol):
-    """All that is kept of a person, for a programme. Each method raises StoreError."""
+    """Everything kept about a person, as programmes get it. Each method raises StoreError."""
 
     def export(
         self, of: IdentifiedPerson, language: AnswerLanguage | None = None
     ) -> AbstractAsyncContextManager[Exported]:
-        """A file of all that is kept, without the recordings that only the holder of a key can open. It is deleted when the context
-        ends. ``language``: of the page in it; None: the person's.
+        """A file of everything kept, without the recordings that only the holder of a key can open. It is
+        deleted when the context ends. ``language``: of the page in it; None: the person's.
 
-        Raises ConfigError if nobody can tell here whether a register lists them, and RecordingDelayed if the disk does not answer.
+        Raises ConfigError if this node cannot tell whether a register lists them, and RecordingDelayed if the
+        disk does not answer.
         """
         ...
 
     async def note(self, of: IdentifiedPerson, who: str, done: str) -> None:
-        """Put what was ``done`` on the request into its journal. Raises RequestError if it was closed meanwhile."""
+        """Note in the request's journal what was ``done`` on it. Raises RequestError if it was closed meanwhile."""
         ...
 
     async def plan(self, of: IdentifiedPerson, *, keep_proof: bool) -> dict[str, Any]:
-        """What an erasure would erase, and what it would keep and on which ground. Raises AllKeptError if it would keep all."""
+        """What an erasure would erase, and what it would keep and why. Raises AllKeptError if it would keep everything."""
         ...

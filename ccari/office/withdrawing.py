@@ -1,4 +1,4 @@
-"""Withdrawing a person's consents, as they have asked for in writing or in a talk (Art 7(3))."""
+"""Withdraws a person's consents, as they asked in writing or in a talk (Art 7(3))."""
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ from ccari.ports.lists import ConsentStore
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """What is withdrawn, unchecked. ``purpose``: of the consents; None: of all. ``proof``: where the wish is on file."""
+    """What to withdraw, unchecked. ``purpose``: of the consents; None: all. ``proof``: where the wish is on file."""
 
     number: str = field(repr=False)
     controller: str | None
