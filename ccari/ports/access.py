@@ -19,14 +19,15 @@ class Role(StrEnum):
     AUDITOR = "auditor"
 
 
-#: Who may look at calls, recordings, bars, contacts, consents and campaigns; and who at requests, evidence and encrypted files.
+#: Roles that may see calls, recordings, bars, contacts, consents and campaigns; and those that may see
+#: requests, evidence and encrypted files.
 READING = frozenset({Role.OPS, Role.DPO, Role.AUDITOR})
 SUPERVISING = frozenset({Role.DPO, Role.AUDITOR})
 
 
 @dataclass(frozen=True, slots=True)
 class Bearer:
-    """The bearer of a token. ``name``: as logs and histories have it. ``agent``: in the role agent, whose events it may open.
+    """The bearer of a token. ``name``: as in logs and histories. ``agent``: in the role agent, whose events it may open.
 
     ``controllers``: whose data it may see; None: all controllers'.
     """
@@ -37,20 +38,22 @@ class Bearer:
     controllers: frozenset[str] | None = None
 
     def sees(self, controller: str | None) -> bool:
-        """Whether the controller's data may be shown. None, for data of no controller: only to a bearer who sees all."""
+        """Whether the controller's data may be shown. ``None`` stands for data of no controller: only a
+        bearer who sees everything sees them.
+        """
         return self.controllers is None or controller in self.controllers
 
 
 def new_token() -> str:
-    """A token that nobody can guess. By its prefix, scanners for leaked secrets find it."""
+    """A new token, which nobody can guess. Scanners for leaked secrets recognise its prefix."""
     return f"ccari_{secrets.token_urlsafe(_RANDOM_BYTES)}"
 
 
 def fingerprint(token: str) -> bytes:
-    """SHA-256 of a token, which is all that is stored of it.
+    """SHA-256 of a token, the only part of it that is stored.
 
-    A plain hash is enough: a token has 256 random bits, so nobody can try them all. The look-up by an index need not take
-    constant time either: its time might betray the first bytes of a hash, but nobody can choose a token by its hash.
+    A plain hash is enough: a token has 256 random bits, so trying them all is impossible. Nor must the look-up by an index
+    take constant time: its time might betray the first bytes of a hash, but nobody can choose a token by its hash.
     """
     # a header may hold bytes that are not UTF-8; aiohttp gives those as surrogates
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
@@ -62,5 +65,5 @@ class Bearers(Protocol):
         ...
 
     async def valid_fingerprints(self) -> frozenset[bytes]:
-        """The fingerprints of all good tokens; if there are very many, of the newest. Raises StoreError."""
+        """The fingerprints of all valid tokens; if there are very many, of the newest. Raises StoreError."""
         ...

@@ -1,4 +1,6 @@
-"""The record of accesses: who looked at which recording or person's data, when and why. It is written before they are shown."""
+"""The record of accesses: who looked at which recording or person's data, when and why. It is written before
+the data are shown.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -36,8 +38,8 @@ class Looked(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One access. ``who``: ``cli:anna`` or ``token:crm``, say. ``target``: named fields; for a person, the keyed digest and the
-    controller, never the number.
+    """One access. ``who``: ``cli:anna`` or ``token:crm``, say. ``target``: named fields; for a person, the
+    keyed digest and the controller, never the number.
     """
 
     looked: Looked
@@ -47,14 +49,15 @@ class Access:
 
 
 def whose_number(controller: str, digests: Digests) -> dict[str, str]:
-    """The ``target`` of an access to the data of the person with that number: by the keyed digest, never by the number."""
+    """The ``target`` of an access to a person's data: the keyed digest of the number, never the number."""
     return {"controller": controller, "digest": digests.newest.hex()}
 
 
 @dataclass(frozen=True, slots=True)
 class WantedAccesses:
-    """Which accesses to list: each field that is given narrows the list. ``of``: the id of a call or a recording, or a request's
-    reference. ``known_as``: the digests of a person's number, by controller; also accesses to their calls, recordings and requests.
+    """Which accesses to list: each field given narrows the list. ``of``: the id of a call or a recording, or
+    a request's reference. ``known_as``: the digests of a person's number, by controller; also lists accesses
+    to their calls, recordings and requests.
     """
 
     who: str | None = None
@@ -66,5 +69,5 @@ class WantedAccesses:
 
 class AccessLog(Protocol):
     async def note(self, access: Access) -> None:
-        """Put it on record. Raises StoreError: then nothing may be shown."""
+        """Put the access on record. Raises StoreError: then nothing may be shown."""
         ...

@@ -1,4 +1,4 @@
-"""What the database keeps of a call: its row, its journal, and what a talk is taken up with after a crash."""
+"""What the database keeps of a call: its row, its journal, and what is needed to take a talk up after a crash."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ from ccari.ports.requests import Exercise
 class OpenedCall:
     """What is known of a call when it asks the gate. ``token``: the dial token, which can be spent once.
 
-    ``listed_as``: register and digest of the number, under each secret of the registers that the campaign must heed. ``keyed``:
-    None for a caller who withholds their number.
+    ``listed_as``: register and digest of the number, under each secret of the registers that the campaign
+    must heed. ``keyed``: None for a caller who withholds their number.
     """
 
     id: UUID
@@ -56,7 +56,7 @@ class OpenedCall:
 
 @dataclass(frozen=True, slots=True)
 class RefusedCall:
-    """A call without a campaign of the policy: what the dialplan asked for, as far as it may be stored."""
+    """A call without a campaign in the policy: what the dialplan asked for, as far as it may be stored."""
 
     id: UUID
     token: UUID
@@ -68,10 +68,10 @@ class RefusedCall:
 
 @dataclass(frozen=True, slots=True)
 class LeftTalk:
-    """A talk that no service runs any more. ``kept``: what it is taken up with (:mod:`ccari.policy.call.resuming`).
+    """A talk that no service runs any more. ``kept``: what is needed to take it up (:mod:`ccari.policy.call.resuming`).
 
-    ``recordings``: how many recordings it has on record, in any state. ``registered``: the rights that were exercised in it, the
-    earliest first.
+    ``recordings``: how many recordings it has on record, in any state. ``registered``: the rights exercised
+    in it, earliest first.
     """
 
     id: UUID
@@ -89,7 +89,7 @@ class CallStore(Protocol):
     """Each method raises StoreError if the change could not be made durable. A ``journal`` is written in the same transaction."""
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
-        """Write the call's row. Gives the gate's facts and the newest policy revision. It is one round trip."""
+        """Write the call's row. Gives the gate's facts and the newest policy revision, in one round trip."""
         ...
 
     async def open_refused(self, call: RefusedCall) -> None: ...
@@ -101,24 +101,26 @@ class CallStore(Protocol):
         judge: Callable[[Facts], Block | None],
         journal: Sequence[Entry],
     ) -> Block | None:
-        """Have ``judge`` decide on the facts once more, and spend the token, in one transaction. None: dial now; else why not."""
+        """Have ``judge`` decide on the facts once more, and spend the token, in one transaction. None: dial
+        now; else why not.
+        """
         ...
 
     async def commit_heard(
         self, call_id: UUID, notice_version: str, information_version: str | None, journal: Sequence[Entry]
     ) -> None:
-        """Put on record that the callee has heard the notice. ``information_version``: None if it had no information
-        layer, or the callee was informed before or hides their number.
+        """Record that the callee has heard the notice. ``information_version``: None if it had no information
+        layer, or the callee was informed before or withholds their number.
         """
         ...
 
     async def lately(self, call: OpenedCall, of_calls: int) -> Lately:
-        """The outcome of the campaign's last ``of_calls`` calls that rang the callee first, without this one."""
+        """The outcomes of the campaign's last ``of_calls`` callee-first calls, without this one."""
         ...
 
     async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
-        """Have ``may`` decide on :meth:`lately` once more, and let this call through, in one transaction: of many calls that
-        ask at once, one is let through.
+        """Have ``may`` decide on :meth:`lately` once more, and let this call through, in one transaction: of
+        many calls that ask at once, only one gets through.
         """
         ...
 
@@ -129,18 +131,19 @@ class CallStore(Protocol):
     async def register_right(
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
     ) -> str | None:
-        """Register a request, with its immediate effect, and give its reference. The same press twice is one request.
+        """Register a request, with its immediate effect, and give its reference. The same press registered
+        twice is one request.
 
-        None: the database is away; the right is durable on this node, takes effect here, and is registered when the database is
-        back. Raises ConfigError if it would have to wait there and the journal's key is missing. ``opens``: make the call's row, if it has
-        none.
+        None: the database is away; the right is durable on this node, takes effect here, and is registered
+        when the database is back. Raises ConfigError if the right would have to wait and the journal's key is
+        missing. ``opens``: write the call's row, if it has none.
         """
         ...
 
     async def keep_talk(
         self, call_id: UUID, kept: Mapping[str, Any] | None, journal: Sequence[Entry]
     ) -> None:
-        """Store what the talk is taken up with after a crash; None: it is not to be taken up."""
+        """Store what is needed to take the talk up after a crash; None: it must not be taken up."""
         ...
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
@@ -154,7 +157,7 @@ class CallStore(Protocol):
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None: ...
 
     async def clock(self) -> datetime:
-        """The moment, by the clock that says when calls were opened."""
+        """The present moment, by the clock that dates the opening of calls."""
         ...
 
     async def close_abandoned(
@@ -166,10 +169,10 @@ class CallStore(Protocol):
         older_than: float = 0.0,
         opened_before: datetime | None = None,
     ) -> int:
-        """End the calls that are open on this Asterisk and that nobody runs. Gives how many.
+        """End calls that are open on this Asterisk but no longer run. Gives how many.
 
-        ``but``: calls that go on. ``older_than``: only calls that were opened at least so many seconds ago; ``opened_before``:
-        only those opened before that moment of :meth:`clock`. Calls of other
-        Asterisks are ended too, once they are older than any call can be.
+        ``but``: calls that go on. ``older_than``: only calls opened at least so many seconds ago;
+        ``opened_before``: only those opened before that moment of :meth:`clock`. Calls of other Asterisks are
+        ended too, once they are older than any call can be.
         """
         ...

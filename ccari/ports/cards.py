@@ -23,7 +23,7 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Past:
-    """What is on record about a number with one controller. ``source``: where it was last obtained from, if that is known."""
+    """What is on record about a number with one controller. ``source``: where it was last obtained from, if known."""
 
     source: str | None = None
     heard_at: datetime | None = None
@@ -70,11 +70,11 @@ class CardRack(Protocol):
     """Hands cards to the screens that watch for them."""
 
     def is_watched(self, agent: str) -> bool:
-        """True if somebody watches for this agent's cards now."""
+        """True if somebody is watching for this agent's cards."""
         ...
 
     def hand_out(self, card: AgentCard) -> None:
-        """Hand a card to everybody who watches, at once. Somebody who reads too slowly loses the oldest card; nobody waits."""
+        """Hand a card to all watchers, at once and without waiting. A watcher who reads too slowly loses the oldest card."""
         ...
 
     def watch(self, agent: str) -> AbstractContextManager[Watch]:

@@ -21,8 +21,8 @@ class Seal:
 
 @dataclass(frozen=True, slots=True)
 class TimeStamp:
-    """A time stamp of the last of the ``statements``, each of which names the one before it. ``response``: as the authority gave
-    it, a TimeStampResp in DER (RFC 3161). ``at``: the moment in it.
+    """A time stamp of the last of the ``statements``, each of which names the one before it. ``response``: as
+    the authority gave it, a TimeStampResp in DER (RFC 3161). ``at``: the moment in it.
     """
 
     statements: Sequence[Statement]
@@ -32,7 +32,7 @@ class TimeStamp:
 
 @dataclass(frozen=True, slots=True)
 class LateEntry:
-    """An entry of a journal that says that it is of the moment ``at``, and was sealed only at ``sealed_at``."""
+    """A journal entry dated ``at``, but sealed only at ``sealed_at``."""
 
     kind: Kind
     id: str
@@ -52,7 +52,7 @@ class SealedIn:
 
 @dataclass(frozen=True, slots=True)
 class HeardSound:
-    """A prompt of the notice as it was heard. ``files``: its audio by file ending; empty if it is no longer there.
+    """A prompt of the notice as heard. ``files``: its audio by file ending; empty if it no longer exists.
 
     ``text``: None if its words are no longer known; then ``key`` is the id alone, as in the journal.
     """
@@ -73,10 +73,11 @@ class Revision:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """All that is kept of one call or request. ``subject``: its row, with masked numbers. ``consents``: those that it rests on.
+    """Everything kept of one call or request. ``subject``: its row, with masked numbers. ``consents``: those it rests on.
 
-    ``begins``: the link before the first entry of its journal. ``time_stamps``: for each of its seals, the first time stamp of
-    that seal or a later one, unless it came far later. Each contains the statements from the first of these seals that it covers.
+    ``begins``: the link before the first entry of its journal. ``time_stamps``: for each of its seals, the
+    first time stamp of that seal or a later one, unless it came far later. Each contains the statements from
+    the first of these seals that it covers.
     """
 
     kind: Kind
@@ -92,20 +93,22 @@ class Account:
     time_stamps: Sequence[TimeStamp] = ()
 
 
-#: Makes a seal over leaves; the statement: of the newest seal before it, if there is one.
+#: Makes a seal over leaves. The statement is that of the newest earlier seal, if there is one.
 Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
 
 
 class SealStore(Protocol):
     async def seal(self, sign: Sign, most: int) -> int:
-        """Seal the journals that have grown since they were last sealed, at most ``most`` of them. Gives how many were sealed.
+        """Seal the journals that have grown since they were last sealed, at most ``most`` of them. Gives how
+        many were sealed.
 
-        Only one seal is made at a time, on all nodes. Raises StoreError if it cannot be made durable: then nothing was sealed.
+        Only one seal is made at a time, on all nodes. Raises StoreError if it cannot be made durable: then
+        nothing was sealed.
         """
         ...
 
     async def seal_one(self, sign: Sign, kind: Kind, of: str) -> bool:
-        """As :meth:`seal`, in the same turns, that one journal alone; False if there is nothing of it to be sealed."""
+        """Like :meth:`seal`, in the same turns, for one journal only; False if there was nothing to seal."""
         ...
 
 
@@ -125,16 +128,16 @@ class TimeStampStore(Protocol):
     """Each method raises StoreError."""
 
     def turn(self) -> AbstractAsyncContextManager[bool]:
-        """True on one node of the fleet at a time. If that node dies, another can have the turn."""
+        """True on one node of the fleet at a time. If that node dies, another gets the turn."""
         ...
 
     async def due(self, every: timedelta) -> tuple[int, Statement] | None:
-        """The newest seal, by its number, if it has no time stamp and the newest time stamp is older than ``every``."""
+        """The newest seal and its number, if it has no time stamp and the newest time stamp is older than ``every``."""
         ...
 
     async def add(self, seal: int, stated: Statement, at: datetime, response: bytes) -> bool:
-        """Keep the time stamp of a seal; False if it has one, or is no longer what was ``stated``. ``at``, ``response``: as of
-        :class:`TimeStamp`.
+        """Keep the time stamp of a seal; False if the seal has one already, or no longer is what was
+        ``stated``. ``at``, ``response``: as in :class:`TimeStamp`.
         """
         ...
 
@@ -151,13 +154,13 @@ class Proving(Protocol):
     async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
         """The account of a call (by its id) or of a request (by its reference), sealed up to its last entry.
 
-        ``sees``: whether a controller's account may be given out. Raises UnknownError, also if it may not; StoreError;
-        ConfigError; and EvidenceError if the call is not over yet.
+        ``sees``: whether a controller's account may be given out. Raises UnknownError, also if it may not;
+        StoreError; ConfigError; and EvidenceError if the call is not over yet.
         """
         ...
 
     def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
-        """The ZIP, and the sounds that belong in it. It blocks. Raises EvidenceError if the account is not consistent.
+        """The ZIP, and the sounds that belong in it. Blocks. Raises EvidenceError if the account is not consistent.
 
         ``with_policy``: add the policy file, which names all controllers.
         """
@@ -166,21 +169,23 @@ class Proving(Protocol):
 
 class SealRecords(Protocol):
     def all(self) -> AsyncIterator[tuple[Seal, list[Leaf]]]:
-        """Each seal with its leaves as the database has them, the oldest first."""
+        """Each seal with its leaves as the database has them, oldest first."""
         ...
 
     def time_stamps(self) -> AsyncIterator[tuple[TimeStamp, datetime]]:
-        """Each time stamp with the seal that it is of, and the earliest moment of the seals that none before it covers; the oldest
-        first.
+        """Each time stamp with its seal, and the earliest moment of the seals that no earlier time stamp
+        covers; oldest first.
         """
         ...
 
     def broken(self) -> AsyncIterator[tuple[Kind, str, datetime | None]]:
-        """The journals that differ from what was sealed, with the moment of the seal; None: it is marked as sealed, and no seal has it."""
+        """The journals that differ from what was sealed, with the moment of the seal. None: the journal is
+        marked as sealed, but no seal has it.
+        """
         ...
 
     async def latest(self) -> LateEntry | None:
-        """The entry that was sealed the longest after the moment that it gives itself; None if nothing is sealed."""
+        """The entry sealed longest after its own date; None if nothing is sealed."""
         ...
 
     def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:

@@ -7,7 +7,8 @@ from typing import Protocol
 
 class Fence(Protocol):
     def hold(self, run: str, filed_as: str) -> AbstractAsyncContextManager[asyncio.Event]:
-        """Be the only service that drives this ``run`` of an Asterisk, and the only one that files its calls under ``filed_as``.
+        """Be the only service that drives this ``run`` of an Asterisk, and the only one that files its calls
+        under ``filed_as``.
 
         The event is set if another service has taken over. Raises RivalError if another service holds either.
         """

@@ -1,4 +1,4 @@
-"""Figures for monitoring that are counted in the database. They are of all nodes together, so each node gives the same."""
+"""Figures for monitoring that are counted in the database. They cover all nodes, so each node gives the same."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,15 +7,15 @@ from typing import Protocol
 
 from ccari.ports.requests import Clock
 
-#: Between two counts of what takes the database a look at every row.
+#: Interval between counts that read every row.
 COUNT_SECONDS = 300.0
 
 
 @dataclass(frozen=True, slots=True)
 class Pressing:
-    """What needs attention. ``requests``: open requests, by how soon they are due. ``unfinished``: recordings that are not stored
-    yet, by state. ``late``: how many of those should have been stored, or seen to end, long ago. ``registers``: the date of each
-    register's newest copy.
+    """What needs attention. ``requests``: open requests, by how soon they are due. ``unfinished``: recordings
+    not yet stored, by state. ``late``: how many of those should have been stored, or seen to end, long ago.
+    ``registers``: the date of each register's newest copy.
     """
 
     requests: Mapping[str, int]
@@ -26,8 +26,9 @@ class Pressing:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What takes a look at every row. ``requests``: those ever registered, by right and channel. ``webhooks``: messages, by the
-    webhook's name and their state. ``webhooks_since``, ``forwards_since``: since when the oldest message has been waiting.
+    """Figures that need a look at every row. ``requests``: all ever registered, by right and channel.
+    ``webhooks``: messages, by the webhook's name and their state. ``webhooks_since``, ``forwards_since``:
+    since when the oldest message has been waiting.
     """
 
     suppressions: Mapping[str, int]
@@ -49,6 +50,6 @@ class Figures(Protocol):
     async def held(self) -> Held:
         """The last count of any node, or a new one if that is nearly :data:`COUNT_SECONDS` old.
 
-        A new count may take seconds if there are millions of rows; it uses a connection that no call waits for.
+        A new count may take seconds with millions of rows; it uses a connection that no call waits for.
         """
         ...

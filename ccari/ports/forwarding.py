@@ -16,10 +16,10 @@ class Way(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Forward:
-    """One change of a request that its controller is to be told of, claimed for one try.
+    """One change of a request that its controller must be told of, claimed for one attempt.
 
-    ``seq`` numbers the changes of the request; ``at``: when this one was made. ``number``: in E.164, while the request is open.
-    ``tries``: with this one. ``done``: the ways in which it was delivered already.
+    ``seq`` numbers the changes of the request; ``at``: when this one was made. ``number``: in E.164, while
+    the request is open. ``tries``: including this one. ``done``: the ways in which it was already delivered.
     """
 
     reference: str
@@ -41,29 +41,29 @@ class Forward:
 
 
 class ForwardQueue(Protocol):
-    """The changes that controllers have yet to be told of. Every process on the database shares it."""
+    """The changes not yet told to controllers. All processes on the database share the queue."""
 
     async def due_and_revision(self) -> tuple[bool, int | None]:
         """Whether anything is due, and the newest policy revision."""
         ...
 
     async def address(self, controllers: Iterable[str]) -> None:
-        """From now on forward to these ``controllers`` and no others, also the requests of theirs that are open already."""
+        """From now on forward to exactly these ``controllers``, including their requests that are already open."""
         ...
 
     async def claim(self, controller: str, lease: timedelta) -> Forward | None:
-        """The next change that is due; nobody else gets it for the length of the lease. None if nothing is due."""
+        """The next change that is due, reserved for the length of the lease. None if nothing is due."""
         ...
 
     async def delivered(self, forward: Forward, ways: Iterable[Way]) -> None:
-        """The change was delivered in every way that it had to be; ``ways`` are those of this try."""
+        """Note that the change was delivered in every required way; ``ways`` are those of this attempt."""
         ...
 
     async def failed(
         self, forward: Forward, ways: Iterable[Way], fault: str, again: timedelta, patience: timedelta
     ) -> bool:
-        """The change was delivered in these ``ways`` only, and is due ``again`` later. True if it is given up instead, because
-        the first try was ``patience`` ago.
+        """Note that the change was delivered in these ``ways`` only, and is due ``again`` later. True if it
+        is given up instead, because the first attempt was ``patience`` ago.
         """
         ...
 

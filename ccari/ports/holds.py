@@ -32,7 +32,7 @@ class HoldOn:
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """Something that holds a recording: ``hold`` is the number of a legal hold, or ``reference`` that of a request."""
+    """What holds a recording: ``hold`` is the number of a legal hold, or ``reference`` that of a request."""
 
     kind: HoldKind
     hold: int | None
@@ -41,7 +41,7 @@ class Held:
 
     @property
     def words(self) -> str:
-        """Such as ``legal hold 7 (lawsuit)`` or ``request ACME-2026-000001 (access)``."""
+        """For example ``legal hold 7 (lawsuit)`` or ``request ACME-2026-000001 (access)``."""
         name = f"legal hold {self.hold}" if self.kind is HoldKind.LEGAL else f"request {self.reference}"
         return f"{name} ({self.reason})"
 
@@ -50,8 +50,8 @@ class Held:
 class Stored:
     """A stored recording, with what decides how long it is kept.
 
-    ``recorded``: when it began. ``consent_withdrawn``, ``erasure_granted``: when, with the reference of the request; the
-    reference is empty if consent was withdrawn otherwise than by a request.
+    ``recorded``: when it began. ``consent_withdrawn``, ``erasure_granted``: when, with the reference of the
+    request; the reference is empty if consent was withdrawn otherwise than by a request.
     """
 
     id: UUID
@@ -81,7 +81,7 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Doomed:
-    """A recording whose deletion is decided for good, and not yet carried out. ``file`` is below the recordings folder."""
+    """A recording whose deletion is final but not yet carried out. ``file``: its path below the recordings folder."""
 
     id: UUID
     call_id: UUID
@@ -93,13 +93,13 @@ class Doomed:
     decided_by: str
 
 
-#: Decides whether a recording must be deleted now; None if it stays.
+#: Decides whether a recording must be deleted now; None: it stays.
 Judge = Callable[[Stored], Verdict | None]
 
 
 class Sweep(Protocol):
-    """Deletes recordings in two steps: it stores the decision, then deletes the file. If the process dies in between, another one
-    carries the decision out.
+    """Deletes recordings in two steps: it stores the decision, then deletes the file. If the process dies in
+    between, another one carries the decision out.
     """
 
     def candidates(self, now: datetime) -> AsyncIterator[list[UUID]]:
@@ -107,7 +107,8 @@ class Sweep(Protocol):
         ...
 
     async def still_stored(self, recording_ids: Sequence[UUID]) -> list[Stored]:
-        """Those of the recordings that are still stored, and of which no deletion is decided, with all that holds each.
+        """Those of the recordings that are still stored and whose deletion is not decided, each with
+        everything that holds it.
 
         Raises RefusedError if somebody has tampered with one of them.
         """
@@ -116,20 +117,20 @@ class Sweep(Protocol):
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
         """Have ``judge`` decide on each recording that is still stored, and store the verdicts, in one transaction.
 
-        Somebody who places a hold meanwhile waits, and is told which recordings it came too late for. Raises RefusedError if
-        somebody has tampered with one of them; then nothing is decided.
+        Somebody who places a hold meanwhile waits, and is told for which recordings it came too late. Raises
+        RefusedError if somebody has tampered with one of them; then nothing is decided.
         """
         ...
 
     async def decided(self, limit: int, after: UUID | None = None) -> list[Doomed]:
-        """Deletions that were decided and not carried out yet, in the order of the recordings' ids, after that one."""
+        """Deletions decided but not yet carried out, in the order of the recordings' ids, after the given one."""
         ...
 
     async def carried_out(self, doomed: Sequence[Doomed]) -> list[Doomed]:
-        """Put on record that the files are deleted, in the rows and the calls' journals, in one transaction.
+        """Record that the files are deleted, in the rows and the calls' journals, in one transaction.
 
-        Gives those that were not on record as deleted before. Raises RefusedError if somebody has tampered with one of the
-        journals; then nothing is put on record.
+        Gives those that were not yet on record as deleted. Raises RefusedError if somebody has tampered with
+        one of the journals; then nothing is recorded.
         """
         ...
 
@@ -140,7 +141,7 @@ class Sweeps(Protocol):
         ...
 
     def turn(self) -> AbstractAsyncContextManager[Sweep | None]:
-        """As :meth:`sweep`, on one node of the fleet at a time: None if another node is sweeping."""
+        """Like :meth:`sweep`, on one node of the fleet at a time: None if another node is sweeping."""
         ...
 
 
@@ -148,19 +149,21 @@ class HoldStore(Protocol):
     """Legal holds. Each method raises StoreError."""
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Hold the recordings that are stored, and those that are still to come. Gives the hold, with how many stored ``recordings`` it is
-        on. Raises UnknownError, and RecordingError for a recording that is deleted, or whose deletion is decided.
+        """Hold the recordings that are stored, and those still to come. Gives the hold, with how many stored ``recordings``
+        it covers. Raises UnknownError, and RecordingError for a recording that is deleted, or whose deletion is decided.
         """
         ...
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """Gives the hold as :meth:`place`. Raises UnknownError if there is no such hold, or it was released before."""
+        """Gives the hold as :meth:`place` does. Raises UnknownError if there is no such hold, or it was released before."""
         ...
 
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
     ) -> list[dict[str, Any]]:
-        """The newest holds first, each as :meth:`place` gives it, older than ``after``. ``released``: those that were released too."""
+        """The newest holds first, each as :meth:`place` gives it, older than ``after``. ``released``: include
+        released ones.
+        """
         ...
 
     async def show(self, hold: int) -> dict[str, Any] | None: ...

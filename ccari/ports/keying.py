@@ -1,4 +1,4 @@
-"""Keyed digests, under which numbers are stored and looked up: the numbers themselves are not stored."""
+"""Keyed digests, under which numbers are stored and looked up. The numbers themselves are not stored."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ccari.policy.numbers import Number
 
 @dataclass(frozen=True, slots=True)
 class Digests:
-    """One number under one controller's secrets: under ``all`` of them for looking it up, under the newest for writing it."""
+    """One number's digests under one controller's secrets: ``all`` of them for looking it up, the newest for writing it."""
 
     newest: bytes
     key_version: int
@@ -18,7 +18,7 @@ class Digests:
 
 @dataclass(frozen=True, slots=True)
 class Keyed:
-    """A digest and the version of the secret that it was made with."""
+    """A digest and the version of the secret it was made with."""
 
     digest: bytes
     version: int
@@ -26,14 +26,14 @@ class Keyed:
 
 @dataclass(frozen=True, slots=True)
 class Sought:
-    """What a number is looked up by: its digests at the controller, and ``listed_as``, register and digest, in registers."""
+    """What a number is looked up by: its digests at the controller, and in registers (``listed_as``: register and digest)."""
 
     digests: Digests
     listed_as: tuple[tuple[str, bytes], ...] = ()
 
 
 class Key(Protocol):
-    """One version of a secret, to write a list with. ``check`` tells it apart from other secrets, and reveals nothing of it."""
+    """One version of a secret, for writing a list. ``check`` tells it from other secrets, and reveals nothing of it."""
 
     @property
     def version(self) -> int: ...
@@ -50,14 +50,16 @@ class Secrets(Protocol):
         ...
 
     def listed_as(self, registers: Iterable[str], number: Number) -> tuple[tuple[str, bytes], ...]:
-        """Register and digest of the number, under each secret. A register without a secret gives none, and counts as stale."""
+        """Register and digest of the number, under each secret. A register without a secret gives none, and
+        counts as stale.
+        """
         ...
 
     def heed(self, known: Iterable[str], digests: Digests) -> None:
-        """Raise SecretError if something may be stored under a secret that this node does not have, or had not when ``digests``
-        were made.
+        """Raise SecretError if rows may be stored under a secret that this node lacks, or lacked when
+        ``digests`` were made.
 
-        ``known``: as :attr:`ccari.policy.gate.Facts.secrets`.
+        ``known``: as in :attr:`ccari.policy.gate.Facts.secrets`.
         """
         ...
 
@@ -66,5 +68,5 @@ class ListSecrets(Secrets, Protocol):
     """The secrets, also for entering long lists."""
 
     def keys(self, controller: str) -> Sequence[Key]:
-        """Every version of the controller's secret, the newest last. Raises SecretError as :meth:`digests` does."""
+        """Every version of the controller's secret, newest last. Raises SecretError as :meth:`digests` does."""
         ...

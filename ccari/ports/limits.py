@@ -11,8 +11,8 @@ from ccari.policy.limits import Limit
 
 @dataclass(frozen=True, slots=True)
 class PastLimit:
-    """Some things that are past the limit. ``goes``: how many are not kept by anything. ``kept``: how many are; ``held_by``: how
-    many by each reason, in words.
+    """Some of the data past a limit. ``goes``: how many nothing keeps. ``kept``: how many something keeps;
+    ``held_by``: how many by each reason, in words.
     """
 
     goes: int
@@ -24,15 +24,15 @@ class Limits(Protocol):
     """Each method raises StoreError."""
 
     def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
-        """All that is past the limit, some at a time. Nothing is changed."""
+        """Everything past the limit, some at a time. Nothing is changed."""
         ...
 
     def expire(self, limit: Limit, now: datetime, who: str) -> AsyncGenerator[PastLimit, None]:
-        """As :meth:`past`, but what nothing keeps is deleted by the time it is counted. Each transaction waits for holds that are
-        being placed.
+        """Like :meth:`past`, but what nothing keeps is deleted by the time it is counted. Each transaction
+        waits for holds that are being placed.
         """
         ...
 
     def turn(self) -> AbstractAsyncContextManager[bool]:
-        """True on one node of the fleet at a time. If that node dies, another can have the turn."""
+        """True on one node of the fleet at a time. If that node dies, another gets the turn."""
         ...

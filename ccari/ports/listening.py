@@ -10,9 +10,10 @@ from ccari.ports.recordings import InPlace
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A recording that was opened. ``audio``: as it was encoded; ``kind``: its media type.
+    """An opened recording. ``audio``: as encoded; ``kind``: its media type.
 
-    ``peaks``: to draw its waveform, the loudest sample (0 to 1) of equal parts of each channel; empty if it cannot be drawn.
+    ``peaks``: for drawing its waveform, the loudest sample (0 to 1) of equal parts of each channel; empty if
+    it cannot be drawn.
     """
 
     recording: InPlace
@@ -27,14 +28,14 @@ class Listening(Protocol):
         ...
 
     async def open(self, recording: InPlace, identity: str) -> Opened:
-        """Decrypt a recording in memory. ``identity``: the text of an age identity file, which is not kept; "" if the recording
-        is not encrypted.
+        """Decrypt a recording in memory. ``identity``: the text of an age identity file, which is not stored;
+        "" if the recording is not encrypted.
 
         Raises
         ------
         InputError
             If ``identity`` is not an identity, or does not open the recording.
         RecordingError
-            If the file is not there, damaged, or not what was recorded.
+            If the file is missing, damaged, or not what was recorded.
         """
         ...

@@ -1,4 +1,4 @@
-"""Long lists of numbers: their lines, what became of them, and where they are entered."""
+"""Long lists of numbers: their lines, the results, and where they are entered."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Mapping, Sequence
@@ -14,7 +14,7 @@ from ccari.policy.numbers import Number
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests, Key, Keyed, Sought
 
-#: How many faulty lines a report names. It counts all of them.
+#: How many faulty lines a report names; it counts all of them.
 FAULTS_LISTED = 100
 
 #: Called with how many parts of a list are entered, and of how many.
@@ -24,7 +24,7 @@ Judge = Callable[[Facts], Block | None]
 
 @dataclass(frozen=True, slots=True)
 class LineFault:
-    """Why a line of a file (from 1) cannot be used. ``why`` never quotes the line: there may be a number in it."""
+    """Why a line of a file (from 1) cannot be used. ``why`` never quotes the line, which may contain a number."""
 
     line: int
     column: str | None
@@ -33,8 +33,8 @@ class LineFault:
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """A bar to be entered, for a number, or for a digest from an export. ``campaign`` and ``until``: as ``campaign`` and
-    ``expires_at`` of :class:`ccari.policy.suppression.Entry`.
+    """A bar to enter, for a number, or for a digest from an export. ``campaign`` and ``until``: as
+    ``campaign`` and ``expires_at`` of :class:`ccari.policy.suppression.Entry`.
     """
 
     key: Number | Keyed
@@ -57,7 +57,7 @@ class Listed:
 
 @dataclass(frozen=True, slots=True)
 class Sourced:
-    """A number, where it comes from, and until when that source may be used (None: without limit)."""
+    """A number, its source, and until when that source may be used (None: without limit)."""
 
     number: Number
     source: str
@@ -69,7 +69,7 @@ class Sourced:
 
 @dataclass(frozen=True, slots=True)
 class Agreed:
-    """A consent as it is on file: see :class:`ccari.policy.consent.Consent`."""
+    """A consent on file: see :class:`ccari.policy.consent.Consent`."""
 
     number: Number
     purpose: str
@@ -81,14 +81,14 @@ class Agreed:
 
 
 def by_reason(counted: Mapping[Block, int]) -> dict[str, int]:
-    """How many by each reason, the most frequent first."""
+    """How many for each reason, most frequent first."""
     return {block.value: number for block, number in Counter(counted).most_common()}
 
 
 @dataclass(slots=True)
 class Report:
-    """What became of a list. ``controller``: whose it is; "" for a register. ``taken``: False if its faults kept the whole list
-    out.
+    """The result of a list. ``controller``: whose it is; "" for a register. ``taken``: False if faults kept
+    the whole list out.
     """
 
     controller: str = ""
@@ -100,12 +100,12 @@ class Report:
 
     @property
     def duplicate(self) -> int:
-        """How many lines repeated an earlier line, or what was stored already."""
+        """How many lines repeated an earlier line, or what was already stored."""
         return self.lines - self.invalid - self.accepted if self.taken else 0
 
     def as_dict(self, barred: Mapping[str, int] | None = None) -> dict[str, Any]:
-        """The report, as the command line and the HTTP API give it. ``barred``: lines that were left out because of a bar, by the
-        gate's reason; None if the list is of a kind of which none are.
+        """The report, as the command line and the HTTP API give it. ``barred``: lines left out because of a
+        bar, by the gate's reason; None if bars do not apply to this kind of list.
         """
         return {
             "taken": self.taken, "lines": self.lines + sum((barred or {}).values()), "accepted": self.accepted,
@@ -114,8 +114,8 @@ class Report:
         }  # fmt: skip
 
     def access_target(self, into: str, barred: Mapping[str, int] | None = None) -> dict[str, str]:
-        """The fields for the record of accesses, because a report tells whether numbers are known or barred. ``barred``: as in
-        :meth:`as_dict`.
+        """The fields for the record of accesses, because a report tells whether numbers are known or barred.
+        ``barred``: as in :meth:`as_dict`.
         """
         whose = {"controller": self.controller} if self.controller else {}
         return {**whose, "in": into, "lines": str(self.as_dict(barred)["lines"])}
@@ -123,7 +123,7 @@ class Report:
 
 @dataclass(slots=True)
 class Scrubbed:
-    """What became of a list of contacts or consents. ``barred``: lines that were left out, which the report does not count."""
+    """The result of a list of contacts or consents. ``barred``: lines left out, which the report does not count."""
 
     report: Report
     barred: Counter[Block] = field(default_factory=Counter)
@@ -142,7 +142,7 @@ class BarsGiven:
 
 @dataclass(frozen=True, slots=True)
 class ContactsGiven:
-    """As :class:`BarsGiven`, for contacts. ``campaign``: leave out numbers that are barred for it; None: those that are barred
+    """As :class:`BarsGiven`, for contacts. ``campaign``: leave out numbers barred for it; None: those barred
     from every call.
     """
 
@@ -156,14 +156,14 @@ class ContactsGiven:
 
 
 class Source(Protocol):
-    """What the bytes of a list are read from. ``readline`` blocks, and may raise OSError."""
+    """A source of a list's bytes. ``readline`` blocks, and may raise OSError."""
 
     def readline(self, limit: int, /) -> bytes: ...
 
 
 class Sieving(Protocol):
     async def sift(self, numbers: Sequence[Sought]) -> list[Block | None]:
-        """For each number, why it may not be called or kept; None if it may. It is one query for all of them."""
+        """For each number: why it may not be called or kept; None if it may. One query for all of them."""
         ...
 
 
@@ -204,13 +204,14 @@ class BarLists(Protocol):
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key],
         keep_going: bool, progress: Progress,
     ) -> Report:  # fmt: skip
-        """Enter bars. Numbers are entered under ``key``; a withdrawal under the ``older`` keys too, if there is a recording on
-        consent under them, so that it reaches that. If the list has a fault nothing is entered, unless ``keep_going``.
+        """Enter bars. Numbers are entered under ``key``. A withdrawal is also entered under those ``older``
+        keys that a recording on consent is stored under, so that it reaches that recording. If the list has a
+        fault, nothing is entered, unless ``keep_going``.
         """
         ...
 
     def export(self, controller: str) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The controller's bars, with all that :meth:`load` needs to enter them elsewhere."""
+        """The controller's bars, with everything that :meth:`load` needs to enter them elsewhere."""
         ...
 
 
@@ -225,7 +226,9 @@ class ContactLists(Protocol):
         self, question: Question, judge: Judge, contacts: AsyncIterable[Sequence[tuple[Sourced, Sought] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress,
     ) -> Scrubbed:  # fmt: skip
-        """Enter contacts, without those that ``judge`` bars. If the list has a fault nothing is entered, unless ``keep_going``."""
+        """Enter contacts, except those that ``judge`` bars. If the list has a fault, nothing is entered,
+        unless ``keep_going``.
+        """
         ...
 
 
@@ -235,15 +238,15 @@ class ConsentLists(Protocol):
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress,
     ) -> Scrubbed:  # fmt: skip
-        """Enter consents, without those of erased numbers. If the list has a fault nothing is entered, unless ``keep_going``. A
-        list never undoes a withdrawal.
+        """Enter consents, except those of erased numbers. If the list has a fault, nothing is entered, unless
+        ``keep_going``. A list never undoes a withdrawal.
         """
         ...
 
 
 class ListWork(Protocol):
-    """Importing, scrubbing and exporting long lists, under one policy. Each method raises InputError for what the policy does not
-    declare, ListError for what is not a list, ConfigError without a secret, and StoreError.
+    """Importing, scrubbing and exporting long lists, under one policy. Each method raises InputError for what the policy
+    does not declare, ListError for what is not a list, ConfigError without a secret, and StoreError.
     """
 
     async def bar(self, source: Source, given: BarsGiven, who: str, *, keep_going: bool) -> Report:
@@ -251,14 +254,14 @@ class ListWork(Protocol):
         ...
 
     async def contact(self, source: Source, given: ContactsGiven, who: str, *, keep_going: bool) -> Scrubbed:
-        """Enter numbers with their sources, without those that may not be used."""
+        """Enter numbers with their sources, except those that may not be used."""
         ...
 
     async def consent(
         self, source: Source, controller: str | None, who: str, *, keep_going: bool
     ) -> tuple[Scrubbed, list[str]]:
-        """Enter consents, without those of erased numbers. Gives also the purposes in the list that no campaign asks consent
-        to.
+        """Enter consents, except those of erased numbers. Also gives the purposes in the list that no
+        campaign asks consent to.
         """
         ...
 
@@ -281,13 +284,13 @@ class ContactStore(Protocol):
     """Looking at contacts. Each method raises StoreError."""
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The sources of one number, the oldest first."""
+        """The sources of one number, oldest first."""
         ...
 
     async def page(
         self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        """Contacts, the newest first. ``controllers``: None for all. ``after``: the id of the last contact of the page before."""
+        """Contacts, newest first. ``controllers``: None for all. ``after``: the id of the last contact of the page before."""
         ...
 
 
@@ -295,7 +298,9 @@ class ConsentStore(Protocol):
     """Looking at consents, and withdrawing them. Each method raises StoreError."""
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The consents of one number, the oldest first. Each has its ``state`` now, and its ``uses``: the calls on it, and when."""
+        """The consents of one number, oldest first. Each has its ``state`` now, and its ``uses``: the calls
+        on it, and when.
+        """
         ...
 
     async def page(
@@ -308,9 +313,10 @@ class ConsentStore(Protocol):
         self, controller: str, digests: Digests, at: datetime, *,
         purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
     ) -> int:  # fmt: skip
-        """Withdraw a number's consents to ``purpose`` (None: all of them) and bar the calls that rested on them. Gives how many
-        were withdrawn.
+        """Withdraw a number's consents to ``purpose`` (None: all) and bar the calls that rested on them.
+        Gives how many were withdrawn.
 
-        ``purposes``: what each of the controller's campaigns asks consent to. Raises ConsentError if there is no such consent.
+        ``purposes``: what each of the controller's campaigns asks consent to. Raises ConsentError if there is
+        no such consent.
         """
         ...

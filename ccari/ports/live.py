@@ -1,4 +1,4 @@
-"""Calls in progress, as they are watched: the stage of each, and every change."""
+"""Calls in progress, for watching: the stage of each, and every change."""
 
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
@@ -14,7 +14,7 @@ from ccari.policy.rights import Right
 
 
 class FellBehindError(CcariError):
-    """The watcher reads more slowly than calls change, and would show calls that are over: it has to start again."""
+    """The watcher reads more slowly than calls change, and would show calls that are over: it must start again."""
 
 
 class Taped(StrEnum):
@@ -57,7 +57,7 @@ class LiveCall:
 
 class LiveWatch(Protocol):
     async def next(self) -> LiveCall:
-        """Wait for the next change. If a call has changed more than once meanwhile, it is given once, as it is now.
+        """Wait for the next change. A call that has changed several times meanwhile is given once, in its current state.
 
         Raises
         ------
@@ -80,7 +80,7 @@ class LiveCalls(Protocol):
 
 
 class OnBoard(Protocol):
-    """A call on the board. It is asked for its state only when somebody looks."""
+    """A call on the board. Its state is computed only when somebody looks."""
 
     @property
     def call_id(self) -> UUID: ...
@@ -95,5 +95,5 @@ class LiveBoard(Protocol):
     """The board that calls put themselves on."""
 
     def put(self, call: OnBoard) -> None:
-        """Called at every change of a call. It returns at once, and nobody waits. A call that is over is taken off the board."""
+        """Called at every change of a call; returns at once. A call that is over is taken off the board."""
         ...

@@ -1,4 +1,4 @@
-"""Metrics: what happens is reported to a meter where it happens.
+"""Metrics: events are reported to a meter where they happen.
 
 No metric names a person or a call (invariant 8): every label is from a closed list, or a campaign of the policy.
 """
@@ -29,7 +29,7 @@ class Step(StrEnum):
 
 
 class Registered(StrEnum):
-    """What became of a right that was exercised in a call. ``KEPT``: it is stored on this node until the database is back."""
+    """What became of a right exercised in a call. ``KEPT``: it is stored on this node until the database is back."""
 
     REGISTERED = "registered"
     KEPT = "kept"
@@ -46,7 +46,7 @@ class Filed(StrEnum):
 
 
 class Work(StrEnum):
-    """Work that is repeated in the background."""
+    """Work repeated in the background."""
 
     HOUSEKEEPING = "housekeeping"
     EXPIRY = "expiry"
@@ -71,11 +71,11 @@ class CallMeter(Protocol):
         ...
 
     def gate(self, step: Step) -> AbstractContextManager[None]:
-        """The context lasts while the gate is asked."""
+        """Times a question to the gate: the context lasts as long as the question."""
         ...
 
     def notice_began(self) -> None:
-        """Asterisk has begun to play the notice to the callee. It is not reported of calls that looked for a machine first."""
+        """Asterisk has begun to play the notice to the callee. Not reported for calls that looked for a machine first."""
         ...
 
     def right(self, right: Right, intake: Intake, what: Registered) -> None: ...
@@ -91,7 +91,7 @@ class Meter(Protocol):
         ...
 
     def turned_away(self, reason: str) -> None:
-        """A call was not begun: ``overload`` or ``shutdown``."""
+        """A call was turned away: ``overload`` or ``shutdown``."""
         ...
 
     def late(self, seconds: float) -> None:
@@ -105,13 +105,13 @@ class Meter(Protocol):
     def filed(self, what: Filed) -> None: ...
 
     def deleted(self, why: str, recordings: int) -> None:
-        """``why``: of :class:`ccari.policy.retention.Why`."""
+        """``why``: from :class:`ccari.policy.retention.Why`."""
         ...
 
     def not_deleted(self, recordings: int) -> None: ...
 
     def answered(self, route: str, method: str, status: int, seconds: float) -> None:
-        """A request over HTTP was answered. ``route``: the template of its path; "" if it has none."""
+        """An HTTP request was answered. ``route``: the template of its path; "" if it has none."""
         ...
 
 

@@ -11,11 +11,12 @@ from ccari.ports.requests import Clock
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """Calls that began in one hour or day and have one ``outcome``. ``begins``: the local time at which the hour or day begins.
+    """Calls that began in one hour or day and have one ``outcome``. ``begins``: the local time at which the
+    hour or day begins.
 
-    ``outcome``: None while they are under way. ``reason``: why the gate blocked them. ``answered``: how many callees took the
-    call; ``heard``: of those, how many heard the notice to its end. ``power``: in how many the callee was rung first and heard
-    the notice; ``abandoned``: in how many of those no agent came.
+    ``outcome``: None while under way. ``reason``: why the gate blocked them. ``answered``: how many callees
+    answered; ``heard``: how many of those heard the notice to its end. ``power``: in how many the callee was
+    rung first and heard the notice; ``abandoned``: in how many of those no agent came.
     """
 
     begins: datetime
@@ -30,7 +31,7 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Open requests: all of them, those that are overdue, and those that are not but are due within seven days (``soon``)."""
+    """Open requests: all of them, the overdue ones, and those due within the next seven days (``soon``)."""
 
     open: int = 0
     overdue: int = 0
@@ -50,7 +51,7 @@ class OverviewStore(Protocol):
     async def since(
         self, since: datetime, controllers: Sequence[str] | None, *, by_hour: bool, zone: str, clock: Clock
     ) -> Overview:
-        """The statistics since that moment, of these controllers (None: all), by hours or by days in the time zone ``zone``.
-        Raises StoreError.
+        """The statistics since a moment, of these controllers (None: all), by hours or by days in the time
+        zone ``zone``. Raises StoreError.
         """
         ...

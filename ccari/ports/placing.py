@@ -20,7 +20,7 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """What became of an order. ``block``: why there is no call; None: the call is under way."""
+    """The result of an order. ``block``: why there is no call; None: the call is under way."""
 
     call_id: UUID
     block: Block | None

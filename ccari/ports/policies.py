@@ -1,4 +1,4 @@
-"""The policy in force, and the revisions that were applied before."""
+"""The policy in force, and the revisions applied before."""
 
 from datetime import datetime
 from typing import Any, Protocol
@@ -7,7 +7,7 @@ from ccari.policy.declaration import Policy
 
 
 class PolicyBook(Protocol):
-    """The newest policy revision, as it was last read."""
+    """The newest policy revision, as last read."""
 
     @property
     def revision(self) -> int | None: ...
@@ -23,7 +23,7 @@ class PolicyBook(Protocol):
     async def reload(self) -> None: ...
 
     async def at(self, revision: int) -> Policy | None:
-        """An older revision, for calls in progress that were begun under it. Raises StoreError if it cannot be read."""
+        """An older revision, for calls in progress that began under it. Raises StoreError if it cannot be read."""
         ...
 
 

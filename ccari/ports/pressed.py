@@ -1,4 +1,4 @@
-"""The local journal: rights that were pressed while the database was away, kept on this node until they are registered."""
+"""The local journal: rights pressed while the database was away, kept on this node until they are registered."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,9 +11,9 @@ from ccari.ports.requests import Exercise
 
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """All that another process needs to register a right later just as it would have been registered at once.
+    """Everything another process needs to register the right later, just as it would have been registered at once.
 
-    ``journal``: the call's entries that were not durable yet. An entry that is written twice is there once.
+    ``journal``: the call's entries that were not yet durable. An entry written twice is stored once.
     """
 
     call: OpenedCall
@@ -25,9 +25,9 @@ class Pressed:
 class Standing:
     """What is in the local journal.
 
-    ``waiting``: how many rights wait to be registered, since ``since`` at the earliest, in how many ``bytes``. ``aside``: how
-    many were put aside for a person to look at; they may have been confirmed. ``torn``: how many were not written whole, and so
-    were never confirmed. ``full``: there may be no room for another one.
+    ``waiting``: how many rights wait to be registered; ``since``: when the earliest was pressed; ``bytes``: how many they
+    take. ``aside``: how many were put aside for a person to look at; they may have been confirmed. ``torn``: how many were
+    not written whole, and so were never confirmed. ``full``: there may be no room for another one.
     """
 
     waiting: int = 0
@@ -40,7 +40,7 @@ class Standing:
 
 class LocalJournal(Protocol):
     async def keep(self, pressed: Pressed) -> None:
-        """Write it to the disk, whole and durably. Raises StoreError if that fails, and ConfigError if there is no key."""
+        """Write the right to disk, whole and durably. Raises StoreError if that fails, and ConfigError if there is no key."""
         ...
 
     async def unsettled(self) -> Standing:
@@ -48,5 +48,7 @@ class LocalJournal(Protocol):
         ...
 
     async def passed_over(self) -> int:
-        """How many of the waiting rights were encrypted with another key, and wait for that. Raises as :meth:`unsettled` does."""
+        """How many of the waiting rights were encrypted with another key, and wait for that key. Raises as
+        :meth:`unsettled` does.
+        """
         ...

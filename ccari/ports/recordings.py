@@ -1,4 +1,4 @@
-"""Recordings: their tag, their way from Asterisk's spool to the recordings folder, and looking at them."""
+"""Recordings: their tag, their way from Asterisk's spool to the recordings folder, and access to them."""
 
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,7 +14,7 @@ AGENTS_SIDE = "-agent"
 
 
 class Channels(StrEnum):
-    """``stereo``: the agent on the left, the callee on the right. Asterisk makes a recording of each."""
+    """``stereo``: the agent on the left, the callee on the right. Asterisk records each separately."""
 
     MONO = "mono"
     STEREO = "stereo"
@@ -27,7 +27,7 @@ def agents_side(recording_id: UUID) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RecordingTag:
-    """A recording's tag. It is in the database before the first sample is recorded, and in and beside the file afterwards."""
+    """A recording's tag. It is in the database before the first sample is recorded, and later also in and beside the file."""
 
     recording_id: UUID
     call_id: UUID
@@ -44,13 +44,13 @@ class RecordingTag:
 
     @property
     def raw_names(self) -> tuple[str, ...]:
-        """Asterisk's names for the recordings that it is made of, in the order in which they are begun."""
+        """Asterisk's names for the recordings it is made of, in the order in which they start."""
         both = (agents_side(self.recording_id), str(self.recording_id))
         return both if self.channels == Channels.STEREO else both[1:]
 
     @property
     def access_target(self) -> dict[str, str]:
-        """Which recording somebody looks at, for the record of accesses."""
+        """Which recording is looked at, for the record of accesses."""
         return {
             "recording": str(self.recording_id), "call": str(self.call_id), "controller": self.controller,
         }  # fmt: skip
@@ -58,11 +58,12 @@ class RecordingTag:
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A stored recording's file. ``file``: its path below the recordings folder; its name is the recording's id with endings.
+    """A stored recording's file. ``file``: its path below the recordings folder; its name is the recording's
+    id with suffixes.
 
-    ``file_sha256``, ``size`` (bytes): of the file as it is stored. ``sha256``: of the audio in it. ``recipients``: who can open
-    it; empty: anybody. ``silent``: nothing can be heard. ``agent_missing_ms``: how much the left channel of a stereo recording
-    lacks; that is in the call's journal, not in the recording's row.
+    ``file_sha256``, ``size`` (bytes): of the file as stored. ``sha256``: of the audio in it. ``recipients``:
+    who can open it; empty: anybody. ``silent``: nothing can be heard. ``agent_missing_ms``: how much the left
+    channel of a stereo recording lacks; that is in the call's journal, not in the recording's row.
     """
 
     file: str
@@ -88,9 +89,10 @@ class StoredFile:
 
 @dataclass(frozen=True, slots=True)
 class InPlace:
-    """A stored recording, as its row has it. ``told``: the fields of the entries about it in its call's journal, by their event.
+    """A stored recording, as in its row. ``told``: the fields of the entries about it in its call's journal, by event.
 
-    ``until``: when the callee exercised a right that ends it, or it was told to stop; nothing said later should be in it.
+    ``until``: when the callee exercised a right that ends it, or when it was told to stop; it should contain
+    nothing said later.
     """
 
     tag: RecordingTag
@@ -100,7 +102,7 @@ class InPlace:
 
     @property
     def too_long_ms(self) -> int:
-        """How much of it is from after ``until``, in milliseconds; 0: nothing, as it is cut there."""
+        """How much of it is from after ``until``, in milliseconds; 0: nothing, because it was cut there."""
         if self.until is None:
             return 0
         allowed = max(self.until - self.tag.started_at, timedelta()) // timedelta(milliseconds=1)
@@ -109,8 +111,8 @@ class InPlace:
 
 @dataclass(frozen=True, slots=True)
 class ToldOtherwise:
-    """A recording that was stored by the journal of its call, and has a row of another ``state`` (None: no row); or whose row is
-    ``deleted``, and the journal does not say so.
+    """A recording whose row contradicts its call's journal: the journal says stored, but the row has another
+    ``state`` (None: no row); or the row says ``deleted``, but the journal does not.
     """
 
     id: str
@@ -137,16 +139,17 @@ def lost_fields(recording_id: UUID, reason: str) -> dict[str, str]:
 
 
 def changed(call_id: UUID) -> str:
-    """Why nothing can be put on record about the call's recordings any more, in words."""
+    """Why nothing more can be recorded about the call's recordings, in words."""
     return f"somebody has changed its call's journal: ccari calls show {call_id}"
 
 
 @dataclass(frozen=True, slots=True)
 class Unfinished:
-    """A recording that is not stored yet, of a call that nobody runs any more. ``begun``: it is known to have run.
+    """A recording not yet stored, of a call that is no longer run. ``begun``: it is known to have run.
 
-    ``until``: when the callee exercised a right that ends it, or it was told to stop. ``ended``: when Asterisk ended it, if ccari
-    saw that. ``lead_ms``: how much earlier the agent's side began. ``told_lost``: the call's journal says that it is lost.
+    ``until``: when the callee exercised a right that ends it, or when it was told to stop. ``ended``: when
+    Asterisk ended it, if ccari saw that. ``lead_ms``: how much earlier the agent's side began. ``told_lost``:
+    the call's journal says that it is lost.
     """
 
     tag: RecordingTag
@@ -158,7 +161,7 @@ class Unfinished:
 
     @property
     def may_be_kept(self) -> bool:
-        """True if there may be something in it from before ``until``."""
+        """True if it may contain something from before ``until``."""
         return self.until is None or (self.begun and self.tag.started_at < self.until)
 
 
@@ -178,9 +181,9 @@ class Archive(Protocol):
     ) -> StoredFile:
         """Store a finished recording, without what was said after ``until``. The raw files stay until they are discarded.
 
-        ``ended``: when Asterisk ended it, if that is known, and so how long its file should be. ``lead_ms``: how much earlier the
-        agent's side began. Raises RecordingError if there is no usable file, RecordingDelayed if it cannot be stored now, or not
-        within ``patience`` seconds.
+        ``ended``: when Asterisk ended it, if known, which gives the expected length of its file. ``lead_ms``:
+        how much earlier the agent's side began. Raises RecordingError if there is no usable file,
+        RecordingDelayed if it cannot be stored now, or not within ``patience`` seconds.
         """
         ...
 
@@ -197,21 +200,21 @@ class Archive(Protocol):
         ...
 
     def leave(self) -> None:
-        """Say that a finished file waits in the spool, so that it is stored soon."""
+        """Announce that a finished file waits in the spool, so that it is stored soon."""
         ...
 
 
 class Spool(Protocol):
-    """The spool, where Asterisk leaves what it has recorded."""
+    """The spool, where Asterisk leaves its recordings."""
 
     async def take(self, recording_id: UUID) -> Path:
-        """The whole raw file, on this machine. Raises RecordingError if there is none, RecordingDelayed if that cannot be found
-        out.
+        """The whole raw file, on this machine. Raises RecordingError if there is none, RecordingDelayed if
+        that cannot be found out.
         """
         ...
 
     async def take_agents(self, recording_id: UUID) -> Path | None:
-        """As :meth:`take`, for the agent's side; None if there is none."""
+        """Like :meth:`take`, for the agent's side; None if there is none."""
         ...
 
     async def remove(self, recording_id: UUID) -> None:
@@ -224,7 +227,7 @@ class Spool(Protocol):
 
 
 class RecordingStore(Protocol):
-    """A recording's row. Each method raises StoreError if the change could not be made durable.
+    """The rows of recordings. Each method raises StoreError if the change could not be made durable.
 
     A ``journal`` is written in the same transaction.
     """
@@ -234,19 +237,19 @@ class RecordingStore(Protocol):
     async def started(self, recording_id: UUID, at: datetime, lead_ms: int = 0) -> None: ...
 
     async def keep_until(self, recording_id: UUID, at: datetime) -> None:
-        """What is said from ``at`` on must not be kept, even if the recorder ends later."""
+        """Record that nothing said from ``at`` on may be kept, even if the recorder ends later."""
         ...
 
     async def kept_until(self, recording_id: UUID) -> datetime | None:
-        """From when on nothing must be kept, by :meth:`keep_until` or a right that is registered; None: all may be kept."""
+        """From when on nothing may be kept, by :meth:`keep_until` or a registered right; None: everything may be kept."""
         ...
 
     async def end_seen(self, recording_id: UUID, at: datetime) -> None:
-        """Asterisk ended it at ``at``, so long should its file be."""
+        """Record that Asterisk ended it at ``at``, which gives the expected length of its file."""
         ...
 
     async def finished(self, tag: RecordingTag, until: datetime | None, journal: Sequence[Entry]) -> None:
-        """The recording has ended, and waits to be stored."""
+        """Record that the recording has ended, and waits to be stored."""
         ...
 
     async def stored(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> None: ...
@@ -256,15 +259,15 @@ class RecordingStore(Protocol):
         ...
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
-        """The recordings that were being made on this Asterisk."""
+        """The recordings that were under way on this Asterisk."""
         ...
 
     async def waiting_on(self, asterisk: str) -> list[Unfinished]:
-        """The recordings that were made on this Asterisk, and wait to be stored."""
+        """The recordings made on this Asterisk that wait to be stored."""
         ...
 
     async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
-        """As :meth:`ended`; False, and nothing is written, if somebody else was first."""
+        """Like :meth:`ended`; False, and nothing is written, if another was first."""
         ...
 
 
@@ -272,17 +275,19 @@ class Backlog(Protocol):
     """What the database knows of recordings that may still be in a spool. Each method raises StoreError."""
 
     async def settled(self, recording_ids: Sequence[UUID]) -> list[UUID]:
-        """Which of these are stored, or will never be: their raw files are not needed any more."""
+        """Which of these are stored, or never will be: their raw files are no longer needed."""
         ...
 
     async def waiting(self, recording_ids: Sequence[UUID]) -> list[Unfinished]:
-        """Which of these have ended and could not be stored at once; also those whose call has been over for minutes, though
-        nobody has seen the recording end.
+        """Which of these have ended but could not be stored at once; also those whose call has been over for
+        minutes without their end being seen.
         """
         ...
 
     async def taken_up(self, tag: RecordingTag) -> bool:
-        """Before the recording's file is made, see that nothing counts it as lost any more. False if it is settled by now."""
+        """Before the recording's file is made, make sure that nothing counts it as lost any more. False if it
+        is settled by now.
+        """
         ...
 
     async def late(self) -> int:
@@ -290,24 +295,24 @@ class Backlog(Protocol):
         ...
 
     async def deserted(self, but: Sequence[UUID]) -> list[Unfinished]:
-        """The recordings, except ``but``, that have been unfinished for a week on an Asterisk that has had no call for as long, and that
-        were not lost within that week.
+        """The recordings, except ``but``, that have been unfinished for a week on an Asterisk without calls
+        in that week, and that were not declared lost within it.
         """
         ...
 
     async def stored_first(self, tag: RecordingTag, kept: StoredFile, journal: Sequence[Entry]) -> bool:
-        """As ``stored`` of RecordingStore; False, and nothing is written, if somebody else was first."""
+        """Like ``stored`` of RecordingStore; False, and nothing is written, if another was first."""
         ...
 
     async def given_up(self, tag: RecordingTag, state: str, journal: Sequence[Entry]) -> bool:
-        """As ``ended`` of RecordingStore; False, and nothing is written, if somebody else was first."""
+        """Like ``ended`` of RecordingStore; False, and nothing is written, if another was first."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class WantedRecordings:
-    """Which recordings to list: each field that is given narrows the list. ``after``: where the last page ended: when the
-    recording was tagged, and its id.
+    """Which recordings to list: each field given narrows the list. ``after``: where the last page ended: when
+    the recording was tagged, and its id.
     """
 
     recording: UUID | None = None
@@ -320,20 +325,22 @@ class WantedRecordings:
 
 
 class RecordingShelf(Protocol):
-    """Looking at recordings. Each method raises StoreError."""
+    """Access to recordings. Each method raises StoreError."""
 
     async def page(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
-        """The newest recordings first, with what holds each, and when it is ``due`` to be deleted."""
+        """The newest recordings first, with what holds each, and when its deletion is ``due``."""
         ...
 
     async def show(self, recording: UUID) -> dict[str, Any]:
-        """One recording, with its ``tag`` as it is beside the file; the tag is None if it is not stored. Raises UnknownError."""
+        """One recording, with its ``tag`` as stored beside the file; the tag is None if it is not stored.
+        Raises UnknownError.
+        """
         ...
 
     async def encrypted(self, recording: UUID) -> tuple[InPlace, AsyncGenerator[bytes, None]]:
         """The recording's encrypted file, piece by piece. Only somebody with a key can open it.
 
-        Raises UnknownError if no recording with that id is stored, and RecordingError, at once or with the first piece, if it is
-        not encrypted or cannot be read.
+        Raises UnknownError if no recording with that id is stored, and RecordingError, at once or with the
+        first piece, if it is not encrypted or cannot be read.
         """
         ...

@@ -1,4 +1,4 @@
-"""Looking at calls afterwards."""
+"""Access to past calls."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from ccari.ports.keying import Digests
 
 @dataclass(frozen=True, slots=True)
 class CallRecord:
-    """A call as it is shown: its row, its journal, its recordings, and the journal's first fault, if it has one.
+    """A call as shown: its row, its journal, its recordings, and the journal's first fault, if it has one.
 
     An event's ``fields`` are None if they were erased.
     """
@@ -23,14 +23,14 @@ class CallRecord:
 
     @property
     def access_target(self) -> dict[str, str]:
-        """The call, for the record of accesses. A call of no known campaign belongs to no controller."""
+        """The call, for the record of accesses. A call without a known campaign belongs to no controller."""
         controller = self.call["controller"]
         return {"call": str(self.call["id"]), **({} if controller is None else {"controller": controller})}
 
     @property
     def recorded(self) -> dict[str, Any] | None:
-        """The call's stored recordings as one: how many segments there are, how long they last together (``duration_ms``), and
-        from when to when. None if none is stored.
+        """The call's stored recordings as one: the number of segments, their total length (``duration_ms``),
+        and from when to when. None if none is stored.
         """
         segments = [each for each in self.recordings if each["state"] == "stored"]
         if not segments:
@@ -47,8 +47,8 @@ class CallRecord:
 
 @dataclass(frozen=True, slots=True)
 class WantedCalls:
-    """Which calls to list: each field that is given narrows the list. ``after``: where the last page ended: when the call was
-    opened, and its id.
+    """Which calls to list: each field given narrows the list. ``after``: where the last page ended: when the
+    call was opened, and its id.
     """
 
     campaign: str | None = None
@@ -64,7 +64,9 @@ class CallRecords(Protocol):
         ...
 
     async def of(self, known_as: Mapping[str, Digests], limit: int) -> list[dict[str, Any]]:
-        """The calls of one number, the newest first, as :meth:`list_calls` has them. ``known_as``: its digests, by controller."""
+        """The calls of one number, newest first, as :meth:`list_calls` gives them. ``known_as``: its digests,
+        by controller.
+        """
         ...
 
     async def show_call(self, call_id: UUID) -> CallRecord:

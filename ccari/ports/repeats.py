@@ -1,4 +1,4 @@
-"""HTTP requests that may come a second time, because the answer to the first was lost: ``Idempotency-Key``."""
+"""HTTP requests that may be repeated because the answer to the first was lost: ``Idempotency-Key``."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -10,7 +10,7 @@ from uuid import UUID
 class Answered:
     """The first answer: its HTTP status, its ``location`` header, its body, and the body's media type (``kind``).
 
-    ``listed``: the hash of the list that came with the request; it is known only once the list has been read.
+    ``listed``: the hash of the list that came with the request; known only once the list has been read.
     """
 
     status: int
@@ -21,7 +21,7 @@ class Answered:
 
 
 class Unanswered(Enum):
-    """Why there is no earlier answer to give again."""
+    """Why there is no earlier answer to repeat."""
 
     FIRST = "it has not come before"
     UNDER_WAY = "the one before is still being worked on"
@@ -29,22 +29,24 @@ class Unanswered(Enum):
 
 
 class RepeatStore(Protocol):
-    """``key`` and ``asked`` (what was asked for) are hashes of 32 bytes; ``claim`` identifies whoever works on the request. Each
-    method raises StoreError.
+    """``key`` and ``asked`` (what was asked for) are hashes of 32 bytes; ``claim`` identifies the worker on
+    the request. Each method raises StoreError.
     """
 
     async def claim(self, key: bytes, asked: bytes, claim: UUID) -> Answered | Unanswered:
-        """Whoever gets FIRST works on the request, calls :meth:`hold` meanwhile, and :meth:`settle` or :meth:`drop` in the end."""
+        """The worker that gets FIRST works on the request, calls :meth:`hold` meanwhile, and :meth:`settle`
+        or :meth:`drop` at the end.
+        """
         ...
 
     async def hold(self, key: bytes, claim: UUID) -> None:
-        """The request is still being worked on. After two minutes without a call the worker is taken for dead, and the next
-        request is the first.
+        """Note that the request is still being worked on. After two minutes without this call, the worker is
+        taken for dead, and the next request is the first.
         """
         ...
 
     async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None: ...
 
     async def drop(self, key: bytes, claim: UUID) -> None:
-        """The request has failed: the next one with the same key is the first."""
+        """Note that the request has failed: the next one with the same key is the first."""
         ...

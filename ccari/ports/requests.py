@@ -12,7 +12,7 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.ports.keying import Digests
 
-#: The most days that an overdue request has left, and one that is due soon: figures, webhooks and lists tell of it from then on.
+#: The most days that an overdue request has left, and one that is due soon. Figures, webhooks and lists use both.
 OVERDUE, SOON_DAYS = -1, 7
 
 
@@ -27,19 +27,19 @@ class Intake(StrEnum):
     OTHER = "other"
 
 
-#: The same of a request that somebody enters, and the level of a person's identity by its name.
+#: The channel of a request that somebody enters, and the names of identity levels.
 EnteredBy = Literal["letter", "email", "phone", "agent", "other"]
 LevelName = Literal["L0", "L1", "L2"]
 
 
 @dataclass(frozen=True, slots=True)
 class Exercise:
-    """A right as it was exercised. ``number``: in E.164, for the answer.
+    """A right as exercised. ``number``: in E.164, for the answer.
 
     ``purpose``: the campaign's. A withdrawal withdraws consent to ``consent_purpose`` (None: to everything), and bars the
     ``consent_campaigns``, which rest on it. ``recording_basis``: the legal basis of what may have been recorded, if known.
-    ``recorded_elsewhere``: others record the call, so nobody here knows what was recorded. ``who``: the call, or the
-    person who entered it, perhaps with a ``note``. ``id``: the same each time that this exercise is registered.
+    ``recorded_elsewhere``: others record the call, so ccari does not know what was recorded. ``who``: the call, or the
+    person who entered it, perhaps with a ``note``. ``id``: the same each time this exercise is registered.
     """
 
     right: Right
@@ -65,8 +65,8 @@ class Exercise:
 
 @dataclass(frozen=True, slots=True)
 class Clock:
-    """One moment, and each controller's date at that moment. A request is overdue when the day is over in its controller's
-    country.
+    """One moment, and each controller's date at that moment. A request is overdue when its last day is over
+    in its controller's country.
     """
 
     now: datetime
@@ -86,7 +86,7 @@ class Clock:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """A request's place in a list, which is in the order of due dates, with closed requests at the end."""
+    """A request's place in a list in the order of due dates, with closed requests at the end."""
 
     closed: bool
     due: date
@@ -95,9 +95,9 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class WantedRequests:
-    """Which requests to list: each field that is given narrows the list. ``due_within``: so many days; overdue ones are included.
+    """Which requests to list: each field given narrows the list. ``due_within``: so many days, overdue ones included.
 
-    ``due_before``: a date; only open ones. ``controllers``: only theirs. ``after``: where the last page ended.
+    ``due_before``: a date; only open requests. ``controllers``: only theirs. ``after``: where the last page ended.
     ``ending``: the one with this reference; or, if it begins with a hyphen, those whose reference ends so.
     """
 
@@ -122,8 +122,8 @@ class Work:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """A request as it was entered. ``digest``: of its number, under one of the controller's secrets; None once it has expired.
-    ``is_recent``: within the time for which whoever has entered it may ask what became of that.
+    """A request as entered. ``digest``: of its number, under one of the controller's secrets; None once it
+    has expired. ``is_recent``: whether the person who entered it may still ask what became of it.
     """
 
     reference: str
@@ -139,8 +139,8 @@ class Entered:
 
 @dataclass(frozen=True, slots=True)
 class RequestRecord:
-    """A request as it is shown: its row, its history, the bars that it entered, its call's recordings, and the first fault of the
-    history, if somebody has changed it.
+    """A request as shown: its row, its history, the bars it entered, its call's recordings, and the first
+    fault of the history, if somebody has changed it.
     """
 
     request: dict[str, Any]
@@ -162,7 +162,7 @@ class RequestRegister(Protocol):
         ...
 
     async def entered_as(self, exercise_id: UUID) -> Entered | None:
-        """The request that was entered as this exercise; None if none was, as far as is known by now."""
+        """The request entered as this exercise; None if none is known so far."""
         ...
 
     async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
@@ -191,5 +191,5 @@ class RequestRegister(Protocol):
     async def of(
         self, known_as: Mapping[str, Digests], limit: int, *, clock: Clock
     ) -> Sequence[dict[str, Any]]:
-        """As :meth:`list`, the requests of one number, the newest first. ``known_as``: its digests, by controller."""
+        """Like :meth:`list`, the requests of one number, newest first. ``known_as``: its digests, by controller."""
         ...

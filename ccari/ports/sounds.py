@@ -10,7 +10,7 @@ from ccari.policy.parties import Controller
 
 @dataclass(frozen=True, slots=True)
 class Sound:
-    """A prompt that can be played: ``media`` for Asterisk, the file's ``duration_ms``, and the words in it.
+    """A prompt that can be played: ``media`` for Asterisk, the file's ``duration_ms``, and its words.
 
     ``digest``: of its audio, in hex, as in evidence: see :attr:`ccari.sounds.manifest.Entry.digest`.
     """
@@ -47,8 +47,8 @@ class Prompts(Protocol):
         ...
 
     async def keep(self, campaign: Campaign) -> None:
-        """Wait until all that :meth:`scripts` has just given was copied, before a call plays it. The copies are for evidence;
-        no call fails if one is missing.
+        """Before a call plays what :meth:`scripts` has just given, wait until it is copied. The copies are
+        for evidence; no call fails if one is missing.
         """
         ...
 

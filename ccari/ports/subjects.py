@@ -1,4 +1,4 @@
-"""All that is kept about one person: exporting it, and erasing it."""
+"""Everything kept about one person: exporting it, and erasing it."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ ANSWER_LANGUAGES: tuple[AnswerLanguage, ...] = get_args(AnswerLanguage)
 
 @dataclass(frozen=True, slots=True)
 class Mandate:
-    """The request on which data are exported or erased. ``digests``: its number's, under every version of the secret that existed
-    while it was open.
+    """The request on which data are exported or erased. ``digests``: its number's, under every version of the
+    secret that existed while it was open.
 
-    ``begun``: an erasure was carried out on it, and could not reach everything.
+    ``begun``: an erasure was carried out on it, but could not reach everything.
     """
 
     reference: str
@@ -35,13 +35,13 @@ class Mandate:
 
 @dataclass(frozen=True, slots=True)
 class Holdings:
-    """The rows about one person, as they are given out. None of them names an employee, Art 15(4).
+    """The rows about one person, as given out. None of them names an employee, Art 15(4).
 
-    ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export needs.
-    ``kept_for_claims``, here and in each recording: a legal hold keeps something beyond its date; ``kept_for_requests`` in each
-    recording: a request of the person does. ``accesses``: each access to
-    the person's data with this controller, or to their calls, recordings or requests; when, and what for. Those from before
-    ``accesses_expired_before`` have expired, but for those that something keeps; None if none has.
+    ``recordings``: with ``file``, their path below the recordings folder, which only the writer of the export
+    needs. ``kept_for_claims``, here and in each recording: a legal hold keeps something beyond its date;
+    ``kept_for_requests`` in each recording: a request of the person does. ``accesses``: each access to the
+    person's data with this controller, or to their calls, recordings or requests; when, and what for. Those
+    before ``accesses_expired_before`` have expired, except those that something keeps; None if none has.
     """
 
     calls: Sequence[Mapping[str, Any]]
@@ -60,8 +60,8 @@ class Holdings:
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Whose data are to be erased. ``number``: in E.164. ``pattern``: a regular expression that finds it in free text.
-    ``masked``: as lists show it.
+    """Whose data to erase. ``number``: in E.164. ``pattern``: a regular expression that finds it in free
+    text. ``masked``: as lists show it.
 
     ``forwarded``: requests are forwarded to the controller.
     """
@@ -82,17 +82,17 @@ class Subjects(Protocol):
         ...
 
     async def holdings(self, subject: Subject, listed_as: Sequence[tuple[str, bytes]]) -> Holdings:
-        """All that is kept, as of one moment. ``listed_as``: register and digest of the number, where it may be listed."""
+        """Everything kept, as of one moment. ``listed_as``: register and digest of the number, where it may be listed."""
         ...
 
     async def note(self, mandate: Mandate, who: str, words: str) -> None:
-        """Put what was done on the request into its journal. Raises RequestError if it was closed meanwhile."""
+        """Note in the request's journal what was done on it. Raises RequestError if it was closed meanwhile."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """A ZIP of all that is kept about a person. It is deleted once it was given out. ``words``: for the request's journal."""
+    """A ZIP of everything kept about a person, deleted once given out. ``words``: for the request's journal."""
 
     file: Path
     sha256: str
@@ -100,21 +100,21 @@ class Exported:
 
 
 class Erasures(Protocol):
-    """An erasure in steps. Each step is a transaction: if the process is killed between two, the next run finishes the erasure.
+    """An erasure in steps, each a transaction. If the process is killed between two, the next run finishes the erasure.
 
     Each method raises StoreError if the database fails.
     """
 
     async def things(self, wanted: Wanted) -> Sequence[Thing]:
-        """All that is kept about the person. A thing comes after those that it depends on."""
+        """Everything kept about the person. Each thing comes after those it depends on."""
         ...
 
     async def under_way(self, wanted: Wanted) -> int | None:
-        """The id of an erasure on this request that was begun and has not ended."""
+        """The id of an erasure on this request that has begun but not ended."""
         ...
 
     async def begin(self, wanted: Wanted, who: str) -> int:
-        """Begin an erasure, and see that no list brings the number back from now on. Gives the erasure's id."""
+        """Begin an erasure, and make sure that no list brings the number back from now on. Gives the erasure's id."""
         ...
 
     async def erase_calls(self, wanted: Wanted, erasure: int, terms: Terms, who: str) -> int:
@@ -126,11 +126,11 @@ class Erasures(Protocol):
         ...
 
     async def clear_traces(self, erasure: int) -> Mapping[str, Any]:
-        """Have PostgreSQL give up the space of the deleted rows, as far as it lets us. Gives what it did, for the report."""
+        """Have PostgreSQL release the space of the deleted rows, as far as it lets us. Gives what it did, for the report."""
         ...
 
     async def end(
         self, wanted: Wanted, erasure: int, left: Plan, traces: Mapping[str, Any], who: str
     ) -> dict[str, Any]:
-        """Put what was done on record, also in the request's journal. Gives the report."""
+        """Record what was done, also in the request's journal. Gives the report."""
         ...

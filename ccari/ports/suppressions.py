@@ -15,28 +15,28 @@ class SuppressionStore(Protocol):
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """Bar a number; False if a bar for this reason stood already."""
+        """Bar a number; False if it was already barred for this reason."""
         ...
 
     async def remove(
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """Lift a number's bars, and give those that were lifted. ``reason``: only the bars for it; None: all but those in
-        ``LIFTED_BY_NAME``. ``campaign``: only the bars on it.
+        """Lift a number's bars, and give those lifted. ``reason``: only the bars for it; None: all except
+        those in ``LIFTED_BY_NAME``. ``campaign``: only the bars on it.
         """
         ...
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
-        """The bars of one number, the oldest first."""
+        """The bars of one number, oldest first."""
         ...
 
     async def page(
         self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """The newest bars first; one that is entered again keeps its place. ``controllers``: None for all. ``after``: the id of the
-        last bar of the page before. ``campaign``, ``reason``: only the bars on it, or for it.
+        """The newest bars first; a bar that is entered again keeps its place. ``controllers``: None for all. ``after``: the
+        id of the last bar of the page before. ``campaign``, ``reason``: only the bars on it, or for it.
         """
         ...
 

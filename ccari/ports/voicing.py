@@ -1,4 +1,4 @@
-"""Rights that the callee voices, which the agent enters on their screen."""
+"""Rights that the callee tells the agent, who enters them on their screen."""
 
 from typing import Protocol
 from uuid import UUID
@@ -8,8 +8,8 @@ from ccari.policy.rights import Right
 
 class Voicing(Protocol):
     def voice(self, call_id: UUID, right: Right) -> bool:
-        """Register a right, with its immediate effect, in a talk that this service runs, as the agent's feature code would.
-        False if this service does not run the talk.
+        """Register a right, with its immediate effect, in a talk that this service runs, as the agent's
+        feature code would. False if this service does not run the talk.
 
         The agent hears what became of it, or the callee if the talk is over by then. The live call shows it.
         """
