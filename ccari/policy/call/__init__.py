@@ -1,16 +1,16 @@
 """The life of one call, as pure code: ``decide(state, event) -> (state, commands)``.
 
-``state`` is what is known of a call. ``events`` are all that can happen to it, and ``commands`` all that can be asked for;
-they are imported as ``on`` and ``do``, to read ``on.KeyPressed`` and ``do.HangUp``. Begin at ``life``: it says which event
-leads where, and leaves the steps to the others:
+``state`` is what is known of a call. ``events`` lists everything that can happen to it, ``commands``
+everything that can be asked for; they are imported as ``on`` and ``do``, to read ``on.KeyPressed`` and
+``do.HangUp``. Begin at ``life``: it says which event leads where, and leaves the steps to the others:
 
 - ``reaching``: gate, dialling, ringing, answering machines;
 - ``telling``: which prompt is played next, to the callee and in whispers to the agent;
 - ``recording``: from the heard notice to the talk, and the recorder;
 - ``keys`` and ``codes``: what the callee and the agent press;
-- ``transfer``: a colleague in the agent's place;
-- ``ending``: letting go of everything;
-- ``resuming``: a talk that is taken up again by a service that was restarted, or has its connection back.
+- ``transfer``: a colleague takes the agent's place;
+- ``ending``: releasing everything;
+- ``resuming``: a talk taken up again by a service that was restarted or has reconnected.
 """
 
 from ccari.policy.call.commands import Command

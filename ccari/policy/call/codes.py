@@ -12,12 +12,14 @@ from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.keypad import AgentAction
 from ccari.policy.rights import Right
 
-#: What may follow a talk, beside a hand-over.
+#: Stages that may follow a talk, besides a hand-over.
 _AFTER = frozenset({Stage.FAREWELL, Stage.CLOSE})
 
 
 def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
-    """Add a key to the code that the agent is typing. Keys that begin no code are left to whatever else listens to them."""
+    """Add a key to the code that the agent is typing. Keys that begin no code are left alone: something else
+    may listen to them.
+    """
     if call.stage is not Stage.TALK or call.campaign is None:
         return call, []
     codes = call.campaign.agent_keys
@@ -35,9 +37,9 @@ def agent_key_pressed(call: Call, key: str, at: datetime | None) -> Step:
 
 
 def right_voiced(call: Call, right: Right, at: datetime | None) -> Step:
-    """The agent has entered a right at their screen. It does what a code does, even if the campaign has no codes.
+    """The agent has entered a right at their screen. It has the effect of a code, even if the campaign has no codes.
 
-    The screen passes it on during the talk. If the talk has ended before it arrives here, it is registered all the same.
+    The screen passes it on during the talk. If the talk has ended before it arrives here, it is still registered.
     """
     if call.campaign is None or not (call.has_talked or call.stage in _AFTER):
         return call, []
@@ -61,7 +63,7 @@ def _register(call: Call, code: str, right: Right, note: do.Note, at: datetime |
     if right in call.registering:
         return call, [note]
     if right in call.exercised:
-        # nobody whispers to a phone that rings, or has gone
+        # no whisper to a phone that is ringing or gone
         in_talk = call.stage is Stage.TALK
         return whisper(call, agent_answer(call, right), note) if in_talk else (call, [note])
     return exercise(call, right, code, Party.AGENT, at, note)
@@ -72,14 +74,14 @@ def _pause(call: Call, at: datetime | None) -> Step:
     if call.recorder is Recorder.RUNNING:
         return stop_recorder(call, keep=True, at=at)
     if call.recorder in {Recorder.STARTING, Recorder.STOPPING}:
-        # its end tells the agent, who may not say a card's number before
+        # the recorder's end will tell the agent, who must not say a card number before
         return call, []
     paused = is_recordable(call)
     return whisper(call, notices.AGENT_RECORDING_PAUSED if paused else notices.AGENT_RECORDING_STOPPED)
 
 
 def _resume(call: Call) -> Step:
-    """Record again, in a new file; the agent is told when that starts. A recording that was refused stays refused."""
+    """Record again, in a new file; the agent is told when that starts. A refused recording stays refused."""
     call = without_word_of_recording(replace(call, paused=False))
     if not is_recordable(call):
         return whisper(call, notices.AGENT_RECORDING_STOPPED)

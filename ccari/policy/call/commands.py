@@ -18,12 +18,12 @@ class CheckGate:
 
 @dataclass(frozen=True, slots=True)
 class CreateCallee:
-    """Make the callee's channel, without dialling. Answer: :class:`CalleeCreated`."""
+    """Create the callee's channel, without dialling. Answer: :class:`CalleeCreated`."""
 
 
 @dataclass(frozen=True, slots=True)
 class SpendToken:
-    """Check the bars once more and spend the dial token, in one transaction. Answer: TokenSpent or TokenRefused."""
+    """Check the bars again and spend the dial token, in one transaction. Answer: TokenSpent or TokenRefused."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,17 +33,17 @@ class Dial:
 
 @dataclass(frozen=True, slots=True)
 class CallAgent:
-    """Make the channel of the agent, or of the campaign's destination. Answer: :class:`AgentCreated`."""
+    """Create the channel of the agent, or of the campaign's destination. Answer: :class:`AgentCreated`."""
 
 
 @dataclass(frozen=True, slots=True)
 class DialAgent:
-    """Ring it. Answers: AgentAnswered, Gone."""
+    """Ring the agent. Answers: AgentAnswered, Gone."""
 
 
 @dataclass(frozen=True, slots=True)
 class DetectMachine:
-    """Have Asterisk listen whether a machine has answered. Answer: HumanFound or MachineFound."""
+    """Have Asterisk detect whether a machine has answered. Answer: HumanFound or MachineFound."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,31 +65,33 @@ class AnswerAgent:
 
 @dataclass(frozen=True, slots=True)
 class AnswerCallee:
-    """Answer somebody who calls. Answer: :class:`CalleeAnswered`."""
+    """Answer a caller. Answer: :class:`CalleeAnswered`."""
 
 
 @dataclass(frozen=True, slots=True)
 class UseLanguage:
-    """From now on, say, prove and register everything in this language."""
+    """From now on say, prove and register everything in this language."""
 
     language: str
 
 
 @dataclass(frozen=True, slots=True)
 class RefuseTransfer:
-    """Let the agent's phone know that the call is not transferred."""
+    """Tell the agent's phone that the call is not transferred."""
 
 
 @dataclass(frozen=True, slots=True)
 class HandOver:
-    """Let the agent go, and make the channel of the colleague whom they named: the agent from now on. Answer: AgentCreated."""
+    """Release the agent, and create the channel of the colleague they named, who is the agent from now on.
+    Answer: AgentCreated.
+    """
 
     to: str
 
 
 @dataclass(frozen=True, slots=True)
 class ShowCard:
-    """Send the agent what they are to know of this call."""
+    """Show the agent the card of this call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ class Play:
 
 @dataclass(frozen=True, slots=True)
 class StopPlaying:
-    """Stop what is played to the callee. Answer: :class:`Played` with ``whole`` false."""
+    """Stop the prompt to the callee. Answer: :class:`Played` with ``whole`` false."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,10 +126,10 @@ class StartRecorder:
 
 @dataclass(frozen=True, slots=True)
 class StopRecorder:
-    """Stop; keep the file or throw it away. Answer: :class:`RecorderStopped`.
+    """Stop the recorder, and keep or discard the file. Answer: :class:`RecorderStopped`.
 
-    ``binding``: nothing that is said from now on may be kept, though Asterisk miss the stop (invariant 6); or from ``at`` on,
-    when the key was pressed that wants it.
+    ``binding``: nothing said from now on may be kept, even if Asterisk misses the stop (invariant 6). With
+    ``at``, nothing said since then, when the key was pressed that requires it.
     """
 
     keep: bool
@@ -142,7 +144,7 @@ class Bridge:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """Take the callee away from the agent, who stays in the bridge."""
+    """Take the callee out of the bridge; the agent stays in it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +169,7 @@ class HangUp:
 
 @dataclass(frozen=True, slots=True)
 class TellDialplan:
-    """Set the outcome on the dialplan's channel while it is still here: whoever hangs up takes the channel along."""
+    """Set the outcome on the dialplan's channel while it is still here: a party who hangs up takes the channel along."""
 
     outcome: Outcome
     reason: str
@@ -183,7 +185,7 @@ class GiveBack:
 
 @dataclass(frozen=True, slots=True)
 class SetTimer:
-    """Report :class:`TimeRanOut` of ``timer`` after ``seconds``, in place of what it was set to before."""
+    """Report :class:`TimeRanOut` of ``timer`` after ``seconds``. Replaces its earlier setting."""
 
     timer: Timer
     seconds: float
@@ -199,17 +201,17 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class LeaveTalk:
-    """Leave a talk that goes on to whoever takes it up: nothing of it is stopped, and what is known of it is kept."""
+    """Leave a talk that goes on to the run that takes it up: stop nothing, and keep what is known of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SettleRecording:
-    """Bring what was recorded to its place, or see to it that nothing is left."""
+    """Store what was recorded, or make sure that nothing is left of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class CloseCall:
-    """Make the end of the call durable and let go of everything it held."""
+    """Make the end of the call durable and release everything it held."""
 
     outcome: Outcome
     reason: str

@@ -1,4 +1,4 @@
-"""Letting go of a call: what is left is stopped, hung up and given back, and when all of it is gone the call closes."""
+"""Ends a call: stops, hangs up or gives back everything it holds, and closes it when all of that is gone."""
 
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
@@ -20,7 +20,7 @@ _RECORDING = frozenset({Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING})
 
 
 def end(call: Call, outcome: Outcome, reason: str) -> Step:
-    """Let everything go; the call closes when all of it is reported gone."""
+    """Release everything; the call closes when all of it is reported gone."""
     if call.stage is Stage.CLOSE:
         return call, []
     call = replace(
@@ -29,7 +29,7 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
     )  # fmt: skip
     commands: list[Command] = [do.SetTimer(Timer.CLOSE, CLOSE_SECONDS)]
     if call.recorder is Recorder.RUNNING:
-        # of a call whose two were never brought together there is nothing to keep
+        # if the two were never connected, there is nothing to keep
         commands.append(do.StopRecorder(keep=call.recorded, binding=False))
         call = replace(call, recorder=Recorder.STOPPING)
     for party in (Party.CALLEE, Party.AGENT):
@@ -40,14 +40,14 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
 
 
 def hang_up(call: Call, party: Party) -> Step:
-    """Let one of the two go while the call goes on; nobody is let go of twice."""
+    """Release one party while the call goes on; no party is released twice."""
     if not leg(call, party).is_held:
         return call, []
     return with_leg(call, party, Leg.LEAVING), [do.HangUp(party)]
 
 
 def close_if_over(call: Call) -> Step:
-    """Close the call if its channels and its recorder are gone, and each right that was exercised is durable, or has failed."""
+    """Close the call if its channels and its recorder are gone, and each right exercised is durable or has failed."""
     if call.agent.is_there or call.callee.is_there or call.recorder in _RECORDING or call.registering:
         return call, []
     return close(call)
@@ -60,18 +60,18 @@ def close(call: Call) -> Step:
 
 
 def tell_dialplan(call: Call, outcome: Outcome, reason: str) -> list[Command]:
-    """Have the outcome ready in the channel that the dialplan gets back, where there is one."""
+    """Put the outcome into the channel that the dialplan gets back, if there is one."""
     return [do.TellDialplan(outcome, reason)] if call.home else []
 
 
 def set_reason(call: Call, reason: str, *first: Command) -> Step:
-    """Keep why the call goes as it does. In the talk, tell the dialplan too, as soon as nothing plays to its channel."""
+    """Store the reason of the call. During the talk tell the dialplan too, as soon as nothing plays to its channel."""
     call = replace(call, reason=reason, untold=call.stage is Stage.TALK and call.home is not None)
     return then([*first], tell_reason(call))
 
 
 def tell_reason(call: Call) -> Step:
-    """Tell the dialplan of the reason, unless it knows, or something is playing to its channel."""
+    """Tell the dialplan the reason, unless it knows it, or a prompt is playing to its channel."""
     playing = call.whisper if call.home is Party.AGENT else call.playing
     if call.stage is not Stage.TALK or not call.untold or playing is not None:
         return call, []

@@ -1,4 +1,4 @@
-"""What happens to a call, in the past tense: much of it answers commands (:mod:`ccari.policy.call.commands`)."""
+"""What happens to a call, in the past tense; many events answer commands (:mod:`ccari.policy.call.commands`)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,8 +19,8 @@ class CallRequested:
 
 @dataclass(frozen=True, slots=True)
 class RightOnRecord:
-    """A right that was registered in a talk. ``by_agent``: they entered it for the callee; ``noted``: the call's journal tells of
-    it already; ``reference`` and ``due`` as in :class:`RightRegistered`.
+    """A right registered in a talk. ``by_agent``: the agent entered it for the callee; ``noted``: the call's
+    journal already has it; ``reference`` and ``due``: as in :class:`RightRegistered`.
     """
 
     right: Right
@@ -32,8 +32,8 @@ class RightOnRecord:
 
 @dataclass(frozen=True, slots=True)
 class TalkResumed:
-    """A talk went on while nobody ran the call. ``kept`` is what :func:`ccari.policy.call.resuming.to_keep` gave; ``recording``: its
-    recorder still runs; ``registered``: all rights on record of it, also those that ``kept`` does not know.
+    """A talk went on without a service. ``kept``: what :func:`ccari.policy.call.resuming.to_keep` gave; ``recording``: its
+    recorder still runs; ``registered``: all its rights on record, including those that ``kept`` does not know.
     """
 
     direction: Direction
@@ -69,7 +69,7 @@ class AgentAnswered:
 
 @dataclass(frozen=True, slots=True)
 class HumanFound:
-    """Somebody has answered, or nobody can tell."""
+    """A person has answered, or Asterisk cannot tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,24 +99,24 @@ class CalleeRang:
 
 @dataclass(frozen=True, slots=True)
 class CalleeAnswered:
-    """``on_hold``: somebody who calls had put the call on hold before it was handed over, and is not back."""
+    """``on_hold``: the caller had put the call on hold before it was handed over, and is not back."""
 
     on_hold: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class HoldBegan:
-    """The callee has put the call on hold: they hear nothing of what is played to them."""
+    """The callee has put the call on hold, and hears nothing that is played to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldEnded:
-    """The callee has taken the call back."""
+    """The callee is back from hold."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalleeRedirected:
-    """The far end answered with a 302; Asterisk does not follow it (the gate did not see that number)."""
+    """The far end answered with a 302. Asterisk does not follow it, since the gate has not seen that number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A playback ended; ``whole`` only if it is proven that it was played from its start to its end."""
+    """A playback ended; ``whole`` only if it provably ran from start to end."""
 
     prompt: str
     whole: bool
@@ -163,7 +163,7 @@ class Bridged:
 
 @dataclass(frozen=True, slots=True)
 class KeyPressed:
-    """A key of the callee. ``at``: when it went down, though Asterisk reports it as it is let go; None: now."""
+    """The callee pressed a key. ``at``: when it went down, although Asterisk reports it on release; None: now."""
 
     key: str
     at: datetime | None = None
@@ -171,7 +171,7 @@ class KeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class AgentKeyPressed:
-    """A key of the agent, one of those that make up a code. ``at`` as above."""
+    """The agent pressed a key that may belong to a code. ``at``: as in :class:`KeyPressed`."""
 
     key: str
     at: datetime | None = None
@@ -179,7 +179,7 @@ class AgentKeyPressed:
 
 @dataclass(frozen=True, slots=True)
 class RightVoiced:
-    """The agent has entered a right of the callee's at their screen, rather than by a code. ``at`` as above."""
+    """The agent entered a right of the callee at their screen, rather than by a code. ``at``: as in :class:`KeyPressed`."""
 
     right: Right
     at: datetime | None = None
@@ -187,15 +187,15 @@ class RightVoiced:
 
 @dataclass(frozen=True, slots=True)
 class TransferAsked:
-    """The agent's phone wants the callee transferred ``to`` an extension; None where it names another call instead."""
+    """The agent's phone wants the callee transferred ``to`` an extension; None if it names another call instead."""
 
     to: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class LedAway:
-    """Somebody else took a party out of the talk ``at`` some moment, and may have connected them with somebody who knows of no
-    recording.
+    """A third party took one of the two out of the talk, ``at`` that moment, and may have connected them with
+    a person who does not know of the recording.
     """
 
     party: Party
@@ -204,7 +204,7 @@ class LedAway:
 
 @dataclass(frozen=True, slots=True)
 class RightRegistered:
-    """``reference``: of the request, as it is quoted; ``due``: the last day for its answer, if there is to be one."""
+    """``reference``: of the request, as quoted; ``due``: the last day for its answer, if it gets one."""
 
     right: Right
     reference: str
@@ -213,7 +213,9 @@ class RightRegistered:
 
 @dataclass(frozen=True, slots=True)
 class RightSpooled:
-    """The right is durable on this node only: it has no reference until it is registered. ``due`` as above."""
+    """The right is durable on this node only: it has no reference until it is registered. ``due``: as in
+    :class:`RightRegistered`.
+    """
 
     right: Right
     due: date | None = None
@@ -233,7 +235,7 @@ class Withdrawn:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """A command could not be carried out. ``refused``: Asterisk said so; otherwise nobody knows whether it was carried out."""
+    """A command failed. ``refused``: Asterisk refused it; otherwise it may have been carried out."""
 
     command: Command
     refused: bool = False

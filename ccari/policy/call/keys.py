@@ -1,4 +1,4 @@
-"""The callee's keys: rights that are exercised, answers to the recording, and what steers the words."""
+"""The callee's keys: exercising rights, agreeing to the recording or refusing it, and steering the prompts."""
 
 from datetime import date, datetime
 
@@ -27,9 +27,9 @@ from ccari.policy.keypad import KeyAction, noted
 from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import Right
 
-#: In place of a code, for a right that was registered at the agent's screen.
+#: Stands for a code if the right was entered at the agent's screen.
 SCREEN = "screen"
-#: From the callee's answer to the last words: when a key may steer what is played.
+#: From the callee's answer to the last words: stages in which a key may steer the prompts.
 _CONVERSING = frozenset(
     {
         Stage.NOTICE,
@@ -46,7 +46,7 @@ _CONVERSING = frozenset(
         Stage.BRIEFING,
     }
 )
-#: When the recording can be agreed to, beside the notice that asks.
+#: Stages in which the recording can be agreed to, besides the notice that asks.
 _AGREEABLE = frozenset(
     {
         Stage.HEARD,
@@ -59,7 +59,7 @@ _AGREEABLE = frozenset(
         Stage.BRIEFING,
     }
 )
-#: When somebody who presses a key that does nothing is waiting for what it does.
+#: Stages in which somebody who presses a key without a function is waiting for an effect.
 _LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
 
 
@@ -70,7 +70,7 @@ def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     does = action.value if action else "none"
     note = do.Note("key_pressed", {"key": noted(key, action), "action": does, "stage": call.stage.value})
     if call.nobody:
-        # a machine, or tones in what the network plays while it rings (early media)
+        # a machine, or tones in early media
         return call, [note]
     if action is None:
         unknown = call.stage in _LISTENING and bool(call.campaign.keys)
@@ -79,14 +79,16 @@ def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
     if right is None:
         return _steer(call, action, key, note)
     if right in call.exercised:
-        # the agent entered it before: from now on the callee is answered, not the agent
+        # the agent entered it before: from now on the confirmation goes to the callee
         return replace(call, by_agent=call.by_agent - {right}), [note]
-    # in every stage, the last words and the hanging up too: a right that was pressed is never lost
+    # in every stage, even during the last words and the hang-up: a right that was pressed is never lost
     return exercise(call, right, key, Party.CALLEE, at, note)
 
 
 def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None, *first: Command) -> Step:
-    """Have the right registered as of ``at``. If it stops the recording, that happens at once, whatever becomes of the request."""
+    """Have the right registered as of ``at``. If it stops the recording, that happens at once, whatever
+    becomes of the request.
+    """
     commands = list(first)
     call = replace(call, exercised=(*call.exercised, right))
     if _stops(call, right):
@@ -103,7 +105,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
 
 
 def pressed(call: Call, event: Event) -> list[Command]:
-    """The right that an event exercises, for a call whose ``decide`` has failed on it: nothing else follows any more."""
+    """The right that an event exercises, for a call whose ``decide`` failed on it: nothing else is done with the event."""
     if call.campaign is None or not call.known or call.nobody:
         return []
     match event:
@@ -121,7 +123,7 @@ def _stops(call: Call, right: Right) -> bool:
 
 
 def _unregistrable(call: Call, right: Right, by: Party) -> Step:
-    """Without a number nobody can be answered, so no right is registered; but a refusal of the recording takes effect."""
+    """Without a number nobody can be answered, so no right is registered; but a refusal of recording takes effect."""
     note = do.Note("right_unregistrable", {"right": right.value})
     if call.stage is Stage.CLOSE:
         return call, [note]
@@ -141,7 +143,7 @@ def _unregistrable(call: Call, right: Right, by: Party) -> Step:
 
 
 def agent_answer(call: Call, right: Right) -> str:
-    """What the agent hears about a right that they entered, once it is registered or cannot be."""
+    """What the agent hears about a right they entered, once it is registered or cannot be."""
     if call.known:
         return notices.AGENT_RIGHT_REGISTERED
     stopped = right is Right.REFUSE_RECORDING
@@ -154,7 +156,7 @@ def _steer(call: Call, action: KeyAction, key: str, note: do.Note) -> Step:
     match action:
         case KeyAction.CONSENT_RECORDING:
             agreed = replace(call, agreed=True)
-            # nothing is agreed to, nor confirmed, that no recording would follow
+            # accept and confirm no agreement that no recording would follow
             if call.agreed or not _is_asked(call) or not is_recordable(agreed):
                 return call, [note]
             agreed = answer(agreed, notices.RECORDING_AGREED)
@@ -169,7 +171,7 @@ def _steer(call: Call, action: KeyAction, key: str, note: do.Note) -> Step:
 
 
 def _is_asked(call: Call) -> bool:
-    """True once the callee has begun to hear what there is to agree to: consent is informed (Art 4(11))."""
+    """True once the callee has begun to hear what they may agree to: consent is informed (Art 4(11))."""
     if call.stage is not Stage.NOTICE:
         return call.stage in _AGREEABLE
     asked = notices.recording(call.declared)
@@ -177,12 +179,12 @@ def _is_asked(call: Call) -> bool:
 
 
 def _change_language(call: Call, note: do.Note) -> Step:
-    """The next of the campaign's languages. A notice that is not heard yet begins again in it."""
+    """Switch to the next of the campaign's languages. A notice not yet heard starts again in it."""
     chosen = call.declared.next_language(call.language or call.declared.language)
     call = replace(call, language=chosen)
     if call.stage is not Stage.NOTICE:
         return call, [note, do.UseLanguage(chosen)]
-    # nor was anything agreed to that has not been said in it
+    # nor can the callee have agreed to what was not yet said in this language
     call = replace(without_agreement(call), agreed=False)
     cut = call.playing is not None and call.playing in call.whole_notice
     call = replace(call, heard=frozenset[str](), discounted=cut, upcoming=(*answers(call), *call.notice))
@@ -190,7 +192,7 @@ def _change_language(call: Call, note: do.Note) -> Step:
 
 
 def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) -> Step:
-    """The right is durable, so confirm it. One that is only spooled on this node has no reference to read out yet."""
+    """Confirm the right, which is durable. If it is only spooled on this node, it has no reference to read out yet."""
     right = event.right
     reference = event.reference if isinstance(event, on.RightRegistered) else ""
     note = (
@@ -203,7 +205,7 @@ def right_registered(call: Call, event: on.RightRegistered | on.RightSpooled) ->
 
 
 def confirm(call: Call, right: Right, reference: str, due: date | None) -> Step:
-    """Say that a right is durable to whoever exercised it, and what follows from that for the call."""
+    """Confirm to the person who exercised it that a right is durable, and do what follows from it for the call."""
     if call.stage is Stage.CLOSE:
         return close_if_over(call)
     campaign, stopped = call.declared, _stops(call, right)
@@ -213,7 +215,7 @@ def confirm(call: Call, right: Right, reference: str, due: date | None) -> Step:
     must_end = stopped and campaign.recording.must
     reason = "recording_refused" if right is Right.REFUSE_RECORDING else right.value
     if right in call.by_agent and call.stage is Stage.TALK and not must_end:
-        # the two are talking about it: only the agent is told that it is done
+        # the two are talking about it, so only the agent is told
         call, commands = set_reason(call, call.reason or reason)
         return whisper(call, agent_answer(call, right), *commands)
     if campaign.ends_after_right and bars_the_like(campaign, right):
@@ -225,7 +227,7 @@ def confirm(call: Call, right: Right, reference: str, due: date | None) -> Step:
 
 
 def right_failed(call: Call, right: Right) -> Step:
-    """The right is not durable, so do not confirm it (invariant 5); its key may be pressed again."""
+    """Say that the right is not durable, instead of confirming it (invariant 5). Its key may be pressed again."""
     note = do.Note("right_failed", {"right": right.value})
     entered = right in call.by_agent
     call = replace(
@@ -235,7 +237,7 @@ def right_failed(call: Call, right: Right) -> Step:
     if call.stage is Stage.CLOSE:
         return then([note], close_if_over(call))
     if _stops(call, right) and call.declared.recording.must:
-        # refused all the same: it is not recorded
+        # the recording is refused anyway, and the call may not go on without it
         return then(
             [note], farewell(call, Outcome.RECORDING_REFUSED, "recording_refused", notices.RIGHT_FAILED)
         )

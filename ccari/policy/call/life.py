@@ -1,9 +1,9 @@
 """Which event leads where.
 
-Pure: no clock, no network, no randomness. Whoever runs a call carries out the commands in their order and feeds back what
-came of them. The invariants that live here: no bridge before :class:`HeardCommitted` (3), no recorder before it, in
-``opt_in`` before the key, and before :class:`RecordingTagged` (2, 4), no confirmation of a right before
-:class:`RightRegistered` (5), no dial before :class:`TokenSpent` (1).
+Pure: no clock, no network, no randomness. The caller carries out the commands in order and feeds the results
+back. These invariants are enforced here: no bridge before :class:`HeardCommitted` (3); no recorder before
+that, before the key in ``opt_in``, and before :class:`RecordingTagged` (2, 4); no confirmation of a right
+before :class:`RightRegistered` (5); no dial before :class:`TokenSpent` (1).
 """
 
 from ccari.policy.call import commands as do
@@ -33,20 +33,20 @@ from ccari.policy.call.vocabulary import ON_HOLD, Direction, Outcome, Party, Tim
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
-#: When its end can be reported.
+#: States in which the recorder's end can be reported.
 _RECORDING = frozenset({Recorder.STARTING, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING})
-#: Where nothing left to say leads on.
+#: Stages that go on once nothing is left to say.
 _SPEAKING = frozenset({Stage.NOTICE, Stage.AGREEMENT, Stage.CONNECT, Stage.BRIEFING, Stage.FAREWELL})
-#: Before the callee has said hello: the cause of their end tells why.
+#: Before the callee has answered: the hang-up cause tells why.
 _REACHING = frozenset({Stage.CREATE, Stage.TOKEN, Stage.RING})
-#: When a callee who waits for an agent has nobody any more.
+#: Stages in which the callee waits for an agent, and is left alone if the agent goes.
 _WAITING = frozenset(
     {Stage.CONNECT, Stage.BRIEFING, Stage.TAG, Stage.RECORDER, Stage.DISCARD, Stage.QUIET, Stage.BRIDGE}
 )
 
 
 def decide(call: Call, event: Event) -> Step:
-    """What follows from ``event``; an event that no longer matters changes nothing."""
+    """The step that follows from ``event``. An event that no longer matters changes nothing."""
     if call.stage is Stage.CLOSED:
         return call, []
     after, commands = _react(call, event)
@@ -60,16 +60,16 @@ def decide(call: Call, event: Event) -> Step:
 
 
 def _has_said_all(before: Call, after: Call) -> bool:
-    """True once, when there is nothing more to say where words were what the call waited for."""
+    """True once: when nothing more is to be said, in a stage that waits for that."""
     if after.stage not in _SPEAKING or not after.is_silent or after.whisper is not None:
         return False
     spoke = not before.is_silent or before.whisper is not None
-    # whoever begins to wait hears ringing already
+    # a callee who begins to wait already hears ringing
     return spoke or (before.stage is not after.stage and after.stage is not Stage.CONNECT)
 
 
 def _has_fallen_quiet(before: Call, after: Call) -> bool:
-    """True once, when the last is played that kept the two from being brought together, or parted."""
+    """True once: when the last prompt has ended that delayed connecting or parting the two."""
     waits = after.stage in {Stage.QUIET, Stage.HANDOVER} and before.stage is after.stage
     return waits and after.is_quiet and not before.is_quiet
 
@@ -85,7 +85,7 @@ def _go_on(call: Call) -> Step:
         case Stage.AGREEMENT:
             return _await_agreement(call)
         case Stage.CONNECT:
-            # words have ended the ringing
+            # the prompts have ended the ringing
             return call, [do.Ring(Party.CALLEE)]
         case Stage.BRIEFING:
             return transfer.bring_together(call)
@@ -160,7 +160,7 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
         case on.TimeRanOut(timer):
             return _time_ran_out(call, timer)
         case on.Withdrawn("asterisk_lost") if call.stage is Stage.TALK and not call.registering:
-            # the two talk on, and whoever is connected next takes it up
+            # the two talk on, and the next connection takes the talk up
             return replace(call, stage=Stage.CLOSED), [do.Note("talk_left"), do.LeaveTalk()]
         case on.Withdrawn(why):
             if call.outcome is not None:
@@ -185,14 +185,16 @@ def _heard(call: Call) -> Step:
 
 
 def _await_agreement(call: Call) -> Step:
-    """All is said, the confirmation of an agreement too: it is part of no recording."""
+    """Everything is said, including the confirmation of an agreement, which is not part of a recording."""
     if call.refused or call.agreed:
         return recording.connect(call)
     return _wait_on(call, [])
 
 
 def _wait_on(call: Call, commands: list[Command]) -> Step:
-    """Whoever has put the call on hold is on another line, and cannot press a key here. Their time for it begins when they are back."""
+    """Wait for the key that agrees. A callee on hold is on another line and cannot press it: their time
+    begins when they are back.
+    """
     if call.stage is not Stage.AGREEMENT or not call.is_silent:
         return call, commands
     key = do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)
@@ -201,7 +203,7 @@ def _wait_on(call: Call, commands: list[Command]) -> Step:
 
 def _not_agreed(call: Call) -> Step:
     if call.playing is not None:
-        # somebody listens; the wait begins again after it
+        # the callee is listening; the wait starts again afterwards
         return call, []
     if call.refused:
         return recording.connect(call)
@@ -219,11 +221,11 @@ def _gone(call: Call, party: Party, cause: int) -> Step:
     if call.stage is Stage.CLOSE:
         return close_if_over(call)
     if call.outcome is not None:
-        # last words were being said: to the callee, or to the agent of a blocked call
+        # the last words were being said: to the callee, or to the agent of a blocked call
         listener = Party.AGENT if call.outcome in {Outcome.BLOCKED, Outcome.UNAVAILABLE} else Party.CALLEE
         return end(call, call.outcome, call.reason) if party is listener else (call, [])
     if party is Party.AGENT and call.stage is Stage.HANDOVER:
-        # phones hang up once they have asked
+        # phones hang up after asking for a transfer
         return call, []
     if call.stage is Stage.TALK or (call.has_talked and party is Party.CALLEE):
         return end(call, Outcome.BRIDGED, call.reason)
@@ -235,7 +237,7 @@ def _gone(call: Call, party: Party, cause: int) -> Step:
 
 
 def _agent_gone(call: Call, was: Leg) -> Step:
-    """Whoever waits for an agent gets no second one; a callee who is still being told hears it to the end."""
+    """A callee who is waiting for an agent gets no second one; one still hearing prompts hears them to the end."""
     if call.handed_over:
         return recording.no_agent(call)
     if call.direction is Direction.OUTBOUND or (was is Leg.HERE and call.direction is Direction.AGENT_FIRST):
@@ -246,7 +248,7 @@ def _agent_gone(call: Call, was: Leg) -> Step:
 
 
 def _led_away(call: Call, event: on.LedAway) -> Step:
-    """Let both go: the other one hears nobody any more. What was recorded since is not kept: it is of another conversation."""
+    """Release both: the other party is left alone. What was recorded since is discarded: it may be another conversation."""
     commands: list[Command] = [do.Note("leg_led_away", {"party": event.party.value})]
     if call.recorder is Recorder.RUNNING:
         call, stop = recording.stop_recorder(call, keep=call.recorded, at=event.at)
@@ -283,14 +285,14 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
 
 
 def _not_back(call: Call) -> Step:
-    """The callee has left the call on hold. If last words were waiting for them, it ends as what it was."""
+    """The callee has not come back from hold. If last words were waiting, the call keeps its outcome."""
     if call.outcome is not None:
         return end(call, call.outcome, call.reason)
     return end(call, Outcome.NOTICE_FAILED, ON_HOLD)
 
 
 def _undialled(call: Call, command: Command, *, refused: bool) -> list[Command]:
-    """The record says by now that somebody was dialled. If Asterisk has refused to, or has not answered, it has to say that too."""
+    """The journal already says that somebody was dialled. If Asterisk refused or did not answer, note that too."""
     match command:
         case do.Dial():
             party = Party.CALLEE
@@ -327,12 +329,12 @@ def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PL
         case do.RegisterRight(right):
             return right_failed(call, right)
         case do.HangUp(party):
-            # the connection is lost; what is left in Asterisk is swept when it comes back
+            # the connection is lost; what is left in Asterisk is swept after reconnecting
             return _gone(call, party, 0)
         case do.CreateCallee() | do.Dial() | do.AnswerCallee() | do.Bridge() | do.AnswerAgent() if (
             call.stage is not Stage.FAREWELL
         ):
-            # the callee's channel may have been made all the same, so it is hung up too
+            # the callee's channel may exist all the same, so hang it up too
             outcome = Outcome.BRIDGED if call.has_talked else Outcome.FAILED
             return end(call, outcome, f"{call.stage}_failed")
         case _:

@@ -1,4 +1,4 @@
-"""Bringing the two on the line: the gate, the channels, the ringing, and what comes of it."""
+"""Gets the two on the line: the gate, the channels, the ringing, and the results."""
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
@@ -31,7 +31,7 @@ _FAILURES = {
     20: "unreachable",
     21: "rejected",
     22: "number_changed",
-    # the end of a leg that was sent elsewhere may be reported before where to
+    # the end of a redirected leg may be reported before its new target
     23: "redirected",
     27: "out_of_order",
     28: "invalid_number",
@@ -66,7 +66,7 @@ def create_callee(call: Call) -> Step:
 
 
 def outcome_of(block: Block) -> Outcome:
-    """How a call ends that the gate does not let through. Nobody was refused where the gate could not be asked."""
+    """The outcome of a call that the gate blocks. If the gate could not be asked, nobody was refused."""
     return Outcome.UNAVAILABLE if block is Block.STORE_UNAVAILABLE else Outcome.BLOCKED
 
 
@@ -127,7 +127,7 @@ def answered(call: Call) -> Step:
 
 
 def begin_notice(call: Call, *first: Command) -> Step:
-    """A person listens: begin the notice, and show the agent the card. Callee first, the agent is called meanwhile."""
+    """A person listens: begin the notice, and show the agent the card. In a callee-first call, call the agent meanwhile."""
     after: list[Command] = [do.ShowCard()]
     if call.direction is Direction.CALLEE_FIRST:
         call = replace(call, agent=Leg.CALLED)
@@ -139,7 +139,7 @@ def begin_notice(call: Call, *first: Command) -> Step:
 
 
 def machine_found(call: Call) -> Step:
-    """An answering machine counts as no answer. Where the campaign says so, it is left a message."""
+    """An answering machine counts as no answer. If the campaign says so, leave it a message."""
     note = do.Note("machine_found")
     rules = call.declared.answering_machine
     if rules is None or not rules.message:
@@ -156,7 +156,7 @@ def agent_created(call: Call) -> Step:
 
 
 def agent_not_called(call: Call) -> Step:
-    """Calling the agent has failed. The channel may have been made all the same, so hang it up: its end is reported either way."""
+    """Calling the agent has failed. The channel may exist all the same, so hang it up: its end is reported either way."""
     return hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
 
 

@@ -1,4 +1,4 @@
-"""From the heard notice to the talk, and the recorder beside it: tagged, started, stopped, paused, taken up again."""
+"""From the heard notice to the talk, and its recorder: tagged, started, stopped, paused, started again."""
 
 from datetime import datetime
 
@@ -18,9 +18,9 @@ from ccari.policy.call.telling import (
 from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
 from ccari.policy.campaign import OnTransfer, RecordingMode
 
-#: Why a call is not recorded that could be, until it is after all.
+#: Why a recordable call is not recorded; dropped if it is recorded later.
 NOT_AGREED = "recording_not_agreed"
-#: When a recorder that is told to stop may go on unnoticed.
+#: Stages in which the end of a stopping recorder is timed: otherwise it might go on unnoticed.
 _STOPPING_IS_TIMED = frozenset(
     {
         Stage.DISCARD,
@@ -35,7 +35,7 @@ _STOPPING_IS_TIMED = frozenset(
 
 
 def connect(call: Call) -> Step:
-    """The callee has heard what there is to hear: go on to the agent, or ask for one who is not here yet."""
+    """The callee has heard everything due: go on to the agent, or call one who is not here yet."""
     if must_end(call):
         return call, []
     match call.agent:
@@ -51,14 +51,17 @@ def connect(call: Call) -> Step:
 
 
 def must_end(call: Call) -> bool:
-    """True if the callee has refused a recording that the call must have: the last words follow the answer to that right."""
+    """True if the callee has refused a recording that the call must have. The answer to that right is
+    followed by the last words.
+    """
     return call.refused and call.declared.recording.must
 
 
 def no_agent(call: Call) -> Step:
-    """No agent came in time. A caller is given back to the dialplan, once their rights are answered; a callee hears an apology.
+    """No agent came in time. A caller is given back to the dialplan, after the answers to their rights; a
+    callee hears an apology.
 
-    So does anybody who was being transferred, a caller too: the dialplan only knows of their first talk.
+    After a transfer a caller hears one too: the dialplan knows only of their first talk.
     """
     if call.handed_over:
         return farewell(call, Outcome.BRIDGED, "transfer_failed", notices.TRANSFER_FAILED)
@@ -74,12 +77,12 @@ def record_or_bridge(call: Call) -> Step:
 
 
 def wants_recorder(call: Call) -> bool:
-    """True if a recorder is to run now."""
+    """True if a recorder should run now."""
     return is_recordable(call) and not call.paused and not announces_recording(call)
 
 
 def is_recordable(call: Call) -> bool:
-    """True if the call may be recorded as it stands, and can be."""
+    """True if the call may and can be recorded, as it stands."""
     mode = call.declared.recording.mode
     if mode is RecordingMode.OFF or call.refused or call.unrecordable:
         return False
@@ -89,9 +92,9 @@ def is_recordable(call: Call) -> bool:
 
 
 def bridge(call: Call) -> Step:
-    """Let the two hear each other, as soon as nothing is played to either."""
+    """Connect the two, as soon as nothing is being played to either."""
     if call.recorder is Recorder.STOPPING:
-        # one that was lost, and began while a colleague was called
+        # the recorder was lost, and started while a colleague was called
         return replace(call, stage=Stage.DISCARD), []
     if must_end(call) or not call.is_quiet:
         return replace(call, stage=Stage.QUIET), []
@@ -99,7 +102,7 @@ def bridge(call: Call) -> Step:
 
 
 def _ready_agent(call: Call) -> list[Command]:
-    """An agent who was called has answered already, and may hear ringing since."""
+    """Prepare the agent. One who was called has already answered, and may be hearing ringing."""
     if call.handed_over:
         return []
     if call.direction is Direction.OUTBOUND:
@@ -115,7 +118,7 @@ def bridged(call: Call) -> Step:
 
 
 def record_on(call: Call) -> Step:
-    """In the talk: begin to record, or begin again, once nothing forbids it and a colleague has been told."""
+    """During the talk: start recording, or start it again, once nothing forbids it and a colleague has been told."""
     if call.recorder not in {Recorder.IDLE, Recorder.DONE} or not wants_recorder(call):
         return call, []
     if call.handed_over and not call.briefed:
@@ -147,19 +150,19 @@ def recorder_started(call: Call) -> Step:
         was, call = call.reason, replace(running(call), recorded=True)
         call, commands = set_reason(call, call.reason, note) if call.reason != was else (call, [note])
         return whisper(call, notices.AGENT_RECORDING_STARTED, *commands)
-    # Asterisk ignores a stop that comes before RecordingStarted, so it is sent now; nothing was said yet
+    # Asterisk ignores a stop before RecordingStarted, so send it now; nothing was said yet
     return stop_recorder(call, keep=False)
 
 
 def running(call: Call) -> Call:
-    """The recorder runs. If the callee had not agreed in time, they have now: forget that reason."""
+    """The recorder runs. A callee who had not agreed in time has agreed now: drop that reason."""
     return replace(call, recorder=Recorder.RUNNING, reason="" if call.reason == NOT_AGREED else call.reason)
 
 
 def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step:
-    """``at``: when the key was pressed that stops it; what was recorded since then is not kept either."""
+    """``at``: when the key was pressed that stops it; nothing recorded since then is kept."""
     if call.stage in {Stage.RECORDER, Stage.QUIET}:
-        # the bridge waits: not one syllable of the talk may be in that file
+        # delay the bridge: not one syllable of the talk may get into that file
         call = replace(call, stage=Stage.DISCARD)
     timed = [do.SetTimer(Timer.STOP, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
     call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
@@ -173,7 +176,7 @@ def recorder_stopped(call: Call) -> Step:
     if call.stage is Stage.DISCARD:
         return bridge(call)
     if was in {Recorder.STARTING, Recorder.RUNNING}:
-        # nobody stopped it: a full disk, or two seconds without a frame
+        # we did not stop it: a full disk, or two seconds without a frame
         return unrecorded(call)
     if call.stage is Stage.TALK and call.paused and not call.refused:
         return whisper(call, notices.AGENT_RECORDING_PAUSED)
@@ -189,7 +192,7 @@ def recorder_overdue(call: Call) -> Step:
 
 
 def recorder_unstoppable(call: Call) -> Step:
-    """The recorder will not stop, and nobody may talk while it runs: end the call, which ends the recorder."""
+    """The recorder does not stop, and nobody may talk while it runs: end the call, which ends the recorder."""
     if call.stage is Stage.CLOSE:
         return recorder_stopped(call)
     call = replace(call, recorder=Recorder.DONE)
@@ -199,7 +202,7 @@ def recorder_unstoppable(call: Call) -> Step:
 
 
 def unrecorded(call: Call) -> Step:
-    """The call cannot be recorded (any more): the campaign says what becomes of it."""
+    """The call cannot be recorded (any more): the campaign decides what becomes of it."""
     note = do.Note("recording_impossible", {"stage": call.stage.value})
     call = replace(call, unrecordable=True)
     if call.stage is Stage.CLOSE:

@@ -1,8 +1,8 @@
-"""A talk that goes on although its service has gone: what is kept of it, and how another service takes it up again.
+"""A talk that goes on without its service: what is stored of it, and how another run takes it up.
 
-When the service dies or loses its connection, the two talk on in Asterisk, and a lawful recording runs on. What was kept
-in the database may be older than what has happened since. Where the two disagree, nobody is recorded, and a right is
-confirmed twice rather than not at all. What is said to a callee who had the talk on hold proves nothing until they are back.
+When the service dies or loses its connection, the two talk on in Asterisk, and a lawful recording runs on. What the
+database has may be older than the latest events. If in doubt, nobody is recorded, and a right is confirmed twice rather
+than not at all. What is said to a callee who had the talk on hold proves nothing until they are back.
 """
 
 from collections.abc import Mapping
@@ -20,23 +20,23 @@ from ccari.policy.call.vocabulary import Outcome
 from ccari.policy.campaign import stops_recording
 from ccari.policy.rights import Right
 
-#: The format of what is kept. A talk that was kept in another one is not taken up.
+#: The format of what is stored. A talk stored in another format is not taken up.
 VERSION = 2
 _FLAGS = (
     "informed", "known", "agreed", "refused", "paused", "unrecordable", "recorded", "handed_over", "briefed",
 )  # fmt: skip
 _WORDS = ("language", "reason", "due")
-#: What was kept says that a recorder runs, or is about to.
+#: States in which a recorder runs, or is about to.
 _RECORDERS = frozenset({Recorder.TAGGING, Recorder.STARTING, Recorder.RUNNING})
-#: What the agent is told of a right that they entered.
+#: The whispers about a right that the agent entered.
 _WHISPERED = frozenset({notices.AGENT_RIGHT_REGISTERED, notices.AGENT_RIGHT_FAILED})
 
 
 def to_keep(call: Call) -> Mapping[str, Any] | None:
-    """What is to be kept of a talk, as JSON; None if the two are not talking, for then the call cannot be taken up.
+    """What to store of a talk, as JSON; None if the two are not talking, since such a call cannot be taken up.
 
-    A right that is not yet durable is not among those exercised: its key may be pressed again. ``owed`` and ``whispers``: what
-    the callee and the agent have not heard to its end of the answers to rights.
+    A right that is not yet durable is left out of ``exercised``: its key may be pressed again. ``owed`` and
+    ``whispers``: answers to rights that the callee and the agent have not heard to the end.
     """
     if call.stage is not Stage.TALK:
         return None
@@ -51,30 +51,30 @@ def to_keep(call: Call) -> Mapping[str, Any] | None:
 
 
 def is_recording(kept: Mapping[str, Any]) -> bool:
-    """True if a recorder that runs is to run on, by what was kept."""
+    """True if a running recorder should go on, by what was stored."""
     return kept["recorder"] in _RECORDERS and not kept["refused"] and not kept["paused"]
 
 
 def is_stricter(kept: Mapping[str, Any] | None, before: Mapping[str, Any] | None) -> bool:
-    """True if somebody has paused or refused the recording since ``before`` was kept."""
+    """True if the recording was paused or refused since ``before`` was stored."""
     return kept is not None and any(
         kept[each] and not (before and before[each]) for each in ("paused", "refused")
     )
 
 
 def outdated(kept: Mapping[str, Any]) -> Mapping[str, Any]:
-    """What was kept of a talk before its newest recorder, which is on record: nobody can say what became of that one."""
+    """What was stored before the talk's newest recorder, which is on record: the state of that recorder is unknown."""
     return {**kept, "recorder": Recorder.LOST.value}
 
 
 def resumed(event: on.TalkResumed) -> Step:
-    """The talk as it was kept, with the rights that are on record: what was not heard of their confirmations is said now.
+    """The talk as stored, with the rights on record. Confirmations that were not heard to the end are said now.
 
-    If its recorder has ended meanwhile, nobody knows why: perhaps it was paused or refused. So no other one is started; only
-    a talk that never had one may still get one.
+    If its recorder has ended meanwhile, the reason is unknown: perhaps it was paused or refused. So no new
+    one is started, except in a talk that never had one.
 
-    The dialplan is told what it does not know after the next prompt, not now: an earlier prompt may still be playing to its
-    channel, and until that ends Asterisk answers no request about the channel.
+    The dialplan is told what it does not know after the next prompt, not now: an earlier prompt may still be
+    playing to its channel, and until that ends Asterisk answers no request about the channel.
     """
     kept, recording = event.kept, event.campaign.recording
     call = Call(
@@ -87,12 +87,12 @@ def resumed(event: on.TalkResumed) -> Step:
     commands: list[Command] = [do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})]
     was = call.reason
     if event.recording:
-        # one that was starting as the talk was left has begun since
+        # a recorder that was starting when the talk was left has started since
         call = replace(running(call), recorded=True)
     if any(stops_recording(each.right, recording.legal_basis, recording.mode) for each in event.registered):
         call = replace(call, refused=True)
     if call.refused and call.recorder is Recorder.RUNNING:
-        # whoever registered the refusal has died, or lost Asterisk, before the recorder was stopped
+        # the run that registered the refusal died, or lost Asterisk, before it stopped the recorder
         call, said = stop_recorder(call, keep=True)
         commands += said
     for right in event.registered:
@@ -113,7 +113,7 @@ def resumed(event: on.TalkResumed) -> Step:
 
 
 def _confirmed(call: Call, right: on.RightOnRecord) -> Step:
-    """Confirm a right that nobody was told of: whoever registered it died, or lost Asterisk, before."""
+    """Confirm a right that was not confirmed: the run that registered it died, or lost Asterisk, before."""
     by_agent = call.by_agent | {right.right} if right.by_agent else call.by_agent
     call = replace(call, exercised=(*call.exercised, right.right), by_agent=by_agent)
     if right.noted:
@@ -122,7 +122,7 @@ def _confirmed(call: Call, right: on.RightOnRecord) -> Step:
 
 
 def _as_recorded(call: Call, kept: Mapping[str, Any]) -> Step:
-    """What becomes of a talk that should be recorded and is not, or that must be recorded and may not be."""
+    """Handle a talk that should be recorded but is not, or that must be recorded but may not be."""
     if call.stage is not Stage.TALK:
         return call, []
     if call.refused and call.declared.recording.must:

@@ -1,4 +1,4 @@
-"""What is known of a call, and the times that it waits for things."""
+"""What is known of a call, and the time-outs of its stages."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,24 +10,24 @@ from ccari.policy.call.vocabulary import HOMES, Direction, Outcome, Party
 from ccari.policy.campaign import Campaign
 from ccari.policy.rights import Right
 
-#: Asterisk makes a channel within milliseconds; seconds mean that it is in trouble.
+#: Asterisk creates a channel within milliseconds; seconds mean that it is in trouble.
 CREATE_SECONDS = 5.0
-#: For somebody who calls to be answered, which is Asterisk's own doing.
+#: Time-out for Asterisk to answer a caller's channel.
 ANSWER_SECONDS = 5.0
-#: AMD decides within five (its total_analysis_time); a machine's greeting is waited for up to twenty more.
+#: AMD decides within five seconds (its total_analysis_time); a machine's greeting is waited for up to twenty more.
 MACHINE_SECONDS = 30.0
-#: For a callee who has put the call on hold to come back to the notice, to the question whether they agree to the recording, or to
-#: the last words: the agent waits meanwhile, as while it rings.
+#: How long a callee may keep the call on hold during the notice, the question about the recording, or the
+#: last words. The agent waits meanwhile, as while it rings.
 HOLD_SECONDS = 45.0
-#: A callee who hangs up breaks the playback first; their hang-up is reported within milliseconds.
+#: A callee's hang-up breaks the playback first, and is reported within milliseconds.
 UNHEARD_SECONDS = 0.5
-#: For the key that agrees to the recording, once all has been said; reaching for it takes two or three.
+#: Time-out for the key that agrees to the recording, once everything is said; reaching for it takes two or three seconds.
 AGREEMENT_SECONDS = 5.0
-#: From the request to RecordingStarted, usually 20 ms.
+#: From the request to RecordingStarted; usually 20 ms.
 RECORDER_SECONDS = 5.0
-#: Between the keys of an agent's code; a star that was pressed by itself is forgotten.
+#: Between the keys of an agent's code. A star pressed by itself is forgotten.
 CODE_SECONDS = 3.0
-#: For hang-ups and the recorder's end to be reported.
+#: Time-out for the reports of hang-ups and of the recorder's end.
 CLOSE_SECONDS = 10.0
 
 
@@ -40,17 +40,17 @@ class Stage(StrEnum):
     AGENT = "agent"
     #: The callee's channel.
     CREATE = "create"
-    #: The dial token: the gate is asked once more as it is spent.
+    #: The dial token: spending it asks the gate again.
     TOKEN = "token"  # noqa: S105 - a dial token, no secret
     #: The callee's answer.
     RING = "ring"
-    #: Asterisk to answer somebody who calls in.
+    #: Asterisk's answer to a caller.
     ANSWER = "answer"
     #: Whether a person or a machine has answered.
     MACHINE = "machine"
     #: The end of the notice, which is being played.
     NOTICE = "notice"
-    #: The hang-up that may have cut the notice off.
+    #: The hang-up that may have broken the notice off.
     UNHEARD = "unheard"
     #: The commit that the notice was heard.
     HEARD = "heard"
@@ -64,26 +64,26 @@ class Stage(StrEnum):
     RECORDER = "recorder"
     #: The end of a recorder that must not run: the two are kept apart until then.
     DISCARD = "discard"
-    #: The end of what is being played; then the two are bridged.
+    #: The end of a prompt; then the two are bridged.
     QUIET = "quiet"
     #: The bridge.
     BRIDGE = "bridge"
     #: The end of the talk.
     TALK = "talk"
-    #: Silence, and the recorder's end; then the agent goes and a colleague is called.
+    #: The end of prompts and recorder; then the agent is released and a colleague is called.
     HANDOVER = "handover"
-    #: The colleague, who has answered, to be told that the call is recorded.
+    #: A whisper that tells the colleague, who has answered, that the call is recorded.
     BRIEFING = "briefing"
     #: The end of the last words, to the callee or to the agent of a blocked call.
     FAREWELL = "farewell"
-    #: Everything that was let go to be reported gone.
+    #: Reports that everything released is gone.
     CLOSE = "close"
     #: Nothing: the call is over.
     CLOSED = "closed"
 
 
 class Leg(StrEnum):
-    """One party's channel: none yet; asked for; ringing; here; told to go; gone, and not coming back."""
+    """One party's channel: none yet; asked for; ringing; here; told to go; gone for good."""
 
     AWAY = "away"
     CALLED = "called"
@@ -98,35 +98,35 @@ class Leg(StrEnum):
 
     @property
     def is_held(self) -> bool:
-        """True if there is, or may be, something that has to be hung up or given back."""
+        """True if there is, or may be, a channel to hang up or give back."""
         return self.is_awaited or self is Leg.HERE
 
     @property
     def is_there(self) -> bool:
-        """True until it is reported gone."""
+        """True until the channel is reported gone."""
         return self.is_held or self is Leg.LEAVING
 
 
 class Recorder(StrEnum):
-    """The newest recorder as the call knows it. What Asterisk has reported of its channels and files is in ``calls.snoop``."""
+    """The newest recorder as the call knows it. ``calls.snoop`` has what Asterisk reported of its channels and files."""
 
     #: None has been started yet.
     IDLE = "idle"
-    #: A further one, in the middle of the talk: its tag is being written.
+    #: Another one, during the talk: its tag is being written.
     TAGGING = "tagging"
     STARTING = "starting"
-    #: It failed to start, or has not said that it did; should it run after all, it is stopped.
+    #: It failed to start, or has not reported its start; if it starts after all, it is stopped.
     LOST = "lost"
     RUNNING = "running"
-    #: It was told to stop, and has not said that it has.
+    #: It was told to stop, and has not yet reported its end.
     STOPPING = "stopping"
     DONE = "done"
 
 
-#: When words wait for a callee who has put the call on hold.
+#: Stages in which prompts wait for a callee who has put the call on hold.
 _PATIENT = frozenset({Stage.NOTICE, Stage.TALK, Stage.FAREWELL})
 
-#: Who is there when the call is asked for.
+#: Which legs exist when the call is requested.
 _LEGS = {
     Direction.OUTBOUND: (Leg.HERE, Leg.AWAY),
     Direction.AGENT_FIRST: (Leg.AWAY, Leg.AWAY),
@@ -137,7 +137,7 @@ _LEGS = {
 
 @dataclass(frozen=True)
 class Call:
-    """All that is known of a call."""
+    """Everything known of a call."""
 
     stage: Stage = Stage.GATE
     direction: Direction = Direction.OUTBOUND
@@ -147,39 +147,40 @@ class Call:
     language: str = ""
     #: The number has heard this information from this controller before.
     informed: bool = False
-    #: There is a number, so that rights can be registered for it.
+    #: There is a number to register rights for.
     known: bool = True
 
     agent: Leg = Leg.HERE
     callee: Leg = Leg.AWAY
     #: The callee's phone has rung.
     rang: bool = False
-    #: Nobody is known to have said hello: it rings, or a machine has answered, or may have. What is pressed then is nobody's will.
+    #: No person is known to have answered: it rings, or a machine has answered, or may have. A key pressed
+    #: then is nobody's will, and is ignored.
     nobody: bool = False
 
-    #: Prompts to the callee, by id: the one that is playing, and those that wait.
+    #: Prompts to the callee, by id: the one playing, and those waiting.
     playing: str | None = None
     upcoming: tuple[str, ...] = ()
-    #: The same to the agent.
+    #: The same for the agent.
     whisper: str | None = None
     whispers: tuple[str, ...] = ()
-    #: Prompts of the notice that are proven to have been played whole.
+    #: Prompts of the notice that provably ran whole.
     heard: frozenset[str] = frozenset()
-    #: What is playing proves nothing: the callee has chosen another language, or put the call on hold, since it began.
+    #: The prompt now playing proves nothing: since it began, the callee has changed the language or put the call on hold.
     discounted: bool = False
     #: The callee has put the call on hold.
     on_hold: bool = False
-    #: They had done so when the talk was left, and nobody who has taken it up knows whether they are back.
+    #: The call was on hold when the talk was left; whether the callee is back is unknown since it was taken up.
     maybe_on_hold: bool = False
 
-    #: Rights exercised, in order; of these, which are not yet known to be durable, and which the agent entered.
+    #: Rights exercised, in order; which of them are not yet known to be durable; and which the agent entered.
     exercised: tuple[Right, ...] = ()
     registering: frozenset[Right] = frozenset()
     by_agent: frozenset[Right] = frozenset()
 
     #: The callee has agreed to be recorded, by key.
     agreed: bool = False
-    #: The callee has refused to be recorded, which stands whatever else is pressed.
+    #: The callee has refused to be recorded, which stands whatever else they press.
     refused: bool = False
     #: The agent has paused the recording.
     paused: bool = False
@@ -189,22 +190,22 @@ class Call:
     recorded: bool = False
     recorder: Recorder = Recorder.IDLE
 
-    #: The agent's feature code as far as it is typed.
+    #: What the agent has typed of a feature code.
     typed: str = ""
-    #: The extension to which the agent transfers the callee.
+    #: The extension that the agent transfers the callee to.
     colleague: str = ""
-    #: The agent is a colleague, to whom the callee was transferred.
+    #: The agent is a colleague, whom the callee was transferred to.
     handed_over: bool = False
     #: That colleague has heard that the call is recorded.
     briefed: bool = False
-    #: The prompt that the callee must hear again before they are recorded with the colleague.
+    #: The prompt that the callee must hear again before being recorded with the colleague.
     due: str | None = None
-    #: Prompts that Asterisk was asked to play to the callee in the talk, and has not answered about.
+    #: Prompts in the talk that Asterisk was asked to play to the callee, without an answer.
     unsaid: tuple[str, ...] = ()
 
     outcome: Outcome | None = None
     reason: str = ""
-    #: The dialplan has not been told of the newest ``reason`` yet.
+    #: The dialplan does not know the newest ``reason`` yet.
     untold: bool = False
 
     @property
@@ -221,7 +222,7 @@ class Call:
 
     @property
     def whole_notice(self) -> tuple[str, ...]:
-        """All of it, also what a number that knows it is spared."""
+        """The whole notice, with the prompts that an informed number need not hear."""
         return notices.sequence(self.declared, informed=False, inbound=self.is_inbound)
 
     @property
@@ -230,32 +231,32 @@ class Call:
 
     @property
     def home(self) -> Party | None:
-        """Whose channel the dialplan gets back; None where it has handed over none, or has it back already."""
+        """The party whose channel the dialplan gets back; None if it handed over none, or has it back."""
         home = HOMES.get(self.direction)
         return None if self.handed_over and home is Party.AGENT else home
 
     @property
     def has_talked(self) -> bool:
-        """True if the callee and an agent have been brought together."""
+        """True if the callee and an agent have been connected."""
         return self.handed_over or self.stage in {Stage.TALK, Stage.HANDOVER}
 
     @property
     def is_put_off(self) -> bool:
-        """True while what there is to say waits for a callee who has put the call on hold."""
+        """True while prompts wait for a callee who has put the call on hold."""
         return self.on_hold and self.stage in _PATIENT
 
     @property
     def is_quiet(self) -> bool:
-        """True if nothing is being played, to either.
+        """True if nothing is being played to either party.
 
-        Asterisk puts no channel into a bridge, takes none out, and sets no variable of one, while it plays to it; nor
-        does it answer any other request until then.
+        While Asterisk plays to a channel, it does not put it into a bridge, take it out of one, set its
+        variables, or answer any other request about it.
         """
         return self.playing is None and self.whisper is None
 
     @property
     def is_silent(self) -> bool:
-        """True if nothing is being said to the callee, or waits to be."""
+        """True if no prompt to the callee is playing or waiting."""
         return self.playing is None and not self.upcoming
 
 
@@ -264,7 +265,7 @@ if TYPE_CHECKING:
 else:
 
     def replace(call: Call, /, **changes: Any) -> Call:
-        """As :func:`dataclasses.replace`, in a tenth of the time: a call is copied some thirty times."""
+        """Like :func:`dataclasses.replace`, in a tenth of the time: a call is copied some thirty times."""
         fields = call.__dict__ | changes
         if len(fields) != len(call.__dict__):
             raise TypeError(f"a call has no {', '.join(changes.keys() - call.__dict__.keys())}")
@@ -273,12 +274,12 @@ else:
         return copy
 
 
-#: What follows from an event: the call as it is from now on, and what is to be done.
+#: What follows from an event: the new state of the call, and the commands.
 Step = tuple[Call, list[Command]]
 
 
 def begun(direction: Direction) -> Call:
-    """A call as it is when it is asked for."""
+    """A call when it is requested."""
     agent, callee = _LEGS[direction]
     return Call(direction=direction, agent=agent, callee=callee)
 

@@ -7,7 +7,7 @@ from ccari.policy.call.ending import end, hang_up, tell_dialplan, tell_reason
 from ccari.policy.call.state import HOLD_SECONDS, UNHEARD_SECONDS, Call, Leg, Stage, Step, replace
 from ccari.policy.call.vocabulary import Outcome, Party, Timer
 
-#: What is said to the callee in answer to a key, and must not be left out.
+#: Answers to the callee's keys, which must not be left out.
 _ANSWERS = frozenset(
     {
         *confirmations.CONFIRMATIONS.values(),
@@ -18,26 +18,26 @@ _ANSWERS = frozenset(
         notices.SOURCE_ASKED,
     }
 )
-#: Of the answers, what is of no use once the talk was left and taken up: the one would be said into the recording that it
+#: Answers not repeated after the talk was taken up: the one would be said into the recording that it
 #: announces, the other can be asked for again.
 _PASSING = frozenset({notices.RECORDING_AGREED, notices.SOURCE_ASKED})
 
-#: What the agent is told of the recording.
+#: Whispers to the agent about the recording.
 _OF_RECORDING = frozenset(
     {notices.AGENT_RECORDING_STARTED, notices.AGENT_RECORDING_STOPPED, notices.AGENT_RECORDING_PAUSED}
 )
-#: Nobody has answered whom words could reach, or a machine perhaps.
+#: Stages in which nobody has answered yet who could listen, or perhaps a machine has.
 _BEFORE_HELLO = frozenset(
     {Stage.GATE, Stage.AGENT, Stage.CREATE, Stage.TOKEN, Stage.RING, Stage.ANSWER, Stage.MACHINE}
 )
-#: As soon as nothing is played, the two are brought together, or parted: the next prompt waits until then.
+#: Stages that connect or part the two as soon as nothing is playing: the next prompt waits until then.
 _HELD = frozenset({Stage.QUIET, Stage.BRIDGE, Stage.HANDOVER})
-#: The two hear each other, or are about to.
+#: Stages in which the two hear each other, or are about to.
 _TOGETHER = frozenset({Stage.BRIDGE, Stage.TALK, Stage.HANDOVER})
 
 
 def speak(call: Call, *first: Command) -> Step:
-    """Play the next prompt that waits for the callee, if they can hear it now. What follows the last one is up to ``life``."""
+    """Play the next prompt waiting for the callee, if they can hear it now. ``life`` decides what follows the last one."""
     if (
         call.playing is not None
         or not call.upcoming
@@ -57,7 +57,7 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
     call = replace(call, playing=None, discounted=False)
     if call.stage is Stage.NOTICE and prompt in call.notice:
         if not counts and not cut:
-            # the file is at fault, or the callee is hanging up: the next moment tells
+            # the file is at fault, or the callee is hanging up: the next half second tells
             broken = do.Note("notice_broken", {"prompt": prompt})
             return replace(call, stage=Stage.UNHEARD), [broken, do.SetTimer(Timer.UNHEARD, UNHEARD_SECONDS)]
         if counts:
@@ -71,7 +71,7 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
 
 
 def hold_began(call: Call) -> Step:
-    """A callee who has put the call on hold hears nothing: what plays proves nothing, and is said once they are back."""
+    """A callee on hold hears nothing: what is playing proves nothing, and is said again once they are back."""
     if call.on_hold:
         return call, []
     call = replace(call, on_hold=True, maybe_on_hold=False, discounted=call.playing is not None)
@@ -82,7 +82,7 @@ def hold_began(call: Call) -> Step:
 
 
 def _missed(call: Call) -> tuple[str, ...]:
-    """What is left to say, with what is cut off: of a notice, the answers and what is not heard yet."""
+    """What is left to say, including what is cut off: of a notice, the answers and the prompts not yet heard."""
     begun = () if call.playing is None else (call.playing,)
     if call.stage is not Stage.NOTICE:
         return *begun, *call.upcoming
@@ -91,7 +91,7 @@ def _missed(call: Call) -> tuple[str, ...]:
 
 
 def hold_ended(call: Call) -> Step:
-    """The callee is back. They have missed the beginning of what is playing."""
+    """The callee is back, and has missed the beginning of what is playing."""
     if not (call.on_hold or call.maybe_on_hold):
         return call, []
     back = replace(call, on_hold=False, maybe_on_hold=False, discounted=call.playing is not None)
@@ -99,7 +99,7 @@ def hold_ended(call: Call) -> Step:
 
 
 def put_off(call: Call) -> list[Command]:
-    """For how long a notice, or the last words, wait for a callee who has put the call on hold. A talk goes on without an end."""
+    """Limit how long a notice, or the last words, wait for a callee on hold. A talk waits without a limit."""
     if not call.is_put_off or call.stage is Stage.TALK:
         return []
     note = [do.Note("notice_put_off")] if call.stage is Stage.NOTICE else []
@@ -107,7 +107,9 @@ def put_off(call: Call) -> list[Command]:
 
 
 def barge_in(call: Call) -> list[Command]:
-    """Let a key cut short a prompt that was heard before, where the campaign allows it; never an answer, nor a notice that is due."""
+    """Let a key cut short a prompt that was heard before, if the campaign allows it; never an answer, nor a
+    notice that is due.
+    """
     if call.playing in {None, call.due} or call.playing not in notices.skippable(call.declared):
         return []
     once_more = call.stage is not Stage.NOTICE or call.playing in call.heard
@@ -115,12 +117,12 @@ def barge_in(call: Call) -> list[Command]:
 
 
 def cut_short(call: Call) -> list[Command]:
-    """Stop what need not be heard, which is all but the answers to keys."""
+    """Stop a prompt that need not be heard, which is any but the answers to keys."""
     return [] if call.playing is None or _is_answer(call.playing) else [do.StopPlaying()]
 
 
 def say_next(call: Call, prompt: str) -> Call:
-    """Say ``prompt`` next. It waits once, however often the key is pressed."""
+    """Say ``prompt`` next. It is queued only once, however often the key is pressed."""
     return replace(call, upcoming=tuple(dict.fromkeys((*_begun(call), prompt, *call.upcoming))))
 
 
@@ -131,14 +133,14 @@ def answer(call: Call, *words: str) -> Call:
 
 
 def answers(call: Call, *words: str) -> tuple[str, ...]:
-    """What is to be said of ``words`` and the answers that wait: an answer is never left out, whatever else is said."""
+    """``words`` and the answers that wait: an answer is never left out, whatever else is said."""
     due = dict.fromkeys((*_begun(call), *words, *(each for each in call.upcoming if _is_answer(each))))
-    # when the requests will be answered is told once, behind all of them
+    # the date by which requests are answered is said once, after all of them
     return tuple(sorted(due, key=confirmations.tells_until_when))
 
 
 def _begun(call: Call) -> tuple[str, ...]:
-    """The reference of the confirmation that is being said: behind other words it would seem to be theirs."""
+    """The reference of the confirmation now playing: after other words it would seem to belong to them."""
     return tuple(each for each in call.upcoming[:1] if confirmations.is_reference(each))
 
 
@@ -147,33 +149,33 @@ def _is_answer(prompt: str) -> bool:
 
 
 def owed(call: Call) -> tuple[str, ...]:
-    """What the callee has not heard to its end of the answers to their rights, for whoever takes the talk up."""
+    """The answers to rights that the callee has not heard to the end, for the run that takes the talk up."""
     due = (*call.unsaid, *(() if call.playing is None else (call.playing,)), *call.upcoming)
     return tuple(dict.fromkeys(each for each in due if _is_answer(each) and each not in _PASSING))
 
 
 def unanswered(call: Call, prompt: str) -> Step:
-    """Asterisk has not answered who asked it to play. It may be lost: then whoever takes the talk up says it."""
+    """Asterisk has not answered a request to play. If the connection is lost, the run that takes the talk up says it."""
     if call.stage is Stage.TALK and prompt == call.playing and prompt not in call.unsaid:
         call = replace(call, unsaid=(*call.unsaid, prompt))
     return played(call, prompt, whole=False)
 
 
 def without_agreement(call: Call) -> Call:
-    """Do not say any more that it will be recorded."""
+    """Drop the announcement that the call will be recorded."""
     return replace(call, upcoming=tuple(each for each in call.upcoming if each != notices.RECORDING_AGREED))
 
 
 def announces_recording(call: Call) -> bool:
-    """True while the callee is told, or is yet to be told, that the recording begins: it is part of none."""
+    """True while the announcement that the recording begins is playing or waiting: it must not be recorded itself."""
     return notices.RECORDING_AGREED in {call.playing, *call.upcoming}
 
 
 def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
-    """Say the last words to the callee, then end. What is said now is cut short, unless it is a last word itself.
+    """Say the last words to the callee, then end. What is playing is cut short, unless it belongs to the last words.
 
-    Whoever talks with an agent is parted from them first: between the last word and the hang-up they would hear the agent again.
-    An agent who has not answered yet is no longer needed. A call that is ending already ends as what it was.
+    A callee talking with an agent is parted from them first: otherwise they would hear the agent again before the hang-up.
+    An agent who has not answered yet is no longer needed. A call that is already ending keeps its outcome.
     """
     if call.stage is Stage.FAREWELL and call.outcome is not None:
         outcome, reason = call.outcome, call.reason
@@ -186,7 +188,7 @@ def farewell(call: Call, outcome: Outcome, reason: str, *words: str) -> Step:
 
 
 def say_what_is_due(call: Call, outcome: Outcome, reason: str) -> Step:
-    """End the call without last words, but behind the answers to rights that the callee has not heard to their end."""
+    """End the call without last words, but after the answers to rights that the callee has not heard to the end."""
     due = owed(call)
     if not due:
         return end(call, outcome, reason)
@@ -194,7 +196,7 @@ def say_what_is_due(call: Call, outcome: Outcome, reason: str) -> Step:
 
 
 def _say_last(call: Call, outcome: Outcome, reason: str, words: tuple[str, ...], *stopping: Command) -> Step:
-    # behind the stop: Asterisk takes nobody out of a bridge to whom it plays
+    # after the stop: Asterisk takes no channel out of a bridge while it plays to it
     parting = [*stopping, do.Part()] if call.stage in _TOGETHER else list(stopping)
     call, commands = hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
     call = replace(call, stage=Stage.FAREWELL, outcome=outcome, reason=reason, upcoming=words)
@@ -205,7 +207,7 @@ def _say_last(call: Call, outcome: Outcome, reason: str, words: tuple[str, ...],
 
 
 def whisper(call: Call, prompt: str, *first: Command) -> Step:
-    """Say something to the agent only. A whisper that waits, waits once, and of the recording the newest word counts."""
+    """Say something to the agent only. A whisper is queued only once, and only the newest about the recording counts."""
     if prompt in _OF_RECORDING:
         call = without_word_of_recording(call)
     waiting = tuple(dict.fromkeys((*call.whispers, prompt)))
@@ -213,7 +215,7 @@ def whisper(call: Call, prompt: str, *first: Command) -> Step:
 
 
 def without_word_of_recording(call: Call) -> Call:
-    """Drop whispers that wait to tell the agent about the recording: they are out of date."""
+    """Drop waiting whispers about the recording, which are out of date."""
     return replace(call, whispers=tuple(each for each in call.whispers if each not in _OF_RECORDING))
 
 

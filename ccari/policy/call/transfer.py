@@ -1,4 +1,4 @@
-"""An agent hands the callee over to a colleague, who hears that the call is recorded before they are in it."""
+"""An agent hands the callee over to a colleague, who is told of the recording before they are recorded."""
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
@@ -24,14 +24,14 @@ from ccari.policy.call.telling import (
 from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.campaign import OnTransfer
 
-#: A recorder that is about to run cannot be stopped yet; of one that was lost nothing is waited for.
+#: States in which a hand-over may begin: a recorder about to run cannot be stopped yet; a lost one is not waited for.
 _STOPPABLE = frozenset({Recorder.IDLE, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING, Recorder.DONE})
 
 
 def asked(call: Call, to: str | None) -> Step:
-    """The agent's phone asks for a transfer, which it may in the talk only, and only to where the campaign lets calls go."""
+    """The agent's phone asks for a transfer. It is allowed only during the talk, and only to where the campaign allows it."""
     if call.agent is not Leg.HERE or call.stage is Stage.HANDOVER:
-        # Asterisk tells every REFER of a channel what it is told of one: the answer to the first is this one's, too
+        # Asterisk gives the answer to one REFER of a channel to all of them: the answer to the first serves here too
         return call, []
     reason = _why_not(call, to)
     if to is None or reason:
@@ -58,9 +58,9 @@ def _why_not(call: Call, to: str | None) -> str:
 
 
 def hand_over(call: Call) -> Step:
-    """Let the agent go and call the colleague, once nothing is recorded, nor played to either of the two.
+    """Release the agent and call the colleague, once nothing is recorded, or played to either party.
 
-    The colleague's part of the recording is a file of its own.
+    The colleague's part of the recording is a separate file.
     """
     if must_end(call) or call.recorder is Recorder.STOPPING or not call.is_quiet:
         return call, []
@@ -80,7 +80,7 @@ def hand_over(call: Call) -> Step:
 
 
 def brief(call: Call) -> Step:
-    """Tell the colleague, who has answered, that the call is recorded, while the callee hears the rest of what waits for them."""
+    """Tell the colleague, who has answered, that the call is recorded. Meanwhile the callee hears their remaining prompts."""
     call = replace(call, stage=Stage.BRIEFING)
     missed = call.due is not None and call.due not in {call.playing, *call.upcoming}
     if missed or not is_recordable(call):
@@ -90,7 +90,7 @@ def brief(call: Call) -> Step:
 
 def _tell_of_recording(call: Call, *first: Command) -> Step:
     call, commands = whisper(call, notices.AGENT_CALL_RECORDED, *first)
-    # a pause outlasts the agent who made it: the colleague may take the recording up again
+    # a pause outlasts the agent who made it: the colleague may resume the recording
     return then(commands, whisper(call, notices.AGENT_RECORDING_PAUSED)) if call.paused else (call, commands)
 
 
@@ -106,11 +106,11 @@ def whisper_over(call: Call, prompt: str, *, whole: bool) -> Step:
 
 
 def bring_together(call: Call) -> Step:
-    """Record, if that may be by now, and bridge: callee and colleague have heard all there was to say."""
+    """Record, if that is allowed by now, and bridge: callee and colleague have heard everything."""
     if not is_recordable(call):
         return record_or_bridge(call)
     if call.due is not None:
-        # it was not heard whole, for nothing is left to be said
+        # the callee did not hear it whole, since no prompt is left
         call, commands = unrecorded(call)
         return then(commands, bridge(call)) if call.stage is Stage.BRIEFING else (call, commands)
     return record_or_bridge(call) if call.briefed else _tell_of_recording(call)

@@ -1,13 +1,13 @@
-"""Whom a call is between, who begins it, what it waits for, and how it ends."""
+"""Who takes part in a call, who begins it, what it waits for, and how it ends."""
 
 from enum import StrEnum
 
-#: Why a notice was not heard that could be played: the callee had put the call on hold, and did not come back.
+#: Why a playable notice was not heard: the callee had put the call on hold, and did not come back.
 ON_HOLD = "on_hold"
 
 
 class Party(StrEnum):
-    """``CALLEE`` is the person whose data it is: whoever was called, and in an inbound call whoever calls."""
+    """``CALLEE`` is the data subject: the person called, or in an inbound call the caller."""
 
     AGENT = "agent"
     CALLEE = "callee"
@@ -31,28 +31,29 @@ class Timer(StrEnum):
 
     #: The callee's channel.
     CREATE = "create"
-    #: An answer of the callee; of the agent, who is called first; of the agent, for whom the callee waits.
+    #: An answer: of the callee; of the agent, who is called first; of the agent, for whom the callee waits.
     RING = "ring"
     AGENT = "agent"
     CONNECT = "connect"
-    #: Asterisk's answer to who calls.
+    #: Asterisk's answer to a caller.
     ANSWER = "answer"
     #: Whether a person or a machine has answered.
     MACHINE = "machine"
-    #: A callee who has put the call on hold in the notice, as they are asked to agree, or in the last words.
+    #: The return of a callee who has put the call on hold: in the notice, the question about the recording,
+    #: or the last words.
     HOLD = "hold"
-    #: The hang-up that has cut the notice off.
+    #: The hang-up that has broken the notice off.
     UNHEARD = "unheard"
     #: The key that agrees to the recording.
     AGREEMENT = "agreement"
-    #: The recorder's begin, and its end once it was told to stop.
+    #: The recorder's start, and its end after a stop.
     RECORDER = "recorder"
     STOP = "stop"
     #: The next key of the agent's code.
     CODE = "code"
-    #: All that was let go.
+    #: The release of everything.
     CLOSE = "close"
-    #: Another try at keeping what the talk is taken up with, by whoever runs the call: to the call it means nothing.
+    #: The next attempt to store the talk, by the runner; it means nothing to the call.
     KEEP = "keep"
 
 
@@ -72,5 +73,5 @@ class Outcome(StrEnum):
     UNAVAILABLE = "unavailable"
 
 
-#: Beside these, the outcome of a call that was allowed over FastAGI: the dialplan has it, and ccari does not learn what became of it.
+#: Another outcome, of a call allowed over FastAGI: the dialplan has it, and ccari does not learn what became of it.
 HANDED_BACK = "handed_back"
