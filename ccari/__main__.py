@@ -8,16 +8,16 @@ import warnings
 
 def main() -> None:
     """Load a command, which takes a third of a second, and run it. Ctrl-C meanwhile ends the program without a traceback."""
-    # what is loaded is no garbage: to look through it all, time and again while more is loaded and once more at the exit, took more than
-    # a quarter of a command's time. Once its command is loaded, ccari/cli/main.py turns the collector on
+    # loading makes no garbage: collecting while modules load, and once more at exit, took over a quarter of a
+    # command's time. ccari/cli/main.py turns the collector on once the command is loaded
     gc.disable()
     atexit.register(gc.freeze)
     before = signal.getsignal(signal.SIGINT)
     if before is signal.default_int_handler:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    # pydub's, as soon as it is imported: whoever needs ffmpeg says so in words of their own
+    # pydub warns as soon as it is imported; our commands report a missing ffmpeg in their own words
     warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
-    # aiohttp's, which quote the header of a form, and there may be a number in it
+    # aiohttp's warnings quote a form's header, which may contain a number
     warnings.filterwarnings("ignore", module=r"aiohttp\.multipart")
     from ccari.cli import main as run  # noqa: PLC0415 - what takes the time
 

@@ -33,9 +33,9 @@ DEFAULT_PATHS = (Path("ccari.toml"), Path("/etc/ccari/ccari.toml"))
 _ENV_PREFIX = "CCARI_"
 _SECRET = frozenset({"CCARI_ASTERISK__PASSWORD", "CCARI_DATABASE__URL", "CCARI_ASTERISK", "CCARI_DATABASE"})
 
-#: Editors on Windows may begin a file with it.
+#: Editors on Windows may put it at the beginning of a file.
 _BOM = "\ufeff"
-#: The value of an address that is not to be used.
+#: The value that turns an address off.
 OFF = "off"
 #: The value of ``[asterisk] spool`` for a spool on another host.
 FETCHED = Path("ari")
@@ -69,8 +69,8 @@ def _off_or_a_url(url: str) -> str:
 
 
 def _a_path(path: object) -> object:
-    """Refuse what is no path; an empty one, which would be the current folder, whichever that is; and one that only a shell understands:
-    a folder with that name would be made.
+    """Refuse what is not a path; an empty path, which would mean the current folder; and a path that only a
+    shell understands, for which a folder of that name would be created.
     """
     if not isinstance(path, str | Path):
         raise ValueError("must be a path in quotes")  # noqa: TRY004 - pydantic tells of no TypeError
@@ -88,12 +88,12 @@ Place = Annotated[Path, BeforeValidator(_a_path)]
 PerMinute = Annotated[int, Field(ge=1, le=1_000_000)]
 
 
-#: What of a URL names the file with the password: that may change while the service runs.
+#: The URL parameter that names the password's file. The password may change while the service runs.
 PASSWORD_FILE = "password_file"  # noqa: S105 - a name
 
 
 def password_in(file: Path, section: str) -> str:
-    """The password in a file of that section. Raises ConfigError if it cannot be read."""
+    """The password in a section's file. Raises ConfigError if it cannot be read."""
     setting = f"[{section}] password_file {file}"
     try:
         with open_regular(file) as opened:
@@ -112,11 +112,11 @@ class _Section(BaseModel):
 
 
 class AsteriskSection(_Section):
-    """``url``: the address of ARI. The word ``off``: no ARI, so no call is made, taken or recorded over it.
+    """``url``: the address of ARI, or the word ``off``: no ARI, so no call is made, taken or recorded over it.
 
-    ``spool``: the folder of ARI recordings, which is ``recording`` below Asterisk's ``astspooldir``. If it is on another
-    host, the word ``ari``: then recordings are fetched over ``url``. ``name``: what this Asterisk's calls are filed under, so
-    that they are found again after a restart; left out, Asterisk's entity id with the host and port of ``url``.
+    ``spool``: the folder of ARI recordings, ``recording`` below Asterisk's ``astspooldir``. If that is on another host, the
+    word ``ari``: recordings are then fetched over ``url``. ``name``: what this Asterisk's calls are filed under, so that
+    they are found again after a restart; by default, Asterisk's entity id with the host and port of ``url``.
     """
 
     url: Annotated[str, Field(pattern=rf"^({OFF}|https?://[^/?#@\s]+/?)$"), AfterValidator(_off_or_a_url)] = (
@@ -157,7 +157,7 @@ class AsteriskSection(_Section):
 
 
 class DatabaseSection(_Section):
-    """``url``: left out, the database is the embedded one. ``password_file``: for a ``url`` without a password."""
+    """``url``: by default, the embedded database. ``password_file``: for a ``url`` without a password."""
 
     url: SecretStr | None = None
     password_file: Place | None = None
@@ -175,13 +175,15 @@ class DatabaseSection(_Section):
         if self.url is None:
             raise ConfigError("[database] password_file has no effect without url: set url")
         url = self.url.get_secret_value()
-        # it is read for each connection, and what is wrong with it is told now
+        # each connection reads the file; read it now too, so that a fault shows at once
         password_in(self.password_file, "database")
         return f"{url}{'&' if '?' in url else '?'}{PASSWORD_FILE}={quote(str(self.password_file), safe='')}"
 
 
 class AgiSection(_Section):
-    """``listen``: the address for FastAGI; ``off``: none. FastAGI has no password: whoever can reach the address can use it."""
+    """``listen``: the address for FastAGI; ``off``: none. FastAGI has no password: anyone who can reach the
+    address can use it.
+    """
 
     listen: Annotated[str, Field(pattern=rf"^({OFF}|{_ADDRESS})$"), AfterValidator(_off_or_a_port)] = (
         "127.0.0.1:4573"
@@ -189,7 +191,9 @@ class AgiSection(_Section):
 
 
 class HttpSection(_Section):
-    """``gate_per_minute``: how often one token may ask the gate; ``checks_per_minute``: how often why a number is barred."""
+    """``gate_per_minute``: how often one token may ask the gate; ``checks_per_minute``: how often it may ask
+    why a number is barred.
+    """
 
     listen: Listen = "127.0.0.1:8090"
     gate_per_minute: PerMinute = 3000
@@ -197,8 +201,8 @@ class HttpSection(_Section):
 
 
 class CallsSection(_Section):
-    """``at_once``: how many calls may be under way; no new one is begun beyond that. ``drain_seconds``: how long a service that
-    is told to stop waits for talks to end.
+    """``at_once``: how many calls may be under way; beyond that, none begins. ``drain_seconds``: how long a
+    stopping service waits for talks to end.
     """
 
     at_once: Annotated[int, Field(ge=1, le=100_000)] = 2000
@@ -206,8 +210,8 @@ class CallsSection(_Section):
 
 
 class RecordingsSection(_Section):
-    """``encryption = "none"``: anybody who can read ``dir`` can listen to recordings. It is for disks that are encrypted
-    themselves.
+    """``encryption = "none"``: anyone who can read ``dir`` can listen to recordings. Use it only on disks
+    that are encrypted themselves.
     """
 
     dir: Place | None = None
@@ -221,10 +225,10 @@ class KeysSection(_Section):
 
 
 class TimeStampsSection(_Section):
-    """``url``: the authority that seals get their time stamps from (RFC 3161); left out: none. ``certificates``: a PEM file with
-    its root certificate, and those between that it does not send. ``every_minutes``: from one time stamp to the next.
+    """``url``: the authority that time-stamps the seals (RFC 3161); by default, none. ``certificates``: a PEM file with its
+    root certificate, and any intermediate ones that it does not send. ``every_minutes``: the interval between time stamps.
 
-    The ``username`` and password are for authorities that want them.
+    ``username`` and the password are for authorities that require them.
     """
 
     url: HttpUrl | None = None
@@ -249,7 +253,7 @@ class TimeStampsSection(_Section):
         return self
 
     def password(self) -> str:
-        """The password for the authority; empty if it wants none. Raises ConfigError if its file cannot be read."""
+        """The password for the authority; empty if it needs none. Raises ConfigError if its file cannot be read."""
         return password_in(self.password_file, "time_stamps") if self.password_file is not None else ""
 
 
@@ -263,7 +267,7 @@ class SoundsSection(_Section):
 class WebhookSection(_Section):
     """A webhook that is told of ``events``, by Standard Webhooks. ``secret``: ``whsec_`` and 24 to 64 bytes in base64.
 
-    ``controllers``: only events of theirs; left out: of all. ``name``: identifies it in lists, and in the queue of its messages.
+    ``controllers``: only their events; by default, all. ``name``: identifies it in lists, and in the queue of its messages.
     """
 
     name: Identifier
@@ -334,7 +338,7 @@ class Settings(BaseSettings):
 
     @property
     def encrypts_recordings(self) -> bool:
-        """Whether there are any to encrypt, which are made over ARI alone, and they are."""
+        """True if recordings are made, which needs ARI, and are encrypted."""
         return self.recordings.encryption == "age" and not self.asterisk.is_off
 
     @classmethod
@@ -350,12 +354,13 @@ class Settings(BaseSettings):
 
 
 def load(path: Path | None) -> Settings:
-    """The settings from the file at ``path``, or from the first default file that exists. The environment overrides each.
+    """The settings from the file at ``path``, or from the first default file that exists. The environment
+    overrides the file.
 
     Raises
     ------
     ConfigError
-        For the first thing that is wrong, with its key.
+        For the first fault, with its key.
     """
     if path is None:
         path = _default_path()
@@ -370,7 +375,7 @@ def load(path: Path | None) -> Settings:
         raise ConfigError(f"{where}: {key}: {_words(fault)}") from None
 
 
-#: Of values that have no default, or of which it is not example enough: an address of IPv6 needs brackets.
+#: Examples for values without a default, or whose default does not show enough: an IPv6 address needs brackets.
 _EXAMPLES = {
     ("asterisk", "name"): "pbx-07",
     ("time_stamps", "username"): "ccari, with neither a colon nor a space",
@@ -380,7 +385,7 @@ _EXAMPLES = {
 
 
 def _words(fault: ErrorDetails) -> str:
-    """What is wrong with a value. If it does not match a pattern, an example says more than the pattern."""
+    """What is wrong with a value. If it does not match a pattern, give an example, which says more than the pattern."""
     match fault:
         case {"type": "extra_forbidden"}:
             return "is not a known key"
@@ -401,7 +406,9 @@ def _words(fault: ErrorDetails) -> str:
 
 
 def forget_secrets() -> None:
-    """Remove secrets from the environment: every process that we start would inherit them, and PostgreSQL keep them for weeks."""
+    """Remove secrets from the environment: every process we start would inherit them, and PostgreSQL would
+    keep them for weeks.
+    """
     for name in list(os.environ):
         if name.upper() in _SECRET:
             del os.environ[name]
@@ -426,7 +433,7 @@ def _default_path() -> Path | None:
 
 
 def parsed(path: Path) -> dict[str, object]:
-    """What the file says, unchecked. Raises ConfigError if it cannot be read, or is not TOML."""
+    """The file's content, unchecked. Raises ConfigError if it cannot be read, or is not TOML."""
     try:
         text = path.read_text("utf-8").removeprefix(_BOM)
         return tomllib.loads(text)
@@ -437,13 +444,13 @@ def parsed(path: Path) -> dict[str, object]:
     except UnicodeDecodeError:
         raise ConfigError(f"{path} is not UTF-8 text") from None
     except ValueError as error:
-        # an error of tomllib's, or one of Python's own that tomllib lets through
+        # an error of tomllib, or one of Python's own that tomllib lets through
         raise ConfigError(f"{path} is not TOML: {error}") from None
 
 
 def _refuse_unknown_variables() -> None:
-    """Refuse variables with our prefix that set nothing. A mistyped one would be ignored silently; one for a list cannot be
-    set.
+    """Refuse variables with our prefix that set nothing: a mistyped one would be ignored silently, and lists
+    cannot be set by variables.
     """
     known = {name.upper() for name in Settings.model_fields}
     for name in os.environ:

@@ -1,7 +1,7 @@
 """The errors that ccari raises.
 
-The command line prints the message of a :class:`CcariError` as one line, so it says what is wrong, where, and what to do. It
-never holds a phone number or a secret.
+The command line prints the message of a :class:`CcariError` as one line, so it says what is wrong, where, and
+what to do. It never contains a phone number or a secret.
 """
 
 import errno
@@ -12,15 +12,15 @@ from typing import Any
 
 
 def why(error: OSError) -> str:
-    """The operating system's words for an error, or OpenSSL's. asyncio leaves them out of errors that it makes itself, and aiohttp
-    out of those that it makes of others.
+    """The operating system's or OpenSSL's words for an error. asyncio leaves them out of its own errors, and
+    aiohttp out of those it wraps.
     """
     if isinstance(error.__cause__, OSError):
         return why(error.__cause__)
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"its certificate is refused: {error.verify_message.rstrip('.')}"
     if isinstance(error, ssl.SSLError):
-        # its number would pass for one of the operating system's
+        # OpenSSL's error number would be read as one of the operating system's
         return (error.reason or type(error).__name__).lower().replace("_", " ")
     if isinstance(error, ConnectionResetError):
         return os.strerror(errno.ECONNRESET)
@@ -50,8 +50,8 @@ class ConfigError(CcariError):
 
 
 class SecretError(ConfigError):
-    """A secret that numbers are kept under is missing on this node, or damaged, or another one than is known; another node may
-    have it. ``whose``: the controller or register, ``version``: of the secret, where that is known.
+    """A secret that numbers are stored under is missing on this node, damaged, or not the known one; another
+    node may have it. ``whose``: the controller or register; ``version``: of the secret, if known.
     """
 
     def __init__(self, words: str, whose: str, version: int | None = None) -> None:
@@ -61,8 +61,8 @@ class SecretError(ConfigError):
 
 
 class ExpiryError(CcariError):
-    """The data of some controllers that are past their limit are still there; those of the others are gone. ``reasons``: why, by
-    controller; without one, for the record of accesses, which is that of all.
+    """Data past their limit are still there for some controllers; those of the others are gone. ``reasons``:
+    why, by controller; the reason without a controller is for the record of accesses, which all share.
     """
 
     def __init__(self, reasons: Mapping[str, str]) -> None:
@@ -77,7 +77,7 @@ class SoundError(CcariError):
 
 
 class ListError(CcariError):
-    """A file of numbers cannot be read as one, or was refused."""
+    """A file is not a list of numbers, or was refused."""
 
 
 class ConsentError(CcariError):
@@ -93,16 +93,16 @@ class RefusedError(StoreError):
 
 
 class NoCallError(RefusedError):
-    """The call that something is to be written of has no row in the database."""
+    """The call to be written about has no row in the database."""
 
 
 class BarsLostError(StoreError):
-    """The database lacks bars of people who have barred themselves, or may."""
+    """The database lacks bars that people asked for, or may lack them."""
 
 
 class UnsoundPolicyError(StoreError):
-    """A policy ``revision`` that an older ccari accepted is refused by this one. ``words`` leave the fault out, because it
-    may concern any controller.
+    """A policy ``revision`` that an older ccari accepted is refused by this one. ``words`` leave the fault
+    out, because it may concern any controller.
     """
 
     def __init__(self, revision: int, fault: str) -> None:
@@ -111,7 +111,7 @@ class UnsoundPolicyError(StoreError):
 
 
 class StillNeededError(CcariError):
-    """A ``controller`` cannot be deleted yet, for these ``reasons``: a line each."""
+    """A ``controller`` cannot be deleted yet; ``reasons``: one line each."""
 
     def __init__(self, controller: str, reasons: Sequence[str]) -> None:
         super().__init__("\n".join(f"{controller}: {each}" for each in reasons))
@@ -126,7 +126,7 @@ class UnsuitableError(AsteriskError):
 
 
 class RivalError(UnsuitableError):
-    """Another service drives this Asterisk, and this one has to leave it alone."""
+    """Another service drives this Asterisk, so this one must leave it alone."""
 
 
 class RecordingError(CcariError):
@@ -138,7 +138,7 @@ class OtherAudioError(RecordingError):
 
 
 class RecordingDelayed(RecordingError):  # noqa: N818 - what happened
-    """A recording could not be stored yet. Nothing is wrong with it, and it is tried again."""
+    """A recording could not be stored yet. Nothing is wrong with it, and storing is retried."""
 
 
 class EvidenceError(CcariError):
@@ -157,7 +157,7 @@ class NoRequestError(RequestError, UnknownError):
 
 
 class AllKeptError(RequestError):
-    """Nothing is erased, because legal grounds keep all there is. ``stays``: what is kept, and on which ground."""
+    """Nothing is erased, because legal grounds keep everything. ``stays``: what is kept, and on which ground."""
 
     def __init__(self, words: str, stays: Sequence[Mapping[str, Any]]) -> None:
         super().__init__(words)

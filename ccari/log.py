@@ -15,31 +15,31 @@ import orjson
 import structlog
 from structlog.typing import EventDict, WrappedLogger
 
-#: How long a line waits for whoever reads the log: it waits on the event loop, which runs the calls.
+#: How long a line waits for a slow reader of the log. It waits on the event loop, which runs the calls.
 PATIENCE_SECONDS = 0.2
-#: Characters that are written at once. What select(2) calls writable takes PIPE_BUF bytes without blocking, and a character is
-#: six bytes at most.
+#: Characters written at once. If select(2) reports a pipe as writable, it takes PIPE_BUF bytes without
+#: blocking, and a character has six bytes at most.
 _PIECE = select.PIPE_BUF // 6
-#: From one line of a :class:`Flood` to the next.
+#: Interval between the lines of a :class:`Flood`.
 FLOOD_SECONDS = 1.0
-#: Loggers that say too much at our level. asyncari, for one, formats dial strings and whole events into its DEBUG lines.
+#: Loggers too talkative for our level. asyncari, for one, formats dial strings and whole events into its DEBUG lines.
 _TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx", "pydub")
-#: Loggers that warn of what is normal: pogo_core warns of each migration.
+#: Loggers that warn of normal events: pogo_core warns of each migration.
 _ALARMIST = ("pogo_core",)
 
 
 class _UnfailingStream(io.TextIOBase):
-    """A stream to which writing never fails: a full disk, or a reader that has gone, must not make a step fail that was done, nor
-    end a call. With ``patience`` (seconds), writing waits no longer than that for a reader that has stopped: then the line is lost,
-    and no further line waits until there is room again.
+    """A stream to which writing never fails: a full disk, or a reader that has gone, must neither make a
+    completed step fail nor end a call. With ``patience`` (seconds), writing waits no longer than that for a
+    stalled reader: then the line is lost, and no further line waits until there is room again.
     """
 
-    #: Lines that this process could not write, in all.
+    #: All lines that this process could not write.
     lost = 0
 
     def __init__(self, stream: TextIO, patience: float | None = None) -> None:
         self._stream = stream
-        #: Lines lost since the last one that was written.
+        #: Lines lost since the last one written.
         self._missing = 0
         self._patience = patience
         self._descriptor = None if patience is None else _descriptor(stream)
@@ -56,7 +56,7 @@ class _UnfailingStream(io.TextIOBase):
         return len(text)
 
     def _put(self, text: str) -> None:
-        # a line that was broken off must not run into the next one
+        # an unfinished line must not run into the next one
         line = f"\n{text}" if self._is_torn else text
         size = len(line) if self._descriptor is None else _PIECE
         for start in range(0, len(line), max(size, 1)):
@@ -78,15 +78,15 @@ class _UnfailingStream(io.TextIOBase):
         """Nothing to do: each line is flushed as it is written."""
 
     def report_missing(self, _: WrappedLogger, __: str, event: EventDict) -> EventDict:
-        """A processor: the first line that can be written again says how many are missing before it."""
+        """A processor: the next line that can be written says how many are missing before it."""
         return {**event, "lines_lost": self._missing} if self._missing else event
 
 
 class Flood:
-    """Lines of one kind that an outsider can cause without end. The first is written at once, and those that follow are counted: one
-    line each :data:`FLOOD_SECONDS` stands for them. Used on the event loop.
+    """Lines of one kind that an outsider can cause without limit. The first is written at once; the following
+    ones are counted, and one line each :data:`FLOOD_SECONDS` stands for them. Used on the event loop.
 
-    ``write``: writes a line that stands for so many times.
+    ``write``: writes a line that stands for so many.
     """
 
     def __init__(self, write: Callable[[int], object]) -> None:
@@ -95,7 +95,7 @@ class Flood:
         self._next: asyncio.TimerHandle | None = None
 
     def add(self) -> None:
-        """It has happened once more."""
+        """Count one more."""
         self._times += 1
         if self._next is None:
             self._tell()
@@ -112,7 +112,7 @@ def _descriptor(stream: TextIO) -> int | None:
     try:
         return stream.fileno()
     except (OSError, ValueError):
-        # nothing behind it could block
+        # such a stream cannot block
         return None
 
 
@@ -126,8 +126,8 @@ def configure(
 ) -> None:  # fmt: skip
     """Set up structlog for the whole process, and send the standard library's loggers through it.
 
-    A line that cannot be written is lost, and counted (:func:`lines_lost`); with ``patience``, also one that cannot be written within
-    that many seconds.
+    A line that cannot be written is lost, and counted (:func:`lines_lost`); with ``patience``, so is one that
+    cannot be written within that many seconds.
     """
     output = _UnfailingStream(stream, patience)
     shared: list[structlog.typing.Processor] = [output.report_missing, _headed]
@@ -135,7 +135,7 @@ def configure(
     if format == "json":
         ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
     else:
-        # not rich's tracebacks: they show local variables, which hold numbers
+        # not rich's tracebacks: they show local variables, which may hold numbers
         plain = structlog.dev.plain_traceback
         in_colour = stream.isatty() and "NO_COLOR" not in os.environ
         ending = [structlog.dev.ConsoleRenderer(colors=in_colour, pad_event_to=24, exception_formatter=plain)]
@@ -166,7 +166,7 @@ def _headed(_: WrappedLogger, level: str, event: EventDict) -> EventDict:
     """Put the time, the level and the event first, for people who read the lines."""
     at = datetime.now(UTC).isoformat().replace("+00:00", "Z")
     first = {"at": at, "level": level, "event": event["event"]}
-    # once more at the end: a field of the event's own must not stand for them
+    # repeated at the end, so that no field of the event replaces them
     return {**first, **event, **first}
 
 
@@ -179,8 +179,8 @@ def _library(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _dumps(value: object, **_: object) -> str:
     try:
-        # a dataclass is written by its repr, which masks numbers; orjson would write its fields, with the whole number
+        # a dataclass is written by its repr, which masks numbers; orjson would write its fields, with the full number
         return orjson.dumps(value, default=str, option=orjson.OPT_PASSTHROUGH_DATACLASS).decode()
     except TypeError:
-        # orjson refuses half a surrogate pair, or an integer of more than 64 bits; the line must be written all the same
+        # orjson refuses half a surrogate pair, or an integer of more than 64 bits; the line must be written anyway
         return json.dumps(value, default=str)

@@ -1,8 +1,8 @@
-"""Looking up the hosts that aiohttp connects to, each in a thread of its own.
+"""Looks up the hosts that aiohttp connects to, each in a thread of its own.
 
-The event loop looks up two names at a time, for the whole service (uvloop; libuv's threadpool.c). While no name server answers about
-two hosts, such as controllers' webhooks, no other is found: no connection can be opened to a database that is reached by name, and
-calls are blocked. So only the database's own name is left to the loop.
+The event loop looks up only two names at a time, for the whole service (uvloop; libuv's threadpool.c). If two
+hosts, such as controllers' webhooks, hang in their look-ups, no other name is found: a database reached by
+name cannot be connected to, and calls are blocked. So only the database's own name is left to the loop.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ _Asked = tuple[str, int, int]
 
 
 class Names(AbstractResolver):
-    """A resolver for aiohttp. Each host is looked up once at a time: who asks while that hangs waits for the same answer."""
+    """A resolver for aiohttp. A host is looked up once at a time: further requests meanwhile wait for the same answer."""
 
     def __init__(self) -> None:
         self._under_way: dict[_Asked, Future[list[ResolveResult]]] = {}
@@ -36,7 +36,7 @@ class Names(AbstractResolver):
         return await asyncio.wrap_future(looking)
 
     async def close(self) -> None:
-        """Nothing to be done: a look-up that hangs keeps nobody waiting."""
+        """Nothing to do: nothing waits for a look-up that hangs."""
 
 
 def _look_up(host: str, port: int, family: int) -> list[ResolveResult]:

@@ -1,4 +1,4 @@
-"""Threads for work on a disk, or a network, that may hang, so that it does not use up the threads that the whole service shares."""
+"""Threads for work on a disk or network that may hang, so that it does not use up the threads shared by the whole service."""
 
 import asyncio
 import threading
@@ -11,14 +11,14 @@ from ccari.errors import CcariError, StoreError
 
 _T = TypeVar("_T")
 
-#: Jobs under way, including those that wait for a thread. A disk that answers finishes each in some milliseconds.
+#: Jobs under way, including those waiting for a thread. A healthy disk finishes each in some milliseconds.
 MOST_UNDER_WAY = 64
 _THREADS = 4
 
 
 class OwnThreads:
-    """A pool of a few threads. ``name``: of the threads, for debugging a process that hangs. ``refusal``: the error that is
-    raised if more than ``most`` jobs would be under way.
+    """A pool of a few threads. ``name``: of the threads, for debugging a process that hangs. ``refusal``: the
+    error raised if more than ``most`` jobs would be under way.
     """
 
     def __init__(self, name: str, refusal: type[CcariError] = StoreError, most: int = MOST_UNDER_WAY) -> None:
@@ -28,13 +28,13 @@ class OwnThreads:
         self._room = threading.BoundedSemaphore(most)
 
     def begin(self, work: Callable[..., _T], *given: Any) -> asyncio.Future[_T]:
-        """Run ``work`` in one of the threads; the future has its result. If it is cancelled before the work has begun, it never
-        begins.
+        """Run ``work`` in one of the threads; the future has its result. If cancelled before the work has
+        begun, it never begins.
 
         Raises
         ------
         CcariError
-            ``refusal``, if so many jobs are under way that the disk does not seem to answer.
+            ``refusal``, if so many jobs are under way that the disk seems dead.
         """
         return asyncio.wrap_future(self._submit(work, *given))
 
@@ -42,20 +42,20 @@ class OwnThreads:
         if not self._room.acquire(blocking=False):
             raise self._refusal(f"the disk does not answer: {self._most} reads and writes are under way")
         working = self._threads.submit(work, *given)
-        # when the thread is done, not when the caller gives up: a thread that hangs still takes up room
+        # when the thread is done, not when the caller gives up: a hanging thread still takes up room
         working.add_done_callback(lambda _: self._room.release())
         return working
 
     async def run(self, work: Callable[..., _T], *given: Any) -> _T:
-        """As :meth:`begin`, and wait for the result."""
+        """Like :meth:`begin`, but wait for the result."""
         return await self.begin(work, *given)
 
     async def within(
         self, seconds: float, work: Callable[..., _T], *given: Any, unwanted: Callable[[_T], object] | None = None
     ) -> _T:  # fmt: skip
-        """As :meth:`run`, for no longer than that: if it takes longer, ``refusal`` is raised, and the thread is left to itself.
+        """Like :meth:`run`, with a time-out: then ``refusal`` is raised, and the thread is left to itself.
 
-        ``unwanted``: called, in the thread, with a result that nobody waits for any more, such as a file that was opened too late.
+        ``unwanted``: called, in the thread, with a result that came too late, such as an opened file.
         """
         submitted = self._submit(work, *given)
         working = asyncio.wrap_future(submitted)
@@ -65,7 +65,7 @@ class OwnThreads:
             if unwanted is None:
                 working.cancel()
             else:
-                # not in the loop, for which that disk may hang too, and which may be over by then
+                # not in the loop: the disk may hang for it too, or the loop may be closed by then
                 submitted.add_done_callback(partial(_let_go, unwanted))
             if isinstance(error, TimeoutError):
                 raise self._refusal(f"the disk does not answer within {seconds:.0f} s") from None
@@ -73,16 +73,16 @@ class OwnThreads:
 
 
 async def in_time(working: asyncio.Future[_T], seconds: float) -> _T:
-    """The result of what :meth:`OwnThreads.begin` has begun, which goes on if this is given up. Raises TimeoutError after so many seconds,
-    unless the thread is done by then: a loop that was late itself, on a busy machine, hears of the time-out first.
+    """The result of a job from :meth:`OwnThreads.begin`, which goes on if this is given up. Raises TimeoutError after so
+    many seconds, unless the thread is done by then: on a busy machine, a late loop hears of the time-out first.
     """
-    # what is given up may fail later: nobody waits for that, and whoever gave it up has said why
+    # retrieve a later failure of a job that was given up: whoever gave it up has reported that
     working.add_done_callback(lambda done: done.cancelled() or done.exception())
     try:
         async with asyncio.timeout(seconds):
             return await asyncio.shield(working)
     except TimeoutError:
-        # what the thread has given is told in the loop's next turn
+        # the loop hears of the thread's result in its next turn
         await asyncio.sleep(0)
         if not working.done():
             raise
@@ -90,8 +90,8 @@ async def in_time(working: asyncio.Future[_T], seconds: float) -> _T:
 
 
 def alone(name: str, work: Callable[..., _T], *given: Any) -> Future[_T]:
-    """Run ``work`` in a thread of its own, for which nothing waits, not even the end of the service. It cannot be cancelled: the
-    future is done when its thread is.
+    """Run ``work`` in a thread of its own, which nothing waits for, not even the end of the service. It
+    cannot be cancelled: the future is done when the thread is.
     """
     done: Future[_T] = Future()
     done.set_running_or_notify_cancel()

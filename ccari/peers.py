@@ -12,15 +12,15 @@ from aiohttp.client_reqrep import ClientRequest
 
 from ccari.names import Names
 
-#: How much of what has come is read before it is looked at.
+#: How much of the received data is parsed at a time.
 _PIECE_BYTES = 16 * 1024
-#: Answers that may wait to be read, with those that only say that the answer is still to come (1xx).
+#: How many answers may wait to be read, including interim ones (1xx).
 _MOST_WAITING = 16
 
 
 class Connector(aiohttp.TCPConnector):
-    """aiohttp's, with names looked up by :class:`Names`, with a limit on what a server can have read in one go, and trusting the
-    certificates that the system trusts when it connects.
+    """aiohttp's connector, with three changes: :class:`Names` looks up names, the data that a server can have parsed at
+    once are limited, and the certificates trusted are those that the system trusts at the time of connecting.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -30,12 +30,13 @@ class Connector(aiohttp.TCPConnector):
         self._trust = _Trust()
 
     def _get_ssl_context(self, req: ClientRequest) -> ssl.SSLContext | None:
-        # another private name that a test watches: aiohttp's own context has what was trusted when aiohttp was loaded
+        # another private name that a test watches: aiohttp's own context keeps the certificates trusted when
+        # aiohttp was loaded
         return self._trust.context() if req.is_ssl() else None
 
 
 async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
-    """The body of an answer; None if it has more bytes than that, of which no more are read."""
+    """The body of an answer; None, without reading on, if it has more than ``most_bytes``."""
     received = bytearray()
     async for each in answer.content.iter_any():
         received += each
@@ -45,8 +46,8 @@ async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None
 
 
 class _Trust:
-    """The certificates that the system trusts. OpenSSL goes on with those that it has read: a new one of an authority whose name it knows
-    would be refused until the service is restarted, and one that was taken away trusted.
+    """The certificates that the system trusts. OpenSSL keeps those it has read: until a restart, it would
+    refuse a renewed certificate of an authority whose name it knows, and trust one that was removed.
     """
 
     def __init__(self) -> None:
@@ -54,7 +55,7 @@ class _Trust:
         self._read: tuple[object, ...] = ()
 
     def context(self) -> ssl.SSLContext:
-        """For the next connection. Read anew, which takes some milliseconds, if the system's certificates were changed."""
+        """The context for the next connection. Read again, in some milliseconds, if the system's certificates have changed."""
         there = tuple(map(_version, ssl.get_default_verify_paths()[:2]))
         if self._context is None or there != self._read:
             self._context, self._read = ssl.create_default_context(), there
@@ -63,10 +64,11 @@ class _Trust:
 
 
 def _version(path: str | None) -> list[tuple[int, int] | None]:
-    """Tells a file, or a folder with what its files are or lead to, from what it was before. It takes a millisecond for those of a system.
+    """The version of a file, or of a folder with its files and the targets of its links. For a system's
+    certificates this takes a millisecond.
 
-    By the time of the last change of any kind: a folder does not change when a file in it is written over, and ``cp -p`` sets the
-    time of the last writing back.
+    Uses the time of the last change of any kind (ctime): a folder's own times do not change when a file in it
+    is overwritten, and ``cp -p`` resets mtime.
     """
     looked_at = [path or ""]
     with contextlib.suppress(OSError), os.scandir(path or "") as files:
@@ -83,12 +85,12 @@ def _state(path: str) -> tuple[int, int] | None:
 
 
 class _Connection(ResponseHandler):
-    """Gives up a server that sends one answer after the other to one request. aiohttp would read all of them, for as long as the
-    request may take: with uvloop that is ten seconds in which nothing else is done.
+    """Drops a server that sends answer after answer to one request. aiohttp would read them all for as long
+    as the request may take: with uvloop, ten seconds in which nothing else runs.
     """
 
     def data_received(self, data: bytes) -> None:
-        # without any, aiohttp goes on with what it has
+        # without data, aiohttp goes on with what it has
         for start in range(0, len(data), _PIECE_BYTES) or (0,):
             super().data_received(data[start : start + _PIECE_BYTES])
             if len(self._buffer) > _MOST_WAITING:

@@ -1,4 +1,4 @@
-"""Opening files that an administrator names, and may put something else in the place of while the service runs."""
+"""Opens files that an administrator names, and may replace with something else while the service runs."""
 
 import os
 import stat
@@ -7,8 +7,8 @@ from typing import BinaryIO
 
 
 def open_regular(path: Path) -> BinaryIO:
-    """The file, open to be read. Raises OSError, also for a pipe or a device: whoever reads one may wait for ever, and with them the
-    calls, or all who read in the same thread later.
+    """The file, opened for reading. Raises OSError, also for a pipe or a device: reading one may wait for
+    ever, and hold up calls, or later readers in the same thread.
     """
     file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115 - a path's own takes no opener; the caller closes it
     if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -18,5 +18,5 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Not even the opening of a pipe waits then."""
+    """With O_NONBLOCK, even opening a pipe does not wait."""
     return os.open(path, flags | os.O_NONBLOCK)

@@ -1,4 +1,4 @@
-"""Telling systemd the state of the service: sd_notify(3), whose whole protocol is a datagram of lines."""
+"""Tells systemd the state of the service: sd_notify(3), whose whole protocol is a datagram of lines."""
 
 import asyncio
 import contextlib
@@ -6,37 +6,40 @@ import os
 import socket
 from dataclasses import dataclass
 
-#: From one message to the next if there is no watchdog. Each message says everything, so that a lost one does no harm.
+#: Interval between messages if there is no watchdog. Each message says everything, so losing one does no harm.
 TELL_SECONDS = 10.0
-#: How much time each message asks for while the service stops. The last one has to cover all that comes after the calls, up to the
-#: end of the embedded PostgreSQL (up to 30 s).
+#: How much time each message asks for while the service stops. The last one must cover everything after the
+#: calls, including the end of the embedded PostgreSQL (up to 30 s).
 ENDING_SECONDS = 60.0
 _MICRO = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
 class Supervisor:
-    """Sends messages to systemd. ``address``: its socket, None if it did not ask for any; ``interval``: seconds between two."""
+    """Sends messages to systemd. ``address``: its socket, None if it asked for none; ``interval``: seconds
+    between messages.
+    """
 
     address: str | None
     interval: float
 
     @classmethod
     def from_environment(cls) -> "Supervisor":
-        """As NOTIFY_SOCKET and WATCHDOG_USEC say. Both are unset, as they do not concern the processes that we start."""
+        """Read NOTIFY_SOCKET and WATCHDOG_USEC, and unset both: they do not concern the processes that we start."""
         address = os.environ.pop("NOTIFY_SOCKET", "")
         watched, whom = os.environ.pop("WATCHDOG_USEC", ""), os.environ.pop("WATCHDOG_PID", "")
         interval = TELL_SECONDS
         if watched.isdecimal() and whom in {"", str(os.getpid())}:
-            # sd_watchdog_enabled(3) recommends half of it; with a third one message may be lost
+            # sd_watchdog_enabled(3) recommends half of it; with a third, one message may be lost
             interval = min(interval, int(watched) / _MICRO / 3)
         # a leading @ stands for the zero byte of an abstract address
         return cls(f"\0{address[1:]}" if address.startswith("@") else address or None, interval)
 
     async def tell(self, stopping: asyncio.Event, connected: asyncio.Event | None) -> None:
-        """Send the state at each interval, until cancelled. ``connected``: whether Asterisk is; None if the service needs none.
+        """Send the state at each interval, until cancelled. ``connected``: whether Asterisk is; None if the
+        service needs none.
 
-        It runs on the loop that calls run on: if that hangs, no message is sent, and systemd restarts the service.
+        This runs on the loop that runs the calls: if that hangs, no message is sent, and systemd restarts the service.
         """
         if self.address is None:
             return
@@ -50,7 +53,7 @@ class Supervisor:
                         await stopping.wait()
 
     def _send(self, message: str) -> None:
-        # if systemd is away or busy no call may wait for it: the next message says the same again
+        # no call may wait for systemd; if it is away or busy, the next message says the same again
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagrams:
             datagrams.setblocking(False)
             datagrams.sendto(message.encode(), self.address or "")

@@ -1,4 +1,4 @@
-"""Background work, wherever it is needed: started, started again when it fails, and ended."""
+"""Background work: started, restarted when it fails, and ended."""
 
 import asyncio
 import contextlib
@@ -9,22 +9,22 @@ import structlog
 
 _log = structlog.get_logger()
 
-#: From a failure of background work to its next start.
+#: Pause before failed background work is restarted.
 TASK_AGAIN_SECONDS = 1.0
 
 
 @contextlib.asynccontextmanager
 async def beside(work: Callable[[], Coroutine[Any, Any, None]]) -> AsyncIterator[None]:
-    """Run ``work`` while the context lasts; then it is cancelled, and waited for."""
+    """Run ``work`` while the context lasts; then cancel it and wait for its end."""
     async with started(_again_if_it_fails(work)):
         yield
 
 
 @contextlib.asynccontextmanager
 async def started(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio.Task[Any]]]:
-    """A task for each; when the context ends, those that are still at work are cancelled, and waited for.
+    """Start a task for each; when the context ends, cancel those still running and wait for them.
 
-    Unlike a task group's, one that fails ends nothing: whoever wants to know looks at it.
+    Unlike in a task group, a failed task ends nothing: the caller checks it if needed.
     """
     tasks = list(map(asyncio.create_task, work))
     try:
@@ -36,7 +36,7 @@ async def started(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio
 
 
 async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
-    """Wait until all have ended, however often the waiting is cancelled, as a task group does: none is left to nobody."""
+    """Wait until all have ended, even if the waiting itself is cancelled, as a task group does: no task is orphaned."""
     cancelled: asyncio.CancelledError | None = None
     while not all(each.done() for each in tasks):
         try:
@@ -48,7 +48,7 @@ async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
 
 
 async def _again_if_it_fails(work: Callable[[], Coroutine[Any, Any, None]]) -> None:
-    """Start the work again when it fails: a fault in it cuts no call, and nothing is left undone in silence.
+    """Restart the work when it fails: a fault in it must not cut calls, or silently leave work undone.
 
     What it leaves half done is no worse than what a killed service leaves.
     """
