@@ -47,7 +47,7 @@ _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 #: every call asks.
 MODULES_AGAIN_SECONDS = 5.0
 
-#: Asterisk's answer about itself is some hundred bytes long.
+#: The most that is read of Asterisk's answer about itself, which has some hundred bytes.
 _MOST_INFO_BYTES = 64 * 1024
 #: How long Asterisk may take to finish writing a recording that was told to stop.
 RECORDED_SECONDS = 5.0

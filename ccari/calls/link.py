@@ -195,9 +195,9 @@ class _Ears:
         self._switchboard = switchboard
         #: Events that came before stock was taken, each with its arrival; None once stock is taken.
         self._early: list[tuple[dict[str, Any], datetime]] | None = []
-        #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped, for
-        #: want of room or because they were given back. ``_let_go``: channels given back. ``_left``: channels
-        #: of the last two sets that have left the application since.
+        #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped:
+        #: there was no room (they are given back once stock is taken), or they were given back. ``_let_go``:
+        #: channels given back. ``_left``: channels of the last two sets that have left the application since.
         self._begun: set[str] = set()
         self._unkept: set[str] = set()
         self._let_go: set[str] = set()

@@ -145,7 +145,7 @@ class CallRunner:
         self._inbox.let_go(why)
 
     async def run(self) -> None:
-        """Run the call to its end. It never raises, so one call's fault does not harm another.
+        """Run the call to its end. It raises nothing unless cancelled, so one call's fault does not harm another.
 
         When cancelled, it first registers each pressed right that is not known to be durable. When cancelled
         again, it stops doing so.
