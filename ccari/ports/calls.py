@@ -38,7 +38,7 @@ class OpenedCall:
 
     @property
     def asserted(self) -> dict[str, str]:
-        """What the call's row says that it is made under, and with whom, for its journal: that is sealed, and the row is not."""
+        """The terms and parties in the call's row, for its journal: the journal is sealed, the row is not."""
         keyed = self.keyed
         return {
             "controller": self.controller, "campaign": self.campaign, "legal_basis": self.legal_basis, "revision": str(self.revision),
