@@ -56,6 +56,9 @@ def command(
 def _print(known: Mapping[str, Any], limit: int) -> None:
     typer.echo(f"## {known['controller']}")
     as_table(known["bars"], {"scope": "SCOPE", **suppressions.COLUMNS}, none="not barred")
+    if known["lifted"]:
+        lifted = {"removed_at": "LIFTED", "removed_by": "BY", "why": "WHY"}
+        as_table(known["lifted"], {**suppressions.COLUMNS, **lifted}, none="")
     as_table(known["sources"], contacts.COLUMNS, none="the number is not a contact of this controller")
     consents.print_of_number(known["consents"])
     asked = list(map(requests.coloured, known["requests"]))

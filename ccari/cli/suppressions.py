@@ -99,7 +99,12 @@ def remove(
 
     async def work(settings: Settings, store: Store) -> list[dict[str, Any]]:
         asked = Lifting(number, controller, campaign, reason, why)
-        return await (await _bars(settings, store)).lift(asked, f"cli:{who()}")
+        bars = await _bars(settings, store)
+        lifted = await bars.lift(asked, f"cli:{who()}")
+        if not lifted:
+            # it says that the number is not barred
+            await note(store, Looked.NUMBER_CHECKED, bars.subject(number, controller), "lifting")
+        return lifted
 
     rows = with_store(context, work)
     none = "there is no such suppression" if reason else _NO_BAR_WITHOUT_REASON

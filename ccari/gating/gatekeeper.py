@@ -33,6 +33,7 @@ class Gatekeeper:
         self._asked = asked
         self._means = means
         self._journal = journal
+        self._asked_at = datetime.now(UTC)
         self._drafter = Drafter(asked, means, journal)
 
     async def ask(self) -> Terms | Block:
@@ -76,6 +77,7 @@ class Gatekeeper:
                 self._means.asterisk,
                 asked.agent,
                 campaign_name(self._means.book.policy, asked.campaign),
+                self._asked_at,
                 asked.direction.value,
             )
         )

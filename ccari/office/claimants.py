@@ -61,5 +61,5 @@ def known_as(policy: Policy, secrets: Secrets, number: str, controller: str | No
 
 
 def access_target(controller: str, digests: Digests, looked_in: str) -> dict[str, str]:
-    """Who was looked up, and where (``requests``, ``calls`` or ``accesses``), for the record of accesses."""
+    """Who was looked up, and where (``requests``, ``calls``, ``accesses`` or ``everything``), for the record of accesses."""
     return {**whose_number(controller, digests), "in": looked_in}

@@ -35,7 +35,7 @@ async def known_of(
 ) -> list[dict[str, Any]]:
     """What each controller of ``known_as`` (:func:`ccari.office.claimants.known_as`) knows of the number,
     each separately (invariant 7): its ``bars``, with the registers that list it, and whether it is ``barred``
-    now; its ``sources``; its ``consents``, with the calls made on each; its newest ``requests`` and
+    now; the bars that were ``lifted``, and why; its ``sources``; its ``consents``, with the calls made on each; its newest ``requests`` and
     ``calls``, ``limit`` of each, and whether there are ``more_requests`` or ``more_calls``.
 
     Raises InputError and ConfigError as ``known_as`` does, and StoreError. The caller must put the look-up on
@@ -53,6 +53,7 @@ async def known_of(
                 "controller": controller,
                 "barred": any(each["stands"] for each in bars),
                 "bars": bars,
+                "lifted": await kept.suppressions.lifted(controller, digests),
                 "sources": await kept.contacts.of(controller, digests),
                 "consents": await kept.consents.of(controller, digests),
                 "requests": list(map(dossiers.register_row, requests[:limit])),
@@ -66,4 +67,4 @@ async def known_of(
 
 def is_known(of_controller: Mapping[str, Any]) -> bool:
     """Whether that controller knows anything of the number."""
-    return any(of_controller[each] for each in ("bars", "sources", "consents", "requests", "calls"))
+    return any(of_controller[each] for each in ("bars", "lifted", "sources", "consents", "requests", "calls"))

@@ -144,7 +144,7 @@ def fault_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> s
 
 def unproven_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> tuple[str, ...]:
     """What a request's row says, and the first entry of its journal does not: that was erased, or never had it."""
-    told = journal[0].fields or {}
+    told = (journal[0].fields or {}) if journal else {}
     return tuple(name for name in OF_REQUEST if request.get(name) is not None and name not in told)
 
 
@@ -213,8 +213,10 @@ def _fault_of_moments(journal: Sequence[Linked], call: Mapping[str, Any]) -> str
         if entry is None:
             continue
         if at is None:
-            return f"the {name} of the call is None, but {entry.at.isoformat()} in the journal"
-        late = ENDS_LATE if name == "ended_at" else CLOCKS_DIFFER
+            return f"the {name} of the call is nothing, but {entry.at.isoformat()} in the journal"
+        # earlier versions dated the row of a call whose gate had no answer by when the database took it
+        is_late = name == "ended_at" or entry.event == "call_blocked"
+        late = ENDS_LATE if is_late else CLOCKS_DIFFER
         if not -CLOCKS_DIFFER <= _moment(at) - entry.at <= late:
             return f"the {name} of the call is {_value(at)}, but {entry.at.isoformat()} in the journal"
     return None

@@ -63,6 +63,8 @@ class RefusedCall:
     asterisk: str
     agent: str
     campaign: str
+    #: The row may be written much later, if the database is away.
+    asked_at: datetime
     direction: str = "outbound"
 
 

@@ -31,6 +31,10 @@ class SuppressionStore(Protocol):
         """The bars of one number, oldest first."""
         ...
 
+    async def lifted(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
+        """The bars of one number that were lifted, in the order in which that was done: when, by whom and why."""
+        ...
+
     async def page(
         self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,

@@ -89,7 +89,7 @@ class CallRows:
         """Write the row of a call that no policy covers, so that its refusal is on record too."""
         await self._database.execute(
             SQL["open_refused_call"], call.id, call.asterisk, call.campaign, call.agent, call.token,
-            chain.start(call.id), call.direction,
+            chain.start(call.id), call.direction, call.asked_at,
         )  # fmt: skip
         self._journals.begin(call.id)
 

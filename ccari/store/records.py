@@ -55,12 +55,18 @@ class Records:
         fault = fault or seal.fault(journal, leaves) or chain.fault_of_call(journal, call)
         del call["digest"], call["key_version"]
         events = [
-            {"seq": each.seq, "at": each.at, "event": each.event,
-             "fields": None if each.fields is None else dict(each.fields)}
+            {"seq": each.seq, "at": each.at, "event": each.event, "fields": _shown(each.fields)}
             for each in journal
-        ]  # fmt: skip
+        ]
         return CallRecord(call, events, [dict(row) for row in recordings], fault)
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
         # a rare outcome may have to be looked for among millions of rows
         return await self._database.rows(SQL[query], *arguments, outside_pool=True)
+
+
+def _shown(fields: Mapping[str, str] | None) -> dict[str, str] | None:
+    """The fields of an entry, without the number's keyed digest: who sees only masked numbers could tell by it which calls are one person's."""
+    if fields is None:
+        return None
+    return {name: value for name, value in fields.items() if name not in {"digest", "key_version"}}

@@ -113,6 +113,9 @@ class Suppressions:
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
         return await self._database.rows(SQL["check_suppression"], controller, list(digests.all))
 
+    async def lifted(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
+        return await self._database.rows(SQL["lifted_suppressions"], controller, list(digests.all))
+
     async def page(
         self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,

@@ -22,7 +22,7 @@ ZIP = "application/zip"
 
 
 async def find(ask: Ask) -> Reply[SubjectFound]:
-    """What is known of a number: its bars, where it came from, its consents with their uses, its requests and its calls, `limit` of each,
+    """What is known of a number: its bars and those that were lifted, where it came from, its consents with their uses, its requests and its calls, `limit` of each,
     the newest first. Who looks, and why, is put on record.
     """
     body: FindBody = ask.body
@@ -32,7 +32,7 @@ async def find(ask: Ask) -> Reply[SubjectFound]:
     await ask.note_number(known_as, "everything", body.why)
     found = await known_of(body.number, known_as, front, policy, secrets, body.limit)
     for each in found:
-        each["bars"] = [bar_row(bar) for bar in each["bars"]]
+        each |= {kind: [bar_row(bar) for bar in each[kind]] for kind in ("bars", "lifted")}
     return Reply(SubjectFound.model_validate({"controllers": found}))
 
 

@@ -91,6 +91,11 @@ RETURNING campaign, reason, origin, proof, entered_at, expires_at
 SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at, campaign, reason
 
+-- name: lifted_suppressions
+-- A bar that was kept under several secrets is given once.
+SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at, removed_at, removed_by, why FROM removed_suppressions
+WHERE controller = $1 AND digest = ANY ($2) ORDER BY removed_at, entered_at, campaign, reason
+
 -- name: list_suppressions
 -- As page_of_suppressions.
 SELECT controller, campaign, reason, origin, proof, entered_at, expires_at, key_version, encode(digest, 'hex') AS digest

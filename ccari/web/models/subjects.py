@@ -11,7 +11,7 @@ from ccari.web.models.consents import ConsentOfNumber
 from ccari.web.models.contacts import Source
 from ccari.web.models.fields import ControllerId, NumberText, Reference
 from ccari.web.models.requests import RequestRow
-from ccari.web.models.suppressions import StandingBar
+from ccari.web.models.suppressions import LiftedBar, StandingBar
 
 
 class Known(Told):
@@ -20,6 +20,7 @@ class Known(Told):
     controller: str
     barred: bool
     bars: tuple[StandingBar, ...]
+    lifted: tuple[LiftedBar, ...]
     sources: tuple[Source, ...]
     consents: tuple[ConsentOfNumber, ...]
     requests: tuple[RequestRow, ...]

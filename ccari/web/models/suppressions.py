@@ -77,6 +77,12 @@ class LiftingBody(Body):
     ] = None
 
 
+class LiftedBar(Bar):
+    removed_at: datetime
+    removed_by: str
+    why: str
+
+
 class Lifted(Told):
     lifted: tuple[Bar, ...]
 

@@ -857,7 +857,7 @@ async def test_two_who_have_talked_are_on_record_as_a_failed_call_where_the_serv
 async def test_a_call_that_no_policy_covers_leaves_no_row_or_a_number(
     calls: PostgresCallStore, store: Store
 ) -> None:
-    refused = RefusedCall(uuid4(), uuid4(), made.ASTERISK, "anna", "nonsense")
+    refused = RefusedCall(uuid4(), uuid4(), made.ASTERISK, "anna", "nonsense", datetime.now(UTC))
     await calls.open_refused(refused)
     await calls.close(refused.id, "blocked", "unknown_campaign", made.journal("call_blocked"))
     shown = await store.records.show_call(refused.id)

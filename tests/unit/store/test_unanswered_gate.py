@@ -1,6 +1,7 @@
 """A gate that asks and gets no answer: the database may have written the call's row all the same, or is yet to."""
 
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
 from uuid import uuid4
@@ -52,6 +53,7 @@ async def test_a_call_whose_gate_had_no_answer_stays_open_for_ever(
     with pytest.raises(StoreError, match="in time"):
         await actions.carry_out(do.CheckGate())
     journal.note("call_blocked", {"reason": "store_unavailable"})
+    blocked_at = datetime.now(UTC)
     await actions.carry_out(do.CloseCall(Outcome.UNAVAILABLE, "store_unavailable"))
     if late:
         await calls.catch_up()
@@ -59,3 +61,5 @@ async def test_a_call_whose_gate_had_no_answer_stays_open_for_ever(
     assert (shown.call["outcome"], shown.call["reason"]) == ("unavailable", "store_unavailable")
     assert [each["event"] for each in shown.events] == ["call_blocked"]
     assert shown.fault is None
+    # while the database is away the row may be written long after, and would differ from the journal
+    assert shown.call["opened_at"] <= blocked_at

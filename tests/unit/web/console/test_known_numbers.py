@@ -22,7 +22,10 @@ async def complained(api: Api, front: Front, store: Store) -> dict[str, str]:
         await give(api, f"{CONTACTS}/import?controller=acme", rows)
     consent = f"number,purpose,channel,given,proof\n{NUMBER},marketing,phone,2020-01-01,form 1\n"
     await give(api, f"{CONSENTS}/import?controller=acme", consent)
-    await api.ask("POST", BARS, {"number": NUMBER, "controller": "acme", "reason": "do_not_call"})
+    for reason in ("objection", "do_not_call"):
+        await api.ask("POST", BARS, {"number": NUMBER, "controller": "acme", "reason": reason})
+    lifted = {"number": NUMBER, "controller": "acme", "reason": "objection", "why": "a slip"}
+    await api.ask("POST", f"{BARS}/remove", lifted)
     request, call = await enter(api, right="access"), await called(store, front)
     uses = "INSERT INTO consent_uses (consent_id, call_id) SELECT id, $1 FROM consents"
     await store.database.rows(uses, call)
@@ -42,6 +45,9 @@ async def test_a_complaint_takes_five_looks_or_is_answered_with_anothers_data(
         True,
         ["do_not_call"],
     )
+    assert [(each["reason"], each["removed_by"], each["why"]) for each in acme["lifted"]] == [
+        ("objection", "token:the-dpo", "a slip")
+    ]
     assert [(each["source"], each["legal_basis"]) for each in acme["sources"]] == [("fair", "contract")]
     (consent,) = acme["consents"]
     assert (consent["state"], [each["call"] for each in consent["uses"]]) == ("given", [known["call"]])
@@ -86,7 +92,15 @@ async def test_the_page_leaves_out_what_the_complaint_asks(
     assert f'href="{PAGE}"' in (await officer.get("/console/requests")).text
     seen = await officer.send(PAGE, PAGE, number=NUMBER, why="complaint 9")
     assert (seen.status, seen.url) == (HTTPStatus.OK, PAGE)
-    for each in ("acme: ✗", "do not call", "fair", "form 1", "marketing for calls by a person", "in force"):
+    for each in (
+        "acme: ✗",
+        "do not call",
+        "a slip",
+        "fair",
+        "form 1",
+        "marketing for calls by a person",
+        "in force",
+    ):
         assert each in seen.words
     assert seen.text.count(f'href="/console/calls/{known["call"]}"') == 2
     assert f'href="/console/requests/{known["request"]}"' in seen.text
