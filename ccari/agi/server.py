@@ -68,7 +68,7 @@ def _explained(listen: str) -> Iterator[None]:
 
 
 async def _close_abandoned(desk: Desk) -> None:
-    """End the calls that an earlier run left open. Their dialplans got no verdict, and so dialled nobody."""
+    """End the calls that an earlier run left open. Their dialplans got no verdict, unless it died as it had just sent one."""
     try:
         await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC))
     except StoreError as error:

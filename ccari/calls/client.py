@@ -237,6 +237,11 @@ class Ari:
     async def set_variable(self, channel_id: str, name: str, value: str) -> None:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
+    async def set_unless_gone(self, channel_id: str, name: str, value: str) -> None:
+        """As :meth:`set_variable`; nothing happens if the channel is gone, or has left the application (409) on its way there."""
+        with _unless_gone(HTTPStatus.CONFLICT):
+            await self.set_variable(channel_id, name, value)
+
     async def set_variables(
         self, channel_id: str, values: Mapping[str, str], *, beside: bool = False
     ) -> None:

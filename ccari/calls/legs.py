@@ -1,6 +1,8 @@
 """The channels that one call makes in Asterisk, and the bridge that connects the two parties."""
 
+import asyncio
 import contextlib
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,8 +19,15 @@ from ccari.policy.call import Direction, Outcome, Party
 #: that the network holds up is carried out when it arrives. By then we may have given it up, for want of an
 #: answer within this time, and the number may have been barred since (invariant 1).
 DIAL_SECONDS = REQUEST_SECONDS
-#: After how many seconds from now Asterisk hangs up a channel. ``ast_call`` does not dial a channel whose time is over.
+#: A dial is not sent in the last seconds before that: it would ring a telephone for an instant.
+_TO_SPARE_SECONDS = 2.0
+#: The variable that says after how many seconds from now Asterisk hangs up a channel. ``ast_call`` does not dial a channel whose time is
+#: over.
 _LIMIT = "TIMEOUT(absolute)"
+
+
+class TooLate(AsteriskError):  # noqa: N818 - a state, told as such
+    """Nobody was dialled, because it was too late for that."""
 
 
 class Legs:
@@ -32,6 +41,8 @@ class Legs:
         #: True from just before the two are connected until the agent hands the callee over.
         self.have_met = False
         self._destroyed: set[str] = set()
+        #: When the callee's channel was asked for, by the loop's clock: before Asterisk made it.
+        self._asked_at = math.inf
 
     def take_note(self, event: Mapping[str, Any]) -> None:
         """Learn from an ARI event which channels are gone."""
@@ -64,17 +75,23 @@ class Legs:
             # an outgoing PJSIP channel puts this into its From header
             variables["CONNECTEDLINE(num,i)"] = terms.campaign.caller_id
         originator = None if self._ids.direction is Direction.CALLEE_FIRST else self._ids.agent
+        self._asked_at = asyncio.get_running_loop().time()
         await self._ari.create_channel(
             self._ids.callee, dialled, args="callee", originator=originator, variables=variables
         )
 
     async def dial_callee(self, terms: Terms) -> None:
-        """Send the INVITE, unless the channel's time is over."""
+        """Send the INVITE. Raises :class:`TooLate` without sending it if the channel's time is nearly over."""
+        waited = asyncio.get_running_loop().time() - self._asked_at
+        if waited > DIAL_SECONDS - _TO_SPARE_SECONDS:
+            raise TooLate(f"the callee's channel was made {waited:.1f} s ago, which is too long to dial it")
         # Asterisk rings a little longer than the call's own timer, which should end the ringing
         await self._ari.dial(self._ids.callee, seconds=terms.campaign.ring_seconds + 5)
-        # the channel may be gone already, which Asterisk reports
-        with contextlib.suppress(Refused):
-            await self._ari.set_variable(self._ids.callee, _LIMIT, _longest(terms))
+        try:
+            await self._ari.set_unless_gone(self._ids.callee, _LIMIT, _longest(terms))
+        except Refused as refusal:
+            # the callee was dialled, so this must not pass for a refusal to dial
+            raise AsteriskError(str(refusal)) from refusal
 
     def _variables(self, terms: Terms, endpoint: str) -> dict[str, str]:
         """The variables of every channel that we make. Asterisk hangs it up in the end, even if no service is

@@ -14,6 +14,7 @@ from ccari.calls.actions import Actions
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import EVER, Ids, Playback, translate
 from ccari.calls.inbox import Inbox
+from ccari.calls.legs import TooLate
 from ccari.calls.opening import Closed
 from ccari.calls.talks import Talk
 from ccari.calls.transport import Refused
@@ -275,7 +276,7 @@ class CallRunner:
                 command=type(command).__name__,
                 reason=str(error),
             )
-            result = on.Failed(command, refused=isinstance(error, Refused | Closed))
+            result = on.Failed(command, refused=isinstance(error, Refused | Closed | TooLate))
             if isinstance(error, Refused) and isinstance(command, do.Bridge):
                 # one of the two is hanging up, which is reported a moment later
                 self._inbox.later("not bridged", LEAVE_SECONDS, functools.partial(self._inbox.put, result))

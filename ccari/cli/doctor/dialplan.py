@@ -30,7 +30,7 @@ async def dialplan(session: aiohttp.ClientSession, credentials: Credentials) -> 
         ]
     if version != VERSION:
         return [warning(CHECK, f"the last call came by version {label(version)} of {STASIS}, and this ccari comes with {VERSION}",
-                        f"include that of this ccari, or copy it anew, then: {_RELOAD}")]  # fmt: skip
+                        f"include that of this ccari, or copy it anew, then: {_RELOAD}; if that is done, this goes away with the next call")]  # fmt: skip
     return [ok(CHECK, f"the last call came by version {VERSION} of {STASIS}, with which this ccari comes")]
 
 

@@ -1,9 +1,14 @@
 """For how long Asterisk rings an agent or a callee, and lets a call last, whatever becomes of it."""
 
+import asyncio
 from dataclasses import replace
+from http import HTTPStatus
 
 import pytest
 
+from ccari.calls.legs import DIAL_SECONDS, TooLate
+from ccari.calls.transport import LinkLost, Refused
+from ccari.errors import AsteriskError
 from ccari.policy.call import Direction
 from ccari.policy.call import commands as do
 from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
@@ -88,3 +93,39 @@ async def test_a_leg_lasts_longer_or_shorter_than_the_campaign_says(
     limit = "TIMEOUT(absolute)"
     assert talking.asterisk.made[talking.ids.agent][limit] == seconds
     assert talking.asterisk.set == [(limit, seconds)]
+
+
+@pytest.mark.parametrize(
+    ("status", "error"),
+    [
+        (HTTPStatus.NOT_FOUND, None),
+        (HTTPStatus.CONFLICT, None),
+        (HTTPStatus.INTERNAL_SERVER_ERROR, AsteriskError),
+        (None, LinkLost),
+    ],
+)
+async def test_a_callee_who_rings_is_cut_off_without_a_word_or_passes_for_one_who_was_not_rung(
+    status: HTTPStatus | None, error: type[AsteriskError] | None
+) -> None:
+    """Asterisk hangs their leg up unless its time is lengthened after the dial. A callee who has hung up is told of by themselves."""
+    talking = Talking(Direction.OUTBOUND)
+    talking.asterisk.refusals["setChannelVar"] = status
+    if error is None:
+        await talking.actions.carry_out(do.Dial())
+        return
+    with pytest.raises(error) as raised:
+        await talking.actions.carry_out(do.Dial())
+    assert not isinstance(raised.value, Refused)
+
+
+async def test_a_telephone_rings_for_an_instant(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between its channel and the dial, the gate has taken nearly all the time that the channel has."""
+    talking = Talking(Direction.OUTBOUND)
+    talking.actions._allowed = replace(talking.actions._terms, number=NUMBER)
+    await talking.actions.carry_out(do.CreateCallee())
+    loop = asyncio.get_running_loop()
+    later = loop.time() + DIAL_SECONDS - 1
+    monkeypatch.setattr(loop, "time", lambda: later)
+    with pytest.raises(TooLate):
+        await talking.actions.carry_out(do.Dial())
+    assert talking.asterisk.rings == {}
