@@ -36,6 +36,14 @@ class Inbox:
             self._waiting = [*_survivors([*self._waiting, event]), on.Withdrawn("overload")]
         self._arrived.set()
 
+    def put_before(self, event: Event, later: Callable[[Event], bool]) -> None:
+        """Queue an event before the first waiting one that satisfies ``later``; as :meth:`put` if there is none."""
+        at = next((place for place, waiting in enumerate(self._waiting) if later(waiting)), None)
+        if at is None:
+            self.put(event)
+        else:
+            self._waiting.insert(at, event)
+
     def let_go(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Tell the call to let go, after the events that cannot be undone. ``shutdown`` does not replace ``asterisk_lost``."""
         lost = on.Withdrawn("asterisk_lost")

@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -284,6 +284,10 @@ class CallRunner:
             if isinstance(command, do.StartRecorder):
                 # only the reply may have been lost: the recorder was taken down, but its start may be queued
                 self._inbox.recorder_gone()
+        if result == on.Failed(do.Dial()):
+            # Asterisk hangs up a callee's channel whose time is not lengthened after the dial: the callee has not hung up
+            self._inbox.put_before(result, _is_gone(Party.CALLEE))
+            return
         if isinstance(command, do.Play) and result is None:
             self._await_playback(command.party)
         if isinstance(result, on.CalleeAnswered) and self._inbox.awaits(on.HoldEnded()):
@@ -345,3 +349,7 @@ class CallRunner:
     def _playback_overdue(self, playback: Playback) -> None:
         if self._actions.player.playbacks.get(playback.party) is playback:
             self._inbox.put(on.Played(playback.prompt, whole=False, party=playback.party))
+
+
+def _is_gone(party: Party) -> Callable[[Event], bool]:
+    return lambda event: isinstance(event, on.Gone) and event.party is party

@@ -30,6 +30,7 @@ ASKED: dict[str, Any] = {
     "/v1/consents/check": WHOSE,
     "/v1/requests/find": WHOSE,
     "/v1/calls/find": WHOSE,
+    "/v1/subjects/find": WHOSE,
     "/v1/suppressions": WHOSE,
     "/v1/suppressions/remove": {**WHOSE, "why": "by mistake"},
     "/v1/requests": {**WHOSE, "right": "access"},

@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 import aiohttp
 import orjson
 
+from ccari.agi.alive import OTHERS
 from ccari.cli.doctor.findings import Finding, State, fault, in_daemon_thread, ok
 from ccari.config import OFF, Settings
 from ccari.errors import why
+from ccari.gating.shipped import VERSION
 
 #: How long to wait for an answer. A service that works answers within milliseconds, unless the machine swaps.
 ANSWER_SECONDS = 5.0
@@ -114,7 +116,9 @@ async def _answers_agi(host: str, port: int) -> str:
     """As :func:`_answers_http`, by the script ``alive``, which only says that ccari is there."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
-        writer.write(b"agi_network: yes\nagi_network_script: alive\nagi_request: agi://doctor/alive\n\n")
+        writer.write(
+            f"agi_network: yes\nagi_network_script: alive?agi={VERSION}&stasis={OTHERS}\nagi_request: agi://doctor/alive\n\n".encode()
+        )
         command = await reader.readline()
         writer.write(b"200 result=1\n")
         await writer.drain()

@@ -154,6 +154,19 @@ async def test_a_recorder_that_was_taken_down_again_is_thought_to_run() -> None:
     assert await taken(inbox) == [on.RecorderStopped()]
 
 
+async def test_a_callee_who_was_cut_off_has_hung_up() -> None:
+    """Asterisk reports the cut before it is known that the dial had no answer."""
+    inbox = holding(on.CalleeAnswered(), on.Gone(Party.CALLEE, 16))
+    unanswered = on.Failed(do.Dial())
+    for each in (unanswered, on.RecorderStopped()):
+        inbox.put_before(each, lambda waiting: isinstance(waiting, on.Gone))
+    assert await taken(inbox) == [
+        on.CalleeAnswered(), unanswered, on.RecorderStopped(), on.Gone(Party.CALLEE, 16),
+    ]  # fmt: skip
+    inbox.put_before(unanswered, lambda waiting: isinstance(waiting, on.Gone))
+    assert await taken(inbox) == [unanswered]
+
+
 async def test_a_timer_that_is_set_anew_runs_out_as_the_earlier_one() -> None:
     """Whether that has run out already, or would have."""
     inbox = holding(on.TimeRanOut(Timer.STOP), on.TimeRanOut(Timer.CODE))

@@ -168,7 +168,7 @@ async def test_a_late_refusal_passes_without_a_word(officer: Visitor, store: Sto
     received = datetime.now(UTC) - timedelta(days=80)
     due, extended = deadlines.due(received, "PL"), deadlines.extended(received, "PL")
     reference = await added(store, received_at=received, due=due)
-    page, said = f"{REQUESTS}/{reference}", f"a refusal by {due} (Art 12(4))"
+    page, said = f"{REQUESTS}/{reference}", f"a refusal (Art 12(4)) by {due}"
     assert said not in (await officer.get(page)).words
     # while there was time
     clock = Clock(received + timedelta(days=9), {"acme": "PL"})
@@ -188,7 +188,7 @@ async def test_a_late_refusal_passes_without_a_word(officer: Visitor, store: Sto
 
 async def test_what_cannot_be_refused_has_a_day_for_its_refusal(officer: Visitor) -> None:
     page = await entered(officer, right="objection_marketing")
-    assert "a refusal by" not in (await step(officer, page, "extend", reason="three archives")).words
+    assert "a refusal (Art" not in (await step(officer, page, "extend", reason="three archives")).words
 
 
 async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody_gave(
