@@ -1,3 +1,1 @@
-"""PostgreSQL through asyncpg. What a method does that is a port's is said there, in ``ccari/ports``; here is said what only concerns
-how it is done.
-"""
+"""PostgreSQL through asyncpg. Methods that implement a port are documented in ``ccari/ports``; docstrings here cover only how they do it."""

@@ -1,5 +1,5 @@
-"""The record of accesses, in PostgreSQL: one chain of entries, so that one that was changed, left out, moved, or erased before its
-time is detected.
+"""The record of accesses, in PostgreSQL: a chain of entries, so that any entry that is changed, removed, moved or erased too early is
+detected.
 """
 
 import json
@@ -36,7 +36,7 @@ class Accesses:
         log(access.looked, access.who, new)
 
     async def list(self, limit: int, wanted: WantedAccesses) -> list[dict[str, Any]]:
-        """The entries that are wanted, the newest first."""
+        """The entries that match, the newest first."""
         # a person's, or a rare kind, may have to be looked for among millions of entries
         rows = await self._database.rows(
             SQL["list_accesses"], limit, wanted.who, wanted.looked, wanted.since, wanted.of, wanted.known_as is not None,
@@ -45,13 +45,13 @@ class Accesses:
         return [_as_listed(row) for row in rows]
 
     async def expired_before(self) -> datetime | None:
-        """Accesses from before that moment have expired, but for those that something keeps; None if none has. Raises StoreError."""
+        """The moment before which accesses have expired, unless something keeps them; None if none has. Raises StoreError."""
         async with self._database.connection() as connection:
             return await newest_expiry(connection)
 
     async def fault(self) -> tuple[int, str | None]:
-        """How many entries there are, and the first fault in words: of the chain, of an entry that is not as it was sealed, or of one
-        that was erased before its time.
+        """How many entries there are, and the first fault in words: a broken chain, an entry that differs from what was sealed, or an
+        entry that was erased too early.
 
         The entries are read in batches. :func:`ccari.recordings.evidence.checking.check` checks the signatures of the seals.
         """
@@ -64,7 +64,7 @@ class Accesses:
 
     async def _chain_fault(self) -> tuple[int, str | None]:
         seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
-        # the newest entry that was erased, and up to when entries may be
+        # the newest erased entry, and the moment up to which entries may be erased
         erased, before = None, None
         async for rows in self._database.stream(SQL["all_accesses"]):
             for row in rows:
@@ -80,7 +80,7 @@ class Accesses:
                 if entry.fields is None:
                     erased = entry if erased is None else max(erased, entry, key=lambda each: each.at)
                 elif entry.event == law.EXPIRED:
-                    # whoever can write the record could make one of a year to come
+                    # anyone who can write to the record could forge an erasure dated in the future
                     before = law.expired_before(min(entry.at, row["now"]), entry.fields)
         if erased is not None and (fault := law.fault_of_erased(erased.seq, erased.at, before)):
             return count, fault
@@ -93,7 +93,7 @@ class Accesses:
 
 
 async def add(connection: Connection, event: str, fields: Mapping[str, str]) -> Linked:
-    """Add an entry, in the transaction that ``connection`` is in: until its end no other can be added. Raises StoreError."""
+    """Add an entry in ``connection``'s transaction: no other entry can be added until it ends. Raises StoreError."""
     head = await connection.fetchrow(SQL["lock_access_chain"])
     if head is None:
         raise StoreError("the row that ends the record of accesses is missing from the database")
@@ -113,12 +113,12 @@ async def add(connection: Connection, event: str, fields: Mapping[str, str]) -> 
 
 
 def log(looked: Looked, who: str, added: Linked) -> None:
-    """Log the link of an entry, where no edit of the table reaches it: after the commit."""
+    """Log the entry's link, out of reach of anyone who edits the table. Call it after the commit."""
     _log.info("data_accessed", access=looked, who=who, entry=added.seq, link=added.link.hex())
 
 
 async def newest_expiry(connection: Connection) -> datetime | None:
-    """As :meth:`Accesses.expired_before`, in the transaction that ``connection`` is in."""
+    """Like :meth:`Accesses.expired_before`, in ``connection``'s transaction."""
     row = await connection.fetchrow(SQL["newest_expiry"])
     return law.expired_before(row["at"], entry_fields(row["fields"], b"")[0]) if row is not None else None
 

@@ -1,7 +1,7 @@
-"""Loading a long list: it is streamed into a temporary table and, if it has no fault, merged from there slice by slice.
+"""Loads a long list: it is streamed into a temporary table and, if it has no fault, merged slice by slice.
 
-Only one batch is held in memory, and no row that a call needs is locked for longer than one slice takes: a key press on a number
-of the list waits a few milliseconds, not for the whole list.
+Only one batch is held in memory, and a row that a call needs is locked for one slice at most: a key press on a number of the list waits a
+few milliseconds, not for the whole list.
 """
 
 import contextlib
@@ -39,11 +39,11 @@ class Staging:
 
     @property
     def sound(self) -> bool:
-        """Whether what was taken may be merged."""
+        """Whether the rows read may be merged."""
         return self._keep_going or not self.report.invalid
 
     async def take(self, batches: AsyncIterable[Sequence[Record | LineFault]]) -> None:
-        """Read the list to its end, so that every fault is counted; keep the lines without one as long as they may be merged."""
+        """Read the list to its end, so that every fault is counted. Keep the valid lines for as long as the list may still be merged."""
         report = self.report
         async for batch in batches:
             faults = [each for each in batch if isinstance(each, LineFault)]
@@ -57,11 +57,11 @@ class Staging:
                 )
 
     async def merge(self, statement: str, *arguments: Any, progress: Progress = unseen) -> None:
-        """Run ``statement`` for each slice of ``incoming``. It gives how many rows are new, which are added up in the report.
+        """Run ``statement`` for each slice of ``incoming``. It returns how many rows are new; the report adds them up.
 
-        Its $1 and $2 are the first and the last digest of the slice, $3 and on the ``arguments``. It has to lock its rows in the
-        order of (digest, …), as every statement that writes many rows does, so that no two deadlock. Each slice is a transaction
-        of its own, unless the connection is in one.
+        Its $1 and $2 are the first and last digest of the slice, $3 onwards the ``arguments``. It must lock its rows in the order of
+        (digest, …), like every statement that writes many rows, so that no two deadlock. Each slice is its own transaction, unless the
+        connection is already in one.
         """
         async for first, last in self.slices(progress):
             self.report.accepted += await self.connection.fetchval(statement, first, last, *arguments)
@@ -69,14 +69,15 @@ class Staging:
     async def slices(
         self, progress: Progress = unseen, *, rows: int | None = None
     ) -> AsyncIterator[tuple[bytes, bytes]]:
-        """The first and the last digest of each slice of ``incoming``. ``progress`` is given how many slices are done, of how many.
+        """The first and last digest of each slice of ``incoming``. ``progress`` is called with the number of slices done, and of all
+        slices.
 
-        ``rows``: about how many in each; fewer than :data:`SLICE_ROWS` where a slice holds locks that others wait for.
+        ``rows``: roughly how many per slice; fewer than :data:`SLICE_ROWS` where a slice holds locks that others wait for.
         """
         await self.connection.execute("CREATE INDEX ON incoming (digest); ANALYZE incoming")
         slices = -(-self.report.lines // (rows or SLICE_ROWS))
         for done in range(slices):
-            # keyed digests are spread evenly: equal parts of their range have about as many rows each
+            # keyed digests are evenly distributed: equal parts of their range hold about the same number of rows
             yield _bound(done, slices), _bound(done + 1, slices, less=1)
             progress(done + 1, slices)
         self.report.taken = True
@@ -86,9 +87,9 @@ class Staging:
 async def staging(
     database: Database, columns: Mapping[str, str], *, controller: str = "", keep_going: bool = False
 ) -> AsyncIterator[Staging]:
-    """Make the temporary table ``incoming``, with ``columns`` by name and type, of which ``digest bytea`` is one.
+    """Create the temporary table ``incoming``, with ``columns`` by name and type; one must be ``digest bytea``.
 
-    ``controller``: whose list it is; "" for a register's.
+    ``controller``: the list's owner; "" for a register's list.
 
     Raises
     ------
@@ -98,14 +99,14 @@ async def staging(
         If the database refuses or fails. What was merged before stays, and counts as known when the list is loaded again.
     """
     async with database.outside_pool() as connection:
-        # before the list is read: each slice is refused as well
+        # fail before reading the list; each slice checks again
         await refuse_gone(connection, controller)
         declared = ", ".join(f"{name} {kind}" for name, kind in columns.items())
-        # the planner's statistics would keep samples of what people wrote, and outlive the table
+        # planner statistics would keep samples of what people wrote, and outlive the table
         unsampled = ", ".join(
             f"ALTER {name} SET STATISTICS {0 if kind == 'text' else -1}" for name, kind in columns.items()
         )
-        # the tables grow from slice to slice: a plan that was made for an empty table would read all of a full one
+        # the tables grow with each slice: a plan made for an empty table would scan a full one
         await connection.execute(
             "SET plan_cache_mode = force_custom_plan; "
             f"CREATE TEMPORARY TABLE incoming ({declared}); ALTER TABLE incoming {unsampled}"
@@ -115,7 +116,7 @@ async def staging(
         except (asyncpg.ConnectionDoesNotExistError, asyncpg.InterfaceError, asyncpg.InternalClientError):
             if not connection.is_closed():
                 raise
-            # asyncpg does not pass on why the server ended the connection
+            # asyncpg does not report why the server ended the connection
             raise StoreError(
                 "the database closed the connection: it stopped, or this process was suspended for "
                 f"{OUTSIDE_IDLE_SECONDS:.0f} s or longer; load the list again"
@@ -123,5 +124,5 @@ async def staging(
 
 
 def _bound(part: int, parts: int, *, less: int = 0) -> bytes:
-    """The digest at which the given part of all digests begins, or ``less`` before it."""
+    """The digest at the given fraction of the range of all digests, or ``less`` below it."""
     return ((part << _DIGEST_BITS) // parts - less).to_bytes(_DIGEST_BITS // 8, "big")

@@ -38,17 +38,17 @@ from ccari.store.queries import SQL, spell_out_arrays
 from ccari.store.together import Together
 from ccari.store.tokens import bearer_of
 
-#: Calls whose facts at the gate are remembered: more than one Asterisk has between gate and dial, in some 500 bytes each.
+#: Maximum number of calls whose gate facts are remembered: more than one Asterisk ever has between gate and dial. About 500 bytes each.
 MOST_SEEN = 2_000
-#: Arguments of ``spend_token`` where it has no facts to compare: they were read under the number's lock a moment ago.
+#: Arguments of ``spend_token`` when there are no facts to compare: they were just read under the number's lock.
 _NO_COMPARISON = (None,) * 12
-#: Requests of one number that an agent is shown, the newest first.
+#: How many of a number's requests an agent is shown, the newest first.
 _ASKED_BEFORE = 10
 
 
 @dataclass(frozen=True, slots=True)
 class FactsSeen:
-    """The facts that the gate was given of a call's number. ``text``: all of them as PostgreSQL writes them, to compare later."""
+    """The facts that the gate was given about a call's number. ``text``: all of them as PostgreSQL prints them, for a later comparison."""
 
     facts: Facts
     text: str
@@ -56,7 +56,7 @@ class FactsSeen:
 
 
 class CallRows:
-    """Most of :class:`ccari.ports.calls.CallStore` on PostgreSQL: all but a right that is pressed in a call."""
+    """:class:`ccari.ports.calls.CallStore` on PostgreSQL, except registering a right that is pressed in a call."""
 
     def __init__(self, database: Database, written: Journals | None = None) -> None:
         self._database = database
@@ -94,14 +94,16 @@ class CallRows:
         self._journals.begin(call.id)
 
     async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
-        """The gate's facts of a number, without a call, and the newest policy revision."""
+        """The gate's facts about a number, outside any call, and the newest policy revision."""
         row = await self._looks.ask(Look(question, sought))
         return facts(row), row["revision"]
 
     async def facts_and_bearer(
         self, question: Question, sought: Sought, sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
-        """As :meth:`facts`, and who bears the token with that hash, in one round trip. None: nobody, or nobody any more."""
+        """Like :meth:`facts`, plus the bearer of the token with that hash, in one round trip. None: there is no such token, or it was
+        revoked.
+        """
         row = await self._looks.ask(Look(question, sought, sha256))
         return facts(row), row["revision"], bearer_of(row) if row["name"] is not None else None
 
@@ -116,9 +118,9 @@ class CallRows:
         judge: Judge,
         journal: Sequence[Entry],
     ) -> Block | None:
-        """The quick way: if the facts that the gate was given still allow the call, one statement takes the number's lock, checks that
-        the facts are unchanged and spends the token. If they have changed, they are read and judged again under the lock. Where the
-        call rests on a consent, its use is put on record with it (Art 7(1); DE: UWG §7a).
+        """The fast path: if the gate's facts still allow the call, one statement takes the number's lock, checks that the facts are
+        unchanged and spends the token. If they have changed, they are read and judged again under the lock. If the call rests on a
+        consent, the same step records its use (Art 7(1); DE: UWG §7a).
         """
         seen = self._seen.pop(call.id, None)
         if seen is not None and judge(seen.facts) is None:
@@ -154,8 +156,8 @@ class CallRows:
             return await _lately(connection, call, of_calls)
 
     async def let_through(self, call: OpenedCall, of_calls: int, may: Callable[[Lately], bool]) -> bool:
-        """False, too, while another call of the campaign is at this point: it does not wait, as there would be no room for it after
-        that one.
+        """Also False while another call of the campaign is at this point. It does not wait: after that call there would be no room for
+        this one.
         """
         async with self._database.transaction() as connection:
             if not await connection.fetchval(SQL["turn_of_campaign"], call.controller, call.campaign):
@@ -179,10 +181,10 @@ class CallRows:
         return Past(rows[0]["source"], rows[0]["heard_at"], asked)
 
     async def replay(self, pressed: Pressed) -> str:
-        """Register a right that was pressed while the database was away, as of when it was pressed; gives its reference.
+        """Register a right that was pressed while the database was away, dated when it was pressed. Returns its reference.
 
-        It is registered once, however often this is called, even if the database did take it at the press and only the reply
-        was lost. A call that has no row gets one that is closed, since nobody else would close it.
+        Calling this again does not register it twice, even if the database took it at the press and only the reply was lost. A call
+        without a row gets a closed one, since nothing else would close it.
 
         Raises
         ------
@@ -213,7 +215,7 @@ class CallRows:
             await self._journals.write(call_id, journal)
 
     async def close(self, call_id: UUID, outcome: str, reason: str, journal: Sequence[Entry]) -> None:
-        """A call that has ended already keeps its first end."""
+        """A call that has already ended keeps its first end."""
         await self._journals.write(call_id, journal, "close_call", outcome, reason)
         self._journals.forget(call_id)
         self._seen.pop(call_id, None)
@@ -247,7 +249,7 @@ class CallRows:
             )
             ended = 0
             for row in rows:
-                # each by itself: one row that was tampered with must not keep the others open, and the service away
+                # one by one: a tampered row must not keep the others open and the service from starting
                 with contextlib.suppress(asyncpg.IntegrityConstraintViolationError, asyncpg.DataError):
                     ended += await _abandon(connection, row, at)
         return ended
@@ -265,7 +267,7 @@ class PostgresCallStore(CallRows):
         try:
             return await self._try_to_register(call, exercise, journal, opens=opens)
         except NoCallError:
-            # its row was there, and went: a standby has taken over that did not have it yet
+            # the row existed and is gone: a standby took over before it had replicated the row
             return await self._try_to_register(call, exercise, journal, opens=True)
 
     async def _try_to_register(
@@ -292,7 +294,7 @@ async def _lately(connection: Connection, call: OpenedCall, of_calls: int) -> La
 
 
 async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> bool:
-    """Write the row of a call; False if it has one, which stays as it is."""
+    """Insert the row of a call. False if it has one already, which stays unchanged."""
     digests = call.digests
     made = await connection.fetchval(
         SQL["make_call"], call.id, call.asterisk, call.revision, call.controller, call.campaign, call.legal_basis,
@@ -305,10 +307,10 @@ async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> b
 async def _register(
     transaction: JournalTransaction, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]
 ) -> str:
-    """Register the right, unless this very press is registered already; gives the request's reference."""
+    """Register the right, unless this same press is registered already. Returns the request's reference."""
     connection = transaction.connection
     await transaction.write(call.id, journal)
-    # the same press, sent twice at once, waits here and then finds the request of the first
+    # if the same press is sent twice at once, the second waits here, then finds the first one's request
     if await connection.fetchval(SQL["lock_call"], call.id) is None:
         raise NoCallError("a right cannot be registered for a call that was never opened")
     known = await connection.fetchval(SQL["request_of_call"], call.id, exercise.right, exercise.id)
@@ -320,7 +322,7 @@ async def _register(
 
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> bool:
-    """End an open call; False if another node was faster: each of them looks for calls that are a day old."""
+    """Close an open call; False if another node closed it first: every node looks for calls older than a day."""
     outcome = "bridged" if row["talked"] else "failed"
     fields = {"outcome": outcome, "reason": "service_died"}
     async with in_transaction(connection):

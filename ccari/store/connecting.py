@@ -1,4 +1,4 @@
-"""Opening one connection to PostgreSQL, with what every session of ours needs, whatever an administrator has set for others."""
+"""Opens one connection to PostgreSQL, with the session settings that ccari needs, whatever defaults an administrator has set."""
 
 import asyncio
 import contextlib
@@ -23,25 +23,25 @@ from ccari.tasks import started
 Connection = asyncpg.Connection
 
 CONNECT_SECONDS = 5.0
-#: How long a host of the URL may be silent before the next is asked as well. One that has lost its power refuses nobody, and a call
-#: waits for two seconds.
+#: How long a host of the URL may stay silent before the next one is tried in parallel. A host without power refuses no connection, and a
+#: call only waits two seconds.
 NEXT_HOST_SECONDS = 0.5
-#: How long a host may take to let us in and say which timeline it is on: some ten round trips. Each command waits as long for one that
-#: has lost its power.
+#: How long a host may take to accept us and report its timeline: some ten round trips. If a host has lost its power, every command waits
+#: this long.
 HOST_SAYS_SECONDS = 2.0
 LOOK_AGAIN_SECONDS = 10.0
-#: PostgreSQL notices within a dozen seconds that the client is gone. No limit applies but those that the caller sets: one that is meant
-#: for others would break off an import, an export or a migration.
+#: PostgreSQL notices within a dozen seconds that the client is gone. Only limits that the caller sets apply: an administrator's limit for
+#: other clients would break off an import, an export or a migration.
 _SETTINGS = {
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }  # fmt: skip
-#: Not every version has all. Each is set even if it is so already: what a session has not set itself becomes another whenever the
-#: server reads its settings anew. Under another isolation, whoever has waited for a number's lock does not see the bars that were
-#: committed meanwhile; and a policy for rows may hide bars, unless it is to be an error. Where PostgreSQL expects a long work, as to seal
-#: many journals, it compiles it for seconds (jit), longer than a statement has: without, it takes milliseconds. Without a synchronous
-#: commit, a right would be confirmed to the person before it is on the server's disk; where a standby is waited for in some way, it stays
-#: so.
+#: Settings that not every version has. Each is set even if it already has this value: a value that the session has not set itself changes
+#: whenever the server reloads its configuration. At another isolation level, a transaction that waited for a number's lock would not see
+#: bars committed meanwhile. A row security policy could hide bars: with row_security off it is an error instead. JIT compiles a plan that
+#: PostgreSQL expects to be expensive, such as sealing many journals, for seconds, longer than the statement's time-out; without it the
+#: statement takes milliseconds. Without synchronous commit, a right would be confirmed to the person before it is on the server's disk; a
+#: value that waits for a standby is kept.
 _SET_RIGHT = """
 SELECT set_config(name, ours, false)
 FROM (VALUES ('default_transaction_isolation', 'read committed'), ('row_security', 'off'), ('lock_timeout', '0'),
@@ -54,19 +54,20 @@ UNWRITABLE = (
     "the database cannot be written to: [database] url must lead to the primary, not to a replica, "
     f"and {_READ_ONLY} must be off there"
 )
-#: With another session at each transaction, its own would not have :data:`_SET_RIGHT`, and locks would outlive who took them.
+#: If a pooler changes the session with each transaction, the new session lacks :data:`_SET_RIGHT`, and session locks outlive their
+#: holder.
 SHARED = (
     "a pooler between ccari and PostgreSQL lends sessions for a transaction only, in which ccari's locks and settings are lost: "
     "set pool_mode = session there, or let [database] url lead to PostgreSQL itself"
 )
-#: How often is looked whether two connections share sessions: where a pooler has many and others use them, one look may miss it.
+#: How many times to check whether two connections share a session: a busy pooler with many sessions may hide it from a single check.
 _LOOKS = 20
 _FILES_OF_PASSWORDS = OwnThreads("ccari-password")
-#: Files that a URL may name.
+#: File parameters that a URL may have.
 _FILES = frozenset({"sslrootcert", "sslcert", "sslkey", "sslcrl"})
-#: How asyncpg begins to say what is wrong with TLS in a URL.
+#: How asyncpg's messages about TLS parameters in a URL begin.
 _ABOUT_TLS = ("root certificate file", "`sslmode`")
-#: What becomes of a server that is away, hangs, or is something else.
+#: What connecting raises if the server is away, hangs, or is not PostgreSQL.
 _FAILURES = (
     TimeoutError,
     OSError,
@@ -85,10 +86,10 @@ async def connect(
     any_order: bool = False,
     **options: Any,
 ) -> Connection:
-    """Open a connection to the first of the URL's hosts that can be written to. ``read_only``: it is not used for that, and cannot be.
-    ``any_order``: nothing is looked up, so that the indexes may be in another order than the server's (:mod:`ccari.store.text_order`).
+    """Open a connection to the first of the URL's hosts that accepts writes. ``read_only``: make the session read-only all the same.
+    ``any_order``: skip the check of the indexes' sort order (:mod:`ccari.store.text_order`), because the caller looks nothing up.
 
-    Raises StoreError for a URL that is none, or if no host can be written to; the caller has to have other failures translated.
+    Raises StoreError for an invalid URL, or if no host accepts writes. The caller translates all other errors.
     """
     if not dsn.startswith(("postgresql://", "postgres://")):
         raise StoreError(_NO_URL)
@@ -114,8 +115,8 @@ async def connect(
 
 
 async def look_at_each(dsn: str) -> None:
-    """Where the URL has several hosts, learn which of them was made the primary last: until then the first would do that can be written
-    to. Nothing is raised. One that is away, or takes longer than :data:`HOST_SAYS_SECONDS`, is not learnt of.
+    """If the URL has several hosts, learn which of them was promoted last: without that, the first host that accepts writes would be
+    used. Raises nothing. A host that is away, or takes longer than :data:`HOST_SAYS_SECONDS`, is skipped.
     """
     with contextlib.suppress(ValueError):
         if len(hosts := _each_host(dsn)) > 1:
@@ -124,7 +125,7 @@ async def look_at_each(dsn: str) -> None:
 
 
 async def keep_looking(dsn: str) -> None:
-    """Look again and again: a connection goes to the first host that answers, and one that was replaced may answer for days."""
+    """Look at the hosts repeatedly: a connection goes to the first host that answers, and a replaced primary may keep answering for days."""
     while True:
         await asyncio.sleep(LOOK_AGAIN_SECONDS)
         await look_at_each(dsn)
@@ -137,23 +138,22 @@ async def _look_at(host: str) -> None:
 
 
 async def close(connection: Connection) -> None:
-    """Close it, or cut it where the server is silent: what was done with it is done, whatever becomes of its end."""
+    """Close the connection, or terminate it if the server is silent: its work is committed, whether or not it closes cleanly."""
     with contextlib.suppress(*_FAILURES):
         await connection.close(timeout=CONNECT_SECONDS)
 
 
 async def refuse_shared(connection: Connection, dsn: str) -> None:
-    """Raise StoreError if a pooler lends the connection's session of the server to others as well. The caller has to have other
-    failures translated.
-    """
+    """Raise StoreError if a pooler shares the connection's server session with other clients. The caller translates all other errors."""
     session = await _session(connection)
     if session == connection.get_server_pid():
-        # the server itself has answered, not a pooler in its name
+        # the server itself answered, without a pooler in between
         return
     another = await connect(dsn, any_order=True)
     try:
         for _ in range(_LOOKS):
-            # in a transaction, while the first one rests. One of asyncpg's would be rolled back, and wait for a pooler that hangs
+            # open a transaction here while the first connection idles. Not asyncpg's: it would roll back, and wait for a pooler that
+            # hangs
             await another.execute("BEGIN", timeout=CONNECT_SECONDS)
             shares = session == await _session(another) or session != await _session(connection)
             await another.execute("COMMIT", timeout=CONNECT_SECONDS)
@@ -164,7 +164,7 @@ async def refuse_shared(connection: Connection, dsn: str) -> None:
 
 
 async def _session(connection: Connection) -> int:
-    """The process of the server that this statement runs in."""
+    """The PID of the server process that runs this statement."""
     process: int = await connection.fetchval("SELECT pg_backend_pid()", timeout=CONNECT_SECONDS)
     return process
 
@@ -178,7 +178,7 @@ async def _connect(
     any_order: bool,
     one_of_many: bool,
 ) -> Connection:
-    """As :func:`connect`, to one host."""
+    """Like :func:`connect`, for one host."""
     dsn, password = await _password_of(dsn)
     _leave_a_closed_home()
     try:
@@ -192,7 +192,7 @@ async def _connect(
         raise
     except (ValueError, OverflowError) as error:
         words = str(error).partition("\n")[0]
-        # of other things the parser's message may quote a piece of the password
+        # the parser's other messages may quote part of the password
         raise StoreError(f"[database] url: {words}" if words.startswith(_ABOUT_TLS) else _NO_URL) from None
     except asyncpg.TargetServerAttributeNotMatched:
         raise StoreError(UNWRITABLE) from None
@@ -208,7 +208,7 @@ async def _connect(
                 await timelines.learn(connection)
                 timelines.refuse_replaced(connection)
             if read_only:
-                # as a setting from the start it would pass for the server's, where the URL asks for one that can be written to
+                # set afterwards: as a start-up setting it would look like the server's own, and fail a URL that asks for a writable host
                 await connection.execute(f"SET {_READ_ONLY} TO on")
     except BaseException:
         connection.terminate()
@@ -217,8 +217,8 @@ async def _connect(
 
 
 async def _password_of(dsn: str) -> tuple[str, str | None]:
-    """The password in the file that the URL names, if it does; and the URL without that. It is read for each connection, so that it
-    can be changed while the service runs.
+    """The password from the file that the URL names, if any, and the URL without that parameter. The file is read for each connection, so
+    that the password can be changed while the service runs.
     """
     parts = urlsplit(dsn)
     query = dict(parse_qsl(parts.query))
@@ -232,21 +232,21 @@ async def _password_of(dsn: str) -> tuple[str, str | None]:
 
 
 def _leave_a_closed_home() -> None:
-    """Have no home if we may not look into ours, as with ProtectHome= in systemd: asyncpg looks there for PostgreSQL's own files
-    (``~/.pgpass``, ``~/.postgresql``), which need not be there, and fails if it may not.
+    """Unset HOME if we cannot read our home folder, as under systemd's ProtectHome=: asyncpg looks there for PostgreSQL's files
+    (``~/.pgpass``, ``~/.postgresql``). They are optional, but it fails if it is not allowed to look.
     """
     with contextlib.suppress(RuntimeError):
         try:
             (Path.home() / ".postgresql").stat()
         except PermissionError:
-            # nothing is below it
+            # there is nothing below it
             os.environ["HOME"] = os.devnull
         except OSError:
             pass
 
 
 def _refuse_unreadable_files(dsn: str) -> None:
-    """Raise StoreError if a file that the URL names cannot be read: the error for that does not say which."""
+    """Raise StoreError if a file that the URL names cannot be read: the original error does not say which file."""
     query = dict(parse_qsl(urlsplit(dsn).query))
     for name in _FILES & query.keys():
         try:
@@ -256,15 +256,15 @@ def _refuse_unreadable_files(dsn: str) -> None:
 
 
 def refuse_outdated(connection: Connection) -> None:
-    """Raise StoreError if the connection's server is, or has been made since, one that the gate must not ask."""
+    """Raise StoreError if the gate must not ask the connection's server: it is read-only, or another primary has replaced it."""
     refuse_unwritable(connection)
     timelines.refuse_replaced(connection)
 
 
 def refuse_unwritable(connection: Connection) -> None:
-    """Raise StoreError by what the server has said of itself: as it was connected to, and since then, which comes with the answer to a
-    statement. A replica may lack the newest bars, and so may a primary that was made read-only because another takes its place: the gate
-    must not ask either.
+    """Raise StoreError if the server reports that it is read-only, at connection or since: changes arrive with the answer to a statement.
+    A replica may lack the newest bars. So may a primary that was made read-only because another is taking its place. The gate must ask
+    neither.
     """
     said = connection.get_settings()
     if any(getattr(said, each, "off") == "on" for each in ("in_hot_standby", _READ_ONLY)):
@@ -272,7 +272,7 @@ def refuse_unwritable(connection: Connection) -> None:
 
 
 def _each_host(dsn: str) -> list[str]:
-    """The URL once for each of its hosts. asyncpg itself would wait for one that is silent until the time is up, and never ask the next."""
+    """One URL for each host. Given all of them, asyncpg would wait for a silent host until the time-out and never try the next."""
     parts = urlsplit(dsn)
     login, at, named = parts.netloc.rpartition("@")
     query = dict(parse_qsl(parts.query, strict_parsing=bool(parts.query)))
@@ -290,9 +290,10 @@ def _each_host(dsn: str) -> list[str]:
 
 
 async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]]]) -> Connection:
-    """The connection that is there first. Each attempt begins when one has failed, or the last has taken :data:`NEXT_HOST_SECONDS`.
+    """The first connection to be established. The next attempt begins when one fails, or when the last has taken
+    :data:`NEXT_HOST_SECONDS`.
 
-    If all fail, raises why one did: if there is one, the one that answered, and could have been written to.
+    If all fail, raises the most telling error: preferably one from a host that answered and is not merely read-only.
     """
     waiting, under_way = deque(attempts), set[asyncio.Task[Connection]]()
     failures: list[BaseException] = []
@@ -308,7 +309,7 @@ async def _first(attempts: Sequence[Callable[[], Coroutine[Any, Any, Connection]
                     return each.result()
                 failures.append(failure)
     finally:
-        # nobody waits for them: who gives up at that moment would leave the connection that is there already open
+        # not awaited: a caller that is cancelled at this moment would leak the connection that is already open
         for each in under_way:
             each.add_done_callback(_let_go)
             each.cancel()
@@ -321,7 +322,7 @@ def _let_go(late: asyncio.Task[Connection]) -> None:
 
 
 def _tells_less(failure: BaseException) -> int:
-    """The higher, the less it says of why no host serves: that one is away, or is a replica, may well be as it should."""
+    """A sort key: the higher, the less the error explains why no host serves. A host that is away, or is a replica, may be normal."""
     if isinstance(failure, OSError):
         return 2
     return int(isinstance(failure, StoreError) and str(failure) == UNWRITABLE)

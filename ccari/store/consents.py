@@ -1,4 +1,4 @@
-"""Consents, with the proof of each, its withdrawal, and every call that was made on it (Art 7(1) and 7(3))."""
+"""Consents, with the proof and withdrawal of each, and every call that was made on it (Art 7(1) and 7(3))."""
 
 from collections import Counter
 from collections.abc import AsyncIterable, AsyncIterator, Iterable, Mapping, Sequence
@@ -41,18 +41,18 @@ class Consents:
         consents: AsyncIterable[Sequence[tuple[Agreed, Digests] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
     ) -> Scrubbed:  # fmt: skip
-        """No list undoes a withdrawal: a consent that was given before one is withdrawn too, although the list does not say so. Nor
-        does a list undo an erasure: a consent that was given before one, and is not stored any more, stays out. If the database
-        fails, consents that were entered by then stay, and the list can be loaded again.
+        """No list undoes a withdrawal: a consent given before a withdrawal is withdrawn too, even if the list does not say so. Nor does a
+        list undo an erasure: a consent given before one, and no longer stored, stays out. If the database fails, consents already entered
+        stay, and the list can be loaded again.
 
-        ``purposes``: what each of the controller's campaigns asks consent to now; what they asked before is in older revisions.
+        ``purposes``: what each of the controller's campaigns asks consent to now; older revisions have what they asked before.
         """
         async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(consents))
             if not staged.sound:
                 return Scrubbed(staged.report)
             connection, erased = staged.connection, 0
-            # older policies are read now, so that nobody waits for that while a slice holds its locks
+            # read older policies now, before a slice holds locks
             await self._campaigns.asked(connection, controller)
             async for first, last in staged.slices(progress, rows=SLICE_ROWS):
                 async with settling(connection, controller, first, last, self._campaigns, purposes.items()):
@@ -60,7 +60,7 @@ class Consents:
                     (merged,) = await connection.fetch(SQL["merge_consents"], first, last, controller, origin)
                     staged.report.accepted += merged["entered"]
                     erased += merged["erased"]
-            # consents that were left out are no lines of the report, as with a list of contacts
+            # the report does not count consents that were left out, as with a list of contacts
             staged.report.lines -= erased
             return Scrubbed(staged.report, +Counter({Block.SUPPRESSED_ERASURE: erased}))
 
@@ -68,13 +68,13 @@ class Consents:
         self, controller: str, digests: Digests, at: datetime, *,
         purpose: str | None, purposes: Mapping[str, str], origin: str, proof: str,
     ) -> int:  # fmt: skip
-        """In one transaction, and in the next seal. Raises ConsentError if no campaign asks for the purpose, or has asked for it, and the number has no
-        consent to it: there is nothing to withdraw.
+        """One transaction, which the next seal covers. Raises ConsentError if there is nothing to withdraw: no campaign asks, or ever
+        asked, for the purpose, and the number has no consent to it.
         """
         # a bar on '' is on all of the controller's calls
         campaigns = [""] if purpose is None else _asking_for(purpose, purposes.items())
         if not campaigns:
-            # bar the campaigns that asked for it and are gone: a list may yet bring the consent, and a policy ask for it again
+            # bar campaigns that asked for it and are gone: a list may still bring the consent, and a later policy ask for it again
             async with self._database.connection() as connection:
                 asked = await self._campaigns.asked(connection, controller)
             gone = ((campaign, asks) for campaign, asks in asked if campaign not in purposes)

@@ -1,4 +1,4 @@
-"""The controllers' contacts: which numbers they may have called, and where each of them comes from (Art 14(2)(f))."""
+"""The controllers' contacts: which numbers they may call, and the source of each (Art 14(2)(f))."""
 
 import contextlib
 from collections import Counter
@@ -26,7 +26,7 @@ _BARRED_FROM_ALL = [reason for reason in Reason if bars_all(reason)]
 @dataclass(frozen=True, slots=True)
 class Sieve:
     """Judges many numbers: reads the facts of each for ``question``, and has ``judge`` apply the law to them. Raises InputError if the
-    controller is deleted.
+    controller was deleted.
     """
 
     _connection: Connection
@@ -37,10 +37,10 @@ class Sieve:
         verdicts: list[Block | None] = []
         last: Facts | None = None
         for facts in await facts_of_many(self._connection, self.question, numbers):
-            # neighbours with the same facts share one object, and get the same verdict
+            # neighbours with equal facts share one object, and so one verdict
             verdicts.append(verdicts[-1] if facts is last else self.judge(facts))
             last = facts
-        # its bars may have gone while the facts were read
+        # a deletion may have removed its bars while the facts were read
         await refuse_gone(self._connection, self.question.controller)
         return verdicts
 
@@ -61,8 +61,8 @@ class Contacts:
         contacts: AsyncIterable[Sequence[tuple[Sourced, Sought] | LineFault]], *,
         origin: str, keep_going: bool, progress: Progress = unseen,
     ) -> Scrubbed:  # fmt: skip
-        """A contact that is known already, from the same source, is updated unless it is newer than the list's. If the database fails,
-        contacts that were entered by then stay, and the list can be loaded again.
+        """A contact already known from the same source is updated, unless it is newer than the list's. If the database fails, contacts
+        already entered stay, and the list can be loaded again.
         """
         async with staging(
             self._database, _INCOMING, controller=question.controller, keep_going=keep_going
@@ -77,13 +77,13 @@ class Contacts:
     async def page(
         self, controllers: Sequence[str] | None, source: str | None, limit: int, after: int | None
     ) -> list[dict[str, Any]]:
-        # a rare source may have to be looked for among millions of rows
+        # finding a rare source may mean reading millions of rows
         return await self._database.rows(
             SQL["page_of_contacts"], controllers, source, limit, after, outside_pool=True
         )
 
     async def sources(self) -> dict[str, list[str]]:
-        """Every source that contacts came from, by controller. It reads through all contacts."""
+        """Every source of contacts, by controller. Reads all contacts."""
         rows = await self._database.rows(SQL["sources_of_contacts"], outside_pool=True)
         return {row["controller"]: row["sources"] for row in rows}
 
@@ -96,7 +96,7 @@ async def _without_barred(
     sieve: Sieve,
     barred: Counter[Block],
 ) -> AsyncIterator[list[Record | LineFault]]:
-    """The list without the numbers that are barred, which are counted in ``barred`` by reason."""
+    """The list without barred numbers, which are counted by reason in ``barred``."""
     line = 0
     async for batch in contacts:
         blocks = iter(await sieve.sift([each[1] for each in batch if not isinstance(each, LineFault)]))

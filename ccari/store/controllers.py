@@ -1,4 +1,4 @@
-"""What is held of each controller, and the deletion of one that has left (Art 28(3)(g)), in batches that no call waits for."""
+"""What is held of each controller, and the deletion of a controller that has left (Art 28(3)(g)), in batches short enough for calls."""
 
 import json
 from collections import defaultdict
@@ -20,14 +20,14 @@ from ccari.store.queries import SQL
 
 Progress = Callable[[int], None]
 
-#: Rows that are deleted in one transaction. No hold can be placed, and no list of the controller's merged, meanwhile.
+#: Rows deleted in one transaction. Until it ends, no hold can be placed, and no list of the controller's merged.
 BATCH = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """Who began it and when, how many of each kind it has deleted so far, and who finished it when; None: it was interrupted.
-    ``drop_proof``: whether one of them let go of consents whose proof the law has kept.
+    """Who began the deletion and when, how many rows of each kind it has deleted so far, and who finished it when (None: it was
+    interrupted). ``drop_proof``: whether someone agreed to delete consents whose proof the law still requires.
     """
 
     begun_by: str
@@ -40,8 +40,8 @@ class Deletion:
 
 @dataclass(slots=True)
 class OfController:
-    """What is held of one controller, and its last deletion. A kind of which there is nothing is left out. ``proofs``: consents whose proof
-    the law has kept.
+    """What is held of one controller, and its last deletion. Kinds with no rows are left out. ``proofs``: consents whose proof the law
+    still requires.
     """
 
     goes: dict[Goes, Amount] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class OfController:
 
 
 class _NeededError(Exception):
-    """Something has to be over first. What, is looked up once no lock is held: it may have to count millions."""
+    """Something must end first. The caller finds out what once it holds no lock: counting may take millions of rows."""
 
 
 class Controllers:
@@ -59,8 +59,8 @@ class Controllers:
         self._database = database
 
     async def all(self) -> dict[str, OfController]:
-        """Every controller of which something is held, or that was deleted. It counts millions of rows, so it takes seconds. Policy
-        revisions that cannot be read are left out: :meth:`delete` insists on them. Raises StoreError, as each method here.
+        """Every controller that something is held of, or that was deleted. Takes seconds: it counts millions of rows. Policy revisions
+        that cannot be read are skipped here; :meth:`delete` requires them. Raises StoreError, like each method here.
         """
         under = await countries(self._database)
         found: defaultdict[str, OfController] = defaultdict(OfController)
@@ -76,12 +76,12 @@ class Controllers:
         return dict(found)
 
     async def deleted_but_held(self) -> list[str]:
-        """The controllers that were deleted, and of which something is held again, such as the bar of a right that was registered later."""
+        """Deleted controllers that something is held of again, such as the bar of a right that was registered later."""
         rows = await self._database.rows(SQL["deleted_but_held"], outside_pool=True)
         return [row["controller"] for row in rows]
 
     async def of(self, controller: str) -> OfController:
-        """As :meth:`all`, of one; empty if nothing is known of it."""
+        """Like :meth:`all`, for one controller; empty if nothing is known of it."""
         async with self._database.snapshot(outside_pool=True) as connection:
             deletion = await connection.fetchrow(SQL["controller_deletions"], [controller])
             kept = proof_kept(await countries_of(connection, controller))
@@ -91,8 +91,8 @@ class Controllers:
             )  # fmt: skip
 
     async def stays(self, controller: str) -> dict[str, int]:
-        """How much stays on record of a controller that is deleted: ``calls`` and ``requests`` that have expired, the tags of
-        ``recordings``, ``erasures``, released ``holds``, and ``accesses`` that name it: those to a call or a recording do not.
+        """What stays on record after a controller is deleted: expired ``calls`` and ``requests``, the tags of ``recordings``,
+        ``erasures``, released ``holds``, and ``accesses`` that name it (accesses to a call or a recording do not).
         """
         rows = await self._database.rows(SQL["controllers_stay"], controller, outside_pool=True)
         return {row["kind"]: row["held"] for row in rows}
@@ -100,9 +100,9 @@ class Controllers:
     async def delete(
         self, controller: str, who: str, progress: Progress = lambda _gone: None, *, drop_proof: bool = False
     ) -> Deletion:
-        """Delete what :class:`ccari.policy.leaving.Goes` says, and have no policy declare campaigns of the controller again. One that was
-        interrupted is completed by the next one, and counts what both have deleted. ``progress`` is given how many are gone;
-        ``drop_proof``: also consents whose proof the law has kept.
+        """Delete what :class:`ccari.policy.leaving.Goes` lists, and bar policies from declaring the controller's campaigns again. Running
+        it again completes an interrupted deletion, and its counts include both. ``progress`` is called with the number of rows deleted;
+        ``drop_proof``: also delete consents whose proof the law still requires.
 
         Raises
         ------
@@ -124,12 +124,12 @@ class Controllers:
 
 
 async def _begin(connection: Connection, controller: str, who: str, *, drop_proof: bool) -> None:
-    """From the commit on, no policy that would call for the controller can be applied, and no list of it entered. The record of accesses
-    has it before anything goes. Raises _NeededError.
+    """Once committed, no policy with campaigns of the controller can be applied, and no list for it entered. The deletion is in the
+    record of accesses before any row goes. Raises _NeededError.
     """
     async with in_transaction(connection):
         await connection.execute(SQL["lock_controller"], controller)
-        # one policy after the other: either this finds the campaigns, or whoever applies them finds this
+        # policies are applied one at a time: either this sees the campaigns, or the transaction that applies them sees this deletion
         await connection.execute(SQL["lock_policies"])
         await connection.execute(SQL["by_indexes"])
         if await _campaigns(connection, controller) or await connection.fetchval(
@@ -146,7 +146,7 @@ async def _begin(connection: Connection, controller: str, who: str, *, drop_proo
 async def _empty(
     connection: Connection, controller: str, who: str, kept: timedelta, progress: Progress
 ) -> None:
-    """Delete until nothing is left: rows that others were changing were passed over. Raises _NeededError."""
+    """Delete until nothing is left: a round skips rows that others are changing. Raises _NeededError."""
     gone, before = 0, -1
     while await _anything_goes(connection, controller) or not await _end(connection, controller, who):
         if gone == before:
@@ -161,7 +161,7 @@ async def _empty(
 
 
 async def _anything_goes(connection: Connection, controller: str) -> bool:
-    """Without the locks, so that :func:`_end` is quick: what was deleted still stands in the indexes, and whoever walks over it marks it."""
+    """Runs without the locks, to make :func:`_end` quick: index entries of deleted rows remain until a scan marks them dead."""
     async with in_transaction(connection):
         await connection.execute(SQL["by_indexes"])
         return bool(await connection.fetchval(SQL["anything_goes"], controller))
@@ -170,20 +170,20 @@ async def _anything_goes(connection: Connection, controller: str) -> bool:
 async def _batch(
     connection: Connection, controller: str, kind: Goes, last: bytes, kept: timedelta
 ) -> tuple[int, bytes] | None:
-    """Delete some of one kind, from the digest ``last`` on. Gives how many, and where to go on; None if there was nothing. Raises
-    _NeededError.
+    """Delete some rows of one kind, from the digest ``last`` onwards. Returns how many, and the digest to go on from; None if there was
+    nothing. Raises _NeededError.
     """
     async with in_transaction(connection):
         if not await _goes_on(connection, controller):
             return None
-        # a right that was pressed at another node while the database was away may have been registered since
+        # another node may have registered a right that was pressed while the database was away
         if await connection.fetchval(SQL["anything_keeps"], controller):
             raise _NeededError
         law = [kept or None] if kind is Goes.CONSENTS else []
         row = await connection.fetchrow(SQL[f"delete_{kind}"], controller, last, BATCH, *law)
         if not row or not row["gone"]:
             return None
-        # a list that was under way may have entered it since
+        # a list under way may have entered such consents since
         if law and row["proof"]:
             raise _NeededError
         await connection.execute(SQL["count_deleted"], controller, kind, row["gone"])
@@ -191,7 +191,7 @@ async def _batch(
 
 
 async def _end(connection: Connection, controller: str, who: str) -> bool:
-    """Write the account of it, unless something is left. The record of accesses is sealed."""
+    """Record the deletion as finished in the record of accesses, which is sealed. False if something is left."""
     async with in_transaction(connection):
         if not await _goes_on(connection, controller):
             return True
@@ -214,10 +214,10 @@ def _account(controller: str, who: str, *, drop_proof: bool) -> dict[str, str]:
 
 
 async def _goes_on(connection: Connection, controller: str) -> bool:
-    """False if somebody else, who deletes the same, has ended it. Until the end of the transaction no hold can be placed, no list of the
-    controller's be merged, and no other delete it: so nothing is counted in it.
+    """False if another process has already finished this deletion. Takes locks until the transaction ends: no hold can be placed, no list
+    of the controller's merged, and no other process delete it. So count nothing in this transaction.
     """
-    # in the order of whoever has contacts or consents expire
+    # the lock order of the expiry of contacts and consents
     await connection.execute(SQL["alone_to_delete"])
     await connection.execute(SQL["lock_consents"], controller)
     await connection.execute(SQL["lock_contacts"], controller)
@@ -226,7 +226,7 @@ async def _goes_on(connection: Connection, controller: str) -> bool:
 
 
 async def _refuse_needed(connection: Connection, controller: str, kept: timedelta) -> None:
-    """Raise StillNeededError with what has to be over first. It counts, so no lock may be held."""
+    """Raise StillNeededError with what must end first. It counts many rows, so call it without locks."""
     proofs = await _proofs(connection, controller, kept)
     if first := leaving.obstacles(
         await _campaigns(connection, controller), await _keeps(connection, controller), proofs
@@ -240,7 +240,7 @@ async def _campaigns(connection: Connection, controller: str) -> list[str]:
 
 
 async def _proofs(connection: Connection, controller: str, kept: timedelta) -> Proofs | None:
-    """``kept``: by the law of each country that the controller's calls were ever under."""
+    """``kept``: the retention required by the law of every country that the controller's calls were ever under."""
     row = await connection.fetchrow(SQL["controllers_proofs"], controller, kept) if kept else None
     return Proofs(row["held"], row["until"]) if row is not None and row["held"] else None
 

@@ -1,4 +1,4 @@
-"""Connections to PostgreSQL, and a StoreError in place of what asyncpg and the network raise."""
+"""Connections to PostgreSQL. Raises StoreError in place of the errors of asyncpg and the network."""
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
@@ -16,27 +16,26 @@ from ccari.store.pool import Pool
 Connection = connecting.Connection
 
 SCHEMA = "ccari"
-#: A call waits for the answer, so the database has this long, in seconds, before it counts as away.
+#: Seconds before the database counts as away; a call waits for the answer.
 COMMAND_SECONDS = 2.0
-#: One statement of :meth:`Database.outside_pool`.
+#: The time-out of one statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
 POOL_SIZE = 10
-#: How long a connection keeps a statement's plan, in seconds. One that was made while a table was small would read the whole table
-#: after a long list was loaded into it.
+#: How long, in seconds, a connection keeps a prepared statement's plan. A plan made while a table was small would scan the whole table
+#: after a long list was loaded.
 PLAN_SECONDS = 15
-#: How long a transaction may idle between two statements before the server ends it, in seconds: a process that vanished or was
-#: stopped keeps the others waiting no longer. Our transactions wait for the database only, and now and then some milliseconds for
-#: a thread.
+#: How long, in seconds, a transaction may idle between statements before the server ends it, so that a process that vanished or was
+#: stopped holds its locks no longer. Our transactions wait only for the database, and occasionally some milliseconds for a thread.
 IDLE_SECONDS = 5.0
-#: The same for :meth:`Database.outside_pool` and for migrations, where nothing has to be quick.
+#: The same for :meth:`Database.outside_pool` and for migrations, where nothing is urgent.
 OUTSIDE_IDLE_SECONDS = 30.0
 _SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
-#: For the pool. A client that gives up waiting does not stop the statement: unless the server gives up too, it goes on, and goes on
-#: holding its locks.
+#: The server's statement time-out in the pool. A client that stops waiting does not stop its statement: without this it would run on and
+#: keep its locks.
 CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
 _LOST = "the connection to the database was lost"
-#: Classes of SQLSTATE whose message speaks of connections, roles, databases, tables, disks and limits, and never of a row's values.
+#: SQLSTATE classes whose messages are about connections, roles, databases, tables, disks and limits, and never quote a row.
 _QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "54", "55", "57", "58"})
 
 
@@ -53,15 +52,14 @@ class Database:
         return self._pool.connections
 
     def connection(self) -> contextlib.AbstractAsyncContextManager[Connection]:
-        """A connection of the pool, until the context ends."""
+        """A connection from the pool for the duration of the context."""
         return _Lent(self._pool)
 
     @contextlib.asynccontextmanager
     async def outside_pool(self, *, slow_reader: bool = False) -> AsyncIterator[Connection]:
         """A connection outside the pool, for long lists: no call waits for it, and a statement may take :data:`LIST_SECONDS`.
 
-        ``slow_reader``: its transaction may idle for as long as the reader of the rows likes, so it must hold no lock that others
-        wait for.
+        ``slow_reader``: the transaction may idle while the rows are read, however slowly, so it must hold no lock that others wait for.
         """
         settings = _SESSION if slow_reader else {**_SESSION, **idle_limit(OUTSIDE_IDLE_SECONDS)}
         with translated():
@@ -69,7 +67,7 @@ class Database:
             try:
                 yield connection
             except BaseException:
-                # close() would wait for the statement that is under way
+                # close() would wait for the running statement
                 connection.terminate()
                 raise
             if not connection.is_closed():
@@ -77,14 +75,14 @@ class Database:
             await close(connection)
 
     async def stream(self, statement: str, *arguments: Any) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The rows of one statement, as they were when it began, up to :data:`STREAM_ROWS` at a time."""
+        """The rows of one statement, as of its start, in batches of up to :data:`STREAM_ROWS`."""
         async with self.outside_pool(slow_reader=True) as connection, in_transaction(connection):
             cursor = await connection.cursor(statement, *arguments)
             while rows := await cursor.fetch(STREAM_ROWS):
                 yield [dict(row) for row in rows]
 
     async def refuse_shared(self) -> None:
-        """Raise StoreError if a pooler lends sessions for a transaction only."""
+        """Raise StoreError if a pooler lends sessions per transaction."""
         async with self.connection() as connection:
             await refuse_shared(connection, self._dsn)
 
@@ -105,7 +103,7 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def snapshot(self, *, outside_pool: bool = False) -> AsyncIterator[Connection]:
-        """A read-only transaction whose statements all see the data of the same moment."""
+        """A read-only transaction in which all statements see the same snapshot."""
         async with (
             self._either(outside_pool=outside_pool) as connection,
             in_transaction(connection, isolation="repeatable_read", readonly=True),
@@ -117,22 +115,22 @@ class Database:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator[Connection]:
-        """A connection of the pool in a transaction: committed at the context's end, rolled back if an exception ends it."""
+        """A pooled connection in a transaction: commits when the context ends, rolls back on an exception."""
         async with self.connection() as connection, in_transaction(connection):
             yield connection
 
 
 @contextlib.asynccontextmanager
 async def in_transaction(connection: Connection, **options: Any) -> AsyncIterator[None]:
-    """A transaction of a connection that is lent by the pool, or from outside it: committed at the context's end, rolled back if an
-    exception ends it. ``options``: as of asyncpg's own, which would keep whoever gives up waiting for a server that hangs.
+    """A transaction on a lent connection, pooled or not: commits when the context ends, rolls back on an exception. ``options``: those of
+    asyncpg's ``transaction()``, whose own context manager would make a caller that gives up wait for a server that hangs.
     """
     transaction = connection.transaction(**options)
     await transaction.start()
     try:
         yield
     except TimeoutError:
-        # as after a cancellation the connection is terminated, and its transaction with it: see _clean and outside_pool
+        # no rollback: as after a cancellation, the connection is terminated, which ends the transaction (see _clean and outside_pool)
         raise
     except Exception:
         with contextlib.suppress(asyncpg.PostgresError, asyncpg.InterfaceError, OSError):
@@ -142,7 +140,7 @@ async def in_transaction(connection: Connection, **options: Any) -> AsyncIterato
 
 
 class _Lent:
-    """Takes a connection from the pool and gives it back. As a generator it took some 15 us more for each statement of a call."""
+    """Takes a connection from the pool and gives it back. A class, since a generator took some 15 us more for each statement of a call."""
 
     __slots__ = ("_connection", "_pool")
 
@@ -172,31 +170,31 @@ class _Lent:
 
 
 class _Pooled(asyncpg.Connection):
-    #: asyncpg's own; a test of tests/unit/store/test_shared_connections.py fails if it, or _cleanup_stmts, changes.
+    #: asyncpg's own attribute: tests/unit/store/test_shared_connections.py fails if it or _cleanup_stmts changes.
     _stmts_to_close: set[Any]
 
     def get_reset_query(self) -> str:
-        """Nothing, instead of ``RESET ALL`` and the like, which would be a round trip after each statement of a call.
+        """An empty query, instead of ``RESET ALL`` and the like, which would cost a round trip after each statement of a call.
 
-        :func:`_clean` rolls back a transaction that was left open, and nothing else is left: whatever takes session locks or
-        changes settings has a connection outside the pool.
+        :func:`_clean` rolls back an open transaction. Nothing else can be left: code that takes session locks or changes settings uses a
+        connection outside the pool.
         """
         return ""
 
     async def _cleanup_stmts(self) -> None:
-        """Close the statements whose plans have grown too old (:data:`PLAN_SECONDS`), in one round trip and within the time that any
-        statement has. Whoever prepares the next one waits for it, which is a gate or a right, as a rule.
+        """Close statements whose plans are older than :data:`PLAN_SECONDS`, in one round trip and within the usual statement time-out.
+        The next caller that prepares a statement waits for it, usually a gate or a right.
 
-        asyncpg's own takes a round trip for each, some fifteen for a gate after a pause, and waits for the answers without any limit.
+        asyncpg's own method takes a round trip per statement, some fifteen for a gate after a pause, and has no time-out.
         """
         old, self._stmts_to_close = self._stmts_to_close, set()
         await self.execute(";".join(f'DEALLOCATE "{each.name}"' for each in old))
 
 
 async def _clean(connection: Connection, error: BaseException | None) -> None:
-    """Roll back what the last user left open, or terminate the connection; then raise ``error`` again, if there is one."""
+    """Roll back what the last user left open, or terminate the connection; then re-raise ``error``, if there is one."""
     if isinstance(error, TimeoutError) or not isinstance(error, Exception | None):
-        # a rollback might take as long again
+        # a rollback might take just as long
         connection.terminate()
     elif not connection.is_closed():
         try:
@@ -210,7 +208,7 @@ async def _clean(connection: Connection, error: BaseException | None) -> None:
 
 @contextlib.contextmanager
 def translated() -> Iterator[None]:
-    """Turn what asyncpg raises into a StoreError. The server's text is left out where it may quote a row."""
+    """Turn asyncpg's errors into StoreError. The server's message is left out where it may quote a row."""
     try:
         yield
     except (TimeoutError, asyncpg.QueryCanceledError):
@@ -236,19 +234,19 @@ def translated() -> Iterator[None]:
         asyncpg.ConnectionFailureError,
         asyncpg.InternalClientError,
     ):
-        # the last where the server's last word came while nobody asked
+        # asyncpg raises InternalClientError if the server's last message came outside any query
         raise StoreError(_LOST) from None
     except asyncpg.PostgresError as error:
         words = error.args[0] if str(error.sqlstate)[:2] in _QUOTABLE else type(error).__name__
         advice = _NO_ROOM if isinstance(error, asyncpg.TooManyConnectionsError) else ""
         raise StoreError(f"the database failed: {words}{advice}") from None
     except asyncpg.InterfaceError as error:
-        # the end of a transaction takes the place of what ended it
+        # ending the transaction raises this in place of the original error
         raise StoreError(
             _LOST if "connection is closed" in str(error) else f"the database failed: {type(error).__name__}"
         ) from None
     except BrokenPipeError:
-        # it is about standard output, whose reader has seen enough (``| head``): for a broken connection asyncpg has its own error
+        # about standard output, whose reader is done (``| head``): for a broken connection asyncpg has its own error
         raise
     except OSError as error:
         raise StoreError(f"the database cannot be reached: {why(error)}") from None
@@ -258,37 +256,35 @@ _NO_ROOM = ": check max_connections there, and the CONNECTION LIMIT of its user"
 
 
 def unprivileged(denied: str) -> str:
-    """What is wrong with a database whose user may not do something, in words."""
+    """Says in words that the database's user lacks a privilege."""
     return f"the database's user may not do what ccari needs ({denied})"
 
 
 def denied(words: str) -> str:
-    """What is wrong, by what PostgreSQL says. A file of its own that it cannot open or write, as on a disk that is read-only now, counts
-    there as a lack of privileges, too.
+    """What PostgreSQL's message means. It also reports a file that it cannot open or write, as on a disk that became read-only, as a lack
+    of privileges.
     """
     if words.startswith("could not "):
         return f"the database failed: {words}"
     return f"{unprivileged(words)}: {ANOTHER_OWNER}"
 
 
-#: What to do about it.
+#: The remedy for a missing privilege.
 ANOTHER_OWNER = "make it the database's owner (ALTER DATABASE … OWNER TO …), and restore a dump as this user"
 
 
 def idle_limit(seconds: float) -> dict[str, str]:
-    """The session setting for as long as a transaction may idle."""
+    """The session setting that limits how long a transaction may idle."""
     return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
 
 
 class _Looking(_Pooled):
-    """Read-only by our own will."""
+    """A connection that we have made read-only."""
 
 
 def _refuse_outdated(connection: Connection) -> None:
-    """Close the connection and raise StoreError if its server was made read-only meanwhile, or another has taken its place: what it has
-    just answered may be outdated.
-    """
-    # to asyncpg's own isinstance, each connection is one of each of its classes
+    """Close the connection and raise StoreError if its server has become read-only or was replaced: its last answer may be outdated."""
+    # not isinstance: for asyncpg's override of it, each connection is an instance of every connection class
     if type(connection) is _Looking:
         return
     try:
@@ -302,8 +298,8 @@ def _refuse_outdated(connection: Connection) -> None:
 async def as_it_is(
     dsn: str, size: int, settings: Mapping[str, str], *, read_only: bool = False
 ) -> AsyncIterator[Database]:
-    """Connect, and give a pool of up to ``size`` connections; the schema is left as it is. ``settings``: the session settings of
-    each connection, but for the limit on idling, which is added.
+    """Connect, and yield a pool of up to ``size`` connections, leaving the schema as it is. ``settings``: the session settings of each
+    connection; the idle limit is added.
 
     Raises
     ------

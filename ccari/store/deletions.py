@@ -1,4 +1,4 @@
-"""The deletion of recordings: each is decided and written down first, then carried out, however often that is interrupted."""
+"""The deletion of recordings: each decision is committed before it is carried out, so that an interruption loses nothing."""
 
 import contextlib
 from collections import defaultdict
@@ -20,7 +20,7 @@ from ccari.store.queries import SQL
 
 _WITHDRAWING = sorted(WITHDRAWING)
 _BASES = frozenset(each.value for each in LegalBasis)
-#: How many recordings :meth:`Deletions.stored` asks for at a time: it uses the pool, whose statements have the time of a call's.
+#: How many recordings :meth:`Deletions.stored` asks for at once: it uses the pool, with the statement time-out of a call.
 _STORED_AT_ONCE = 500
 
 
@@ -31,9 +31,9 @@ class Deletions:
         self._database = database
 
     async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
-        """Those of the recordings that are still stored, and not about to be deleted, each with all that holds it.
+        """The given recordings that are still stored and not about to be deleted, each with everything that holds it.
 
-        One whose legal basis somebody has changed in the database is left out.
+        A recording whose legal basis was edited in the database is left out.
         """
         found: dict[UUID, Stored] = {}
         for start in range(0, len(recording_ids), _STORED_AT_ONCE):
@@ -51,7 +51,7 @@ class Deletions:
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator["PostgresSweep | None"]:
-        """The turn is a lock of the connection, so a node that dies gives it up."""
+        """The turn is a lock of the connection, so a node that dies releases it."""
         async with self._database.outside_pool() as connection:
             mine = await connection.fetchval(SQL["turn_to_delete"])
             yield PostgresSweep(self._database, connection) if mine else None
@@ -106,7 +106,7 @@ class PostgresSweep:
                 left = {
                     row["recording_id"] for row in await self._connection.fetch(SQL["lock_deletions"], ids)
                 }
-                # another node may have carried some of them out: each is noted once
+                # another node may have carried some of them out: each is noted only once
                 mine = [each for each in doomed if each.id in left]
                 if mine:
                     await _note_deletions(self._connection, mine, datetime.now(UTC))
@@ -131,7 +131,7 @@ async def _rows_with_holds(
 
 def _stored_recording(row: asyncpg.Record, held: list[Held]) -> Stored:
     if row["legal_basis"] not in _BASES:
-        # the call's journal still has the basis that it was recorded on
+        # the call's journal still has the basis on which it was recorded
         raise RefusedError(f"somebody has changed its legal basis: ccari calls show {row['call_id']}")
     return Stored(
         row["id"], row["call_id"], row["controller"], row["campaign"], LegalBasis(row["legal_basis"]),
@@ -149,7 +149,7 @@ def _doomed(stored: Stored, verdict: Verdict, who: str) -> Doomed:
 
 
 async def _note_deletions(connection: Connection, doomed: Sequence[Doomed], at: datetime) -> None:
-    """Put a ``recording_deleted`` at the end of each call's journal."""
+    """Append a ``recording_deleted`` entry to each call's journal."""
     of_call: defaultdict[UUID, list[Entry]] = defaultdict(list)
     for each in doomed:
         of_call[each.call_id].append(entry("recording_deleted", _fields(each), at))

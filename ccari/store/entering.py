@@ -1,4 +1,4 @@
-"""What is entered for a controller, and may be only as long as that has not left (Art 28(3)(g))."""
+"""Entering data for a controller, which is allowed only until the controller leaves (Art 28(3)(g))."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,22 +11,22 @@ from ccari.store.queries import SQL
 
 @asynccontextmanager
 async def entering(connection: Connection, controller: str) -> AsyncIterator[None]:
-    """A transaction that enters something for the controller, in which :func:`let_in` is called first."""
+    """A transaction that enters data for the controller; it calls :func:`let_in` first."""
     async with in_transaction(connection):
         await let_in(connection, controller)
         yield
 
 
 async def let_in(connection: Connection, controller: str) -> None:
-    """Until the end of the transaction that ``connection`` is in, no deletion of the controller can begin. Raises InputError as
-    :func:`refuse_gone`. Call it before anything is locked.
+    """Keep a deletion of the controller from beginning until ``connection``'s transaction ends. Raises InputError like
+    :func:`refuse_gone`. Call it before taking any other lock.
     """
     await connection.execute(SQL["share_controller"], controller)
     await refuse_gone(connection, controller)
 
 
 async def refuse_gone(connection: Connection, controller: str) -> None:
-    """Raise InputError if the deletion of the controller has begun. What was read before this did not lack anything that it deletes."""
+    """Raise InputError if the controller's deletion has begun. If it does not raise, data read before this call were complete."""
     for row in await connection.fetch(SQL["controller_deletions"], [controller]):
         raise InputError(
             "controller", leaving.entered_again(row["controller"], row["begun_at"], row["finished_at"])

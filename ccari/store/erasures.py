@@ -26,7 +26,7 @@ from ccari.store.suppressions import enter
 from ccari.store.traces import clear
 from ccari.store.withdrawals import withdraw
 
-#: Calls in one transaction: the journal of each gets an entry.
+#: Calls per transaction: each journal gets an entry.
 BATCH = 50
 _Holds = list[tuple[HoldKind, str]]
 
@@ -58,14 +58,14 @@ class Erasures:
         return None if found is None else int(found)
 
     async def report(self, reference: str) -> dict[str, Any] | None:
-        """The report of the last erasure on this request that has ended."""
+        """The report of the last finished erasure for this request."""
         found = await self._database.value(SQL["erasure_report"], reference)
         return None if found is None else dict(json.loads(found))
 
     async def begin(self, wanted: Wanted, who: str) -> int:
         reference, digests = wanted.mandate.reference, wanted.subject.digests
         async with self._database.transaction() as connection:
-            # a slice of a list is waited for, so that what it enters is erased too; the next slice sees the bar
+            # wait for the current slice of a list, so that the erasure covers its rows; the next slice sees the bar
             for lists in ("share_consents", "share_contacts"):
                 await connection.execute(SQL[lists], wanted.subject.controller)
             # without a bar the next list would bring the number back (CJEU C-129/21)
@@ -109,15 +109,15 @@ class Erasures:
         whose = _digests_of(wanted.subject)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["alone_to_delete"])
-            # so that no list renames a contact between the look and its erasure
+            # so that no list rekeys a contact between the look-up and its erasure
             await connection.execute(SQL["share_contacts"], wanted.subject.controller)
             held = await _held(connection, wanted)
             calls = await _calls(connection, await connection.fetch(SQL["calls_to_erase"], *whose), held)
             goes = await _rest_that_goes(connection, wanted, held, calls, terms)
             ids = {what: [each.id for each in goes if each.what is what] for what in What}
             consents = [int(each) for each in ids[What.CONSENT]]
-            # a consent that is kept as proof is no basis for calls any more, whatever becomes of the bar. It is withdrawn before
-            # any consent is deleted: a list that is being loaded locks them in that order, and the two could deadlock
+            # a consent kept as proof is no longer a basis for calls, whatever becomes of the bar. Withdraw it before deleting any
+            # consent: a list being loaded locks them in that order, and another order could deadlock
             begun = await connection.fetchval(SQL["erasure_begun"], erasure)
             await withdraw(connection, wanted.subject.controller, wanted.subject.digests, None, begun)
             worded = await connection.fetchval(
@@ -135,7 +135,7 @@ class Erasures:
             if ids[What.ANSWER]:
                 await connection.execute(SQL["erase_answers"], *_answers(wanted))
             if ids[What.WORDS]:
-                # consents before bars, as a withdrawal locks them, so that the two do not deadlock
+                # consents before bars, the lock order of a withdrawal, so that the two do not deadlock
                 await connection.execute(SQL["erase_words_of_consents"], *whose, wanted.pattern)
             await connection.execute(SQL["erase_calls_of_bars"], *whose)
             if ids[What.WORDS]:
@@ -171,7 +171,7 @@ class Erasures:
 async def holds_on_number(
     connection: Connection, subject: Subject, *, besides: str | None = None
 ) -> list[Held]:
-    """What holds everything that is kept of a number. The request ``besides`` does not count."""
+    """Everything that holds all data of a number, except the request ``besides``."""
     rows = await connection.fetch(
         SQL["holds_on_number"],
         *_digests_of(subject),
@@ -189,12 +189,12 @@ async def _held(connection: Connection, wanted: Wanted) -> list[Held]:
 
 
 def _digests_of(subject: Subject) -> tuple[str, list[bytes]]:
-    """The controller and the number's digests, as the statements take them."""
+    """The controller and the number's digests, as arguments of the statements."""
     return subject.controller, list(subject.digests.all)
 
 
 def _holds_on(held: Sequence[Held], basis: LegalBasis | None) -> _Holds:
-    """Those of the holds on a number that hold data which were processed on ``basis``."""
+    """The holds on a number that cover data processed on ``basis``."""
     return [
         (each.kind, each.words)
         for each in held
@@ -236,8 +236,8 @@ async def _calls(connection: Connection, rows: Sequence[asyncpg.Record], held: S
 async def _rest_that_goes(
     connection: Connection, wanted: Wanted, held: Sequence[Held], calls: Sequence[Thing], terms: Terms
 ) -> list[Thing]:
-    """Of all that is neither a call nor a recording, what no ground keeps. ``calls``: those that were not erased."""
-    # a call that was not erased is kept for some reason, and a consent that it rests on stays with it
+    """Everything other than calls and recordings that no ground keeps. ``calls``: those that were not erased."""
+    # a call that was not erased is kept for a reason, and so is the consent that it rests on
     kept_calls = {each.id: terms.ground(each, {}) or Ground.UNDER_WAY for each in calls}
     things = [
         *await _contacts(connection, wanted.subject, held),
@@ -248,7 +248,7 @@ async def _rest_that_goes(
 
 
 async def _erase_notes(connection: Connection, wanted: Wanted, references: set[str]) -> None:
-    """Erase the notes on requests. On the erasure request itself only those that have the number: the others are its proof."""
+    """Erase the notes on requests. On the erasure request itself erase only notes that contain the number: the others are its proof."""
     mandate = wanted.mandate.reference
     if mandate in references:
         await connection.execute(SQL["erase_telling_notes"], mandate, wanted.pattern)
@@ -316,14 +316,14 @@ def _answers(wanted: Wanted) -> tuple[str, str]:
 async def _discard_lost(
     connection: Connection, recordings: Sequence[asyncpg.Record], calls: Collection[str], terms: Terms
 ) -> None:
-    """Discard the recordings of these calls that were taken for lost, so that none turns up again, unless a ground keeps it."""
+    """Discard these calls' lost recordings, unless a ground keeps them, so that none is restored if its file turns up."""
     lost = await _with_calls(connection, [row for row in recordings if row["lost"]])
     goes = [UUID(each.id) for each, call in lost if call in calls and terms.ground(each, {}) is None]
     await connection.execute(SQL["discard_lost"], goes)
 
 
 async def _erase_calls(connection: Connection, ids: Sequence[UUID], wanted: Wanted, who: str) -> int:
-    """Gives how many of their recordings had been deleted for a reason that has the number."""
+    """Returns how many of their recordings had been deleted for a reason whose text contains the number."""
     fields = {"reference": wanted.mandate.reference, "by": who}
     await connection.execute(SQL["erase_fields"], ids, list(law.TELLING), wanted.pattern)
     for each in ids:
@@ -352,7 +352,7 @@ def _report(
     }  # fmt: skip
 
 
-#: The words for one and for several, where these do not differ by an s at the end.
+#: Singular and plural, where the plural is not just an added s.
 _ONE_AND_SEVERAL = {
     What.NOTES.value: ("note on a request", "notes on requests"),
     What.NUMBER.value: ("number of a request", "numbers of requests"),

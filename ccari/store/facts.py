@@ -1,4 +1,4 @@
-"""The gate's facts of numbers, which the database's own function ``gate_facts`` gives."""
+"""The gate's facts about numbers, as the SQL function ``gate_facts`` returns them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ from ccari.store.queries import SQL, bytea, columns
 
 
 def gate_arguments(question: Question, listed_as: Sequence[tuple[str, bytes]]) -> tuple[Any, ...]:
-    """The arguments of ``gate_facts`` that follow the controller, the digests and the campaign."""
+    """The arguments of ``gate_facts`` after the controller, the digests and the campaign."""
     return (
         question.purpose, question.channel, sorted({register for register, _ in listed_as}), *columns(listed_as),
         question.counts_since, question.rules_count_since,
@@ -25,7 +25,7 @@ def gate_arguments(question: Question, listed_as: Sequence[tuple[str, bytes]]) -
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """One question. ``token``: the hash of an access token, if its bearer is asked for as well."""
+    """One question. ``token``: the hash of an access token, if its bearer is wanted too."""
 
     question: Question
     sought: Sought
@@ -47,7 +47,7 @@ class Look:
 
 
 async def rows_of_each(connection: Connection, looks: Sequence[Look]) -> Sequence[asyncpg.Record]:
-    """A row for each look, in their order: its :func:`facts`, the newest policy ``revision``, and the token's bearer."""
+    """One row per look, in order: its :func:`facts`, the newest policy ``revision``, and the token's bearer."""
     questions = orjson.dumps([each.in_json() for each in looks]).decode()
     rows: list[asyncpg.Record] = await connection.fetch(SQL["gate_facts_of_each"], questions)
     return rows
@@ -67,7 +67,7 @@ async def facts_of_many(connection: Connection, question: Question, numbers: Seq
     of_each: list[Facts] = []
     last: asyncpg.Record | None = None
     for row in rows:
-        # nothing is known of most numbers of a list, so that neighbours can share one object
+        # most numbers of a list have no facts, so neighbours can share one object
         of_each.append(of_each[-1] if row == last else facts(row))
         last = row
     return of_each

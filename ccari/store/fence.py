@@ -1,4 +1,4 @@
-"""Advisory locks that keep a second service from driving the same Asterisk, or from filing its calls under the same name."""
+"""Advisory locks that keep a second service from driving the same Asterisk, or from filing calls under the same name."""
 
 import asyncio
 import contextlib
@@ -15,18 +15,16 @@ from ccari.tasks import beside
 
 _log = structlog.get_logger()
 
-#: How long to try for a lock: one of a service that was killed, or whose connection was cut, is held until PostgreSQL notices.
+#: How long to try for a lock: PostgreSQL takes a while to release the lock of a killed service or a cut connection.
 PATIENCE_SECONDS = 3.0
-#: The same for a lock that was ours before: where the network went away, PostgreSQL takes longer to notice.
+#: The same for a lock that we held before: after a network failure PostgreSQL takes longer to notice.
 REGAIN_SECONDS = 20.0
 _ASK_AGAIN_SECONDS = 0.1
 _CONNECT_AGAIN_SECONDS = 0.5
-#: How often the server is asked whether it is there: nothing else shows that it went without a word (a power cut, a partition, a
-#: failover by address).
+#: How often to ping the server: nothing else reveals a power cut, a partition or a failover of its address.
 _ASK_SERVER_EVERY_SECONDS = 3.0
-#: How long its answer may take: four times as long as a call waits, so that a server that is merely slow does not cost us the lock.
-#: With it we notice a lost connection by the time that PostgreSQL may have noticed too, 11 s after the last word, and given the lock
-#: to another.
+#: How long the answer may take: four times as long as a call waits, so that a merely slow server does not cost us the lock. We then
+#: notice a lost connection 11 s after the last answer, about when PostgreSQL may notice it and give the lock to another.
 _ANSWER_SECONDS = 8.0
 _SESSION = {"application_name": "ccari fence"}
 
@@ -40,18 +38,18 @@ class PostgresFence:
 
     @property
     def is_held(self) -> bool:
-        """True while the lock is ours, as far as PostgreSQL has let us know."""
+        """True while the lock is ours, as far as PostgreSQL has told us."""
         return self._held is not None and self._held.is_held
 
     @contextlib.asynccontextmanager
     async def hold(self, run: str, filed_as: str) -> AsyncIterator[asyncio.Event]:
-        """The locks are lost with their connection, and taken again once PostgreSQL is back; while it is away nobody else can take
-        them. Raises StoreError if the database cannot be asked.
+        """The locks are lost with their connection, and taken again once PostgreSQL is back. While it is away nobody else can take them.
+        Raises StoreError if the database cannot be asked.
         """
         taken_by_another = {
             run: "another ccari controls this Asterisk: stop it first, or give this one an Asterisk of its own",
-            # each would end the other's calls as its own. Without a name calls are filed under Asterisk's entity id, a MAC address
-            # or zeros, and its address, which may be a local one: two machines can have both in common
+            # two services on one Asterisk would each close the other's calls. Without a name, calls are filed under Asterisk's entity id
+            # (a MAC address or zeros) and address (perhaps a local one): two machines can share both
             f"calls of {filed_as}": f"another ccari also files the calls of its Asterisk as {filed_as}: give each a different [asterisk] name",
         }
         held = _Held(self._dsn, list(taken_by_another))
@@ -67,7 +65,7 @@ class PostgresFence:
 
 
 class _Held:
-    """The locks, and their connection. ``by_another`` is set when another service has one of them."""
+    """The locks and their connection. ``by_another`` is set once another service holds one of them."""
 
     def __init__(self, dsn: str, names: Sequence[str]) -> None:
         self._dsn = dsn
@@ -82,7 +80,7 @@ class _Held:
         return self._taken and not self._lost.is_set()
 
     async def take(self, patience_seconds: float) -> str | None:
-        """Take the locks on a new connection. Gives the first name whose lock another service holds all that time; None if all are
+        """Take the locks on a new connection. Returns the first name whose lock another service held the whole time; None if all were
         taken. Raises StoreError if the database cannot be asked.
         """
         # the end of an older connection may be reported late, and must not count for this one
@@ -100,7 +98,7 @@ class _Held:
         return unavailable
 
     async def keep(self) -> None:
-        """Take the locks again whenever they are lost, until another service has one."""
+        """Retake the locks whenever they are lost, until another service holds one."""
         while True:
             await self._wait_until_lost()
             _log.warning("database_away", reason="the lock on Asterisk was lost with its connection")
@@ -148,7 +146,7 @@ async def _answers(connection: asyncpg.Connection) -> bool:
 
 
 async def _lock(connection: asyncpg.Connection, names: Sequence[str], patience_seconds: float) -> str | None:
-    """Take the lock on each name. Gives the first name whose lock cannot be had in that time, None if all are taken."""
+    """Take the lock on each name. Returns the first name whose lock cannot be had in time; None if all were taken."""
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + patience_seconds
     for name in names:

@@ -14,17 +14,17 @@ from ccari.ports.requests import SOON_DAYS, Clock
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: How old a count may be to be used again: a node by itself counts anew each time, and of a fleet one node does.
+#: How old a count may be and still be reused: a single node counts each time; in a fleet, one node counts for all.
 _FRESH = timedelta(seconds=0.9 * COUNT_SECONDS)
-#: Suppressions and recordings are counted for at most this share of the time: of fifty million suppressions a count reads 7 GB, and
-#: drives out of the system's cache what the gate needs.
+#: Counting suppressions and recordings may take at most this share of the time: a count of fifty million suppressions reads 7 GB, and
+#: evicts the gate's data from the system's cache.
 _COUNTING_SHARE = 0.01
 _WAITING, _GIVEN_UP = "waiting", "given_up"
 
 
 @dataclass(frozen=True, slots=True)
 class GivenUp:
-    """How much was given up: messages, by webhook, and changes of requests that controllers were to be told of."""
+    """How much was given up: messages by webhook, and changes of requests that were due to controllers."""
 
     webhooks: Mapping[str, int]
     forwards: int
@@ -32,7 +32,7 @@ class GivenUp:
 
 async def count_given_up(database: Database) -> GivenUp:
     """Count what was given up. Raises StoreError."""
-    # it reads all messages of a month
+    # it reads a month of messages
     async with database.outside_pool() as connection:
         messages = await connection.fetch(SQL["deliveries_by_state"])
         forwards = await connection.fetch(SQL["forwards_by_state"])
@@ -63,7 +63,7 @@ class CountedFigures:
     async def held(self) -> Held:
         async with self._database.outside_pool() as connection:
             last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
-            # the turn ends with the connection. Without it another node is counting, or has just counted
+            # the turn ends with the connection. Without the turn, another node is counting or has just counted
             if (last is None or not last["fresh"]) and await connection.fetchval(SQL["turn_to_count"]):
                 last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
                 if last is None or not last["fresh"]:
@@ -79,9 +79,7 @@ class CountedFigures:
 
 @dataclass(frozen=True, slots=True)
 class _Stock:
-    """How many suppressions and recordings there were ``at`` a moment of the database's clock, and how many ``seconds`` it took to
-    count them.
-    """
+    """How many suppressions and recordings there were ``at`` a moment of the database's clock, and how many ``seconds`` the count took."""
 
     at: datetime
     seconds: float
@@ -89,7 +87,7 @@ class _Stock:
     recordings: dict[str, int]
 
     def is_good(self, now: datetime) -> bool:
-        """True if they are not to be counted again yet."""
+        """True if it is too early to count again."""
         return now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
 
 
@@ -97,9 +95,9 @@ _HELD, _STOCK = TypeAdapter(Held), TypeAdapter(_Stock)
 
 
 async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) -> _Stock:
-    """The stock of the ``last`` count, or a new one if that is old, compared with how long it took."""
+    """The stock from the ``last`` count or, if that is too old for how long it took, a new one."""
     now = await connection.fetchval(SQL["clock"])
-    # a count of an earlier version has none
+    # a count written by an earlier version has no stock
     kept = orjson.loads(last["held"]).get("stock") if last is not None else None
     if kept is not None and (stock := _STOCK.validate_python(kept)).is_good(now):
         return stock

@@ -1,4 +1,4 @@
-"""The queue of changes of rights requests that controllers are to be told of."""
+"""The queue of changes of rights requests to be forwarded to controllers."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -14,7 +14,7 @@ from ccari.store.queries import SQL
 class Forwards:
     """:class:`ccari.ports.forwarding.ForwardQueue` on PostgreSQL.
 
-    Each change is queued, whatever the policy says, as that may change before the row is sent. The rows of controllers that the
+    Every change is queued, whatever the policy says, since the policy may change before the row is sent. Rows of controllers that the
     policy does not forward to are marked as not needed.
     """
 
@@ -55,14 +55,14 @@ class Forwards:
         return await self._database.rows(SQL["forwards_of_request"], reference, list(controllers))
 
     async def retry(self, reference: str) -> list[int]:
-        """Queue again what was given up of a request, or is to wait for minutes or hours, as if for the first time. Gives the
-        changes' sequence numbers.
+        """Queue again, as if never tried, those changes of a request that were given up or that wait for minutes or hours. Returns their
+        sequence numbers.
         """
         return sorted(row["seq"] for row in await self._database.rows(SQL["retry_forwards"], reference))
 
     async def told(self, reference: str, who: str, how: str) -> list[int]:
-        """Settle what was given up of a request: its controller was told in another way, as the request's journal says from now on.
-        Gives the changes' sequence numbers; empty if nothing was given up.
+        """Settle the given-up changes of a request: someone has told the controller in another way, which the request's journal now
+        records. Returns their sequence numbers; empty if nothing was given up.
         """
         async with self._database.transaction() as connection:
             request = await connection.fetchrow(SQL["lock_request"], reference)
@@ -75,8 +75,8 @@ class Forwards:
         return sorted(row["seq"] for row in settled)
 
     async def without_number(self, reference: str) -> list[int]:
-        """The sequence numbers of changes that were given up, of a closed request, and no longer have the telephone number: they
-        cannot be sent again, as nobody could be told whose they are.
+        """The sequence numbers of given-up changes of a closed request whose telephone number is erased. They cannot be sent again: the
+        controller could not tell whose they are.
         """
         closed = [state for state in RequestState if not state.is_open]
         return [
@@ -84,8 +84,8 @@ class Forwards:
         ]
 
     async def list(self, controllers: Iterable[str], limit: int) -> list[dict[str, Any]]:
-        """The queue: what was given up, then what waits, then what was delivered."""
-        # it sorts all that there ever were
+        """The queue: given-up changes first, then waiting ones, then delivered ones."""
+        # it sorts the whole history of the queue
         return await self._database.rows(SQL["list_forwards"], list(controllers), limit, outside_pool=True)
 
 

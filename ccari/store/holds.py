@@ -1,4 +1,4 @@
-"""What keeps recordings beyond their time: legal holds that people place, and requests that are open."""
+"""What keeps recordings beyond their time: legal holds and open requests."""
 
 from collections import defaultdict
 from collections.abc import Collection, Sequence
@@ -14,9 +14,9 @@ from ccari.ports.holds import Held, HoldOn
 from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.queries import SQL
 
-#: Rights whose open request holds recordings, and, beside each of them, a legal basis of those recordings.
+#: Rights whose open requests hold recordings, paired with the legal basis of those recordings.
 _RIGHTS, _BASES = zip(*[(right, basis) for right, bases in HOLDING.items() for basis in bases], strict=True)
-#: Rights whose request goes on holding after it is fulfilled, and, beside each of them, the bar that has to stand for that.
+#: Rights whose requests hold even after they are fulfilled, paired with the bar that must still stand.
 ON_RIGHTS, ON_BARS = zip(*[(right, EFFECTS[right].suppress) for right in HOLDING_ON], strict=True)
 
 
@@ -27,7 +27,7 @@ class Holds:
         self._database = database
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """It waits for deletions that are being decided. Once it is placed, none of the recordings that it counts is deleted."""
+        """Waits for deletions that are being decided. Once the hold is placed, none of the recordings that it counts is deleted."""
         subject = on.subject
         async with self._database.outside_pool() as connection, in_transaction(connection):
             await connection.execute(SQL["share_deletions"])
@@ -40,7 +40,7 @@ class Holds:
             return await _shown(connection, placed) or {}
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """Who released it, when and why stays on record."""
+        """The record keeps who released it, when and why."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["release_hold"], hold, who, reason) is None:
                 since = await connection.fetchval(SQL["released_hold"], hold)
@@ -61,12 +61,12 @@ class Holds:
 
 
 def held(row: asyncpg.Record) -> Held:
-    """What holds something, from a row with its ``kind``, ``hold``, ``reference`` and ``reason``."""
+    """The hold in a row with ``kind``, ``hold``, ``reference`` and ``reason``."""
     return Held(HoldKind(row["kind"]), row["hold"], row["reference"], row["reason"])
 
 
 async def explain(connection: Connection, recording_ids: Collection[UUID]) -> dict[UUID, list[Held]]:
-    """The one place that says whether a recording is held, and by what, the legal holds first."""
+    """The one place that tells whether a recording is held, and by what; legal holds come first."""
     rows = await connection.fetch(SQL["holds_on"], list(recording_ids), _RIGHTS, _BASES, ON_RIGHTS, ON_BARS)
     by_recording: defaultdict[UUID, list[Held]] = defaultdict(list)
     for row in rows:
@@ -80,7 +80,7 @@ async def _shown(connection: Connection, hold: int) -> dict[str, Any] | None:
 
 
 async def _check(connection: Connection, on: HoldOn) -> None:
-    """Raise if there is nothing to hold: it does not exist, or was deleted, or has expired."""
+    """Raise if there is nothing to hold: it does not exist, was deleted, or has expired."""
     if on.recording_id is not None:
         recording = await connection.fetchrow(SQL["recording_to_hold"], on.recording_id)
         if recording is None:

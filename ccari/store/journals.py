@@ -19,24 +19,24 @@ from ccari.policy.chain import Entry, Linked
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL, bytea
 
-#: Calls whose journals' ends are remembered: more than one Asterisk has at a time, in some 400 bytes each.
+#: How many calls' journal ends are remembered: more than one Asterisk has at a time. About 400 bytes each.
 MOST_ENDS = 10_000
 
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How many entries a journal has, and the last one's link."""
+    """How many entries a journal has, and the link of its last entry."""
 
     events: int
     link: bytes
 
 
 class Journals:
-    """The journals of calls. A write is one SQL statement that appends entries to a journal and does what they are about.
+    """The journals of calls. A write is one SQL statement that appends entries to a journal and makes the change that they are about.
 
-    The optimistic way: the end of each journal is remembered as it was last written here, and the statement changes nothing
-    if the journal has been written elsewhere since. Only then is the call's row locked and its end read. An end is remembered
-    once it is known to be committed. So entries may come twice, after a lost reply; those that are there already are left out.
+    The optimistic path: the end of each journal is remembered as last written here, and the statement changes nothing if the journal has
+    been written elsewhere since. Only then is the call's row locked and the end read. An end is remembered once it is known to be
+    committed. So after a lost reply the same entries may come again; those already in the journal are left out.
     """
 
     def __init__(self, database: Database) -> None:
@@ -44,16 +44,16 @@ class Journals:
         self._ends: dict[UUID, End] = {}
 
     def begin(self, call_id: UUID) -> None:
-        """A call's row was made, with an empty journal."""
+        """A call's row was created, with an empty journal."""
         self._remember(call_id, End(0, chain.start(call_id)))
 
     async def write(
         self, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any
     ) -> bool:
-        """Append ``entries`` to the call's journal by the SQL ``statement`` of that name, in a transaction of its own.
+        """Append ``entries`` to the call's journal with the named SQL ``statement``, in its own transaction.
 
-        ``arguments``: the statement's own, after those of the entries. Entries that are in the journal already are left out.
-        False if the statement's own conditions are not met: then nothing is written.
+        ``arguments``: the statement's own, after those of the entries. Entries already in the journal are left out. False if the
+        statement's own conditions are not met: then nothing is written.
 
         Raises
         ------
@@ -70,7 +70,7 @@ class Journals:
     async def write_as_remembered(
         self, call_id: UUID, entries: Sequence[Entry], statement: str, *arguments: Any
     ) -> bool:
-        """As :meth:`write`, but without a lock: also False if the journal does not end where it is remembered to."""
+        """Like :meth:`write`, but without a lock: also False if the journal does not end where remembered."""
         if (end := self._ends.get(call_id)) is None:
             return False
         async with self._database.connection() as connection:
@@ -82,7 +82,7 @@ class Journals:
 
     @contextlib.asynccontextmanager
     async def transaction(self) -> AsyncIterator["JournalTransaction"]:
-        """A transaction that writes journals and other things; the journals' new ends are remembered once it is committed."""
+        """A transaction that writes journals and other rows; the journals' new ends are remembered once it commits."""
         async with self._database.transaction() as connection:
             transaction = JournalTransaction(connection, self._ends)
             yield transaction
@@ -90,19 +90,19 @@ class Journals:
             self._remember(call_id, end)
 
     def forget(self, call_id: UUID) -> None:
-        """A call is over. What is still written to its journal, of a recording say, locks the row."""
+        """A call is over. Later writes to its journal, for a recording say, lock the row."""
         self._ends.pop(call_id, None)
 
     def _remember(self, call_id: UUID, end: End) -> None:
         self._ends[call_id] = end
         if len(self._ends) > MOST_ENDS:
-            # of the call that began first
+            # drop the oldest call's end
             del self._ends[next(iter(self._ends))]
 
 
 class JournalTransaction:
-    """Journals written in one transaction with other things. ``remembered``: ends of journals, as :class:`Journals` has them;
-    ``new_ends``: of those that were written here, true once the transaction is committed.
+    """Writes journals in one transaction with other rows. ``remembered``: ends of journals, as :class:`Journals` keeps them;
+    ``new_ends``: those written here, valid once the transaction commits.
     """
 
     def __init__(self, connection: Connection, remembered: Mapping[UUID, End]) -> None:
@@ -113,7 +113,7 @@ class JournalTransaction:
     async def write(
         self, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any
     ) -> bool:
-        """As :meth:`Journals.write`."""
+        """Like :meth:`Journals.write`."""
         end = self.new_ends.get(call_id) or self._remembered.get(call_id)
         return (end is not None and await self._append(call_id, end, entries, statement, arguments)) or (
             await self.lock_and_write(call_id, entries, statement, *arguments)
@@ -122,7 +122,7 @@ class JournalTransaction:
     async def lock_and_write(
         self, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any
     ) -> bool:
-        """As :meth:`write`, whatever is remembered: lock the call's row, and read where its journal ends."""
+        """Like :meth:`write`, ignoring remembered ends: locks the call's row, and reads where its journal ends."""
         end = await _lock(self.connection, call_id, entries)
         if end is None:
             return False
@@ -140,7 +140,7 @@ class JournalTransaction:
 
 
 async def append(connection: Connection, call_id: UUID, event: str, fields: Mapping[str, str]) -> None:
-    """Append one entry to the journal of a call, in the transaction that ``connection`` is in.
+    """Append one entry to a call's journal, in ``connection``'s transaction.
 
     Raises
     ------
@@ -153,12 +153,12 @@ async def append(connection: Connection, call_id: UUID, event: str, fields: Mapp
 async def write(
     connection: Connection, call_id: UUID, entries: Sequence[Entry], statement: str = "add_entries", *arguments: Any,
 ) -> None:  # fmt: skip
-    """:meth:`JournalTransaction.lock_and_write`, in the transaction that ``connection`` is in."""
+    """:meth:`JournalTransaction.lock_and_write`, in ``connection``'s transaction."""
     await JournalTransaction(connection, {}).lock_and_write(call_id, entries, statement, *arguments)
 
 
 async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence[Entry]]) -> None:
-    """Append to the journals of many calls by one statement, in the transaction that ``connection`` is in.
+    """Append to the journals of many calls with one statement, in ``connection``'s transaction.
 
     Raises
     ------
@@ -168,14 +168,14 @@ async def append_to_each(connection: Connection, entries: Mapping[UUID, Sequence
     ends = await connection.fetch(SQL["lock_journals"], list(entries))
     if len(ends) != len(entries):
         raise RefusedError("the call whose journal was to be continued does not exist")
-    # hashing some hundred entries would keep the running calls waiting
+    # in a thread: hashing hundreds of entries would hold up running calls
     await connection.execute(SQL["append_to_journals"], *await asyncio.to_thread(_linked_to, ends, entries))
 
 
 def _linked_to(
     ends: Sequence[asyncpg.Record], entries: Mapping[UUID, Sequence[Entry]]
 ) -> Sequence[Sequence[Any]]:
-    """The statement's arguments: a list for each column of the new entries, then of the journals' new ends."""
+    """The statement's arguments: one list per column, for the new entries and then for the journals' new ends."""
     calls, new_ends, linked = [], [], []
     for end in ends:
         new = chain.follow(bytes(end["last_link"]), end["events"], entries[end["id"]])
@@ -190,8 +190,8 @@ def _linked_to(
 
 
 async def _lock(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> End | None:
-    """Lock the call's row and give where its journal ends. None if there is no such call, which ``entries`` do not allow."""
-    # a statement of its own, so that the next one sees what the transaction has written that held the lock before
+    """Lock the call's row and return where its journal ends. None if the call does not exist and there are no ``entries``; else raises."""
+    # a separate statement, so that the next one sees what the previous lock holder committed
     row = await connection.fetchrow(SQL["lock_chain"], call_id)
     if row is None:
         if entries:
@@ -201,7 +201,7 @@ async def _lock(connection: Connection, call_id: UUID, entries: Sequence[Entry])
 
 
 async def _not_there_yet(connection: Connection, call_id: UUID, entries: Sequence[Entry]) -> Sequence[Entry]:
-    """The entries without those that the journal has already: if the reply to a write is lost, they come a second time."""
+    """The entries not yet in the journal: after a lost reply, entries arrive a second time."""
     if not entries:
         return ()
     rows = await connection.fetch(SQL["known_entries"], call_id, [each.commitment for each in entries])
@@ -217,9 +217,9 @@ async def _append(
     statement: str,
     arguments: Sequence[Any],
 ) -> End | None:
-    """Append to a journal that ends at ``end``, and give its new end.
+    """Append to a journal that ends at ``end``, and return its new end.
 
-    None if it does not end there, or the statement's own conditions are not met: then nothing is written.
+    None if it ends elsewhere, or the statement's own conditions are not met: then nothing is written.
     """
     linked = chain.follow(end.link, end.events, entries)
     new_end = End(linked[-1].seq, linked[-1].link) if linked else end
@@ -237,7 +237,7 @@ async def _append(
 
 
 def _in_json(entries: Sequence[Linked]) -> str:
-    """New entries as the SQL ``given`` reads them."""
+    """New entries in the format that the SQL ``given`` reads."""
     return orjson.dumps([
         {
             "seq": each.seq, "at": each.at, "event": each.event, "commitment": bytea(each.commitment),
@@ -251,7 +251,7 @@ async def append_to_request(
     connection: Connection, reference: str, state: str, level: int, due: date, who: str, reason: str,
     asserted: Mapping[str, str] | None = None,
 ) -> int:  # fmt: skip
-    """Append an entry to the journal of a request, whose row is locked from now on; gives the entry's number.
+    """Append an entry to a request's journal and return its number. The request's row stays locked until the transaction ends.
 
     ``state``, ``level`` and ``due`` stay for good; ``who``, ``reason`` and ``asserted`` can be erased. ``asserted``: in the first
     entry, what the request's row says of what was asked for (:data:`chain.OF_REQUEST`).
@@ -285,11 +285,11 @@ def linked(row: Mapping[str, Any]) -> Linked:
 
 
 def entry_fields(kept: str, salt: bytes) -> tuple[Mapping[str, str], bytes | None]:
-    """As :func:`chain.entry_fields`, of fields as PostgreSQL gives them."""
+    """:func:`chain.entry_fields` of fields in PostgreSQL's JSON."""
     try:
         return chain.entry_fields(json.loads(kept), salt)
     except (ValueError, RecursionError):
-        # a number of more digits, or lists within lists deeper, than Python reads
+        # a number with more digits, or lists nested deeper, than Python reads
         return {}, None
 
 

@@ -1,4 +1,4 @@
-"""Which secret each version is, and which rows in the database depend on it."""
+"""The secret behind each version, and the rows in the database that depend on it."""
 
 from typing import Any
 
@@ -12,28 +12,28 @@ from ccari.store.queries import SQL
 class KeyVersions:
     def __init__(self, database: Database) -> None:
         self._database = database
-        #: The rows that :meth:`keep_vouching` last read, if every secret in them was there.
+        #: The rows that :meth:`keep_vouching` last read, if all secrets in them were present.
         self._all_there: frozenset[tuple[str, str, int, str | None]] | None = None
 
     async def counts(self) -> list[dict[str, Any]]:
-        """For each version of a controller or register: how many suppressions, lifted ones, contacts, consents, requests, calls, heard
-        notices and listings are kept under it. It counts millions of rows, so it takes seconds.
+        """For each version of a controller's or register's secret: how many suppressions, lifted suppressions, contacts, consents,
+        requests, calls, heard notices and listings are kept under it. Takes seconds: it counts millions of rows.
         """
         return [
             dict(row) async for rows in self._database.stream(SQL["count_by_key_version"]) for row in rows
         ]
 
     async def holds_left_behind(self, controller: str) -> list[int]:
-        """The open holds that would not reach calls made after a newer version exists: those on numbers, of which only digests
-        are kept, and those on requests whose number is no longer kept.
+        """The open holds that would miss calls made under a newer version: those on numbers, which are kept only as digests, and those on
+        requests whose number is erased.
         """
         return [row["id"] for row in await self._database.rows(SQL["holds_left_behind"], controller)]
 
     async def vouch(self, secrets: SecretStore, *, learn: bool = True) -> SecretStore:
-        """Have ``secrets`` refuse to make digests if a secret that rows depend on is lost, or is another one. Gives ``secrets``.
+        """Make ``secrets`` refuse to compute digests if a secret that rows depend on is lost or replaced. Returns ``secrets``.
 
-        Under a new secret in its place the bars that are there would bar nobody, and nobody would notice. ``learn``: keep in the
-        database the versions that are new to it.
+        Under a replaced secret the existing bars would match no number, and nobody would notice. ``learn``: also store in the database
+        the versions that it does not know yet.
         """
         rows = await self._database.rows(SQL["key_checks"])
         known: dict[Holder, dict[int, str | None]] = {each: {} for each in secrets.holders()}
@@ -44,10 +44,9 @@ class KeyVersions:
         return secrets
 
     async def keep_vouching(self, secrets: SecretStore) -> SecretStore:
-        """As :meth:`vouch`, for a running service: another node may make a secret, which counts as lost here once rows depend on
-        it.
+        """Like :meth:`vouch`, for a running service: a secret made by another node counts as lost here once rows depend on it.
 
-        If nothing has changed since the last time it is one query for a few rows.
+        If nothing has changed since the last call, this is one query for a few rows.
         """
         rows = frozenset(
             (each["kind"], each["holder"], each["key_version"], each["key_check"])
@@ -64,12 +63,12 @@ class KeyVersions:
         return secrets
 
     async def _left(self, holder: Holder, version: int) -> bool:
-        """Whether it was a controller's that was deleted: its secrets are destroyed, and nothing is entered under them any more."""
+        """Whether it belongs to a deleted controller: its secrets are destroyed, and nothing is entered under them any more."""
         deleted = holder.kind == "controller" and await self._database.value(SQL["was_deleted"], holder.name)
         return bool(deleted) and not await self.is_needed(holder, version)
 
     async def note(self, holder: Holder, version: int, check: str) -> None:
-        """Keep which secret a version is, before any row is written with it.
+        """Record which secret a version is, before any row is written with it.
 
         Raises
         ------
@@ -86,15 +85,15 @@ class KeyVersions:
         await self.replace(holder, version, check)
 
     async def replace(self, holder: Holder, version: int, check: str) -> None:
-        """Keep another secret as this version. Only if all rows that are kept under the version are of that secret."""
+        """Record another secret as this version. Only call it if all rows under the version were made with that secret."""
         await self._database.execute(SQL["replace_key"], holder.kind, holder.name, version, check)
 
     async def keep_only(self, holder: Holder, version: int) -> None:
-        """Forget the other versions, when no row depends on them: the gate insists on every version that is known."""
+        """Forget all other versions, once no row depends on them: the gate requires every known version."""
         await self._database.execute(SQL["only_key"], holder.kind, holder.name, version)
 
     async def is_needed(self, holder: Holder, version: int) -> bool:
-        """Whether rows depend on a version. It may have to look through millions."""
+        """Whether rows depend on a version. May read millions of rows."""
         return bool(
             await self._database.value(
                 SQL["hangs_on_key"], holder.kind, holder.name, version, outside_pool=True
@@ -102,10 +101,10 @@ class KeyVersions:
         )
 
     async def make(self, secrets: SecretStore, holder: Holder) -> Key:
-        """Make a holder's next secret. It is noted in the database before its file is there to write rows with.
+        """Make a holder's next secret. The database records it before its file exists, and so before any row can use it.
 
-        The controller's open requests get the number's digest under it: otherwise a recording that is made after the rotation
-        could reach its retention limit in spite of an access request, or escape an erasure.
+        The controller's open requests get the number's digest under the new secret: otherwise a recording made after the rotation could
+        be deleted at its retention limit despite an access request, or escape an erasure.
 
         Raises
         ------
@@ -113,26 +112,25 @@ class KeyVersions:
             As :meth:`ccari.keyring.secrets.SecretStore.next_key` and :meth:`note`, or if it cannot be written.
         """
         key = secrets.next_key(holder)
-        # a version that is known, but is on no node, would block all of the holder's calls
+        # a version that is recorded but on no node would block all of the holder's calls
         secrets.check_room(holder)
         await self._extend(holder, key)
         await self.note(holder, key.version, key.check)
         if key.version == 1:
-            # the holder begins anew: older secrets are lost and no row depends on them, or ``next_key`` would have refused
+            # the holder starts anew: older secrets are lost and no row depends on them, or ``next_key`` would have refused
             await self.keep_only(holder, key.version)
         secrets.add(holder, key)
-        # once more, for requests that came meanwhile
+        # again, for requests registered meanwhile
         await self._extend(holder, key)
         return key
 
     async def extend(self, secrets: SecretStore) -> dict[str, str]:
-        """Give open requests the number's digests under secrets that are newer than the one they were registered with.
+        """Give open requests the number's digests under secrets newer than the one that they were registered with.
 
-        Gives the controllers whose requests could not be extended, each with the reason: a secret of theirs is lost (even its whole
-        folder) or cannot be read. One controller's requests reach nothing of another's, which are extended all the same.
+        Returns the controllers whose requests could not be extended, each with the reason: one of its secrets (or its whole folder) is
+        lost or cannot be read. Other controllers' requests are extended all the same, since no request reaches another controller's data.
 
-        They are requests that were pressed in calls under way at a rotation, waited on a disk, or came to a node without the
-        secret.
+        Such requests were pressed in calls under way at a rotation, waited on a disk, or reached a node without the secret.
 
         Raises
         ------
@@ -164,7 +162,7 @@ class KeyVersions:
     async def _expected(
         self, secrets: SecretStore, holder: Holder, known: dict[int, str | None], *, learn: bool
     ) -> dict[int, str | None]:
-        """The versions of a holder that must be there, each with its check."""
+        """The versions that a holder must have, each with its check value."""
         there, retired = secrets.found(holder), _retired(secrets, holder)
         expected: dict[int, str | None] = {}
         for version in sorted(known.keys() | there.keys()):
@@ -185,7 +183,7 @@ class KeyVersions:
 
 
 def _retired(secrets: SecretStore, holder: Holder) -> set[int]:
-    """The retired versions; empty if the folder cannot be read, so that only those who need this holder's secrets are refused."""
+    """The retired versions; empty if the folder cannot be read, so that only work with this holder's secrets is refused."""
     try:
         return secrets.retired(holder)
     except ConfigError:

@@ -1,4 +1,4 @@
-"""Storage limits in PostgreSQL: whatever is past its limit expires in batches, each checked again under its own locks."""
+"""Storage limits in PostgreSQL: rows past their limit expire in batches, and each row is checked again under the batch's locks."""
 
 import contextlib
 from collections import Counter
@@ -20,7 +20,7 @@ from ccari.store.expiry.kind import Keepers, Kind
 from ccari.store.expiry.requests import ExpiringRequests
 from ccari.store.queries import SQL
 
-#: Things that expire in one transaction. A hold can only be placed after it.
+#: How many rows expire in one transaction, which blocks new holds.
 BATCH = 250
 
 
@@ -63,7 +63,7 @@ class Limits:
 
 
 async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime) -> AsyncIterator[list[Any]]:
-    """The ids of things whose time is over, in batches, in their kind's order."""
+    """The ids of rows past their limit, in batches, in the order of their kind."""
     until, after = retention.ended_until(now, limit.days), None
     while batch := await kind.past(connection, limit, until, after, BATCH):
         yield [each for _, each in batch]
@@ -77,12 +77,12 @@ def _past_limit(goes: int, kept: Keepers) -> PastLimit:
 async def _expire(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
 ) -> tuple[int, Keepers]:
-    """Expire those of the things that nothing keeps any more. Gives how many did, and what keeps the others."""
+    """Expire the rows that nothing keeps. Returns how many did, and what keeps the others."""
     if not ids:
         return 0, {}
     with translated():
         async with in_transaction(connection):
-            # from here to the commit no hold can be placed
+            # no hold can be placed from here to the commit
             await connection.execute(SQL["alone_to_delete"])
             held = await kind.lock(connection, limit, ids)
             kept = await kind.kept(connection, limit, held)
@@ -94,7 +94,7 @@ async def _expire(
 async def _one_by_one(
     connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
 ) -> tuple[int, Keepers]:
-    """As :func:`_expire`, each by itself: one whose journal somebody has changed cannot expire, and must not keep the others."""
+    """Like :func:`_expire`, row by row: a row whose journal was tampered with cannot expire, and must not block the others."""
     gone = 0
     kept: Keepers = {}
     for each in ids:

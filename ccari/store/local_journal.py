@@ -1,7 +1,7 @@
-"""The local journal: rights that were pressed while the database was away, each a file of its own on this node's disk.
+"""The local journal: rights pressed while the database was away, one file each on this node's disk.
 
-``data_dir/local-journal/waiting`` holds what is to be registered, ``aside`` what cannot be, for a person to see to. A file
-is there whole or not at all: it is written and synced under another name, takes its own, and then the folder is synced.
+``data_dir/local-journal/waiting`` holds rights to be registered; ``aside`` holds those that cannot be, for a person to examine. A file is
+there whole or not at all: it is written and synced under a temporary name and renamed, then the folder is synced.
 """
 
 import asyncio
@@ -32,32 +32,32 @@ from ccari.store.pressed import (
 
 _log = structlog.get_logger()
 
-#: Rights that wait, and their bytes. A centre of 500 agents hears some dozens in an hour.
+#: The most rights that may wait, and their bytes. A centre of 500 agents gets a few dozen an hour.
 MOST_RIGHTS = 5000
 MOST_BYTES = 32 << 20
-#: What one right may take: some 2 KiB, and what its call has to tell.
+#: The most bytes for one right: some 2 KiB, and what its call adds to the journal.
 MOST_RIGHT_BYTES = 256 << 10
-#: For the disk to take a right; whoever pressed waits for it.
+#: Seconds for the disk to store a right, while the person who pressed it waits.
 KEEP_SECONDS = 1.5
-#: For the disk to tell what lies there; whoever asks at the gate waits for it.
+#: Seconds for the disk to list what it holds, while a gate waits.
 ANSWER_SECONDS = 1.0
-#: For the disk to do its part in registering a right, which nobody waits for.
+#: Seconds for the disk's part in registering a right, which nobody waits for.
 REGISTER_SECONDS = 10.0
 
-#: How old a look may be, in seconds, where the folders say that nothing has changed since: what they cannot say, such as
-#: that the disk is gone, is noticed by the next one.
+#: How long, in seconds, a look stays valid while the folders' stamps are unchanged. A stamp cannot reveal a lost disk, say; the next look
+#: does.
 LOOK_SECONDS = 1.0
-#: No file system that is in use has a coarser clock, in nanoseconds: two changes within one tick leave the same time.
+#: In nanoseconds: no file system in use has a coarser clock. Two changes within one tick leave the same time stamp.
 _TICK_NS = 2_000_000_000
 
 _ENDING, _TORN = ".right", ".torn"
 
-#: Of a folder: which it is, and when anything in it was changed last, which nobody can set.
+#: A folder's identity and the time of the last change in it, which no one can set (ctime).
 _Stamp = tuple[int, int, int]
 
 
 class _Nothing(NamedTuple):
-    """A look that found nothing, and what the folders were before it."""
+    """A look that found nothing, and the stamps of the folders before it."""
 
     stamps: list[_Stamp]
     until: float
@@ -65,9 +65,9 @@ class _Nothing(NamedTuple):
 
 
 class LocalJournalFiles:
-    """:class:`ccari.ports.pressed.LocalJournal` in ``data_dir``. ``key`` gives what it is encrypted by, or raises ConfigError.
+    """:class:`ccari.ports.pressed.LocalJournal` in ``data_dir``. ``key`` returns the encryption key, or raises ConfigError.
 
-    Several processes may use it: each right is kept by one, and registered by one at a time.
+    Several processes may use it: each right is kept by one process, and only one registers rights at a time.
     """
 
     def __init__(self, data_dir: Path, key: Callable[[], bytes]) -> None:
@@ -76,34 +76,34 @@ class LocalJournalFiles:
         self.aside = self.folder / "aside"
         self._places = str(self.waiting), str(self.aside)
         self._key = key
-        #: For all that is done here on the event loop's behalf.
+        #: Threads for all blocking work of the event loop here.
         self.disk = OwnThreads("ccari-local-journal")
         self._looking: asyncio.Future[Standing] | None = None
         self._nothing: _Nothing | None = None
-        # registered already, though their files could not be removed
+        # registered already, but their files could not be removed
         self._done: set[str] = set()
 
     async def keep(self, pressed: Pressed) -> None:
-        """Write it to the disk, whole and durably. Raises StoreError if the disk or the journal is full, or the disk does not answer;
+        """Write the right to disk, whole and durably. Raises StoreError if the disk or the journal is full, or the disk does not answer,
         and ConfigError if there is no key.
         """
         keeping = self.disk.begin(self._keep, pressed)
         try:
             await in_time(keeping, KEEP_SECONDS)
         except TimeoutError:
-            # if the disk hangs before its turn has come, it never comes
+            # if the disk hangs before the write has started, it never starts
             keeping.cancel()
             raise StoreError(f"the local journal in {self.folder} did not store the right in time") from None
         except OSError as error:
             raise StoreError(f"the local journal in {self.folder} cannot be written: {why(error)}") from None
-        # a look that began before may have missed it: nobody who asks from now on may be told what that one saw
+        # a look that began before may have missed this right: later callers must not get its result
         self._looking = None
 
     async def unsettled(self) -> Standing:
-        """Whoever asks during a look is told what that look finds. Where nothing lay there, and the folders have not changed since,
-        there is no new look for a moment.
+        """Concurrent callers share one look. If the last look found nothing and the folders' stamps are unchanged, its result is reused
+        for a moment.
         """
-        # here, and not in a thread, which takes ten times as long: of folders that were just looked at the kernel knows it
+        # not in a thread, which takes ten times as long: the kernel has the stamps of these folders cached
         nothing = self._nothing
         if nothing is not None and monotonic() < nothing.until and _stamps(self._places) == nothing.stamps:
             return nothing.found
@@ -122,8 +122,8 @@ class LocalJournalFiles:
             raise StoreError(str(error)) from None
 
     def _look(self) -> Standing:
-        """As :meth:`standing`. If there is nothing, that is known until a folder changes, as it does when something is put there,
-        unless within the same tick as its last change.
+        """Like :meth:`standing`. An empty result stays valid until a folder changes, which adding a file shows, unless it comes in the
+        same clock tick as the folder's last change.
         """
         stamps, now, until = _stamps(self._places), time_ns(), monotonic() + LOOK_SECONDS
         found = self.standing()
@@ -133,16 +133,16 @@ class LocalJournalFiles:
         return found
 
     def names(self) -> list[str]:
-        """What waits, in the order in which it was pressed. Raises StoreError if the folder cannot be read."""
+        """The names of waiting rights, in the order of their presses. Raises StoreError if the folder cannot be read."""
         return [name for name in _names_in(self.waiting) if name.endswith(_ENDING)]
 
     def standing(self) -> Standing:
-        """How much there is, without what is registered and could not be removed. Needs no key.
+        """How much there is, not counting registered files that could not be removed. Needs no key.
 
         Raises StoreError if the folder cannot be read.
         """
         before, aside = self.names(), self.put_by()
-        # what is taken back from aside meanwhile is in neither of the two
+        # a right being moved back from ``aside`` may be missed in both
         names = sorted({*before, *self.names()} - self._done)
         since = None
         for name in names:
@@ -155,7 +155,7 @@ class LocalJournalFiles:
         return Standing(len(names), since, whole, torn, size, full)
 
     def _size(self, names: Iterable[str]) -> int:
-        """In bytes, of those that are still there: another process may register some meanwhile."""
+        """In bytes, of the files that still exist: another process may be registering some."""
         size = 0
         for name in names:
             with contextlib.suppress(OSError):
@@ -163,7 +163,7 @@ class LocalJournalFiles:
         return size
 
     def of_another_key(self) -> int:
-        """How many of those that wait say that they were encrypted with another key. Raises ConfigError if there is no key, and
+        """How many waiting rights were encrypted with another key, by their own header. Raises ConfigError if there is no key, and
         StoreError if they cannot be read.
         """
         key, found = self._key(), 0
@@ -172,14 +172,14 @@ class LocalJournalFiles:
                 with (self.waiting / name).open("rb") as file:
                     found += is_of_another_key(file.read(HEADER_BYTES), key)
             except FileNotFoundError:
-                # registered this moment
+                # registered at this moment
                 continue
             except OSError as error:
                 raise StoreError(f"cannot read {self.waiting / name}: {why(error)}") from None
         return found
 
     def put_by(self) -> list[str]:
-        """The names of what is aside. Raises StoreError if the folder cannot be read."""
+        """The names of the rights in ``aside``. Raises StoreError if the folder cannot be read."""
         return _names_in(self.aside)
 
     def read(self, name: str, folder: Path | None = None) -> Pressed:
@@ -199,7 +199,7 @@ class LocalJournalFiles:
         return unseal(name, content, self._key())
 
     def remove(self, name: str) -> None:
-        """Remove one that is registered. If the disk refuses, it at least no longer counts as waiting."""
+        """Remove a registered right. Even if the disk refuses, it no longer counts as waiting."""
         self._done.add(name)
         try:
             (self.waiting / name).unlink(missing_ok=True)
@@ -210,21 +210,21 @@ class LocalJournalFiles:
             self._done.discard(name)
 
     def put_aside(self, name: str, source: Path | None = None) -> None:
-        """Move one out of the way of the others, for a person to look at: nothing is thrown away. Raises OSError."""
+        """Move a right out of the way of the others, for a person to examine: nothing is thrown away. Raises OSError."""
         self._make()
         (source or self.waiting / name).replace(self.aside / name)
         for each in (self.aside, self.waiting):
             settle(each)
 
     def take_back(self, name: str) -> None:
-        """Move one from aside back among those that wait. Raises OSError."""
+        """Move a right from ``aside`` back among those that wait. Raises OSError."""
         (self.aside / name).replace(self.waiting / name)
         for each in (self.waiting, self.aside):
             settle(each)
 
     @contextlib.asynccontextmanager
     async def registering(self) -> AsyncIterator[bool]:
-        """Be the only one who registers what waits; False if another does. Raises StoreError if the disk refuses."""
+        """Hold the lock that lets one process register rights; False if another has it. Raises StoreError if the disk refuses."""
         how = fcntl.LOCK_EX | fcntl.LOCK_NB
         handle = await self.disk.within(
             REGISTER_SECONDS, self._open_lock, "registering", how, unwanted=_close
@@ -235,14 +235,14 @@ class LocalJournalFiles:
             _close(handle)
 
     def tidy(self) -> None:
-        """Settle what a process left that was killed while it kept a right. Nobody had been told that it was kept.
+        """Settle what a process left behind that was killed while it kept a right. Nobody had been told that it was kept.
 
-        What is whole is taken for what it is; what is torn is put aside. The folders are there afterwards. Raises OSError,
-        StoreError, and ConfigError if there is no key, or another.
+        A whole file becomes a waiting right; a torn one is put aside. Creates the folders. Raises OSError, StoreError, and ConfigError if
+        the key is missing or another.
         """
         with self._lock("keeping", fcntl.LOCK_EX | fcntl.LOCK_NB) as held:
             if not held:
-                # somebody keeps one this moment: what lies there may be theirs
+                # another process is keeping a right now: the file may be its draft
                 return
             for draft in sorted(each for each in self.waiting.iterdir() if is_draft(each)):
                 self._settle_draft(draft)
@@ -265,7 +265,7 @@ class LocalJournalFiles:
         name, key = name_of(pressed), self._key()
         content = seal(pressed, key)
         if len(content) > MOST_RIGHT_BYTES:
-            # the call itself writes what it has to tell, at the latest when it ends
+            # the call's own journal entries follow, at the latest when it ends
             told = {"call_id": str(pressed.call.id), "bytes": len(content), "entries": len(pressed.journal)}
             _log.warning("right_kept_alone", **told)
             content = seal(replace(pressed, journal=()), key)
@@ -291,7 +291,7 @@ class LocalJournalFiles:
             raise StoreError(f"the local journal is full: {len(sizes)} rights wait in {self.folder}")
 
     def _make(self) -> None:
-        """Make the folders, for their owner alone. If root makes them, they get the owner of ``data_dir``."""
+        """Create the folders, for their owner only. If root creates them, they get the owner of ``data_dir``."""
         for each in (self.folder, self.waiting, self.aside):
             if each.exists():
                 continue
@@ -311,7 +311,7 @@ class LocalJournalFiles:
             _close(handle)
 
     def _open_lock(self, name: str, how: int) -> int | None:
-        """The file that is locked while it is open; None if another has it."""
+        """The file, which is locked while it is open; None if another process has it."""
         path = self.folder / f"{name}.lock"
         try:
             self._make()
@@ -341,7 +341,7 @@ def _names_in(folder: Path) -> list[str]:
 
 
 def _stamps(folders: Iterable[str]) -> list[_Stamp]:
-    """The stamps of those folders that are there."""
+    """The stamps of the folders that exist."""
     found = []
     for each in folders:
         try:

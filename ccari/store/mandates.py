@@ -1,4 +1,4 @@
-"""Mandates: the rights requests on which data are given out or erased."""
+"""Mandates: the rights requests on which data are disclosed or erased."""
 
 from ccari.errors import NoRequestError, RequestError
 from ccari.policy import mandate as law
@@ -10,7 +10,7 @@ from ccari.store.queries import SQL
 
 
 async def read(connection: Connection, reference: str) -> Mandate:
-    """The request as a mandate. Raises NoRequestError if there is none, and RequestError if it no longer tells whose it was."""
+    """The request as a mandate. Raises NoRequestError if it does not exist, and RequestError if it no longer identifies the person."""
     row = await connection.fetchrow(SQL["mandate"], reference)
     if row is None:
         raise NoRequestError(reference)
@@ -23,7 +23,7 @@ async def read(connection: Connection, reference: str) -> Mandate:
 
 
 async def note(connection: Connection, mandate: Mandate, who: str, words: str) -> None:
-    """Add ``words`` to the request's journal, in the transaction that ``connection`` is in, and queue that for its controller.
+    """Append ``words`` to the request's journal, in ``connection``'s transaction, and queue the change for its controller.
 
     Raises RequestError if the request's state has changed meanwhile.
     """

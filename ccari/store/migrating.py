@@ -1,4 +1,4 @@
-"""Bringing the schema up to date, and opening a database whose schema is."""
+"""Migrating the schema, and opening a database whose schema is up to date."""
 
 import contextlib
 import logging
@@ -32,21 +32,21 @@ from ccari.tasks import beside
 _log = structlog.get_logger()
 
 OLDEST_SERVER = 14
-#: Of the database: in another, PostgreSQL refuses names and reasons in some language, and the escapes of JSON for them.
+#: The database's encoding. With another, PostgreSQL refuses names and reasons in some languages, even as JSON escapes.
 ENCODING = "UTF8"
-#: One statement of a migration: it may have tens of millions of rows to go through, and nothing else gets it done.
+#: The time-out of one statement of a migration, which may go through tens of millions of rows.
 MIGRATE_SECONDS = 3600.0
-#: How long a migration waits for others who use its tables, behind which calls wait, and a start for another's migrations.
+#: How long a migration waits for locks on its tables, while calls queue behind it; and how long a start waits for another's migrations.
 MIGRATE_LOCK_SECONDS = 300.0
-#: Commands that begin at once take milliseconds each to see that there is nothing to migrate.
+#: Commands that start together each take milliseconds to find that there is nothing to migrate.
 MIGRATE_PATIENCE_SECONDS = 5.0
-#: The key of an advisory lock: migrations are applied by one process at a time.
+#: The key of the advisory lock that lets one process migrate at a time.
 _MIGRATION_LOCK = 0x63636172
 
 
 @contextlib.asynccontextmanager
 async def open_database(dsn: str) -> AsyncIterator[Database]:
-    """Connect, bring the schema up to date, and give the pool.
+    """Connect, migrate the schema, and yield the pool.
 
     Raises
     ------
@@ -85,9 +85,9 @@ async def _migrate(dsn: str) -> None:
         if unknown := applied - {each.id for each in migrations}:
             raise StoreError(f"{of_newer(unknown)}: {ANOTHER_VERSION}")
         await text_order.settle(connection)
-        # pogo's apply parses every migration before it asks which are pending, which takes longer than most commands
+        # pogo's apply parses every migration before it checks which are pending, which takes longer than most commands
         if not all(each.applied for each in migrations):
-            # in a new database each takes milliseconds
+            # in a new database each migration takes milliseconds
             begun = _Begun("migrations") if any(each.applied for each in migrations) else None
             await migrate.apply(connection, migrations_folder(), schema_name=SCHEMA, logger=begun)
     except BadMigrationError as error:
@@ -97,8 +97,8 @@ async def _migrate(dsn: str) -> None:
 
 
 async def _take_turn(connection: Connection) -> None:
-    """Wait until no other process applies migrations. From then on, the connection waits for no lock longer than
-    :data:`MIGRATE_LOCK_SECONDS`.
+    """Wait until no other process applies migrations. From then on the connection waits no longer than :data:`MIGRATE_LOCK_SECONDS` for a
+    lock.
     """
     try:
         await _lock(connection, MIGRATE_PATIENCE_SECONDS)
@@ -120,31 +120,31 @@ async def _lock(connection: Connection, patience_seconds: float) -> None:
 
 
 class _Begun(logging.Logger):
-    """Logs each migration that pogo says it begins: among millions of rows one takes minutes, and no call is allowed meanwhile."""
+    """Logs each migration that pogo reports as begun: with millions of rows one takes minutes, and no call is allowed meanwhile."""
 
     def handle(self, record: logging.LogRecord) -> None:
         _log.warning("migration_begun", migration=record.getMessage().rpartition(" ")[2])
 
 
 def unfit(encoding: str) -> str:
-    """What is wrong with a database of that encoding, in words."""
+    """Says in words that the database's encoding is wrong."""
     return f"the database has the encoding {encoding}, in which not every name and word can be kept"
 
 
-#: What to do about it.
+#: The remedy.
 ANOTHER_ENCODING = f"make another (createdb --encoding={ENCODING} --template=template0 …), and if something is in this one, copy it by pg_dump and pg_restore"
 
 
 def of_newer(unknown: Iterable[str]) -> str:
-    """What is wrong with a database that has these migrations, which this ccari does not have, in words."""
+    """Says in words that a newer ccari applied these migrations, which this one does not have."""
     return f"a newer ccari has changed the database: {', '.join(sorted(unknown))}"
 
 
-#: What to do about it. What the newer one has erased, or keeps in another way, could be taken for something else.
+#: The remedy. This ccari could misread data that the newer one has erased or stores differently.
 ANOTHER_VERSION = "install that version again, or restore a backup that was made before the update"
 
 
-#: What a migration makes is there, and the record that it was applied is not: that is not in ccari's own schema.
+#: For a migration whose objects exist but whose record is missing: pogo keeps that record outside ccari's schema.
 _THERE_ALREADY = (asyncpg.DuplicateTableError, asyncpg.DuplicateFunctionError)
 
 

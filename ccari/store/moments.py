@@ -1,18 +1,18 @@
-"""Reading PostgreSQL's moments and dates, some of which Python does not have: ``-infinity``, years BC, and years after 9999.
+"""Reading timestamps and dates of PostgreSQL that Python cannot hold: ``-infinity``, years BC, and years after 9999.
 
-ccari writes none of these, but somebody who edits the tables may. asyncpg raises an error for some, and gives the infinite ones
-without a time zone: then the check that is to find what was edited would itself break off.
+ccari writes none of these, but somebody who edits the tables may. asyncpg raises an error for some, and returns the infinite ones without
+a time zone: then the check that looks for edits would itself fail.
 """
 
 from datetime import UTC, date, datetime, timedelta
 
 import asyncpg
 
-#: Where PostgreSQL counts from, whichever time zone is set.
+#: PostgreSQL's epoch, in any time zone.
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_DAY = _EPOCH.toordinal()
 _MICROSECOND = timedelta(microseconds=1)
-#: The bounds: each a day within what Python holds, so that it can be shown in every time zone.
+#: The bounds, each a day inside Python's range, so that every time zone can show them.
 FIRST = datetime(1, 1, 2, tzinfo=UTC)
 LAST = datetime(9999, 12, 30, tzinfo=UTC)
 _FIRST, _LAST = ((each - _EPOCH) // _MICROSECOND for each in (FIRST, LAST))
@@ -20,10 +20,9 @@ _FIRST_DAY, _LAST_DAY = (each.toordinal() - _EPOCH_DAY for each in (FIRST, LAST)
 
 
 async def read_all(connection: asyncpg.Connection) -> None:
-    """Have the connection read every ``timestamptz`` and ``date``, a moment before :data:`FIRST` as that, one after :data:`LAST` as
-    that.
+    """Make the connection clamp every ``timestamptz`` and ``date`` to :data:`FIRST` and :data:`LAST`.
 
-    In a journal an edited moment is still detected, as the chain of its entries no longer fits.
+    An edited timestamp in a journal is still detected, since the chain of its entries no longer fits.
     """
     await connection.set_type_codec(
         "timestamptz", schema="pg_catalog", encoder=_moment_to, decoder=_moment_from, format="tuple"

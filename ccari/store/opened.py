@@ -1,4 +1,4 @@
-"""Opening the database that the settings name, with a repository for each kind of thing that is kept in it."""
+"""Opens the database of the settings, with a repository for each kind of row."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -35,7 +35,7 @@ from ccari.store.webhooks import Webhooks
 
 
 class Store:
-    """The database, and the repositories of what is kept in it."""
+    """The database and its repositories."""
 
     def __init__(self, dsn: str, database: Database) -> None:
         self.dsn = dsn
@@ -69,9 +69,7 @@ class Store:
 
 @contextlib.asynccontextmanager
 async def database_dsn(settings: Settings) -> AsyncIterator[str]:
-    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends, and is started again if it ends
-    before that.
-    """
+    """The DSN of ``[database] url``, or of the embedded server, which runs until the context ends and is restarted if it dies before."""
     dsn = settings.database.dsn()
     if dsn is not None:
         yield dsn

@@ -19,7 +19,7 @@ class Overviews:
     async def since(
         self, since: datetime, controllers: Sequence[str] | None, *, by_hour: bool, zone: str, clock: Clock
     ) -> Overview:
-        # a month of calls is millions of rows, and no call may wait while they are counted
+        # outside the pool: counting a month of calls reads millions of rows
         async with self._database.snapshot(outside_pool=True) as connection:
             counted = await connection.fetch(
                 SQL["count_calls"], since, controllers, "hour" if by_hour else "day", zone

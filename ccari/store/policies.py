@@ -1,4 +1,4 @@
-"""The policies that were applied, each an immutable revision."""
+"""The policies that were applied, as immutable revisions."""
 
 import asyncio
 import contextlib
@@ -19,15 +19,13 @@ from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.together import Together
 
-#: Older revisions that are remembered. Talks that go on over a restart were begun within hours.
+#: How many older revisions are remembered. Talks that continue after a restart began within hours.
 MOST_OLDER = 4
 
 
 @dataclass(frozen=True, slots=True)
 class Applied:
-    """A revision as it was applied: who made it the newest, and when. ``document``: the text of the policy file; ``sha256``: its
-    hash in hex.
-    """
+    """An applied revision: who applied it, and when. ``document``: the text of the policy file; ``sha256``: its hash in hex."""
 
     number: int
     applied_at: datetime
@@ -49,14 +47,14 @@ class Applied:
             raise UnsoundPolicyError(self.number, str(error.faults[0])) from None
 
     async def read(self) -> Policy:
-        """As :meth:`policy`, in a thread: of a policy with some hundred campaigns the running calls would notice."""
+        """Like :meth:`policy`, in a thread: parsing some hundred campaigns would hold up running calls."""
         return await asyncio.to_thread(self.policy)
 
 
 @dataclass(frozen=True, slots=True)
 class Revision:
-    """One applied policy; it never changes. ``sha256``: the hash of the document as it was read, in hex: the one that the database has
-    beside it proves nothing.
+    """One applied policy, which never changes. ``sha256``: the hash in hex of the document as read; the hash stored beside it proves
+    nothing.
     """
 
     number: int
@@ -81,14 +79,14 @@ class Policies:
         return _applied(rows[0]) if rows else None
 
     async def since(self, ago: timedelta) -> list[Policy]:
-        """Every policy that was in force at some time since ``ago`` before now, by the database's clock, the newest first; empty
-        if none was in force at that moment. Raises StoreError as :meth:`newest`.
+        """Every policy in force at any time in the last ``ago``, by the database's clock, the newest first; empty if no policy was in
+        force that long ago. Raises StoreError like :meth:`newest`.
         """
         applied = [_applied(row) for row in await self._database.rows(SQL["policies_since"], ago)]
         return [await each.read() for each in applied]
 
     async def number(self) -> int | None:
-        """The number of the newest revision, read without its document, which may be long; None if there is none."""
+        """The number of the newest revision, or None, read without its document, which may be long."""
         (newest,) = await self._database.rows(SQL["newest_revision"])
         return None if newest["revision"] is None else int(newest["revision"])
 
@@ -97,8 +95,8 @@ class Policies:
         return [row | {"sha256": bytes(row["sha256"]).hex()} for row in rows]
 
     async def left_behind(self, policy: Policy) -> list[dict[str, Any]]:
-        """What nobody would look after any more under ``policy``: the number of ``bars`` on campaigns that it does not declare, and of
-        ``bars`` and of open ``requests`` of controllers that it does not declare.
+        """What would be orphaned under ``policy``: the number of ``bars`` on campaigns that it does not declare, and of ``bars`` and open
+        ``requests`` of controllers that it does not declare.
         """
         declared = [f"{each.controller} {each.id}" for each in policy.campaigns]
         # it reads all bars
@@ -107,7 +105,7 @@ class Policies:
         )
 
     async def apply(self, document: str, applied_by: str) -> int:
-        """Store a policy as the newest revision and give its number. The text of the newest one makes no new revision.
+        """Store a policy as the newest revision and return its number. The same text as the newest revision makes no new one.
 
         Raises
         ------
@@ -131,13 +129,13 @@ class Policies:
         return int(number)
 
     async def called_again(self, policy: Policy) -> list[str]:
-        """One line for each controller that was deleted, and that ``policy`` has campaigns of: :meth:`apply` would refuse it."""
+        """One line for each deleted controller that ``policy`` has campaigns of: :meth:`apply` would refuse them."""
         callers = sorted({each.controller for each in policy.campaigns})
         return _called_again(await self._database.rows(SQL["controller_deletions"], callers))
 
     async def has_consents(self, campaign: Campaign) -> bool:
-        """Whether any number has a consent in force that calls of the campaign could rest on."""
-        # if none has, it reads all of the controller's consents
+        """Whether any number has a consent in force that the campaign's calls could rest on."""
+        # if there is none, it reads all of the controller's consents
         return bool(
             await self._database.value(
                 SQL["any_consent"], campaign.controller, campaign.asks_consent_to, campaign.consent_channel, outside_pool=True
@@ -146,19 +144,21 @@ class Policies:
 
 
 async def in_force(connection: Connection) -> Policy | None:
-    """The policy in force, in the transaction that ``connection`` is in. Raises StoreError as :meth:`Applied.policy` does."""
+    """The policy in force, read in ``connection``'s transaction. Raises StoreError like :meth:`Applied.policy`."""
     row = await connection.fetchrow(SQL["policy_revision"], None)
     return None if row is None else await _applied(dict(row)).read()
 
 
 async def countries_of(connection: Connection, controller: str) -> set[str]:
-    """The countries whose law the controller's calls were under by any revision. Raises StoreError if one cannot be read."""
+    """The countries whose law has ever applied to the controller's calls, by any revision. Raises StoreError if a revision cannot be
+    read.
+    """
     rows = list(map(dict, await connection.fetch(SQL["policies_after"], 0)))
     return (await asyncio.to_thread(_countries, rows)).get(controller, set())
 
 
 async def countries(database: Database) -> dict[str, set[str]]:
-    """As :func:`countries_of`, of every controller, without what cannot be read."""
+    """Like :func:`countries_of`, for every controller, skipping revisions that cannot be read."""
     rows = await database.rows(SQL["policies_after"], 0, outside_pool=True)
     return await asyncio.to_thread(_countries, rows, StoreError)
 
@@ -173,7 +173,7 @@ def _countries(rows: Sequence[Mapping[str, Any]], *skipped: type[StoreError]) ->
 
 
 def _callers(document: str) -> list[str]:
-    """The controllers that a policy has campaigns of. Raises PolicyError if it is not valid."""
+    """The controllers whose campaigns a policy declares. Raises PolicyError if it is not valid."""
     return sorted({each.controller for each in read(document).campaigns})
 
 
@@ -193,23 +193,23 @@ async def _revision(applied: Applied) -> Revision:
 
 
 class DeclaredCampaigns:
-    """What the campaigns of any policy that was applied have declared. A revision never changes, so each is read once."""
+    """The campaigns declared by any applied policy. A revision never changes, so each is read once."""
 
     def __init__(self) -> None:
-        #: The newest revision that was read.
+        #: The newest revision read so far.
         self._read = 0
         self._found: frozenset[Declared] = frozenset()
 
     async def asked(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
-        """The controller's campaigns, past and present, each with what it asked consent to; one with several purposes comes several
-        times. Raises StoreError if a revision cannot be read.
+        """The controller's campaigns, past and present, each paired with a purpose that it asked consent to; a campaign with several
+        purposes comes several times. Raises StoreError if a revision cannot be read.
         """
         return {(each.campaign, each.purpose) for each in await self.of(connection, controller)}
 
     async def of(self, connection: Connection, controller: str) -> list["Declared"]:
-        """The controller's campaigns, past and present. Raises StoreError as :meth:`asked`."""
+        """The controller's campaigns, past and present. Raises StoreError like :meth:`asked`."""
         if rows := await connection.fetch(SQL["policies_after"], self._read):
-            # in a thread: parsing long files would hold up the running calls
+            # in a thread: parsing long files would hold up running calls
             found = await asyncio.to_thread(_declared, rows)
             # another task may have read some of them meanwhile
             self._found |= found
@@ -218,7 +218,7 @@ class DeclaredCampaigns:
 
 
 class Declared(NamedTuple):
-    """``purpose``: what a campaign asked consent to; ``preset``: the country whose rules it heeded."""
+    """``purpose``: what a campaign asked consent to; ``preset``: the country whose rules it followed."""
 
     controller: str
     campaign: str
@@ -249,7 +249,7 @@ class Book:
     def __init__(self, policies: Policies) -> None:
         self._policies = policies
         self._newest: Revision | None = None
-        #: Older revisions, those that were asked for last.
+        #: Older revisions, those last asked for.
         self._older: OrderedDict[int, Policy] = OrderedDict()
         self._reloads = Together(self._reload)
 
@@ -268,7 +268,7 @@ class Book:
     async def at(self, revision: int) -> Policy | None:
         if revision == self.revision:
             return self.policy
-        # each talk that is taken up asks for its own, and most were begun under the same
+        # each resumed talk asks for its own revision, and most began under the same one
         if revision not in self._older:
             applied = await self._policies.applied(revision)
             if applied is None:
@@ -279,7 +279,7 @@ class Book:
         return self._older[revision]
 
     async def reload(self) -> None:
-        """Read the newest revision, unless it is the one at hand: a revision never changes."""
+        """Read the newest revision, unless it is already in memory: a revision never changes."""
         await self._reloads.ask(None)
 
     async def _reload(self, askers: Sequence[None]) -> Sequence[None]:

@@ -1,4 +1,4 @@
-"""A pool of the connections that calls share: idle ones are kept open for a while, and their number is bounded."""
+"""The pool of connections that calls share: idle connections stay open for a while, and their number is bounded."""
 
 import asyncio
 import contextlib
@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 
 import asyncpg
 
-#: How long an idle connection stays open, as in asyncpg's own pool.
+#: How long an idle connection stays open; the same as in asyncpg's own pool.
 IDLE_SECONDS = 300.0
 _CLOSE_IDLE_EVERY_SECONDS = 60.0
-#: How old a connection may grow. The server's memory for one grows with each new statement; asyncpg's own pool replaces one after
-#: 50,000 queries.
+#: The maximum age of a connection: the server's memory for it grows with each new statement. asyncpg's own pool replaces a connection
+#: after 50,000 queries.
 OLDEST_SECONDS = 3600.0
 
 
 class Pool:
-    """Lends connections. asyncpg's own pool starts a task to take one back, which takes longer than the query of a call.
+    """Lends connections. asyncpg's own pool starts a task to take a connection back, which takes longer than a call's query.
 
-    ``size``: how many connections there may be. ``patience``: how many seconds :meth:`take` waits for one, and :meth:`close` for
+    ``size``: the maximum number of connections. ``patience``: how many seconds :meth:`take` waits for a connection, and :meth:`close` for
     those that are lent.
     """
 
@@ -30,15 +30,15 @@ class Pool:
         self._patience = patience
         #: All open connections, each with when it was opened, by the loop's clock.
         self._open: dict[asyncpg.Connection, float] = {}
-        #: The idle ones, each with when it was given back; the last one is lent first.
+        #: The idle connections, each with when it was given back; the last one is lent first.
         self._idle: list[tuple[asyncpg.Connection, float]] = []
-        #: Turns that are taken. Whoever has a turn has a connection, or is opening one.
+        #: Turns taken. The holder of a turn has a connection, or is opening one.
         self._turns_taken = 0
         self._waiting: deque[asyncio.Future[None]] = deque()
         self._loop = asyncio.get_running_loop()
-        #: Since when those are lent that are.
+        #: When each lent connection was lent.
         self._lent: dict[asyncpg.Connection, float] = {}
-        #: An opening that nobody waits for any more.
+        #: A connection being opened that nobody waits for any more.
         self._left: asyncio.Task[asyncpg.Connection] | None = None
         self._next_check: asyncio.TimerHandle | None = None
         self._closing = False
@@ -50,13 +50,13 @@ class Pool:
         return len(self._open) - len(self._idle), idle, self._size
 
     async def begin(self) -> None:
-        """Open the first connection, so that whatever is wrong shows at once."""
+        """Open the first connection, so that any fault shows at once."""
         self._keep(await self._open_new())
         self._close_idle()
 
     async def take(self) -> asyncpg.Connection:
-        """A connection that is the caller's alone until it is given back. Whoever has waited longest is served first. If the server has
-        no room for another one, one of those that are open is waited for.
+        """A connection for the caller alone until it is given back. Callers are served in order. If the server has no room for another
+        connection, the caller waits for an open one.
 
         Raises
         ------
@@ -91,7 +91,7 @@ class Pool:
             raise
 
     async def _use_turn(self) -> asyncpg.Connection:
-        """A connection for whoever has a turn. If there is none, the turn is over, but for that of an opening that goes on."""
+        """A connection for the holder of a turn. On failure the turn is released, unless an abandoned opening still uses it."""
         if (idle := self._take_idle()) is not None:
             return idle
         opening = asyncio.create_task(self._open_new())
@@ -106,7 +106,7 @@ class Pool:
             if (given_back := self._take_idle()) is not None:
                 return given_back
             if self._open:
-                # not passed on: the next would only be refused as well, and so on in a circle
+                # do not pass the turn on: the next caller would be refused as well, in an endless circle
                 self._turns_taken -= 1
             else:
                 self._pass_on_turn()
@@ -116,8 +116,8 @@ class Pool:
             raise
 
     def _leave(self, opening: asyncio.Task[asyncpg.Connection]) -> None:
-        """Nobody waits for it any more. One goes on all the same, with its turn, for whoever is next: of a server that is far away, a
-        connection may take longer than anybody waits for it, and then there would never be one.
+        """The caller has given up on this opening. One such opening goes on, with its turn, for the next caller: connecting to a distant
+        server may take longer than any caller waits, and then none would ever succeed.
         """
         if self._left is None and not self._closing:
             self._left = opening
@@ -133,10 +133,10 @@ class Pool:
         self._pass_on_turn()
 
     def give_back(self, connection: asyncpg.Connection, *, silent: bool = False) -> None:
-        """Take a connection back for whoever is next, as it is. A closed one is dropped.
+        """Take a connection back for the next caller, as it is. A closed one is dropped.
 
-        ``silent``: no answer has come over it. Then those are dropped, too, over which none has come since it was lent. Where a firewall has
-        forgotten them, or the server has lost its power, each of them would keep one call waiting in vain.
+        ``silent``: it brought no answer. Then idle connections that have brought no answer since it was lent are dropped too. If a
+        firewall has forgotten them, or the server has lost its power, each of them would keep a call waiting in vain.
         """
         if silent:
             self._close_unused_since(self._lent[connection])
@@ -144,7 +144,7 @@ class Pool:
         self._pass_on_turn()
 
     async def close(self) -> None:
-        """Close the connections once they are given back; those that are not given back in time are cut off."""
+        """Close the connections as they are given back; terminate those not given back in time."""
         self._closing = True
         if self._next_check is not None:
             self._next_check.cancel()
@@ -174,7 +174,7 @@ class Pool:
             raise
 
     def _pass_on_turn(self) -> None:
-        """Give the turn to whoever has waited longest. Those that have given up are still in the queue, and are skipped."""
+        """Give the turn to the first waiter in the queue. Waiters that have given up are still queued, and are skipped."""
         while self._waiting:
             turn = self._waiting.popleft()
             if not turn.done():
@@ -188,7 +188,7 @@ class Pool:
         return connection
 
     def _take_idle(self) -> asyncpg.Connection | None:
-        """An idle connection, if there is one; those that the server has closed meanwhile are dropped."""
+        """An idle connection, if any; those that the server has closed are dropped."""
         while self._idle:
             connection, _ = self._idle.pop()
             if not connection.is_closed():
@@ -209,11 +209,11 @@ class Pool:
         connection.terminate()
 
     def _close_idle(self) -> None:
-        """Close the connections that have been idle for long, all but one; then again every minute."""
+        """Every minute, close connections that have been idle for long, except one."""
         self._close_unused_since(self._loop.time() - IDLE_SECONDS, but=1)
         self._next_check = self._loop.call_later(_CLOSE_IDLE_EVERY_SECONDS, self._close_idle)
 
     def _close_unused_since(self, then: float, but: int = 0) -> None:
-        """Close the connections that have been idle since then, but for so many of them, which were used last."""
+        """Close connections idle since then, except for that many of the last used."""
         while len(self._idle) > but and self._idle[0][1] <= then:
             self._end(self._idle.pop(0)[0])

@@ -1,7 +1,7 @@
 """The file format of a right that waits on this node's disk.
 
-A file is a line that says what it is and by which key it was encrypted, a nonce of 12 bytes, and JSON in AES-256-GCM (NIST SP
-800-38D). The file's name is authenticated with it: a file that was renamed, cut off or changed is refused as a whole.
+A file is a header line that names the format and the key, a nonce of 12 bytes, and JSON in AES-256-GCM (NIST SP 800-38D). The file's name
+is authenticated too: a file that was renamed, truncated or changed is refused as a whole.
 """
 
 import json
@@ -30,7 +30,7 @@ _KIND = b"ccari right 1 "
 HEADER_BYTES = len(_KIND) + CHECK_DIGITS + 1
 _HEADER = re.compile(re.escape(_KIND) + b"([0-9a-f]{%d})\n" % CHECK_DIGITS)
 _NONCE_BYTES = 12
-#: How the fields of an exercise are read from JSON, where they are no plain JSON.
+#: How to read those fields of an exercise that are not plain JSON.
 _READ: Mapping[str, Any] = {
     "right": Right, "received_at": datetime.fromisoformat, "due": date.fromisoformat, "recording_basis": LegalBasis,
     "consent_campaigns": tuple, "intake": Intake, "number_from": NumberFrom, "level": Level, "id": UUID,
@@ -38,22 +38,22 @@ _READ: Mapping[str, Any] = {
 
 
 class UnreadableError(CcariError):
-    """The file was cut off, changed or renamed, or a newer ccari wrote it: this ccari will never be able to read it."""
+    """The file was truncated, changed or renamed, or a newer ccari wrote it: this ccari will never be able to read it."""
 
 
 class AnotherKeyError(ConfigError):
-    """The file says that it was encrypted by another key: with that it can be read, if it is whole."""
+    """The file's header names another key: with that key it can be read, if it is whole."""
 
 
 def name_of(pressed: Pressed) -> str:
     """The file's name: when the right was pressed, so that names sort in that order, and the id of the exercise."""
-    # whatever time zone it was told in: Asterisk has its machine's, in which an hour comes twice a year
+    # in UTC: Asterisk uses its machine's time zone, in which one hour a year comes twice
     at = pressed.exercise.received_at.astimezone(UTC)
     return f"{at:%Y%m%dT%H%M%S.%f}Z-{pressed.exercise.id}.right"
 
 
 def pressed_at(name: str) -> datetime:
-    """When the right in the file of that name was pressed. Raises ValueError for a name of another shape."""
+    """When the right in the file of that name was pressed. Raises ValueError for any other name."""
     return datetime.strptime(name.partition("-")[0], "%Y%m%dT%H%M%S.%f%z")
 
 
@@ -65,7 +65,7 @@ def seal(pressed: Pressed, key: bytes) -> bytes:
 
 
 def unseal(name: str, content: bytes, key: bytes) -> Pressed:
-    """The right in the file ``name`` with that ``content``, as :func:`seal` was given it.
+    """The right in the file ``name`` with that ``content``, as passed to :func:`seal`.
 
     Raises
     ------
@@ -97,7 +97,7 @@ def unseal(name: str, content: bytes, key: bytes) -> Pressed:
 
 
 def is_of_another_key(content: bytes, key: bytes) -> bool:
-    """Whether a file that begins with ``content`` says that it was encrypted by another key."""
+    """Whether the header of a file that begins with ``content`` names another key."""
     return _HEADER.match(content) is not None and not content.startswith(_header(key))
 
 
@@ -107,7 +107,7 @@ def _header(key: bytes) -> bytes:
 
 def _as_json(pressed: Pressed) -> dict[str, Any]:
     call, keyed = asdict(pressed.call), pressed.call.digests
-    # a request does not need them: registers are looked up for each call
+    # a request does not need register listings: they are looked up for each call
     del call["listed_as"]
     call |= {"id": str(pressed.call.id), "token": str(pressed.call.token)}
     call["keyed"] = [keyed.newest.hex(), keyed.key_version, [each.hex() for each in keyed.all]]

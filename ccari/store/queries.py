@@ -1,7 +1,7 @@
 """The SQL of ``sql/``, by name.
 
-``/* journal_unchanged */`` in a statement is replaced by the SQL of that name, which shares the statement's parameters. ``/* stands($3, $4) */``
-gives the parameters of the statement that stand in it for ``$1`` and ``$2``.
+``/* journal_unchanged */`` in a statement is replaced by the SQL of that name, which uses the statement's parameters. In ``/* stands($3,
+$4) */`` the statement's parameters in brackets take the place of ``$1`` and ``$2`` there.
 """
 
 import re
@@ -52,13 +52,13 @@ def bytea(value: bytes) -> str:
 
 
 def columns(pairs: Iterable[tuple[_A, _B]]) -> tuple[list[_A], list[_B]]:
-    """Pairs as the two arrays that a statement joins again by ``unnest``."""
+    """Pairs as two arrays, which a statement joins again with ``unnest``."""
     listed = list(pairs)
     return [one for one, _ in listed], [other for _, other in listed]
 
 
 def by_controller(known_as: Mapping[str, Digests]) -> tuple[list[str], list[bytes]]:
-    """As :func:`columns`, the controllers by which a number is known, and its digests there."""
+    """Like :func:`columns`: the controllers that know a number, and its digest under each."""
     return columns((whose, digest) for whose, digests in known_as.items() for digest in digests.all)
 
 
@@ -66,10 +66,10 @@ _PLACEHOLDER = re.compile(r"\$(\d+)(?:::(\w+)\[\])?")
 
 
 def spell_out_arrays(statement: str, *arguments: Any) -> tuple[str, list[Any]]:
-    """Spell out array arguments: ``ARRAY[$2, $3]::bytea[]`` for each ``$2::bytea[]``, and their elements as arguments one by one.
+    """Spell out array arguments: ``ARRAY[$2, $3]::bytea[]`` for each ``$2::bytea[]``, with their elements as separate arguments.
 
-    PostgreSQL assumes ten elements in an array argument, so that a generic plan looks dearer to it than one made for the arguments
-    at hand: it planned anew for each call, which took six times as long as the gate's own work.
+    PostgreSQL assumes ten elements in an array argument, so a generic plan looks more expensive than a custom plan: it planned anew for
+    each call, which took six times as long as the gate's own query.
     """
     flat, lengths = list[Any](), list[int | None]()
     for each in arguments:
@@ -84,7 +84,7 @@ def spell_out_arrays(statement: str, *arguments: Any) -> tuple[str, list[Any]]:
 
 @lru_cache(maxsize=256)
 def _spelt(statement: str, lengths: Sequence[int | None]) -> str:
-    """``lengths``: of each argument that is an array; None for one that is not."""
+    """``lengths``: the length of each array argument; None for other arguments."""
     placeholders, first = list[str](), 1
     for length in lengths:
         last = first + (1 if length is None else length)

@@ -18,7 +18,7 @@ from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
-#: In three columns, each right with a legal basis and a mode of recordings that it stops.
+#: Three columns: a right, and the legal basis and mode of the recordings that it stops.
 _STOPPING = tuple(
     zip(
         *(each for each in itertools.product(Right, LegalBasis, RecordingMode) if stops_recording(*each)),
@@ -35,7 +35,7 @@ class Recordings:
         self._journals = journals
 
     async def tag(self, tag: RecordingTag, journal: Sequence[Entry]) -> None:
-        """Commit the tag. The database itself refuses it until the notice was heard and, in ``opt_in``, agreement is on record.
+        """Commit the tag. The database refuses it until the notice was heard and, in ``opt_in``, agreement is on record.
 
         Raises StoreError.
         """
@@ -71,7 +71,7 @@ class Recordings:
 
     async def taken_up(self, tag: RecordingTag) -> bool:
         async with self._database.transaction() as connection:
-            # an erasure or expiry of the call locks its row before it looks for lost recordings
+            # an erasure or expiry locks the call's row before it looks for lost recordings
             await connection.execute(SQL["lock_chain"], tag.call_id)
             return await connection.fetchval(SQL["take_up_recording"], tag.recording_id) is not None
 
@@ -119,7 +119,7 @@ class Recordings:
         return _in_place(**rows[0])
 
     async def kept(self, recording_ids: Sequence[UUID]) -> set[UUID]:
-        """Which of them have a file in its place, or may still get one."""
+        """The given recordings that have a file in place, or may still get one."""
         rows = await self._database.rows(SQL["kept_recordings"], recording_ids)
         return {row["id"] for row in rows}
 
@@ -127,12 +127,12 @@ class Recordings:
         return int(await self._database.value(SQL["count_recordings_in_place"], outside_pool=True))
 
     async def all_in_place(self) -> AsyncGenerator[list[InPlace], None]:
-        """All recordings that are stored, the oldest first, in batches."""
+        """All stored recordings, the oldest first, in batches."""
         async for rows in self._database.stream(SQL["recordings_in_place"], None, *_STOPPING):
             yield [_in_place(**row) for row in rows]
 
     async def told_otherwise(self) -> AsyncGenerator[list[ToldOtherwise], None]:
-        """The recordings whose end is another by their row than by the journal of their call, in batches."""
+        """Recordings whose row and whose call's journal disagree on how they ended, in batches."""
         async for rows in self._database.stream(SQL["recordings_told_otherwise"]):
             yield [ToldOtherwise(**row) for row in rows]
 

@@ -1,4 +1,4 @@
-"""The records of past calls: lists of calls and recordings, and one call with its journal."""
+"""Records of past calls: lists of calls and recordings, and one call with its journal."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -23,7 +23,7 @@ class Records:
         self._database = database
 
     async def page_of_recordings(self, limit: int, wanted: WantedRecordings) -> list[dict[str, Any]]:
-        """The recordings that are wanted, the newest first."""
+        """The recordings that match, the newest first."""
         return await self._rows(
             "page_of_recordings", limit, wanted.controllers, wanted.campaign, wanted.state, wanted.legal_basis, wanted.call,
             *(wanted.after or (None, None)), wanted.recording,
@@ -61,7 +61,7 @@ class Records:
         return CallRecord(call, events, [dict(row) for row in recordings], fault)
 
     async def _rows(self, query: str, *arguments: Any) -> list[dict[str, Any]]:
-        # a rare outcome may have to be looked for among millions of rows
+        # finding a rare outcome may mean reading millions of rows
         return await self._database.rows(SQL[query], *arguments, outside_pool=True)
 
 

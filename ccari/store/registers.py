@@ -1,4 +1,4 @@
-"""Copies of national registers of people who want no advertising calls from anybody."""
+"""Copies of national registers of people who want no advertising calls."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence
@@ -16,16 +16,16 @@ from ccari.store.queries import SQL, columns
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "listed_at": "timestamptz", "expires_at": "timestamptz",
 }  # fmt: skip
-#: A copy with less than this part of the numbers of the one before is taken for a download that broke off.
+#: A copy with less than this share of the previous copy's numbers counts as a truncated download.
 _LEAST_LEFT = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A copy to be loaded: the whole register as it was ``as_of``, or, if it is an ``update``, what was added since.
+    """A copy to load: the whole register as of ``as_of`` or, if it is an ``update``, the additions since.
 
-    ``shrunk``: a person has confirmed that it is much smaller than the one before. ``dated``: a person has given its date.
-    ``listed_at``: since when numbers are listed for which the copy does not say; None: ``as_of``.
+    ``shrunk``: a person has confirmed that it is much smaller than the previous one. ``dated``: a person has given its date.
+    ``listed_at``: the listing date for numbers whose date the copy omits; None: ``as_of``.
     """
 
     register: str
@@ -38,7 +38,7 @@ class Copy:
 
 
 class Registers:
-    """:class:`ccari.ports.suppressions.RegisterStore` on PostgreSQL, and how copies are loaded."""
+    """:class:`ccari.ports.suppressions.RegisterStore` on PostgreSQL, and the loading of copies."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -47,10 +47,10 @@ class Registers:
         self, copy: Copy, key: Key, listed: AsyncIterable[Sequence[Listed | LineFault]], sha256: Callable[[], bytes], *,
         keep_going: bool = False, progress: Progress = unseen,
     ) -> Report:  # fmt: skip
-        """Load a copy, whole or not at all: until it is committed, or if it is refused, the one before counts.
+        """Load a copy, all or nothing: the previous copy counts until the commit, and if the new one is refused.
 
-        ``sha256`` is called when ``listed`` has ended. If lines are invalid, no number is dropped from the register: any that is
-        missing may be on one of those lines.
+        ``sha256`` is called when ``listed`` has ended. If lines are invalid, no number is dropped from the register: a missing number may
+        be on one of those lines.
 
         Raises
         ------

@@ -1,4 +1,4 @@
-"""The answers to HTTP requests that may be repeated with the same Idempotency-Key, in PostgreSQL."""
+"""The stored answers to HTTP requests with an Idempotency-Key, in PostgreSQL."""
 
 from datetime import timedelta
 from uuid import UUID
@@ -7,9 +7,9 @@ from ccari.ports.repeats import Answered, Unanswered
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: How long an answer is kept, and given again.
+#: How long an answer is kept for repetition.
 KEPT = timedelta(days=1)
-#: A claim that was not renewed for so long is free: whoever had it died over it.
+#: A claim not renewed for this long is free: its holder has died.
 LOST = timedelta(minutes=2)
 
 
@@ -38,12 +38,12 @@ class Repeats:
         await self._database.execute(SQL["hold_repeat"], key, claim)
 
     async def settle(self, key: bytes, claim: UUID, answered: Answered) -> None:
-        """Does nothing if another request has the claim by now."""
+        """Does nothing if another request holds the claim by now."""
         await self._database.execute(
             SQL["settle_repeat"], key, claim, answered.status, answered.location, answered.kind, answered.body,
             answered.listed,
         )  # fmt: skip
 
     async def drop(self, key: bytes, claim: UUID) -> None:
-        """As :meth:`settle`."""
+        """Like :meth:`settle`."""
         await self._database.execute(SQL["drop_repeat"], key, claim)

@@ -1,4 +1,4 @@
-"""Registering what was pressed while the database was away, exactly once, before another call is let through."""
+"""Registers rights that were pressed while the database was away, exactly once, before another call is allowed."""
 
 import asyncio
 import contextlib
@@ -29,12 +29,12 @@ from ccari.store.pressed import AnotherKeyError, UnreadableError
 _log = structlog.get_logger()
 _T = TypeVar("_T")
 
-#: For the database to take a right that was pressed, while whoever pressed it waits. With what the disk may take in addition, the
-#: confirmation comes within five seconds.
+#: Seconds for the database to register a right while the person who pressed it waits. With the time that the disk may take after that,
+#: the confirmation comes within five seconds.
 PRESS_SECONDS = 3.0
-#: Between tries while something waits.
+#: Between attempts while rights wait.
 AGAIN_SECONDS = 1.0
-#: Between looks at what another process has kept.
+#: Between looks for rights that another process has kept.
 LOOK_SECONDS = 10.0
 #: Between log lines about the same thing.
 LOG_AGAIN_SECONDS = 60.0
@@ -46,7 +46,7 @@ _ASIDE = (
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """What one round did with one record of the local journal. ``reference``: None if it was put aside."""
+    """What one round did with one right of the local journal. ``reference``: None if it was put aside."""
 
     name: str
     reference: str | None
@@ -55,8 +55,8 @@ class Replayed:
 class SpoolingCallStore(CallRows):
     """The calls of a node with a local journal. A right goes there if the database does not take it in time (invariant 5).
 
-    While a right is there nobody is called, since it may bar whoever would be called (invariant 1). Nor is anybody while ``refuse_older``
-    raises StoreError: the database is an older one, which has lost bars.
+    While rights are there nobody is called, since one of them may bar the callee (invariant 1). Nor is anybody called while
+    ``refuse_older`` raises StoreError: the database may be an older copy that lacks bars.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class SpoolingCallStore(CallRows):
         self._refuse_older = refuse_older
 
     async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
-        """As without a local journal; but a call to somebody is refused with StoreError while bars may be lacking."""
+        """As without a local journal, but an outgoing call is refused with StoreError while bars may be missing."""
         if call.direction != Direction.INBOUND:
             await self._refuse_while_bars_lack()
         return await super().open(call, question)
@@ -97,12 +97,12 @@ class SpoolingCallStore(CallRows):
         return await super().spend_token(call, question, judge, journal)
 
     async def left_talks(self, asterisk: str) -> list[LeftTalk]:
-        """As without a local journal, but for rights that are not registered yet: one may be a refusal to be recorded, and the
-        recording that it ends may not be taken up (invariant 6).
+        """As without a local journal, but unregistered rights matter: one of them may be a refusal to be recorded, after which the
+        recording must not resume (invariant 6).
 
-        While rights wait, or it is not known yet whether the database is an older one, StoreError is raised. A right may also lie
-        aside, or wait for a key that is missing, or be lost with what an older database lacks, which can last for days: then every talk
-        is taken up as if that right were its callee's, so that it goes on, unrecorded.
+        Raises StoreError while rights wait, or while it is not known whether the database is an older copy. A right may also lie aside,
+        wait for a missing key, or be lost because the database is an older copy. That can last for days, so every talk is then resumed as
+        if its callee had refused: it goes on, unrecorded.
         """
         found = await self._journal.unsettled()
         if found.waiting and found.waiting > await self._journal.passed_over():
@@ -120,7 +120,7 @@ class SpoolingCallStore(CallRows):
         except RefusedError:
             raise
         except (StoreError, TimeoutError) as error:
-            # each of its answers may have come in time: it is slow, or far away
+            # each single answer may have come in time: the database is slow or far away
             reason = str(error) or f"registering a right took longer than {PRESS_SECONDS:.0f} s"
             _log.warning("database_away", call_id=str(call.id), reason=reason)
         try:
@@ -132,7 +132,7 @@ class SpoolingCallStore(CallRows):
         return None
 
     def _lacks_bars(self) -> bool:
-        """Whether the database does, or may. Raises StoreError while that is not known yet."""
+        """Whether the database lacks bars, or may. Raises StoreError while that is not known yet."""
         try:
             self._refuse_older()
         except BarsLostError:
@@ -140,8 +140,8 @@ class SpoolingCallStore(CallRows):
         return False
 
     async def _refuse_while_bars_lack(self) -> None:
-        """Raise StoreError while rights wait, or lie aside, or the database has lost some. Those aside bar as well: somebody may have been
-        promised that they will not be called again, and only a person can find out who.
+        """Raise StoreError while rights wait or lie aside, or the database has lost some. Rights aside count too: somebody may have been
+        promised no more calls, and only a person can find out who.
         """
         self._refuse_older()
         found = await self._journal.unsettled()
@@ -150,7 +150,7 @@ class SpoolingCallStore(CallRows):
 
 
 class Replayer:
-    """Registers the rights that wait in ``journal``. ``kept`` is set whenever another one was kept there."""
+    """Registers the rights that wait in ``journal``. ``kept`` is set whenever a right is added to it."""
 
     def __init__(
         self, journal: LocalJournalFiles, calls: CallRows, kept: asyncio.Event, meter: Meter = UNMETERED
@@ -163,9 +163,9 @@ class Replayer:
         self._left_because = ""
 
     async def run(self) -> None:
-        """Register what waits, again and again until cancelled. A failure is logged, and tried again: until then nobody is called.
+        """Register waiting rights until cancelled. A failure is logged and retried: until it succeeds, nobody is called.
 
-        What is under way when it is cancelled is found again by the next service.
+        After a cancellation, the next service finds unfinished work again.
         """
         while True:
             left = await self._round_leaves_some()
@@ -175,7 +175,7 @@ class Replayer:
             self._kept.clear()
 
     async def begin(self) -> None:
-        """Register what an earlier run has left, before the first call is taken."""
+        """Register what an earlier run has left, before taking the first call."""
         try:
             await self._on_disk(self._journal.tidy)
         except (ConfigError, StoreError, OSError) as error:
@@ -187,7 +187,7 @@ class Replayer:
         try:
             await self.round()
             found = await self._journal.unsettled()
-            # no reason: what waits was kept since the round began, and comes in the next one
+            # no reason: a right that waits now was kept during the round, and the next round takes it
             reason = self._left_because if found.waiting else _ASIDE if found.aside else ""
             if reason:
                 self._log_waiting(found, reason)
@@ -204,8 +204,8 @@ class Replayer:
         return True
 
     async def round(self) -> list[Replayed]:
-        """Register all that waits, in the order in which it was pressed. A right that can never be registered is put aside; one
-        that is encrypted with a key that is not here is passed over. Does nothing while another process is registering.
+        """Register all waiting rights in the order of their presses. A right that can never be registered is put aside; one encrypted
+        with a key that is not here is skipped. Does nothing while another process is registering.
 
         Raises
         ------
@@ -224,7 +224,7 @@ class Replayer:
                 try:
                     done.append(Replayed(name, await self._register(name)))
                 except AnotherKeyError as error:
-                    # later rights are not to wait for that key
+                    # later rights must not wait for that key
                     self._left_because = str(error)
         return done
 

@@ -1,4 +1,4 @@
-"""The register of rights requests. Each is entered in one transaction with its immediate effect; so is each later step."""
+"""The register of rights requests. Each request is entered in one transaction with its immediate effect; so is each later step."""
 
 import contextlib
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
@@ -82,7 +82,7 @@ class Requests:
             return await _change(connection, request, rights.after_verification(state), work, level=level)
 
     async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
-        """On closure its number is erased, and the digest is kept. A ``StepFault`` says why a step is refused."""
+        """Closing a request erases its number and keeps the digest. A ``StepFault`` says why a step is refused."""
         async with self._locked(reference) as (connection, request):
             country = work.clock.countries.get(request["controller"])
             if to is RequestState.EXTENDED and country is None:
@@ -102,7 +102,7 @@ class Requests:
 
     @contextlib.asynccontextmanager
     async def _locked(self, reference: str) -> AsyncIterator[tuple[Connection, asyncpg.Record]]:
-        """The request, with its row locked: a second change waits, and is judged by the state that the first has left."""
+        """The request, with its row locked: a concurrent change waits, and is judged by the state that this one leaves."""
         async with self._database.transaction() as connection:
             request = await connection.fetchrow(SQL["lock_request"], reference)
             if request is None:
@@ -137,21 +137,19 @@ async def register(
     connection: Connection, controller: str, exercise: Exercise, digests: Digests, *,
     campaign: str | None = None, call_id: UUID | None = None,
 ) -> str:  # fmt: skip
-    """Enter a request with its immediate effect, in the transaction that ``connection`` is in. Gives its reference, such as
-    ``ACME-2026-000123``.
-    """
+    """Enter a request with its immediate effect, in ``connection``'s transaction. Returns its reference, such as ``ACME-2026-000123``."""
     effect = EFFECTS[exercise.right]
     if exercise.right is Right.WITHDRAW_CONSENT:
-        # before the counter's row is locked, for which all rights of the controller wait
+        # before locking the counter's row, which all of the controller's requests wait for
         purposes = None if exercise.consent_purpose is None else [exercise.consent_purpose]
         await withdraw(connection, controller, digests, purposes, exercise.received_at)
-    # a request that did not come in a call may be about any recording
+    # a request made outside a call may concern any recording
     may_be_recorded = call_id is None or exercise.recorded_elsewhere
     recorded = may_be_recorded or await connection.fetchval(SQL["is_recorded"], call_id)
     state = rights.begins(exercise.right, recorded=recorded)
     count = await connection.fetchval(SQL["next_reference"], controller, exercise.local_year)
     reference = f"{controller.upper()}-{exercise.local_year}-{count:06d}"
-    # a request that is complete with its effect needs no answer, so its number is not kept
+    # a request that its effect completes needs no answer, so its number is not kept
     kept = exercise.number if state.is_open else None
     article = rights.article(exercise.right, exercise.recording_basis)
     asserted = {
@@ -167,7 +165,7 @@ async def register(
     )  # fmt: skip
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
-        # a consent that was given after the withdrawal stands
+        # a consent given after the withdrawal stands
         since = exercise.received_at if exercise.right is Right.WITHDRAW_CONSENT else None
         campaigns = rights.barred_campaigns(
             exercise.right, exercise.consent_purpose, exercise.consent_campaigns
@@ -207,13 +205,13 @@ async def _note(
     connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str,
     number: str | None, asserted: Mapping[str, str] | None = None,
 ) -> None:  # fmt: skip
-    """Add to the request's journal what has become of it, and queue that for its controller (Art 28(3)(e))."""
+    """Record the change in the request's journal, and queue it for the controller (Art 28(3)(e))."""
     seq = await journals.append_to_request(connection, reference, state, level, due, who, reason, asserted)
     await connection.execute(SQL["queue_forward"], reference, seq, number)
 
 
 def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[Sealed]) -> str | None:
-    """The first fault of the request's journal, or of the row beside it. Removes the journal's count and last link from the row."""
+    """The first fault of the request's journal, or of its row. Pops the journal's count and last link from the row."""
     begins = chain.start_of_request(request["reference"])
     count, last = request.pop("events"), request.pop("last_link")
     return (

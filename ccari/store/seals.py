@@ -22,10 +22,10 @@ _MARKS = {
     Kind.REQUEST: "requests_sealed",
     Kind.ACCESSES: "accesses_sealed",
 }
-#: Some two weeks of seals, and 6 MB of JSON in a pack. A time stamp that came later proves little of the moment; and the pack of a call from
-#: years before an authority was set would be too large to be read.
+#: Seals to search for a time stamp: some two weeks' worth, and 6 MB of JSON in a pack. A later time stamp proves little about the time;
+#: and the pack of a call from years before an authority was configured would be too large to read.
 MOST_BETWEEN = 20_000
-#: Columns that are left out of an account's subject: the account has them elsewhere.
+#: Columns left out of an account's subject, since the account has them elsewhere.
 _NOT_IN_SUBJECT = frozenset({"events", "last_link"})
 
 
@@ -57,7 +57,7 @@ class Seals:
                 return 0
             leaves = sorted((_leaf(dict(row)) for row in rows), key=lambda each: (each.kind, each.id))
             last = await connection.fetchrow(SQL["last_seal"])
-            # in a thread: so many hashes would hold up the calls
+            # in a thread: so many hashes would hold up calls
             seal = await asyncio.to_thread(sign, leaves, statement(dict(last)) if last else None)
             signed = seal.statement
             number = await connection.fetchval(
@@ -111,7 +111,7 @@ class Seals:
         return LateEntry(**{**found[0], "kind": Kind(found[0]["kind"])}) if found else None
 
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
-        """The journals are read in batches. Of the calls that were made under a policy that is another by now, the first has the fault."""
+        """The journals are read in batches. If a policy revision was changed, the fault is reported on the first call made under it."""
         policies = _Policies(self._database)
         async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
             entries = _entries(rows, journals.linked)
@@ -156,13 +156,13 @@ class Seals:
 
 
 async def sealed(connection: Connection, kind: Kind, of: str) -> list[Sealed]:
-    """How far a journal is sealed: each leaf of it with the moment of its seal."""
+    """How far a journal is sealed: each of its leaves with the time of the seal."""
     rows = await connection.fetch(SQL["sealed_of"], kind, of)
     return [(_leaf(dict(row)), row["sealed_at"]) for row in rows]
 
 
 async def _by_journal(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIterator[list[dict[str, Any]]]:
-    """The rows of one journal after another, from rows in the order of their journals."""
+    """Groups rows by journal; they must come in the order of their journals."""
     journal: list[dict[str, Any]] = []
     async for rows in batches:
         for row in rows:
@@ -175,7 +175,7 @@ async def _by_journal(batches: AsyncIterator[list[dict[str, Any]]]) -> AsyncIter
 
 
 class _Policies:
-    """Whether the revisions of the policy are those that calls were made under. Each that is not is told of once."""
+    """Checks that policy revisions are unchanged since calls were made under them. Reports each changed revision once."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -183,12 +183,12 @@ class _Policies:
         self._told: set[str] = set()
 
     async def fault(self, journal: Sequence[Linked]) -> str | None:
-        """That the revision which the call was made under is another now, in words."""
+        """Says, in words, that the revision under which the call was made has changed; None if it has not."""
         revision, sha256 = chain.policy_of_call(journal) or ("", "")
         if revision in self._told or not sha256:
             return None
         if revision not in self._hashes:
-            # it may have been applied since they were read
+            # it may have been applied after they were read
             async for rows in self._database.stream(SQL["hashes_of_policies"]):
                 self._hashes |= {str(row["revision"]): row["sha256"] for row in rows}
         fault = chain.fault_of_policy(journal, self._hashes.get(revision))
@@ -237,7 +237,7 @@ async def _time_stamps(connection: Connection, kind: Kind, of: str) -> list[Time
 
 
 async def _between(connection: Connection, first: int, last: int) -> list[Statement]:
-    """A few at a time: a month without an authority makes some ten thousand, for which calls would wait."""
+    """In small batches: a month without an authority leaves some ten thousand, which would hold up calls."""
     cursor, found = await connection.cursor(SQL["seals_between"], first, last), list[Statement]()
     while rows := await cursor.fetch(STREAM_ROWS):
         found += [statement(dict(each)) for each in rows]
@@ -266,5 +266,5 @@ def _leaf(row: Mapping[str, Any]) -> Leaf:
 
 
 def statement(row: Mapping[str, Any]) -> Statement:
-    """A seal's, from its row."""
+    """The statement of the seal in a row."""
     return Statement(row["sealed_at"], row["leaves"], bytes(row["root"]), bytes(row["before"]), row["key"])

@@ -1,4 +1,4 @@
-"""All that is kept of one person with one controller, to be given out."""
+"""All data kept of one person by one controller, for disclosure."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,7 +17,7 @@ from ccari.store.erasures import holds_on_number
 from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL, columns
 
-#: Fields of a journal that are about employees, and not about the person (Art 15(4)).
+#: Fields of a journal that are about employees rather than the person (Art 15(4)).
 _OF_EMPLOYEES = frozenset({"agent", "by", "who", "colleague"})
 
 
@@ -90,7 +90,7 @@ def _legal(held: Iterable[Held]) -> bool:
 async def _rows_by(
     connection: asyncpg.Connection, query: str, key: str, ids: list[Any]
 ) -> dict[Any, list[dict[str, Any]]]:
-    """The rows that the query gives for ``ids``, grouped by the column ``key``, which each row then lacks."""
+    """The rows of the query for ``ids``, grouped by the column ``key``, which is removed from each row."""
     grouped: defaultdict[Any, list[dict[str, Any]]] = defaultdict(list)
     for row in await connection.fetch(SQL[query], ids):
         grouped[row.get(key)].append({name: value for name, value in row.items() if name != key})

@@ -1,4 +1,4 @@
-"""The controllers' own lists of numbers that may not be called."""
+"""The controllers' own lists of numbers that must not be called."""
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
@@ -35,8 +35,8 @@ class Suppressions:
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """A withdrawal ends the consents that it is about. It is in the record of accesses, and so in the next seal: a database from before
-        it shows that it is an older one.
+        """A withdrawal ends the consents that it covers. It goes into the record of accesses, and so into the next seal: a database
+        restored from an earlier copy can be recognised by its absence.
         """
         async with self._database.transaction() as connection:
             await let_in(connection, controller)
@@ -58,8 +58,8 @@ class Suppressions:
         self, controller: str, key: Key, bars: AsyncIterable[Sequence[Bar | LineFault]], *, older: Sequence[Key] = (),
         keep_going: bool, progress: Progress = unseen,
     ) -> Report:  # fmt: skip
-        """A withdrawal that is entered under ``older`` secrets too, as by :func:`enter`, is counted once; and it ends the consents
-        that it is about. If the database fails, bars that were entered before stay, and the list can be loaded again.
+        """A withdrawal also entered under ``older`` secrets, as by :func:`enter`, counts once, and ends the consents that it covers. If
+        the database fails, bars already entered stay, and the list can be loaded again.
         """
         async with staging(self._database, _INCOMING, controller=controller, keep_going=keep_going) as staged:
             await staged.take(_records(bars, key, older))
@@ -74,9 +74,9 @@ class Suppressions:
             return staged.report
 
     async def _merge_withdrawals(self, staged: Staging, controller: str, progress: Progress) -> None:
-        """A slice with the end of what it withdraws is one transaction."""
+        """Merging a slice and ending the consents that it withdraws is one transaction."""
         connection = staged.connection
-        # before anybody waits for it
+        # before holding locks that others wait for
         await self._campaigns.asked(connection, controller)
         async for first, last in staged.slices(progress, rows=SLICE_ROWS):
             async with settling(connection, controller, first, last, self._campaigns):
@@ -88,7 +88,7 @@ class Suppressions:
         self, controller: str, digests: Digests, removed_by: str, why: str, *,
         reason: Reason | None = None, campaign: str | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        """What is lifted stays on record, and is in the next seal as well."""
+        """The record keeps what is lifted, and the next seal covers it."""
         async with self._database.transaction() as connection:
             rows = await connection.fetch(
                 SQL["remove_suppressions"],
@@ -103,7 +103,7 @@ class Suppressions:
             if not rows:
                 return []
             lifted = {**whose_number(controller, digests), "bars": str(len(rows))}
-            # why, is with what was lifted, where an erasure reaches it
+            # the reason is stored with the lifted bars, where an erasure reaches it
             noted = await accesses.add(
                 connection, Looked.BARS_LIFTED, {**lifted, "who": removed_by, "why": ""}
             )
@@ -120,17 +120,17 @@ class Suppressions:
         self, controllers: Sequence[str] | None, limit: int, after: int | None, *,
         campaign: str | None = None, reason: Reason | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
-        # among millions of bars, those that are asked for may be rare, which takes long
+        # finding rare bars among millions takes long
         return await self._database.rows(
             SQL["page_of_suppressions"], controllers, limit, after, campaign, reason, outside_pool=True
         )
 
     def newest(self, controller: str | None, limit: int | None) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The newest first, of all controllers if it is None; all of them if ``limit`` is."""
+        """The newest first. ``controller`` None: of all controllers; ``limit`` None: without a limit."""
         return self._database.stream(SQL["list_suppressions"], controller, limit)
 
     def export(self, controller: str) -> AsyncGenerator[list[dict[str, Any]], None]:
-        """The bars are in the order of their digests."""
+        """Bars come in the order of their digests."""
         return self._database.stream(SQL["export_suppressions"], controller)
 
 
@@ -138,10 +138,10 @@ async def enter(
     connection: Connection, controller: str, digests: Digests, campaigns: Sequence[str], reason: Reason, origin: str,
     proof: str, *, call_id: UUID | None = None, expires_at: datetime | None = None, since: datetime | None = None,
 ) -> bool:  # fmt: skip
-    """Bar a number on ``campaigns`` ('' stands for all calls of the controller), in the transaction that ``connection`` is in.
+    """Bar a number on ``campaigns`` ('' means all calls of the controller), in ``connection``'s transaction.
 
-    ``since``: when it was asked for; None: now. A withdrawal of consent is also entered under each older secret under which there
-    is a recording on consent, so that it reaches the recording. False if bars for this reason stood already on all of it.
+    ``since``: when it was asked for; None: now. A withdrawal of consent is also entered under each older secret under which there is a
+    recording on consent, so that it reaches the recording. False if bars for this reason already covered all campaigns.
     """
     places = [(digests.newest, digests.key_version)]
     if reason is Reason.WITHDRAW_CONSENT and len(digests.all) > 1:
@@ -149,7 +149,7 @@ async def enter(
         rows = await connection.fetch(SQL["older_places_of_withdrawal"], controller, older)
         places += [(bytes(row["digest"]), row["key_version"]) for row in rows]
     added = False
-    # in the order in which a list is merged, so that the two cannot deadlock
+    # in the order in which lists are merged, so that the two cannot deadlock
     for digest, version in sorted(places):
         for campaign in sorted(campaigns):
             is_new = await connection.fetchval(
@@ -161,7 +161,7 @@ async def enter(
 
 
 async def _merge(staged: Staging, controller: str, progress: Progress) -> int:
-    """Gives how many bars are new. Raises InputError if the controller is deleted meanwhile."""
+    """Returns how many bars are new. Raises InputError if the controller was deleted meanwhile."""
     new = 0
     async for first, last in staged.slices(progress):
         async with entering(staged.connection, controller):

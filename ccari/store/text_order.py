@@ -1,8 +1,8 @@
-"""The order in which the database sorts texts, by which the indexes are searched.
+"""The order in which the database sorts texts, which its indexes rely on.
 
-It comes from the server's C library or ICU, and changes under the indexes where the server's folder is moved: to another image, to another
-release of the system, to a standby there. PostgreSQL warns of some such changes, and uses the indexes all the same: a look-up then
-misses rows that are there, and a barred number counts as one that is not.
+The order comes from the server's C library or ICU. It changes under existing indexes if the server's folder moves to another image,
+another release of the system, or a standby with another library. PostgreSQL warns of some such changes, but keeps using the indexes: a
+look-up then misses rows that exist, and a barred number looks unbarred.
 """
 
 import contextlib
@@ -15,16 +15,17 @@ from ccari.errors import StoreError
 
 _log = structlog.get_logger()
 
-#: How the comment begins, on the schema, that says in which order its indexes were made. A dump has it, too.
+#: Prefix of the comment on the schema that records the order of its indexes. A dump includes the comment.
 _SAYS = "ccari: the indexes are in the order "
-#: Of what the ids of indexes are made of, so that their pairs are sorted as those are. In any encoding: another one is refused by its name.
-#: With other letters here, each database would have its indexes made anew, and services of the version before would call nobody.
+#: Characters that occur in ids: the order of all their pairs identifies the sort order. They are ASCII, so the result does not depend on
+#: the encoding, which is checked by name. Do not change them: every database would rebuild its indexes, and services of the previous
+#: version would call nobody.
 _LETTERS = "019aAbByYzZ_- .,:/("
 _MADE = "obj_description(to_regnamespace('ccari'), 'pg_namespace')"
 _EACH = f"unnest(string_to_array('{_LETTERS}', NULL))"
 _NOW = f"(SELECT '{_SAYS}' || md5(string_agg(a || b, '' ORDER BY a || b)) FROM {_EACH} AS a, {_EACH} AS b)"  # noqa: S608 - constants
 _REFUSED = "CCORD"
-#: Refuses an order that is not the one of the indexes, with no round trip of its own.
+#: Raises an error if the order is not that of the indexes; sent with another statement, it costs no round trip.
 REFUSE_ANOTHER = f"""
 DO $$ BEGIN
     IF {_MADE} LIKE '{_SAYS}%' AND {_MADE} <> {_NOW} THEN
@@ -41,7 +42,7 @@ NOT_OURS = (
     "the schema ccari, so that it cannot make them anew: run ALTER SCHEMA ccari OWNER TO …, and ALTER TABLE … OWNER TO … for its tables"
 )
 _OURS = "(SELECT pg_has_role(nspowner, 'USAGE') FROM pg_namespace WHERE nspname = 'ccari')"
-#: The first PostgreSQL that keeps the version of the C library or ICU by which a database sorts.
+#: The first PostgreSQL version that records the C library's or ICU's version for a database.
 _KEEPS_VERSIONS = 15
 _VOUCHED_FOR = """
 SELECT datcollversion IS NOT DISTINCT FROM pg_database_collation_actual_version(oid) FROM pg_database WHERE datname = current_database()
@@ -55,7 +56,7 @@ ORDER BY c.relpages
 
 @contextlib.contextmanager
 def refused() -> Iterator[None]:
-    """Turn what :data:`REFUSE_ANOTHER` raises into a StoreError."""
+    """Turn the error raised by :data:`REFUSE_ANOTHER` into a StoreError."""
     try:
         yield
     except asyncpg.PostgresError as error:
@@ -65,8 +66,8 @@ def refused() -> Iterator[None]:
 
 
 async def settle(connection: asyncpg.Connection) -> None:
-    """Make the indexes anew if they may be in another order, and put on record in which they are: before anything is looked up by them.
-    If nobody has said it yet, PostgreSQL's own record counts. No transaction may be open.
+    """Rebuild the indexes if their order may differ from the database's, and record their order, before anything is looked up. Without a
+    recorded order, PostgreSQL's own version record decides. Call it outside any transaction.
 
     Raises
     ------
@@ -81,7 +82,7 @@ async def settle(connection: asyncpg.Connection) -> None:
         return
     vouched = False if row["made"].startswith(_SAYS) else await _is_vouched_for(connection)
     if not row["is_ours"]:
-        # who does not own the schema cannot say so either, and goes without
+        # a user who does not own the schema cannot set its comment either, and goes on without
         if vouched is False:
             raise StoreError(NOT_OURS)
         return
@@ -91,14 +92,18 @@ async def settle(connection: asyncpg.Connection) -> None:
 
 
 async def _is_vouched_for(connection: asyncpg.Connection) -> bool | None:
-    """Whether the C library or ICU has the version that the database was made with; None: the server keeps none (PostgreSQL 14)."""
+    """Whether the C library or ICU still has the version that the database was created with; None: the server keeps no version
+    (PostgreSQL 14).
+    """
     if connection.get_server_version().major < _KEEPS_VERSIONS:
         return None
     return bool(await connection.fetchval(_VOUCHED_FOR))
 
 
 async def _make_anew(connection: asyncpg.Connection) -> None:
-    """Those that depend on an order, as those of journals and recordings by id do not. One by one: each holds up whoever uses its table."""
+    """Rebuild, one by one, the indexes that depend on a sort order; indexes of journals and recordings by id do not. Each rebuild blocks
+    the users of its table.
+    """
     names = [row["name"] for row in await connection.fetch(_SORTED)]
     if names:
         _log.warning("reindexing_begun")

@@ -34,7 +34,7 @@ class TimeStamps:
         return bool(added)
 
     async def newest(self) -> datetime | None:
-        """The moment in the newest time stamp, by the authority; None if there is none. Raises StoreError."""
+        """The time of the authority's newest time stamp; None if there is none. Raises StoreError."""
         for row in await self._database.rows(SQL["newest_time_stamp"]):
             at: datetime = row["at"]
             return at

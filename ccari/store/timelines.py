@@ -1,6 +1,6 @@
-"""Which of several servers is the primary: a standby that takes over begins another timeline of the log.
+"""Which of several servers is the primary: a promoted standby starts a new timeline of the write-ahead log.
 
-The primary whose place it takes may still be there, or come back, and can be written to as well; but the bars since then are not in it.
+The old primary may still be running, or come back, and accept writes; but it lacks the bars entered since the promotion.
 """
 
 from weakref import WeakKeyDictionary
@@ -9,9 +9,9 @@ import asyncpg
 
 from ccari.errors import StoreError
 
-#: By the digits with which the names of the log's files begin: while a new primary begins, its control file has the old timeline.
+#: The timeline from the name of the current WAL file: while a standby is being promoted, its control file still has the old timeline.
 _TIMELINE = "SELECT system_identifier AS server, left(pg_walfile_name(pg_current_wal_lsn()), 8) AS timeline FROM pg_control_system()"
-#: The newest timeline that this process has seen, by the identifier that a server has in common with its standbys.
+#: The newest timeline seen by this process, by the system identifier, which a server shares with its standbys.
 _newest: dict[int, str] = {}
 _of: WeakKeyDictionary[asyncpg.Connection, tuple[int, str]] = WeakKeyDictionary()
 REPLACED = (
@@ -21,7 +21,7 @@ REPLACED = (
 
 
 async def learn(connection: asyncpg.Connection) -> None:
-    """Ask on which timeline the connection's server is. One that does not say is not looked at any further, as a provider's may be."""
+    """Ask for the timeline of the connection's server. A server that does not tell, as a provider's may not, is not checked."""
     try:
         (row,) = await connection.fetch(_TIMELINE)
     except asyncpg.PostgresError:

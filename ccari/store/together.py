@@ -1,4 +1,4 @@
-"""Questions to the database that come at the same time, asked in one round trip."""
+"""Batches concurrent questions to the database into one round trip."""
 
 import asyncio
 from collections import deque
@@ -11,9 +11,9 @@ from ccari.errors import StoreError
 _Q = TypeVar("_Q")
 _A = TypeVar("_A")
 
-#: Questions in one round trip: as many as there are diallers' gates at a time (``ccari/web/endpoint.py``).
+#: Questions per round trip: as many as dialler gates run at a time (``ccari/web/endpoint.py``).
 MOST_TOGETHER = 32
-#: Given to whoever has waited longest, instead of an answer: it is to ask now, for all that wait.
+#: Sent to the first waiter in place of an answer: its task now asks for all who wait.
 _YOUR_TURN = object()
 
 
@@ -23,11 +23,10 @@ class _Failed:
 
 
 class Together(Generic[_Q, _A]):
-    """``await together.ask(question)``: one round trip is under way at a time; questions that come meanwhile share the next.
+    """``await together.ask(question)``: one round trip runs at a time; questions that come meanwhile share the next.
 
-    A question that comes while none is under way is asked at once, without waiting for others. ``ask`` gets at most ``most``
-    questions and gives their answers in that order; what it raises is raised to all who asked. A round trip runs in the task of
-    one of those who asked: there is no task of its own that could be left behind.
+    A question that comes while none runs is asked at once. ``ask`` gets at most ``most`` questions and returns their answers in order;
+    its exception is raised to all who asked. A round trip runs in the task of one of the callers, so no separate task can be left behind.
     """
 
     def __init__(
@@ -39,7 +38,7 @@ class Together(Generic[_Q, _A]):
         self._waiting = deque[tuple[_Q, asyncio.Future[object]]]()
 
     async def ask(self, question: _Q) -> _A:
-        """The answer. Raises what the round trip does."""
+        """The answer. Raises what the round trip raises."""
         answer: asyncio.Future[object] = asyncio.get_running_loop().create_future()
         self._waiting.append((question, answer))
         if self._under_way:
@@ -61,13 +60,13 @@ class Together(Generic[_Q, _A]):
             self._pass_on()
 
     async def _ask_for_all(self) -> _A:
-        """Ask for the first that waits and for those behind it. Gives the first one's answer; the others' futures get theirs."""
+        """Ask for the first waiter and those behind it. Returns the first one's answer; the others get theirs through their futures."""
         asked = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._most))]
         others = [answer for _, answer in asked[1:]]
         try:
             answers = await self._answers([question for question, _ in asked])
         except asyncio.CancelledError:
-            # only this one was cancelled: the others go back to the head of the queue
+            # only this caller was cancelled: the others return to the head of the queue
             self._waiting.extendleft(reversed(asked[1:]))
             raise
         except Exception as error:

@@ -1,4 +1,4 @@
-"""The bearer tokens of the HTTP API, of which only hashes are kept."""
+"""The bearer tokens of the HTTP API, stored only as hashes."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -10,8 +10,7 @@ from ccari.ports.access import Bearer, Role
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: How many good tokens are read at most, which is more than anybody makes. The requests of one that is not among them wait as those
-#: without a good token do.
+#: The most good tokens that are read, more than anybody makes. Requests with a good token beyond these queue like requests without one.
 MOST_GOOD = 10_000
 
 
@@ -27,7 +26,7 @@ class Tokens:
         self._database = database
 
     async def add(self, bearer: Bearer, sha256: bytes, by: str, expires_at: datetime | None) -> bool:
-        """Add a token. False if the name was used before, even if that token is revoked."""
+        """Add a token. False if the name was ever used, even by a revoked token."""
         controllers = sorted(bearer.controllers) if bearer.controllers is not None else None
         return bool(
             await self._database.rows(
@@ -40,13 +39,13 @@ class Tokens:
         return bearer_of(rows[0]) if rows else None
 
     async def valid_fingerprints(self) -> frozenset[bytes]:
-        """Those of the newest :data:`MOST_GOOD` tokens, if there are more."""
+        """Only the newest :data:`MOST_GOOD` tokens, if there are more."""
         return frozenset(row["sha256"] for row in await self._database.rows(SQL["good_tokens"], MOST_GOOD))
 
     async def revoke(self, name: str, by: str) -> bool:
-        """Revoke a token. False if there is none of that name, or it is revoked already."""
+        """Revoke a token. False if no token has that name, or it is revoked already."""
         return bool(await self._database.rows(SQL["revoke_token"], name, by))
 
     async def list(self) -> list[dict[str, Any]]:
-        """Every token that there ever was, the oldest first, and whether it is still ``good``."""
+        """Every token ever made, the oldest first, and whether it is still ``good``."""
         return await self._database.rows(SQL["list_tokens"])

@@ -1,8 +1,7 @@
-"""Clearing what deleted rows leave behind in PostgreSQL's own files.
+"""Clears what deleted rows leave behind in PostgreSQL's files.
 
-A deleted row stays in its table's file until another takes its space, and in the write-ahead log until that segment is removed.
-Tables that held the number are rewritten (VACUUM FULL). The others held digests and masked numbers: a plain VACUUM frees their
-space for reuse.
+A deleted row stays in its table's file until another reuses its space, and in the write-ahead log until that segment is removed. Tables
+that held the number are rewritten (VACUUM FULL). The others held digests and masked numbers: a plain VACUUM frees their space for reuse.
 """
 
 import asyncio
@@ -13,9 +12,9 @@ import asyncpg
 
 from ccari.store.queries import SQL
 
-#: Rewritten always: the numbers of requests, the notes on them, and the words of whoever purges. None of them is large.
+#: Always rewritten: the numbers of requests, the notes on them, and purge reasons in free text. All are small.
 _HELD_NUMBERS = ("rights_requests", "forwards", "request_event_details", "deletions")
-#: Rewritten if somebody has written the number into their text.
+#: Rewritten if a free text in them contained the number.
 _HOLD_WORDS = (
     "suppressions",
     "removed_suppressions",
@@ -25,21 +24,21 @@ _HOLD_WORDS = (
     "call_event_fields",
 )
 _OTHERS = ("calls", "consent_uses", "heard_notices", "http_repeats")
-#: A larger table is not rewritten: that would keep the running calls waiting.
+#: Larger tables are not rewritten: that would block running calls.
 MOST_BYTES = 32 << 20
-#: The time for one table, which may have hundreds of gigabytes: without a limit the connection would time out, and the erasure
+#: The time-out for one table, which may have hundreds of gigabytes. Without its own limit the connection would time out, and the erasure
 #: never end.
 MOST_SECONDS = 300
-#: Less than the two seconds after which a call that waits for a table gives up.
+#: Shorter than the two seconds after which a call that waits for a table gives up.
 _LOCK = "SET lock_timeout TO '1s'"
-#: How long to wait for transactions that began before the erasure ended: those of calls take some milliseconds.
+#: How long to wait for transactions that began before the erasure ended; those of calls take milliseconds.
 PATIENCE_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.1
 _REFUSED = (asyncpg.LockNotAvailableError, asyncpg.InsufficientPrivilegeError, asyncpg.QueryCanceledError)
 
 
 async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, Any]:
-    """Clear the space of deleted rows, as far as our role may. ``in_words``: people had written the number into texts.
+    """Clear the space of deleted rows, as far as our role may. ``in_words``: the number was in free texts.
 
     Returns
     -------
@@ -75,7 +74,7 @@ async def clear(connection: asyncpg.Connection, *, in_words: bool) -> dict[str, 
 
 
 async def _are_seen(connection: asyncpg.Connection) -> bool:
-    """Whether somebody still sees the rows as they were, after waiting a while for them to end."""
+    """Whether another transaction may still see the old rows, after waiting a while for it to end."""
     first, patient_until = await connection.fetchval(SQL["next_transaction"]), monotonic() + PATIENCE_SECONDS
     while await connection.fetchval(SQL["sees_what_was_erased"], first):
         if monotonic() > patient_until:
@@ -85,7 +84,7 @@ async def _are_seen(connection: asyncpg.Connection) -> bool:
 
 
 async def _clear_log(connection: asyncpg.Connection) -> str | None:
-    """Begin a new segment of the write-ahead log, so that a checkpoint removes the older ones. Gives the reason if it failed."""
+    """Switch to a new segment of the write-ahead log, so that a checkpoint removes the older ones. Returns the reason if that failed."""
     try:
         await connection.execute("SELECT pg_switch_wal()")
         await connection.execute("CHECKPOINT")

@@ -1,4 +1,4 @@
-"""Opening the database read-only, as ``ccari doctor`` does: no migration, no new server, no change of who owns its files."""
+"""Opening the database read-only, as ``ccari doctor`` does: no migration, no new server, no change of file ownership."""
 
 import contextlib
 import fcntl
@@ -17,11 +17,11 @@ from ccari.store.connecting import look_at_each
 from ccari.store.database import COMMAND_SECONDS, SCHEMA, Connection, Database, as_it_is
 from ccari.store.opened import Store
 
-#: An embedded server starts and stops within a second or two.
+#: How long to wait for control: an embedded server starts and stops within a second or two.
 PATIENCE_SECONDS = 15.0
-#: How often the server's clock is read: the quickest answer counts, the first is slower, and a busy machine may hold up any.
+#: How often to read the server's clock; the fastest answer counts. The first is slower, and a busy machine may delay any.
 _LOOKS = 4
-#: That, and what a start, or a call, would be refused: to look at everything may be all that a user is granted.
+#: What the server is, and what our user would be refused at a start or in a call: it may have been granted SELECT only.
 _SERVER = """
 SELECT current_setting('server_version') AS version, current_setting('server_encoding') AS encoding, current_database() AS name,
        has_database_privilege(current_database(), 'CREATE') AS may_create,
@@ -30,7 +30,7 @@ SELECT current_setting('server_version') AS version, current_setting('server_enc
        ARRAY(SELECT relname FROM pg_class WHERE relnamespace = to_regnamespace($1) AND relkind = 'r'
              AND NOT has_table_privilege(oid, 'INSERT') ORDER BY relname) AS closed
 """
-#: Settings of the server's by which what was committed outlives a power cut. No session can set them.
+#: The server's settings that make commits survive a power cut. A session cannot set them.
 DURABLE = ("fsync", "full_page_writes")
 _SESSION = {
     "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
@@ -40,10 +40,10 @@ _SESSION = {
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """The server that answers. ``ahead``: how far its clock is ahead of ours, give or take half of the ``round_trip``.
+    """The server that answers. ``ahead``: how far its clock is ahead of ours, plus or minus half of the ``round_trip``.
 
-    ``denied``: what our user may not do in the database, in words; empty if nothing is in the way. ``careless``: which of
-    :data:`DURABLE` are off. ``ids_used``: how many transaction ids since the oldest that is still needed.
+    ``denied``: what our user may not do in the database, in words; empty if nothing. ``careless``: which of :data:`DURABLE` are off.
+    ``ids_used``: how many transaction ids have been used since the oldest still needed.
     """
 
     version: str
@@ -61,7 +61,7 @@ class Server:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """Migrations by name: those applied, those that this ccari would apply, and those applied that it does not know."""
+    """Migrations by name: those applied, those pending, and those applied that this ccari does not know."""
 
     applied: list[str]
     pending: list[str]
@@ -69,7 +69,7 @@ class Schema:
 
 
 class AnothersError(StoreError):
-    """The embedded server belongs to another user, ``owner`` (None: not known), and cannot be looked at from here."""
+    """The embedded server belongs to another user, ``owner`` (None: unknown), and cannot be inspected from here."""
 
     def __init__(self, words: str, owner: str | None) -> None:
         super().__init__(words)
@@ -78,7 +78,7 @@ class AnothersError(StoreError):
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """An embedded server that exists. Its lock files are only opened for reading."""
+    """An existing embedded server. Its lock files are opened only for reading."""
 
     server: embedded.Server
     owner: str
@@ -87,9 +87,9 @@ class Embedded:
 
     @contextlib.asynccontextmanager
     async def joined(self) -> AsyncIterator[str]:
-        """Join the server, or run it until the context ends, and give its DSN. The owners and modes of its files stay as they are.
+        """Join the server, or run it until the context ends, and yield its DSN. Ownership and modes of its files do not change.
 
-        Root runs it as the owner of its files; the service would choose a user, and make that one their owner.
+        Root runs it as the owner of its files; the service would choose a user and change the ownership.
 
         Raises
         ------
@@ -107,14 +107,14 @@ class Embedded:
             try:
                 yield self.server.dsn
             finally:
-                # the last process to leave stops it; one that hangs has not left
+                # the last process to leave stops the server; a process that hangs has not left
                 with contextlib.suppress(StoreError, BlockingIOError):
                     await self._lock_control()
                     fcntl.flock(self.users, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     await self.server.stop()
 
     async def _lock_control(self) -> None:
-        """As :func:`embedded.take_control`. Raises StoreError if another process is in control for too long."""
+        """Like :func:`embedded.take_control`. Raises StoreError if another process keeps control for too long."""
         if not await embedded.take_control(self.control, PATIENCE_SECONDS):
             raise StoreError(
                 f"another ccari has been starting or stopping the embedded PostgreSQL for {PATIENCE_SECONDS:.0f} s: "
@@ -163,7 +163,7 @@ def find_embedded(data_dir: Path) -> Embedded:
 
 
 def _owner(*paths: Path) -> str | None:
-    """The owner of the first of the paths that can be looked at."""
+    """The owner of the first path that can be read."""
     for path in paths:
         with contextlib.suppress(OSError):
             status = path.stat()
@@ -173,7 +173,7 @@ def _owner(*paths: Path) -> str | None:
 
 @contextlib.asynccontextmanager
 async def open_untouched(dsn: str) -> AsyncIterator[Store]:
-    """Open a database read-only, whatever its schema, even none.
+    """Open a database read-only, whatever its schema, even if it has none.
 
     Raises
     ------
@@ -186,9 +186,7 @@ async def open_untouched(dsn: str) -> AsyncIterator[Store]:
 
 
 async def server(database: Database) -> Server:
-    """Ask which server this is, and what time it has. Raises StoreError, also if it is asked through a pooler that shares out its
-    sessions.
-    """
+    """Ask which server this is, and for its clock. Raises StoreError, also if a pooler shares its sessions."""
     await database.refuse_shared()
     async with database.connection() as connection:
         (row,) = await connection.fetch(_SERVER, SCHEMA, DURABLE)
@@ -216,7 +214,7 @@ def _denied(row: asyncpg.Record) -> str:
 
 
 async def _asked(connection: Connection) -> tuple[timedelta, timedelta]:
-    """How long an answer takes, and how far the server's clock is ahead of ours."""
+    """The round-trip time, and how far the server's clock is ahead of ours."""
     before = datetime.now(UTC)
     at = await connection.fetchval("SELECT clock_timestamp()")
     after = datetime.now(UTC)
@@ -224,7 +222,7 @@ async def _asked(connection: Connection) -> tuple[timedelta, timedelta]:
 
 
 async def schema(database: Database) -> Schema:
-    """Compare the migrations of this ccari with those applied. Does not even create pogo's own table. Raises StoreError."""
+    """Compare this ccari's migrations with those applied. Does not even create pogo's own table. Raises StoreError."""
     async with database.connection() as connection:
         has_pogo = await connection.fetchval("SELECT to_regclass('public._pogo_migration') IS NOT NULL")
         rows = (

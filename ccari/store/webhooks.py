@@ -1,4 +1,4 @@
-"""The outbox of webhooks: the database writes each message in the same transaction as the change that it is about."""
+"""The outbox of webhooks: the database writes each message in the same transaction as the change that it reports."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
@@ -36,7 +36,7 @@ class Webhooks:
         async with self._database.transaction() as connection:
             await connection.execute(SQL["lock_webhooks"])
             gone = await connection.fetch(SQL["drop_webhooks"], for_so_long)
-        # no more messages are written for them from now on, however long it takes to give up those that wait
+        # from now on no messages are written for them, however long it takes to give up the waiting ones
         given_up = {row["name"]: 0 for row in gone}
         for row in await self._database.rows(SQL["webhooks_of_nobody"]):
             name = row["endpoint"]
@@ -86,7 +86,7 @@ class Webhooks:
         controllers: Iterable[str] | None = None, after: int | None = None,
     ) -> list[dict[str, Any]]:  # fmt: skip
         whose = None if controllers is None else list(controllers)
-        # those of a rare state may have to be looked for among millions
+        # finding a rare state may mean reading millions of rows
         return await self._database.rows(
             SQL["list_deliveries"], state, endpoint, whose, limit, after, outside_pool=True
         )
@@ -102,22 +102,20 @@ class Webhooks:
         return _ids(await self._batches("retry_deliveries", delivery, endpoint, whose))
 
     async def discard(self, delivery: int | None = None, *, endpoint: str | None = None) -> list[int]:
-        """Mark given-up messages, one or all, as needing no attention any more. Gives their ids. If it fails midway, those that were
-        done stay done.
-        """
+        """Mark given-up messages, one or all, as settled. Returns their ids. If it fails midway, messages already marked stay so."""
         return _ids(await self._batches("discard_deliveries", delivery, endpoint))
 
     async def _give_up(self, name: str) -> int:
-        """Give up a batch of the messages for a webhook, if no webhook of that name exists. Gives how many."""
+        """Give up a batch of messages for a webhook, if no webhook of that name exists. Returns how many."""
         async with self._database.transaction() as connection:
-            # so that no node registers the webhook meanwhile
+            # no node can register the webhook meanwhile
             await connection.execute(SQL["lock_webhooks"])
             return len(await connection.fetch(SQL["give_up_webhook"], name))
 
     async def _batches(self, query: str, *arguments: Any) -> list[Mapping[str, Any]]:
-        """Repeat a query that changes a limited number of rows until it changes none. Gives all rows that it returned."""
+        """Repeat a query that changes a limited number of rows until it changes none. Returns all rows that it returned."""
         changed: list[Mapping[str, Any]] = []
-        # a few rows may have to be looked for among millions
+        # finding a few rows may mean reading millions
         async with self._database.outside_pool() as connection:
             while rows := await connection.fetch(SQL[query], *arguments):
                 changed += map(dict, rows)
@@ -133,7 +131,7 @@ def _controllers(endpoint: Endpoint) -> list[str] | None:
 
 
 async def _data(connection: Connection, event: Told, subject: str) -> Mapping[str, Any]:
-    """What the message says of its ``subject``, as that is now: numbers masked, levels by name."""
+    """The message's data on its ``subject``, as of now: numbers masked, levels by name."""
     match event:
         case Told.CALL_ENDED:
             row = await connection.fetchrow(SQL["call_told"], UUID(subject))

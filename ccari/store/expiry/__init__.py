@@ -1,1 +1,1 @@
-"""Storage limits by kind: what is past its limit, what keeps it beyond, and what is erased of it."""
+"""Storage limits by kind: which rows are past their limit, what keeps them, and what is erased."""

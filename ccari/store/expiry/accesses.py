@@ -1,4 +1,4 @@
-"""Accesses past their limit: who looked at what, and why, is erased; that there was a look, and when, stays, with its link."""
+"""Accesses past their limit: who looked, at what, and why is erased. The fact and time of the access stay, with the entry's link."""
 
 from collections import defaultdict
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Calls past their limit: what tells whose they were is erased, and the commitments of their journals stay."""
+"""Calls past their limit: what identifies the person is erased, and the commitments of the journals stay."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ class ExpiringCalls:
         return [(row["ended_at"], row["id"]) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Sequence[UUID]:  # noqa: ARG002 - Kind's
-        # from here on no right can be pressed in them, and nothing can be added to their journals
+        # from here on no right can be pressed in these calls, and nothing appended to their journals
         return [row["id"] for row in await connection.fetch(SQL["hold_unexpired"], ids)]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Keepers:  # noqa: ARG002 - Kind's
@@ -63,7 +63,7 @@ class ExpiringCalls:
 
 
 def _is_needed(right: Right, basis: str | None) -> bool:
-    """Whether a request of the right needs what was processed on ``basis``. A text that is no basis, edited by somebody, counts as
+    """Whether a request for the right needs data processed on ``basis``. A text that is not a basis, because it was edited, counts as
     needed.
     """
     if basis is not None and basis not in _BASES:

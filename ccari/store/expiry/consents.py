@@ -1,4 +1,4 @@
-"""Consents that ended long ago: they are deleted, in such an order that no older consent comes into force again."""
+"""Consents that ended long ago. They are deleted in an order that never brings an older consent back into force."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ccari.store.expiry.kind import Keepers
 from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL, columns
 
-#: A number's keyed digest, what the consent is to, on which channel, and when it was given.
+#: A number's keyed digest, the purpose and channel of the consent, and when it was given.
 Place = tuple[bytes, str, str, datetime]
 _WORDS = {
     "used": "a call that was made on it, and that is kept",
@@ -64,7 +64,7 @@ class ExpiringConsents:
                 keepers[row["id"]].add(_WORDS[row["kind"]])
         going = set(ids)
         for row in sorted((row for row in rows if row["kind"] == "older"), key=lambda row: row["given_at"]):
-            # the older consent was judged before, and may expire in the same batch
+            # the older consent was judged first, and may expire in the same batch
             if row["older"] not in going or row["older"] in keepers:
                 keepers[row["id"]].add(_WORDS["older"])
         return keepers

@@ -1,4 +1,4 @@
-"""Contacts that no list has had for long, and that were not called: they are deleted, and the gate no longer knows a source."""
+"""Contacts that no list has contained, and nobody has called, for long: they are deleted, and the gate no longer knows their source."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from ccari.store.database import Connection
 from ccari.store.expiry.kind import Keepers
 from ccari.store.queries import SQL, columns
 
-#: A number's keyed digest, and one of the sources that it came from.
+#: A number's keyed digest, and one of its sources.
 Contact = tuple[bytes, str]
 
 
@@ -31,10 +31,9 @@ class ExpiringContacts:
         return [(row["told_at"], (row["digest"], row["source"])) for row in rows]
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[Contact]) -> Sequence[Contact]:
-        # until they are deleted no list of contacts can be merged: it keeps contacts under a newer secret in no order, so that the two
-        # could deadlock
+        # no list of contacts can be merged until they are deleted: merging rekeys contacts in no fixed order, so the two could deadlock
         await connection.execute(SQL["lock_contacts"], limit.controller)
-        # a contact that a list has had meanwhile, or that was called, is no longer past its limit
+        # a contact that a list has brought, or that was called, since the look-up is no longer past its limit
         rows = await connection.fetch(
             SQL["lock_contacts_past_limit"], limit.controller, *columns(ids), limit.days
         )

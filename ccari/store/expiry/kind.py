@@ -1,4 +1,4 @@
-"""What each kind of thing that expires has to provide."""
+"""What each kind of expiring row provides."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -7,33 +7,33 @@ from typing import Any, Protocol
 from ccari.policy.limits import Limit
 from ccari.store.database import Connection
 
-#: The reasons, in words, why a thing is kept, by the thing's id. Things that nothing keeps are not in it.
+#: Why rows are kept, in words, by id. Rows that nothing keeps are absent.
 Keepers = dict[Any, set[str]]
 
 
 class Kind(Protocol):
-    """One kind of thing. Each method works in the transaction, if any, that ``connection`` is in, and raises what asyncpg does."""
+    """One kind of expiring row. Each method works in ``connection``'s transaction, if there is one, and raises asyncpg's errors."""
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: Any, most: int
     ) -> Sequence[tuple[Any, Any]]:
-        """The next ``most`` things that ended by ``until``, each as its place in their order and its id. What keeps another comes before
-        it. ``after``: the last one of the batch before.
+        """The next ``most`` rows that ended by ``until``, each as its sort key and id. A row that keeps another comes before it.
+        ``after``: the last row of the previous batch.
         """
         ...
 
     async def lock(self, connection: Connection, limit: Limit, ids: Sequence[Any]) -> Sequence[Any]:
-        """Lock the things that are still there to expire, until the transaction ends. Gives their ids."""
+        """Lock the rows that still exist and are still due, until the transaction ends. Returns their ids."""
         ...
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[Any]) -> Keepers:
-        """What keeps each of the things beyond its limit."""
+        """What keeps each row beyond its limit."""
         ...
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Any], who: str) -> None:
-        """Delete the things, or erase what tells whose they were. Raises RefusedError if the journal of one cannot be continued."""
+        """Delete the rows, or erase what identifies the person. Raises RefusedError if the journal of one cannot be continued."""
         ...
 
     def changed(self, one: Any) -> str:
-        """Why a thing that somebody has changed is kept, in words."""
+        """Why a row that was tampered with is kept, in words."""
         ...

@@ -1,4 +1,4 @@
-"""Requests past their limit: what tells whose they were is erased, and the proof that they were answered stays."""
+"""Requests past their limit: what identifies the person is erased, and the proof that they were answered stays."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -47,7 +47,7 @@ class ExpiringRequests:
         return keepers
 
     async def erase(self, connection: Connection, limit: Limit, ids: Sequence[str], who: str) -> None:
-        # before the requests' rows are changed, as in the beginning of an erasure, so that the two do not deadlock
+        # before the requests' rows are changed, the lock order of an erasure's first step, so that the two do not deadlock
         await connection.execute(SQL["remember_erasures"], ids)
         await connection.execute(SQL["erase_notes"], ids)
         words = f"{limit.limited.setting} = {limit.days}: from now on it does not show whose it was"
