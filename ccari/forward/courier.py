@@ -1,4 +1,4 @@
-"""The courier: it takes due changes from the queue, tells the controller, and records how that went."""
+"""The courier takes due changes from the queue, notifies the controller, and records the result."""
 
 import asyncio
 import contextlib
@@ -20,20 +20,20 @@ from ccari.ports.forwarding import Forward, ForwardQueue, Way
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 
-#: How soon a change is noticed. That is soon enough for a request that may be answered within a month.
+#: How soon a change is noticed: soon enough for a request that may be answered within a month.
 LOOK_SECONDS = 2.0
-#: Longer than a try can take, so that no other process begins one meanwhile. After a crash, the change waits until it is over.
+#: Longer than one attempt can take, so that no other process starts one meanwhile. After a crash, the change waits until the lease ends.
 LEASE = timedelta(seconds=90)
 FOLDER_SECONDS = 30.0
 FIRST_PAUSE, LONGEST_PAUSE = timedelta(seconds=30), timedelta(hours=6)
 PATIENCE = timedelta(days=3)
-#: How often a pause is doubled at most; by then it is the longest anyway.
+#: How many times a pause is doubled at most; by then it is the longest anyway.
 _DOUBLED = 16
-#: How many changes one controller is told in a row, and for how long. Then another gets the lane, and the policy is looked at
+#: How many changes one controller is sent in a row, and for how long. Then the lane goes to another controller, and the policy is read
 #: again.
 _ROUND = 50
 _ROUND_SECONDS = 5.0
-#: How many controllers are told at the same time.
+#: How many controllers are served in parallel.
 _LANES = 4
 
 _log = structlog.get_logger()
@@ -41,7 +41,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """How one try went. ``status``: the webhook's, if it answered. ``fault``: "" if everything was delivered."""
+    """The result of one attempt. ``status``: the webhook's, if it answered. ``fault``: "" if everything was delivered."""
 
     reference: str
     seq: int
@@ -54,16 +54,16 @@ class Told:
 
 
 def pause(tries: int, chance: float) -> timedelta:
-    """How long to wait after so many ``tries``: twice as long each time, less up to a half by ``chance`` (0 to 1).
+    """How long to wait after that many ``tries``: twice as long each time, less up to a half by ``chance`` (0 to 1).
 
-    Because of that jitter, messages that failed together are not tried again together.
+    The jitter keeps messages that failed together from being retried together.
     """
     longest = min(FIRST_PAUSE * (1 << min(tries, _DOUBLED)), LONGEST_PAUSE)
     return longest * (1 - chance / 2)
 
 
 class Courier:
-    """Tells controllers of the changes of their requests. Several may run on one database: each change is claimed by one."""
+    """Notifies controllers of changes of their requests. Several may run on one database: each change is claimed by one."""
 
     def __init__(
         self, queue: ForwardQueue, book: PolicyBook, secrets: WebhookSecrets, webhook: Webhook,
@@ -77,13 +77,13 @@ class Courier:
         self._folders = Folders()
         self._chance = chance
         self._lanes = asyncio.Semaphore(_LANES)
-        #: The last failure that was logged, so that it is logged once.
+        #: The last logged failure, to log each failure only once.
         self._stalled = ""
-        #: The policy revision by which the queue was told whom to forward to.
+        #: The policy revision that last told the queue which controllers to forward to.
         self._addressed_by: int | None = None
 
     async def run(self) -> None:
-        """Work the queue until cancelled. Failures are logged, and tried again: no call depends on this.
+        """Work the queue until cancelled. Failures are logged and retried: no call depends on this.
 
         Controllers do not wait for one another's rounds, only for a free lane.
         """
@@ -119,7 +119,7 @@ class Courier:
             _log.exception("forwarding_failed")
 
     async def deliver(self) -> list[Told]:
-        """Tell each controller what is due, until it does not take something. Gives how each try went.
+        """Send each controller what is due, until it refuses something. Returns the result of each attempt.
 
         Raises
         ------
@@ -144,12 +144,12 @@ class Courier:
             return {}
         controllers = {each.id: each.forward for each in policy.controllers if each.forward is not None}
         await self._queue.address(controllers)
-        # only now: if it has failed, it must be done again
+        # only after success: after a failure it must be repeated
         self._addressed_by = revision
         return controllers
 
     async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:
-        """One round: tell a controller what is due, until it does not take something or the round is over."""
+        """One round: send a controller what is due, until it refuses something or the round is over."""
         tries: list[Told] = []
         async with self._lanes:
             ends = asyncio.get_running_loop().time() + _ROUND_SECONDS

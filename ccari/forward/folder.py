@@ -24,15 +24,15 @@ class _Begun:
 
 
 class Folders:
-    """Writes each controller's files in a thread of its own, one at a time. A disk that hangs then takes no thread from the
-    pool that the whole service shares, and does not keep the service from stopping.
+    """Writes each controller's files in its own thread, one at a time. A disk that hangs then takes no thread from the service's shared
+    pool, and does not keep the service from stopping.
     """
 
     def __init__(self) -> None:
         self._last: dict[str, _Begun] = {}
 
     async def drop(self, folder: Path, forward: Forward) -> None:
-        """As :func:`drop`. Raises ForwardError, too, while the controller's folder hangs with an earlier file."""
+        """Like the function :func:`drop`. Also raises ForwardError while the controller's folder hangs with an earlier file."""
         last = self._last.get(forward.controller)
         if last is not None and not last.done.done():
             raise ForwardError(f"{last.folder} has not answered since {last.at:%Y-%m-%d %H:%M:%S} UTC")
@@ -42,7 +42,7 @@ class Folders:
 
 
 def drop(folder: Path, forward: Forward) -> Path:
-    """Write ``REFERENCE-SEQ.json``, readable by its owner only. It is whole and on the disk before it gets that name. Blocks.
+    """Write ``REFERENCE-SEQ.json``, readable by its owner only. It is whole and on disk before it gets that name. Blocks.
 
     Raises
     ------
@@ -51,10 +51,10 @@ def drop(folder: Path, forward: Forward) -> Path:
         below the mount point would be hidden.
     """
     path = folder / f"{message_id(forward)}.json"
-    # a draft of this try's own: an earlier try that hung may go on at any time
+    # a separate draft for each attempt: an earlier one that hung may resume at any time
     draft = folder / f".{path.name}.{secrets.token_hex(4)}.draft"
     try:
-        # drafts that a crash left hold a number
+        # drafts left by a crash contain a number
         for left in folder.glob(f".{path.name}.*draft"):
             left.unlink(missing_ok=True)
         with open(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:  # noqa: PTH123 - a mode

@@ -1,7 +1,7 @@
 """The message to a controller about a request, and its signature.
 
-By Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks): the event's fields beside ``type`` and
-``timestamp``, signed together with the message's id and the time of sending.
+It follows Standard Webhooks 1.0.0 (github.com/standard-webhooks/standard-webhooks): the event's fields beside ``type`` and ``timestamp``,
+signed together with the message's id and the time of sending.
 """
 
 import base64
@@ -15,7 +15,7 @@ from ccari.ports.forwarding import Forward
 
 
 def message_id(forward: Forward) -> str:
-    """The message's id. It is the same each time the message is sent, so that a receiver notices a repetition."""
+    """The message's id, the same at each attempt, so that a receiver recognises a repetition."""
     return f"{forward.reference}-{forward.seq}"
 
 

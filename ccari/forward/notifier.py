@@ -1,4 +1,4 @@
-"""The centre's own webhooks: each event is sent to them as it happens, and again until it is taken. Numbers are masked."""
+"""The centre's own webhooks: each event is sent to them as it happens, and again until it is accepted. Numbers are masked."""
 
 import asyncio
 import random
@@ -19,15 +19,15 @@ from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.webhooks import Delivery, DeliveryQueue, Endpoint
 
-#: How often this node says which webhooks it has, looks for requests that fall due, and forgets what was delivered long ago.
+#: How often this node registers its webhooks, looks for requests that fall due, and removes old deliveries.
 TERMS_SECONDS = 60.0
-#: A webhook is dropped if no node of the fleet has had it in its settings for so long.
+#: A webhook is dropped if no node of the fleet has had it in its settings for this long.
 GONE_AFTER = timedelta(minutes=10)
-#: For how long a delivery stays on record.
+#: How long a delivery stays on record.
 KEPT = timedelta(days=30)
 #: How many messages one webhook is sent in a row before a pause.
 _ROUND = 100
-#: How many messages a webhook may refuse in one round. It may take others, but perhaps it takes none.
+#: How many messages a webhook may refuse in one round: it may accept others, or none at all.
 _REFUSALS = 20
 
 _log = structlog.get_logger()
@@ -35,7 +35,7 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """An endpoint and its address. ``secret`` reads the secret that its messages are signed with; it raises ConfigError."""
+    """An endpoint and its address. ``secret`` reads the secret that signs its messages; it raises ConfigError."""
 
     endpoint: Endpoint
     url: str
@@ -44,7 +44,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How one try went. ``fault``: "" if the message was taken. ``refused``: the webhook refused this message, and may take
+    """The result of one attempt. ``fault``: "" if the message was accepted. ``refused``: the webhook refused this message, and may accept
     others.
     """
 
@@ -68,13 +68,11 @@ class Notifier:
         self._targets = targets
         self._webhook = webhook
         self._chance = chance
-        #: Why each webhook did not take its last message; only of those that did not.
+        #: Why each failing webhook did not accept its last message.
         self._faults: dict[str, str] = {}
 
     async def run(self) -> None:
-        """Send messages until cancelled, to each webhook at its own pace. Failures are logged, and tried again: no call depends
-        on this.
-        """
+        """Send messages until cancelled, to each webhook at its own pace. Failures are logged and retried: no call depends on this."""
         began = asyncio.get_running_loop().time()
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self._repeat(partial(self._look_after_queue, began), TERMS_SECONDS))
@@ -92,38 +90,38 @@ class Notifier:
         await self.know()
         await self.look_at_terms()
         await self.give_up_late()
-        # if the whole fleet was down, the other nodes need time to start before their webhooks can be said to be gone
+        # if the whole fleet was down, the other nodes need time to start before their webhooks can count as gone
         if asyncio.get_running_loop().time() - began >= GONE_AFTER.total_seconds():
             await self.drop_gone()
 
     async def know(self) -> None:
-        """Have the database queue messages for these endpoints from now on. Raises StoreError."""
+        """Make the database queue messages for these endpoints from now on. Raises StoreError."""
         for name, count in (await self._queue.know([target.endpoint for target in self._targets])).items():
             _log.warning("webhook_narrowed", webhook=name, messages=count)
 
     async def look_at_terms(self) -> None:
-        """Have messages queued about requests that are overdue or due soon, and forget old deliveries. Raises StoreError."""
+        """Queue messages about requests that are overdue or due soon, and remove old deliveries. Raises StoreError."""
         await self._book.reload()
         await self._queue.look_at_terms(clock(self._book.policy))
         await self._queue.forget(KEPT)
 
     async def give_up_late(self) -> None:
-        """Give up messages that are too old, for webhooks that take nothing at present. Raises StoreError.
+        """Give up messages that are too old, for webhooks that currently accept nothing. Raises StoreError.
 
-        If messages come faster than they can be tried, some are never tried: they must not wait for ever. But a webhook that
-        takes its messages gets those that waited while no service ran, however old they are.
+        If messages come faster than they can be tried, some are never tried: they must not wait for ever. But a webhook that accepts its
+        messages gets those that waited while no service ran, however old they are.
         """
         for name, fault in list(self._faults.items()):
             if count := await self._queue.give_up_late(name, fault, PATIENCE):
                 _log.warning("webhook_given_up", webhook=name, messages=count, reason=fault)
 
     async def drop_gone(self) -> None:
-        """Drop webhooks that are in no node's settings any more. Raises StoreError."""
+        """Drop webhooks that no node has in its settings any more. Raises StoreError."""
         for name, count in (await self._queue.drop_unseen(GONE_AFTER)).items():
             _log.warning("webhook_dropped", webhook=name, messages=count)
 
     async def tell(self, target: Target) -> list[Sent]:
-        """One round: send one webhook what is due, until it fails, or has refused too many messages. Gives how each try went.
+        """One round: send one webhook what is due, until it fails or has refused too many messages. Returns the result of each attempt.
 
         Raises
         ------

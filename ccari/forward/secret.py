@@ -1,6 +1,4 @@
-"""The secrets that messages to webhooks are signed with. A controller's is a file outside the database; the controller has a
-copy.
-"""
+"""The secrets that sign messages to webhooks. A controller's secret is a file outside the database; the controller has a copy."""
 
 import base64
 import binascii
@@ -17,9 +15,7 @@ _ALLOWED_BYTES = range(24, 65)
 
 
 class WebhookSecrets:
-    """The files ``FOLDER/CONTROLLER/webhook.key``: one line ``whsec_…``, readable by its owner only, read again for each
-    message.
-    """
+    """The files ``FOLDER/CONTROLLER/webhook.key``: one line ``whsec_…``, readable by its owner only, read again for each message."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -28,7 +24,7 @@ class WebhookSecrets:
         return self._folder / controller / "webhook.key"
 
     def create(self, controller: str) -> bool:
-        """Make a controller's secret. False if there is one already: it is not replaced, because the controller has a copy of it.
+        """Create a controller's secret. False if there is one already: it is not replaced, because the controller has a copy.
 
         Raises
         ------
@@ -36,7 +32,7 @@ class WebhookSecrets:
             If it cannot be written.
         """
         made = _PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode("ascii")
-        # the folder above would be open to others, made as a parent
+        # created as a parent, the folder above would be open to others
         make_folder(self._folder)
         return write_new(self.path(controller), f"{made}\n".encode("ascii"))
 

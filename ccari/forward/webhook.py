@@ -1,4 +1,4 @@
-"""Posting a message to a webhook: signed JSON, which the webhook takes by answering with a 2xx status."""
+"""Posts a message to a webhook: signed JSON, which the webhook accepts by answering with a 2xx status."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ TIMEOUT_SECONDS = 15.0
 
 
 class NotTakenError(ForwardError):
-    """The webhook did not take a message. ``status``: HTTP, if it answered. ``retry_after``: how long it asks to be left alone."""
+    """The webhook did not accept a message. ``status``: HTTP, if it answered. ``retry_after``: how long it asks to be left alone."""
 
     def __init__(self, words: str, status: int | None = None, retry_after: timedelta = timedelta()) -> None:
         super().__init__(words)
@@ -29,7 +29,7 @@ class NotTakenError(ForwardError):
 
     @property
     def of_the_message(self) -> bool:
-        """True if the webhook refuses this message (4xx), and may take another one; else the fault is the webhook's own."""
+        """True if the webhook refuses this message (4xx), and may accept another; otherwise the webhook itself is at fault."""
         own_faults = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
         refusals = range(HTTPStatus.BAD_REQUEST, HTTPStatus.INTERNAL_SERVER_ERROR)
         return self.status in refusals and self.status not in own_faults
@@ -52,7 +52,7 @@ class Webhook:
         return await self.post(url, secret, message_id(forward), message(forward))
 
     async def post(self, url: str, secret: bytes, identity: str, body: bytes) -> int:
-        """Post one signed message. ``identity``: its id, the same each time it is sent. Raises as :meth:`send` does."""
+        """Post one signed message. ``identity``: its id, the same each time it is sent. Raises like :meth:`send`."""
         now = int(time.time())
         headers = {
             "content-type": "application/json",
@@ -63,7 +63,7 @@ class Webhook:
         try:
             async with (
                 asyncio.timeout(TIMEOUT_SECONDS),
-                # a redirect would take the message to a host that is not in the settings
+                # a redirect would send the message to a host that is not in the settings
                 self._session.post(url, data=body, headers=headers, allow_redirects=False) as answer,
             ):
                 status, retry_after = answer.status, answer.headers.get("retry-after", "")
@@ -98,6 +98,6 @@ def _refusal(status: int) -> str:
 
 
 def _seconds(retry_after: str) -> timedelta:
-    """``Retry-After`` in seconds, if it has at most five digits. The form with a date is rare, and counts as none."""
+    """``Retry-After`` in seconds, if it has at most five digits. The form with a date is rare, and is ignored."""
     digits = retry_after.isascii() and retry_after.isdigit() and len(retry_after) <= len("86400")
     return timedelta(seconds=int(retry_after)) if digits else timedelta()

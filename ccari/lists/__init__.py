@@ -1,4 +1,4 @@
-"""Files of telephone numbers, as people and registers send them: read as a stream, never held whole."""
+"""Files of telephone numbers, from people and registers: read as a stream, never held whole."""
 
 from ccari.lists.numberlist import NumberList, Row
 

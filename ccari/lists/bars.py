@@ -1,4 +1,4 @@
-"""Rows of a list of bars: as people write them, or from an export."""
+"""Rows of a list of bars, written by people or exported."""
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -13,20 +13,20 @@ from ccari.ports.keying import Keyed
 from ccari.ports.lists import Bar, LineFault
 
 COLUMNS = ("reason", "proof", "campaign", "until", "since", "origin", "controller", "key_check")
-#: The columns of an export, in their order.
+#: The columns of an export, in order.
 EXPORTED = (
     "controller", "digest", "key_version", "key_check", "campaign", "reason", "origin", "proof", "since", "until",
 )  # fmt: skip
-#: Columns that a list of digests must have: without them nobody can tell whose digests they are.
+#: Columns that a list of digests needs: without them nobody can tell whose digests they are.
 KEYED = ("controller", "key_check")
 
 
 @dataclass(frozen=True, slots=True)
 class BarReader:
-    """Makes a bar of a row. The fields here are the values for what the row leaves out.
+    """Makes a bar from a row. The fields here are the defaults for missing cells.
 
-    ``campaigns``: those of the controller. ``keys``: the check value of each version of its secret, for rows of an export: a
-    digest under a secret that this node does not have would bar nobody.
+    ``campaigns``: those of the controller. ``keys``: the check value of each version of its secret, for rows of an export: a digest under
+    a secret that this node does not have would bar nobody.
     """
 
     controller: str
@@ -62,7 +62,7 @@ class BarReader:
         )  # fmt: skip
 
     def _campaign(self, fields: Mapping[str, str], *, written: bool) -> str | None:
-        """The campaign that the bar is on. From an export it may be one that no longer exists; if ``written`` by people, not."""
+        """The campaign that the bar is on. An export may name a campaign that no longer exists; a row ``written`` by people may not."""
         campaign = fields.get("campaign") or self.campaign
         if written and campaign is not None and campaign not in self.campaigns:
             if not self.campaigns:

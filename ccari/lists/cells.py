@@ -1,4 +1,4 @@
-"""Reading the cells of a row one by one. The first that is wrong is the fault of its line."""
+"""Reads the cells of a row one by one. The first wrong one is the fault of its line."""
 
 import re
 from collections.abc import Callable
@@ -14,17 +14,17 @@ from ccari.ports.lists import LineFault
 _T = TypeVar("_T")
 _Choice = TypeVar("_Choice", bound=StrEnum)
 
-#: Characters, as in the policy file.
+#: The most characters, as in the policy file.
 LONGEST_WORDS = 200
 
-#: What a spreadsheet would take for a formula, by its first character; formulas can run programmes (CWE-1236). Where a comma is for
-#: decimals, as in Poland, Excel begins a cell at each semicolon, also within quotation marks.
+#: First characters that make a spreadsheet take a cell for a formula; formulas can run programmes (CWE-1236). Where the comma is the
+#: decimal separator, as in Poland, Excel starts a cell at each semicolon, even within quotation marks.
 _FORMULA = re.compile(r"(\A|;)('*[=+\-@\t\r])")
 _INERT = re.compile(r"(\A|;)'('*[=+\-@\t\r])")
 
 
 def inert(text: str) -> str:
-    """A text for a cell, with an apostrophe before whatever in it a spreadsheet would take for a formula."""
+    """A cell's text, with an apostrophe before anything in it that a spreadsheet would take for a formula."""
     return _FORMULA.sub(r"\1'\2", text)
 
 
@@ -34,7 +34,7 @@ def as_written(text: str) -> str:
 
 
 class CellError(ValueError):
-    """What is wrong with a cell. The words do not quote it: there may be a number in it."""
+    """What is wrong with a cell. Does not quote it: it may contain a number."""
 
     def __init__(self, column: str, why: object) -> None:
         super().__init__(str(why))
@@ -42,7 +42,7 @@ class CellError(ValueError):
 
 
 def made_or_fault(row: Row, make: Callable[[Row], _T]) -> _T | LineFault:
-    """What ``make`` makes of the row; if it raises a :class:`CellError`, the fault of the line."""
+    """The result of ``make`` for the row or, if it raises a :class:`CellError`, the fault of the line."""
     try:
         return make(row)
     except CellError as error:
@@ -50,7 +50,7 @@ def made_or_fault(row: Row, make: Callable[[Row], _T]) -> _T | LineFault:
 
 
 def words(row: Row, column: str, default: str | None = None) -> str:
-    """The cell, or ``default`` if it is missing or blank. ``default`` None: it must not be blank. Raises CellError."""
+    """The cell, or ``default`` if it is missing or blank. ``default`` None: raise CellError for a blank cell."""
     text = row.fields.get(column) or default
     if text is None:
         raise CellError(column, "it is empty")
@@ -70,7 +70,7 @@ def one_of(row: Row, column: str, kind: type[_Choice], default: _Choice | None =
 
 
 def read(row: Row, column: str, reader: Callable[[str], _T]) -> _T | None:
-    """What ``reader`` makes of the cell; None if it is blank. A ValueError of the reader's becomes a CellError with its words."""
+    """The result of ``reader`` for the cell; None if it is blank. A ValueError of the reader's becomes a CellError with its words."""
     text = row.fields.get(column)
     try:
         return reader(text) if text else None

@@ -1,4 +1,4 @@
-"""Rows of a list of consents: who agreed to what, when, and how that can be proven, Art 7(1)."""
+"""Rows of a list of consents: who agreed to what, when, and the proof, Art 7(1)."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -20,7 +20,7 @@ _IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 @dataclass(frozen=True, slots=True)
 class ConsentReader:
-    """Makes a consent of a row. ``zone``: the controller's. A consent must have been given before ``now``."""
+    """Makes a consent from a row. ``zone``: the controller's. A consent must have been given before ``now``."""
 
     zone: ZoneInfo
     now: datetime

@@ -16,9 +16,7 @@ _NEEDED = ("source", "obtained", "basis")
 
 @dataclass(frozen=True, slots=True)
 class ContactReader:
-    """Makes a contact of a row. The fields here are the values for what the row leaves out. ``zone``, ``today``: the
-    controller's.
-    """
+    """Makes a contact from a row. The fields here are the defaults for missing cells. ``zone``, ``today``: the controller's."""
 
     zone: ZoneInfo
     today: date

@@ -57,8 +57,7 @@ from ccari.ports.lists import (
 
 _T = TypeVar("_T")
 
-#: A report names so many purposes that no campaign asks consent to. A purpose that is misspelt once is misspelt in the whole
-#: file.
+#: The most purposes in a report that no campaign asks consent to. A misspelt purpose is usually misspelt in the whole file.
 _UNASKED_LISTED = 10
 
 
@@ -66,11 +65,11 @@ class Watching(Protocol):
     """Shows the progress of a list."""
 
     def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:
-        """Pass the batches on, and show how much of the file is read."""
+        """Pass the batches on, and show how much of the file has been read."""
         ...
 
     def entering(self, done: int, of: int) -> None:
-        """Show how much is entered: so many parts, of how many."""
+        """Show how much has been entered: how many parts, out of how many."""
         ...
 
 
@@ -88,8 +87,8 @@ class Unwatched:
 class Lists:
     """:class:`ccari.ports.lists.ListWork`, under the policy in force.
 
-    ``ahead``: read the next lines while the database works on the last ones. That keeps the interpreter busy nearly all the time,
-    so it is not for a process that runs calls as well.
+    ``ahead``: read the next lines while the database works on the last ones. That keeps the interpreter busy nearly all the time, so do
+    not use it in a process that also runs calls.
     """
 
     policy: Policy
@@ -193,7 +192,7 @@ class Lists:
         return left
 
     async def bars_csv(self, controller: str | None) -> AsyncGenerator[bytes, None]:
-        """:meth:`bar` takes such a CSV where the same keys are there."""
+        """:meth:`bar` accepts such a CSV where the same keys exist."""
         declared = the_controller(self.policy, controller)
         checks = {key.version: key.check for key in self.secrets.keys(declared.id)}
         yield _csv([bars.EXPORTED])
@@ -207,7 +206,7 @@ class Lists:
         return requests.as_csv(rows) if form == "csv" else requests.as_json(rows)
 
     def _scrubbing(self, given: ContactsGiven) -> tuple[Controller, Scrubbing]:
-        """Whose contacts they are, and which of them may not be used."""
+        """Whose contacts they are, and which of them must not be used."""
         now = datetime.now(UTC)
         if given.campaign is None:
             controller = the_controller(self.policy, given.controller)

@@ -1,4 +1,4 @@
-"""Lines and CSV rows from a stream of bytes. A line that cannot be read is a fault; the lines after it are read all the same."""
+"""Lines and CSV rows from a stream of bytes. An unreadable line is a fault; the lines after it are still read."""
 
 import csv
 import hashlib
@@ -8,16 +8,16 @@ from typing import NamedTuple
 
 from ccari.ports.lists import LineFault, Source
 
-#: Bytes. No row of numbers is as long, and a file without line ends must not fill the memory.
+#: The most bytes in a line. No row of numbers is as long, and a file without line ends must not fill the memory.
 LONGEST_LINE = 4096
-#: Lines. A quoted cell may hold line breaks, but a quotation mark that is never closed must not swallow the rest of the file.
+#: The most lines in a row. A quoted cell may hold line breaks, but an unclosed quotation mark must not swallow the rest of the file.
 LONGEST_ROW = 20
 _PIECE = 1 << 16
 _BOM = "\ufeff"
 
 
 class Line(NamedTuple):
-    """``raw``: the line as it is in the file, with its end; empty if it is too long or cannot be read."""
+    """``raw``: the line as in the file, with its end; empty if it is too long or cannot be read."""
 
     number: int
     content: str | LineFault
@@ -36,7 +36,7 @@ class Lines:
 
     @property
     def sha256(self) -> bytes:
-        """The digest of what has been read. After the last line, that is the whole file."""
+        """The digest of what has been read so far; after the last line, of the whole file."""
         return self._sha256.digest()
 
     def take(self) -> Line | None:
@@ -60,7 +60,7 @@ class Lines:
         return Line(self._number, text.removeprefix(_BOM) if self._number == 1 else text, raw)
 
     def put_back(self, lines: Sequence[Line]) -> None:
-        """Have :meth:`take` give these lines again, before all others."""
+        """Make :meth:`take` return these lines again, before all others."""
         self._put_back.extendleft(reversed(lines))
 
     def _piece(self, limit: int) -> bytes:
@@ -82,7 +82,7 @@ class CsvRow(NamedTuple):
 
 
 def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
-    """The rows that are not blank. After a broken row, reading goes on at the line after the row's first."""
+    """The rows that are not blank. After a broken row, reading resumes at the line after the row's first line."""
     feed = _Feed(lines)
     reader = csv.reader(feed, delimiter=delimiter, strict=True)
     while True:
@@ -104,7 +104,7 @@ def csv_rows(lines: Lines, delimiter: str) -> Iterator[CsvRow]:
 
 
 def no_csv(error: Exception) -> str:
-    """What is wrong with a row, for the person who made the file. One of Python's own messages is only for programmers."""
+    """What is wrong with a row, for the person who made the file. One of Python's own messages makes sense only to programmers."""
     words = str(error)
     if words.startswith("new-line character"):
         return (
@@ -121,11 +121,11 @@ _UNCLOSED = "a quotation mark is opened but not closed"
 
 
 class _BrokenOffError(Exception):
-    """The row cannot go on after this line."""
+    """The row cannot continue after this line."""
 
 
 class _Feed:
-    """The lines for a csv.reader. ``taken``: those of the row that it is reading."""
+    """The lines for a csv.reader. ``taken``: those of the current row."""
 
     def __init__(self, lines: Lines) -> None:
         self._lines = lines

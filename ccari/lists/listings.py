@@ -13,7 +13,7 @@ COLUMNS = ("since", "until")
 
 @dataclass(frozen=True, slots=True)
 class ListingReader:
-    """Makes a listing of a row. ``zone``: the register's."""
+    """Makes a listing from a row. ``zone``: the register's."""
 
     zone: ZoneInfo
     now: datetime

@@ -20,7 +20,7 @@ from ccari.ports.lists import LineFault, Source
 
 _T = TypeVar("_T")
 
-#: Enough that handing a batch to another thread and to the database costs little, and few enough to hold in memory.
+#: Large enough that handing a batch to another thread and to the database costs little, and small enough for the memory.
 BATCH_ROWS = 2000
 STDIN = "-"
 _NUMBER, _KEYED = "number", ("digest", "key_version")
@@ -33,8 +33,8 @@ _PLAIN = frozenset("+0123456789 -.()\u00a0")
 class Row:
     """One valid row. ``number``: None only if the file has ``digest`` and ``key_version`` among its ``fields`` instead.
 
-    ``fields``: the other columns by name, stripped, without control characters other than line breaks. ``raw``: the row as it
-    is in the file, with the end of its line.
+    ``fields``: the other columns by name, stripped, without control characters other than line breaks. ``raw``: the row as in the file,
+    with the end of its line.
     """
 
     line: int
@@ -77,7 +77,7 @@ class NumberList:
         self._keyed = None if keyed is None else tuple(keyed)
 
     async def __aenter__(self) -> Self:
-        """In a thread: the first line may not have come yet."""
+        """In a thread: the first line may not have arrived yet."""
         await asyncio.to_thread(self._open)
         return self
 
@@ -96,7 +96,7 @@ class NumberList:
                 self._lines = Lines(self._source)
             self.header = b""
             self.doubtful, self.first_doubtful = 0, 0
-            #: Makes the next batch already.
+            #: Already makes the next batch.
             self._ahead: asyncio.Task[list[Any]] | None = None
             #: Held while a thread reads the file.
             self._reading = threading.Lock()
@@ -105,11 +105,11 @@ class NumberList:
 
     async def __aexit__(self, *_: object) -> None:
         if self._ahead is not None:
-            # whoever took the batches has given up
+            # the consumer of the batches has given up
             self._ahead.cancel()
             await asyncio.gather(self._ahead, return_exceptions=True)
-        # a thread that waits for the next line, from a pipe say, cannot be cancelled: closing the file would wait for it, and hold up
-        # the loop, so that no signal would end the command
+        # a thread that waits for the next line, from a pipe say, cannot be cancelled: closing the file would wait for it and block the
+        # loop, so that no signal would end the command
         if self._reading.acquire(blocking=False):
             try:
                 self._closing.close()
@@ -127,10 +127,9 @@ class NumberList:
     async def batches(
         self, make: Callable[[Row], _T | LineFault], *, ahead: bool = False
     ) -> AsyncIterator[list[_T | LineFault]]:
-        """What ``make`` makes of each row, and the faults, in the order of the file. ``make`` runs in a thread. Iterate only
-        once.
+        """The result of ``make`` for each row, and the faults, in the order of the file. ``make`` runs in a thread. Iterate only once.
 
-        ``ahead``: while the caller works on a batch, the next one is made already.
+        ``ahead``: make the next batch while the caller works on the current one.
 
         Raises
         ------
@@ -149,7 +148,7 @@ class NumberList:
             yield rows
 
     def _begin(self) -> Iterator[Row | LineFault]:
-        """Decide by the first line that is not blank what the file is."""
+        """Decide the file's format by its first line that is not blank."""
         while True:
             line = self._lines.take()
             if line is None:
@@ -232,7 +231,7 @@ def _shown(name: str) -> str:
 
 
 def _header(text: str) -> tuple[str, list[str]]:
-    """The delimiter that splits the header into the most names, and the names."""
+    """The delimiter that yields the most names in the header, and the names."""
     names = {delimiter: next(csv.reader([text], delimiter=delimiter)) for delimiter in _DELIMITERS}
     best = max(names, key=lambda delimiter: len(names[delimiter]))
     return best, [name.strip(_BLANKS).casefold() for name in names[best]]

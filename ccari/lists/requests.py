@@ -17,12 +17,12 @@ COLUMNS = (
     "channel", "call_id", "key", "notice_version", "language", "received_at", "registered_at", "due", "extended_at",
     "closed_at",
 )  # fmt: skip
-#: How many rows of a CSV are given at a time.
+#: How many rows of a CSV are yielded at a time.
 _AT_A_TIME = 500
 
 
 async def as_csv(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerator[bytes, None]:
-    """The register as CSV, the header first, then some lines at a time."""
+    """The register as CSV: the header first, then a few lines at a time."""
     text = io.StringIO(newline="")
     table = csv.DictWriter(text, COLUMNS, extrasaction="ignore")
     table.writeheader()
@@ -48,7 +48,7 @@ async def as_json(rows: AsyncGenerator[Mapping[str, Any], None]) -> AsyncGenerat
 
 
 def _taken(text: io.StringIO) -> bytes:
-    """Take out what was written since the last time."""
+    """Return what was written since the last call, and clear it."""
     taken = text.getvalue().encode()
     text.seek(0)
     text.truncate()
@@ -58,5 +58,5 @@ def _taken(text: io.StringIO) -> bytes:
 def _cell(name: str, value: Any) -> Any:
     if isinstance(value, datetime):
         return value.isoformat()
-    # a masked number begins with a plus sign, but it comes from us
+    # a masked number begins with a plus sign, but we have written it ourselves
     return inert(value) if isinstance(value, str) and name != "number" else value

@@ -1,4 +1,4 @@
-"""Checking a list of numbers before it is used: the question to the database, and the rule that judges the answer."""
+"""Checking a list of numbers before use: the question to the database, and the rule that judges the answer."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ from ccari.ports.keying import Secrets, Sought
 
 @dataclass(frozen=True, slots=True)
 class Scrubbing:
-    """The facts that are asked for, and what the law says of them."""
+    """The facts to ask for, and the law to apply to them."""
 
     question: Question
     judge: Callable[[Facts], Block | None]
@@ -38,7 +38,7 @@ class Scrubbing:
 
     @classmethod
     def of_calls(cls, policy: Policy, campaign: Campaign, now: datetime) -> Self:
-        """Whether the campaign may call a number, leaving aside the time of day and earlier calls."""
+        """Whether the campaign may call a number, ignoring the time of day and earlier calls."""
         return cls._of(policy, campaign, now, gate.refusal)
 
     @classmethod
@@ -51,7 +51,7 @@ class Scrubbing:
         return cls(gate.question(campaign, now), judge, tuple(each.id for each in registers))
 
     def sought(self, secrets: Secrets, number: Number) -> Sought:
-        """Raise ConfigError as the secrets do."""
+        """Raises ConfigError like the secrets."""
         return Sought(
             secrets.digests(self.question.controller, number), secrets.listed_as(self.registers, number)
         )

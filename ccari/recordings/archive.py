@@ -1,7 +1,7 @@
-"""Turns a finished raw file into a stored recording: encoded with its tag inside, hashed, encrypted, its tag beside it.
+"""Turns a finished raw file into a stored recording: encoded with its tag inside, hashed, encrypted, with its tag file beside it.
 
-A file gets its final name only once it is whole and flushed to disk. The raw file stays in the spool until the database knows
-the stored one. So after a crash at any point, all steps can simply be done again.
+A file gets its final name only once it is whole and flushed to disk. The raw file stays in the spool until the database knows the stored
+one. So after a crash at any point, all steps can be repeated.
 """
 
 import asyncio
@@ -28,23 +28,23 @@ from ccari.recordings.sound import AgentsSide, Sound
 from ccari.recordings.tags import ENCRYPTED, all_of, metadata, sidecar
 
 _T = TypeVar("_T")
-#: Tells a file from one that has replaced it; None: there is none.
+#: Distinguishes a file from one that has replaced it; None: there is no file.
 _Version = tuple[int, int] | None
 
 #: How many recordings are encoded at a time: one, so that calls in progress have a core to themselves.
 AT_ONCE = 1
-#: The folder for drafts. It is below the recordings folder, so that a file moves out of it in one step (a rename); no controller
-#: can have this name. Where recordings are encrypted, so are the drafts in it.
+#: The folder for drafts. It is below the recordings folder, so that a rename moves a file out of it; no controller can have this name. If
+#: recordings are encrypted, so are the drafts in it.
 _WORK = ".work"
 
 
 class FileArchive:
-    """:class:`ccari.ports.recordings.Archive` in ``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` for no recipients), with
-    the tag in ``ID.json``.
+    """:class:`ccari.ports.recordings.Archive` in ``dir/CONTROLLER/YYYY-MM-DD/ID.EXT.age`` (without ``.age`` if there are no recipients),
+    with the tag in ``ID.json``.
 
-    The date is that of the recording's start, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted yet
-    is kept in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept in
-    ``folder`` too. ``known``: tells whether ``folder`` is the one in which something was stored before.
+    The date is when the recording started, in UTC. ``recipients`` is called for each recording. Audio that is not encrypted yet is kept
+    in ``bench``, on this machine's own disk, since ``folder`` may be on another machine; without ``bench`` it is kept in ``folder`` too.
+    ``known`` tells whether ``folder`` is the one that earlier recordings were stored in.
     """
 
     def __init__(
@@ -71,16 +71,16 @@ class FileArchive:
         lead_ms: int = 0,
         patience: float | None = None,
     ) -> StoredFile:
-        """May be called again for the same recording: it does everything again. What its file lacks of the time until ``ended`` may be
-        missing anywhere, and so is cut off too, where ``until`` cuts. ``patience``: how many seconds to try before the recording is
-        left for later, because others come first or it is too long; None: no limit.
+        """Safe to call again for the same recording: it starts over. If the file is shorter than the time until ``ended``, the gap may be
+        anywhere, so a cut at ``until`` also removes that much. ``patience``: how many seconds to try before the recording is left for
+        later, because others come first or it is too long; None: no limit.
         """
         cut = None
         if until is not None:
             cut = _Cut(_ms(until - tag.started_at), None if ended is None else _ms(ended - tag.started_at))
         try:
             async with asyncio.timeout(patience) as waiting:
-                # before anything is waited for, in which this machine may stand still
+                # before any wait, since this machine may be suspended in one
                 earlier = await self._threads.run(_version, self._folder / _tag_file(tag))
                 path = await self._spool.take(tag.recording_id)
                 is_stereo = tag.channels == Channels.STEREO
@@ -115,7 +115,7 @@ class FileArchive:
         encoding: Encoding,
         earlier: _Version,
     ) -> StoredFile:
-        """All of :meth:`keep` that blocks, in one thread: switching between loop and thread costs the loop as much as a step."""
+        """All the blocking work of :meth:`keep`, in one thread: switching between loop and thread costs the loop as much as one step."""
         recipients = tuple(self._recipients())
         marked = None
         if self._known is not None:
@@ -137,7 +137,7 @@ class FileArchive:
     def _place(
         self, tag: RecordingTag, plain: Path, sound: Sound, recipients: tuple[str, ...], earlier: _Version
     ) -> StoredFile:
-        """Encrypt the encoded file, and move it and its tag to where they stay. ``earlier``: what was there at the beginning."""
+        """Encrypt the encoded file, and move it and its tag into place. ``earlier``: the file that was there at the start."""
         tag_file, name = _tag_file(tag), plain.name
         sha256, draft = _digest(plain), self._work / plain.parent.name
         tag_draft, encrypted = (
@@ -178,16 +178,16 @@ class FileArchive:
         self._left_in_spool.set()
 
     async def until_left(self) -> None:
-        """Wait until a finished file has been left in the spool (:meth:`leave`) since the last call of this."""
+        """Wait until a finished file is left in the spool (:meth:`leave`), counting from the previous call."""
         await self._left_in_spool.wait()
         self._left_in_spool.clear()
 
     async def tidy(self, recording_id: UUID) -> None:
-        """Remove the drafts that a killed service has left of a recording. Raises RecordingDelayed."""
+        """Remove a recording's drafts that a killed service left. Raises RecordingDelayed."""
         await self._in_thread(self._remove_drafts, recording_id)
 
     async def drafts(self) -> list[UUID]:
-        """The recordings that there are drafts of: in progress, or left by a killed service. Raises RecordingDelayed."""
+        """The recordings that have drafts: in progress, or left by a killed service. Raises RecordingDelayed."""
         return await self._in_thread(self._with_drafts)
 
     async def _in_thread(self, work: Callable[..., _T], *given: Any) -> _T:
@@ -220,8 +220,8 @@ class FileArchive:
 async def seen_through(work: Awaitable[StoredFile], encoding: Encoding, until: float | None) -> StoredFile:
     """Wait for ``work``, which runs ``encoding`` in a thread, until ``until`` on the loop's clock (None: no limit).
 
-    On time-out or cancellation the encoding is stopped; if it is done, and the file is being encrypted and moved, that is waited
-    for. Either way the thread has ended when this returns.
+    On time-out or cancellation the encoding is stopped; once encoding is done, encrypting and moving the file are awaited. Either way the
+    thread has ended when this returns.
 
     Raises
     ------
@@ -243,12 +243,12 @@ async def seen_through(work: Awaitable[StoredFile], encoding: Encoding, until: f
         if not working.done():
             await asyncio.wait([working])
         if not working.cancelled():
-            # fetched, so that asyncio does not report the error of an encoding that was stopped
+            # retrieve it, so that asyncio does not report the error of an encoding that was stopped
             working.exception()
 
 
 def _tag_file(tag: RecordingTag) -> Path:
-    """Where the tag of a stored recording lies below the recordings folder, beside its file."""
+    """The path of a stored recording's tag below the recordings folder, beside its file."""
     return Path(tag.controller) / tag.started_at.strftime("%Y-%m-%d") / f"{tag.recording_id}.json"
 
 
@@ -262,10 +262,10 @@ def _version(file: Path) -> _Version:
 
 
 def _move_into(folder: Path, files: Mapping[str, Path], earlier: _Version) -> None:
-    """Move the files of one recording into ``folder``, by their new names and in that order; flush each to disk first.
+    """Move the files of one recording into ``folder``, in order, under their new names; flush each to disk first.
 
-    What an earlier try has left there in another format, or unencrypted, is removed first. Raises RecordingDelayed if the first
-    is not the ``earlier`` one any more: this machine stood still, and the service that took over Asterisk has stored the
+    Files that an earlier attempt left there in another format, or unencrypted, are removed first. Raises RecordingDelayed if the first
+    file there is no longer the ``earlier`` one: this machine was suspended, and the service that took over Asterisk has stored the
     recording meanwhile. The database knows that file's hash, and no two encryptions are the same.
     """
     _make_folders(folder)
@@ -299,9 +299,9 @@ class _Cut:
     ended_ms: int | None
 
     def most_ms(self, found: raw.Raw, lead_ms: int = 0) -> int:
-        """How much of a file, which began ``lead_ms`` before the recording, may be kept of the recording. For what it lacks of its
-        time nothing was recorded (Asterisk stood still, the disk was full): nobody knows when that was, so it counts as before the
-        refusal, which is then earlier in the file.
+        """How many milliseconds of the recording may be kept, in a file that began ``lead_ms`` earlier. If the file is shorter than the
+        recording lasted (Asterisk was suspended, the disk was full), nobody knows where the gap is. It is taken to lie before the
+        refusal, which is then that much earlier in the file.
         """
         lacking = 0 if self.ended_ms is None else max(0, lead_ms + self.ended_ms - found.duration_ms)
         return self.at_ms - lacking
@@ -312,7 +312,7 @@ def _ms(time: timedelta) -> int:
 
 
 def _agents_side(path: Path | None, lead_ms: int, cut: _Cut | None) -> AgentsSide:
-    """Without sound if there is no file, or none in it."""
+    """Silent if there is no file, or no sound in it."""
     found = None
     if path is not None:
         with contextlib.suppress(RecordingError):
@@ -327,9 +327,9 @@ def _digest(path: Path) -> bytes:
 
 @contextlib.contextmanager
 def _private_folder(within: Path, prefix: str) -> Iterator[Path]:
-    """A new folder that only its owner can read, removed afterwards: the audio in it is not encrypted yet.
+    """A new folder that only its owner can read, removed afterwards: its audio is not encrypted yet.
 
-    Its name is new each time: the encoder of a killed service may outlive it, and open its file only later.
+    Its name is new each time: a killed service's encoder may outlive it, and open its file only later.
     """
     _make_folders(within, 0o700)
     folder = Path(tempfile.mkdtemp(prefix=prefix, dir=within))
@@ -341,7 +341,7 @@ def _private_folder(within: Path, prefix: str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _drafts(*paths: Path) -> Iterator[None]:
-    """Remove afterwards those drafts that were not moved to their place."""
+    """Drafts; those not moved into place are removed afterwards."""
     try:
         yield
     finally:
@@ -355,12 +355,12 @@ def _remove(draft: Path) -> None:
     except NotADirectoryError:
         draft.unlink(missing_ok=True)
     except OSError:
-        # not empty: it holds a recording that did not get to its place
+        # not empty: it holds a recording that was not moved into place
         shutil.rmtree(draft, ignore_errors=True)
 
 
 def _make_folders(folder: Path, mode: int = 0o750) -> None:
-    """Make the folder, and those above it with mode 0750: ``mkdir(parents=True)`` would leave them open to everybody."""
+    """Create the folder and its missing parents with mode 0750: ``mkdir(parents=True)`` would leave the parents open to everybody."""
     if folder.exists():
         return
     for path in (*reversed(folder.parents), folder):

@@ -1,4 +1,4 @@
-"""Stores recordings that could not be stored when their call ended, and clears the spool of files that are no longer needed."""
+"""Stores recordings that could not be stored when their call ended, and clears the spool of files no longer needed."""
 
 import asyncio
 import contextlib
@@ -14,14 +14,14 @@ from ccari.recordings.archive import FileArchive
 
 _log = structlog.get_logger()
 
-#: Why a recording is lost that was made on an Asterisk which nobody looks after any more.
+#: Why a recording is lost if no service looks after its Asterisk any more.
 DESERTED = "its Asterisk has had no call for a week, and its file is not in this node's spool"
 #: How often the spool is looked at, unless a call leaves a file sooner.
 LOOK_AGAIN_SECONDS = 60.0
 
 
 class Caretaker:
-    """One looks after each spool: the service that holds its Asterisk."""
+    """Each spool has one caretaker: the service that holds its Asterisk."""
 
     def __init__(
         self, spool: Spool, archive: FileArchive, backlog: Backlog, meter: Meter = UNMETERED
@@ -30,7 +30,7 @@ class Caretaker:
         self._spool = spool
         self._archive = archive
         self._backlog = backlog
-        # files without sound that could not be removed either
+        # files without sound that could not be removed
         self._empty: set[UUID] = set()
 
     async def run(self, holds: asyncio.Event) -> None:
@@ -51,7 +51,7 @@ class Caretaker:
                     await self._archive.until_left()
 
     async def tend(self) -> int:
-        """Store what waits in the spool, and remove what is no longer needed there; gives how many recordings were stored.
+        """Store what waits in the spool, and remove what is no longer needed there. Returns how many recordings were stored.
 
         Raises
         ------
@@ -79,18 +79,18 @@ class Caretaker:
         return stored
 
     async def _remove(self, recording_id: UUID) -> None:
-        """A file that cannot be removed is logged: it must not keep other recordings from being stored."""
+        """Logs a file that cannot be removed, so that other recordings are still stored."""
         try:
             await self._spool.remove(recording_id)
         except RecordingError as error:
             _log.warning("recording_left", reason=str(error))
 
     async def _desert(self, unfinished: Unfinished) -> None:
-        """Settle a recording that would be said to go on for ever, and keep its call from being erased. If its file does come, it is
-        taken up again.
+        """Settle a recording that would otherwise seem to run for ever and block the erasure of its call. If its file does arrive, it is
+        stored after all.
         """
         tag, state, journal = unfinished.tag, "discarded", []
-        # nobody has asked its Asterisk: it may have begun, though that was not written
+        # nobody asked its Asterisk: it may have started without that being written
         if unfinished.may_be_kept:
             state, journal = "failed", [entry("recording_lost", lost_fields(tag.recording_id, DESERTED))]
         try:
@@ -101,7 +101,7 @@ class Caretaker:
             _log.error("recording_left", call_id=str(tag.call_id), reason=changed(tag.call_id))
 
     async def _try_to_store(self, waiting: Unfinished) -> bool:
-        """A recording whose call was tampered with is logged: it must not keep other recordings from being stored."""
+        """Logs a recording whose call was tampered with, so that other recordings are still stored."""
         call_id = waiting.tag.call_id
         try:
             return await self._store(waiting)
@@ -133,7 +133,7 @@ class Caretaker:
         return kept is not None
 
     async def _lose(self, waiting: Unfinished, reason: str) -> None:
-        """Report it as lost, but once only: a file without sound that cannot be removed is found in every round."""
+        """Report it as lost, but only once: every round finds a file without sound that cannot be removed."""
         tag = waiting.tag
         if waiting.told_lost:
             await self._backlog.given_up(tag, "failed", ())

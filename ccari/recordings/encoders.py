@@ -1,4 +1,4 @@
-"""The programs that encode recordings, and the arguments that describe to them the raw sound on their standard input."""
+"""The programmes that encode recordings, and the arguments that describe the raw sound on their standard input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ Arguments = Callable[[Sound, Path, Mapping[str, str]], Sequence[str | bytes]]
 
 @dataclass(frozen=True, slots=True)
 class Encoder:
-    """``program`` is also the name of its Debian package. The last of its arguments is the file, which it overwrites."""
+    """``program`` is also the name of its Debian package. The last argument is the output file, which it overwrites."""
 
     program: str
     arguments: Arguments
@@ -42,6 +42,6 @@ def _repeated(option: str, tags: Mapping[str, str]) -> Sequence[str | bytes]:
     return [part for name, value in tags.items() for part in (option, f"{name}={value}".encode())]
 
 
-#: Our names of tags, where the Vorbis comment of a FLAC file has others (xiph.org/vorbis/doc/v-comment.html); so has ffmpeg.
+#: Our tag names, where the Vorbis comment of a FLAC file uses others (xiph.org/vorbis/doc/v-comment.html), as ffmpeg does.
 _VORBIS = {"comment": "DESCRIPTION"}
 ENCODERS = {"flac": Encoder("flac", _flac), "opus": Encoder("ffmpeg", _opus)}

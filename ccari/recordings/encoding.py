@@ -1,4 +1,4 @@
-"""Encodes a recording in the format in which it is kept, with its tag inside."""
+"""Encodes a recording in its stored format, with its tag inside."""
 
 import contextlib
 import os
@@ -15,14 +15,14 @@ from ccari.recordings import wav
 from ccari.recordings.encoders import ENCODERS
 from ccari.recordings.sound import Sound
 
-#: An encoder that takes longer than this plus a quarter of the recording's duration hangs. On an idle machine opus takes a
+#: An encoder that takes longer than this plus a quarter of the recording's duration counts as hung. On an idle machine opus takes a
 #: hundredth of the duration.
 ENCODE_SECONDS = 300.0
 _ENCODE_PART = 4
-#: By how much an encoder's niceness is raised: calls in progress come first.
+#: How much the encoder's niceness is raised: calls in progress come first.
 _NICER = 10
 FORMATS = ("wav", *ENCODERS)
-#: Enough that writing it to a full disk fails.
+#: Enough bytes that writing them to a full disk fails.
 _PAGE_BYTES = 4096
 
 
@@ -56,7 +56,7 @@ class Encoding:
             self._is_done = True
 
     def stop(self) -> bool:
-        """Stop the encoding; False if it was done already."""
+        """Stop the encoding; False if it was already done."""
         with self._lock:
             if not self._is_done:
                 self._is_stopped = True
@@ -76,7 +76,7 @@ class Encoding:
     def _run(self, program: str, arguments: Sequence[str | bytes], sound: Sound, target: Path) -> None:
         most_seconds = ENCODE_SECONDS + sound.duration_ms / 1000 / _ENCODE_PART
         deadline = time.monotonic() + most_seconds
-        # an encoder that fails may delete its file; held open here, the file still takes up its disk space
+        # a failing encoder may delete its file; held open here, the file still takes up its disk space
         with target.open("ab", buffering=0) as file, self._started(program, arguments) as process:
             try:
                 _be_nice(process.pid)
@@ -87,13 +87,13 @@ class Encoding:
             finally:
                 process.kill()
             if process.returncode or not is_whole:
-                # flac does not say why it cannot write: if the disk is full, this raises the OSError that does
+                # flac does not say why it cannot write: if the disk is full, this raises the right OSError
                 file.write(bytes(_PAGE_BYTES))
                 raise RecordingDelayed(_failure(program, process.returncode, stderr))
 
     def _started(self, program: str, arguments: Sequence[str | bytes]) -> subprocess.Popen[bytes]:
-        """Start the encoder: by ``subprocess`` in this thread, and not on the loop, where uvloop would fork the whole memory of
-        the service while calls wait (13 ms at 150 MB, as measured). ``subprocess`` does without that.
+        """Start the encoder with ``subprocess`` in this thread. On the loop, uvloop would fork the service's whole memory while calls
+        wait (13 ms at 150 MB, as measured), which ``subprocess`` avoids.
         """
         with self._lock:
             self._raise_if_stopped()

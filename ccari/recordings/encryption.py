@@ -1,4 +1,4 @@
-"""Encrypts and decrypts recordings with age (age-encryption.org/v1): recipients are public keys, identities private ones."""
+"""Encrypts and decrypts recordings with age (age-encryption.org/v1): recipients are public keys, identities are private keys."""
 
 import contextlib
 import errno
@@ -46,7 +46,7 @@ def encrypt(source: Path, target: Path, recipients: Sequence[str]) -> None:
 class _Watched(io.BufferedIOBase):
     """A file that remembers its first error: pyrage does not report an error in the last write, and leaves a damaged file.
 
-    Since this is Python, it also lets other threads run at each piece. pyrage itself blocks them all.
+    As Python code, it also lets other threads run at each piece; pyrage itself blocks them all.
     """
 
     def __init__(self, file: BinaryIO) -> None:
@@ -62,7 +62,7 @@ class _Watched(io.BufferedIOBase):
             return self._file.write(data)
 
     def flush(self) -> None:
-        # the interpreter flushes again when it deletes this object, after the file was closed
+        # the interpreter flushes again when it deletes this object, after the file is closed
         if not self._file.closed:
             with self._watching():
                 self._file.flush()

@@ -1,7 +1,7 @@
-"""Deletes recordings whose retention has ended: the limit has passed, or the person withdrew consent or had them erased.
+"""Deletes recordings whose retention has ended: the limit has passed, the person withdrew consent, or an erasure was granted.
 
-The decision is committed first (see :class:`ccari.ports.holds.Sweep`), then the files are removed, and only then do the rows say
-that they are gone. If a round is interrupted, the next one carries out what was decided.
+The decision is committed first (see :class:`ccari.ports.holds.Sweep`), then the files are removed, and only then do the rows say so. The
+next round carries out the decisions of an interrupted one.
 """
 
 import asyncio
@@ -27,16 +27,16 @@ from ccari.ports.recordings import changed
 from ccari.recordings.known_folder import KnownFolder
 from ccari.recordings.removal import remove
 
-#: From the end of one round to the start of the next. Retention is in days, so minutes are soon enough, also after a withdrawal
-#: of consent.
+#: From the end of one round to the start of the next. Retention is in days, so minutes are soon enough, even after a withdrawal of
+#: consent.
 ROUND_SECONDS = 300.0
-#: How many are decided on in one transaction. Whoever places a hold meanwhile waits for it.
+#: How many are decided on in one transaction. Placing a hold waits for it.
 BATCH = 250
-#: How many files one thread removes in a row. Several threads do so, as a network file system is slow at each file.
+#: How many files one thread removes in a row. Several threads run at once, since a network file system is slow for each file.
 _CHUNK = 64
-#: How long one thread may take for them, in seconds. A folder that hangs must not keep the turn from the other nodes for ever.
+#: How long, in seconds, one thread may take for them. A folder that hangs must not keep the turn from other nodes for ever.
 REMOVAL_SECONDS = 300.0
-#: A limit that does not pass, and a moment at which none had passed.
+#: A limit that never passes, and a moment before every limit.
 _NEVER, _NO_LIMIT_PASSED = datetime.max.replace(tzinfo=UTC), datetime.fromtimestamp(0, UTC)
 
 _log = structlog.get_logger()
@@ -46,8 +46,8 @@ _R = TypeVar("_R")
 
 @dataclass
 class Swept:
-    """The result of one round. ``deleted``: how many, by reason. ``missing``: how many of those had no file (any more). ``held``: how
-    many are due, but held. ``faults``: what went wrong, by file, or by recording id where it could not be told whether it is due.
+    """The result of one round. ``deleted``: how many, by reason. ``missing``: how many of those had no file any more. ``held``: how many
+    are due, but held. ``faults``: what went wrong, by file, or by recording id if it could not be told whether it is due.
     """
 
     deleted: dict[Why, int] = field(default_factory=dict)
@@ -61,7 +61,7 @@ class Swept:
 
 
 def due(now: datetime, held: list[Stored]) -> Judge:
-    """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`. Each that is due but held is added to
+    """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`. Recordings that are due but held are added to
     ``held``.
     """
 
@@ -74,8 +74,8 @@ def due(now: datetime, held: list[Stored]) -> Judge:
 
 
 def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) -> Verdict | None:
-    """Why the recording is due for deletion at ``now`` if only ``holds`` hold it; None if it is kept."""
-    # a withdrawal or an erasure waits for no clock: one that was fast may have dated it, even after a limit that has not passed
+    """Why the recording is due for deletion at ``now``, counting only the holds in ``holds``; None if it is kept."""
+    # a withdrawal or an erasure takes effect whatever its date: a fast clock may have dated it after ``now``, even after the limit
     deletion = end(stored if stored.limit <= now else replace(stored, limit=_NEVER), holds)
     if deletion.at in {None, _NEVER}:
         return None
@@ -85,7 +85,7 @@ def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) 
 
 
 def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
-    """When the recording is due for deletion, and why, if only ``holds`` hold it."""
+    """When the recording is due for deletion, and why, counting only the holds in ``holds``."""
     withdrawn, erased = stored.consent_withdrawn, stored.erasure_granted
     return retention.deletion(
         stored.recorded, stored.legal_basis, stored.limit, holds=holds,
@@ -94,7 +94,7 @@ def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
 
 
 def purging(now: datetime, reason: str) -> Judge:
-    """The law on deleting recordings before their time, by hand; ``reason`` is kept with each."""
+    """The law on deleting recordings early, by hand; ``reason`` is stored with each."""
 
     def judge(stored: Stored) -> Verdict | None:
         fault = retention.purge_fault(stored.legal_basis, stored.limit, now, stored.kinds)
@@ -106,8 +106,8 @@ def purging(now: datetime, reason: str) -> Judge:
 @dataclass
 class Plan:
     """What a round would do. ``due``: how many recordings, by controller, campaign and reason. ``held``: how many are due but held;
-    ``held_by``: by what. ``begun``: how many deletions were decided before and not carried out yet. ``faults``: by recording id, why
-    it cannot be told whether it is due.
+    ``held_by``: by what. ``begun``: how many deletions were decided earlier and not carried out yet. ``faults``: by recording id, why it
+    cannot be told whether it is due.
     """
 
     due: Counter[tuple[str, str, Why]] = field(default_factory=Counter)
@@ -122,9 +122,9 @@ class Plan:
 
 
 class Housekeeper:
-    """Deletes recordings below ``folder``. ``who`` is recorded as whoever decided on each deletion. ``known``: tells whether it is the
-    folder in which they were stored; None: nobody asks. ``now``: tells the time by which limits have passed;
-    None: none is taken to have passed.
+    """Deletes recordings below ``folder``. ``who``: recorded as having decided on each deletion. ``known``: tells whether it is the
+    folder that they were stored in; None: not checked. ``now``: tells the time by which limits have passed; None: no limit counts as
+    passed.
     """
 
     def __init__(
@@ -140,8 +140,8 @@ class Housekeeper:
         self._threads = OwnThreads("ccari-deletions", RecordingDelayed)
 
     async def run(self) -> None:
-        """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again: no call depends
-        on it.
+        """A round every :data:`ROUND_SECONDS` until cancelled. A failure is logged, and the next round tries again: no call depends on
+        it.
         """
         await again_and_again(
             self.round, ROUND_SECONDS, Work.HOUSEKEEPING, self._meter,
@@ -172,7 +172,7 @@ class Housekeeper:
         for reason, count in Counter(swept.faults.values()).items():
             _log.error("recordings_not_deleted", reason=reason, recordings=count)
         if swept.missing:
-            # they were removed before an interruption, or this node has a different folder
+            # an interrupted round removed them, or this node has a different folder
             _log.warning(
                 "recordings_were_not_there", recordings=swept.missing,
                 advice="all nodes must have the same [recordings] dir",
@@ -184,7 +184,7 @@ class Housekeeper:
             )  # fmt: skip
 
     async def plan(self, progress: Callable[[int], None] = lambda _looked_at: None) -> Plan:
-        """What a round would do now. ``progress`` is called with how many were looked at. Raises StoreError."""
+        """What a round would do now. ``progress`` is called with the number looked at. Raises StoreError."""
         plan, now, looked_at = Plan(), self._now() or _NO_LIMIT_PASSED, 0
         async with self._sweeps.sweep() as sweep:
             after = None
@@ -204,7 +204,7 @@ class Housekeeper:
         return plan
 
     async def everything(self, progress: Callable[[int], None]) -> Swept:
-        """A round for somebody who waits for it, also while another node does one. ``progress`` as in :meth:`delete_due`."""
+        """A round for a caller who waits for it, even while another node runs one. ``progress``: as in :meth:`delete_due`."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
             await self.finish(sweep, swept)
@@ -212,7 +212,7 @@ class Housekeeper:
         return swept
 
     async def delete(self, recording_ids: Sequence[UUID], judge: Judge) -> Swept:
-        """Delete those of the recordings that ``judge`` condemns when it is asked now. Raises as :meth:`round` does."""
+        """Delete those recordings that ``judge``, asked now, condemns. Raises like :meth:`round`."""
         swept = Swept()
         async with self._sweeps.sweep() as sweep:
             for batch in _parts(recording_ids, BATCH):
@@ -221,7 +221,7 @@ class Housekeeper:
         return swept
 
     async def finish(self, sweep: Sweep, swept: Swept) -> None:
-        """Carry out deletions that were decided on before."""
+        """Carry out deletions decided earlier."""
         after = None
         while doomed := await sweep.decided(BATCH, after):
             await self.carry_out(sweep, doomed, swept)
@@ -230,7 +230,7 @@ class Housekeeper:
     async def delete_due(
         self, sweep: Sweep, swept: Swept, progress: Callable[[int], None] = lambda _looked_at: None
     ) -> None:
-        """Decide on all that is due, and carry it out. ``progress`` is called with how many were decided on."""
+        """Decide on everything that is due, and carry it out. ``progress`` is called with the number decided on."""
         now = self._now() or _NO_LIMIT_PASSED
         looked_at = 0
         async for ids in sweep.candidates(now):
@@ -250,7 +250,7 @@ class Housekeeper:
         )
 
     async def carry_out(self, sweep: Sweep, doomed: Sequence[Doomed], swept: Swept) -> None:
-        """Remove the files, and mark the rows of those that are gone as deleted.
+        """Remove the files, and mark the rows of removed ones as deleted.
 
         Raises
         ------
@@ -270,11 +270,11 @@ class Housekeeper:
             swept.deleted[recording.verdict.why] = swept.deleted.get(recording.verdict.why, 0) + 1
             _log_deleted(recording)
             if number % _CHUNK == 0:
-                # calls in progress must not wait while hundreds of lines are logged
+                # logging hundreds of lines must not hold up calls
                 await asyncio.sleep(0)
 
     async def _remove(self, doomed: Sequence[Doomed]) -> tuple[dict[str, str], set[str]]:
-        """Gives why files could not be removed, by file; and which files were not there. Raises RecordingDelayed if the folder hangs."""
+        """Returns why files could not be removed, by file; and which files were not there. Raises RecordingDelayed if the folder hangs."""
         files = sorted(each.file for each in doomed)
         results = await asyncio.gather(
             *(
@@ -295,8 +295,8 @@ async def _without_changed(
     batch: Sequence[_T],
     refused: Callable[[_T, str], None],
 ) -> list[_R]:
-    """Do ``step`` for all of a batch but those that somebody has changed, which ``step`` refuses by RefusedError and ``refused`` is
-    called with. One changed row must not keep the rest of its batch from being deleted, so a refused batch is halved.
+    """Run ``step`` for all of a batch except rows that were tampered with: ``step`` refuses those with RefusedError, and ``refused`` is
+    called with them. A batch is refused as a whole, so it is halved until only the tampered rows are left out.
     """
     try:
         return await step(batch)
@@ -317,7 +317,7 @@ def _adding_to(faults: dict[str, str]) -> Callable[[UUID, str], None]:
 
 def _log_deleted(doomed: Doomed) -> None:
     verdict = doomed.verdict
-    # the reference of a purge is free text that somebody wrote, which must not get into a log
+    # the reference of a purge is free text, which must not get into a log
     reference = {"reference": verdict.reference} if verdict.reference and verdict.why is not Why.PURGE else {}
     _log.info(
         "recording_deleted", recording=str(doomed.id), call_id=str(doomed.call_id), controller=doomed.controller,

@@ -1,8 +1,8 @@
-"""Tells the recordings folder from what lies below its disk while that is not mounted. Whoever may write there would store recordings
-that are hidden once it is: missing for whoever asks for them, and never deleted.
+"""Tells the recordings folder from the empty mount point below it while its disk is not mounted. Recordings stored there would be hidden
+once the disk is mounted: nobody would find them, and they would never be deleted.
 
-The folder has a random id in a file, and this machine remembers it. Device numbers change with each boot, and a folder below a mount need
-not be empty.
+The folder has a random id in a file, and this machine remembers it. Device numbers change with each boot, and the folder below a mount
+need not be empty.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from ccari.config import Settings
 from ccari.errors import RecordingDelayed
 from ccari.keyring.files import settle
 
-#: Hidden, so that it is taken for no controller's folder.
+#: Hidden, so that it is not taken for a controller's folder.
 _MARKER = ".ccari-recordings"
 
 
@@ -37,7 +37,7 @@ class FolderFault:
 
 
 class KnownFolder:
-    """``memory``: the file that names ``folder`` and its id once something was stored in it, on this machine's own disk."""
+    """``memory``: a file on this machine's own disk that names ``folder`` and its id, once something was stored in it."""
 
     def __init__(self, folder: Path, memory: Path) -> None:
         self._folder = folder
@@ -51,7 +51,7 @@ class KnownFolder:
         )
 
     def fault(self) -> FolderFault | None:
-        """What is wrong if the folder is not the one in which something was stored before, or has no whole id; else None. Raises
+        """What is wrong if this is not the folder that recordings were stored in before, or its id is not whole; else None. Raises
         OSError.
         """
         marked, remembered = self._marked(), self._remembered()
@@ -67,9 +67,9 @@ class KnownFolder:
             raise RecordingDelayed(str(fault))
 
     def identify(self) -> bytes:
-        """The id of the folder, which gets one if it has none. Raises RecordingDelayed if it is not whole, and OSError."""
+        """The folder's id, created if it has none. Raises RecordingDelayed if it is not whole, and OSError."""
         if (marked := self._marked()) is None:
-            # whichever node is the first, the others have its id
+            # the first node creates the id, and the others use it
             with contextlib.suppress(FileExistsError):
                 self._mark()
             marked = self._marked()
@@ -78,12 +78,12 @@ class KnownFolder:
         return marked
 
     def remember(self, marked: bytes) -> None:
-        """Something was stored in the folder, whose id is ``marked``. Raises OSError."""
+        """Record that something was stored in the folder, whose id is ``marked``. Raises OSError."""
         if self._remembered() != marked:
             self._memory.write_bytes(marked + b"\n" + os.fsencode(self._folder.absolute()))
 
     def _remembered(self) -> bytes | None:
-        """The id of the folder as it was; None if nothing was stored in it, or in another one since."""
+        """The remembered id of the folder; None if nothing was stored in it, or in another one since."""
         try:
             marked, _, folder = self._memory.read_bytes().partition(b"\n")
         except FileNotFoundError:
@@ -102,7 +102,7 @@ class KnownFolder:
                 file.write(secrets.token_hex(16).encode() + b"\n")
                 os.fsync(file.fileno())
             except OSError:
-                # a disk that is full: without its id it would be refused once it is not
+                # the disk is full: without its id the folder would be refused later, once there is room
                 self._marker.unlink()
                 raise
         settle(self._folder)

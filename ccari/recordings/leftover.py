@@ -1,5 +1,5 @@
-"""Lists the files in the recordings folder, to find those that ought to be gone: restoring a backup brings back files that were
-erased since it was made.
+"""Lists files in the recordings folder, to find those that ought to be gone: restoring a backup brings back files that were erased after
+it was made.
 """
 
 import os
@@ -9,15 +9,15 @@ from uuid import UUID
 
 from ccari.errors import why
 
-#: The folder that a file system has at its root, which only root can read: the recordings may have a disk of their own.
+#: The folder that a file system has at its root, readable by root only: recordings may be on a disk of their own.
 _LOST_AND_FOUND = "lost+found"
 
 
 @dataclass(slots=True)
 class Look:
-    """One look through the recordings folder, which has a folder for each controller, and in each of those one for each day.
+    """One look through the recordings folder, which has a folder per controller, each with a folder per day.
 
-    ``fault``: the first folder that could not be read, and why. The others are looked through all the same.
+    ``fault``: the first folder that could not be read, and why. The others are still looked through.
     """
 
     fault: str | None = None

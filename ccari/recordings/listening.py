@@ -1,4 +1,4 @@
-"""Opens a recording to be listened to, with a key that is forgotten afterwards. Neither key nor audio is written to disk."""
+"""Opens a recording for listening, with a key that is then forgotten. Neither key nor audio is written to disk."""
 
 import asyncio
 import itertools
@@ -18,11 +18,11 @@ from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.reading import identities_in, open_recorded
 from ccari.recordings.tags import ENCRYPTED
 
-#: How long the folder may take to give a recording, and opening it: ten hours of talk take some seconds.
+#: How long reading and opening a recording may take; ten hours of talk take some seconds.
 OPEN_SECONDS = 120.0
 #: How long ffmpeg may take to decode a recording for its waveform. An hour of talk takes 2 s.
 PICTURE_SECONDS = 30.0
-#: How many parts the waveform has, each as high as its loudest sample; and at how many samples a second it is made.
+#: The number of parts of the waveform, each as high as its loudest sample; and the sample rate that it is computed at.
 PARTS, _RATE = 400, 4000
 _WIDTH_BYTES = 2
 _KINDS = {"wav": "audio/wav", "flac": "audio/flac", "opus": "audio/ogg"}
@@ -64,7 +64,7 @@ def _channels(recording: InPlace) -> int:
 def _peaks(audio: bytes, channels: int) -> list[list[float]]:
     """The waveform: for each channel, the loudest sample of each part, from 0 to 1.
 
-    Empty if the audio cannot be decoded here: it can be listened to all the same.
+    Empty if the audio cannot be decoded here; it can still be listened to.
     """
     command = [
         "nice", "-n", "10", "ffmpeg", "-nostdin", "-hide_banner", "-nostats", "-v", "error", "-threads", "1", "-i", "pipe:0",

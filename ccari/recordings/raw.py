@@ -1,4 +1,4 @@
-"""Reads raw files as Asterisk's format_wav writes them: 16-bit PCM, whose header has the lengths only once the file is closed."""
+"""Reads raw files as Asterisk's format_wav writes them: 16-bit PCM, with lengths in the header only once the file is closed."""
 
 import asyncio
 import contextlib
@@ -18,13 +18,12 @@ MAGIC = b"RIFF"
 _RIFF_LENGTH = slice(4, 8)
 _HEADER = struct.Struct("<4sI4s4sIHHIIHH4sI")
 BYTES_A_SAMPLE = 2
-#: What ARI records of a telephone call; assumed where the header is not readable.
+#: What ARI records of a telephone call; assumed if the header cannot be read.
 _RATE, _CHANNELS = 8000, 1
 #: How much is read at once: two seconds, half of what a pipe holds.
 _PIECE_FRAMES = 16384
 
-#: How long to wait, after the reported end of a recording, for its file to be closed. A busy Asterisk takes some hundredths of a
-#: second.
+#: How long to wait for a file to be closed after the reported end of its recording. A busy Asterisk takes some hundredths of a second.
 CLOSE_SECONDS = 2.0
 _LOOK_AGAIN_SECONDS = 0.02
 
@@ -47,7 +46,7 @@ class Raw:
         return self.frames if most_ms is None else min(self.frames, most_ms * self.rate // 1000)
 
     def pieces(self, start: int, end: int) -> Iterator[bytes]:
-        """The sound from frame ``start`` to ``end``, in pieces. All pieces have the same length, for every raw file, except the last.
+        """The sound from frame ``start`` to ``end``, in pieces. All pieces of every raw file have the same length, except the last.
 
         Raises
         ------
@@ -67,13 +66,13 @@ class Raw:
                 yield piece
 
     def side(self, start: int, end: int) -> Iterator[bytes]:
-        """As :meth:`pieces`, but the first channel only."""
+        """Like :meth:`pieces`, but the first channel only."""
         for piece in self.pieces(start, end):
             yield piece if self.channels == 1 else memoryview(piece).cast("h")[:: self.channels].tobytes()
 
 
 async def closed(is_open: Callable[[], Awaitable[bool]]) -> None:
-    """Wait for Asterisk to close a file: it reports the recording's end a moment earlier, with up to 32 KiB not yet written.
+    """Wait for Asterisk to close a file: it reports the end of the recording just before it writes the last (up to 32 KiB).
 
     A killed Asterisk never closes it, so the wait is limited to :data:`CLOSE_SECONDS`. Raises what ``is_open`` raises.
     """
@@ -98,8 +97,8 @@ def is_open(path: Path) -> bool:
 
 
 def read(path: Path) -> Raw:
-    """Find out what a raw file holds. The length is taken from the file's size, not from its header: there a killed Asterisk leaves
-    0, and one whose disk is full a length that is too great.
+    """Read what a raw file holds. The length is taken from the file's size, not its header: a killed Asterisk leaves 0 there, and one
+    with a full disk leaves too great a length.
 
     Raises
     ------
@@ -117,7 +116,7 @@ def read(path: Path) -> Raw:
 
 
 def _opened(path: Path) -> BinaryIO:
-    """Open a file in the spool, which others can write to: follow no link, and do not wait for a pipe to be written to."""
+    """Open a file in the spool, which others can write to: follow no link, and do not block on a pipe."""
     return open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW | os.O_NONBLOCK))
 
 

@@ -1,4 +1,4 @@
-"""Opens stored recordings for those who hold a key to them, and checks that their files were not changed."""
+"""Opens stored recordings for holders of a key, and checks that their files were not changed."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ from ccari.recordings.encryption import decrypt
 from ccari.recordings.evidence.agreeing import faults_of_stored
 from ccari.recordings.tags import ENCRYPTED, beside, sidecar_fields
 
-#: By how much a recording may be longer than it may be kept: what is cut by time and by samples differs by less.
+#: How much longer than permitted a recording may be: a cut by time and a cut by samples differ by less.
 _ROUNDING_MS = 100
 
-#: What an earlier version did not write into its tags, as it knew nothing else. Every field that tags get later belongs here.
+#: Fields that earlier versions did not write into tags, with the only value that they knew. Add every field that tags get later.
 _NOT_IN_OLDER_TAGS = {"channels": Channels.MONO.value}
 
 
@@ -40,9 +40,7 @@ def identities_of(path: Path) -> tuple[Identity, ...]:
 
 
 def identities_in(text: str, named: str) -> tuple[Identity, ...]:
-    """The identities in the text of such a file; ``named`` is what an error calls it. Raises ConfigError as
-    :func:`identities_of`.
-    """
+    """The identities in such a file's text; ``named`` is its name in errors. Raises ConfigError like :func:`identities_of`."""
     lines = [line.strip() for line in text.splitlines()]
     try:
         identities = tuple(Identity.from_str(line) for line in lines if line and not line.startswith("#"))
@@ -54,7 +52,7 @@ def identities_in(text: str, named: str) -> tuple[Identity, ...]:
 
 
 def open_recorded(folder: Path, recording: InPlace, identities: Sequence[Identity]) -> bytes:
-    """As :func:`open_checked`. Raises OtherAudioError, too, if the journal of its call has the hash of other audio."""
+    """Like :func:`open_checked`. Also raises OtherAudioError if the call's journal has the hash of other audio."""
     kept = recording.kept
     told = {each.get("sha256") for each in recording.told.get("recording_stored", ())}
     if told and kept.sha256.hex() not in told:
@@ -63,7 +61,7 @@ def open_recorded(folder: Path, recording: InPlace, identities: Sequence[Identit
 
 
 def open_checked(folder: Path, file: str, sha256: bytes, identities: Sequence[Identity]) -> bytes:
-    """As :func:`open_plain`. Raises OtherAudioError if the audio's hash is not ``sha256``: it is not what was recorded."""
+    """Like :func:`open_plain`. Raises OtherAudioError if the audio's hash is not ``sha256``: it is not what was recorded."""
     audio = open_plain(folder, file, identities)
     if hashlib.sha256(audio).digest() != sha256:
         raise _other_audio(file)
@@ -96,8 +94,8 @@ def open_plain(folder: Path, file: str, identities: Sequence[Identity]) -> bytes
 
 
 def below(folder: Path, file: str) -> Path:
-    """The path of a recording's file. Raises RecordingError if it is not below ``folder``: ``file`` is from the database, and
-    whoever can write to the database could make it point anywhere.
+    """The path of a recording's file. Raises RecordingError if it is not below ``folder``: ``file`` comes from the database, and anyone
+    who can write to the database could point it anywhere.
     """
     path = folder / file
     if ".." in path.parts or not path.is_relative_to(folder) or path == folder or "\0" in file:
@@ -106,8 +104,8 @@ def below(folder: Path, file: str) -> Path:
 
 
 def faults(folder: Path, recording: InPlace, identities: Sequence[Identity] = ()) -> list[str]:
-    """What is wrong with a stored recording, in words: with its file, with the tag beside it, with its row by what the journal of its
-    call says, with its length by the rights that end it and, given identities that open it, with the audio inside.
+    """What is wrong with a stored recording, in words: with its file; with the tag beside it; with its row, compared with the call's
+    journal; with its length, given the rights that end it; and, given identities that open it, with the audio inside.
     """
     try:
         below(folder, recording.kept.file)
@@ -169,7 +167,7 @@ def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
 
 
 def _faults_of_length(recording: InPlace) -> Iterator[str]:
-    """A right may come to be known only once another service has stored the recording."""
+    """A right may become known only after another service has stored the recording."""
     if recording.until is not None and recording.too_long_ms > _ROUNDING_MS:
         at = recording.until.astimezone(UTC).isoformat(timespec="seconds")
         yield f"it should end with the right of {at}, but goes on for {recording.too_long_ms / 1000:.1f} s"

@@ -1,7 +1,7 @@
 """Reads and writes the file of recipients: the public keys that recordings are encrypted to.
 
-The service encrypts recordings and cannot open them: it has only the recipients; their private keys (identities) are with those
-who may listen. No key is ever made as a side effect.
+The service encrypts recordings and cannot open them: it has only the recipients; those who may listen hold the private keys (identities).
+No key is ever created as a side effect.
 """
 
 from collections.abc import Iterable, Sequence
@@ -24,8 +24,7 @@ from ccari.keyring.files import (
 class RecipientFile:
     """``dir/recordings.recipients``: age recipients (``age1…``), one a line, with ``#`` comments. Read anew each time.
 
-    ``dir/recordings.identity`` is the private key that was made together with one of them. It is meant to be taken off this
-    machine.
+    ``dir/recordings.identity`` is the private key made together with one of them. It is meant to be taken off this machine.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -48,7 +47,7 @@ class RecipientFile:
         return recipients
 
     def registered(self) -> tuple[str, ...]:
-        """As :meth:`recipients`, but there may be none."""
+        """Like :meth:`recipients`, but there may be none."""
         try:
             text = read_guarded(self.path).decode("utf-8")
         except FileNotFoundError:
@@ -71,9 +70,9 @@ class RecipientFile:
             )
 
     def create(self, recipients: Sequence[str] = ()) -> bool:
-        """Register the first recipients: those given, or that of a new identity. False, and nothing is done, if there are any.
+        """Register the first recipients: those given, or that of a new identity. Does nothing and returns False if there are any.
 
-        An identity that is there already (from a command that was killed) is used instead of a new one.
+        An identity that already exists, left by a killed command, is used instead of a new one.
 
         Raises
         ------
@@ -90,7 +89,7 @@ class RecipientFile:
     def renew(self, recipients: Sequence[str] = (), *, add: bool = False) -> tuple[str, ...]:
         """Replace the recipients by those given, or by that of a new identity. ``add``: keep the present ones as well.
 
-        Gives all that there are then. Recordings made before stay encrypted to the recipients of their time.
+        Returns all recipients that there are then. Earlier recordings stay encrypted to the recipients of their time.
 
         Raises
         ------
@@ -114,7 +113,7 @@ class RecipientFile:
             return self.recipients()
 
     def _identity(self) -> str:
-        """The recipient of the identity in the keys folder, which is made if there is none."""
+        """The recipient of the identity in the keys folder, which is created if there is none."""
         identity = pyrage.x25519.Identity.generate()
         if write_new(
             self.identity_path, f"# recipient: {identity.to_public()}\n{identity}\n".encode("ascii")
@@ -137,7 +136,7 @@ class RecipientFile:
 
 
 def is_recipient(text: str) -> bool:
-    """Whether recordings can be encrypted to ``text``: whether it is an X25519 recipient (``age1…``)."""
+    """Whether recordings can be encrypted to ``text``, that is, whether it is an X25519 recipient (``age1…``)."""
     try:
         pyrage.x25519.Recipient.from_str(text)
     except pyrage.RecipientError:
@@ -154,7 +153,7 @@ def _checked(recipients: Sequence[str]) -> tuple[str, ...]:
 
 
 def _why_no_recipient(text: str) -> str:
-    """The text is never quoted: it may be a private key that was taken for the public one."""
+    """The text is never quoted: it may be a private key entered in place of the public one."""
     if holds_identity(text.encode()):
         return "this is an identity, a secret that is now exposed: make a new pair, and give its recipient (age1…)"
     return "this is not an age recipient: give the public key that begins with age1, as age-keygen prints it"

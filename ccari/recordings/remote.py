@@ -1,4 +1,4 @@
-"""The spool of an Asterisk on another host: recordings are fetched over HTTP, by ``recordings/stored`` of ARI."""
+"""The spool of an Asterisk on another host: recordings are fetched over HTTP, with ARI's ``recordings/stored``."""
 
 import asyncio
 import contextlib
@@ -23,15 +23,15 @@ from ccari.recordings.spool import uuid_of
 _T = TypeVar("_T")
 
 CONNECT_SECONDS = 5.0
-#: For any answer, and between two pieces of a file.
+#: Time-out of any answer, and between two pieces of a file.
 ANSWER_SECONDS = 15.0
-#: For a whole file: ten hours of talk at 5 Mbit/s.
+#: Time-out of a whole file: ten hours of talk at 5 Mbit/s.
 FETCH_SECONDS = 900.0
-#: For our own disk to take a piece, or to tell what lies on it.
+#: Time-out of our own disk for writing a piece, or listing files.
 DISK_SECONDS = 30.0
-#: Files that are fetched side by side; Asterisk serves calls too.
+#: Files fetched in parallel; Asterisk serves calls too.
 AT_ONCE = 2
-#: Of the list of files. That of a million has some 60 MB.
+#: The most bytes in the list of files. A list of a million has some 60 MB.
 MOST_LIST_BYTES = 128 * 1024 * 1024
 _LOOK_AGAIN_SECONDS = 0.2
 _PIECE = 64 * 1024
@@ -43,7 +43,7 @@ class _NotThereError(RecordingError):
 
 
 class RemoteSpool:
-    """Fetches files to ``incoming``, where a file gets its name only once it is complete. ``password``: reads that of the ARI user,
+    """Fetches files to ``incoming``, where a file gets its name only once it is complete. ``password``: reads the ARI user's password,
     which may be changed while the service runs; it raises ConfigError.
     """
 
@@ -74,14 +74,14 @@ class RemoteSpool:
             try:
                 await self._fetch_closed(name, path)
             except _NotThereError:
-                # Asterisk's folder may have been emptied since: what was fetched before is all that is left
+                # Asterisk's folder may have been emptied since: then the copy fetched earlier is all that is left
                 if not await self._disk(path.is_file):
                     raise
         return path
 
     async def _fetch_closed(self, name: str, path: Path) -> None:
         await self._fetch(name, path)
-        # Asterisk reports the end a moment before it closes the file; a killed one never does
+        # Asterisk reports the end just before it closes the file; a killed Asterisk never closes it
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(raw.CLOSE_SECONDS):
                 while await self._disk(raw.is_open, path):
@@ -126,7 +126,7 @@ class RemoteSpool:
             if reply.status != HTTPStatus.OK:
                 raise _refused(reply)
             if reply.content_length is None:
-                # it might have no end either, and fill our disk
+                # its end may never come, and it would fill our disk
                 raise RecordingDelayed(f"Asterisk does not say how long {path.name} is")
             try:
                 file = await self._threads.within(DISK_SECONDS, _begin, part, unwanted=FileIO.close)
@@ -136,13 +136,13 @@ class RemoteSpool:
                     if reply.content_length != await self._disk(_size, file):
                         raise RecordingDelayed(f"Asterisk did not send all of {path.name}")
                     if not await self._disk(_may_be_sound, file):
-                        # a proxy's own page, say: stored in its place, it would have the recording itself removed there
+                        # a proxy's own page, say: if we stored it in place of the recording, the recording would be removed from Asterisk
                         raise RecordingDelayed(
                             f"what came in the place of {path.name} is no recording: check [asterisk] url"
                         )
                     await self._disk(part.replace, path)
                 finally:
-                    # a disk that hangs has been told of, and the next try begins anew
+                    # a disk that hangs has been reported, and the next attempt starts over
                     with contextlib.suppress(OSError, RecordingDelayed):
                         await self._disk(_end, file, part)
             except (aiohttp.ClientError, TimeoutError):
@@ -151,7 +151,7 @@ class RemoteSpool:
                 raise RecordingDelayed(f"{path.name} could not be fetched: {why(error)}") from None
 
     async def _disk(self, work: Callable[..., _T], *given: Any) -> _T:
-        """Raises what it raises, and RecordingDelayed if our own disk does not answer."""
+        """Raises what the work raises, and RecordingDelayed if our own disk does not answer."""
         return await self._threads.within(DISK_SECONDS, work, *given)
 
     @contextlib.asynccontextmanager
@@ -160,13 +160,13 @@ class RemoteSpool:
     ) -> AsyncIterator[aiohttp.ClientResponse]:
         """A request to Asterisk. Raises RecordingDelayed if it fails or takes too long."""
         limits = aiohttp.ClientTimeout(total=total, connect=CONNECT_SECONDS, sock_read=ANSWER_SECONDS)
-        # if it cannot be read, its file may be half written, and what was read before may well be right
+        # if the password cannot be read, its file may be half written, and the previous password may still be right
         with contextlib.suppress(ConfigError, RecordingDelayed):
             self._password = await self._threads.within(CONNECT_SECONDS, self._read_password)
         headers = {"Authorization": aiohttp.encode_basic_auth(self._username, self._password)}
         try:
             async with self._session.request(
-                # a redirect would have us fetch, or delete, something on a host that is not in the settings
+                # following a redirect could fetch, or delete, something on a host that is not in the settings
                 method, f"{self._stored}{path}", headers=headers, timeout=limits, allow_redirects=False,
             ) as reply:  # fmt: skip
                 yield reply
@@ -191,19 +191,19 @@ class RemoteSpool:
 async def open_remote_spool(
     url: str, username: str, password: Callable[[], str], incoming: Path
 ) -> AsyncIterator[RemoteSpool]:
-    """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and are sent in a header. Raises ConfigError if
-    there is no password.
+    """``url``: of Asterisk's HTTP server. The credentials are those of an ARI user, and go into a header. Raises ConfigError if there is
+    no password.
     """
-    # Asterisk closes a connection after each answer, whatever it says
+    # Asterisk closes the connection after each answer, whatever its headers say
     connector = Connector(force_close=True)
-    # compressed, what is short could fill the memory
+    # a short compressed answer could fill the memory
     headers = {"Accept-Encoding": "identity"}
     async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
         yield RemoteSpool(session, url, username, password, incoming)
 
 
 def _names(told: bytes) -> list[str]:
-    """The names of the files in Asterisk's list that may be ours. Raises RecordingDelayed if it is none."""
+    """The names in Asterisk's list of files that may be ours. Raises RecordingDelayed if it is not a list."""
     try:
         return [str(each["name"]) for each in orjson.loads(told) if each["format"] == "wav"]
     except (ValueError, KeyError, TypeError):
@@ -213,7 +213,7 @@ def _names(told: bytes) -> list[str]:
 
 
 def _begin(part: Path) -> FileIO:
-    """Raw audio is for nobody else to read. Without a buffer, whose lock a thread that hangs would keep."""
+    """Raw audio is for nobody else to read. Unbuffered: a thread that hangs would hold the buffer's lock."""
     part.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part.unlink(missing_ok=True)
     part.touch(mode=0o600)
@@ -231,13 +231,13 @@ def _size(file: FileIO) -> int:
 
 
 def _may_be_sound(file: FileIO) -> bool:
-    """Whether it begins as Asterisk's files do, or is what a failing disk may have made of one: empty, or zeroes."""
+    """Whether the file begins as Asterisk's files do, or is empty or begins with zeroes, as a failing disk may leave it."""
     begins = os.pread(file.fileno(), len(raw.MAGIC), 0)
     return raw.MAGIC.startswith(begins) or not any(begins)
 
 
 def _end(file: FileIO, part: Path) -> None:
-    """Close it, and take it away if it has not come to its place. Another try may have its own there by now."""
+    """Close the file, and remove it if it was not moved into place. Another attempt may have its own file there by now."""
     with file, contextlib.suppress(FileNotFoundError):
         if os.path.samestat(part.stat(), os.fstat(file.fileno())):
             part.unlink()
@@ -254,8 +254,8 @@ def _ours(names: Sequence[str]) -> Iterator[UUID]:
 
 
 def _has_none(reply: aiohttp.ClientResponse) -> bool:
-    """Whether ARI says that there is no such recording. While Asterisk starts, its HTTP server runs before ARI does, and answers
-    every request by a 404 in HTML (for 1.4 s, as measured).
+    """Whether ARI says that there is no such recording. While Asterisk starts, its HTTP server runs before ARI does, and answers every
+    request with a 404 in HTML (for 1.4 s, as measured).
     """
     return reply.status == HTTPStatus.NOT_FOUND and reply.content_type == "application/json"
 

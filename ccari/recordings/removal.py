@@ -15,8 +15,8 @@ def remove(
 ) -> tuple[dict[str, str], list[str]]:
     """Remove recordings with their tags, and flush the folders, so that they stay removed after a power failure. Blocks.
 
-    ``known``: tells whether ``folder`` is the right one; below a disk that is not mounted, files only seem to be gone. Gives why
-    files could not be removed, by file; and the files that were not there.
+    ``known``: tells whether ``folder`` is the right one; if its disk is not mounted, files only seem to be gone. Returns why files could
+    not be removed, by file; and the files that were not there.
     """
     try:
         if known is not None and (fault := known.fault()) is not None:
@@ -46,7 +46,7 @@ def remove(
 def _remove_one(path: Path) -> bool:
     """False if there was no such recording."""
     if not path.parent.is_dir():
-        # if the disk is not mounted, the files only seem to be gone, and are there again tomorrow
+        # if the disk is not mounted, the files only seem to be gone, and reappear later
         raise RecordingError(f"there is no folder {path.parent}: is the disk mounted?")
     existed = path.exists()
     for file in all_of(path):

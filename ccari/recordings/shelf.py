@@ -1,4 +1,4 @@
-"""Lists and shows recordings with what holds them, and gives out their encrypted files."""
+"""Lists and shows recordings and what holds them, and gives out their encrypted files."""
 
 import os
 from collections.abc import AsyncGenerator, Sequence
@@ -16,7 +16,7 @@ from ccari.recordings.listening import Places
 from ccari.recordings.reading import below
 from ccari.recordings.tags import ENCRYPTED, sidecar_fields
 
-#: For the folder to open a file or to give a piece of it.
+#: Seconds for the folder to open a file or to return a piece of it.
 ANSWER_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
 
@@ -66,8 +66,8 @@ class Shelf:
         return found, self._pieces(path, found.kept.size)
 
     async def _pieces(self, path: Path, size: int) -> AsyncGenerator[bytes, None]:
-        """The file. Raises RecordingError before the first piece if it cannot be had, or is not as long as it was, and
-        RecordingDelayed before any if the disk does not answer.
+        """The file's content. Before the first piece, raises RecordingError if the file cannot be read or its size has changed, and
+        RecordingDelayed if the disk does not answer.
         """
         try:
             file = await self._threads.within(ANSWER_SECONDS, _opened, path, unwanted=FileIO.close)
@@ -85,7 +85,7 @@ class Shelf:
 
 
 def _opened(path: Path) -> FileIO:
-    """Without a buffer, whose lock a thread that hangs in it keeps from whoever closes it."""
+    """Unbuffered: a thread that hangs would hold the buffer's lock, and block the thread that closes the file."""
     return path.open("rb", buffering=0)
 
 

@@ -1,4 +1,4 @@
-"""Makes a recording's sound from its raw files: cut to what may be kept, the two sides joined in stereo, and measured."""
+"""Makes a recording's sound from its raw files: cut to the part that may be kept, the two sides joined in stereo, and measured."""
 
 import audioop
 import itertools
@@ -11,14 +11,14 @@ from ccari.recordings.raw import BYTES_A_SAMPLE, Raw
 #: Below this, a recording counts as silent: room noise on a telephone line is louder.
 SILENT_DBFS = -60.0
 _SILENT = 0x8000 * 10 ** (SILENT_DBFS / 20)
-#: How much shorter than the callee's side the agent's may be: the two recorders are stopped one after the other.
+#: How much shorter than the callee's side the agent's may be: the two recorders stop one after the other.
 MISSING_MS = 2000
 
 
 @dataclass(frozen=True, slots=True)
 class AgentsSide:
-    """The left channel of a stereo recording. ``raw``: None if it was lost; the left is silent then. ``lead_ms``: how much earlier
-    it began than the right, the callee's. ``most_ms``: how much of it may be kept from there on; None: as much as of the callee's.
+    """The left channel of a stereo recording. ``raw``: None if it was lost; the left is then silent. ``lead_ms``: how much earlier it
+    began than the right, the callee's. ``most_ms``: how much of it may be kept, after the lead; None: as much as of the callee's.
     """
 
     raw: Raw | None
@@ -27,10 +27,9 @@ class AgentsSide:
 
 
 class Sound:
-    """The first ``most_ms`` (None: all) of a raw file, in stereo with ``agent``: 16-bit PCM, ``frames`` of it, ``rate`` a second.
+    """The first ``most_ms`` (None: all) of a raw file, in stereo with ``agent``: 16-bit PCM, ``frames`` frames at ``rate`` a second.
 
-    Iterate over it to read it, in pieces: hours of talk in one would take hundreds of megabytes. Only then is
-    :attr:`silent` known.
+    Iterate over it to read it in pieces: hours of talk would take hundreds of megabytes at once. :attr:`silent` is known only after that.
 
     Raises
     ------
@@ -58,12 +57,12 @@ class Sound:
 
     @property
     def silent(self) -> bool:
-        """Whether nothing that was read is louder than :data:`SILENT_DBFS`."""
+        """Whether nothing read is louder than :data:`SILENT_DBFS`."""
         return self._peak <= _SILENT
 
     @property
     def agent_missing_ms(self) -> int:
-        """How much shorter the agent's side is; 0 if no more than :data:`MISSING_MS`."""
+        """How much shorter the agent's side is, in milliseconds; 0 up to :data:`MISSING_MS`."""
         missing_ms = 0 if self._agent is None else self.duration_ms - self._agents_frames * 1000 // self.rate
         return missing_ms if missing_ms > MISSING_MS else 0
 
@@ -77,7 +76,7 @@ class Sound:
         if self._agent is None:
             yield from self._raw.pieces(0, self.frames)
             return
-        # as long as the callee's side: the agent's is cut, or filled up with silence
+        # as long as the callee's side: the agent's is cut, or padded with silence
         for right, left in itertools.zip_longest(
             self._raw.side(0, self.frames), self._agents_pieces(), fillvalue=b""
         ):
@@ -89,7 +88,7 @@ class Sound:
 
     @property
     def _lead(self) -> int:
-        """In frames of the callee's rate: Asterisk writes both sides at the same rate, even where a damaged header says otherwise."""
+        """In frames of the callee's rate: Asterisk writes both sides at the same rate, even if a damaged header says otherwise."""
         return 0 if self._agent is None else self._agent.lead_ms * self.rate // 1000
 
     @property

@@ -1,4 +1,4 @@
-"""The spool of an Asterisk on this machine: the folder in which it leaves what it has recorded."""
+"""The spool of an Asterisk on this machine: the folder where it leaves its recordings."""
 
 import asyncio
 import contextlib
@@ -23,8 +23,8 @@ MOST_UNDER_WAY = 4096
 
 
 def _is_no_regular_file(path: Path) -> bool:
-    """True for a link, which could lead to one of our own files, or a pipe, which could block for ever: others can write to the
-    spool. False if there is nothing.
+    """True for a link, which could lead to one of our own files, or a pipe, which could block for ever: others can write to the spool.
+    False if there is nothing.
     """
     try:
         return not stat.S_ISREG(path.lstat().st_mode)
@@ -45,8 +45,8 @@ def _unlink(*paths: Path) -> None:
 
 
 def uuid_of(name: str) -> UUID | None:
-    """The id that a file is named after; None if it is not written exactly as ccari writes ids. Python also reads an id in braces,
-    but that names another file.
+    """The id that a file is named after; None unless it is written exactly as ccari writes ids. Python also parses an id in braces, but
+    that names another file.
     """
     with contextlib.suppress(ValueError):
         recording_id = UUID(name)
@@ -88,7 +88,7 @@ class SharedSpool:
         try:
             return await self._in_thread(lambda: list(dict.fromkeys(self._recordings())))
         except FileNotFoundError:
-            # Asterisk makes the folder with its first recording
+            # Asterisk creates the folder with its first recording
             return []
         except OSError as error:
             raise RecordingDelayed(f"{self._folder} cannot be read: {error.strerror}") from None

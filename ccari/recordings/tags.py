@@ -14,7 +14,7 @@ from ccari.ports.recordings import RecordingTag, StoredFile
 
 #: Every format that any version of ccari has written.
 FORMS = ("wav", "flac", "opus")
-#: How the name of an encrypted file ends, behind that of its format.
+#: The suffix of an encrypted file, after that of its format.
 ENCRYPTED = ".age"
 _ENDINGS = ("json", *FORMS, *(f"{form}{ENCRYPTED}" for form in FORMS))
 _LEGIBLY = orjson.OPT_INDENT_2 | orjson.OPT_SORT_KEYS | orjson.OPT_APPEND_NEWLINE
@@ -26,9 +26,9 @@ def beside(file: Path) -> Path:
 
 
 def all_of(file: Path) -> list[Path]:
-    """All files of a stored recording, in any format, and its tag: those in its folder that have its id as their name.
+    """All files of a stored recording, in any format, and its tag: those in its folder that are named by its id.
 
-    Looks for each possible name, since listing a folder that holds a day's ten thousand recordings takes 15 ms of processor time.
+    Tests each possible name: listing a folder with a day's ten thousand recordings takes 15 ms of processor time.
     """
     names = (f"{_id(file)}.{ending}" for ending in _ENDINGS)
     return [path for name in names if (path := file.with_name(name)).exists()]
@@ -39,7 +39,7 @@ def _id(file: Path) -> str:
 
 
 def sidecar(tag: RecordingTag, kept: StoredFile) -> bytes:
-    """The content of the tag file: all that is known of the recording, for whoever finds it without the database."""
+    """The content of the tag file: all that is known of the recording, for anyone who finds it without the database."""
     return orjson.dumps(sidecar_fields(tag, kept), option=_LEGIBLY)
 
 
@@ -55,7 +55,7 @@ def sidecar_fields(tag: RecordingTag, kept: StoredFile) -> dict[str, Any]:
 def metadata(tag: RecordingTag) -> Mapping[str, str]:
     """The tag as metadata inside the file: under the common names that players show, and under its own names.
 
-    WAV has the common names only (RIFF INFO), so the comment repeats the whole tag as JSON.
+    WAV has only the common names (RIFF INFO), so the comment repeats the whole tag as JSON.
     """
     own = _tag_fields(tag)
     common = {

@@ -9,14 +9,14 @@ from collections.abc import Mapping
 
 from ccari.recordings.raw import BYTES_A_SAMPLE
 
-#: The chunks of LIST INFO for the common names; it has none for others.
+#: The LIST INFO chunks for the common names; there are no others.
 _INFO = {"title": b"INAM", "artist": b"IART", "album": b"IPRD", "date": b"ICRD", "comment": b"ICMT"}
 #: Readers take this length as "until the end of the file". A length has 32 bits; a day and a half in stereo needs more.
 _TO_THE_END = 2**32 - 1
 
 
 def header(channels: int, rate: int, size: int, tags: Mapping[str, str]) -> bytes:
-    """What stands before ``size`` bytes of 16-bit PCM."""
+    """The header in front of ``size`` bytes of 16-bit PCM."""
     frame = channels * BYTES_A_SAMPLE
     info = b"".join(
         _chunk(_INFO[name], value.encode() + b"\0") for name, value in tags.items() if name in _INFO
@@ -29,7 +29,7 @@ def header(channels: int, rate: int, size: int, tags: Mapping[str, str]) -> byte
 
 
 def _chunk(name: bytes, content: bytes) -> bytes:
-    """A chunk, padded to an even length, as RIFF wants."""
+    """A chunk, padded to an even length, as RIFF requires."""
     return _head(name, len(content)) + content + b"\0" * (len(content) % 2)
 
 

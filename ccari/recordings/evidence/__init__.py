@@ -1,1 +1,1 @@
-"""Evidence: journals sealed, and the pack that proves one of them to somebody who has nothing but the pack and a key."""
+"""Evidence: sealed journals, and the pack that proves one of them to a reader who has only the pack and a public key."""

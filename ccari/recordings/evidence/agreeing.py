@@ -1,7 +1,7 @@
-"""Checks that the rows of a call's recordings and consents agree with its journal, and the row of a request with its own.
+"""Checks that the rows of a call's recordings and consents agree with its journal, and a request's row with its own journal.
 
-The journal is sealed and the rows are not: whoever can write to the database could have them say anything. What was erased from
-the journal cannot be compared, and counts as agreeing.
+The journal is sealed and the rows are not: anyone who can write to the database could change them. Fields erased from the journal cannot
+be compared, and count as agreeing.
 """
 
 from collections import defaultdict
@@ -17,7 +17,7 @@ Row = Mapping[str, Any]
 
 _TAGGED = {"legal_basis": "recording_basis", "mode": "mode", "delete_at": "delete_at"}
 _STORED = ("file", "format", "duration_ms", "sha256", "file_sha256")
-#: Which entry the journal has for each recording in these states; the empty set stands for every state.
+#: The journal entry that each recording in these states must have; the empty set means every state.
 _ENTRY_FOR = {
     frozenset[str](): "recording_tagged",
     frozenset({"stored", "deleted"}): "recording_stored",
@@ -26,8 +26,8 @@ _ENTRY_FOR = {
 
 
 class _Entries:
-    """The entries of one kind in a journal. ``fields``: theirs, by the recording that they are about. ``some_erased``: of some
-    entry the fields were erased, so that it may be about any recording.
+    """A journal's entries of one kind. ``fields``: by the recording that they are about. ``some_erased``: the fields of some entry were
+    erased, so it may be about any recording.
     """
 
     def __init__(self, journal: Sequence[Linked], event: str) -> None:
@@ -40,12 +40,12 @@ class _Entries:
                 self.some_erased = True
 
     def excludes(self, recording: str) -> bool:
-        """True if certainly no entry is about this recording."""
+        """True if no entry can be about this recording."""
         return recording not in self.fields and not self.some_erased
 
 
 def fault_of_recordings(recordings: Sequence[Row], journal: Sequence[Linked]) -> str | None:
-    """The first thing in which a call's recordings (rows as in JSON) and its journal differ, in words; None if they agree."""
+    """The first difference between a call's recordings (rows as in JSON) and its journal, in words; None if they agree."""
     stored, deleted = _Entries(journal, "recording_stored"), _Entries(journal, "recording_deleted")
     lost, tagged = _Entries(journal, "recording_lost"), _Entries(journal, "recording_tagged")
     for row in recordings:
@@ -56,7 +56,7 @@ def fault_of_recordings(recordings: Sequence[Row], journal: Sequence[Linked]) ->
         )
         if fault:
             return fault
-    # an entry keeps its event even if its fields are erased, so entries can always be counted
+    # an entry keeps its event when its fields are erased, so entries can always be counted
     for states, event in _ENTRY_FOR.items():
         rows = sum(each["state"] in states or not states for each in recordings)
         if rows > (entries := sum(each.event == event for each in journal)):
@@ -71,7 +71,7 @@ def fault_of_recordings(recordings: Sequence[Row], journal: Sequence[Linked]) ->
 
 
 def uncompared(recordings: Sequence[Row], journal: Sequence[Linked]) -> tuple[str, ...]:
-    """The ids of recordings whose tag or file cannot be compared, since the journal's entry on it was erased."""
+    """The ids of recordings whose tag or file cannot be compared, because the journal's entry was erased."""
     tagged, stored = _Entries(journal, "recording_tagged"), _Entries(journal, "recording_stored")
     return tuple(
         each["id"]
@@ -81,10 +81,10 @@ def uncompared(recordings: Sequence[Row], journal: Sequence[Linked]) -> tuple[st
 
 
 def faults_of_stored(recording: InPlace) -> Iterator[str]:
-    """What is wrong with the row of a stored recording, in words, by what the journal of its call says. The journal itself has to be
-    checked by itself (``ccari evidence check``).
+    """What is wrong with a stored recording's row, in words, according to the journal of its call. Check the journal itself separately
+    (``ccari evidence check``).
 
-    Nothing of the journal is erased as long as the recording is stored.
+    While the recording is stored, nothing in the journal is erased.
     """
     tag, row = recording.tag, recording.kept.journal_fields
     row |= {"legal_basis": tag.legal_basis, "mode": tag.mode, "delete_at": tag.delete_at.isoformat()}
@@ -101,14 +101,14 @@ def faults_of_stored(recording: InPlace) -> Iterator[str]:
 def fault_of_consents(consents: Sequence[Row], journal: Sequence[Linked]) -> str | None:
     """What is wrong with the consents (rows as in JSON) that a call is said to rest on, in words; None if the gate knew of each.
 
-    That one is missing is no fault: it may have been erased, or have expired.
+    A missing consent is no fault: it may have been erased, or have expired.
     """
     facts = [each.fields for each in journal if each.fields is not None and "attempts" in each.fields]
-    # the facts by which the call was dialled are in the entry that follows: if the service died before that, they are in none
+    # the next entry has the facts by which the call was dialled; if the service died before writing it, no entry has them
     died = len(facts) == 1 and any((each.fields or {}).get("reason") == "service_died" for each in journal)
     if not facts or died or any(each.fields is None for each in journal):
         return None
-    # as ccari.gating.findings writes it
+    # the format that ccari.gating.findings writes
     known = {each.get("consent", "").removeprefix("given ").partition(" ")[0].rstrip(",") for each in facts}
     for row in consents:
         given = datetime.fromisoformat(row["given_at"]).astimezone(UTC).isoformat(timespec="seconds")
@@ -118,7 +118,7 @@ def fault_of_consents(consents: Sequence[Row], journal: Sequence[Linked]) -> str
 
 
 def fault_of_request(request: Row, journal: Sequence[Linked]) -> str | None:
-    """The first thing in which a request's row (as in JSON) and its journal differ, in words; None if they agree."""
+    """The first difference between a request's row (as in JSON) and its journal, in words; None if they agree."""
     fault, closed_at, state = (
         chain.fault_of_request(journal, request),
         request.get("closed_at"),
@@ -157,7 +157,7 @@ def _fault_of_file(row: Row, stored: _Entries) -> str | None:
 
 
 def _other_tag(row: Row, entries: Iterable[Mapping[str, str]]) -> tuple[str, str, str] | None:
-    """The first column in which a recording's row differs from the fields of ``entries`` on its tag, and both values."""
+    """The first column where a recording's row differs from the fields of ``entries`` on its tag, with both values."""
     for fields in entries:
         for column, field in _TAGGED.items():
             is_same = _is_same_second if column == "delete_at" else str.__eq__
@@ -167,8 +167,8 @@ def _other_tag(row: Row, entries: Iterable[Mapping[str, str]]) -> tuple[str, str
 
 
 def _other_file(row: Row, entries: Iterable[Mapping[str, str]]) -> str | None:
-    """The first column in which a recording's row differs from the fields of ``entries`` on its file."""
-    # there is more than one entry if the database's reply was lost and the recording stored again; one has to fit
+    """The first column where a recording's row differs from the fields of ``entries`` on its file."""
+    # after a lost reply of the database a recording is stored again, with a second entry; one of them must fit
     changed = [
         [column for column in _STORED if _text(row, column) != fields.get(column)] for fields in entries
     ]
@@ -194,7 +194,7 @@ def _fault_of_state(row: Row, stored: _Entries, lost: _Entries, deleted: _Entrie
 
 
 def _started(journal: Sequence[Linked]) -> list[str | None]:
-    """The recordings that the journal says were started; None for one whose id was erased. One that was tagged and never started
+    """The recordings that the journal says were started; None for one whose id was erased. A recording that was tagged but never started
     may have no row.
     """
     started: dict[int, str | None] = {}
@@ -223,6 +223,6 @@ def _is_same_second(one: str, other: str) -> bool:
     try:
         moments = [datetime.fromisoformat(each).replace(microsecond=0) for each in (one, other)]
     except ValueError:
-        # somebody has made it no moment
+        # somebody edited it into something that is no moment
         return False
     return moments[0] == moments[1]

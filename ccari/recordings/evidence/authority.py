@@ -1,4 +1,4 @@
-"""A time-stamping authority (RFC 3161): what it is asked, and whether what it answers is a time stamp of its own."""
+"""A time-stamping authority (RFC 3161): the question sent to it, and whether its answer is a valid time stamp of its own."""
 
 import hmac
 import re
@@ -23,9 +23,9 @@ from ccari.policy.seal import Statement
 from ccari.recordings.evidence.der import with_sorted_certificates
 from ccari.regular import open_regular
 
-#: Authorities send some thousand bytes, most of which are certificates.
+#: The most bytes of an answer: authorities send a few thousand, mostly certificates.
 MOST_BYTES = 65536
-#: Of the words of an authority that refuses.
+#: The most characters quoted from an authority's refusal.
 _MOST_WORDS = 200
 _CERTIFICATE_FAULT = re.compile(r'Verify error: ([^"]+)"')
 _SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
@@ -33,9 +33,9 @@ _SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What an authority is asked: it gets the hash of a seal, and nothing else. ``content``: a TimeStampReq in DER.
+    """A question to an authority, which is sent the hash of a seal and nothing else. ``content``: a TimeStampReq in DER.
 
-    ``nonce``: by which the answer is known to be a new one.
+    ``nonce``: shows that the answer is a fresh one.
     """
 
     content: bytes
@@ -44,14 +44,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Stamped:
-    """What a valid time stamp says. ``by``: the subject of the certificate that signed it (RFC 4514)."""
+    """The content of a valid time stamp. ``by``: the subject of the certificate that signed it (RFC 4514)."""
 
     at: datetime
     by: str
 
 
 def question(statement: Statement) -> Question:
-    """Asks when the seal was there."""
+    """Asks for a time stamp of the seal."""
     asked = TimestampRequestBuilder().data(statement.canonical).hash_algorithm(HashAlgorithm.SHA256).build()
     if asked.nonce is None:
         raise AssertionError("a request has a nonce unless it is told to have none")
@@ -59,7 +59,7 @@ def question(statement: Statement) -> Question:
 
 
 class Authority:
-    """Knows an authority by its certificates: its root, and those between that it does not send along."""
+    """An authority, known by its certificates: its root, and any intermediate ones that it does not send."""
 
     def __init__(self, certificates: Sequence[x509.Certificate]) -> None:
         self._certificates = frozenset(certificates)
@@ -69,9 +69,9 @@ class Authority:
         self._verifier = builder.build()
 
     def stamped(self, response: bytes, statement: Statement, nonce: int | None = None) -> Stamped:
-        """What a time stamp says of the seal. ``response``: a TimeStampResp in DER. ``nonce``: of the question, if it is known.
+        """What a time stamp says of the seal. ``response``: a TimeStampResp in DER. ``nonce``: the question's, if known.
 
-        The certificates need to have been valid at that moment, and not today.
+        The certificates must have been valid at the moment of the stamp; they may have expired since.
 
         Raises
         ------
@@ -100,14 +100,14 @@ class Authority:
             self._verifier.verify(answer, statement.digest)
             return Stamped(said.gen_time, signer.subject.rfc4514_string())
         except (VerificationError, ValueError, KeyError, TypeError) as error:
-            # the last two: the library, of a name that is no text
+            # the library raises the last two for a name that is not text
             raise EvidenceError(
                 f"the time stamp is not signed by a trusted authority: {_reason(error)}"
             ) from None
 
     def _signer(self, answer: TimeStampResponse) -> x509.Certificate:
-        """The one certificate of the number that the time stamp names. Those that come along are not signed: of two, the verifier
-        could check the signature with the one, and somebody else have written the other.
+        """The certificate with the serial number that the time stamp names; there must be just one. The certificates sent along are not
+        signed: with two of that number, the verifier could check the signature with one while the signer came from the other.
         """
         (named,) = answer.signed_data.signer_infos
         number = _number(named.issuer, named.serial_number)
@@ -137,7 +137,7 @@ def authority(path: Path) -> Authority:
 
 
 def _refusal(answer: TimeStampResponse) -> str:
-    """Why the authority gave none, in its own words if it has any; empty if it gave one."""
+    """Why the authority refused a time stamp, in its own words if it gave any; empty if it gave one."""
     status = PKIStatus(answer.status)
     if status is PKIStatus.GRANTED:
         return ""
@@ -146,11 +146,11 @@ def _refusal(answer: TimeStampResponse) -> str:
 
 
 def _reason(error: Exception) -> str:
-    """OpenSSL's words about a certificate, out of all that it says; of a signature it says nothing that helps."""
+    """OpenSSL's words about a certificate, picked from its message; its words about a signature are of no help."""
     said = _CERTIFICATE_FAULT.search(str(error))
     if said is None:
         return "its signature is not valid"
-    # whoever changes the authority may have put the new one's certificates in the place of those of the one before
+    # on a change of authority, someone may have overwritten the old authority's certificates with the new one's
     unknown = "unable to get" in said[1] or "self-signed" in said[1]
     return f"{said[1]}: give the certificates of all authorities there have been" if unknown else said[1]
 
@@ -163,6 +163,6 @@ def _sent(answer: TimeStampResponse) -> frozenset[x509.Certificate]:
 
 
 def _number(issuer: x509.Name, serial: int) -> tuple[frozenset[tuple[str, str]], int]:
-    """The same for all that OpenSSL holds to be the same: to it, case and spaces make no other issuer."""
+    """Equal for all names that OpenSSL considers equal: it ignores case and spaces in an issuer."""
     words = ((each.oid.dotted_string, " ".join(str(each.value).casefold().split())) for each in issuer)
     return frozenset(words), serial

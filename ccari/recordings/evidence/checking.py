@@ -1,7 +1,7 @@
-"""Checks all seals, and all journals.
+"""Checks all seals and all journals.
 
-No seal may be missing, each must be signed, and every journal must contain the link that was sealed. Each journal is also
-followed entry by entry: a seal covers its last link only, and that covers the entries before it by the chain.
+No seal may be missing, each must be signed, and every journal must contain the link that was sealed. Each journal is also followed entry
+by entry: a seal covers only its last link, and the chain covers the entries before it.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ _PROGRESS_EVERY = 100
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """The result of a check. ``seals``: how many there are, all valid; ``journals``: how many journals those sealed, each time counted.
-    ``newest``: the hash of the last seal, which the log has too. ``walked``: how many journals were followed entry by entry.
+    """The result of a check. ``seals``: how many there are, all valid; ``journals``: how many journals they sealed, counting each time.
+    ``newest``: the hash of the last seal, which is also in the log. ``walked``: how many journals were followed entry by entry.
     ``time_stamps``: how many were checked, all valid; ``stamped``: what the newest says, if there is one; ``waited``: the moment of the
-    seal that waited longest for its time stamp, and of that: for so long, whoever has the key could have dated a seal back.
-    ``latest``: the entry that was sealed the longest after the moment that it gives itself: somebody may have dated it back.
-    ``unchecked``: how many were not checked, since no authority was given. ``unfit``: what is wrong with journals, in words.
+    seal that waited longest for its time stamp, and of that time stamp: during that time, the holder of the key could have back-dated a
+    seal. ``latest``: the entry that was sealed longest after its own date: it may have been back-dated. ``unchecked``: how many time
+    stamps were not checked, because no authority was given. ``unfit``: what is wrong with journals, in words.
     """
 
     seals: int
@@ -48,9 +48,9 @@ async def check(
     progress: Callable[[int], None] = lambda _journals: None,
     authority: Authority | None = None,
 ) -> Found:
-    """Check all seals, the oldest first, their time stamps, and then all journals. ``progress`` is called with the number of journals
-    so far: of those that were sealed, each time counted, and then of all of them. ``authority``: that the time stamps are from;
-    without it they are not checked.
+    """Check all seals, the oldest first, their time stamps, and then all journals. ``progress`` is called with the number of journals so
+    far: first of the sealed ones, counting each time, then of all. ``authority``: the issuer of the time stamps; without it they are not
+    checked.
 
     Raises
     ------

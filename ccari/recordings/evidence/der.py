@@ -1,7 +1,7 @@
-"""Puts the certificates of a time stamp in order, for the library that reads it.
+"""Sorts the certificates of a time stamp for the library that reads it.
 
-DER wants them sorted (X.690, 11.6), and rfc3161-client reads no others. CMS does not want DER there (RFC 5652, 5.1), and authorities
-send them from the signer's to the root's, as OpenSSL does. They are not signed, so that their order may change.
+DER requires them sorted (X.690, 11.6), and rfc3161-client rejects any other order. CMS does not require DER there (RFC 5652, 5.1), and
+authorities send them from the signer's to the root's, as OpenSSL does. They are not signed, so their order may change.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _MANY_LENGTH_BYTES = 0x80
 
 
 def with_sorted_certificates(response: bytes) -> bytes:
-    """A TimeStampResp (RFC 3161, 2.4.2), otherwise byte for byte. Raises ValueError if it is none."""
+    """A TimeStampResp (RFC 3161, 2.4.2), otherwise unchanged byte for byte. Raises ValueError if it is not one."""
     (whole,) = _elements(response)
     status, *tokens = _elements(_content(whole))
     if not tokens:
@@ -29,7 +29,7 @@ def with_sorted_certificates(response: bytes) -> bytes:
 
 
 def _elements(content: bytes) -> Iterator[bytes]:
-    """One after another, each with its tag and length."""
+    """The elements, one after another, each with its tag and length."""
     position = 0
     while position < len(content):
         start, length = _extent(content, position)

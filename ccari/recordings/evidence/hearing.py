@@ -1,4 +1,4 @@
-"""Checks that the notice in a pack is the one that the journal says was heard."""
+"""Checks that the notice in a pack is the one that was heard, according to the journal."""
 
 import hashlib
 import json
@@ -18,8 +18,8 @@ Row = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Hearing:
-    """What of the notices is missing from the pack. ``unheard``: prompts without audio; ``wordless``: prompts without words;
-    ``untold``: the numbers of the journal's entries about a notice of which there is neither.
+    """What the pack lacks of the notices. ``unheard``: prompts without audio; ``wordless``: prompts without words; ``untold``: the
+    numbers of journal entries about a notice that has neither.
     """
 
     unheard: tuple[str, ...]
@@ -54,7 +54,7 @@ def hearing(files: Mapping[str, bytes], journal: Sequence[Linked]) -> Hearing:
             proven += spoken
         elif not all(_rows_of(wordless, notice)):
             raise EvidenceError(f"{NOTICE}: the words are not those of the version that was heard")
-    # if an entry was erased, they may be of its version
+    # if an entry was erased, they may belong to its version
     unproven = next((row for row in worded if row not in proven), None)
     if unproven is not None and not erased:
         raise EvidenceError(
@@ -78,8 +78,8 @@ def _check_audio(row: Row, files: Mapping[str, bytes]) -> None:
 
 
 def _rows_of(rows: Sequence[Row], notice: HeardNotice) -> list[Row | None]:
-    """The row of each prompt of the notice, None where there is none. If several fit, the one in the notice's language is taken:
-    only the prompt that offers another language is spoken in that one.
+    """The row of each prompt of the notice, or None. If several rows fit, the one in the notice's language is taken: only the prompt that
+    offers another language is spoken in that language.
     """
     spoken = []
     for prompt, digest in notice.sounds:
@@ -92,8 +92,8 @@ def _rows_of(rows: Sequence[Row], notice: HeardNotice) -> list[Row | None]:
 def _entries_without_notice(
     journal: Sequence[Linked], rows: Sequence[Row], heard_digests: set[str]
 ) -> list[int]:
-    """The numbers of the entries about a notice that is not in the pack. Not those of a notice without prompts; nor those whose
-    fields were erased, if there are rows that no other entry names: they may be of that notice.
+    """The numbers of entries about a notice that is not in the pack. Leaves out entries about a notice without prompts, and erased
+    entries if the pack has rows that no other entry names: they may belong to that notice.
     """
     accounted = {notice.seq for notice in notices_heard(journal) if rows or not notice.sounds}
     unnamed = any(row["digest"] not in heard_digests for row in rows)

@@ -1,4 +1,4 @@
-"""The keys that evidence is signed with. The service signs, so it holds the private keys. None is ever made as a side effect."""
+"""The keys that sign evidence. The service signs, so it holds the private keys. No key is ever created as a side effect."""
 
 import hashlib
 import re
@@ -69,7 +69,7 @@ class SigningKey:
 
 
 def fingerprint(public: Ed25519PublicKey) -> str:
-    """By which evidence keys are told apart: see :attr:`VerifyingKey.fingerprint`."""
+    """Identifies an evidence key: see :attr:`VerifyingKey.fingerprint`."""
     spki = public.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
     return hashlib.sha256(spki).hexdigest()[:_FINGERPRINT_DIGITS]
 
@@ -126,14 +126,14 @@ class SigningKeys:
         )
 
     def all(self) -> list[VerifyingKey]:
-        """All keys, the newest last; there may be none. Else raises ConfigError as :meth:`newest` does."""
+        """All keys, the newest last; there may be none. Otherwise raises ConfigError like :meth:`newest`."""
         return [
             self._public(version) if "pub" in halves else self._private(version).verifying
             for version, halves in sorted(self._versions().items())
         ]
 
     def create(self) -> bool:
-        """Make the first key; False if there is a key already, or half of one. Raises ConfigError if it cannot be written."""
+        """Create the first key; False if there is a key already, or half of one. Raises ConfigError if it cannot be written."""
         with lock_folder(self._folder):
             if self._versions():
                 return False
@@ -141,7 +141,7 @@ class SigningKeys:
         return True
 
     def rotate(self) -> SigningKey:
-        """Make the next key, which signs from now on. Works also if the private half of the last one is lost.
+        """Create the next key, which signs from now on. Also works if the last private half is lost.
 
         Raises
         ------
@@ -160,13 +160,13 @@ class SigningKeys:
         private_pem = key.private.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        # the private half first: the public one can be derived from it, and not the other way round
+        # the private half first: the public half can be derived from it
         for half, content in (("key", private_pem), ("pub", key.public_pem)):
             if not write_new(self._path(version, half), content):
                 raise ConfigError(f"{self._path(version, half)} already exists: check [keys] dir")
 
     def _versions(self) -> dict[int, set[str]]:
-        """By version, which halves of the key are there: ``key``, ``pub``."""
+        """The halves of each key version that exist: ``key``, ``pub``."""
         halves: dict[int, set[str]] = {}
         try:
             for path in self._folder.iterdir():

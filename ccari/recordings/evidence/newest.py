@@ -1,7 +1,7 @@
-"""The newest seal that a node has seen, remembered apart from the database.
+"""The newest seal that a node has seen, remembered outside the database.
 
-An older database, restored from a dump or lost to a standby that was behind, lacks that seal, and with it the bars and erasures of
-that time. Nothing within it shows that.
+An older database, restored from a dump or from a standby that lagged behind, lacks that seal, and with it the bars and erasures of that
+time. Nothing in the database itself shows that.
 """
 
 import json
@@ -50,17 +50,18 @@ class OlderDatabaseError(BarsLostError):
 
 
 class NewestSeal:
-    """Of ``store``, remembered in :data:`FILE` of ``folder``, which is ``data_dir``. Each method raises ConfigError if the file cannot be read or
-    written, and StoreError if the database or the disk does not answer. Until it is known, nobody is called.
+    """The newest seal of ``store``, remembered in :data:`FILE` in ``folder``, which is ``data_dir``. Each method raises ConfigError if
+    the file cannot be read or written, and StoreError if the database or the disk does not answer. Until the first look succeeds, nobody
+    is called.
     """
 
     def __init__(self, folder: Path, store: NumberedSeals) -> None:
         self._store = store
         self.path = folder / FILE
         self._threads = OwnThreads("ccari-newest-seal")
-        #: Whether a look has ever come to its end.
+        #: Whether a look has ever finished.
         self.is_known = False
-        #: Makes the error that says why nobody may be called, as of the last look; None: the database is as new as what is remembered.
+        #: Creates the error that says why nobody may be called, as of the last look; None: the database has the remembered seal.
         self._refusal: Callable[[], StoreError] | None = partial(
             StoreError,
             f"it is not known yet whether the database is an older one, which {self.path} would show",
@@ -72,18 +73,21 @@ class NewestSeal:
         return self._refusal is not None
 
     def refuse_older(self) -> None:
-        """Raise an error unless the last look found the database as new as what is remembered: otherwise whoever has barred themselves
-        since would be called. BarsLostError if it found it older, or cannot tell; any other StoreError while it is not known yet.
+        """Raise an error unless the last look found the remembered seal in the database: otherwise people who have barred their numbers
+        since would be called. BarsLostError if the database is older, or that cannot be told; any other StoreError while it is not known
+        yet.
         """
         if self._refusal is not None:
             raise self._refusal()
 
     async def check(self) -> None:
-        """Look whether the database has the remembered seal. Raises OlderDatabaseError if it has none of that number, or another."""
+        """Check that the database has the remembered seal. Raises OlderDatabaseError if there is no seal of that number, or a different
+        one.
+        """
         await self._look()
 
     async def missing(self) -> Seen | None:
-        """As :meth:`check`, but gives the seal that is missing; None if all is well, or nothing is remembered."""
+        """Like :meth:`check`, but returns the missing seal; None if all is well, or nothing is remembered."""
         try:
             await self._look()
         except OlderDatabaseError as error:
@@ -91,13 +95,13 @@ class NewestSeal:
         return None
 
     async def renew(self) -> None:
-        """As :meth:`check`; if all is well, the newest seal of the database is remembered from now on."""
+        """Like :meth:`check`; if all is well, remember the database's newest seal."""
         seen = await self._look()
         if (newest := await self._store.newest()) is not None and (now := Seen.of(*newest)) != seen:
             await self._threads.within(DISK_SECONDS, self._write, now)
 
     async def _look(self) -> Seen | None:
-        """What is remembered. A database or a disk that does not answer leaves it at what the look before has found."""
+        """The remembered seal. If the database or the disk does not answer, the result of the last look stays."""
         try:
             seen = await self._threads.within(DISK_SECONDS, self._read)
         except ConfigError as error:
@@ -121,7 +125,7 @@ class NewestSeal:
         except (PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise ConfigError(f"cannot read {self.path}: {why(error)}") from None
         except OSError as error:
-            # it may pass, as where no file descriptor is left
+            # it may be temporary, such as running out of file descriptors
             raise StoreError(f"cannot read {self.path}: {why(error)}") from None
         except (ValueError, KeyError, TypeError, OverflowError):
             raise ConfigError(
@@ -139,7 +143,7 @@ class NewestSeal:
 
 
 def _numbered(seal: Any) -> int:
-    """Raises ValueError if PostgreSQL cannot number a seal so."""
+    """Raises ValueError if the number is outside PostgreSQL's range."""
     number = int(seal)
     if not 0 < number < 2**63:
         raise ValueError(number)

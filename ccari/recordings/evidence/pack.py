@@ -31,7 +31,7 @@ FORMAT = "ccari evidence 1"
 VCON = "vcon.json"
 TIME_STAMPS = "time_stamps.json"
 _POLICY = frozenset({"policy.toml", "policy.json"})
-#: A fixed date, so that packing the same account at the same moment gives the same bytes.
+#: A fixed date, so that packing the same account at the same moment yields the same bytes.
 _ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
@@ -44,10 +44,10 @@ def pack(
     *,
     with_policy: bool = True,
 ) -> bytes:
-    """The ZIP, signed by ``key``. ``signers``: the keys that signed the account's seals. ``at``: now, with time zone.
+    """The ZIP, signed with ``key``. ``signers``: the keys that signed the account's seals. ``at``: now, with time zone.
 
-    ``with_policy``: put the policy file in. It tells of all controllers, and cannot be shortened to one, since its hash is that
-    of the whole file.
+    ``with_policy``: include the policy file. It covers all controllers and cannot be reduced to one, since its hash is that of the whole
+    file.
 
     Raises
     ------
@@ -80,8 +80,8 @@ def policy_of(account: Account) -> Policy | None:
 
 
 def refuse_unfit(account: Account) -> None:
-    """Raise EvidenceError, naming the first inconsistency, if the account proves nothing: its journal was changed, or is not sealed
-    to its end, or the tables do not agree with it.
+    """Raise EvidenceError, naming the first fault, if the account proves nothing: its journal was changed, is not sealed to its end, or
+    disagrees with the tables.
     """
     journal, what = account.journal, f"{account.kind} {account.id}"
     if not journal:

@@ -1,4 +1,4 @@
-"""Makes evidence on demand: reads the account of a call or request, sees that it is sealed to its end, and packs it."""
+"""Makes evidence on demand: reads the account of a call or request, has it sealed to its end, and packs it."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -12,13 +12,13 @@ from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.pack import pack, policy_of, refuse_unfit
 from ccari.recordings.evidence.sealer import Sealer
 
-#: How often to seal and read again, since a journal may grow in between. It soon stops growing.
+#: How often to seal and read again: a journal may grow in between, but soon stops growing.
 _TRIES = 5
 
 
 class Prover:
-    """:class:`ccari.ports.evidence.Proving`. ``heard`` finds the audio and the words of the notices that the callee heard. It is given
-    the policy of the call, or None if that cannot be read, and the account.
+    """:class:`ccari.ports.evidence.Proving`. ``heard`` finds the audio and words of the notices that the callee heard. It gets the call's
+    policy, or None if that cannot be read, and the account.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Prover:
         sealer = Sealer(self._store, self._keys)
         for _ in range(_TRIES):
             account = await self._account(which)
-            # checked first: "is not over yet" would reveal that another controller has such a call
+            # first, since "is not over yet" would reveal that another controller has such a call
             if not sees(account.subject["controller"]):
                 raise UnknownError(f"there is no {which}")
             if account.kind is Kind.CALL and account.subject["ended_at"] is None:
@@ -48,7 +48,7 @@ class Prover:
         return account
 
     def pack(self, account: Account, *, with_policy: bool = True) -> tuple[bytes, Sequence[HeardSound]]:
-        # checked before ``heard`` takes anything from the journal
+        # checked before ``heard`` uses anything from the journal
         refuse_unfit(account)
         played = self._heard(policy_of(account), account) if account.kind is Kind.CALL else []
         signers = [self._keys.public(each.seal.statement.key) for each in account.seals]

@@ -15,21 +15,21 @@ from ccari.recordings.evidence.keys import SigningKey, SigningKeys
 from ccari.recordings.evidence.newest import NewestSeal, OlderDatabaseError
 from ccari.tasks import beside
 
-#: How long the journal of a call is at most unsealed: so long, whoever can write to the database could change it unnoticed.
+#: The longest time that a journal stays unsealed. Until it is sealed, anyone who can write to the database could change it unnoticed.
 SEAL_SECONDS = 60.0
-#: From one try to the next until it is known whether the database is an older one: nobody is called before.
+#: Between attempts until it is known whether the database is an older copy: nobody is called before.
 LOOK_AGAIN_SECONDS = 2.0
 #: The most journals in one seal, so that proofs stay short and the transaction quick. If there are more, another seal follows at
 #: once.
 MOST_LEAVES = 1000
-#: How long the last sealing of an ending service may take. What is not sealed by then is sealed when it starts again.
+#: How long the last sealing of an ending service may take. Anything left over is sealed at the next start.
 LAST_SECONDS = 5.0
 
 _log = structlog.get_logger()
 
 
 class _Signature:
-    """Signs seals with one key, the newest of which is told to the log."""
+    """Signs seals with one key. The hash of its newest seal goes to the log."""
 
     def __init__(self, key: SigningKey) -> None:
         self._key = key
@@ -40,13 +40,15 @@ class _Signature:
         return Seal(self._made, self._key.sign(self._made.canonical))
 
     def tell(self, journals: int) -> None:
-        # if the log is kept elsewhere, its hash proves that there was a seal which somebody has removed since
+        # if the log is kept elsewhere, its hash proves that a seal existed, should somebody remove it
         seal = self._made.digest.hex() if self._made else ""
         _log.info("journals_sealed", journals=journals, key=self._key.fingerprint, seal=seal)
 
 
 class Sealer:
-    """Several may run on one database: the store lets one seal at a time. ``newest``: what has to be there, as long as it is running."""
+    """Several may run on one database: the store lets one seal at a time. ``newest``: checks, while it runs, that the newest seal is
+    still there.
+    """
 
     def __init__(
         self,
@@ -59,11 +61,11 @@ class Sealer:
         self._store = store
         self._keys = keys
         self._newest = newest
-        #: Why sealing failed as it was logged last, and when, on the loop's clock.
+        #: The last logged reason for a failure to seal, and when it was logged, on the loop's clock.
         self._told = ("", 0.0)
 
     async def seal(self) -> int:
-        """Seal all journals that have grown; gives how many.
+        """Seal all journals that have grown. Returns how many.
 
         Raises
         ------
@@ -77,7 +79,7 @@ class Sealer:
         return sealed
 
     async def seal_one(self, kind: Kind, of: str) -> None:
-        """Seal what one journal has grown by, however much waits beside it. Raises as :meth:`seal` does."""
+        """Seal the new entries of one journal, however many others wait. Raises like :meth:`seal`."""
         signature = _Signature(self._keys.newest())
         if await self._store.seal_one(signature.sign, kind, of):
             signature.tell(1)
@@ -100,17 +102,17 @@ class Sealer:
             await asyncio.sleep(SEAL_SECONDS if is_known else LOOK_AGAIN_SECONDS)
 
     async def _try(self) -> None:
-        """Look whether the database has the newest seal that was seen, on which calls depend, and seal. A failure is logged only, and
-        tried again with the next.
+        """Check that the database has the newest seal that was seen, which calls depend on, and seal. A failure is only logged; the next
+        round tries again.
         """
         looked = self._newest is None or await self._attempt(self._newest.check)
         sealed = await self._attempt(self.seal)
-        # not only what this node has sealed is to be remembered
+        # other nodes' seals are remembered too
         renewed = self._newest is None or (looked and await self._attempt(self._newest.renew))
         (self._meter.done if looked and sealed and renewed else self._meter.failed)(Work.SEALING)
 
     async def _attempt(self, step: Callable[[], Awaitable[object]]) -> bool:
-        """Whether it did what it should; if not, that is logged."""
+        """Whether it succeeded; a failure is logged."""
         try:
             await step()
         except OlderDatabaseError as error:
@@ -125,7 +127,7 @@ class Sealer:
         return False
 
     def _tell(self, reason: str) -> None:
-        """Log it once a round, though it may be tried more often."""
+        """Log it once a round, even if there are more attempts."""
         now = asyncio.get_running_loop().time()
         if reason != self._told[0] or now - self._told[1] >= SEAL_SECONDS:
             _log.warning("sealing_failed", reason=reason)

@@ -1,7 +1,7 @@
-"""Signs and checks a pack's vCon: a JWS in the general JSON form (RFC 7515, section 7.2.1), as draft-ietf-vcon-vcon-core asks.
+"""Signs and checks a pack's vCon: a JWS in the general JSON form (RFC 7515, section 7.2.1), as draft-ietf-vcon-vcon-core requires.
 
-It is signed with the Ed25519 key that also signs the seals. The draft prefers RS256, but that would be a second kind of key to
-guard. The algorithm is named ``EdDSA`` (RFC 8037): few programs that read JWS know the newer name of RFC 9864 yet.
+The Ed25519 key that signs the seals signs it too. The draft prefers RS256, but that would be a second kind of key to guard. The algorithm
+is named ``EdDSA`` (RFC 8037): few programmes that read JWS know the newer name of RFC 9864 yet.
 """
 
 import base64
@@ -24,12 +24,12 @@ from ccari.recordings.evidence.keys import SigningKey, VerifyingKey
 _ALGORITHM = "EdDSA"
 #: The draft wants x5c and uuid in the unprotected header. Nothing relies on them before the signature is verified.
 _REGISTRY = jws.JWSRegistry(algorithms=[_ALGORITHM], strict_check_header=False)
-#: The validity of a key's certificate. The key does not expire, for which RFC 5280, section 4.1.2.5, gives this date.
+#: The validity of a key's certificate. The key does not expire; RFC 5280, section 4.1.2.5, gives this date for that.
 _BEGINS, _NEVER_ENDS = datetime(2020, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, 59, 59, tzinfo=UTC)
 
 
 def signed(payload: bytes, uuid: str, key: SigningKey) -> dict[str, Any]:
-    """Sign ``payload``, the unsigned vCon with that ``uuid``. The certificate put in only carries the public key."""
+    """Sign ``payload``, the unsigned vCon with that ``uuid``. The included certificate only carries the public key."""
     pem = key.private.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -54,7 +54,7 @@ def signer(document: Mapping[str, Any]) -> str | None:
 
 
 def opened(document: Mapping[str, Any], key: VerifyingKey) -> bytes | None:
-    """The payload, if it has exactly one signature and that is by ``key``; else None."""
+    """The payload, if it has exactly one signature and ``key`` made it; else None."""
     if len(document.get("signatures", ())) != 1:
         return None
     value: Any = {"payload": document.get("payload"), "signatures": document["signatures"]}
@@ -63,7 +63,7 @@ def opened(document: Mapping[str, Any], key: VerifyingKey) -> bytes | None:
             verified = jws.deserialize_json(value, OKPKey.import_key(key.public_pem), registry=_REGISTRY)
     except (JoseError, ValueError, TypeError, AttributeError, KeyError):
         return None
-    # the decoder ignores characters that are not base64, so the text is compared with how the signature is encoded
+    # the decoder ignores characters that are not base64, so compare the text with the re-encoded signature
     text = document["signatures"][0]["signature"]
     signature = base64.urlsafe_b64decode(text + "==")
     canonical = base64.urlsafe_b64encode(signature).decode().rstrip("=")
@@ -71,10 +71,10 @@ def opened(document: Mapping[str, Any], key: VerifyingKey) -> bytes | None:
 
 
 def added(document: Mapping[str, Any]) -> str | None:
-    """The name of the first member in a signed vCon that :func:`signed` does not put there; None if there is none.
+    """The first member of a signed vCon that :func:`signed` does not write; None if there is none.
 
-    Such a member is not signed, but other programs would read it. Raises KeyError, TypeError or ValueError if the document is
-    not a signed vCon.
+    Such a member is not signed, but other programmes would read it. Raises KeyError, TypeError or ValueError if the document is not a
+    signed vCon.
     """
     (signature,) = document["signatures"]
     for members, own in (
@@ -101,7 +101,7 @@ def is_certified(document: Mapping[str, Any], key: VerifyingKey) -> bool:
 
 
 def certificate(key: SigningKey) -> bytes:
-    """A self-signed certificate of the key, in DER. It says no more than the key itself, and is the same each time it is made."""
+    """A self-signed certificate of the key, in DER. It says no more than the key itself, and is identical each time it is made."""
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, issuer(key.fingerprint))])
     self_signed = (
         x509.CertificateBuilder()
@@ -117,13 +117,13 @@ def certificate(key: SigningKey) -> bytes:
 
 
 def issuer(fingerprint: str) -> str:
-    """The name in an evidence key's certificate. An installation's vCon uuids are derived from it."""
+    """The name in an evidence key's certificate. The uuids of an installation's vCons are derived from it."""
     return f"{fingerprint}.evidence.ccari.invalid"
 
 
 @contextmanager
 def _without_warning_of_eddsa() -> Iterator[None]:
-    """Silence the warning of joserfc about ``EdDSA``, a name that RFC 9864 deprecates."""
+    """Silence joserfc's warning about ``EdDSA``, a name that RFC 9864 deprecates."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", SecurityWarning)
         yield

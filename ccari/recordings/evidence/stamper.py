@@ -1,6 +1,6 @@
-"""Has seals time-stamped by an authority outside (RFC 3161), so that not even whoever has the evidence key can date them back.
+"""Has seals time-stamped by an outside authority (RFC 3161), so that not even the holder of the evidence key can back-date them.
 
-The newest seal is enough: it contains the hash of the seal before it, and so do all the others.
+The newest seal is enough: each seal contains the hash of the one before it.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.recordings.evidence.authority import MOST_BYTES, Authority, Stamped, question
 
-#: How soon a seal that is due is noticed, and an authority that did not answer is asked again.
+#: How soon a due seal is noticed, and an authority that did not answer is asked again.
 LOOK_SECONDS = 60.0
 #: From the first packet of the question to the last of the answer.
 TIMEOUT_SECONDS = 15.0
@@ -38,15 +38,15 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What is known of an authority: its certificates, and how one logs in there (the value of ``Authorization``, RFC 7617), if one must."""
+    """What is known of an authority: its certificates and, if it requires a login, the value of ``Authorization`` (RFC 7617)."""
 
     authority: Authority
     login: str = field(default="", repr=False)
 
 
 class Stamper:
-    """Several may run on one database: one at a time asks. ``known`` reads what is known of the authority, and raises ConfigError: its
-    certificates and the password are renewed while the service runs. ``every``: from one time stamp to the next.
+    """Several may run on one database: one at a time asks. ``known`` reads the authority's certificates and password each time, since
+    they may be renewed while the service runs; it raises ConfigError. ``every``: the time between time stamps.
     """
 
     def __init__(
@@ -61,14 +61,14 @@ class Stamper:
         self._meter = meter
 
     async def run(self) -> Never:
-        """Have the newest seal time-stamped whenever that is due, until cancelled. A failure is logged only: no call depends on it."""
+        """Have the newest seal time-stamped whenever that is due, until cancelled. A failure is only logged: no call depends on it."""
         await again_and_again(
             lambda: self.stamp(self._every), LOOK_SECONDS, Work.TIME_STAMPS, self._meter,
             stalled=_log_stalled, failed=lambda: _log.exception("time_stamp_failed"),
         )  # fmt: skip
 
     async def stamp(self, every: timedelta = timedelta(0)) -> Stamped | None:
-        """Have the newest seal time-stamped; None if it is, or another was within ``every``, or it is the turn of another node.
+        """Have the newest seal time-stamped; None if it already is, another was stamped within ``every``, or it is another node's turn.
 
         Raises
         ------
@@ -83,7 +83,7 @@ class Stamper:
             return None
         known = await _FILES.within(TIMEOUT_SECONDS, self._known)
         async with self._store.turn() as mine:
-            # another node may have just had it
+            # another node may just have had it stamped
             due = await self._store.due(every) if mine else None
             if due is None:
                 return None
@@ -102,7 +102,7 @@ class Stamper:
     async def _asked(self, statement: Statement, known: Known) -> tuple[bytes, Stamped]:
         asks = question(statement)
         response = await self._answer(asks.content, known.login)
-        # in a thread: it takes some milliseconds, for which calls would wait
+        # in a thread: it takes some milliseconds, which would hold up calls
         return response, await asyncio.to_thread(known.authority.stamped, response, statement, asks.nonce)
 
     async def _answer(self, content: bytes, login: str) -> bytes:
@@ -135,7 +135,7 @@ class Stamper:
         except aiohttp.ClientOSError as error:
             raise EvidenceError(f"the time-stamping authority cannot be reached: {why(error)}") from None
         except (aiohttp.ClientError, ValueError) as error:
-            # not its words, which may hold the url
+            # not the error's words, which may contain the url
             fault = type(error).__name__
             raise EvidenceError(
                 f"the answer of the time-stamping authority is not valid HTTP: {fault}"

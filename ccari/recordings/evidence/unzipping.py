@@ -1,7 +1,6 @@
-"""Reads the files of a pack, and refuses a ZIP in which another program could see something else: every byte is accounted for.
+"""Reads the files of a pack, and refuses a ZIP that another programme could read differently: every byte is accounted for.
 
-Some programs go by the directory at the end of a ZIP, some read from one file to the next; data that one of them skips would be
-seen by the other.
+Some programmes follow the directory at the end of a ZIP, others read file by file; data that one skips, the other would see.
 """
 
 import io
@@ -12,13 +11,13 @@ from collections.abc import Iterable, Iterator
 
 from ccari.errors import EvidenceError
 
-#: Much more than any pack has: a few packed bytes of zeroes must not fill the memory of whoever verifies them.
+#: The most bytes, far more than any pack has: a few packed bytes of zeroes must not fill the verifier's memory.
 MOST_BYTES = 256 * 2**20
 #: What the library raises for a ZIP with a flipped bit. Not all of these are documented.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, OverflowError)
 #: The one flag that a file of a pack may have: its name is in UTF-8.
 _UTF8_NAME = 0x800
-#: The attributes that zipfile gives to every file. Others could make a program take the file for a folder or a link.
+#: The attributes that zipfile gives to every file. With others, a programme could take the file for a folder or a link.
 _PLAIN_FILE = 0o600 << 16
 
 
@@ -43,13 +42,13 @@ def unzipped(content: bytes) -> dict[str, bytes]:
 
 
 def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
-    """Each name and content. What follows the last file must be the directory that those files make, and nothing else."""
+    """Each name and content. After the last file there must be exactly the directory of those files, and nothing else."""
     position, previous, directory = 0, "", []
     for entry in entries:
         header = entry.FileHeader()
         start, end = position + len(header), position + len(header) + entry.compress_size
         if entry.compress_type != zipfile.ZIP_DEFLATED:
-            # other methods raise other errors, and LZMA may ask for any amount of memory
+            # other methods raise other errors, and LZMA may demand any amount of memory
             raise EvidenceError(f"{entry.filename} is compressed by a method that packs do not use")
         if entry.flag_bits & ~_UTF8_NAME or entry.extra:
             raise EvidenceError(f"{entry.filename} has ZIP flags or extra fields that packs do not use")
@@ -73,7 +72,7 @@ def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple
 
 
 def _directory_entry(entry: zipfile.ZipInfo, header: bytes) -> bytes:
-    """The entry of the central directory: the file's local header, with the fields that only the directory has around it."""
+    """The entry of the central directory: the file's local header, enclosed in the fields that only the directory has."""
     made_by = bytes((entry.create_version, entry.create_system))
     more = struct.pack("<3H2L", 0, 0, 0, _PLAIN_FILE, entry.header_offset)
     return b"PK\1\2" + made_by + header[4:30] + more + header[30:]
@@ -81,7 +80,7 @@ def _directory_entry(entry: zipfile.ZipInfo, header: bytes) -> bytes:
 
 def _inflated(entry: zipfile.ZipInfo, packed: bytes) -> bytes:
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    # one byte more than there should be, since zipfile stops at the stated size, and other programs go on
+    # one byte more than expected: zipfile stops at the stated size, and other programmes read on
     plain = inflating.decompress(packed, entry.file_size + 1)
     if len(plain) > entry.file_size or inflating.unused_data:
         raise EvidenceError(f"{entry.filename} is longer than the directory of the ZIP says")

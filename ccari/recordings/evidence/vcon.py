@@ -1,7 +1,7 @@
 """Writes an account as a vCon (draft-ietf-vcon-vcon-core), with its lawful bases (draft-howe-vcon-lawful-basis) attached.
 
-It holds no audio: recordings are encrypted, and whoever gets evidence may not be entitled to listen. The dialog is the text of
-what was said to the callee, word for word; recordings are attachments, with their hashes.
+It holds no audio: recordings are encrypted, and the reader of the evidence may not be entitled to listen. The dialog is the text of what
+was said to the callee, word for word; recordings are attachments, with their hashes.
 """
 
 import hashlib
@@ -21,7 +21,7 @@ from ccari.policy.keypad import KeyAction
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound
 
-#: What a proof that is a time stamp is called.
+#: The type of a proof that is a time stamp.
 TIME_STAMP = "RFC 3161 time stamp"
 #: The names of legal bases in the draft, where they differ from ours.
 _BASES = {
@@ -29,14 +29,14 @@ _BASES = {
     LegalBasis.LEGITIMATE_INTEREST: "legitimate_interests",
 }
 _CONTROLLER, _CALLEE, _AGENT, _CCARI = range(4)
-#: How a call ended that was never connected, in the draft's words.
+#: How a call that was never connected ended, in the draft's words.
 _DISPOSITIONS = {
     "busy": "busy",
     "no_answer": "no-answer",
     "callee_hangup": "hung-up",
     "agent_hangup": "hung-up",
 }
-#: The states of a recording that might lawfully be made; also if it was lost, or is deleted by now.
+#: The states of a recording that could lawfully be made, including lost and deleted ones.
 _MIGHT_BE_MADE = frozenset({"recording", "finished", "stored", "failed", "deleted"})
 _REFUSING = KeyAction.CONTINUE_UNRECORDED.value
 
@@ -47,7 +47,7 @@ def vcon(
 ) -> dict[str, Any]:  # fmt: skip
     """The unsigned vCon. ``contents``: the hashes of all other files of the pack, so that the vCon's signature covers them too.
 
-    ``policy``: of the account's revision; None if there is none, or this version of ccari cannot read it.
+    ``policy``: the account's revision; None if there is none, or this version of ccari cannot read it.
     """
     subject = account.subject
     campaign = policy.campaign(subject["campaign"]) if policy and subject["campaign"] else None
@@ -99,7 +99,7 @@ def _plain_value(value: Any) -> Any:
 
 
 def _parties(account: Account, controller: str) -> list[dict[str, Any]]:
-    """The number is masked: of a call that is over, the database has no more."""
+    """The number is masked: the database keeps no more of it once the call is over."""
     subject = account.subject
     return [
         {"name": controller, "role": "controller"},
@@ -115,7 +115,7 @@ def _parties(account: Account, controller: str) -> list[dict[str, Any]]:
 def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
     """What was said to the callee or, if they heard no notice to its end, how the call ended.
 
-    Text in square brackets was not said, but says what is missing.
+    Text in square brackets was not said; it says what is missing.
     """
     subject = account.subject
     began = {"start": _at(subject["opened_at"] if account.kind is Kind.CALL else subject["received_at"])}
@@ -137,7 +137,7 @@ def _dialog(account: Account, heard: Sequence[HeardSound]) -> dict[str, Any]:
 
 
 def _is_the_dialplans(account: Account) -> bool:
-    """Whether ccari saw no more of the call than its gate or its keys menu, in which keys are pressed and no gate is asked."""
+    """Whether ccari saw only the call's gate, or its keys menu, which takes key presses without asking the gate."""
     undecided = _first(account.journal, GATED) is None
     pressed = _first(account.journal, {"key_pressed"}) is not None
     return account.subject["outcome"] == HANDED_BACK or (undecided and pressed)
@@ -183,13 +183,13 @@ def _bases_of_call(account: Account, campaign: Campaign | None) -> list[dict[str
 
 
 def _basis_of_calling(account: Account, campaign: Campaign | None) -> dict[str, Any] | None:
-    """None of a call that the gate has not decided on, as in the dialplan's keys menu, nor of one on consent that its caller made: every
+    """No basis for a call that the gate has not decided on, as in the dialplan's keys menu, nor for an inbound call on consent: every
     caller is let in, so nobody granted it. A consent is older than the verdict that rests on it, and may have ended since.
     """
     subject, journal = account.subject, account.journal
     on_consent = subject["legal_basis"] == LegalBasis.CONSENT
     gated, blocked = _first(journal, {"call_gated"}), _first(journal, {"call_blocked"})
-    # a call that the gate let through may be blocked when the gate is asked again, just before dialling
+    # the gate is asked again just before dialling, and may then block a call that it had let through
     decided = blocked or gated
     if decided is None or (on_consent and subject["direction"] == Direction.INBOUND):
         return None
@@ -206,7 +206,7 @@ def _basis_of_calling(account: Account, campaign: Campaign | None) -> dict[str, 
 
 
 def _agreed(journal: Iterable[Linked], row: Mapping[str, Any]) -> Linked | None:
-    """The agreement that a recording was made on: the last one before its tag. A callee may agree again who has changed the language since."""
+    """The agreement that a recording was made on: the last one before its tag. A callee who changes the language may agree again."""
     agreed = None
     for entry in journal:
         if entry.event == "recording_agreed":
@@ -222,7 +222,7 @@ def _refuses(entry: Linked) -> bool:
 
 
 def _basis_of_request(account: Account) -> dict[str, Any]:
-    """A request is kept and answered by legal obligation of the controller: Articles 12 and 5(2)."""
+    """A request is kept and answered under a legal obligation of the controller: Articles 12 and 5(2)."""
     subject = account.subject
     grant = {
         "purpose": "rights_request", "granted": True, "granted_at": _at(subject["received_at"]),
@@ -289,7 +289,7 @@ def _at(moment: datetime) -> str:
 
 
 def _uuid8(at: datetime, issuer: str) -> UUID:
-    """A UUID version 8 as the draft wants it: the moment as in version 7, then 62 bits of the SHA-1 of the issuer's name."""
+    """A UUID version 8 as the draft requires: the time as in version 7, then 62 bits of the SHA-1 of the issuer's name."""
     micros = int(at.timestamp() * 1_000_000)
     milliseconds, rest = divmod(micros, 1000)
     name = int.from_bytes(hashlib.sha1(issuer.encode(), usedforsecurity=False).digest()[:8]) >> 2

@@ -1,4 +1,4 @@
-"""Verifies an evidence pack, given the pack and a public key only. The first thing that is wrong is named."""
+"""Verifies an evidence pack, given only the pack and a public key. Names the first fault."""
 
 import hashlib
 import hmac
@@ -36,13 +36,13 @@ class Verdict:
     """What a valid pack proves.
 
     ``entries``: how many the journal has. ``erased``: the numbers of those whose fields were erased. ``unheard``, ``wordless``: the
-    prompts whose audio, or words, were no longer there when the pack was made. ``untold``: the numbers of the entries about a
-    notice of which neither was. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of
-    recordings whose tag or file cannot be compared with the journal, since its entry was erased. ``stamped_at``: for each of
-    ``sealed_at``, by when the seal was there, as one of the ``authorities`` says; None if there was no time stamp of it, or none
-    that was checked. ``unchecked``: how many time stamps were not, since no authority was given. ``entered``: for each of
-    ``sealed_at``, the entries that it is the first to cover. ``unproven``: what the row says that the journal does not, since that
-    was erased, or is older than what ccari writes today.
+    prompts whose audio, or words, no longer existed when the pack was made. ``untold``: the numbers of entries about a notice that had
+    neither. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of recordings whose tag or file cannot be
+    compared with the journal, since its entry was erased. ``stamped_at``: for each of ``sealed_at``, by when the seal existed according
+    to one of the ``authorities``; None if it has no time stamp, or none that was checked. ``unchecked``: how many time stamps were not
+    checked, because no authority was given. ``entered``: for each of ``sealed_at``, the entries that it is the first to cover.
+    ``unproven``: statements of the row that the journal does not prove, since they were erased there, or the journal is older than
+    what ccari writes today.
     """
 
     kind: Kind
@@ -66,8 +66,8 @@ class Verdict:
 
 @dataclass(frozen=True, slots=True)
 class Entered:
-    """The entries ``first`` to ``last`` of a journal. ``since``, ``until``: the earliest and the latest of the moments that they give
-    themselves: whoever dates an entry back cannot have it sealed before it is there.
+    """The entries ``first`` to ``last`` of a journal. ``since``, ``until``: the earliest and latest of their own dates. A back-dated
+    entry still cannot be sealed before it exists.
     """
 
     first: int
@@ -79,10 +79,10 @@ class Entered:
 def verify(
     content: bytes, keys: Sequence[VerifyingKey], recordings: Path | None = None, authority: Authority | None = None
 ) -> Verdict:  # fmt: skip
-    """Verify a pack against the public ``keys`` of the installation that it is said to be from.
+    """Verify a pack against the public ``keys`` of the installation that it is said to come from.
 
-    ``recordings``: the recordings folder, if their files are to be compared as well. ``authority``: that the time stamps are
-    said to be from; without it they are not checked.
+    ``recordings``: the recordings folder, if their files are to be compared as well. ``authority``: the supposed issuer of the time
+    stamps; without it they are not checked.
 
     Raises
     ------
@@ -126,7 +126,7 @@ def verify(
 
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
-    """The vCon, once its signature is verified, and which of the keys it is signed with."""
+    """The vCon after its signature is verified, and the key that signed it."""
     signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_unique), f"{VCON} is not JSON")
     claimed = signing.signer(signed) if isinstance(signed, dict) else None
     if claimed is None:
@@ -155,7 +155,7 @@ def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[d
 
 
 def _journal(files: Mapping[str, bytes], kind: Kind, id_: str, signed: Mapping[str, Any]) -> list[Linked]:
-    """The journal's entries, which are as many as was ``signed`` and end in the link that was."""
+    """The journal's entries, checked against the number and the last link that were ``signed``."""
     entries = [_entry(each) for each in json.loads(files["journal.json"])]
     begins = chain.start(UUID(id_)) if kind is Kind.CALL else chain.start_of_request(id_)
     fault = chain.fault(begins, entries, count=signed["events"], last=bytes.fromhex(signed["last_link"]))
@@ -176,7 +176,9 @@ def _entry(row: Mapping[str, Any]) -> Linked:
 def _seals(
     files: Mapping[str, bytes], kind: Kind, id_: str, journal: Sequence[Linked], keys: Sequence[VerifyingKey]
 ) -> tuple[list[Statement], tuple[Entered | None, ...]]:
-    """The seals that the journal is in, once each is verified and one reaches its last entry; and what each is the first to cover."""
+    """The seals that the journal is in, each verified, one of them reaching its last entry; and the entries that each is the first to
+    cover.
+    """
     sealed, reached, entered = [], 0, list[Entered | None]()
     rows = [_seal(each) for each in json.loads(files["seals.json"])]
     for number, (statement, signature, leaf, index, path) in enumerate(rows, start=1):
@@ -227,8 +229,8 @@ def _time_stamps(
     sealed: Sequence[Statement],
     authority: Authority | None,
 ) -> list[tuple[set[bytes], Stamped | None]]:
-    """Of each time stamp the hashes of the seals that were there by then, and what it says once it is verified, and the vCon says
-    the same; None without ``authority``.
+    """For each time stamp, the hashes of the seals that existed by then, and its content, verified and matching the vCon; None without
+    ``authority``.
     """
     found, told = [], _told(document)
     for number, row in enumerate(json.loads(files.get(TIME_STAMPS, b"[]")), start=1):
@@ -242,7 +244,7 @@ def _time_stamps(
         except EvidenceError as error:
             raise EvidenceError(f"{which}: {error}") from None
         at = told.pop(statements[-1].digest.hex(), None)
-        # what has no legal basis has no proofs in the vCon, which has thousandths of a second
+        # a subject without a legal basis has no proofs in the vCon; and the vCon keeps milliseconds
         if stamped and at and at.replace(microsecond=0) != stamped.at.replace(microsecond=0):
             raise EvidenceError(
                 f"{VCON}: the time stamp {number} is of another moment than the authority says"
@@ -254,7 +256,7 @@ def _time_stamps(
 
 
 def _told(document: Mapping[str, Any]) -> dict[str, datetime]:
-    """The moments of the time stamps by the vCon, by the hashes of their seals in hexadecimal."""
+    """The moments of the time stamps according to the vCon, by the hashes of their seals in hexadecimal."""
     return {
         str(each["proof_data"]["seal"]): datetime.fromisoformat(each["timestamp"])
         for attached in document["attachments"]
@@ -284,7 +286,7 @@ def _consents(files: Mapping[str, bytes], journal: Sequence[Linked]) -> None:
 
 
 def _subject(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> tuple[str, ...]:
-    """What the row says and its journal does not, once it was compared with that."""
+    """What the row states and its journal does not prove, after comparing the two."""
     row = json.loads(files["subject.json"])
     fault = chain.fault_of_call(journal, row) if kind is Kind.CALL else fault_of_request(row, journal)
     if fault:
@@ -296,7 +298,7 @@ def _subject(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) 
 def _recordings(
     files: Mapping[str, bytes], document: Mapping[str, Any], journal: Sequence[Linked]
 ) -> Sequence[Mapping[str, Any]]:
-    """The recordings as in the signed vCon, once recordings.json and the journal agree with them."""
+    """The recordings from the signed vCon, after checking that recordings.json and the journal agree with them."""
     signed: list[dict[str, Any]] = next(
         (each["body"] for each in document["attachments"] if each["purpose"] == "recordings"), []
     )
@@ -318,7 +320,7 @@ def _recordings(
 
 
 def _compared(signed: Sequence[Mapping[str, Any]], folder: Path | None) -> int:
-    """How many recordings' files in ``folder`` were compared (0 without ``folder``), once each is the file that was stored."""
+    """How many recordings' files in ``folder`` were compared (0 without ``folder``). Each must be the file that was stored."""
     if folder is None:
         return 0
     stored = [each for each in signed if each["state"] == "stored"]
@@ -339,7 +341,7 @@ def _compare(recording: Mapping[str, Any], folder: Path) -> None:
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, refused if two members have the same name: programs differ in which of the two they read."""
+    """A JSON object, refused if two members have the same name: programmes differ in which one they read."""
     unique = dict(members)
     if len(unique) != len(members):
         raise EvidenceError(f"{VCON} contains the same member twice")
@@ -351,7 +353,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _read(reading: Callable[[], _T], fault: str) -> _T:
-    """What ``reading`` gives, or EvidenceError with ``fault`` if it fails: whoever made the pack may have written anything into it."""
+    """The result of ``reading``, or EvidenceError with ``fault`` if it fails: the maker of the pack may have written anything into it."""
     try:
         return reading()
     except (ValueError, TypeError, KeyError, AttributeError, OverflowError, StopIteration, RecursionError):

@@ -1,1 +1,1 @@
-"""A person's data: given out in one file (Art 15 and 20), and erased (Art 17)."""
+"""A person's data: disclosed in one file (Art 15 and 20), and erased (Art 17)."""

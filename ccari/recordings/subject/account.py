@@ -1,4 +1,4 @@
-"""Draws up what a person is told of their data: all that Art 15(1) lists, or what they may take along by Art 20."""
+"""Draws up what a person is told about their data: everything that Art 15(1) lists, or what they may take with them under Art 20."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,18 +14,18 @@ from ccari.policy.rights import EFFECTS, Right, articles
 from ccari.ports.subjects import AnswerLanguage, Holdings, Mandate
 
 FORMAT = "ccari subject export 1"
-#: What an ``origin`` that ccari has written begins with: the way in which something came to be known.
+#: Prefixes of an ``origin`` written by ccari: how something became known.
 _WAYS = frozenset({"cli", "import", "token", "request", "call", "demo", "erased"})
-#: Of what has no limit, the criteria.
+#: The criteria for data without a limit.
 _UNTIL = {Limited.REQUESTS: "they are no longer needed as proof that they were answered (Art 5(2))"}
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names
-    of those that may list the number, by id. ``language``: of the page to read. By the policy in force, ``declared``: the
-    controller's campaigns, by id; ``accesses_days``: the limit of the record of accesses. ``recipients``: whom the policy names, or
-    named when the person was called.
+    """Who asks which controller for what. ``campaigns``: by revision and id, as that revision declared them. ``registers``: the names, by
+    id, of those that may list the number. ``language``: of the page to read. From the policy in force, ``declared``: the controller's
+    campaigns, by id; ``accesses_days``: the limit of the record of accesses. ``recipients``: those that the policy names, or named when
+    the person was called.
     """
 
     mandate: Mandate
@@ -53,7 +53,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         "portability": asked.portability,
         "calls": [_call(each, asked) for each in holdings.calls if _is_due(each, asked)],
         "contacts": [_without_staff(_with_basis(each)) for each in holdings.contacts if _is_due(each, asked)],
-        # given out on portability too: each is a consent
+        # disclosed on portability too: each is a consent
         "consents": [_without_staff(each) for each in holdings.consents],
         "recordings": [_recording(each, audio) for each in holdings.recordings if _is_due(each, asked)],
     }  # fmt: skip
@@ -68,7 +68,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
         "suppressions": [_bar(each, asked) for each in holdings.suppressions],
         "registers": [{"name": asked.registers.get(each["register"]), **each} for each in holdings.listings],
         "requests": [dict(each) for each in holdings.requests],
-        # when their data were looked at, and what for: CJEU C-579/21; and from when on that is told
+        # when their data were accessed, and why: CJEU C-579/21; and since when the record goes back
         "accesses": [dict(each) for each in holdings.accesses], "accesses_expired_before": holdings.accesses_expired_before,
         "recipients": _recipients(asked, holdings), "passed_on": _passed_on(holdings.forwards),
         "kept_for_claims": holdings.kept_for_claims,
@@ -80,7 +80,7 @@ def account(asked: Asked, holdings: Holdings, audio: Mapping[str, str]) -> dict[
 
 
 def _is_due(row: Mapping[str, Any], asked: Asked) -> bool:
-    """On portability, only what rests on a legal basis to which Art 20 applies."""
+    """On portability, only data on a legal basis to which Art 20 applies."""
     basis = row["legal_basis"]
     return not asked.portability or (basis is not None and LegalBasis(basis) in PORTABLE)
 
@@ -91,21 +91,23 @@ def _with_basis(row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _without_staff(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Of ``origin``, only the way in which the row came: the rest names an employee (Art 15(4)), or is what an imported list says of
-    itself, which may name one too.
+    """Reduce ``origin`` to the way in which the row came: the rest names an employee (Art 15(4)), or is an imported list's own words,
+    which may name one too.
     """
     way = row["origin"].partition(":")[0]
     return {**row, "origin": way if way in _WAYS else "import"}
 
 
 def _purposes(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
-    """What somebody whose number was given to us may be called for, Art 15(1)(a): a contact is the controller's, not a campaign's."""
+    """The purposes for which a number that was given to us may be called, Art 15(1)(a): a contact belongs to the controller, not to a
+    campaign.
+    """
     declared = asked.declared.values() if holdings.contacts else ()
     return [{"purpose": each.purpose, "legal_basis": each.legal_basis} for each in declared]
 
 
 def _bar(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
-    """With the purpose of the campaign that it is on, if it is on one that there still is."""
+    """The bar, with the purpose of its campaign if that campaign still exists."""
     campaign = asked.declared.get(row["campaign"])
     return {**_without_staff(row), "purpose": campaign.purpose if campaign else None}
 
@@ -119,13 +121,13 @@ def _call(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
 
 
 def _recording(row: Mapping[str, Any], audio: Mapping[str, str]) -> dict[str, Any]:
-    """Without the path of its file and how many can open it, which are not the person's data."""
+    """Without the path of its file and the number of its recipients, which are not the person's data."""
     about = {name: value for name, value in _with_basis(row).items() if name not in {"file", "readers"}}
     return {**about, "audio": audio.get(str(row["id"]))}
 
 
 def _recipients(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
-    """The recipients of the data, and what transfers to third countries rest on: Art 15(1)(c) and (2)."""
+    """The recipients of the data, and the grounds for transfers to third countries: Art 15(1)(c) and (2)."""
     recipients: list[dict[str, Any]] = [
         {"who": asked.controller.name, "as": "controller", "what": "all of it"},
         {"who": "the contact centre, if it is not the controller's own", "as": "processor (Art 28)", "what": "all of it, on the controller's behalf"},
@@ -154,7 +156,7 @@ def _passed_on(forwards: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _retention(asked: Asked, holdings: Holdings) -> list[dict[str, Any]]:
-    """How long data are kept, by Art 15(1)(d): for each campaign that recorded, in days; else the criteria."""
+    """How long data are kept, under Art 15(1)(d): in days for each campaign that recorded; otherwise the criteria."""
     by_campaign = {
         (campaign.id, campaign.recording.retention_days)
         for each in holdings.recordings

@@ -1,7 +1,7 @@
 """Carries out an erasure (Art 17): first the recordings, then their calls, then all other rows, then traces in other tables.
 
-Each step looks up what there is left to erase. So after an interruption at any point, the next run completes the erasure, and
-a run after that finds nothing to do.
+Each step looks up what is left to erase. So after an interruption at any point, the next run completes the erasure, and a further run
+finds nothing to do.
 """
 
 from collections.abc import Mapping
@@ -21,7 +21,7 @@ from ccari.ports.subjects import Erasures, Wanted
 from ccari.recordings.housekeeping import Housekeeper, Swept
 from ccari.recordings.known_folder import KnownFolder
 
-#: Why files may not have been there. They are not either if an earlier run was interrupted after it had removed them.
+#: Possible reasons for missing files. Another is an earlier run that was interrupted after it had removed them.
 _OTHER_FOLDER = "all nodes must have the same [recordings] dir"
 
 
@@ -34,7 +34,7 @@ class Erased:
 
 
 class Eraser:
-    """``folder``, ``known``: of the recordings, as for Housekeeper. ``who``: recorded as whoever erased."""
+    """``folder``, ``known``: the recordings' folder, as for Housekeeper. ``who``: recorded as having erased."""
 
     def __init__(
         self, erasures: Erasures, sweeps: Sweeps, folder: Path, known: KnownFolder | None, who: str
@@ -75,21 +75,21 @@ class Eraser:
             }
         left = await self.plan(wanted, terms)
         if faults:
-            # the erasure is not ended, so that the next run removes these files
+            # leave the erasure open, so that the next run removes these files
             return Erased(None, faults)
         return Erased(await self._erasures.end(wanted, erasure, left, traces, self._who))
 
     async def _delete_recordings(
         self, wanted: Wanted, planned: Plan, terms: Terms
     ) -> tuple[dict[str, str], int]:
-        """Delete file, tag and row of each recording. Gives why files could not be removed, by file; and how many were not there."""
+        """Delete file, tag and row of each recording. Returns why files could not be removed, by file; and how many did not exist."""
         ids = sorted(UUID(each.id) for each in planned.goes if each.what is What.RECORDING)
         if not ids:
             return {}, 0
         swept = await self._housekeeper.delete(ids, _judge(wanted.mandate.reference, terms))
         if swept.count + len(swept.faults) == len(ids):
             return swept.faults, swept.missing
-        # the others: their deletion was decided on before, and not carried out
+        # the others: their deletion was decided earlier, and not carried out
         earlier = Swept()
         async with self._sweeps.sweep() as sweep:
             await self._housekeeper.finish(sweep, earlier)
@@ -101,7 +101,7 @@ class Eraser:
 
 
 def refuse(wanted: Wanted, planned: Plan) -> None:
-    """Raise AllKeptError, with the grounds, if Art 17(3) or a hold keeps everything; not if the rest was erased before."""
+    """Raise AllKeptError, with the grounds, if Art 17(3) or a hold keeps everything. Does not raise if the rest was erased before."""
     if wanted.mandate.begun or not planned.is_refused:
         return
     reasons = dict.fromkeys(
@@ -114,7 +114,7 @@ def refuse(wanted: Wanted, planned: Plan) -> None:
 
 
 def _judge(reference: str, terms: Terms) -> Judge:
-    """The law on each recording, applied to it as it is when its deletion is decided on."""
+    """The law on each recording, applied when its deletion is decided on."""
 
     def judge(stored: Stored) -> Verdict | None:
         thing = Thing(

@@ -1,4 +1,4 @@
-"""Exports a person's data, or shows what an erasure would take, for the API and the console."""
+"""Exports a person's data, or shows what an erasure would remove, for the API and the console."""
 
 import contextlib
 import secrets
@@ -24,13 +24,13 @@ from ccari.recordings.subject.account import Asked
 from ccari.recordings.subject.erasing import Eraser, refuse, terms_now
 from ccari.recordings.subject.pack import Packed, packing
 
-#: For an export to be made. A year's plain recordings of one person take some seconds; of encrypted ones there is no audio in it.
+#: How long an export may take. A year of one person's unencrypted recordings takes some seconds; of encrypted ones it has no audio.
 EXPORT_SECONDS = 300.0
 
 
 class SubjectDesk:
-    """:class:`ccari.office.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder in which an export is kept
-    while it is given out, readable by its owner only.
+    """:class:`ccari.office.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder that an export is kept in while
+    it is sent, readable by its owner only.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class SubjectDesk:
         self._sweeps = sweeps
         self._folder = folder
         self._scratch = scratch
-        # they read the folder of the recordings, which may be another machine's
+        # they read the folder of the recordings, which may be on another machine
         self._threads = OwnThreads("ccari-exports", RecordingDelayed)
 
     @contextlib.asynccontextmanager
@@ -59,7 +59,7 @@ class SubjectDesk:
         except OSError as error:
             raise CcariError(f"cannot write in {self._scratch}: {why(error)}") from None
         out = self._scratch / f"{secrets.token_hex(8)}.zip"
-        # the service holds no key: of encrypted recordings, the export lists the rows and has no audio
+        # the service holds no key: for encrypted recordings, the export has the rows and no audio
         made = packing(asked, holdings, self._folder, out, zone_of(of.controller), ())
         packed = await self._threads.within(EXPORT_SECONDS, made.__enter__, unwanted=lambda _: _removed(made))
         try:
@@ -83,7 +83,7 @@ def _removed(made: AbstractContextManager[Packed]) -> None:
 
 
 def clear(scratch: Path) -> None:
-    """Remove the drafts of exports that a killed service has left."""
+    """Remove drafts of exports that a killed service left."""
     for each in scratch.glob(".*.draft"):
         with contextlib.suppress(OSError):
             each.unlink()
@@ -106,7 +106,7 @@ async def asked_by(
 
 
 async def _earlier(policies: PolicyRecords, holdings: Holdings) -> dict[int, Policy]:
-    """Every revision that a call or recording was made under, by its number."""
+    """Every revision that a call or recording was made under, by number."""
     rows: list[Any] = [*holdings.calls, *holdings.recordings]
     found: dict[int, Policy] = {}
     for revision in sorted({each["revision"] for each in rows if each["revision"] is not None}):
@@ -117,7 +117,7 @@ async def _earlier(policies: PolicyRecords, holdings: Holdings) -> dict[int, Pol
 
 
 def _recipients(controller: Controller, earlier: Iterable[Policy]) -> tuple[Recipient, ...]:
-    """Those that the policy in force names, and those that it named when the person was called."""
+    """The recipients that the policy in force names, and those that it named when the person was called."""
     then = (each.controller(controller.id) for each in earlier)
     named = [*controller.recipients, *(one for each in then if each is not None for one in each.recipients)]
     return tuple(dict.fromkeys(named))

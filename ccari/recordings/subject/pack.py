@@ -1,4 +1,4 @@
-"""Writes the ZIP that a person gets: their data as JSON and as a page to read, and their recordings as plain audio.
+"""Writes the ZIP that a person receives: their data as JSON and as a page to read, and their recordings as plain audio.
 
 Only its owner can read it, and it is written whole or not at all.
 """
@@ -36,7 +36,7 @@ class Packed:
 
 
 def refuse_taken(out: Path, what: str = "export") -> None:
-    """Raise CcariError if ``out`` is taken already, or its folder is not there. ``what`` names the file to be written."""
+    """Raise CcariError if ``out`` already exists, or its folder does not. ``what`` names the file to be written."""
     files.refuse_taken(out, what)
     if not out.parent.is_dir():
         raise CcariError(f"there is no folder {out.parent} to write in")
@@ -47,7 +47,7 @@ def packing(
     asked: Asked, holdings: Holdings, folder: Path, out: Path, zone: ZoneInfo,
     keys: Sequence[Identity],
 ) -> Iterator[Packed]:  # fmt: skip
-    """Write the whole export to a draft beside ``out``, which is removed afterwards: see :func:`place`. ``folder``: the recordings'.
+    """Write the whole export to a draft beside ``out``, removed afterwards: see :func:`place`. ``folder``: the recordings'.
 
     Raises
     ------
@@ -70,7 +70,7 @@ def packing(
 
 
 def place(packed: Packed, out: Path) -> None:
-    """Move a finished export to ``out``. Raises CcariError if something is there by now, and OSError."""
+    """Move a finished export to ``out``. Raises CcariError if that exists by now, and OSError."""
     files.put_in_place(packed.draft, out, "export")
 
 
@@ -78,7 +78,7 @@ def _write(
     file: Any, asked: Asked, holdings: Holdings, keys: Sequence[Identity],
     folder: Path, zone: ZoneInfo,
 ) -> tuple[dict[str, Any], dict[str, str]]:  # fmt: skip
-    # which recordings the account lists: not all, on portability
+    # the recordings that the account lists: not all, on portability
     listed = {str(each["id"]): each["state"] for each in account(asked, holdings, {})["recordings"]}
     stored = [each for each in holdings.recordings if listed.get(str(each["id"])) == "stored"]
     audio: dict[str, str] = {}
@@ -89,7 +89,7 @@ def _write(
         for each in stored:
             recording_id, path = str(each["id"]), f"recordings/{each['id']}.{each['format']}"
             try:
-                # the hash is checked since anybody can encrypt to a recipient: the file could be somebody else's call
+                # the hash is checked because anybody can encrypt to a recipient: the file could be somebody else's call
                 plain = open_checked(folder, each["file"], bytes.fromhex(each["sha256"]), keys)
             except RecordingError as error:
                 left_out[recording_id] = str(error)

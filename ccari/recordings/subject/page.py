@@ -32,13 +32,13 @@ def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -
         return str(words["events"].get(event, event))
 
     def why(reason: str | None) -> str:
-        """Why a call was not made, or how it ended; "" for what tells only a technician something: data.json has that."""
+        """Why a call was not made, or how it ended; "" if that would mean something only to a technician: data.json has it."""
         barred = (reason or "").removeprefix("suppressed_").removeprefix("campaign_")
         told = ", ".join(words["terms"][each] for each in barred.split(",") if each in words["terms"])
         return f"{words['barred']}: {told}" if told and barred != reason else told
 
     def when(moment: datetime | None) -> str:
-        # no name of a time is known in all languages
+        # a time has no name that all languages know
         return moments.shown(moment, zone, day=numeric_day, clock="UTC%z") if moment else ""
 
     def day(of: date | None) -> str:
