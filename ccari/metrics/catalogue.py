@@ -1,7 +1,7 @@
-"""Declares every metric: its name, its labels with their possible values, and what it means. docs/reference.md is generated from it.
+"""Declares every metric: its name, its labels with their possible values, and its meaning. docs/reference.md is generated from it.
 
-No label has a telephone number or the id of a call, and each has few values: those of a closed list; or campaigns and registers
-of the policy, whose names an operator has chosen, with at most :data:`MOST_CAMPAIGNS` campaigns.
+No label has a telephone number or a call's id, and each has few values: those of a closed list; or the campaigns and registers of the
+policy, whose names an operator has chosen, with at most :data:`MOST_CAMPAIGNS` campaigns.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.metering import Filed, Registered, Step, Way, Work
 from ccari.ports.requests import Intake
 
-#: How many campaigns have series of their own (some dozens each) in one run of the service. Further ones count as :data:`OTHER`.
+#: How many campaigns have their own series (some dozens each) in one run of the service. All others count as :data:`OTHER`.
 MOST_CAMPAIGNS = 200
 OTHER = "other"
 
@@ -38,7 +38,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Family:
-    """A metric. ``name``: without the ``_total`` with which a counter is exposed. ``buckets``: in seconds."""
+    """A metric. ``name``: without the ``_total`` that is added to an exposed counter. ``buckets``: in seconds."""
 
     name: str
     kind: Kind
@@ -58,7 +58,7 @@ class Family:
         return [each.name for each in self.labels]
 
     def listed(self, label: str, value: str) -> str:
-        """The value if it is on the closed list of that label, else :data:`OTHER`: unforeseen values must not make ever more series."""
+        """The value if it is on that label's closed list, else :data:`OTHER`: unforeseen values must not create ever more series."""
         values = next(each.values for each in self.labels if each.name == label)
         return str(value) if value in values else OTHER
 
@@ -73,7 +73,7 @@ _CAMPAIGN = Label(
 _REGISTER = Label("register", words="of the policy, or loaded once")
 _WAY = _label("way", Way)
 
-#: Buckets for what somebody on the line waits for, in seconds.
+#: Buckets for what a person on the line waits for, in seconds.
 _WAITS = (0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 
 CALLS = Family(

@@ -1,4 +1,4 @@
-"""Reads states (such as open requests) from database and disk at intervals, so that a scrape neither waits for them nor loads them."""
+"""Reads states (such as open requests) from database and disk at intervals, so that a scrape neither waits for them nor causes load."""
 
 import asyncio
 import contextlib
@@ -20,14 +20,14 @@ from ccari.ports.pressed import Standing
 
 _log = structlog.get_logger()
 
-#: How often states that somebody has to attend to are read: often enough for a scrape every fifteen seconds.
+#: How often to read states that need attention: often enough for a scrape every fifteen seconds.
 LOOK_SECONDS = 15.0
 
 
 class Lookout:
-    """``waiting`` gives the state of the local journal, or raises StoreError.
+    """``waiting`` returns the state of the local journal, or raises StoreError.
 
-    A state that could not be read has no series until it can be: an old figure would be taken for a new one.
+    A state that cannot be read has no series until it can be: an old figure would look current.
     """
 
     def __init__(
@@ -47,7 +47,7 @@ class Lookout:
             metrics.read(family, read)
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Runs until cancelled."""
         while True:
             try:
                 await self.look()
@@ -57,11 +57,11 @@ class Lookout:
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
-        """Read, once, every state that is due to be read."""
+        """Read, once, every state that is due."""
         counted = False
         try:
-            # another node may have applied a revision, which is noticed here only by a call; if this version cannot read it, the
-            # database has answered all the same
+            # another node may have applied a revision, which otherwise only a call would notice; if this version cannot read it, the
+            # database has still answered
             with contextlib.suppress(UnsoundPolicyError):
                 await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
@@ -78,8 +78,8 @@ class Lookout:
             self._metrics.done(Work.FIGURES)
 
     async def _count(self) -> bool:
-        """Count the rows of large tables, if that is due; False if it failed. That uses a connection of its own, which may fail while
-        those of calls work.
+        """Count the rows of large tables, if that is due; False if it failed. It uses its own connection, which may fail while those of
+        calls work.
         """
         now = self._metrics.clock()
         if self._counted_at is not None and now - self._counted_at < COUNT_SECONDS:
@@ -136,7 +136,7 @@ class Lookout:
         }  # fmt: skip
 
     def _most_ages(self) -> Values:
-        """For each register, the strictest age that a campaign asks for, in seconds."""
+        """For each register, the strictest age limit of any campaign, in seconds."""
         registers = self._book.policy.registers_in_use if self._book.policy else ()
         return {(each.id,): each.max_age_days * 86400.0 for each in registers}
 

@@ -16,8 +16,8 @@ from ccari.policy.rights import Right
 from ccari.ports.metering import CallMeter, Filed, Registered, Step, Way, Work
 from ccari.ports.requests import Intake
 
-#: Events between the end of the notice and the bridge for which nobody has to answer or press a key. After any other event, the time
-#: is not measured.
+#: Events between the end of the notice and the bridge that need no answer or key press from anyone. After any other event, the time is
+#: not measured.
 _WITHOUT_WAIT = frozenset({"recording_tagged", "recording_started", "recording_impossible"})
 
 
@@ -78,7 +78,7 @@ class Metrics(Registry):
         self._http.labels(route, listed, f"{status // 100}xx").observe(seconds)
 
     def campaign(self, asked: str) -> str:
-        """The value of the label for a campaign: its id, or :data:`OTHER` if there are too many."""
+        """The label's value for a campaign: its id, or :data:`OTHER` if there are too many."""
         if asked in self._campaigns or len(self._campaigns) < MOST_CAMPAIGNS:
             self._campaigns.add(asked)
             return asked
@@ -150,7 +150,7 @@ class _Call:
 
 
 def _from_zero(counter: Counter, family: Family) -> Counter:
-    """The counter with every series at 0, so that none is missing, and the first event shows as an increase."""
+    """The counter with every series at 0, so that none is missing and the first event shows as an increase."""
     (label,) = family.labels
     for value in label.values:
         counter.labels(value)

@@ -1,4 +1,4 @@
-"""The metrics of one service, in a registry of its own, so that two services in one process do not share any."""
+"""The metrics of one service, in a registry of its own, so that two services in one process share none."""
 
 import asyncio
 import platform
@@ -21,7 +21,7 @@ from ccari import __version__, log
 from ccari.metrics import catalogue
 from ccari.metrics.catalogue import Family, Kind
 
-#: A metric's value for each combination of its labels' values, which are in the order of the labels.
+#: A metric's value for each combination of label values, in the order of the labels.
 Values = Mapping[tuple[str, ...], float]
 #: Called for each scrape, in the event loop, so it must return at once.
 Read = Callable[[], Values]
@@ -50,18 +50,18 @@ class Registry:
         )
 
     def read(self, family: Family, read: Read) -> None:
-        """Have ``read`` called for the values at each scrape. A combination that it leaves out is unknown, and has no series."""
+        """Call ``read`` for the values at each scrape. A combination that it leaves out is unknown, and has no series."""
         self._reads[family] = read
 
     def number(self, family: Family, read: Callable[[], float]) -> None:
-        """As :meth:`read`, for a metric without labels."""
+        """Like :meth:`read`, for a metric without labels."""
         self.read(family, lambda: {(): float(read())})
 
     async def exposed(self) -> bytes:
         """All metrics in Prometheus's text format, which every version of it reads.
 
-        With some hundred campaigns that takes a tenth of a second, for which calls must not wait. So only states are read here, in
-        the loop to which they belong; the rest is done in a thread.
+        With some hundred campaigns that takes a tenth of a second, which must not hold up calls. So only states are read here, in the
+        loop that they belong to; a thread does the rest.
         """
         read = list(self._read())
         return await asyncio.to_thread(lambda: generate_latest(_Exposed(chain(read, self._counted()))))
@@ -76,7 +76,7 @@ class Registry:
 
     def _counted(self) -> Iterator[Metric]:
         for metric in self._registry.collect():
-            # the library adds a series with the creation time of each, which would double their number
+            # the library adds a series with each creation time, which would double their number
             metric.samples = [each for each in metric.samples if not each.name.endswith("_created")]
             yield metric
 

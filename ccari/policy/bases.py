@@ -25,5 +25,5 @@ class LegalBasis(StrEnum):
 _LETTERS = dict(zip(LegalBasis, "abcdef", strict=True))
 
 ANY_BASIS = frozenset(LegalBasis)
-#: What a person can object to on grounds of their own situation, Art 21(1).
+#: The bases that a person can object to on grounds of their own situation, Art 21(1).
 OBJECTABLE = frozenset({LegalBasis.PUBLIC_TASK, LegalBasis.LEGITIMATE_INTEREST})

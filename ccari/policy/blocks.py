@@ -1,4 +1,4 @@
-"""Why a call is not made, in a sentence for people."""
+"""Why a call is not made, as a sentence for people."""
 
 from collections.abc import Mapping
 

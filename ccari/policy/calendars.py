@@ -1,4 +1,4 @@
-"""Time zones and public holidays: when a controller's day begins, and on which days nobody works."""
+"""Time zones and public holidays: when a controller's day begins, and which days are not working days."""
 
 from datetime import date
 from functools import lru_cache
@@ -18,7 +18,7 @@ TIME_ZONES = {
 
 
 def clock(zone: str) -> ZoneInfo | None:
-    """The time zone of that name; None if this machine does not know it, or cannot read it now.
+    """The time zone of that name; None if this machine does not have it, or cannot read it now.
 
     Zones are renamed over the years, and a system may have only the new names (Debian, without tzdata-legacy).
     """
@@ -30,15 +30,15 @@ def clock(zone: str) -> ZoneInfo | None:
 
 @lru_cache(maxsize=1024)
 def _read(zone: str) -> ZoneInfo:
-    """That it failed is not kept: files may have run out for a moment, or be installed later."""
+    """A failure is not cached: file descriptors may run out for a moment, or the zone be installed later."""
     return ZoneInfo(zone)
 
 
 @lru_cache(maxsize=1024)
 def public_holidays(country: str, year: int) -> frozenset[date] | None:
-    """The public holidays of a country (ISO 3166 alpha-2) in a year; None if its calendar is not known.
+    """The public holidays of a country (ISO 3166 alpha-2) in a year; None if its calendar is unknown.
 
-    The first look at a country takes 0.1 s; the results are cached.
+    The first look-up of a country takes 0.1 s; the results are cached.
     """
     import holidays  # noqa: PLC0415 - most commands ask for no day
 

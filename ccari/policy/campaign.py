@@ -72,7 +72,7 @@ class NoticePrompt(StrEnum):
 
 
 Language = Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")]
-#: Of a campaign that names none; and of what is said when nobody knows which campaign it is.
+#: The language of a campaign that declares none, and of prompts for an unknown campaign.
 DEFAULT_LANGUAGE = "pl"
 
 
@@ -85,7 +85,7 @@ class Attempts(Declared):
 
 
 def _recording_basis(mode: RecordingMode | None) -> LegalBasis:
-    """The default. In ``opt_in`` the prompt asks for consent; in the other modes the controller's interest has to outweigh the
+    """The default basis. In ``opt_in`` the prompt asks for consent; in the other modes the controller's interest has to outweigh the
     callee's.
     """
     return LegalBasis.CONSENT if mode is RecordingMode.OPT_IN else LegalBasis.LEGITIMATE_INTEREST
@@ -123,26 +123,26 @@ class Recording(Declared):
 
     @property
     def must(self) -> bool:
-        """True if a call that may not, or cannot, be recorded does not take place."""
+        """True if a call that may not, or cannot, be recorded is not made."""
         return self.mode is RecordingMode.MANDATORY or (
             self.mode is not RecordingMode.OFF and self.without is Without.HANG_UP
         )
 
 
 def stops_recording(right: Right, basis: LegalBasis, mode: RecordingMode) -> bool:
-    """True if exercising the right ends a recording, or keeps it from starting. Either the right takes away its legal basis, or
-    it takes back the agreement that an ``opt_in`` recording needs on any basis, Art 7(3).
+    """True if exercising the right ends a recording, or keeps it from starting. Either the right removes its legal basis, or it withdraws
+    the agreement that an ``opt_in`` recording needs on any basis, Art 7(3).
     """
     takes_back_agreement = mode is RecordingMode.OPT_IN and right in WITHDRAWING
     return takes_back_agreement or basis in EFFECTS[right].stops
 
 
 def stored(right: Right, recorded: Collection[tuple[LegalBasis, RecordingMode]]) -> Stored:
-    """What the right means for what exists already; ``recorded``: on which bases, and how, in the call that it was exercised in.
+    """What the right means for existing recordings; ``recorded``: the bases and modes of those made in the call that it was exercised in.
 
-    Who takes back the agreement to a recording that rests on another basis does not make unlawful what was done until then,
-    Art 7(3), and Art 17(1)(b) is about what rests on consent alone. But they were asked, and told that they may withdraw: a person
-    decides, as on an objection (Art 21(1)), and as on a refusal to be recorded.
+    Withdrawing the agreement to a recording that rests on another basis does not make the earlier recording unlawful, Art 7(3), and Art
+    17(1)(b) covers only recordings that rest on consent alone. But the callees were asked, and told that they may withdraw. So a person
+    decides, as on an objection (Art 21(1)) and on a refusal to be recorded.
     """
     agreed = any(mode is RecordingMode.OPT_IN and basis is not LegalBasis.CONSENT for basis, mode in recorded)
     taken_back = right is Right.WITHDRAW_CONSENT and agreed
@@ -150,7 +150,7 @@ def stored(right: Right, recorded: Collection[tuple[LegalBasis, RecordingMode]])
 
 
 def ended_by(recording: Recording) -> tuple[Right, ...]:
-    """The rights that end a recording which is declared so; none where none is made."""
+    """The rights that end a recording declared like this; none if the campaign does not record."""
     if recording.mode is RecordingMode.OFF:
         return ()
     return tuple(right for right in Right if stops_recording(right, recording.legal_basis, recording.mode))
@@ -280,19 +280,19 @@ class Campaign(Declared):
 
     @property
     def asks_consent_to(self) -> str:
-        """The purpose that a consent must name: ``consent_purpose``, else ``marketing`` in marketing, else the campaign's id."""
+        """The purpose that a consent must name: ``consent_purpose``, else ``marketing`` for marketing, else the campaign's id."""
         return self.consent_purpose or ("marketing" if self.marketing else self.id)
 
     @property
     def withdraws(self) -> str | None:
-        """The purpose of the consent that a withdrawal in this campaign's calls takes back (Art 7(3)). None if the campaign needs
-        no consent: a callee who withdraws there means every consent that the controller has.
+        """The purpose whose consent a withdrawal in this campaign's calls ends (Art 7(3)). None if the campaign needs no consent: a
+        withdrawal there covers every consent that the controller has.
         """
         return self.asks_consent_to if self.needs_consent else None
 
     @property
     def spoken(self) -> tuple[str, ...]:
-        """The languages of its calls, the one that they begin in first."""
+        """The languages of its calls, starting with the one that they begin in."""
         return tuple(dict.fromkeys((self.language, *self.languages)))
 
     def next_language(self, language: str) -> str:
@@ -327,8 +327,8 @@ class Campaign(Declared):
 
     @property
     def counts_for_days(self) -> int:
-        """For how many days a call counts among the attempts to its number; 0 if no attempts are counted. ``attempts.total`` does
-        not matter here: it counts all calls that can still be told to have been with that number.
+        """For how many days a call counts as an attempt to its number; 0 if attempts are not counted. Ignores ``attempts.total``, which
+        counts all calls that can still be linked to the number.
         """
         rules = self.country_rules
         return max(self.attempts.per_days if self.attempts else 0, (rules and rules.per_days) or 0)
@@ -409,9 +409,9 @@ class Campaign(Declared):
             )
 
     def agent_string(self, agent: str | None) -> str | None:
-        """What Asterisk dials to ring the agent; None if nobody is named, or the name could be a telephone number.
+        """What Asterisk dials to ring the agent; None if no agent is named, or the name could be a telephone number.
 
-        ``agent``: the name that the call gives, if any.
+        ``agent``: the name given by the call, if any.
         """
         if self.agent is None or (agent is None and "{agent}" in self.agent):
             return None
@@ -430,7 +430,7 @@ class Campaign(Declared):
         return self.dial.replace("{number}", number.digits)
 
 
-#: What the key does by which the callee answers the notice of a recording.
+#: What the key does that answers the notice of a recording.
 RECORDING_ANSWERS = {
     RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
     RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,

@@ -1,4 +1,4 @@
-"""Canonical JSON (RFC 8785): the same value is always written in the same bytes, so that its hash is the same."""
+"""Canonical JSON (RFC 8785): equal values always serialise to equal bytes, and so to equal hashes."""
 
 from typing import Any
 
@@ -11,8 +11,8 @@ _IN_ORDER = orjson.OPT_SORT_KEYS | orjson.OPT_STRICT_INTEGER
 def canonical(value: dict[str, Any] | list[Any]) -> bytes:
     """``value`` in RFC 8785's form.
 
-    For texts with ASCII names orjson writes the same bytes as rfc8785, in a sixth to a third of the time. Other names it would
-    put in a different order: orjson sorts them by UTF-8, RFC 8785 by UTF-16.
+    For texts with ASCII names orjson writes the same bytes as rfc8785, in a sixth to a third of the time. It would order other names
+    differently: orjson sorts them by UTF-8, RFC 8785 by UTF-16.
 
     Raises
     ------

@@ -1,7 +1,7 @@
 """The append-only journal of a call or a request: each entry is chained to the one before it.
 
-The chain links commitments to the entries' fields, not the fields themselves. So the fields can be erased (Article 17), and the
-chain still proves that there was an entry, when, and in which place. The salt keeps anybody from guessing what was erased.
+The chain links commitments to the entries' fields, not the fields themselves. So the fields can be erased (Article 17), and the chain
+still proves that there was an entry, when, and in which position. The salt keeps anyone from guessing erased fields.
 """
 
 import hashlib
@@ -14,9 +14,9 @@ from uuid import UUID
 from ccari.policy.canonical import canonical
 
 SALT_BYTES = 16
-#: The entries that say what a call was made under: it has one of the two, or none if the gate was never asked.
+#: The entries that say under which policy a call was made: a call has one of the two, or none if the gate was never asked.
 GATED = frozenset({"call_gated", "call_blocked"})
-#: What a call's row says that it was made under, and with whom, and they too. ``number``: masked.
+#: Columns of a call's row that these entries repeat: under what the call was made, and with whom. ``number``: masked.
 OF_CALL = (
     "legal_basis",
     "controller",
@@ -28,22 +28,22 @@ OF_CALL = (
     "digest",
     "key_version",
 )
-#: What a call's row says of its end, and the first entry of that too: a call that has ended keeps its first end.
+#: Columns of a call's row about its end, which its first end entry repeats: a call that has ended keeps its first end.
 OF_END = ("outcome", "reason")
-#: What a request's row says that was asked for, of whom, by whom and when, and its first entry too.
+#: Columns of a request's row that its first entry repeats: what was asked for, of whom, by whom and when.
 OF_REQUEST = ("right", "article", "controller", "campaign", "channel", "received_at", "digest", "key_version")
-#: How far the database's clock, by which rows are dated, may be from the service's, by which the journal is.
+#: How far the database's clock, which dates rows, may differ from the service's, which dates the journal.
 CLOCKS_DIFFER = timedelta(minutes=5)
-#: How much later than its entry the end of a call may be on record: while the database is away, it is tried again and again.
+#: How much later than its entry the end of a call may be recorded: while the database is away, writing it is retried.
 ENDS_LATE = timedelta(hours=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """Something that happened, and has no place in a chain yet.
+    """Something that happened, and is not in a chain yet.
 
-    ``at`` is aware, to the microsecond as in PostgreSQL. ``event`` stays for good; ``fields`` can be erased. ``salt``:
-    :data:`SALT_BYTES` random bytes of this entry's own; they also tell that an entry is written a second time.
+    ``at`` is aware, to the microsecond as in PostgreSQL. ``event`` stays for good; ``fields`` can be erased. ``salt``: :data:`SALT_BYTES`
+    random bytes of this entry's own; they also reveal that an entry is written a second time.
     """
 
     at: datetime
@@ -53,14 +53,14 @@ class Entry:
 
     @property
     def commitment(self) -> bytes:
-        """32 bytes that reveal nothing of the fields, and that fit no other fields."""
+        """32 bytes that reveal nothing about the fields, and match no other fields."""
         return commitment(self.salt, self.fields)
 
 
 @dataclass(frozen=True, slots=True)
 class Linked:
-    """An entry in its place. ``link``: 32 bytes, a hash of the entry and of the link before it. ``fields`` and ``salt``: None if
-    erased. Fields without a salt are not those that the entry was written with.
+    """An entry in a chain. ``link``: 32 bytes, a hash of the entry and of the link before it. ``fields`` and ``salt``: None if erased.
+    Fields without a salt are not the original fields.
     """
 
     seq: int
@@ -77,10 +77,10 @@ def commitment(salt: bytes, fields: Mapping[str, str]) -> bytes:
 
 
 def entry_fields(stored: object, salt: bytes | None) -> tuple[Mapping[str, str], bytes | None]:
-    """The fields and the salt of an entry, from what the database has for its fields: somebody may have put anything there.
+    """The fields and salt of an entry, from the JSON in the database, which may have been tampered with.
 
-    ccari writes an object of texts. Anything else is shown as texts, or as nothing, and without the salt, so that it never
-    matches the commitment.
+    ccari writes an object of texts. Anything else is shown as texts, or as nothing, and without the salt, so that it never matches the
+    commitment.
     """
     if not isinstance(stored, dict):
         return {}, None
@@ -110,11 +110,11 @@ def request_event(state: str, level: int, due: date) -> str:
 
 
 def fault_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> str | None:
-    """The first thing in which a request's row and its journal differ, in words; None if they agree: its state, level and due date with
-    the last entry, and what was asked for, of whom and when with the first, unless that was erased, or never had it.
+    """The first difference between a request's row and its journal, in words; None if they agree. Compares state, level and due date with
+    the last entry; and what was asked for, of whom and when with the first, unless that was erased there, or never had it.
 
-    The journal is sealed and the row is not: whoever can write to the database could have it say that the request was answered,
-    or has more time. The journal's chain was checked before (:func:`fault`). ``request``: its row, as the database or as JSON has it.
+    The journal is sealed and the row is not: anyone who can write to the database could make the row say that the request was answered,
+    or has more time. Check the journal's chain first (:func:`fault`). ``request``: its row, from the database or JSON.
     """
     if not journal:
         return None
@@ -149,10 +149,10 @@ def unproven_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -
 
 
 def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | None:
-    """The first thing in which a call's row and its journal differ, in words; None if they agree. What was erased from the journal, or
-    never was in it, cannot be compared, and counts as agreeing. The journal's chain was checked before (:func:`fault`).
+    """The first difference between a call's row and its journal, in words; None if they agree. Values that were erased from the journal,
+    or never in it, cannot be compared, and count as agreeing. Check the journal's chain first (:func:`fault`).
 
-    ``call``: its row, as the database or as JSON has it.
+    ``call``: its row, from the database or JSON.
     """
     for name, told in _told_of_call(journal):
         if (its := _value(call.get(name))) != told:
@@ -161,7 +161,7 @@ def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | N
 
 
 def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tuple[str, ...]:
-    """What the row of a call that is over says, and its journal does not: the entry was erased, or never had that."""
+    """Statements in the row of an ended call that its journal lacks: the entry was erased, or never had them."""
     proven = {name for name, _ in _told_of_call(journal)}
     proven |= {name for name, events in _DATED.items() if any(each.event in events for each in journal)}
     names = (*OF_CALL, *OF_END, *_DATED)
@@ -169,7 +169,7 @@ def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tupl
 
 
 def _told_of_call(journal: Iterable[Linked]) -> Iterator[tuple[str, str]]:
-    """What the journal says of what the call's row says too: the names of its columns, with the values as text."""
+    """The columns of the call's row that the journal also states: their names, with the values as text."""
     for entry in journal:
         # of a call whose gate was never asked, as in the dialplan's keys menu, the entry of its first right says it
         is_told = entry.event in GATED or "digest" in (entry.fields or {})
@@ -182,7 +182,7 @@ def _told_of_call(journal: Iterable[Linked]) -> Iterator[tuple[str, str]]:
             yield name, ended[name]
 
 
-#: Moments of a call's row, each with the events of whose first entry it is the moment. An entry's event and moment are never erased.
+#: Timestamps of a call's row, each with the events whose first entry has the same time. An entry's event and time are never erased.
 _DATED: Mapping[str, frozenset[str]] = {
     "opened_at": GATED,
     "dialled_at": frozenset({"callee_dialled"}),
@@ -234,7 +234,7 @@ def _value(kept: object) -> str:
 
 
 def _moment(at: datetime | str) -> datetime:
-    """A moment of a row. Raises ValueError if somebody has made it none, as can be done to JSON only."""
+    """A timestamp of a row. Raises ValueError if it was edited into something else, which is possible only in JSON."""
     moment = at if isinstance(at, datetime) else datetime.fromisoformat(at)
     if moment.tzinfo is None:
         raise ValueError("a moment without a time zone")
@@ -242,13 +242,13 @@ def _moment(at: datetime | str) -> datetime:
 
 
 def was_not_heard(version: str | None, heard: Sequence[Linked]) -> bool:
-    """True if none of the entries ``heard`` is of that version of the notice. An erased one may have been of any version."""
+    """True if none of the entries ``heard`` is of that version of the notice. An erased entry may have been of any version."""
     return all(each.fields is not None and each.fields.get("notice_version") != version for each in heard)
 
 
 def fault_of_policy(journal: Iterable[Linked], sha256: str | None) -> str | None:
-    """That the policy which a call was made under has another hash now than ``sha256`` (in hex; None: there is none), in words; None if
-    it does not, as far as the journal says.
+    """Says, in words, that the policy under which a call was made, according to its journal, has a hash other than ``sha256`` (in hex;
+    None: there is no such policy). None if the hash matches, or the journal does not tell.
     """
     told = policy_of_call(journal)
     if told is None or told[1] == sha256:
@@ -257,10 +257,10 @@ def fault_of_policy(journal: Iterable[Linked], sha256: str | None) -> str | None
 
 
 def policy_of_call(journal: Iterable[Linked]) -> tuple[str, str] | None:
-    """The revision of the policy that a call was made under, and the hash of its file (in hex), as its journal says; None if it does not,
-    since it was erased, or the call is of a version that did not write it down.
+    """The policy revision under which a call was made, and the hash of its file (in hex), from its journal. None if that was erased, or
+    an earlier version of ccari did not write it.
 
-    The journal is sealed and the policy is not: whoever can write to the database could make it another.
+    The journal is sealed and the policy is not: anyone who can write to the database could change the policy.
     """
     for entry in journal:
         fields = entry.fields or {}
@@ -270,7 +270,7 @@ def policy_of_call(journal: Iterable[Linked]) -> tuple[str, str] | None:
 
 
 def follow(before: bytes, seq: int, entries: Iterable[Entry]) -> list[Linked]:
-    """Chain ``entries`` to the one that has the number ``seq`` and the link ``before``."""
+    """Chain ``entries`` to the entry with the number ``seq`` and the link ``before``."""
     linked: list[Linked] = []
     for entry in entries:
         seq, committed = seq + 1, entry.commitment
@@ -280,9 +280,9 @@ def follow(before: bytes, seq: int, entries: Iterable[Entry]) -> list[Linked]:
 
 
 def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) -> str | None:
-    """The first fault of a journal, in words; None if it is whole. Erased fields are not a fault.
+    """The first fault of a journal, in words; None if it is intact. Erased fields are not a fault.
 
-    ``begins``: as :func:`start` gives it. ``count`` and ``last``: how many entries there should be, and the last one's link.
+    ``begins``: from :func:`start`. ``count`` and ``last``: how many entries there should be, and the last link.
     """
     link, seq = begins, 0
     for entry in entries:
@@ -304,7 +304,7 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
 
 
 def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -> str:
-    """An entry that was moved still has the link of its own place; the link of one that was edited fits no place."""
+    """A moved entry still has the link of its own position; the link of an edited entry fits no position."""
     for before in (begins, *(each.link for each in entries)):
         for seq in range(1, len(entries) + 2):
             if seq != entry.seq and entry.link == next_link(
@@ -315,17 +315,17 @@ def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -
 
 
 def fits_commitment(entry: Linked) -> bool:
-    """Whether the entry's fields are those that it was written with. Erased ones are not."""
+    """Whether the entry's fields are the original ones. False if they are erased."""
     if entry.fields is None or entry.salt is None:
         return False
     try:
         return commitment(entry.salt, entry.fields) == entry.commitment
     except ValueError:
-        # the fields cannot be written in RFC 8785's form, so they are not those that were committed to
+        # the fields have no RFC 8785 form, so they are not those that were committed to
         return False
 
 
 def next_link(before: bytes, seq: int, at: datetime, event: str, committed: bytes) -> bytes:
-    """The link of the entry ``seq``, from the link before it. It needs no fields, which may have been erased."""
+    """The link of the entry ``seq``, from the link before it. Needs no fields, which may be erased."""
     moment = at.astimezone(UTC).isoformat(timespec="microseconds")
     return hashlib.sha256(before + canonical([seq, moment, event, committed.hex()])).digest()

@@ -1,4 +1,4 @@
-"""What a person is told when their right was registered: what it does, its reference, and by when they get an answer."""
+"""What a person is told once their right is registered: its effect, its reference, and the date of the answer."""
 
 from datetime import date
 
@@ -19,9 +19,9 @@ CONFIRMATIONS = {
     KeyAction.HUMAN_REVIEW: "right_registered_human_review",
     KeyAction.CONTINUE_UNRECORDED: "continues_unrecorded",
 }
-#: If some of the talk has been recorded already: instead of ``continues_unrecorded``, and after a withdrawal of consent.
+#: If some of the talk is already recorded: instead of ``continues_unrecorded``, and after a withdrawal of consent.
 RECORDING_STOPPED = "recording_stopped"
-#: After the confirmation of a request that a person decides upon, if no date can be said.
+#: After the confirmation of a request that a person decides on, if no date can be said.
 ANSWER_FOLLOWS = "answer_within_month"
 #: Before a reference, which is read out digit by digit.
 REFERENCE_IS = "reference_is"
@@ -34,16 +34,16 @@ _DUE = "due:"
 def confirmation(
     right: Right, *, recorded: bool, reference: str = "", due: date | None = None
 ) -> tuple[str, ...]:
-    """The ids of the prompts that confirm a right. ``recorded``: some of the talk has been recorded, and recording has stopped.
+    """The ids of the prompts that confirm a right. ``recorded``: some of the talk was recorded, and recording has stopped.
 
-    If the person is to get an answer, its ``reference`` is read out, if there is one, and the date ``due``. If that is not
-    known, or its year cannot be spoken, a prompt says "within a month".
+    If the person will get an answer, this reads out its ``reference``, if there is one, and the date ``due``. If the date is unknown, or
+    its year cannot be spoken, a prompt says "within a month".
     """
     if right is Right.REFUSE_RECORDING and recorded:
         return (RECORDING_STOPPED,)
     words = next(words for action, words in CONFIRMATIONS.items() if action.right is right)
     if not EFFECTS[right].refusable:
-        # its effect is all there is to do: no answer follows
+        # its immediate effect completes it: no answer follows
         return (words, RECORDING_STOPPED) if recorded and right is Right.WITHDRAW_CONSENT else (words,)
     read_out = (f"{_REFERENCE}{reference}",) if reference else ()
     until = f"{_DUE}{due.isoformat()}" if due is not None and due.year in speech.YEARS else ANSWER_FOLLOWS

@@ -1,4 +1,4 @@
-"""Consent, which must be provable (Art 7(1)): to a purpose, for a channel, and whether it is in force."""
+"""Consent, which must be provable (Art 7(1)): to a purpose, for a channel, and in force or not."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -29,7 +29,7 @@ class Consent:
 
 
 def state(consent: Consent | None, now: datetime) -> ConsentState:
-    """The state of a consent at ``now``. One that is dated in the future does not count yet."""
+    """The state of a consent at ``now``. A consent dated in the future does not count yet."""
     if consent is None or consent.given_at > now:
         return ConsentState.NONE
     if consent.withdrawn_at is not None:

@@ -1,4 +1,4 @@
-"""When a request is due: Article 12(3) GDPR counted by Regulation (EEC, Euratom) 1182/71."""
+"""When a request is due: Article 12(3) GDPR, counted by Regulation (EEC, Euratom) 1182/71."""
 
 import calendar
 from datetime import date, datetime, timedelta
@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 from ccari.policy.calendars import TIME_ZONES, public_holidays
 
-#: By Art 12(3): the time for an answer, and the time with an extension, both from receipt.
+#: Art 12(3): the time for an answer, and the time with an extension, both from receipt.
 MONTHS, EXTENDED_MONTHS = 1, 3
 
 
@@ -23,13 +23,13 @@ def due(received: datetime, country: str) -> date:
 def extended(received: datetime, country: str) -> date:
     """The last day to answer after an extension by two further months: three months from receipt.
 
-    It is not two months from :func:`due`, because that day may have been moved by a holiday already.
+    Not two months from :func:`due`, because a holiday may already have moved that day.
     """
     return _end(received, country, EXTENDED_MONTHS)
 
 
 def local_day(moment: datetime, country: str) -> date:
-    """The date at ``moment`` (aware) in the controller's ``country``: its days, not ours, begin and end a period."""
+    """The date at ``moment`` (aware) in the controller's ``country``: periods begin and end with its days, not ours."""
     return moment.astimezone(ZoneInfo(TIME_ZONES[country])).date()
 
 

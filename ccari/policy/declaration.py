@@ -1,4 +1,4 @@
-"""The policy file: controllers, registers and campaigns, which are validated together."""
+"""The policy file: controllers, registers and campaigns, validated together."""
 
 import re
 import tomllib
@@ -13,12 +13,12 @@ from ccari.policy.declared import Contradiction, Declared
 from ccari.policy.faults import Fault
 from ccari.policy.parties import Controller, Register
 
-#: Of a file. A campaign takes some five hundred; a larger file is not a policy, or is meant to fill the memory.
+#: The most characters in a file. A campaign takes some five hundred; a larger file is not a policy, or is meant to exhaust memory.
 MOST_CHARACTERS = 2**20
-#: A key of a hundred parts. A file has room for a key of a hundred thousand parts, for which tomllib takes all memory there is.
+#: A key of more than a hundred parts. A file has room for a key of a hundred thousand, for which tomllib exhausts memory.
 _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{99}}")
-#: How many faults are reported, from the top down; and how many names of those that are declared.
+#: How many faults are reported, from the top down; and how many of the declared names an error lists.
 MOST_FAULTS, MOST_KNOWN = 200, 40
 
 
@@ -87,7 +87,7 @@ class Policy(Declared):
         return [each for each in self.campaigns if each.controller == controller_id]
 
     def registers_of(self, campaign: Campaign) -> tuple[Register, ...]:
-        """The registers that a campaign's numbers may not be in. If its preset sets a maximum age for copies, each register's own
+        """The registers that a campaign's numbers must not be in. If its preset sets a maximum age for copies, each register's own limit
         is lowered to that.
         """
         rules = campaign.country_rules
@@ -102,7 +102,7 @@ class Policy(Declared):
 
     @property
     def registers_in_use(self) -> tuple[Register, ...]:
-        """The registers that campaigns name, each as the strictest of these has it: a country's rules may ask for a newer copy."""
+        """The registers that campaigns name, each with its strictest age limit: a country's rules may require a newer copy."""
         least: dict[str, Register] = {}
         for campaign in self.campaigns:
             for each in self.registers_of(campaign):
@@ -112,7 +112,7 @@ class Policy(Declared):
         return tuple(least.values())
 
     def registers_heeded_by(self, controller_id: str) -> tuple[Register, ...]:
-        """The registers that act on a controller: only those that one of its own campaigns names."""
+        """The registers that affect a controller: only those that one of its own campaigns names."""
         heeded = {
             register for campaign in self.campaigns_of(controller_id) for register in campaign.registers
         }
@@ -145,7 +145,7 @@ def _known(names: Collection[str]) -> str:
 
 
 def read(text: str) -> Policy:
-    """The policy that a TOML text declares.
+    """The policy declared by a TOML text.
 
     Raises
     ------
@@ -169,7 +169,7 @@ def read(text: str) -> Policy:
     except RecursionError:
         raise PolicyError([Fault(None, "", "not TOML: nested too deeply")]) from None
     except ValueError as error:
-        # an error of tomllib's, or one of Python's own that tomllib lets through
+        # an error from tomllib, or one of Python's own that tomllib lets through
         raise PolicyError([faults.of_syntax(text, str(error))]) from None
 
 
@@ -183,8 +183,8 @@ def campaigns_declared(text: str) -> list[Campaign]:
 
 
 def countries_declared(text: str) -> dict[str, set[str]]:
-    """By controller, the countries whose law its calls were under by an earlier revision: its own, and the presets of its campaigns. As
-    :func:`campaigns_declared`.
+    """By controller, the countries whose law applied to its calls under an earlier revision: its own country, and those of its campaigns'
+    presets. Parses like :func:`campaigns_declared`.
     """
     tables = tomllib.loads(text.removeprefix("\ufeff"))
     own = [(each.get("id"), each.get("country")) for each in tables.get("controllers", ())]

@@ -1,4 +1,4 @@
-"""What every table of the policy file is made of: immutable models that refuse unknown keys, and checked words."""
+"""The base of every table of the policy file: immutable models that refuse unknown keys, and checked words."""
 
 import re
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 
 class Contradiction(NamedTuple):
-    """Something wrong in a table whose keys are all valid by themselves. ``path``: the key to change, from that table down."""
+    """Something wrong in a table whose keys are each valid. ``path``: the key to change, relative to that table."""
 
     path: tuple[int | str, ...]
     words: str
@@ -66,6 +66,6 @@ Identifier = Annotated[
         "must be at most 40 lower-case letters, digits, - and _, such as acme-2",
     ),
 ]
-#: Strict: "yes" is not true, and neither 1.0 nor "1" is 1. A value that was silently taken for another would be noticed too late.
+#: Strict: "yes" is not true, and neither 1.0 nor "1" is 1. A silent conversion would be noticed too late.
 Flag = Annotated[bool, Strict()]
 Count = Annotated[int, Strict()]

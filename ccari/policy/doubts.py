@@ -15,7 +15,7 @@ from ccari.policy.retention import Limited
 #: A year, and some days for what falls due at its end.
 _LONG_DAYS = 400
 
-#: What a controller keeps of which it has declared no limit.
+#: What a controller keeps if it has declared no limit.
 _WITHOUT_LIMIT = {
     Limited.CALLS: "the link between calls and persons until those persons ask for erasure",
     Limited.REQUESTS: "the link between closed requests and persons for ever",
@@ -25,7 +25,7 @@ _WITHOUT_LIMIT = {
 
 
 def doubts(policy: Policy) -> Iterator[str]:
-    """One sentence for each doubt: which campaign, what is doubtful by which article, and what would settle it."""
+    """One sentence for each doubt: the campaign, what is doubtful under which article, and what would settle it."""
     if policy.accesses_days > accesses.DEFAULT_DAYS:
         yield (
             f"the record of accesses is kept for {policy.accesses_days} days (Art 5(1)(e)): shorten accesses_days, or keep on file "
@@ -194,7 +194,7 @@ def _destinations(_: Controller, campaign: Campaign) -> Iterator[str]:
 
 
 def _peer(dial: str) -> str:
-    """The trunk or other peer that a dial string goes over, as Asterisk compares them; "" if it names none."""
+    """The trunk or other peer that a dial string uses, as Asterisk compares peers; "" if it names none."""
     technology, _, rest = dial.partition("/")
     peer = rest.partition("@")[2]
     return f"{technology}/{peer}".lower() if peer else ""

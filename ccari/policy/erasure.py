@@ -1,7 +1,7 @@
 """What an erasure deletes, what stays, and on which ground (Article 17).
 
-The person's data are deleted, except for what 17(3) keeps. To keep more of them for a claim, a hold must be placed first. What
-proves that the law was kept stays, without the person: commitments, and the keyed digest, so that no list brings the number back.
+The person's data are deleted, except for what 17(3) keeps. To keep more for a claim, place a hold first. The proof of compliance stays,
+without the person: commitments, and the keyed digest, so that no list brings the number back.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -20,25 +20,25 @@ from ccari.policy.rights import Right
 
 
 def _years(count: int) -> timedelta:
-    """That many years, with the most leap days that they can have."""
+    """That many years, counting the most leap days possible."""
     return timedelta(days=count * 365 + -(-count // 4))
 
 
-#: How long the proof of a consent is kept after the last call that rested on it. DE: §7a(2) UWG. PL: whoever answered knows of the
-#: call and of the caller from that day on, and can claim in tort for three years more (KC Art 442¹ §1), so that this is enough. For
-#: whoever learns of it later (ten years at most) a hold is placed. The six years of KC Art 118 are for claims on a contract.
+#: How long the proof of a consent is kept after the last call that rested on it. DE: §7a(2) UWG. PL: a person who answered knows of the
+#: call and the caller from that day, and can claim in tort for three more years (KC Art 442¹ §1), so this is enough. For a person who
+#: learns of it later (ten years at most), place a hold. The six years of KC Art 118 are for contract claims.
 PROOF = _years(5)
 
-#: What is dialled before a number within its country, by country code, as a regular expression; a zero in all other countries.
+#: The trunk prefix dialled before a number within its country, by country code, as a regular expression; zero in all other countries.
 #: Lithuania has changed from 8 to 0.
 _TRUNK_PREFIXES = {"36": "06", "370": "[08]"}
 
-#: Entries of a call's journal that record a deletion. They hold nothing of the person, and stay.
+#: Journal entries of a call that record a deletion. They contain nothing about the person, and stay.
 TELLING = frozenset({"recording_deleted", "personal_data_erased"})
 
 
 class What(StrEnum):
-    """A kind of thing that is kept about a person, in words."""
+    """A kind of data kept about a person, in words."""
 
     RECORDING = "recording"
     CALL = "call"
@@ -52,7 +52,7 @@ class What(StrEnum):
     WORDS = "number in somebody's words"
 
 
-#: What a call centre has about a person, apart from the requests themselves.
+#: The data that a call centre has about a person, apart from the requests themselves.
 SUBSTANCE = frozenset({What.RECORDING, What.CALL, What.CONTACT, What.CONSENT, What.HEARD})
 
 
@@ -92,8 +92,8 @@ _WORDS = {
     Ground.UNDER_WAY: "it is still going on: repeat the erasure when it is over",
 }
 
-#: What stays of an erased person on purpose, with the articles: one of 17(3), and the obligation that 17(3)(b) refers to. An objection has
-#: to be heeded for good (21(3), 24: CJEU C-129/21), a look shown (5(2), 32), an answer proved (5(2), 12).
+#: What deliberately stays of an erased person, with the articles: one of 17(3), and the obligation that 17(3)(b) refers to. An objection
+#: must be heeded for good (21(3), 24: CJEU C-129/21), an access shown (5(2), 32), an answer proved (5(2), 12).
 REMAINS: Mapping[str, str] = {
     "keyed digest among the suppressions, so that no list brings the number back": "17(3)(b), 21(3), 24",
     "place in a copy of a register of objections, which is the register's": "17(3)(b), 21(3), 24",
@@ -106,12 +106,12 @@ REMAINS: Mapping[str, str] = {
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something that is kept about a person.
+    """A piece of data kept about a person.
 
-    ``over``: it is finished, and nobody works on it any more. ``holds``: what holds it, by kind and in words. ``limit``: until
-    when a legal obligation keeps it; None: nobody knows, so it stays. ``with_``: ids of the things that it stays together with,
-    because one would be of no use without the other. ``given_at``: when a consent was given. ``used_at``: when a call was last
-    made on it. ``needed``: another legal ground to keep it.
+    ``over``: it is finished, and nobody works on it any more. ``holds``: what holds it, by kind and in words. ``limit``: until when a
+    legal obligation keeps it; None: unknown, so it stays. ``with_``: ids of the things that it stays together with, because one would be
+    useless without the other. ``given_at``: when a consent was given. ``used_at``: when a call was last made on it. ``needed``: another
+    legal ground to keep it.
     """
 
     what: What
@@ -129,7 +129,7 @@ class Thing:
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A thing that stays. ``held_by``: the holds, in words, where those are the ground."""
+    """A thing that stays. ``held_by``: the holds, in words, if they are the ground."""
 
     thing: Thing
     ground: Ground
@@ -153,9 +153,8 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The terms of an erasure. ``keep_proof``: whether to keep the proof of a consent: for :data:`PROOF` after the last call
-    that was made on it, and for as long after it was given as the law of one of the ``countries`` says: those of the controller and
-    of the number.
+    """The terms of an erasure. ``keep_proof``: whether to keep the proof of a consent: for :data:`PROOF` after the last call made on it,
+    and for as long after it was given as the law of any of the ``countries`` requires: those of the controller and of the number.
     """
 
     now: datetime
@@ -163,7 +162,7 @@ class Terms:
     countries: Collection[str | None] = ()
 
     def ground(self, thing: Thing, kept: Mapping[str, Ground]) -> Ground | None:
-        """Why the thing stays; None if it is deleted. ``kept``: the grounds of the things that stay already, by their ids."""
+        """Why the thing stays; None if it is deleted. ``kept``: the grounds of the things already found to stay, by their ids."""
         kinds = {kind for kind, _ in thing.holds}
         if not thing.over:
             return Ground.UNDER_WAY
@@ -188,10 +187,10 @@ class Terms:
 
 
 def proof_kept(countries: Iterable[str | None]) -> timedelta:
-    """So long after it was given, and after each use, the law of one of the ``countries`` has the proof of a consent kept.
+    """How long after it was given, and after each use, the proof of a consent must be kept under the law of any of the ``countries``.
 
-    Who advertises by telephone is under the law of the country where people are called (Regulation (EC) 864/2007, Art 6(1)), whatever
-    the controller's own: from Poland, too, nobody in Germany is called without what §7a UWG asks for.
+    Telephone advertising is under the law of the country where people are called (Regulation (EC) 864/2007, Art 6(1)), whatever the
+    controller's own: a caller in Poland, too, needs what §7a UWG requires to call people in Germany.
     """
     rules = (PRESETS.get(each or "") for each in countries)
     return max((_years(each.proof_years) for each in rules if each and each.proof_years), default=timedelta())
@@ -213,19 +212,19 @@ def plan(things: Iterable[Thing], terms: Terms) -> Plan:
 
 
 def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
-    """Whether an open request of the right needs what was processed on ``basis``. None: something without a basis of its own,
-    which only a right that holds all bases needs.
+    """Whether an open request for the right needs data processed on ``basis``. None: a thing without its own basis, which only a right
+    that holds all bases needs.
     """
     bases = HOLDING.get(right, frozenset())
     return basis in bases if basis is not None else bases >= frozenset(LegalBasis)
 
 
 def pattern(number: Number) -> str:
-    """A regular expression, for Python and PostgreSQL alike, that matches the number as people write it in a text."""
+    """A regular expression, for both Python and PostgreSQL, that matches the number as people write it in a text."""
     code = str(phonenumbers.parse(number.e164).country_code)
     trunk = _TRUNK_PREFIXES.get(code, "0")
     national = BETWEEN.join(number.digits[len(code) :])
-    # people write the trunk prefix after the country code as well, in brackets or bare, though it does not belong there
+    # people also write the trunk prefix after the country code, in brackets or bare, though it does not belong there
     needless = rf"(\(({trunk}|0)\)|{trunk}|0)?"
     abroad = rf"(\+|00)?{BETWEEN}{BETWEEN.join(code)}{BETWEEN}{needless}{BETWEEN}"
     return rf"(?<!\d)({abroad}|{trunk})?{national}(?!\d)"

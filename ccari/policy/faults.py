@@ -21,14 +21,14 @@ _WORDS = {
     "dict_type": "must be a table",
 }
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
-#: Characters. Longer keys, which can only be made up, are cut short.
+#: The most characters of a key. Longer keys, which can only be made up, are cut short.
 _LONGEST_KEY = 80
 _TWICE = re.compile(r"overwrite|[Dd]uplicate|twice")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``line`` counts from 1. It is None, and ``key`` empty, if the fault has no place of its own."""
+    """``line`` counts from 1. It is None, and ``key`` empty, if the fault has no position."""
 
     line: int | None
     key: str
@@ -40,12 +40,12 @@ class Fault:
 
 
 def of_syntax(text: str, message: str) -> Fault:
-    """The fault that tomllib reports in ``message``. Of the line itself only its key is quoted: the rest may hold anything."""
+    """The fault that tomllib reports in ``message``. Quotes only the key of the line: the rest may contain anything."""
     at = _AT.search(message)
     lines = text.split("\n")
     line = None
     if at is not None:
-        # tomllib says "end of document" of a text that is not finished: then it is the last line that is not empty
+        # tomllib says "end of document" for an unfinished text: the fault is then on the last line that is not blank
         line = int(at[1]) if at[1] else len("\n".join(lines).rstrip().split("\n"))
     reason = _AT.sub("", message)
     if line is not None and _TWICE.search(reason):
@@ -56,14 +56,12 @@ def of_syntax(text: str, message: str) -> Fault:
 def of_validation(
     text: str, document: Mapping[str, Any], model: type[Declared], error: ValidationError
 ) -> list[Fault]:
-    """The faults that pydantic found in ``document``, the parsed ``text``, when it validated it as a ``model``; from the top
-    down.
-    """
+    """The faults that pydantic found in ``document``, the parsed ``text``, when it validated it as a ``model``, from the top down."""
     faults: list[Fault] = []
     places = Places(text)
     for detail in error.errors(include_url=False, include_input=False):
         if detail["type"] == "default_factory_not_called":
-            # what a key is by default depends on one that is wrong, and that one is named
+            # the key's default depends on a wrong key, which has its own fault
             continue
         cause = detail.get("ctx", {}).get("error")
         if isinstance(cause, ContradictionError):
@@ -89,7 +87,7 @@ def _shortened(name: str) -> str:
 
 
 def _as_written(document: Mapping[str, Any], loc: Path) -> Path:
-    """The path as the file has it. pydantic's has an index even where the file has a single table, and a mark for keys."""
+    """The path as written in the file. pydantic's path has an index even for a single table, and a mark for keys."""
     path: Path = ()
     here: Any = document
     for part in loc:
@@ -119,7 +117,7 @@ def _holds_tables(model: type[Declared], loc: Path) -> bool:
 
 
 def _known_keys(model: type[Declared], loc: Path) -> list[str]:
-    """The keys that the table around the last part of ``loc`` may have."""
+    """The keys that the table containing the last part of ``loc`` may have."""
     for part in loc[:-1]:
         fields = [field for name, field in model.model_fields.items() if part in {name, field.alias}]
         inner = _table_in(fields[0].annotation) if fields else None

@@ -67,19 +67,17 @@ class Block(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A number for which the controller has a source. ``valid_until``: until when the last of its sources may be used; None:
-    without limit.
-    """
+    """A number for which the controller has a source. ``valid_until``: until when the last of its sources may be used; None: no limit."""
 
     valid_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Attempts:
-    """How many calls were dialled to the number. :func:`question` says from when on.
+    """How many calls were dialled to the number. :func:`question` gives the dates from which they count.
 
-    ``recent``: by the campaign, within the days of its own limit. ``total``: by the campaign, at any time. ``controller``: by
-    the controller, within the days of the country's rules.
+    ``recent``: by the campaign, within the days of its own limit. ``total``: by the campaign, at any time. ``controller``: by the
+    controller, within the days of the country's rules.
     """
 
     recent: int = 0
@@ -91,11 +89,11 @@ class Attempts:
 class Facts:
     """What the database knows of one number for one campaign at the moment of the call.
 
-    ``suppressions``: the controller's own entries, for any reason. ``listings``: the number's entries in registers.
-    ``registers``: the date of each register's copy. ``consent``: the newest consent to the campaign's purpose.
-    ``contact``: None if the number is not a contact of the controller. ``informed``: the versions of the information layer
-    that the number has heard from the controller. ``secrets``: every secret that any of this may be stored under, so that a
-    node knows whether it has looked under all of them; each is one string of kind, holder, version and check.
+    ``suppressions``: the controller's own entries, for any reason. ``listings``: the number's entries in registers. ``registers``: the
+    date of each register's copy. ``consent``: the newest consent to the campaign's purpose. ``contact``: None if the number is not a
+    contact of the controller. ``informed``: the versions of the information layer that the number has heard from the controller.
+    ``secrets``: every secret under which any of this may be stored, so that a node knows whether it has looked under all of them; each is
+    one string of kind, holder, version and check.
     """
 
     suppressions: Collection[Entry] = ()
@@ -110,7 +108,7 @@ class Facts:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """Which facts the gate needs about a number for one campaign. ``consent``: whether the campaign needs a consent."""
+    """The facts that the gate needs about a number for one campaign. ``consent``: whether the campaign needs a consent."""
 
     controller: str
     campaign: str
@@ -126,7 +124,7 @@ _CONSENT_BLOCKS = {
     ConsentState.WITHDRAWN: Block.CONSENT_WITHDRAWN,
     ConsentState.EXPIRED: Block.CONSENT_EXPIRED,
 }
-#: The gravest first. Of a number that is barred for several reasons, the gravest is reported.
+#: The gravest first. If a number is barred for several reasons, the gravest is reported.
 _GRAVITY = (Reason.ERASURE, *(reason for reason in Reason if reason is not Reason.ERASURE))
 _BARS_EVERY_CALL = tuple(filter(suppression.bars_all, Reason))
 
@@ -148,8 +146,8 @@ def barring(campaign: Campaign) -> tuple[Reason, ...]:
 
 
 def bars_the_like(campaign: Campaign, right: Right) -> bool:
-    """True if a person who exercises the right is not called for this campaign again, either because the right bars it, or
-    because it withdraws the consent that the campaign needs.
+    """True if a person who exercises the right is not called for this campaign again, because the right either bars it or withdraws the
+    consent that it needs.
     """
     withdraws_consent = right is Right.WITHDRAW_CONSENT and campaign.needs_consent
     return withdraws_consent or EFFECTS[right].suppress in barring(campaign)
@@ -180,7 +178,7 @@ def verdict(
 
 
 def refusal(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
-    """As :func:`verdict`, regardless of the time of day and of earlier calls: whether a number may stay on a list."""
+    """Like :func:`verdict`, regardless of the time of day and earlier calls: whether a number may stay on a list."""
     return (
         barred(campaign, registers, facts, now)
         or _without_consent(campaign, facts, now)
@@ -189,14 +187,14 @@ def refusal(campaign: Campaign, registers: Collection[Register], facts: Facts, n
 
 
 def barred(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
-    """As :func:`refusal`, regardless of consent and source: a new contact may be about to get those."""
+    """Like :func:`refusal`, regardless of consent and source: a new contact may be about to get those."""
     return _suppressed(barring(campaign), campaign.id, facts, now) or _listed(registers, facts, now)
 
 
 def unwelcome(facts: Facts, now: datetime) -> Block | None:
     """Why the number may not become a contact of the controller at all; None if it may.
 
-    A number that was erased, or that may only be stored, must not come back with the next list (CJEU C-129/21).
+    A number that was erased, or may only be stored, must not come back with the next list (CJEU C-129/21).
     """
     return _suppressed(_BARS_EVERY_CALL, None, facts, now)
 
@@ -234,7 +232,7 @@ def _listed(registers: Collection[Register], facts: Facts, now: datetime) -> Blo
 
 
 def stale(register: Register, as_of: datetime | None, now: datetime) -> bool:
-    """True if the register's copy of ``as_of`` cannot be relied on: there is none, it is too old, or its date is in the future."""
+    """True if the register's copy dated ``as_of`` cannot be relied on: there is none, it is too old, or its date is in the future."""
     return as_of is None or not timedelta() <= now - as_of <= timedelta(days=register.max_age_days)
 
 
@@ -251,7 +249,7 @@ def _without_consent(campaign: Campaign, facts: Facts, now: datetime) -> Block |
 def _without_source(campaign: Campaign, facts: Facts, now: datetime) -> Block | None:
     if facts.contact is None:
         return Block.NO_SOURCE if campaign.data_source is None else None
-    # a list that has expired may not be used, even if the campaign names a data source of its own
+    # an expired list may not be used, even if the campaign names a data source of its own
     until = facts.contact.valid_until
     return Block.SOURCE_EXPIRED if until is not None and until <= now else None
 

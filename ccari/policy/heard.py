@@ -1,4 +1,4 @@
-"""The notices that were heard in a call, read from its journal."""
+"""The notices heard in a call, read from its journal."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -8,8 +8,8 @@ from ccari.policy.chain import Linked
 
 @dataclass(frozen=True, slots=True)
 class HeardNotice:
-    """``seq``: the number of its entry. ``version``: the version of its words. ``sounds``: each prompt with the digest of its
-    audio, in their order; empty if the notice had nothing to say.
+    """``seq``: the number of its entry. ``version``: the version of its words. ``sounds``: each prompt with the digest of its audio, in
+    order; empty if the notice had nothing to say.
     """
 
     seq: int
@@ -19,7 +19,7 @@ class HeardNotice:
 
 
 def notices_heard(journal: Iterable[Linked]) -> Iterator[HeardNotice]:
-    """The notices that were heard, without those whose fields were erased or do not name the audio.
+    """The notices that were heard, except those whose fields were erased or do not name the audio.
 
     Raises
     ------
@@ -30,6 +30,6 @@ def notices_heard(journal: Iterable[Linked]) -> Iterator[HeardNotice]:
         if entry.event == "notice_heard" and entry.fields is not None and "sounds" in entry.fields:
             fields = entry.fields
             pairs = zip(fields["prompts"].split(","), fields["sounds"].split(","), strict=True)
-            # an empty text would be split into one prompt without a name
+            # splitting an empty text would yield one prompt without a name
             sounds = tuple(pairs) if fields["prompts"] else ()
             yield HeardNotice(entry.seq, fields["notice_version"], fields["language"], sounds)

@@ -18,7 +18,7 @@ DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
 def _clock_time(value: Any) -> Any:
-    """Accept a time of TOML, or a text; not a number: pydantic would read 9 as nine seconds past midnight."""
+    """Accept a TOML time or a text, but no number: pydantic would read 9 as nine seconds past midnight."""
     is_text = isinstance(value, str) and _CLOCK_TIME.fullmatch(value)
     if not (is_text or (isinstance(value, time) and value.tzinfo is None)):
         raise ValueError("must be a time such as 09:00: the zone is timezone's")
@@ -64,7 +64,7 @@ class Hours(Declared):
 
     @field_serializer("days")
     def _write_days(self, value: tuple[int, ...]) -> str:
-        """As people write them: ``mon-fri,sun``. Along a run of days, a day less its place in the list stays the same."""
+        """Writes days as people do: ``mon-fri,sun``. Within a run of consecutive days, day number minus list index is constant."""
         runs = [
             [day for _, day in run] for _, run in groupby(enumerate(value), lambda place: place[1] - place[0])
         ]
@@ -85,8 +85,8 @@ class Closed(StrEnum):
 def closed(hours: Iterable[Hours], number: Number, home: str, now: datetime) -> Closed | None:
     """Why ``number`` may not be called at ``now`` (aware) under any of ``hours``; None if it may, or there are none.
 
-    ``home`` is the controller's country (EEA). Its clock and holidays count where the number's own are not known, or it has
-    none. If this machine lacks one of the number's time zones it is closed, because nobody can say what time it is there.
+    ``home`` is the controller's country (EEA). Its clock and holidays apply if the number's own are unknown, or it has none. If this
+    machine lacks one of the number's time zones, the answer is closed, because its local time is unknown.
     """
     reasons = {_closed(span, number, home, now) for span in hours}
     if not reasons or None in reasons:
@@ -100,7 +100,7 @@ def _closed(hours: Hours, number: Number, home: str, now: datetime) -> Closed | 
     local_times = [now.astimezone(zone) for zone in zones]
     country = number.country or home
     if not hours.holidays and any(_is_holiday(local.date(), country, home) for local in local_times):
-        # before the time of day: an agent who was told "outside hours" would try again later the same day
+        # before the time of day: after "outside hours" an agent would try again later the same day
         return Closed.HOLIDAY
     if len(zones) < len(names):
         return Closed.OUTSIDE_HOURS

@@ -36,7 +36,7 @@ class KeyAction(StrEnum):
 
 
 def noted(key: str, action: KeyAction | None) -> str:
-    """What log and journal tell of which key it was. One that does nothing may be a digit of a card or telephone number."""
+    """How log and journal name the key. A key without a function may be a digit of a card or telephone number."""
     return "other" if action is None else key
 
 

@@ -1,4 +1,4 @@
-"""The end of a controller's contract, Article 28(3)(g): what is deleted then, and what has to be over first."""
+"""The end of a controller's contract, Article 28(3)(g): what is deleted then, and what must end first."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from ccari.counting import counted
 
 
 class Goes(StrEnum):
-    """What is deleted with its controller, as nothing else ends it, in this order: what bars calls goes last."""
+    """Data deleted with the controller, since nothing else ends them, in this order: what bars calls goes last."""
 
     CONTACTS = "contacts"
     CONSENTS = "consents"
@@ -19,8 +19,8 @@ class Goes(StrEnum):
 
 
 class Keeps(StrEnum):
-    """What has an end of its own, or waits for somebody. Until then the rest is needed with it: a bar may end a recording, a consent is
-    the proof of its calls, and whoever has an open request must be found.
+    """Data that end by themselves, or wait for somebody. Until then the rest is needed too: a bar may end a recording, a consent is the
+    proof of its calls, and a person with an open request must be found.
     """
 
     OPEN_CALLS = "open_calls"
@@ -34,7 +34,7 @@ class Keeps(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """So much of one kind is held; the ``oldest`` of it came at that moment."""
+    """How many of one kind are held, and when the ``oldest`` came."""
 
     held: int
     oldest: datetime
@@ -42,15 +42,15 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """So many consents whose proof the law has kept; that of the last one ``until`` that moment."""
+    """How many consents' proofs the law still requires; the last of them ``until`` that moment."""
 
     held: int
     until: datetime
 
 
 def obstacles(campaigns: Iterable[str], kept: Mapping[Keeps, Amount], proofs: Proofs | None) -> list[str]:
-    """Why a controller cannot be deleted yet, a line each, with what to do. ``campaigns``: those that the policy in force declares;
-    ``proofs``: None also if a person has decided that they go (Art 28(3)(g): "unless … law requires storage").
+    """Why a controller cannot be deleted yet, a line each, with what to do. ``campaigns``: those declared by the policy in force;
+    ``proofs``: None if there are none, or a person has decided to delete them (Art 28(3)(g): "unless … law requires storage").
     """
     called = [
         f"the campaign {each!r} is in the policy in force: take it out, and apply the policy"
@@ -92,7 +92,7 @@ def _words(kind: Keeps, held: int) -> str:
 
 
 def called_again(controller: str, begun: datetime, finished: datetime | None) -> str:
-    """Why no campaign of a controller can be declared whose deletion was ``begun``, and ``finished`` (both aware), with what to do."""
+    """Why campaigns cannot be declared for a controller whose deletion was ``begun``, and ``finished`` (both aware), with what to do."""
     return (
         f"{_deleted(controller, begun, finished)}, and with it who had objected, so nothing may be called for under that "
         "id again: give the controller another id, and import the objections that it has (ccari suppress import) before its first call"
@@ -100,8 +100,8 @@ def called_again(controller: str, begun: datetime, finished: datetime | None) ->
 
 
 def entered_again(controller: str, begun: datetime, finished: datetime | None) -> str:
-    """As :func:`called_again`, why nothing of the kinds in :class:`Goes` can be entered for it, or judged by them. What a person asks for
-    can: it has to be answered (Art 12(3)), whatever is left.
+    """Like :func:`called_again`: why nothing of the kinds in :class:`Goes` can be entered for it, or judged by them. A person's request
+    can: it must be answered (Art 12(3)), whatever is left.
     """
     return (
         f"{_deleted(controller, begun, finished)}, and nobody is called for that id again: if it has come back, use the id that it has now; "

@@ -1,4 +1,4 @@
-"""Storage limitation, Article 5(1)(e): for how many days the policies have calls, requests, contacts, consents and accesses kept."""
+"""Storage limitation, Article 5(1)(e): for how many days the policies keep calls, requests, contacts, consents and accesses."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
@@ -8,20 +8,19 @@ from ccari.policy.declaration import Policy
 from ccari.policy.erasure import proof_kept
 from ccari.policy.retention import OF_CONTROLLERS, Limited
 
-#: How long a limit has to stand before it counts, so that one that was declared by mistake can be taken back: what has expired is
-#: gone for good.
+#: How long a limit must be declared before it takes effect, so that a mistake can be corrected: expired data are gone for good.
 GRACE = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``days`` after what is ``limited`` has ended, nothing on record says which person of ``controller`` it is about any more.
-    ``controller``: empty for accesses, whose record is that of all.
+    """``days`` after the ``limited`` data have ended, nothing on record says any more which person of ``controller`` they are about.
+    ``controller``: empty for accesses, which have one record for all controllers.
 
-    ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns
-    says itself where its numbers come from, and calls such as are no contact. ``proof``: so long after it was given, and after
-    each use, the law of the controller's country has the proof of a consent kept. ``unreached``, of accesses: the controllers whose open requests may need some
-    of them, and cannot be asked about.
+    ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns states the
+    source of its numbers itself, so that it calls numbers that are no contacts. ``proof``: how long after it was given, and after each
+    use, the law of the controller's country requires the proof of a consent. ``unreached``, for accesses: the controllers whose open
+    requests may need some of them, and cannot be asked about.
     """
 
     limited: Limited
@@ -33,19 +32,19 @@ class Limit:
     unreached: frozenset[str] = field(default=frozenset(), compare=False)
 
     def concerns(self, controller: str) -> bool:
-        """Whether an open request of that controller may need what is past this limit."""
+        """Whether an open request of that controller may need data past this limit."""
         return self.controller in {"", controller}
 
 
 def standing(policies: Sequence[Policy]) -> list[Limit]:
-    """The limits that all of the ``policies`` (the newest first) have; for each kind, and each controller, the longest one."""
+    """The limits that all of the ``policies`` (the newest first) have; for each kind and controller, the longest one."""
     of_all = [Limit(Limited.ACCESSES, "", max(each.accesses_days for each in policies))] if policies else []
     return [*_of_controllers(policies), *of_all]
 
 
 def sparing(limits: Iterable[Limit], unreached: Iterable[str]) -> list[Limit]:
-    """The limits without those of the ``unreached`` controllers, whose open requests could not be extended and may need what would go.
-    That of the record of accesses, which is one for all controllers, spares what they may need.
+    """The limits without those of the ``unreached`` controllers, whose open requests could not be extended and may need the data. The
+    record of accesses, which is one for all controllers, keeps its limit, but spares what those requests may need.
     """
     spared = frozenset(unreached)
     return [
@@ -76,7 +75,7 @@ def _of_controllers(policies: Sequence[Policy]) -> list[Limit]:
 
 
 def _longest(policies: Sequence[Policy], controller_id: str, limited: Limited) -> int | None:
-    """None if one of the policies has no such limit, or no such controller."""
+    """None if one of the policies lacks this limit, or the controller."""
     each_days = []
     for policy in policies:
         controller = policy.controller(controller_id)

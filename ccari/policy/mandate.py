@@ -1,4 +1,4 @@
-"""The request on which a person's data are given out or erased. Neither is done without one (Art 12(6), 15, 17, 20)."""
+"""The request on which a person's data are disclosed or erased. Neither is done without one (Art 12(6), 15, 17, 20)."""
 
 from collections.abc import Collection
 from enum import StrEnum
@@ -10,12 +10,12 @@ from ccari.policy.rights import Level, RequestState, Right
 #: The rights that an export answers: Art 15 and 20.
 ANSWERED_BY_EXPORT = frozenset({Right.ACCESS, Right.PORTABILITY})
 
-#: Art 20(1)(a): portability covers only what was processed on one of these bases.
+#: Art 20(1)(a): portability covers only data processed on one of these bases.
 PORTABLE: Collection[LegalBasis] = HOLDING[Right.PORTABILITY]
 
 
 class MandateFault(StrEnum):
-    """Why a request does not allow a number's data to be given out or erased, in words for the person who tried."""
+    """Why a request does not permit disclosing or erasing a number's data, in words for the person who tried."""
 
     NUMBER = "it was made for another number"
     CONTROLLER = "it was made to another controller"
@@ -28,9 +28,9 @@ def fault(
     wanted: Collection[Right], right: Right, state: RequestState, level: Level, *, same_number: bool,
     same_controller: bool, begun: bool = False,
 ) -> MandateFault | None:  # fmt: skip
-    """Why nothing may be done on the request; None if it may. ``wanted``: the rights of which it must be one.
+    """Why the request permits nothing; None if it does. ``wanted``: the rights, one of which it must be for.
 
-    ``begun``: an erasure on this request could not reach everything; it may be finished, though the request is fulfilled.
+    ``begun``: an erasure on this request could not reach everything; it may be finished, even though the request is fulfilled.
     """
     if not same_controller:
         return MandateFault.CONTROLLER
@@ -46,5 +46,5 @@ def fault(
 
 
 def after(state: RequestState) -> RequestState:
-    """The state of the request once something was done on it; a closed one stays as it is."""
+    """The state of the request after it was acted on; a closed one stays as it is."""
     return RequestState.IN_PROGRESS if state in {RequestState.RECEIVED, RequestState.VERIFYING} else state

@@ -25,14 +25,13 @@ from ccari.policy.sentences import ended_once
 #: Answers the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
 RIGHT_FAILED = "right_failed"
-#: Instead of it, to a caller whose number is not known.
+#: The same for a caller whose number is not known.
 NUMBER_WITHHELD = "number_withheld"
 KEY_UNKNOWN = "key_unknown"
-#: Answers the key that asks where the number comes from: the contact's own source if there is a sound for it, else the
-#: campaign's.
+#: Answers the key that asks where the number comes from: the contact's own source if there is a sound for it, else the campaign's.
 SOURCE_ASKED = "source_asked"
 GOODBYE = "goodbye"
-#: To a callee for whom no agent came.
+#: Played to a callee if no agent came.
 ABANDONED = "abandoned"
 TRANSFER_WAIT = "transfer_wait"
 TRANSFER_FAILED = "transfer_failed"
@@ -49,12 +48,12 @@ AGENT_RECORDING_PAUSED = "agent_recording_paused"
 AGENT_CALL_RECORDED = "agent_call_recorded"
 AGENT_TRANSFER_FAILED = "agent_transfer_failed"
 
-#: The first prompt of all, in the language that it offers.
+#: The very first prompt, in the language that it offers.
 _LANGUAGE_OFFER = "language_offer"
 #: Instead of ``identity``, in inbound calls.
 _IDENTITY_INBOUND = "identity_inbound"
 
-#: The same in every campaign.
+#: Shared by all campaigns.
 COMMON = (
     *confirmations.CONFIRMATIONS.values(),
     confirmations.ANSWER_FOLLOWS,
@@ -92,13 +91,12 @@ _RECORDING = {
     RecordingMode.OPT_IN: "recording_opt_in",
     RecordingMode.MANDATORY: "recording_mandatory",
 }
-#: Instead of them, where the call ends rather than go on unrecorded: the callee must not be misled about that.
+#: Used instead if the call ends rather than continue unrecorded: the callee must not be misled about that.
 _RECORDING_OR_END = {
     RecordingMode.OPT_OUT: "recording_opt_out_or_end",
     RecordingMode.OPT_IN: "recording_opt_in_or_end",
 }
-#: The order of the menu. Art 21(4): the rights to object come first, each in a sentence of its own. What is not a right comes
-#: last.
+#: The order of the menu. Art 21(4): the rights to object come first, each in its own sentence. Keys that are not rights come last.
 _FIRST = (KeyAction.OBJECTION_MARKETING, KeyAction.OBJECTION)
 _LAST = (KeyAction.DATA_SOURCE, KeyAction.REPEAT)
 
@@ -117,8 +115,8 @@ class Words(Protocol):
 class Prompt:
     """One sound, and the words spoken in it.
 
-    ``campaign``: None for a prompt that is the same in every campaign, such as a confirmation. Otherwise the words are the
-    campaign's own: who is calling, why, where the number comes from, which key does what.
+    ``campaign``: None for a prompt shared by all campaigns, such as a confirmation. Otherwise the words are the campaign's own: who is
+    calling, why, where the number comes from, which key does what.
     """
 
     id: str
@@ -133,12 +131,12 @@ class Prompt:
 
 
 def sequence(campaign: Campaign, *, informed: bool, inbound: bool = False) -> tuple[str, ...]:
-    """The ids of the prompts that make up the notice, in the order they are played.
+    """The ids of the prompts that make up the notice, in playing order.
 
-    ``informed``: the number has heard this wording of the information layer from this controller before. Then Art
-    13(4) and 14(5)(a) do not require it again, and ``first_contact`` leaves it out; but a sales call says each time who is
-    calling and why (consumer-rights acts; PL: Art 20(1)). The recording layer is played in every call. ``inbound``: the
-    person is calling us, so the identity prompt is a different one.
+    ``informed``: the number has heard this wording of the information layer from this controller before. Then Art 13(4) and 14(5)(a) do
+    not require it again, and ``first_contact`` leaves it out; but a sales call says each time who is calling and why (consumer-rights
+    acts; PL: Art 20(1)). The recording layer is played in every call. ``inbound``: the person is calling us, so the identity prompt is a
+    different one.
     """
     ids = [
         _id(campaign, prompt, inbound=inbound)
@@ -150,14 +148,14 @@ def sequence(campaign: Campaign, *, informed: bool, inbound: bool = False) -> tu
 
 
 def information(campaign: Campaign, *, inbound: bool = False) -> tuple[str, ...]:
-    """The ids of the prompts of the information layer, as it is played at the first contact."""
+    """The ids of the prompts of the information layer, as played at the first contact."""
     recording = _id(campaign, NoticePrompt.RECORDING)
     notice = sequence(campaign, informed=False, inbound=inbound)
     return tuple(prompt for prompt in notice if prompt != recording)
 
 
 def repeated(campaign: Campaign) -> tuple[str, ...]:
-    """The ids of what is said again of the recording when a callee is handed over. A callee who has agreed is not asked again."""
+    """The ids of the recording prompts that are repeated when a callee is handed over. A callee who has agreed is not asked again."""
     prompt = _id(campaign, NoticePrompt.RECORDING)
     return () if prompt is None or campaign.recording.mode is RecordingMode.OPT_IN else (prompt,)
 
@@ -194,7 +192,7 @@ def _is_played(campaign: Campaign, prompt: NoticePrompt, *, informed: bool) -> b
 
 
 def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> str | None:
-    """The id of a prompt of the notice in this campaign; None if the campaign has nothing to say there."""
+    """The id of a prompt of the notice in this campaign; None if the campaign says nothing there."""
     match prompt:
         case NoticePrompt.IDENTITY if inbound:
             return _IDENTITY_INBOUND
@@ -209,7 +207,7 @@ def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> s
 
 
 def recording(campaign: Campaign) -> str | None:
-    """The id of the prompt that tells of the recording; None if the campaign does not record."""
+    """The id of the prompt that announces the recording; None if the campaign does not record."""
     mode = campaign.recording.mode
     prompt = _RECORDING.get(mode)
     return _RECORDING_OR_END.get(mode, prompt) if campaign.recording.must else prompt
@@ -254,14 +252,14 @@ def prompts(
         if name == NoticePrompt.RIGHTS.value:
             text = " ".join([text, *_rights(campaign, words, language)])
         text = ended_once(text)
-        # a template without anything to fill in is one sound for all campaigns
+        # a template without placeholders is one sound for all campaigns
         filled.append(Prompt(name, language, text, None if text == template else campaign.id))
     filled += [Prompt(name, language, words.template(name, language)) for name in COMMON]
     return tuple(filled)
 
 
 def _language_offer(campaign: Campaign, words: Words, language: str) -> Prompt:
-    """Offers the next language after ``language``, spoken in that next language: whoever needs it understands no other."""
+    """Offers the next language after ``language``, in that next language: callees who need it understand no other."""
     other = campaign.next_language(language)
     key = next(key for key, action in campaign.keys.items() if action is KeyAction.LANGUAGE)
     text = words.template("menu_language", other).format(key=words.key_word(key, other))
@@ -269,24 +267,24 @@ def _language_offer(campaign: Campaign, words: Words, language: str) -> Prompt:
 
 
 def _inbound(campaign: Campaign) -> tuple[str, ...]:
-    """The ids of the notice of inbound calls. A campaign without an agent has none: nobody could be connected to."""
+    """The ids of the notice of inbound calls. A campaign without an agent has none: it could not connect anybody."""
     return () if campaign.agent is None else sequence(campaign, informed=False, inbound=True)
 
 
 def source(data_source: str, words: Words, language: str) -> Prompt:
-    """The prompt that says a source of contacts, such as the source of a list. It is the same in every campaign."""
+    """The prompt that names a contact's source, such as the source of a list. It is shared by all campaigns."""
     name = f"source-{hashlib.sha256(data_source.encode()).hexdigest()[:16]}"
     text = words.template(NoticePrompt.SOURCE.value, language).format(data_source=data_source)
     return Prompt(name, language, ended_once(text))
 
 
 def version(notice: tuple[Prompt, ...]) -> str:
-    """The version of a notice: 16 hex digits, a hash of its words in their order. Changed words are a new version."""
+    """The version of a notice: 16 hex digits, a hash of its words in order. Changed words are a new version."""
     return wording((prompt.key, prompt.text) for prompt in notice)
 
 
 def wording(prompts: Iterable[tuple[str, str]]) -> str:
-    """As :func:`version`, from the key and the words of each prompt."""
+    """Like :func:`version`, from the key and words of each prompt."""
     lines = "\n".join(f"{key}\t{text}" for key, text in prompts)
     return hashlib.sha256(lines.encode()).hexdigest()[:16]
 
@@ -301,9 +299,7 @@ def audio(files: Mapping[str, str]) -> str:
 
 
 def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
-    """A sentence for each key. If no key exercises a right, or the right to object has none, one more sentence says that the
-    agent takes it.
-    """
+    """A sentence for each key. If no key exercises a right, or none the right to object, one more sentence says that the agent takes it."""
     menu = _menu(campaign)
     sentences = [
         words.template(name, language).format(key=words.key_word(key, language)) for key, name in menu.items()
@@ -323,7 +319,7 @@ def _menu_order(bound: tuple[str, KeyAction]) -> tuple[int, str]:
 
 
 def _menu(campaign: Campaign) -> dict[str, str]:
-    """The ids of the menu's sentences, by key. Keys that the recording or the language prompt has named are left out."""
+    """The ids of the menu's sentences, by key. Keys already named by the recording or language prompt are left out."""
     rules = campaign.recording
     left_out = {RECORDING_ANSWERS.get(rules.mode), KeyAction.LANGUAGE}
     if rules.mode is RecordingMode.OFF:
@@ -336,7 +332,7 @@ def _menu(campaign: Campaign) -> dict[str, str]:
 
 
 def _sentence(action: KeyAction, rules: Recording) -> str:
-    """The id of what tells of a key: also what it does to the recording, Art 4(11) and 7(3), and to the call."""
+    """The id of the sentence about a key, including what the key does to the recording, Art 4(11) and 7(3), and to the call."""
     match action:
         case KeyAction.CONTINUE_UNRECORDED if rules.must:
             return "menu_refuse_recording"

@@ -8,25 +8,25 @@ from enum import StrEnum
 import phonenumbers
 from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberType, timezone
 
-#: What people write between digits. Everything else, above all ``/ @ & ; ,``, could be part of a dial string.
+#: Characters that people write between digits. Everything else, above all ``/ @ & ; ,``, could be part of a dial string.
 _SEPARATORS = " -.()\u00a0"
 _WRITTEN = frozenset("0123456789" + _SEPARATORS)
 _WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
-#: What people put between two digits of a number in running text, as a regular expression for Python and PostgreSQL alike:
-#: anything but letters, digits and the section sign. It is limited to nine characters to keep the search short.
+#: What people put between two digits of a number in running text, as a regular expression for both Python and PostgreSQL: anything but
+#: letters, digits and the section sign. The limit of nine characters keeps the search short.
 BETWEEN = r"(?:[^\w§]|_){0,9}"
-#: What a spreadsheet or a program makes of a column of numbers in which a cell is empty, or that is shown with decimals:
-#: ``491713920012.0``. In countries whose numbers have several lengths, the noughts would make it somebody else's. After several dots
-#: they are a group of digits, as in the French 01.42.68.53.00.
+#: What a spreadsheet or programme makes of a column of numbers that has an empty cell or is formatted with decimals: ``491713920012.0``.
+#: In countries whose numbers vary in length, the noughts would turn it into somebody else's number. After several dots they are a group
+#: of digits, as in the French 01.42.68.53.00.
 _DECIMALS = re.compile(r"[^.]+\.0+")
-#: Digits, with the country code: ITU-T E.164, 6.2.
+#: The most digits, with the country code: ITU-T E.164, 6.2.
 _LONGEST_E164 = 15
-#: Digits, with an international prefix and a trunk zero.
+#: The most digits, with an international prefix and a trunk zero.
 _LONGEST = 20
 
-#: What most of Europe dials before a number within the country.
+#: The trunk prefix that most of Europe dials before a number within the country.
 _TRUNK_ZERO = "0"
-#: Digits of a national number, by libphonenumber.
+#: The most digits of a national number, by libphonenumber.
 _SHORTEST = 2
 _NEVER = r"(?!)"
 
@@ -69,13 +69,13 @@ class Number:
 
     @property
     def country(self) -> str | None:
-        """The number's country, ISO 3166 alpha-2; None for a number of no country, such as +800."""
+        """The number's country, ISO 3166 alpha-2; None for a number without a country, such as +800."""
         region = phonenumbers.region_code_for_number(phonenumbers.parse(self.e164))
         return region if region is not None and region.isalpha() else None
 
     @property
     def timezones(self) -> tuple[str, ...]:
-        """The time zones that the number may be in: several for a mobile number of a wide country, none if unknown."""
+        """The time zones that the number may be in: several for a mobile number of a country with several zones, none if unknown."""
         zones: tuple[str, ...] = timezone.time_zones_for_number(phonenumbers.parse(self.e164))
         return tuple(zone for zone in zones if zone != timezone.UNKNOWN_TIMEZONE)
 
@@ -90,7 +90,7 @@ class Number:
 
 
 def parse(text: str, country: str) -> Number | NumberFault:
-    """The number that ``text`` means to somebody in ``country`` (ISO 3166 alpha-2), or why it is none; never raises.
+    """The number that ``text`` means in ``country`` (ISO 3166 alpha-2), or why it is not a number; never raises.
 
     Only ASCII digits, one leading plus and the separators that people write are accepted.
     """
@@ -111,10 +111,10 @@ def parse(text: str, country: str) -> Number | NumberFault:
 
 
 def may_be_foreign(text: str, country: str) -> bool:
-    """Whether a number that :func:`parse` reads as one of ``country`` would be another country's with a plus before it.
+    """Whether a number that :func:`parse` reads as one of ``country`` would be a foreign number with a plus before it.
 
-    Spreadsheets drop both: the first zero of a number within the country, and the plus of a foreign one. Only for countries in which
-    people write that zero: elsewhere its absence says nothing.
+    Spreadsheets drop both the leading zero of a number within the country and the plus of a foreign one. Only for countries where people
+    write that zero: elsewhere its absence says nothing.
     """
     digits, plan = text.translate(_WITHOUT_SEPARATORS), _plan(country)
     if plan is None or plan.national_prefix != _TRUNK_ZERO or digits.startswith(("+", _TRUNK_ZERO)):
@@ -124,9 +124,9 @@ def may_be_foreign(text: str, country: str) -> bool:
 
 
 def _may_lack_its_plus(digits: str, country: str) -> bool:
-    """Whether the digits begin with the country's code, and not with the prefix of calls within the country.
+    """Whether the digits begin with the country's code rather than its trunk prefix.
 
-    libphonenumber reads some of those as a national number, whose area code has the same digits as the country code.
+    libphonenumber reads some of those as a national number whose area code equals the country code.
     """
     plan = _plan(country)
     if plan is None or not plan.national_prefix or digits.startswith(plan.national_prefix):
@@ -145,17 +145,17 @@ def _read(dialled: str, country: str) -> Number | NumberFault:
         return NumberFault.INVALID
     kind = phonenumbers.number_type(parsed)
     e164 = phonenumbers.format_number(parsed, phonenumbers.PhoneNumberFormat.E164)
-    # libphonenumber knows numbers of some countries that are longer than ITU-T E.164 allows
+    # libphonenumber accepts some countries' numbers that are longer than ITU-T E.164 allows
     if kind == PhoneNumberType.UNKNOWN or len(e164) > 1 + _LONGEST_E164:
         return NumberFault.INVALID
     return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
 
 
 def _plain_e164(dialled: str) -> PhoneNumber | None:
-    """As ``phonenumbers.parse``, for a plus and digits of which it would change nothing; None where it might.
+    """Like ``phonenumbers.parse``, for a plus and digits that it would not change; None where it might.
 
-    It is quicker: ``phonenumbers.parse`` looks for letters, extensions and prefixes first, which was a third of the time that
-    a line of a long list takes.
+    This is faster: ``phonenumbers.parse`` first looks for letters, extensions and prefixes, which was a third of the time that a line of
+    a long list takes.
     """
     code = _country_code(dialled)
     national = dialled[1 + len(code) :]
@@ -166,24 +166,24 @@ def _plain_e164(dialled: str) -> PhoneNumber | None:
 
 @functools.cache
 def _national_prefix(code: str) -> re.Pattern[str]:
-    """Matches what may be dialled before a number within the country, and is not part of the number."""
+    """Matches prefixes that may be dialled before a number within the country, and are not part of the number."""
     country_code = int(code)
     plan = PhoneMetadata.metadata_for_region_or_calling_code(
         country_code, phonenumbers.region_code_for_country_code(country_code)
     )
-    # where the country's numbering plan is not known, anything may be a prefix
+    # if the country's numbering plan is unknown, anything may be a prefix
     return re.compile(plan.national_prefix_for_parsing or _NEVER if plan else "")
 
 
 def _country_code(e164: str) -> str:
-    """The digits of the country code; "" if it is no number. No country code is the beginning of another (ITU-T E.164, 6.1)."""
+    """The digits of the country code; "" if it is not a number. No country code is a prefix of another (ITU-T E.164, 6.1)."""
     if not (e164.isascii() and e164[:1] == "+" and e164[1:].isdecimal()):
         return ""
     return next((e164[1:end] for end in (2, 3, 4) if e164[1:end] in _COUNTRY_CODES), "")
 
 
 def mask(e164: str) -> str:
-    """``+48•••••4567``: the country code and the last four digits. That is enough to recognise a number, too little to call it."""
+    """``+48•••••4567``: the country code and the last four digits: enough to recognise a number, too little to call it."""
     code = _country_code(e164)
     national = e164[1 + len(code) :]
     if not code or len(national) <= 2:  # noqa: PLR2004 - not a number, or it would be shown whole

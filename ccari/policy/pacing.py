@@ -5,14 +5,14 @@ from datetime import datetime, timedelta
 
 from ccari.policy.campaign import Abandoned
 
-#: Between two calls, for each time that the cap goes into the share of abandoned calls: twice the cap, twice as long.
+#: Seconds between two calls, multiplied by how many times the share of abandoned calls is the cap: at twice the cap, twice as long.
 SLOW_SECONDS = 60
 
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """A campaign's last calls that rang the callee first. ``heard``: the callee heard the notice; ``abandoned``: of those, the
-    ones for whom no agent came.
+    """A campaign's last calls that rang the callee first. ``heard``: callees who heard the notice; ``abandoned``: those of them for whom
+    no agent came.
 
     ``last``: when the newest other call was dialled, or let through; None if there is none.
     """
@@ -23,10 +23,10 @@ class Lately:
 
 
 def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
-    """True if one more callee may be called now. Over the cap calls are spread out: the further over it, the more.
+    """True if one more callee may be called now. Above the cap, calls are spread out: the further above it, the more.
 
-    They never stop altogether, because only calls that find an agent bring the share down again. Ofcom's 3 % of a day's answered
-    calls, and the FTC's (16 CFR 310.4(b)(4)(i)), are such caps.
+    They never stop altogether, because only calls that find an agent bring the share down. Examples of such caps are Ofcom's and the
+    FTC's (16 CFR 310.4(b)(4)(i)): 3 % of a day's answered calls.
     """
     if lately.last is None or not is_over(cap, lately):
         return True
@@ -35,5 +35,5 @@ def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
 
 
 def is_over(cap: Abandoned, lately: Lately) -> bool:
-    """True if the share of abandoned calls exceeds the cap: then no two calls may be let through at once."""
+    """True if the share of abandoned calls exceeds the cap: then calls are let through only one at a time."""
     return lately.abandoned * 100 > cap.max_percent * lately.heard

@@ -11,9 +11,7 @@ from ccari.policy.retention import Limited
 
 
 def sealed(url: HttpUrl) -> HttpUrl:
-    """Check that nobody on the way can read what is sent to a webhook's address. Raises ValueError with words for the person who
-    wrote it.
-    """
+    """Check that nobody can intercept what is sent to a webhook's address. Raises ValueError with words for the author of the policy."""
     if url.scheme != "https" and url.host not in {"127.0.0.1", "localhost", "[::1]"}:
         raise ValueError("must be https: personal data is sent there")
     if url.username or url.password:
@@ -21,7 +19,7 @@ def sealed(url: HttpUrl) -> HttpUrl:
     return url
 
 
-#: Art 5(1)(e): so many, and not for good.
+#: Art 5(1)(e): the most days; data are not kept for ever.
 Days = Annotated[Count, Field(ge=30, le=3660)]
 
 
@@ -101,7 +99,7 @@ class Controller(Declared):
     recipients: tuple[Recipient, ...] = ()
 
     def days(self, limited: Limited) -> int | None:
-        """The limit of what is kept of one kind (``retention.OF_CONTROLLERS``); None if it has none."""
+        """The limit for one kind of data (``retention.OF_CONTROLLERS``); None if it has none."""
         days: int | None = getattr(self, limited.setting)
         return days
 

@@ -10,23 +10,23 @@ _ENTRY = re.compile(
 )
 _PART = re.compile(r"""[A-Za-z0-9_-]+|"[^"]*"|'[^']*'""")
 _TOKEN = re.compile(r'''"""|\'\'\'|"(?:\\.|[^"\\])*"|'[^']*'|#.*|[\[\]{}]''')
-#: The end of a string of several lines, by the quotes that it began with.
+#: The end of a multi-line string, by its opening quotes.
 _ENDS = {'"""': re.compile(r'(?:\\.|[^\\])*?"""'), "'''": re.compile(r".*?'''")}
 
 Path = tuple[int | str, ...]
 
-#: Parts of a path. No key of a policy has more; those of a made-up file may have as many as it has letters, and are cut here.
+#: The most parts of a path. No policy key has more; a made-up file's key may have any number, and is cut here.
 DEEPEST = 16
 
 
 class Places:
-    """The lines of the keys of one text. It is searched once, however many keys are looked up."""
+    """The lines of a text's keys. The text is searched once, however many keys are looked up."""
 
     def __init__(self, text: str) -> None:
         self._lines = _index(text)
 
     def line_of(self, path: Path) -> int | None:
-        """The line (from 1) of the key at ``path``, or of the innermost table around it that has a line of its own.
+        """The line (from 1) of the key at ``path``, or of the innermost table around it that has its own line.
 
         ``path``: names, and indices into arrays of tables.
         """
@@ -52,7 +52,7 @@ def _index(text: str) -> dict[Path, int]:
 
 
 def _statements(text: str) -> Iterator[tuple[int, str]]:
-    """The lines on which a table or a key may begin: not those inside a string or an array of several lines."""
+    """The lines where a table or key may begin: not those inside a multi-line string or array."""
     quote, depth = "", 0
     # not splitlines: Python splits at more characters than TOML does
     for number, line in enumerate(text.split("\n"), start=1):

@@ -1,4 +1,4 @@
-"""Rules for calling consumers, by country, which a campaign can name. They are settings with their source, not advice.
+"""Rules for calling consumers, by country, which a campaign can name. They are settings with their source, not legal advice.
 
 A preset only ever tightens: a campaign's own hours and limits apply as well.
 """
@@ -15,9 +15,9 @@ from ccari.policy.hours import Hours
 class Preset:
     """``source``: where the rules come from. ``calls`` in ``per_days``: the most calls of one controller to one number.
 
-    ``register_days``: how old a copy of the country's register of objections may be. ``consent``: whether marketing
-    needs prior consent there. ``proof_years``: how long the proof of a consent, and of each use, is kept. ``pause_days``:
-    how long a person who declined is left alone; only the agent knows that, and enters a bar that expires.
+    ``register_days``: how old a copy of the country's register of objections may be. ``consent``: whether marketing needs prior consent
+    there. ``proof_years``: how long the proof of a consent, and of each use, is kept. ``pause_days``: how long a person who declined is
+    left alone; only the agent knows that, and enters a bar that expires.
     """
 
     country: str

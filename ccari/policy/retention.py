@@ -17,8 +17,8 @@ class HoldKind(StrEnum):
 
 
 class Limited(StrEnum):
-    """What is kept for so many days only, as :class:`ccari.policy.parties.Controller` declares it; of accesses, whose record is one
-    for all controllers, the policy itself.
+    """Data kept only for a number of days, which :class:`ccari.policy.parties.Controller` declares; for accesses, which have one record
+    for all controllers, the policy itself does.
     """
 
     CALLS = "calls"
@@ -33,7 +33,7 @@ class Limited(StrEnum):
         return f"{self}_days"
 
 
-#: What each controller has a limit of its own for.
+#: The kinds for which each controller has its own limit.
 OF_CONTROLLERS = (Limited.CALLS, Limited.REQUESTS, Limited.CONTACTS, Limited.CONSENTS)
 
 
@@ -46,11 +46,10 @@ class Why(StrEnum):
     PURGE = "purge"
 
 
-#: While a request is open, it holds the recordings on these legal bases, by right. A right that is not here holds nothing. That
-#: is so for erasure above all: asking for it must not keep data longer. Whoever needs a recording for a claim, Art 17(3)(e),
-#: places a hold.
+#: The legal bases of the recordings that an open request holds, by right. A right that is not here holds nothing, above all erasure:
+#: asking for it must not keep data longer. If a recording is needed for a claim, Art 17(3)(e), place a hold.
 HOLDING: Mapping[Right, frozenset[LegalBasis]] = {
-    # Art 15(1) and (3): what was deleted before the answer would be missing from it
+    # Art 15(1) and (3): what is deleted before the answer would be missing from it
     Right.ACCESS: ANY_BASIS,
     # Art 20(1)(a)
     Right.PORTABILITY: frozenset({LegalBasis.CONSENT, LegalBasis.CONTRACT}),
@@ -58,26 +57,26 @@ HOLDING: Mapping[Right, frozenset[LegalBasis]] = {
     Right.RESTRICTION: ANY_BASIS,
     # Art 18(1)(d): restricted until it is verified whose grounds override
     Right.OBJECTION: OBJECTABLE,
-    # where the basis was not consent, a refusal of recording is an objection
+    # if the basis was not consent, a refusal of recording is an objection
     Right.REFUSE_RECORDING: OBJECTABLE,
-    # Art 22(3): whoever reviews the decision needs what it was based on
+    # Art 22(3): the person who reviews the decision needs what it was based on
     Right.HUMAN_REVIEW: ANY_BASIS,
 }
 
-#: Rights whose request goes on holding when it is fulfilled. Restricted data may only be stored, Art 18(2), until the person was
-#: told that the restriction ends, 18(3), and somebody has lifted the bar that came with it.
+#: Rights whose requests hold even after they are fulfilled. Restricted data may only be stored, Art 18(2), until the person was told that
+#: the restriction ends, 18(3), and somebody has lifted the bar that came with it.
 HOLDING_ON = frozenset({Right.RESTRICTION})
 
-#: Rights that withdraw a consent, Art 7(3). That needs no decision, and cannot be refused.
+#: Rights that withdraw a consent, Art 7(3). A withdrawal needs no decision, and cannot be refused.
 WITHDRAWING = frozenset({Right.WITHDRAW_CONSENT, Right.REFUSE_RECORDING})
 
-#: Rights that concern only the recordings of the call in which they were exercised.
+#: Rights that concern only the recordings of the call that they were exercised in.
 OF_ITS_CALL = frozenset({Right.REFUSE_RECORDING})
 
 
 @dataclass(frozen=True, slots=True)
 class Deletion:
-    """``at``: from when on the recording may no longer be kept; None while it is held. ``why``: the reason for that."""
+    """``at``: from when on the recording may no longer be kept; None while it is held. ``why``: the reason."""
 
     at: datetime | None
     why: str
@@ -109,12 +108,12 @@ def deletion(
 
 
 def delete_at(recorded: datetime, retention_days: int) -> datetime:
-    """When a recording may no longer be kept, by the campaign's own limit in days."""
+    """When a recording may no longer be kept under the campaign's own limit in days."""
     return recorded + timedelta(days=retention_days)
 
 
 def ended_until(now: datetime, days: int) -> datetime:
-    """What ended at this moment, or before, is past its controller's limit of ``days``."""
+    """The moment by which something must have ended to be past its controller's limit of ``days``."""
     return now - timedelta(days=days)
 
 

@@ -1,7 +1,7 @@
-"""The rights that a person can exercise: what each does at once, and which steps a request takes until it is closed.
+"""The rights that a person can exercise: the immediate effect of each, and the steps of a request until it is closed.
 
-The table :data:`EFFECTS` follows Articles 7(3), 15-18, 20-22 GDPR. A key press registers a request. What cannot wait (the bar
-on further calls, the end of a recording) happens in the same transaction; the rest is for a person to decide.
+The table :data:`EFFECTS` follows Articles 7(3), 15-18, 20-22 GDPR. A key press registers a request. Urgent effects (the bar on further
+calls, the end of a recording) happen in the same transaction; a person decides on the rest.
 """
 
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from enum import IntEnum, StrEnum
 from ccari.policy.bases import ANY_BASIS, OBJECTABLE, LegalBasis
 from ccari.policy.suppression import Reason
 
-#: Nobody has a right of the GDPR from before it applied, Art 99(2).
+#: The GDPR applies from this date, Art 99(2): no right is older.
 APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 
@@ -30,8 +30,8 @@ class Right(StrEnum):
 
 
 class Level(IntEnum):
-    """How sure the person's identity is. L0: by caller ID alone, which can be forged. L1: by a key in a call that we placed to
-    the number. L2: the person was authenticated.
+    """How certain the person's identity is. L0: by caller ID alone, which can be forged. L1: by a key in a call that we placed to the
+    number. L2: the person was authenticated.
     """
 
     L0 = 0
@@ -40,7 +40,7 @@ class Level(IntEnum):
 
 
 class NumberFrom(StrEnum):
-    """How the number became known under which a right is registered."""
+    """How we learnt the number under which a right is registered."""
 
     DIALLED = "dialled"
     CALLER_ID = "caller_id"
@@ -48,7 +48,7 @@ class NumberFrom(StrEnum):
 
     @property
     def level(self) -> Level:
-        """How sure it is, by that alone, that the number is the person's who exercises the right."""
+        """How certain it is, from this alone, that the number belongs to the person who exercises the right."""
         return Level.L1 if self is NumberFrom.DIALLED else Level.L0
 
 
@@ -97,12 +97,11 @@ _NEXT: dict[RequestState, frozenset[RequestState]] = {
 class Effect:
     """What a right does, and what it requires.
 
-    ``suppress``: the bar that is entered at once for the controller, or None. ``stops``: a running recording on one of these
-    legal bases ends; a withdrawal takes back the consent to it as well, Art 7(3): see ``campaign.stops_recording``.
-    ``stored``: what happens to earlier recordings. ``fulfil_at``: how sure the person's identity must be before the
-    request is fulfilled (it is registered at any level). ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can
-    be a ground to refuse; an objection to marketing and a withdrawal are absolute. ``state``: the state that the request
-    starts in: fulfilled, if the right's effect is all there is to do.
+    ``suppress``: the bar entered at once for the controller, or None. ``stops``: a running recording on one of these legal bases ends; a
+    withdrawal also ends the consent to it, Art 7(3): see ``campaign.stops_recording``. ``stored``: what happens to earlier recordings.
+    ``fulfil_at``: how certain the person's identity must be before the request is fulfilled (it is registered at any level).
+    ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can be a ground to refuse; an objection to marketing and a withdrawal are
+    absolute. ``state``: the request's initial state: fulfilled, if the right's effect completes it.
     """
 
     article: str
@@ -143,9 +142,9 @@ EFFECTS: dict[Right, Effect] = {
 
 
 def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
-    """The article that the right is exercised under. A refusal of recording is a withdrawal if the recording's basis is consent,
-    an objection if the basis can be objected to, Art 21(1), and otherwise a request to erase what was recorded: so it is if
-    nobody knows the basis (None), as erasure may be asked for on any.
+    """The article that the right is exercised under. A refusal of recording is a withdrawal if the recording rests on consent, and an
+    objection if its basis can be objected to, Art 21(1). Otherwise, or if the basis is unknown (None), it is a request to erase the
+    recording, which is possible on any basis.
     """
     if right is not Right.REFUSE_RECORDING:
         return EFFECTS[right].article
@@ -155,21 +154,21 @@ def article(right: Right, recording_basis: LegalBasis | None = None) -> str:
 
 
 def articles(right: Right) -> str:
-    """The articles that the right may be exercised under, for whoever is told their rights: ``7(3), 17, 21(1)``."""
+    """The articles that the right may be exercised under, for informing people of their rights: ``7(3), 17, 21(1)``."""
     return ", ".join(dict.fromkeys(article(right, basis) for basis in LegalBasis))
 
 
 def refusable(right: Right, article: str) -> bool:
-    """Whether a request under that ``article`` may be refused. A refusal of recording may, unless it is a withdrawal: what was
-    recorded may have to be kept, Art 17(3)(b) and 21(1).
+    """Whether a request under that ``article`` may be refused. A refusal of recording may, unless it is a withdrawal: the recording may
+    have to be kept, Art 17(3)(b) and 21(1).
     """
     is_withdrawal = article == EFFECTS[Right.WITHDRAW_CONSENT].article
     return EFFECTS[right].refusable or (right is Right.REFUSE_RECORDING and not is_withdrawal)
 
 
 def barred_campaigns(right: Right, consent_purpose: str | None, asking: Sequence[str]) -> Sequence[str]:
-    """The campaigns that the right's bar is on; '' is all of the controller's calls. A withdrawal may be of the consent to one
-    purpose only (``consent_purpose``), and bars the campaigns ``asking`` for it.
+    """The campaigns that the right's bar is on; '' means all of the controller's calls. A withdrawal may concern the consent to one
+    purpose (``consent_purpose``); it then bars the campaigns ``asking`` for it.
     """
     if right is Right.WITHDRAW_CONSENT and consent_purpose is not None:
         return asking
@@ -177,8 +176,8 @@ def barred_campaigns(right: Right, consent_purpose: str | None, asking: Sequence
 
 
 def begins(right: Right, *, recorded: bool) -> RequestState:
-    """The state that a request starts in. A refusal of recording is fulfilled at once if nothing is ``recorded``; otherwise a
-    person has to decide whether that is erased, or restricted as after an objection.
+    """A request's initial state. A refusal of recording is fulfilled at once if nothing is ``recorded``; otherwise a person decides
+    whether to erase the recording, or restrict it as after an objection.
     """
     return RequestState.RECEIVED if recorded else EFFECTS[right].state
 
@@ -213,11 +212,11 @@ def step_fault(
     in_first_month: bool,
     erasing: bool = False,
 ) -> StepFault | None:
-    """Why a request may not go from ``state`` to ``to``; None if it may. ``erasing``: an erasure was begun on it, and could not reach
-    everything yet: it goes on upon a request that is open or fulfilled, and on no other.
+    """Why a request may not go from ``state`` to ``to``; None if it may. ``erasing``: an erasure on it has begun and not reached
+    everything yet. It can continue only on a request that is open or fulfilled.
 
-    Art 12(3) (one extension, told within the first month, with its reasons), 12(4) (a refusal is told with its reasons),
-    12(6) (identity), 21(3) and 7(3) (absolute).
+    Art 12(3) (one extension, announced within the first month, with its reasons), 12(4) (a refusal is announced with its reasons), 12(6)
+    (identity), 21(3) and 7(3) (absolute).
     """
     effect = EFFECTS[right]
     if not state.is_open:
@@ -240,7 +239,7 @@ def step_fault(
 
 
 def verification_fault(state: RequestState, how: str) -> StepFault | None:
-    """Why the person's identity may not be recorded as verified (Art 12(6)); None if it may. ``how`` it was verified."""
+    """Why the person's identity may not be recorded as verified (Art 12(6)); None if it may. ``how``: how it was verified."""
     if not state.is_open:
         return StepFault.CLOSED
     return None if how.strip() else StepFault.NO_PROOF

@@ -1,7 +1,7 @@
 """Seals: one signature over many journals, so that none of them can be rewritten afterwards.
 
-Each seal includes the digest of the one before it. To change a sealed journal, somebody would have to make its seal and all
-later ones again, with a key that they do not have.
+Each seal includes the digest of the one before it. Changing a sealed journal would mean making its seal and all later ones again, with a
+key that the attacker does not have.
 """
 
 import hashlib
@@ -16,12 +16,12 @@ import rfc8785
 from ccari.policy import merkle
 from ccari.policy.chain import Linked
 
-#: The first seal has this instead of the digest of a seal before it.
+#: The first seal has this in place of a previous seal's digest.
 FIRST = bytes(32)
 
 
 class Kind(StrEnum):
-    """What a journal is of."""
+    """What a journal is about."""
 
     CALL = "call"
     REQUEST = "request"
@@ -31,7 +31,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A journal when it was sealed. ``events``: how many entries it had. ``link``: the last one's link, 32 bytes."""
+    """A journal at the time of its seal. ``events``: how many entries it had. ``link``: the last link, 32 bytes."""
 
     kind: Kind
     id: str
@@ -47,8 +47,8 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Statement:
-    """What is signed. ``leaves``: how many there are; ``root``: the hash of their tree; ``before``: the :attr:`digest` of the
-    seal before; ``key``: the fingerprint of the key that signs.
+    """The signed statement. ``leaves``: how many there are; ``root``: the hash of their tree; ``before``: the :attr:`digest` of the
+    previous seal; ``key``: the fingerprint of the signing key.
     """
 
     sealed_at: datetime
@@ -73,21 +73,17 @@ class Statement:
         return hashlib.sha256(self.canonical).digest()
 
 
-#: A journal when it was sealed, and the moment.
+#: A journal at the time of its seal, and that time.
 Sealed = tuple[Leaf, datetime]
 
 
 def follow(statements: Sequence[Statement]) -> bool:
-    """Whether each statement names the one before it. Then whoever proves when the last of them was there has proven that the others
-    were there by then.
-    """
+    """Whether each statement names the one before it. If so, proof that the last existed at some time is proof for all of them."""
     return all(later.before == earlier.digest for earlier, later in pairwise(statements))
 
 
 def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
-    """Where a journal differs from what was sealed, in words; None if it does not. Its chain was checked before
-    (``chain.fault``).
-    """
+    """Where a journal differs from what was sealed, in words; None if it does not. Check its chain first (``chain.fault``)."""
     for leaf, at in sealed:
         if len(journal) < leaf.events or journal[leaf.events - 1].link != leaf.link:
             return mismatch(leaf.events, at)
@@ -95,11 +91,11 @@ def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
 
 
 def mismatch(events: int, at: datetime) -> str:
-    """That the first ``events`` entries of a journal are not those that were sealed, in words."""
+    """Says, in words, that the first ``events`` entries of a journal are not those that were sealed."""
     return f"the first {events} entries are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def statement(leaves: Sequence[Leaf], before: Statement | None, key: str, at: datetime) -> Statement:
-    """A seal over ``leaves`` at ``at`` (aware), to be signed with the key that has the fingerprint ``key``."""
+    """A seal over ``leaves`` at ``at`` (aware), to be signed with the key whose fingerprint is ``key``."""
     root = merkle.root([leaf.canonical for leaf in leaves])
     return Statement(at, len(leaves), root, before.digest if before else FIRST, key)

@@ -1,4 +1,4 @@
-"""Sentences that end with something that was filled in, which may end with a full stop of its own: ``ACME Sp. z o.o.``"""
+"""Sentences that end with inserted text, which may have its own full stop: ``ACME Sp. z o.o.``"""
 
 import re
 

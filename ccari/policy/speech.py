@@ -1,11 +1,11 @@
-"""References and dates as a callee hears them: rows of short prompts, because they are not known before the call."""
+"""References and dates as a callee hears them: sequences of short prompts, because they are not known before the call."""
 
 import datetime as dt
 import re
 
 #: The years that can be spoken.
 YEARS = range(2025, 2041)
-#: Every prompt that a row may have.
+#: Every prompt that may occur in a sequence.
 PROMPTS = (
     *(f"digit_{digit}" for digit in range(10)),
     *(f"day_{day}" for day in range(1, 32)),
@@ -16,9 +16,9 @@ PROMPTS = (
 _REFERENCE = re.compile(r".+-([0-9]{4})-0*([0-9]+)")
 #: One of YEARS.
 _YEAR = r"20(?:2[5-9]|3[0-9]|40)"
-#: A reference as it is written, or as it is heard: without the controller's name and the leading zeros, and with a space or a hyphen
-#: behind the year where more than four digits follow. Telephone numbers of London, Amsterdam, Egypt or Washington begin as years do:
-#: they must not pass for a reference and get into a URL. Browsers read it too.
+#: A reference as written, or as heard: without the controller's name and the leading zeros, and with a space or hyphen after the year if
+#: more than four digits follow. Telephone numbers of London, Amsterdam, Egypt or Washington begin like years: they must not pass for a
+#: reference and get into a URL. Browsers use this pattern too.
 GIVEN = (
     r"(?:[A-Za-z0-9][A-Za-z0-9_\-]{0,39}-20[0-9]{2}-(?:[0-9]{6}|[1-9][0-9]{6,8})"
     rf"|{_YEAR}(?:[0-9]{{1,4}}|[ \-][0-9]{{1,6}}))"
@@ -39,10 +39,10 @@ def reference(number: str) -> tuple[str, ...]:
 
 
 def end_of_reference(given: str) -> str:
-    """What the reference ends with that somebody gives: ``-2026-000123`` of 2026123, as :func:`reference` reads it out, and all of it
+    """The end of the reference that somebody gives: ``-2026-000123`` for 2026123, as :func:`reference` reads it out; the whole reference
     if they give all of it.
 
-    Raises ValueError if it is no reference (:data:`GIVEN`).
+    Raises ValueError if it is not a reference (:data:`GIVEN`).
     """
     if re.fullmatch(GIVEN, given) is None:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""Entries that bar a number from being called, and the keyed digest that they are kept under."""
+"""Entries that bar a number from being called, and the keyed digest under which they are stored."""
 
 import hmac
 from dataclasses import dataclass
@@ -24,8 +24,8 @@ class Reason(StrEnum):
     DO_NOT_CALL = "do_not_call"
 
 
-#: Reasons whose bars are lifted only if the reason is named. A restriction ends only after the person was told, Art 18(3), and
-#: what it kept is deleted then. A bar after an erasure is the only thing left on record.
+#: Reasons whose bars are lifted only if the reason is named. A restriction ends only after the person was told, Art 18(3), and the data
+#: that it kept are then deleted. A bar after an erasure is all that is left on record.
 LIFTED_BY_NAME = frozenset({Reason.RESTRICTION, Reason.ERASURE})
 
 
@@ -33,7 +33,7 @@ LIFTED_BY_NAME = frozenset({Reason.RESTRICTION, Reason.ERASURE})
 class Entry:
     """One bar on one number. ``campaign``: None if it bars all of the controller's calls.
 
-    ``expires_at``: from then on it bars no longer; None: it bars until somebody removes it.
+    ``expires_at``: when the bar ends; None: when somebody removes it.
     """
 
     reason: Reason
@@ -100,8 +100,8 @@ def in_force(expires_at: datetime | None, now: datetime) -> bool:
 def outlives(reason: Reason, entered_at: datetime, consent_given_at: datetime | None) -> bool:
     """True if a bar still applies although consent was given at ``consent_given_at``.
 
-    A newer consent to the same purpose undoes only a withdrawal (Art 7). Somebody who objected, or asked for erasure, is
-    called again only after a person has removed the bar.
+    A newer consent to the same purpose undoes only a withdrawal (Art 7). A person who objected, or asked for erasure, is called again
+    only after somebody has removed the bar.
     """
     consented_since = consent_given_at is not None and consent_given_at > entered_at
     return not (reason is Reason.WITHDRAW_CONSENT and consented_since)

@@ -14,50 +14,50 @@ from pydub.silence import detect_leading_silence
 
 from ccari.errors import SoundError
 
-#: The file ending of Asterisk's format_sln that is built, and its sampling rate in Hz: 16-bit samples without a header.
-#: No two telephones talk at this rate, so Asterisk converts a prompt by itself. That matters with Debian's, whose patch for lost packets
-#: goes by the numbers of packets, and a file's frames have the number 0: where one converter had frames of both, the prompt was dropped,
-#: or else what the other party said after it. It was that of the telephone, if the prompt had the rate of the talk, and that of
-#: the recording, if it had the other's codec. And it must be below 16 kHz: a recording that has wideband frames is played too
-#: slowly from where Asterisk comes upon ones of a higher rate (``audiohook_read_frame_helper`` in 22.10.1).
+#: The extension of Asterisk's format_sln that is built, and its sampling rate in Hz: 16-bit samples without a header. No telephone talks
+#: at this rate, so Asterisk gives each prompt a converter of its own. Debian's Asterisk needs that: its patch for lost packets goes by
+#: packet numbers, and all frames of a file have the number 0. If one converter gets frames of both, it drops the prompt, or what the
+#: other party says after it. At the talk's rate a prompt would share the telephone's converter; in the other party's codec, the
+#: recording's. The rate must also be below 16 kHz: a recording with wideband frames is played too slowly from the point where Asterisk
+#: meets frames of a higher rate (``audiohook_read_frame_helper`` in 22.10.1).
 FORMAT, RATE = "sln12", 12000
-#: Of a sample.
+#: Bytes per sample.
 _BYTES = 2
 #: The integrated loudness (EBU R128) of every file, measured at its own rate: near the -26 dBov speech level of ITU-T P.56.
 TARGET_LUFS = -24.0
-#: How far a finished file may be from the target, in LU.
+#: The tolerance of a finished file's loudness, in LU.
 TOLERANCE_LU = 0.3
-#: The highest true peak of a finished file, in dBTP: room for the codecs of the line.
+#: The highest true peak of a finished file, in dBTP, which leaves room for the line's codecs.
 PEAK_DBTP = -3.0
-#: Silence at the end, in ms, so that there is a pause before the next prompt.
+#: Silence at the end, in ms, as a pause before the next prompt.
 TAIL_MS = 150
 
-#: A sound whose peak is below this, in dBFS, holds no speech.
+#: A sound with a lower peak, in dBFS, contains no speech.
 _SILENT_DBFS = -60.0
-#: Both ends are cut off where they are this far below the peak, in dB. A soft "s" or "f" is louder.
+#: Both ends are trimmed where they are this far below the peak, in dB. A soft "s" or "f" is louder.
 _TRIM_DB = 45.0
-#: What counts as full scale, in dBFS, and how many samples may be there: an unclipped wave only touches it, a clipped one stays.
+#: What counts as full scale, in dBFS, and how many samples may reach it: an unclipped wave only touches it, a clipped one stays there.
 _FULL_SCALE_DBFS, _CRESTS = -0.1, 10
-#: A WAV file that was written to a pipe has a length of this many bytes or more in its header, and no meaning in it: sox and ffmpeg
-#: write different ones.
+#: The header of a WAV file that was written to a pipe states this length in bytes, or more, which means nothing: sox and ffmpeg write
+#: different values.
 _UNKNOWN_LENGTH = 0x7FFF0000
-#: Before each chunk of such a file: its name and its length.
+#: The head of each chunk of such a file: its name and length.
 _CHUNK = struct.Struct("<4sI")
-#: What is kept before the first and after the last sound, in ms, faded in and out to avoid clicks.
+#: How much to keep before the first and after the last sound, in ms, faded in and out to avoid clicks.
 _LEAD_MS, _RELEASE_MS = 15, 40
-#: The rate for processing, in Hz. It is above that of any source, so that each file is resampled downwards, once.
+#: The rate for processing, in Hz: higher than any source's, so that each file is resampled downwards, once.
 _WORK_RATE = 48000
-#: Removes DC and rumble, which would mislead the trimming, and which no telephone carries.
+#: Removes DC and rumble, which would mislead the trimming and which no telephone carries.
 _RUMBLE_FILTER = "highpass=f=80"
-#: How often the gain is corrected at most: usually once, more if the limiter reduces the loudness.
+#: How often the gain is corrected at most: usually once, more often if the limiter reduces the loudness.
 _PASSES = 8
-#: How far, in dB, the limiter is set below the wanted true peak at first, since it limits samples only. Set lower if that is not
+#: How far, in dB, the limiter starts below the wanted true peak, since it limits only samples. It is lowered further if that is not
 #: enough.
 _OVERSHOOT_DB = 1.0
-#: A sound shorter than this, in s, is measured repeated: R128 counts whole blocks of 0.4 s, so the loudness of a short one, such
-#: as a digit, would depend on where the blocks begin.
+#: A sound shorter than this, in s, is repeated for the measurement: R128 counts whole blocks of 0.4 s, so the loudness of a short one,
+#: such as a digit, would depend on where the blocks begin.
 _SHORT = 3.0
-#: More samples than such a sound can have, at any rate at which ffmpeg may measure it.
+#: More samples than such a sound can have at any rate that ffmpeg may measure it at.
 _MOST_REPEATED = 1_000_000
 #: How long one run of ffmpeg may take, in s.
 _FFMPEG_TIMEOUT = 120.0
@@ -78,7 +78,7 @@ class Level:
 @dataclass(frozen=True, slots=True)
 class Source:
     """A recording as delivered. ``rate``: its sampling rate in Hz. ``clipped``: its peaks are cut off. ``seconds``: how long it is;
-    ``missing_seconds``: how much longer it would be by its own header, as that of a file which was not copied to its end.
+    ``missing_seconds``: how much longer it would be by its own header, if the file was not copied to its end.
     """
 
     rate: int
@@ -94,9 +94,9 @@ def require_ffmpeg() -> None:
 
 
 def inspect(path: Path) -> Source:
-    """Inspect a recording as it was delivered. Raises SoundError if it is not a sound file."""
+    """Inspect a recording as delivered. Raises SoundError if it is not a sound file."""
     try:
-        # as 16-bit samples, so that clipping shows even where a lossy codec has lifted samples above full scale
+        # as 16-bit samples, so that clipping shows even if a lossy codec has raised samples above full scale
         report = _ffmpeg("-i", f"file:{path}", "-map", "0:a:0", "-af",
                        "aformat=sample_fmts=s16,astats=measure_perchannel=none", "-f", "null", "-")  # fmt: skip
     except SoundError as error:
@@ -116,16 +116,16 @@ def inspect(path: Path) -> Source:
 
 
 def _declared_seconds(path: Path, report: str, seconds: float) -> float:
-    """How long a recording is by its header; ``seconds``, how long it is, if that does not say: Ogg's says nothing."""
+    """How long a recording is by its header; ``seconds``, its actual length, if the header does not say, as in Ogg."""
     declared = re.search(r"^  Duration: (\d+):(\d+):([\d.]+)", report, re.MULTILINE)
-    # of a WAV file, and of an MP3 file without a header, ffmpeg tells what the size of the file comes to
+    # for a WAV file, or an MP3 file without a header, ffmpeg estimates the duration from the file's size
     if declared is None or "Estimating duration from bitrate" in report:
         return seconds * _declared_part(path)
     return int(declared[1]) * 3600 + int(declared[2]) * 60 + float(declared[3])
 
 
 def _declared_part(path: Path) -> float:
-    """How many times what there is of the samples of a WAV file its header says that there are; 1 if it does not say."""
+    """The ratio of the samples stated in a WAV file's header to those in the file; 1 if the header does not say."""
     with path.open("rb") as file:
         if file.read(12)[:4] == b"RIFF":
             while len(head := file.read(_CHUNK.size)) == _CHUNK.size:
@@ -138,18 +138,18 @@ def _declared_part(path: Path) -> float:
 
 
 def spoken_seconds(sound: AudioSegment) -> float:
-    """How long the words of a loaded sound take, without the silence at its end."""
+    """The duration of the words of a loaded sound, without the silence at its end."""
     return (len(sound) - TAIL_MS) / 1000
 
 
 def load(path: Path, work: Path) -> AudioSegment:
     """Decode any sound file and trim it to the speech.
 
-    Returns 32-bit mono at 48 kHz with short fades and TAIL_MS of silence at its end. ``work``: a folder for a temporary file.
-    Raises SoundError if it is not a sound file, or is silent.
+    Returns 32-bit mono at 48 kHz with short fades and TAIL_MS of silence at its end. ``work``: a folder for a temporary file. Raises
+    SoundError if it is not a sound file, or is silent.
     """
     decoded = work / "decoded.wav"
-    # not by pydub, which takes the floats of a WAV file with an extensible header for integers
+    # not with pydub, which reads the floats of a WAV file with an extensible header as integers
     try:
         _ffmpeg("-i", f"file:{path}", "-vn", "-af", _RUMBLE_FILTER, "-ac", "1", "-ar", str(_WORK_RATE),
                 "-c:a", "pcm_s32le", str(decoded))  # fmt: skip
@@ -198,8 +198,8 @@ def write(sound: AudioSegment, out: Path) -> Level:
 def _render(samples: Path, out: Path, gain: float, ceiling: float | None, repeat: int) -> Level:
     """Write the samples at ``gain`` (dB), and measure them with ffmpeg's R128 meter, to 0.1 dB, repeated ``repeat`` times.
 
-    Both in one run, since ffmpeg takes longer to start than to do either. Its loudnorm filter measures too, but is up to 0.5 LU
-    off if a prompt has pauses.
+    One run does both, since ffmpeg takes longer to start than to do either. Its loudnorm filter measures too, but is up to 0.5 LU off if
+    a prompt has pauses.
     """
     # swresample filters before it lowers the rate; with pydub's set_frame_rate, sibilants would alias into the speech
     filters = [f"aresample={RATE}:filter_size=64:cutoff=0.96", f"volume={gain:.3f}dB:precision=float"]

@@ -1,4 +1,4 @@
-"""Builds the sound files of prompts, from synthesised speech or the studio's recordings, and records them in the manifest."""
+"""Builds the sound files of prompts, from synthesised speech or studio recordings, and enters them in the manifest."""
 
 import hashlib
 import json
@@ -19,13 +19,13 @@ from ccari.sounds.locking import UNFINISHED, lock_folder, make_folder
 from ccari.sounds.manifest import FILE_MODE, FILE_NAME, Entry, Manifest, SoundFile, damage, in_other_formats
 from ccari.sounds.studio import find_recording, words_beside
 
-#: The version of the processing. Raise it by one if the same source would give other files: all prompts are then built again.
+#: The version of the processing. Raise it by one if the same source would yield other files: all prompts are then rebuilt.
 PIPELINE = 2
 
 STUDIO = "studio"
 
-#: How many prompts are put in their place at a time. A build that is killed loses at most so many; each time, a running service
-#: checks all sounds anew.
+#: How many prompts are moved into place at once. A build that is killed loses at most this many; after each batch, a running service
+#: rechecks all sounds.
 BATCH = 50
 
 _KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
@@ -33,7 +33,7 @@ _KEY = re.compile(r"[a-z]{2,3}(/[A-Za-z0-9][A-Za-z0-9_.-]*){1,2}")
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """A prompt is finished, the ``done``-th of ``total``: built, or found unchanged."""
+    """A prompt is finished, number ``done`` of ``total``: built, or found unchanged."""
 
     prompt: Prompt
     done: int
@@ -42,8 +42,8 @@ class Progress:
 
 @dataclass(frozen=True, slots=True)
 class _Job:
-    """A sound to make. ``recording``: None if the engine is to speak. ``ready``: if the same was made before, its path without ending,
-    and its entry.
+    """A sound to make. ``recording``: None if the engine speaks. ``ready``: the path (without ending) and entry of a sound already made
+    from the same source.
     """
 
     prompt: Prompt
@@ -54,13 +54,13 @@ class _Job:
 
     @property
     def alike(self) -> tuple[str, str]:
-        """Equal for jobs that make the same sound. The language is part of it: a month may be written the same in two languages."""
+        """Equal for jobs that make the same sound. Includes the language: two languages may spell a month the same."""
         return self.prompt.language, self.recipe
 
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """A sound that was made. ``at``: its path in the working folder, without ending."""
+    """A finished sound. ``at``: its path in the working folder, without ending."""
 
     key: str
     at: Path
@@ -78,15 +78,14 @@ def build(
 ) -> Manifest:
     """Make the sound files of ``prompts`` in ``out_dir`` and return the manifest of everything there.
 
-    For each prompt there will be ``<key>.sln12``, and no other format. A recording
-    ``studio/<key>.wav|flac|…`` is used instead of the engine. Sounds that have not changed are left alone; those that the folder
-    ``shipped`` has, made in the same way, are copied; other prompts in ``out_dir`` stay. Takes about 0.5 s of processor time
-    for each prompt, and blocks; ``on_progress`` is called in this thread.
+    Each prompt gets a file ``<key>.sln12``, and no other format. A recording ``studio/<key>.wav|flac|…`` is used instead of the engine.
+    Unchanged sounds are left alone; sounds in the folder ``shipped`` that were made in the same way are copied; other prompts in
+    ``out_dir`` stay. Takes about 0.5 s of processor time per prompt, and blocks; ``on_progress`` is called in this thread.
 
-    Until a sound is made, the old one stays, as in the manifest, so that calls go on meanwhile.
+    Until a sound is made, the old one stays, in the manifest too, so that calls go on meanwhile.
 
-    Raises SoundError for the first prompt that cannot be made, those finished until then are kept; or at once, if another build
-    is working in that folder.
+    Raises SoundError for the first prompt that cannot be made, keeping those finished before; or at once, if another build is working in
+    that folder.
     """
     wanted = _distinct(prompts)
     audio.require_ffmpeg()
@@ -123,7 +122,7 @@ def _make(
             first, made = running.pop(future), future.result()
             waiting.append(made)
             report(first.prompt)
-            # jobs that would make the same sound get a copy of this one
+            # jobs for the same sound get a copy of this one
             for job in alike[first.alike][1:]:
                 waiting.append(_sound(replace(job, ready=(made.at, made.entry)), work, engine))
                 report(job.prompt)
@@ -141,10 +140,10 @@ def _make(
 
 
 def _put_in_place(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) -> None:
-    """Move finished sounds to their place, and enter them in the manifest.
+    """Move finished sounds into place, and enter them in the manifest.
 
     The new manifest is written before the sounds are moved, and renamed after. In the milliseconds between, sounds do not match the
-    manifest, which blocks their calls; if the build is killed there, until the next build.
+    manifest, which blocks calls that play them; if the build is killed there, until the next build.
     """
     if not waiting:
         return
@@ -163,7 +162,7 @@ def _put_in_place(waiting: list[_Made], known: dict[str, Entry], out_dir: Path) 
                     sound.replace(out_dir / f"{made.key}.{ending}")
                 known[made.key] = made.entry
         except BaseException:
-            # for example, a folder belongs to root: the manifest must still match the sounds that were moved
+            # if, say, a folder belongs to root: the manifest must still match the sounds that were moved
             Manifest(known).save(out_dir)
             raise
         draft.replace(out_dir / FILE_NAME)

@@ -14,7 +14,7 @@ from ccari.policy import speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.notices import Prompt
 
-#: The keys of a telephone that a policy can bind.
+#: The telephone keys that a policy can bind.
 KEYS = frozenset("0123456789*#")
 
 _T = TypeVar("_T")
@@ -33,7 +33,7 @@ class Kind(StrEnum):
     NUMBER = "number"
 
 
-#: The placeholders that a template of each kind may have, filled in from the policy or the call.
+#: The placeholders that templates of each kind may have, filled in from the policy or the call.
 PLACEHOLDERS = {
     Kind.NOTICE: frozenset(
         {"controller", "purpose", "recording_purpose", "data_source", "legal_basis_words", "key"}
@@ -42,13 +42,13 @@ PLACEHOLDERS = {
     Kind.CONFIRMATION: frozenset[str](),
     Kind.AGENT: frozenset[str](),
 }
-#: The parts of a spoken date, in [numbers], and how many words each has.
+#: The parts of a spoken date in [numbers], with how many words each has.
 _NUMBERS = {"day": 31, "month": 12, "year": len(speech.YEARS)}
 
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """One entry of the catalogue: the same thing said in each language, with the same placeholders."""
+    """One entry of the catalogue: the same sentence in each language, with the same placeholders."""
 
     id: str
     kind: Kind
@@ -70,8 +70,8 @@ class Catalogue:
     def load(cls, path: Path) -> "Catalogue":
         """Read and validate a catalogue.
 
-        Raises SoundError, naming the file, the entry and the language, if the file cannot be read or is not TOML, an entry lacks
-        a language or has a placeholder that is unknown or that another language does not have, or a word list has a gap.
+        Raises SoundError, naming the file, the entry and the language, if the file cannot be read or is not TOML; if an entry lacks a
+        language, or has a placeholder that is unknown or missing from another language; or if a word list has a gap.
         """
         try:
             tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -172,7 +172,7 @@ def _placeholders(where: str, kind: Kind, language: str, text: Any) -> frozenset
 def _numbers(
     path: Path, table: Any, languages: tuple[str, ...], keys: Mapping[str, Mapping[str, str]]
 ) -> dict[str, Wording]:
-    """The entries of the digits, days, months and years, by the ids of policy.speech."""
+    """The entries for digits, days, months and years, by the ids of policy.speech."""
     spoken: dict[str, list[str]] = {}
     for language, parts in _by_language(path, "numbers", table, languages, _NUMBERS).items():
         words = [keys[language][str(digit)] for digit in range(10)]
@@ -205,7 +205,7 @@ def _word_list(
 def _by_language(
     path: Path, name: str, table: Any, languages: tuple[str, ...], wanted: Iterable[str]
 ) -> dict[str, dict[str, Any]]:
-    """The tables of a word list by language, once each is seen to have the names in ``wanted`` and nothing else."""
+    """The tables of a word list by language, each checked to have exactly the names in ``wanted``."""
     if not isinstance(table, dict):
         raise SoundError(f"{path}: [{name}]: the word list is missing")
     names = {str(w) for w in wanted}

@@ -1,6 +1,6 @@
-"""Keeps copies of what callees hear, for evidence: the sounds by the digest of their audio, the words by their version.
+"""Keeps copies of what callees hear, as evidence: sounds by the digest of their audio, words by their version.
 
-Without the copies they would be lost: a new build replaces the sounds, and the catalogue has only the present words.
+Without the copies they would be lost: a new build replaces the sounds, and the catalogue has only the current words.
 """
 
 import asyncio
@@ -24,9 +24,7 @@ KEEP_SECONDS = 2.0
 
 
 class Copies:
-    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all. A copy is only written again if it is
-    damaged.
-    """
+    """``folder/DIGEST/ENDING`` and ``folder/VERSION.json``, each written whole or not at all. A copy is rewritten only if it is damaged."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -35,8 +33,8 @@ class Copies:
     async def keep_all(
         self, sounds: Sequence[tuple[str, Mapping[str, Path]]], words: Mapping[str, Sequence[tuple[str, str]]]
     ) -> None:
-        """:meth:`keep` each of ``sounds`` (digest, files) and :meth:`keep_words` of each version of ``words``. After
-        :data:`KEEP_SECONDS` it goes on, but is not waited for any longer.
+        """:meth:`keep` each of ``sounds`` (digest, files) and :meth:`keep_words` each version of ``words``. After :data:`KEEP_SECONDS` it
+        goes on in the background, and this returns.
         """
         try:
             async with asyncio.timeout(KEEP_SECONDS):
@@ -62,7 +60,7 @@ class Copies:
     def keep(self, digest: str, files: Mapping[str, Path]) -> bool:
         """Copy the files of a sound that calls will play. ``files``: by ending. False if nothing was written.
 
-        A failure is only logged: no call fails because a copy is missing. The caller has to :func:`settle` the folder above.
+        A failure is only logged: no call fails because a copy is missing. The caller must :func:`settle` the folder above.
         """
         target = self._folder / digest
         try:
@@ -70,7 +68,7 @@ class Copies:
             if _digest(contents) != digest or all(
                 _holds(target / ending, content) for ending, content in contents.items()
             ):
-                # the sound was damaged since it was checked, or is copied already
+                # the sound was damaged after its check, or is copied already
                 return False
             target.mkdir(parents=True, exist_ok=True)
             for ending, content in contents.items():
@@ -83,7 +81,7 @@ class Copies:
         return True
 
     def read(self, digest: str) -> dict[str, bytes]:
-        """The files of a sound, by ending; none if it was not kept, or the copy is damaged."""
+        """The files of a sound, by ending; none if there is no copy, or it is damaged."""
         files: dict[str, bytes] = {}
         with contextlib.suppress(OSError):
             files = {
@@ -94,7 +92,7 @@ class Copies:
         return files if _digest(files) == digest else {}
 
     def keep_words(self, version: str, words: Sequence[tuple[str, str]]) -> bool:
-        """As :meth:`keep`, for the words of a notice that calls will play. ``words``: the key and text of each prompt."""
+        """Like :meth:`keep`, for the words of a notice that calls will play. ``words``: the key and text of each prompt."""
         path = self._words_path(version)
         content = json.dumps(words, ensure_ascii=False, indent=1).encode()
         try:
@@ -109,7 +107,7 @@ class Copies:
         return True
 
     def words(self, version: str) -> list[tuple[str, str]] | None:
-        """The key and text of each prompt of a notice; None if they were not kept, or the copy is damaged."""
+        """The key and text of each prompt of a notice; None if there is no copy, or it is damaged."""
         # undamaged if their hash is the version
         with contextlib.suppress(OSError, ValueError, TypeError, RecursionError):
             words = [

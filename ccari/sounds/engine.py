@@ -1,4 +1,4 @@
-"""Speech synthesis: the protocol of an engine, so that a better voice can be plugged in, and espeak-ng."""
+"""Speech synthesis: the interface of an engine, so that a better voice can be plugged in, and espeak-ng."""
 
 import re
 import struct
@@ -9,11 +9,11 @@ from typing import ClassVar, Protocol
 
 from ccari.errors import SoundError, why
 
-#: How long one prompt may take, in s. espeak-ng is some hundred times faster than speech.
+#: Time-out for one prompt, in s. espeak-ng is some hundred times faster than speech.
 SPEAK_TIMEOUT = 60.0
-#: How long the program may take to print its version, in s.
+#: Time-out for the programme to print its version, in s.
 VERSION_TIMEOUT = 10.0
-#: The header of a WAV file by espeak-ng.
+#: The header of a WAV file from espeak-ng.
 _HEADER_BYTES = 44
 
 _MISSING = "espeak-ng is not installed: apt-get install espeak-ng"
@@ -28,24 +28,25 @@ class Engine(Protocol):
 
     @property
     def settings(self) -> str:
-        """All else that the sound depends on. If it changes, prompts are built again."""
+        """Everything else that the sound depends on. If it changes, prompts are rebuilt."""
 
     def speak(self, text: str, language: str, out: Path) -> None:
         """Write the spoken text as a WAV file of any rate. Raises SoundError if that fails."""
 
 
 class EspeakNg:
-    """espeak-ng: formant synthesis. It does not sound pretty, but every Debian has it, in all languages, and it needs no network."""
+    """espeak-ng: formant synthesis. It sounds plain, but every Debian has it, in all languages, and it needs no network."""
 
     #: The voice of espeak-ng for each language of the catalogue.
     VOICES: ClassVar = {"pl": "pl", "en": "en-gb", "de": "de", "uk": "uk"}
     #: Words a minute. At the default of 175, a synthetic voice is hard to follow over a telephone (300-3400 Hz).
     SPEED = 165
-    #: Factors on the speed of voices that speak more slowly than the others.
+    #: Speed factors of voices that speak more slowly than the others.
     PACE: ClassVar = {"uk": 1.15}
     #: 0-99, default 50. Slightly higher, since a telephone cuts off the fundamental of a low voice.
     PITCH = 55
-    #: How to speak what the voice would spell out or stumble over. The prompt's text, as recorded, is not changed.
+    #: Respellings of words that the voice would spell out or mispronounce. The prompt's text, as recorded in the manifest, does not
+    #: change.
     SAY: ClassVar = {
         "pl": {
             "sp. z o.o.": "spółka z ograniczoną odpowiedzialnością",
@@ -94,8 +95,8 @@ class EspeakNg:
             "--stdin",
         ]
         spoken = self._run(options, self._spoken(text, language), SPEAK_TIMEOUT)
-        # espeak-ng does not write the file itself: on a full disk it would leave part of the words, with a header that says that
-        # they are all, and exit status 0
+        # write the file here: on a full disk espeak-ng would leave part of the words, with a header that says they are complete, and exit
+        # status 0
         try:
             out.write_bytes(_with_its_length(spoken))
         except OSError as error:
@@ -103,16 +104,16 @@ class EspeakNg:
 
     def _spoken(self, text: str, language: str) -> str:
         for written, spoken in self.SAY.get(language, {}).items():
-            # as the last word of a sentence, an abbreviation's full stop also ends the sentence
+            # at the end of a sentence, an abbreviation's full stop also ends the sentence
             abbreviation = rf"(?<![\w.]){re.escape(written)}(?!\w)"
             text = re.sub(rf"{abbreviation}(\.|$)", f"{spoken}.", text, flags=re.IGNORECASE)
             text = re.sub(abbreviation, spoken, text, flags=re.IGNORECASE)
-        # espeak-ng takes control characters for commands and [[...]] for phonemes
+        # espeak-ng reads control characters as commands and [[...]] as phonemes
         text = "".join(c if c.isprintable() else " " for c in text)
         return text.replace("[[", "").replace("]]", "")
 
     def _run(self, options: list[str], text: str, timeout: float) -> bytes:
-        # the text goes through standard input, so that one that begins with "-" is not taken for an option
+        # pass the text on standard input, so that a leading "-" is not read as an option
         try:
             done = subprocess.run(
                 [self._programme, *options],
@@ -136,9 +137,9 @@ class EspeakNg:
 
 
 def _with_its_length(wav: bytes) -> bytes:
-    """A WAV file from standard output, whose header was written when its length was not known yet, with that length.
+    """A WAV file from standard output, with the right length in its header, which was written before the length was known.
 
-    Raises SoundError if it does not have the header of espeak-ng: 44 bytes, the last of them the length.
+    Raises SoundError if it does not have espeak-ng's header: 44 bytes, the last of them the length.
     """
     if wav[:4] != b"RIFF" or wav[36:40] != b"data":
         raise SoundError("espeak-ng gave no WAV file")

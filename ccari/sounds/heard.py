@@ -1,4 +1,4 @@
-"""Finds the audio and the words of the notices that a call's journal says were heard, exactly as they were then."""
+"""Finds the audio and words of the notices that were heard in a call, exactly as they were then, by the call's journal."""
 
 import contextlib
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ class Today:
         return {}
 
     def files(self, prompt: Prompt, digest: str) -> dict[str, bytes]:
-        """The files of a prompt's sound, by ending; none if its digest is not ``digest`` any more."""
+        """The files of a prompt's sound, by ending; none if its digest is no longer ``digest``."""
         with contextlib.suppress(SoundError, OSError):
             files = {ending: path.read_bytes() for ending, path in self.board.files(prompt).items()}
             if (
@@ -47,16 +47,16 @@ class Today:
 
 
 def heard(copies: Copies, today: Today | None, journal: Sequence[Linked]) -> list[HeardSound]:
-    """Each prompt that was heard, in order, with its words and files. An erased entry of the journal names none.
+    """Each prompt that was heard, in order, with its words and files. An erased journal entry names none.
 
-    The files are those of ``today`` if they are still the same, else those in ``copies``.
+    The files are those of ``today`` if they are unchanged, else those in ``copies``.
     """
     sounds: dict[tuple[str, str, str | None], HeardSound] = {}
     for notice in notices_heard(journal):
         prompts = today.prompts(notice.language) if today else {}
         words = _words(copies, prompts, notice)
         for place, (prompt, digest) in enumerate(notice.sounds):
-            # the journal has the prompt's id only; without the words, its key (with language and campaign) is not known either
+            # the journal has only the prompt's id; without the words, its key (with language and campaign) is unknown too
             key, text = words[place] if words else (prompt, None)
             files = today.files(prompts[prompt], digest) if today and prompt in prompts else {}
             sounds[key, digest, text] = HeardSound(key, text, digest, files or copies.read(digest))
@@ -64,10 +64,10 @@ def heard(copies: Copies, today: Today | None, journal: Sequence[Linked]) -> lis
 
 
 def heard_of(settings: Settings, policy: Policy | None, account: Account) -> list[HeardSound]:
-    """As :func:`heard`, for the call of an account. ``policy``: that of the call; None if it cannot be read any more."""
+    """Like :func:`heard`, for the call of an account. ``policy``: the call's; None if it cannot be read any more."""
     campaign = policy.campaign(account.subject["campaign"]) if policy else None
     today = None
-    # if the folder of sounds is damaged, there are still the copies
+    # if the folder of sounds is damaged, the copies still exist
     with contextlib.suppress(SoundError):
         if policy and campaign:
             today = Today(open_soundboard(settings), policy.controller_of(campaign), campaign)
@@ -77,7 +77,7 @@ def heard_of(settings: Settings, policy: Policy | None, account: Account) -> lis
 def _words(
     copies: Copies, prompts: Mapping[str, Prompt], notice: HeardNotice
 ) -> Sequence[tuple[str, str]] | None:
-    """The key and text of each prompt of a notice: from the copies, or today's if they are still the same; else None."""
+    """The key and text of each prompt of a notice: from the copies, or today's if they are unchanged; else None."""
     ids = [each for each, _ in notice.sounds]
     kept = copies.words(notice.version)
     if kept is not None and [key.split("/")[-1] for key, _ in kept] == ids:

@@ -1,4 +1,4 @@
-"""Checks a speaker's recordings, one by one, and takes in those that may replace the synthetic voice."""
+"""Checks a speaker's recordings one by one, and accepts those that may replace the synthetic voice."""
 
 import os
 import shutil
@@ -14,15 +14,15 @@ from ccari.policy.notices import Prompt
 from ccari.sounds import audio
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
 
-#: Sampling rates in Hz. Below the first, a recording lacks what every telephone carries; below the second, what a prompt can have.
+#: Sampling rates in Hz. Below the first, a recording lacks sound that every telephone carries; below the second, sound that a prompt can
+#: have.
 LEAST_RATE, GOOD_RATE = 8000, audio.RATE
-#: Characters a second. Nobody reads faster than the first: then something is missing. Nobody reads more slowly than the second:
-#: then something was added. Since written abbreviations and numbers take longer to read, and pauses are allowed, there is a grace
-#: in seconds.
+#: Characters a second. Faster than the first: words are missing, since nobody reads that fast. Slower than the second: something was
+#: added. Written abbreviations and numbers take longer to read, and pauses are allowed, hence a grace in seconds.
 FASTEST, SLOWEST, GRACE = 25.0, 5.0, 1.5
-#: How much less than its header says a recording may have, in seconds: codecs add some silence to it, or remove it.
+#: How much shorter than its header says a recording may be, in seconds: codecs add or remove some silence.
 MISSING_SECONDS = 0.25
-#: A longer file, with the silence at its ends, is a whole session; it would take gigabytes of memory to trim one of hours.
+#: A longer file, including the silence at its ends, is a whole session; trimming hours would take gigabytes of memory.
 MOST_SECONDS = 300.0
 
 
@@ -30,8 +30,8 @@ MOST_SECONDS = 300.0
 class Recording:
     """A file that the studio delivered, with the result of its check.
 
-    ``name``: its path below the folder. ``prompt``: the one that it is a recording of, if any. ``fault``: why it is refused.
-    ``doubt``: what somebody should listen for, though it is taken.
+    ``name``: its path below the folder. ``prompt``: the prompt that it records, if any. ``fault``: why it is refused. ``doubt``: what
+    somebody should listen for, though it is accepted.
     """
 
     name: str
@@ -42,10 +42,10 @@ class Recording:
 
 
 def examine(folder: Path, prompts: Iterable[Prompt]) -> Iterator[Recording]:
-    """Check every file below ``folder`` in the order of their names, except hidden ones and the ``.txt`` files with the words.
+    """Check every file below ``folder`` in the order of their names, except hidden files and the ``.txt`` files with the words.
 
-    A recording is named after the key of its prompt: ``pl/renewals/identity.wav``, or flat, ``pl.renewals.identity.wav``.
-    Takes about 0.5 s of processor time for each. Raises SoundError if the folder cannot be read.
+    A recording is named after the key of its prompt: ``pl/renewals/identity.wav``, or flat, ``pl.renewals.identity.wav``. Takes about 0.5
+    s of processor time for each. Raises SoundError if the folder cannot be read.
     """
     audio.require_ffmpeg()
     by_name = {name: each for each in prompts for name in (each.key, each.key.replace("/", "."))}
@@ -96,7 +96,7 @@ def _files(folder: Path) -> list[Path]:
 
 
 def _identified(path: Path, folder: Path, by_name: Mapping[str, Prompt]) -> Recording:
-    """The file with the prompt that it is named after, or with the fault that there is none."""
+    """The file with the prompt that it is named after, or with the fault that there is no such prompt."""
     name = path.relative_to(folder)
     prompt = by_name.get(str(name.with_suffix("")))
     if path.suffix.lower()[1:] not in ENDINGS:
@@ -109,7 +109,7 @@ def _identified(path: Path, folder: Path, by_name: Mapping[str, Prompt]) -> Reco
 
 
 def _duplicates(recordings: Sequence[Recording]) -> dict[str, str]:
-    """For each recording of a prompt that has several, by name: the name of another one."""
+    """For each recording of a prompt that has several, by name: the name of another."""
     by_prompt = defaultdict[str, list[str]](list)
     for each in recordings:
         if each.prompt is not None:

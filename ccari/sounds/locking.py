@@ -1,4 +1,4 @@
-"""Locks a folder of sounds, so that one command at a time changes it: the manifest is read at the start, and written whole at the
+"""Locks a folder of sounds, so that one command changes it at a time: the manifest is read at the start, and written as a whole at the
 end.
 """
 
@@ -12,12 +12,12 @@ from pathlib import Path
 from ccari.errors import SoundError, why
 from ccari.sounds.manifest import FILE_NAME, FOLDER_MODE
 
-#: What the names of working folders begin with, in which a build keeps sounds until they are finished.
+#: Prefix of the working folders in which a build keeps sounds until they are finished.
 UNFINISHED = ".build-"
 
 
 def make_folder(folder: Path) -> None:
-    """Make a folder for sounds, and those above it, where they are missing. Raises OSError."""
+    """Create a folder for sounds, with missing parents. Raises OSError."""
     missing = [each for each in (folder, *folder.parents) if not each.exists()]
     for each in reversed(missing):
         each.mkdir(exist_ok=True)
@@ -26,7 +26,7 @@ def make_folder(folder: Path) -> None:
 
 @contextlib.contextmanager
 def lock_folder(folder: Path) -> Iterator[None]:
-    """Lock the folder, which is made if it is not there, and remove what a killed build has left.
+    """Lock the folder, creating it if needed, and remove what a killed build left.
 
     The lock is on the folder itself, and ends with the process.
 

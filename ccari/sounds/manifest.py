@@ -15,7 +15,7 @@ from ccari.errors import SoundError
 from ccari.policy import notices
 from ccari.sounds.audio import FORMAT
 
-#: Asterisk reads sounds as another user, and nobody but their owner may change them, whatever the umask of whoever builds them.
+#: Asterisk reads sounds as another user, and only their owner may change them, whatever the umask of the build.
 FOLDER_MODE, FILE_MODE = 0o755, 0o644
 FILE_NAME = "manifest.json"
 
@@ -31,10 +31,11 @@ class SoundFile:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One prompt as it was built.
+    """One prompt as built.
 
-    ``origin``: the engine, such as ``espeak-ng 1.52.0``, or ``studio``. ``recipe``: a digest of all that the sound was made from
-    except its language, by which a later build sees that nothing has changed. ``files``: by ending; a build of an earlier version had others, and several.
+    ``origin``: the engine, such as ``espeak-ng 1.52.0``, or ``studio``. ``recipe``: a digest of everything that the sound was made from,
+    except its language; a later build compares it to see whether anything has changed. ``files``: by ending; builds of earlier versions
+    had other endings, and several.
     """
 
     text: str
@@ -71,13 +72,13 @@ class Manifest:
             raise SoundError(f"{path}: damaged: remove it and run ccari sounds build") from None
 
     def save(self, directory: Path) -> None:
-        """Write the manifest, whole or not at all. The same entries give the same bytes."""
+        """Write the manifest, whole or not at all. Equal entries give equal bytes."""
         with self.draft(directory) as draft:
             draft.replace(directory / FILE_NAME)
 
     @contextlib.contextmanager
     def draft(self, directory: Path) -> Iterator[Path]:
-        """Write the manifest under a temporary name in ``directory``, to be renamed; removed afterwards if it was not."""
+        """Write the manifest under a temporary name in ``directory``, to be renamed; afterwards it is removed if it was not renamed."""
         table = {key: asdict(entry) for key, entry in self.entries.items()}
         text = json.dumps(table, ensure_ascii=False, indent=1, sort_keys=True) + "\n"
         draft = directory / f".{FILE_NAME}.{os.getpid()}"
@@ -90,7 +91,7 @@ class Manifest:
 
 
 def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
-    """What is wrong with the files of a prompt, a line each; nothing if they are byte for byte what was built."""
+    """What is wrong with a prompt's files, a line each; nothing if they are byte for byte what was built."""
     name, built = f"{key}.{FORMAT}", entry.files.get(FORMAT)
     try:
         content = (directory / name).read_bytes()
@@ -108,7 +109,7 @@ def damage(directory: Path, key: str, entry: Entry) -> Iterator[str]:
 
 
 def in_other_formats(directory: Path, key: str) -> list[Path]:
-    """Files of a prompt in other formats than FORMAT: Asterisk plays whichever is nearest to the call's codec."""
+    """A prompt's files in formats other than FORMAT: Asterisk plays whichever is nearest to the call's codec."""
     folder, name = os.path.split(directory / key)
     try:
         beside = os.listdir(folder)  # noqa: PTH208 - for each of hundreds of sounds, and a glob takes twenty times as long

@@ -1,4 +1,4 @@
-"""Finds the sounds that calls play, checks that they say the policy's words, and names them as Asterisk knows them."""
+"""Finds the sounds that calls play, checks that they say the policy's words, and gives the names that Asterisk knows them by."""
 
 import asyncio
 import os
@@ -21,13 +21,13 @@ from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, damage
 
 
 def shipped_sounds() -> Path:
-    """The folder of the prompts that come with ccari: beside the package in a checkout, else where its wheel put it."""
+    """The folder of the prompts that come with ccari: beside the package in a checkout, else where the wheel installed it."""
     checkout = Path(__file__).parents[2] / "sounds"
     return checkout if (checkout / FILE_NAME).exists() else Path(sys.prefix) / "share" / "ccari" / "sounds"
 
 
 def open_soundboard(settings: Settings, copies: Copies | None = None) -> "Soundboard":
-    """The sounds of the settings' folder, with the shipped ones behind them."""
+    """The sounds of the configured folder, with the shipped ones as a fallback."""
     return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir, copies)
 
 
@@ -37,27 +37,26 @@ def open_copies(settings: Settings) -> Copies:
 
 
 def copies_folder(settings: Settings) -> Path:
-    """Where they are kept. It is made with the first one."""
+    """The folder of the copies. It is created with the first copy."""
     return settings.data_dir / "heard"
 
 
-#: How long damage to a sound that is not part of a notice may go unnoticed, in seconds; a call may play it minutes later anyway.
-#: Checking hundreds of files takes half a millisecond, during which no call goes on. What a build has changed counts at once.
+#: How long, in seconds, damage to a sound outside the notices may go unnoticed; a call may play the sound minutes after its check anyway.
+#: Checking hundreds of files blocks all calls for half a millisecond. Changes made by a build are noticed at once.
 LOOK_SECONDS = 5.0
 
-#: Inode, size and ctime of a file or folder, by which a change is noticed; None if it is not there.
+#: Inode, size and ctime of a file or folder, which reveal a change; None if it does not exist.
 _Stamp = tuple[int, int, int] | None
 _Stamps = dict[str, _Stamp]
 
 
 @dataclass
 class _Checked:
-    """The scripts of a campaign, with the stamps of their files when they were checked.
+    """The scripts of a campaign, with the stamps of their files at the check.
 
-    ``of``: the declarations that they were made for. ``notices``: the stamps of the notices' files, checked before each call: nobody
-    is rung who could not be told (invariant 3). ``others``: those of all other files, checked every :data:`LOOK_SECONDS`.
-    ``heard``: the digest and the files of each sound. ``said``: the words of each notice, by version. ``copying``: the task that
-    copies both.
+    ``of``: the declarations that they were made for. ``notices``: the stamps of the notices' files, checked before each call: nobody is
+    rung if the notice cannot be played (invariant 3). ``others``: those of all other files, checked every :data:`LOOK_SECONDS`.
+    ``heard``: the digest and files of each sound. ``said``: the words of each notice, by version. ``copying``: the task that copies both.
     """
 
     of: tuple[Controller, Campaign]
@@ -70,8 +69,8 @@ class _Checked:
     copying: asyncio.Task[None] | None = None
 
     def holds(self, now: float, *, lately: bool) -> bool:
-        """True if no file was changed, removed or added since, as far as that is checked now. ``lately``: it will do if that was so
-        less than :data:`LOOK_SECONDS` ago.
+        """True if no file was changed, removed or added since, as far as this checks. ``lately``: a result less than :data:`LOOK_SECONDS`
+        old will do.
         """
         if now - self.looked_at < LOOK_SECONDS:
             return lately or _unchanged(self.notices)
@@ -98,16 +97,16 @@ class Soundboard:
         self._written = [str(place / FILE_NAME) for place, _ in self._places]
         self._stamps: list[_Stamp] | None = None
         self._checked: dict[str, _Checked] = {}
-        #: Sounds that were whole, by path: what the manifest said of each, and the stamps of its files. A hundred are checked for each
-        #: language of a campaign, for which calls wait.
+        #: Intact sounds by path: the manifest's entry of each, and the stamps of its files. Calls wait while each language of a campaign
+        #: has about a hundred checked.
         self._whole: dict[str, tuple[Entry, _Stamps]] = {}
 
     def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
-        """A file is hashed if it, its folder or the campaign has changed. For that the files of notices are checked each time, unless
-        ``lately``: the result of the last :data:`LOOK_SECONDS` will do. The others are checked every :data:`LOOK_SECONDS`. The
-        error names the first sound that is missing, damaged, or says other words.
+        """Hashes a file only if it, its folder or the campaign has changed. To notice that, the stamps of the notices' files are checked
+        each time, unless ``lately`` accepts the result of the last :data:`LOOK_SECONDS`; the others every :data:`LOOK_SECONDS`. The error
+        names the first sound that is missing, damaged, or says other words.
         """
         self._refresh()
         while True:
@@ -131,7 +130,7 @@ class Soundboard:
         return checked.scripts
 
     def _script(self, controller: Controller, campaign: Campaign, language: str, checked: _Checked) -> Script:
-        """The script of one language. Puts into ``checked`` the stamps of its files, and what has to be copied."""
+        """The script of one language. Adds to ``checked`` the stamps of its files, and what must be copied."""
         prompts = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
         in_notices = {id_ for ids in notices.wordings(campaign) for id_ in ids}
         found = {
@@ -152,18 +151,18 @@ class Soundboard:
         return Script(sounds, versions)
 
     async def keep(self, campaign: Campaign) -> None:
-        """Done in a thread, once for all calls; what was copied is not checked again."""
+        """Runs in a thread, once for all calls; what was copied is not checked again."""
         checked = self._checked.get(campaign.id)
         if checked is None or self._copies is None:
             return
         if checked.copying is None:
             checked.copying = asyncio.create_task(self._copies.keep_all(checked.heard, checked.said))
         if not checked.copying.done():
-            # shielded, so that a call that is cancelled does not stop the copying for others
+            # shielded, so that cancelling one call does not stop the copying for others
             await asyncio.shield(checked.copying)
 
     def common(self, prompt: str, language: str) -> Sound:
-        """A sound that is the same in every campaign. Raises SoundError as :meth:`scripts` does."""
+        """A sound shared by all campaigns. Raises SoundError like :meth:`scripts`."""
         self._refresh()
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
@@ -172,12 +171,12 @@ class Soundboard:
         return self._sound(notices.source(words, self.catalogue, language))
 
     def find(self, prompt: Prompt) -> Entry:
-        """The manifest's entry of the sound that a call would play. Raises SoundError as :meth:`scripts` does."""
+        """The manifest's entry of the sound that a call would play. Raises SoundError like :meth:`scripts`."""
         self._refresh()
         return self._find(prompt)[2]
 
     def files(self, prompt: Prompt) -> dict[str, Path]:
-        """The files of a prompt that a call would play, by ending. Raises SoundError as :meth:`scripts` does."""
+        """The files of a prompt that a call would play, by ending. Raises SoundError like :meth:`scripts`."""
         self._refresh()
         folder, _, entry = self._find(prompt)
         return _files(folder, prompt, entry)
@@ -187,7 +186,7 @@ class Soundboard:
         return _sound(prompt, seen_as, entry)
 
     def _find(self, prompt: Prompt, stamps: _Stamps | None = None) -> tuple[Path, Path, Entry]:
-        """The folder of the sound, that folder as Asterisk sees it, and the entry. The stamps of the files are put into ``stamps``."""
+        """The folder of the sound, that folder as Asterisk sees it, and the entry. Adds the stamps of the files to ``stamps``."""
         fault = f"{prompt.key}: no such sound in {self._places[0][0]}: ccari sounds build"
         for (folder, seen_as), manifest in zip(self._places, self._manifests, strict=True):
             entry = manifest.entries.get(prompt.key) if manifest else None
@@ -196,12 +195,12 @@ class Soundboard:
             if entry.text != prompt.text:
                 fault = f"{prompt.key}: the sound in {folder} says other words than the policy: ccari sounds build"
                 continue
-            # taken before the check, so that a change during it shows the next time
+            # taken before the check, so that a change during it shows next time
             seen, place = _stamps(folder, prompt, entry), f"{folder}/{prompt.key}"
             if stamps is not None:
                 for path, stamp in seen.items():
                     stamps.setdefault(path, stamp)
-            # most sounds are those of all campaigns, and were checked for another one
+            # most sounds are shared by all campaigns, and were checked for another one
             problem = None
             if self._whole.get(place) != (entry, seen):
                 problem = next(damage(folder, prompt.key, entry), None)
@@ -212,7 +211,7 @@ class Soundboard:
         raise SoundError(fault)
 
     def _refresh(self) -> bool:
-        """Read the manifests again if a build has changed them; True if so."""
+        """Reread the manifests if a build has changed them; True if so."""
         stamps = [_stamp(path) for path in self._written]
         if stamps == self._stamps:
             return False

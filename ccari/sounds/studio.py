@@ -1,18 +1,18 @@
-"""Finds a speaker's recordings, which every build uses instead of the synthetic voice."""
+"""Finds a speaker's recordings, which every build prefers to the synthetic voice."""
 
 from pathlib import Path
 
 from ccari.errors import SoundError
 from ccari.policy.notices import Prompt
 
-#: The kinds of file that a studio may deliver. Whatever they contain is converted.
+#: The file types that a studio may deliver. Whatever they contain is converted.
 ENDINGS = ("wav", "flac", "aiff", "mp3", "m4a", "ogg", "opus")
-#: The ending of the file beside a recording that has the words it says.
+#: The ending of the file beside a recording that holds its words.
 WORDS = ".txt"
 
 
 def folder_of(sounds: Path) -> Path:
-    """The folder of imported recordings in a folder of sounds. It cannot be taken for a language: no language's code is so long."""
+    """The folder of imported recordings in a folder of sounds. It cannot be mistaken for a language: no language code is so long."""
     return sounds / "studio"
 
 
@@ -38,7 +38,9 @@ def find_recording(studio: Path, prompt: Prompt) -> Path | None:
 
 
 def check_words(recording: Path, prompt: Prompt) -> None:
-    """Raise SoundError if the text file beside a recording has other words than the prompt. Without one, the recording is trusted."""
+    """Raise SoundError if the text file beside a recording has words other than the prompt's. Without such a file, the recording is
+    trusted.
+    """
     words = words_beside(recording)
     if words is not None and words != _one_line(prompt.text):
         raise SoundError(f"the recording says other words than the prompt: {words!r}")
