@@ -8,8 +8,8 @@ WITH added AS (
 UPDATE access_chain SET events = $1, link = $7
 
 -- name: list_accesses
--- $5: a call, a recording or a request. $6: whether only those to one person, whom $7 and $8 have as controllers, each with a digest
--- of the number under one of its secrets; that is also to their calls, recordings and requests.
+-- $5: a call, a recording or a request. $6: whether to list only accesses to one person, given by $7 and $8 (controllers, each with a
+-- digest of the number under one of its secrets); these include accesses to the person's calls, recordings and requests.
 WITH sought AS MATERIALIZED (
     SELECT * FROM unnest($7::text[], $8::bytea[]) AS each (controller, digest)
 ), theirs AS MATERIALIZED (
@@ -31,18 +31,18 @@ WHERE fields IS NOT NULL
 ORDER BY seq DESC LIMIT $1
 
 -- name: newest_expiry
--- An entry of a moment to come was made by somebody else, and counts as one of now.
+-- An entry dated in the future is a forgery, and counts as one of now.
 SELECT least(at, clock_timestamp()) AS at, fields::text AS fields
 FROM accesses WHERE event = 'accesses_expired' AND fields IS NOT NULL ORDER BY seq DESC LIMIT 1
 
 -- name: accesses_not_as_sealed
--- The first sealed entry that is no longer there as it was sealed.
+-- The first sealed entry that is missing or differs from what was sealed.
 SELECT s.events, seals.sealed_at
 FROM sealed s JOIN seals ON seals.id = s.seal LEFT JOIN accesses a ON a.seq = s.events AND a.link = s.link
 WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
 -- name: all_accesses
--- Each with the head of the chain at that moment, and the time; one row with only these if there are no entries.
+-- Each row also has the head of the chain at that moment, and the time; if there are no entries, one row has only these.
 SELECT clock_timestamp() AS now, c.events AS count, c.link AS last, a.seq, a.at, a.event, a.fields::text AS fields, a.salt, a.commitment, a.link
 FROM access_chain c LEFT JOIN accesses a ON true ORDER BY a.seq

@@ -1,5 +1,5 @@
 -- name: open_call
--- The gate's one round trip: write the call's row with its unspent token, and read what is known of the number.
+-- The gate's one round trip: insert the call's row with its unspent token, and read what is known of the number.
 WITH opened AS (
     INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
                        number_masked, token, last_link, direction)
@@ -20,11 +20,12 @@ FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[]
 -- name: open_refused_call
 INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction, opened_at)
 VALUES ($1, $2, $3, $4, '—', $5, $6, $7, $8)
--- the row may have been written under an older policy, and the newer one no longer has the campaign
+-- the row may have been written under an older policy, and the newer one may lack the campaign
 ON CONFLICT (id) DO NOTHING
 
 -- name: make_call
--- For a call without a row in which a right was pressed: the database was away when it was to be opened. No row if it has one.
+-- For a right pressed in a call without a row, because the database was away when the call was opened. Returns no row if the call has
+-- one.
 INSERT INTO calls (id, asterisk, revision, controller, campaign, legal_basis, agent, digest, key_version,
                    number_masked, token, last_link, direction, opened_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
@@ -32,9 +33,8 @@ ON CONFLICT (id) DO NOTHING
 RETURNING id
 
 -- name: gate_facts_of_each
--- The facts for each question of $1, in their order, with the bearer of the token whose hash the question has. $1 is JSON:
--- PostgreSQL always assumes a hundred elements in it, and so keeps one plan; with arrays it planned anew each time, which took
--- longer than the query itself.
+-- The facts for each question of $1, in order, with the bearer of the question's token hash. $1 is JSON: PostgreSQL always assumes a
+-- hundred elements in it, and so keeps one generic plan; with arrays it planned anew each time, which took longer than the query itself.
 SELECT facts.*, (SELECT max(revision) FROM policy_revisions) AS revision,
        (SELECT array_agg(concat_ws(' ', kind, holder, key_version, key_check)) FROM key_checks
          WHERE key_check IS NOT NULL AND (kind = 'controller' AND holder = asked.controller
@@ -53,8 +53,8 @@ LEFT JOIN access_tokens AS bearer
 ORDER BY asked.place
 
 -- name: spend_token
--- No INVITE unless this updates one row. $8: the consent that the call rests on. $9: the facts that were judged, if the number's
--- lock was not taken before: then $10 and on are the question, and the facts must still be the same.
+-- No INVITE unless this updates one row. $8: the consent that the call rests on. $9: the facts that were judged, if the number's lock was
+-- not taken before; then $10 onwards are the question, and the facts must still be the same.
 WITH /* given */, moved AS (
     UPDATE calls SET /* journal_advanced */, dialled_at = clock_timestamp()
     WHERE id = $1 AND /* journal_unchanged */ AND token = $7 AND dialled_at IS NULL AND ended_at IS NULL
@@ -102,7 +102,7 @@ SELECT id, direction, agent, campaign, revision, notice_version, talk AS kept,
 FROM calls WHERE asterisk = $1 AND ended_at IS NULL AND talk IS NOT NULL AND notice_version IS NOT NULL
 
 -- name: close_call
--- A call that has ended keeps its end, outcome and reason.
+-- A call that has already ended keeps its end, outcome and reason.
 WITH /* given */, moved AS (
     UPDATE calls SET /* journal_advanced */, ended_at = coalesce(ended_at, clock_timestamp()),
         outcome = coalesce(outcome, $7), reason = CASE WHEN ended_at IS NULL THEN $8 ELSE reason END, talk = NULL
@@ -115,9 +115,9 @@ SELECT id FROM moved
 SELECT clock_timestamp()
 
 -- name: open_calls
--- Calls of this Asterisk ($1) that nobody runs any more, opened before $4. Also those of any Asterisk, gone or renamed, that were
--- opened a day ago: no leg lives longer than four hours. ``talk`` is not kept in a transfer or after the talk, so the journal is
--- asked as well.
+-- Calls of this Asterisk ($1), opened before $4, that no service runs any more. Also those of any Asterisk, since it may be gone or
+-- renamed, that were opened a day ago: no leg lives longer than four hours. ``talk`` is not kept during a transfer or after the talk, so
+-- the journal is checked too.
 SELECT id, talk IS NOT NULL
        OR EXISTS (SELECT FROM call_events WHERE call_id = calls.id AND event = 'call_bridged') AS talked
 FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
@@ -128,7 +128,7 @@ FROM calls WHERE ended_at IS NULL AND id <> ALL ($2)
 SELECT true FROM calls WHERE id = $1 AND ended_at IS NULL FOR UPDATE
 
 -- name: number_lock
--- One call at a time is let through to a number of a controller; otherwise two at once could exceed the limit of attempts.
+-- Calls to a number of a controller are let through one at a time; otherwise two at once could exceed the limit of attempts.
 SELECT pg_advisory_xact_lock(hashtextextended($1 || encode($2, 'hex'), 0))
 
 -- name: past_of_number
@@ -142,9 +142,9 @@ LEFT JOIN (SELECT "right", reference, state, received_at FROM rights_requests
 ORDER BY asked.received_at DESC
 
 -- name: lately_of_campaign
--- Of the campaign's last calls that rang the callee first: how many callees heard the notice, how many of those found nobody to
--- talk to, and when the last call was dialled or let through. Calls that are only being decided on, and may be refused, do not
--- count; nor do calls of a moment to come, by a clock that was put right since: they would be the last ones for as long.
+-- Of the campaign's last calls that rang the callee first: how many callees heard the notice, how many of those got no agent, and when
+-- the last call was dialled or let through. Calls still being decided on do not count, since they may be refused; nor do calls dated in
+-- the future by a wrong clock, which would stay the last ones until then.
 SELECT count(*) FILTER (WHERE heard_at IS NOT NULL AND ended_at IS NOT NULL) AS heard,
        count(*) FILTER (WHERE reason = 'abandoned') AS abandoned,
        max(coalesce(dialled_at, let_through_at)) AS last
@@ -155,7 +155,7 @@ FROM (SELECT dialled_at, let_through_at, heard_at, ended_at, reason FROM calls
        ORDER BY opened_at DESC LIMIT $4) AS lately
 
 -- name: turn_of_campaign
--- While a campaign is over its limit of abandoned calls, one call at a time is let through; the others do not wait for the turn.
+-- While a campaign exceeds its limit of abandoned calls, one call is let through at a time; the others do not wait for the turn.
 SELECT pg_try_advisory_xact_lock(hashtextextended('let through ' || $1 || ' ' || $2, 0))
 
 -- name: let_through

@@ -3,14 +3,14 @@
 SELECT pg_advisory_xact_lock(hashtextextended('consents ' || $1::text, 0))
 
 -- name: share_consents
--- … and any number of withdrawals and erasures at a time, but none during a slice: neither would see the other's rows, and a
--- consent from the list would stay in force in spite of the withdrawal.
+-- … and any number of withdrawals and erasures at a time, but none during a slice: neither would see the other's rows, and a consent from
+-- the list would stay in force despite the withdrawal.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('consents ' || $1::text, 0))
 
 -- name: merge_consents
--- A consent that is known stays as it is, except that the list may add its withdrawal or end, or give an earlier one. A consent
--- that is not known, and is no newer than an erasure whose bar stands, was erased: it stays out. The bar's entered_at is the time
--- of the first erasure, so that the last one is looked up through its request; once that has expired, erased_at has it.
+-- A known consent stays as it is, except that the list may add a withdrawal or end, or an earlier one. An unknown consent that is no
+-- newer than an erasure whose bar stands was erased: it stays out. The bar's entered_at is the time of the first erasure, so the last one
+-- is looked up through its request; once the request has expired, the bar's erased_at has that time.
 WITH lines AS MATERIALIZED (
     SELECT told.*,
            EXISTS (SELECT FROM unnest(told.digests) AS under (digest) CROSS JOIN LATERAL (
@@ -46,10 +46,10 @@ WITH lines AS MATERIALIZED (
 SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WHERE erased) AS erased
 
 -- name: settle_consents
--- A withdrawal ends the consents that were given before it, in whatever order the two became known. It is known from another
--- consent to the same, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the
--- purpose ($5), or did. OFFSET 0 has each number looked up in the index: for a controller that the statistics do not know yet, the
--- planner would otherwise read all rows for each number. So would PostgreSQL before 17 to compare with an array, hence unnest.
+-- A withdrawal ends the consents given before it, in whichever order the two become known. It is known from another consent to the same
+-- purpose, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the purpose ($5), or did.
+-- OFFSET 0 makes the planner look up each number in the index: for a controller not yet in the statistics, it would otherwise read all
+-- rows for each number. PostgreSQL before 17 would do the same when comparing with an array, hence unnest.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at
@@ -79,7 +79,7 @@ FROM (
 WHERE consents.id = ended.id
 
 -- name: rekey_consents
--- A consent that is kept under an older secret, and comes again with its number, is kept under the newest secret from now on.
+-- A consent kept under an older secret moves to the newest secret when a list brings its number again.
 UPDATE consents SET digest = older.newest, key_version = older.newest_version
 FROM (
     SELECT known.id, told.digest AS newest, told.key_version AS newest_version
@@ -100,7 +100,7 @@ FROM (
 WHERE consents.id = older.id
 
 -- name: withdraw_consents
--- A consent that was given after the withdrawal was received ($4; NULL is now) stands.
+-- A consent given after the withdrawal was received ($4; NULL is now) stands.
 UPDATE consents SET withdrawn_at = coalesce($4::timestamptz, now())
 WHERE controller = $1 AND digest = ANY ($2) AND ($3::text[] IS NULL OR purpose = ANY ($3))
   AND withdrawn_at IS NULL AND given_at <= coalesce($4::timestamptz, now())

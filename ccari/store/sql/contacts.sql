@@ -1,6 +1,6 @@
 -- name: facts_of_many
--- The facts that the gate would get for each of many numbers, in their order. $2 and $4 are the places of the numbers that the
--- digests in $3, and the listings to look for in $5 and $6, belong to.
+-- The gate's facts for each of many numbers, in order. $2 and $4 are the positions of the numbers that the digests in $3, and the
+-- listings to look for in $5 and $6, belong to.
 WITH asked AS (
     SELECT n, array_agg(digest) AS digests FROM unnest($2::integer[], $3::bytea[]) AS each (n, digest) GROUP BY n
 ), listed AS (
@@ -18,13 +18,13 @@ ORDER BY asked.n
 SELECT pg_advisory_xact_lock(hashtextextended('contacts ' || $1::text, 0))
 
 -- name: share_contacts
--- … and any number of erasures at a time, but none during a slice: the slice would not see the erasure's bar, nor the erasure what
--- the slice enters, or keeps under a newer secret from now on.
+-- … and any number of erasures at a time, but none during a slice: the slice would not see the erasure's bar, nor the erasure what the
+-- slice enters or moves to a newer secret.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('contacts ' || $1::text, 0))
 
 -- name: merge_contacts
--- The list's contact replaces one with the same number and source, unless it is older. A bar on all calls (for a reason of $4)
--- that was entered since the list was read keeps its number out.
+-- The list's contact replaces one with the same number and source, unless it is older. A bar on all calls (for a reason of $4) that was
+-- entered after the list was read keeps its number out.
 WITH told AS (
     SELECT DISTINCT ON (digest, source) * FROM incoming
     WHERE digest BETWEEN $1 AND $2 ORDER BY digest, source, obtained_on DESC, line DESC
@@ -49,9 +49,8 @@ WITH told AS (
 SELECT count(*) FROM entered
 
 -- name: told_again
--- Note that a list still has these contacts, as a contact is kept for as long as lists have it. At most once a day, so that a list
--- that comes each hour does not rewrite rows that it does not change. In the order of merge_contacts, so that two lists never
--- deadlock.
+-- Note that a list still has these contacts, since a contact is kept for as long as lists have it. At most once a day, so that an hourly
+-- list does not rewrite unchanged rows. In the order of merge_contacts, so that two lists never deadlock.
 WITH again AS MATERIALIZED (
     SELECT known.digest, known.source
     FROM (SELECT DISTINCT digest, source FROM incoming WHERE digest BETWEEN $1 AND $2 ORDER BY digest, source) AS told
@@ -66,8 +65,8 @@ UPDATE contacts SET told_at = now() FROM again
 WHERE contacts.controller = $3 AND contacts.digest = again.digest AND contacts.source = again.source
 
 -- name: rekey_contacts
--- A contact that is kept under an older secret, and comes again with its number, is kept under the newest secret from now on.
--- OFFSET 0 and unnest: as in settle_consents, so that each number is looked up in the index.
+-- A contact kept under an older secret moves to the newest secret when a list brings its number again. OFFSET 0 and unnest: as in
+-- settle_consents, to look up each number in the index.
 UPDATE contacts SET digest = older.newest, key_version = older.newest_version
 FROM (
     SELECT each.digest, known.source, told.digest AS newest, told.key_version AS newest_version
@@ -89,12 +88,12 @@ SELECT source, obtained_on, legal_basis, proof, valid_until, origin, entered_at 
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY obtained_on, source
 
 -- name: sources_of_contacts
--- There are few sources among millions of contacts: DISTINCT first, so that the contacts are not sorted.
+-- Millions of contacts have few sources: DISTINCT first, so that the contacts are not sorted.
 SELECT controller, array_agg(source ORDER BY source) AS sources
 FROM (SELECT DISTINCT controller, source FROM contacts) AS each GROUP BY controller
 
 -- name: page_of_contacts
--- A contact that is updated, or kept under a newer secret, keeps its id, and so its place.
+-- A contact that is updated, or moved to a newer secret, keeps its id, and so its position.
 SELECT id, controller, encode(digest, 'hex') AS digest, key_version, source, obtained_on, legal_basis, proof, valid_until,
        origin, entered_at
 FROM contacts

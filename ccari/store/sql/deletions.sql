@@ -2,10 +2,10 @@
 SELECT pg_try_advisory_lock(hashtextextended('housekeeping', 0))
 
 -- name: recordings_perhaps_due
--- All recordings that may be due, with some that are not: the limit has passed (by $1 and by the database's clock, so that a node
--- whose clock is years ahead does not delete the fleet's recordings), a right that takes consent back ($2) was exercised, or an
--- erasure was granted. Each branch starts from the table with fewer rows. What is kept on consent is gone through once, and what ends
--- it is looked up for each (OFFSET 0): a join reads all consents.
+-- All recordings that may be due, and some that are not: the limit has passed (by $1 and by the database's clock, so that a node whose
+-- clock is years ahead does not delete the fleet's recordings), a right that withdraws consent ($2) was exercised, or an erasure was
+-- granted. Each branch starts from the table with fewer rows. Recordings kept on consent are read once, and what ends each is looked up
+-- row by row (OFFSET 0): a join would read all consents.
 WITH on_consent AS MATERIALIZED (
     SELECT r.id, r.call_id, r.campaign, c.controller, c.digest, c.reason FROM recordings r JOIN calls c ON c.id = r.call_id
     WHERE r.state = 'stored' AND r.legal_basis = 'consent'
@@ -39,10 +39,9 @@ WHERE q."right" = 'erasure' AND q.state = 'fulfilled' AND r.state = 'stored'
 SELECT pg_advisory_xact_lock(hashtextextended('deletions', 0))
 
 -- name: stored_recordings
--- A request only reaches what was recorded before it. A withdrawal (by a right of $2) counts from its receipt, an erasure from
--- when it was granted. A bar for withdrawn consent counts as a withdrawal too, whether it came with a request or without one, and
--- whatever somebody wrote as its proof. A caller who hides their number and refuses to be recorded leaves neither a request nor a
--- bar: their refusal is in the call's reason.
+-- A request reaches only earlier recordings. A withdrawal (by a right of $2) counts from its receipt, an erasure from when it was
+-- granted. A bar for withdrawn consent counts as a withdrawal too, with or without a request, and whatever somebody wrote as its proof. A
+-- caller who hides their number and refuses to be recorded leaves neither request nor bar: their refusal is in the call's reason.
 WITH asked AS MATERIALIZED (
     SELECT r.id, r.call_id, r.controller, r.campaign, r.legal_basis, r.delete_at, r.file,
            coalesce(r.started_at, r.tagged_at) AS recorded, c.digest,

@@ -1,6 +1,6 @@
 -- name: holds_on_number
--- What holds everything that is kept of a number. $3: rights whose open request does so; $4: rights that, pressed in a call,
--- concern that call alone; $5 and $6: as $1 and $2 of goes_on_holding; $7: the request that does not count.
+-- What holds all data of a number. $3: rights whose open request does; $4: rights that, pressed in a call, concern only that call; $5 and
+-- $6: as $1 and $2 of goes_on_holding; $7: the request that does not count.
 SELECT 'legal' AS kind, h.id AS hold, NULL AS reference, h.reason FROM holds h
 WHERE h.released_at IS NULL AND h.controller = $1 AND h.digests && $2
 UNION ALL
@@ -22,7 +22,7 @@ SELECT r.call_id, h.id, h.reason FROM recordings r JOIN holds h ON h.recording_i
 WHERE h.released_at IS NULL AND r.call_id = ANY ($1)
 
 -- name: recordings_to_erase
--- A recording whose deletion is decided counts as over: it is gone when that is carried out.
+-- A recording whose deletion is decided counts as over: it goes when that is carried out.
 SELECT r.id, r.call_id, r.legal_basis, r.delete_at,
        r.state = 'stored' OR EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS over,
        EXISTS (SELECT FROM deletions d WHERE d.recording_id = r.id) AS decided
@@ -42,7 +42,7 @@ WHERE c.controller = $1 AND c.digest = ANY ($2) AND ($3::uuid IS NULL OR c.id > 
 ORDER BY c.id LIMIT $4 FOR UPDATE
 
 -- name: recordings_of_calls_to_erase
--- To be asked once the calls are locked: from then on no recording that was taken for lost is taken up again.
+-- Ask this only with the calls locked: from then on no recording that counted as lost can be restored.
 SELECT id, call_id, legal_basis, delete_at, true AS over, false AS decided, state = 'failed' AS lost FROM recordings
 WHERE call_id = ANY ($1) AND state IN ('tagged', 'recording', 'finished', 'stored', 'failed')
 ORDER BY id
@@ -78,7 +78,7 @@ SELECT q.reference, q.closed_at IS NULL AS open, q.number IS NOT NULL AS number,
 FROM rights_requests q WHERE q.controller = $1 AND q.digests && $2 ORDER BY q.reference
 
 -- name: queued_to_erase
--- ``untold``: the controller is yet to be told of it: at the next try or, if it was given up, when its request is closed.
+-- ``untold``: the controller is still to be told: at the next attempt or, if it was given up, when its request is closed.
 SELECT f.reference || ' ' || f.seq AS id,
        f.state = 'waiting' OR (f.state = 'given_up' AND q.closed_at IS NULL) AS untold
 FROM rights_requests q JOIN forwards f USING (reference)
@@ -89,7 +89,7 @@ SELECT count(*) FROM http_repeats
 WHERE position(convert_to($1, 'UTF8') IN body) > 0 OR position(convert_to($2, 'UTF8') IN body) > 0
 
 -- name: words_to_erase
--- How many rows that stay have the number in a text that somebody wrote.
+-- How many of the rows that stay have the number in a free text.
 SELECT (SELECT count(*) FROM suppressions
          WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3))
      + (SELECT count(*) FROM removed_suppressions
@@ -127,7 +127,7 @@ UPDATE erasures SET finished_at = clock_timestamp(), report = $2 WHERE id = $1
 SELECT count(*) FROM recordings WHERE deletion = 'erasure' AND deletion_ref = $1 AND deleted_at >= $2
 
 -- name: erase_contacts
--- Gives how many of them had the number in a text.
+-- Returns how many of them had the number in a free text.
 WITH gone AS (
     DELETE FROM contacts WHERE controller = $1 AND encode(digest, 'hex') || ' ' || source = ANY ($3) AND digest = ANY ($2)
     RETURNING source, proof
@@ -182,7 +182,7 @@ UPDATE consents SET proof = regexp_replace(proof, $3, '[number]', 'g'), origin =
 WHERE controller = $1 AND digest = ANY ($2) AND (proof ~ $3 OR origin ~ $3)
 
 -- name: erase_words_of_recordings
--- Gives how many recordings those were.
+-- Returns the number of those recordings.
 WITH worded AS (
     UPDATE recordings r SET deletion_ref = regexp_replace(deletion_ref, $2, '[number]', 'g')
     WHERE r.call_id = ANY ($1) AND deletion_ref ~ $2 RETURNING 1
@@ -193,8 +193,8 @@ SELECT count(*) FROM worded
 SELECT pg_snapshot_xmax(pg_current_snapshot())::text
 
 -- name: sees_what_was_erased
--- Whether a transaction or a replica may still see rows as they were before transaction $1: VACUUM and VACUUM FULL keep these. Of a
--- VACUUM itself that does not count.
+-- Whether a transaction or a replica may still see rows as they were before transaction $1: VACUUM and VACUUM FULL keep such rows. The
+-- xmin of a VACUUM itself does not count.
 SELECT EXISTS (
     SELECT FROM (SELECT backend_xmin AS sees FROM pg_stat_activity
                   WHERE datname = current_database() AND pid <> pg_backend_pid()

@@ -1,5 +1,5 @@
 -- name: forwards_outlook
--- As in claim_forward: what was never tried is due, also if it was queued by a clock that was fast.
+-- As in claim_forward: a change that was never tried is due, even if a fast clock queued it.
 SELECT EXISTS (SELECT FROM forwards WHERE state = 'waiting' AND (tries = 0 OR next_try_at <= now())) AS due,
        (SELECT max(revision) FROM policy_revisions) AS revision
 
@@ -9,13 +9,13 @@ FROM rights_requests r
 WHERE f.state = 'waiting' AND r.reference = f.reference AND r.controller <> ALL ($1)
 
 -- name: forwards_needed_after_all
--- Only of open requests: a controller that is forwarded to from now on is not told of closed ones.
+-- Open requests only: a controller that is newly forwarded to is not told of closed ones.
 UPDATE forwards f SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now(), number = r.number
 FROM rights_requests r
 WHERE f.state = 'not_needed' AND r.reference = f.reference AND r.closed_at IS NULL AND r.controller = ANY ($1)
 
 -- name: claim_forward
--- The changes of one request are sent in order: none while an earlier one is waiting.
+-- The changes of one request are sent in order: none while an earlier one waits.
 WITH claimed AS (
     UPDATE forwards SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE (reference, seq) = (
@@ -34,15 +34,14 @@ JOIN request_events e USING (reference, seq)
 LEFT JOIN request_event_details d USING (reference, seq)
 
 -- name: forward_delivered
--- Only if $3 is the newest try: when the lease had ended another node may have taken over.
+-- Only if $3 is the newest attempt: another node may have taken over after the lease ended.
 UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault = '', number = NULL,
     webhook_at = CASE WHEN 'webhook' = ANY ($4::text[]) THEN clock_timestamp() ELSE webhook_at END,
     folder_at = CASE WHEN 'folder' = ANY ($4::text[]) THEN clock_timestamp() ELSE folder_at END
 WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 
 -- name: forward_failed
--- FOR SHARE waits for a request that is being closed: of that closure and this, the second removes the number from what was given
--- up.
+-- FOR SHARE waits for a concurrent closure of the request: the later of that and this removes the number from what was given up.
 WITH request AS (SELECT closed_at FROM rights_requests WHERE reference = $1 FOR SHARE)
 UPDATE forwards SET
     fault = $5,
@@ -57,7 +56,7 @@ WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 RETURNING state = 'given_up'
 
 -- name: list_forwards
--- Given up ones first, then those that wait, then those delivered. What waits is listed only for controllers that are forwarded to
+-- Given-up changes first, then waiting ones, then delivered ones. Waiting ones are listed only for controllers that are forwarded to
 -- ($1).
 SELECT f.reference, f.seq, r.controller, r."right", f.state, f.tries, f.queued_at, f.first_try_at,
        CASE WHEN f.state = 'waiting' THEN f.next_try_at END AS next_try_at, f.settled_at, f.fault
@@ -71,12 +70,12 @@ SELECT f.seq, CASE WHEN f.state = 'waiting' AND r.controller <> ALL ($2) THEN 'n
 FROM forwards f JOIN rights_requests r USING (reference) WHERE f.reference = $1 ORDER BY f.seq
 
 -- name: forwards_without_number
--- Changes from before the request was closed ($2: the closed states) that were given up, and no longer have the number.
+-- Given-up changes from before the request was closed ($2: the closed states) that no longer have the number.
 SELECT f.seq FROM forwards f JOIN request_events e USING (reference, seq)
 WHERE f.reference = $1 AND f.state = 'given_up' AND f.number IS NULL AND e.state <> ALL ($2) ORDER BY f.seq
 
 -- name: retry_forwards
--- What was given up, and what waits; but none that may be being sent just now, which its lease tells: it is shorter.
+-- What was given up, and what waits for more than two minutes: a change that is being sent waits only for its lease, which is shorter.
 UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE reference = $1 AND (state = 'given_up' OR (state = 'waiting' AND next_try_at > now() + interval '2 minutes'))
 RETURNING seq

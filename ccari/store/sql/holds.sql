@@ -1,11 +1,11 @@
 -- name: share_deletions
--- Any number of holds can be placed at a time, but none while deletions are decided: otherwise a hold could be confirmed on a
--- recording that is deleted a moment later.
+-- Any number of holds can be placed at a time, but none while deletions are decided: otherwise a hold could be confirmed on a recording
+-- that is deleted a moment later.
 SELECT pg_advisory_xact_lock_shared(hashtextextended('deletions', 0))
 
 -- name: goes_on_holding
--- Of a request q: it was fulfilled, and what it came with still bars. $1 and $2: rights whose fulfilled request goes on holding,
--- each with the bar that has to stand for that.
+-- Of a request q: it was fulfilled, and its bar still stands. $1 and $2: rights whose fulfilled request goes on holding, each with the
+-- bar that must stand.
 q.state = 'fulfilled'
 AND EXISTS (SELECT FROM unnest($1::text[], $2::text[]) AS each ("right", reason)
             JOIN suppressions s ON s.reason = each.reason

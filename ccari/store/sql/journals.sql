@@ -1,30 +1,30 @@
 -- name: lock_chain
--- Whoever adds to a call's journal locks the call's row, so that the entries have one order.
+-- Every writer of a call's journal locks the call's row, so that the entries have one order.
 SELECT events, last_link FROM calls WHERE id = $1 FOR UPDATE
 
 -- name: known_entries
 SELECT commitment FROM call_events WHERE call_id = $1 AND commitment = ANY ($2::bytea[])
 
 -- name: given
--- The entries to write. $6 is JSON: of an array asyncpg examines each element several times.
+-- The entries to write. $6 is JSON: asyncpg would examine each element of an array several times.
 given AS (
     SELECT * FROM json_to_recordset($6::json) AS given (
         seq integer, at timestamptz, event text, commitment bytea, link bytea, salt bytea, fields jsonb)
 )
 
 -- name: journal_unchanged
--- The journal still ends where the new entries were linked to it ($4, $5), and has none of them: if a reply was lost, entries that
--- are durable already are given again.
+-- The journal still ends where the new entries were linked to it ($4, $5), and has none of them: after a lost reply, entries that are
+-- already durable come again.
 events = $4 AND last_link = $5
       AND NOT EXISTS (SELECT FROM call_events e JOIN given USING (commitment) WHERE e.call_id = $1)
 
 -- name: journal_advanced
--- No index, nor the predicate of one, has a column that changes with each write, so that these are heap-only updates (PostgreSQL's
--- README.HOT). sealed and expired_at are in some, but stay 0 and NULL while a call goes on.
+-- No index or index predicate uses a column that changes with each write, so these are heap-only updates (PostgreSQL's README.HOT). Some
+-- use sealed and expired_at, which stay 0 and NULL during a call.
 events = $2, last_link = $3, sealed = 0, expired_at = NULL
 
 -- name: journal_entries
--- Written together with ``moved``, the call's row: if the journal has changed, no row has moved and nothing is written.
+-- Written together with ``moved``, the update of the call's row: if the journal has changed, no row is updated and nothing is written.
 added AS (
     INSERT INTO call_events (call_id, seq, at, event, commitment, link)
     SELECT moved.id, seq, at, event, commitment, link FROM moved, given
@@ -40,7 +40,7 @@ WITH /* given */, moved AS (
 SELECT id FROM moved
 
 -- name: lock_journals
--- In the order of ids, as whoever adds to several journals at once locks them, so that no two deadlock.
+-- In the order of ids, in which every writer of several journals locks them, so that no two deadlock.
 SELECT id, events, last_link FROM calls WHERE id = ANY ($1) ORDER BY id FOR UPDATE
 
 -- name: append_to_journals

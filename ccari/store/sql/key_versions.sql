@@ -1,7 +1,7 @@
 -- name: count_by_key_version
--- How many rows would no longer be found if a version of a secret were retired. Calls count for the limits of attempts, and heard
--- notices for whether a person hears the whole information again. Requests count as long as they tell whose they are: of a closed
--- one only the digest does. Suppressions that were lifted count: an export tells the person of them.
+-- How many rows would no longer be found if a version of a secret were retired. Calls count because of the limits of attempts, and heard
+-- notices because they decide whether a person hears the whole information again. Requests count while they identify the person: a closed
+-- one only by its digest. Lifted suppressions count: an export lists them.
 SELECT controller, register, key_version,
        coalesce(sum(kept) FILTER (WHERE kind = 'suppressions'), 0)::bigint AS suppressions,
        coalesce(sum(kept) FILTER (WHERE kind = 'lifted'), 0)::bigint AS lifted,
@@ -31,7 +31,7 @@ GROUP BY controller, register, key_version
 SELECT kind, holder, key_version, key_check FROM key_checks
 
 -- name: note_key
--- Gives the version if it was new, or had no check yet, or has this check already; no row if it has another one.
+-- Returns the version if it was new, or had no check yet, or has this check already; no row if it has another one.
 INSERT INTO key_checks (kind, holder, key_version, key_check) VALUES ($1, $2, $3, $4)
 ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_check
     WHERE coalesce(key_checks.key_check, excluded.key_check) = excluded.key_check
@@ -45,8 +45,7 @@ ON CONFLICT (kind, holder, key_version) DO UPDATE SET key_check = excluded.key_c
 DELETE FROM key_checks WHERE kind = $1 AND holder = $2 AND key_version <> $3
 
 -- name: hangs_on_key
--- Whether there is any of the rows that count_by_key_version counts, but for closed requests and lifted suppressions, on
--- which no call depends.
+-- Whether there are rows that count_by_key_version counts, except closed requests and lifted suppressions, which no call depends on.
 SELECT CASE WHEN $1 = 'register'
     THEN EXISTS (SELECT FROM register_entries WHERE register = $2 AND key_version = $3)
     ELSE EXISTS (SELECT FROM suppressions WHERE controller = $2 AND key_version = $3)
@@ -63,12 +62,12 @@ WHERE h.released_at IS NULL AND (h.controller = $1 AND h.digests IS NOT NULL OR 
 ORDER BY h.id
 
 -- name: numbers_of_open_requests
--- Those that were registered under a version before $2.
+-- Those registered under a version before $2.
 SELECT reference, number FROM rights_requests
 WHERE controller = $1 AND closed_at IS NULL AND number IS NOT NULL AND key_version < $2
 
 -- name: extend_requests
--- In the order of references, as whoever changes several requests locks them, so that no two deadlock.
+-- In the order of references, in which every transaction locks several requests, so that no two deadlock.
 WITH open AS MATERIALIZED (
     SELECT reference FROM rights_requests WHERE reference = ANY ($1) AND closed_at IS NULL ORDER BY reference FOR UPDATE
 )

@@ -2,17 +2,17 @@
 SELECT pg_try_advisory_lock(hashtextextended('calls expire', 0))
 
 -- name: calls_past_limit
--- By $2 and by the database's clock: a node whose clock is years ahead must not erase the fleet's data. $4 and $5: the last call
--- of the batch before; without an OR a plan for any parameters, too, goes on from there, and does not read all up to it again.
+-- By $2 and by the database's clock: a node whose clock is years ahead must not erase the fleet's data. $4 and $5: the last call of the
+-- previous batch; a row comparison without OR lets even a generic plan start the index scan there.
 SELECT id, ended_at FROM calls
 WHERE controller = $1 AND ended_at <= least($2, now() - make_interval(days => $3)) AND expired_at IS NULL
   AND (ended_at, id) > (coalesce($4::timestamptz, '-infinity'), $5::uuid)
 ORDER BY ended_at, id LIMIT $6
 
 -- name: calls_kept
--- What may keep each call of $1 beyond its limit, in addition to holds_on_calls. $2: rights that, pressed in a call, concern that
--- call alone; $3 and $4: as $1 and $2 of stands. Each number's requests are looked up one by one (OFFSET 0), as PostgreSQL expects
--- thousands for each.
+-- What may keep each call of $1 beyond its limit, in addition to holds_on_calls. $2: rights that, pressed in a call, concern only that
+-- call; $3 and $4: as $1 and $2 of stands. Each number's requests are looked up one by one (OFFSET 0), since PostgreSQL expects thousands
+-- for each.
 WITH asked AS MATERIALIZED (
     SELECT id, controller, digest, legal_basis FROM calls WHERE id = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -33,7 +33,7 @@ SELECT q.id, NULL, 'legal', h.id, h.reference, h.reason
 FROM (SELECT id, reference FROM of_number UNION SELECT call_id, reference FROM rights_requests WHERE call_id = ANY ($1)) AS q
 JOIN holds h ON h.reference = q.reference WHERE h.released_at IS NULL
 UNION ALL
--- any open right that was pressed in the call itself: its journal tells how
+-- any open right that was pressed in the call itself: the call's journal tells how it was exercised
 SELECT q.call_id, NULL, 'own', NULL, q.reference, q."right" FROM rights_requests q WHERE q.call_id = ANY ($1) AND q.closed_at IS NULL
 UNION ALL
 SELECT q.id, q.legal_basis, 'request', NULL, q.reference, q."right" FROM of_number q
@@ -49,9 +49,9 @@ SELECT id FROM calls WHERE id = ANY ($1) AND expired_at IS NULL ORDER BY id FOR 
 DELETE FROM call_event_fields WHERE call_id = ANY ($1)
 
 -- name: expire_calls
--- The number's heard notices are deleted with its last call; until then they only lose their reference to a call that expires. A
--- recording's deletion_ref is cleared, as it leads to a person, or may name one. Recordings that were taken for lost are discarded,
--- so that they do not turn up again, unless the law demands that they be kept.
+-- The number's heard notices are deleted with its last call; until then they only lose the reference to the expired call. A recording's
+-- deletion_ref is cleared, since it leads to a person, or may name one. Lost recordings are discarded, so that they are not restored if
+-- they turn up, unless the law requires them to be kept.
 WITH whose AS MATERIALIZED (
     SELECT DISTINCT controller, digest FROM calls WHERE id = ANY ($1) AND digest IS NOT NULL
 ), heard AS (
@@ -79,9 +79,9 @@ WHERE controller = $1 AND closed_at <= least($2, now() - make_interval(days => $
 ORDER BY closed_at, reference LIMIT $6
 
 -- name: requests_kept
--- What may keep each request of $1 beyond its limit. $2: whether its controller is told of each step; $3 and $4: as $1 and
--- $2 of stands. A recording from before the request was closed keeps it as long as the recording is there, or was lost and may turn
--- up. Each request's recordings are looked up one by one (OFFSET 0): a join reads those of all requests first.
+-- What may keep each request of $1 beyond its limit. $2: whether its controller is told of each step; $3 and $4: as $1 and $2 of stands.
+-- A recording from before the request was closed keeps it for as long as the recording is there, or is lost and may turn up. Each
+-- request's recordings are looked up one by one (OFFSET 0): a join would first read those of all requests.
 WITH asked AS MATERIALIZED (
     SELECT reference, controller, digests, call_id, closed_at FROM rights_requests WHERE reference = ANY ($1)
 ), of_number AS MATERIALIZED (
@@ -103,7 +103,7 @@ UNION
 SELECT a.reference, 'legal', h.id, NULL, h.reason FROM asked a JOIN holds h ON h.controller = a.controller AND h.digests && a.digests
 WHERE h.released_at IS NULL AND h.digests IS NOT NULL
 UNION
--- a hold on any request of the person, as that holds all that is kept of them
+-- a hold on any request of the person holds all of the person's data
 SELECT a.id, 'legal', h.id, NULL, h.reason
 FROM (SELECT id, reference FROM of_number UNION SELECT reference, reference FROM asked) AS a JOIN holds h ON h.reference = a.reference
 WHERE h.released_at IS NULL
@@ -129,8 +129,8 @@ SELECT reference FROM rights_requests WHERE reference = ANY ($1) AND closed_at I
 ORDER BY reference FOR NO KEY UPDATE
 
 -- name: remember_erasures
--- A list must not bring back a consent that was given before an erasure. merge_consents finds the erasure by the digests of its
--- request; these expire, so the bar gets the time of the erasure. In the order in which a list is merged, so that no two deadlock.
+-- A list must not bring back a consent given before an erasure. merge_consents finds the erasure by its request's digests. These expire,
+-- so the time of the erasure is copied to the bar. In the order in which lists are merged, so that no two deadlock.
 WITH erased AS (
     SELECT s.id, e.begun_at
     FROM rights_requests q JOIN erasures e USING (reference)
@@ -146,9 +146,8 @@ FROM held WHERE held.id = s.id
 SELECT reference, state, level, due FROM rights_requests WHERE reference = ANY ($1) ORDER BY reference
 
 -- name: expire_requests
--- A reference to a call stays only if that call no longer tells whose it was. Recordings that the request concerns, were taken for
--- lost and are past their limit are discarded: if they turned up again, nobody would know any more that they are to be cut where
--- the right was exercised.
+-- A reference to a call stays only if that call no longer identifies the person. Lost recordings that the request concerns, and that are
+-- past their limit, are discarded: if they turned up, nobody would know any more that they must be cut where the right was exercised.
 WITH lost AS (
     UPDATE recordings r SET state = 'discarded' FROM concerned_recordings v
     WHERE v.reference = ANY ($1) AND v.recording_id = r.id AND r.state = 'failed' AND r.delete_at <= now()
@@ -159,8 +158,8 @@ UPDATE rights_requests q SET
 WHERE q.reference = ANY ($1)
 
 -- name: contacts_past_limit
--- As calls_past_limit: contacts that no list has had since, and whose number was not called since; a blocked call is none. OFFSET
--- 0: each number is looked up in the index.
+-- Like calls_past_limit: contacts that no list has brought since, and whose number was not called since; blocked calls do not count.
+-- OFFSET 0: each number is looked up in the index.
 SELECT k.digest, k.source, coalesce(k.told_at, k.entered_at) AS told_at FROM contacts k
 WHERE k.controller = $1 AND coalesce(k.told_at, k.entered_at) <= least($2, now() - make_interval(days => $3))
   AND (coalesce(k.told_at, k.entered_at), k.digest, k.source) > (coalesce($4::timestamptz, '-infinity'), $5::bytea, $6::text)
@@ -170,7 +169,7 @@ WHERE k.controller = $1 AND coalesce(k.told_at, k.entered_at) <= least($2, now()
 ORDER BY coalesce(k.told_at, k.entered_at), k.digest, k.source LIMIT $7
 
 -- name: lock_contacts_past_limit
--- In the order in which a list is merged, so that the two never deadlock.
+-- In the order in which lists are merged, so that the two never deadlock.
 SELECT k.digest, k.source
 FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
 JOIN contacts k ON k.controller = $1 AND k.digest = each.digest AND k.source = each.source
@@ -181,8 +180,8 @@ WHERE coalesce(k.told_at, k.entered_at) <= now() - make_interval(days => $4)
 ORDER BY k.digest, k.source FOR UPDATE OF k
 
 -- name: contacts_kept
--- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called: then a contact
--- that says until when the number may be used has to stay, for it bars calls; $5 and $6: as $1 and $2 of stands.
+-- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called: if so, a contact
+-- that limits the use of the number must stay, since it bars calls; $5 and $6: as $1 and $2 of stands.
 WITH asked AS MATERIALIZED (
     SELECT k.digest, k.source, k.legal_basis, k.valid_until
     FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
@@ -214,9 +213,9 @@ DELETE FROM contacts k USING unnest($2::bytea[], $3::text[]) AS each (digest, so
 WHERE k.controller = $1 AND k.digest = each.digest AND k.source = each.source
 
 -- name: consents_past_limit
--- As calls_past_limit: consents that were withdrawn, expired, or were followed by a newer consent to the same, so long ago. Those of a
--- number to the same come together, the oldest first: $4 to $7. All of it is in consents_one_each: of millions that are in force
--- none is looked up by itself.
+-- Like calls_past_limit: consents withdrawn, expired, or replaced by a newer consent to the same purpose, long enough ago. A number's
+-- consents to the same purpose come together, the oldest first: $4 to $7. All of it is in consents_one_each, so none of the millions in
+-- force is looked up by itself.
 SELECT id, digest, purpose, channel, given_at
 FROM (SELECT id, digest, purpose, channel, given_at, withdrawn_at, valid_until,
              lead(given_at) OVER (PARTITION BY digest, purpose, channel ORDER BY given_at) AS followed_at
@@ -227,13 +226,13 @@ WHERE least(withdrawn_at, valid_until, followed_at) <= least($2, now() - make_in
 ORDER BY digest, purpose, channel, given_at LIMIT $8
 
 -- name: lock_consents_to_expire
--- They need not be checked again: a withdrawal, an end or a newer consent is never taken back.
+-- No need to check them again: a withdrawal, an end or a newer consent is never taken back.
 SELECT id FROM consents WHERE controller = $1 AND id = ANY ($2) ORDER BY digest, purpose, channel, given_at FOR UPDATE
 
 -- name: consents_kept
--- What may keep each consent of $2 beyond its limit. $3: how long the law has the proof kept, from when the consent was given and
--- from each use; $4 and $5: every campaign that the controller has had, with what it asked consent to; $6 and $7: as $1 and $2 of
--- stands; $8 and $9: as $3, of consents to what campaigns have asked for that call abroad, of which each may be over by now.
+-- What may keep each consent of $2 beyond its limit. $3: how long the law requires the proof, from when the consent was given and from
+-- each use; $4 and $5: every campaign that the controller has had, with the purpose of its consents; $6 and $7: as $1 and $2 of stands;
+-- $8 and $9: as $3, for consents to the purposes of campaigns that call abroad, some of which may be gone.
 WITH asked AS MATERIALIZED (
     SELECT * FROM consents WHERE controller = $1 AND id = ANY ($2)
 ), of_number AS MATERIALIZED (
@@ -251,8 +250,7 @@ SELECT a.id, a.given_at, 'proof', NULL, NULL, '', NULL FROM asked a
 WHERE greatest(a.given_at, (SELECT max(used_at) FROM consent_uses u WHERE u.consent_id = a.id))
     + greatest($3::interval, (SELECT max(kept) FROM unnest($8::text[], $9::interval[]) AS law (purpose, kept) WHERE law.purpose = a.purpose)) > now()
 UNION
--- a withdrawal, unless there is a bar by which settle_consents would end the consent, or merge_consents keep it out, if a list
--- brought it again
+-- a withdrawal, unless a bar stands that makes settle_consents end the consent, or merge_consents keep it out, if a list brings it again
 SELECT a.id, a.given_at, 'withdrawal', NULL, NULL, '', NULL FROM asked a
 WHERE a.withdrawn_at IS NOT NULL
   AND NOT EXISTS (
@@ -272,8 +270,8 @@ SELECT a.id, a.given_at, 'older', NULL, NULL, '', o.id
 FROM asked a JOIN consents o ON o.controller = $1 AND o.digest = a.digest AND o.purpose = a.purpose AND o.channel = a.channel
 WHERE o.given_at < a.given_at AND o.withdrawn_at IS NULL AND (o.valid_until IS NULL OR o.valid_until > now())
 UNION
--- Whether two consents under two secrets are one person's is not known until a list brings both under the newest. A consent that
--- came in under an older secret after the newer one was made may be an older consent of the person, which this one has ended.
+-- Whether consents under two secrets belong to one person is unknown until a list brings both under the newest. A consent entered under
+-- an older secret after the newer one was made may be the person's older consent, which this one has ended.
 SELECT a.id, a.given_at, 'secret', NULL, NULL, '', NULL FROM asked a
 WHERE EXISTS (SELECT FROM key_checks older
               JOIN key_checks newer ON newer.kind = older.kind AND newer.holder = older.holder AND newer.key_version > older.key_version
@@ -292,7 +290,7 @@ SELECT q.id, q.given_at, 'request', NULL, q.reference, q."right", NULL FROM of_n
 WHERE /* stands($6, $7) */
 
 -- name: accesses_past_limit
--- As calls_past_limit. Up to the beginning of a day, so that the record says once a day, and not each hour, up to when it goes.
+-- Like calls_past_limit. Up to the beginning of a day, so that the record states its new limit once a day and not each hour.
 SELECT seq, at FROM accesses
 WHERE fields IS NOT NULL AND at < date_trunc('day', least($1, now() - make_interval(hours => 24 * $2)), 'UTC')
   AND (at, seq) > (coalesce($3::timestamptz, '-infinity'), $4::bigint)
@@ -305,9 +303,9 @@ SELECT date_trunc('day', now() - make_interval(hours => 24 * $1), 'UTC')
 SELECT seq FROM accesses WHERE seq = ANY ($1) AND fields IS NOT NULL ORDER BY seq FOR UPDATE
 
 -- name: accesses_kept
--- What may keep each entry of $1 beyond its limit: whatever holds data of the person who was looked at, or the call, the recording or
--- the request; or, where a secret of its controller ($4) is lost, that a request may. $2 and $3: as $1 and $2 of stands. Ids and digests
--- that somebody has changed into something else are of nobody.
+-- What may keep each entry of $1 beyond its limit: anything that holds data of the person who was looked at, or the call, recording or
+-- request; or, if a secret of its controller ($4) is lost, the possibility that a request does. $2 and $3: as $1 and $2 of stands. Ids
+-- and digests that were tampered with match nobody.
 WITH asked AS MATERIALIZED (
     SELECT seq, fields->>'controller' AS controller,
            CASE WHEN fields->>'digest' ~ '^[0-9a-f]{64}$' THEN decode(fields->>'digest', 'hex') END AS digest, each.id,

@@ -1,6 +1,6 @@
 -- name: count_calls
--- A call was answered if the notice was heard, or if it has an outcome that only an answered call has. callee_hangup is one if we
--- rang the callee.
+-- A call was answered if the notice was heard, or if it has an outcome that only an answered call has. callee_hangup is such an outcome
+-- if we rang the callee.
 SELECT date_trunc($3, opened_at AT TIME ZONE $4) AS begins, outcome,
        CASE WHEN outcome = 'blocked' THEN reason END AS reason, count(*) AS calls,
        count(*) FILTER (WHERE heard_at IS NOT NULL

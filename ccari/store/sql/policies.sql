@@ -1,17 +1,17 @@
 -- name: policy_revision
--- The revision of that number; the newest if it is NULL.
+-- The revision of that number; NULL: the newest.
 SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision = $1::integer OR $1 IS NULL
 ORDER BY revision DESC LIMIT 1
 
 -- name: policies_since
--- The revisions that were in force at some time since then, the newest first; none if none was in force at that moment.
+-- The revisions in force at any time since then, the newest first; none if no revision was in force at that moment.
 SELECT revision, applied_at, applied_by, sha256, document FROM policy_revisions
 WHERE revision >= (SELECT max(revision) FROM policy_revisions WHERE applied_at <= now() - $1::interval)
 ORDER BY revision DESC
 
 -- name: policies_after
--- The revisions that were applied after that one.
+-- The revisions applied after that one.
 SELECT revision, document FROM policy_revisions WHERE revision > $1 ORDER BY revision
 
 -- name: newest_revision
@@ -21,11 +21,11 @@ SELECT max(revision) AS revision FROM policy_revisions
 SELECT revision, applied_at, applied_by, sha256 FROM policy_revisions ORDER BY revision DESC
 
 -- name: hashes_of_policies
--- Of the documents as they are now, and not those that were kept with them.
+-- Of the documents as they are now; the hashes stored with them may have been changed too.
 SELECT revision, encode(sha256(convert_to(document, 'UTF8')), 'hex') AS sha256 FROM policy_revisions
 
 -- name: lock_policies
--- Policies are applied one after the other; reading them does not wait.
+-- Policies are applied one at a time; readers do not wait.
 LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE
 
 -- name: add_policy
@@ -38,8 +38,8 @@ WHERE controller = $1 AND purpose = $2 AND channel = $3 AND given_at <= now() AN
 LIMIT 1
 
 -- name: left_behind
--- Bars that have not expired on campaigns that a policy does not declare ($2), of controllers that it does ($1); and all bars and open requests
--- of controllers that it does not, with '' as the campaign.
+-- Unexpired bars on campaigns that a policy does not declare ($2), of controllers that it does declare ($1); and all bars and open
+-- requests of controllers that it does not declare, with '' as the campaign.
 SELECT s.controller, s.campaign, count(*) AS bars, 0 AS requests
 FROM suppressions s
 WHERE s.campaign <> '' AND s.controller = ANY ($1) AND s.controller || ' ' || s.campaign <> ALL ($2)

@@ -1,5 +1,5 @@
 -- name: tag_recording
--- Only after the notice was heard, and in opt_in only after the key; the entry of that key may be among those written here.
+-- Only after the notice was heard, and in opt_in only after the key; that key's entry may be among those written here.
 WITH /* given */, moved AS (
     UPDATE calls SET /* journal_advanced */
     WHERE id = $1 AND /* journal_unchanged */ AND heard_at IS NOT NULL
@@ -60,13 +60,14 @@ SELECT id FROM moved
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished') FOR UPDATE
 
 -- name: kept_until
--- From when on nothing of a recording r may be kept. $2 to $4: rights, each with a legal basis and a mode of recordings that it stops.
+-- The moment from which nothing of a recording r may be kept. $2 to $4: rights, each with a legal basis and a mode of recordings that it
+-- stops.
 least(r.keep_until, (SELECT min(received_at) FROM rights_requests q
                      WHERE q.call_id = r.call_id
                        AND (q."right", r.legal_basis, r.mode) IN (SELECT * FROM unnest($2::text[], $3::text[], $4::text[]))))
 
 -- name: unfinished
--- Of a recording r and its call: its tag, and how far it has come. $2 to $4: as for kept_until.
+-- Of a recording r and its call: the tag, and its progress. $2 to $4: as for kept_until.
 r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.purpose, r.legal_basis, r.mode,
 r.notice_version, coalesce(r.started_at, r.tagged_at) AS started_at, r.delete_at, r.channels,
 r.started_at IS NOT NULL AS begun, r.lead_ms, r.ended_at AS ended,
@@ -87,17 +88,17 @@ EXISTS (SELECT FROM call_events e JOIN call_event_fields f USING (call_id, seq)
         WHERE e.call_id = r.call_id AND e.event = 'recording_lost' AND f.fields->>'recording' = r.id::text)
 
 -- name: waiting_recordings
--- Recordings that wait for their file: finished; or taken for lost, perhaps because a disk was not mounted; or never seen to end,
--- of a call that ended long enough ago for nothing to be recorded any more.
+-- Recordings that wait for their file: finished; or counted as lost, perhaps because a disk was not mounted; or without a known end, in a
+-- call that ended so long ago that nothing can still be recording.
 SELECT /* told_lost */ AS told_lost, /* unfinished */
 WHERE r.id = ANY($1)
   AND (r.state = 'finished' OR r.state = 'failed' AND (r.started_at IS NOT NULL OR /* told_lost */)
        OR r.state IN ('tagged', 'recording') AND calls.ended_at < now() - interval '5 minutes')
 
 -- name: deserted_recordings
--- Unfinished for a week, on an Asterisk that has had no call for as long: it is gone, or has another name, and nobody else would ever
--- settle them. $1: those whose files are here after all. Not one that was lost within the week, and found on another node, as they would take it
--- from one another.
+-- Unfinished for a week, on an Asterisk without calls for as long: it is gone or renamed, and nobody else would ever settle them. $1:
+-- those whose files are here after all. Not a recording that was lost within the week and found on another node, as two nodes would take
+-- it from one another.
 SELECT /* unfinished */
 WHERE r.state IN ('tagged', 'recording', 'finished') AND r.tagged_at < now() - interval '7 days' AND r.id <> ALL ($1)
   AND calls.ended_at IS NOT NULL
@@ -107,7 +108,7 @@ WHERE r.state IN ('tagged', 'recording', 'finished') AND r.tagged_at < now() - i
                     AND e.at > now() - interval '7 days')
 
 -- name: take_up_recording
--- A recording that was taken for lost, and has been found, waits for its file from now on as others do.
+-- A recording that counted as lost, and was found, now waits for its file like the others.
 WITH found AS (
     UPDATE recordings SET state = 'finished' WHERE id = $1 AND state = 'failed' RETURNING id
 )
@@ -116,8 +117,8 @@ UNION ALL
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
 -- name: unfinished_by_state
--- Late: recordings that should have been stored, or ended, long ago. No recording is longer than a leg lives (four hours), and its
--- tag is written just before it.
+-- Late: recordings that should have been stored, or ended, long ago. No recording is longer than a leg lives (four hours), and its tag is
+-- written just before it.
 SELECT state, count(*),
        count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
                            OR state IN ('tagged', 'recording') AND tagged_at < now() - interval '5 hours') AS late
@@ -141,8 +142,8 @@ SELECT r.id AS recording_id, r.call_id, r.controller, r.campaign, r.revision, r.
 FROM recordings r WHERE r.state = 'stored' AND ($1::uuid IS NULL OR r.id = $1) ORDER BY r.tagged_at, r.id
 
 -- name: recordings_told_otherwise
--- Recordings whose row (``state``: NULL if there is none) says another end than the journal of their call: they were stored, and neither
--- lost nor deleted; or they were not deleted.
+-- Recordings whose row (``state``: NULL if there is none) disagrees with the call's journal on their end. The journal says that they were
+-- stored and not lost, and the row says neither stored nor deleted; or only the row says deleted.
 SELECT told.id, told.call_id, told.file, r.state
 FROM (SELECT DISTINCT f.fields ->> 'recording' AS id, e.call_id, f.fields ->> 'file' AS file
         FROM call_events e JOIN call_event_fields f USING (call_id, seq)
@@ -156,7 +157,7 @@ SELECT min(r.id::text), r.call_id, min(r.file), 'deleted' FROM recordings r WHER
 HAVING count(*) > (SELECT count(*) FROM call_events e WHERE e.call_id = r.call_id AND e.event = 'recording_deleted')
 
 -- name: kept_recordings
--- Recordings whose file may be in its place, or may yet come there.
+-- Recordings whose file may be in place, or may still arrive.
 SELECT id FROM recordings WHERE id = ANY($1) AND state NOT IN ('discarded', 'deleted')
 
 -- name: count_recordings_in_place

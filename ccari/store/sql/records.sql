@@ -3,7 +3,7 @@ id, opened_at, direction, controller, campaign, legal_basis, number_masked AS nu
 ended_at, agent, revision, notice_version, expired_at
 
 -- name: list_calls
--- $6 and $7: the last call of the page before.
+-- $6 and $7: the last call of the previous page.
 SELECT /* shown_of_call */ FROM calls
 WHERE ($2::text IS NULL OR campaign = $2) AND ($3::text IS NULL OR outcome = $3)
   AND ($4::timestamptz IS NULL OR opened_at >= $4) AND ($5::text[] IS NULL OR controller = ANY ($5))
@@ -23,7 +23,7 @@ SELECT id, state, legal_basis, mode, started_at, duration_ms, delete_at, file FR
 ORDER BY coalesce(started_at, tagged_at)
 
 -- name: page_of_recordings
--- $7 and $8: the last recording of the page before.
+-- $7 and $8: the last recording of the previous page.
 SELECT id, call_id, controller, campaign, legal_basis, mode, state, started_at, duration_ms, delete_at, file,
        encode(sha256, 'hex') AS sha256, revision, purpose, notice_version, tagged_at, deleted_at, deletion, deletion_ref
 FROM recordings

@@ -3,20 +3,20 @@
 SELECT pg_advisory_xact_lock(hashtextextended('register ' || $1, 0))
 
 -- name: newest_load
--- The date of the newest copy, without those that a fast clock has dated in the future: none of these is newer than a copy of today.
+-- The date of the newest copy, ignoring copies that a fast clock dated in the future: none of these is newer than a copy of today.
 SELECT max(as_of) FILTER (WHERE as_of <= now()) AS as_of, bool_or(as_of > now()) AS misdated,
        (SELECT entries FROM register_loads WHERE register = $1 ORDER BY id DESC LIMIT 1) AS entries
 FROM register_loads WHERE register = $1 HAVING count(*) > 0
 
 -- name: correct_misdated_loads
--- What they brought is replaced by a copy of $2. Until their own date came, the register would count as dated in the future.
+-- A copy dated $2 replaces their content. With their own date, the register would count as dated in the future until then.
 UPDATE register_loads SET as_of = $2 WHERE register = $1 AND as_of > now()
 
 -- name: add_load
 INSERT INTO register_loads (register, as_of, loaded_by, entries, sha256) VALUES ($1, $2, $3, 0, $4) RETURNING id
 
 -- name: merge_register
--- A number that was listed before keeps the date since when it is, unless the register itself gives one.
+-- A number listed before keeps its listing date, unless the register itself gives one.
 WITH entered AS (
     INSERT INTO register_entries AS known (register, digest, key_version, listed_at, expires_at, load)
     SELECT $3, new.digest, max(new.key_version),

@@ -2,8 +2,7 @@
 DELETE FROM http_repeats WHERE made_at < now() - $1::interval
 
 -- name: claim_repeat
--- For the first request with the key; or for a repetition of it, if the first has no answer and has not renewed its claim for too
--- long.
+-- For the first request with the key; or for a repetition, if the first has no answer and has not renewed its claim for too long.
 INSERT INTO http_repeats AS known (key, asked, claim) VALUES ($1, $2, $3)
 ON CONFLICT (key) DO UPDATE SET made_at = now(), claim = excluded.claim
 WHERE known.status IS NULL AND known.asked = excluded.asked AND known.made_at < now() - $4::interval

@@ -26,7 +26,7 @@ UPDATE rights_requests SET events = $2, last_link = $8, expired_at = NULL WHERE 
 INSERT INTO forwards (reference, seq, number) VALUES ($1, $2, $3)
 
 -- name: request_of_call
--- The same right was pressed before in the call; or this very press was registered, and the reply was lost.
+-- The same right was pressed earlier in the call; or this very press was registered, and the reply was lost.
 SELECT reference FROM rights_requests WHERE (call_id = $1 AND "right" = $2) OR exercise_id = $3
 
 -- name: request_entered_as
@@ -48,8 +48,8 @@ SELECT reference, controller, "right", article, state, level, number, received_a
 FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request
--- When a request is closed, forwards that were given up are tried once more: the controller is to be told (Art 28(3)(e)) with the
--- number, which is kept no longer than that. This transaction also queues the closure, behind them.
+-- When a request is closed, given-up forwards are tried once more: the controller must be told (Art 28(3)(e)) with the number, which is
+-- not kept any longer. This transaction also queues the closure, behind them.
 WITH given_up AS (
     UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
     WHERE $6 AND reference = $1 AND state = 'given_up' AND number IS NOT NULL)
@@ -61,14 +61,14 @@ UPDATE rights_requests SET
 WHERE reference = $1
 
 -- name: local_today
--- The date of the controller of a request r. $1 and $2: the controllers, each with its local date; $3: the date for any other.
+-- The local date of the controller of a request r. $1 and $2: the controllers, each with its local date; $3: the date for any other.
 CROSS JOIN LATERAL (
     SELECT coalesce((SELECT each.today FROM unnest($1::text[], $2::date[]) AS each (controller, today)
                      WHERE each.controller = r.controller), $3::date) AS today) AS local
 
 -- name: refusal_of_request
--- The day by which a person must be told if a request r is refused, where that is not the day that it is due: an extension does not
--- extend it, Art 12(4). It is the one that the request was entered with; calendars may have changed since.
+-- The day by which a person must be told if a request r is refused, where it differs from the due date: an extension does not extend it,
+-- Art 12(4). It is the day that the request was entered with; calendars may have changed since.
 CASE WHEN r.extended_at IS NOT NULL AND r.closed_at IS NULL
      THEN (SELECT e.due FROM request_events e WHERE e.reference = r.reference ORDER BY e.seq LIMIT 1) END AS refuse_by
 
@@ -80,7 +80,7 @@ r.channel, r.call_id, r.key, r.number, r.registered_at, r.closed_at,
 /* refusal_of_request */
 
 -- name: wanted_requests
--- Of list_requests.
+-- The rows of list_requests.
 SELECT r.*, local.today
 FROM rights_requests r
 /* local_today */
@@ -95,9 +95,9 @@ WHERE ($4::text IS NULL OR r.controller = $4)
   AND ($14::text IS NULL OR (r.closed_at IS NOT NULL, r.due, r.reference) > ($12::boolean, $13::date, $14))
 
 -- name: list_requests
--- $1 to $3: as of local_today. $12 to $14: the last request of the page before. Open and closed ones are read apart, each in the
--- order of an index: to sort a million takes nearly two seconds. $15: a whole reference, or the end of one, which
--- begins with a hyphen: the whole of one may be the end of another controller's.
+-- $1 to $3: as for local_today. $12 to $14: the last request of the previous page. Open and closed requests are read separately, each in
+-- the order of an index: sorting a million takes nearly two seconds. $15: a whole reference, or the end of one, which begins with a
+-- hyphen: a whole reference may be the end of another controller's.
 SELECT /* listed_of_request */
 FROM ((/* wanted_requests */
          AND r.closed_at IS NULL ORDER BY r.due, r.reference LIMIT $9)
@@ -108,7 +108,7 @@ FROM ((/* wanted_requests */
 ORDER BY r.closed_at IS NOT NULL, r.due, r.reference LIMIT $9
 
 -- name: requests_asked_under
--- $1 to $3: as of local_today. $4 and $5: controllers, each with a digest of the number under one of its secrets.
+-- $1 to $3: as for local_today. $4 and $5: controllers, each with a digest of the number under one of its secrets.
 SELECT /* listed_of_request */
 FROM rights_requests r
 /* local_today */
@@ -134,10 +134,10 @@ SELECT e.seq, e.at, e.state, e.level, e.due, e.commitment, e.link, d.salt, d.who
 FROM request_events e LEFT JOIN request_event_details d USING (reference, seq) WHERE reference = $1 ORDER BY seq
 
 -- name: bars_it_entered
--- The bars that a request ($1) entered for its right, whose reason is $2, with those that named it as their proof later: only of its own
--- controller and number, as anybody who enters a bar can write any reference as its proof. A bar that stood already when the request
--- was registered keeps the proof of its own, and one that another withdrawal has renewed since has the proof of that. A bar that is
--- kept under several secrets is given once.
+-- The bars that a request ($1) entered for its right, with the reason $2, and those that later named it as their proof: only for its own
+-- controller and number, since anyone who enters a bar can write any reference as its proof. A bar that stood before the request keeps
+-- its own proof; a bar that another withdrawal has renewed since has the proof of that. A bar kept under several secrets is returned
+-- once.
 WITH bars AS (
     SELECT q.registered_at, coalesce(q.campaign, '') AS about, s.campaign, s.reason, s.origin, s.proof, s.entered_at, s.expires_at,
            NULL::timestamptz AS removed_at, NULL::text AS removed_by, NULL::text AS why

@@ -22,16 +22,16 @@ EXISTS (SELECT FROM call_events e WHERE e.call_id = c.id AND e.seq = c.events AN
       WHERE s.kind = 'call' AND s.id = c.id::text AND e.link IS NULL OFFSET 0)
 
 -- name: to_seal
--- Journals that have grown since they were sealed. Not those that are no longer as they were sealed, which a second seal would
--- cover up; nor those that do not end as their row says, which may have values that no seal can hold, and would keep all others
--- from being sealed. The calls that ended last come first: when many calls expire, each grows by an entry. OFFSET 0: each journal
--- is looked up in an index, and no more of them than are asked for; a join reads all that have grown first, which beside as many
--- sealed ones takes longer than a statement may.
+-- Journals that have grown since they were sealed. Excludes journals that no longer match their seal, which a second seal would hide; and
+-- journals whose row disagrees on their end: they may contain values that no seal can hold, and would block the sealing of all others.
+-- The calls that ended last come first: when many calls expire, each grows by an entry. OFFSET 0 looks up each journal in an index, and
+-- only as many as are asked for; a join would first read all that have grown, which, beside as many sealed ones, takes longer than the
+-- statement time-out.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE sealed < events
   AND /* request_to_seal */
 UNION ALL
--- of its many seals only the newest is checked: the link that was sealed follows from all links before it
+-- of a journal's many seals only the newest is checked: the sealed link follows from all links before it
 SELECT 'accesses', 'accesses', events::integer, link FROM access_chain c
 WHERE sealed < events AND events < 2147483648
   AND EXISTS (SELECT FROM accesses a WHERE a.seq = c.events AND a.link = c.link)
@@ -49,7 +49,7 @@ UNION ALL
 LIMIT $1
 
 -- name: one_to_seal
--- As to_seal, for one call or request, however many others wait.
+-- Like to_seal, for one call or request, however many others wait.
 SELECT 'request' AS kind, reference AS id, events, last_link AS link FROM rights_requests r
 WHERE $1 = 'request' AND reference = $2 AND sealed < events AND /* request_to_seal */
 UNION ALL
@@ -64,7 +64,7 @@ INSERT INTO sealed (seal, leaf, kind, id, events, link)
 SELECT $1, each.* FROM unnest($2::integer[], $3::text[], $4::text[], $5::integer[], $6::bytea[]) AS each
 
 -- name: calls_sealed
--- In the order of lock_journals. A journal that has grown meanwhile still has to be sealed.
+-- In the order of lock_journals. A journal that has grown meanwhile still needs sealing.
 WITH held AS (SELECT id FROM calls WHERE id = ANY ($1::text[]::uuid[]) ORDER BY id FOR UPDATE)
 UPDATE calls SET sealed = CASE WHEN calls.events = each.events THEN each.events ELSE 0 END
 FROM held JOIN unnest($1::text[], $2::integer[]) AS each (id, events) ON each.id::uuid = held.id
@@ -123,7 +123,7 @@ SELECT s.id AS seal, s.sealed_at, s.leaves, s.root, s.before, s.key, s.signature
 FROM seals s LEFT JOIN sealed l ON l.seal = s.id ORDER BY s.id, l.leaf
 
 -- name: not_as_sealed
--- Journals that no longer have the entry with which they ended when they were sealed, or whose call or request is gone.
+-- Journals that no longer have the entry with which they ended when sealed, or whose call or request is gone.
 SELECT s.kind, s.id, seals.sealed_at
 FROM sealed s JOIN seals ON seals.id = s.seal
 LEFT JOIN call_events c ON c.call_id = CASE WHEN s.kind = 'call' THEN s.id::uuid END AND c.seq = s.events AND c.link = s.link
@@ -136,7 +136,7 @@ WHERE calls.id IS NULL AND q.reference IS NULL AND a.link IS NULL
 ORDER BY s.seal, s.leaf
 
 -- name: marked_as_sealed
--- Journals that are marked as sealed, and that no seal has: with such a mark they would never be sealed.
+-- Journals marked as sealed that are in no seal: with such a mark they would never be sealed.
 SELECT 'call' AS kind, id::text AS id FROM calls c
 WHERE sealed <> 0 AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'call' AND s.id = c.id::text AND s.events = c.sealed)
 UNION ALL
@@ -148,8 +148,7 @@ SELECT 'accesses', 'accesses' FROM access_chain c
 WHERE sealed <> 0 AND NOT EXISTS (SELECT FROM sealed s WHERE s.kind = 'accesses' AND s.id = 'accesses' AND s.events = c.sealed)
 
 -- name: sealed_latest
--- The entry that was sealed the longest after the moment that it gives itself. A journal may be in several seals: the first that covers
--- an entry counts.
+-- The entry that was sealed longest after its own date. A journal may be in several seals: the first that covers an entry counts.
 WITH covering AS (
     SELECT s.kind, s.id, CASE WHEN s.kind = 'call' THEN s.id::uuid END AS call_id, s.events,
            lag(s.events, 1, 0) OVER (PARTITION BY s.kind, s.id ORDER BY s.events) AS covered, seals.sealed_at
@@ -164,8 +163,7 @@ FROM (SELECT c.kind, c.id, e.at, c.sealed_at FROM covering c
 WHERE isfinite(at) ORDER BY sealed_at - at DESC LIMIT 1
 
 -- name: all_call_journals
--- Each entry with the end of the journal as its call has it, and with what the call's row says of itself; one row for a call that has no
--- entries.
+-- Each entry with the end of the journal by the call's row, and with the call's row; one row for a call without entries.
 SELECT c.id::text AS id, c.legal_basis, c.controller, c.campaign, c.revision, c.direction, c.agent, c.number_masked AS number,
        c.digest, c.key_version, c.opened_at, c.dialled_at, c.heard_at, c.notice_version, c.ended_at, c.outcome, c.reason, c.events AS count, c.last_link AS last, e.seq, e.at, e.event, e.commitment, e.link, f.salt, f.fields
 FROM calls c LEFT JOIN call_events e ON e.call_id = c.id
@@ -173,7 +171,7 @@ LEFT JOIN call_event_fields f ON f.call_id = e.call_id AND f.seq = e.seq
 ORDER BY c.id, e.seq
 
 -- name: all_request_journals
--- As all_call_journals, each also with what the request's row says of itself.
+-- Like all_call_journals, each also with the request's row.
 SELECT r.reference AS id, r.state AS now_state, r.level AS now_level, r.due AS now_due, r."right" AS now_right,
        r.article AS now_article, r.controller AS now_controller, r.campaign AS now_campaign, r.channel AS now_channel,
        r.received_at AS now_received_at, r.digest AS now_digest, r.key_version AS now_key_version,

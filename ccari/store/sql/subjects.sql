@@ -23,7 +23,7 @@ SELECT information_version, campaign, call_id, heard_at FROM heard_notices
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY heard_at
 
 -- name: disclosed_suppressions
--- A bar that is kept under several secrets is given once.
+-- A bar kept under several secrets is returned once.
 SELECT reason, campaign, origin, proof, entered_at, expires_at, NULL::timestamptz AS removed_at, '' AS why FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2)
 UNION
@@ -32,7 +32,7 @@ WHERE controller = $1 AND digest = ANY ($2)
 ORDER BY entered_at
 
 -- name: disclosed_listings
--- With those that have expired, as long as they are kept. A listing that is kept under several secrets is given once.
+-- Includes expired listings that are still stored. A listing kept under several secrets is returned once.
 SELECT DISTINCT entry.register, entry.listed_at, entry.expires_at
 FROM unnest($1::text[], $2::bytea[]) AS asked (register, digest)
 JOIN register_entries entry ON entry.register = asked.register AND entry.digest = asked.digest
@@ -56,14 +56,14 @@ FROM recordings r JOIN calls c ON c.id = r.call_id
 WHERE c.controller = $1 AND c.digest = ANY ($2) ORDER BY r.tagged_at
 
 -- name: disclosed_forwards
--- What a controller was told in another way has neither moment.
+-- A change that the controller was told of in another way has neither timestamp.
 SELECT f.reference, f.seq, f.state, f.webhook_at, f.folder_at, f.settled_at FROM forwards f
 WHERE f.reference = ANY ($1) AND (f.webhook_at IS NOT NULL OR f.folder_at IS NOT NULL OR f.state = 'delivered')
 ORDER BY f.reference, f.seq
 
 -- name: disclosed_accesses
--- Accesses to the person, by the digest and for this controller only, as another's secret may be a copy; and to calls, recordings
--- and requests of theirs, by id. Neither who looked, nor at what.
+-- Accesses to the person, by the digest and for this controller only, since another controller's secret may be a copy; and to their
+-- calls, recordings and requests, by id. Neither who looked, nor at what.
 SELECT at, event AS access, coalesce(fields->>'why', '') AS why FROM accesses
 WHERE (fields->>'controller' = $1 AND fields->>'digest' = ANY ($2))
    OR fields->>'call' = ANY ($3) OR fields->>'recording' = ANY ($3) OR fields->>'request' = ANY ($3) OR fields->>'of' = ANY ($3)

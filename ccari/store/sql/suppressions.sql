@@ -1,6 +1,6 @@
 -- name: bar_entered_again
--- A bar that is there already is only ever extended. It begins anew, with the new origin and proof, if it had expired, or if
--- consent is withdrawn again, from then on.
+-- An existing bar is only ever extended. It starts anew, with the new origin and proof, if it had expired, or if consent is withdrawn
+-- again.
 (entered_at, origin, proof, call_id) = (
     SELECT entered, from_, proven, in_call
     FROM (VALUES (true, excluded.entered_at, excluded.origin, excluded.proof, excluded.call_id),
@@ -10,11 +10,11 @@
                      OR (known.reason = 'withdraw_consent' AND known.entered_at < excluded.entered_at))),
 expires_at = nullif(greatest(coalesce(known.expires_at, 'infinity'), coalesce(excluded.expires_at, 'infinity')),
                     'infinity'),
--- read from the row as it is locked here: of two that renew an expired bar, the second finds it standing
+-- read from the row as locked here: of two transactions that renew an expired bar, the second finds it standing
 renewed_after = CASE WHEN known.expires_at <= now() THEN known.expires_at END
 
 -- name: add_suppression
--- $10: when it was entered; NULL is now. A bar that had expired counts as added.
+-- $10: when it was entered; NULL: now. A bar that had expired counts as added.
 INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, call_id, expires_at,
                                    entered_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, coalesce($10::timestamptz, now()))
@@ -22,13 +22,13 @@ ON CONFLICT (controller, digest, campaign, reason) DO UPDATE SET /* bar_entered_
 RETURNING xmax = 0 OR renewed_after IS NOT NULL AS added
 
 -- name: older_places_of_withdrawal
--- The older digests ($2) of a number under which there are calls with a recording on consent: a withdrawal is entered under these
--- too, as a sweep finds the recordings that it reaches by the digest of the call.
+-- The older digests ($2) of a number under which there are calls recorded on consent. A withdrawal is entered under these too, since a
+-- sweep finds the recordings that it ends by the call's digest.
 SELECT DISTINCT c.digest, c.key_version FROM calls c JOIN recordings r ON r.call_id = c.id
 WHERE c.controller = $1 AND c.digest = ANY ($2) AND r.legal_basis = 'consent' AND r.state NOT IN ('discarded', 'deleted')
 
 -- name: older_places_of_listed
--- As older_places_of_withdrawal, for the rows of a list that have ``older`` digests: each is replaced by a row for each place.
+-- Like older_places_of_withdrawal, for rows of a list that have ``older`` digests: each row becomes one row per digest.
 WITH listed AS (
     DELETE FROM incoming WHERE older IS NOT NULL RETURNING *
 ), further AS (
@@ -49,7 +49,7 @@ SELECT count(*) FROM further
 SELECT EXISTS (SELECT FROM incoming WHERE reason = 'withdraw_consent')
 
 -- name: merge_suppressions
--- As add_suppression, for a slice of a list. A bar that does not change is not written again.
+-- Like add_suppression, for a slice of a list. Unchanged bars are not rewritten.
 WITH entered AS (
     INSERT INTO suppressions AS known (controller, digest, key_version, campaign, reason, origin, proof, entered_at,
                                        expires_at)
@@ -75,7 +75,7 @@ WITH found AS (
     SELECT id FROM suppressions
     WHERE controller = $1 AND digest = ANY ($2)
       AND CASE WHEN $3::text IS NULL THEN reason <> ALL ($7) ELSE reason = $3 END AND ($4::text IS NULL OR campaign = $4)
-    -- in the order in which a list is merged, so that the two never deadlock
+    -- in the order in which lists are merged, so that the two never deadlock
     ORDER BY digest, campaign, reason FOR UPDATE
 ), lifted AS (
     DELETE FROM suppressions WHERE id IN (SELECT id FROM found) RETURNING *
@@ -87,7 +87,7 @@ FROM lifted
 RETURNING campaign, reason, origin, proof, entered_at, expires_at
 
 -- name: check_suppression
--- A bar that is kept under several secrets is given once.
+-- A bar kept under several secrets is returned once.
 SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at FROM suppressions
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at, campaign, reason
 
@@ -97,13 +97,13 @@ SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at, removed
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY removed_at, entered_at, campaign, reason
 
 -- name: list_suppressions
--- As page_of_suppressions.
+-- Like page_of_suppressions.
 SELECT controller, campaign, reason, origin, proof, entered_at, expires_at, key_version, encode(digest, 'hex') AS digest
 FROM suppressions WHERE $1::text IS NULL OR controller = $1
 ORDER BY id DESC LIMIT $2
 
 -- name: page_of_suppressions
--- A bar that is entered again keeps its id, and so its place.
+-- A bar that is entered again keeps its id, and so its position.
 SELECT id, controller, campaign, reason, origin, proof, entered_at, expires_at, key_version,
        encode(digest, 'hex') AS digest
 FROM suppressions

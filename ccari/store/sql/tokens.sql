@@ -1,5 +1,5 @@
 -- name: add_token
--- A name can be used only once, so that all that is on record under it is about one bearer.
+-- A name can be used only once, so that everything on record under it is about one bearer.
 INSERT INTO access_tokens (name, role, agent, controllers, sha256, created_by, expires_at)
 VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT (name) DO NOTHING
 RETURNING name

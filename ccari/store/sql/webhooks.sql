@@ -19,7 +19,7 @@ SELECT endpoint FROM waited_for
 WHERE endpoint IS NOT NULL AND endpoint NOT IN (SELECT name FROM webhook_endpoints)
 
 -- name: give_up_webhook
--- Give up the messages for an endpoint that does not exist.
+-- Give up messages for an endpoint that does not exist.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'there is no such webhook any more'
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
@@ -32,8 +32,8 @@ RETURNING id
 SELECT pg_try_advisory_xact_lock(hashtextextended('webhooks of terms', 0))
 
 -- name: tell_of_terms
--- Open requests that are due within $5 days. $1 to $3: as of local_today; $4: the event; $6: whether it is about requests that are
--- overdue, or about those that are not.
+-- Open requests that are due within $5 days. $1 to $3: as for local_today; $4: the event; $6: whether to select overdue requests or those
+-- not yet overdue.
 INSERT INTO webhook_deliveries (endpoint, event, subject, controller, due)
 SELECT e.name, $4, r.reference, r.controller, r.due
 FROM rights_requests r
@@ -43,7 +43,7 @@ WHERE r.closed_at IS NULL AND r.due - local.today <= $5 AND (r.due < local.today
 ON CONFLICT DO NOTHING
 
 -- name: give_up_narrowed
--- Messages for these endpoints that they are no longer told of, by event or controller; but none that is being tried just now.
+-- Messages for these endpoints that their settings no longer include, by event or controller; but none that is being tried now.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = 'the webhook is told of this no more'
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM webhook_deliveries d JOIN webhook_endpoints e ON e.name = d.endpoint
@@ -53,8 +53,8 @@ WHERE id = ANY (ARRAY(
 RETURNING endpoint
 
 -- name: claim_delivery
--- Messages that were never tried go before those that failed, so that a webhook that takes only some gets those at once. $3, $4:
--- the events and controllers of the endpoint on this node; another node may have written others into the table.
+-- Untried messages go before failed ones, so that a webhook that accepts only some gets those at once. $3, $4: the events and controllers
+-- of the endpoint on this node; another node may have written others into the table.
 WITH claimed AS (
     UPDATE webhook_deliveries SET tries = tries + 1, first_try_at = coalesce(first_try_at, now()), next_try_at = now() + $2
     WHERE id = (
@@ -80,7 +80,7 @@ SELECT reference, controller, campaign, "right", article, state, level, channel,
 FROM rights_requests WHERE reference = $1
 
 -- name: delivery_made
--- Only if $2 is the newest try: when the lease had ended another node may have taken over.
+-- Only if $2 is the newest attempt: another node may have taken over after the lease ended.
 UPDATE webhook_deliveries SET state = 'delivered', settled_at = clock_timestamp(), fault = ''
 WHERE id = $1 AND tries = $2 AND state = 'waiting'
 
@@ -94,7 +94,7 @@ WHERE id = $1 AND tries = $2 AND state = 'waiting'
 RETURNING state = 'given_up'
 
 -- name: give_up_late_deliveries
--- But none that is being tried just now.
+-- But none that is being tried now.
 UPDATE webhook_deliveries SET state = 'given_up', settled_at = clock_timestamp(), fault = CASE fault WHEN '' THEN $2 ELSE fault END
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
@@ -103,7 +103,7 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 
 -- name: forget_deliveries
--- A row about a due date is kept until long after that date, as it says that the date was told of.
+-- A row about a due date is kept until long after that date, since it records that the date was announced.
 DELETE FROM webhook_deliveries
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
@@ -122,7 +122,7 @@ WHERE ($1::text IS NULL OR state = $1) AND ($2::text IS NULL OR endpoint = $2)
 ORDER BY id DESC LIMIT $4
 
 -- name: retry_deliveries
--- As retry_forwards.
+-- Like retry_forwards.
 UPDATE webhook_deliveries SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE id = ANY (ARRAY(
     SELECT d.id FROM webhook_deliveries d
@@ -135,7 +135,7 @@ WHERE id = ANY (ARRAY(
 RETURNING id
 
 -- name: discard_deliveries
--- The rows stay for a while, as those of deliveries do, so that a due date is not told of again.
+-- The rows stay for a while, like those of deliveries, so that a due date is not announced again.
 UPDATE webhook_deliveries SET state = 'discarded', settled_at = clock_timestamp()
 WHERE id = ANY (ARRAY(
     SELECT id FROM webhook_deliveries
