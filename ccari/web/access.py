@@ -16,18 +16,18 @@ from ccari.ports.access import Bearer, Bearers, fingerprint
 from ccari.web.problems import Refusal
 from ccari.web.turns import Turns
 
-#: How many wrong tokens a peer may show in so many seconds. After that, only its good tokens are looked up.
+#: How many wrong tokens a peer may show within how many seconds. After that, only its good tokens are looked up.
 MOST_FAILURES = 20
 FAILURE_SECONDS = 60.0
-#: How old the list of good tokens may be.
+#: The maximum age of the list of good tokens.
 GOOD_SECONDS = 5.0
-#: How long ago a token may have been looked up, for a request that looks it up again by itself.
+#: How long ago a token may have been looked up, for a request that looks it up again itself.
 LATELY_SECONDS = 5.0
-#: Peers whose failures are counted, and tokens that are known to have been good. The oldest are forgotten.
+#: How many peers' failures are counted, and how many good tokens remembered. The oldest are forgotten.
 _PEERS, _RECOGNISED = 10_000, 1_000
-#: Bits of an IPv6 network.
+#: The prefix length of an IPv6 network.
 _IPV6_NETWORK = 64
-#: Look-ups of tokens at a time: a thousand streams may ask at the same moment whether their tokens are still good.
+#: Concurrent look-ups of tokens: a thousand streams may recheck their tokens at the same moment.
 _LOOKUPS = 2
 
 _TOKEN = re.compile(r"ccari_[A-Za-z0-9_-]{43}")
@@ -41,12 +41,12 @@ class Keeper(Protocol):
 
 
 class Doorkeeper:
-    """Looks up who bears a token, and counts the wrong ones of each peer.
+    """Looks up the bearer of a token, and counts each peer's wrong tokens.
 
-    A token of 256 bits cannot be guessed. The limit saves the database a look-up for each guess, and tells ops who is guessing.
-    A peer may be a proxy, or a NAT that a whole floor of agents comes through, one of whom has a revoked token. So a good token
-    is always let through, even one that was not shown before. To know which are good without looking up each one, the list of
-    all good tokens is read for such a peer, at most once in :data:`GOOD_SECONDS`.
+    A token of 256 bits cannot be guessed. The limit saves the database a look-up per guess, and tells operators who is guessing. A peer
+    may be a proxy, or a NAT shared by a floor of agents, one of whom has a revoked token. So a good token is always let through, even one
+    that was never shown before. To know which tokens are good without looking up each one, the list of all good tokens is read for such a
+    peer, at most once in :data:`GOOD_SECONDS`.
     """
 
     def __init__(self, bearers: Bearers, clock: Callable[[], float] = monotonic) -> None:
@@ -62,9 +62,8 @@ class Doorkeeper:
     async def admit(self, request: web.Request, *, lately: bool = False) -> Bearer:
         """The bearer of the request's token. Raises Refusal (401, 429, 503), and StoreError.
 
-        ``lately``: the bearer of some seconds ago will do, for a request that looks the token up again by itself before it
-        answers anything about a number. If the token was revoked meanwhile, such a request may be refused for another fault
-        first.
+        ``lately``: a bearer looked up some seconds ago will do, because the request looks the token up again before it answers anything
+        about a number. If the token was revoked meanwhile, the request may first be refused for another fault.
         """
         header = request.headers.get(hdrs.AUTHORIZATION, "")
         if not header:
@@ -77,7 +76,7 @@ class Doorkeeper:
         return await self.recognise(token, request.remote)
 
     async def recognise(self, token: str, remote: str | None) -> Bearer:
-        """The bearer of a token that was shown from that address. Raises as :meth:`admit`."""
+        """The bearer of a token shown from that address. Raises like :meth:`admit`."""
         peer = _network(remote)
         sha256 = fingerprint(token)
         if sha256 not in self._recognised and (wait := self._wait(peer)) and not await self._is_good(sha256):
@@ -94,12 +93,12 @@ class Doorkeeper:
         return bearer
 
     def disown(self, request: web.Request) -> None:
-        """Count the token of a request as a wrong one: it was good some seconds ago, and is no longer."""
+        """Count the request's token as wrong: it was good some seconds ago, and is not any more."""
         self._recognised.pop(token_fingerprint(request), None)
         self._failed(_network(request.remote))
 
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
-        """Whether the token of a long request is still good, and still the same bearer's. Raises as :meth:`admit`."""
+        """Whether the token of a long request is still good, and has the same bearer. Raises like :meth:`admit`."""
         return await self.bearer_of(token_fingerprint(request)) == bearer
 
     async def bearer_of(self, sha256: bytes) -> Bearer | None:
@@ -110,14 +109,14 @@ class Doorkeeper:
             return await self._bearers.bearer(sha256)
 
     async def _is_good(self, sha256: bytes) -> bool:
-        """Whether a token is good, as of at most :data:`GOOD_SECONDS` ago."""
+        """Whether a token is good, by a list at most :data:`GOOD_SECONDS` old."""
         async with self._asking:
             if self._clock() - self._good_at >= GOOD_SECONDS:
                 self._good, self._good_at = await self._bearers.valid_fingerprints(), self._clock()
         return sha256 in self._good
 
     def _wait(self, peer: str) -> int:
-        """Seconds until the peer may try again; 0: it may now."""
+        """Seconds until the peer may try again; 0: now."""
         began, count = self._failures.get(peer, (0.0, 0))
         left = began + FAILURE_SECONDS - self._clock()
         return max(int(left) + 1, 1) if count >= MOST_FAILURES and left > 0 else 0
@@ -141,7 +140,7 @@ class Doorkeeper:
 
 
 def token_fingerprint(request: web.Request) -> bytes:
-    """The fingerprint of the token of a request that was admitted."""
+    """The fingerprint of an admitted request's token."""
     return fingerprint(request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip())
 
 
@@ -156,9 +155,7 @@ def _unauthorized(detail: str, why: str) -> Refusal:
 
 
 def _network(remote: str | None) -> str:
-    """The peer that failures are counted for: an IPv4 address, or an IPv6 network, because whoever has one of its addresses has
-    all.
-    """
+    """The peer that failures are counted for: an IPv4 address, or an IPv6 network, since the holder of one address in it has them all."""
     try:
         address = ipaddress.ip_address(remote or "")
     except ValueError:

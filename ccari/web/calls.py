@@ -39,16 +39,16 @@ async def gate(ask: Ask) -> Reply[GateAnswer]:
     answer = await inquiry.answer(body.number, body.campaign)
     if not vouching.has_vouched:
         await vouching.vouch()
-    # on record, except for diallers, which ask before each call and show nobody the answer. It is done after the inquiry, which
-    # has read the newest policy.
+    # recorded, except for diallers, which ask before each call and show the answer to nobody; after the inquiry, which has read the
+    # newest policy
     if ask.bearer.role is not Role.DIALER and (subject := inquiry.subject(body.number, body.campaign)):
         await ask.note(Looked.NUMBER_GATED, subject)
     return Reply(GateAnswer.model_validate(answer))
 
 
 class _Vouching:
-    """A :class:`ccari.gating.inquiry.FactStore` whose query for the facts also checks that the token is still good: two queries
-    would take twice as long.
+    """A :class:`ccari.gating.inquiry.FactStore` whose query for the facts also checks that the token is still good: two queries would
+    take twice as long.
     """
 
     def __init__(self, ask: Ask) -> None:
@@ -63,7 +63,7 @@ class _Vouching:
         return facts, newest
 
     async def vouch(self) -> None:
-        """Check the token by a query of its own, if no facts were needed."""
+        """Check the token with a separate query, if no facts were needed."""
         self._require(still_good=await self._ask.doorkeeper.still(self._ask.request, self._ask.bearer))
 
     def _require(self, *, still_good: bool) -> None:
@@ -78,7 +78,7 @@ async def place_call(ask: Ask) -> Reply[CallPlaced]:
     if ask.bearer.controllers is not None:
         policy = await ask.policy()
         if policy is None or policy.campaign(body.campaign) is None:
-            # another controller's campaign is as unknown as one that does not exist
+            # another controller's campaign looks like one that does not exist
             raise _blocked(Block.UNKNOWN_CAMPAIGN)
     if ask.front.placing is None:
         raise Refusal(
@@ -92,7 +92,7 @@ async def place_call(ask: Ask) -> Reply[CallPlaced]:
 
 
 def _blocked(block: Block, call: UUID | None = None) -> Refusal:
-    # 503 if the gate could not be asked: then the client may try again
+    # 503 if the gate could not be asked: the client may then try again
     status = HTTPStatus.SERVICE_UNAVAILABLE if block is Block.STORE_UNAVAILABLE else HTTPStatus.CONFLICT
     return Refusal(status, WHY[block], reason=block, call=call)
 
@@ -133,7 +133,7 @@ async def show_call(ask: Ask) -> Reply[CallShown]:
     if not ask.bearer.sees(record.call["controller"]):
         raise not_there()
     if ask.bearer.role is not Role.DIALER:
-        # not for a dialler, which keeps asking how the calls ended that it placed, and shows nobody the answer
+        # not recorded for a dialler, which polls how the calls that it placed have ended, and shows the answer to nobody
         await ask.note(Looked.CALL_SHOWN, record.access_target)
     fields: dict[str, Any] = {
         **record.call, "events": record.events, "recorded": record.recorded, "recordings": record.recordings,

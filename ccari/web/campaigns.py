@@ -76,7 +76,7 @@ async def show_revision(ask: Ask) -> Reply[RevisionShown]:
 
 
 async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
-    """A revision, or the one in force, with its number; without what the bearer may not see."""
+    """A revision, or the one in force, with its number; without anything that the bearer may not see."""
     if revision is None:
         policy, number = await ask.policy_in_force(), ask.front.book.revision
         if number is None:

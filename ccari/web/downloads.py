@@ -13,7 +13,7 @@ from ccari.web.front import Ask
 from ccari.web.pace import Pace
 from ccari.web.problems import ALWAYS
 
-#: How long a client may take to read one piece. It must also keep the least average rate: see :class:`Pace`.
+#: How long a client may take to read one piece. It must also keep up the minimum average rate: see :class:`Pace`.
 WRITE_SECONDS = 30.0
 _PIECE_BYTES = 256 * 1024
 
@@ -27,10 +27,10 @@ async def sent(
     pieces: AsyncGenerator[bytes, None],
     headers: Mapping[str, str] | None = None,
 ) -> web.StreamResponse:
-    """Send ``pieces`` as a file with that ``name``. ``headers``: in addition to those that each answer has.
+    """Send ``pieces`` as a file with that ``name``. ``headers``: added to those of every answer.
 
-    If the first piece fails, the answer is a problem document. If a later one fails, the connection is cut without the end of
-    the message (RFC 9112, 7.1), so that nobody takes a part for the whole file.
+    If the first piece fails, the answer is a problem document. If a later one fails, the connection is cut without the end of the message
+    (RFC 9112, 7.1), so that nobody mistakes a part for the whole file.
     """
     async with aclosing(pieces):
         first = await anext(pieces, b"")
@@ -44,7 +44,7 @@ async def sent(
 async def send(
     ask: Ask, response: web.StreamResponse, first: bytes, rest: AsyncGenerator[bytes, None]
 ) -> None:
-    """Send a response piece by piece. If that fails, cut the connection, as :func:`sent` says."""
+    """Send a response piece by piece. If that fails, cut the connection, as described for :func:`sent`."""
     pace = Pace()
     try:
         await response.prepare(ask.request)
@@ -73,7 +73,7 @@ async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:
 
 
 def as_attachment(name: str) -> dict[str, str]:
-    """The header that makes a browser save the answer as a file. ``name`` comes from us, and needs no quoting."""
+    """The header that makes a browser save the answer as a file. ``name`` is ours, and needs no quoting."""
     return {"content-disposition": f'attachment; filename="{name}"'}
 
 

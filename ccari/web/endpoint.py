@@ -1,4 +1,4 @@
-"""Answering a request to one route: check the role, validate, wait for a turn, do the work. Errors become problem documents."""
+"""Answers a request to one route: checks the role, validates, waits for a turn, does the work. Errors become problem documents."""
 
 import asyncio
 import contextlib
@@ -23,19 +23,19 @@ from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
 from ccari.web.turns import Room, Shares, Turns
 
-#: For a body to arrive.
+#: The time-out for a body to arrive.
 BODY_SECONDS = 10.0
-#: Requests that are worked on at a time. Calls need the rest of the database's connections.
+#: Requests handled at a time. Calls need the rest of the database's connections.
 AT_ONCE = 4
-#: Beside them, gate requests of diallers. They share one connection: the database is asked about several at once.
+#: Gate requests of diallers, in addition. They share one connection: the database is asked about several at once.
 GATES_AT_ONCE = 32
-#: Beside them, long requests, each with a database connection of its own: so many lists that come in, and so many lists and files
-#: that go out, so that neither kind waits for the other.
+#: Long requests, in addition, each with its own database connection: this many uploads of lists, and this many downloads of lists and
+#: files, so that neither kind waits for the other.
 LONG_AT_ONCE = 2
-#: Requests at a time, with those that wait or whose body is still arriving; without streams that are open, and without sign-ins,
-#: which the console limits by itself.
+#: All requests at a time, including those that wait or whose body is still arriving; not counting open streams, nor sign-ins, which the
+#: console limits itself.
 MOST_REQUESTS = 200
-#: Of those, how many may wait for a body that did not come with the head: in all, and of one token. A dialler's bodies come within
+#: How many of them may wait for a body that did not come with the head: in all, and per token. A dialler's bodies come within
 #: milliseconds; a client whose bodies never come must leave room for other clients' gate requests.
 MOST_BODIES, MOST_BODIES_OF_ONE = 100, 40
 
@@ -63,8 +63,8 @@ class Counter:
 
     @contextlib.contextmanager
     def receiving(self, request: web.Request, bearer: Bearer) -> Iterator[None]:
-        """The context in which a bearer's body is read. Raises Refusal (503) if the body has not come yet, and too many others have
-        not either.
+        """The context in which a bearer's body is read. Raises Refusal (503) if the body has not come yet and too many others have not
+        either.
         """
         if request.content.is_eof():
             yield
@@ -77,7 +77,7 @@ class Counter:
         if route.takes_list:
             return self.lists_in
         if route.vouches and bearer.role is Role.DIALER:
-            # not for other roles: their look-ups are put on record, which takes another connection
+            # only for diallers: other roles' look-ups are recorded, which takes another connection
             return self.gates
         return self.turns if route.reply is not None else self.files_out
 
@@ -109,9 +109,7 @@ class Endpoint:
         return _streamed(await route.handler(ask))
 
     async def _admitted(self, request: web.Request) -> tuple[Ask, bytes]:
-        """The validated request, if the bearer's role may make it, and what tells it from another with the same
-        Idempotency-Key.
-        """
+        """The validated request, if the bearer's role may make it, and what distinguishes it from another with the same Idempotency-Key."""
         route, counter = self._route, self._counter
         bearer = await counter.doorkeeper.admit(request, lately=route.vouches)
         request[BEARER] = bearer.name
@@ -122,7 +120,7 @@ class Endpoint:
             )  # fmt: skip
         if route.looks_up is not None:
             counter.rates.take(route.looks_up, bearer.name)
-        # a list itself is read, and compared, only when it has its turn
+        # a list itself is read, and compared, only when its turn comes
         raw = f"{request.query_string} {request.content_type}".encode() if route.takes_list else b""
         if route.body is not None:
             with counter.receiving(request, bearer):
@@ -149,7 +147,7 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
     """Log each request by the template of its path, and turn whatever goes wrong into a problem document."""
     began, resource = monotonic(), request.match_info.route.resource
     template = resource.canonical if resource else None
-    # aiohttp answers what came in one piece without a pause: hundreds of requests, for which all calls would wait
+    # aiohttp answers pipelined requests from one packet without yielding: hundreds of them would hold up all calls
     await asyncio.sleep(0)
     response = await _answered(request, handler)
     if not response.prepared:
@@ -164,15 +162,14 @@ async def envelope(request: web.Request, handler: WebHandler) -> web.StreamRespo
 
 async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResponse:
     if not request.raw_path.isascii():
-        # aiohttp's compiled parser refuses this; its other parser lets it through with surrogates, which cannot be written
-        # anywhere
+        # aiohttp's compiled parser refuses this; its pure Python parser lets it through with surrogates, which cannot be written anywhere
         return Refusal(HTTPStatus.BAD_REQUEST, "the request cannot be read").response()
     try:
         return await handler(request)
     except Refusal as refusal:
         return refusal.response()
     except ConnectionError:
-        # whoever asked is gone, and nobody reads this; what is raised aiohttp would log as an error of ours
+        # the client has gone, and nobody reads this; aiohttp would log an exception as our error
         return web.Response(status=HTTPStatus.BAD_REQUEST)
     except web.HTTPException as error:
         return problems.of_server(error).response()
@@ -181,7 +178,7 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
 
 
 def _method(request: web.Request) -> str:
-    """The method for the log. A client may make one up, and put anything into it."""
+    """The method, for the log. A client may invent one, with any content."""
     return request.method if request.method in hdrs.METH_ALL else "other"
 
 
@@ -204,7 +201,7 @@ def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | N
 
 
 def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
-    """The parameters. Each may be given once, except those that hold several values."""
+    """The parameters. Each may be given once, except those that take several values."""
     given: dict[str, Any] = {}
     for name in dict.fromkeys(query):
         values, field = query.getall(name), model.model_fields.get(name)
@@ -220,7 +217,7 @@ def _given(model: type[BaseModel], query: MultiMapping[str]) -> dict[str, Any]:
 async def _read(request: web.Request) -> bytes:
     try:
         if request.content.is_eof():
-            # a short body has come with the head: there is nothing to wait for
+            # a short body came with the head: there is nothing to wait for
             return await request.read()
         async with asyncio.timeout(BODY_SECONDS):
             return await request.read()

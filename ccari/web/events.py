@@ -19,15 +19,15 @@ from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.models.live import LiveCallEvent, LiveQuery
 from ccari.web.problems import Refusal
 
-#: How often a heartbeat is sent. It keeps proxies from closing the connection, and is when a revoked token is noticed.
+#: How often a heartbeat is sent. It keeps proxies from closing the connection, and a revoked token is noticed then.
 HEARTBEAT_SECONDS = 15.0
-#: A client that does not read for so long has gone.
+#: A client that does not read for this long has gone.
 WRITE_SECONDS = 10.0
 #: How soon a browser reconnects, in milliseconds.
 _RETRY_MS = 3000
-#: Streams at a time: all together, and of one token for one agent.
+#: Concurrent streams: in all, and per token and agent.
 MOST_STREAMS, MOST_STREAMS_EACH = 500, 5
-#: How often the token of a stream of calls is looked up at most: calls change stage some hundred times a second.
+#: The shortest time between look-ups of the token of a stream of calls: calls change stage some hundred times a second.
 RECHECK_SECONDS = 1.0
 
 _T = TypeVar("_T")
@@ -84,8 +84,8 @@ class Streams:
 
     @contextlib.contextmanager
     def place(self, ask: Ask, which: str) -> Iterator[None]:
-        """Take the place of one stream, while the context lasts. Raises Refusal (503) if there are too many. ``which``: what is
-        watched, to limit the streams of one token on it.
+        """Hold a slot for one stream while the context lasts. Raises Refusal (503) if there are too many. ``which``: what is watched, to
+        limit a token's streams on it.
         """
         key = (ask.bearer.name, which)
         if (
@@ -112,8 +112,8 @@ class Streams:
     ) -> web.StreamResponse:  # fmt: skip
         """Send an event for each change, until the client goes, the token is revoked, or the service stops.
 
-        ``event_of``: the event for a change; None if the bearer may not see it. ``every``: for how many seconds after a look-up
-        of the token it need not be looked up again for the next event. ``beat``: what is sent at each heartbeat.
+        ``event_of``: the event for a change; None if the bearer may not see it. ``every``: for how many seconds a look-up of the token is
+        valid for later events. ``beat``: what is sent at each heartbeat.
         """
         response = web.StreamResponse(
             headers={
@@ -149,7 +149,7 @@ class Streams:
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write_eof()
         except (ConnectionError, TimeoutError, FellBehindError):
-            # the client has gone, or has to start again
+            # the client has gone, or must start again
             response.force_close()
             if ask.request.transport is not None:
                 ask.request.transport.abort()

@@ -31,7 +31,7 @@ async def _pack(ask: Ask, which: str) -> web.Response:
     proving = ask.front.evidence
     account = await proving.sealed(which, ask.bearer.sees)
     await ask.note(Looked.EVIDENCE_EXPORTED, {"of": account.id})
-    # the policy file names all controllers, so it is only for a bearer who sees all of them
+    # the policy file names all controllers, so only a bearer who sees all of them gets it
     sees_all = ask.bearer.controllers is None
     pack, _ = await asyncio.to_thread(proving.pack, account, with_policy=sees_all)
     return web.Response(body=pack, content_type=ZIP, headers=as_attachment(f"evidence-{which}.zip"))

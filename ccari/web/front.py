@@ -45,8 +45,8 @@ class BearerFacts(Protocol):
     async def facts_and_bearer(
         self, question: Question, sought: Sought, sha256: bytes
     ) -> tuple[Facts, int | None, Bearer | None]:
-        """The gate's facts about a number, the newest policy revision, and the bearer of the token with that fingerprint (None if
-        there is none, or it was revoked). Raises StoreError if the database fails.
+        """The gate's facts about a number, the newest policy revision, and the bearer of the token with that fingerprint (None if there
+        is no such token, or it was revoked). Raises StoreError if the database fails.
         """
         ...
 
@@ -55,9 +55,9 @@ class BearerFacts(Protocol):
 class Front:
     """The ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run.
 
-    ``vouched``: gives the secrets for a look-up. It first sees to it that they include every secret under which something is
-    stored, even one that another node has made, or refuses. ``secrets``: the same without that check, for the gate, whose query
-    for the facts tells it which secrets there are.
+    ``vouched``: returns the secrets for a look-up, after checking that they include every secret under which something is stored, even
+    one made by another node; refuses if not. ``secrets``: the same without that check, for the gate, whose query for the facts also
+    returns which secrets there are.
     """
 
     bearers: Bearers
@@ -94,7 +94,7 @@ class Front:
 
 @dataclass(frozen=True, slots=True)
 class Ask:
-    """One request, which its bearer's role may make. ``path``, ``query`` and ``body``: validated models of its route."""
+    """One request, permitted to its bearer's role. ``path``, ``query`` and ``body``: validated models of its route."""
 
     front: Front
     doorkeeper: Keeper
@@ -106,7 +106,7 @@ class Ask:
 
     @property
     def who(self) -> str:
-        """The bearer's name, as histories and records have it."""
+        """The bearer's name, as histories and records show it."""
         return f"token:{self.bearer.name}"
 
     @property
@@ -115,29 +115,29 @@ class Ask:
         return None if self.bearer.controllers is None else sorted(self.bearer.controllers)
 
     async def narrowed(self, controller: str | None) -> list[str] | None:
-        """The controllers whose rows are asked for: the named one, which must be declared and visible to the bearer; else all that
-        the bearer sees (None: all there are).
+        """The controllers whose rows are asked for: the named one, which must be declared and visible to the bearer; else all that the
+        bearer sees (None: all).
         """
         if controller is None:
             return self.controllers
         return [the_controller(await self.policy_in_force(), controller).id]
 
     async def note(self, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
-        """Put on record what is about to be shown, and to whom. Raises StoreError: then it must not be shown.
+        """Record what is about to be shown, and to whom. Raises StoreError: then it must not be shown.
 
-        ``why``: what somebody has written, or the reference of the request that it is shown on.
+        ``why``: a free text, or the reference of the request that it is shown on.
         """
         if why != target.get("request"):
             why = unnumbered(why)
         await self.front.accesses.note(Access(looked, self.who, target, why))
 
     async def note_number(self, known_as: Mapping[str, Digests], looked_in: str, why: str) -> None:
-        """The same of a number that is looked up, for each controller (:func:`ccari.office.claimants.known_as`)."""
+        """Like :meth:`note`, for a number that is looked up, for each controller (:func:`ccari.office.claimants.known_as`)."""
         for controller, digests in known_as.items():
             await self.note(Looked.NUMBER_CHECKED, access_target(controller, digests, looked_in), why)
 
     async def note_recording(self, looked: Looked, tag: RecordingTag, why: str = "") -> None:
-        """The same of a recording that is given out, also in the journal of its call."""
+        """Like :meth:`note`, for a recording that is given out; also recorded in the journal of its call."""
         await self.note(looked, tag.access_target, why)
         given = {"recording": str(tag.recording_id), "by": self.who}
         await self.front.journal.append(tag.call_id, looked.value, given)
@@ -149,7 +149,7 @@ class Ask:
         return self.seen(book.policy) if book.policy is not None else None
 
     def seen(self, policy: Policy) -> Policy:
-        """The part of a policy that the bearer may see. Of the registers, those that its controllers' campaigns heed."""
+        """The part of a policy that the bearer may see, with the registers that the visible controllers' campaigns use."""
         if self.bearer.controllers is None:
             return policy
         sees = self.bearer.sees
@@ -164,7 +164,7 @@ class Ask:
         )
 
     async def policy_in_force(self) -> Policy:
-        """As :meth:`policy`. Raises Refusal (409) if none was ever applied."""
+        """Like :meth:`policy`. Raises Refusal (409) if none was ever applied."""
         policy = await self.policy()
         if policy is None:
             raise Refusal(HTTPStatus.CONFLICT, WHY[Block.NO_POLICY])
@@ -176,7 +176,7 @@ _Content_co = TypeVar("_Content_co", bound=BaseModel, covariant=True)
 
 @dataclass(frozen=True, slots=True)
 class Reply(Generic[_Content_co]):
-    """An answer in JSON. ``location``: the header of that name, of what was made."""
+    """An answer in JSON. ``location``: the ``Location`` header of what was created."""
 
     content: _Content_co
     location: str | None = None

@@ -8,7 +8,7 @@ from aiohttp import web
 
 Check = Callable[[], Awaitable[bool]]
 
-#: For how long an answer is given again.
+#: How long an answer is reused.
 ANSWER_SECONDS = 1.0
 
 
@@ -19,7 +19,7 @@ async def alive(_: web.Request) -> web.Response:
 class Readiness:
     """Answers ``/readyz``. However many ask, the checks take at most one of the database connections that calls need.
 
-    An answer is given again for :data:`ANSWER_SECONDS`, by ``clock``. Whoever asks while the checks are running waits for them.
+    An answer is reused for :data:`ANSWER_SECONDS`, by ``clock``. Requests that come during the checks wait for their result.
     """
 
     def __init__(self, checks: Mapping[str, Check], clock: Callable[[], float] = monotonic) -> None:

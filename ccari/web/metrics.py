@@ -11,7 +11,7 @@ from ccari.ports.metering import Exposition, Meter
 
 PATH = "/metrics"
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
-#: For how long an answer is given again: making one takes some milliseconds of the processor.
+#: How long an answer is reused: making one takes some milliseconds of processor time.
 ANSWER_SECONDS = 1.0
 
 
@@ -34,9 +34,7 @@ class Scraped:
 
 
 def timed(meter: Meter) -> Middleware:
-    """The middleware that times requests, by the template of their path; without streams, which last as long as somebody
-    watches.
-    """
+    """The middleware that times requests, by the template of their path. Streams are excluded: they last as long as somebody watches."""
 
     @web.middleware
     async def middleware(request: web.Request, handler: Handler) -> web.StreamResponse:

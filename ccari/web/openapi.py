@@ -29,7 +29,7 @@ _OF_BODIES = (
     HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.CONFLICT, HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
 )  # fmt: skip
-#: Problems that may say when to try again; with an Idempotency-Key 409, too, while the first request is being worked on.
+#: Problems that may say when to try again; with an Idempotency-Key also 409, while the first request is in progress.
 _AGAIN = (HTTPStatus.CONFLICT, HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE)
 
 _RETRY_AFTER = {
@@ -81,9 +81,7 @@ def document(routes: Sequence[Route]) -> dict[str, Any]:
 
 @cache
 def _schemas(used: tuple[tuple[type[BaseModel], _Mode], ...]) -> tuple[_Schemas, dict[str, Any]]:
-    """The schemas of the models. They are cached because they take a tenth of a second, most of the time that a server takes to
-    start.
-    """
+    """The schemas of the models, cached because they take a tenth of a second, most of a server's start-up time."""
     return models_json_schema(used, ref_template="#/components/schemas/{model}")
 
 
@@ -136,7 +134,7 @@ def _answer(route: Route, schemas: _Schemas) -> dict[str, Any]:
     elif route.gives == JSON:
         schema = {"type": "array", "items": {"type": "object"}}
     else:
-        # JSON Schema has no word for bytes; generators know OpenAPI 3.0's, and without it their clients decode a ZIP as text
+        # JSON Schema has no keyword for bytes; client generators know OpenAPI 3.0's, and without it decode a ZIP as text
         schema = {"type": "string"} if kind.startswith("text/") else {"type": "string", "format": "binary"}
     described: dict[str, Any] = {"description": route.status.phrase, "content": {kind: {"schema": schema}}}
     if route.headers:

@@ -1,19 +1,17 @@
-"""A least rate for uploads and downloads: somebody who sends or reads very slowly must not keep a turn from everybody else."""
+"""A minimum rate for uploads and downloads: a client that sends or reads very slowly must not keep a turn from everybody else."""
 
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-#: How long the rate does not matter: a link that stalls for a moment may make up for it.
+#: How long the rate is not enforced: a link that stalls for a moment may catch up.
 GRACE_SECONDS = 30.0
-#: The least average rate after that.
+#: The minimum average rate after that.
 LEAST_BYTES_PER_SECOND = 64 * 1024
 
 
 class Pace:
-    """The pace of one upload or download. Only the time spent waiting counts, because the time that we take over a piece is not
-    the other side's fault.
-    """
+    """The pace of one upload or download. Only time spent waiting for the other side counts, not our own time for a piece."""
 
     def __init__(self) -> None:
         self._waited = 0.0
@@ -24,7 +22,7 @@ class Pace:
 
     @contextlib.asynccontextmanager
     async def waiting(self, most_seconds: float) -> AsyncIterator[None]:
-        """Wait for the other side. Raises TimeoutError after so many seconds, or once it is too slow on average."""
+        """Wait for the other side. Raises TimeoutError after that many seconds, or once it is too slow on average."""
         loop = asyncio.get_running_loop()
         began = loop.time()
         left = GRACE_SECONDS + self._moved / LEAST_BYTES_PER_SECOND - self._waited

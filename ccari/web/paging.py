@@ -1,4 +1,4 @@
-"""Pages of long lists. A cursor is a text, which only ccari reads, that says where the last page ended."""
+"""Pages of long lists. A cursor is an opaque text that says where the previous page ended."""
 
 import base64
 from collections.abc import Callable, Sequence
@@ -14,18 +14,18 @@ from ccari.web.models.fields import Moment
 
 _T = TypeVar("_T")
 _Place = TypeVar("_Place")
-#: The place in a list that is in the order of its rows' moments, or ids.
+#: The position in a list that is ordered by its rows' timestamps, or ids.
 BY_MOMENT: TypeAdapter[tuple[datetime, UUID]] = TypeAdapter(tuple[Moment, UUID])
 _BY_ID: TypeAdapter[tuple[int]] = TypeAdapter(tuple[Annotated[int, Field(ge=0, lt=2**63)]])
 
 
 def cursor(*place: object) -> str:
-    """The cursor for the place after which the next page begins."""
+    """The cursor for the position after which the next page begins."""
     return base64.urlsafe_b64encode(orjson.dumps(place, default=str)).decode().rstrip("=")
 
 
 def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
-    """The place that a cursor holds; None: the beginning. Raises InputError if it is not a cursor of this list."""
+    """The position in a cursor; None: the beginning. Raises InputError if it is not a cursor of this list."""
     if text is None:
         return None
     try:
@@ -35,14 +35,14 @@ def place(text: str | None, shape: TypeAdapter[_T]) -> _T | None:
 
 
 def id_in(text: str | None) -> int | None:
-    """As :func:`place`, of a list that is in the order of its rows' ids."""
+    """Like :func:`place`, for a list ordered by its rows' ids."""
     at = place(text, _BY_ID)
     return at[0] if at else None
 
 
 def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], _Place]) -> tuple[Sequence[_T], _Place | None]:
-    """The rows of a page, and where the next page begins: ``where`` the last row of this one is; None if this is the last page.
-    ``rows``: with one more than ``limit``, if there is one.
+    """The rows of a page, and the cursor of the next one from ``where``, the position of the last row; None if this is the last page.
+    ``rows``: one more than ``limit``, if there is one.
     """
     page = rows[:limit]
     return page, where(page[-1]) if len(rows) > limit else None

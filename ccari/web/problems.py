@@ -31,7 +31,7 @@ from ccari.web.models.lists import ListReport
 PROBLEM_TYPE = "application/problem+json"
 #: Headers of every answer, except a stream's.
 ALWAYS = {"cache-control": "no-store", "x-content-type-options": "nosniff", "server": "ccari"}
-#: A valid body is a few fields.
+#: A valid body has only a few fields.
 BODY_BYTES = 64 * 1024
 #: How many faults of one body are reported.
 _MOST_FAULTS = 50
@@ -83,7 +83,7 @@ class Refusal(Exception):  # noqa: N818 - a refusal, not a failure
 
 
 def not_there() -> Refusal:
-    """404, in the same words whether a thing does not exist, or the bearer may not see it."""
+    """404, in the same words whether a thing does not exist or the bearer may not see it."""
     return Refusal(HTTPStatus.NOT_FOUND, "there is nothing by this name")
 
 
@@ -95,7 +95,7 @@ _WORDS = {
 
 
 def of_server(error: web.HTTPException) -> Refusal:
-    """A refusal by aiohttp itself, in our words: aiohttp's may quote the request."""
+    """A refusal by aiohttp, in our words: aiohttp's may quote the request."""
     headers = {"allow": error.headers["allow"]} if "allow" in error.headers else {}
     status = HTTPStatus(error.status)
     return Refusal(status, _WORDS.get(status, status.description or status.phrase), headers=headers)
@@ -138,7 +138,7 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
                 "the service is not set up for this: its log says what is missing",
             )
         case _:
-            # not its text, which may hold what was asked for: where it happened is enough to find it
+            # not its text, which may contain the request's data: the traceback is enough to find the error
             frames = [
                 f"{frame.filename}:{frame.lineno}" for frame in traceback.extract_tb(error.__traceback__)
             ]
@@ -147,7 +147,7 @@ def of_error(error: Exception, *, in_query: bool = False) -> Refusal:
 
 
 def _secret(error: SecretError) -> str:
-    """Which it is. Where it lies is for the log."""
+    """Names the secret. Its location is only for the log."""
     version = f"version {error.version} of " if error.version is not None else ""
     return f"{version}the suppression secret of {error.whose!r}"
 
@@ -160,7 +160,7 @@ def of_faults(faults: Sequence[Fault]) -> Refusal:
 
 
 def of_validation(model: type[BaseModel], error: ValidationError, *, in_query: bool = False) -> Refusal:
-    """A refusal with each fault and its place. Neither values nor unknown keys are quoted: there may be a number in them."""
+    """A refusal with each fault and its position. Neither values nor unknown keys are quoted: they may contain a number."""
     return of_faults(list(_faults(model, error, in_query=in_query))[:_MOST_FAULTS])
 
 

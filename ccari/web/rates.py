@@ -1,4 +1,4 @@
-"""How often one token may look up numbers: without a limit, it could find out who is barred by trying one number after another."""
+"""How often one token may look up numbers: without a limit, trying one number after another would reveal who is barred."""
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ import structlog
 
 from ccari.web.problems import Refusal
 
-#: Tokens whose look-ups are counted. The oldest are forgotten and start again, but nobody has as many tokens.
+#: How many tokens' look-ups are counted. The oldest are forgotten and start anew, but nobody has as many tokens.
 _MOST = 10_000
 _MINUTE = 60.0
 

@@ -53,7 +53,7 @@ async def file(ask: Ask) -> web.StreamResponse:
     fetched.
     """
     path: RecordingPath = ask.path
-    # first, because any other error would show that another controller has a recording with that id
+    # first, because any other error would reveal that another controller has a recording with that id
     if not ask.bearer.sees(await _controller_of(ask, HoldOn(path.id))):
         raise not_there()
     recording, pieces = await ask.front.shelf.encrypted(path.id)
@@ -105,7 +105,7 @@ async def release(ask: Ask) -> Reply[HoldShown]:
 
 
 async def _controller_of(ask: Ask, on: HoldOn) -> str | None:
-    """The controller of what would be held. Raises UnknownError if there is no such thing."""
+    """The controller of what would be held. Raises UnknownError if it does not exist."""
     front = ask.front
     if on.recording_id is not None:
         controller: str | None = (await front.shelf.show(on.recording_id))["controller"]

@@ -20,7 +20,7 @@ from ccari.web.problems import Refusal
 from ccari.web.uploads import digest_of_list
 
 HEADER = "Idempotency-Key"
-#: How often the database is told that a request is still being worked on. It waits for four times as long.
+#: How often the database is told that a request is still in progress. A claim expires after four times as long.
 HOLD_SECONDS = 30.0
 _KEY = re.compile(r"[\x21-\x7e]{1,200}")
 
@@ -28,9 +28,9 @@ _log = structlog.get_logger()
 
 
 class Repeat:
-    """One request with a key. ``lists``: the request, if a list comes with it, which is read only while it is worked on.
+    """One request with a key. ``lists``: the request, if its body is a list, which is read only while the request is handled.
 
-    The key is stored as a hash, and the body as a hash keyed with it, so that no number can be found out from either.
+    The key is stored as a hash, and the body as a hash keyed with it, so that neither reveals a number.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Repeat:
         self._asked = self._keyed(body)
 
     async def once(self, work: Callable[[], Awaitable[web.StreamResponse]]) -> web.StreamResponse:
-        """The earlier answer, or the answer of ``work``, which is stored. A request that fails may be tried again."""
+        """The earlier answer, or the answer of ``work``, which is stored. A failed request may be tried again."""
         match await self._store.claim(self._key, self._asked, self._claim):
             case Answered() as before:
                 if before.listed != await self._listed():
@@ -102,7 +102,7 @@ class Repeat:
                 await self._store.hold(self._key, self._claim)
 
     async def _listed(self) -> bytes | None:
-        """The hash of the list. What is left of the list is read for it."""
+        """The hash of the list, after reading the rest of it."""
         return self._keyed(await digest_of_list(self._lists)) if self._lists else None
 
     def _keyed(self, body: bytes) -> bytes:
@@ -123,10 +123,10 @@ def key_of(request: web.Request) -> str | None:
 
 
 def id_of(request: web.Request, bearer: str) -> UUID | None:
-    """The id of what a request enters: the same each time that it comes with the same key; None without a key.
+    """The id of what a request enters, the same for each repetition with its key; None without a key.
 
-    If the answer of the database was lost, nobody knows whether the request was carried out, and its key is free again: by this id
-    what was entered is found.
+    If the database's reply was lost, nobody knows whether the request was carried out, and its key is free again: this id finds what was
+    entered.
     """
     key = key_of(request)
     if key is None:

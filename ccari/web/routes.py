@@ -116,12 +116,12 @@ Handler = Callable[[Ask], Awaitable[Reply[BaseModel] | web.StreamResponse]]
 class Route:
     """One endpoint.
 
-    ``reply``: the model of the answer with ``status``, or of the data of a stream's events; None: the answer is a file of the
-    media type ``gives``. ``vouches``: the handler's own query to the database also looks up the token, and the handler checks
-    the bearer before it answers. ``takes_list``: the body is a list, which is read as it arrives. ``repeats``: it takes an
-    Idempotency-Key. ``looks_up``: it says of any number whether it is barred, so it is limited by this rate. (An endpoint that
-    enters bars has no such limit: whoever tries numbers with it leaves a bar on each.) ``refuses``: problems of its own,
-    besides those of every endpoint. ``headers``: of the answer, which say what its body cannot, and what each says.
+    ``reply``: the model of the answer with ``status``, or of the data of a stream's events; None: the answer is a file of the media type
+    ``gives``. ``vouches``: the handler's own database query also looks up the token, and the handler checks the bearer before it answers.
+    ``takes_list``: the body is a list, read as it arrives. ``repeats``: it accepts an Idempotency-Key. ``looks_up``: it tells of any
+    number whether it is barred, so this rate limits it. (An endpoint that enters bars needs no limit: trying numbers with it leaves a bar
+    on each.) ``refuses``: problems of its own, besides those of every endpoint. ``headers``: headers of the answer, for what its body
+    cannot say, with the meaning of each.
     """
 
     method: str

@@ -27,14 +27,14 @@ from ccari.web.routes import routes
 
 _log = structlog.get_logger()
 
-#: For requests to end when the service stops. Then they are cut off.
+#: How long requests may take to end when the service stops. Then they are cut off.
 DRAIN_SECONDS = 5.0
-#: How long a connection may be idle, and how long it may take until its first request is whole.
+#: How long a connection may be idle, and how long its first request may take to arrive.
 KEEPALIVE_SECONDS = 75.0
 FIRST_SECONDS = 15.0
-#: How many bytes whoever asked must read in so many seconds, or all that is left, of what is sent to them. A modem is faster.
+#: How many bytes a client must read within how many seconds, or all that is left, of what is sent to it. A modem is faster.
 UNREAD_SECONDS, LEAST_READ_BYTES = 30.0, 64 * 1024
-#: More than there may be streams and requests. Each has a file descriptor, and the calls need some too.
+#: The most connections, more than streams and requests together. Each has a file descriptor, and the calls need some too.
 MOST_CONNECTIONS = 800
 
 
@@ -81,10 +81,10 @@ def application(
     meter: Meter = UNMETERED,
     exposition: Exposition | None = None,
 ) -> web.Application:
-    """Everything that is answered. Below /v1 that is the table of routes, and each of them needs a role.
+    """Everything that the server answers. Below /v1 that is the table of routes, each of which needs a role.
 
-    ``rates``: the limits on look-ups. ``meter``: measures each request. ``exposition``: what ``/metrics`` gives out; without one there
-    is no such path.
+    ``rates``: the limits on look-ups. ``meter``: measures each request. ``exposition``: the content of ``/metrics``; without it there is
+    no such path.
     """
     app = web.Application(middlewares=[timed(meter), envelope], client_max_size=BODY_BYTES)
     app.on_response_prepare.append(_without_quotes)
@@ -112,17 +112,17 @@ def application(
 
 
 async def _without_quotes(_: web.Request, response: web.StreamResponse) -> None:
-    """Replace an answer of aiohttp's own, which it gives before our middleware, to an unknown ``Expect``: it quotes the header."""
+    """Replace aiohttp's own answer to an unknown ``Expect``, which it gives before our middleware: it quotes the header."""
     if isinstance(response, web.HTTPException):
         body = problems.of_server(response).problem.model_dump_json(exclude_none=True).encode()
         response.content_type, response.body = PROBLEM_TYPE, body
-        # aiohttp has counted its own words by now: a proxy would take the rest for the next answer, or that for the rest
+        # aiohttp has already set the length of its own body: with another length a proxy would mistake where the answer ends
         response.headers.update({**ALWAYS, hdrs.CONTENT_LENGTH: str(len(body))})
 
 
 async def _last_if_in_pieces(request: web.Request, response: web.StreamResponse) -> None:
-    """End the connection after a body that came in pieces: aiohttp (3.14.5) takes the trailer that may follow it for a header of the
-    next request, which behind a proxy may be somebody else's.
+    """Close the connection after a chunked body: aiohttp (3.14.5) reads a trailer after it as a header of the next request, which behind
+    a proxy may be somebody else's.
     """
     if hdrs.TRANSFER_ENCODING in request.headers:
         response.headers[hdrs.CONNECTION] = "close"
@@ -130,9 +130,9 @@ async def _last_if_in_pieces(request: web.Request, response: web.StreamResponse)
 
 
 class _Connection(web.RequestHandler):
-    """A connection that answers malformed HTTP with a problem document, too, because aiohttp's own answer quotes what was sent.
+    """A connection that also answers malformed HTTP with a problem document, because aiohttp's own answer quotes what was sent.
 
-    It is closed if no request comes soon, and cut if the answers are not read: aiohttp would wait for either for ever.
+    It is closed if no request comes soon, and cut if answers are not read: aiohttp would wait for either for ever.
     """
 
     __slots__ = ("_first", "_unread", "_wire")
@@ -140,9 +140,9 @@ class _Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._first: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
-        # aiohttp forgets it when it closes it, which ends nothing while something is left to be sent
+        # aiohttp forgets the connection on closing it, which does not end it while data remain to be sent
         self._wire = cast("asyncio.Transport", transport)
-        # so that writing is paused by the first byte that the other end does not take
+        # pause writing at the first byte that the other end does not accept
         self._wire.set_write_buffer_limits(high=0)
         super().connection_made(transport)
         if not self._has_room():
@@ -151,7 +151,9 @@ class _Connection(web.RequestHandler):
         self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._close_if_silent)
 
     def _has_room(self) -> bool:
-        """Whether there is room for one more, if need be that of whoever has asked for nothing yet, or for nothing for longest."""
+        """Whether there is room for one more connection, if necessary by closing an idle one: one without a request yet, or idle for
+        longest.
+        """
         others = self._manager.connections if self._manager is not None else []
         if len(others) <= MOST_CONNECTIONS:
             return True
@@ -170,7 +172,7 @@ class _Connection(web.RequestHandler):
         return self._waiter is not None and not self._waiter.done()
 
     def idle_since(self) -> tuple[bool, float]:
-        """Less for one that is to go first: those that have never asked, and of them, or of the others, who has waited for longest."""
+        """A sort key, lowest for the connection to close first: those without a request yet, then those idle for longest."""
         return bool(self._request_count), self._next_keepalive_close_time
 
     def connection_lost(self, exc: BaseException | None) -> None:
@@ -225,7 +227,7 @@ class _Server(web.Server):
 
 class _Runner(web.AppRunner):
     async def _make_server(self) -> web.Server:
-        # aiohttp has no setting for the class of its connections; a test in tests/hostile fails if these private names change
+        # aiohttp has no setting for its connection class; a test in tests/hostile fails if these private names change
         server = await super()._make_server()
         return _Server(
             server.request_handler,

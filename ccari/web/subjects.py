@@ -45,7 +45,7 @@ async def export(ask: Ask) -> web.StreamResponse:
     of = await _identified(ask, ANSWERED_BY_EXPORT)
     async with ask.front.giving.export(of, body.language) as exported:
         await ask.note(Looked.SUBJECT_EXPORTED, of.access_target, of.mandate.reference)
-        # on record before it is sent: nothing must be given out without a trace
+        # recorded before it is sent: nothing must be given out without a trace
         await ask.front.giving.note(of, ask.who, exported.words)
         digest = base64.b64encode(bytes.fromhex(exported.sha256)).decode()
         name = f"subject-{of.mandate.reference}.zip"

@@ -70,5 +70,5 @@ async def _bars(ask: Ask) -> Bars:
 
 
 def bar_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A bar as it is told of: one on all campaigns has none."""
+    """A bar as it is shown: a bar on all campaigns names none."""
     return {**row, "campaign": row["campaign"] or None}

@@ -1,4 +1,4 @@
-"""Limits on how many requests there may be, and how many are worked on at a time, so that calls always get at the database."""
+"""Limits how many requests there are, and how many run at a time, so that calls always get database connections."""
 
 import asyncio
 import contextlib
@@ -8,12 +8,12 @@ from http import HTTPStatus
 
 from ccari.web.problems import Refusal
 
-#: To wait for a turn. After that the client is told to try again.
+#: How long to wait for a turn. After that the client is told to try again.
 TURN_SECONDS = 5.0
 
 
 class Turns:
-    """``async with turns``: be one of at most ``at_once`` that work. Raises Refusal (503) if the wait is too long."""
+    """``async with turns``: at most ``at_once`` run at a time. Raises Refusal (503) if the wait is too long."""
 
     def __init__(self, at_once: int) -> None:
         self._working = asyncio.Semaphore(at_once)
@@ -33,7 +33,7 @@ class Turns:
 
 
 class Room:
-    """``with room``: be one of at most ``most``. Raises Refusal (503) at once if it is full."""
+    """``with room``: at most ``most`` at a time. Raises Refusal (503) at once if it is full."""
 
     def __init__(self, most: int) -> None:
         self._most = most
@@ -49,8 +49,8 @@ class Room:
 
 
 class Shares:
-    """``with shares.of(name)``: be one of at most ``most``, and of at most ``of_one`` of that name. Raises Refusal (503) at once if
-    there are too many.
+    """``with shares.of(name)``: at most ``most`` at a time, and at most ``of_one`` with that name. Raises Refusal (503) at once if there
+    are too many.
     """
 
     def __init__(self, most: int, of_one: int) -> None:

@@ -1,4 +1,4 @@
-"""Lists that clients upload. They are read as they arrive, not held in memory, and refused if they break off."""
+"""Lists that clients upload. They are read as they arrive, never held in memory, and refused if they break off."""
 
 import asyncio
 import hashlib
@@ -13,17 +13,17 @@ from ccari.web.problems import Refusal
 
 #: The media types of a list: a CSV, or one number per line.
 CSV, PLAIN = "text/csv", "text/plain"
-#: For the next piece to arrive. The list must also keep the least average rate: see :class:`Pace`.
+#: How long the next piece may take to arrive. The list must also keep up the minimum average rate: see :class:`Pace`.
 PIECE_SECONDS = 10.0
-#: Two million consents with their proofs take some 300 MB.
+#: The most bytes of a list. Two million consents with their proofs take some 300 MB.
 LIST_BYTES = 1024 * 1024 * 1024
 
 
 class Upload(io.RawIOBase):
-    """A list that is arriving, as a file for a thread to read. The event loop goes on meanwhile.
+    """An arriving list, as a file that a thread reads while the event loop goes on.
 
-    ``more``: gives the next piece, b"" at the end. ``most_bytes``: a longer list is refused. Reading raises Refusal: 408, 413,
-    and 400 if the list does not arrive whole.
+    ``more``: returns the next piece, b"" at the end. ``most_bytes``: a longer list is refused. Reading raises Refusal: 408, 413, and 400
+    if the list does not arrive whole.
     """
 
     def __init__(self, more: Callable[[], Awaitable[bytes]], most_bytes: int = LIST_BYTES) -> None:
@@ -34,7 +34,7 @@ class Upload(io.RawIOBase):
         self._pace = Pace()
         self._taken = 0
         self._digest = hashlib.sha256()
-        #: The rest of the last piece, which was not read yet.
+        #: The unread rest of the last piece.
         self._left = b""
 
     @classmethod
@@ -49,7 +49,7 @@ class Upload(io.RawIOBase):
         return True
 
     def readinto(self, into: "memoryview[int]") -> int:  # type: ignore[override]
-        """Block until there is something to read. 0: that was all."""
+        """Block until there is something to read. 0: the end."""
         if not self._left:
             self._left = self._piece()
         piece, self._left = self._left[: len(into)], self._left[len(into) :]
@@ -86,5 +86,5 @@ _UPLOAD = web.RequestKey("upload", Upload)
 
 
 async def digest_of_list(request: web.Request) -> bytes:
-    """The SHA-256 of the list that came with the request, or is still coming. Raises as :class:`Upload`."""
+    """The SHA-256 of the list that came with the request, or is still arriving. Raises like :class:`Upload`."""
     return await asyncio.to_thread((request.get(_UPLOAD) or Upload.of(request)).drained)

@@ -6,14 +6,14 @@ import itertools
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
-#: Longer texts are compared piece by piece, because the work for one piece grows with the cube of its lines.
+#: Longer texts are compared piece by piece, because the work for a piece grows with the cube of its lines.
 MOST_AT_ONCE = 200
 
 
 class Matcher(difflib.SequenceMatcher[str]):
-    """A SequenceMatcher that cuts long texts into pieces: before each line that both texts have exactly once, in the same
-    order. In a policy those are at least the campaigns' ids. Of a piece that is still too long, only its beginning and its end
-    are compared; the lines between count as different.
+    """A SequenceMatcher that cuts long texts into pieces: before each line that both texts have exactly once, in the same order. In a
+    policy these include at least the campaigns' ids. If a piece is still too long, only its beginning and end are compared; the lines
+    between count as different.
     """
 
     def __init__(self, old: Sequence[str], new: Sequence[str]) -> None:
@@ -37,12 +37,12 @@ class Matcher(difflib.SequenceMatcher[str]):
 
 
 def _in_order(old: Sequence[str], new: Sequence[str]) -> list[tuple[int, int]]:
-    """The places, in both texts, of the lines that each has exactly once: the longest row of them that is in the same order."""
+    """The positions, in both texts, of lines that each text has exactly once: the longest sequence in the same order."""
     in_old, in_new = Counter(old), Counter(new)
     places = {line: at for at, line in enumerate(new) if in_old[line] == in_new[line] == 1}
     pairs = [(at, places[line]) for at, line in enumerate(old) if line in places]
-    # longest increasing subsequence: for each length, the best row's last place in the new text and last pair; for each pair, the
-    # pair before it
+    # longest increasing subsequence: for each length, the best sequence's last position in the new text and last pair; for each pair, its
+    # predecessor
     ends: list[int] = []
     last_pairs: list[int] = []
     before: list[int | None] = []

@@ -18,16 +18,14 @@ from ccari.web.problems import Refusal
 
 CSRF = "csrf"
 TOO_OLD = "this form is too old, or is not from this console: reload the page and send it again"
-#: Said of a form whose page was loaded in another session: somebody has signed in again, perhaps in another tab.
+#: The message for a form whose page was loaded in another session: somebody has signed in again, perhaps in another tab.
 EARLIER = "this form is from an earlier session, or is not from this console: send it again from its page"
-#: Of a form with a file: the longest field, and how many fields it may have.
+#: For a form with a file: the longest field, and the most fields.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
 
 
 def from_elsewhere(request: web.Request) -> None:
-    """Raise Refusal (403) if another site has sent the form, by the browser's ``Sec-Fetch-Site``. The CSRF secret is checked,
-    too.
-    """
+    """Raise Refusal (403) if another site sent the form, by the browser's ``Sec-Fetch-Site``. The CSRF secret is checked as well."""
     if request.headers.get("sec-fetch-site", "same-origin") not in {"same-origin", "none"}:
         raise Refusal(HTTPStatus.FORBIDDEN, "this form came from another site")
 
@@ -39,7 +37,7 @@ def check_csrf(given: str, session: Session) -> None:
 
 async def read_form(request: web.Request) -> Mapping[str, str]:
     """The fields of a small form. Raises Refusal (400, 408, 413, 415)."""
-    # browsers name no charset, and another client must not choose a codec, which may not even give text
+    # browsers send no charset, and another client must not choose a codec, which might not even yield text
     utf_8 = (request.charset or "utf-8").lower() == "utf-8"
     if request.content_type != "application/x-www-form-urlencoded" or not utf_8:
         raise Refusal(HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "the request is not a form")
@@ -50,8 +48,8 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
 
 @contextlib.asynccontextmanager
 async def reading_in_time() -> AsyncIterator[None]:
-    """A time limit for reading a form, so that a client that sends it byte by byte does not keep its place for longer. Raises
-    Refusal (400, 408).
+    """A time limit for reading a form, so that a client that sends it byte by byte does not keep its slot any longer. Raises Refusal
+    (400, 408).
     """
     try:
         async with asyncio.timeout(BODY_SECONDS):
@@ -88,7 +86,7 @@ async def read_parts(
 async def read_file(
     request: web.Request, session: Session, most_bytes: int
 ) -> tuple[Mapping[str, str], bytes]:
-    """The fields of a form with a small file, and the file, b"" if there is none. Raises as :func:`read_parts`."""
+    """The fields of a form with a small file, and the file, b"" if there is none. Raises like :func:`read_parts`."""
     form, file = await read_parts(request, session)
     if file is None:
         return form, b""
@@ -107,9 +105,7 @@ async def read_part(part: BodyPartReader, most_bytes: int) -> bytes:
 
 
 async def read_piece(part: BodyPartReader) -> bytes:
-    """The next piece of a part, b"" at its end. Raises ValueError if the form ends within the part, which aiohttp does not
-    notice.
-    """
+    """The next piece of a part, b"" at its end. Raises ValueError if the form ends within the part, which aiohttp does not detect."""
     piece = await part.read_chunk()
     if not piece and not part.at_eof():
         raise ValueError("the form ends within a part")

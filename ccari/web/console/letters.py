@@ -66,10 +66,10 @@ _ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined)  # noqa:
 
 
 def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]:
-    """The letters that are offered. The answer can be written before the request is closed, and again afterwards.
+    """The letters on offer. The answer can be written before the request is closed, and again afterwards.
 
-    ``steps``: the names of the steps that the request can take now: a letter about a step that the law forbids is not offered.
-    Identity is asked for only if it is in doubt (Art 12(6)).
+    ``steps``: the names of the steps that the request can take now: no letter is offered for a step that the law forbids. Proof of
+    identity is asked for only if there is doubt (Art 12(6)).
     """
     if request.state is RequestState.FULFILLED:
         return (Outcome.FULFILLED, Outcome.LIFTING) if _still_restricts(request) else (Outcome.FULFILLED,)
@@ -88,14 +88,14 @@ def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]
 
 
 def _still_restricts(request: RequestShown) -> bool:
-    """True if a restriction came of it that nobody has lifted yet."""
+    """True if the request led to a restriction that nobody has lifted yet."""
     return any(bar.reason == Reason.RESTRICTION and bar.removed_at is None for bar in request.suppressions)
 
 
 def write(
     outcome: Outcome, request: RequestShown, controller: Controller, language: AnswerLanguage, now: datetime
 ) -> Letter:
-    """The draft, dated ``now`` (aware). What only its writer can know is in square brackets."""
+    """The draft, dated ``now`` (aware). Square brackets mark what only its writer can know."""
     book, right, day = _BOOK[language], request.right, partial(languages.day, language)
     today = deadlines.local_day(now, controller.country)
     bars = [bar for bar in request.suppressions if bar.removed_at is None]
@@ -112,7 +112,7 @@ def write(
         "erased": request.erased_at is not None and not request.erasing, "erasing": request.erasing, "decides": request.effect.stored_recordings == Stored.ERASE_OR_RESTRICT,
     }  # fmt: skip
     bodies = [book["opening"], book[outcome][right] if right in book[outcome] else book[outcome]["body"]]
-    # less may have been done than was asked for (17(3)); then Art 12(4) requires the remedies, as for a refusal
+    # less may have been done than was asked for (17(3)); then Art 12(4) requires naming the remedies, as for a refusal
     if outcome in {Outcome.EXTENDED, Outcome.FULFILLED, Outcome.REFUSED, Outcome.LIFTING}:
         bodies.append(book["remedies"])
     bodies.append(book["closing"])
@@ -129,31 +129,31 @@ def write(
 
 
 def _extended_to(request: RequestShown, controller: Controller) -> date:
-    """The last day after an extension: the one on record, if there is one; calendars and countries may have changed since."""
+    """The last day after an extension: the recorded one, if there is one; calendars and countries may have changed since."""
     if request.extended_at is not None:
         return request.due
     return deadlines.extended(request.received_at, controller.country)
 
 
 def _refused_on(request: RequestShown, controller: Controller, today: date) -> date:
-    """The day of a refusal: that on which it was recorded, or today."""
+    """The day when a refusal was recorded, or today."""
     if request.state is RequestState.REFUSED and request.closed_at is not None:
         return deadlines.local_day(request.closed_at, controller.country)
     return today
 
 
 def _was_not_recorded(request: RequestShown) -> bool:
-    """True if the call is known not to have been recorded: then a refusal is fulfilled at once
-    (:func:`ccari.policy.rights.begins`). It is not known of a call that others may have recorded.
+    """True if the call is known not to have been recorded: then a refusal is fulfilled at once (:func:`ccari.policy.rights.begins`). It
+    is unknown for a call that others may have recorded.
     """
     fulfilled_at_once = [step.state for step in request.history[:1]] == [RequestState.FULFILLED]
     return request.call_id is not None and fulfilled_at_once and not request.recordings
 
 
 def _reason(request: RequestShown, outcome: Outcome) -> str:
-    """The reason that was given when the request was extended or refused; "" if it was erased since.
+    """The reason given when the request was extended or refused; "" if it was erased since.
 
-    That is the first entry in that state: what is noted later, such as how the identity was verified, leaves the state as it is.
+    It is in the first entry with that state: later notes, such as how the identity was verified, do not change the state.
     """
     state = {Outcome.EXTENDED: RequestState.EXTENDED, Outcome.REFUSED: RequestState.REFUSED}.get(outcome)
     step = next((each for each in request.history if each.state is state), None)

@@ -22,17 +22,17 @@ from ccari.web.models.base import Body, Given
 from ccari.web.models.calls import CallPath
 from ccari.web.problems import Refusal, not_there
 
-#: Changes within so long are sent as one update: nobody reads faster.
+#: Changes within this time are sent as one update: nobody reads faster.
 GATHER_SECONDS = 0.5
-#: A heartbeat that the page's script can see, unlike a comment: it says so when none has come for long.
+#: A heartbeat that the page's script can see, unlike a comment: the script reports when heartbeats stop.
 BEAT = "event: beat\ndata: \n\n"
-#: How many calls are shown, the oldest ones. The page says how many there are.
+#: The most calls shown, the oldest first. The page gives the total.
 MOST_SHOWN = 200
 #: An agent takes one call at a time, and may still be writing up the last one.
 _CARDS_KEPT = 4
-#: How many rendered pages of calls in progress are cached: one for each language and set of controllers.
+#: How many rendered pages of calls in progress are cached, one per language and set of controllers.
 _MOST_CACHED = 64
-#: On the agent's page every right can be entered, not only those that the campaign has feature codes for.
+#: On the agent's page every right can be entered, not only those with a feature code in the campaign.
 _RIGHTS = tuple(Right)
 
 
@@ -47,9 +47,7 @@ class HoldQuery(Given):
 
 
 class Gathered:
-    """Changes of the live calls that the page ``concerns``, several at a time. The first one is there at once: how the calls
-    are now.
-    """
+    """Changes of the live calls that the page ``concerns``, batched. The first batch comes at once: the current state of the calls."""
 
     def __init__(self, watch: LiveWatch, concerns: Callable[[LiveCall], bool]) -> None:
         self._watch = watch
@@ -57,7 +55,7 @@ class Gathered:
         self._begun = False
 
     async def next(self) -> None:
-        """Wait for a change, then a moment for more changes. Raises FellBehindError."""
+        """Wait for a change, then a moment longer for others. Raises FellBehindError."""
         if not self._begun:
             self._begun = True
             return
@@ -97,7 +95,7 @@ class LivePages:
 
     def __init__(self, streams: Streams) -> None:
         self._streams = streams
-        #: By language and controllers, for all who see the same: what the page was last rendered from, and the page.
+        #: By language and set of controllers, whose viewers see the same: what the page was last rendered from, and the page.
         self._rendered: dict[tuple[str, frozenset[str] | None], tuple[Mapping[str, Any], str]] = {}
 
     async def calls(self, visit: Visit) -> Answer:
@@ -139,7 +137,7 @@ class LivePages:
                 _keep(session, card)
 
         def concerns(call: LiveCall) -> bool:
-            # also a call that is shown and has become a colleague's
+            # includes a call that is shown but has passed to a colleague
             return call.call_id in shown or _is_own(visit, call)
 
         def render() -> str:
@@ -159,7 +157,7 @@ class LivePages:
     async def _stream(
         self, visit: Visit, watch: Gathered | OfAgent, render: Callable[[], str]
     ) -> web.StreamResponse:
-        """Send what ``render`` gives at each change, if it differs from what was sent last."""
+        """Send the output of ``render`` at each change, if it differs from the last."""
         last = ""
 
         def event_of(_: None) -> str | None:
@@ -203,7 +201,7 @@ def _agents_calls(visit: Visit) -> Mapping[str, Any]:
 
 
 def _own_calls(visit: Visit) -> Sequence[LiveCall]:
-    """The calls that name the agent, and those that it has cards for: a campaign's fixed phone is named only by the card."""
+    """The calls that name the agent, and those that the agent has cards for: only the card names a campaign's fixed phone."""
     return [call for call in visit.ask.front.live.now() if _is_own(visit, call)]
 
 
@@ -214,7 +212,7 @@ def _is_own(visit: Visit, call: LiveCall) -> bool:
 
 
 def _agent(visit: Visit) -> str:
-    """The agent whose page it is: the token's. Raises Refusal (403) if the token has none."""
+    """The agent whose page it is, by the token. Raises Refusal (403) if the token has none."""
     agent = visit.ask.bearer.agent
     if agent is None:
         raise Refusal(403, "this page is not for your role")
@@ -222,11 +220,11 @@ def _agent(visit: Visit) -> str:
 
 
 def _keep(session: Session, card: AgentCard) -> None:
-    """Keep a card in the session, instead of an earlier one of the same call."""
+    """Keep a card in the session, replacing an earlier card of the same call."""
     others = [each for each in session.cards if each.call_id != card.call_id]
     session.cards = (*others[1 - _CARDS_KEPT :], card)
 
 
 def _event(html: str) -> str:
-    """The event with a fragment of a page, which was escaped when it was rendered."""
+    """The event with a fragment of a page, escaped when it was rendered."""
     return "event: page\n" + "".join(f"data: {line}\n" for line in html.splitlines()) + "\n"

@@ -1,4 +1,4 @@
-"""Forms that are sent twice, as by a double click: they are carried out once, and answered twice."""
+"""Makes a form that is sent twice, as by a double click, take effect once; both get the answer."""
 
 import hmac
 from http import HTTPStatus
@@ -12,15 +12,15 @@ from ccari.web.console.pages import Handler, Moved, Visit
 from ccari.web.problems import Refusal
 from ccari.web.repeats import Repeat
 
-#: The field that identifies a form: each page that is loaded has another value in it.
+#: The field that identifies a form: each loaded page has a different value in it.
 ONCE = "once"
-#: How long after the first click a second one gets the same answer. Later that answer may no longer be true: if a bar was lifted
-#: since, somebody who goes back and sends the form again must not be told that the number is barred.
+#: How long after the first click a second one gets the same answer. Later the answer may be out of date: if a bar was lifted since,
+#: somebody who goes back and sends the form again must not be told that the number is barred.
 DOUBLE_CLICK_SECONDS = 10.0
 
 
 async def once(visit: Visit, handler: Handler) -> Moved:
-    """Run ``handler`` once for a form, and give its redirect. If it raises, the form may be sent again.
+    """Run ``handler`` once for a form, and return its redirect. If it raises, the form may be sent again.
 
     Raises Refusal (400) if the form has no value in :data:`ONCE`, or was sent before and this is not a double click.
     """
@@ -35,11 +35,11 @@ async def once(visit: Visit, handler: Handler) -> Moved:
         kept = orjson.dumps({"said": done.said, "at": time()})
         return web.Response(status=HTTPStatus.SEE_OTHER, headers={"location": done.to}, body=kept)
 
-    # if somebody goes back and fills in something else, it is another form
+    # if somebody goes back and changes the fields, it is a different form
     filled = hmac.new(form_id.encode(), orjson.dumps(sorted(visit.form.items())), "sha256").hexdigest()
     request = visit.ask.request
     repeat = Repeat(visit.ask.front.repeats, filled, visit.ask.bearer.name, request.path, b"")
-    # the second waits for the first: the browser shows only the answer to the second
+    # the second waits for the first: the browser shows only the second one's answer
     async with visit.session.entering:
         answer = await repeat.once(work)
     body = answer.body if isinstance(answer, web.Response) else None

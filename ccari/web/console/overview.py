@@ -15,7 +15,7 @@ from ccari.web.console.pages import Answer, Shown, Visit
 from ccari.web.models.base import Given
 
 DAYS = (1, 7, 30)
-#: The outcomes of each shade of the plot, from the bottom up.
+#: The outcomes of each shade in the plot, from the bottom up.
 _SHADES: Mapping[str, frozenset[str | None]] = {
     "talked": frozenset({Outcome.BRIDGED}),
     "rights": frozenset({Outcome.RIGHT_EXERCISED, Outcome.RECORDING_REFUSED}),
@@ -89,17 +89,17 @@ async def overview(visit: Visit) -> Answer:
 
 
 def _since(days: int, zone: ZoneInfo) -> datetime:
-    """The beginning of the statistics: for one day, the hour 24 hours ago; for more, the first of so many days that end today."""
+    """The start of the statistics: for one day, the hour 24 hours ago; for longer, the first of that many days, ending today."""
     now = datetime.now(UTC).astimezone(zone)
     if days == 1:
         this_hour = now.replace(minute=0, second=0, microsecond=0)
-        # not by the clock on the wall, which may have been put back or forward since
+        # in absolute time: the wall clock may have been put back or forward since
         return (this_hour.astimezone(UTC) - timedelta(hours=23)).astimezone(zone)
     return datetime.combine(now.date() - timedelta(days=days - 1), time(), zone)
 
 
 def _columns(counted: Sequence[Counted], since: datetime, days: int, zone: ZoneInfo) -> list[Column]:
-    """A column for each hour or day, also for those without calls."""
+    """A column for each hour or day, including those without calls."""
     if days == 1:
         hours = (since.astimezone(UTC) + timedelta(hours=each) for each in range(24))
         begins = [each.astimezone(zone).replace(tzinfo=None) for each in hours]

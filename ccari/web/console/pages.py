@@ -1,4 +1,4 @@
-"""What a page of the console is: who may see it, what it takes, and what it answers."""
+"""A page of the console: who may see it, what it accepts, and what it answers."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
@@ -15,7 +15,7 @@ from ccari.web.console.words import Words
 from ccari.web.front import Ask
 from ccari.web.rates import LookUp
 
-#: The rows of a list that are on one page.
+#: How many rows of a list are on one page.
 PAGE_ROWS = 50
 
 
@@ -28,10 +28,10 @@ class Wrong(NamedTuple):
 
 @dataclass(slots=True)
 class Visit:
-    """One request by somebody who is signed in and whose role may make it.
+    """One request by a signed-in person whose role permits it.
 
-    ``form``: the fields of a form, unchecked, and ``file``: the file that came with it. ``faults``: what is wrong with the form;
-    its page is shown again with them.
+    ``form``: the fields of a form, unchecked, and ``file``: the file that came with it. ``faults``: what is wrong with the form; its page
+    is shown again with them.
     """
 
     ask: Ask
@@ -46,7 +46,7 @@ class Visit:
         return self.ask.bearer.role
 
     def asking(self, *, path: Any = None, query: Any = None, body: Any = None) -> Ask:
-        """The request for a handler of the API, which the pages use, so that the same rules hold for them."""
+        """The request as a handler of the API gets it. The pages use those handlers, so that the same rules apply."""
         return replace(self.ask, path=path, query=query, body=body)
 
 
@@ -98,12 +98,11 @@ Handler = Callable[[Visit], Awaitable[Answer]]
 class Page:
     """A page.
 
-    ``form``: the model of its form. ``again``: the handler of the page that is shown again if the form has faults. ``ids``: the
-    prefix of the ids of the form's fields. ``file_bytes``: a file of at most so many bytes comes with the form. ``long``: it
-    may take minutes. ``takes_list``: a list comes with the form, perhaps for hours; then the handler itself reads the list and
-    the other fields, and checks the CSRF secret. ``lasts``: a stream, which goes on while somebody looks. ``looks_up``: the
-    rate of look-ups that it counts towards. ``once``: a form that is sent twice, as by a double click, is carried out once: see
-    :mod:`once`.
+    ``form``: the model of its form. ``again``: the handler of the page that is shown again if the form has faults. ``ids``: the prefix of
+    the form fields' ids. ``file_bytes``: the form has a file of at most this size. ``long``: it may take minutes. ``takes_list``: the
+    form has a list, perhaps taking hours; then the handler itself reads the list and the other fields, and checks the CSRF secret.
+    ``lasts``: a stream, open while somebody watches. ``looks_up``: the look-up rate that it counts towards. ``once``: a form sent twice,
+    as by a double click, takes effect once: see :mod:`once`.
     """
 
     method: str

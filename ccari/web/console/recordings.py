@@ -90,7 +90,7 @@ async def release(visit: Visit) -> Answer:
     try:
         await api.release(visit.ask)
     except UnknownError:
-        # of a hold that is there, and that they may see: the API asks that first
+        # the hold exists, and the bearer may see it: the API checks that first
         raise Refusal(HTTPStatus.CONFLICT, f"hold {path.number} has been released meanwhile") from None
     return Moved(f"{PATH}/recordings", visit.words("recordings.released", n=path.number))
 
@@ -112,7 +112,7 @@ async def play(visit: Visit) -> Answer:
     except RecordingError as error:
         raise InputError("identity", str(error)) from None
     await visit.ask.note_recording(Looked.RECORDING_PLAYED, recording.tag, why)
-    # a random mark, which the page is rendered with in the place of the audio
+    # a random mark, rendered into the page in place of the audio
     mark = secrets.token_hex(16)
     fields = {**await _recording(visit), "waves": _waves(opened), "kind": opened.kind, "audio": mark}
     return await _sent(
@@ -137,9 +137,7 @@ async def _recording(visit: Visit) -> dict[str, object]:
 
 
 async def _sent(visit: Visit, page: str, mark: str, audio: bytes) -> web.StreamResponse:
-    """Send the page piece by piece, with the audio instead of ``mark``. So the audio is stored nowhere, and has no URL from
-    which it could be fetched again.
-    """
+    """Send the page piece by piece, with the audio in place of ``mark``. So the audio is stored nowhere, and no URL can fetch it again."""
     before, _, after = page.partition(mark)
     response = web.StreamResponse(
         headers={**ALWAYS, **rendering.HEADERS, "content-type": "text/html; charset=utf-8"}

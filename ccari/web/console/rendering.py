@@ -32,7 +32,7 @@ HEADERS: Mapping[str, str] = {
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
 }
-#: Fields of journals that are moments, in UTC as ISO 8601 has them.
+#: Journal fields that are timestamps, in UTC in ISO 8601 format.
 _MOMENTS = frozenset({"delete_at", "pressed_at"})
 
 
@@ -86,7 +86,7 @@ _ENVIRONMENT.globals.update(asset=_asset_url, languages=LANGUAGES)
 
 
 def page(template: str, words: Words, policy: Policy | None, fields: Mapping[str, Any]) -> str:
-    """A page, with all values escaped. Times are by the clocks of the controllers, and the page says which."""
+    """A page, with all values escaped. Times are in the controllers' time zones, and the page says which."""
     zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
         t=words, term=words.term, language=words.language, today=datetime.now(UTC), when=_when(zones), told=_told(words, zones),
@@ -96,7 +96,7 @@ def page(template: str, words: Words, policy: Policy | None, fields: Mapping[str
 
 
 def _when(zones: Mapping[str, str]) -> Callable[..., str]:
-    """A function for templates: a moment as text, by the clock of a controller. ``zones``: time zones, by controller."""
+    """A template function: a moment as text, in a controller's time zone. ``zones``: time zones, by controller."""
 
     def when(moment: datetime | None, controller: str | None = None, *, seconds: bool = False) -> str:
         if moment is None:
@@ -109,12 +109,12 @@ def _when(zones: Mapping[str, str]) -> Callable[..., str]:
 
 
 def _told(words: Words, zones: Mapping[str, str]) -> Callable[..., str]:
-    """A function for templates: one field of a journal's entry as text, with a moment by the clock of the call's controller."""
+    """A template function: one field of a journal entry as text, with timestamps in the time zone of the call's controller."""
     when = _when(zones)
 
     def told(name: str, value: str, controller: str | None) -> str:
         if name in _MOMENTS:
-            # a journal may have been tampered with: what is no moment is shown as it is
+            # a tampered journal may have something else than a timestamp here: show it as it is
             with contextlib.suppress(ValueError, OverflowError):
                 value = when(datetime.fromisoformat(value), controller, seconds=True)
         return words.detail(name, value)
@@ -123,12 +123,12 @@ def _told(words: Words, zones: Mapping[str, str]) -> Callable[..., str]:
 
 
 def _common(zones: Mapping[str, str]) -> str | None:
-    """Any controller, if all have the same clock, which is then also for times that concern no controller; else None."""
+    """Any controller, if all have the same time zone, which then also applies to times that concern no controller; else None."""
     return next(iter(zones)) if len(set(zones.values())) == 1 else None
 
 
 def _clocks(zones: Mapping[str, str]) -> str:
-    """The clocks that the times of a page are by, with the controllers of each."""
+    """The time zones used on a page, with the controllers of each."""
     if _common(zones) is not None:
         return next(iter(zones.values()))
     controllers_of = {zone: [name for name, its in zones.items() if its == zone] for zone in zones.values()}

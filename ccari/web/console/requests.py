@@ -39,7 +39,7 @@ from ccari.web.models.requests import (
 )
 from ccari.web.problems import not_there
 
-#: The events of a call's journal that prove how the right was exercised.
+#: Events of a call's journal that prove how the right was exercised.
 _PROVING = frozenset(
     {"notice_heard", "key_pressed", "agent_code_entered", "right_registered", "right_spooled"}
 )
@@ -113,7 +113,7 @@ async def number(visit: Visit) -> Answer:
 
 
 def step(take: Callable[[Ask], Awaitable[Reply[Stepped]]]) -> Handler:
-    """The handler of a form that takes one of the API's steps, and shows the request with what it has become."""
+    """The handler of a form that takes one of the API's steps, and then shows the changed request."""
 
     async def taken(visit: Visit) -> Answer:
         done = (await take(visit.ask)).content
@@ -168,7 +168,7 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
     policy = await visit.ask.policy()
     call = await _call(visit, request)
     days_left, steps = _days_left(request, policy), _steps(request, policy)
-    # a controller that the policy no longer declares has no name and no address to write from
+    # a controller that the policy no longer declares has no name or address for the letterhead
     has_sender = policy is not None and policy.controller(request.controller) is not None
     fields = {
         "request": request, "call": call, "telling": _proof(call), "steps": steps,
@@ -177,7 +177,7 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
         "refused_late": dossiers.clock(policy).today(request.controller) > request.first_due,
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps) if has_sender else (),
         "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
-        # whoever else records the call does so in a way that is not known here
+        # if others record the call, how they do so is not known here
         "may_stop": any(stops_recording(request.right, *each) for each in product(LegalBasis, RecordingMode)),
     }  # fmt: skip
     return Shown("request.html.j2", fields)
@@ -197,7 +197,7 @@ def _proof(call: CallShown | None) -> list[JournalEntry]:
 def _steps(request: RequestShown, policy: Policy | None) -> list[Step]:
     """The steps, by what the law and the request's state allow now. The database checks again when a step is taken."""
     controller = policy.controller(request.controller) if policy else None
-    # of a controller that the policy no longer declares nobody knows the calendar: who tries to extend is told that
+    # for a controller that the policy no longer declares the calendar is unknown: an attempt to extend says so
     in_time = controller is None or deadlines.may_extend(
         request.received_at, controller.country, datetime.now(UTC)
     )

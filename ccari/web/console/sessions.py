@@ -1,4 +1,4 @@
-"""Sessions of the console: a browser that has shown a token gets a cookie instead, and the token is not kept."""
+"""Sessions of the console: a browser that shows a token gets a cookie instead, and the token is not kept."""
 
 import asyncio
 import secrets
@@ -16,22 +16,22 @@ from ccari.ports.cards import AgentCard
 COOKIE = "ccari_session"
 #: The only path that the cookie is sent to.
 PATH = "/console"
-#: A session ends when it was not used for so long, and in any case after a working day.
+#: A session ends when it has not been used for this long, and in any case after a working day.
 IDLE_SECONDS, LONGEST_SECONDS = 45 * 60.0, 12 * 3600.0
-#: Sessions in all, and of one token. If there are more, the one that was not used for longest ends.
+#: The most sessions in all, and per token. Beyond that, the least recently used one ends.
 MOST_SESSIONS, MOST_SESSIONS_EACH = 2000, 20
-#: Pages of a session that have something to say and were not fetched yet: tabs that were closed while a form was being sent.
+#: The most pages per session with unread messages: tabs that were closed while a form was being sent.
 MOST_UNTOLD = 20
 
 
 @dataclass(slots=True)
 class Session:
-    """A person who is signed in.
+    """A signed-in person.
 
-    ``token``: the fingerprint of the token that was shown. It is looked up at each request, so the session ends when the token is
-    revoked. ``began``, ``used``: by the clock of :class:`Sessions`. ``csrf``: a secret in each form, which no other site knows.
-    ``messages``: what the next page shows, once, whichever it is. ``entering``: held while a form that must be done only once is worked on.
-    ``cards``: those that came to an agent who watches, the newest last.
+    ``token``: the token's fingerprint. It is looked up at each request, so the session ends when the token is revoked. ``began``,
+    ``used``: by the clock of :class:`Sessions`. ``csrf``: a secret in each form, which no other site knows. ``messages``: what the next
+    page shows, once, whichever it is. ``entering``: held while a form that must take effect only once is handled. ``cards``: those that
+    came to a watching agent, the newest last.
     """
 
     bearer: Bearer
@@ -45,7 +45,7 @@ class Session:
     _untold: dict[str, str] = field(default_factory=dict, repr=False)
 
     def tell(self, path: str, said: str) -> None:
-        """Have the page at ``path`` say that once. Another tab, which may be fetched first, is about something else."""
+        """Make the page at ``path`` show this once. Another tab, which may be fetched first, is about something else."""
         self._untold.pop(path, None)
         if said:
             self._untold[path] = said
@@ -53,21 +53,21 @@ class Session:
             del self._untold[next(iter(self._untold))]
 
     def told(self, path: str) -> tuple[str, ...]:
-        """What the page at ``path`` has to say, which it then has said."""
+        """The messages for the page at ``path``, which are then used up."""
         said = self._untold.pop(path, "")
         messages, self.messages = self.messages, ()
         return (*messages, said) if said else messages
 
 
 class Sessions:
-    """The sessions, in memory: after a restart of the service people have to sign in again. Cookies are stored as hashes."""
+    """The sessions, in memory: after a restart of the service people must sign in again. Cookies are stored as hashes."""
 
     def __init__(self, clock: Callable[[], float] = monotonic) -> None:
         self._clock = clock
         self._open: OrderedDict[bytes, Session] = OrderedDict()
 
     def begin(self, bearer: Bearer, token: bytes, messages: tuple[str, ...] = ()) -> str:
-        """Begin a session, whose first page shows ``messages``. Gives the value of its cookie."""
+        """Begin a session, whose first page shows ``messages``. Returns the value of its cookie."""
         now, cookie = self._clock(), secrets.token_urlsafe(32)
         same = [key for key, each in self._open.items() if each.bearer.name == bearer.name]
         for key in same[: max(0, len(same) + 1 - MOST_SESSIONS_EACH)]:
@@ -91,7 +91,7 @@ class Sessions:
         return session
 
     def goes_on(self, session: Session) -> bool:
-        """Whether the session has not ended, for a page that updates itself. That counts as using the session."""
+        """Whether the session is still alive, for a page that updates itself. Asking counts as using the session."""
         now = self._clock()
         if now - session.began > LONGEST_SECONDS or all(each is not session for each in self._open.values()):
             return False

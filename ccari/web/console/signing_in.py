@@ -32,17 +32,17 @@ from ccari.web.endpoint import BEARER
 from ccari.web.problems import Refusal
 from ccari.web.turns import Room
 
-#: Sign-ins at a time. They are limited by themselves, so that they take no place from people who are signed in.
+#: Concurrent sign-ins. They have their own limit, so that they take no slot from people who are signed in.
 MOST_SIGN_INS = 20
-#: Holds the CSRF secret of the sign-in form, when there is no session yet: the form must have the same. It is of the browser, so that
-#: each of its tabs can be signed in from, however long it has been open.
+#: The cookie with the CSRF secret of the sign-in form, before there is a session; the form must have the same. It belongs to the browser,
+#: so that every tab can sign in, however long it has been open.
 _FORM_COOKIE = "ccari_sign_in"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _YEAR_SECONDS = 365 * 24 * 3600
-#: Fields in which people write at length. If their session ends meanwhile they get these words back; no number is among them.
+#: Free-text fields. If the session ends meanwhile, the person gets these words back; they contain no number.
 _WRITTEN = ("reason", "how", "note", "why", "proof")
 _MOST_WRITTEN = 2000
-#: The query and the path of a page of ours: people are never redirected anywhere else.
+#: The path and query of a page of ours: people are never redirected anywhere else.
 _FILTERS = re.compile(r"[A-Za-z0-9_.~%=&+:-]{1,500}")
 _OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
 
@@ -50,8 +50,8 @@ _OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
 class Entrance:
     """Signing in and out.
 
-    A form that was sent when its session had ended comes here too (``?lost``). Nothing is done with it but that the words written
-    in it are kept in the form to sign in with, and shown once to whoever signs in there.
+    A form sent after its session has ended comes here too (``?lost``). It is not carried out; the words written in it are kept in the
+    sign-in form, and shown once to the person who signs in there.
     """
 
     def __init__(self, house: House) -> None:
@@ -109,7 +109,7 @@ class Entrance:
         messages = (words("sign_in.kept"), *shown) if shown else ()
         cookie = self._house.sessions.begin(bearer, fingerprint(token), messages)
         response = redirect(back or pages[0].path)
-        # the next at that desk, who opens the browser again, is not signed in
+        # the next person at that desk, who reopens the browser, must not be signed in
         _set_cookie(request, response, COOKIE, cookie)
         return response
 
@@ -148,7 +148,7 @@ def _came_from(request: web.Request) -> SplitResult:
     try:
         return urlsplit(request.headers.get(hdrs.REFERER, ""))
     except ValueError:
-        # a client may send anything, also what is not a URL
+        # a client may send anything, even something that is not a URL
         return urlsplit("")
 
 
@@ -172,9 +172,9 @@ def _ours(path: str) -> str:
 def _set_cookie(
     request: web.Request, response: web.Response, name: str, value: str, seconds: int | None = None
 ) -> None:
-    """Set a cookie that scripts and other sites do not get, and that only comes over TLS if the browser's connection uses it. The header
-    can be trusted for this: a client that makes it up only loses its own cookie on a connection without TLS. Without ``seconds`` it is
-    gone with the browser.
+    """Set a cookie that scripts and other sites cannot read, and that is sent only over TLS if the browser's connection uses TLS. The
+    header can be trusted for this: a client that forges it only loses its own cookie on a connection without TLS. Without ``seconds`` the
+    cookie ends with the browser.
     """
     over_tls = request.secure or request.headers.get("x-forwarded-proto", "").lower() == "https"
     response.set_cookie(

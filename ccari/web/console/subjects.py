@@ -93,7 +93,7 @@ async def _one(visit: Visit, given: NumberForm) -> Shown:
 
 
 async def _asked(visit: Visit) -> tuple[Mandate, dict[str, Any]]:
-    """The request, as a mandate and as its row. Raises Refusal (404) if the bearer may not see it."""
+    """The request, as a mandate and as a row. Raises Refusal (404) if the bearer may not see it."""
     path: RequestPath = visit.ask.path
     front, reference = visit.ask.front, path.reference.upper()
     mandate = await front.subjects.mandate(reference)
@@ -103,14 +103,14 @@ async def _asked(visit: Visit) -> tuple[Mandate, dict[str, Any]]:
 
 
 def _fault(mandate: Mandate, rights: frozenset[Right] | set[Right]) -> law.MandateFault | None:
-    """Why nothing may be done on the request, apart from whose number is given; None if it may."""
+    """Why nothing may be done on the request, ignoring whose number is given; None if it may."""
     return law.fault(
         rights, mandate.right, mandate.state, mandate.level, same_number=True, same_controller=True, begun=mandate.begun,
     )  # fmt: skip
 
 
 async def _plan(visit: Visit, mandate: Mandate, number: str) -> tuple[PlanShown, bool]:
-    """What an erasure would do, and whether it would be refused because legal grounds keep all there is."""
+    """What an erasure would do, and whether it would be refused because legal grounds keep everything."""
     front, policy = visit.ask.front, await visit.ask.policy_in_force()
     of = await office.identified_person(
         policy,

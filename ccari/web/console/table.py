@@ -132,8 +132,8 @@ def _on_request(name: str, handler: Handler, form: type[BaseModel] | None) -> Pa
 
 
 def _back(path: str, shown: set[str]) -> Callable[[web.Request], Awaitable[web.Response]]:
-    """A handler for GET requests to the address of a form: it redirects to the page that the form is on. Browsers make such
-    requests when somebody reloads the answer, or changes the language there.
+    """A handler for GET requests to a form's address: it redirects to the page with the form. Browsers send such requests when somebody
+    reloads the answer, or changes the language there.
     """
     where = f"{PATH}/recordings" if path.startswith(f"{PATH}/holds/") else path
     steps = 0
@@ -141,7 +141,7 @@ def _back(path: str, shown: set[str]) -> Callable[[web.Request], Awaitable[web.R
         where, steps = where.rpartition("/")[0], steps + 1
 
     async def back(request: web.Request) -> web.Response:
-        # the raw path, so that what is percent-encoded in it stays so
+        # the raw path, to keep its percent-encoding
         return redirect(request.rel_url.raw_path.rsplit("/", steps)[0] if steps else where)
 
     return back

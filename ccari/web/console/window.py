@@ -1,5 +1,5 @@
-"""Answering a request for one page: check the session and the role, read the form, wait for a turn, do the work. Errors are
-shown on a page too.
+"""Answers a request for one page: checks the session and role, reads the form, waits for a turn, does the work. Errors are shown on a
+page too.
 """
 
 import secrets
@@ -40,9 +40,9 @@ from ccari.web.turns import Turns
 LANGUAGE_COOKIE = "ccari_language"
 SIGN_IN = f"{PATH}/sign-in"
 SIGN_OUT = f"{PATH}/sign-out"
-#: Errors whose words are for the person who made the request.
+#: Errors whose words address the person who made the request.
 _EXPLAINED = (ConsentError, EvidenceError, InputError, ListError, RecordingError, RequestError, Refusal)
-#: Errors whose words are shown on the page for errors.
+#: Errors whose words are shown on the error page.
 _TROUBLES = (*_EXPLAINED, UnsoundPolicyError)
 #: Errors that are shown at the top of the form's own page, so that the form can be corrected.
 _CORRECTABLE = frozenset(
@@ -53,7 +53,7 @@ _CORRECTABLE = frozenset(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     }
 )
-#: What the frame of a page is filled with for somebody who is not signed in.
+#: The frame's fields for a person who is not signed in.
 SIGNED_OUT: Mapping[str, Any] = {"bearer": None, "said": (), "faults": (), "menu": (), "here": ""}
 
 
@@ -66,7 +66,7 @@ class House:
 
 
 class SessionKeeper:
-    """Lets a page that updates itself go on while its session lasts, and the session's token is still good."""
+    """Keeps a page that updates itself going while its session lasts and the session's token is good."""
 
     def __init__(self, house: House, session: Session) -> None:
         self._house = house
@@ -90,7 +90,7 @@ class Window:
         try:
             return await self._answered(request, words)
         except ConnectionError:
-            # whoever asked is gone
+            # the client has gone
             raise
         except Exception as error:  # noqa: BLE001 - shown, and logged
             return trouble_page(words, error)
@@ -106,7 +106,7 @@ class Window:
                 raise Refusal(HTTPStatus.FORBIDDEN, "this page is not for your role")
             visit = Visit(self._ask(request, session), session, words)
             if not page.lasts:
-                # before waiting for a turn: a form that never arrives must hold up nobody
+                # before waiting for a turn: a form that never arrives must not hold up anybody
                 fault = await self._read_form(visit)
                 async with self._turns():
                     answer = await (self._work(visit) if fault is None else self._again(visit, fault))
@@ -114,7 +114,7 @@ class Window:
         return await self._finished(visit, await page.handler(visit))
 
     def _turns(self) -> Turns:
-        """The turns that the request waits for, together with requests of the API. See :meth:`Counter.turns_of`."""
+        """The turns that the request waits for, shared with the API. See :meth:`Counter.turns_of`."""
         page, counter = self._page, self._house.counter
         if page.takes_list:
             return counter.lists_in
@@ -142,7 +142,7 @@ class Window:
         return Ask(front, keeper, request, session.bearer, path, None, None)
 
     async def _read_form(self, visit: Visit) -> Refusal | None:
-        """Read the query and the form into ``visit``. Gives what is wrong with them, if the form's page is to be shown again."""
+        """Read the query and the form into ``visit``. Returns their faults, if the form's page is to be shown again."""
         request = visit.ask.request
         try:
             visit.ask = visit.asking(path=visit.ask.path, query=_query(self._page.query, request))
@@ -161,16 +161,16 @@ class Window:
             return await self._again(visit, self._correctable(error))
 
     def _correctable(self, error: Exception) -> Refusal:
-        """The refusal to show on the form's own page. Raises the error if the form cannot be corrected."""
+        """The refusal to show on the form's own page. Re-raises the error if the form cannot be corrected."""
         refusal = error if isinstance(error, Refusal) else problems.of_error(error)
-        # of a form that does something: where only a number is given, nothing is lost that somebody wrote
+        # only for a form that changes something: in a look-up form nobody loses what they wrote
         is_earlier = refusal.problem.detail == EARLIER and self._page.once
         if self._page.again is None or not (is_earlier or refusal.status in _CORRECTABLE):
             raise error
         return refusal
 
     async def _again(self, visit: Visit, refusal: Refusal) -> Answer:
-        """The form's page once more, with what is wrong."""
+        """The form's page again, with its faults."""
         page = self._page
         visit.faults = tuple(
             _faults(visit.words, refusal, "f-" if page.method == hdrs.METH_GET else page.ids)
@@ -191,7 +191,7 @@ class Window:
                 visit.form, visit.file = await read_file(request, visit.session, page.file_bytes)
             else:
                 form = await read_form(request)
-                # before it is refused, so that what was written in it is on the page that says so
+                # before the refusal, so that the page that shows it also has what was written in the form
                 visit.form = {name: value for name, value in form.items() if name != CSRF}
                 check_csrf(form.get(CSRF, ""), visit.session)
         if page.looks_up is not None:
@@ -235,8 +235,8 @@ def redirect(to: str, status: HTTPStatus = HTTPStatus.SEE_OTHER) -> web.Response
 
 
 def to_sign_in(request: web.Request) -> web.Response:
-    """A redirect to sign in. Afterwards the browser comes back to the page. What a form asked for is not done, and the page says so. It
-    gets a small form again, and so the words that were written in it: see :class:`signing_in.Entrance`.
+    """A redirect to sign in. Afterwards the browser returns to the page. The form is not carried out, and the page says so. A small form
+    is sent along, and so the words written in it: see :class:`signing_in.Entrance`.
     """
     back = f"back={quote(request.path)}"
     if request.method == hdrs.METH_GET:
@@ -270,7 +270,7 @@ def trouble_page(words: Words, error: Exception) -> web.Response:
 
 
 def words_of(request: web.Request) -> Words:
-    """The catalogue in the language that was chosen, else in the one that the browser prefers."""
+    """The catalogue in the chosen language, else in the browser's preferred one."""
     chosen = request.cookies.get(LANGUAGE_COOKIE, "")
     if chosen not in LANGUAGES:
         chosen = preferred(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
@@ -294,8 +294,8 @@ def _query(model: type[BaseModel] | None, request: web.Request) -> BaseModel | N
 
 
 def _marking(faults: Sequence[Wrong]) -> Callable[..., Markup]:
-    """A function for templates: the ARIA attributes of a field, by its id. They mark a field that is wrong, and point to what
-    describes it; ``help``: the id of a text that always does.
+    """A template function: the ARIA attributes of a field, by its id. They mark a wrong field, and point to its description; ``help``:
+    the id of a text that always describes it.
     """
     marked = {fault.field for fault in faults if fault.field}
 

@@ -9,12 +9,12 @@ from typing import Any
 
 from ccari.office import languages
 
-#: Of the console. People are answered in more: ``ccari.ports.subjects.ANSWER_LANGUAGES``.
+#: Languages of the console. People are answered in more: ``ccari.ports.subjects.ANSWER_LANGUAGES``.
 LANGUAGES = ("en", "pl")
 DEFAULT = "en"
 _MOST_PREFERENCES = 20
-#: Keys ``said.…`` are English sentences of the law and the API, with ``{name}`` for what varies. This matches the text of a
-#: field, which does not run past a ``: `` or ``; ``.
+#: Keys ``said.…`` are English sentences of the law and the API, with ``{name}`` for variable parts. This matches the text of a field,
+#: which does not extend past a ``: `` or ``; ``.
 _PART = "(?:(?![:;] ).)+?"
 #: Narrower patterns, for fields of these names.
 _SHAPES = {
@@ -22,10 +22,10 @@ _SHAPES = {
     "right": r"\w+", "choices": "'.+", "fault": ".+", "error": ".+", "why": ".+", "command": ".+", "pattern": ".+",
     "basis": r"\w+", "mode": r"\w+", "detail": r"\w+", "deletion": r"\w+", "recording_state": r"\w+",
 }  # fmt: skip
-#: Fields whose text is itself a term of the catalogue. If a sentence has two of a kind, the second begins with ``other_``.
+#: Fields whose text is itself a term in the catalogue. If a sentence has two of a kind, the second begins with ``other_``.
 _TERMS = frozenset({"state", "event", "right", "basis", "mode", "detail", "deletion", "recording_state"})
 _OTHER = "other_"
-#: Fields of journals whose values are terms of the catalogue, with the kinds of those terms.
+#: Journal fields whose values are terms in the catalogue, with the kinds of those terms.
 _DETAILS: Mapping[str, tuple[str, ...]] = {
     "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
     "mode": ("mode",), "legal_basis": ("basis",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",),
@@ -49,25 +49,25 @@ class Words:
         return text.format(**fields) if fields else text
 
     def term(self, kind: str, name: object) -> str:
-        """The word for a term of the law or of the trade, such as a state. ``name``: as the database has it; without a word in
-        the catalogue it is shown itself, with spaces.
+        """The word for a term of the law or the trade, such as a state. ``name``: as in the database; if the catalogue has no word, it is
+        shown itself, with spaces.
         """
         text = self.said.get(f"{kind}.{name}")
         return text if isinstance(text, str) else str(name).replace("_", " ")
 
     def article(self, article: str) -> str:
-        """An article as lawyers write it in the language: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish."""
+        """An article as lawyers of that language write it: ``17(3)(e)`` is ``17 ust. 3 lit. e`` in Polish."""
         return languages.article(self.language, article)
 
     def said_of(self, english: str) -> str:
         """The translation of an English sentence of the law or the API; the sentence itself if the catalogue has none.
 
-        A beginning such as ``renewals.csv: line 7:`` in ``renewals.csv: line 7: it is empty`` is kept.
+        A prefix such as ``renewals.csv: line 7:`` in ``renewals.csv: line 7: it is empty`` is kept.
         """
         if "; " in english and f"said.{english}" not in self.said:
             sentences = english.split("; ")
             translated = [self._translated(each) for each in sentences]
-            # before the whole: somebody's words in the first would reach to the end of the last
+            # before the whole: free text in the first sentence would match to the end of the last
             if None not in translated:
                 return "; ".join(filter(None, translated))
             if self._translated(english) is None:
@@ -86,7 +86,7 @@ class Words:
         return f"{self.term('detail', name)}: {shown}"
 
     def reason(self, name: str) -> str:
-        """Why a call was blocked, or how it ended. ``name``: a reason of the gate's or the call's, or an error's English words."""
+        """Why a call was blocked, or how it ended. ``name``: a reason of the gate or the call, or an error's English words."""
         term = self._term_of(("block", "ended", "right"), name)
         if term is not None:
             return term
@@ -123,9 +123,7 @@ class Words:
 
 
 def _patterns(said: Mapping[str, str | list[str]]) -> list[tuple[re.Pattern[str], str]]:
-    """A pattern for each English sentence with ``{name}`` in it, and its translation. The longest come first: they are the most
-    specific.
-    """
+    """A pattern and a translation for each English sentence with ``{name}`` in it. The longest come first, as the most specific."""
     patterns = []
     for key in sorted(said, key=len, reverse=True):
         text = said[key]
@@ -148,7 +146,7 @@ def _flat(tree: Mapping[str, Any], above: str = "") -> Iterator[tuple[str, str |
 
 
 def _plural(language: str, n: int) -> int:
-    """Which form of a plural is for ``n``: one, or more; in Polish one, a few, or many."""
+    """Which plural form ``n`` takes: one or more; in Polish one, a few or many."""
     if language == "pl":
         few = n % 10 in {2, 3, 4} and n % 100 not in {12, 13, 14}
         return 0 if n == 1 else 1 if few else 2
@@ -164,7 +162,7 @@ CATALOGUES: Mapping[str, Words] = {language: _read(language) for language in LAN
 
 
 def preferred(accept_language: str) -> str:
-    """Of our languages, the one that the browser prefers (RFC 9110, 12.5.4); else English."""
+    """Our language that the browser prefers (RFC 9110, 12.5.4); else English."""
     weighted: list[tuple[float, str]] = []
     for part in accept_language.split(",")[:_MOST_PREFERENCES]:
         name, _, weight = part.strip().partition(";")

@@ -13,13 +13,13 @@ from ccari.policy.extensions import MOST_DIGITS, is_extension
 MOST_ROWS = 500
 _Dated = TypeVar("_Dated", bound=date)
 
-#: No-break spaces, which word processors write after a short word, or in a number; and marks without width (where a word may be
-#: broken, and where not), which come along when words are copied from a PDF or an e-mail.
+#: No-break spaces, which word processors insert after a short word or in a number; and zero-width marks (where a word may or may not be
+#: broken), which come along with text copied from a PDF or an e-mail.
 _TYPED = str.maketrans("\u00a0\u202f", "  ", "\u00ad\u200b\u2060\ufeff")
 
 
 def _as_typed(text: str) -> str:
-    """The text with plain spaces, without marks that nobody sees, and with Unix line ends."""
+    """The text with plain spaces, without invisible marks, and with Unix line ends."""
     return text.translate(_TYPED).replace("\r\n", "\n")
 
 
@@ -132,6 +132,6 @@ Day = Annotated[date, AfterValidator(_in_our_time)]
 Limit = Annotated[int, Field(ge=1, le=MOST_ROWS, description="How many rows a page has at most.")]
 After = Annotated[str | None, Field(max_length=300, description="`next` of the previous page.")]
 Next = Annotated[str | None, Field(description="`after` of the next page; null: this is the last.")]
-#: The same of a list whose place is the id of a row.
+#: The same for a list whose cursor is a row's id.
 AfterId = Annotated[int | None, Field(ge=1, lt=2**63, description="`next` of the page before.")]
 NextId = Annotated[int | None, Field(description="`after` of the next page; null: this is the last.")]

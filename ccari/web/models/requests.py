@@ -30,7 +30,7 @@ from ccari.web.models.fields import (
     When,
 )
 
-#: Of the time up to the press, what a sound file may lack that its recorder has written.
+#: By how much a sound file may fall short of the press that ended its recording.
 _LACKING = timedelta(seconds=2)
 
 Assurance = Annotated[
