@@ -1,4 +1,4 @@
-"""``ccari audit``: lists and checks the record of accesses, and has it expire."""
+"""``ccari audit``: lists, checks and expires the record of accesses."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any

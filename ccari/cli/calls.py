@@ -1,4 +1,4 @@
-"""``ccari calls``: lists calls, finds those of a number, shows one with its journal, and has calls expire."""
+"""``ccari calls``: lists calls, finds those of a number, shows one with its journal, and expires calls."""
 
 from datetime import datetime
 from typing import Annotated, Any
@@ -101,7 +101,7 @@ COLUMNS = {
 
 
 def _expired(row: dict[str, Any]) -> dict[str, Any]:
-    """A row for the table, which says why a call tells no number."""
+    """A row for the table, which says why a call has no number."""
     return row if row["expired_at"] is None else {**row, "number": f"expired {row['expired_at']:%Y-%m-%d}"}
 
 
@@ -130,8 +130,8 @@ def _print(record: CallRecord) -> None:
 
 
 def _clock(at: datetime, opened: datetime) -> str:
-    """The time. With its date and time zone if either is another than when the call was ``opened``: a journal goes on for years, with
-    a deletion or an expiry, and clocks are put forward or back by night, also in the midst of a call.
+    """The time; with date and time zone if either differs from when the call was ``opened``. A journal goes on for years, with a deletion
+    or an expiry, and clocks change at night, even during a call.
     """
     here = at.astimezone()
     time = here.strftime("%H:%M:%S.%f")[:-3]

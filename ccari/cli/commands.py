@@ -15,19 +15,20 @@ from typer.main import get_group
 
 from ccari.errors import CcariError
 
-#: Modules of this package; ``command`` in one is the command itself, ``app`` a group of them.
+#: Modules of this package; ``command`` in a module is the command itself, ``app`` a group of commands.
 MODULES = {
     "serve": "serve", "gate": "gate", "demo": "demo", "doctor": "doctor", "audit": "audit", "calls": "calls",
     "consents": "consents", "contacts": "contacts", "controllers": "controllers", "db": "db", "evidence": "evidence", "keys": "keys",
     "policy": "policies", "recordings": "recordings", "registers": "registers", "requests": "requests", "sounds": "sounds",
     "subject": "subject", "suppress": "suppressions", "token": "tokens", "webhooks": "webhooks",
 }  # fmt: skip
-#: Help and wrong usage without boxes: there typer tells of a switch as if it took a value (``--yes <bool>``), breaks lines where the
-#: source does, and wraps what somebody searches with grep.
+#: Plain help and usage errors: typer's boxes show a switch as if it took a value (``--yes <bool>``), break lines where the source does,
+#: and wrap text that people search with grep.
 UNBOXED: Final = None
-#: Characters of a command's first sentence in the help of its group.
+#: The most characters of a command's first sentence in the help of its group.
 _LONGEST_SENTENCE = 1000
-#: What pydantic, by which typer parses, says of a wrong value, and our words for it. They do not quote the value, which may be a number.
+#: Messages of pydantic, which typer parses with, about a wrong value, and our words for them. They do not quote the value, which may be a
+#: number.
 _PLAIN = {
     r"(?:Value error, )?'.*' is not one of (.*?)\.?": r"it must be one of \1",
     r"Input should be a valid UUID.*": "it must be an id such as 1baaa86c-9531-43e7-8ac7-00f82ccfbb45",
@@ -36,7 +37,7 @@ _PLAIN = {
 
 
 class Group(TyperGroup):
-    """Commands with the whole first sentence of each in the help, where typer would cut it off at the end of the line."""
+    """A group whose help has the whole first sentence of each command, where typer would cut it off at the end of the line."""
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         with formatter.section("Commands"):
@@ -62,7 +63,7 @@ class OnDemand(Group):
 
 
 class _Commands(UserDict[str, Any]):
-    """By name: the command or, until it is used, the name of its module."""
+    """By name: the command or, until it is used, its module's name."""
 
     def __getitem__(self, name: str) -> Any:
         command = super().__getitem__(name)
@@ -82,7 +83,7 @@ def _loaded(name: str, module: str) -> Any:
 
 @contextlib.contextmanager
 def _plainly() -> Iterator[None]:
-    """Put typer's faults into our words. A file that may not be read is no wrong usage: one that is missing, or a folder, is none."""
+    """Put typer's errors into our words. An unreadable file is not wrong usage; a missing file, or a folder in its place, is."""
     try:
         yield
     except typer.BadParameter as error:

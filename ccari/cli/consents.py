@@ -147,7 +147,7 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 
 
 def print_of_number(consents: Sequence[Mapping[str, Any]]) -> None:
-    """A number's consents, and the calls that were made on each."""
+    """Print a number's consents, and the calls made on each."""
     as_table(consents, COLUMNS, none="there is no consent")
     if consents:
         uses = [

@@ -32,16 +32,16 @@ from ccari.store.policies import Book
 _T = TypeVar("_T")
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
-#: The greatest values of the database's types for counts (integer) and for ids (bigint).
+#: The largest values of the database's types for counts (integer) and ids (bigint).
 MOST, LAST_ID = 2**31 - 1, 2**63 - 1
 NumberText = Annotated[str, typer.Argument(help="The person's number, in any usual notation.")]
 Limit = Annotated[int, typer.Option(min=1, max=MOST, help="Print at most this many rows.")]
 ControllerId = Annotated[
     str | None, typer.Option("--controller", help="The controller; may be left out if there is only one.")
 ]
-#: The same for a list, which has the rows of all controllers if none is named.
+#: The same for a list, which covers all controllers if none is named.
 OfController = Annotated[str | None, typer.Option("--controller", help="Only this controller; default: all.")]
-#: Options that are parsed only while the command works; an error in one is wrong usage (exit status 2) all the same.
+#: Options parsed only while the command runs; an error in one still counts as wrong usage (exit status 2).
 _PARSED_LATE = frozenset({"until", "received", "note", "obtained", "valid_until"})
 
 
@@ -59,7 +59,7 @@ class State:
 
 
 def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitable[_T]]) -> _T:
-    """Run ``work`` on the open store. Libraries log to standard error, so that standard output has the result only.
+    """Run ``work`` on the open store. Libraries log to standard error, so that standard output has only the result.
 
     Raises typer.BadParameter for an option that ``work`` cannot parse.
     """
@@ -71,10 +71,10 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
             async with open_store(settings) as store:
                 return await work(settings, store)
         except (asyncio.CancelledError, KeyboardInterrupt) as end:
-            # if Ctrl-C is ignored, asyncio does not handle signals, and ``ending`` raises in whatever runs at that moment
+            # if Ctrl-C is ignored, asyncio handles no signals, and ``ending`` raises in whatever runs at that moment
             raised_by_signal = isinstance(end, KeyboardInterrupt)
             if raised_by_signal or ((task := asyncio.current_task()) and task.cancelling()):
-                # everything is closed; but a thread that reads from a pipe would keep the loop waiting for ever
+                # everything is closed, but a thread that reads from a pipe would block the loop for ever
                 os._exit(ending.status())
             raise
 
@@ -89,8 +89,8 @@ def with_store(context: typer.Context, work: Callable[[Settings, Store], Awaitab
 async def rows_of_declared(
     store: Store, controller: str | None, rows: list[dict[str, Any]]
 ) -> list[dict[str, Any]]:
-    """``rows``. If there are none, raise CcariError unless the policy declares the controller: an empty list for a mistyped name
-    would be taken for good news.
+    """``rows``. If there are none, raise CcariError unless the policy declares the controller: an empty list for a mistyped name would
+    look like good news.
     """
     if not rows and controller is not None:
         the_controller(await current_policy(store), controller)
@@ -117,7 +117,7 @@ async def policy_book(store: Store) -> Book:
 
 
 async def vouched(settings: Settings, store: Store) -> SecretStore:
-    """The secrets. They refuse to work if one is lost under which something is kept, which would silently not be found."""
+    """The secrets. They refuse to work if a secret is lost that something is stored under: otherwise it would silently not be found."""
     return await store.key_versions.vouch(SecretStore(settings.keys_dir))
 
 
@@ -130,19 +130,19 @@ Why = Annotated[
 
 
 def stated(why: str, option: str) -> str:
-    """The reason that was given by an option, which must be more than blanks. Raises typer.BadParameter."""
+    """The reason given by an option, which must not be blank. Raises typer.BadParameter."""
     if not why.strip():
         raise typer.BadParameter("say why", param_hint=option)
     return why.strip()
 
 
 async def note(store: Store, looked: Looked, target: Mapping[str, str], why: str = "") -> None:
-    """Enter in the record of accesses what is about to be shown, and to whom."""
+    """Record what is about to be shown, and to whom, in the record of accesses."""
     await store.accesses.note(Access(looked, f"cli:{who()}", target, why))
 
 
 async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: str) -> None:
-    """Enter in the record of accesses, and in the journal of its call, that a recording is about to be given out."""
+    """Record in the record of accesses, and in the call's journal, that a recording is about to be given out."""
     await note(store, looked, tag.access_target, why)
     given = {"recording": str(tag.recording_id), "by": f"cli:{who()}"}
     await store.calls.append(tag.call_id, looked.value, given)
@@ -151,7 +151,7 @@ async def note_recording(store: Store, looked: Looked, tag: RecordingTag, why: s
 async def looked_up(
     settings: Settings, store: Store, number: str, controller: str | None, why: str
 ) -> Claimant:
-    """Whose number that is, by the policy in force. The look-up is entered in the record of accesses."""
+    """The holder of that number, by the policy in force. The look-up goes into the record of accesses."""
     secrets, policy = await vouched(settings, store), await current_policy(store)
     whose = claimants.known_to(policy, secrets, number, controller)
     await note(store, Looked.NUMBER_CHECKED, whose.access_target, why)
@@ -161,7 +161,7 @@ async def looked_up(
 async def looked_up_in(
     settings: Settings, store: Store, number: str, controller: str | None, looked_in: str, why: str
 ) -> Mapping[str, Digests]:
-    """As :func:`ccari.office.claimants.known_as`, by the policy in force. The look-up is entered in the record of accesses, for each
+    """Like :func:`ccari.office.claimants.known_as`, by the policy in force. The look-up goes into the record of accesses, for each
     controller.
     """
     secrets, policy = await vouched(settings, store), await current_policy(store)
@@ -171,14 +171,14 @@ async def looked_up_in(
     return known_as
 
 
-#: The kernel's login uid of a process that nobody signed in for.
+#: The kernel's login uid of a process without a login.
 _NOBODY_SIGNED_IN = 2**32 - 1
 
 
 def who() -> str:
-    """Who runs this command, as recorded with what they do: the user who signed in, even if they use sudo or su now.
+    """Who runs this command, as recorded with what they do: the user who signed in, even if they now use sudo or su.
 
-    It is not taken from the environment, which anybody can set.
+    It does not come from the environment, which anybody can set.
     """
     try:
         return pwd.getpwuid(_signed_in()).pw_name
@@ -187,7 +187,7 @@ def who() -> str:
 
 
 def _signed_in() -> int:
-    """The login uid, which the kernel keeps through later changes of user; without one, the uid of the process."""
+    """The login uid, which the kernel keeps through later changes of user; if there is none, the process's uid."""
     try:
         login_uid = int(Path("/proc/self/loginuid").read_text("ascii"))
     except (OSError, ValueError):

@@ -129,7 +129,7 @@ def delete(
 async def _looked_at(
     settings: Settings, store: Store, controller: str, *, drop_proof: bool
 ) -> tuple[OfController, list[str]]:
-    """What is held of the controller, and what has to be over first. Raises UnknownError."""
+    """What is held of the controller, and what must end first. Raises UnknownError."""
     policy, found = await _policy(store), await store.controllers.of(controller)
     declared = policy is not None and policy.controller(controller) is not None
     if not declared and found == OfController() and controller not in _keyed(settings):
@@ -140,7 +140,7 @@ async def _looked_at(
 
 
 def _is_over(found: OfController) -> bool:
-    """Whether it was deleted, and nothing has come since."""
+    """Whether it was deleted, and nothing was entered since."""
     return not found.goes and found.deletion is not None and found.deletion.finished_at is not None
 
 
@@ -177,7 +177,7 @@ def _keyed(settings: Settings) -> set[str]:
 
 
 def _spooled(waits: Waiting, controller: str) -> list[str]:
-    """What of this node's local journal has to be registered before the controller is deleted, or may have to."""
+    """What in this node's local journal must, or may have to, be registered before the controller is deleted."""
     own, unread, torn = waits.of[controller], waits.unread, waits.torn
     lines = {
         f"{counted(own, 'right of its callees waits', 'rights of its callees wait')} on this node: ccari requests replay --aside": own,

@@ -57,7 +57,7 @@ def command(
     _build_sounds(settings, console)
     if beside:
         raise typer.Exit(0 if asyncio.run(run_beside(settings, console)) else 1)
-    # for the service, which the demo starts as a process and watches by its log
+    # for the service, which the demo starts as a process and watches through its log
     os.environ["CCARI_LOG__FORMAT"] = "json"
     succeeded = False
     with contextlib.suppress(KeyboardInterrupt):
@@ -66,7 +66,7 @@ def command(
 
 
 def _check_port(listen: str) -> None:
-    """Before all else takes its time. Raises CcariError if the demo's service could not listen there."""
+    """Check early, before the slow steps. Raises CcariError if the demo's service could not listen there."""
     host, _, port = listen.rpartition(":")
     try:
         bind(host.strip("[]"), int(port))

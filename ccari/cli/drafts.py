@@ -15,7 +15,7 @@ from ccari.keyring.files import open_draft, put_in_place, refuse_taken
 def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
     """A file to write, readable by its owner only, that appears as ``out`` once it is complete; None: standard output.
 
-    ``new``: what the file is called, if it overwrites nothing: that is seen at once, and again at the end.
+    ``new``: what the file is called, if it must overwrite nothing: checked at once, and again at the end.
 
     Raises
     ------
@@ -44,7 +44,7 @@ def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
 
 
 def refuse_unwritable(out: Path) -> None:
-    """Raise CcariError where :func:`writing` would. Called before work that cannot be done again if its file cannot be written."""
+    """Raise CcariError where :func:`writing` would. Call it before work that cannot be repeated if its file cannot be written."""
     try:
         with open_draft(out):
             pass

@@ -1,11 +1,11 @@
-"""Ends a command cleanly on SIGTERM or SIGHUP: as after Ctrl-C, it removes what it has half written."""
+"""Ends a command cleanly on SIGTERM or SIGHUP: like Ctrl-C, it removes half-written files."""
 
 import signal
 from types import FrameType
 
-#: Sent by a service manager or an operator, and when a terminal closes.
+#: SIGTERM comes from a service manager or an operator, SIGHUP when a terminal closes.
 _SIGNALS = (signal.SIGTERM, signal.SIGHUP)
-#: The exit status after Ctrl-C, by the convention of shells.
+#: The exit status after Ctrl-C, by the shells' convention.
 INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -16,7 +16,7 @@ class Ending:
         self._received: int | None = None
 
     def heed(self) -> None:
-        """Install the handlers, except for signals that are ignored: after nohup, the terminal may close."""
+        """Install the handlers, except for ignored signals: after nohup, the terminal may close."""
         for number in _SIGNALS:
             if signal.getsignal(number) is signal.SIG_DFL:
                 signal.signal(number, self._end)
@@ -27,14 +27,14 @@ class Ending:
 
     def _end(self, number: int, frame: FrameType | None) -> None:
         if self._received == number == signal.SIGHUP:
-            # when a terminal closes, the kernel and the shell both send SIGHUP: the second must not cut the tidying short
+            # when a terminal closes, both the kernel and the shell send SIGHUP: the second must not interrupt the clean-up
             return
         self._received = number
         interrupt = signal.getsignal(signal.SIGINT)
         if not callable(interrupt):
-            # Ctrl-C is ignored, as for a command that a script runs in the background
+            # Ctrl-C is ignored, as in a command that a script runs in the background
             raise KeyboardInterrupt
-        # while a loop runs, this is asyncio's handler, which cancels the work; an exception could be lost in a callback
+        # while a loop runs, this is asyncio's handler, which cancels the task; an exception raised here could be lost in a callback
         interrupt(signal.SIGINT, frame)
 
 

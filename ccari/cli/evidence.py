@@ -29,7 +29,7 @@ from ccari.recordings.evidence.verifying import Entered, Verdict, verify
 from ccari.sounds.heard import heard_of
 from ccari.store.opened import Store
 
-#: What this file is, in the words of an error.
+#: What error messages call this file.
 WHAT = "evidence"
 
 app = typer.Typer(help="The sealed account of one call or request, for someone without access to ccari.")
@@ -124,7 +124,7 @@ def export(
     """
     if out is None:
         out = Path(f"evidence-{which.strip()}.zip")
-    # before the look is put on record
+    # before the access is recorded
     refuse_taken(out, WHAT)
 
     async def work(settings: Settings, store: Store) -> tuple[bytes, Sequence[HeardSound], bool]:
@@ -215,7 +215,7 @@ def _print(verdict: Verdict) -> None:
 
 
 def _print_seals(verdict: Verdict) -> None:
-    """By when each entry was there: when it says itself, when it was sealed, and when the seal was time-stamped."""
+    """By when each entry existed: its own date, its seal's date, and the date of the seal's time stamp."""
     typer.echo(counted(verdict.entries, "entry", "entries"))
     for entered, sealed_at in zip(verdict.entered, verdict.sealed_at, strict=True):
         if entered is not None:
@@ -244,7 +244,7 @@ def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey
 
 
 def _dated(entered: Entered) -> str:
-    """Entries with the moments that they give themselves."""
+    """Entries with their own dates."""
     since, until = _moment(entered.since), _moment(entered.until)
     which = (
         f"entry {entered.first}"

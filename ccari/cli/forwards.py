@@ -102,14 +102,14 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
         # imported here, so that the other commands of this module start sooner
         from ccari.app.messengers import open_courier  # noqa: PLC0415
 
-        # the table says what the service would log
+        # the table shows what the service would log
         log.configure("console", "critical", sys.stderr)
         results: list[Told] = []
         async with open_courier(settings, store, Book(store.policies)) as courier:
             while True:
                 latest = await courier.deliver()
                 results += latest
-                # a controller that did not accept one is not tried again now; if none was delivered, there is no more to do
+                # a controller that refused a message is not tried again now; if none was delivered, there is nothing more to do
                 if all(each.fault for each in latest):
                     return results
 

@@ -1,4 +1,4 @@
-"""What the imports of lists share: a progress bar, and the report at the end."""
+"""What imports of lists share: a progress bar, and the report at the end."""
 
 import contextlib
 import sys
@@ -54,7 +54,7 @@ class Watch:
         self._progress.update(self._task, description="entering", completed=done, total=of)
 
     def warn(self) -> None:
-        """Tell, on standard error, of numbers that may have been read as somebody else's."""
+        """Warn, on standard error, of numbers that may have been read as somebody else's."""
         if self._listed is None or not self._listed.doubtful:
             return
         typer.echo(
@@ -90,7 +90,7 @@ async def the_lists(settings: Settings, store: Store) -> Lists:
 def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None) -> None:
     """Print the report. Exit status 1 if nothing was imported.
 
-    ``barred``: how many lines were left out because of a bar, by the gate's reason; None for a list from which none are.
+    ``barred``: how many lines were left out because of a bar, by the gate's reason; None for a list whose lines are never left out.
     """
     fields = report.as_dict(barred)
     lines = fields["lines"]
@@ -117,7 +117,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
 
 
 def tell_faults(faults: Sequence[LineFault], invalid: int) -> None:
-    """Print each fault on a line of standard error, and how many more invalid lines there are."""
+    """Print each fault on its own line of standard error, and how many more invalid lines there are."""
     for fault in faults:
         where = f"line {fault.line}: {fault.column}" if fault.column else f"line {fault.line}"
         typer.echo(f"{where}: {fault.why}", err=True)

@@ -18,7 +18,7 @@ PassphraseFile = Annotated[
     ),
 ]
 
-#: The least length of a new passphrase: whoever has the file can try as many as a machine can.
+#: The minimum length of a new passphrase: anyone with the file can try as many as a machine can.
 PASSPHRASE_CHARACTERS = 12
 
 

@@ -34,7 +34,7 @@ Recipients = Annotated[
     ),
 ]
 
-#: What a secret is counted by, each with the word for one.
+#: What is counted under a secret, each with its singular.
 _KEPT_UNDER = {
     "suppressions": "suppression", "lifted": "lifted suppression", "contacts": "contact", "consents": "consent", "requests": "request",
     "calls": "call", "notices": "notice", "listings": "listing",
@@ -78,7 +78,7 @@ def init(context: typer.Context, *, recipient: Recipients = None) -> None:
         lines.append(f"local journal: key {journal_check(journal.read())} {words}, in {settings.keys_dir}")
         return [*lines, "back them up, and keep the backup elsewhere: ccari keys backup --to FILE"]
 
-    # only when all are made: whoever pipes this into head(1) would stop it in the middle
+    # only once all are made: head(1) on the other end of a pipe would stop it in the middle
     _tell(with_store(context, work), done="the keys that were missing are made")
 
 
@@ -251,7 +251,7 @@ def _of_recipients(file: RecipientFile, words: str) -> list[str]:
 
 
 def _tell(lines: Sequence[str], done: str = "") -> None:
-    """Print what was made. ``done``: what to say of it if that fails; default: the first line."""
+    """Print what was made. ``done``: what the error says was done if printing fails; default: the first line."""
     with telling(done or lines[0]):
         for each in lines:
             typer.echo(each)
@@ -287,7 +287,7 @@ def _holders(policy: Policy, secrets: SecretStore) -> list[tuple[str | None, str
 
 
 async def _counts(store: Store) -> list[dict[str, Any]]:
-    """Which takes seconds for millions of rows."""
+    """Takes seconds for millions of rows."""
     with watched("counting what is kept under each secret"):
         return await store.key_versions.counts()
 

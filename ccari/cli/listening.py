@@ -82,7 +82,7 @@ def verify(
         if recording is None:
             otherwise = await _told_otherwise(store)
             checked, wrong = checked + len(otherwise), wrong + otherwise
-        # an unreadable folder is reported at the end, so that what was found so far is not lost
+        # an unreadable folder is reported at the end, to keep what was found so far
         look = Look()
         left_over = await _left_over(store, settings.recordings_dir, look) if recording is None else []
         return _Verified(checked, wrong, left_over, look.fault)
@@ -98,8 +98,8 @@ def verify(
 
 @dataclass(frozen=True, slots=True)
 class _Verified:
-    """The result. ``wrong``: what is wrong with which recordings. ``left_over``: files that belong to no recording that is kept.
-    ``fault``: why not all of those could be looked for.
+    """The result. ``wrong``: what is wrong with which recordings. ``left_over``: files that belong to no stored recording. ``fault``: why
+    the search for those was incomplete.
     """
 
     checked: int
@@ -111,11 +111,11 @@ class _Verified:
 async def _check(
     settings: Settings, store: Store, recording: UUID | None, identities: Sequence[x25519.Identity]
 ) -> tuple[int, list[dict[str, Any]]]:
-    """How many recordings were checked, and what is wrong with those that do not fit."""
+    """How many recordings were checked, and the faults found."""
     total = 1 if recording is not None else await store.recordings.count_in_place()
     wrong, done = [], 0
     if identities:
-        # on record, since it decrypts the recordings, as playing them would
+        # recorded, since it decrypts the recordings, as playing them would
         await note(
             store, Looked.RECORDINGS_VERIFIED, {"recording": str(recording or "all"), "count": str(total)}
         )
@@ -133,7 +133,7 @@ async def _check(
 
 
 async def _told_otherwise(store: Store) -> list[dict[str, Any]]:
-    """What is wrong with recordings that have no file in its place, and by the journals of their calls should have, or had."""
+    """The faults of recordings without a file in place that, by the journals of their calls, should have one, or should have had one."""
     async with contextlib.aclosing(store.recordings.told_otherwise()) as batches:
         return [
             {"recording": each.id, "file": each.file or "", "faults": [each.fault]}
@@ -153,7 +153,7 @@ def _print(verified: _Verified) -> None:
 
 
 def _raise_fault(verified: _Verified) -> None:
-    """Raise CcariError if anything does not fit, or could not be looked at."""
+    """Raise CcariError if there is a fault, or something could not be checked."""
     wrong, left = verified.wrong, verified.left_over
     if wrong:
         raise CcariError(
@@ -179,12 +179,12 @@ async def _recordings(store: Store, recording: UUID | None) -> AsyncGenerator[In
 
 
 async def _left_over(store: Store, folder: Path, look: Look) -> list[str]:
-    """The files that belong to no recording that is kept. One day's folder is looked at at a time."""
+    """The files that belong to no stored recording, one day's folder at a time."""
     left: list[str] = []
     for day in await asyncio.to_thread(look.days, folder):
         lying = await asyncio.to_thread(look.lying, day)
         kept = await store.recordings.kept(list(lying))
-        # path.exists(): a recording may have been deleted since the folder was listed
+        # path.exists(): a recording may have been deleted after the folder was listed
         left += [
             str(path.relative_to(folder))
             for recording, paths in lying.items()
@@ -196,7 +196,7 @@ async def _left_over(store: Store, folder: Path, look: Look) -> list[str]:
 
 
 async def _is_in_place(store: Store, recording: UUID) -> bool:
-    """False if it was deleted since it was listed."""
+    """False if it was deleted after it was listed."""
     try:
         await store.recordings.in_place(recording)
     except UnknownError:

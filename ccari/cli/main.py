@@ -52,7 +52,7 @@ def _options(
         typer.Option("--version", help="Print the version and exit.", is_eager=True, callback=_print_version),
     ] = False,
 ) -> None:
-    # the command is loaded by now; of what it makes itself, much may be garbage
+    # the command is loaded by now; much of what it allocates itself may become garbage
     gc.freeze()
     gc.enable()
     context.obj = State(config)
@@ -75,16 +75,17 @@ def main() -> None:
     try:
         _run()
     except (CcariError, PolicyError) as error:
-        # what is quoted as a fault of evidence could hold lines of its own
+        # text quoted in a fault of evidence could contain line breaks
         words = str(error)
         for line in [words] if isinstance(error, EvidenceError) else words.splitlines():
             print(f"ccari: {printable(line)}", file=sys.stderr)  # noqa: T201 - the command line's voice
         _fail()
     except KeyboardInterrupt:
-        # it came while the buffers were flushed; not sys.exit, which would flush them again, perhaps into a pipe that nobody reads
+        # the signal came while the buffers were being flushed; not sys.exit, which would flush them again, perhaps into a pipe that
+        # nobody reads
         os._exit(ending.status())
     except BrokenPipeError:
-        # whoever read our output has stopped, as head(1) does; not sys.exit, which would flush the buffers and fail again
+        # the reader of our output has stopped, as head(1) does; not sys.exit, which would flush the buffers and fail again
         os._exit(1)
     except OSError as error:
         # without a file name, it is standard output that failed
@@ -100,13 +101,13 @@ def _run() -> None:
     except SystemExit as end:
         if end.code == INTERRUPTED:
             end.code = ending.status()
-        # short output is still in the buffer; if the interpreter flushed it at its exit, an error could not be reported
+        # short output is still in the buffer; if the interpreter flushed it at exit, an error could not be reported
         sys.stdout.flush()
         raise
 
 
 def _fail() -> NoReturn:
-    """Exit with status 1, even if the buffers cannot be flushed: the interpreter would change the status then."""
+    """Exit with status 1, even if the buffers cannot be flushed: the interpreter would then change the status."""
     try:
         sys.stdout.flush()
     except OSError:
@@ -116,9 +117,9 @@ def _fail() -> NoReturn:
 
 
 def _replace_closed_streams() -> None:
-    """Open /dev/null in place of standard streams that are closed: else the next file opened would take their number.
+    """Open /dev/null in place of closed standard streams: otherwise the next file opened would get their number.
 
-    It is open for writing only: output is discarded, but reading fails, since an empty input would pass for an empty list.
+    It is opened for writing only: output is discarded, but reading fails, since an empty input would look like an empty list.
     """
     for number in range(3):
         try:

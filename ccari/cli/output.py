@@ -1,4 +1,4 @@
-"""Prints results: tables for people, JSON for programs, and progress bars on standard error."""
+"""Prints results: tables for people, JSON for programmes, and progress bars on standard error."""
 
 import contextlib
 import sys
@@ -18,7 +18,7 @@ from ccari.errors import CcariError, why
 
 
 def as_json(value: object, *, err: bool = False) -> None:
-    """Print as indented JSON. ``err``: on standard error, if standard output already has the command's list."""
+    """Print as indented JSON. ``err``: on standard error, if standard output already carries the command's list."""
     stream = sys.stderr if err else sys.stdout
     stream.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
 
@@ -27,8 +27,8 @@ def as_list(
     rows: Sequence[dict[str, Any]], columns: Mapping[str, str], *, json: bool, none: str, limit: int | None = None,
     shown: Callable[[dict[str, Any]], Mapping[str, Any]] | None = None,
 ) -> None:  # fmt: skip
-    """Print a list: as ``json``, or as :func:`as_table` does, in which each row stands as ``shown`` gives it. ``limit``: how many rows
-    were asked for at most.
+    """Print a list: as ``json``, or like :func:`as_table`, with ``shown`` applied to each row. ``limit``: the most rows that were asked
+    for.
     """
     if json:
         as_json(rows)
@@ -38,12 +38,12 @@ def as_list(
 
 
 def with_short_digest(row: dict[str, Any]) -> dict[str, Any]:
-    """The row for a table, with so much of its keyed digest as tells it from others."""
+    """The row for a table, with its keyed digest shortened to what tells it from others."""
     return {**row, "digest": row["digest"][:12]}
 
 
 def _tell_of_more(rows: int, limit: int | None) -> None:
-    """Say on standard error that the list was cut off, or may have been: else the first hundred rows pass for all there are."""
+    """Say on standard error that the list was, or may have been, cut off: otherwise the first hundred rows would look like all."""
     if rows and rows == limit:
         sys.stdout.flush()
         sys.stderr.write(f"these are the first {limit}, and there may be more: see --limit\n")
@@ -51,8 +51,8 @@ def _tell_of_more(rows: int, limit: int | None) -> None:
 
 @contextlib.contextmanager
 def telling(done: str) -> Iterator[None]:
-    """Print the result of a change that is made already. If that fails, the error says ``done``: whoever believes that the command
-    has failed would run it again.
+    """Print the result of a completed change. If that fails, the error says ``done``: a user who believes that the command failed would
+    run it again.
 
     Raises
     ------
@@ -67,7 +67,7 @@ def telling(done: str) -> Iterator[None]:
 
 
 def as_done(done: object, words: str, *, json: bool) -> None:
-    """Print the result of a change that is made already, as JSON or in ``words``. Raises as :func:`telling`."""
+    """Print the result of a completed change, as JSON or in ``words``. Raises like :func:`telling`."""
     with telling(words):
         if json:
             as_json(done)
@@ -78,9 +78,9 @@ def as_done(done: object, words: str, *, json: bool) -> None:
 async def stream_json(
     batches: AsyncGenerator[Iterable[Mapping[str, Any]], None], *, limit: int | None = None
 ) -> None:
-    """Print a list as JSON without holding all of it: one row on each line."""
+    """Print a list as JSON, one row a line, without holding all of it."""
     before, printed = "[\n", 0
-    # if nobody reads on, the batches must be closed while the database is still open
+    # if the reader stops, the batches must be closed while the database is still open
     async with contextlib.aclosing(batches):
         async for rows in batches:
             for row in rows:
@@ -94,12 +94,12 @@ async def stream_json(
 def as_table(rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str], *, none: str) -> None:
     """Print a table. ``columns``: the heading of each field of the rows. ``none``: what to print if there are no rows.
 
-    A value that is a ``Text`` keeps its colour. On a terminal that is too narrow for the table, the rows stand one below the other.
+    A ``Text`` value keeps its colour. If the terminal is too narrow for the table, each row is printed as a block of lines.
     """
     if not rows:
         sys.stdout.write(none + "\n")
         return
-    # as Text, so that [brackets] in what people have written are not taken for rich's markup
+    # as Text, so that [brackets] in free text are not read as rich's markup
     cells = [
         [value if isinstance(value := row[name], Text) else Text(cell(value)) for name in columns]
         for row in rows
@@ -122,8 +122,8 @@ _GAP = 2
 
 
 def _fitted(columns: Sequence[Sequence[str | Text]], room: int) -> list[int] | None:
-    """How wide each column is where all fit into ``room`` characters and lines are broken between words only, so that an id can be
-    copied; None if they do not fit. ``columns``: the heading of each, and its cells.
+    """The width of each column if all fit into ``room`` characters with line breaks only between words, so that ids can be copied; None
+    if they do not fit. ``columns``: the heading of each, and its cells.
     """
     texts = [[str(each) for each in column] for column in columns]
     widths = [max(cell_len(text) for text in column) for column in texts]
@@ -140,7 +140,7 @@ def _fitted(columns: Sequence[Sequence[str | Text]], room: int) -> list[int] | N
 
 
 def _records(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
-    """The rows one below the other, a line for each value."""
+    """The rows as blocks, with a line for each value."""
     records = Table(box=None, pad_edge=False, show_header=False)
     records.add_column(style="bold", no_wrap=True)
     records.add_column(overflow="fold")
@@ -154,7 +154,7 @@ def _records(headings: Sequence[str], rows: Sequence[Sequence[Text]]) -> Table:
 
 @contextlib.contextmanager
 def watched(doing: str, total: int | None = None) -> Iterator[Callable[[int], None]]:
-    """A progress bar on standard error, if that is a terminal. Yields a function to call with how many are done."""
+    """A progress bar on standard error, if that is a terminal. Yields a function to call with the number done."""
     error_console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     with Progress(
@@ -165,7 +165,7 @@ def watched(doing: str, total: int | None = None) -> Iterator[Callable[[int], No
 
 
 def console() -> Console:
-    """A console that is as wide as the terminal; 240 columns into a pipe, so that cells are not broken over lines."""
+    """A console as wide as the terminal; 240 columns into a pipe, so that cells are not broken over lines."""
     return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=240)
 
 

@@ -1,13 +1,13 @@
-"""What a terminal shows, and does not obey."""
+"""Text that a terminal shows but does not act on."""
 
-#: No-break spaces, which are no letters to Python, and which people write in names and numbers.
+#: No-break spaces, which Python does not count as printable, and which people write in names and numbers.
 _SPACES = "\u00a0\u202f"
 
 
 def printable(text: str, *, but: str = "") -> str:
-    """The text on one line, with whatever could control the terminal escaped; ``but``: these characters stay as they are.
+    """The text on one line, with terminal control characters escaped; ``but``: characters to leave as they are.
 
-    Whoever can write to the database, or has made a file, could otherwise have a command seem to say something else than it does.
+    Otherwise anyone who can write to the database, or has made a file, could make a command appear to say something else.
     """
     return "".join(
         each if each.isprintable() or each in _SPACES or each in but else repr(each)[1:-1] for each in text

@@ -150,7 +150,7 @@ def read_policy(file: Path) -> tuple[str, Policy]:
 
 
 def _text(file: Path) -> str:
-    """The text of a file, line ends unchanged: its hash must be the one that sha256sum prints."""
+    """The text of a file, with its line ends unchanged: its hash must be what sha256sum prints."""
     try:
         with file.open("rb") as opened:
             # not all of it: it may be a huge file or an endless device

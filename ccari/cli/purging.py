@@ -1,4 +1,4 @@
-"""``purge``, of what is kept for so many days."""
+"""The ``purge`` commands, for data with a limit in days."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -19,8 +19,8 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do it; without this, only show
 
 
 def purging(context: typer.Context, limited: Limited, *, yes: bool, json: bool) -> None:
-    """Have expire what is past the limits of one kind, by the policy in force, if ``yes``; say what went, or would go, and
-    what is kept by what. Raises ExpiryError if a controller's open requests cannot be extended: then nothing that they may need goes.
+    """Expire data past the limits of one kind, by the policy in force, if ``yes``; print what went, or would go, and what is kept and
+    why. Raises ExpiryError if a controller's open requests cannot be extended: then nothing that they may need goes.
     """
 
     async def work(settings: Settings, store: Store) -> tuple[dict[Limit, Expired], dict[str, str]]:

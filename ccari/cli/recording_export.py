@@ -74,7 +74,7 @@ def _make(folder: Path) -> None:
 
 
 async def _give(folder: Path, store: Store, recording: InPlace, out: Path, reason: str) -> Path:
-    """Copy one recording, unless it is not what was stored; give the copy's path.
+    """Copy one recording, unless it differs from what was stored; return the copy's path.
 
     Raises
     ------
@@ -91,7 +91,7 @@ async def _give(folder: Path, store: Store, recording: InPlace, out: Path, reaso
     # plain audio needs no key to be heard
     looked = Looked.RECORDING_FETCHED if source.suffix == ENCRYPTED else Looked.RECORDING_PLAYED
     with writing(copy, new="recording") as file, writing(beside(copy), new="tag") as told:
-        # before there is anything to be read: if copying fails, the record says too much rather than too little
+        # recorded before there is anything to read: if copying fails, the record says too much rather than too little
         await note_recording(store, looked, tag, reason)
         await asyncio.to_thread(_copy, source, file)
         told.write(sidecar(tag, recording.kept))

@@ -87,7 +87,7 @@ def import_(
             await store.key_versions.replace(Holder("register", register), key.version, key.check)
             if not update:
                 await store.key_versions.keep_only(Holder("register", register), key.version)
-        # how many were known tells of a number whether it is listed
+        # the number of known lines would reveal whether a number is listed
         await note(store, Looked.LIST_IMPORTED, {"register": register, **report.access_target("registers")})
         return report
 
@@ -135,8 +135,8 @@ def _row(register: Register, loaded: dict[str, Any] | None, now: datetime) -> di
 
 
 def _key(secrets: SecretStore, register: str, *, update: bool) -> Key:
-    """The secret to load the register under. An update must use the one that the rest is kept under; a whole copy may use a new one,
-    which is made if there is none.
+    """The secret to load the register under. An update must use the secret of the existing entries; a whole copy may use a new one,
+    created if there is none.
     """
     holder = Holder("register", register)
     if update and not secrets.lacks(holder):
@@ -157,9 +157,7 @@ def _declared(policy: Policy, register: str) -> Register:
 
 
 def _country(policy: Policy, register: Register, wanted: str | None) -> str:
-    """The country of numbers without ``+``: ``wanted``, else that of the controllers whose campaigns use the register, if they are
-    all in one.
-    """
+    """The country of numbers without ``+``: ``wanted``, else that of the controllers whose campaigns use the register, if they share one."""
     countries = {
         policy.controller_of(campaign).country
         for campaign in policy.campaigns
@@ -184,8 +182,8 @@ def _written(file: Path, now: datetime) -> datetime:
 
 
 def _as_of(text: str, zone: ZoneInfo, now: datetime) -> tuple[datetime, datetime]:
-    """The moment of which a copy is, and since when its numbers count as listed. If ``text`` is a day, these are its beginning and
-    its end: a consent given on that day does not count as newer than the listing.
+    """The date of a copy, and the date from which its numbers count as listed. If ``text`` is a day, these are its beginning and its end:
+    a consent given on that day does not count as newer than the listing.
     """
     try:
         return moments.past(text, zone, now), moments.past_day_end(text, zone, now)

@@ -73,7 +73,7 @@ async def _moment(store: Store, controller: str | None, since: str | None) -> da
     declared = revision.policy.controllers if revision else ()
     zones = {TIME_ZONES[each.country] for each in declared if controller in {None, each.id}} or {"UTC"}
     try:
-        # that of no controller's day is left out; of some, what came an hour or two before is there too
+        # includes the whole day of every controller; for some, also requests from an hour or two earlier
         return min(moments.since(since, ZoneInfo(zone)) for zone in zones)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--since") from None

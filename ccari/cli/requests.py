@@ -51,7 +51,7 @@ COLUMNS = {
 }  # fmt: skip
 
 
-#: Rights on which a person decides what becomes of earlier recordings.
+#: Rights for which a person decides what happens to earlier recordings.
 _OF_RECORDINGS = frozenset({Right.OBJECTION, Right.REFUSE_RECORDING})
 Reason = Annotated[str, typer.Option(help="Why; kept with the request and told to the controller.")]
 
@@ -265,7 +265,7 @@ def _step(
 
 
 async def _lateness(store: Store, now: Clock, done: dict[str, Any]) -> str:
-    """That a refusal comes too late, if it does: the first month counts, even if the request was extended."""
+    """Says that a refusal comes too late, if it does: the first month counts, even if the request was extended."""
     record = await store.requests.show(done["reference"])
     by = record.history[0]["due"]
     if now.today(record.request["controller"]) <= by:
@@ -274,7 +274,7 @@ async def _lateness(store: Store, now: Clock, done: dict[str, Any]) -> str:
 
 
 async def _left_to_do(store: Store, done: dict[str, Any]) -> str:
-    """What a request that was closed as fulfilled leaves undone; "" if that is nothing."""
+    """What remains to be done after a request was closed as fulfilled; "" if nothing."""
     if done["right"] == Right.ERASURE:
         request = (await store.requests.show(done["reference"])).request
         if request["erasing"]:

@@ -41,7 +41,7 @@ Common = Annotated[
 ]
 OtherCatalogue = Annotated[Path | None, typer.Option("--catalogue", help="A different catalogue of texts.")]
 
-#: Who listens to a notice: the field of a row, and its heading.
+#: Listeners of a notice: the field of a row, and its heading.
 _HEARD_BY = {"first_ms": "FIRST", "later_ms": "LATER", "caller_ms": "CALLER"}
 
 
@@ -102,7 +102,7 @@ def import_(
     refused = [each for each in examined if each.fault is not None]
     taken = []
     if examined and (keep_going or not refused):
-        # locked, since a build at the same time would use some of the recordings, and synthesise the others
+        # locked, since a concurrent build would use some of the recordings and synthesise the others
         with lock_folder(target):
             taken = take(examined, folder_of(target))
     if taken:
@@ -180,7 +180,7 @@ def _durations(policy: Policy, board: Soundboard) -> tuple[list[dict[str, Any]],
             faults.append(f"{campaign.id}: {error}")
             continue
         for language, script in scripts.items():
-            # nobody can call a campaign that names no agent
+            # nobody can call in to a campaign that names no agent
             caller = notices.sequence(campaign, informed=False, inbound=True) if campaign.agent else None
             rows.append(
                 {
@@ -238,7 +238,7 @@ def _wanted(
 
 
 def _prompts(context: typer.Context, file: Path | None, words: Catalogue) -> Iterable[Prompt]:
-    """The prompts of a policy file; or of the policy in force, with those that name its contacts' sources."""
+    """The prompts of a policy file; or of the policy in force, including those that name its contacts' sources."""
     if file:
         return prompts_of(read_policy(file)[1], words)
     policy, sources = with_store(context, _current)

@@ -71,10 +71,9 @@ def replay(
 
 
 def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) -> None:
-    """Raise CcariError while a right that this person pressed is in this node's local journal, waiting or put aside.
+    """Raise CcariError while a right pressed by this person is in this node's local journal, waiting or put aside.
 
-    Registered after an erasure, it would bring the person's data back. Records that cannot be read are ignored: nobody can tell
-    whose they are.
+    Registered after an erasure, it would bring the person's data back. Unreadable records are ignored: nobody can tell whose they are.
     """
     journal = _journal(settings)
     own = sum(
@@ -89,15 +88,15 @@ def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) 
 
 
 def refuse_while_spooled_under(settings: Settings, controller: str, version: int) -> None:
-    """Raise CcariError while a right is in this node's local journal that was, or may have been, pressed under this version of the
-    controller's secret: if that were retired, the suppression that comes with it would bar nobody.
+    """Raise CcariError while this node's local journal has a right that was, or may have been, pressed under this version of the
+    controller's secret: once the version is retired, the right's suppression would bar nobody.
     """
     journal, under = _journal(settings), 0
     for name, folder in _files(journal):
         try:
             call = journal.read(name, folder).call
         except (UnreadableError, FileNotFoundError):
-            # it can never be registered, and who enters it by hand does so under the newest version; or it was registered just now
+            # it can never be registered, and a person who enters it by hand does so under the newest version; or it was just registered
             continue
         except (ConfigError, OSError):
             under += 1
@@ -114,8 +113,8 @@ def refuse_while_spooled_under(settings: Settings, controller: str, version: int
 
 @dataclass(slots=True)
 class Waiting:
-    """How many rights wait in this node's local journal, ``of`` each controller. Of the others nobody can tell whose they are: those that
-    can be read once the key is there, or the disk (``unread``), and ``torn`` ones, which never can.
+    """How many rights wait in this node's local journal, ``of`` each controller. For the others nobody can tell whose they are:
+    ``unread`` ones, readable once the key or the disk is back, and ``torn`` ones, which never will be.
     """
 
     of: Counter[str] = field(default_factory=Counter)
@@ -129,7 +128,7 @@ def waiting(settings: Settings) -> Waiting:
         try:
             found.of[journal.read(name, folder).call.controller] += 1
         except FileNotFoundError:
-            # it was registered just now
+            # it was just registered
             continue
         except UnreadableError:
             found.torn += 1
@@ -156,7 +155,7 @@ def _journal(settings: Settings) -> LocalJournalFiles:
 def _take_back(journal: LocalJournalFiles) -> None:
     for name in journal.put_by():
         try:
-            # a torn record stays aside, for it will never be whole; so does one of another key; neither keeps the others there
+            # a torn record stays aside, since it will never be whole; so does a record of another key; neither keeps the others there
             journal.read(name, journal.aside)
             journal.take_back(name)
         except (UnreadableError, AnotherKeyError):
@@ -172,7 +171,7 @@ def _rows(journal: LocalJournalFiles) -> Iterator[dict[str, Any]]:
 
 
 def _fields(journal: LocalJournalFiles, name: str, folder: Path) -> dict[str, Any]:
-    """What a record says, or the ``fault`` for which it cannot be read."""
+    """What a record says, or the ``fault`` that makes it unreadable."""
     fields: dict[str, Any] = dict.fromkeys(
         ("received_at", "right", "controller", "number", "call_id", "fault")
     )

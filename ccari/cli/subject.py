@@ -73,7 +73,7 @@ def erase(
             refuse(wanted, plan)
             return of.mandate, plan, None, None
         erased = await eraser.erase(wanted, terms)
-        # if an earlier run has ended the erasure, and its report got lost, that report is written now
+        # if an earlier run finished the erasure and its report was lost, write that report now
         last = erased.report or await store.erasures.report(of.mandate.reference)
         return of.mandate, plan, erased, last
 
@@ -102,9 +102,9 @@ def erase(
 
 
 def _write(path: Path, report: _Report) -> str | None:
-    """Write the report; gives why that failed, or None. It does not raise: what was erased must be printed all the same."""
+    """Write the report; returns why that failed, or None. It does not raise: what was erased must still be printed."""
     try:
-        # refused at the beginning if something was there; something may have come since
+        # an existing file was refused at the beginning; one may have appeared since
         with writing(path, new="report") as file:
             file.write(orjson.dumps(report, default=str, option=orjson.OPT_INDENT_2) + b"\n")
     except CcariError as error:
@@ -137,7 +137,7 @@ def _print_plan(plan: Plan, *, json: bool) -> None:
 
 
 def _print_report(report: _Report, *, answered: bool) -> None:
-    """``answered``: the request was closed before, and this erasure goes on with what had to be kept then."""
+    """``answered``: the request was closed before, and this erasure completes it with data that had to be kept then."""
     rows = [{"what": what, "count": count} for what, count in report["erased"].items()]
     as_table(rows, {"what": "ERASED", "count": "COUNT"}, none="nothing was erased")
     columns = {"what": "STAYS", "count": "COUNT", "article": "ARTICLE", "why": "WHY"}

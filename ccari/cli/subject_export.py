@@ -65,7 +65,7 @@ def command(
         asked = await asked_by(of, store.policies, holdings, language)
         with packing(asked, holdings, settings.recordings_dir, out, zone_of(of.controller), keys) as packed:
             await note(store, Looked.SUBJECT_EXPORTED, of.access_target, of.mandate.reference)
-            # recorded before the file is there, so that no export goes unrecorded
+            # recorded before the file exists, so that no export goes unrecorded
             await store.subjects.note(of.mandate, f"cli:{who()}", words(packed))
             place(packed, out)
         return packed, of.mandate.reference

@@ -1,4 +1,4 @@
-"""Checks the addresses on which the service listens: ccari answers there, or the port is free, or another program has it."""
+"""Checks the addresses that the service listens on: ccari answers there, the port is free, or another programme has it."""
 
 import asyncio
 import socket
@@ -13,9 +13,9 @@ from ccari.config import OFF, Settings
 from ccari.errors import why
 from ccari.gating.shipped import VERSION
 
-#: How long to wait for an answer. A service that works answers within milliseconds, unless the machine swaps.
+#: How long to wait for an answer. A working service answers within milliseconds, unless the machine swaps.
 ANSWER_SECONDS = 5.0
-#: The address at which a service that listens on all addresses is reached.
+#: The address for reaching a service that listens on all addresses.
 _REACHED_AT = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - looked for, not listened on
 _HUNG = "see the service's log; if it hangs, restart it"
 
@@ -39,7 +39,7 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
         async with asyncio.timeout(ANSWER_SECONDS):
             problem = await _first_answer(answers, _REACHED_AT.get(host, host), int(port))
     except TimeoutError:
-        # where the machine stood still, the doctor has asked nobody yet
+        # if the machine was suspended, the time ran out before the doctor asked anybody
         if (unheard := await _free(check, section, listen, host, int(port), taken)).state is State.OK:
             return unheard
         return fault(
@@ -57,7 +57,7 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
 
 
 async def _first_answer(answers: Callable[[str, int], Awaitable[str]], host: str, port: int) -> str:
-    """The answer at the first of the host's addresses on which anything listens. Raises OSError if there is none."""
+    """The answer from the first of the host's addresses where anything listens. Raises OSError if there is none."""
     refusal: OSError = ConnectionRefusedError()
     for *_, address in await in_daemon_thread(
         lambda: socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -70,7 +70,7 @@ async def _first_answer(answers: Callable[[str, int], Awaitable[str]], host: str
 
 
 async def _free(check: str, section: str, listen: str, host: str, port: int, taken: str) -> Finding:
-    """The finding if nothing listens. Whether ccari could is tried by binding the port for a moment, as a server does."""
+    """The finding if nothing listens. Tests whether ccari could, by binding the port for a moment, as a server does."""
     try:
         await in_daemon_thread(lambda: bind(host, port))
     except OSError as error:
@@ -94,7 +94,7 @@ _READY = {"asterisk": "Asterisk", "database": "the database"}
 
 
 async def _answers_http(host: str, port: int) -> str:
-    """Which parts ccari reports as away, in words, empty if none; :data:`_STRANGER` if it is not ccari. Raises OSError."""
+    """The parts that ccari reports as down, in words, empty if none; :data:`_STRANGER` if it is not ccari. Raises OSError."""
     where = f"[{host}]" if ":" in host else host
     try:
         async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(force_close=True)) as session:
@@ -113,7 +113,7 @@ async def _answers_http(host: str, port: int) -> str:
 
 
 async def _answers_agi(host: str, port: int) -> str:
-    """As :func:`_answers_http`, by the script ``alive``, which only says that ccari is there."""
+    """Like :func:`_answers_http`, with the script ``alive``, which only says that ccari is there."""
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(
@@ -123,7 +123,7 @@ async def _answers_agi(host: str, port: int) -> str:
         writer.write(b"200 result=1\n")
         await writer.drain()
     except (ConnectionError, ValueError):
-        # the connection was cut off, or the line is too long
+        # the connection was cut, or the line is too long
         command = b""
     finally:
         writer.transport.abort()

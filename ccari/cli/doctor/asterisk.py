@@ -24,18 +24,18 @@ from ccari.policy.declaration import Policy
 
 ADVICE = "check that Asterisk is running and not overloaded: asterisk -rx 'core show uptime'"
 INFO = "res_pjsip_dtmf_info.so"
-#: In the version of Debian's Asterisk, which has a patch that drops voices (docs/recordings.md, "A missing voice").
+#: In the version of Debian's Asterisk, whose patch drops voices (docs/recordings.md, "A missing voice").
 _DEBIAN = "dfsg"
-#: An agent who is called through the dialplan, and so perhaps through a queue.
+#: An agent who is called through the dialplan, and so perhaps a queue.
 _DIALPLAN = "Local/"
 #: The resolution of dates in HTTP.
 _DATE = timedelta(seconds=1)
-#: A resource that ARI does not have. To a DELETE of it, a user who may write gets 404, and a read-only one 403.
+#: A resource that ARI does not have. Asterisk answers a DELETE of it with 404 for a user who may write, and 403 for a read-only one.
 _NOTHING = "ccari-doctor"
 
 
 async def asterisk(settings: Settings) -> list[Finding]:
-    """What there is to say of Asterisk itself. Raises CcariError if it cannot be reached, or refuses."""
+    """Findings about Asterisk itself. Raises CcariError if it cannot be reached, or refuses."""
     if settings.asterisk.is_off:
         return [ok("asterisk", "turned off by [asterisk] url: no call is placed, taken or recorded over ARI")]
     async with session_with(settings) as (session, asked):
@@ -54,7 +54,7 @@ async def asterisk(settings: Settings) -> list[Finding]:
 
 
 async def campaigns(settings: Settings, policy: Policy) -> list[Finding]:
-    """What only some campaigns need of Asterisk, or fare ill with. Raises CcariError if it cannot be reached."""
+    """What only some campaigns need of Asterisk, or what harms only them. Raises CcariError if it cannot be reached."""
     particular = [each for each in policy.campaigns if declared_modules(each)]
     behind_dialplans = [each.id for each in policy.campaigns if (each.agent or "").startswith(_DIALPLAN)]
     if not (particular or behind_dialplans) or settings.asterisk.is_off:
@@ -85,7 +85,7 @@ async def _modules(session: aiohttp.ClientSession, credentials: Credentials) -> 
 
 
 def _keys(running: set[str]) -> Iterator[Finding]:
-    """Without the module Asterisk takes no key that a telephone sends by SIP INFO: rights that are pressed there are lost."""
+    """Without this module Asterisk ignores keys that a telephone sends by SIP INFO: rights pressed there are lost."""
     if "chan_pjsip.so" in running and INFO not in running:
         yield warning("asterisk keys", f"not running: {INFO}, so that keys sent by SIP INFO, as by telephones in browsers, are not heard",
                       _load([INFO]))  # fmt: skip
@@ -122,7 +122,7 @@ def _voices(version: str, ids: list[str]) -> Iterator[Finding]:
 
 
 async def _write(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
-    """Whether the ARI user may write: Asterisk refuses a read-only user before it looks whether the resource exists."""
+    """Whether the ARI user may write: Asterisk refuses a read-only user before it checks whether the resource exists."""
     async with asked_of(session, credentials, _NOTHING, "DELETE") as reply:
         status = reply.status
     if status == HTTPStatus.FORBIDDEN:

@@ -21,7 +21,7 @@ def command(context: typer.Context, *, json: Json = False) -> None:
 
     Run it as the service's user, before or while `ccari serve` runs. Exit status 1 if there is a fault.
     """
-    # imported here, so that --help does not wait for what only the checks need
+    # imported here, so that --help does not wait for modules that only the checks need
     from ccari.cli.doctor.rounds import examine  # noqa: PLC0415
 
     log.configure("console", "error", sys.stderr)

@@ -13,12 +13,12 @@ from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.config import DEFAULT_PATHS, Settings
 
 _READ_BY_OTHERS = 0o004
-#: The secrets in the query of a PostgreSQL URL: of the user and of the client's key file (libpq, Connection Parameters).
+#: The secrets in the query of a PostgreSQL URL: the user's, and the client key file's (libpq, Connection Parameters).
 _SECRET_PARAMETERS = frozenset({"password", "sslpassword"})
 
 
 def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
-    """Which file the settings were read from, and whether others can read a password. ``path``: the file that was named, if any."""
+    """Which file the settings were read from, and whether others can read a password in it. ``path``: the file named by the user, if any."""
     path = path or next((each for each in DEFAULT_PATHS if each.is_file()), None)
     source = (
         str(path.absolute()) if path else "no configuration file: the environment and the defaults are used"
@@ -74,7 +74,7 @@ def _holds_a_secret(path: Path) -> bool:
 
 
 def _table(value: object) -> dict[str, Any]:
-    """An empty table if it is not a table: the file may be wrong there if the environment overrides it."""
+    """An empty table if it is not a table: the file may be wrong there, and overridden by the environment."""
     return value if isinstance(value, dict) else {}
 
 
@@ -82,6 +82,6 @@ def _url_holds_a_secret(url: str) -> bool:
     try:
         parts = urlsplit(url)
     except ValueError:
-        # it cannot be parsed, which a bracket in a password is enough for, so assume that there is one
+        # it cannot be parsed, which a bracket in a password is enough for, so assume that there is a password
         return True
     return bool(parts.password) or not _SECRET_PARAMETERS.isdisjoint(parse_qs(parts.query))

@@ -12,18 +12,18 @@ from ccari.store.migrating import ANOTHER_ENCODING, ANOTHER_VERSION, ENCODING, O
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
-#: From here to there and back; a right takes some twenty-five of them, and has to be there before whoever pressed has waited too long: docs/scaling.md.
+#: The maximum round-trip time: a right takes some twenty-five round trips, which the person who pressed it waits for: docs/scaling.md.
 MOST_AWAY = timedelta(milliseconds=50)
-#: How far apart two clocks may be: hours, limits and tokens are recorded by one, and judged by the other.
+#: How far two clocks may differ: one records hours, limits and tokens, and the other judges them.
 MOST_APART = timedelta(seconds=2)
-#: From here on PostgreSQL itself leaves all else in order to free some (vacuum_failsafe_age).
+#: From here on PostgreSQL drops everything else to free transaction ids (vacuum_failsafe_age).
 MOST_IDS = 1_600_000_000
 _MIGRATE = "ccari serve applies them when it starts; or now: ccari db migrate"
 
 
 @asynccontextmanager
 async def opened(settings: Settings) -> AsyncIterator[Store]:
-    """The database as it is. An embedded server that runs is used; else it is started for the check; it is never created."""
+    """The database as it is. An embedded server that runs is used, otherwise started for the check; it is never created."""
     async with _dsn(settings) as dsn, open_untouched(dsn) as store:
         yield store
 
@@ -80,7 +80,7 @@ def _server(found: Server, *, embedded: bool) -> Iterator[Finding]:
 
 
 def _lasting(found: Server) -> Iterator[Finding]:
-    """What is wrong with the server that shows only later."""
+    """Faults of the server that show only later."""
     if found.careless:
         yield warning("database durability", f"the server has {_set(found.careless, 'off')}: after a power cut it may lack rights that were confirmed, or be damaged",
                       f"set {_set(found.careless, 'on')} there, and reload it")  # fmt: skip

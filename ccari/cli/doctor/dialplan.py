@@ -1,4 +1,4 @@
-"""Checks the dialplan as far as its global variables tell of it: ARI shows nothing else of one."""
+"""Checks the dialplan by its global variables: ARI shows nothing else of it."""
 
 from http import HTTPStatus
 
@@ -12,13 +12,13 @@ from ccari.gating.labels import label
 from ccari.gating.shipped import DIALPLAN, STASIS, VERSION
 
 CHECK = "asterisk dialplan"
-#: The global variable with the application's name, and what stands for it if it is not set.
+#: The global variable with the application's name, and the default if it is not set.
 _APP, _DEFAULT_APP = "CCARI_APP", "ccari"
 _RELOAD = "asterisk -rx 'dialplan reload'"
 
 
 async def dialplan(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
-    """Whether calls are handed to our application, and by the dialplan that came with this ccari. Raises CcariError."""
+    """Whether calls are handed to our application, by the dialplan that came with this ccari. Raises CcariError."""
     app = await _global(session, credentials, _APP) or _DEFAULT_APP
     if app != credentials.app:
         return [warning(CHECK, f"the shipped dialplan hands calls to the application {label(app)}, and [asterisk] app is {credentials.app}",

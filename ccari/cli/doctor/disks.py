@@ -11,17 +11,17 @@ from ccari.config import Settings
 
 #: Less free space than this is a fault: a hundred calls record some 100 MB a minute, and a local journal needs 32 MB.
 NO_ROOM_BYTES = 512 << 20
-#: Free space that is less than both is a warning: a tenth of a large disk is room for months, of a small one it is not.
+#: Free space below both is a warning: a tenth of a large disk lasts for months, a tenth of a small one does not.
 LITTLE_BYTES, LITTLE_SHARE = 10 << 30, 0.1
-#: A lower share of free inodes than this is a warning: each recording, prompt and right is a file.
+#: A lower share of free inodes is a warning: each recording, prompt and right is a file.
 LITTLE_FILES_SHARE = 0.05
 _DATA, _KEPT, _SPOOL = "data_dir", "[recordings] dir", "[asterisk] spool"
-#: What is lost if a place has no room. Recordings that cannot be stored are only late.
+#: What is lost if a location has no space. Recordings that cannot be stored are only late.
 _LOST = {_SPOOL: "recordings", _DATA: "rights pressed while the database is away"}
 _LATE = "recordings stay in the spool, unencrypted"
 _LOOK = "make room: du -xh --max-depth=2 {} | sort -h | tail; or use a larger disk"
 _REFUSALS = frozenset({errno.EROFS, errno.ENOSPC, errno.EDQUOT})
-#: The kernel makes a file system read-only that it finds damaged.
+#: The kernel remounts a file system read-only when it finds it damaged.
 _REMOUNT = (
     "see why: dmesg | tail; once the disk is sound: mount -o remount,rw $(findmnt -no TARGET --target {}), "
     "or if that is refused, stop what uses it, and umount, fsck and mount it"
@@ -75,9 +75,9 @@ def _disk(places: Sequence[str], folder: Path) -> Finding:
 
 
 def _refusal(folder: Path) -> int | None:
-    """Why no file can be made in the folder, as an error's number, by making one that has no name: ext4 looks writable still when an
-    error has closed it (Linux 6.18), and neither quotas nor a lack of inodes shows in the free space. None if one can be made, or
-    the folder is closed to this user, or does not know such files.
+    """Why no file can be created in the folder, as an errno, found by creating an unnamed file: after an error has shut ext4 down it
+    still looks writable (Linux 6.18), and neither quotas nor a lack of inodes shows in the free space. None if a file can be created, the
+    folder is closed to this user, or the file system does not support unnamed files.
     """
     try:
         os.close(os.open(folder, os.O_TMPFILE | os.O_WRONLY | os.O_CLOEXEC, 0o600))

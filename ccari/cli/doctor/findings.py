@@ -1,4 +1,4 @@
-"""What a check gives, and how one that fails or hangs is kept from stopping the others."""
+"""The result of a check, and how a check that fails or hangs is kept from stopping the others."""
 
 import asyncio
 import re
@@ -12,9 +12,9 @@ from ccari.own_threads import alone
 
 _T = TypeVar("_T")
 
-#: How long any one check may take. Those that wait for the network have shorter limits of their own.
+#: The time-out of any one check. Those that wait for the network have shorter limits of their own.
 CHECK_SECONDS = 20.0
-#: Where the message of a CcariError goes over from what is wrong to what to do.
+#: Where the message of a CcariError turns from what is wrong to what to do.
 _ADVICE_FOLLOWS = re.compile(
     r": (?=(?:ccari|chmod|check|choose|give|install|is it|load|make|put|remove|restore|run|set) )"
 )
@@ -30,7 +30,7 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The result of one check. ``advice``: what to do, a command or a setting if possible; empty if all is well."""
+    """The result of one check. ``advice``: what to do, as a command or setting if possible; empty if all is well."""
 
     check: str
     state: State
@@ -54,7 +54,7 @@ def fault(check: str, found: str, advice: str) -> Finding:
 
 
 def refused(check: str, error: CcariError, advice: str) -> Finding:
-    """A fault from an error. ``advice``: what to do, if the error's message does not say so itself."""
+    """A fault from an error. ``advice``: what to do, unless the error's message says so."""
     found, *own_advice = _ADVICE_FOLLOWS.split(" ".join(str(error).splitlines()), maxsplit=1)
     return fault(check, found, own_advice[0] if own_advice else advice)
 
@@ -64,7 +64,7 @@ async def found_by(
 ) -> list[Finding]:
     """The findings of ``work``; if it fails, or takes longer than :data:`CHECK_SECONDS`, one fault that says so.
 
-    ``advice``: what to do, if the error does not say so itself. ``bounded``: False if ``work`` has time limits of its own.
+    ``advice``: what to do, unless the error says so. ``bounded``: False if ``work`` has time limits of its own.
     """
     try:
         async with asyncio.timeout(CHECK_SECONDS if bounded else None):
@@ -81,5 +81,5 @@ async def found_by(
 
 
 async def in_daemon_thread(work: Callable[[], _T]) -> _T:
-    """Run ``work``, which reads files, in a daemon thread, which the process need not wait for: a network file system may hang."""
+    """Run ``work``, which reads files, in a daemon thread, so that the process can exit even if a network file system hangs."""
     return await asyncio.wrap_future(alone("ccari-doctor", work))

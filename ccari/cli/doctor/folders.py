@@ -12,7 +12,7 @@ from ccari.config import Settings
 
 
 def spool(settings: Settings) -> Iterator[Finding]:
-    """The folder in which Asterisk leaves what it has recorded, for ccari to take away."""
+    """The folder where Asterisk leaves its recordings for ccari to collect."""
     folder = settings.asterisk.spool
     if settings.asterisk.is_off:
         yield ok("spool", "not used: [asterisk] url is off")
@@ -38,13 +38,13 @@ def spool(settings: Settings) -> Iterator[Finding]:
 
 
 def closed(folder: Path) -> Path | None:
-    """The folder if it cannot be written or, as it is made when it is first needed, the one above it that is there."""
+    """The folder if it cannot be written or, if it is created on first use, the nearest existing parent."""
     existing = next(each for each in (folder.absolute(), *folder.absolute().parents) if each.exists())
     return None if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK) else existing
 
 
 def _owner_options(above: Path) -> str:
-    """The options of install(1) for Asterisk's user and group: those of the folder above, unless that is root's."""
+    """The options of install(1) for Asterisk's user and group: those of the parent folder, unless that is root's."""
     stat = above.stat()
     owner, group = user_name(stat.st_uid), _group_name(stat.st_gid)
     return f"-o {'asterisk' if stat.st_uid == 0 else owner} -g {'asterisk' if stat.st_gid == 0 else group}"

@@ -1,4 +1,4 @@
-"""Checks the keys folder: others cannot read it, it holds what verifies evidence, and nothing that opens recordings."""
+"""Checks the keys folder: others cannot read it, and it holds the keys that verify evidence, and none that opens recordings."""
 
 import shlex
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ _LOOKED_AT_BYTES = 65536
 
 
 def keys(settings: Settings) -> Iterator[Finding]:
-    """Nobody but the owner, and whom root lets, may read a secret, nobody else replace it, and the service must be able to read it."""
+    """Only the owner, and users that root permits, may read a secret; nobody else may replace it; the service must be able to read it."""
     folder = settings.keys_dir
     if not folder.exists():
         yield warning("keys", f"there is no {folder}", "ccari keys init, or restore it from the backup")
@@ -49,7 +49,7 @@ def _modes(folder: Path, service: int) -> Iterator[Finding]:
 
 
 def _identities(folder: Path) -> Iterator[Finding]:
-    """Identities, under any name. The service needs none, and whoever breaks in could open every recording with them."""
+    """Identities, under any name. The service needs none, and an intruder could open every recording with them."""
     usual = RecipientFile(folder).identity_path
     for each in sorted(folder.rglob("*")):
         if each.is_file() and (each == usual or _holds_identity(each)):
@@ -68,7 +68,7 @@ def _holds_identity(path: Path) -> bool:
 
 
 def earlier_evidence(settings: Settings) -> Iterator[Finding]:
-    """The keys that verify older evidence. :mod:`ccari.cli.doctor.readiness` checks the one that signs. Raises ConfigError."""
+    """The keys that verify older evidence. :mod:`ccari.cli.doctor.readiness` checks the signing key. Raises ConfigError."""
     kept = SigningKeys(settings.keys_dir)
     try:
         newest = kept.newest()

@@ -32,7 +32,7 @@ async def undeclared(store: Store, policy: Policy) -> list[Finding]:
 
 
 async def held_again(store: Store) -> list[Finding]:
-    """Controllers that have left, and of which a list that was under way, say, has entered something since."""
+    """Controllers that have left, but for which something was entered since, say by a list under way."""
     return [
         warning("controllers", f"{each!r} was deleted, but something is held of it", f"ccari controllers delete {each}")
         for each in await store.controllers.deleted_but_held()

@@ -1,4 +1,4 @@
-"""Whether a user can read a file that is somebody else's."""
+"""Whether a user can read somebody else's file."""
 
 import os
 import pwd
@@ -11,14 +11,16 @@ _ACL = "system.posix_acl_access"
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A user; ``uid`` None: any other user than those whom a file names."""
+    """A user; ``uid`` None: a user whom no file names."""
 
     uid: int | None = None
     groups: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, uid: int) -> "Reader":
-        """The user, with their groups as far as the system knows them; if it is this process's own, with those that it has been given."""
+        """The user, with their groups as far as the system knows them; for this process's own user, also the groups that the process was
+        given.
+        """
         given = {os.getegid(), *os.getgroups()} if uid == os.geteuid() else set()
         try:
             who = pwd.getpwuid(uid)
@@ -27,7 +29,7 @@ class Reader:
         return cls(uid, frozenset(given | set(os.getgrouplist(who.pw_name, who.pw_gid))))
 
     def may(self, path: Path, wanted: int) -> bool:
-        """Whether the mode allows it. If the file has an access control list, that is assumed to: the mode does not show it."""
+        """Whether the mode permits it. If the file has an access control list, the answer is yes: the mode does not show the list."""
         stat = path.stat()
         if self.uid == 0:
             return True
@@ -35,7 +37,7 @@ class Reader:
         return bool(stat.st_mode >> shift & wanted) or _has_acl(path)
 
     def class_of(self, path: Path) -> str:
-        """Which bits of the mode apply to this user, as chmod(1) calls them: ``u`` the owner's, ``g`` the group's, ``o`` others'."""
+        """Which bits of the mode apply to this user, in chmod(1)'s letters: ``u`` the owner's, ``g`` the group's, ``o`` others'."""
         stat = path.stat()
         return "u" if stat.st_uid == self.uid else "g" if stat.st_gid in self.groups else "o"
 

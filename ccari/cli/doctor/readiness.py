@@ -1,6 +1,6 @@
 """Checks what a policy's calls and requests need besides the policy: secrets, keys, sounds, registers, consents.
 
-``ccari policy`` checks this for a policy file before it is applied, ``ccari doctor`` for the policy in force.
+``ccari policy`` checks a policy file before it is applied, ``ccari doctor`` the policy in force.
 """
 
 import os
@@ -30,7 +30,7 @@ from ccari.store.opened import Store
 
 #: The command that builds the sounds of the policy in force.
 BUILD = "ccari sounds build"
-#: How long before a register's copy is too old, and its campaigns are blocked, there is a warning.
+#: How long before a register's copy becomes too old, which blocks its campaigns, there is a warning.
 SOON = timedelta(days=3)
 _READABLE = "let ccari's user read it"
 _RESTORE = "ccari keys init if the controller is new, otherwise restore it from the backup: with a new secret, nobody would be barred"
@@ -48,7 +48,7 @@ class Need:
 async def lacking(settings: Settings, store: Store, policy: Policy, build: str = BUILD) -> list[str]:
     """One line for each campaign or controller that lacks something, with what to do about it.
 
-    ``build`` is the command for sounds, where ``policy`` is not the one in force yet.
+    ``build``: the command for sounds, if ``policy`` is not in force yet.
     """
     board = open_soundboard(settings)
     kept = await known_secrets(settings, store)
@@ -78,7 +78,7 @@ def _left_behind(controller: str, campaign: str, bars: int, requests: int) -> st
             f"{counted(bars, 'suppression is', 'suppressions are')} only for the campaign {campaign!r} of {controller!r}, "
             f"which the policy does not declare: {effect}"
         )
-    # somebody has given it another id: whoever barred themselves would be called for the same controller
+    # somebody has changed its id: people who barred themselves would be called for the same controller
     return (
         f"{counted(bars, 'suppression is', 'suppressions are')} of {controller!r}, which the policy does not declare: if that controller has "
         f"another id now, {'it bars' if bars == 1 else 'they bar'} nobody there: give it its old id again; if it has left, its data are to be "
@@ -87,18 +87,18 @@ def _left_behind(controller: str, campaign: str, bars: int, requests: int) -> st
 
 
 async def known_secrets(settings: Settings, store: Store) -> SecretStore:
-    """The secrets. They refuse to work if one is lost under which something is kept. Changes nothing."""
+    """The secrets. They refuse to work if a secret is lost that something is stored under. Changes nothing."""
     return await store.key_versions.vouch(SecretStore(settings.keys_dir), learn=False)
 
 
 def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[Need]:
-    """Each controller's secret, without which its bars are not recognised, so that all its calls are blocked."""
+    """Each controller's secret: without it its bars are not recognised, so all its calls are blocked."""
     for controller in policy.controllers:
         check, whose = f"secret {controller.id}", (f"controller {controller.id!r}",)
         try:
             newest = kept.keys(controller.id)[-1]
         except ConfigError as error:
-            # its own advice is for one that is missing or damaged; what is left is a file that cannot be read
+            # its own advice covers a missing or damaged secret; this advice is for a file that cannot be read
             yield Need(refused(check, error, _RESTORE), whose, met=False)
         else:
             yield Need(ok(check, f"version {newest.version} is in use"), whose)
@@ -106,8 +106,8 @@ def secrets(settings: Settings, kept: SecretStore, policy: Policy) -> Iterator[N
 
 
 def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
-    """The keys without which `ccari serve` does not start: recordings would not be encrypted, evidence not signed, or a right that
-    is pressed while the database is away be lost.
+    """The keys that `ccari serve` needs to start: without them recordings would not be encrypted, evidence not signed, or a right that is
+    pressed while the database is away be lost.
     """
     if policy.recorded and settings.encrypts_recordings:
         check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in policy.recorded)
@@ -160,12 +160,12 @@ def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Findin
 
 
 def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = BUILD) -> Need:
-    """Whether every prompt that a call of the campaign may play is there, and as it was built."""
+    """Whether every prompt that the campaign's calls may play exists, unchanged since it was built."""
     check, whose = f"sounds {campaign.id}", (f"campaign {campaign.id!r}",)
     try:
         scripts = board.scripts(policy.controller_of(campaign), campaign)
     except SoundError as error:
-        # the advice here is for what no build mends: a file that cannot be read, or a language without prompts
+        # this advice is for faults that no build repairs: an unreadable file, or a language without prompts
         finding = refused(
             check, error, "let ccari's user read it, or give the campaign a language that has one"
         )
@@ -180,7 +180,7 @@ def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = B
 async def registers(settings: Settings, store: Store, policy: Policy, kept: SecretStore) -> list[Need]:
     """The registers that campaigns use: a copy that is missing or too old blocks all their calls.
 
-    There is one for each register and greatest age: the rules of a campaign's country may ask for a newer copy.
+    One for each register and maximum age: the rules of a campaign's country may require a newer copy.
     """
     copies = {row["register"]: row for row in await store.registers.ages()}
     needed: dict[Register, list[str]] = {}
@@ -239,7 +239,7 @@ async def _consents(store: Store, campaign: Campaign, whose: tuple[str, ...]) ->
     check = f"consents {campaign.id}"
     if await store.policies.has_consents(campaign):
         return Need(ok(check, "consents have been given"), whose)
-    # only a warning in doctor: that nobody has consented yet is not a fault of the installation
+    # only a warning in doctor: it is not the installation's fault that nobody has consented yet
     none = warning(check, f"no number of {campaign.controller!r} has consented to {campaign.asks_consent_to!r} "
                         f"by {campaign.consent_channel}", "ccari consents import FILE")  # fmt: skip
     return Need(none, whose, met=False)

@@ -23,8 +23,8 @@ _ANSWER_SECONDS = 10.0
 
 
 def recordings(settings: Settings) -> Iterator[Finding]:
-    """Whether the recordings folder can be written, and is the one that it was; and whether that of the copies of played sounds can be
-    written, without which a call proves less of its notice. Raises OSError.
+    """Whether the recordings folder can be written, and is still the same one; and whether the folder for copies of played sounds can be
+    written, without which a call's evidence proves less of its notice. Raises OSError.
     """
     folder, copies, known = settings.recordings_dir, copies_folder(settings), known_folder(settings)
     if (shut := closed(folder)) is not None:
@@ -52,7 +52,7 @@ def flac(settings: Settings) -> Iterator[Finding]:
 
 
 def ffmpeg(settings: Settings) -> Iterator[Finding]:
-    """The program that encodes recordings as Opus and, whatever their format, makes prompts and waveforms. Raises OSError."""
+    """The programme that encodes recordings as Opus and, whatever their format, makes prompts and waveforms. Raises OSError."""
     encodes = settings.recordings.format == "opus" and not settings.asterisk.is_off
     try:
         path, output = _answer("ffmpeg", "-nostdin", "-encoders")
@@ -97,7 +97,7 @@ def _answer(program: str, *arguments: str) -> tuple[str, str]:
 
 
 def unencrypted(settings: Settings, policy: Policy) -> Iterator[Finding]:
-    """A warning if recordings are not encrypted. Whether the disk is encrypted instead cannot be told from here."""
+    """A warning if recordings are not encrypted. Whether the disk is encrypted instead cannot be determined here."""
     made = bool(policy.recorded) and not settings.asterisk.is_off
     if made and settings.recordings.encryption == "none":
         yield warning("recipients", "recordings are not encrypted, as [recordings] encryption says",

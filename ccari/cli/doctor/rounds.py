@@ -1,4 +1,4 @@
-"""Runs all checks at once: those that need the database, those that need Asterisk, and those that need neither."""
+"""Runs all checks at once: those of the database, those of Asterisk, and those that need neither."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -75,7 +75,7 @@ async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str)
 
 
 async def _database_and_asterisk(settings: Settings) -> list[Finding]:
-    """The checks of each; then, if Asterisk answers, what the campaigns of the policy in force need of it."""
+    """The checks of both; then, if Asterisk answers, what the campaigns of the policy in force need of it."""
     declared: list[Policy] = []
     of_database, of_asterisk = await asyncio.gather(
         _database(settings, declared),
@@ -91,8 +91,8 @@ async def _database_and_asterisk(settings: Settings) -> list[Finding]:
 
 
 async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]:
-    """The checks of the database; if it goes away meanwhile, what was found until then, and the fault. Puts the policy in force
-    into ``declared``.
+    """The checks of the database; if it goes away meanwhile, the findings until then, and the fault. Puts the policy in force into
+    ``declared``.
     """
     found: list[Finding] = []
     mend = database.mend(settings)
@@ -107,7 +107,7 @@ async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]
             return [database.of_another_user(error)]
         return []
 
-    # not bounded here: starting an embedded server and each query have time limits of their own
+    # not bounded here: starting an embedded server and each query have their own time-outs
     lost = await found_by("database", look(), mend, bounded=False)
     if lost and not any(each.check == "policy" for each in found):
         lost.append(

@@ -1,4 +1,4 @@
-"""Checks that the database is not an older one than this node has seen."""
+"""Checks that the database is not an older copy than this node has seen."""
 
 from ccari.cli.doctor.findings import Finding, fault
 from ccari.config import Settings
@@ -9,7 +9,7 @@ CHECK = "seals"
 
 
 async def missing(settings: Settings, store: Store) -> list[Finding]:
-    """Whether the newest seal that the node remembers is gone. Raises StoreError, and ConfigError if it cannot be read."""
+    """Whether the newest seal that the node remembers is gone. Raises StoreError, and ConfigError if the memory cannot be read."""
     newest = NewestSeal(settings.data_dir, store.seals)
     seen = await newest.missing()
     if seen is None:

@@ -1,4 +1,4 @@
-"""Checks that every prompt that a call may play is there, is as it was built, and can be read by Asterisk."""
+"""Checks that every prompt that a call may play exists, unchanged since it was built, and that Asterisk can read it."""
 
 import pwd
 import shlex
@@ -19,7 +19,7 @@ from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 
 
 def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[str]]) -> Iterator[Finding]:
-    """The same check as of ``ccari serve`` and ``ccari policy check``. ``sources``: those of contacts, by controller."""
+    """The check that ``ccari serve`` and ``ccari policy check`` also make. ``sources``: those of contacts, by controller."""
     board, all_sounds = open_soundboard(settings), []
     for campaign in policy.campaigns:
         need = readiness.sounds(board, policy, campaign)
@@ -33,7 +33,7 @@ def sounds(settings: Settings, policy: Policy, sources: Mapping[str, Sequence[st
 
 
 def _sources(board: Soundboard, campaign: Campaign, sources: Sequence[str]) -> Iterator[Finding]:
-    """If a key says where the number comes from, each source needs a prompt; contacts may have come since the last build."""
+    """If a key says where the number comes from, each source needs a prompt; contacts may have been added since the last build."""
     if KeyAction.DATA_SOURCE not in campaign.keys.values():
         return
     lacking = sum(not _speaks(board, each, language) for each in sources for language in campaign.spoken)
@@ -54,7 +54,7 @@ def _speaks(board: Soundboard, source: str, language: str) -> bool:
 
 
 def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[Finding]:
-    """Whether Asterisk can read the sounds. It runs as the owner of its spool; if there is none yet, everybody must be able to."""
+    """Whether Asterisk can read the sounds. It runs as the owner of its spool; if there is no spool yet, everybody must be able to."""
     check, ours = "sounds for Asterisk", settings.sounds_dir.absolute()
     theirs = settings.sounds.asterisk_dir or ours
     reader, name = _asterisk_user(settings.asterisk.spool)
@@ -63,7 +63,7 @@ def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[F
         path = Path(sound.media.removeprefix("sound:"))
         top = Path("/")
         if theirs != ours and path.is_relative_to(theirs):
-            # the folders above are those of another machine or container, and cannot be checked here
+            # the parent folders are on another machine or in a container, and cannot be checked here
             path, top = ours / path.relative_to(theirs), ours
         closed |= set(_closed(path.with_name(f"{path.name}.{FORMAT}").absolute(), top, reader))
     for each in sorted(closed)[:1]:
@@ -75,10 +75,10 @@ def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[F
 
 
 def _chmods(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> Iterator[str]:
-    """The commands that let Asterisk read. ``folders``: of sounds.
+    """The commands that give Asterisk read access. ``folders``: of sounds.
 
-    Folders on the way get the right to pass through only. Only what is within a folder of sounds, such as a language's folder,
-    is opened with all its content: keys and recordings may be beside the sounds, and a folder of sounds may hold other things.
+    Parent folders get only the right to pass through. Only folders inside a folder of sounds, such as a language's, are opened with all
+    their content: keys and recordings may be beside the sounds, and a folder of sounds may hold other files.
     """
     through, within, alone = ("", "x"), ("-R ", "rX"), ("", "r")
     targets: dict[tuple[str, str], dict[Path, str]] = {through: {}, within: {}, alone: {}}
@@ -94,7 +94,7 @@ def _chmods(closed: Sequence[Path], folders: Sequence[Path], reader: Reader) -> 
 
 
 def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:
-    """The file if it cannot be read, and each folder above it, up to ``top``, that cannot be entered."""
+    """The file if it cannot be read, and each parent folder, up to ``top``, that cannot be entered."""
     if not reader.may(file, READ):
         yield file
     for folder in file.parents:

@@ -1,4 +1,4 @@
-"""Checks how Asterisk's PJSIP telephones and trunks are set, where a setting leads calls past the gate, or hides from ccari who listens."""
+"""Checks the settings of Asterisk's PJSIP telephones and trunks for any that lead calls past the gate, or hide from ccari who listens."""
 
 import asyncio
 import re
@@ -22,13 +22,13 @@ from ccari.policy.declaration import Policy
 
 CHECK = "asterisk telephones"
 ADVICE = "see docs/pbx.md, Transfers and call pickup"
-#: For all of them, of which each is asked about by itself.
+#: For all endpoints together; each is asked about separately.
 LOOK_SECONDS = 10.0
-#: By Asterisk's major version, the first minor one that a REFER with ``Refer-Sub: false`` does not crash (asterisk#2021).
+#: For each major version of Asterisk, the first minor version that survives a REFER with ``Refer-Sub: false`` (asterisk#2021).
 _TAKES_ANY_REFER = {22: 11, 23: 5}
-#: So many are named; of a call centre's telephones all have the same setting.
+#: How many are named: a call centre's telephones all have the same setting.
 _NAMED = 3
-#: Whoever has no name and no address of their own.
+#: The endpoint of callers without a name or address of their own.
 _ANYBODY = "anonymous"
 
 #: The settings of an endpoint, by their names in ``pjsip.conf``.
@@ -37,7 +37,7 @@ Endpoint = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class _Trap:
-    """A setting that calls fare ill with: what it does, and what to set in its place."""
+    """A setting that harms calls: its effect, and what to set instead."""
 
     is_in: Callable[[Endpoint], bool]
     does: str
@@ -45,7 +45,7 @@ class _Trap:
 
 
 def _has_password(endpoint: Endpoint) -> bool:
-    """As telephones do. Trunks are known by their address."""
+    """Telephones have a password; trunks are identified by their address."""
     return bool(endpoint.get("auth"))
 
 
@@ -89,7 +89,7 @@ _CRASHES = _Trap(
 
 
 async def telephones(settings: Settings, policy: Policy) -> list[Finding]:
-    """At most a warning, which names each trap and who is in it: calls work, and the settings of others are not ccari's."""
+    """At most a warning, which names each trap and the endpoints that have it: calls work, and these settings are not ccari's own."""
     endpoints: dict[str, Endpoint] = {}
     names: list[str] = []
     try:
@@ -129,7 +129,7 @@ def _of_version(version: str, policy: Policy) -> Iterator[_Trap]:
 
 
 def _named(endpoints: Mapping[str, Endpoint], trap: _Trap) -> str:
-    """Those that are in it, trunks first, without what could be a number; empty if there are none."""
+    """The endpoints that have it, trunks first, without names that could be a number; empty if there are none."""
     inside = sorted(
         (name for name, each in endpoints.items() if trap.is_in(each)),
         key=lambda name: _has_password(endpoints[name]),
@@ -148,7 +148,7 @@ async def _names(session: aiohttp.ClientSession, credentials: Credentials) -> li
 
 
 async def _settings(session: aiohttp.ClientSession, credentials: Credentials, name: str) -> Endpoint | None:
-    """As Asterisk runs with them; None if it does not tell: the endpoint has gone, or has a value that is no UTF-8."""
+    """The settings that Asterisk runs with; None if it does not tell: the endpoint has gone, or has a value that is not UTF-8."""
     what = f"asterisk/config/dynamic/res_pjsip/endpoint/{quote(name, safe='')}"
     async with asked_of(session, credentials, what) as reply:
         if reply.status != HTTPStatus.OK:

@@ -1,4 +1,4 @@
-"""Checks the authority that time-stamps seals, if one is set: whether its answers can be checked, and whether they come."""
+"""Checks the authority that time-stamps seals, if one is set: whether its answers can be verified, and whether they arrive."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -9,12 +9,12 @@ from ccari.recordings.evidence.authority import authority
 from ccari.store.opened import Store
 
 CHECK = "time stamps"
-#: So many times the interval of the settings may pass until a time stamp is missing.
+#: How many of the configured intervals may pass before a time stamp counts as missing.
 _LATE = 2
 
 
 def authority_of(settings: Settings) -> Iterator[Finding]:
-    """Its certificates and the password for it. Raises ConfigError if they cannot be read."""
+    """The authority's certificates, and the password for it. Raises ConfigError if they cannot be read."""
     section = settings.time_stamps
     if section.certificates is None:
         return

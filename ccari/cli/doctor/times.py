@@ -1,4 +1,4 @@
-"""Checks the time zones that the policy needs: hours, holidays and due dates are in the time of each campaign or controller."""
+"""Checks the time zones that the policy needs: hours, holidays and due dates are in the local time of each campaign or controller."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -9,7 +9,7 @@ from ccari.policy.declaration import Policy
 
 
 def zones(policy: Policy) -> Iterator[Finding]:
-    """The time in each zone, to compare with a watch: comparing clocks does not show that all are set to another zone's time."""
+    """The time in each zone, to compare with a watch: comparing the clocks would not reveal that all have the wrong zone."""
     names = {TIME_ZONES[each.country] for each in policy.controllers}
     spans = [span for campaign in policy.campaigns for span in campaign.hours]
     names |= {span.timezone for span in spans if span.timezone}
