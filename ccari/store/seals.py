@@ -22,8 +22,8 @@ _MARKS = {
     Kind.REQUEST: "requests_sealed",
     Kind.ACCESSES: "accesses_sealed",
 }
-#: Seals to search for a time stamp: some two weeks' worth, and 6 MB of JSON in a pack. A later time stamp proves little about the time;
-#: and the pack of a call from years before an authority was configured would be too large to read.
+#: A time stamp counts for a seal if it came fewer than this many seals later: some two weeks' worth, and 6 MB of JSON in a pack. A later
+#: one proves little about the time; and the pack of a call from years before an authority was configured would be too large to read.
 MOST_BETWEEN = 20_000
 #: Columns left out of an account's subject, since the account has them elsewhere.
 _NOT_IN_SUBJECT = frozenset({"events", "last_link"})
