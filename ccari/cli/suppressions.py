@@ -102,7 +102,7 @@ def remove(
         bars = await _bars(settings, store)
         lifted = await bars.lift(asked, f"cli:{who()}")
         if not lifted:
-            # it says that the number is not barred
+            # recorded as a look-up: the answer says that the number is not barred
             await note(store, Looked.NUMBER_CHECKED, bars.subject(number, controller), "lifting")
         return lifted
 

@@ -133,7 +133,7 @@ def fault_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> s
         told, its = (journal[0].fields or {}).get(name), request.get(name)
         if told is None:
             continue
-        # in JSON to thousandths of a second
+        # JSON keeps milliseconds
         is_same = (
             name == "received_at" and its and abs(_moment(its) - _moment(told)) < timedelta(milliseconds=1)
         )
@@ -143,7 +143,7 @@ def fault_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> s
 
 
 def unproven_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> tuple[str, ...]:
-    """What a request's row says, and the first entry of its journal does not: that was erased, or never had it."""
+    """Statements of a request's row that the first entry of its journal lacks: they were erased, or never there."""
     told = (journal[0].fields or {}) if journal else {}
     return tuple(name for name in OF_REQUEST if request.get(name) is not None and name not in told)
 
@@ -171,7 +171,7 @@ def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tupl
 def _told_of_call(journal: Iterable[Linked]) -> Iterator[tuple[str, str]]:
     """The columns of the call's row that the journal also states: their names, with the values as text."""
     for entry in journal:
-        # of a call whose gate was never asked, as in the dialplan's keys menu, the entry of its first right says it
+        # if the gate was never asked, as in the dialplan's keys menu, the entry of the call's first right has these fields
         is_told = entry.event in GATED or "digest" in (entry.fields or {})
         for name in OF_CALL if is_told else ():
             if entry.fields and name in entry.fields:
@@ -214,7 +214,7 @@ def _fault_of_moments(journal: Sequence[Linked], call: Mapping[str, Any]) -> str
             continue
         if at is None:
             return f"the {name} of the call is nothing, but {entry.at.isoformat()} in the journal"
-        # earlier versions dated the row of a call whose gate had no answer by when the database took it
+        # if the gate had no answer, earlier versions dated the call's row by when the database took it
         is_late = name == "ended_at" or entry.event == "call_blocked"
         late = ENDS_LATE if is_late else CLOCKS_DIFFER
         if not -CLOCKS_DIFFER <= _moment(at) - entry.at <= late:
@@ -223,7 +223,7 @@ def _fault_of_moments(journal: Sequence[Linked], call: Mapping[str, Any]) -> str
 
 
 def _value(kept: object) -> str:
-    """A value of a row, as the journal has it."""
+    """A row's value in the journal's format."""
     match kept:
         case bytes():
             return kept.hex()

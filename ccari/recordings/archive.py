@@ -80,7 +80,7 @@ class FileArchive:
             cut = _Cut(_ms(until - tag.started_at), None if ended is None else _ms(ended - tag.started_at))
         try:
             async with asyncio.timeout(patience) as waiting:
-                # before any wait, since this machine may be suspended in one
+                # before any wait, since this machine may stall in one
                 earlier = await self._threads.run(_version, self._folder / _tag_file(tag))
                 path = await self._spool.take(tag.recording_id)
                 is_stereo = tag.channels == Channels.STEREO
@@ -265,7 +265,7 @@ def _move_into(folder: Path, files: Mapping[str, Path], earlier: _Version) -> No
     """Move the files of one recording into ``folder``, in order, under their new names; flush each to disk first.
 
     Files that an earlier attempt left there in another format, or unencrypted, are removed first. Raises RecordingDelayed if the first
-    file there is no longer the ``earlier`` one: this machine was suspended, and the service that took over Asterisk has stored the
+    file there is no longer the ``earlier`` one: this machine stalled, and the service that took over Asterisk has stored the
     recording meanwhile. The database knows that file's hash, and no two encryptions are the same.
     """
     _make_folders(folder)
@@ -300,7 +300,7 @@ class _Cut:
 
     def most_ms(self, found: raw.Raw, lead_ms: int = 0) -> int:
         """How many milliseconds of the recording may be kept, in a file that began ``lead_ms`` earlier. If the file is shorter than the
-        recording lasted (Asterisk was suspended, the disk was full), nobody knows where the gap is. It is taken to lie before the
+        recording lasted (Asterisk stalled, the disk was full), nobody knows where the gap is. It is taken to lie before the
         refusal, which is then that much earlier in the file.
         """
         lacking = 0 if self.ended_ms is None else max(0, lead_ms + self.ended_ms - found.duration_ms)

@@ -39,7 +39,7 @@ async def _address(section: str, listen: str, answers: Callable[[str, int], Awai
         async with asyncio.timeout(ANSWER_SECONDS):
             problem = await _first_answer(answers, _REACHED_AT.get(host, host), int(port))
     except TimeoutError:
-        # if the machine was suspended, the time ran out before the doctor asked anybody
+        # if the machine stalled, the time ran out before the doctor asked anybody
         if (unheard := await _free(check, section, listen, host, int(port), taken)).state is State.OK:
             return unheard
         return fault(

@@ -92,7 +92,7 @@ SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at FROM sup
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY entered_at, campaign, reason
 
 -- name: lifted_suppressions
--- A bar that was kept under several secrets is given once.
+-- A bar that was kept under several secrets is returned once.
 SELECT DISTINCT campaign, reason, origin, proof, entered_at, expires_at, removed_at, removed_by, why FROM removed_suppressions
 WHERE controller = $1 AND digest = ANY ($2) ORDER BY removed_at, entered_at, campaign, reason
 
