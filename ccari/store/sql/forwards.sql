@@ -41,7 +41,7 @@ UPDATE forwards SET state = 'delivered', settled_at = clock_timestamp(), fault =
 WHERE reference = $1 AND seq = $2 AND tries = $3 AND state = 'waiting'
 
 -- name: forward_failed
--- FOR SHARE waits for a concurrent closure of the request: the later of that and this removes the number from what was given up.
+-- FOR SHARE waits for a concurrent closure of the request: whichever runs second removes the number from what was given up.
 WITH request AS (SELECT closed_at FROM rights_requests WHERE reference = $1 FOR SHARE)
 UPDATE forwards SET
     fault = $5,
