@@ -1,4 +1,4 @@
-"""The laboratory: ``pbx``, a real Asterisk under test, and ``world``, another that plays everyone around it."""
+"""The laboratory: ``pbx``, a real Asterisk under test, and ``world``, a second one that plays everyone around it."""
 
 from tests.lab.callees import Callee
 from tests.lab.calls import AgentCall

@@ -1,4 +1,4 @@
-"""The lab from the command line: build it, keep it up, or run a command in it."""
+"""The lab from the command line: build it, keep it running, or run a command in it."""
 
 import argparse
 import asyncio
@@ -20,7 +20,7 @@ NOT_FOUND = 127
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Parse, do, and say what went wrong in one line."""
+    """Parse the arguments, do what they ask, and report a failure in one line."""
     parser = _parser()
     chosen = parser.parse_args(arguments)
     command = chosen.command_line if chosen.do == "run" else []
@@ -40,14 +40,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"lab: {error}", file=sys.stderr)
         return 1
     except SystemExit as ended:
-        # Ctrl-C is how one is done with a lab that was to stay
+        # Ctrl-C is the usual way to stop a lab that was kept up
         if chosen.do == "up" and ended.code == SIGNALLED + signal.SIGINT:
             return 0
         raise
 
 
 def environment(lab: Lab) -> dict[str, str]:
-    """What a program needs to know to use the lab."""
+    """The environment that a program needs to use the lab."""
     pbx, world = lab.pbx, lab.world
     return {
         "CCARI_ASTERISK__URL": pbx.ari_url,

@@ -1,4 +1,4 @@
-"""One Asterisk in a folder of its own: configured, started, asked, killed, stopped."""
+"""One Asterisk in a folder of its own: configure, start, query, kill, stop."""
 
 import asyncio
 import os
@@ -46,7 +46,7 @@ DEFAULTED = (
 
 
 class Asterisk:
-    """A real Asterisk, alone in its mount namespace, which dies with this process at the latest.
+    """A real Asterisk in a mount namespace of its own, which dies with this process at the latest.
 
     Parameters
     ----------
@@ -55,14 +55,14 @@ class Asterisk:
     directory
         The lab's folder; the instance lives in ``directory / name``.
     host_folders
-        Further folders it sees, read-only, at the same absolute paths.
+        Further folders that it sees, read-only, at the same absolute paths.
     """
 
     name: str
-    #: The folders below etc that its configuration comes from.
+    #: The folders below etc that its configuration is built from.
     templates: ClassVar[tuple[str, ...]]
     sip_addresses: ClassVar[tuple[str, ...]] = ("127.0.0.1",)
-    #: Of its machine, in a root of its own; None is UTC.
+    #: Its time zone, in a root of its own; None is UTC.
     time_zone: ClassVar[str | None] = None
 
     def __init__(self, root: Path, directory: Path, host_folders: Sequence[Path] = ()) -> None:
@@ -71,7 +71,7 @@ class Asterisk:
         self.home = directory / self.name
         self.host_folders = [folder.absolute() for folder in host_folders if folder.is_dir()]
         self.log = self.home / "log" / "full"
-        #: Where ARI recordings lie, as seen from outside.
+        #: Where ARI recordings are, as seen from outside.
         self.spool = self.home / "spool" / "recording"
         self.sip_port = free_port(socket.SOCK_DGRAM, *self.sip_addresses)
         self.http_port = free_port(socket.SOCK_STREAM, "127.0.0.1")
@@ -95,12 +95,12 @@ class Asterisk:
 
     @property
     def running(self) -> bool:
-        """Whether the process is there; it may not have booted yet."""
+        """Whether the process exists; it may not have booted yet."""
         return self._process is not None and self._process.returncode is None
 
     @property
     def fate(self) -> str:
-        """How it is, to be told with what went wrong."""
+        """The state of the process, for error messages."""
         if self.running:
             return f"{self.name} is running"
         code = self._process.returncode if self._process else None
@@ -108,11 +108,11 @@ class Asterisk:
 
     @property
     def ari_headers(self) -> dict[str, str]:
-        """What an ARI request carries."""
+        """The headers of an ARI request."""
         return {"Authorization": aiohttp.encode_basic_auth(self.ari_user, self.ari_password)}
 
     def settings(self) -> Mapping[str, object]:
-        """What replaces ``@name@`` in the configuration files."""
+        """The values that replace ``@name@`` in the configuration files."""
         return {
             "name": self.name,
             "release_modules": "load = res_websocket_client.so",
@@ -126,7 +126,7 @@ class Asterisk:
         }
 
     def environment(self) -> Mapping[str, str]:
-        """What its process has in the environment beside what this one has."""
+        """Environment variables added to those of this process."""
         return {}
 
     async def start(self) -> None:
@@ -136,7 +136,8 @@ class Asterisk:
         self._write()
         with (self.home / "console").open("wb") as console:
             self._process = await asyncio.create_subprocess_exec(
-                # With pdeathsig a killed test run leaves no Asterisk; no shell's Ctrl-C reaches it, we stop it in order.
+                # With pdeathsig, a killed test run leaves no Asterisk behind. A session of its own keeps Ctrl-C from
+                # it: we stop it.
                 *("setpriv", "--pdeathsig", "KILL"),
                 *("unshare", "--mount", "--propagation", "private"),
                 *("sh", str(HERE / "start.sh"), str(self.root), str(self.home), str(self._conf)),
@@ -155,7 +156,7 @@ class Asterisk:
             raise
 
     async def stop(self, *, at_once: bool = False) -> None:
-        """End every call and stop; kill it if it does not. Does nothing when it is not running."""
+        """End every call and stop; kill it if it does not stop. Does nothing if it is not running."""
         process = self._process
         if process is None or process.returncode is not None:
             return
@@ -164,12 +165,12 @@ class Asterisk:
             async with asyncio.timeout(STOP_SECONDS):
                 await process.wait()
         except TimeoutError:
-            # it may have gone in the very moment
+            # it may have exited this very moment
             if process.returncode is None:
                 await self.kill()
 
     async def kill(self, signum: signal.Signals = signal.SIGKILL) -> None:
-        """Send a signal; return when it is dead if the signal is SIGKILL, at once otherwise."""
+        """Send a signal. After SIGKILL, wait until the process is dead; otherwise return at once."""
         if self._process is None or self._process.returncode is not None:
             raise LabError(f"{self.name} is not running")
         self._process.send_signal(signum)
@@ -178,7 +179,7 @@ class Asterisk:
                 await self._process.wait()
 
     async def cli(self, command: str) -> str:
-        """What Asterisk's command line answers."""
+        """The output of a command on Asterisk's command line."""
         inside = ["nsenter", f"--target={self.pid}", "--mount"]
         program = sbin("asterisk") or "asterisk"
         if self.root != Path("/"):
@@ -235,7 +236,7 @@ class Asterisk:
             (self.home / "names/localtime").write_bytes(zone.read_bytes())
 
     async def _booted(self) -> None:
-        """Wait for the first answer of ARI, which says 503 until every module is loaded."""
+        """Wait until ARI answers; it answers 503 until every module is loaded."""
         try:
             async with (
                 aiohttp.ClientSession(headers=self.ari_headers) as session,
@@ -258,7 +259,7 @@ class Asterisk:
             return False
 
     def _last_words(self) -> str:
-        """The last error it logged, or the last line it wrote anywhere."""
+        """The last error it logged, or else the last line it wrote anywhere."""
         lines = [
             line.strip()
             for file in (self.home / "console", self.log)

@@ -1,6 +1,6 @@
-"""Audio measured by its signal: which tones a stretch holds, and what else.
+"""Measures audio by its signal: which tones a stretch contains, and what else.
 
-Levels are in dBFS, where a sine of full scale has 0 dB, so that a tone and what is left beside it compare.
+Levels are in dBFS, where a full-scale sine is 0 dB, so that a tone and the rest can be compared.
 """
 
 import subprocess
@@ -18,27 +18,27 @@ WINDOW_SECONDS = 0.1
 FLOOR_DBFS = -120.0
 """What nothing at all measures as."""
 
-#: Well below a tone as it arrives (about -12 dBFS), well above what coding and packet loss leave.
+#: Well below the level at which a tone arrives (about -12 dBFS), well above the noise of coding and packet loss.
 PRESENT_DBFS = -30.0
 ABSENT_DBFS = -45.0
 
 RIFF_HEADER = 8
 
-#: What telephone recordings are decoded to.
+#: The sample rate that telephone recordings are decoded to.
 _RATE = 8000
 _COMMAND_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
 class Audio:
-    """One channel of a recording, samples from -1 to 1."""
+    """One channel of a recording; samples range from -1 to 1."""
 
     samples: Samples
     rate: int
 
     @property
     def seconds(self) -> float:
-        """How long it is."""
+        """The length in seconds."""
         return len(self.samples) / self.rate
 
     def between(self, start: float, end: float | None = None) -> "Audio":
@@ -47,12 +47,12 @@ class Audio:
         return Audio(self.samples[round(start * self.rate) : stop], self.rate)
 
     def windows(self, seconds: float = WINDOW_SECONDS) -> list[Samples]:
-        """The whole windows it divides into; a shorter rest is left out."""
+        """Split it into whole windows; a shorter rest is dropped."""
         size = round(seconds * self.rate)
         return [self.samples[at : at + size] for at in range(0, len(self.samples) - size + 1, size)]
 
     def tone_levels(self, hz: float, seconds: float = WINDOW_SECONDS) -> Samples:
-        """The level of a tone in each window, by least squares, so that a window need not hold whole periods."""
+        """The level of a tone in each window, by least squares: a window need not contain whole periods."""
         windows = self._side_by_side(seconds)
         if not windows.size:
             return np.array([])
@@ -60,7 +60,7 @@ class Audio:
         return _dbfs(np.hypot(sine, cosine))
 
     def other_levels(self, tones: Sequence[float], seconds: float = WINDOW_SECONDS) -> Samples:
-        """The level of what is left in each window when the tones are taken out."""
+        """The level of the rest of each window, without the tones."""
         windows = self._side_by_side(seconds)
         if not windows.size:
             return np.array([])
@@ -71,7 +71,7 @@ class Audio:
         return _dbfs(np.sqrt(2 * np.mean(rest**2, axis=0)))
 
     def _side_by_side(self, seconds: float) -> Samples:
-        """The windows as the columns of one matrix, so that they are measured by one reckoning."""
+        """The windows as the columns of one matrix, so that one calculation measures them all."""
         windows = self.windows(seconds)
         return np.column_stack(windows) if windows else np.empty((0, 0))
 
@@ -85,7 +85,7 @@ def lacks(sound: Audio, hz: float) -> bool:
 
 
 def read(path: Path, channel: int = 0) -> Audio:
-    """A channel of a 16-bit wav file."""
+    """One channel of a 16-bit wav file."""
     with wave.open(str(path), "rb") as file:
         if file.getsampwidth() != 2:
             raise ValueError(f"{path.name} has {8 * file.getsampwidth()} bits a sample, not 16")
@@ -94,8 +94,8 @@ def read(path: Path, channel: int = 0) -> Audio:
 
 
 def recorded(file: Path, identity: Path, channel: int | None = None) -> Audio:
-    """A stored recording, or one channel of it, opened by Debian's ``age`` and decoded by ``ffmpeg``: readers that are none
-    of ours.
+    """A stored recording, or one channel of it, decrypted by Debian's ``age`` and decoded by ``ffmpeg``: independent
+    readers.
     """
     content = file.read_bytes()
     if file.suffix == ".age":

@@ -1,7 +1,7 @@
-"""Who answers at which number: world's dialplan reads a callee's behaviour from the number it is dialled by.
+"""Who answers at which number: world's dialplan derives a callee's behaviour from the number that is dialled.
 
-Numbers are valid Polish mobile numbers, ``48 600 BB KN SS``: behaviour, key, seconds, and a serial of 00 to 99 that
-gives each test numbers of its own. ``48 601`` and ``48 602 KN KN SS`` press two keys.
+Numbers are valid Polish mobile numbers, ``48 600 BB KN SS``: behaviour, key, seconds, and a serial from 00 to 99 that
+gives each test its own numbers. ``48 601`` and ``48 602 KN KN SS`` press two keys.
 """
 
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ RINGING_HZ = 1060
 
 @dataclass(frozen=True)
 class Callee:
-    """A number and what is behind it."""
+    """A number and the behaviour behind it."""
 
     number: str
     summary: str
@@ -83,7 +83,7 @@ def early_media(for_seconds: int, serial: int) -> Callee:
 
 
 def presses_early(key: str, after_seconds: int, serial: int) -> Callee:
-    """Digits only."""
+    """``key`` must be a digit."""
     _, digit = _key(key)
     return _callee(
         26,
@@ -114,7 +114,7 @@ def presses_twice(key: str, after_seconds: int, serial: int) -> Callee:
 
 
 def presses_then(first: str, first_after: int, second: str, second_after: int, serial: int) -> Callee:
-    """Press two keys, the second ``second_after`` seconds after the first; star and hash go with 2 to 9 only."""
+    """Press two keys, the second ``second_after`` seconds after the first; star and hash combine only with 2 to 9."""
     keys = f"{first}{second}"
     plan = 1
     if "*" in keys or "#" in keys:
@@ -136,12 +136,12 @@ def holds(for_seconds: int, serial: int) -> Callee:
 
 
 def redirects(serial: int) -> Callee:
-    """Send a 302 to ``answers(serial)``."""
+    """Redirect to ``answers(serial)`` with a 302."""
     return _callee(50, 10, serial, f"is redirected (302) to {answers(serial).number}")
 
 
 def directory() -> list[Callee]:
-    """One callee of every behaviour, for people to look at."""
+    """One callee of every behaviour, for display."""
     return [
         answers(1),
         silent(1),

@@ -1,6 +1,6 @@
-"""Where a dialplan can lead: read from what ``dialplan show`` says of it, and followed as Asterisk would.
+"""Where a dialplan can lead: parses the output of ``dialplan show`` and follows it as Asterisk would.
 
-What it cannot tell it takes both ways, and an application that it does not know is taken for one that dials.
+Where a condition cannot be decided, it follows both branches. It assumes that an unknown application dials.
 """
 
 import re
@@ -45,7 +45,9 @@ class Place:
 
 @dataclass(frozen=True)
 class State:
-    """A channel at a place. ``known`` are its variables as far as they are known, ``allowed`` whether the gate let it."""
+    """A channel at a place. ``known``: the variables whose values are known; ``allowed``: whether the gate allowed the
+    call.
+    """
 
     place: Place
     known: Mapping[str, str]
@@ -59,7 +61,7 @@ class State:
 
 @dataclass(frozen=True)
 class Way:
-    """What a channel comes to: ``dials``, or ``leaves`` for where nothing is known, by ``step``."""
+    """Where a channel ends up: it ``dials``, or ``leaves`` for a place that is not known, at ``step``."""
 
     what: str
     state: State
@@ -70,7 +72,7 @@ class Way:
 
 
 def read(shown: str) -> Dialplan:
-    """The contexts in the answers to one or more ``dialplan show CONTEXT``."""
+    """The contexts in the output of one or more ``dialplan show CONTEXT``."""
     plan: dict[str, dict[str, dict[int, Step]]] = {}
     context, exten = "", ""
     for line in shown.splitlines():
@@ -86,7 +88,7 @@ def read(shown: str) -> Dialplan:
 
 
 def follow(plan: Dialplan, start: Place, known: Mapping[str, str], outcomes: frozenset[str]) -> Iterator[Way]:
-    """Every way out from ``start``. ``outcomes`` are what ``CCARI_OUTCOME`` may be after Stasis."""
+    """Every way out from ``start``. ``outcomes``: the values that ``CCARI_OUTCOME`` may have after Stasis."""
     waiting, seen = [State(start, dict(known))], set()
     while waiting:
         state = waiting.pop()
@@ -114,7 +116,7 @@ class _Walk:
         if step is not None:
             yield from self._do(step)
         elif place.context.startswith("macro-"):
-            # its end leads back to whoever called the Macro
+            # at its end, control returns to the caller of the Macro
             yield Way("leaves", self._state, Step(None, "MacroExit", ""))
 
     def _do(self, step: Step) -> Iterable[State | Way]:
@@ -138,7 +140,7 @@ class _Walk:
         return known.get(app, self._dial)(step)
 
     def _dial(self, step: Step) -> Iterator[State | Way]:
-        """What the gate allows is one dial."""
+        """The gate allows one dial."""
         yield Way("dials", self._state, step)
         yield replace(self._next(), allowed=False)
 
@@ -172,13 +174,13 @@ class _Walk:
         yield self._next(**{name: None if "$" in value else value})
 
     def _stasis(self, _: Step) -> Iterator[State | Way]:
-        """It is left at once where nobody is behind it; otherwise with an outcome, a reason and a call."""
+        """Stasis returns at once if no application is there; otherwise with an outcome, a reason and a call."""
         yield self._next()
         for outcome in self._outcomes:
             yield self._next(CCARI_OUTCOME=outcome, CCARI_REASON=None, CCARI_CALL=None)
 
     def _agi(self, step: Step) -> Iterator[State | Way]:
-        """It may have been told nothing at all, and time may have run out before or after it was told."""
+        """AGI may set no variables at all, and may time out before or after it set them."""
         after = [self._next()]
         if re.search(r"/gate(\?[^,]*)?,", step.data):
             after += [self._next(CCARI_VERDICT="DENY")]

@@ -1,11 +1,11 @@
-"""A callee who is far away: what the pbx sends them of sound comes late, or never."""
+"""A callee who is far away: the pbx's media reaches them late, or never."""
 
 import asyncio
 import math
 import re
 from typing import Any
 
-#: The port in an SDP. All have five digits, as those that the kernel gives, so that no length changes.
+#: The port in an SDP. All ports have five digits, as the kernel's do, so no length changes.
 _PORT = re.compile(rb"(?<=\r\nm=audio )\d{5}(?= )")
 
 Address = tuple[str, int]
@@ -15,7 +15,7 @@ class _Socket(asyncio.DatagramProtocol):
     transport: asyncio.DatagramTransport
 
     async def open(self) -> int:
-        """Begin to listen; at which port."""
+        """Begin to listen; returns the port."""
         await asyncio.get_running_loop().create_datagram_endpoint(lambda: self, local_addr=("127.0.0.1", 0))
         port: int = self.transport.get_extra_info("sockname")[1]
         return port
@@ -25,9 +25,10 @@ class _Socket(asyncio.DatagramProtocol):
 
 
 class Distance(_Socket):
-    """Where the pbx is to send its SIP for ``callee``, who gets it at once, and its sound ``seconds`` later: ``inf`` is never.
+    """A relay between the pbx and ``callee``. It passes the pbx's SIP on at once and its media after ``seconds``;
+    ``inf``: never.
 
-    What they send of sound goes straight to the pbx.
+    The callee's media goes straight to the pbx.
     """
 
     def __init__(self, callee: Address, seconds: float) -> None:
@@ -51,7 +52,7 @@ class Distance(_Socket):
             answering.add_done_callback(self._answering.discard)
 
     async def _answer(self, data: bytes, pbx: Address) -> None:
-        """Pass on what the callee says, with a port of ours in place of the one at which they listen."""
+        """Pass on what the callee says, with our port in place of the one at which they listen for media."""
         if (named := _PORT.search(data)) is not None:
             way = _Way(("127.0.0.1", int(named[0])), self._seconds)
             self._ways.append(way)

@@ -1,4 +1,4 @@
-"""How a program ends that has started others: SIGTERM does what Ctrl-C does, and they are ended with it."""
+"""How a program that started others ends: SIGTERM acts like Ctrl-C, and its children end with it."""
 
 import asyncio
 import signal
@@ -12,7 +12,9 @@ SIGNALLED = 128
 
 
 def run(work: Coroutine[Any, Any, _T], runner: Callable[[Coroutine[Any, Any, _T]], _T] = asyncio.run) -> _T:
-    """What the work gives. Raises SystemExit, as a shell tells it, where SIGTERM or Ctrl-C has ended the work, in order."""
+    """Run the work and return its result. If SIGTERM or Ctrl-C ends it, clean up and raise SystemExit with a shell's
+    status.
+    """
     try:
         return runner(_until_terminated(work))
     except _TerminatedError:

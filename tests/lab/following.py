@@ -1,17 +1,17 @@
-"""A log that another process writes on."""
+"""A log that another process writes to."""
 
 from pathlib import Path
 
 
 class Followed:
-    """A log whose lines are each read once: whoever waits for one asks for what is new all the time."""
+    """A log whose lines are each read once, by polling."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._to = 0
 
     def new(self) -> list[bytes]:
-        """The whole lines that were written since the last time; none while there is no file."""
+        """The whole lines written since the last call; none if there is no file."""
         if not self.path.exists():
             return []
         with self.path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""PBXs that somebody else's dialplan runs, beside the lab's own: the same world is around them."""
+"""PBXs that run somebody else's dialplan, beside the lab's own and with the same world around them."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from tests.lab.pbx import Pbx
 class ForeignPbx(Pbx):
     """``dialplan`` is added to the lab's own and the shipped contexts; ``modules`` to those that every Asterisk loads.
 
-    Its shipped contexts ask where the lab's own pbx asks.
+    Its shipped contexts look for FastAGI at the same address as the lab's own pbx.
     """
 
     def __init__(self, root: Path, lab: Lab, name: str, dialplan: str, modules: Sequence[str]) -> None:
@@ -34,7 +34,7 @@ class ForeignPbx(Pbx):
 
     @asynccontextmanager
     async def started(self) -> AsyncIterator["ForeignPbx"]:
-        """Started, and stopped in the end."""
+        """Start it, and stop it at the end."""
         await self.start()
         try:
             yield self
@@ -43,7 +43,7 @@ class ForeignPbx(Pbx):
 
     @asynccontextmanager
     async def asking(self, address: str) -> AsyncIterator[None]:
-        """Its shipped contexts look for ccari at this ``HOST:PORT`` meanwhile."""
+        """Meanwhile, its shipped contexts look for ccari at this ``HOST:PORT``."""
         await self.set_global("CCARI_AGI", address)
         try:
             yield
@@ -51,7 +51,7 @@ class ForeignPbx(Pbx):
             await self.set_global("CCARI_AGI", f"127.0.0.1:{self.agi_port}")
 
     async def set_global(self, name: str, value: str) -> None:
-        """Set a global variable of its dialplan, also to nothing."""
+        """Set a global variable of its dialplan; the value may be empty."""
         answer = await self.cli(f'dialplan set global {name} "{value}"')
         if "set to" not in answer:
             raise LabError(f"{self.name} did not set {name}: {answer.strip()}")

@@ -1,4 +1,4 @@
-"""Two real Asterisks in a temporary folder, started together, gone without a trace."""
+"""Two real Asterisks in a temporary folder, started together and removed without a trace."""
 
 import asyncio
 import os
@@ -13,8 +13,8 @@ from tests.lab.pbx import Pbx
 from tests.lab.root import ensure_root
 from tests.lab.world import World
 
-# Removes the folder when this process closes the pipe or dies, however it dies: Asterisk is killed with it, and what
-# that still writes while the first attempt runs is caught by the second.
+# Removes the folder when this process closes the pipe or dies, however it dies. Asterisk is killed with it; the second
+# attempt removes whatever that still writes during the first.
 REMOVER = 'cat; rm -rf -- "$1" 2>/dev/null || { sleep 1; rm -rf -- "$1"; }'
 
 
@@ -32,7 +32,7 @@ async def laboratory(*, host_folders: Sequence[Path] = ()) -> AsyncIterator[Lab]
     """A running lab.
 
     The pbx sees ``host_folders``, and the checkout's ``dialplan`` and ``sounds``, read-only at the same paths. With
-    ``CCARI_LAB_LOGS`` in the environment everything the two wrote is copied to that folder before it is removed.
+    ``CCARI_LAB_LOGS`` in the environment, everything that the two wrote is copied to that folder before it is removed.
     """
     root = await ensure_root()
     async with temporary_folder() as directory:
@@ -54,19 +54,19 @@ async def laboratory(*, host_folders: Sequence[Path] = ()) -> AsyncIterator[Lab]
 
 
 async def together(*starts: Coroutine[None, None, None]) -> None:
-    """Start all at once; the first that fails is the one that is told of."""
+    """Start all at once; raise the first failure."""
     try:
         async with asyncio.TaskGroup() as group:
             for start in starts:
                 group.create_task(start)
     except BaseExceptionGroup as failures:
-        # The person at the terminal is told of one failure, in one line.
+        # Show the person at the terminal one failure, in one line.
         raise failures.exceptions[0] from None
 
 
 @asynccontextmanager
 async def temporary_folder() -> AsyncIterator[Path]:
-    """A folder of a laboratory, gone with this process however that dies."""
+    """The folder of a laboratory, removed when this process ends, however it ends."""
     directory = _make_folder()
     remover = await asyncio.create_subprocess_exec(
         *("sh", "-c", REMOVER, "sh", str(directory)),
@@ -85,6 +85,6 @@ async def temporary_folder() -> AsyncIterator[Path]:
 
 def _make_folder() -> Path:
     directory = Path(tempfile.mkdtemp(prefix="ccari-lab-"))
-    # ccari may run as another user, who has to reach the recordings.
+    # ccari may run as another user, who must be able to reach the recordings.
     directory.chmod(0o755)
     return directory

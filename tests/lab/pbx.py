@@ -21,7 +21,7 @@ _OUTCOME = re.compile(r"CCARI-OUTCOME ([^|]*)\|(.*)\|end$")
 
 @dataclass(frozen=True)
 class Outcome:
-    """The variables an agent's channel carried when its call on the pbx ended."""
+    """The variables that an agent's channel had when its call on the pbx ended."""
 
     call: str
     outcome: str
@@ -35,7 +35,7 @@ class Pbx(Asterisk):
 
     name = "pbx"
     templates: ClassVar[tuple[str, ...]] = ("common", "pbx")
-    # Asterisk tells moments in its machine's, which is not to show anywhere
+    # Asterisk reports times in its machine's zone, which must not show anywhere
     time_zone: ClassVar[str | None] = "Asia/Tokyo"
 
     def __init__(
@@ -49,7 +49,7 @@ class Pbx(Asterisk):
         self._outcomes: dict[str, Outcome] = {}
 
     def settings(self) -> Mapping[str, object]:
-        """Add where world is, the project's dialplan, where that looks for FastAGI, and queues."""
+        """Add world's address, the project's dialplan, the address at which it finds FastAGI, and queues."""
         settings = super().settings()
         return {
             **settings,
@@ -63,7 +63,7 @@ class Pbx(Asterisk):
         }
 
     async def outcome(self, call: str, *, within: float = OUTCOME_SECONDS) -> Outcome:
-        """The outcome of an agent's call, waiting for its hangup handler; ``call`` is ``AgentCall.id``."""
+        """Wait for the hangup handler of an agent's call, and return its outcome; ``call`` is ``AgentCall.id``."""
         try:
             await until(lambda: call in self._told(), within=within)
         except TimeoutError:

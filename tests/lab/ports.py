@@ -1,4 +1,4 @@
-"""Free ports below the range the kernel hands to outgoing connections, so that nobody takes one meanwhile."""
+"""Free ports below the range that the kernel assigns to outgoing connections, so that nothing takes one meanwhile."""
 
 import os
 import random
@@ -10,15 +10,15 @@ from pathlib import Path
 from tests.lab.errors import LabError
 
 SERVICES = range(6000, 10000)
-#: Where the demo listens, which goes by ccari's own settings: another test may run beside it.
+#: The demo's port, which comes from ccari's own settings: another test may run the demo at the same time.
 _DEMO = 8090
 RTP = range(10000, 32000)
 RTP_SPAN = 2000
 """Ports of one instance: a leg takes two, and Asterisk passes over one that is taken."""
 
 TRIES = 200
-#: So long a port is nobody else's, whichever process asks, and while the one lives that it was given to: who is killed in a
-#: test comes again at the same one.
+#: For this long no other process is given the port, nor while the process lives that it was given to: a service that a
+#: test kills restarts at the same port.
 KEPT_SECONDS = 180.0
 _KEPT = Path(tempfile.gettempdir(), "ccari-ports")
 
@@ -35,7 +35,7 @@ def free_port(kind: socket.SocketKind, *addresses: str) -> int:
 
 
 def _keep(port: int) -> bool:
-    """False if it was given out a little while ago."""
+    """False if it was given out a short while ago."""
     _KEPT.mkdir(exist_ok=True)
     kept = _KEPT / str(port)
     try:

@@ -1,4 +1,4 @@
-"""A real Asterisk to run: the machine's own, or one of a Debian release in a root built once and kept in the cache."""
+"""A real Asterisk to run: the machine's own, or a Debian release's in a root that is built once and cached."""
 
 import asyncio
 import fcntl
@@ -30,7 +30,7 @@ QUERY_SECONDS = 30
 
 @dataclass(frozen=True)
 class Release:
-    """A Debian release to take Asterisk from, and the versions that the lab has a use for."""
+    """A Debian release to take Asterisk from, and the versions that the lab can use."""
 
     suite: str
     oldest: tuple[int, ...]
@@ -39,7 +39,7 @@ class Release:
 
     @property
     def recipe(self) -> str:
-        """What the cache is keyed by; the leading number counts changes that the rest does not show."""
+        """The key of the cache; the leading number counts changes that the rest does not show."""
         return f"1 {self.suite} {' '.join(PACKAGES)} {MERGED_USR}"
 
     def serves(self, version: tuple[int, ...]) -> bool:
@@ -48,12 +48,14 @@ class Release:
 
 #: Older ones let a read-only ARI user write over REST-over-WebSocket (GHSA-wcvv-g26m-wx5c).
 CURRENT = Release("forky", (22, 10, 1), (sys.maxsize,), "22.10.1 or newer")
-#: What FreePBX 16 and VICIdial run on; the last releases with Macro are of its kind.
+#: What FreePBX 16 and VICIdial run on; the last releases that have Macro are like it.
 OLD = Release("bullseye", (16,), (17,), "16")
 
 
 async def ensure_root(release: Release = CURRENT) -> Path:
-    """The root to run Asterisk in: ``/`` when the machine has a fit one, else the cached root, built if need be."""
+    """The root to run Asterisk in: ``/`` if the machine has a suitable one, else the cached root, which is built if
+    necessary.
+    """
     if os.geteuid() != 0:
         raise LabError(
             "the lab needs root: Asterisk runs in a mount namespace and a root of its own; try sudo"
@@ -67,7 +69,7 @@ async def ensure_root(release: Release = CURRENT) -> Path:
 
 
 def sbin(name: str) -> str | None:
-    """Where the machine has a program, also when sbin is not on the PATH."""
+    """The path of a program on this machine, even if sbin is not on the PATH."""
     return shutil.which(name) or shutil.which(name, path="/usr/sbin:/usr/local/sbin:/sbin")
 
 
@@ -84,7 +86,7 @@ def _recipe_hash(release: Release) -> str:
 
 
 def _cached(cache: Path, release: Release) -> Path | None:
-    # The version is known only after the build, so a root is found again by its recipe.
+    # The version is known only after the build, so a root is found by the hash of its recipe.
     return max(cache.glob(f"asterisk-*-{_recipe_hash(release)}"), default=None)
 
 
@@ -116,7 +118,7 @@ async def _build(cache: Path, release: Release) -> Path:
 
 
 def _remove_left_overs(cache: Path) -> None:
-    """Remove what killed builds left; no other build runs while we hold the lock."""
+    """Remove what killed builds left behind; no other build runs while we hold the lock."""
     for left_over in cache.glob("building-*"):
         shutil.rmtree(left_over, ignore_errors=True)
 
@@ -139,7 +141,7 @@ async def _mmdebstrap(target: Path, suite: str) -> None:
 
 
 async def mirror() -> tuple[str, str]:
-    """The machine's Debian mirror and its keyring, as apt itself reads them from either kind of sources file."""
+    """The machine's Debian mirror and its keyring, read by apt itself from either kind of sources file."""
     fields = "$(REPO_URI) $(COMPONENT) $(SIGNED_BY)"
     targets = await output("apt-get", "indextargets", "--format", fields, "Created-By: Packages")
     for line in targets.splitlines():
@@ -159,7 +161,7 @@ def _keyring() -> str:
 
 
 async def apt_settings() -> list[str]:
-    """The machine's apt settings without which its mirror cannot be used."""
+    """The machine's apt settings that its mirror needs."""
     wanted = re.compile(
         r'^Acquire::(Check-Valid-Until|Check-Date|https?::Proxy(::\S+)?|https?::Verify-Peer) ".+";$'
     )
@@ -183,7 +185,7 @@ def _package_version(root: Path, suite: str) -> str:
 
 
 def _settle(root: Path) -> None:
-    """Make the three files that start.sh lays the lab's own over: a bind mount needs something to lie on."""
+    """Create the three files that start.sh mounts the lab's own over: a bind mount needs a target."""
     for name in ("hosts", "nsswitch.conf", "resolv.conf"):
         file = root / "etc" / name
         file.unlink(missing_ok=True)
@@ -193,7 +195,7 @@ def _settle(root: Path) -> None:
 
 @asynccontextmanager
 async def locked(path: Path) -> AsyncIterator[None]:
-    """Hold a lock between processes; another one's build is waited for in a thread."""
+    """Hold a lock between processes; wait in a thread while another one builds."""
     with path.open("w") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

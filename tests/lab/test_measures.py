@@ -1,4 +1,4 @@
-"""What the lab measures by: numbers, packets, tones."""
+"""The lab's measures: numbers, packets, tones."""
 
 import numpy as np
 import phonenumbers

@@ -1,4 +1,4 @@
-"""Waiting for what tells nobody when it happens: a port that opens, a file that another process closes."""
+"""Waiting for what sends no notification: a port that opens, a file that another process closes."""
 
 import asyncio
 import inspect
@@ -8,7 +8,7 @@ POLL_SECONDS = 0.02
 
 
 async def until(ready: Callable[[], bool | Awaitable[bool]], *, within: float) -> None:
-    """Ask again and again until it is ready; TimeoutError when it is not within so many seconds."""
+    """Poll until it is ready; TimeoutError if that takes longer than ``within`` seconds."""
     async with asyncio.timeout(within):
         while True:
             answer = ready()

@@ -1,4 +1,4 @@
-"""What came over the wire, read from the SIP packet log that Asterisk keeps as a pcap file."""
+"""What arrived on the wire, read from the SIP packet log that Asterisk writes as a pcap file."""
 
 import re
 import struct
@@ -18,12 +18,12 @@ TEXT = 14 + 20 + 8
 
 
 def received(pcap: Path, port: int) -> Iterator[str]:
-    """The SIP messages that the Asterisk at this port received, in order, retransmissions included."""
+    """The SIP messages that the Asterisk at this port received, in order, including retransmissions."""
     return (message for _, message in arrivals(pcap, port))
 
 
 def arrivals(pcap: Path, port: int) -> Iterator[tuple[float, str]]:
-    """As :func:`received`, each with when it came, in seconds since 1970."""
+    """As :func:`received`, each with its arrival in seconds since 1970."""
     data = pcap.read_bytes() if pcap.exists() else b""
     at = FILE_HEADER
     while at + PACKET_HEADER.size <= len(data):
@@ -43,7 +43,7 @@ def invites(messages: Iterable[str], digits: str) -> int:
 
 
 def calls_tried(messages: Iterable[tuple[float, str]]) -> list[tuple[float, str, str]]:
-    """Each INVITE outside a dialog once: when it first came, the digits that it is for, and those that it is from."""
+    """Each INVITE outside a dialog once: its first arrival, the digits called, and the digits of the caller."""
     seen: dict[tuple[str, str], tuple[float, str, str]] = {}
     for at, message in messages:
         wanted = re.match(r"INVITE sips?:\+?(\d+)[@;> ]", message)

@@ -31,7 +31,7 @@ EVENTS = ("ChannelStateChange", "ChannelDestroyed")
 
 
 class World(Asterisk):
-    """The instance that plays everybody else; agents' phones have a loopback address of their own."""
+    """The instance that plays everybody else; agents' phones have their own loopback address."""
 
     name = "world"
     templates: ClassVar[tuple[str, ...]] = ("common", "world")
@@ -46,13 +46,13 @@ class World(Asterisk):
         self._pcaps_read = 0
         self._rolling = asyncio.Lock()
         self._messages: list[str] = []
-        #: The channels of callees who were told to press keys, by their numbers.
+        #: The channels of callees who were told to press keys, by number.
         self._pressed: dict[str, str] = {}
         self._session: aiohttp.ClientSession | None = None
         self._reader: asyncio.Task[None] | None = None
 
     def settings(self) -> Mapping[str, object]:
-        """Add where the pbx is and where packets are logged."""
+        """Add the pbx's address and where packets are logged."""
         settings = super().settings()
         return {
             **settings,
@@ -62,7 +62,7 @@ class World(Asterisk):
         }
 
     async def start(self) -> None:
-        """Start and listen for the events of agents' calls."""
+        """Start, and listen for the events of agents' calls."""
         await self._deafen()
         self.heard.mkdir(parents=True, exist_ok=True)
         await super().start()
@@ -73,7 +73,7 @@ class World(Asterisk):
             raise
 
     async def stop(self, *, at_once: bool = False) -> None:
-        """Stop; calls still open are lost."""
+        """Stop; calls that are still open are lost."""
         await self._deafen()
         await super().stop(at_once=at_once)
 
@@ -87,14 +87,14 @@ class World(Asterisk):
         caller: str = "101",
         pbx: Asterisk | None = None,
     ) -> AgentCall:
-        """An agent's phone dials a number; returns as soon as it does.
+        """An agent's phone dials a number; returns as soon as it dials.
 
         Parameters
         ----------
         number
-            As the agent dials it, ``+48600…``; anything goes, also what is no number.
+            As the agent dials it, ``+48600…``; any text is allowed, also one that is no number.
         campaign
-            The pbx's ``CCARI_CAMPAIGN``, ``renewals`` unless told.
+            The pbx's ``CCARI_CAMPAIGN``; ``renewals`` by default.
         agent
             What the phone does once answered: ``talks``, ``silent``, ``drops-SECONDS``, ``presses-KEY-SECONDS`` (and
             ``-KEY-SECONDS`` once more, and ``-SECONDS`` until it hangs up), ``refers-WHOM-SECONDS`` (a blind transfer by
@@ -102,17 +102,17 @@ class World(Asterisk):
             ``types-WHOM-SECONDS-KEYS-SECONDS`` (which presses keys before), ``late-AFTER-THEN`` (rings first, and hangs up THEN), ``holds-AFTER-FOR-THEN`` (silent until it takes the
             call back, all in seconds).
         context
-            Where on the pbx the call goes, ``ccari-outbound`` unless told; ``lab-dial`` dials without ccari.
+            The context of the pbx that the call enters, ``ccari-outbound`` by default; ``lab-dial`` dials without ccari.
         caller
             The agent's own number.
         pbx
-            Whose phone it is, the lab's own unless told.
+            The PBX that the phone belongs to; the lab's own by default.
         """
         call = AgentCall(str(uuid.uuid4()), number, datetime.now(UTC))
         port = self.pbx_sip_port if pbx is None else pbx.sip_port
         headers = {"X-Lab-Call": call.id, "X-Campaign": campaign, "X-Lab-Context": context}
         body = {
-            # Escaped, so that a number with / @ or ; in it reaches the pbx as it was dialled.
+            # Escaped, so that a number with / @ or ; in it reaches the pbx as dialled.
             "endpoint": f"PJSIP/pbx/sip:{quote(number, safe='+')}@127.0.0.1:{port}",
             "context": "agents",
             "extension": agent,
@@ -132,18 +132,18 @@ class World(Asterisk):
         withheld: bool = False,
         greeted: bool = False,
     ) -> AgentCall:
-        """A callee calls the centre, and does once answered what their number tells; returns as soon as they do.
+        """A callee calls the centre and, once answered, does what their number encodes; returns as soon as they call.
 
         Parameters
         ----------
         callee
-            Who calls, ``+48600…``, which is also the number that is shown unless ``withheld``.
+            The caller, ``+48600…``, which is also the number shown unless ``withheld``.
         campaign
-            What they dial.
+            The campaign that they dial.
         destination
             The pbx's ``CCARI_DESTINATION``.
         greeted
-            The pbx answers by itself, and hands them over two seconds later.
+            The pbx answers by itself, and passes the call to ccari two seconds later.
         """
         call = AgentCall(str(uuid.uuid4()), campaign, datetime.now(UTC))
         digits = callee.removeprefix("+")
@@ -164,7 +164,7 @@ class World(Asterisk):
         return await self._placed(call, body)
 
     async def _placed(self, call: AgentCall, body: Mapping[str, object]) -> AgentCall:
-        # known before the first event of it comes
+        # registered before its first event arrives
         self.calls[call.id] = call
         try:
             call.channel = (await self._request("POST", f"channels/{call.id}", body))["name"]
@@ -174,11 +174,11 @@ class World(Asterisk):
         return call
 
     async def hang_up(self, call: AgentCall) -> None:
-        """The agent hangs up; nothing happens if the call is over."""
+        """The agent hangs up; does nothing if the call is over."""
         await self._request("DELETE", f"channels/{call.id}", none_is_fine=True)
 
     async def take_over(self, call: AgentCall) -> None:
-        """Another phone takes an agent's call over, by an INVITE that names it (Replaces, RFC 3891); returns before it is answered."""
+        """Another phone takes over an agent's call, by an INVITE that names it (Replaces, RFC 3891); returns before it is answered."""
         dialog = ("call-id", "remote_tag", "local_tag")
         asked = [f"channels/{call.id}/variable?variable=CHANNEL(pjsip,{each})" for each in dialog]
         name, theirs, ours = [(await self._request("GET", each))["value"] for each in asked]
@@ -195,13 +195,13 @@ class World(Asterisk):
         await self._request("POST", "channels", body)
 
     async def press(self, call: AgentCall, keys: str) -> None:
-        """The agent presses keys, one after the other; returns before the first is out."""
+        """The agent presses keys, one after the other; returns before the first is sent."""
         await self._press(call.channel, "agent-presses", keys)
 
     async def callee_presses(self, number: str, keys: str) -> None:
-        """Who was called at a number presses keys, as :meth:`press`."""
+        """The callee at a number presses keys, as :meth:`press`."""
         channels = [each.split("!") for each in (await self.cli("core show channels concise")).splitlines()]
-        # whoever has pressed before is where keys are pressed, and not at their number any more
+        # a channel that pressed keys before is at the keys' extension, no longer at its number
         before = self._pressed.get(number)
         talking = [each[0] for each in channels if number.removeprefix("+") in each or each[0] == before]
         if len(talking) != 1:
@@ -210,7 +210,7 @@ class World(Asterisk):
         self._pressed[number] = talking[0]
 
     async def _press(self, channel: str, context: str, keys: str) -> None:
-        # ARI presses keys only on channels of an application, and a phone is in the dialplan.
+        # ARI sends DTMF only on channels of an application, and a phone is in the dialplan.
         answer = await self.cli(f"channel redirect {channel} {context},{keys},1")
         if "successfully redirected" not in answer:
             raise LabError(f"{channel} takes no keys: {answer.strip()}")
@@ -220,7 +220,7 @@ class World(Asterisk):
         return wire.invites(await self._received(), number.removeprefix("+"))
 
     async def invite(self, number: str) -> str:
-        """The last INVITE for a number as it reached world, whole."""
+        """The last INVITE for a number that reached world, whole."""
         wanted = re.compile(rf"INVITE sips?:\+?{re.escape(number.removeprefix('+'))}[@;> ]")
         found = [message for message in await self._received() if wanted.match(message)]
         if not found:
@@ -228,7 +228,7 @@ class World(Asterisk):
         return found[-1]
 
     async def status(self, number: str) -> int:
-        """The SIP status with which the last call that a phone or the provider placed to a number was refused, as it came over the wire."""
+        """The SIP status, from the wire, that refused the last call from a phone or the provider to a number."""
         refused = re.compile(
             rf"SIP/2\.0 ([3-6]\d\d) .*^To:[^\r\n]*sips?:{re.escape(number)}[@;>].*^CSeq: \d+ INVITE",
             re.MULTILINE | re.DOTALL | re.IGNORECASE,
@@ -239,7 +239,7 @@ class World(Asterisk):
         return int(found[-1][1])
 
     async def holds(self, number: str) -> int:
-        """How often a phone put a call to or from a number on hold, and was told on the wire that it is."""
+        """How often the pbx confirmed on the wire that a phone had put a call to or from a number on hold."""
         agreed = re.compile(
             rf"SIP/2\.0 200 .*^(?:From|To):[^\r\n]*sips?:\+?{re.escape(number.removeprefix('+'))}[@;>].*^a=recvonly\r?$",
             re.MULTILINE | re.DOTALL | re.IGNORECASE,
@@ -247,7 +247,7 @@ class World(Asterisk):
         return len({message for message in await self._received() if agreed.match(message)})
 
     async def _received(self) -> list[str]:
-        """All SIP messages that came; each packet log is read once, when it is whole."""
+        """All SIP messages received; each packet log is read once, when it is complete."""
         async with self._rolling:
             if self.running:
                 # Asterisk flushes a packet log only when it is told to begin another.
@@ -259,11 +259,11 @@ class World(Asterisk):
         return self._messages
 
     async def heard_by(self, number: str, nth: int = -1) -> Path:
-        """What a callee heard in its last answered call, or its nth, from the answer to the end: 16-bit mono."""
+        """What a callee heard in their last answered call, or their nth, from the answer to the end: 16-bit mono."""
         return await self._whole(f"{number.removeprefix('+')}-*.wav", nth)
 
     async def heard_by_called(self, agent: str) -> Path:
-        """What an agent who was called heard last, from the answer to the end."""
+        """What a called agent heard last, from the answer to the end."""
         return await self._whole(f"called-{agent}-*.wav", -1)
 
     async def heard_by_agent(self, call: AgentCall) -> Path:
@@ -271,7 +271,7 @@ class World(Asterisk):
         return await self._whole(f"agent-{call.id}.wav", 0)
 
     async def _whole(self, pattern: str, nth: int) -> Path:
-        """Wait for recordings to be closed, which is when a file gets its length."""
+        """Wait until recordings are closed, which is when a file gets its length."""
 
         def files() -> list[Path]:
             return sorted(self.heard.glob(pattern), key=lambda file: file.stem.rpartition("-")[2])
@@ -291,10 +291,10 @@ class World(Asterisk):
         self._session = aiohttp.ClientSession(
             headers=self.ari_headers,
             timeout=aiohttp.ClientTimeout(total=REQUEST_SECONDS),
-            # Asterisk closes a connection that was idle, and a call is not placed again because of that
+            # Asterisk closes idle connections, and aiohttp would not send the request to place a call again
             connector=aiohttp.TCPConnector(force_close=True),
         )
-        # Channels placed into the dialplan belong to no application: only a subscription to everything shows them.
+        # Channels placed into the dialplan belong to no application: only a subscription to all events reports them.
         socket = await self._session.ws_connect(
             f"{self.ari_url}/ari/events", params={"app": APP, "subscribeAll": "true"}
         )
@@ -347,5 +347,5 @@ class World(Asterisk):
 
 
 def _sent(headers: Mapping[str, str | None]) -> dict[str, str]:
-    """The variables with which a channel sends these SIP headers."""
+    """The channel variables that make a channel send these SIP headers."""
     return {f"PJSIP_HEADER(add,{name})": value for name, value in headers.items() if value}
