@@ -1,4 +1,4 @@
-"""Policies for the tests of the law, in as few words as each test needs."""
+"""Policies for the tests of the law, as short as each test allows."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ CONTROLLER = Controller(
     recipients=(Recipient(name="Linia Sp. z o.o.", data="wszystkie", country="PL"),),
 )
 
-#: A key for every action that there is, but for the one that agrees to a recording.
+#: A key for every action except agreement to a recording.
 ALL_KEYS = {
     "0": "human_review",
     "1": "objection",
@@ -35,7 +35,7 @@ ALL_KEYS = {
 
 
 def campaign(**changes: Any) -> Campaign:
-    """A contract's campaign, recorded with a way out, and with all keys; ``changes`` say what differs."""
+    """A contract's campaign, recorded with a way out, and with all keys; ``changes`` override its fields."""
     declared: dict[str, Any] = {
         "id": "renewals",
         "controller": "acme",

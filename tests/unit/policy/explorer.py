@@ -1,4 +1,4 @@
-"""Breadth first over everything that can become of a call."""
+"""Breadth-first search of everything that can happen in a call."""
 
 from collections import deque
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from tests.unit.policy.sending import helpful, possible
 from tests.unit.policy.takenup import wrongly_left, wrongly_taken_up
 from tests.unit.policy.world import World, ask, beginning, send
 
-#: What changes nothing, whenever it comes.
+#: Events that change nothing, whenever they come.
 _NOTHING: tuple[Event, ...] = (
     *(on.Failed(kind(party)) for kind in (do.Ring, do.StopRinging) for party in Party),
     on.Failed(do.StopPlaying()),
@@ -26,31 +26,31 @@ _NOTHING: tuple[Event, ...] = (
     on.TimeRanOut(Timer.KEEP),
 )
 _LAST_RESORT = on.TimeRanOut(Timer.CLOSE)
-#: Far more than any campaign here has: a walk without end is a failure, not a wait.
+#: Far more states than any campaign here has: an endless walk fails instead of hanging.
 _MOST_STATES = 50_000
 
 
 @dataclass
 class Exploration:
-    """What a walk found. ``breaches``: the shortest way to each thing that must not be, by its name."""
+    """What a walk found. ``breaches``: the shortest way to each breach, by its name."""
 
     states: int = 0
     transitions: int = 0
     breaches: dict[str, list[Event]] = field(default_factory=dict)
     outcomes: set[Outcome] = field(default_factory=set)
     stages: set[Stage] = field(default_factory=set)
-    #: Ways to states from which a world that behaves well does not bring the call to its end.
+    #: Ways to states from which even a well-behaved world does not bring the call to its end.
     dead_ends: list[list[Event]] = field(default_factory=list)
-    #: The world where only the timer of the last stage ends the call, although the world behaves well.
+    #: Worlds in which only the timer of the last stage ends the call, although the world behaves well.
     last_resorts: list[World] = field(default_factory=list)
-    #: Ways to states in which something changed that changes nothing.
+    #: Ways to states that an event changed although it must change nothing.
     stirred: list[list[Event]] = field(default_factory=list)
 
 
 def explore(
     campaign: Campaign, direction: Direction, strange: str = "", *, holds: bool = False
 ) -> Exploration:
-    """Give every event that is possible to every state that is reachable, from the request of a call on."""
+    """Send every possible event to every state that can be reached from the request of a call."""
     walk = _Walk(campaign, direction, strange, holds=holds)
     while walk.ahead:
         if len(walk.states) > _MOST_STATES:
@@ -73,12 +73,12 @@ class _Walk:
         self._numbers = {same(*self.states[0]): 0}
         self._ways: list[tuple[int, Event] | None] = [None]
         self._onward: dict[int, tuple[Event, int]] = {}
-        # the agent's codes count in the talk only, and the callee's keys as soon as there is a call
+        # the agent's codes work only in the talk; the callee's keys work as soon as there is a call
         codes = "".join(campaign.agent_keys)
         self._unheard = tuple(on.AgentKeyPressed(key) for key in sorted({*codes, "*"}))
 
     def visit(self, here: int) -> None:
-        """Send all that is possible to one state."""
+        """Send every possible event to one state."""
         call, world = self.states[here]
         self.found.stages.add(call.stage)
         if call.stage is Stage.CLOSED:
@@ -115,7 +115,7 @@ class _Walk:
     def _judge(
         self, here: int, event: Event, world: World, commands: list[Command], after: Call
     ) -> World | None:
-        """The world once it was asked for all of ``commands``; None after a breach, where nothing is worth following."""
+        """The world after all of ``commands``; None after a breach, beyond which nothing is worth exploring."""
         before, was = self.states[here]
         names = list(ignored(self.campaign, was, event, commands))
         for command in commands:
@@ -124,7 +124,7 @@ class _Walk:
             if isinstance(command, do.CloseCall):
                 self.found.outcomes.add(command.outcome)
         if isinstance(event, on.Bridged) or after.stage is not Stage.TALK:
-            # whoever is bid farewell talks no more: the one thing that the world is told of the call
+            # a callee who is bid farewell no longer talks: the only fact about the call that the world is told
             world = world._replace(talking=after.stage is Stage.TALK)
         names += out_of_place(self.campaign, before, event, after, world, commands)
         for name in names:
@@ -151,7 +151,7 @@ class _Walk:
         return way[::-1]
 
     def follow(self) -> None:
-        """From each state go on as a world that behaves well does, and see whether the call ends."""
+        """From each state go on as a well-behaved world does, and check that the call ends."""
         ends = {number for number, (call, _) in enumerate(self.states) if call.stage is Stage.CLOSED}
         for start in range(len(self.states)):
             trail, here = {start}, start

@@ -1,4 +1,4 @@
-"""What may be true of no step of any call: each with the words that a failing test shows."""
+"""What no step of any call may do; each breach is given in the words that a failing test shows."""
 
 from collections.abc import Iterator
 
@@ -12,7 +12,7 @@ from ccari.policy.suppression import bars
 from tests.unit.policy.world import NOBODY, Side, World, code_entered, right_of, stops
 
 _ENDING = frozenset({Stage.CLOSE, Stage.CLOSED})
-#: When words wait for a callee who has put the call on hold.
+#: Stages whose words wait while the callee has the call on hold.
 _PATIENT = frozenset({Stage.NOTICE, Stage.TALK, Stage.FAREWELL})
 _MAY_RUN = frozenset({"running", "stopping", "overdue", "stuck"})
 _CONFIRMED: dict[str, set[Right]] = {
@@ -22,7 +22,7 @@ _CONFIRMED: dict[str, set[Right]] = {
 
 
 def ignored(campaign: Campaign, world: World, event: Event, commands: list[Command]) -> Iterator[str]:
-    """What must follow from an event, and does not. ``world`` is as it was before."""
+    """What an event must lead to, and did not. ``world`` is as it was before the event."""
     match event:
         case on.KeyPressed(key) if (right := right_of(campaign, key)) is not None:
             nobodys = not world.known or world.machine in NOBODY
@@ -50,7 +50,7 @@ def _registered(commands: list[Command], right: Right) -> int:
 
 
 def forbidden(campaign: Campaign, world: World, command: Command) -> Iterator[str]:
-    """What may not be asked for while the world is as it is."""
+    """Commands that may not be given while the world is in this state."""
     yield from _about_legs(campaign, world, command)
     yield from _about_recorders(campaign, world, command)
     yield from _about_words(campaign, world, command)
@@ -160,7 +160,7 @@ def _about_hand_overs(campaign: Campaign, world: World) -> Iterator[str]:
         yield "a call handed over in a campaign that has no transfers"
     if not world.heard_committed or not world.bridging:
         yield "a call handed over before the two were brought together"
-    # a doubtful one, which the two have talked beside already, is stopped as soon as it begins
+    # a doubtful recorder, during which the two have already talked, is stopped as soon as it begins
     if world.recorder in _MAY_RUN | {"asked"}:
         yield "a call handed over while the recorder may run"
     if _is_away(world, Party.CALLEE):
@@ -289,7 +289,7 @@ def _is_away(world: World, party: Party) -> bool:
 
 
 def _is_over(campaign: Campaign, world: World) -> bool:
-    """The callee exercised a right after which there is nothing more to talk about."""
+    """The callee exercised a right that ends the talk."""
     if world.refused and campaign.recording.must:
         return True
     return campaign.ends_after_right and any(
@@ -307,7 +307,7 @@ def _bars(campaign: Campaign, right: Right) -> bool:
 def out_of_place(
     campaign: Campaign, before: Call, event: Event, after: Call, world: World, commands: list[Command]
 ) -> Iterator[str]:
-    """What may not be the case once a step is done."""
+    """What may not be true after a step."""
     closes = [isinstance(each, do.CloseCall) for each in commands]
     if any(closes) is not (after.stage is Stage.CLOSED) or any(closes[:-1]):
         yield "an end that is not the last thing, once"

@@ -1,4 +1,4 @@
-"""The kinds of call that are explored: few keys each, but between them every mode, direction and way to answer."""
+"""The kinds of call to explore: few keys each, but together every mode, direction and way to answer."""
 
 from typing import Any, NamedTuple
 
@@ -6,8 +6,8 @@ from ccari.policy.call import Direction
 
 
 class Kind(NamedTuple):
-    """``changes``: what a campaign declares; ``strange``: keys that are pressed and do nothing; ``holds``: the callee puts the call
-    on hold.
+    """``changes``: the campaign's declarations; ``strange``: keys that are pressed and do nothing; ``holds``: the
+    callee puts the call on hold.
     """
 
     direction: Direction
@@ -28,7 +28,7 @@ _ERASE, _ACCESS, _STEER = {"7": "erasure"}, {"8": "access"}, {"9": "data_source"
 _AGREE, _REPEAT, _LANGUAGE = {"1": "consent_recording"}, {"*": "repeat"}, {"#": "language"}
 _TWO_PROMPTS = {"prompts": ["identity", "recording"]}
 _PAUSES = {"*1": "pause_recording", "*2": "resume_recording"}
-#: With these there are codes that do nothing.
+#: With these, some codes do nothing.
 _TWO_SIGNS = {"*1": "pause_recording", "#2": "resume_recording"}
 _STOP = {"*2": "stop_recording"}
 _ANNA = {"agent": "PJSIP/anna"}
@@ -58,11 +58,11 @@ _OUTBOUND = {
             for without in ("continue", "hang_up")
             for basis, keys in bound
         ),
-        # an erasure that bars no call, but stops its recording
+        # an erasure that does not bar calls, but stops the recording
         ("notice", "continue", _DUTY, _ERASE),
         ("notice", "hang_up", _DUTY, _ERASE),
         ("off", "hang_up", _CONTRACT, _REFUSE),
-        # two keys that come between one another
+        # two keys that can come in either order
         ("off", "continue", _OFFER, _OBJECT | _ACCESS),
         ("opt_out", "continue", _CONTRACT, _REFUSE | _ERASE),
         ("opt_in", "continue", _CONTRACT, _AGREE | _REFUSE),
@@ -80,7 +80,7 @@ _OUTBOUND = {
     "first_contact": _kind(
         "notice", "continue", _CONTRACT, _REPEAT, notice=_TWO_PROMPTS | {"information": "first_contact"}
     ),
-    # an agreement beside another basis of the recording
+    # an agreement, although the recording has another legal basis
     "opt_in-interest": _kind("opt_in", "continue", _CONTRACT, _AGREE | _WITHDRAW)
     | {"recording": {"mode": "opt_in", "legal_basis": "legitimate_interest"}},
     "withdrawn-contract": _kind("off", "continue", _CONTRACT, _WITHDRAW, consent_required=True),
@@ -124,7 +124,7 @@ _TRANSFERRED = {
     | {"agent_keys": {"*5": "objection_marketing"}},
     "codes-stop-must": _transferred("notice", "hang_up", _CONTRACT, {}, "continue") | {"agent_keys": _STOP},
 }
-#: What differs where the agent, or the destination, is called.
+#: What differs if the agent, or the destination, is called.
 _CALLED = {
     "off": _kind("off", "continue", _CONTRACT, {}),
     "off-barred": _kind("off", "continue", _OFFER, _OBJECT),
@@ -138,7 +138,7 @@ _CALLED = {
     "codes-stop": _kind("notice", "continue", _CONTRACT, {}, agent_keys=_STOP),
     "machine": _kind("off", "continue", _CONTRACT, {}, answering_machine={"message": True}),
 }
-#: With keys that steer the notice, and one that does nothing.
+#: With keys that control the notice, and one that does nothing.
 _STEERED = {
     "strange_key": _kind("off", "continue", _CONTRACT, _ACCESS),
     "strange_key-opt_in": _kind("opt_in", "continue", _CONTRACT, _AGREE),
@@ -153,7 +153,7 @@ _STEERED = {
     "languages-three": _kind("notice", "continue", _CONTRACT, _LANGUAGE, languages=["en", "uk"]),
 }
 
-#: Whose callee puts the call on hold, and takes it back, whenever they like.
+#: The callee puts the call on hold, and takes it back, at any time.
 _HELD = {
     "off": _kind("off", "continue", _CONTRACT, _ACCESS),
     "two_prompts": _kind("notice", "continue", _CONTRACT, _REPEAT, notice=_TWO_PROMPTS),

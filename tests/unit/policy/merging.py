@@ -1,4 +1,4 @@
-"""Which states of a walk are one: what no later step can tell apart is forgotten, so that walks come to an end."""
+"""Which states of a walk count as one: whatever no later step can distinguish is forgotten, so that walks end."""
 
 from collections.abc import Hashable
 
@@ -7,7 +7,7 @@ from ccari.policy.call import Call, Command, Direction, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from tests.unit.policy.world import Side, Sounding, World
 
-#: All that may fail, or be reported, in a call whose callee was dialled.
+#: Everything that may fail, or be reported, in a call whose callee was dialled.
 _EVERYTHING_ASKED = frozenset[Command](
     {
         do.CreateCallee(),
@@ -30,7 +30,7 @@ _LAST_WORDS = frozenset(
 _NONE_HEARD = frozenset[tuple[str, str]]()
 _GONE = Side("gone", created=True, dialled=True, answered=True, let_go=True)
 _NO_WORLD = World()
-#: Once the callee has answered; what is asked for later is known by what became of it.
+#: Once the callee has answered; later commands are known by their results.
 _CONVERSING = frozenset(
     {
         Stage.HEARD,
@@ -50,11 +50,13 @@ _AFTER_THE_NOTICE = _CONVERSING - {Stage.HEARD}
 
 
 def merge(call: Call, world: World) -> World:
-    """Forget what no later step can tell apart; for the rest take the worst: every timer set, everything may yet fail."""
+    """Forget what no later step can distinguish; for the rest assume the worst: every timer set, everything may yet
+    fail.
+    """
     if call.stage is Stage.CLOSED:
         return _NO_WORLD
     if world.heard_committed:
-        # nothing is proven any more, in whatever language
+        # the notice is no longer proven, in any language
         world = world._replace(heard=_NONE_HEARD, language="", informed=False, sounding=_mute(world))
     if call.stage is Stage.CLOSE:
         return world._replace(
@@ -128,7 +130,7 @@ def _is_past(side: Side) -> bool:
 
 
 def _everything(world: World) -> frozenset[Command]:
-    """Not for a call that never reached its callee: much of it is impossible there."""
+    """Not for a call that never reached its callee: much of it cannot happen there."""
     return _EVERYTHING_ASKED if _reached(world) else world.asked
 
 
@@ -137,7 +139,9 @@ def _reached(world: World) -> bool:
 
 
 def same(call: Call, world: World) -> Hashable:
-    """Equal for states that nothing can tell apart: of the rights only the set counts, of a reason only that there is one."""
+    """Equal for states that nothing can distinguish: only the set of the rights counts, and only whether there is a
+    reason.
+    """
     stage = call.stage
     if stage is Stage.CLOSED:
         return stage
@@ -154,7 +158,7 @@ def same(call: Call, world: World) -> Hashable:
         )
     before_the_end: Hashable = None
     if stage is not Stage.FAREWELL:
-        # ringing is heard by an agent who was called first, until the bridge
+        # an agent who was called first hears ringing until the bridge
         rang = call.rang and (stage is Stage.RING or call.direction is Direction.AGENT_FIRST)
         heard = (
             None

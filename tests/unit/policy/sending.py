@@ -1,4 +1,4 @@
-"""What the world can send to a call: all that is possible, and what a world that behaves well would send next."""
+"""What the world can send to a call: all that is possible, and what a well-behaved world would send next."""
 
 from collections.abc import Iterator
 
@@ -10,13 +10,13 @@ from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block
 from tests.unit.policy.world import World
 
-#: Whom the agent hands the callee over to.
+#: The colleague to whom the agent transfers the callee.
 COLLEAGUE = "1002"
 
 
 def possible(world: World, campaign: Campaign, strange: str = "", *, holds: bool = False) -> Iterator[Event]:
-    """Everything that may come now. ``strange``: keys that do nothing in the campaign; ``holds``: the callee puts the call on
-    hold, and takes it back.
+    """Every event that may come now. ``strange``: keys that do nothing in the campaign; ``holds``: the callee puts the
+    call on hold, and takes it back.
     """
     for command in world.owed:
         yield from _answers(world, command, campaign)
@@ -55,7 +55,7 @@ def _of_the_callee(world: World, keys: tuple[str, ...], *, holds: bool) -> Itera
         if not world.callee.answered:
             yield from (on.Gone(Party.CALLEE, cause) for cause in (17, 19, 21))
     if do.AnswerCallee() in world.asked or do.Dial() in world.asked:
-        # early media carries keys before the answer, and one that was queued comes after the end
+        # early media carries keys before the answer, and a queued key may arrive after the end
         yield from (on.KeyPressed(key) for key in keys)
 
 
@@ -65,19 +65,21 @@ def _of_the_agent(world: World, campaign: Campaign) -> Iterator[Event]:
     if do.DialAgent() in world.asked:
         yield on.AgentAnswered()
     if campaign.transfer is not None and world.agent.answered:
-        # one hand-over is as good as ten
+        # one transfer is as good as ten
         yield from map(on.TransferAsked, (None, "no body") if world.handed_over else (None, COLLEAGUE))
     if world.talking:
         yield from map(on.LedAway, Party)
         yield from (on.AgentKeyPressed(key) for key in sorted({*"".join(campaign.agent_keys)}))
     if world.has_talked:
-        # those that there is a code for are enough: the screen differs in when it may come
+        # rights that have a code are enough: the screen differs only in when it may be used
         rights = (action.right for action in campaign.agent_keys.values())
         yield from (on.RightVoiced(right) for right in rights if right is not None)
 
 
 def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
-    """What a world that behaves well sends next, the best first: answers, then hang-ups, a timer when all else is said."""
+    """What a well-behaved world sends next, the best first: answers, then hang-ups, and a timer if nothing else is
+    left.
+    """
     for command in sorted(world.owed, key=repr):
         yield _answers(world, command, campaign)[0]
     if world.on_hold:
@@ -100,7 +102,7 @@ def helpful(world: World, campaign: Campaign) -> Iterator[Event]:
 
 
 def _arrivals(world: World) -> Iterator[Event]:
-    """The legs that were asked for are made, and answered."""
+    """The legs that were asked for are made and answered."""
     if world.agent.there == "made":
         if not world.agent.created:
             yield on.AgentCreated()

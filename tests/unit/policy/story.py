@@ -17,7 +17,7 @@ class Story:
         self.commands: list[Command] = []
 
     def send(self, *events: Event) -> list[Command]:
-        """All that the call asks for because of ``events``."""
+        """Every command that the call gives because of ``events``."""
         told: list[Command] = []
         for event in events:
             self.call, commands = decide(self.call, event)
@@ -26,7 +26,7 @@ class Story:
         return told
 
     def does(self, *events: Event) -> list[Command]:
-        """As :meth:`send`, without what only notes, times or tells."""
+        """As :meth:`send`, without the commands that only record, set timers or inform."""
         untold = do.Note | do.SetTimer | do.TellDialplan | do.ShowCard
         return [each for each in self.send(*events) if not isinstance(each, untold)]
 
@@ -39,7 +39,7 @@ class Story:
         return self
 
     def heard(self) -> "Story":
-        """The notice was played whole, and is being proven."""
+        """The notice was played whole, and its proof is being committed."""
         self.notice().send(*(on.Played(prompt, whole=True) for prompt in self.call.notice))
         return self
 
@@ -58,7 +58,7 @@ class Story:
 
     @property
     def ending(self) -> tuple[str, str] | None:
-        """The outcome and the reason that the call closed with, and that the dialplan was given."""
+        """The outcome and the reason with which the call was closed and returned to the dialplan."""
         closed = [
             (each.outcome.value, each.reason) for each in self.commands if isinstance(each, do.CloseCall)
         ]

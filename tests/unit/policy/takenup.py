@@ -1,4 +1,4 @@
-"""What may not become of a talk that its service leaves, or that another takes up."""
+"""What may not happen to a talk that its service leaves, or that another takes up."""
 
 import json
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ _LASTING = (
 
 
 def wrongly_left(call: Call) -> Iterator[str]:
-    """Nothing of it is stopped; but a right that is not yet durable may not be lost on the way."""
+    """No part of the talk is stopped, and no right that is not yet durable is lost."""
     after, commands = decide(call, on.Withdrawn("asterisk_lost"))
     leaves = [each for each in commands if not isinstance(each, do.Note)] == [do.LeaveTalk()]
     if leaves is not (after.stage is Stage.CLOSED):
@@ -29,7 +29,7 @@ def wrongly_left(call: Call) -> Iterator[str]:
 
 
 def _owed(call: Call) -> set[str]:
-    """What is being said, and waits to be, of rights to the callee."""
+    """What the callee is being told about rights, or is still to be told."""
     answers = {*confirmations.CONFIRMATIONS.values(), confirmations.RECORDING_STOPPED, notices.RIGHT_FAILED}
     return {
         each

@@ -1,7 +1,7 @@
-"""The world around a call, as bad as it may be: what it can send, and its own memory of what it sent and was asked.
+"""The worst possible world around a call: what it can send, and its own memory of what it sent and was asked.
 
-What a store answers comes exactly once, but whenever it likes. What Asterisk reports comes early, late, twice or never,
-and any request may fail long after it seemed to have worked. Nothing here is read off the call's own state.
+The store answers exactly once, but at any time. Asterisk's reports come early, late, twice or never, and any request
+may fail long after it seemed to have worked. Nothing here is read from the call's own state.
 """
 
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from ccari.policy.campaign import Campaign, RecordingMode
 from ccari.policy.keypad import AgentAction, KeyAction
 from ccari.policy.rights import EFFECTS, Right
 
-#: Of ``World.machine``: when what is pressed is nobody's will.
+#: Values of ``World.machine`` in which a pressed key is nobody's will.
 NOBODY = frozenset({"ringing", "detecting", "machine"})
 #: Answered exactly once, by the event or by Failed.
 _OWED = (do.CheckGate, do.SpendToken, do.CommitHeard, do.TagRecording, do.Bridge, do.RegisterRight)
@@ -35,7 +35,7 @@ _ASKED = (
 
 
 class Side(NamedTuple):
-    """One party's channel. ``there``: none, made, gone. ``let_go``: it was told to hang up, or given back."""
+    """One party's channel. ``there``: none, made, gone. ``let_go``: it was hung up or given back."""
 
     there: str = "none"
     created: bool = False
@@ -45,7 +45,7 @@ class Side(NamedTuple):
 
 
 class Sounding(NamedTuple):
-    """``missed``: some of it was played while the callee had the call on hold."""
+    """``missed``: part of it was played while the callee had the call on hold."""
 
     party: Party
     prompt: str
@@ -54,7 +54,7 @@ class Sounding(NamedTuple):
 
 
 class World(NamedTuple):
-    """``owed`` are the commands that have no answer yet; ``asked`` those that may still fail."""
+    """``owed``: commands that have no answer yet; ``asked``: commands that may still fail."""
 
     direction: Direction = Direction.OUTBOUND
     owed: frozenset[Command] = frozenset()
@@ -69,21 +69,21 @@ class World(NamedTuple):
     sounding: frozenset[Sounding] = frozenset()
     #: The callee has put the call on hold.
     on_hold: bool = False
-    #: The prompts that were heard whole, each with its language.
+    #: The prompts that were heard whole, with their languages.
     heard: frozenset[tuple[str, str]] = frozenset()
     #: The number has heard the information layer before.
     informed: bool = False
-    #: There is a number.
+    #: The caller's number is known.
     known: bool = True
     token_spent: bool = False
     heard_committed: bool = False
     #: The tag of the next recorder is durable.
     tagged: bool = False
-    #: none, asked, doubtful (asked for, but failed or late), running, stopping, overdue (and no word of
-    #: its end), stuck (it would not stop), over
+    #: none, asked, doubtful (asked for, but failed or late), running, stopping, overdue (its end was not reported in
+    #: time), stuck (it would not stop), over
     recorder: str = "none"
     bridging: bool = False
-    #: The two were brought together, and hear each other no more.
+    #: The two were bridged, and no longer hear each other.
     parted: bool = False
     #: The agent's codes are heard.
     talking: bool = False
@@ -93,19 +93,20 @@ class World(NamedTuple):
     abandoned: bool = False
     agreed: bool = False
     refused: bool = False
-    #: Rights whose registration was asked for, of those the durable ones, and those that the agent entered.
+    #: Rights whose registration was asked for; those of them that are durable; and those that the agent entered.
     sent: frozenset[Right] = frozenset()
     durable: frozenset[Right] = frozenset()
     entered: frozenset[Right] = frozenset()
     given_back: Outcome | None = None
-    #: The agent is a colleague of the first one, and was told whole that the call is recorded; so was the callee, again.
+    #: The agent is a colleague of the first one, and has heard in full that the call is recorded; so has the callee,
+    #: again.
     handed_over: bool = False
     briefed: bool = False
     reheard: bool = False
 
     @property
     def home(self) -> Party | None:
-        """Whose channel the dialplan has yet to get back."""
+        """The party whose channel has yet to be given back to the dialplan."""
         homes = {Direction.INBOUND: Party.CALLEE}
         if not self.handed_over:
             homes[Direction.OUTBOUND] = Party.AGENT
@@ -113,7 +114,7 @@ class World(NamedTuple):
 
     @property
     def has_talked(self) -> bool:
-        """The two were brought together, or may have been: their agent may have passed a right on, which comes late."""
+        """The two were bridged, or may have been: the agent may have passed a right on, which arrives late."""
         reached = do.Dial() in self.asked or do.AnswerCallee() in self.asked
         together = self.bridging and reached and do.Bridge() not in self.owed
         return self.handed_over or (together and self.machine not in NOBODY)
@@ -126,7 +127,7 @@ class World(NamedTuple):
 
 
 def beginning(direction: Direction) -> World:
-    """Whoever begins a call over the dialplan is there, and no channel of ours."""
+    """Whoever begins a call over the dialplan is there; no channel of ours is."""
     match direction:
         case Direction.OUTBOUND:
             there = Side("made", created=True, dialled=True, answered=True)
@@ -143,7 +144,7 @@ def right_of(campaign: Campaign, key: str) -> Right | None:
 
 
 def code_entered(world: World, campaign: Campaign, key: str) -> tuple[str, AgentAction | None]:
-    """What the agent has typed with this key, and what the code does that is complete with it."""
+    """What the agent has typed including this key, and the action of the code that it completes."""
     codes = campaign.agent_keys
     typed = world.typed + key
     if typed in codes:
@@ -180,7 +181,7 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
         case on.CalleeCreated() if not world.callee.created:
             return world._replace(callee=world.callee._replace(created=True))
         case on.CalleeAnswered(on_hold) if not world.callee.answered:
-            # whoever answers as they are hung up on is told nothing any more
+            # a callee who answers while being hung up is told nothing more
             there = world.machine if world.callee.let_go else "none"
             answered = world.callee._replace(answered=True)
             return world._replace(callee=answered, machine=there, on_hold=world.on_hold or on_hold)
@@ -233,7 +234,7 @@ def send(world: World, event: Event, campaign: Campaign) -> World:  # noqa: C901
 
 
 def _missed(world: World) -> World:
-    """The callee misses a part of what is played to them now."""
+    """The callee misses part of what is being played."""
     missed = (each._replace(missed=each.party is Party.CALLEE) for each in world.sounding)
     return world._replace(sounding=frozenset(missed))
 
@@ -280,7 +281,7 @@ def _typed(world: World, campaign: Campaign, key: str) -> World:
 
 
 def _entered(world: World, campaign: Campaign, right: Right) -> World:
-    """By the agent."""
+    """The agent enters it."""
     if stops(campaign, right):
         world = world._replace(refused=True)
     return world._replace(entered=world.entered | {right})
@@ -291,7 +292,7 @@ def _gone(world: World, party: Party) -> World:
     if side.there != "made":
         return world
     gone = side._replace(there="gone")
-    # what was played to somebody who has gone may still be reported
+    # playbacks to somebody who has gone may still be reported
     return world._replace(agent=gone) if party is Party.AGENT else world._replace(callee=gone)
 
 
@@ -340,7 +341,7 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
             return world._replace(sounding=world.sounding | {sounding})
         case do.UseLanguage(language):
             told = world.heard_committed or any(isinstance(each, do.CommitHeard) for each in world.owed)
-            # nothing is agreed to that was said in another language
+            # nothing said in another language can be agreed to
             return world._replace(language=language, heard=frozenset(), agreed=world.agreed and told)
         case do.SetTimer(timer, _):
             return world._replace(timers=world.timers | {timer})
@@ -388,7 +389,7 @@ def ask(world: World, command: Command) -> World:  # noqa: C901, PLR0912 - one a
 
 
 def _handed_over(world: World) -> World:
-    """Another channel is the agent's, and nothing is heard any more of the one that was."""
+    """Another channel becomes the agent's; nothing more is heard from the previous one."""
     stale = {do.CallAgent(), do.DialAgent(), do.AnswerAgent(), do.HangUp(Party.AGENT)}
     return world._replace(
         agent=Side("made"), handed_over=True, briefed=False, reheard=False, bridging=False, typed="",
