@@ -27,28 +27,28 @@ from tests.lab.ports import free_port
 from tests.unit.store.server import unsynced
 
 POLICY = Path(__file__).parent / "policy.toml"
-#: Where contacts may be from, by controller.
+#: The sources of contacts, by controller.
 SOURCES = {"acme": ["targi 2026"]}
-#: For an answer of the database to be taken by a process that listens to recordings beside.
+#: Time for a process that listens to recordings to read an answer of the database.
 ANSWER_SECONDS = 30.0
 
 
 @pytest.fixture(scope="session")
 def policy_file() -> Path:
-    """What the service under test has declared."""
+    """The policy that the service under test applies."""
     return POLICY
 
 
 @pytest.fixture(scope="session")
 def folder() -> Iterator[Path]:
-    """A folder that the database server's own user can reach; pytest's are closed to it."""
+    """A folder that the database server's own user can reach; pytest's folders are closed to it."""
     with open_folder("test") as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def sounds(folder: Path, policy_file: Path, tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
-    """The prompts of the test's policy, as tones; made by the first worker of a run that needs them."""
+    """The prompts of the test's policy, as tones; the first worker of a run that needs them makes them."""
     own = tmp_path_factory.getbasetemp()
     run = own if worker_id == "master" else own.parent
     policy = policy_file.read_text()
@@ -77,7 +77,7 @@ async def lab(sounds: Path) -> AsyncIterator[Lab]:
 async def service(
     lab: Lab, folder: Path, sounds: Path, dsn: str, policy_file: Path
 ) -> AsyncIterator[Service]:
-    """The service under test, driving the lab's pbx; the database is the embedded one, of ``data_dir``."""
+    """The service under test, driving the lab's pbx with the embedded database in ``data_dir``."""
     made = Service(
         {
             "CCARI_DATA_DIR": str(folder / "data"),

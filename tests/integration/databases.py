@@ -6,7 +6,7 @@ import asyncpg
 
 
 async def new_database(dsn: str, name: str) -> str:
-    """Make an empty database beside that of ``dsn``; its DSN."""
+    """Create an empty database beside that of ``dsn``; returns its DSN."""
     connection = await asyncpg.connect(dsn)
     try:
         await connection.execute(f"CREATE DATABASE {name}")

@@ -1,4 +1,4 @@
-"""The commands that people read in the documents, and a place in which each can be run as it stands there."""
+"""The commands in the documents, and an environment in which each can be run as written."""
 
 import asyncio
 import os
@@ -18,39 +18,40 @@ from ccari.store.embedded import _shipped_binaries
 from tests.integration.service import Done, Service, command
 from tests.unit.documents.pages import CHECKOUT, Block, blocks
 
-#: What begins a line that is to be typed into a shell, and is run here.
+#: Programs whose lines are typed into a shell, and are run here.
 RUN = frozenset({"ccari", "age", "age-keygen", "cp", "createdb", "curl", "install", "pg_dump", "rsync"})
-#: What is not run here: it changes the machine. That make has each target, and ccari each command, tests/unit/documents sees.
+#: Not run here, because it changes the machine. tests/unit/documents checks that make has each target, and ccari each
+#: command.
 NOT_RUN = frozenset({"umask", "apt-get", "make", "getent", "usermod", "python3", "ln", "/opt/ccari/bin/pip"})
-#: Pages that change the machine from their first line to their last; the tests of the packages do what they say.
+#: Pages that change the machine from beginning to end; the tests of the packages do what they say.
 OF_THE_MACHINE = frozenset({"docs/install.md", "docker/README.md"})
-#: In a block for the embedded PostgreSQL, whose lines go together: tests/integration/test_backup.py runs those.
+#: Marks a block for the embedded PostgreSQL, whose lines belong together: tests/integration/test_backup.py runs those.
 _EMBEDDED = "pg_ctl "
-#: Of `rsync`, for a machine that has none, what the pages ask of it: folders copied as they are, and nothing left besides.
+#: What the pages need from `rsync`, for a machine that has none: copy folders as they are, and delete anything extra.
 _RSYNC = """#!/bin/sh
 shift
 if [ "$1" = --delete ]; then shift; fi
 for last; do :; done
 for each; do [ "$each" = "$last" ] || { rm -rf "$last/${each##*/}" && cp -a "$each" "$last"; } || exit; done
 """
-#: Time for a command that asks for a passphrase, which takes a second of the processor.
+#: Time for a command that asks for a passphrase, which costs a second of processor time.
 TYPED_SECONDS = 180.0
 SHELL_SECONDS = 180.0
 PASSPHRASE = "a long passphrase for this test"  # noqa: S105 - of this test
-#: With the space behind it: what is typed before that is thrown away.
+#: With the space after it: input typed earlier is discarded.
 _ASKS = re.compile(rb"(passphrase|confirmation)[^\n]*: $", re.IGNORECASE)
-#: What may write where a page says, and all the paths that it names.
+#: Programs that may write where a page says, and to every path that it names.
 _WRITES = frozenset({"cp", "createdb", "install", "pg_dump", "rsync"})
 _PATH = re.compile(r"(?:(?<=[\s=])|^)/[\w./-]*")
-#: What asks for a passphrase.
+#: Commands that ask for a passphrase.
 _AT_A_TERMINAL = re.compile(r"ccari keys (backup|restore)|age -d \S+ \|")
-#: What makes a line more than a program and its arguments.
+#: Marks a line as more than a program and its arguments.
 _SHELL = re.compile(r"[|<>&$]")
 
 
 @dataclass(frozen=True)
 class Line:
-    """One command, with its continuation lines, as it stands in the document."""
+    """One command, with its continuation lines, as the document has it."""
 
     block: Block
     text: str
@@ -61,17 +62,17 @@ class Line:
 
     @property
     def is_run(self) -> bool:
-        """False for what changes the machine, such as a folder for another user."""
+        """False for a command that changes the machine, such as creating a folder for another user."""
         return self.program not in NOT_RUN and " -d -o " not in self.text
 
     @property
     def written(self) -> str:
-        """Without the comment behind it."""
+        """The command without its trailing comment."""
         return re.sub(r"\s+#.*", "", self.text)
 
 
 def lines(page: Path) -> Iterator[Line]:
-    """Every command of the page's blocks of code, from the top down."""
+    """Every command in the page's code blocks, in order."""
     if str(page.relative_to(CHECKOUT)) in OF_THE_MACHINE:
         return
     for block in blocks(page):
@@ -85,7 +86,7 @@ def lines(page: Path) -> Iterator[Line]:
 
 @dataclass
 class Desk:
-    """Where commands are typed: a folder, the settings of an installation, and what stands for what the document says."""
+    """Where commands are typed: a folder, the settings of an installation, and values for the document's placeholders."""
 
     folder: Path
     service: Service
@@ -104,7 +105,7 @@ class Desk:
         self.environment |= {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     async def type(self, line: Line) -> Done:
-        """Run it as it is written, with what stands for its placeholders; a passphrase is typed where one is asked for."""
+        """Run it as written, with its placeholders filled in; type the passphrase wherever one is asked for."""
         written = line.written
         for named, real in sorted(self.stands_for.items(), key=lambda each: -len(each[0])):
             written = written.replace(named, real)
@@ -133,7 +134,7 @@ class Desk:
         return Done(done.returncode, done.stdout.decode(), done.stderr.decode())
 
     def _at_a_terminal(self, written: str) -> Done:
-        """What it shows, all of it as output; whenever it asks for a passphrase, that is typed."""
+        """Run it on a terminal; all that it shows is output. Type the passphrase whenever it asks for one."""
         ours, its = pty.openpty()
         process = subprocess.Popen(
             ["setsid", "--ctty", "--wait", "sh", "-c", written], cwd=self.folder, env=self._whole, stdin=its, stdout=its, stderr=its
@@ -145,7 +146,7 @@ class Desk:
                 try:
                     shown += os.read(ours, 4096)
                 except OSError:
-                    # Linux says so of a terminal that nobody has open any more
+                    # Linux reports this for a terminal that nobody holds open any more
                     break
                 if _ASKS.search(shown, answered):
                     answered = len(shown)
@@ -158,7 +159,7 @@ class Desk:
 
 
 def beside(desk: Desk, name: str, *, url: str) -> Desk:
-    """Another installation on the same PBX, in another folder, with a ``data_dir`` of its own and the database at ``url``."""
+    """Another installation on the same PBX, with a folder and a ``data_dir`` of its own and the database at ``url``."""
     folder = desk.folder.with_name(name)
     data = folder / "data"
     service = Service(

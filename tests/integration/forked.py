@@ -1,8 +1,8 @@
-"""``ccari`` without its half second of imports: processes forked from one that has imported it, and all of its commands.
+"""``ccari`` without its half second of imports: processes forked from one that has imported it and all of its commands.
 
-The commands and services of the tests are hundreds, and on a busy machine their imports were what took most of the time. What a
-process made by the operating system's own means does is tried in ``tests/unit/test_command_line.py`` and
-``tests/unit/store/test_starting.py``.
+The tests run hundreds of commands and services, and on a busy machine the imports took most of the time.
+``tests/unit/test_command_line.py`` and ``tests/unit/store/test_starting.py`` test what a process does that the
+operating system starts in the ordinary way.
 """
 
 import asyncio
@@ -24,12 +24,14 @@ from typing import NoReturn
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
-#: Of what is told of a process: its id, or its exit status.
+#: The size of a message about a process: its id, or its exit status.
 _MESSAGE_BYTES = 16
 
 
 class Forked:
-    """A process that a :class:`Parent` has forked, as far as it is used like an :class:`asyncio.subprocess.Process`."""
+    """A process forked by a :class:`Parent`, with the part of the interface of :class:`asyncio.subprocess.Process` that
+    is used.
+    """
 
     def __init__(self, pid: int, asked: socket.socket) -> None:
         self.pid = pid
@@ -44,7 +46,7 @@ class Forked:
         self.leave()
 
     def leave(self) -> None:
-        """Hear no more of it."""
+        """Stop listening for news of it."""
         if self._asked.fileno() != -1:
             asyncio.get_running_loop().remove_reader(self._asked)
             self._asked.close()
@@ -55,7 +57,7 @@ class Forked:
         return self.returncode
 
     def send_signal(self, signum: int) -> None:
-        # it may have ended, and nobody has heard of that yet
+        # it may have ended before we hear of it
         with contextlib.suppress(ProcessLookupError):
             os.kill(self.pid, signum)
 
@@ -64,7 +66,7 @@ class Forked:
 
 
 class Parent:
-    """The process that has imported ``ccari`` and is forked; it ends with the process that began it."""
+    """The process that has imported ``ccari`` and forks; it ends with the process that started it."""
 
     def __init__(self, interpreter: Sequence[str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ccari-forked-")
@@ -103,7 +105,7 @@ class Parent:
     async def run(
         self, arguments: Sequence[str], environment: Mapping[str, str], folder: str = "/"
     ) -> tuple[int, bytes, bytes]:
-        """Run ``ccari`` to its end; gives its exit status, output and errors."""
+        """Run ``ccari`` to its end; returns its exit status, output and errors."""
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = await self.start(arguments, environment, out.fileno(), err.fileno(), folder)
             try:
@@ -116,12 +118,12 @@ class Parent:
 
 
 def _serve(address: str) -> None:
-    # before all that is imported: what is registered first runs last
+    # before any import: what is registered first runs last
     leaving = _Leaving()
     atexit.register(leaving)
     from ccari.cli import commands, main
 
-    # what "serve" imports only once it can be told to stop, and what a command does that looks at a calendar
+    # what "serve" imports only once it can be told to stop, and what a command that uses a calendar imports
     late = ("uvloop", "ccari.app.service", "holidays.countries")
     for name in (*(f"ccari.cli.{each}" for each in commands.MODULES.values()), *late):
         importlib.import_module(name)
@@ -159,17 +161,18 @@ def _serve(address: str) -> None:
 
 
 class _Leaving:
-    """A process's last moment, once its threads have ended and all else that was to be done at its end is done.
+    """A process's last moment, when its threads have ended and every other exit handler has run.
 
-    The interpreter would now take every object down that it has, the imported ones too, and for that copy all the memory that is
-    shared with its parent: a tenth of a second, and more than most commands take.
+    The interpreter would now destroy every object, including those imported, and copy all memory shared with its parent
+    to
+    do so: a tenth of a second, more than most commands take.
     """
 
     def __init__(self) -> None:
         self.status = 1
 
     def __call__(self) -> None:
-        # what is left over by then is told of where warnings are errors: a coroutine that nobody awaited, a file left open
+        # report leftovers where warnings are errors: a coroutine that was not awaited, a file left open
         gc.collect()
         sys.stdout.flush()
         sys.stderr.flush()
@@ -178,7 +181,7 @@ class _Leaving:
 
 def _tell(asked: socket.socket, command: int) -> NoReturn:
     with contextlib.suppress(BrokenPipeError):
-        # who gave up waiting
+        # the one that gave up waiting
         asked.sendall(str(command).encode())
         _, status = os.waitpid(command, 0)
         asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())

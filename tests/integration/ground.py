@@ -22,7 +22,7 @@ GONE_SECONDS = 30.0
 
 @dataclass
 class Ground:
-    """A laboratory that may be broken, and a database of its own for the services that drive it."""
+    """A laboratory that tests may break, and a database of its own for the services that drive it."""
 
     lab: Lab
     folder: Path
@@ -43,10 +43,10 @@ class Ground:
         agi: bool = False,
         password_file: Path | None = None,
     ) -> Service:
-        """Not yet started; ``ari``, ``password_file``, ``url`` and ``spool``: where it is to find Asterisk, the password of its ARI user,
-        the database and the recordings.
-        The others are settings: ``recordings.channels``, ``calls.drain_seconds`` and ``calls.at_once``; and ``agi``: whether it answers
-        over FastAGI, where the pbx asks.
+        """A service that is not yet started. ``ari``, ``password_file``, ``url`` and ``spool``: where it finds
+        Asterisk, the password of its ARI user, the database and the recordings. ``agi``: whether it answers over
+        FastAGI, where the pbx asks. The others are settings: ``recordings.channels``, ``calls.drain_seconds`` and
+        ``calls.at_once``.
         """
         self._started += 1
         pbx = self.lab.pbx
@@ -70,8 +70,8 @@ class Ground:
         )
 
     def _data_of(self, url: str) -> Path:
-        """A folder for each database, with the same keys: a node remembers there how far its database was, and calls nobody on one that
-        is not as far.
+        """A folder for each database, all with the same keys: a node records there how far its database was, and makes
+        no calls on one that is further behind.
         """
         if url == self.url:
             return self.folder
@@ -83,7 +83,7 @@ class Ground:
 
     @contextlib.asynccontextmanager
     async def running(self, **where: Any) -> AsyncIterator[Service]:
-        """A service that runs, and ends in order if it still runs at the end."""
+        """A service that runs; it is stopped in order at the end if it still runs."""
         made = self.service(**where)
         await made.start()
         try:
@@ -98,7 +98,7 @@ class Ground:
         return await self.lab.world.dial(callee.number, campaign="brief", agent=agent, pbx=self.lab.pbx)
 
     async def talk(self, service: Service, callee: Callee) -> tuple[AgentCall, str]:
-        """A call whose two parties talk, and its id, once what it would be taken up with is on record."""
+        """A call whose two parties talk, and its id, once everything needed to take it up is on record."""
         self._older = frozenset(path.name for path in self.lab.pbx.spool.glob("*"))
         call = await self.dial(callee)
         bridged = await service.logged(
@@ -114,13 +114,13 @@ class Ground:
         return call, call_id
 
     async def ended(self, service: Service, call: AgentCall) -> tuple[Outcome, dict[str, Any]]:
-        """What the dialplan was told of a call, and what the database holds of it."""
+        """The outcome that the dialplan was given for a call, and the call in the database."""
         await call.ended()
         outcome = await self.lab.pbx.outcome(call.id)
         return outcome, await self._closed(service, outcome.call) if outcome.call else {}
 
     async def _closed(self, service: Service, call_id: str) -> dict[str, Any]:
-        """The dialplan is told before the row is closed."""
+        """Wait for the row to be closed: the dialplan is told first."""
         shown: dict[str, Any] = {}
 
         async def closed() -> bool:
@@ -131,18 +131,18 @@ class Ground:
         return shown
 
     def raw(self, shown: dict[str, Any]) -> list[str]:
-        """What lies in the spool of a call's own recordings; the spool is shared by the calls of all tests."""
+        """The files in the spool of this call's own recordings; all tests' calls share the spool."""
         names = {each["id"] for each in shown["recordings"]}
         return [path.name for path in self.lab.pbx.spool.iterdir() if path.name.startswith(tuple(names))]
 
     async def recorded_a_while(self, more: int = 0, *, sides: int = 1) -> None:
-        """Wait until one and a half seconds of a talk lie in the spool, or ``more`` bytes than now; of each of its ``sides``, for
-        Asterisk writes a file 32 KiB at a time, and what it has not written dies with it.
+        """Wait until 1.5 s of a talk are in the spool, or ``more`` bytes than now, for each of its ``sides``: Asterisk
+        writes a file 32 KiB at a time, and loses what it has not written when it dies.
         """
         spool = self.lab.pbx.spool
 
         def longest() -> int:
-            # of this talk: an earlier one may have left its own
+            # of this talk only: an earlier one may have left files
             own = (each for each in spool.iterdir() if each.name not in self._older)
             return sorted((0, *(each.stat().st_size for each in own)))[-sides:][0]
 
@@ -150,7 +150,7 @@ class Ground:
         await until(lambda: longest() > enough, within=10)
 
     async def nothing_left(self) -> None:
-        """Wait until Asterisk holds neither a channel nor a bridge nor a recording that goes on."""
+        """Wait until Asterisk holds no channel, no bridge and no running recording."""
         try:
             await until(self._empty, within=GONE_SECONDS)
         except TimeoutError:
@@ -172,7 +172,7 @@ class Ground:
 
 
 def assert_kept(service: Service, shown: Mapping[str, Any]) -> None:
-    """One recording: its row says stored, its tag lies beside it, and both speak of this file."""
+    """One recording: its row says stored, its tag is beside it, and both refer to this file."""
     (row,) = shown["recordings"]
     assert row["state"] == "stored", row
     file = service.recordings / row["file"]
@@ -184,7 +184,7 @@ def assert_kept(service: Service, shown: Mapping[str, Any]) -> None:
 
 
 async def kept_later(service: Service, call_id: str) -> dict[str, Any]:
-    """A call whose recording was brought to its place after stock was taken."""
+    """A call whose recording is stored after stock was taken."""
     await service.logged("recording_stored", call_id=call_id)
 
     async def stored() -> bool:

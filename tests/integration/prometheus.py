@@ -1,4 +1,4 @@
-"""A real Prometheus: the machine's own, or Debian's package, of which the programmes are kept in the cache."""
+"""A real Prometheus: the machine's own, or Debian's package, whose programs are kept in the cache."""
 
 import asyncio
 import contextlib
@@ -16,17 +16,17 @@ import aiohttp
 
 from tests.lab.ports import free_port
 
-#: For Debian's mirror to give two packages of 16 MB each.
+#: Time for Debian's mirror to send two packages of 16 MB each.
 DOWNLOAD_SECONDS = 300.0
-#: For the server to have read its rules, and to have scraped once.
+#: Time for the server to read its rules and scrape once.
 START_SECONDS = 60.0
-#: What Grafana puts into queries.
+#: What Grafana inserts into queries.
 VARIABLES = {"$job": "ccari", "$instance": ".*", "$campaign": ".*", "$__rate_interval": "1m"}
 PROGRAMMES = ("prometheus", "promtool")
 
 
 def queries_of(dashboard: Path) -> Iterator[str]:
-    """What its panels ask, as Grafana would ask it."""
+    """The queries of its panels, as Grafana would send them."""
     for panel in json.loads(dashboard.read_text("utf-8"))["panels"]:
         for target in panel.get("targets", ()):
             query = target["expr"]
@@ -36,7 +36,7 @@ def queries_of(dashboard: Path) -> Iterator[str]:
 
 
 async def programmes() -> Path:
-    """The folder in which both are; fetched the first time, without installing anything."""
+    """The folder of both programs; they are downloaded the first time, without installing anything."""
     found = [shutil.which(each) for each in PROGRAMMES]
     if all(found):
         return Path(str(found[0])).parent
@@ -55,7 +55,7 @@ async def _fetch(cache: Path) -> None:
         try:
             await run("apt-get", "download", *PROGRAMMES, within=folder)
         except AssertionError:
-            # a machine whose lists are not there, or name what the mirror has no more
+            # the machine has no package lists, or they name what the mirror no longer has
             await run("apt-get", "update", "-qq", within=folder)
             await run("apt-get", "download", *PROGRAMMES, within=folder)
         await run("sh", "-c", 'for each in *.deb; do dpkg-deb -x "$each" root; done', within=folder)
@@ -64,7 +64,7 @@ async def _fetch(cache: Path) -> None:
 
 
 async def run(*command: str, within: str | Path = "/") -> str:
-    """What it prints; it must succeed."""
+    """The output of a command, which must succeed."""
     made = await asyncio.create_subprocess_exec(
         *command, cwd=within, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT
     )
@@ -75,21 +75,21 @@ async def run(*command: str, within: str | Path = "/") -> str:
 
 
 class Prometheus:
-    """A server that runs, asked over its API."""
+    """A running server, queried over its API."""
 
     def __init__(self, url: str, session: aiohttp.ClientSession) -> None:
         self._url = url
         self._session = session
 
     async def ask(self, what: str, **parameters: str) -> Any:
-        """The data of an answer, which must be one of success."""
+        """The data of an answer, which must report success."""
         async with self._session.get(f"{self._url}/api/v1/{what}", params=parameters) as reply:
             told = await reply.json()
         assert told["status"] == "success", told
         return told["data"]
 
     async def value(self, query: str) -> float | None:
-        """Of a query for one number."""
+        """The value of a query for one number."""
         found = (await self.ask("query", query=query))["result"]
         return float(found[0]["value"][1]) if found else None
 
@@ -102,7 +102,7 @@ class Prometheus:
 
 @contextlib.asynccontextmanager
 async def prometheus(configuration: str) -> AsyncIterator[Prometheus]:
-    """A server by this configuration while the context lasts."""
+    """A server with this configuration while the context lasts."""
     folder, port = await programmes(), free_port(socket.SOCK_STREAM, "127.0.0.1")
     with tempfile.TemporaryDirectory(prefix="ccari-prometheus-") as home:
         file, log = Path(home) / "prometheus.yml", Path(home) / "log"

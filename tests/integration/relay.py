@@ -13,7 +13,7 @@ from aiohttp import web
 from tests.lab.ports import free_port
 
 Message = dict[str, Any]
-#: What becomes of a message: nothing, itself, several.
+#: What to pass on in place of a message: nothing, the message itself, or several.
 Hook = Callable[[Message], Awaitable[list[Message]]]
 
 
@@ -22,7 +22,7 @@ async def _as_it_is(message: Message) -> list[Message]:
 
 
 class Relay:
-    """``url`` is ARI as ccari sees it; ``requests`` and ``events`` are what went through, in order."""
+    """``url``: ARI as ccari sees it; ``requests`` and ``events``: what was passed on, in order."""
 
     def __init__(self, target: str) -> None:
         self.port = free_port(socket.SOCK_STREAM, "127.0.0.1")
@@ -32,19 +32,19 @@ class Relay:
         self.handshakes: list[web.BaseRequest] = []
         self.on_request: Hook = _as_it_is
         self.on_reply: Hook = _as_it_is
-        #: While it is set, whoever comes is cut off.
+        #: While it is set, every new connection is cut off.
         self.away = False
         self._target = target
         self._open: list[web.BaseRequest] = []
 
     def cut(self) -> None:
-        """Reset every connection, as a network does that goes away."""
+        """Reset every connection, as a failing network does."""
         for request in self._open:
             if request.transport is not None:
                 request.transport.abort()
 
     def kinds(self, since: int = 0) -> list[str]:
-        """The requests that went through: method and resource."""
+        """The requests that were passed on: method and resource."""
         return [f"{each['method']} {each['uri']}" for each in self.requests[since:]]
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:

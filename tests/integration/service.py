@@ -32,8 +32,8 @@ EVENT_SECONDS = 45.0
 
 @dataclass
 class Service:
-    """``environment`` is what makes its settings; ``log`` what it has written. ``afresh``: the service is begun as its operator does,
-    not forked, where its memory, its command line, its first moments or what is loaded before it matter.
+    """``environment``: its settings; ``log``: its log file. ``afresh``: start the service as its operator does, not by
+    forking, if its memory, its command line, its first moments or what was loaded before it matter.
     """
 
     environment: Mapping[str, str]
@@ -68,7 +68,7 @@ class Service:
                 self.process = await parent().start(("serve",), environment, log.fileno(), errors.fileno())
 
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """End it, if it still runs; gives its exit status."""
+        """Stop it, if it still runs; returns its exit status."""
         assert self.process is not None
         if self.process.returncode is None:
             self.process.send_signal(with_signal)
@@ -80,14 +80,14 @@ class Service:
             raise
 
     async def _kill(self) -> None:
-        """Leave none behind that did not come up or will not end: it would drive the next test's Asterisk at that port."""
+        """Kill a service that did not come up or will not end: it would drive the next test's Asterisk at that port."""
         if self.process is not None and self.process.returncode is None:
             self.process.kill()
             await self.process.wait()
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """It stands still: the kernel goes on to accept connections for it, and nobody answers."""
+        """It is stopped (SIGSTOP): the kernel still accepts connections for it, but nothing answers."""
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGSTOP)
         try:
@@ -106,7 +106,9 @@ class Service:
         within: float = EVENT_SECONDS,
         **fields: object,
     ) -> dict[str, Any]:
-        """The first log line that is wanted, waiting for it: of an event with these ``fields``, or by what it is told by."""
+        """Wait for the first log line that matches: of an event with these ``fields``, or one that the predicate
+        accepts.
+        """
         looked_at = 0
 
         def is_wanted(line: dict[str, Any]) -> bool:
@@ -140,7 +142,7 @@ class Service:
         return [line["event"] for line in self.lines() if line.get("call_id") == call_id]
 
     async def call(self, call_id: str) -> dict[str, Any]:
-        """What ``ccari calls show --json`` tells of a call, without a process for each question."""
+        """The output of ``ccari calls show --json`` for a call, without starting a process for each question."""
         assert self.store is not None
         record = await self.store.records.show_call(UUID(call_id))
         shown = {
@@ -154,8 +156,8 @@ class Service:
         return told
 
     async def ended(self, call_id: str, *, within: float = EVENT_SECONDS) -> dict[str, Any]:
-        """As :meth:`call`, once its row is closed, which comes a moment after the dialplan has been told, and what was
-        recorded has found its place, which takes longer on a busy machine than the end of a call waits.
+        """As :meth:`call`, once its row is closed and its recordings are stored. The row is closed a moment after the
+        dialplan is told; on a busy machine, storing takes longer than the end of a call waits.
         """
 
         async def closed() -> bool:
@@ -172,7 +174,7 @@ class Service:
         return Path(self.environment["CCARI_DATA_DIR"], "recordings")
 
     def recorded(self, row: Mapping[str, Any], channel: int | None = None) -> Audio:
-        """What one hears of a stored recording, or on one side of it."""
+        """The sound of a stored recording, or of one side of it."""
         identity = Path(self.environment["CCARI_DATA_DIR"], "keys", "recordings.identity")
         return audio.recorded(self.recordings / row["file"], identity, channel)
 
@@ -196,13 +198,13 @@ class Service:
         return Done(code, out.decode(), err.decode())
 
     async def succeeds(self, *arguments: str) -> "Done":
-        """As :meth:`ccari`, of a command that must not fail."""
+        """As :meth:`ccari`, for a command that must not fail."""
         done = await self.ccari(*arguments)
         assert done.code == 0, done.err
         return done
 
     async def json(self, *arguments: str) -> Any:
-        """What a command that succeeds prints with ``--json``."""
+        """The output of a command with ``--json``, which must succeed."""
         return json.loads((await self.succeeds(*arguments, "--json")).out)
 
 
@@ -213,18 +215,18 @@ class Done:
     err: str
 
 
-#: As in pyproject.toml: errors, but for what pydub does on import.
+#: As in pyproject.toml: warnings are errors, except those of pydub on import.
 _WARNINGS = (
     "-W", "error", "-W", "ignore:'audioop' is deprecated:DeprecationWarning", "-W", "ignore::SyntaxWarning",
 )  # fmt: skip
 
 
 def command(*arguments: str) -> tuple[str, ...]:
-    """What runs ``ccari`` with these arguments."""
+    """The command line that runs ``ccari`` with these arguments."""
     return (sys.executable, *_WARNINGS, "-m", "ccari", *arguments)
 
 
 @functools.cache
 def parent() -> Parent:
-    """What all commands and services of this process's tests are forked from."""
+    """The process that all commands and services of this process's tests are forked from."""
     return Parent((sys.executable, *_WARNINGS))

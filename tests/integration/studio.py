@@ -1,4 +1,4 @@
-"""Prompts that can be told apart by signal: each is a tone of its own, so that a test sees what was heard, and when."""
+"""Prompts that can be told apart by their signal: each is a different tone, so a test sees what was heard, and when."""
 
 import wave
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,11 +14,11 @@ from ccari.sounds.soundboard import shipped_sounds
 
 SECONDS = 0.8
 DATE_PART_SECONDS = 0.1
-#: One prompt lasts longer than Asterisk's answer to a request is waited for.
+#: One prompt that lasts longer than a request to Asterisk is waited for.
 LONG = "right_registered_rectification"
 LONG_SECONDS = 9.0
 _RATE = 16000
-#: Away from each other, from the callee's 850 Hz and the agent's 440 Hz, and from their harmonics.
+#: Distant from each other, from the callee's 850 Hz and the agent's 440 Hz, and from their harmonics.
 TONES = {
     "identity": 1130.0,
     "purpose": 670.0,
@@ -54,11 +54,11 @@ TONES = {
     "agent_call_recorded": 3040.0,
     "agent_transfer_failed": 2860.0,
 }
-#: Every confirmation of a right sounds alike.
+#: All confirmations of a right sound alike.
 CONFIRMED = 2950.0
-#: A contact's own source.
+#: The source of a contact.
 SOURCE = 1960.0
-#: And so does all of a campaign's own that no test listens for.
+#: All of a campaign's own prompts that no test listens for sound alike, too.
 OTHER = 620.0
 
 
@@ -83,7 +83,7 @@ def _seconds(prompt: Prompt, others: float) -> float:
 
 
 def build_tones(folder: Path, policy: Policy, sources: Mapping[str, Sequence[str]] | None = None) -> Path:
-    """The folder of the policy's sounds, as tones, below ``folder``. ``sources``: where contacts may be from, by controller."""
+    """Make the policy's sounds, as tones, in a folder below ``folder``. ``sources``: the sources of contacts, by controller."""
     prompts = list(prompts_of(policy, Catalogue.load(shipped_sounds() / "catalogue.toml"), sources))
     recorded, built = folder / "studio", folder / "sounds"
     record(recorded, prompts)
@@ -92,7 +92,7 @@ def build_tones(folder: Path, policy: Policy, sources: Mapping[str, Sequence[str
 
 
 def record(studio: Path, prompts: Iterable[Prompt], seconds: float = SECONDS) -> None:
-    """Write ``studio/<key>.wav`` for every prompt but those that come with ccari and nobody listens for."""
+    """Write ``studio/<key>.wav`` for every prompt, except shipped ones that no test listens for."""
     for prompt in filter(_is_listened_for, prompts):
         path = studio / f"{prompt.key}.wav"
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Of the dialplan's time-out, and what it takes to hang up.
+#: The dialplan's time-out, plus the time to hang up.
 BOUND_SECONDS = 12.0
 END_SECONDS = 60.0
 
@@ -28,7 +28,7 @@ async def gated(
 
 
 async def entering(lab: Lab, dialled: str) -> Outcome:
-    """A call straight into the shipped context, as from one that includes it, with whatever was dialled."""
+    """A call straight into the shipped context, as from a dialplan that includes it, with any text dialled."""
     call = str(uuid4())
     body = {
         "endpoint": "Local/s@lab-waiting", "context": "ccari-outbound", "extension": dialled, "priority": 1,
@@ -112,7 +112,7 @@ async def test_a_service_that_hangs_holds_the_call_or_lets_it_through(service: S
         told = await lab.pbx.outcome(placed.id)
     assert (told.outcome, told.reason) == ("DENY", "service_hung")
     assert await lab.world.invites(callee.number) == 0
-    # what it says when it goes on comes too late
+    # its answer after it is resumed comes too late
     assert (await gated(lab, callees.answers(77))).outcome == "ALLOW"
     assert await lab.world.invites(callee.number) == 0
 

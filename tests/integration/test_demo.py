@@ -19,13 +19,13 @@ from tests.lab.pbx import CHECKOUT
 
 DEMO_SECONDS = 420.0
 CALLS = 9
-#: Not in the laboratory.
+#: The environment outside the laboratory.
 ELSEWHERE = {name: value for name, value in os.environ.items() if not name.startswith("CCARI_")}
 
 
 @pytest.fixture
 def demo_folder() -> Iterator[Path]:
-    """The database server's own user must reach it, and pytest's folders are closed to it."""
+    """A folder that the database server's own user can reach; pytest's folders are closed to it."""
     with open_folder("demo") as made:
         yield made
 
@@ -63,7 +63,7 @@ async def test_without_the_laboratory_the_demo_says_what_to_do() -> None:
 async def test_a_port_that_is_taken_ends_the_demo_halfway_or_without_a_word_of_what_to_do(
     demo_folder: Path,
 ) -> None:
-    """Somebody who tries the demo on a machine that has a ccari already."""
+    """Somebody tries the demo on a machine on which a ccari already runs."""
     (secret := demo_folder / "password").write_text("x")
     far_side = {
         "CCARI_LAB_WORLD_URL": "http://127.0.0.1:1", "CCARI_LAB_WORLD_USER": "lab",
@@ -89,7 +89,7 @@ async def test_a_port_that_is_taken_ends_the_demo_halfway_or_without_a_word_of_w
 
 
 async def test_the_commands_beside_the_demo_are_not_found_or_broken_over_lines(demo_folder: Path) -> None:
-    """A fresh machine has no ccari on its path, but in the checkout's environment."""
+    """On a fresh machine, ccari is not on the path but in the checkout's environment."""
     shown = io.StringIO()
     there = WorldSettings("http://127.0.0.1:1", "lab", "x", "127.0.0.1:5060", "x")
     _explain_trying(there, Settings(data_dir=demo_folder), "ccari_token", Console(file=shown, width=40))

@@ -1,4 +1,4 @@
-"""``ccari doctor`` beside a real Asterisk and a real service, each fault made for real."""
+"""``ccari doctor`` beside a real Asterisk and a real service, with real faults."""
 
 import json
 import re
@@ -22,7 +22,7 @@ from tests.lab.ports import free_port
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 REGISTERED, CONSENTED = "+48600999901", "+48600999902"
-#: Those that only campaigns with an answering_machine need.
+#: Modules that only campaigns with an answering_machine need.
 MACHINES = ("app_amd.so", "app_waitforsilence.so")
 ARI = [
     "asterisk",
@@ -34,19 +34,19 @@ ARI = [
     "asterisk telephones",
 ]
 
-#: Of the suite's server, which waits for no disk.
+#: A check that the suite's server fails, because it does not wait for its disk.
 UNSYNCED = "database durability"
 
 
 @dataclass
 class Ward:
-    """A laboratory whose pbx may be broken, and a ccari that lacks nothing and is not started."""
+    """A laboratory whose pbx may be broken, and a complete ccari that is not started."""
 
     lab: Lab
     service: Service
 
     async def examined(self, code: int, **environment: str) -> dict[str, dict[str, Any]]:
-        """What the command says, by check; nothing of it is a traceback, a number or a password."""
+        """The command's findings, by check; none contains a traceback, a number or a password."""
         done = await self.service.ccari("doctor", "--json", environment=environment)
         assert (done.code, done.err) == (code, ""), done.out
         for secret in (self.lab.pbx.ari_password, REGISTERED, CONSENTED, "wr0ng"):
@@ -60,7 +60,7 @@ class Ward:
         return {name: each for name, each in found.items() if each["state"] != "ok"}
 
     async def outcome(self, campaign: str) -> Outcome:
-        """How a call ends whose agent hangs up soon, as the dialplan is told."""
+        """The outcome, as given to the dialplan, of a call whose agent soon hangs up."""
         pbx = self.lab.pbx
         call = await self.lab.world.dial(
             callees.answers(1).number, campaign=campaign, agent="drops-2", pbx=pbx
@@ -69,7 +69,7 @@ class Ward:
         return await pbx.outcome(call.id)
 
     async def application(self) -> tuple[int, Any]:
-        """What Asterisk knows of the Stasis application: 404 while nobody listens to its events."""
+        """What Asterisk knows about the Stasis application: 404 while nobody listens to its events."""
         pbx = self.lab.pbx
         async with (
             aiohttp.ClientSession(headers=pbx.ari_headers) as session,
@@ -112,7 +112,7 @@ async def ward(folder: Path, sounds: Path, dsn: str) -> AsyncIterator[Ward]:
             ("policy", "apply", str(POLICY)), ("keys", "init"), ("registers", "import", "robinson", str(numbers)),
         ):  # fmt: skip
             await service.succeeds(*arguments)
-        # as `keys init` says to
+        # as `keys init` says to do
         (home / "keys" / "recordings.identity").unlink()
         await service.consented(CONSENTED)
         yield Ward(lab, service)
@@ -203,7 +203,7 @@ async def test_keys_of_telephones_that_send_them_by_info_are_not_heard(ward: War
     )
 
 
-#: Of endpoints in pjsip.conf, and what of each is to be told.
+#: Endpoints in pjsip.conf, and what doctor must report about each.
 TRAPS = {
     "redirected": ("identify_by = ip\nallow_transfer = no\nredirect_method = uri_pjsip", "call whomever a redirection names"),
     "open": ("allow_transfer = no", "let in without a password"),
@@ -244,9 +244,9 @@ async def test_telephones_lead_calls_past_the_gate_or_crash_asterisk_unseen(ward
 async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
     ward: Ward, tmp_path: Path
 ) -> None:
-    """Nor may a campaign that does not need it be kept from calling."""
+    """The module's absence may not keep other campaigns from calling, either."""
     pbx, file = ward.lab.pbx, tmp_path / "policy.toml"
-    # with a log of its own, in which nothing is connected yet
+    # with a new log, in which nothing is connected yet
     service = replace(ward.service, log=tmp_path / "log", errors=tmp_path / "err", process=None)
     declared = 'caller_id = "+48221234567"\nanswering_machine = {}\ntransfer = "PJSIP/{extension}@agents"'
     file.write_text(POLICY.read_text("utf-8").replace('caller_id = "+48221234567"', declared, 1))
@@ -283,7 +283,7 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
     ]  # fmt: skip
     unfit = [line for line in service.lines() if line["event"] == "gate_unfit"]
     assert {line["campaign"] for line in unfit} == {"renewals"}
-    # as it connects, and of the call
+    # once when it connects, and once for the call
     assert [line.get("call_id") for line in unfit] == [None, ended[0].call]
     assert unfit[0]["reason"] == (
         "Asterisk lacks app_amd.so, app_waitforsilence.so, for its answering_machine: load them in modules.conf"
@@ -296,7 +296,7 @@ async def test_calls_of_a_campaign_are_cut_off_for_a_module_that_only_it_needs(
 
 
 async def test_an_asterisk_that_drops_voices_behind_queues_goes_unseen(ward: Ward, tmp_path: Path) -> None:
-    """The laboratory's is Debian's, which does."""
+    """The laboratory's is Debian's, which does drop them."""
     file = tmp_path / "policy.toml"
     file.write_text(
         POLICY.read_text("utf-8").replace(
@@ -308,7 +308,7 @@ async def test_an_asterisk_that_drops_voices_behind_queues_goes_unseen(ward: War
         found = await ward.unwell()
     finally:
         assert (await ward.service.ccari("policy", "apply", str(POLICY))).code == 0
-    # whoever has an agent can be called, for which this one has no prompts
+    # a campaign with an agent can be called, and its prompts for callers are missing
     assert list(found) == ["sounds renewals", "asterisk voices"]
     assert found["asterisk voices"]["state"] == "warning"
     assert "behind the agent of renewals answers" in found["asterisk voices"]["found"]

@@ -1,4 +1,4 @@
-"""Every command of the documents, run as its reader would, in the order of the page; and what they show, seen."""
+"""Runs every command of the documents as its reader would, in the order of the page, and checks what they promise."""
 
 import asyncio
 import json
@@ -35,7 +35,7 @@ from tests.unit.documents.pages import CHECKOUT, blocks, files, pages
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 README = CHECKOUT / "README.md"
-#: The README has its readers begin with this one.
+#: The policy that the README tells its readers to begin with.
 POLICY = CHECKOUT / "ccari" / "demo" / "policy.toml"
 CALLEE, ANOTHER = callees.answers(1), callees.answers(2)
 ANOTHER_STILL = callees.answers(21)
@@ -49,9 +49,9 @@ LISTS = {
     "do-not-call.txt": "600 100 016\n",
     "dialler.csv": "name,number\nAnna,+48600100017\nJan,+48600100016\n",
 }
-#: In place of ``ccari``, which the server of the suite has.
+#: Replaces ``ccari``, a database that the suite's server already has.
 RESTORED = "ccari_restored"
-#: What a command shows, besides that it succeeds; where nothing is said, the exit status is enough.
+#: What a command must show besides exiting with 0; commands that are not listed need only succeed.
 SHOWS = {
     "ccari policy apply": r"revision \d+ is in force",
     "ccari policy check": r"is valid",
@@ -83,16 +83,16 @@ SHOWS = {
     "ccari recordings holds": r"II C 12/26",
     "ccari subject erase": r"recording +1\b",
 }
-#: What is refused here, where nothing went wrong before, and in which words.
+#: Commands that are refused here because nothing went wrong before, and the words of the refusal.
 REFUSED = {
     f"ccari webhooks {each}": r"no such message was given up"
     for each in ("retry 17", "discard --endpoint crm")
 } | {
-    # it has not left
+    # it is still in the policy
     f"ccari controllers delete acme{each}": r"is in the policy in force: take it out"
     for each in ("", " --yes")
 }
-#: Where a command is to be run on another installation than the first one.
+#: Commands to run on an installation other than the first.
 ELSEWHERE = {
     "age-keygen -o recordings.identity": "listener",
     "ccari keys init --recipient age1…": "listener",
@@ -107,7 +107,7 @@ ELSEWHERE = {
 
 @pytest.fixture(scope="module")
 def home(folder: Path) -> Path:
-    """What the reader has. A speaker has recorded the notices, for notices of tones are short ones."""
+    """The reader's files. A speaker has recorded the notices: short tones suffice."""
     made = Path(tempfile.mkdtemp(dir=folder, prefix="documented-"))
     made.chmod(0o711)
     studio.record(folder_of(made / "reader" / "data" / "sounds"), _notices())
@@ -115,7 +115,7 @@ def home(folder: Path) -> Path:
 
 
 def _notices() -> list[Prompt]:
-    """What the policy's campaigns say of their own."""
+    """The campaigns' own notices in the policy."""
     words = Catalogue.load(shipped_sounds() / "catalogue.toml")
     shipped = Manifest.load(shipped_sounds())
     return [each for each in prompts_of(read(POLICY.read_text()), words) if each.key not in shipped.entries]
@@ -129,14 +129,14 @@ async def lab(home: Path) -> AsyncIterator[Lab]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def authority(home: Path) -> AsyncIterator[tsa.Desk]:
-    """Which time-stamps seals."""
+    """The authority that time-stamps seals."""
     async with tsa.open_desk(tsa.SigningAuthority(home / "authority")) as opened:
         yield opened
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def desk(lab: Lab, home: Path, dsn: str, authority: tsa.Desk) -> AsyncIterator[Desk]:
-    """The README followed to its end, with two calls recorded, and two requests of the first one's callee."""
+    """The README followed to its end, with two recorded calls, and two requests by the first one's callee."""
     reader, listen = home / "reader", f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
     url = await new_database(dsn, home.name.replace("-", "_"))
     service = Service(
@@ -177,7 +177,7 @@ async def desk(lab: Lab, home: Path, dsn: str, authority: tsa.Desk) -> AsyncIter
 
 
 async def _let_in(lab: Lab) -> None:
-    """Write into Asterisk's own configuration what the README says, with the laboratory's port and password."""
+    """Write what the README says into Asterisk's own configuration, with the laboratory's port and password."""
     (shown,) = (each for each in blocks(README) if each.language == "ini")
     _, *parts = re.split(r"^; (\w+\.conf)$", shown.text, flags=re.MULTILINE)
     told = dict(zip(parts[::2], parts[1::2], strict=True))
@@ -190,7 +190,7 @@ async def _let_in(lab: Lab) -> None:
 
 
 async def _called(ground: Ground, service: Service) -> list[dict[str, Any]]:
-    """Two calls, as the database has them once their recordings are in their place."""
+    """Two calls, as the database has them once their recordings are stored."""
     placed = [
         await ground.lab.world.dial(each.number, campaign="renewals", agent="drops-2")
         for each in (CALLEE, ANOTHER)
@@ -201,7 +201,7 @@ async def _called(ground: Ground, service: Service) -> list[dict[str, Any]]:
 
 
 async def _ask(desk: Desk, calls: Sequence[dict[str, Any]]) -> None:
-    """What the pages speak of: requests of somebody who was called, a token, and what a listener has."""
+    """Create what the pages refer to: requests of somebody who was called, a token, and a listener's key."""
     service, (called, another) = desk.service, calls
     for shown, right in (("ACME-2026-000123", "access"), ("ACME-2026-000124", "erasure")):
         made = await service.json(
@@ -236,7 +236,7 @@ async def _ask(desk: Desk, calls: Sequence[dict[str, Any]]) -> None:
 
 
 async def follow(desk: Desk, line: Line) -> Done:
-    """Do what the page says, and see that it does what the page says of it."""
+    """Do what the page says, and check that it has the effect the page promises."""
     assert line.program in RUN | NOT_RUN, f"{line.block.place}: {line.program} is not known here"
     if not line.is_run:
         return Done(0, "", "")
@@ -254,7 +254,9 @@ async def follow(desk: Desk, line: Line) -> Done:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def elsewhere(desk: Desk, dsn: str) -> AsyncIterator[Mapping[str, Desk]]:
-    """The other installations that the pages speak of; who restores has a server with no such database yet."""
+    """The other installations that the pages refer to; the server of the one that restores does not have that database
+    yet.
+    """
     empty = await new_database(dsn, f"{desk.folder.parent.name.replace('-', '_')}_empty")
     restored = urlunsplit(urlsplit(dsn)._replace(path=f"/{RESTORED}"))
     host = dict(each.split("=") for each in unquote(urlsplit(dsn).query).split("&"))["host"]
@@ -299,7 +301,7 @@ async def test_a_documented_command_is_not_known_or_does_not_do_what_is_said(
 
 
 def _shown(page: str, beginning: str) -> str:
-    """The block of a page that begins so."""
+    """The block of a page that begins with this text."""
     (found,) = (each.text for each in blocks(CHECKOUT / page) if each.text.startswith(beginning))
     return found
 
@@ -346,7 +348,7 @@ async def test_asterisk_does_not_take_a_dialplan_as_the_pages_show_it(lab: Lab) 
     file = lab.pbx.home / "etc" / "extensions.conf"
     written, before = [], file.read_text()
     for number, block in enumerate(shown):
-        # what is included is there already
+        # the included files are already there
         lines_ = [each for each in block.text.splitlines() if not each.startswith("#include")]
         # in contexts of their own, beside those of the laboratory
         written += [

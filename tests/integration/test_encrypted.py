@@ -1,4 +1,4 @@
-"""Calls whose sound is encrypted: by keys that the SDP has, which came over TLS (SDES), and by keys that the two ends agree upon (DTLS)."""
+"""Calls with encrypted audio: with keys in the SDP that arrive over TLS (SDES), and with keys that both ends negotiate (DTLS)."""
 
 import contextlib
 import re
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 RELOAD_SECONDS = 30.0
 FAR_SECONDS = 0.5
 STEP_SECONDS = 0.02
-#: Of a prompt, which begins and ends softly.
+#: The length of a prompt without its soft beginning and end.
 WHOLE_SECONDS = studio.SECONDS - 0.1
 
 SDES = "media_encryption = sdes"
@@ -50,8 +50,8 @@ verify_server = yes
 
 @dataclass
 class Secured:
-    """A laboratory all of whose telephones encrypt, as one sets them up. ``trusted`` and ``strange``: the port of world's server over TLS
-    with the certificate that the pbx trusts, and of one with another certificate.
+    """A laboratory whose telephones all encrypt, set up as usual. ``trusted`` and ``strange``: the ports of world's TLS
+    servers, one with the certificate that the pbx trusts, and one with another.
     """
 
     ground: Ground
@@ -61,7 +61,7 @@ class Secured:
     strange: int
 
     async def by(self, encryption: str, contact: str) -> None:
-        """Encrypt so, the trunk being at ``contact``."""
+        """Encrypt in this way, with the trunk at ``contact``."""
         pbx, world = self.ground.lab.pbx, self.ground.lab.world
         for each, endpoint in ((world, "pbx"), (pbx, "trunk")):
             text = self.plain[each].replace("type = endpoint\n", f"type = endpoint\n{encryption}\n", 1)
@@ -77,12 +77,12 @@ class Secured:
             await until(is_set, within=RELOAD_SECONDS)
 
     async def by_tls(self, port: int) -> None:
-        # a semicolon begins a comment
+        # an unescaped semicolon begins a comment
         await self.by(SDES, rf"sip:127.0.0.1:{port}\;transport=tls")
 
     @contextlib.asynccontextmanager
     async def from_afar(self, seconds: float) -> AsyncIterator[None]:
-        """With keys that the two ends agree upon while what the pbx sends takes so long."""
+        """Negotiate keys (DTLS) while what the pbx sends is delayed by this time."""
         way = Distance(("127.0.0.1", self.ground.lab.world.sip_port), seconds)
         try:
             await self.by(DTLS, f"sip:127.0.0.1:{await way.open()}")
@@ -120,7 +120,7 @@ def seconds_of(sound: Audio, hz: float, step: float = WINDOW_SECONDS) -> float:
 
 
 async def assert_heard_and_recorded(secured: Secured, service: Service, callee: Callee, call_id: str) -> None:
-    """The callee has heard all of the notice and then the agent, and the recording has both from its beginning to its end."""
+    """The callee heard the whole notice and then the agent, and the recording has both from beginning to end."""
     shown = await kept_later(service, call_id)
     heard = audio.read(await secured.ground.lab.world.heard_by(callee.number))
     assert seconds_of(heard, studio.TONES["recording_opt_out"], STEP_SECONDS) > WHOLE_SECONDS
@@ -134,7 +134,7 @@ async def assert_heard_and_recorded(secured: Secured, service: Service, callee: 
 async def called(
     secured: Secured, service: Service, callee: Callee
 ) -> tuple[tuple[str, str], dict[str, Any]]:
-    """The outcome of a call with its reason, and what is kept of it."""
+    """The outcome of a call with its reason, and what is kept from it."""
     placed = await secured.ground.dial(callee, agent="drops-2")
     outcome, shown = await secured.ground.ended(service, placed)
     return (outcome.outcome, outcome.reason), shown

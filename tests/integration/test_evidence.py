@@ -1,4 +1,4 @@
-"""Evidence of a real call: what a stranger reads in it, and that he sees what was changed."""
+"""Evidence of a real call: a stranger can read it, and can see what was changed."""
 
 import asyncio
 import base64

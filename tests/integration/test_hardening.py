@@ -1,4 +1,4 @@
-"""The lines of docs/operations.md that harden Asterisk: it takes them, and calls go through."""
+"""The lines in docs/operations.md that harden Asterisk: it accepts them, and calls go through."""
 
 import re
 from http import HTTPStatus
@@ -17,18 +17,18 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 OPERATIONS = Path(__file__).parents[2] / "docs" / "operations.md"
 RELOAD_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
-#: Of SIP: what one digit comes to where every extension has more, for somebody who was let in.
+#: SIP's answer to an admitted caller who dials one digit, if every extension is longer.
 ADDRESS_INCOMPLETE = 484
 
 
 def said(line: str) -> str:
-    """A line that the page tells to write."""
+    """A line that the page says to write."""
     assert re.search(rf"^{re.escape(line)}$", OPERATIONS.read_text(), re.MULTILINE), line
     return line
 
 
 async def stranger(port: int, name: str) -> int | None:
-    """What somebody is answered who is at no address that Asterisk knows, and calls as ``name``."""
+    """The status that a caller receives who calls as ``name`` from an address that Asterisk does not know."""
     phone = Phone("127.0.0.3", port)
     try:
         phone.invite("0", "", {}, user=name)
@@ -53,7 +53,8 @@ async def test_asterisk_refuses_what_operations_say_or_no_call_goes_through_afte
     pjsip = etc / "pjsip.conf"
     trunk = "[trunk](lab)\n"
     assert trunk in pjsip.read_text()
-    # the laboratory's own, without which Asterisk asks nobody who calls himself so for a password
+    # the laboratory's own setting; without it, Asterisk admits anyone who calls as "trunk" without asking for a
+    # password
     known = "identify_by = ip\n"
     assert known in pjsip.read_text()
     pjsip.write_text(pjsip.read_text().replace(known, ""))

@@ -1,4 +1,4 @@
-"""The HTTP API of a running service, and what its answers come to on the line."""
+"""The HTTP API of a running service, and the effect of its answers on calls."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 
 class Client:
-    """One bearer of a token."""
+    """A client that holds a token."""
 
     def __init__(self, session: aiohttp.ClientSession, url: str, token: str) -> None:
         self._session = session
@@ -27,21 +27,21 @@ class Client:
         self._headers = {"authorization": f"Bearer {token}"}
 
     async def ask(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """The status and what came with it."""
+        """The status and the decoded body."""
         async with self._session.request(
             method, self._url + path, json=body, headers=self._headers
         ) as answer:
             return answer.status, orjson.loads(await answer.read())
 
     async def content(self, path: str) -> bytes:
-        """A file."""
+        """The contents of a file."""
         async with self._session.get(self._url + path, headers=self._headers) as answer:
             assert answer.status == 200
             return await answer.read()
 
     @contextlib.asynccontextmanager
     async def events(self, path: str) -> AsyncIterator[aiohttp.StreamReader]:
-        """What a stream tells from now on."""
+        """The events of a stream from now on."""
         url = f"{self._url}/v1/{path}/events"
         async with self._session.get(url, headers=self._headers) as answer:
             assert answer.status == 200
@@ -80,7 +80,8 @@ async def test_a_number_that_was_barred_over_http_is_dialled(
     })  # fmt: skip
     status, done = await crm.ask("POST", "/v1/suppressions", {"number": callee.number, "reason": "objection"})
     assert (status, done["added"]) == (200, True)
-    # a contract goes before an objection to what rests on an interest; the centre's own bar goes before it
+    # a contract overrides an objection to processing based on a legitimate interest; the centre's own bar overrides the
+    # contract
     assert (await crm.ask("POST", "/v1/gate", question))[1]["verdict"] == "allow"
     await crm.ask("POST", "/v1/suppressions", {"number": callee.number, "proof": "letter 9"})
     assert (await crm.ask("POST", "/v1/gate", question))[1]["reason"] == "suppressed_do_not_call"
@@ -139,7 +140,7 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
 ) -> None:
     callee = callees.answers(65)
     desk = await bearer(service, session, "--role", "dialer", "--controller", "acme")
-    # in the lab's dialplan an agent's phone is what names its agent
+    # the lab's dialplan takes the agent's name from the agent's phone
     known = await called(lab, callees.answers(66))
     agent = (await service.call(known.call))["agent"]
     async with desk.events(f"agents/{agent}") as stream:
@@ -155,7 +156,7 @@ async def test_an_agents_card_does_not_come_when_the_callee_answers(
 async def test_a_call_in_progress_is_not_told_of_or_its_recording_is_anothers(
     service: Service, lab: Lab, session: aiohttp.ClientSession, tmp_path: Path
 ) -> None:
-    # rings until it is seen: of a call the newest stage alone is told
+    # rings until the stream shows it: for each call, only the newest stage is reported
     callee = callees.answers_late(2, 67)
     dpo = await bearer(service, session, "--role", "dpo", "--controller", "acme")
     seen: list[dict[str, Any]] = []
@@ -169,7 +170,7 @@ async def test_a_call_in_progress_is_not_told_of_or_its_recording_is_anothers(
     assert [each for each in dict.fromkeys(stages) if each in {"ring", "notice", "talk", "closed"}] == [
         "ring", "notice", "talk", "closed",
     ]  # fmt: skip
-    # "renewals" is recorded unless it is refused
+    # "renewals" is recorded unless the callee refuses
     assert "on" in {each["recording"] for each in seen}
     assert {each["number_masked"] for each in seen} == {f"+48•••••{callee.number[-4:]}"}
     assert (seen[-1]["outcome"], seen[-1]["rights"]) == ("bridged", [])

@@ -1,4 +1,6 @@
-"""What a dialplan, a phone or a caller puts into a call where a name or a number belongs: one INVITE as declared, or none."""
+"""A dialplan, phone or caller puts something else where a name or a number belongs: ccari sends one INVITE as declared,
+or none.
+"""
 
 import contextlib
 import re
@@ -23,7 +25,7 @@ CALLER_ID = "+48221234567"
 LONG = "x" * 10_000
 TRAVELS = "u" * 1000
 NUMBER = "48600990077"
-#: What stands in for a name: line ends, quotes, what parts headers, arguments and dial strings, what is no ASCII.
+#: Values in place of a name: line ends, quotes, separators of headers, arguments and dial strings, and non-ASCII text.
 HOSTILE = {
     "line ends": 'Anna" <sip:101@127.0.0.2>;tag=x\r\nX-Evil: 1\r\nX-Rest: "',
     "an encoded line end": "Anna%0d%0aX-Evil: 1",
@@ -37,9 +39,9 @@ HOSTILE = {
     "a path": "../../etc/passwd",
     "much": LONG,
 }
-#: Which of them are no SIP where the display name stands, so that Asterisk passes over them.
+#: Those that are not valid SIP in a display name, so Asterisk skips them.
 NO_SIP = {"quotes"}
-#: Of what somebody gives to Stasis(): the application's arguments, and why no call comes of them.
+#: Arguments of Stasis(), and why no call comes of them.
 ARGUMENTS = {
     "": {"bad_arguments"},
     ",,,,": {"bad_arguments"},
@@ -73,7 +75,7 @@ async def ari(lab: Lab) -> AsyncIterator[aiohttp.ClientSession]:
 
 
 async def entered(ari: aiohttp.ClientSession, arguments: str) -> None:
-    """A channel in the application with these arguments, as any dialplan may give them."""
+    """A channel that enters the application with these arguments, as any dialplan may give them."""
     body = {
         "endpoint": "Local/s@lab-waiting/n", "app": "ccari", "appArgs": arguments, "channelId": str(uuid4()),
         "callerId": f'"{NUMBER}" <{NUMBER}>',
@@ -100,7 +102,7 @@ async def test_invariant_1_an_argument_of_stasis_dials_or_ends_the_service(
 
 
 def unheard_of(service: Service) -> None:
-    """Neither a number nor what somebody made of it is in the log, and nothing failed."""
+    """Neither a number nor anything made from it is in the log, and nothing failed."""
     text = service.log.read_text("utf-8")
     assert NUMBER not in text
     assert "Traceback" not in text + service.errors.read_text()
@@ -116,7 +118,7 @@ def headers_of(invite: str) -> Mapping[str, list[str]]:
     return found
 
 
-#: Of an INVITE as Asterisk sends it to a trunk by itself.
+#: The headers that Asterisk itself puts into an INVITE to a trunk.
 USUAL = {
     "via", "from", "to", "contact", "call-id", "cseq", "allow", "supported", "max-forwards", "user-agent", "content-type",
     "content-length", "session-expires", "min-se", "p-asserted-identity",
@@ -163,7 +165,7 @@ def calls_to(service: Service, number: str) -> set[str]:
 
 @pytest.mark.parametrize("name", HOSTILE)
 async def test_a_caller_id_becomes_a_number_or_a_header(service: Service, lab: Lab, name: str) -> None:
-    """Somebody calls in, and says where their number stands what they like: they are heard as nobody's number, or as it is."""
+    """Somebody calls in with any text as their caller ID: it is taken as no number, or as the number that it is."""
     before = len(service.lines())
     phone = Phone("127.0.0.1", lab.pbx.sip_port)
     try:
@@ -190,7 +192,7 @@ _ORDER = {"OPTIONS": 2, "BYE": 3}
 
 
 class Phone:
-    """A SIP client that sends one INVITE as it is told, byte for byte, and ends what comes of it."""
+    """A SIP client that sends one given INVITE, byte for byte, and ends the call that results."""
 
     def __init__(self, address: str, port: int) -> None:
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -216,12 +218,12 @@ class Phone:
         self._send("OPTIONS", f"<sip:{user}@{self._address}>", "Content-Length: 0\r\n\r\n")
 
     def is_answered(self, method: str) -> bool:
-        """Whether Asterisk has taken what was sent for such a request; OPTIONS comes after the call."""
+        """Whether Asterisk has answered such a request; it answers OPTIONS after the call."""
         self._read()
         return any(each == method for each, _, _ in self._heard)
 
     def code(self, method: str) -> int | None:
-        """The code of the answer that such a request came to; None while there is none."""
+        """The status code that answered such a request; None if there is none yet."""
         self._read()
         return next((code for each, code, _ in self._heard if each == method and code >= 200), None)
 
@@ -235,7 +237,7 @@ class Phone:
         self._socket.close()
 
     def _read(self) -> None:
-        """Each answer: to what, with which code and tag."""
+        """Read each answer: its request, status code and tag."""
         with contextlib.suppress(BlockingIOError):
             while text := self._socket.recv(65535).decode(errors="replace"):
                 code, method = (

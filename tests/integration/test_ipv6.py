@@ -1,4 +1,4 @@
-"""Where everything that ccari speaks to, and that speaks to it, does so over IPv6."""
+"""Every connection to and from ccari uses IPv6."""
 
 import json
 from collections.abc import AsyncIterator
@@ -21,7 +21,7 @@ async def service(ground: Ground) -> AsyncIterator[Service]:
     """It reaches ARI at ``::1``, and is reached there; the dialplan asks it whether it is alive."""
     pbx = ground.lab.pbx
     conf = pbx.home / "etc" / "http.conf"
-    # both: the laboratory itself knows the address of IPv4
+    # both families: the laboratory itself uses the IPv4 address
     conf.write_text(conf.read_text().replace("bindaddr = 127.0.0.1", "bindaddr = ::"))
     await pbx.cli("module reload http")
     await until(lambda: _listens_to_all(ground), within=RELOAD_SECONDS)

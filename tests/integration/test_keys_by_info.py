@@ -1,4 +1,4 @@
-"""Keys that telephones send as SIP INFO, as those in browsers do: Asterisk tells of one at once, and plays it to the other party then."""
+"""Keys that telephones send as SIP INFO, as those in browsers do: Asterisk reports one at once, and then plays it to the other party."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -18,7 +18,7 @@ RELOAD_SECONDS = 30.0
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def by_info(ground: Ground) -> AsyncIterator[Ground]:
-    """A laboratory whose telephones all send their keys so."""
+    """A laboratory whose telephones all send keys as SIP INFO."""
     world = ground.lab.world
     conf = world.home / "etc" / "pjsip.conf"
     conf.write_text(conf.read_text().replace("dtmf_mode = rfc4733", "dtmf_mode = info"))
@@ -33,7 +33,7 @@ async def by_info(ground: Ground) -> AsyncIterator[Ground]:
 
 
 def is_heard_to_the_end(file: Path, hz: float) -> bool:
-    """Whether somebody has heard a tone until they hung up, all of the last second but for what is still on its way then."""
+    """Whether somebody heard a tone until they hung up: all of the last second, except what was still on its way."""
     sound = audio.read(file)
     levels = sound.between(sound.seconds - 1, sound.seconds - 0.2).tone_levels(hz)
     return bool((levels > PRESENT_DBFS).all())

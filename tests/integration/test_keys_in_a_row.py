@@ -1,4 +1,4 @@
-"""Somebody presses a key twice, as people do who are not answered at once: the answer to the first begins in the midst of the second."""
+"""Somebody presses a key twice, as people do who get no immediate answer: the answer to the first begins during the second."""
 
 from collections.abc import AsyncIterator
 

@@ -1,4 +1,4 @@
-"""The lab itself: if it lies, every test that stands on it lies."""
+"""Tests the lab itself: if it is wrong, every test that relies on it is wrong."""
 
 import asyncio
 import re
@@ -33,7 +33,7 @@ EDGE_WINDOWS = 2
 
 
 class Ari:
-    """The pbx as a program that drives it sees it."""
+    """The pbx as seen by a program that drives it over ARI."""
 
     def __init__(
         self, session: aiohttp.ClientSession, url: str, events: aiohttp.ClientWebSocketResponse
@@ -51,13 +51,13 @@ class Ari:
             return await response.json()
 
     async def variable(self, channel: str, name: str) -> int:
-        """The status that reading it is answered with."""
+        """The HTTP status of reading the variable."""
         url = f"{self.url}/ari/channels/{channel}/variable"
         async with self.session.get(url, params={"variable": name}) as response:
             return response.status
 
     async def event(self, kind: str, channel: str) -> dict[str, Any]:
-        """The next event of a kind on a channel; others pass by."""
+        """The next event of a kind on a channel; skips others."""
         async with asyncio.timeout(CALL_SECONDS):
             async for message in self.events:
                 event: dict[str, Any] = message.json()
@@ -76,7 +76,7 @@ class Ari:
             assert response.status == 204
 
     async def call(self, callee: Callee) -> str:
-        """Create and dial a callee as ccari does; its channel's id."""
+        """Create and dial a callee as ccari does; returns the channel's id."""
         channel = f"to-{callee.digits}"
         await self.post(
             "channels/create", endpoint=f"PJSIP/{callee.number}@trunk", app="lab-test", channelId=channel
@@ -97,7 +97,7 @@ async def ari(lab: Lab) -> AsyncIterator[Ari]:
 
 
 async def dial(lab: Lab, callee: Callee, *, agent: str = "talks", context: str = "lab-dial") -> AgentCall:
-    """An agent dials a callee without ccari between them."""
+    """An agent dials a callee without ccari."""
     return await lab.world.dial(callee.number, agent=agent, context=context)
 
 
@@ -114,7 +114,7 @@ async def dial(lab: Lab, callee: Callee, *, agent: str = "talks", context: str =
 async def test_a_refusing_callee_gives_its_own_cause_after_one_invite(
     lab: Lab, callee: Callee, cause: int, status: str
 ) -> None:
-    """Catches a callee that refuses in another way than its number says, and INVITEs counted twice or not at all."""
+    """Catches a callee that refuses differently from what its number says, and INVITEs counted twice or not at all."""
     assert await lab.world.invites(callee.number) == 0
     call = await dial(lab, callee)
     assert await call.ended(within=CALL_SECONDS) == cause
@@ -125,7 +125,7 @@ async def test_a_refusing_callee_gives_its_own_cause_after_one_invite(
 
 
 async def test_a_redirection_is_counted_where_it_leads(lab: Lab) -> None:
-    """Catches a counter blind to the second INVITE of a followed 302, the way round a suppression list."""
+    """Catches a counter that misses the second INVITE of a followed 302, by which a suppression list could be evaded."""
     refused = callees.redirects(91)
     call = await dial(lab, refused)
     assert await call.ended(within=CALL_SECONDS) != 16
@@ -173,7 +173,7 @@ async def test_agent_and_callee_hear_each_other_and_nothing_else(lab: Lab) -> No
     ids=lambda value: value.digits if isinstance(value, Callee) else None,
 )
 async def test_a_key_arrives_as_the_key_it_is_in_order(lab: Lab, callee: Callee, keys: str) -> None:
-    """Catches a number that presses another key than callees.py promises."""
+    """Catches a number that presses another key than callees.py says."""
     async with ari(lab) as pbx:
         channel = await pbx.call(callee)
         pressed = [(await pbx.event("ChannelDtmfReceived", channel))["digit"] for _ in keys]
@@ -182,7 +182,7 @@ async def test_a_key_arrives_as_the_key_it_is_in_order(lab: Lab, callee: Callee,
 
 
 async def test_a_callee_talks_on_after_a_key(lab: Lab) -> None:
-    """Catches a tone that is not taken up again, which later would look like missing audio."""
+    """Catches a tone that does not resume, which would later look like missing audio."""
     call = await dial(lab, callees.presses("4", 0, 93), agent="drops-2")
     await call.ended(within=CALL_SECONDS)
     levels = audio.read(await lab.world.heard_by_agent(call)).tone_levels(callees.TONE_HZ)
@@ -190,7 +190,7 @@ async def test_a_callee_talks_on_after_a_key(lab: Lab) -> None:
 
 
 async def test_a_late_callee_rings_first(lab: Lab) -> None:
-    """Catches an answer that comes at once."""
+    """Catches an answer without the delay."""
     call = await dial(lab, callees.answers_late(1, 90), agent="drops-0")
     answered = await call.answered(within=CALL_SECONDS)
     await call.ended(within=CALL_SECONDS)
@@ -199,7 +199,7 @@ async def test_a_late_callee_rings_first(lab: Lab) -> None:
 
 
 async def test_an_unanswered_call_ends_when_the_agent_gives_up(lab: Lab) -> None:
-    """Catches a callee that answers after all, and hang_up() that leaves the call."""
+    """Catches a callee that answers after all, and a hang_up() that leaves the call open."""
     callee = callees.no_answer(90)
     call = await dial(lab, callee)
     await until(lambda: call.rang_at is not None, within=CALL_SECONDS)
@@ -215,7 +215,7 @@ async def test_an_unanswered_call_ends_when_the_agent_gives_up(lab: Lab) -> None
 
 @pytest.mark.parametrize(("callee", "sends"), [(callees.silent(90), True), (callees.mute(90), False)])
 async def test_silence_and_no_packets_are_two_things(lab: Lab, callee: Callee, sends: bool) -> None:  # noqa: FBT001
-    """Catches a silent callee who sends no RTP, which Asterisk's recorder takes for an end."""
+    """Catches a silent callee who sends no RTP, which Asterisk's recorder takes for the end."""
     async with ari(lab) as pbx:
         channel = await pbx.call(callee)
         recording = await _record_a_second(lab, pbx, channel)
@@ -226,7 +226,7 @@ async def test_silence_and_no_packets_are_two_things(lab: Lab, callee: Callee, s
 
 
 async def test_a_recording_lies_in_the_spool(lab: Lab) -> None:
-    """Catches a spool path that is not the one seen from outside."""
+    """Catches a spool path that differs from the one seen from outside."""
     async with ari(lab) as pbx:
         channel = await pbx.call(callees.answers(95))
         recording = await _record_a_second(lab, pbx, channel)
@@ -236,7 +236,7 @@ async def test_a_recording_lies_in_the_spool(lab: Lab) -> None:
 
 async def _record_a_second(lab: Lab, pbx: Ari, channel: str) -> audio.Audio:
     await pbx.until_up(channel)
-    # A dialled channel is in a bridge, where Asterisk records it through a snoop channel only.
+    # A dialled channel is in a bridge, where Asterisk can record it only through a snoop channel.
     snoop = f"snoop-{channel}"
     await pbx.post(f"channels/{channel}/snoop/{snoop}", app="lab-test", spy="in")
     await pbx.event("StasisStart", snoop)
@@ -257,14 +257,14 @@ async def test_an_agent_presses_keys_on_its_own_and_when_told(lab: Lab) -> None:
 
 
 async def test_an_agent_who_refers_a_call_that_nobody_holds_leads_nowhere(lab: Lab) -> None:
-    """Catches a phone that cannot transfer: Asterisk takes the REFER, which is what ccari must be tested with."""
+    """Catches a phone that cannot transfer: ccari must be tested with a REFER that Asterisk accepts."""
     call = await dial(lab, callees.hangs_up(2, 98), agent="refers-nobody-0")
     await until(lambda: "REFER nobody" in lab.world.log.read_text(), within=CALL_SECONDS)
     await call.ended(within=CALL_SECONDS)
 
 
 async def test_asterisk_tells_of_a_sip_session_where_there_is_none(lab: Lab) -> None:
-    """What ccari waits for before it answers a REFER, and the fake of tests/unit/calls/talking.py refuses."""
+    """The service reads this variable before it answers a REFER; the fake in tests/unit/calls/talking.py can refuse it."""
     async with ari(lab) as pbx:
         await pbx.post(
             "channels/create", endpoint="Local/s@lab-waiting", app="lab-test", channelId="local-99"
@@ -278,7 +278,7 @@ async def test_asterisk_tells_of_a_sip_session_where_there_is_none(lab: Lab) -> 
 
 
 async def test_a_number_that_is_none_reaches_the_pbx_as_it_was_dialled(lab: Lab) -> None:
-    """Catches a phone that cleans what a gate must be tested with."""
+    """Catches a phone that cleans up a number that the gate must be tested with."""
     call = await lab.world.dial("+48600/1&2@x;y", context="nowhere")
     assert await call.ended(within=CALL_SECONDS) == 1
     assert (await lab.pbx.outcome(call.id)).outcome == "no-such-context"
@@ -296,7 +296,7 @@ async def test_host_folders_are_seen_but_not_written(tmp_path: Path) -> None:
 
 
 async def test_a_killed_pbx_starts_again_at_the_same_address() -> None:
-    """Catches a restart on other ports, and calls of a dead world that wait for ever."""
+    """Catches a restart on other ports, and calls that wait for ever for a dead world."""
     async with laboratory() as lab:
         call = await dial(lab, callees.answers(96))
         await call.answered(within=CALL_SECONDS)
@@ -331,7 +331,7 @@ async def test_a_lab_leaves_nothing_behind(fails: bool) -> None:  # noqa: FBT001
                 raise RuntimeError
     assert not seen[0].directory.exists()
     assert _using(seen[0].directory) == []
-    # other tests mount meanwhile what they need
+    # other tests mount things meanwhile
     assert str(seen[0].directory) not in _mounts()
 
 
@@ -344,7 +344,7 @@ def _mounts() -> str:
     [(signal.SIGINT, 0), (signal.SIGTERM, 128 + signal.SIGTERM), (signal.SIGKILL, -signal.SIGKILL)],
 )
 async def test_a_signalled_lab_leaves_nothing_behind(signum: signal.Signals, code: int) -> None:
-    """Catches what only an orderly end would remove: even SIGKILL leaves no Asterisk and no folder."""
+    """Catches what only an orderly end would remove: after SIGKILL, too, no Asterisk and no folder remain."""
     process = await _lab("up")
     assert process.stdout is not None
     said = ""
@@ -368,7 +368,7 @@ def _using(directory: Path) -> list[int]:
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
-            # others run meanwhile, and not all that they are called with is text
+            # other processes run meanwhile, and their command lines need not be text
             if bytes(directory) in (process / "cmdline").read_bytes():
                 found.append(int(process.name))
         except OSError:
@@ -385,7 +385,7 @@ async def test_run_gives_the_command_its_addresses_and_its_exit_code() -> None:
 
 
 async def test_a_missing_command_is_one_line() -> None:
-    """Catches a traceback where a sentence is due."""
+    """Catches a traceback in place of one clear sentence."""
     process = await _lab("run", "--", "no-such-command")
     _, err = await process.communicate()
     assert process.returncode == 127
@@ -393,7 +393,7 @@ async def test_a_missing_command_is_one_line() -> None:
 
 
 async def _lab(*arguments: str) -> asyncio.subprocess.Process:
-    # whoever runs the tests in the background has SIGINT ignored, which a program inherits
+    # tests that run in the background have SIGINT ignored, which a program inherits
     return await asyncio.create_subprocess_exec(
         *("env", "--default-signal=INT", sys.executable, "-m", "tests.lab", *arguments),
         cwd=CHECKOUT,

@@ -1,4 +1,4 @@
-"""The link to Asterisk when something breaks it: who notices, who falls silent, and what becomes of the calls."""
+"""The link to Asterisk when it breaks: who notices, who stops sending, and what happens to the calls."""
 
 import asyncio
 import contextlib
@@ -37,7 +37,7 @@ EXIT_SECONDS = 60.0
 
 
 def one_line(service: Service) -> str:
-    """All that a service that gave up has to say."""
+    """The only line of a service that gave up."""
     (line,) = service.errors.read_text().splitlines()
     assert line.startswith("ccari: ")
     return line
@@ -77,13 +77,13 @@ async def test_a_cut_connection_ends_the_talk_loses_its_recording_or_dials_meanw
 
 
 def _tried_since(between: Relay, tries: int) -> bool:
-    """Whether a whole try has begun since there were so many."""
+    """Whether a whole attempt has begun since there were that many."""
     return len(between.handshakes) > tries + 1
 
 
 @contextlib.asynccontextmanager
 async def ari_conf(ground: Ground, before: str, after: str) -> AsyncIterator[None]:
-    """Somebody changes what Asterisk's ``ari.conf`` says of its users; at the end it is as it was."""
+    """Change what Asterisk's ``ari.conf`` says about its users; restore it at the end."""
     pbx = ground.lab.pbx
     conf = pbx.home / "etc" / "ari.conf"
     first = conf.read_text()
@@ -99,11 +99,12 @@ async def ari_conf(ground: Ground, before: str, after: str) -> AsyncIterator[Non
 async def test_who_changes_the_password_of_asterisk_leaves_all_calls_to_themselves_or_ends_the_gates_with_the_service(
     ground: Ground, tmp_path: Path
 ) -> None:
-    """Asterisk goes on to send events, and refuses every request: nobody who presses a key is answered, and nobody hung up. It is changed
-    there first; here its file is lost for a while, and comes half written.
+    """Asterisk goes on sending events, and refuses every request: whoever presses a key is not answered, and nobody is
+    hung up. The password is changed there first; here, its file is missing for a while, and then half written.
 
-    Keys are lost once the service has noticed. By its key a callee is the first to be refused, or has pressed it before if this machine is slow:
-    the service asks for nothing until then.
+    Keys are lost once the service has noticed. A callee's key causes the first refused request, unless this machine is
+    slow
+    and they pressed it before: the service sends no requests until then.
     """
     file, changed = tmp_path / "ari-password", secrets.token_hex(16)
     pressed = False
@@ -163,7 +164,7 @@ async def test_a_service_whose_user_may_write_no_more_passes_for_one_that_is_wel
             placed = await ground.dial(callees.answers(24))
             await service.logged(lambda line: "remove read_only in ari.conf" in line.get("reason", ""))
         await service.logged("asterisk_connected", resumed_talks=1)
-        # whose call was left to itself until then
+        # until then its call was left unattended
         outcome, _ = await ground.ended(service, placed)
         assert outcome.outcome == "unavailable"
         await ground.lab.world.hang_up(talking)
@@ -185,7 +186,7 @@ async def test_a_service_that_begins_with_a_wrong_password_passes_for_one_that_r
 
 
 async def test_events_that_come_twice_or_are_unknown_disturb_a_call(ground: Ground) -> None:
-    """Also: Asterisk sends what was asked for and nothing else, and still the replies."""
+    """Also: Asterisk sends the events asked for and no others, and still sends replies."""
 
     async def twice(message: Message) -> list[Message]:
         if message["type"] == "RESTResponse":
@@ -310,7 +311,7 @@ def _as_it_is_but_after(event: asyncio.Event) -> Any:
 async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(
     ground: Ground, app: str
 ) -> None:
-    """Under another application it would get its own calls, and sweep away those of the first."""
+    """Under another application name it would get its own calls, and end those of the first."""
     async with ground.running() as first:
         second = ground.service()
         second.environment = {**second.environment, "CCARI_ASTERISK__APP": app}
@@ -350,7 +351,7 @@ async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Grou
                 assert outcome.outcome == "bridged"
                 await ground.nothing_left()
         assert [len(between.requests)] == sent_before
-        # the recording of the call that was taken from it is kept when it may drive Asterisk again
+        # the recording of the call taken from it is stored once it may drive Asterisk again
         async with ground.running(ari=between.url) as first:
             outcome, _ = await ground.ended(first, talking)
             await kept_later(first, outcome.call)
@@ -374,7 +375,7 @@ async def test_a_service_killed_in_the_notice_leaves_a_leg_that_nobody_drives(gr
 
 
 async def test_recordings_of_an_asterisk_on_another_host_stay_there_or_are_lost(ground: Ground) -> None:
-    """One call ends with its service, the other is left by one that is killed."""
+    """One call ends with its service running; a service that is killed leaves the other."""
     async with ground.running(spool="ari") as service:
         placed, ended_id = await ground.talk(service, callees.answers(20))
         await ground.recorded_a_while()
@@ -392,14 +393,14 @@ async def test_recordings_of_an_asterisk_on_another_host_stay_there_or_are_lost(
         await until(lambda: not list(incoming.iterdir()), within=GONE_SECONDS)
         for call_id in (ended_id, left_id):
             (row,) = (await service.json("calls", "show", call_id))["recordings"]
-            # by its name: the folder has those of other tests, which are in no row here
+            # by its name: the folder also has other tests' recordings, which have no rows here
             assert (await service.ccari("recordings", "verify", row["id"])).code == 0
             assert service.recorded(row).seconds > 1.0
     assert ground.raw(ended) == ground.raw(left) == []
 
 
 async def test_invariant_6_recovery_keeps_what_was_said_after_a_refusal(ground: Ground) -> None:
-    """A service that dies between a refusal and the stop of its recorder: here 0.5 s into the recording."""
+    """The service dies between a refusal and the stop of its recorder: here 0.5 s into the recording."""
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callees.answers(19))
         await ground.recorded_a_while()
@@ -429,7 +430,7 @@ async def test_invariant_6_recovery_keeps_what_was_said_after_a_refusal(ground: 
 async def test_invariant_6_an_asterisk_that_misses_the_stop_keeps_what_was_said_after_a_refusal(
     ground: Ground,
 ) -> None:
-    """It goes on to record until the callee's channel is gone, some seconds after they refused."""
+    """Asterisk goes on recording until the callee's channel is gone, some seconds after they refused."""
 
     async def lose_the_stop(request: Message) -> list[Message]:
         return [] if request["uri"].endswith("/stop") else [request]
@@ -466,7 +467,9 @@ async def test_an_asterisk_killed_in_the_talk_leaves_an_open_call_or_a_broken_fi
 
 
 async def test_somebody_is_recorded_whom_nobody_could_be_given_to_hear(ground: Ground) -> None:
-    """The recipients are lost while the service runs: the raw file would lie open in the spool. The talk goes on."""
+    """The recipients are lost while the service runs: the raw file would lie unencrypted in the spool. The talk goes
+    on.
+    """
     recipients = ground.folder / "keys" / "recordings.recipients"
     async with ground.running() as service:
         content = recipients.read_bytes()
@@ -492,7 +495,7 @@ async def test_a_callee_leg_lives_for_ever_when_nobody_ends_it(ground: Ground) -
 
 
 async def test_what_is_sent_is_not_what_asyncari_itself_would_send(ground: Ground) -> None:
-    """Every operation that this Asterisk describes, given one of each of what it takes."""
+    """Every operation that this Asterisk describes, with one argument of each type that it takes."""
     pbx = ground.lab.pbx
     sent: list[tuple[Any, ...]] = []
 
@@ -531,7 +534,9 @@ async def test_what_is_sent_is_not_what_asyncari_itself_would_send(ground: Groun
 
 
 async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) -> None:
-    """It says no goodbye; asyncari's own client raised TimeoutError over the reason, and the service ended."""
+    """Asterisk does not close the WebSocket. asyncari's own client raised TimeoutError in place of the reason, and the
+    service ended.
+    """
     pbx = ground.lab.pbx
     credentials = Credentials(pbx.ari_url, pbx.ari_user, pbx.ari_password, "stuck")
 
@@ -547,7 +552,7 @@ async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) ->
         try:
             with pytest.raises(AsteriskError, match="the reason"):
                 await break_in(transport)
-            # not what aiohttp itself would wait
+            # not aiohttp's own time-out
             async with asyncio.timeout(CLOSE_SECONDS + 5):
                 await transport.close()
         finally:

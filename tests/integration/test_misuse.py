@@ -1,4 +1,4 @@
-"""Wrong input at the command line: one clear line that says what to do, an exit status, and no traceback."""
+"""Wrong input at the command line gives one clear line that says what to do, an exit status, and no traceback."""
 
 import asyncio
 import os
@@ -32,7 +32,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 EXIT_SECONDS = 60.0
 REFUSED, USAGE = 1, 2
-#: What somebody might try to make a dial string of.
+#: Attempts to inject a dial string.
 DIAL_STRINGS = (
     "48600100001/x", "48600100001@evil", "48600100001&PJSIP/48600100002", "48600100001;x=1", "48600100001,30",
 )  # fmt: skip
@@ -40,15 +40,15 @@ DIAL_STRINGS = (
 
 @dataclass
 class Desk:
-    """A place from which commands are run: ``environment`` leads to a database with a policy and secrets."""
+    """An environment to run commands in: ``environment`` names a database with a policy and secrets."""
 
     folder: Path
     environment: Mapping[str, str]
-    #: The DSN of a database in which no policy was ever applied.
+    #: The DSN of a database to which no policy was ever applied.
     bare: str
 
     def service(self, **changed: str) -> Service:
-        """Not started; settings are named without their prefix."""
+        """A service that is not started; settings are named without their prefix."""
         own = {
             "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
             "CCARI_AGI__LISTEN": "off",
@@ -61,13 +61,13 @@ class Desk:
         return await self.service(**changed).ccari(*arguments)
 
     async def refused(self, *arguments: str, **changed: str) -> str:
-        """The one line that a command ends with which refuses."""
+        """The one line with which a command refuses."""
         done = await self.run(*arguments, **changed)
         assert (done.code, done.out) == (REFUSED, ""), (arguments, done)
         return one_line(done.err)
 
     async def gives_up(self, **changed: str) -> str:
-        """The one line that the service ends with when it does not begin."""
+        """The one line with which the service ends if it does not start."""
         service = self.service(**changed)
         await service.spawn()
         assert service.process is not None
@@ -110,7 +110,7 @@ async def desk(folder: Path, sounds: Path, dsn: str) -> Desk:
 async def test_an_asterisk_that_is_away_at_the_start_ends_the_service_or_keeps_it_from_ending(
     desk: Desk,
 ) -> None:
-    """It goes on trying and says so; it ends in order when told to."""
+    """It reports this and keeps trying; it ends in order when told to."""
     service = desk.service()
     await service.spawn()
     try:
@@ -240,7 +240,7 @@ async def test_a_secret_that_is_missing_open_or_damaged_lets_calls_through(desk:
 
 
 async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(desk: Desk) -> None:
-    """It makes none by itself: nobody would have the identity, and nobody would know the key."""
+    """It creates no keys by itself: nobody would hold the identity, and nobody would know the key."""
     keys = Path(desk.environment["CCARI_DATA_DIR"]) / "keys"
     spoilt = {}
     for name in ("recipients", "emptied", "key", "halved", "open", "webhook", "shared", "journal"):
@@ -257,7 +257,7 @@ async def test_a_service_begins_that_cannot_encrypt_or_sign_or_keep_its_keys(des
     (spoilt["webhook"] / "gone/webhook.key").touch(mode=0o644)
     (spoilt["shared"] / "acme").chmod(0o777)
     before = {name: _files(folder) for name, folder in spoilt.items()}
-    # not all at once: each start takes a processor for seconds, and has a bound
+    # one after the other: each start uses a processor for seconds, and has a time limit
     said = {name: await desk.gives_up(KEYS__DIR=str(folder)) for name, folder in spoilt.items()}
     for name in ("recipients", "emptied"):
         assert said[name].startswith("there is no recipient of recordings in "), said
@@ -296,7 +296,7 @@ async def test_recipients_are_asked_for_where_nothing_is_encrypted(desk: Desk) -
 async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee_or_stops_every_campaign(
     desk: Desk, sounds: Path, dsn: str
 ) -> None:
-    """Each campaign that lacks one is named at the start, and the service goes on, though no campaign be left."""
+    """At the start, each campaign that lacks a prompt is named, and the service goes on even if no campaign is left."""
     spoilt = []
     for name in ("missing", "damaged"):
         spoilt.append(desk.folder / f"sounds-{name}")
@@ -317,7 +317,7 @@ async def test_a_missing_or_damaged_prompt_is_found_by_the_first_callee_or_stops
 
 
 async def _without_orders(desk: Desk, dsn: str) -> Desk:
-    """Under a policy without the one campaign that says nothing but what is shipped."""
+    """Apply a policy without the one campaign that uses only shipped prompts."""
     (policy := desk.folder / "without-orders.toml").write_text(
         "".join(
             each
@@ -336,7 +336,7 @@ async def _without_orders(desk: Desk, dsn: str) -> Desk:
 
 
 async def _unfit(desk: Desk, sounds: Path) -> dict[str, str]:
-    """The campaigns that a service told of which began with these sounds, and why."""
+    """The campaigns that a service reports when it starts with these sounds, and why."""
     service = desk.service(SOUNDS__DIR=str(sounds))
     await service.spawn()
     try:
@@ -369,7 +369,7 @@ async def test_commands_without_a_policy_end_in_a_traceback_or_pretend(desk: Des
 
 
 async def test_an_unknown_campaign_or_a_dial_string_is_allowed(desk: Desk) -> None:
-    """The gate's verdict is its output; that it blocks is its exit status."""
+    """The gate's verdict is its output; its exit status says that it blocks."""
     cases = {
         ("+48600100001", "nonsense"): "unknown_campaign",
         ("12345", "renewals"): "number_invalid",
@@ -459,7 +459,7 @@ async def test_a_wrong_configuration_file_is_ignored(desk: Desk) -> None:
 
 
 async def test_help_is_missing_or_eaten() -> None:
-    """Of every command, argument and option, as it is printed: rich takes what is in square brackets for its own."""
+    """The help of every command, argument and option, as printed: rich takes text in square brackets for markup."""
     nothing: list[str] = []
 
     def walk(command: Any, name: str) -> None:

@@ -30,7 +30,9 @@ GONE_SECONDS = 30.0
 
 @dataclass(frozen=True)
 class Ended:
-    """A call after its end: the agent's side of it, what the dialplan was told, and what ``ccari calls show`` says."""
+    """A call after its end: the agent's side, the outcome given to the dialplan, and the output of ``ccari calls
+    show``.
+    """
 
     agent: AgentCall
     outcome: Outcome
@@ -53,7 +55,7 @@ class Ended:
 async def through(
     service: Service, lab: Lab, callee: Callee | str, *, campaign: str = "renewals", agent: str = "talks"
 ) -> Ended:
-    """Place a call and see it to its end; nothing of it may be left in Asterisk."""
+    """Place a call and wait for its end; nothing of it may be left in Asterisk."""
     number = callee if isinstance(callee, str) else callee.number
     placed = await lab.world.dial(number, campaign=campaign, agent=agent)
     await placed.ended()
@@ -84,7 +86,7 @@ def _kept(ended: Ended) -> dict[str, Any]:
 
 
 def files_of(service: Service, lab: Lab, ended: Ended) -> list[str]:
-    """Every file, raw or kept, that carries the name of one of the call's recordings."""
+    """Every file, raw or stored, that has the name of one of the call's recordings."""
     names = {each["id"] for each in ended.record["recordings"]}
     folders = (lab.pbx.spool, service.recordings)
     return [
@@ -117,10 +119,11 @@ async def test_the_recording_holds_both_voices_from_its_start_and_nothing_of_the
     sound = recording(service, ended)
     assert seconds_of(sound, callees.TONE_HZ) > 2.5
     assert seconds_of(sound, callees.AGENT_TONE_HZ) > 2.5
-    # the callee talks all along, so a file begun during the notice would be longer than the talk, and hold its tones
+    # the callee talks throughout, so a file begun during the notice would be longer than the talk, and contain the
+    # notice's tones
     assert first_second(sound, callees.TONE_HZ) <= 0.2
     longest = (ended.at("call_ended") - ended.at("recording_started")).total_seconds()
-    # no less than both were heard for; the call ends once its file is in its place, which takes its time on a busy machine
+    # not shorter than both were heard; the call ends once its file is stored, which takes time on a busy machine
     assert sound.seconds < longest + 0.5
     for prompt in ("identity", "recording_opt_out", "rights"):
         assert float(np.max(sound.tone_levels(tone_of(prompt)))) < ABSENT_DBFS
@@ -190,7 +193,7 @@ async def test_erasure_by_key_is_durable_before_it_is_confirmed_and_bars_the_nex
     assert has(heard, tone_of("goodbye"))
     (request,) = await requests_of(service, ended)
     assert (request["right"], request["state"], request["article"]) == ("erasure", "received", "17")
-    # Asterisk's own clock and log say when the confirmation began, the database when the request was there
+    # Asterisk's own clock and log say when the confirmation began; the database says when the request was there
     assert await registered_at(service, ended) < playing_at(
         lab, "right_registered_erasure", after=ended.at("call_gated")
     )
@@ -236,7 +239,7 @@ async def test_the_same_key_twice_is_one_request(service: Service, lab: Lab) -> 
 
 
 async def test_a_callee_who_sends_no_packet_ends_the_recording(service: Service, lab: Lab) -> None:
-    """Asterisk ends a recording without a word after two seconds without a frame; a snoop channel always has one."""
+    """Asterisk ends a recording without an event after two seconds without a frame; a snoop channel always has frames."""
     ended = await through(service, lab, callees.mute(31), agent="drops-6")
     assert ended.verdict == ("bridged", "")
     sound = recording(service, ended)
@@ -268,10 +271,10 @@ async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: L
     pressed = (ended.at("key_pressed") - ended.at("call_bridged")).total_seconds()
     assert pressed < talk - 1
     assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("recording_stopped"))
-    # what was recorded before it is for a person to erase or to restrict
+    # a person must erase or restrict what was recorded before the refusal
     (request,) = await requests_of(service, ended)
     assert (request["right"], request["state"]) == ("refuse_recording", "received")
-    # by Asterisk's clock: the journal has it when the call came to it
+    # by Asterisk's clock: the journal has the moment at which it reached the call
     began, refused = (
         datetime.fromisoformat(each) for each in (_kept(ended)["started_at"], request["received_at"])
     )
@@ -293,7 +296,7 @@ async def test_a_number_that_knows_who_calls_is_told_of_the_recording_alone(
     whole = ("identity", "recording_opt_out", "rights")
     assert [has(first, tone_of(prompt)) for prompt in whole] == [True, True, True]
     assert [has(second, tone_of(prompt)) for prompt in whole] == [False, True, False]
-    # nothing else is heard before the agent is: not the least of a prompt, nor a pause in its place
+    # nothing is heard before the agent: no part of a prompt, and no pause in its place
     assert first_second(second, callees.AGENT_TONE_HZ) < SECONDS + 0.7
     assert first_second(first, callees.AGENT_TONE_HZ) - first_second(second, callees.AGENT_TONE_HZ) == (
         pytest.approx(2 * (SECONDS + TAIL_MS / 1000), abs=0.5)
@@ -368,7 +371,7 @@ async def test_who_does_not_agree_leaves_no_recording_and_talks_on(
 
 
 async def test_an_agreement_in_the_talk_records_what_was_said_before_it(service: Service, lab: Lab) -> None:
-    """What was said so far was said off the record."""
+    """What was said before was said off the record."""
     callee = callees.presses("1", 8, 66)
     ended = await through(service, lab, callee, campaign="survey", agent="drops-7")
     assert ended.verdict == ("bridged", "")
@@ -470,7 +473,7 @@ async def test_a_callee_who_does_not_answer_is_told_apart(
 
 @contextlib.asynccontextmanager
 async def cdrs(pbx: Pbx) -> AsyncIterator[Path]:
-    """Asterisk writes down each call in this file meanwhile."""
+    """Meanwhile, Asterisk writes each call into this file."""
     settings = pbx.home / "etc/cdr.conf"
     before, folder = settings.read_text(), pbx.home / "log/cdr-csv"
     folder.mkdir(exist_ok=True)
@@ -497,7 +500,7 @@ async def test_a_cdr_has_the_outcome_for_the_number_or_counts_a_talk_twice(
     async with cdrs(lab.pbx) as file:
         for each in (talks, busy):
             await through(service, lab, each, campaign="brief")
-        # the last comes when the others are there
+        # the last record is written after the others
         await until(lambda: busy.number in dialled(file) or len(dialled(file)) > 2, within=GONE_SECONDS)
         assert dialled(file) == [talks.number, busy.number]
 
@@ -562,7 +565,7 @@ async def test_the_callee_sees_the_number_of_the_campaign(service: Service, lab:
 
 
 async def test_who_calls_without_a_caller_id_is_shown(service: Service, lab: Lab) -> None:
-    """As docs/policy.md and ``ccari policy check`` say: the trunk of the laboratory has no from_user."""
+    """As docs/policy.md and ``ccari policy check`` say: the laboratory's trunk has no from_user."""
     callee = callees.busy(28)
     await through(service, lab, callee, campaign="strict")
     assert re.search(r'From: "Anonymous" <sip:anonymous@', await lab.world.invite(callee.number))
@@ -571,7 +574,7 @@ async def test_who_calls_without_a_caller_id_is_shown(service: Service, lab: Lab
 async def test_a_callee_is_rung_whose_notice_cannot_be_played(
     service: Service, lab: Lab, sounds: Path
 ) -> None:
-    """The file vanishes after the service has checked it, and is back for the next call."""
+    """The file disappears after the service has checked it, and is back for the next call."""
     missing = sounds / "pl/strict/recording_opt_out_or_end.sln12"
     await through(service, lab, callees.answers(28), campaign="strict", agent="drops-1")
     callee = callees.answers(29)
@@ -599,8 +602,8 @@ async def test_many_calls_at_once_keep_apart(service: Service, lab: Lab) -> None
 
 
 async def test_no_log_line_holds_a_whole_number(service: Service, lab: Lab) -> None:
-    """Runs last: it reads what the service has written in all the calls above."""
-    # the digits of a UUID or a SHA-256 may look like a number, once in some hundred thousand
+    """Runs last: it reads the service's log of all the calls above."""
+    # the digits of a UUID or a SHA-256 look like a number about once in a hundred thousand
     named = re.compile(r"\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b|\b[0-9a-f]{64}\b")
     written = named.sub("", service.log.read_text() + service.errors.read_text())
     assert written.count("call_ended") > 20
@@ -618,7 +621,7 @@ async def registered_at(service: Service, ended: Ended) -> datetime:
 
 
 def playing_at(lab: Lab, prompt: str, *, after: datetime) -> datetime:
-    """When Asterisk began to play a prompt, by its own log."""
+    """When Asterisk began to play a prompt, according to its own log."""
     found = re.findall(
         rf"^\[([^\]]+)\] VERBOSE.* Playing '\S*/{prompt}\.", lab.pbx.log.read_text(), re.MULTILINE
     )
@@ -629,7 +632,7 @@ def playing_at(lab: Lab, prompt: str, *, after: datetime) -> datetime:
 async def test_a_channel_that_the_dialplan_hands_over_again_waits_in_silence(
     lab: Lab, service: Service
 ) -> None:
-    """The first call's rows are still being closed when it comes back, within a millisecond."""
+    """The channel comes back within a millisecond, while the first call's rows are still being closed."""
     callee = callees.busy(77)
     placed = await lab.world.dial(callee.number, context="lab-redial", agent="talks")
     await placed.ended()
@@ -641,7 +644,7 @@ async def test_a_channel_that_the_dialplan_hands_over_again_waits_in_silence(
 
 @pytest.mark.parametrize("rest", ["&PJSIP", "(1)", "a"], ids=["fork", "brackets", "letter"])
 async def test_what_is_no_digit_is_handed_over_with_the_number(lab: Lab, service: Service, rest: str) -> None:
-    """A comma would end the number and begin the campaign; the laboratory's own dialplan lets none come so far."""
+    """A comma would end the number and begin the campaign; the laboratory's own dialplan lets none through."""
     callee = callees.answers(78)
     placed = await lab.world.dial(callee.number + rest, agent="talks")
     await placed.ended()

@@ -24,7 +24,7 @@ DASHBOARD = ROOT / "docker" / "grafana" / "ccari.json"
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def nobody() -> str:
-    """Where a ccari should be, and is none."""
+    """An address at which there should be a ccari, and is none."""
     return f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
 
 
@@ -47,7 +47,7 @@ def newest(series: str) -> str:
 
 
 async def test_the_rules_are_none_or_fire_for_something_else() -> None:
-    """``promtool`` reads them, and plays what is in ``rules.test.yml``."""
+    """``promtool`` reads them, and runs the cases in ``rules.test.yml``."""
     promtool = str(await programmes() / "promtool")
     told = await run(promtool, "check", "rules", str(RULES))
     assert "SUCCESS" in told
@@ -55,7 +55,7 @@ async def test_the_rules_are_none_or_fire_for_something_else() -> None:
 
 
 async def test_a_call_does_not_show_in_prometheus(service: Service, lab: Lab, server: Prometheus) -> None:
-    # one scrape that takes longer than a second leaves no series for a moment
+    # a scrape that takes longer than a second leaves a moment without series
     ended = newest('ccari_calls_total{campaign="renewals",direction="outbound",outcome="bridged"}')
     heard, waited = (
         newest('ccari_notices_total{result="heard"}'),

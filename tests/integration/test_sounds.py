@@ -19,21 +19,22 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PLAYED_SECONDS = 45.0
 TONE_SECONDS = 2.0
-#: What the prompt sounds: the second is above what a narrow telephone carries, and folded it would be heard as 2800 Hz.
+#: The tones of the prompt: the second is above a narrowband telephone's range, and aliased it would be heard as 2800
+#: Hz.
 TONE_HZ, SIBILANT_HZ = 1130.0, 5200.0
-#: Of a tone at the prompts' loudness, as it arrives; and what the coding leaves beside it.
+#: The level of a tone at the prompts' loudness, as it arrives; and the level of coding noise beside it.
 PRESENT_DBFS, BESIDE_DBFS = -25.0, -45.0
 EDGE_WINDOWS = 2
-#: So many have come from the other when a prompt begins.
+#: How many packets have come from the other party when a prompt begins.
 FLOWING_PACKETS = 10
-#: How long somebody must be heard again after a prompt.
+#: How long the other party must be heard again after a prompt.
 HEARD_AGAIN_SECONDS = 1.0
 HEARINGS = 3
 
 
 @pytest.fixture(scope="module")
 def prompt(folder: Path) -> Path:
-    """A prompt as the build makes it, of tones."""
+    """A prompt that the build made from tones."""
     made = folder / "tones"
     times = np.arange(round(TONE_SECONDS * 16000)) / 16000
     samples = 0.3 * np.sin(2 * np.pi * TONE_HZ * times) + 0.1 * np.sin(2 * np.pi * SIBILANT_HZ * times)
@@ -56,7 +57,7 @@ async def playing(prompt: Path) -> AsyncIterator[Lab]:
 
 
 async def called(pbx: Ari, callee: Callee, codec: str) -> None:
-    """Call somebody whose telephone has one codec, on a channel with their digits for a name."""
+    """Call somebody whose telephone has one codec, on a channel named after their digits."""
     channel = callee.digits
     await pbx.post(
         "channels/create", endpoint=f"PJSIP/{callee.number}@trunk", app="lab-test", channelId=channel
@@ -72,7 +73,7 @@ async def play(pbx: Ari, callee: Callee, prompt: Path) -> None:
     playback = f"{callee.digits}-said"
 
     async def is_over() -> bool:
-        """Then Asterisk forgets it."""
+        """When it is over, Asterisk forgets it."""
         return "message" in await pbx.get(f"playbacks/{playback}")
 
     await pbx.post(f"channels/{callee.digits}/play/{playback}", media=f"sound:{prompt}/pl/goodbye")
@@ -90,7 +91,7 @@ async def hears(pbx: Ari, callee: Callee) -> None:
 
 
 def where_played(heard: Audio, prompt: Path) -> slice:
-    """Between which windows the prompt is heard, which must be all of it."""
+    """The windows between which the prompt is heard; all of it must be."""
     (at,) = np.nonzero(heard.tone_levels(TONE_HZ) > PRESENT_DBFS)
     length = Manifest.load(prompt).entries["pl/goodbye"].duration_ms / 1000
     assert len(at) * audio.WINDOW_SECONDS == pytest.approx(length - 0.2, abs=0.25)
@@ -101,8 +102,8 @@ def where_played(heard: Audio, prompt: Path) -> slice:
 async def test_a_telephone_of_each_codec_hears_a_prompt_whole_and_nothing_beside_it(
     playing: Lab, prompt: Path, codec: str
 ) -> None:
-    """A file that Asterisk cannot decode is noise or silence; one that is resampled badly has other tones beside its own, from its
-    beginning to its end, and so it is each time. Where the machine stood still for a moment, a packet is missing once.
+    """A file that Asterisk cannot decode is noise or silence; one that is resampled badly has other tones beside its
+    own, from beginning to end, every time. If the machine stalls for a moment, a packet is missing once.
     """
     callee = callees.silent(["alaw", "ulaw", "g722"].index(codec))
     for _ in range(HEARINGS):
@@ -113,7 +114,7 @@ async def test_a_telephone_of_each_codec_hears_a_prompt_whole_and_nothing_beside
 
 
 async def said_to(callee: Callee, codec: str, playing: Lab, prompt: Path) -> Audio:
-    """What somebody hears who is called, and to whom the prompt is played."""
+    """What the callee hears to whom the prompt is played."""
     async with ari(playing) as pbx:
         await called(pbx, callee, codec)
         channel = await pbx.get(f"channels/{callee.digits}")
@@ -126,7 +127,9 @@ async def said_to(callee: Callee, codec: str, playing: Lab, prompt: Path) -> Aud
 async def test_whoever_hears_a_prompt_in_a_talk_with_a_telephone_of_another_rate_hears_it_and_then_the_other(
     playing: Lab, prompt: Path
 ) -> None:
-    """Debian's Asterisk drops frames by their numbers: those of a file, or else the other's after it, if it converts both in one way."""
+    """Debian's Asterisk drops frames by their sequence numbers, if it converts both in one way: those of the file, or
+    the other party's after it.
+    """
     listener, talker = callees.silent(3), callees.hangs_up(6, 0)
     async with ari(playing) as pbx:
         await called(pbx, listener, "g722")

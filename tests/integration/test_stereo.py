@@ -20,11 +20,12 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 PRESENT_DBFS, ABSENT_DBFS = -20.0, -45.0
-#: From a word that the callee hears to its echo: a packet each way and a jitter buffer.
+#: From a word that the callee hears to its echo: a packet each way, and a jitter buffer.
 ECHO_SECONDS = 0.2
 STEP_SECONDS = 0.02
-#: Asterisk writes whole packets of 20 ms, and each side from its own first one: without time to spare it begins one of
-#: them late, which moves that side by a packet (seen: 20 ms in 2 of 21 calls beside four busy processes, never without).
+#: Asterisk writes whole 20 ms packets, starting on each side with that side's own first one. On a busy machine it
+#: begins one side late, which shifts it by a packet (seen: 20 ms in 2 of 21 calls beside four busy processes, never
+#: without).
 BESIDE_SECONDS = 2 * STEP_SECONDS
 
 
@@ -35,7 +36,7 @@ def sides(service: Service, row: Mapping[str, Any]) -> tuple[Audio, Audio]:
 
 
 def assert_apart(service: Service, shown: Mapping[str, Any], *, least_seconds: float) -> None:
-    """Each voice is on its own side for so long, and nowhere else."""
+    """Each voice is on its own side for at least this long, and nowhere else."""
     assert_kept(service, shown)
     (row,) = shown["recordings"]
     left, right = sides(service, row)
@@ -64,7 +65,7 @@ def at(shown: Mapping[str, Any], event: str) -> datetime:
 
 
 def heard_from(sound: Audio, hz: float) -> float:
-    """The second from which a tone is heard."""
+    """The second at which a tone is first heard."""
     return float(np.argmax(sound.tone_levels(hz, STEP_SECONDS) > PRESENT_DBFS)) * STEP_SECONDS
 
 
@@ -121,7 +122,7 @@ async def test_a_service_killed_in_the_talk_loses_a_side(ground: Ground) -> None
         placed, call_id = await ground.talk(service, callees.answers(4))
         await ground.recorded_a_while(sides=2)
         await service.stop(signal.SIGKILL)
-    # whatever the settings say now, two files are joined
+    # two files are joined, whatever the settings say now
     async with ground.running() as service:
         await ground.lab.world.hang_up(placed)
         await ground.nothing_left()

@@ -1,4 +1,4 @@
-"""A PostgreSQL of the machine's own, by its URL and with a password: the same SQL, and clear words when it refuses."""
+"""The machine's own PostgreSQL, by its URL and with a password: the same SQL, and clear words when it refuses."""
 
 import asyncio
 import os
@@ -155,7 +155,7 @@ async def test_a_user_who_may_not_make_the_schema_is_told_nothing_of_it(server: 
 async def test_a_password_that_is_changed_keeps_a_running_service_away_from_its_database(
     server: Server, tmp_path: Path, asked: str
 ) -> None:
-    """Or one that a URL would read otherwise is another."""
+    """Also a password that a URL would parse differently."""
     changed = "a+b &c=%2F#d?é"
     (file := tmp_path / "password").write_text(f"{PASSWORD}\n")
     url = SecretStr(server.dsn.replace(f":{PASSWORD}", "") + asked)
@@ -177,7 +177,9 @@ async def test_a_password_that_is_changed_keeps_a_running_service_away_from_its_
 
 
 async def test_a_server_that_is_stopped_holds_a_call_or_a_start(server: Server) -> None:
-    """Every process of it, as when its disk hangs: a call is refused within a bound, and goes on afterwards."""
+    """All of its processes are stopped, as when its disk hangs: a call is refused within a time limit, and works again
+    afterwards.
+    """
     async with open_database(server.dsn) as database:
         calls = PostgresCallStore(database)
         call = made.call()

@@ -1,4 +1,4 @@
-"""A person who was really called: given their data, then erased."""
+"""Somebody who was really called receives their data, and is then erased."""
 
 import asyncio
 import io
@@ -72,7 +72,7 @@ async def test_a_real_call_is_left_out_of_what_its_callee_is_given_or_left_when_
         ended.outcome.call,
     )
     assert "notice_heard" in [each["event"] for each in call["events"]]
-    # what ffprobe would call FLAC, of the length that the row says
+    # what ffprobe recognises as FLAC, of the length that the row says
     assert heard.startswith(b"fLaC")
     assert recording["duration_ms"] > 1000
     assert CALLEE.number in page
@@ -89,7 +89,7 @@ async def test_a_real_call_is_left_out_of_what_its_callee_is_given_or_left_when_
     assert mask(CALLEE.number) not in dump
     assert CALLEE.digits not in await asyncio.to_thread(service.log.read_text)
 
-    # the evidence of the call fits still, and shows what was erased
+    # the evidence of the call still verifies, and shows what was erased
     proof = tmp_path / "proof.zip"
     await run(service, "evidence", "export", ended.outcome.call, "--out", str(proof))
     told = await run(service, "evidence", "verify", str(proof))

@@ -1,4 +1,4 @@
-"""The PBXs that people have, beside the lab's own, with the shipped dialplans in them."""
+"""The PBXs that people run, beside the lab's own, with the shipped dialplans in them."""
 
 import itertools
 import re
@@ -55,9 +55,9 @@ def through(request: pytest.FixtureRequest, lab: Lab) -> Through:
 
 
 def _dialplan(freepbx: str, log: CarrierLog) -> str:
-    """What is shipped, and around it the stand-ins for what the PBXs bring themselves."""
+    """The shipped dialplans, with stand-ins around them for what the PBXs themselves provide."""
     included = ("freepbx/extensions_custom.conf", "vicidial/extensions_vicidial.conf")
-    # VICIdial writes the entries of carriers below the context's name, which ends its stand-in
+    # VICIdial writes carriers' entries below the context's name, so its stand-in ends with that name
     vicidial = (HERE / "vicidial.conf").read_text() + _shipped(
         "vicidial/carrier_dialplan_entry.conf"
     ).read_text()
@@ -74,14 +74,14 @@ def _dialplan(freepbx: str, log: CarrierLog) -> str:
 
 
 def second_trunk() -> str:
-    """The context that the page shows for a second trunk; the test says which one is the first."""
+    """The context that the page shows for a second trunk; the test names the first."""
     page = (SHIPPED.with_name("docs") / "pbx.md").read_text()
     (shown,) = re.findall(r"^\[two-trunks\]\n(?:.+\n)+?(?=```)", page, re.MULTILINE)
     return str(shown).replace("@trunk-a", "@${LAB_FIRST_TRUNK}").replace("@trunk-b", "@trunk")
 
 
 def unrecorded() -> str:
-    """The line behind the keys menu that keeps callers from being recorded, alike wherever it is shown."""
+    """The line behind the keys menu that keeps callers from being recorded, identical wherever it is shown."""
     shown = {
         line.lstrip(";").strip()
         for file in (*SHIPPED.rglob("*.conf"), SHIPPED.with_name("docs") / "pbx.md")
@@ -93,7 +93,9 @@ def unrecorded() -> str:
 
 
 def announced() -> str:
-    """The lines before the keys menu that announce the recording, alike wherever they are shown; the test says what is played."""
+    """The lines before the keys menu that announce the recording, identical wherever they are shown; the test names the
+    prompt.
+    """
     shown = [
         [line.lstrip("; ") for line in lines]
         for file in (*SHIPPED.rglob("*.conf"), SHIPPED.with_name("docs") / "pbx.md")

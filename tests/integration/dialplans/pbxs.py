@@ -1,4 +1,4 @@
-"""Ways through the PBXs that people have, and what stands where ccari should."""
+"""Routes through the PBXs that people run, and what listens in place of ccari."""
 
 import asyncio
 import contextlib
@@ -11,15 +11,15 @@ from tests.lab import Lab, Outcome
 from tests.lab.foreign import ForeignPbx
 from tests.lab.ports import free_port
 
-#: Of the dialplan's time-out, and what it takes to hang up.
+#: The dialplan's time-out, plus the time to hang up.
 BOUND_SECONDS = 12.0
 
 
 @dataclass(frozen=True)
 class Way:
-    """One way through a PBX: the fixture it is, through which context, and how a number is dialled there.
+    """One route through a PBX: its fixture, the context, and how a number is dialled there.
 
-    ``refused`` is the outcome that its stand-in leaves where a refusal has to come to.
+    ``refused``: the outcome that its stand-in leaves for a refused call.
     """
 
     pbx: str
@@ -32,7 +32,7 @@ class Way:
         return self.prefix + number.removeprefix("+") if self.prefix else number
 
 
-#: The stand-in routes of a FreePBX are chosen by what is the campaign elsewhere.
+#: The stand-in routes of a FreePBX are chosen by the value that is the campaign elsewhere.
 FREEPBX_16 = Way("old", "from-internal", campaign="1")
 FREEPBX_17 = Way("current", "from-internal", campaign="1")
 VICIDIAL = Way("old", "default", prefix="9", refused="")
@@ -42,7 +42,7 @@ WAYS = {"FreePBX 16": FREEPBX_16, "FreePBX 17": FREEPBX_17, "VICIdial": VICIDIAL
 
 @dataclass(frozen=True)
 class Through:
-    """A way, on its running PBX."""
+    """A route, on its running PBX."""
 
     lab: Lab
     pbx: ForeignPbx
@@ -50,13 +50,13 @@ class Through:
 
     @property
     def nth(self) -> int:
-        """Its place among the ways: each test has a serial for each."""
+        """Its position among the routes: each test has a serial for each."""
         return list(WAYS.values()).index(self.way)
 
     async def dial(
         self, number: str, *, campaign: str | None = None, agent: str = "drops-1", caller: str = "101"
     ) -> Outcome:
-        """One call, to its end."""
+        """Place one call and wait for its end."""
         call = await self.lab.world.dial(
             self.way.dialled(number), campaign=campaign or self.way.campaign, context=self.way.context,
             agent=agent, caller=caller, pbx=self.pbx,
@@ -67,7 +67,7 @@ class Through:
 
 @contextlib.asynccontextmanager
 async def hung() -> AsyncIterator[str]:
-    """Where somebody accepts connections and never says a word."""
+    """An address at which connections are accepted and never answered."""
     done = asyncio.Event()
 
     async def listen(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -84,7 +84,7 @@ async def hung() -> AsyncIterator[str]:
 
 @contextlib.asynccontextmanager
 async def refusing(reason: str) -> AsyncIterator[str]:
-    """Where the gate denies every number for this reason."""
+    """An address at which the gate denies every number for this reason."""
 
     async def deny(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -99,7 +99,7 @@ async def refusing(reason: str) -> AsyncIterator[str]:
 
 
 def away() -> str:
-    """Where nobody listens."""
+    """An address at which nothing listens."""
     return f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
 
 

@@ -1,4 +1,6 @@
-"""The SIP status with which the shipped dialplan refuses a call: 503 means to many a carrier that the gateway is down."""
+"""The SIP status with which the shipped dialplan refuses a call: many carriers take 503 to mean that the gateway is
+down.
+"""
 
 import contextlib
 import itertools
@@ -20,7 +22,7 @@ _NUMBERS = itertools.count(80)
 
 @contextlib.asynccontextmanager
 async def chosen(pbx: ForeignPbx, **causes: str) -> AsyncIterator[None]:
-    """The admin has chosen these global variables meanwhile."""
+    """Meanwhile, the admin has set these global variables."""
     for name, value in causes.items():
         await pbx.set_global(name, value)
     try:
@@ -31,7 +33,7 @@ async def chosen(pbx: ForeignPbx, **causes: str) -> AsyncIterator[None]:
 
 
 async def refused(lab: Lab, pbx: ForeignPbx, number: str, context: str, campaign: str = "renewals") -> int:
-    """One call to its end: the SIP status that came."""
+    """Place one call and wait for its end; returns the SIP status received."""
     call = await lab.world.dial(number, context=context, campaign=campaign, pbx=pbx)
     await call.ended()
     return await lab.world.status(number)

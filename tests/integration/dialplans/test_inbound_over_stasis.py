@@ -1,5 +1,5 @@
-"""Over Stasis, with ccari there: callers of FreePBX and a plain dialplan, who is connected, and who for want of a set-up; and callees
-over one of two trunks.
+"""Inbound calls over Stasis while ccari runs, in FreePBX and in a plain dialplan: who is connected, and who is not
+because the set-up is incomplete. Also callees over one of two trunks.
 """
 
 import contextlib
@@ -22,9 +22,9 @@ from tests.lab.ports import free_port
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: As SIP 403, by which no carrier takes the PBX for dead.
+#: The cause of SIP 403, which does not make a carrier take the PBX for dead.
 REJECTED = 21
-#: Its notice is shipped; it says whom to connect to, as none of the others does.
+#: Its notice is shipped; it is the only campaign here that says whom to connect to.
 HOTLINE = """
 [[campaigns]]
 id = "hotline"
@@ -54,7 +54,7 @@ prompts = ["recording"]
 [campaigns.keys]
 "8" = "access"
 """
-#: How the same DID is answered in a FreePBX and in a dialplan of one's own.
+#: How the same DID is answered in a FreePBX and in one's own dialplan.
 WAYS = pytest.mark.parametrize("context", ["did", "plain-did"], ids=["FreePBX", "plain"])
 
 
@@ -94,7 +94,7 @@ async def driving(
 
 @contextlib.asynccontextmanager
 async def answering(pbx: ForeignPbx, context: str, destination: str) -> AsyncIterator[None]:
-    """For whom the DID is, and where callers go without ccari."""
+    """Set the destination of the DID, and where callers go without ccari."""
     told = {
         "LAB_DESTINATION": destination,
         "CCARI_INBOUND_FALLBACK": "lab-staff,s,1" if context == "plain-did" else "",
@@ -109,7 +109,7 @@ async def answering(pbx: ForeignPbx, context: str, destination: str) -> AsyncIte
 
 
 async def calls(lab: Lab, pbx: ForeignPbx, context: str, campaign: str) -> tuple[int, Outcome]:
-    """One caller, to the end: the cause that they are told, and what the dialplan knows."""
+    """One caller's call to its end: the cause sent to them, and the dialplan's variables."""
     call = await lab.world.dial("123456", campaign=campaign, context=context, caller="+48600990084", pbx=pbx)
     cause = await call.ended()
     return cause, await pbx.outcome(call.id)

@@ -1,4 +1,4 @@
-"""Callers, while ccari is away or hung: what becomes of them is what the PBX's admin has chosen."""
+"""Callers while ccari is down or hangs: they go where the PBX's admin has chosen."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -18,7 +18,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @contextlib.asynccontextmanager
 async def chosen(pbx: ForeignPbx, choice: str) -> AsyncIterator[None]:
-    """What the admin has chosen for callers meanwhile."""
+    """Meanwhile, the admin has made this choice for callers."""
     await pbx.set_global("CCARI_INBOUND_WITHOUT", choice)
     try:
         yield
@@ -28,7 +28,7 @@ async def chosen(pbx: ForeignPbx, choice: str) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def asked_first(pbx: ForeignPbx) -> AsyncIterator[None]:
-    """Over FastAGI, whether ccari lives: as where the global variable is not set."""
+    """The dialplan asks over FastAGI first whether ccari is alive, as if the global variable were not set."""
     await pbx.set_global("CCARI_ASK_ALIVE", "")
     try:
         yield
@@ -38,7 +38,7 @@ async def asked_first(pbx: ForeignPbx) -> AsyncIterator[None]:
 
 @contextlib.asynccontextmanager
 async def without_fastagi(pbx: ForeignPbx) -> AsyncIterator[None]:
-    """As where extensions_ccari_agi.conf is not included."""
+    """As if extensions_ccari_agi.conf were not included."""
     await pbx.cli("dialplan remove context ccari-alive")
     try:
         yield
@@ -108,7 +108,7 @@ every_choice = pytest.mark.parametrize("choice", ["connect", "", "refuse"])
 async def test_a_caller_is_not_treated_as_was_chosen_while_ccari_is_away(
     lab: Lab, service: Service, current: ForeignPbx, context: str, choice: str
 ) -> None:
-    # its FastAGI answers; the PBX's own Stasis has no ccari behind it
+    # FastAGI answers, but no ccari is behind the PBX's own Stasis
     await current.set_global("CCARI_INBOUND_FALLBACK", "lab-staff,s,1" if context == "plain-did" else "")
     async with asked_first(current):
         told = await call_in(lab, current, context, choice)
@@ -133,7 +133,7 @@ async def test_ccari_is_asked_where_the_admin_says_not_to_or_a_failed_stasis_is_
     lab: Lab, service: Service, current: ForeignPbx, context: str, choice: str
 ) -> None:
     await current.set_global("CCARI_INBOUND_FALLBACK", "lab-staff,s,1" if context == "plain-did" else "")
-    # whoever is asked here never answers, and then there is no Stasis
+    # FastAGI never answers, so Stasis is not tried
     async with hung() as address, current.asking(address):
         told = await call_in(lab, current, context, choice)
     assert (told.stasis_status, told.outcome) == ("FAILED", "unavailable")

@@ -1,4 +1,4 @@
-"""Answering machines, between AMD and what they are left."""
+"""Answering machines, from AMD to the message that is left."""
 
 from uuid import uuid4
 
@@ -10,7 +10,7 @@ from tests.lab.foreign import ForeignPbx
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Of the greeting, and of AMD.
+#: Time for the greeting and AMD.
 END_SECONDS = 60.0
 
 

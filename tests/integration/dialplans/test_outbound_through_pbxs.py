@@ -1,4 +1,4 @@
-"""Calls out of FreePBX 16 and 17, VICIdial and an old Asterisk: nobody is dialled whom ccari has not allowed."""
+"""Calls out of FreePBX 16 and 17, VICIdial and an old Asterisk: nobody is dialled unless ccari allows it."""
 
 import asyncio
 from dataclasses import replace
@@ -26,7 +26,7 @@ from tests.lab.foreign import ForeignPbx
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: What tomorrow, or a mended installation, may answer otherwise. Every other refusal is for the number's own sake.
+#: Refusals that may change tomorrow, or once an installation is mended. All others are about the number itself.
 FOR_NOW = {
     Block.BAD_ARGUMENTS, Block.UNKNOWN_CAMPAIGN, Block.NO_DESTINATION, Block.NO_POLICY, Block.REGISTER_STALE,
     Block.OUTSIDE_HOURS, Block.HOLIDAY, Block.ATTEMPTS_CAPPED, Block.ABANDONED_CAPPED, Block.PROMPTS_MISSING,

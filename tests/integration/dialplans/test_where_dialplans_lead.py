@@ -1,4 +1,4 @@
-"""The shipped dialplans as Asterisk has them loaded: no way leads to a dial but through the gate's ALLOW."""
+"""The shipped dialplans as Asterisk has loaded them: every way to a dial passes the gate's ALLOW."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -15,18 +15,18 @@ from tests.lab.foreign import ForeignPbx
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 OUTCOMES = frozenset(outcome.value for outcome in Outcome)
-#: A verdict from before: it must not count.
+#: An old verdict, which must not count.
 STALE = {"CCARI_VERDICT": "ALLOW", "EMERGENCYROUTE": ""}
 CARRIER = "vicidial-auto-external"
 HOOK = "macro-dialout-trunk-predial-hook"
-#: FreePBX's own way to refuse.
+#: How FreePBX itself refuses.
 REFUSAL = "app-blackhole,congestion,1"
 
 
 @dataclass(frozen=True)
 class Rule:
-    """How a context may be left other than by a hang-up, beside after the gate's ALLOW: with these variables so, each with
-    one of the values that are given with | between them.
+    """How a context may be left, apart from a hang-up and after the gate's ALLOW: only while these variables have one
+    of the values that are separated by |.
     """
 
     left_with: Mapping[str, str] | None = None
@@ -49,7 +49,7 @@ RULES: Mapping[str, list[Rule]] = {
         Rule(),
         Rule(given={"CCARI_INBOUND_WITHOUT": "refuse"}),
         Rule({"CCARI_OUTCOME": "unavailable|blocked"}, given={"CCARI_INBOUND_WITHOUT": "connect"}),
-        # whom no agent has answered
+        # callers whom no agent has answered
         Rule({"CCARI_OUTCOME": "failed"}, given={"CCARI_INBOUND_NO_AGENT": "voicemail,s,1"}),
     ],
     "ccari-inbound-agi": [
@@ -57,7 +57,7 @@ RULES: Mapping[str, list[Rule]] = {
         Rule({"CCARI_ALIVE": "yes"}, given={"CCARI_INBOUND_WITHOUT": "refuse"}),
         Rule({}, given={"CCARI_INBOUND_WITHOUT": "connect"}),
     ],
-    # whoever asks tests the verdict
+    # the calling dialplan tests the verdict
     "ccari-gate": [Rule({"CCARI_VERDICT": "DENY"})],
     "ccari-vicidial": [Rule({"CCARI_VERDICT": "DENY"})],
     "ccari-alive": [Rule({})],

@@ -1,4 +1,4 @@
-"""Which Stasis application the shipped dialplan hands calls to: the one that ``[asterisk] app`` names."""
+"""The shipped dialplan hands calls to the Stasis application that ``[asterisk] app`` names."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -17,7 +17,7 @@ HANDED_OVER_SECONDS = 30.0
 
 @contextlib.asynccontextmanager
 async def named(pbx: ForeignPbx) -> AsyncIterator[aiohttp.ClientSession]:
-    """The PBX's admin has named the application meanwhile."""
+    """Meanwhile, the PBX's admin has named the application."""
     await pbx.set_global("CCARI_APP", APP)
     try:
         async with aiohttp.ClientSession(headers=pbx.ari_headers) as session:
@@ -29,7 +29,7 @@ async def named(pbx: ForeignPbx) -> AsyncIterator[aiohttp.ClientSession]:
 async def handed_over(
     pbx: ForeignPbx, session: aiohttp.ClientSession, socket: aiohttp.ClientWebSocketResponse
 ) -> list[str]:
-    """The arguments of the first call that the application is handed, which then ends."""
+    """The arguments of the first call handed to the application; the call then ends."""
     async for message in socket:
         event = message.json()
         if event["type"] == "StasisStart":

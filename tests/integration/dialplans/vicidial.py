@@ -1,4 +1,4 @@
-"""VICIdial's end of FastAGI, as far as a carrier's entry talks to it."""
+"""VICIdial's side of FastAGI, as far as a carrier's entry uses it."""
 
 import asyncio
 import contextlib
@@ -16,9 +16,10 @@ _HANGUP = re.compile(r"call_log--HVcauses--PRI-----NODEBUG-----(\d*)-----(\w*)--
 
 @dataclass
 class CarrierLog:
-    """``campaign`` is whose call each is said to be; ``hangups`` are the cause and the DIALSTATUS of the dials that ended.
+    """``campaign``: the campaign that it answers for each call; ``hangups``: the cause and the DIALSTATUS of each dial
+    that ended.
 
-    The half of the dialler's call that dialled nobody hangs up too, at no time that is known, and without a DIALSTATUS.
+    The half of the dialler's call that dialled nobody hangs up too, at an unknown time and without a DIALSTATUS.
     """
 
     port: int
@@ -26,7 +27,7 @@ class CarrierLog:
     hangups: list[tuple[str, str]] = field(default_factory=list)
 
     async def next_hangup(self, after: int) -> tuple[str, str]:
-        """What was logged at the hangup that came behind so many others."""
+        """The hangup logged after that many others."""
         await until(lambda: len(self.hangups) > after, within=SECONDS)
         return self.hangups[after]
 
