@@ -1,4 +1,4 @@
-"""TCP through which nothing comes any more, and that nobody closes: what a network does that drops packets."""
+"""A TCP connection through which nothing passes any more, and that nobody closes: a network that drops packets."""
 
 import asyncio
 import contextlib
@@ -12,7 +12,7 @@ _CHUNK = 65536
 
 
 class BlackHole:
-    """``url``: the target as seen through it. ``swallowed``: what Asterisk has said in vain."""
+    """``url``: the target as seen through it. ``swallowed``: what Asterisk sent and nobody received."""
 
     def __init__(self, target: str) -> None:
         self.port = free_port(socket.SOCK_STREAM, "127.0.0.1")
@@ -25,12 +25,12 @@ class BlackHole:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def swallow(self) -> None:
-        """Drop all packets of the connections there are, and let nobody else in."""
+        """Drop all packets of the existing connections, and admit no new ones."""
         self._drops = True
         self._lost |= self._writers
 
     def let_through(self) -> None:
-        """Whoever comes from now on gets through; the connections that were lost stay lost."""
+        """Admit new connections from now on; the lost ones stay lost."""
         self._drops = False
 
     async def accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
@@ -66,7 +66,7 @@ class BlackHole:
 
 @contextlib.asynccontextmanager
 async def black_hole(target: str) -> AsyncIterator[BlackHole]:
-    """A way to the ARI at ``target`` while the context lasts."""
+    """A route to the ARI at ``target`` while the context lasts."""
     made = BlackHole(target)
     server = await asyncio.start_server(made.accept, "127.0.0.1", made.port)
     try:

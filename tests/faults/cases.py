@@ -85,7 +85,7 @@ CASES: Mapping[int, Case] = {
     ),
     9: Case(
         "the socket is reset, a key is pressed, and the link is back in the middle of the talk",
-        # Asterisk drops the events of an application that nobody is connected to, and tells of them to nobody later
+        # Asterisk drops events of an application to which nobody is connected, and does not send them later
         "the talk is taken up. A key that was heard before the cut, or comes as soon as the link is back, is one request; one that "
         "is pressed while nobody is connected is lost: nothing says that it is done, and it can be pressed again",
         (

@@ -1,4 +1,6 @@
-"""Each file of these tests has a laboratory of its own, which it may break, and where it asks for one a PostgreSQL."""
+"""Each file of these tests has a laboratory of its own, which it may break, and a PostgreSQL of its own if it asks for
+one.
+"""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

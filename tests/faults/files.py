@@ -1,8 +1,8 @@
-"""Files as a failing disk or somebody leaves them."""
+"""Files as a failing disk, or somebody, leaves them."""
 
 
 def with_a_bit_changed(content: bytes, place: int = -1) -> bytes:
-    """Other content for certain: a byte that is written over may be the same one, in what is encrypted or spoken."""
+    """Content that certainly differs: in encrypted data or speech, overwriting a byte may write the same value."""
     changed = bytearray(content)
     changed[place] ^= 1
     return bytes(changed)

@@ -1,4 +1,6 @@
-"""Exact steps of a call: a message is held in the relay, and what happens meanwhile happens there, whatever the timing."""
+"""Exact steps of a call: the relay holds a message, and what a test does meanwhile happens at that step, whatever the
+timing.
+"""
 
 import asyncio
 import signal
@@ -11,7 +13,7 @@ REACHED_SECONDS = 60.0
 
 
 class Moment:
-    """The first message that is ``wanted``, a request of ours or what comes from Asterisk, waits until told to go on."""
+    """Holds the first ``wanted`` message, a request of ours or one from Asterisk, until told to go on."""
 
     def __init__(self, between: Relay, wanted: Callable[[Message], bool]) -> None:
         self._wanted = wanted
@@ -28,7 +30,7 @@ class Moment:
         self._over.set()
 
     async def kill(self, service: Service) -> None:
-        """Kill the service at this step; what was held goes with it."""
+        """Kill the service at this step; the held message is lost with it."""
         await self.reached()
         await service.stop(signal.SIGKILL)
         self._lost = True
@@ -43,12 +45,12 @@ class Moment:
 
 
 def request(ending: str) -> Callable[[Message], bool]:
-    """A request of ccari for a resource that ends like this."""
+    """A request of ccari for a resource with this ending."""
     return lambda message: message["type"] == "RESTRequest" and message["uri"].endswith(ending)
 
 
 def reply(ending: str) -> Callable[[Message], bool]:
-    """What Asterisk answers to the first request for a resource that ends like this."""
+    """Asterisk's reply to the first request for a resource with this ending."""
     asked = request(ending)
     ids: list[str] = []
 

@@ -1,4 +1,4 @@
-"""A PostgreSQL of a test's own, which may be killed, stopped and started again."""
+"""A PostgreSQL of a test's own, which may be killed, stopped and restarted."""
 
 import contextlib
 import os
@@ -14,7 +14,7 @@ GONE_SECONDS = 30.0
 
 
 class OwnPostgres:
-    """``dsn`` is the same over its restarts."""
+    """``dsn`` stays the same over restarts."""
 
     def __init__(self, folder: Path, dsn: str) -> None:
         self.dsn = dsn
@@ -25,10 +25,10 @@ class OwnPostgres:
         self._pid_file = cluster / "postmaster.pid"
 
     async def kill(self) -> None:
-        """SIGKILL to the server and all of its processes; returns when they are gone."""
+        """Send SIGKILL to the server and all of its processes; returns when they are gone."""
         processes = self._processes()
         self._signal(signal.SIGKILL)
-        # pg_ctl takes one that nobody has waited for yet for one that runs
+        # pg_ctl takes a zombie for a running server
         await until(
             lambda: not any(Path("/proc", str(each)).exists() for each in processes), within=GONE_SECONDS
         )
@@ -39,7 +39,7 @@ class OwnPostgres:
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
-        """SIGSTOP to the server and all of its processes: whoever asks waits."""
+        """Send SIGSTOP to the server and all of its processes: queries wait."""
         self._signal(signal.SIGSTOP)
         try:
             yield
@@ -52,19 +52,19 @@ class OwnPostgres:
                 os.kill(each, signum)
 
     def _processes(self) -> list[int]:
-        """The first of them, which begets the others, first."""
+        """The postmaster, which starts the others, comes first."""
         postmaster = int(self._pid_file.read_text().splitlines()[0])
         children = [int(each.name) for each in Path("/proc").iterdir() if each.name.isdigit()]
         return [postmaster, *(each for each in children if _parent(each) == postmaster)]
 
 
 def _parent(process: int) -> int | None:
-    """None if it is gone."""
+    """The parent's id; None if the process is gone."""
     try:
         stat = Path(f"/proc/{process}/stat").read_text()
     except OSError:
         return None
-    # behind the name, which may have blanks and brackets in it: the state, and the parent
+    # after the name, which may contain spaces and brackets: the state, and the parent
     return int(stat.rpartition(")")[2].split()[1])
 
 

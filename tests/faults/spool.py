@@ -1,4 +1,4 @@
-"""A small spool of the pbx's own, a tmpfs that only its Asterisk sees, and that can be full or read-only."""
+"""A small spool for the pbx, a tmpfs that only its Asterisk sees, and that can be full or read-only."""
 
 import asyncio
 import contextlib
@@ -13,7 +13,7 @@ _BLOCK = bytes(4096)
 
 
 class SmallSpool:
-    """``folder``: where it is seen from outside Asterisk's mount namespace."""
+    """``folder``: its path outside Asterisk's mount namespace."""
 
     def __init__(self, pbx: Pbx) -> None:
         self.folder = Path(f"/proc/{pbx.pid}/root{pbx.spool}")
@@ -31,7 +31,7 @@ class SmallSpool:
         await self._run("mount", "-o", "remount,ro", self._inside)
 
     def fill(self, *, but_kib: int = 0) -> None:
-        """Leave no room, or so much."""
+        """Fill it, except for ``but_kib``."""
         filler = self.folder / "filler"
         with filler.open("wb", buffering=0) as file:
             try:
@@ -43,7 +43,7 @@ class SmallSpool:
             file.truncate(filler.stat().st_size - 1024 * but_kib)
 
     def files(self) -> list[str]:
-        """What lies in it beside what was filled in."""
+        """The files in it, without the filler."""
         return [each.name for each in self.folder.iterdir() if each.name != "filler"]
 
     async def _run(self, *command: str) -> None:
@@ -61,7 +61,7 @@ class SmallSpool:
 
 @contextlib.asynccontextmanager
 async def small_spool(pbx: Pbx) -> AsyncIterator[SmallSpool]:
-    """In the place of the pbx's spool while the context lasts."""
+    """Replaces the pbx's spool while the context lasts."""
     made = SmallSpool(pbx)
     await made.mount()
     try:

@@ -14,7 +14,7 @@ BYTES_PER_SECOND = 16_000
 
 
 async def test_a_recording_that_asterisk_died_over_is_lost_or_untagged(ground: Ground) -> None:
-    """Case 6: its header says that there is no sound, and both voices are in what is kept."""
+    """Case 6: its header claims no sound, yet both voices are in what is kept."""
     callee = callees.answers(1)
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callee)

@@ -1,4 +1,4 @@
-"""Asterisk stands still for a while and goes on, as a virtual machine does that is moved, or whose disk hangs."""
+"""Asterisk is suspended for a while and resumed, as when its virtual machine is moved or its disk hangs."""
 
 import asyncio
 import signal
@@ -11,7 +11,7 @@ from tests.lab.audio import PRESENT_DBFS
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Less than the link takes to be given up: what is to be seen is what Asterisk makes of it.
+#: Shorter than the time after which the link is given up: the test is about what Asterisk makes of it.
 STILL_SECONDS = 3.0
 HELD_SECONDS = 2.0
 
@@ -19,7 +19,9 @@ HELD_SECONDS = 2.0
 async def test_invariant_2_what_is_said_after_a_refusal_is_kept_of_a_talk_in_which_asterisk_stood_still(
     ground: Ground,
 ) -> None:
-    """The file lacks the time for which nothing was recorded. Whoever presses a key does not speak: they fall silent as they refuse."""
+    """The file lacks the time in which nothing was recorded. Nobody speaks while pressing a key: the callee falls
+    silent as they refuse.
+    """
     pbx, world, callee = ground.lab.pbx, ground.lab.world, callees.answers(1)
     steps = ("StopPlaytones()", f"SendDTMF(2,,{HELD_SECONDS * 1000:.0f})", "Playtones(850)", "Wait(60)")
     for priority, step in enumerate(steps, 1):
@@ -39,6 +41,6 @@ async def test_invariant_2_what_is_said_after_a_refusal_is_kept_of_a_talk_in_whi
         _, shown = await ground.ended(service, placed)
     (row,) = shown["recordings"]
     sound = service.recorded(row)
-    # but for the last moment, within which the key went down
+    # except the last moment, in which the key went down
     levels = sound.between(sound.seconds - 1).tone_levels(callees.TONE_HZ)[:-1]
     assert (levels > PRESENT_DBFS).all(), levels

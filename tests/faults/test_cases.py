@@ -12,7 +12,7 @@ CHECKOUT = Path(__file__).parents[2]
 
 
 def docstrings_in(file: Path) -> dict[str, str]:
-    """What a file's tests are called, and what their docstrings say."""
+    """The tests of a file, by name, with their docstrings."""
     return {
         each.name: ast.get_docstring(each) or ""
         for each in ast.parse(file.read_text()).body

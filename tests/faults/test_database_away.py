@@ -1,4 +1,4 @@
-"""PostgreSQL is stopped or killed, or says something new, between the gate and the dial: nobody is called."""
+"""PostgreSQL is stopped or killed, or its answer changes, between the gate and the dial: nobody is called."""
 
 import pytest
 
@@ -27,7 +27,9 @@ async def gets_through(ground: Ground, service: Service, callee: Callee) -> bool
 async def test_invariant_1_a_gate_whose_database_hangs_lets_a_call_through(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """Case 11: stopped at the gate. The agent hears of it within seconds, and what it says when it goes on is too late."""
+    """Case 11: stopped at the gate. The agent is told within seconds, and PostgreSQL's answer after it is resumed is
+    too late.
+    """
     callee = callees.answers(1)
     async with ground.running(url=postgres.dsn) as service:
         with postgres.stopped():
@@ -44,7 +46,7 @@ async def test_invariant_1_a_gate_whose_database_hangs_lets_a_call_through(
 async def test_invariant_1_a_database_that_hangs_between_gate_and_dial_lets_a_call_through(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """Case 11: stopped when the gate has allowed the call, and its dial token is yet to be spent."""
+    """Case 11: stopped when the gate has allowed the call and its dial token is not yet spent."""
     callee = callees.answers(7)
     async with (
         relay(ground.lab.pbx.ari_url) as between,
@@ -66,7 +68,7 @@ async def test_invariant_1_a_database_that_hangs_between_gate_and_dial_lets_a_ca
 async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_call_through(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """Case 11: killed when the gate has allowed the call, and its dial token is yet to be spent."""
+    """Case 11: killed when the gate has allowed the call and its dial token is not yet spent."""
     callee, meanwhile = callees.answers(3), callees.answers(4)
     async with (
         relay(ground.lab.pbx.ari_url) as between,
@@ -77,7 +79,7 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
         await moment.reached()
         await postgres.kill()
         moment.go_on()
-        # nobody waits in silence for it to come back
+        # nobody waits in silence until it is back
         await placed.ended()
         refused = await ground.dial(meanwhile)
         await refused.ended()
@@ -94,7 +96,7 @@ async def test_invariant_1_a_database_that_dies_between_gate_and_dial_lets_a_cal
 
 
 async def test_invariant_1_a_number_that_was_barred_after_the_gate_is_dialled(ground: Ground) -> None:
-    """Case 12: the bar is entered when the gate has allowed the call and its channel is about to be made."""
+    """Case 12: the bar is entered when the gate has allowed the call and its channel is about to be created."""
     callee = callees.answers(6)
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         moment = Moment(between, request("channels/create"))

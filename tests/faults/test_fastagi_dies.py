@@ -48,7 +48,7 @@ async def in_the_gate(
 async def test_invariant_1_a_verdict_that_never_came_allows_the_call(
     ground: Ground, connection: asyncpg.Connection
 ) -> None:
-    """Case 18: killed in the middle of the script, which Asterisk takes for its good end."""
+    """Case 18: killed in the middle of the script, which Asterisk reports as a success."""
     callee = callees.answers(1)
     async with ground.running(agi=True) as service:
         async with in_the_gate(ground, connection, callee) as placed:
@@ -62,7 +62,7 @@ async def test_invariant_1_a_verdict_that_never_came_allows_the_call(
 async def test_invariant_1_a_verdict_that_came_too_late_allows_the_call_or_holds_it(
     ground: Ground, connection: asyncpg.Connection
 ) -> None:
-    """Case 18: stopped in the middle of the script, and woken when the dialplan has given up."""
+    """Case 18: stopped in the middle of the script, and resumed when the dialplan has given up."""
     callee, next_one = callees.answers(2), callees.answers(3)
     async with ground.running(agi=True) as service:
         assert service.process is not None

@@ -1,4 +1,4 @@
-"""Two pairs of Asterisk and ccari on one PostgreSQL: what one node is told holds on the other, and each drives its own calls."""
+"""Two pairs of Asterisk and ccari on one PostgreSQL: what one node learns holds on the other, and each drives its own calls."""
 
 import asyncio
 import contextlib
@@ -26,7 +26,9 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def twin(ground: Ground, folder: Path) -> AsyncIterator[Ground]:
-    """The other node: an Asterisk and a disk of its own, the same keys, and the recordings folder that all nodes have."""
+    """The other node: an Asterisk and a disk of its own, but the same keys and the recordings folder that all nodes
+    share.
+    """
     lab, home = ground.lab, Path(tempfile.mkdtemp(dir=folder, prefix="twin-"))
     shutil.copytree(ground.folder / "keys", home / "keys")
     (ground.folder / "recordings").mkdir(exist_ok=True)
@@ -88,7 +90,7 @@ async def test_invariant_1_a_key_that_was_pressed_in_a_call_of_one_node_bars_nob
         told = await called(twin, callee)
         assert (told.outcome, told.reason) == ("blocked", "suppressed_erasure")
         assert await ground.lab.world.invites(callee.number) == 1
-        # the register is one, and so is the count of its references
+        # both nodes share the register and the counter of its references
         shown = await there.json("requests", "show", pressed["reference"])
         assert (shown["right"], shown["call_id"]) == ("erasure", pressed["call_id"])
 
@@ -111,7 +113,7 @@ async def test_a_node_gates_by_a_policy_that_was_replaced_from_another_or_the_sa
 
 
 def _with_another_basis(policy: Path, file: Path) -> Path:
-    """Of the campaign with the shortest notice."""
+    """Change the legal basis of the campaign with the shortest notice."""
     old, new = (
         f'purpose = "potwierdzenie wizyty"\nlegal_basis = "{each}"'
         for each in ("contract", "legal_obligation")
@@ -131,7 +133,7 @@ async def test_what_is_due_is_deleted_or_told_of_by_each_node(ground: Ground, tw
     await rows(
         ground, "UPDATE recordings SET delete_at = now() - interval '1 day' WHERE call_id = $1", call_id
     )
-    # each looks at its start
+    # each checks at its start
     services = [ground.service(), twin.service()]
     await asyncio.gather(*(each.start() for each in services))
     try:
@@ -150,7 +152,7 @@ async def test_what_is_due_is_deleted_or_told_of_by_each_node(ground: Ground, tw
 
 
 async def _deletions(service: Service, call_id: str) -> list[dict[str, Any]]:
-    """What the call's journal tells of them."""
+    """The deletions in the call's journal."""
     shown = await service.json("calls", "show", call_id)
     return [each for each in shown["events"] if each["event"] == "recording_deleted"]
 
@@ -173,7 +175,7 @@ async def test_invariants_4_and_9_a_node_that_is_killed_takes_calls_of_another_w
             assert (outcome.outcome, outcome.reason, shown["fault"]) == ("bridged", "", None)
             await kept_later(there, their_call)
         async with twin.running() as there:
-            # it takes stock with the rows of the other before it, whose talk goes on and is recorded
+            # it takes stock with the other node's rows before it; the other node's talk goes on and is recorded
             (stock,) = [line for line in there.lines() if line["event"] == "asterisk_connected"]
             found = ("resumed_talks", "swept_channels", "kept_recordings", "abandoned_calls")
             assert [stock[each] for each in found] == [0, 0, 0, 0]
@@ -195,7 +197,7 @@ async def test_invariants_4_and_9_a_node_that_is_killed_takes_calls_of_another_w
 
 
 async def test_two_nodes_drive_asterisks_of_one_name(ground: Ground, twin: Ground) -> None:
-    """Each would end the calls of the other as its own."""
+    """Each would end the other's calls, taking them for its own."""
     services = [ground.service(), twin.service()]
     for each in services:
         each.environment = {**each.environment, "CCARI_ASTERISK__NAME": "pbx"}

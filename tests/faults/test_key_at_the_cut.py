@@ -1,4 +1,4 @@
-"""The link to Asterisk is cut at a key, or a key is pressed while it is away: what was heard is kept, and nothing else is confirmed."""
+"""The link to Asterisk is cut at a key, or a key is pressed while it is down: what was heard is kept, and nothing else is confirmed."""
 
 import asyncio
 import contextlib
@@ -25,11 +25,12 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 RESUME_SECONDS = 30.0
-#: For Asterisk, or PostgreSQL, to feel what was done, on a machine that is busy.
+#: Time for Asterisk, or PostgreSQL, to react on a busy machine.
 FELT_SECONDS = 30.0
-#: That of access, in the campaign with the shortest notice.
+#: The key of access, in the campaign with the shortest notice.
 KEY = "8"
-#: Of a talk: longer than any reply takes, and less than the link takes to be given up.
+#: How much of the talk is recorded meanwhile: longer than any reply takes, and shorter than the time after which the
+#: link is given up.
 HELD_UP_BYTES = 7 * 16_000
 
 
@@ -40,7 +41,7 @@ async def talking(ground: Ground, callee: Callee) -> AsyncIterator[tuple[Relay, 
 
 
 async def cut(between: Relay, service: Service) -> None:
-    """Reset the connection; nobody gets another until ``between.away`` is unset."""
+    """Reset the connection; refuse new ones until ``between.away`` is unset."""
     between.away = True
     between.cut()
     await service.logged("asterisk_away")
@@ -53,7 +54,7 @@ async def taken_up(between: Relay, service: Service, call_id: str) -> None:
 
 @contextlib.asynccontextmanager
 async def held_up(ground: Ground, call_id: str) -> AsyncIterator[asyncpg.Connection]:
-    """The call's row is locked, so that a right that is pressed in it cannot be registered yet; gives who may ask how it goes."""
+    """Lock the call's row, so that a right that is pressed in it cannot be registered yet; gives a connection to check on it."""
     holds = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
     asks = await asyncpg.connect(ground.url)
     try:
@@ -66,7 +67,9 @@ async def held_up(ground: Ground, call_id: str) -> AsyncIterator[asyncpg.Connect
 
 
 async def answered(between: Relay, service: Service, call_id: str, since: int) -> None:
-    """The right is registered, and the first of the words that say so were played to their end, ``since`` this event."""
+    """Wait until the right is registered, and the first words of its confirmation were played whole, ``since`` this
+    event.
+    """
     await service.logged("right_registered", call_id=call_id)
     await until(
         lambda: any(
@@ -94,7 +97,7 @@ async def over(ground: Ground, service: Service, placed: AgentCall, call_id: str
 async def test_invariant_5_a_right_that_is_being_registered_is_lost_or_doubled_by_a_cut(
     ground: Ground,
 ) -> None:
-    """Case 9: heard just before the cut, and not yet on record when the link is gone."""
+    """Case 9: heard just before the cut, and not yet on record when the link is down."""
     callee = callees.answers(51)
     async with talking(ground, callee) as (between, service, placed, call_id):
         async with held_up(ground, call_id) as asks:
@@ -120,7 +123,7 @@ async def test_invariant_5_a_right_that_is_being_registered_is_lost_or_doubled_b
 async def test_invariant_5_a_key_that_is_pressed_while_nobody_is_connected_is_confirmed_or_deafens_for_the_next(
     ground: Ground,
 ) -> None:
-    """Case 9: Asterisk tells of it to nobody, then or later. Nothing says that it is done, and it can be pressed again."""
+    """Case 9: Asterisk reports it to nobody, then or later. It is not confirmed, and can be pressed again."""
     callee = callees.answers(52)
     log = ground.lab.pbx.log
     async with talking(ground, callee) as (between, service, placed, call_id):
@@ -170,7 +173,7 @@ def _keys(between: Relay) -> list[str]:
 async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_network_held_the_key_up(
     ground: Ground,
 ) -> None:
-    """Packets are lost for a while, and come all the same. The callee talks on meanwhile."""
+    """Packets are delayed for a while, and then arrive. Meanwhile the callee goes on talking."""
     callee, comes = callees.answers(45), asyncio.Event()
 
     async def held(message: Message) -> list[Message]:

@@ -21,7 +21,7 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: What the watchdog is made to allow: time for an answer, and for the test to see that nobody drives the call.
+#: The watchdog's time-out: long enough for an answer, and for the test to see that nobody drives the call.
 WATCHDOG_SECONDS = 12
 ENDED_SECONDS = 45.0
 
@@ -29,7 +29,7 @@ ENDED_SECONDS = 45.0
 async def killed_at(
     ground: Ground, between: Relay, step: Callable[[Message], bool], callee: Callee
 ) -> tuple[AgentCall, str]:
-    """A call that the gate let through, and its id: the service was killed when this message was to pass."""
+    """A call that the gate allowed, and its id; the service was killed when this message was about to pass."""
     async with ground.running(ari=between.url) as service:
         moment = Moment(between, step)
         placed = await ground.dial(callee)
@@ -38,7 +38,9 @@ async def killed_at(
 
 
 async def cleared(ground: Ground, service: Service, placed: AgentCall, call_id: str) -> dict[str, Any]:
-    """What the next service has made of a call that nobody drove any more: the agent is free, nothing is left, and it is over."""
+    """Wait until the next service has cleared up a call that nobody drove: the agent is free, nothing is left, and it
+    is closed.
+    """
     outcome = await ground.lab.pbx.outcome(placed.id, within=ENDED_SECONDS)
     assert (outcome.outcome, outcome.call) == ("unavailable", call_id)
     await ground.nothing_left()
@@ -50,7 +52,7 @@ async def cleared(ground: Ground, service: Service, placed: AgentCall, call_id: 
 async def test_invariant_1_a_call_that_died_at_the_gate_is_dialled_by_the_next_service(
     ground: Ground,
 ) -> None:
-    """Case 1: killed after the gate's commit, before the channel is made. What was allowed once is asked anew."""
+    """Case 1: killed after the gate's commit, before the channel is created. A new call needs a new verdict."""
     callee = callees.answers(1)
     async with relay(ground.lab.pbx.ari_url) as between:
         placed, call_id = await killed_at(ground, between, request("channels/create"), callee)
@@ -66,7 +68,7 @@ async def test_invariant_1_a_call_that_died_at_the_gate_is_dialled_by_the_next_s
 
 
 async def test_invariant_1_a_channel_that_was_made_is_dialled_or_left_behind(ground: Ground) -> None:
-    """Case 2: killed between create and dial. The token is spent: whoever tries again asks for another."""
+    """Case 2: killed between create and dial. The token is spent: a new attempt needs another."""
     callee = callees.answers(2)
     async with relay(ground.lab.pbx.ari_url) as between:
         placed, call_id = await killed_at(ground, between, request("/dial"), callee)
@@ -84,7 +86,7 @@ async def test_invariant_1_a_channel_that_was_made_is_dialled_or_left_behind(gro
 async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_held_for_ever(
     ground: Ground,
 ) -> None:
-    """Case 3: killed while it rings, the callee answers, and no service comes back: Asterisk itself ends the leg."""
+    """Case 3: killed while it rings; the callee answers, and no service comes back: Asterisk itself ends the leg."""
     callee = callees.answers_late(5, 3)
     allowed: list[str] = []
 
@@ -105,7 +107,7 @@ async def test_invariant_3_a_callee_who_answers_nobody_is_connected_recorded_or_
             rang = await service.logged("callee_rang")
             await service.stop(signal.SIGKILL)
         assert allowed == [str(4 * 60 * 60)]
-        # nobody else has this callee's leg hung up
+        # nothing else hangs up this callee's leg
         sound = await _heard_to_the_end(ground, callee)
         assert 0 < sound.seconds < WATCHDOG_SECONDS
         for hz in (callees.AGENT_TONE_HZ, tone_of("recording_opt_out")):
@@ -144,7 +146,9 @@ async def test_invariant_3_a_callee_whose_notice_broke_off_is_connected(ground: 
 
 
 async def test_an_agent_who_is_played_to_is_told_over_the_connection_of_all_calls(ground: Ground) -> None:
-    """Killed while the agent hears that the number is barred. Asterisk would answer nobody until the prompt is over."""
+    """Killed while the agent hears that the number is barred. Over that connection, Asterisk would answer no request
+    until the prompt is over.
+    """
     callee = callees.answers(5)
     async with relay(ground.lab.pbx.ari_url) as between:
         async with ground.running(ari=between.url) as service:
@@ -165,9 +169,10 @@ async def test_an_agent_who_is_played_to_is_told_over_the_connection_of_all_call
 async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_records(
     ground: Ground,
 ) -> None:
-    """Case 4: killed when Asterisk has reported the end of the notice, before that it was heard is committed.
+    """Case 4: killed when Asterisk has reported the end of the notice, and before the proof that it was heard is
+    committed.
 
-    The callee does not want to be recorded: no tag has to be written before the two could be brought together.
+    The callee does not want to be recorded, so no tag has to be written before the two could be bridged.
     """
     callee = callees.presses("2", 0, 5)
     connection = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
@@ -180,13 +185,13 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
                 assert await connection.fetchval(
                     "SELECT id FROM calls WHERE id = $1 FOR UPDATE", UUID(call_id)
                 )
-                # said at once, and written when the row is let go of
+                # logged at once, and committed when the row lock is released
                 await service.logged("notice_heard")
-                # time enough for a service that does not wait for it
+                # long enough for a service that does not wait for the commit
                 assert "ccari-" not in await ground.lab.pbx.cli("bridge show all")
                 assert placed.answered_at is None
                 await service.stop(signal.SIGKILL)
-                # nor is it ever committed: what was asked for waits on in the server, and would be done once the row is let go of
+                # nor is it committed later: the server still holds the statement, and would run it once the row lock is released
                 await connection.fetch(
                     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
                 )
@@ -203,7 +208,7 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
 async def test_invariant_4_a_recorder_whose_service_died_as_it_began_records_on_or_leaves_a_file_without_a_tag(
     ground: Ground,
 ) -> None:
-    """Case 5: killed between the request to record and its reply. Asterisk records; that it was to is on record."""
+    """Case 5: killed between the request to record and its reply. Asterisk records, and the request is on record."""
     callee = callees.answers(6)
     async with relay(ground.lab.pbx.ari_url) as between:
         placed, call_id = await killed_at(ground, between, reply("/record"), callee)

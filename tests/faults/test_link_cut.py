@@ -1,4 +1,4 @@
-"""The link to Asterisk, or the packets of the voices, stop coming: somebody notices, and nothing is said that is not so."""
+"""The link to Asterisk, or the voices' packets, stop: somebody notices, and nothing untrue is said."""
 
 import asyncio
 import contextlib
@@ -23,11 +23,11 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: A heartbeat, half of one for its answer, and what a busy machine takes.
+#: A heartbeat, half of one for its answer, and time for a busy machine.
 NOTICED_SECONDS = HEARTBEAT_SECONDS * 1.5 + 5.0
-#: Of the callee's and the agent's voices.
+#: A gap in the callee's and the agent's voices.
 GAP_SECONDS = 6.0
-#: In which a hang-up does not reach Asterisk: less than ccari waits for its answer.
+#: How long a hang-up does not reach Asterisk: shorter than ccari waits for its answer.
 HELD_SECONDS = 2.0
 BYTES_PER_SECOND = 16_000
 SESSIONS = 5
@@ -36,7 +36,7 @@ SESSIONS = 5
 async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link_goes_unnoticed(
     ground: Ground,
 ) -> None:
-    """Case 8: packets are dropped, in the talk, before the callee presses the key of erasure."""
+    """Case 8: in the talk, packets are dropped before the callee presses the key of erasure."""
     callee = callees.presses("7", 6, 1)
     async with black_hole(ground.lab.pbx.ari_url) as way, ground.running(ari=way.url) as service:
         placed = await ground.lab.world.dial(callee.number, campaign="renewals")
@@ -60,7 +60,7 @@ async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link
 
 
 async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Ground) -> None:
-    """Case 19: the far end is stopped, so that neither voice comes, and goes on."""
+    """Case 19: the far end is stopped, so that neither voice arrives, and then resumed."""
     callee = callees.answers(2)
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callee)
@@ -81,7 +81,7 @@ async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Gr
         shown = await kept_later(service, outcome.call)
         assert "recording_short" not in [each["event"] for each in shown["events"]]
         sound = service.recorded(shown["recordings"][0])
-    # before the gap, and after it
+    # before the gap and after it
     for stretch in (sound.between(0, 1), sound.between(sound.seconds - 1.2, sound.seconds - 0.2)):
         for hz in (callees.TONE_HZ, callees.AGENT_TONE_HZ):
             assert float(max(stretch.tone_levels(hz))) > PRESENT_DBFS
@@ -91,7 +91,9 @@ async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Gr
 async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_connection_was_lost(
     ground: Ground,
 ) -> None:
-    """Asterisk takes nobody out of a bridge to whom it plays, and answers no request of that connection until the prompt is over."""
+    """Asterisk takes no channel out of a bridge while it plays to it, and answers no request on that connection until
+    the prompt is over.
+    """
     callee = callees.answers(12)
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         placed = await ground.lab.world.dial(callee.number, campaign="renewals")
@@ -105,7 +107,7 @@ async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_c
         await ground.lab.world.callee_presses(callee.number, "7")
         outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("right_exercised", "erasure")
-        # it goes beside the connection
+        # it is sent beside the connection
         assert [each for each in between.kinds() if each.endswith("removeChannel")] == []
         await ground.nothing_left()
     sound = await heard(ground.lab, callee)
@@ -116,7 +118,7 @@ async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_c
 async def test_invariant_1_a_number_is_dialled_that_was_barred_while_the_network_held_the_request_up(
     ground: Ground,
 ) -> None:
-    """It comes when ccari has given it up, as what was sent does once lost packets are sent again: one after the other."""
+    """The request arrives after ccari has given it up, as when lost packets are sent again, one after the other."""
     callee = callees.answers(11)
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         dials = Moment(between, request("/dial"))
@@ -171,8 +173,8 @@ async def test_a_hang_up_that_is_held_up_lets_the_callee_hear_the_agent_again(gr
 
 
 async def _heard_on(ground: Ground, callee: Callee) -> None:
-    """Wait while the callee hears two seconds more, or four: Asterisk writes their file some two seconds at a time, of which the first may
-    be of what they had heard before.
+    """Wait while the callee hears two seconds more, or four: Asterisk writes their file about two seconds at a time,
+    and the first two may hold what they had heard before.
     """
     (file,) = ground.lab.world.heard.glob(f"{callee.digits}-*.wav")
     enough = file.stat().st_size + 1.5 * HELD_SECONDS * BYTES_PER_SECOND
@@ -180,7 +182,7 @@ async def _heard_on(ground: Ground, callee: Callee) -> None:
 
 
 async def test_calls_need_more_sessions_than_asterisk_has_or_are_dialled_twice(ground: Ground) -> None:
-    """Case 20: sessionlimit=5, and somebody holds what is left of it."""
+    """Case 20: sessionlimit=5, and somebody else holds all that are free."""
     async with few_sessions(ground) as held:
         service = ground.service()
         await service.spawn()
@@ -208,14 +210,14 @@ async def test_calls_need_more_sessions_than_asterisk_has_or_are_dialled_twice(g
 
 
 async def open_session(ground: Ground) -> asyncio.StreamWriter:
-    """A connection that asks for nothing; Asterisk counts it as a session."""
+    """A connection that sends no request; Asterisk counts it as a session."""
     _, writer = await asyncio.open_connection("127.0.0.1", ground.lab.pbx.http_port)
     return writer
 
 
 @contextlib.asynccontextmanager
 async def few_sessions(ground: Ground) -> AsyncIterator[list[asyncio.StreamWriter]]:
-    """Of which all are taken."""
+    """An Asterisk with few HTTP sessions, all taken."""
     held: list[asyncio.StreamWriter] = []
     try:
         await limit_sessions(ground, SESSIONS)

@@ -1,4 +1,4 @@
-"""The notice cannot be played, or nothing proves that it was: the two are not brought together, and nothing is recorded."""
+"""The notice cannot be played, or there is no proof that it was: the two are not bridged, and nothing is recorded."""
 
 import contextlib
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ NOTICE = "pl/brief/recording_opt_out"
 
 @contextlib.contextmanager
 def spoilt(sounds: Path, how: str) -> Iterator[None]:
-    """The file of the campaign's notice is away, empty, ends early, or holds something else of the same length."""
+    """The file of the campaign's notice is missing, is empty, ends early, or has other content of the same length."""
     path = sounds / f"{NOTICE}.sln12"
     content = path.read_bytes()
     match how:
@@ -50,7 +50,9 @@ async def assert_unheard(ground: Ground, service: Service, callee: Callee, place
 
 
 async def test_invariant_3_a_callee_is_rung_whose_notice_is_spoilt(ground: Ground, sounds: Path) -> None:
-    """Case 14: the files were whole when the service began. Nobody could tell of some of them that they were not heard."""
+    """Case 14: the files were whole when the service began. For some of them, nobody could tell that they were not
+    heard.
+    """
     callee = callees.answers(8)
     async with ground.running() as service:
         for how in ("something else", "missing"):
@@ -92,7 +94,7 @@ async def test_invariant_3_a_notice_that_somebody_stops_counts_as_heard(ground: 
             async with ground.asterisk() as session:
                 where = f"{ground.lab.pbx.ari_url}/ari/playbacks/{playback}"
                 async with session.delete(where) as answer:
-                    # one that is over already was heard: the next is tried
+                    # one that is already over was heard: try the next
                     deleted.extend([playback] if answer.status == 204 else [])
         if message["type"] == "PlaybackFinished" and message["playback"]["id"] in deleted:
             ended.append(message["playback"]["state"])
@@ -126,7 +128,7 @@ async def test_invariant_3_a_notice_whose_end_is_not_reported_counts_as_heard_or
 
 
 async def test_invariant_3_a_callee_who_hangs_up_in_the_notice_has_heard_it(ground: Ground) -> None:
-    """Case 15: it breaks off, and the next time it is told from its beginning."""
+    """Case 15: it is cut short, and the next call plays it from the beginning."""
     callee = callees.hangs_up(1, 7)
     async with ground.running() as service:
         for _ in range(2):

@@ -1,4 +1,4 @@
-"""Past its limit a service begins no more calls, says why, and those under way do not notice."""
+"""At its limit a service begins no more calls and says why; calls under way are not affected."""
 
 import numpy as np
 import pytest
@@ -16,7 +16,7 @@ async def test_a_call_too_many_is_dialled_waits_in_silence_or_harms_the_others(g
         placed, call_id = await ground.talk(service, talks)
         outcome, _ = await ground.ended(service, await ground.dial(refused))
         assert (outcome.outcome, outcome.reason) == ("unavailable", "overload")
-        # who calls in is given to whoever the dialplan has for such a time
+        # meanwhile, callers are passed to whoever the dialplan has for them
         caller = await ground.lab.world.call_in(callees.answers(52).number, "brief")
         await caller.ended()
         told = await ground.lab.pbx.outcome(caller.id)

@@ -1,4 +1,4 @@
-"""The far end, or the agent's phone, asks for a call to somebody else than the gate has allowed."""
+"""The far end, or the agent's phone, asks for a call to somebody other than the gate allowed."""
 
 import pytest
 
@@ -31,7 +31,7 @@ async def test_invariant_1_a_redirection_leads_to_a_number_that_is_barred(ground
 
 
 async def test_invariant_1_a_transfer_leads_to_a_number_that_is_barred(ground: Ground) -> None:
-    """Case 13: a REFER of the agent's phone. It is refused, and the talk goes on."""
+    """Case 13: a REFER from the agent's phone. It is refused, and the talk goes on."""
     callee = callees.answers(2)
     async with ground.running() as service:
         target = await barred(service, callees.answers(3))
@@ -52,7 +52,7 @@ async def test_invariant_1_a_transfer_leads_to_a_number_that_is_barred(ground: G
 async def test_a_callee_whom_somebody_leads_away_is_recorded_elsewhere_or_leaves_the_agent_in_silence(
     ground: Ground,
 ) -> None:
-    """As an operator's panel does by AMI (Redirect, Park): Asterisk reports no end of the call."""
+    """As an operator panel does over AMI (Redirect, Park): Asterisk reports no end of the call."""
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callees.answers(5))
         answer = await ground.lab.pbx.cli(f"channel redirect ccari-{call_id}-callee lab-waiting,s,1")
@@ -66,7 +66,7 @@ async def test_a_callee_whom_somebody_leads_away_is_recorded_elsewhere_or_leaves
 async def test_a_phone_that_takes_an_agents_call_over_leaves_the_callee_in_silence_with_a_recorder(
     ground: Ground,
 ) -> None:
-    """An INVITE with Replaces, which Asterisk obeys: nobody has told whoever comes in that the call is recorded."""
+    """An INVITE with Replaces, which Asterisk obeys: nobody has told the new party that the call is recorded."""
     async with ground.running() as service:
         placed = await ground.dial(callees.answers(4))
         await service.logged("call_bridged")

@@ -1,4 +1,6 @@
-"""PostgreSQL hangs, dies or comes back while a callee presses a key: exactly one request later, and nobody called before."""
+"""PostgreSQL hangs, dies or comes back while a callee presses a key: exactly one request results, and nobody is called
+before it.
+"""
 
 import signal
 from datetime import datetime
@@ -19,10 +21,10 @@ from tests.lab.audio import has, lacks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: From the key to the confirmation, and what two busy processors add.
+#: From the key to the confirmation, with time for a busy machine of two processors.
 CONFIRMED_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 2.0
 REPLAYED_SECONDS = 45.0
-#: Of a recording, after the press that ends it: what the logged times are off by.
+#: How long after the press a recording may end: the error of the logged times.
 KEPT_AFTER_SECONDS = 0.7
 
 
@@ -45,13 +47,13 @@ async def talks(ground: Ground, service: Service, callee: Callee) -> AgentCall:
 
 
 async def spooled(service: Service, callee: Callee) -> None:
-    """The key was pressed, and the right is on the disk, in time for somebody who waits for the answer."""
+    """The key was pressed, and the right is on the disk in time to be answered."""
     await service.logged(of(callee, "key_pressed"))
     await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
 
 
 async def registered(service: Service, callee: Callee) -> dict[str, Any]:
-    """The one request of the callee, once it is registered, with its call."""
+    """The callee's one request, once it is registered, with its call."""
     line = await service.logged(of(callee, "right_registered"), within=REPLAYED_SECONDS)
     found: list[dict[str, Any]] = [
         each for each in await service.json("requests", "list") if each["call_id"] == line["call_id"]
@@ -70,7 +72,7 @@ async def registered(service: Service, callee: Callee) -> dict[str, Any]:
 
 
 async def refused(ground: Ground, callee: Callee) -> Outcome:
-    """What the dialplan is told of another call to the number, of which no INVITE came."""
+    """The outcome that the dialplan is given for another call to the number, for which no INVITE was sent."""
     before = await ground.lab.world.invites(callee.number)
     placed = await dial(ground, callee)
     await placed.ended()
@@ -81,7 +83,7 @@ async def refused(ground: Ground, callee: Callee) -> Outcome:
 async def test_invariant_5_a_right_pressed_while_postgresql_hangs_is_lost_or_doubled_or_nobody_confirms_it(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """Case 10: all of the server stopped when the key is pressed."""
+    """Case 10: the whole server is stopped when the key is pressed."""
     callee = callees.presses("7", 9, 1)
     async with (
         relay(ground.lab.pbx.ari_url) as between,
@@ -109,7 +111,7 @@ async def test_invariant_5_a_right_pressed_while_postgresql_hangs_is_lost_or_dou
 async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_the_press(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """Case 10: killed. The first attempt is under way when it dies: nobody knows what became of it."""
+    """Case 10: killed. It dies during the first attempt: nobody knows what became of it."""
     callee = callees.presses("7", 9, 2)
     async with ground.running(url=postgres.dsn) as service:
         placed = await talks(ground, service, callee)
@@ -117,7 +119,7 @@ async def test_invariant_5_a_right_is_lost_with_a_postgresql_that_is_killed_at_t
             await service.logged(of(callee, "key_pressed"))
             await postgres.kill()
         await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
-        # the answer does not wait for it to come back
+        # the confirmation does not wait for it to come back
         await placed.ended()
         said = await heard(ground.lab, callee)
         assert has(said, tone_of("right_registered_erasure"))
@@ -152,7 +154,7 @@ async def test_invariant_5_a_service_that_is_killed_takes_along_what_waits_or_ca
 async def test_invariant_6_what_is_said_after_a_refusal_is_kept_because_another_right_is_being_registered(
     ground: Ground, postgres: OwnPostgres
 ) -> None:
-    """Case 10: the refusal has to wait for its turn, a second after a right that the database does not take."""
+    """Case 10: the refusal must wait its turn, a second after a right that the database does not accept."""
     callee = callees.presses_then("8", 9, "2", 1, 4)
     async with ground.running(url=postgres.dsn) as service:
         placed = await talks(ground, service, callee)

@@ -1,4 +1,4 @@
-"""The service is stopped while calls go on, and woken much later: nobody waits for it, and it does nothing that is out of date."""
+"""The service is stopped while calls go on, and resumed much later: nobody waits for it, and it does nothing outdated."""
 
 import asyncio
 import contextlib
@@ -20,16 +20,16 @@ from tests.lab.waiting import until
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TALKS = 50
-#: For all of them to have begun, on a machine that does much else.
+#: Time for all calls to begin on a busy machine.
 TALKING_SECONDS = 60.0
-#: Longer than anything of the product waits, and long enough for Asterisk to cut off who does not read, and for callers'
-#: own timers.
+#: Longer than any time-out of ccari, and long enough for Asterisk to disconnect a client that does not read, and for
+#: the callers' own timers.
 STOPPED_SECONDS = 30.0
 FALL_BACK_SECONDS = 12.0
 CLOSED_SECONDS = 60.0
-#: From a right on the disk, which the next service looks for every few seconds.
+#: From a right on the disk, which the next service looks for every few seconds, to its registration.
 REGISTERED_SECONDS = 45.0
-#: Longer than an event may be late otherwise; the link outlasts it, as Asterisk has too little to say to find out.
+#: Longer than an event may otherwise be late; the link survives, because Asterisk sends too little to notice.
 WAKES_SECONDS = 17.0
 assert LATE_SECONDS < WAKES_SECONDS
 assert max(REQUEST_SECONDS, 1.5 * HEARTBEAT_SECONDS) < STOPPED_SECONDS
@@ -37,7 +37,7 @@ assert max(REQUEST_SECONDS, 1.5 * HEARTBEAT_SECONDS) < STOPPED_SECONDS
 
 @contextlib.asynccontextmanager
 async def asked_whether_it_lives(ground: Ground) -> AsyncIterator[None]:
-    """The dialplan asks over FastAGI before it hands a call over."""
+    """The dialplan asks over FastAGI whether ccari is alive before it hands a call over."""
     await ground.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE yes")
     try:
         yield
@@ -48,7 +48,7 @@ async def asked_whether_it_lives(ground: Ground) -> AsyncIterator[None]:
 async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers_wait_for_it(
     ground: Ground,
 ) -> None:
-    """Case 16: SIGSTOP for thirty seconds at fifty calls."""
+    """Case 16: SIGSTOP for thirty seconds with fifty calls."""
     called = [callees.answers(serial) for serial in range(TALKS)]
     late, refused = callees.answers(60), [callees.answers(serial) for serial in range(61, 64)]
     async with (
@@ -63,7 +63,7 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
         await moment.reached()
         with service.stopped():
             woken = asyncio.create_task(asyncio.sleep(STOPPED_SECONDS))
-            # it is to find both at once when it wakes: that its channel is there, and that nobody wants it any more
+            # when resumed, it must find both at once: that its channel exists, and that nobody wants it any more
             moment.go_on()
             await ground.lab.world.hang_up(leaving)
             for each in talking[: TALKS // 5]:
@@ -76,7 +76,7 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
         outcome = await ground.lab.pbx.outcome(leaving.id)
         await until(lambda: "call_ended" in service.of_call(outcome.call), within=CLOSED_SECONDS)
         assert await gets_through(ground, callees.answers(64))
-        # who talked has talked on all along
+        # the talks went on throughout
         assert [each.ended_at for each in talking[TALKS // 5 :]] == [None] * (TALKS - TALKS // 5)
         for each in talking:
             await ground.lab.world.hang_up(each)
@@ -89,7 +89,9 @@ async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers
 async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_service_stood_still(
     ground: Ground,
 ) -> None:
-    """Pressed while the service stood still, for longer than an event may be late otherwise. The callee talks on afterwards."""
+    """Pressed while the service was stopped, for longer than an event may otherwise be late. The callee goes on talking
+    afterwards.
+    """
     world, callee = ground.lab.world, callees.answers(71)
     async with ground.running() as service:
         placed, call_id = await ground.talk(service, callee)
@@ -112,7 +114,9 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_where_the_servic
 async def test_invariant_6_what_is_said_after_a_refusal_is_kept_by_the_service_that_took_over(
     ground: Ground,
 ) -> None:
-    """Asterisk told the service that stood still, which registers it as it goes on; the other one records meanwhile."""
+    """Asterisk reported it to the stopped service, which registers it when resumed; the other service records
+    meanwhile.
+    """
     world, callee = ground.lab.world, callees.answers(73)
     connection = await asyncpg.connect(ground.url)
     async with ground.running() as service:
@@ -120,7 +124,7 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_by_the_service_t
         await ground.recorded_a_while()
         with service.stopped():
             await world.callee_presses(callee.number, "2")
-            # as PostgreSQL does when a machine answers no more
+            # as PostgreSQL does when a client's machine no longer answers
             await connection.fetch(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
             )
@@ -129,7 +133,7 @@ async def test_invariant_6_what_is_said_after_a_refusal_is_kept_by_the_service_t
             await other.start()
         try:
             pressed = await service.logged("key_pressed")
-            # it may find out first that its connection to the database is cut: then the right waits on the disk, and the other registers it
+            # it may first notice that its database connection is cut: then the right waits on the disk, and the other registers it
             await until(
                 lambda: any(each.count("right_registered") for each in (service, other)),
                 within=REGISTERED_SECONDS,
@@ -164,7 +168,7 @@ async def test_a_recording_that_ended_while_the_service_stood_still_passes_for_o
 async def test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung_up(
     ground: Ground,
 ) -> None:
-    """Case 16: woken before any wait of its own is over, so that only the order of what it finds keeps it from dialling."""
+    """Case 16: resumed before any of its own time-outs, so that only the order of what it finds keeps it from dialling."""
     callee = callees.answers(70)
     async with relay(ground.lab.pbx.ari_url) as between, ground.running(ari=between.url) as service:
         moment = Moment(between, reply("channels/create"))
@@ -181,7 +185,7 @@ async def test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung
 
 
 async def gets_through(ground: Ground, callee: callees.Callee) -> bool:
-    """Whether a call does, at the latest when the service is connected again."""
+    """Whether a call gets through, at the latest when the service is connected again."""
     async with asyncio.timeout(START_SECONDS):
         while True:
             placed = await ground.dial(callee, agent="drops-1")

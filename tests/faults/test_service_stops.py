@@ -1,4 +1,4 @@
-"""A service that is told to stop lets talks come to their end, up to a limit, and begins nothing new."""
+"""A service that is told to stop lets talks finish, up to a limit, and begins no new calls."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ async def over(service: Service) -> int:
 async def goes_on_to_its_end(
     ground: Ground, service: Service, callee: Callee, placed: AgentCall, call_id: str
 ) -> None:
-    """Who talks is heard, and may press what they like; the service ends when they have."""
+    """Both parties of a talk are still heard, and may press any key; the service ends when they have finished."""
     await ground.lab.world.callee_presses(callee.number, "8")
     await service.logged("right_registered", call_id=call_id)
     await ground.lab.world.hang_up(placed)
@@ -41,11 +41,11 @@ async def goes_on_to_its_end(
 
 
 async def told_until_over(service: Service) -> int:
-    """Over and over, to the last step of the interpreter."""
+    """Send SIGTERM again and again, until the interpreter's very end."""
     assert service.process is not None
     ending = asyncio.create_task(over(service))
     while not ending.done():
-        # not by the process's own method, which may take its exit status away from whoever waits for it
+        # not by the process's own method, which may consume the exit status that another waits for
         with contextlib.suppress(ProcessLookupError):
             os.kill(service.process.pid, signal.SIGTERM)
         await asyncio.wait([ending], timeout=0.001)
@@ -89,7 +89,7 @@ async def test_whoever_tells_it_once_more_cuts_off_what_is_being_closed(ground: 
     async with ground.running() as service:
         told_to_stop(service)
         async with asyncio.timeout(EXIT_SECONDS):
-            # what is closed after that takes some milliseconds
+            # the remaining clean-up takes a few milliseconds
             while b'"service_stopped"' not in service.log.read_bytes():  # noqa: ASYNC110 - a process's log
                 await asyncio.sleep(0)
         assert await told_until_over(service) == 0
@@ -98,7 +98,7 @@ async def test_whoever_tells_it_once_more_cuts_off_what_is_being_closed(ground: 
 async def test_a_lost_connection_lets_a_service_that_stops_leave_its_talks_or_begin_calls(
     ground: Ground,
 ) -> None:
-    """The one talk is left for a moment, and taken up again: its keys are heard, and its end is waited for."""
+    """The one talk is left for a moment, and taken up again: its keys are heard, and its end is awaited."""
     callee, refused = callees.answers(44), callees.answers(45)
     async with (
         relay(ground.lab.pbx.ari_url) as between,

@@ -12,7 +12,7 @@ from tests.lab.audio import has, lacks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Of 8 kHz, 16 bit: something over a second.
+#: Little more than a second of 8 kHz, 16 bit audio.
 LITTLE_KIB = 24
 
 
@@ -20,7 +20,7 @@ LITTLE_KIB = 24
 async def test_a_recording_that_could_not_be_written_passes_for_one(
     ground: Ground, *, is_full: bool, serial: int
 ) -> None:
-    """Case 7: this campaign goes on without."""
+    """Case 7: this campaign goes on without a recording."""
     callee = callees.answers(serial)
     async with small_spool(ground.lab.pbx) as spool, ground.running(spool=str(spool.folder)) as service:
         if is_full:
@@ -38,7 +38,7 @@ async def test_a_recording_that_could_not_be_written_passes_for_one(
 
 
 async def test_a_talk_that_must_be_recorded_goes_on_when_the_disk_is_full(ground: Ground) -> None:
-    """Case 7: it fills up in the talk. What was written is kept, and this campaign's callee is bid farewell."""
+    """Case 7: it fills up during the talk. What was written is kept, and the callee is bid farewell."""
     callee = callees.answers(3)
     async with small_spool(ground.lab.pbx) as spool, ground.running(spool=str(spool.folder)) as service:
         spool.fill(but_kib=LITTLE_KIB)
@@ -49,7 +49,7 @@ async def test_a_talk_that_must_be_recorded_goes_on_when_the_disk_is_full(ground
         assert 0 < shown["recordings"][0]["duration_ms"] <= LITTLE_KIB * 1024 / 16
         sound = await heard(ground.lab, callee)
         assert has(sound, tone_of("goodbye"))
-        # the last words are said to somebody who hears the agent no more
+        # the farewell is played to a callee who no longer hears the agent
         levels = [np.round(sound.tone_levels(hz)) for hz in (callees.AGENT_TONE_HZ, tone_of("goodbye"))]
         assert lacks(sound.between(sound.seconds - 0.5), callees.AGENT_TONE_HZ), levels
         assert spool.files() == []

@@ -1,4 +1,4 @@
-"""A talk goes on when the service that ran it dies or loses Asterisk, and is taken up by whoever is connected next."""
+"""A talk goes on when the service that ran it dies or loses Asterisk; the next to connect takes it up."""
 
 import contextlib
 import re
@@ -21,21 +21,21 @@ from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: For a talk to be taken up after the service is back; some hundred milliseconds, on a machine that is not busy.
+#: Time to take up a talk once the service is back: a few hundred milliseconds on an idle machine.
 RESUME_SECONDS = 30.0
 
 Break = Callable[[Ground], contextlib.AbstractAsyncContextManager["Broken"]]
 
 
 class Broken:
-    """A service that is to break, and how it comes back. ``service`` is the one that runs now."""
+    """A service that a test breaks, and how it comes back. ``service``: the one that runs now."""
 
     def __init__(self, service: Service, breaks: Callable[[], Awaitable[Service]]) -> None:
         self.service = service
         self._breaks = breaks
 
     async def breaks(self) -> None:
-        """Break, and wait until whoever is connected next has taken stock."""
+        """Break, and wait until the next to connect has taken stock."""
         self.service = await self._breaks()
 
 
@@ -103,7 +103,7 @@ async def test_a_talk_is_cut_off_or_loses_a_part_of_its_recording(ground: Ground
         assert (shown["outcome"], shown["fault"]) == ("bridged", None)
         assert {"call_bridged", "talk_resumed", "recording_stored", "call_ended"} <= set(events(shown))
         (row,) = shown["recordings"]
-        # nobody was silent for a moment: the callee has heard the agent all along, and all of it is in the file
+        # there was no gap: the callee heard the agent throughout, and all of it is in the file
         heard = audio.read(await ground.lab.world.heard_by(callee.number))
         tones = np.flatnonzero(heard.tone_levels(callees.AGENT_TONE_HZ) > PRESENT_DBFS)
         assert len(tones) >= 0.95 * (tones[-1] - tones[0])
@@ -115,7 +115,7 @@ async def test_a_talk_is_cut_off_or_loses_a_part_of_its_recording(ground: Ground
 
 @each_way
 async def test_a_key_is_not_heard_any_more(ground: Ground, broken: Break) -> None:
-    """Case 9: the number is known again, and so the request is made, and the callee hears that it is."""
+    """Case 9: the number is looked up again, so the request is registered, and the callee hears the confirmation."""
     callee = callees.answers(31)
     async with broken(ground) as what:
         placed, call_id = await ground.talk(what.service, callee)
@@ -155,13 +155,15 @@ async def test_invariant_6_a_refusal_after_it_does_not_stop_the_recorder(
 
 
 def _told_that_it_stopped(ground: Ground) -> int:
-    """How many callees were."""
+    """How many callees were told."""
     return len(re.findall(r"Playing '\S*/recording_stopped\.", ground.lab.pbx.log.read_text()))
 
 
 @each_way
 async def test_a_pause_ends_or_an_agents_code_is_not_heard_any_more(ground: Ground, broken: Break) -> None:
-    """Card numbers are said while it is paused: what takes the talk up may not record again by itself."""
+    """Card numbers are read out in the pause: the service that takes the talk up may not resume the recording by
+    itself.
+    """
     async with broken(ground) as what:
         placed, call_id = await ground.talk(what.service, callees.answers(33))
         await ground.recorded_a_while()
@@ -175,7 +177,7 @@ async def test_a_pause_ends_or_an_agents_code_is_not_heard_any_more(ground: Grou
             lambda line: line["event"] == "recording_started" and line["at"] > told["at"],
             within=RESUME_SECONDS,
         )
-        # Asterisk writes what it has recorded some seconds at a time
+        # Asterisk writes a recording several seconds at a time
         newest = (await what.service.json("calls", "show", call_id))["recordings"][-1]
         raw = ground.lab.pbx.spool / f"{newest['id']}.wav"
         await until(lambda: raw.exists() and raw.stat().st_size > 8000, within=GONE_SECONDS)
@@ -186,12 +188,12 @@ async def test_a_pause_ends_or_an_agents_code_is_not_heard_any_more(ground: Grou
 
 
 async def is_known(service: Service, call_id: str, event: str) -> bool:
-    """Whether it is durable."""
+    """Whether the event is durable."""
     return event in events(await service.json("calls", "show", call_id))
 
 
 async def recordings(service: Service, call_id: str, stored: int) -> bool:
-    """Whether so many are in their place, and none runs."""
+    """Whether that many are stored, and none is running."""
     rows = (await service.json("calls", "show", call_id))["recordings"]
     return [each["state"] for each in rows].count("stored") == stored
 
@@ -211,7 +213,7 @@ async def test_a_talk_that_ended_unwatched_stays_open(ground: Ground) -> None:
 async def test_an_agent_whose_callee_hung_up_unwatched_is_given_back_as_if_nobody_had_talked(
     ground: Ground,
 ) -> None:
-    """The dialplan might connect them once more: whoever called in, to its own fallback."""
+    """The dialplan might connect them once more, or pass a caller to its own fallback."""
     async with killed(ground) as what:
         placed, call_id = await ground.talk(what.service, callees.answers(36))
         await ground.recorded_a_while()
