@@ -1,4 +1,4 @@
-"""The list of scenarios, a line each."""
+"""Lists the scenarios, one a line."""
 
 from tests.scenarios.scenario import scenarios
 

@@ -1,4 +1,4 @@
-"""Playing a scenario through, and seeing what came of it: at the far end, in the rows, and in what is left behind."""
+"""Plays a scenario and checks the result: at the far end, in the rows, and in what is left behind."""
 
 import asyncio
 import json
@@ -17,20 +17,20 @@ from tests.lab.audio import PRESENT_DBFS, Audio
 from tests.lab.waiting import until
 from tests.scenarios.scenario import Expected, Scenario
 
-#: How far below a tone all else is but the two voices: digits that are read out hold a little of many tones.
+#: How far below a tone everything except the two voices is: digits read out hold a little of many tones.
 CLEAR_DB = 6.0
 VOICES = (callees.TONE_HZ, callees.AGENT_TONE_HZ)
-#: How much of a recording's end must hold both: longer than a key is pressed.
+#: The length of a recording's end that must hold both voices: longer than a key is pressed.
 LAST_SECONDS = 1.0
 END_SECONDS = 90.0
 GONE_SECONDS = 30.0
-#: Of the notice: what must be in no recording.
+#: Prompts of the notice, which no recording may hold.
 NOTICE = ("identity", "recording_opt_out", "rights", "source")
 
 
 @dataclass(frozen=True)
 class Stage:
-    """Where scenarios are played. ``token`` is a dialler's, for calls over HTTP."""
+    """Where scenarios are played. ``token``: a dialler's, for calls over HTTP."""
 
     lab: Lab
     service: Service
@@ -39,7 +39,7 @@ class Stage:
 
 @dataclass(frozen=True)
 class Seen:
-    """What came of a call. ``told``: what the dialplan was told, if one had the call."""
+    """The result of a call. ``told``: what the dialplan was told, if the call went through one."""
 
     scenario: Scenario
     number: str
@@ -62,7 +62,7 @@ class Seen:
 
 
 async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) -> Seen:
-    """Play it with this callee; ``serial`` tells the phone that is rung from those of other scenarios."""
+    """Play it with this callee; ``serial`` tells its phone from those of other scenarios."""
     await _prepare(scenario, callee.number, stage.service)
     agent = f"{scenario.agent}-s{serial}"
     placed: AgentCall | None = None
@@ -94,7 +94,7 @@ async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) ->
     invites = await stage.lab.world.invites(callee.number)
     others = sum([await stage.lab.world.invites(each) for each in scenario.expect.uninvited])
     gate = await _gate(stage, callee.number, scenario) if scenario.expect.next else None
-    # others are played meanwhile, and must not wait for what opens and decodes these
+    # other scenarios are playing, and must not wait while these are decrypted and decoded
     kept = await asyncio.to_thread(_recordings, record, stage)
     return Seen(
         scenario,
@@ -130,7 +130,7 @@ async def _prepare(scenario: Scenario, number: str, service: Service) -> None:
 
 
 async def _logged(event: str, campaign: str, number: str, service: Service) -> None:
-    """Wait for an event of the call to that number, of which a log line shows no more than the end."""
+    """Wait for an event of the call to that number; a log line shows only the number's last digits."""
 
     def wanted(line: dict[str, Any]) -> bool:
         return (
@@ -174,7 +174,7 @@ async def _ended(call: str, stage: Stage) -> dict[str, Any]:
 
 
 async def _rights(call: str, stage: Stage) -> dict[str, str]:
-    """The rights that were registered in the call, and how each came in."""
+    """The rights registered in the call, and how each came in."""
     assert stage.service.store is not None
     async with stage.service.store.database.connection() as connection:
         rows = await connection.fetch(
@@ -194,7 +194,7 @@ async def _heard_by_agent(
 ) -> Audio | None:
     if direction is Direction.OUTBOUND:
         assert placed is not None
-        # who hangs up as they are answered hears nothing, and no file is begun
+        # an agent who hangs up as they are answered hears nothing, and no file is begun
         begun = any(lab.world.heard.glob(f"agent-{placed.id}*.wav"))
         return audio.read(await lab.world.heard_by_agent(placed)) if placed.answered_at and begun else None
     return await _heard_by_called(lab, agent)
@@ -229,7 +229,7 @@ def _left_behind(record: dict[str, Any], stage: Stage) -> list[str]:
 
 
 def faults(seen: Seen) -> list[str]:
-    """Everything that is not as the scenario says, in words."""
+    """Every deviation from the scenario, in words."""
     expect = seen.scenario.expect
     found = list(_in_the_record(seen, expect))
     found += _in_the_ears(seen, expect)
@@ -319,7 +319,7 @@ def has(sound: Audio | None, hz: float) -> bool:
 
 
 def first_second(sound: Audio | None, hz: float) -> float | None:
-    """When a tone begins, in seconds; None if it is not there for two windows."""
+    """When a tone begins, in seconds; None unless it lasts two windows."""
     if sound is None or not sound.windows():
         return None
     levels = sound.tone_levels(hz)

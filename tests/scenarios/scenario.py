@@ -1,4 +1,4 @@
-"""A scenario: who calls whom, how each behaves, and what must be seen of it from outside. One folder each."""
+"""A scenario: who calls whom, how each behaves, and what must be observed from outside. Each has a folder."""
 
 import tomllib
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ from tests.lab import Callee, callees
 
 FOLDER = Path(__file__).parent
 FILE_NAME = "scenario.toml"
-#: How many callees of a kind there are numbers for.
+#: How many numbers there are for each kind of callee.
 SERIALS = 100
 
 
@@ -21,7 +21,7 @@ class _Table(BaseModel):
 
 
 class Behaviour(_Table):
-    """A callee of :mod:`tests.lab.callees`, by the name of its function and what that is given but the serial."""
+    """A callee of :mod:`tests.lab.callees`: the name of its function and its arguments, without the serial."""
 
     does: str = "answers"
     arguments: tuple[int | str, ...] = ()
@@ -32,13 +32,20 @@ class Behaviour(_Table):
 
 
 class Expected(_Table):
-    """What must be seen. ``heard`` and ``unheard``: prompts by id, in the callee's ear; ``agent_heard`` in the agent's.
+    """What must be observed. ``heard`` and ``unheard``: prompts, by id, that the callee hears; ``agent_heard``: the
+    agent.
 
-    ``ringing``: the callee, who has answered, hears an agent's phone ring. ``holds``: how often either phone put the call on hold.
-    ``events``: of the call's journal, in this order among others; ``never``: none of these. ``talk``: the two hear each
-    other. ``recordings``: their states, in order; ``silent``: who is no longer in one when it ends. ``rights``: requests that were registered, with how they came in.
-    ``told``: the reason that the dialplan finds of a call that was bridged, where it is not the call's own. ``colleague_heard`` and
-    ``colleague_unheard``: by whom the call was handed over to. ``uninvited``: numbers of others that nobody dials. ``next``: what the gate says of the number afterwards.
+    ``ringing``: the callee, who has answered, hears an agent's phone ring. ``holds``: how often either phone put the
+    call
+    on hold. ``events``: events of the call's journal, in this order, among others; ``never``: none of these. ``talk``:
+    the two
+    hear each other. ``recordings``: their states, in order; ``silent``: who is no longer in one when it ends.
+    ``rights``:
+    registered requests, with how they came in. ``told``: the reason that the dialplan gets for a bridged call, if it is
+    not the
+    call's own. ``colleague_heard`` and ``colleague_unheard``: prompts that the colleague hears to whom the call was
+    transferred. ``uninvited``: numbers of others that nobody dials. ``next``: the gate's answer for the number
+    afterwards.
     """
 
     outcome: str
@@ -63,13 +70,15 @@ class Expected(_Table):
 
 
 class Scenario(_Table):
-    """``summary`` says in one line what happens, for whoever reads the list of scenarios.
+    """``summary``: what happens, in one line, for the list of scenarios.
 
-    ``agent`` is what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
-    in ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who has dialled hangs
-    up again. ``colleague``: the phone that the agent's transfers the call to.
-    ``greeted``: the pbx answers whoever calls by itself, and hands them over two seconds later.
-    ``suppressed``: the bar that is on the number beforehand; ``source``: where the number is known to be from.
+    ``agent``: what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
+    in
+    ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who dialled hangs up.
+    ``colleague``: the phone to which the agent's phone transfers the call. ``greeted``: the pbx answers callers by
+    itself, and
+    passes them on two seconds later. ``suppressed``: the bar on the number beforehand; ``source``: the known source of
+    the number.
     """
 
     name: str
@@ -88,7 +97,7 @@ class Scenario(_Table):
     expect: Expected
 
     def claims(self, serial: int) -> tuple[Callee, set[object]]:
-        """The callee of a serial, and what no other scenario's may have in common with them."""
+        """The callee of a serial, and the claims that it may share with no other scenario's."""
         callee = self.callee.callee(serial)
         others = {callees.answers(serial).number} if self.callee.does == "redirects" else set[str]()
         return callee, {callee.number, (self.campaign, callee.number[-4:]), *others}
@@ -100,15 +109,16 @@ def read(folder: Path) -> Scenario:
 
 
 def scenarios() -> list[Scenario]:
-    """All that there are, by name."""
+    """All scenarios, by name."""
     return [read(file.parent) for file in sorted(FOLDER.glob(f"*/{FILE_NAME}"))]
 
 
 def cast(played: Iterable[Scenario]) -> dict[str, Callee]:
-    """Who is called in each scenario, by its name: a number of its own, though serials are few.
+    """The callee of each scenario, by its name. Each has a number of its own, although serials are few.
 
-    A log line shows a campaign and four digits, so these are a call's own too; and so is whom a redirection leads to.
-    A ValueError names the scenario that there is no number left for.
+    A log line shows a campaign and four digits, so this pair is unique to a call too, as is the number that a
+    redirection
+    leads to. A ValueError names the scenario for which no number is left.
     """
     taken: set[object] = set()
     found: dict[str, Callee] = {}

@@ -1,4 +1,4 @@
-"""Every scenario, played at once as far as the laboratory carries, each judged by itself."""
+"""Plays every scenario, as many at once as the laboratory can carry, and judges each by itself."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,7 +11,7 @@ from tests.lab import Lab
 from tests.scenarios.play import Seen, Stage, faults, play
 from tests.scenarios.scenario import Scenario, cast, scenarios
 
-#: Their calls take time and little of the processor.
+#: Their calls take time but little of the processor.
 AT_ONCE = 12
 _ALL = scenarios()
 
@@ -20,7 +20,7 @@ _ALL = scenarios()
 async def playing(
     lab: Lab, service: Service, request: pytest.FixtureRequest
 ) -> AsyncIterator[dict[str, "asyncio.Task[Seen]"]]:
-    """The scenarios that are to be tested, under way."""
+    """The scenarios to test, under way."""
     made = await service.json("token", "create", "--role", "dialer", "--name", "scenarios")
     stage, room = Stage(lab, service, made["token"]), asyncio.Semaphore(AT_ONCE)
     callees = cast(_ALL)
