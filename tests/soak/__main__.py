@@ -16,12 +16,12 @@ from tests.soak.plan import Fault
 from tests.soak.progress import Progress
 from tests.soak.run import soak
 
-#: Set in the process that has a mount namespace of its own.
+#: Set in the process that has its own mount namespace.
 _INSIDE = "SOAK_INSIDE"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 1 if an invariant was violated."""
+    """Exit with status 1 if an invariant was violated."""
     chosen = _parser().parse_args(arguments)
     if _INSIDE not in os.environ:
         _enter()
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _enter() -> None:
-    """Begin again where mounts are seen by nobody else, and vanish with this process."""
+    """Restart in a mount namespace whose mounts nobody else sees, and that ends with this process."""
     os.environ[_INSIDE] = "1"
     inside = (
         "unshare",

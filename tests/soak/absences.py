@@ -1,4 +1,4 @@
-"""When nobody heard keys: the service was away, or had lost Asterisk. Its own clock is not asked."""
+"""When keys were not heard: the service was down, or had lost Asterisk. Its own clock is not used."""
 
 from collections.abc import Iterator
 
@@ -8,23 +8,25 @@ from ccari.store.replaying import PRESS_SECONDS
 from tests.soak.account import Account, CallRow, Press
 from tests.soak.plan import Fault
 
-#: A link that is dead is known to be within a heartbeat, half of one for its answer, and what a busy machine takes.
+#: The time within which a dead link is detected: a heartbeat, half of one for its answer, and a busy machine's delay.
 NOTICED_SECONDS = 1.5 * HEARTBEAT_SECONDS + 3.0
-#: From the end of the last call of a service that stops to its exit.
+#: From the end of a stopping service's last call to its exit.
 CLOSING_SECONDS = 2.0
-#: What is heard and not yet durable dies with a service that is killed; nothing says that it is done.
+#: A right that is heard but not yet durable dies with a killed service; it was not confirmed.
 UNWRITTEN_SECONDS = PRESS_SECONDS + KEEP_SECONDS + 0.5
 _KILLED = -9
-#: A key that arrives so shortly before the end of its call, or of Asterisk, may come after it.
+#: A key this shortly before the end of its call, or of Asterisk, may arrive after it.
 RACE_SECONDS = 1.0
-#: What takes a link along. Of what is late because of it Asterisk says when it was.
+#: Faults that break a link. If one only delays a message, Asterisk's time-stamp still says when it was.
 _TAKES_THE_LINK = frozenset(
     {Fault.STOP_CCARI, Fault.KILL_ASTERISK, Fault.STOP_ASTERISK, Fault.CUT_ASTERISK, Fault.STALL_ASTERISK}
 )
 
 
 def absences(account: Account) -> Iterator[tuple[float, float]]:
-    """From when to when nobody heard: from the fault that a loss came of, or from the loss, to the next connection."""
+    """The periods in which nobody heard: from the fault that caused a loss, or from the loss itself, to the next
+    connection.
+    """
     connected = sorted(each.at for each in account.signs if each.event == "asterisk_connected")
 
     def until(loss: float) -> float:
@@ -33,7 +35,7 @@ def absences(account: Account) -> Iterator[tuple[float, float]]:
     yield 0.0, until(0.0)
     for each in account.exits:
         before = UNWRITTEN_SECONDS if each.status == _KILLED else CLOSING_SECONDS
-        # what was held up meanwhile is lost with it
+        # whatever was held up meanwhile is lost with it
         yield _cause(account, each.at, within=0.0) - before, until(each.at)
     for sign in account.signs:
         if sign.event == "asterisk_away":
@@ -41,7 +43,9 @@ def absences(account: Account) -> Iterator[tuple[float, float]]:
 
 
 def _cause(account: Account, loss: float, *, within: float) -> float:
-    """When the first fault began that may have led to the loss, if it was over no longer before; else the loss."""
+    """When the first fault began that may have caused the loss, if it ended no longer than ``within`` before; else the
+    loss.
+    """
     began = [
         each.began
         for each in account.windows
@@ -51,11 +55,11 @@ def _cause(account: Account, loss: float, *, within: float) -> float:
 
 
 def is_heard(account: Account, press: Press, call: CallRow) -> bool:
-    """Whether the service has to have heard it, in that call."""
+    """Whether the service must have heard the press, in that call."""
     until = _end(account, call)
     if until is None or press.ended > until - RACE_SECONDS:
         return False
-    # an Asterisk that is stopped, or killed, loses packets
+    # an Asterisk that is stopped or killed loses packets
     began, ended = press.began - RACE_SECONDS, press.ended + RACE_SECONDS
     if account.broken(began, ended, Fault.STOP_ASTERISK, Fault.KILL_ASTERISK):
         return False
@@ -63,6 +67,6 @@ def is_heard(account: Account, press: Press, call: CallRow) -> bool:
 
 
 def _end(account: Account, call: CallRow) -> float | None:
-    """By PostgreSQL's clock; or when the service said so, which cannot be written while PostgreSQL is away."""
+    """By PostgreSQL's clock, or else by the service's log: the row cannot be written while PostgreSQL is down."""
     said = (each.at for each in account.signs if each.event == "call_ended" and each.call == call.id)
     return None if call.ended_at is None else min([call.ended_at, *said])

@@ -1,4 +1,4 @@
-"""What a run has left behind, gathered from every place that can tell. All times are seconds since 1970, UTC."""
+"""What a run has left behind, gathered from every source. All times are seconds since 1970, UTC."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from tests.soak.plan import Fault
 
 @dataclass(frozen=True)
 class Window:
-    """A fault, from when to when."""
+    """A fault, with its beginning and end."""
 
     kind: Fault
     began: float
@@ -18,7 +18,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Invite:
-    """One INVITE outside a dialog as it reached world, the first of its retransmissions."""
+    """One INVITE outside a dialog that reached world: the first of its retransmissions."""
 
     at: float
     digits: str
@@ -27,7 +27,7 @@ class Invite:
 
 @dataclass(frozen=True)
 class Exit:
-    """The service ended, with this status. ``served``: it had begun to take calls."""
+    """An exit of the service, with its status. ``served``: it had begun to take calls."""
 
     began: float
     at: float
@@ -37,7 +37,9 @@ class Exit:
 
 @dataclass(frozen=True)
 class Sign:
-    """What the service has said of itself, or of a call, when it was seen in its log: its own clock may be wrong."""
+    """What the service logged about itself or a call, at the time at which it was seen in the log: its own clock may be
+    wrong.
+    """
 
     at: float
     event: str
@@ -46,9 +48,9 @@ class Sign:
 
 @dataclass(frozen=True)
 class Press:
-    """Keys that somebody in world sent, whole, from when to when; ``channel``: world's id of theirs.
+    """Keys that somebody in world sent, complete, with beginning and end; ``channel``: world's id of their channel.
 
-    ``agent_call``: of whose call, if it was the agent.
+    ``agent_call``: the call, if the agent sent them.
     """
 
     began: float
@@ -60,7 +62,7 @@ class Press:
 
 @dataclass(frozen=True)
 class Entry:
-    """Of a call's journal."""
+    """An entry of a call's journal."""
 
     seq: int
     at: float
@@ -70,7 +72,7 @@ class Entry:
 
 @dataclass(frozen=True)
 class CallRow:
-    """``fault``: what does not fit in its journal. ``digest``: the number's, under its controller's secret."""
+    """``fault``: what is inconsistent in its journal. ``digest``: the number's, under its controller's secret."""
 
     id: str
     controller: str
@@ -111,7 +113,7 @@ class RecordingRow:
 
 @dataclass(frozen=True)
 class RequestRow:
-    """``registered_at``: PostgreSQL's own time; ``received_at``: the service's, of the press."""
+    """``registered_at``: PostgreSQL's own time; ``received_at``: the service's time of the press."""
 
     reference: str
     call_id: str
@@ -124,8 +126,8 @@ class RequestRow:
 
 @dataclass(frozen=True)
 class Bar:
-    """``committed_at``: when everybody could see it, at the latest; a row that was written again tells no more. ``entered_at``:
-    before when nobody could. ``campaign``: "" for all of the controller's.
+    """``committed_at``: the latest time from which everybody could see it; unknown if the row was written again.
+    ``entered_at``: nobody could see it before. ``campaign``: "" for all of the controller's.
     """
 
     controller: str
@@ -144,7 +146,7 @@ class Bar:
 
 @dataclass(frozen=True)
 class RawFile:
-    """Of the spool. ``seen_at``: when it was first there; ``left``: it still is."""
+    """A file of the spool. ``seen_at``: when it was first seen; ``left``: it is still there."""
 
     recording: str
     seen_at: float
@@ -153,7 +155,7 @@ class RawFile:
 
 @dataclass(frozen=True)
 class Sounding:
-    """A tone that rose above all else, but for voices: ``hz``, from and to in seconds from the beginning."""
+    """A tone louder than everything except voices: ``hz``, and its beginning and end in seconds."""
 
     hz: float
     began: float
@@ -166,8 +168,8 @@ class Sounding:
 
 @dataclass(frozen=True)
 class Heard:
-    """What a callee heard in one call. ``began``: when world's channel, ``channel``, was made; ``agent_call``: of who called,
-    whose call.
+    """What a callee heard in one call. ``began``: when world's channel ``channel`` was created; ``agent_call``: the
+    caller's call, if an agent called.
     """
 
     digits: str
@@ -179,7 +181,7 @@ class Heard:
 
 @dataclass(frozen=True)
 class Kept:
-    """A file in the recordings folder; ``tones`` are what is heard in it."""
+    """A file in the recordings folder; ``tones``: those that are heard in it."""
 
     recording: str
     file: str
@@ -188,7 +190,7 @@ class Kept:
 
 @dataclass(frozen=True)
 class Line:
-    """Of a log. ``source``: which file, and which line."""
+    """A line of a log. ``source``: the file and the line number."""
 
     source: str
     text: str
@@ -197,10 +199,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Account:
-    """``calm``: all is over and well again, so that what is open now stays open.
+    """``calm``: everything has ended and recovered, so that what is open now stays open.
 
-    ``digests``: of each number (its digits) by controller. ``of_agent_call``: the id of a call that came in, by world's.
-    ``left``: what Asterisk still holds, and what waits on the service's own disk. ``secrets``: what may stand in no log.
+    ``digests``: of each number (its digits), by controller. ``of_agent_call``: the id of an inbound call, by world's
+    id.
+    ``left``: what Asterisk still holds, and what waits on the service's own disk. ``secrets``: what no log may contain.
     """
 
     calm: bool = True
@@ -219,7 +222,7 @@ class Account:
     lines: tuple[Line, ...] = ()
     secrets: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
-    #: Plain audio that lies in the recordings folder's work places.
+    #: Unencrypted audio in the work folders of the recordings folder.
     at_work: tuple[str, ...] = ()
     digests: dict[tuple[str, str], frozenset[bytes]] = field(default_factory=dict)
     of_agent_call: dict[str, str] = field(default_factory=dict)
@@ -232,5 +235,5 @@ class Account:
         return call.digest in self.digests.get((call.controller, digits), frozenset())
 
     def broken(self, began: float, ended: float, *kinds: Fault) -> bool:
-        """Whether one of these faults reached into that time."""
+        """Whether one of these faults overlapped that time."""
         return any(each.kind in kinds and each.began < ended and each.ended > began for each in self.windows)

@@ -1,13 +1,14 @@
-"""What follows from ``policy.toml``, set down by hand: the checker does not ask the product what is right."""
+"""The consequences of ``policy.toml``, written by hand: the checker does not ask the product what is right."""
 
 from dataclasses import dataclass, field
 
 from tests.integration.studio import TONES
 
-#: What bars a call under a contract; and advertising besides (Art 21(2), 7(3)). Nothing bars one that a law demands.
+#: What bars a call under a contract, and under advertising as well (Art 21(2), 7(3)). Nothing bars a call that a law
+#: demands.
 _CONTRACT = frozenset({"erasure", "restriction", "do_not_call"})
 _MARKETING = _CONTRACT | {"objection_marketing", "objection", "withdraw_consent"}
-#: What a right enters at once, and which end the recording.
+#: The bars that a right enters at once, and the rights that end the recording.
 BARRED_BY_RIGHT = {"erasure": "erasure", "objection_marketing": "objection_marketing"}
 STOPS_RECORDING = frozenset({"erasure", "refuse_recording"})
 RIGHTS = frozenset({"refuse_recording", "erasure", "access", "objection_marketing"})
@@ -17,10 +18,10 @@ _RECORDED = ("identity", "recording_notice")
 
 @dataclass(frozen=True)
 class Declared:
-    """A campaign. ``caller``: the digits it calls from, "" where people call it; ``mode``: as the policy has it.
+    """A campaign. ``caller``: the digits it calls from, "" if people call it; ``mode``: as in the policy.
 
-    ``notice``: the prompts that must be heard before an agent is; ``keys``: what somebody may press, and what it means;
-    ``codes``: what their agent may; ``transfers``: whether the agent may hand them over to a colleague.
+    ``notice``: the prompts that must be heard before an agent is; ``keys``: the callee's keys and their meanings;
+    ``codes``: the agent's codes; ``transfers``: whether the agent may transfer the callee to a colleague.
     """
 
     controller: str

@@ -13,7 +13,7 @@ from tests.lab.waiting import until
 
 SOCKET = ".s.PGSQL.5432"
 GONE_SECONDS = 10.0
-#: When a row became visible to others, which now() and clock_timestamp() do not tell.
+#: When a row became visible to others, which now() and clock_timestamp() do not say.
 _SETTINGS = "track_commit_timestamp = on\n"
 
 
@@ -42,7 +42,7 @@ class Postgres:
 
     @property
     def running(self) -> bool:
-        """Whether the postmaster is there, be it stopped."""
+        """Whether the postmaster exists, even if it is suspended."""
         return bool(self._pids())
 
     async def make(self) -> None:
@@ -56,18 +56,18 @@ class Postgres:
         await self._server.start()
 
     def kill(self) -> None:
-        """SIGKILL to all of it at once, as the kernel does that has no memory left."""
+        """Send SIGKILL to all of its processes at once, as the kernel does when it runs out of memory."""
         for pid in self._pids():
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
     async def revive(self) -> None:
-        """Start it when all of the killed one is gone; nothing happens if it runs. Raises StoreError."""
+        """Start it once every process of the killed one is gone; does nothing if it runs. Raises StoreError."""
         await until(lambda: not _half_dead(self._pids()), within=GONE_SECONDS)
         await self._server.start()
 
     def stop(self) -> None:
-        """SIGSTOP to all of it."""
+        """Send SIGSTOP to all of its processes."""
         self._stopped = self._pids()
         for pid in self._stopped:
             with contextlib.suppress(ProcessLookupError):

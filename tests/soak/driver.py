@@ -1,4 +1,4 @@
-"""Carrying out a plan: calls are placed, numbers barred and things broken, each at its time."""
+"""Carries out a plan: places calls, bars numbers and breaks things, each at its time."""
 
 import asyncio
 import contextlib
@@ -21,12 +21,12 @@ from tests.soak.faults import Breaker
 from tests.soak.house import House
 from tests.soak.plan import Plan, PlannedBar, PlannedCall
 
-#: A database that is stopped answers when it goes on.
+#: A suspended database answers when it is resumed.
 BAR_SECONDS = 60.0
 
 
 class Driver:
-    """``placed``, ``refused`` by world, and ``barred``: how many of the plan were carried out."""
+    """``placed``, ``refused`` by world, and ``barred``: how much of the plan was carried out."""
 
     def __init__(self, house: House, breaker: Breaker) -> None:
         self._house = house
@@ -34,7 +34,7 @@ class Driver:
         self.placed = self.refused = self.barred = 0
 
     async def run(self, plan: Plan) -> None:
-        """Begin all of it at its time; return when the last fault is mended."""
+        """Start everything at its time; return when the last fault is over."""
         began = time.monotonic()
 
         async def later(at: float, what: Callable[[], Awaitable[None]]) -> None:
@@ -51,7 +51,7 @@ class Driver:
                 group.create_task(later(fault.at, partial(self._breaker.carry_out, fault)))
 
     async def bar_before(self, plan: Plan) -> None:
-        """Enter what is barred from the beginning."""
+        """Enter the bars that exist from the beginning."""
         for bar in plan.bars:
             if not bar.at:
                 await self._bar(bar)
@@ -60,7 +60,7 @@ class Driver:
         world = self._house.lab.world
         try:
             if CAMPAIGNS[call.campaign].inbound:
-                # the agent who is called has a name of their own
+                # the called agent has a name of their own
                 agent = f"{call.agent}-{self.placed}"
                 await world.call_in(call.number, call.campaign, destination=agent, withheld=call.withheld)
             else:

@@ -1,4 +1,4 @@
-"""Breaking things, one after the other and sometimes two at once, and mending them again."""
+"""Breaks things, one after the other and sometimes two at once, and restores them."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from tests.soak.plan import Fault, PlannedFault
 from tests.soak.supervisor import Supervisor
 from tests.soak.watch import Watch
 
-#: Of what is left on a disk, so much is taken at a time.
+#: The remaining disk space is filled in pieces of this size.
 _LEAST_BYTES = 4096
 
 
@@ -87,7 +87,7 @@ class Breaker:
     def _told_twice(self, process: Process | None) -> Iterator[None]:
         _send(process, signal.SIGTERM)
         yield
-        # the next one, if this is over by now, was told nothing
+        # if this one has ended by now, the next was not told to end
         _send(process, signal.SIGTERM)
 
     def _signal(self, signum: signal.Signals) -> None:
@@ -125,7 +125,7 @@ def _between(first: Callable[[], None], last: Callable[[], None]) -> Iterator[No
 
 @contextmanager
 def _filled(folder: Path) -> Iterator[None]:
-    """Take all the room there is."""
+    """Fill all the space there is."""
     filler = folder / "filler"
     try:
         with filler.open("wb") as file, contextlib.suppress(OSError):
@@ -139,7 +139,7 @@ def _filled(folder: Path) -> Iterator[None]:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Nobody reads half of it."""
+    """Write at once, so that nobody reads half of it."""
     new = path.with_suffix(".new")
     new.write_text(text)
     new.replace(path)

@@ -1,4 +1,4 @@
-"""Gathering the account of a run: from world's wire and ears, the database, the folders, the logs, and Asterisk itself."""
+"""Gathers the account of a run: from world's wire and ears, the database, the folders, the logs, and Asterisk itself."""
 
 import asyncio
 import json
@@ -37,10 +37,10 @@ from tests.soak.house import House
 from tests.soak.supervisor import Supervisor
 from tests.soak.watch import Watch
 
-#: Longer after a bar was entered, a commit is a later one of the same row.
+#: This long after a bar was entered, a commit is a later one of the same row.
 _SAME_COMMIT_SECONDS = 60.0
 _ANSWER_SECONDS = 10.0
-#: A channel that Asterisk has named itself: after when it was made, to the second.
+#: A channel that Asterisk itself named: after its time of creation, to the second.
 _CHANNEL = re.compile(r"world-(\d+)\.\d+")
 _PRESS = re.compile(r"LAB-KEY \d*\|([0-9a-f-]*)\|([^|]+)\|([0-9*#]+)\|([\d.]+)\|([\d.]+)$", re.MULTILINE)
 _OUTCOME = re.compile(r"CCARI-OUTCOME ([0-9a-f-]{36})\|([0-9a-f-]{36})\|")
@@ -49,11 +49,11 @@ _OUTCOME = re.compile(r"CCARI-OUTCOME ([0-9a-f-]{36})\|([0-9a-f-]{36})\|")
 async def gather(
     house: House, watch: Watch, supervisor: Supervisor, numbers: Iterable[str], *, calm: bool
 ) -> Account:
-    """All that can be told of the run up to now. ``calm``: all is over, so that sounds are listened to as well."""
+    """Everything known about the run up to now. ``calm``: everything is over, so audio is analysed as well."""
     lab = house.lab
     tried, raw = await _calls_tried(house), watch.raw_files()
     kept = await asyncio.to_thread(lambda: tuple(_kept(house, listen=calm)))
-    # after the rest: what came meanwhile has its row already, where a row has to come first
+    # last: whatever came meanwhile already has its row, if the row must come first
     store = await _stored(house.database.dsn)
     wanted = sorted({*numbers, *(f"+{digits}" for _, digits, _ in tried)})
     return Account(
@@ -79,7 +79,7 @@ async def gather(
 
 
 async def _calls_tried(house: House) -> list[tuple[float, str, str]]:
-    """Each call that reached world: when, to which digits, from which."""
+    """Each call that reached world: its time, the digits called, and the caller's digits."""
     world = house.lab.world
     # Asterisk flushes a packet log only when it is told to begin another
     await world.cli(f"pjsip set logger pcap {world._new_pcap()}")
@@ -161,7 +161,7 @@ def _digests(keys: Path, numbers: Iterable[str]) -> dict[tuple[str, str], frozen
 
 
 def _kept(house: House, *, listen: bool) -> Iterator[Kept]:
-    """Sidecars apart: what is audio, or was meant to be."""
+    """Everything except sidecars: audio, or what was meant to be audio."""
     identity = house.keys / "recordings.identity"
     for file in sorted(house.recordings.glob("*/*/*")):
         if file.suffix != ".json" and ".work" not in file.parts:
@@ -173,7 +173,7 @@ def _kept(house: House, *, listen: bool) -> Iterator[Kept]:
 
 
 def _heard(folder: Path) -> Iterator[Heard]:
-    """``DIGITS-UNIQUEID.wav``: the time of a channel that was called, or the id of one that called."""
+    """``DIGITS-UNIQUEID.wav``: the time of a called channel, or the id of a calling one."""
     for file in sorted(folder.glob("[0-9]*.wav")):
         digits, _, unique = file.stem.partition("-")
         channel = _CHANNEL.fullmatch(unique)
@@ -221,7 +221,7 @@ def _at_work(data: Path, recordings: Path) -> tuple[str, ...]:
 
 
 async def _left(house: House, recordings: Iterable[str]) -> tuple[str, ...]:
-    """Channels, bridges, and recordings that go on: these can only be asked for by name."""
+    """Channels, bridges and running recordings; the last can only be asked for by name."""
     url, found = f"{house.lab.pbx.ari_url}/ari", []
     limit = aiohttp.ClientTimeout(total=_ANSWER_SECONDS)
     async with aiohttp.ClientSession(headers=house.lab.pbx.ari_headers, timeout=limit) as session:
@@ -236,13 +236,13 @@ async def _left(house: House, recordings: Iterable[str]) -> tuple[str, ...]:
 
 
 def _waiting(house: House) -> tuple[str, ...]:
-    """Rights that a service has kept on its own disk while the database was away, but for what a crash cut off."""
+    """Rights that the service has kept on its own disk while the database was down, without those that a crash cut off."""
     found = house.data.glob("local-journal/*/*.right")
     return tuple(str(each.relative_to(house.data)) for each in found)
 
 
 async def is_quiet(house: House) -> bool:
-    """Whether nothing is held in Asterisk, nor waits to be registered, each row is closed, and nothing is recorded."""
+    """Whether Asterisk holds nothing, nothing waits to be registered, each row is closed, and nothing is recorded."""
     if await _left(house, ()) or _waiting(house):
         return False
     connection = await asyncpg.connect(house.database.dsn, server_settings={"search_path": SCHEMA})

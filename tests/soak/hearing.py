@@ -11,14 +11,14 @@ from tests.lab import audio
 from tests.lab.callees import AGENT_TONE_HZ, TONE_HZ
 from tests.soak.account import Sounding
 
-#: A tone that is heard so long was played: digits and keys hold a little of many.
+#: A tone that lasts this long was played: digits and keys hold a little of many.
 CERTAIN_SECONDS = 0.3
 WINDOW_SECONDS = 0.1
-#: What Asterisk lets somebody who waits hear, beside the agent's own 440 Hz.
+#: What Asterisk plays to somebody who waits, beside the agent's own 440 Hz.
 _RINGING_HZ = 480.0
-#: Below that nothing is heard, amplitude of 1.
+#: Below this amplitude nothing is heard; full scale is 1.
 _LEAST = 0.02
-#: The part of a window's power, voices left out, that is the tone's own.
+#: The least share of a window's power, without voices, that belongs to the tone.
 _DOMINANT = 0.5
 _PROMPTS = tuple(sorted({*TONES.values(), CONFIRMED}))
 
@@ -29,7 +29,7 @@ def tones(samples: NDArray[np.float64], rate: int) -> tuple[Sounding, ...]:
     windows = samples[: len(samples) // size * size].reshape(-1, size)
     if not len(windows):
         return ()
-    # blank windows are left as they are; the rest is measured without its constant part
+    # blank windows are left alone; the rest is measured without its constant part
     windows = windows - windows.mean(axis=1, keepdims=True)
     power = 2 * (windows**2).mean(axis=1)
     level = {hz: _level(windows, rate, hz) for hz in (*_PROMPTS, AGENT_TONE_HZ, TONE_HZ, _RINGING_HZ)}
@@ -45,7 +45,7 @@ def tones(samples: NDArray[np.float64], rate: int) -> tuple[Sounding, ...]:
 
 
 def heard(path: Path) -> tuple[Sounding, ...]:
-    """Of a wav file; nothing of one that is empty or was cut off within its header."""
+    """The tones of a wav file; none if it is empty or was cut off within its header."""
     try:
         sound = audio.read(path)
     except (wave.Error, EOFError):

@@ -22,7 +22,7 @@ from tests.soak.links import Link, link
 POLICY = Path(__file__).parent / "policy.toml"
 #: Debian's libfaketime, where it is installed.
 FAKETIME = next(Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1"), None)
-#: Room for a run's recordings, and little enough to be filled at once.
+#: Room for a run's recordings, and small enough to be filled at once.
 DATA_SIZE, SPOOL_SIZE = "256m", "64m"
 #: How long a service that is told to stop lets talks go on.
 DRAIN_SECONDS = 6
@@ -30,7 +30,7 @@ DRAIN_SECONDS = 6
 
 @dataclass(frozen=True)
 class House:
-    """``clock``: a file that says by how much the service's clock is wrong; None where that cannot be done."""
+    """``clock``: a file with the error of the service's clock; None if its clock cannot be changed."""
 
     folder: Path
     lab: Lab
@@ -59,7 +59,7 @@ class House:
 
 @asynccontextmanager
 async def open_house() -> AsyncIterator[House]:
-    """Build it, with the policy applied and keys made; the service is not started yet."""
+    """Build it, with the policy applied and keys created; the service is not started yet."""
     await ensure_root()
     with open_folder("soak") as folder:
         sounds = await asyncio.to_thread(studio.build_tones, folder, read(POLICY.read_text("utf-8")))
@@ -67,7 +67,7 @@ async def open_house() -> AsyncIterator[House]:
             async with contextlib.AsyncExitStack() as stack:
                 database = await stack.enter_async_context(postgres(folder / "postgresql"))
                 lab = await stack.enter_async_context(laboratory(host_folders=[sounds]))
-                # below what Asterisk sees of its folder only when it is there at its start
+                # mounted before Asterisk starts: it would not see a later mount below its folder
                 await lab.pbx.stop()
                 stack.enter_context(_small_disk(lab.pbx.home / "spool", SPOOL_SIZE))
                 await lab.pbx.start()
@@ -88,7 +88,7 @@ async def open_house() -> AsyncIterator[House]:
                 house = House(folder, lab, database, service, to_asterisk, to_database, clock)
                 await _prepare(house)
                 yield house
-                # Asterisk holds its disk until it ends
+                # Asterisk uses its disk until it ends
                 await lab.pbx.stop()
 
 
@@ -122,7 +122,7 @@ def _clock(folder: Path) -> Path | None:
 
 
 def _wrong_clock(clock: Path | None) -> dict[str, str]:
-    """The service alone has a clock that can be stepped: its monotonic one, and everybody else's, stay right."""
+    """Only the service has a clock that can be stepped: its monotonic one, and everybody else's, stay right."""
     if clock is None:
         return {}
     return {
@@ -141,5 +141,5 @@ def _small_disk(at: Path, size: str) -> Iterator[None]:
     try:
         yield
     finally:
-        # lazily: whoever is being killed may still hold it
+        # lazily: a process being killed may still use it
         subprocess.run(["umount", "--lazy", str(at)], check=False)

@@ -1,4 +1,4 @@
-"""A stream between two programmes that can be cut, or fall silent: TCP, or a unix socket."""
+"""A stream between two programs, over TCP or a Unix socket, that can be cut or stalled."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ Address = tuple[str, int] | Path
 
 
 class Link:
-    """``cut``: whoever is connected is reset, and whoever comes is; ``stalled``: nothing passes, and nobody is told."""
+    """``cut``: existing connections are reset, and new ones too; ``stalled``: nothing passes, and nobody is told."""
 
     def __init__(self, to: Address) -> None:
         self._to = to
@@ -42,7 +42,7 @@ class Link:
         try:
             await self._pass(reader, writer)
         except OSError:
-            # one end is gone, and the other learns of it
+            # one end is gone, and the other is told
             _reset(writer)
         finally:
             self._open.discard(writer)
@@ -78,7 +78,7 @@ class Link:
 
 @asynccontextmanager
 async def link(to: Address, at: Address) -> AsyncIterator[Link]:
-    """Pass on to ``to`` whatever comes ``at`` an address, while the context lasts."""
+    """Pass everything that arrives ``at`` an address on to ``to``, while the context lasts."""
     made = Link(to)
     if isinstance(at, Path):
         server = await asyncio.start_unix_server(made.handle, str(at))

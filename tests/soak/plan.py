@@ -1,4 +1,4 @@
-"""What one seed makes: who is called when, who is barred meanwhile, and what breaks for how long."""
+"""What a seed plans: which calls are placed when, which numbers are barred meanwhile, and what breaks for how long."""
 
 import itertools
 import random
@@ -13,29 +13,29 @@ from tests.soak.campaigns import CAMPAIGNS, CONTROLLERS
 SERIALS = 100
 BARRED_BEFORE = 24
 FIRST_FAULT_SECONDS = 8.0
-#: From the end of one fault to the next: so long the service has to get well again, or not quite.
+#: From the end of one fault to the next: the service may recover fully in this time, or not quite.
 BETWEEN_FAULTS_SECONDS = (2.0, 16.0)
-#: How often a second one comes on top of a fault.
+#: How often a second fault overlaps another.
 TOGETHER = 0.15
-#: How often a number is called that was barred from the beginning, by the one controller or the other; and how often one
-#: is called again that was called lately, and may have pressed a right.
+#: How often a number is called that one of the controllers barred from the beginning; and how often one is called again
+#: that was called lately, and may have pressed a right.
 BARRED = 0.12
 AGAIN = 0.2
 LATELY = 40
 BARS_EACH_MINUTE = 4.0
-#: How often who calls withholds their number; and an agent who may enters codes, or hands over.
+#: How often a caller withholds their number; and how often an agent who may enters codes, or transfers.
 WITHHELD = 0.3
 CODES = 0.3
 REFERS = 0.25
-#: How often a talk is so long that a service which dies in it, and is back, takes it up.
+#: How often a talk is long enough that a service that dies in it, and restarts, takes it up.
 LONG = 0.4
-#: The last of a run is left to the calls that are on the line: a fault ends before.
+#: No fault in the last part of a run: it is left to the calls under way.
 QUIET_END_SECONDS = 10.0
 
 
 class Fault(StrEnum):
-    """What breaks. ``CUT``: connections are reset and refused; ``STALL``: bytes are held back, and nobody is told; ``END``: it is
-    told to stop by SIGTERM, and ``AT_ONCE`` by a second one.
+    """What breaks. ``CUT``: connections are reset and refused; ``STALL``: bytes are held back, and nobody is told;
+    ``END``: it is told to stop by SIGTERM, and ``AT_ONCE`` by a second one.
     """
 
     KILL_CCARI = "kill ccari"
@@ -55,8 +55,8 @@ class Fault(StrEnum):
     STEP_CLOCK = "step clock"
 
 
-#: Seconds that each lasts; of a kill, what passes before the supervisor brings it back; of an end, what passes before the
-#: next fault, or the second SIGTERM.
+#: How long each lasts, in seconds: for a kill, the time until the supervisor restarts it; for an end, the time until
+#: the next fault or the second SIGTERM.
 LASTS = {
     Fault.KILL_CCARI: (0.5, 3.0),
     Fault.END_CCARI: (2.0, 10.0),
@@ -74,14 +74,14 @@ LASTS = {
     Fault.FILL_DATA: (4.0, 20.0),
     Fault.STEP_CLOCK: (4.0, 20.0),
 }
-#: Seconds that a clock is put forward or back by.
+#: By how many seconds a clock is put forward or back.
 CLOCK_STEPS = (-3600, -90, -5, 5, 90, 3600)
 
 
 @dataclass(frozen=True)
 class PlannedCall:
-    """``at``: seconds into the run. ``agent``: what the agent's phone does, as tests/lab/world.py names it. ``withheld``: who calls
-    shows no number.
+    """``at``: seconds into the run. ``agent``: what the agent's phone does, as in tests/lab/world.py. ``withheld``: the
+    caller shows no number.
     """
 
     at: float
@@ -123,7 +123,7 @@ class Plan:
 
 
 def make(seed: int, seconds: float, *, calls_each_second: float, without: Sequence[Fault] = ()) -> Plan:
-    """The plan of this seed, rate and length; ``without`` are kinds of faults that cannot be done here."""
+    """The plan of this seed, rate and length; ``without``: kinds of faults that cannot be produced here."""
     calls, bars = _calls(random.Random(f"{seed} calls"), seconds, calls_each_second)
     kinds = [each for each in Fault if each not in without]
     return Plan(seed, seconds, calls, bars, _faults(random.Random(f"{seed} faults"), seconds, kinds))
@@ -139,7 +139,7 @@ def _calls(
     at = 1.0
     while at < seconds - QUIET_END_SECONDS:
         campaign = chance.choice(list(CAMPAIGNS))
-        # nobody who calls is busy, and one who answers late would hear the notice before they listen
+        # no caller is busy, and one who answers late would hear the notice before they listen
         called = [
             each.number for each in calls if not CAMPAIGNS[campaign].inbound or numbers.can_call(each.number)
         ]
@@ -147,7 +147,7 @@ def _calls(
         withheld = CAMPAIGNS[campaign].inbound and chance.random() < WITHHELD
         calls.append(PlannedCall(at, number, campaign, _agent(chance, campaign, barred), withheld))
         if chance.random() < BARS_EACH_MINUTE / 60 / rate:
-            # somebody enters it by hand while it is being called, or is about to be
+            # somebody enters it by hand while the number is being called, or is about to be
             moment = max(0.0, at + chance.uniform(-1.0, 1.0))
             bars.append(PlannedBar(moment, number, chance.choice(CONTROLLERS), _reason(chance)))
         at += chance.expovariate(rate)
@@ -155,7 +155,7 @@ def _calls(
 
 
 def _agent(chance: random.Random, campaign: str, barred: Sequence[str]) -> str:
-    """Each hangs up some time. Who hands over does so to a colleague, or tries to call who is barred."""
+    """Each agent hangs up at some point. One who transfers does so to a colleague, or tries to reach a barred number."""
     declared, early, late = CAMPAIGNS[campaign], chance.randint(0, 4), chance.randint(0, 4)
     kind, codes = chance.random(), list(declared.codes)
     if codes and kind < CODES:
@@ -183,7 +183,7 @@ def _number(
 
 
 class _Numbers:
-    """Callees of every behaviour, each with a number of its own as long as there are some."""
+    """Callees of every behaviour, each with a number of its own as long as there are any left."""
 
     def __init__(self, chance: random.Random) -> None:
         self._chance = chance
@@ -191,7 +191,7 @@ class _Numbers:
         self._unreached: set[str] = set()
 
     def can_call(self, number: str) -> bool:
-        """Whether somebody of that behaviour hears a notice as soon as they are answered."""
+        """Whether a caller with that behaviour hears a notice as soon as they are answered."""
         return number[:-2] not in self._unreached
 
     def next(self, campaign: str) -> Callee:
@@ -225,7 +225,7 @@ def _made(of: Callable[..., Callee], *arguments: object) -> Callable[[int], Call
 
 
 def _faults(chance: random.Random, seconds: float, kinds: Sequence[Fault]) -> tuple[PlannedFault, ...]:
-    """Each kind comes before any comes again, in an order of its own each time."""
+    """Each kind comes once before any comes again, in a new order each time."""
     made: list[PlannedFault] = []
     bag = itertools.chain.from_iterable(chance.sample(kinds, len(kinds)) for _ in itertools.count())
     at = FIRST_FAULT_SECONDS

@@ -1,4 +1,4 @@
-"""A line that tells how a run goes, for whoever watches it at a terminal; a line now and then for a log."""
+"""Shows how a run goes: one line that is updated at a terminal, a line now and then in a log."""
 
 import asyncio
 import sys
@@ -15,7 +15,7 @@ LOG_SECONDS = 30.0
 
 
 class Progress:
-    """``phase``: what it does now."""
+    """``phase``: what the run is doing now."""
 
     def __init__(self) -> None:
         self.phase = "building"
@@ -34,7 +34,7 @@ class Progress:
         self.phase = "running"
 
     async def run(self) -> None:
-        """Tell until cancelled."""
+        """Report until cancelled."""
         terminal = sys.stderr.isatty()
         try:
             while True:

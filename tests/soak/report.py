@@ -1,4 +1,4 @@
-"""What came of a run, in tables."""
+"""The result of a run, in tables."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ from tests.soak.checks.presses import codes_entered, rights_pressed
 from tests.soak.hearing import CERTAIN_SECONDS
 from tests.soak.run import Result
 
-#: Violations that are shown of each kind.
+#: How many violations of each kind are shown.
 MOST_OF_A_KIND = 10
 
 

@@ -1,4 +1,4 @@
-"""One soak: build, drive, check now and then, let it calm down, check all of it."""
+"""One soak: build, drive, check now and then, let it calm down, check everything."""
 
 import asyncio
 import contextlib
@@ -29,13 +29,13 @@ from tests.soak.supervisor import Supervisor
 from tests.soak.watch import Watch
 
 CHECK_SECONDS = 150.0
-#: For calls to end, and what waits in the spool to find its place: its caretaker looks once a minute.
+#: Time for calls to end, and for files in the spool to be stored: the spool's caretaker looks once a minute.
 CALM_SECONDS = 180.0
-#: So long it must stay quiet: a service that has just come up takes stock first.
+#: It must stay quiet for this long: a service that has just started takes stock first.
 QUIET_SECONDS = 5.0
 LOOK_SECONDS = 1.0
 START_SECONDS = 30.0
-#: What a check in the middle of it all runs into.
+#: Errors that a check during the run may meet.
 _AWAY = (
     LabError,
     CcariError,
@@ -49,7 +49,7 @@ _AWAY = (
 
 @dataclass(frozen=True)
 class Result:
-    """``found``: each violation once, also those that only a check on the way has seen."""
+    """``found``: each violation once, including those that only a check during the run has seen."""
 
     plan: Plan
     account: Account
@@ -60,7 +60,9 @@ class Result:
 
 
 async def soak(plan: Plan, progress: Progress, keep: Path) -> Result:
-    """Carry the plan out. ``keep``: a folder for all logs and what was heard; what a violation was is seen there alone."""
+    """Carry out the plan. ``keep``: a folder for all logs and what was heard, without which a violation cannot be
+    explained.
+    """
     async with open_house() as house:
         try:
             return await _soak(plan, progress, house)
@@ -94,7 +96,7 @@ async def _soak(plan: Plan, progress: Progress, house: House) -> Result:
 
 
 async def _end(service: Service) -> None:
-    """In order if it can be; it may be stopped, if the run was ended in the middle of a fault."""
+    """In order if possible; it may be suspended, if the run was ended in the middle of a fault."""
     process = service.process
     if process is None or process.returncode is not None:
         return
@@ -120,7 +122,7 @@ async def _check_now_and_then(
 
 
 async def _calm(house: House) -> bool:
-    """Wait until nothing goes on any more, and stays so."""
+    """Wait until nothing happens any more, and stays so."""
     until, since = time.monotonic() + CALM_SECONDS, time.monotonic()
     while time.monotonic() < until:
         quiet = False
@@ -136,7 +138,7 @@ async def _calm(house: House) -> bool:
 
 @asynccontextmanager
 async def _beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    """Have work done while the context lasts; if it fails, so does the context at its end."""
+    """Run the work while the context lasts; if it fails, the context fails at its end."""
     task = asyncio.create_task(work)
     try:
         yield

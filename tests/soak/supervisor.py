@@ -1,4 +1,4 @@
-"""Bringing back what was killed, as systemd does: the service, Asterisk, PostgreSQL."""
+"""Restarts what was killed, as systemd does: the service, Asterisk, PostgreSQL."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ TRY_AGAIN_SECONDS = 0.5
 
 
 class Supervisor:
-    """``restarts`` counts what was brought back, by name; ``exits`` are the service's."""
+    """``restarts`` counts restarts, by name; ``exits`` are the service's."""
 
     def __init__(self, house: House, watch: Watch) -> None:
         self._house = house
@@ -31,7 +31,7 @@ class Supervisor:
 
     @contextmanager
     def away(self, name: str) -> Iterator[None]:
-        """It stays away while the context lasts."""
+        """It is not restarted while the context lasts."""
         self._held[name] += 1
         try:
             yield
@@ -39,7 +39,7 @@ class Supervisor:
             self._held[name] -= 1
 
     async def run(self) -> None:
-        """Look after the three until cancelled."""
+        """Supervise the three until cancelled."""
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep_service())
             group.create_task(self._keep_asterisk())
@@ -61,7 +61,7 @@ class Supervisor:
         pbx, world = self._house.lab.pbx, self._house.lab.world
         while True:
             await _until(lambda: not pbx.running)
-            # who is on the line with it hears nothing any more, and hangs up
+            # the callers connected to it hear nothing more, and hang up
             with contextlib.suppress(LabError):
                 await world.cli("channel request hangup all")
             await self._may_run("asterisk")

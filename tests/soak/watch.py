@@ -1,4 +1,4 @@
-"""What is seen while a run goes on: files as they come into the spool, faults as they begin and end, and the service's signs."""
+"""What is seen during a run: files as they appear in the spool, faults as they begin and end, and the service's signs."""
 
 import asyncio
 import contextlib
@@ -14,12 +14,12 @@ from tests.soak.plan import Fault
 
 LOOK_SECONDS = 0.05
 SERVES = "service_started"
-#: What the service says of itself that tells whether anybody hears keys.
+#: Log events of the service that say whether anybody hears keys.
 SIGNS = frozenset({SERVES, "asterisk_connected", "asterisk_away", "call_ended"})
 
 
 class Watch:
-    """``signs``: of the service, in their order."""
+    """``signs``: the service's, in order."""
 
     def __init__(self, spool: Path, log: Path) -> None:
         self._spool = spool
@@ -31,14 +31,14 @@ class Watch:
         self.signs: list[Sign] = []
 
     async def run(self) -> None:
-        """Look until cancelled."""
+        """Watch until cancelled."""
         while True:
             self._look()
             self._listen()
             await asyncio.sleep(LOOK_SECONDS)
 
     def has_served(self, since: float) -> bool:
-        """Whether the service that began then has come so far as to take calls."""
+        """Whether the service that began then has begun to take calls."""
         self._listen()
         return any(each.event == SERVES and each.at >= since for each in self.signs)
 
@@ -48,12 +48,12 @@ class Watch:
 
     @property
     def windows(self) -> tuple[Window, ...]:
-        """The faults that there were; one that goes on lasts until now, for it may have done its work already."""
+        """The faults so far; one that goes on counts until now, because it may already have had its effect."""
         return (*self._over, *(Window(kind, began, time.time()) for kind, began in self._going))
 
     @contextmanager
     def fault(self, kind: Fault) -> Iterator[None]:
-        """A fault lasts as long as the context."""
+        """Record a fault for as long as the context lasts."""
         going = kind, time.time()
         self._going.append(going)
         try:

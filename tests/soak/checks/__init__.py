@@ -1,4 +1,6 @@
-"""The invariants of DESIGN 2, asserted of what a run has left behind. Each check gives what it finds wrong."""
+"""The invariants of DESIGN 2, asserted about what a run has left behind. Each check yields the violations that it
+finds.
+"""
 
 from collections.abc import Callable, Iterator
 

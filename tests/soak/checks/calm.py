@@ -1,4 +1,4 @@
-"""What must be over, and whole, when all is calm again: rows closed, nothing orphaned, files at their place."""
+"""What must be closed and complete once all is calm again: rows closed, nothing orphaned, files in their place."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from tests.soak.account import Account, Line, RecordingRow
 from tests.soak.checks.violation import Violation
 
 _OPEN = frozenset({"tagged", "recording"})
-#: What a service says of an error that nobody had thought of.
+#: The service's log events for an unexpected error.
 _BUGS = frozenset({"call_failed", "call_not_closed"})
 
 
@@ -50,7 +50,7 @@ def _is_delayed(account: Account, recording: RecordingRow) -> bool:
 
 
 def nothing_failed_inside(account: Account) -> Iterator[Violation]:
-    """An exception that ends a call, a task or the service is a bug, whatever it was caused by."""
+    """An exception that ends a call, a task or the service is a bug, whatever caused it."""
     for line in account.lines:
         call = str(line.told.get("call_id", ""))
         if line.told.get("event") == "library_message":
@@ -62,7 +62,7 @@ def nothing_failed_inside(account: Account) -> Iterator[Violation]:
 
 
 def _is_a_failure(line: Line) -> bool:
-    """Asyncio says in the log what it cannot raise: a task whose exception nobody has looked at, a callback that failed. Other
-    libraries warn of what they try again.
+    """Asyncio logs what it cannot raise: a task's exception that nobody retrieved, a callback that failed. Other
+    libraries warn of what they retry.
     """
     return line.told.get("logger") == "asyncio" or line.told.get("level") in {"error", "critical"}

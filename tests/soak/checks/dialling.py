@@ -8,9 +8,9 @@ from tests.soak.checks.matching import CLOCK_SECONDS, dialled_by
 from tests.soak.checks.violation import Violation, masked
 from tests.soak.plan import Fault
 
-#: From the facts that the gate is told to the token that it spends, and from that to the INVITE.
+#: From the facts that the gate is given to the token that it spends, and from that to the INVITE.
 IN_FLIGHT_SECONDS = 1.0
-#: What can hold up a request that was sent, or whoever is to send it.
+#: Faults that can delay a request, or its sender.
 HOLDS_UP = (
     Fault.STOP_CCARI,
     Fault.STOP_ASTERISK,
@@ -45,7 +45,7 @@ def suppressed_is_dialled(account: Account) -> Iterator[Violation]:
 
 
 def _is_held_up(account: Account, call: CallRow, at: float) -> bool:
-    """Whether the facts may be of a time before a bar that was entered while nobody could go on."""
+    """Whether the facts may predate a bar that was entered during a fault."""
     return account.broken(at - IN_FLIGHT_SECONDS, at + CLOCK_SECONDS, *HOLDS_UP)
 
 
@@ -98,7 +98,7 @@ def _has_bar(account: Account, call: CallRow) -> bool:
 
 
 def _bars_elsewhere(account: Account, reference: str, call: CallRow) -> Iterator[Violation]:
-    """The same number's digest under another controller, entered by this call."""
+    """The same number barred under another controller by this call."""
     for bar in account.bars:
         if bar.call_id == call.id and bar.digest != call.digest:
             yield Violation(7, "a right bars another number", call.id, reference)

@@ -1,4 +1,4 @@
-"""Invariants 8 and 9: what a log may not tell, and journals in which nothing is edited, missing or moved."""
+"""Invariants 8 and 9: nothing forbidden in a log, and journals in which no entry is edited, missing or moved."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.soak.account import Account
 from tests.soak.checks.violation import Violation
 
-#: What may be a Polish mobile number of the laboratory, however it is written: 600 to 602 and six digits more.
+#: Anything that may be a Polish mobile number of the laboratory, however it is written: 600 to 602 and six more digits.
 _NUMBER = re.compile(
     r"(?<![0-9a-f-])(?:\+|00)?(?:48)?[ .-]?60[012][ .-]?\d{3}[ .-]?\d{3}(?![0-9a-f-])", re.IGNORECASE
 )

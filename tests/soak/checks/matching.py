@@ -1,27 +1,27 @@
-"""Which call an INVITE belongs to, and which what a callee has heard."""
+"""Which call an INVITE belongs to, and in which call a callee heard something."""
 
 from collections.abc import Iterable
 
 from tests.soak.account import Account, CallRow, Heard, Invite
 from tests.soak.campaigns import BY_CALLER, CAMPAIGNS
 
-#: Between two clocks of one machine, read by two programmes.
+#: Between two readings of one machine's clock by two programs.
 CLOCK_SECONDS = 0.1
-#: From the INVITE to world's channel, on a machine with more to do.
+#: From the INVITE to world's channel, on a busy machine.
 CHANNEL_SECONDS = 3.0
-#: A channel's own time has no smaller unit.
+#: The resolution of a channel's own time.
 WHOLE_SECONDS = 1.0
 
 
 def dialled_by(account: Account) -> list[tuple[Invite, CallRow | None]]:
-    """Each INVITE with the call whose token it was sent on; None where no call had one left. One token is one INVITE."""
+    """Each INVITE with the call whose token it was sent on; None if no call had one left. One token allows one INVITE."""
     unspent = sorted(
         (each for each in account.calls if each.dialled_at is not None), key=lambda each: each.dialled_at or 0
     )
     matched: list[tuple[Invite, CallRow | None]] = []
     for invite in sorted(account.invites, key=lambda each: each.at):
         fitting = [each for each in unspent if _fits(account, each, invite)]
-        # the newest: what was dialled long before has rung, or never will
+        # the newest: a call dialled long before has already rung, or never will
         taken = fitting[-1] if fitting else None
         if taken is not None:
             unspent.remove(taken)
@@ -40,7 +40,7 @@ def _fits(account: Account, call: CallRow, invite: Invite) -> bool:
 
 
 def heard_in(account: Account) -> list[tuple[Heard, CallRow]]:
-    """What callees heard, with the call they heard it in, where that can be told for certain."""
+    """What callees heard, with the call, if that can be told for certain."""
     by_id, sent = account.by_id, dialled_by(account)
     found = []
     for heard in account.heard:

@@ -1,4 +1,6 @@
-"""Invariant 5, from the far end: what world has sent while somebody was there to hear it is a request, or was answered with a no."""
+"""Invariant 5, from the far end: a right whose key world sent while the service could hear it is a request, or was
+refused to the callee or agent.
+"""
 
 from collections.abc import Iterator
 
@@ -9,12 +11,12 @@ from tests.soak.checks.matching import heard_in
 from tests.soak.checks.violation import Violation
 from tests.soak.plan import Fault
 
-#: What tells that a right was pressed and could not be registered, which its callee, or agent, was told.
+#: Events that say that a pressed right could not be registered, and that the callee or agent was told.
 REFUSED = frozenset({"right_failed", "right_unregistrable"})
 
 
 def rights_pressed(account: Account) -> Iterator[tuple[Press, CallRow, str]]:
-    """What callees have pressed, with their call and the right that it is."""
+    """The rights that callees have pressed, with their calls."""
     by_channel = {told.channel: call for told, call in heard_in(account)}
     for press in account.presses:
         call = by_channel.get(press.channel)
@@ -24,7 +26,7 @@ def rights_pressed(account: Account) -> Iterator[tuple[Press, CallRow, str]]:
 
 
 def codes_entered(account: Account) -> Iterator[tuple[Press, CallRow, str]]:
-    """What agents who dialled have entered, with their call and what it does."""
+    """The codes that agents who dialled have entered, with their calls and meanings."""
     by_id = account.by_id
     for press in account.presses:
         call = by_id.get(account.of_agent_call.get(press.agent_call, ""))
@@ -38,7 +40,7 @@ def refused_rights(call: CallRow) -> frozenset[str]:
 
 
 def _said_no(account: Account) -> Iterator[tuple[str, str]]:
-    """In the log too: the end of a journal is lost where the service is ended while PostgreSQL is away."""
+    """Read from the log too: the end of a journal is lost if the service ends while PostgreSQL is down."""
     for call in account.calls:
         yield from ((call.id, right) for right in refused_rights(call))
     for line in account.lines:
@@ -62,7 +64,7 @@ def press_lost(account: Account) -> Iterator[Violation]:
 
 
 def _code_lost(account: Account) -> Iterator[Violation]:
-    """Of agents whose talk nothing but their own hanging up has ended: codes are for the talk alone."""
+    """Only for talks that ended because the agent hung up: codes work only in the talk."""
     pressed_in = {call.id for _, call, _ in rights_pressed(account)}
     for press, call, _ in codes_entered(account):
         bridged = call.first("call_bridged")

@@ -10,7 +10,7 @@ from tests.soak.checks.violation import Violation
 from tests.soak.hearing import CERTAIN_SECONDS
 
 _NOTICE = frozenset({TONES["identity"], TONES["recording_notice"], TONES["purpose"]})
-#: Where a file may lie of a recording in this state.
+#: Where the file of a recording in this state may be.
 _MAY_LIE = frozenset({"stored", "finished", "recording", "tagged"})
 
 
@@ -21,7 +21,7 @@ def recorded_too_early(account: Account) -> Iterator[Violation]:
         if call is None:
             yield Violation(4, "a recording of no call", recording.call_id, recording.id)
         elif account.calm or call.ended_at is not None:
-            # of a call that goes on, row and journal were read one after the other
+            # the call is under way, and its row and journal were read one after the other
             yield from _too_early(account, recording, call)
     rows = {each.id: each for each in account.recordings}
     for kept in account.kept:

@@ -1,4 +1,4 @@
-"""Invariants 5 and 6: a right that was pressed is durable before it is confirmed, and its effect with it."""
+"""Invariants 5 and 6: a right that was pressed, and its effect, are durable before it is confirmed."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from tests.soak.checks.presses import refused_rights
 from tests.soak.checks.violation import Violation
 from tests.soak.hearing import CERTAIN_SECONDS
 
-#: What says to somebody that they are not recorded any more.
+#: Prompts that say that the callee is no longer recorded.
 _REFUSED_TONES = frozenset({TONES["continues_unrecorded"], TONES["recording_stopped"]})
 #: The actions of a campaign's keys that are rights.
 _RIGHTS = {
@@ -23,7 +23,9 @@ _RIGHTS = {
 
 
 def confirmed_unregistered(account: Account) -> Iterator[Violation]:
-    """At the far end: the callee heard that it is done, and it is not on record. Only when all is replayed, for certain."""
+    """At the far end: the callee heard the confirmation, and the right is not on record. Certain only once everything
+    is replayed.
+    """
     if not account.calm:
         return
     of_call: dict[str, list[RequestRow]] = {}
@@ -48,12 +50,12 @@ def confirmed_unregistered(account: Account) -> Iterator[Violation]:
 
 
 def _without_a_name(call: CallRow) -> frozenset[str]:
-    """Who withholds their number may refuse to be recorded, and is told that they are not, though no request is theirs."""
+    """A callee who withholds their number may refuse to be recorded, and is told so, although no request is registered."""
     return frozenset() if call.digest else refused_rights(call)
 
 
 def right_lost(account: Account) -> Iterator[Violation]:
-    """What a call's journal has of presses, which is written with what became of them, is a request, or was refused."""
+    """A press in a call's journal, which is written with its result, is a request, or was refused."""
     if not account.calm:
         return
     registered = {(each.call_id, each.right) for each in account.requests}

@@ -9,13 +9,15 @@ from tests.soak.checks.presses import codes_entered, rights_pressed
 from tests.soak.checks.violation import Violation
 from tests.soak.plan import Fault
 
-#: From a key that stops the recording to the last that may be kept: until Asterisk has obeyed.
+#: From a key that stops the recording to the last moment that may be kept: until Asterisk has obeyed.
 STOPPING_SECONDS = 1.0
 _FOR_EVER = float("inf")
 
 
 def goes_on_after_refusal(account: Account) -> Iterator[Violation]:
-    """Of a request whose press world does not know, or knows too early, for it was lost, by when the service heard it."""
+    """A press counts by world's time. If world does not know it, or knows only an earlier one that was lost, it counts
+    by the time at which the service heard it.
+    """
     refused: dict[str, float] = {}
     for press, call, right in [*rights_pressed(account), *_obeyed_codes(account)]:
         if right in STOPS_RECORDING and is_heard(account, press, call):
@@ -60,26 +62,26 @@ def goes_on_after_pause(account: Account) -> Iterator[Violation]:
 
 
 def _obeyed_codes(account: Account) -> Iterator[tuple[Press, CallRow, str]]:
-    """Outside a talk they mean nothing, and are not noted."""
+    """Outside a talk they have no effect, and are not in the journal."""
     for press, call, does in codes_entered(account):
         if any(each.fields.get("code") == press.keys for each in call.all("agent_code_entered")):
             yield press, call, does
 
 
 def _began(account: Account, recording: RecordingRow) -> float:
-    """By when its file was first there: the service's word for it is as late, and as wrong, as its clock."""
+    """When its file was first seen: the service's own time is as late, and as wrong, as its clock."""
     seen = next((each.seen_at for each in account.raw if each.recording == recording.id), None)
     return seen or recording.started_at or recording.tagged_at
 
 
 def _end(account: Account, recording: RecordingRow) -> float | None:
-    """Of what is kept."""
+    """The end of the part that is kept."""
     if recording.state != "stored":
         return None
     return _began(account, recording) + (recording.duration_ms or 0) / 1000
 
 
 def _clock_was_stepped(account: Account, call: CallRow) -> bool:
-    """When the press is told by a clock that was wrong."""
+    """Whether a wrong clock gave the time of the press."""
     ended = call.ended_at if call.ended_at is not None else _FOR_EVER
     return account.broken(call.opened_at, ended, Fault.STEP_CLOCK)

@@ -1,4 +1,6 @@
-"""Invariant 3: no two parties are bridged before the notice was heard, in the journal and in the callee's ear."""
+"""Invariant 3: no two parties are bridged before the notice was heard, according to the journal and to the callee's
+ear.
+"""
 
 from collections.abc import Iterator
 
@@ -8,7 +10,7 @@ from tests.soak.campaigns import CAMPAIGNS
 from tests.soak.checks.matching import heard_in
 from tests.soak.checks.violation import Violation
 
-#: Of a prompt that lasts 0.8 s: what must be heard of it at least, edges and lost packets left out.
+#: The least that must be heard of a prompt of 0.8 s, allowing for edges and lost packets.
 WHOLE_SECONDS = 0.5
 
 

@@ -1,11 +1,11 @@
-"""What a check finds wrong."""
+"""What a check reports."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
 class Violation:
-    """``invariant``: its number in DESIGN 2; 0 for what must hold besides. ``call``: its id, where there is one.
+    """``invariant``: its number in DESIGN 2, or 0 for anything else that must hold. ``call``: its id, if there is one.
 
     ``evidence``: what was seen, with numbers masked.
     """
