@@ -1,4 +1,4 @@
-"""Who asks a gate over a socket, as fast as it answers: diallers over HTTP, and dialplans over FastAGI."""
+"""Clients that ask a gate over a socket as fast as it answers: diallers over HTTP, and dialplans over FastAGI."""
 
 import asyncio
 import time
@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-#: Diallers with a connection each that stays open, or channels in ``AGI()``, at a time.
+#: Diallers at a time, each with a connection that stays open, or channels in ``AGI()``.
 AT_ONCE = 8
 
 
 @dataclass
 class Asked:
-    """Seconds from the question to the answer, and what the answers were."""
+    """The answers, and the seconds from each question to its answer."""
 
     times: list[float] = field(default_factory=list)
     allowed: int = 0
@@ -22,7 +22,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Caller:
-    """``numbers`` gives the next number to ask for."""
+    """``numbers`` gives the next number to ask about."""
 
     host: str
     port: int
@@ -32,7 +32,7 @@ class Caller:
     async def for_seconds(
         self, seconds: float, one: Callable[[float, Asked], Coroutine[Any, Any, None]]
     ) -> Asked:
-        """What :data:`AT_ONCE` of them have been told by then."""
+        """The answers that :data:`AT_ONCE` clients got in that time."""
         asked, until = Asked(), time.perf_counter() + seconds
         await asyncio.gather(*(one(until, asked) for _ in range(AT_ONCE)))
         return asked
@@ -68,7 +68,7 @@ class Caller:
         return one
 
     def fastagi(self, script: str = "gate") -> Callable[[float, Asked], Coroutine[Any, Any, None]]:
-        """A connection for each question, as Asterisk makes it."""
+        """A new connection for each question, as Asterisk makes it."""
 
         async def one(until: float, asked: Asked) -> None:
             while (began := time.perf_counter()) < until:
@@ -78,7 +78,7 @@ class Caller:
                 while line := await reader.readline():
                     if b"CCARI_VERDICT" in line:
                         verdict = line.split()[-1].decode().rpartition(",")[2]
-                    # ARRAY() sets what it is given here, as Asterisk's own does
+                    # ARRAY() sets its arguments here, as Asterisk's own does
                     writer.write(b"200 result=1 (yes)\n" if line.startswith(b"GET") else b"200 result=1\n")
                 asked.times.append(time.perf_counter() - began)
                 asked.allowed += verdict == "ALLOW"

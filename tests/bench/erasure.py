@@ -47,14 +47,14 @@ DESKS = 4
 EVENTS = ("call_gated", "notice_heard", "recording_stored", "call_ended")
 WROTE = 5000
 BETWEEN_SECONDS = 0.02
-#: Of each hundred people, by their place: what is special of them. Their recordings stay, and with them their calls.
+#: What is special about some of each hundred people, by index. Their recordings are kept, and so are their calls.
 HELD = {
     0: "legal hold on the number",
     1: "legal hold on each call",
     2: "legal obligation",
     3: "access asked for",
 }
-#: Of these nothing goes at all.
+#: From these, nothing at all is erased.
 REFUSED = frozenset({0, 3})
 
 
@@ -63,7 +63,7 @@ def number(index: int) -> Number:
 
 
 class Uncleared(Erasures):
-    """As a programme that erases many would have it: the traces are cleared once, in the end."""
+    """For a program that erases many people: clear the traces once, at the end."""
 
     async def clear_traces(self, _erasure: int) -> Mapping[str, Any]:
         return {"left": {}}
@@ -159,7 +159,7 @@ class Bench:
         )
 
     async def erase_all(self, eraser: Eraser) -> Counter[str]:
-        """Some beside one another, as from several desks."""
+        """Several at the same time, as from several desks."""
         found: Counter[str] = Counter()
         left = iter(range(self.people))
 
@@ -179,7 +179,7 @@ class Bench:
             await asyncio.sleep(BETWEEN_SECONDS)
 
     async def wrong(self) -> dict[str, int]:
-        """How many met another fate than they were to, by what."""
+        """How many were not treated as they should be, by kind."""
         found: Counter[str] = Counter()
         rest = {"contacts": 0, "consents": 0}
         for index in range(self.people):

@@ -36,14 +36,14 @@ from tests.lab.ports import free_port
 from tests.lab.root import ensure_root
 from tests.lab.waiting import until
 
-#: So many calls first, which are not counted, and at which rate.
+#: The number and the rate of the uncounted calls at the beginning.
 WARMING, WARMING_RATE = 10, 5.0
 SETTLE_SECONDS = 60.0
 #: On a machine that others use too.
 START_SECONDS = 120.0
-#: The sealer, the sweep and the webhooks look once a minute.
+#: The sealer, the sweep and the webhooks run once a minute.
 IDLE_SECONDS = 65.0
-#: How many pairs, and how many times the rate and the calls.
+#: How many pairs, and the factor for the rate and the calls.
 CASES = {"one": (1, 1), "two-same": (2, 1), "two-each": (2, 2)}
 GROUPS = ("asterisk", "controller", "encoders", "postgresql")
 _COUNTED = """
@@ -60,7 +60,7 @@ _CONNECTIONS = (
 
 @dataclass(frozen=True)
 class Fleet:
-    """``kept``: where the recordings of all nodes lie."""
+    """``kept``: the folder of all nodes' recordings."""
 
     place: Place
     database: str
@@ -73,9 +73,9 @@ class Fleet:
         return sum(1 for _ in self.kept.glob("acme/*/*.flac.age"))
 
     def used(self) -> dict[str, float]:
-        """Milliseconds of the processor so far, by group."""
+        """Milliseconds of processor time so far, by group."""
         pids = [each.process.pid for each in self.services if each.process is not None]
-        # first, so that what it does between the two is not taken for a child's
+        # first, so that what it uses between the two readings is not taken for a child's
         alone = sum(map(alone_ms, pids))
         whole = used_ms(*pids)
         return {
@@ -88,7 +88,7 @@ class Fleet:
     async def counted(self) -> dict[str, float]:
         connection = await asyncpg.connect(self.database)
         try:
-            # what the backends have counted is not told at once
+            # the backends' counters are not published at once
             await asyncio.sleep(1.5)
             (row,) = await connection.fetch(_COUNTED)
             counted = {name: float(value) for name, value in row.items()}
@@ -99,7 +99,7 @@ class Fleet:
 
 @asynccontextmanager
 async def fleet(where: Place, size: int) -> AsyncIterator[Fleet]:
-    """So many pairs on a new database, which have the same keys and the same recordings folder."""
+    """That many pairs on a new database, with the same keys and the same recordings folder."""
     root, database = await ensure_root(), await where.new_database()
     wanted = Wanted("ccari-outbound", database, where.notice, cdr=False)
     kept = where.new_folder("recordings")
@@ -112,7 +112,7 @@ async def fleet(where: Place, size: int) -> AsyncIterator[Fleet]:
         world.pbx_sip_port = pbxs[0].sip_port
         for asterisk in (*pbxs, world):
             running.push_async_callback(asterisk.stop)
-        # one after the other: two of one machine that start in the same millisecond pass for one
+        # one after the other: two on one machine that start in the same millisecond would pass for one
         for asterisk in (*pbxs, world):
             await asterisk.start()
         services = [_service(where, each, database, kept, number) for number, each in enumerate(pbxs)]
@@ -157,7 +157,7 @@ def _keys(service: Service) -> Path:
 
 
 async def measured(running: Fleet, calls: int, rate: float) -> dict[str, float]:
-    """Of a call, whichever node's."""
+    """The cost of a call, whichever node makes it."""
     numbers = (f"+48600{serial:06}" for serial in count())
     await _placed(running, numbers, WARMING, WARMING_RATE)
     before, counted = running.used(), await running.counted()
@@ -172,7 +172,7 @@ async def measured(running: Fleet, calls: int, rate: float) -> dict[str, float]:
 
 
 async def idle(running: Fleet) -> dict[str, float]:
-    """What one node takes in a second while nobody calls; milliseconds of the processor, and transactions."""
+    """What one node uses in a second while nobody calls: milliseconds of processor time, and transactions."""
     before, counted = running.used(), await running.counted()
     await asyncio.sleep(IDLE_SECONDS)
     after, at_end = running.used(), await running.counted()
@@ -184,7 +184,9 @@ async def idle(running: Fleet) -> dict[str, float]:
 
 
 async def _placed(running: Fleet, numbers: Iterator[str], calls: int, rate: float) -> int:
-    """Place calls at an even rate, on one node after the other, and wait for the last recording; how many were answered."""
+    """Place calls at an even rate, on the nodes in turn, and wait for the last recording; returns how many were
+    answered.
+    """
     loop, kept, done = asyncio.get_running_loop(), running.stored(), list[bool]()
     began, pbxs = loop.time(), cycle(running.pbxs)
 

@@ -1,4 +1,4 @@
-"""A table of bars as long as is wanted, without the hours that it takes a centre to fill one."""
+"""A table of any number of bars, without the hours in which a centre would fill it."""
 
 import contextlib
 import sys
@@ -12,9 +12,9 @@ from ccari.store.database import SCHEMA
 from ccari.store.embedded import embedded_postgres
 from ccari.store.migrating import open_database
 
-#: Rows of one statement: some seconds, and a step of the bar.
+#: Rows of one statement: takes some seconds, and moves the progress bar by one step.
 STEP = 500_000
-#: Of the server while it is filled: what is written into a table that is new in its transaction needs no log.
+#: The server's settings while it is filled: a table created in the same transaction needs no log.
 WHILE_FILLED = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
@@ -27,7 +27,7 @@ SELECT i.indexrelid::regclass::text AS name, c.conname AS constraint_name, pg_ge
 FROM pg_index i LEFT JOIN pg_constraint c ON c.conindid = i.indexrelid AND c.contype IN ('p', 'u')
 WHERE i.indrelid = 'suppressions'::regclass ORDER BY 1
 """
-# spread as keyed digests are
+# distributed as keyed digests are
 _ROWS = """
 INSERT INTO suppressions (controller, digest, key_version, reason, origin, proof)
 SELECT $1, sha256(int8send(each)), 1, 'do_not_call', 'import:bench', '' FROM generate_series($2::bigint, $3::bigint) AS each
@@ -35,7 +35,9 @@ SELECT $1, sha256(int8send(each)), 1, 'do_not_call', 'import:bench', '' FROM gen
 
 
 async def fill(data_dir: Path, controller: str, rows: int) -> None:
-    """Bar ``rows`` digests of nobody's number; none if there are as many already. The indexes are made anew at the end."""
+    """Bar ``rows`` random digests, of no number; does nothing if there are as many already. The indexes are rebuilt at
+    the end.
+    """
     async with _set(data_dir, {}) as connection:
         if await connection.fetchval("SELECT coalesce(max(id), 0) FROM suppressions") >= rows:
             return
@@ -68,7 +70,7 @@ async def fill(data_dir: Path, controller: str, rows: int) -> None:
 
 @contextlib.asynccontextmanager
 async def _set(data_dir: Path, settings: Mapping[str, str | None]) -> AsyncIterator[asyncpg.Connection]:
-    """A connection, and settings for the server's next start; None: its own again."""
+    """A connection to a server restarted with these settings; None restores the original ones."""
     async with embedded_postgres(data_dir) as dsn, open_database(dsn):
         connection = await asyncpg.connect(dsn, server_settings={"search_path": SCHEMA})
         for name, value in settings.items():

@@ -50,20 +50,20 @@ from tests.lab import ending
 from tests.unit.store.made import POLICY
 
 CONTROLLER, CAMPAIGN = "acme", "renewals"
-#: Of the numbers that are asked for, one in so many is barred.
+#: One in so many of the numbers asked about is barred.
 BARRED_IN = 10
-#: Numbers that are asked for: a dialler's list.
+#: Numbers asked about: a dialler's list.
 ASKED = 1_000_000
 RATE = 500
 HOST, HTTP_PORT, AGI_PORT = "127.0.0.1", 18090, 14573
-#: For the service to answer.
+#: Time for the service to answer.
 START_SECONDS = 60.0
 PARTS = (0.5, 0.99, 0.999)
 
 
 @dataclass
 class Spent:
-    """Of one form: seconds of each decision, round by round; the processor's for all of them; and how long it was asked."""
+    """The cost of one form: seconds for each decision, by round; the processor time of them all; and the duration."""
 
     times: list[list[float]] = field(default_factory=list)
     cpu: float = 0.0
@@ -89,7 +89,7 @@ class Bench:
         }  # fmt: skip
 
     async def prepare(self) -> None:
-        """A policy, its keys, and a tenth of the dialler's list barred, in the way that people bar them."""
+        """Create a policy, its keys, and bars on a tenth of the dialler's list, of the usual kinds."""
         barred = self.folder / "barred.csv"
         if barred.exists():
             return
@@ -102,7 +102,7 @@ class Bench:
         print(f"{json.loads(told)['accepted']} numbers barred by an import")
 
     async def decisions(self, store: Store) -> None:
-        """At a steady rate, in this process, with and without the look into the local journal."""
+        """At a steady rate, in this process, with and without reading the local journal."""
         secrets = await store.key_versions.vouch(SecretStore(self.settings.keys_dir))
         prompts, book = open_soundboard(self.settings, open_copies(self.settings)), Book(store.policies)
         await book.reload()
@@ -146,7 +146,7 @@ class Bench:
                 allowed = await decide()
                 spent.allowed += allowed
             except StoreError:
-                # the gate fails closed where the machine does not keep up
+                # the gate fails closed if the machine cannot keep up
                 spent.late += 1
             spent.times[-1].append(time.perf_counter() - began)
 
@@ -164,7 +164,7 @@ class Bench:
         return go
 
     async def service(self, core: int) -> None:
-        """Over its sockets, as fast as one core of the service answers; for comparison, questions that ask nothing."""
+        """Over its sockets, as fast as one core of the service answers; for comparison, requests that ask nothing."""
         token = (await ccari(self.environment, "token", "create", "--role", "dialer"))[0].split()[-1]
         async with self._served(core) as pid:
             http, agi = (Caller(HOST, port, CAMPAIGN, _any_number) for port in (HTTP_PORT, AGI_PORT))
@@ -223,7 +223,7 @@ class Bench:
 
 
 def _of_children() -> float:
-    """The processor's seconds of those that have ended."""
+    """The processor seconds of ended children."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -242,7 +242,7 @@ async def _answers(port: int) -> None:
 
 
 def _processor(pid: int) -> float:
-    """The seconds that a process has had of the processor."""
+    """The processor seconds of a process."""
     told = Path(f"/proc/{pid}/stat").read_text("ascii").rpartition(")")[2].split()
     return (int(told[11]) + int(told[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -250,7 +250,7 @@ def _processor(pid: int) -> float:
 async def _in_turn(rounds: int, forms: Mapping[str, Callable[[Spent], Awaitable[None]]], what: str) -> None:
     spent = {name: Spent() for name in forms}
     for go in forms.values():
-        # what is made at the first time only is made before it counts
+        # what is created only once is created before counting begins
         await go(Spent())
     for done in range(rounds):
         for name, go in forms.items():
@@ -281,7 +281,7 @@ UNION ALL SELECT 'in all', pg_total_relation_size('suppressions')
 
 
 async def warm(data_dir: Path, database: Database) -> None:
-    """Read what each look needs, the index, into the memory of the machine, as it is after a day of calls."""
+    """Read everything that a look-up needs, the index, into the machine's memory, as after a day of calls."""
     (index,) = await database.rows("SELECT pg_relation_filepath('suppressions_one_each') AS path")
 
     def read() -> int:
@@ -351,7 +351,7 @@ def main() -> None:
     )
     options = parser.parse_args()
     with _at(options.home) as folder, Path(os.devnull).open("w") as nowhere:
-        # what is logged of a decision is made, as in the service
+        # logs of a decision are rendered, as in the service
         log.configure("json", "info", nowhere)
         ending.run(bench(folder, options), uvloop.run)
 

@@ -1,4 +1,4 @@
-"""Where a benchmark has its database and its files, and the commands that it runs beside them."""
+"""A benchmark's database and files, and the commands that it runs on them."""
 
 import asyncio
 import os
@@ -16,7 +16,7 @@ def home() -> AbstractContextManager[Path]:
 
 
 async def ccari(environment: Mapping[str, str], *arguments: str) -> tuple[str, float]:
-    """What the command printed, and the most memory that it had, in MB; its own children are none that work."""
+    """The command's output, and its peak memory in MB, without its children, which do no work."""
 
     def run() -> tuple[str, float]:
         with tempfile.TemporaryFile() as output:

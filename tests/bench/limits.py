@@ -1,4 +1,4 @@
-"""Contacts and consents that are past their time, beside those that are not: how long looking takes, and how fast they go."""
+"""Contacts and consents, some past their time limit: how long it takes to find them, and how fast they are deleted."""
 
 import resource
 import time
@@ -12,9 +12,9 @@ from ccari.policy.retention import Limited
 from ccari.store.database import Database
 from ccari.store.opened import Store
 
-#: They were told of evenly over a thousand days, which ended a hundred days ago.
+#: They were informed evenly over a thousand days, which ended a hundred days ago.
 NONE_DAYS, FEW_DAYS, ALL_DAYS = 2000, 1098, 30
-#: One in ten was called lately, and one in a hundred has asked for access.
+#: One in ten was called recently, and one in a hundred has asked for access.
 _CALLED_IN, _ASKED_IN = 10, 100
 
 _FILL = {
@@ -22,7 +22,7 @@ _FILL = {
         INSERT INTO contacts (controller, digest, key_version, source, legal_basis, obtained_on, origin, entered_at)
         SELECT 'acme', sha256(i::text::bytea), 1, 'fair', 'contract', '2020-01-01', 'list', now() - interval '100 days' - i * interval '1000 days' / $1
         FROM generate_series(1, $1::int) AS i""",
-    # every other one has ended, a day after it was given
+    # every second one has ended, a day after it was given
     "consents": """
         INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, valid_until, proof, origin)
         SELECT 'acme', sha256(i::text::bytea), 1, 'marketing', 'phone', now() - interval '100 days' - i * interval '1000 days' / $1,
@@ -46,14 +46,14 @@ async def bench(
     store: Store, database: Database, contacts: int, consents: int,
     watching: Callable[[str], AbstractAsyncContextManager[None]],
 ) -> bool:  # fmt: skip
-    """Whether each went, or was kept, as the law has it. ``watching``: what calls feel, under a name."""
+    """Whether each was deleted or kept, as the law says. ``watching``: measures the effect on calls, under a name."""
     began = time.perf_counter()
     async with database.outside_pool() as connection:
         await connection.execute(_FILL["contacts"], contacts)
         await connection.execute(_FILL["consents"], consents)
         await connection.execute(_FILL["calls"], contacts, _CALLED_IN)
         await connection.execute(_FILL["requests"], max(contacts, consents), _ASKED_IN)
-        # as autovacuum does after so many rows
+        # as autovacuum does after that many rows
         await connection.execute("VACUUM ANALYZE")
     print(f"{contacts} contacts and {consents} consents made in {time.perf_counter() - began:.0f} s")
     right = True

@@ -29,14 +29,14 @@ from ccari.recordings.spool import SharedSpool
 from tests.unit.recordings.made import TAG, record
 
 RATE = 8000
-#: How often the loop is looked at, as often as packets of 20 ms come from a few calls.
+#: How often the loop is checked: as often as a few calls send packets of 20 ms.
 TICK_SECONDS = 0.002
 PARTS = (0.5, 0.99, 1.0)
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Seconds; ``cpu`` is the processor's, of the service and of what it starts."""
+    """Seconds; ``cpu``: processor time of the service and of what it starts."""
 
     cpu: float
     wall: float
@@ -45,7 +45,7 @@ class Cost:
 
 
 def talk(seconds: float, seed: int) -> bytes:
-    """Two voices as a telephone carries them: noise of the vocal tract's colour, in syllables, with pauses."""
+    """Two voices as on the telephone: noise with the spectrum of a vocal tract, in syllables, with pauses."""
     made = np.random.default_rng(seed)
     count = int(seconds * RATE)
     noise = np.convolve(made.normal(size=count), np.hanning(12), "same")
@@ -59,7 +59,7 @@ def talk(seconds: float, seed: int) -> bytes:
 async def bring(
     spool: Path, folder: Path, form: str, recipients: Sequence[str], sounds: Sequence[bytes]
 ) -> Cost:
-    """Have all of them brought to their place, as fast as it goes, while the loop is watched."""
+    """Store all of them as fast as possible, while the loop is watched."""
     names = [uuid4() for _ in sounds]
     for name, sound in zip(names, sounds, strict=True):
         record(spool / f"{name}.wav", sound)
@@ -75,7 +75,7 @@ async def bring(
 
 @contextlib.asynccontextmanager
 async def watched() -> AsyncIterator[tuple[list[float], list[float]]]:
-    """The lags of this loop, and at the end the milliseconds of :data:`PARTS` of one beside it."""
+    """The lags of this loop and, at the end, the :data:`PARTS` in milliseconds of a loop beside it."""
     control = started_beside()
     assert control.stdin
     assert control.stdout
@@ -104,7 +104,7 @@ async def stand_beside() -> None:
 
 
 async def watch(lags: list[float]) -> None:
-    """How much later than asked for the loop comes back."""
+    """How much later than asked for the loop resumes."""
     while True:
         due = time.perf_counter() + TICK_SECONDS
         await asyncio.sleep(TICK_SECONDS)
@@ -117,7 +117,7 @@ def quantiles(lags: Sequence[float]) -> list[float]:
 
 
 def spent() -> float:
-    """Of what is started, and of our threads but this one, which has itself to watch."""
+    """The processor time of child processes, and of our threads except this one, which watches itself."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     return sum(each.ru_utime + each.ru_stime for each in used) - time.thread_time()
 

@@ -41,7 +41,7 @@ from tests.unit.store import made
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
-#: Encrypted speech of a few seconds; to unlink a longer file takes little longer.
+#: Encrypted speech of a few seconds; unlinking a longer file takes little longer.
 FILE = bytes(8192)
 #: Recordings of one number, in as many calls.
 OF_A_NUMBER = 5
@@ -50,8 +50,8 @@ QUIET_SECONDS = 10.0
 BETWEEN_SECONDS = 0.02
 LAG_SECONDS = 0.005
 
-#: What is special of a number, by its place in each hundred of them, and what becomes of its recordings that are due, and
-#: of those that are not; of all others the first go for their limit, and the second stay.
+#: What is special about a number, by its index in each hundred, and what happens to its recordings that are due, and to
+#: those that are not. Of all others, the due ones are deleted for their time limit, and the rest stay.
 SPECIAL: dict[int, tuple[str, str, str]] = {
     0: ("access asked for", "stored", "stored"),
     1: ("restriction asked for", "stored", "stored"),
@@ -81,12 +81,12 @@ class Bench:
     database: Database
     folder: Path
     rows: int
-    #: What is to become of each.
+    #: What must happen to each.
     fates: dict[UUID, str] = field(default_factory=dict)
     times: dict[str, list[float]] = field(default_factory=dict)
 
     async def fill(self) -> None:
-        """Rows, files with their tags, and what holds them or shortens their time."""
+        """Create rows, files with their tags, and the holds and requests that change how long they are kept."""
         calls: list[tuple[Any, ...]] = []
         rows: list[tuple[Any, ...]] = []
         for index in range(self.rows):
@@ -161,7 +161,7 @@ class Bench:
 
     @contextlib.asynccontextmanager
     async def watching(self, when: str) -> AsyncIterator[None]:
-        """How late the loop comes to what is due, as a running call would feel it; and the gate beside it."""
+        """How late the loop resumes, as a call would notice it; and the gate beside it."""
 
         async def lag() -> None:
             while True:
@@ -184,7 +184,7 @@ class Bench:
             await asyncio.wait(going)
 
     async def wrong(self) -> dict[str, int]:
-        """How many met another fate than they were to, by what."""
+        """How many were not treated as they should be, by kind."""
         found: Counter[str] = Counter()
         async for rows in self.database.stream(
             "SELECT r.id, r.state, r.file, coalesce(r.deletion, r.state) AS fate,"
@@ -264,6 +264,6 @@ if __name__ == "__main__":
     asked = options.parse_args()
     housekeeping.BATCH = asked.batch
     with home() as where, Path(os.devnull).open("w") as nowhere:
-        # as the service logs, but for where it goes
+        # as the service logs, but to another place
         log.configure("json", "info", nowhere)
         sys.exit(ending.run(bench(where, asked.rows, asked.contacts, asked.consents)))

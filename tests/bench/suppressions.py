@@ -31,14 +31,14 @@ from tests.unit.store.made import POLICY, call, question
 
 MOST_MEGABYTES = 200
 LOOKS = 2000
-#: A moment between looks while the import runs: a busy centre's calls, not a flood of them.
+#: A pause between look-ups while the import runs: as many as a busy centre's calls, not a flood.
 BETWEEN_SECONDS = 0.02
 #: Mobile prefixes of Poland; each has a million numbers.
 PREFIXES = ("+48601", "+48602", "+48603", "+48605", "+48607", "+48691", "+48693", "+48695")
 
 
 def number(index: int) -> str:
-    """The index-th of the list: all different, and spread over the prefixes."""
+    """The index-th of the list: all different, and distributed over the prefixes."""
     return f"{PREFIXES[index % len(PREFIXES)]}{index // len(PREFIXES):06}"
 
 
@@ -50,13 +50,13 @@ class Bench:
     times: dict[str, list[float]] = field(default_factory=dict)
 
     async def gate(self, when: str) -> None:
-        """One look of the gate, at a number that is on the list, or will be, every other time."""
+        """One look-up by the gate; every second number is on the list, or will be."""
         wanted = Number(number(random.randrange(2 * self.rows)))
         asked = replace(call(), id=uuid4(), keyed=self.secrets.digests("acme", wanted))
         await self._timed(f"gate, {when}", self.store.calls.open(asked, question(asked)))
 
     async def press(self, when: str) -> None:
-        """A bar that is entered by hand, of a number on the list."""
+        """A bar entered by hand, for a number on the list."""
         digests = self.secrets.digests("acme", Number(number(random.randrange(self.rows))))
         await self._timed(
             f"bar, {when}", self.store.suppressions.add("acme", digests, Reason.DO_NOT_CALL, "bench", "")

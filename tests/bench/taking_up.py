@@ -1,6 +1,6 @@
-"""How long a new service takes to take up the talks that a killed one has left: ``make bench-taking-up``.
+"""How long a new service needs to take up the talks that a killed one left: ``make bench-taking-up``.
 
-Of that many calls at once, each recorded, from the start of the process to the last talk that is run again.
+With that many recorded calls at once, from the start of the process until the last talk runs again.
 """
 
 import asyncio

@@ -34,7 +34,7 @@ WAYS: dict[str, type[Way]] = {
     each.name: each for each in (Dialplan, Requests, Messages, Node, Shipped, WithCcari)
 }
 LOW_RATE = 2.0
-#: So many calls first, which are not counted: pools fill, files are read, code is compiled.
+#: Uncounted calls at the beginning, while pools fill, files are read and code is compiled.
 WARMING, WARMING_RATE = 10, 5.0
 
 
@@ -46,7 +46,7 @@ class Bench:
         self.found: dict[tuple[str, float], list[Measured]] = defaultdict(list)
 
     async def ways(self, names: Sequence[str]) -> list[Way]:
-        """Those that can be had; of the others it is said why not."""
+        """The ways that this machine has; reports why it lacks the others."""
         had = []
         for way in (WAYS[name]() for name in names):
             try:
@@ -87,12 +87,12 @@ class Bench:
 
 
 def _half(slowly: Measured) -> float:
-    """Half of the calls a second at which all processors were busy with calls and with those who make them."""
+    """Half the calls a second at which the calls and their callers kept all processors busy."""
     return max(1.0, round((os.cpu_count() or 1) * 1000 / sum(slowly.cpu.values()) / 2))
 
 
 def _telling(name: str) -> Told:
-    """At a terminal a line that goes on, else nothing."""
+    """A line that is updated at a terminal, otherwise nothing."""
 
     def tell(done: str) -> None:
         if sys.stderr.isatty():

@@ -1,4 +1,4 @@
-"""Lines over what was measured one after the other, as an SVG without any library: one panel below the other."""
+"""Line charts of consecutive measurements, as an SVG without any library: panels one below the other."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,17 +13,17 @@ Points = Sequence[tuple[float, float]]
 
 @dataclass(frozen=True)
 class Panel:
-    """``lines`` by their names; ``dashed``: drawn above them, of two points each."""
+    """``lines`` by name; ``dashed``: drawn over them, of two points each."""
 
     title: str
     lines: Mapping[str, Points]
     dashed: Mapping[str, Points] = field(default_factory=dict)
-    #: Where the scale begins; the least that there is unless told.
+    #: Where the scale begins; by default at the least value.
     least: float | None = None
 
 
 def svg(panels: Sequence[Panel], across: str) -> str:
-    """``across``: what runs from left to right, in all of them."""
+    """``across``: the label of the horizontal axis of all panels."""
     most = max(x for panel in panels for x, _ in _all(panel))
     height = _PANEL * len(panels) + 20
     return "\n".join([
@@ -70,7 +70,7 @@ def _all(panel: Panel) -> Iterator[tuple[float, float]]:
 
 
 def tick(least: float) -> float:
-    """The next of 1, 2, 5, 10, … that is no less; 1 of nothing."""
+    """The next of 1, 2, 5, 10, … that is not smaller; 1 if there are no values."""
     if least <= 0:
         return 1.0
     ten = 10.0 ** floor(log10(least))

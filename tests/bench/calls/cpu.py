@@ -1,4 +1,4 @@
-"""What processes have had of the processor, by the kernel's own count."""
+"""The processor time of processes, as counted by the kernel."""
 
 import os
 from collections import defaultdict
@@ -6,18 +6,18 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 TICK_MS = 1000 / os.sysconf("SC_CLK_TCK")
-#: In /proc/PID/stat behind the name, which may hold anything: the parent, and utime, stime, cutime, cstime.
+#: Fields of /proc/PID/stat after the name, which may contain anything: the parent, and utime, stime, cutime, cstime.
 _PARENT, _TIMES = 1, slice(11, 15)
 
 
 def used_ms(*roots: int) -> float:
-    """Milliseconds of the processor so far, of these processes, of their descendants, and of those that have ended."""
+    """Milliseconds of processor time so far, of these processes, of their descendants, and of those that have ended."""
     stats = dict(_stats())
     return sum(sum(map(int, stats[pid][_TIMES])) for pid in _family(stats, roots) if pid in stats) * TICK_MS
 
 
 def alone_ms(pid: int) -> float:
-    """As :func:`used_ms`, of one process without any other."""
+    """As :func:`used_ms`, for one process alone."""
     own = dict(_stats()).get(pid)
     return sum(map(int, own[_TIMES][:2])) * TICK_MS if own else 0.0
 

@@ -44,24 +44,24 @@ from tests.lab.errors import LabError
 from tests.lab.waiting import until
 
 WAYS: dict[str, type[Way]] = {each.name: each for each in (Dialplan, WithCcari)}
-#: Nobody hangs up before they are told.
+#: Nobody hangs up before they are told to.
 CALLEE_SECONDS = 4 * 60 * 60.0
 #: New calls a second.
 RATE = 3.0
-#: From the last call of a step to its talk: the notice of a second, and who is slow.
+#: From the last call of a step to its talk: the notice of a second, and time for slow calls.
 CONNECT_SECONDS = 20.0
 SETTLE_SECONDS = 3.0
 HANG_UP_RATE = 20.0
-#: For the last recording to come to its place.
+#: Time for the last recording to be stored.
 KEPT_SECONDS = 120.0
-#: At a step, until it is held.
+#: How often a step is tried until it is held.
 LOOKS = 3
 WHOLE_PART, HELD_PART = 0.99, 0.95
 
 
 @dataclass(frozen=True)
 class Lateness:
-    """Seconds between which p50 and p99 lie: the bounds of their buckets."""
+    """The bounds, in seconds, of the buckets that hold p50 and p99."""
 
     p50: tuple[float, float]
     p99: tuple[float, float]
@@ -71,9 +71,13 @@ class Lateness:
 class Step:
     """What was measured while that many calls were ``wanted``.
 
-    ``whole``: calls that lack nothing at both ends; ``in_time``: the share of what is due, at the ends and where the pbx hears
-    the telephones. ``cpu``: processors taken, by group. Memory of the controller, KiB. ``late``: how late its event loop was while the
-    step was held, ``late_growing`` while the new ones of it began, and ``idle`` a process that only slept, by p99. ``load``: of the machine, with what else ran on it.
+    ``whole``: calls that lack nothing at either end; ``in_time``: the share of due packets that was in time, at the
+    ends and
+    where the pbx hears the telephones. ``cpu``: processors used, by group. Memory of the controller in KiB. ``late``:
+    how late
+    its event loop was while the step was held, ``late_growing`` while its new calls began, and ``idle`` a process that
+    only
+    slept, by p99. ``load``: of the machine, including anything else that ran on it.
     """
 
     way: str
@@ -100,7 +104,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Found:
-    """``kept`` recordings of ``calls``. ``late_ending``: while they hung up."""
+    """``kept``: recordings of ``calls``. ``late_ending``: how late the loop was while they hung up."""
 
     way: str
     steps: Sequence[Step]
@@ -110,14 +114,14 @@ class Found:
 
     @property
     def most(self) -> int:
-        """How many at once it holds, by the last step before the first that was not held."""
+        """The most calls it holds at once: those of the last step before the first that was not held."""
         return max(
             (each.wanted for each in itertools.takewhile(lambda step: step.held, self.steps)), default=0
         )
 
 
 class Crowd:
-    """The calls of one way; each to a number of its own, and none ends by itself."""
+    """The calls of one way; each has a number of its own, and none ends by itself."""
 
     def __init__(
         self,
@@ -138,7 +142,9 @@ class Crowd:
         self.calls: list[AgentCall] = []
 
     async def grow(self, calls: int) -> Lateness | None:
-        """Until that many were placed, and talk, or might have; how late the loop was meanwhile."""
+        """Place calls until there are that many, and wait until they talk, or should; returns how late the loop was
+        meanwhile.
+        """
         first = await self._late()
         clock = asyncio.get_running_loop().time
         began = clock()
@@ -156,7 +162,7 @@ class Crowd:
 
     async def hold(self, wanted: int, seconds: float, growing: Lateness | None) -> Step:
         pid = next(iter(self._controller.pids), None)
-        # to read what a process holds may make it wait: before and after, and not while it is measured
+        # reading a process's memory may delay it: so before and after the measurement, not during it
         first = await self._late()
         before, slept = self._groups.used_ms(), len(self._idle)
         packets = await listen(self._exchange.ports, seconds, max(wanted, 1))
@@ -165,7 +171,7 @@ class Crowd:
         if packets.dropped:
             print(f"not heard for want of room: {packets.dropped} packets", file=sys.stderr)
         heard = in_time(packets, packets.target, seconds)
-        # who speaks does so from where they hear
+        # telephones send from the port at which they receive
         said = in_time(packets, packets.source, seconds)
         ends = [self._ends(each, heard) for each in self.calls]
         return Step(
@@ -188,7 +194,7 @@ class Crowd:
         )
 
     async def end(self) -> Lateness | None:
-        """All hang up; how late the loop was until their recordings were in their place."""
+        """All hang up; returns how late the loop was until their recordings were stored."""
         first = await self._late()
         for call in self.calls:
             await self._exchange.world.hang_up(call)
@@ -198,14 +204,14 @@ class Crowd:
         return _lateness(first, await self._late())
 
     def _up(self) -> int:
-        """Those of which both legs were answered, and none is over."""
+        """Calls whose two legs were both answered, and that are not over."""
         return sum(
             call.answered_at is not None and call.ended_at is None and _digits(call) in self._ear.calls
             for call in self.calls
         )
 
     def _ends(self, call: AgentCall, share: Mapping[int, float]) -> tuple[float, float]:
-        """Of the agent's and of the callee's."""
+        """The agent's share and the callee's."""
         callee = self._ear.calls.get(_digits(call))
         agent = self._ear.agents.get(_digits(call))
         return share.get(agent or 0, 0.0), share.get(callee.port, 0.0) if callee else 0.0
@@ -232,7 +238,9 @@ def _mean(parts: Iterable[float]) -> float:
 
 
 def per_call(steps: Sequence[Step]) -> tuple[float, float]:
-    """KiB that a call more takes, of the controller (USS) and of Asterisk (PSS), by the line through the steps that were held."""
+    """KiB for each additional call, of the controller (USS) and of Asterisk (PSS), from a line fitted to the steps that
+    were held.
+    """
     held = list(itertools.takewhile(lambda step: step.held, steps))
     if len(held) < 2:
         return 0.0, 0.0
@@ -276,7 +284,7 @@ def _bounds(least: float, most: float) -> str:
 
 
 def _late_ms(step: Step) -> float | None:
-    """None where it is late by more than the metric tells: a picture has no place for that."""
+    """None if it is later than the metric's largest bucket: a chart cannot show that."""
     return step.late.p99[1] * 1000 if step.late and isfinite(step.late.p99[1]) else None
 
 

@@ -1,4 +1,4 @@
-"""Nothing but Asterisk: func_odbc asks PostgreSQL whether the number is barred, and cdr_pgsql writes the call down there."""
+"""Asterisk alone: func_odbc asks PostgreSQL whether the number is barred, and cdr_pgsql records the call there."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from tests.bench.calls.way import Controller, NotHereError
 from tests.lab.errors import LabError
 from tests.lab.root import output
 
-#: Debian's, unpacked beside the laboratory's root, which has neither.
+#: Debian packages, unpacked beside the laboratory's root, which has neither.
 PACKAGES = ("odbc-postgresql", "libodbcinst2")
 FETCH_SECONDS = 120.0
 BARRED = 100_000
@@ -61,7 +61,7 @@ class Dialplan:
 
 
 async def with_cdr(place: Place) -> Wanted:
-    """What the ways have in common that control a plain Asterisk over ARI."""
+    """The common part of the ways that control a plain Asterisk over ARI."""
     database = await place.new_database()
     await run(database, _CDR)
     return Wanted("bench-ari", database, place.plain_notice, cdr=True)

@@ -1,8 +1,10 @@
-"""What goes over the wire of each call, as the kernel stamps it: the callee's answer, and when somebody is heard anew.
+"""What is sent in each call, with the kernel's time-stamps: the callee's answer, and when a new source is heard.
 
-One raw socket on the loopback device, with a filter in the kernel: world's answers to the pbx, and of the pbx's RTP the
-first packets of each source. Asterisk counts the timestamps of each from nought, and sets the marker bit on a new one within
-a call. So all ways are measured in the same way, with some ten packets a call.
+One raw socket on the loopback device, with a filter in the kernel, receives world's answers to the pbx and, of the
+pbx's
+RTP, the first packets of each source. Asterisk counts the timestamps of each source from zero, and sets the marker bit
+on
+a new one within a call. So all ways are measured alike, with about ten packets a call.
 """
 
 import asyncio
@@ -33,13 +35,13 @@ _BUFFER_BYTES = 8 << 20
 _IP, _UDP = 20, 8
 _TIMESPEC = struct.Struct("qq")
 
-#: Of the first packet of a source, in samples: that of its end.
+#: The greatest timestamp of a source's first packet, in samples: that of the packet's end.
 _FIRST_TIMESTAMP = 160
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Of the two sides: where they speak SIP, and their first and last RTP port."""
+    """Of both sides: the SIP port, and the first and last RTP port."""
 
     pbx_sip: int
     pbx_rtp: tuple[int, int]
@@ -49,7 +51,9 @@ class Ports:
 
 @dataclass
 class Heard:
-    """One callee's call, in seconds since 1970: its answer, and each time that a new source is heard. ``port`` is where."""
+    """One callee's call, in seconds since 1970: its answer, and each time a new source is heard. ``port``: where it is
+    heard.
+    """
 
     answered_at: float
     port: int
@@ -60,7 +64,7 @@ class Heard:
         return self.sources[0] - self.answered_at if self.sources else None
 
     def silence_before_agent(self, notice_seconds: float) -> float | None:
-        """Seconds from the end of the notice to the first packet of whoever talks then."""
+        """Seconds from the end of the notice to the next voice's first packet."""
         if not self.sources:
             return None
         over = self.sources[0] + notice_seconds
@@ -70,7 +74,9 @@ class Heard:
 
 
 class Ear:
-    """``calls``: by the callee's number, digits only; ``agents``: where the agent hears who dialled that number."""
+    """``calls``: by the callee's number, digits only; ``agents``: the port at which the agent who dialled that number
+    hears.
+    """
 
     def __init__(self, ports: Ports) -> None:
         self.calls: dict[str, Heard] = {}
@@ -100,12 +106,12 @@ class Ear:
         at = seconds + nanoseconds / 1e9
         if source == self._ports.world_sip:
             self._said(packet[_IP + _UDP :].decode(errors="replace"), at)
-        # an odd port is RTCP's
+        # odd ports carry RTCP
         elif target % 2 == 0 and (call := self._on_port.get(target)):
             call.sources.append(at)
 
     def _said(self, message: str, at: float) -> None:
-        """An agent's phone dials, or a callee answers."""
+        """Read that an agent's phone dials, or that a callee answers."""
         dials, answers = message.startswith("INVITE "), message.startswith("SIP/2.0 200")
         if not (dials or answers) or not re.search(r"^CSeq: \d+ INVITE", message, re.MULTILINE):
             return

@@ -36,20 +36,20 @@ from tests.lab.waiting import until
 BETWEEN_SECONDS = 10.0
 #: Long enough for the notice, a key, its confirmation, and some talk that is recorded.
 CALLEE_SECONDS = 3.0
-#: What is left out at the beginning.
+#: How much of the beginning is left out.
 WARMING_PART = 1 / 3
-#: KiB a call below which nothing is said to grow, for caches that fill slowly. A call that stays behind takes twenty times that.
+#: KiB a call; slower growth is ignored, because some caches fill slowly. A leaked call takes twenty times as much.
 LEAST_GROWTH = 1.0
-#: For the last calls to be closed, and their recordings to come to their place.
+#: Time for the last calls to be closed, and their recordings stored.
 SETTLE_SECONDS = 30.0
 BARRED = "+48609999999"
-#: What each of ten callees presses, by the digit behind +48 60: 0 nothing, 2 no recording, 5, 7 and 8 rights; None is barred.
+#: What each of ten callees presses, by the digit after +48 60: 0 nothing, 2 no recording, 5, 7 and 8 rights; None is barred.
 PRESSED = (0, 2, 0, 5, 0, 8, 0, 7, 0, None)
 
 
 @dataclass(frozen=True)
 class Sample:
-    """What was held after ``calls`` calls. Bytes of ``database`` are those of its files."""
+    """What was held after ``calls`` calls. ``database``: the bytes of its files."""
 
     seconds: float
     calls: int
@@ -106,7 +106,7 @@ class Endurance:
                 await asyncio.sleep(self._began + index * BETWEEN_SECONDS - time.monotonic())
                 size = await connection.fetchval("SELECT pg_database_size(current_database())")
                 self.samples.append(self._sample(size))
-                # each time: a run that is broken off after half an hour has something to say
+                # each time, so that a run that is stopped after half an hour has a result
                 self._written.write_text(json.dumps([asdict(each) for each in self.samples]) + "\n")
                 if sys.stderr.isatty():
                     print(f"\r\x1b[K{_line(self.samples[-1])}", end="", file=sys.stderr, flush=True)
@@ -142,7 +142,7 @@ def _line(sample: Sample) -> str:
 
 @dataclass(frozen=True)
 class Judged:
-    """Of the last two thirds; KiB a call. ``database``: of its files."""
+    """Growth over the last two thirds, in KiB a call. ``database``: of its files."""
 
     ccari: Trend
     postgresql: Trend
@@ -179,7 +179,7 @@ class Judged:
 
 
 def judged(samples: Sequence[Sample]) -> Judged:
-    """Raises ValueError where there are too few."""
+    """Raises ValueError if there are too few."""
     late = steady(samples)
     calls = [float(each.calls) for each in late]
     return Judged(
@@ -192,7 +192,7 @@ def judged(samples: Sequence[Sample]) -> Judged:
 
 
 def steady(samples: Sequence[Sample]) -> Sequence[Sample]:
-    """Those that count: what was measured while caches and pools filled is left out."""
+    """The samples that count, without those from the time in which caches and pools filled."""
     since = samples[-1].seconds * WARMING_PART
     return [each for each in samples if each.seconds >= since]
 
@@ -275,7 +275,7 @@ async def main(asked: argparse.Namespace) -> int:
 
 
 def _noted(controller: Ccari, event: str, by: str) -> Counter[str]:
-    """How often something happened, by the log."""
+    """How often an event happened, according to the log."""
     return Counter(line[by] for line in controller.service.lines() if line["event"] == event)
 
 

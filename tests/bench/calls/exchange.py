@@ -1,4 +1,4 @@
-"""The two Asterisks of a run: the laboratory's, with the benchmark's own dialplans, and lean logs."""
+"""The two Asterisks of a run: the laboratory's, with the benchmark's own dialplans and short logs."""
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -15,9 +15,10 @@ from tests.lab.root import ensure_root
 from tests.lab.world import World
 
 HERE = Path(__file__).parent
-#: From the answer on, for the notice, and for a talk that is what is left.
+#: From the answer: the time for the notice, and for a talk that takes the rest.
 CALLEE_SECONDS = 5.3
-#: A half for each: a call takes four ports of either, and the laboratory's own range would be over at 500 calls.
+#: Half of the ports for each: a call takes four ports of each, and the laboratory's own range would be used up by 500
+#: calls.
 _PBX_RTP = RTP.start, RTP.start + len(RTP) // 2 - 1
 _WORLD_RTP = _PBX_RTP[1] + 1, RTP.stop - 1
 _LOOK_UP, _CDR = ("res_odbc_transaction", "res_odbc", "func_odbc"), ("cdr_pgsql",)
@@ -25,8 +26,8 @@ _LOOK_UP, _CDR = ("res_odbc_transaction", "res_odbc", "func_odbc"), ("cdr_pgsql"
 
 @dataclass(frozen=True)
 class Wanted:
-    """``context``: the way a call takes; ``database``: a DSN; ``notice``: a sound file, without its ending;
-    ``driver``: the folder of the ODBC driver, where the dialplan asks the database itself.
+    """``context``: the dialplan context of the way; ``database``: a DSN; ``notice``: a sound file without its
+    extension; ``driver``: the folder of the ODBC driver, if the dialplan asks the database itself.
     """
 
     context: str
@@ -110,7 +111,9 @@ class Exchange:
 async def exchange(
     wanted: Wanted, host_folders: list[Path], callee_seconds: float = CALLEE_SECONDS
 ) -> AsyncIterator[Exchange]:
-    """The pbx that goes that way, and world around it, whose callees hang up after so long; it sees ``host_folders``, read-only."""
+    """The pbx that works in this way, and the world around it, whose callees hang up after this time; it sees
+    ``host_folders``, read-only.
+    """
     root = await ensure_root()
     async with temporary_folder() as directory:
         world = BenchWorld(root, directory, callee_seconds)

@@ -1,4 +1,4 @@
-"""Of many runs the medians, and how they are shown: a table, and the figures themselves for whoever draws them."""
+"""Medians over many runs, and how they are shown: a table, and the figures themselves for charts."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -7,13 +7,13 @@ from statistics import median
 
 from tests.bench.calls.traffic import Measured
 
-#: What counts for the way; world is the load.
+#: The groups that count as the way's own cost; world is the load.
 GROUPS = ("asterisk", "controller", "encoders", "postgresql")
 
 
 @dataclass(frozen=True)
 class Figures:
-    """Medians over the runs of a way at a rate; ``notice``, ``agent`` and ``log``: p50 and p99, None where unknown."""
+    """Medians over the runs of a way at a rate; ``notice``, ``agent`` and ``log``: p50 and p99, None if unknown."""
 
     way: str
     rate: float
@@ -77,7 +77,7 @@ def as_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def quantile(values: Sequence[float], part: float) -> float:
-    """The least value that so much of them does not exceed."""
+    """The least value that this share of them does not exceed."""
     return sorted(values)[max(0, math.ceil(part * len(values)) - 1)]
 
 

@@ -1,4 +1,4 @@
-"""What processes hold: memory, threads and open files, by the kernel's own account."""
+"""What processes hold: memory, threads and open files, as counted by the kernel."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -11,8 +11,8 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Memory:
-    """KiB. ``pss``: pages that are shared count in parts; ``uss``: what nobody shares; ``own``: what was allocated, and is of
-    no file, so that it does not change as another process maps the same library.
+    """KiB. ``pss``: shared pages count in parts; ``uss``: pages that nobody else shares; ``own``: allocated memory that
+    belongs to no file, so that it stays the same when another process maps the same library.
     """
 
     pss: int = 0
@@ -24,12 +24,12 @@ class Memory:
 
 
 def memory(*roots: int) -> Memory:
-    """Of these processes and of their descendants."""
+    """The memory of these processes and their descendants."""
     return sum((memory_alone(pid) for pid in family(*roots)), Memory())
 
 
 def memory_alone(pid: int) -> Memory:
-    """Of one process; nothing if it has ended."""
+    """The memory of one process; nothing if it has ended."""
     held = dict(_lines(_PROC / str(pid) / "smaps_rollup"))
     return Memory(
         held.get("Pss", 0), held.get("Private_Clean", 0) + held.get("Private_Dirty", 0), held.get("Anonymous", 0)
@@ -41,7 +41,7 @@ def threads(pid: int) -> int:
 
 
 def files(pid: int) -> int:
-    """Open ones, and sockets."""
+    """The number of open files and sockets."""
     return sum(1 for _ in (_PROC / str(pid) / "fd").iterdir())
 
 

@@ -1,4 +1,4 @@
-"""How late ccari's event loop was between two looks at its own metric, and a process beside it that has nothing to do."""
+"""How late ccari's event loop was between two readings of its own metric, and how late an idle process beside it was."""
 
 import asyncio
 import re
@@ -16,12 +16,12 @@ _BUCKET = re.compile(rf'^{NAME}_bucket{{le="([^"]+)"}} (\S+)$', re.MULTILINE)
 
 @dataclass(frozen=True)
 class Buckets:
-    """``counts`` up to each bound in seconds, as Prometheus has them: each counts those below it, too."""
+    """``counts`` up to each bound in seconds, cumulative as in Prometheus."""
 
     counts: Mapping[float, float]
 
     def __sub__(self, before: "Buckets") -> "Buckets":
-        """What was counted since."""
+        """What was counted since ``before``."""
         return Buckets({bound: count - before.counts[bound] for bound, count in self.counts.items()})
 
     @property
@@ -29,9 +29,10 @@ class Buckets:
         return self.counts[inf]
 
     def within(self, part: float) -> tuple[float, float] | None:
-        """The bounds in seconds between which the least value lies that so much of them does not exceed; None of nothing.
+        """The bounds in seconds of the bucket with the least value that this share of them does not exceed; None if it
+        is empty.
 
-        No more is known than the bucket: a figure in between would be made up.
+        Only the bucket is known: any figure within it would be made up.
         """
         if not self.all:
             return None
@@ -44,7 +45,7 @@ class Buckets:
 
 
 def read(exposed: str) -> Buckets:
-    """From Prometheus's text format. Raises LookupError if the metric is not in it."""
+    """Parse Prometheus's text format. Raises LookupError if the metric is not in it."""
     counts = {float(bound): float(count) for bound, count in _BUCKET.findall(exposed)}
     if inf not in counts:
         raise LookupError(f"no {NAME} there")
@@ -52,13 +53,13 @@ def read(exposed: str) -> Buckets:
 
 
 async def scrape(listen: str) -> Buckets:
-    """Of the service that listens there, ``host:port``."""
+    """Read the metric of the service that listens at ``host:port``."""
     async with aiohttp.ClientSession() as session, session.get(f"http://{listen}/metrics") as answer:
         answer.raise_for_status()
         return read(await answer.text())
 
 
-#: As often as ccari looks at its own.
+#: As often as ccari checks its own loop.
 _SLEEPER = """
 import time
 while True:
@@ -70,7 +71,7 @@ while True:
 
 @asynccontextmanager
 async def sleeper() -> AsyncIterator[list[float]]:
-    """Seconds, one after the other, by which a process was late that only sleeps: what a busy machine does to anybody."""
+    """How late a process was, in seconds, that only sleeps: the delay that a busy machine causes to any process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SLEEPER, stdout=asyncio.subprocess.PIPE
     )

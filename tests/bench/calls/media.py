@@ -1,7 +1,8 @@
-"""All RTP of all calls for some seconds, as the kernel stamps it, and how much of it is in time at the far end.
+"""All RTP of all calls for some seconds, with the kernel's time-stamps, and how much of it arrives in time.
 
-The kernel writes the head of each packet on the loopback device into a ring that it shares with this process (packet(7),
-PACKET_RX_RING, TPACKET_V2): nothing runs per packet here, so that listening to a hundred calls costs them nothing.
+The kernel writes the header of each packet on the loopback device into a ring that it shares with this process
+(packet(7), PACKET_RX_RING, TPACKET_V2): no code runs for each packet here, so listening to a hundred calls costs
+nothing.
 """
 
 import asyncio
@@ -19,7 +20,7 @@ from tests.bench.calls.ear import Ports
 from tests.bench.calls.sieve import ALL_IP, ARRIVING, IF_AT_LEAST, IF_SET, LOAD_HALF_AT, Step, attach
 
 PACKET_SECONDS = 0.02
-#: What a phone holds back before it plays, so that what comes late by less is not heard: three packets.
+#: The jitter buffer of a phone, so that packets that are less late are not missed: three packets.
 PATIENCE_SECONDS = 0.06
 _SAMPLES_A_SECOND = 8000
 _AUDIO = (0, 8, 9)
@@ -28,14 +29,14 @@ _AUDIO = (0, 8, 9)
 _SOL_PACKET, _RX_RING, _STATISTICS, _VERSION, _TPACKET_V2 = 263, 5, 6, 10, 1
 _OF_USER = 1
 _FRAME_BYTES, _BLOCK_BYTES = 128, 1 << 20
-#: linux/if_packet.h: where in a frame its state, its time and the packet stand; the latter begins with the IP header here.
+#: linux/if_packet.h: where a frame has its state, its time and the packet, which begins with the IP header here.
 _STATE, _NET, _SECONDS, _NANOSECONDS = 0, 14, 16, 20
 _UDP, _RTP = 20, 28
 
 
 @dataclass(frozen=True)
 class Packets:
-    """Of RTP, by columns: seconds, ports and timestamp. ``dropped``: what the ring had no place for."""
+    """RTP packets, by columns: seconds, ports and timestamp. ``dropped``: packets that did not fit into the ring."""
 
     at: NDArray[np.float64]
     source: NDArray[np.int64]
@@ -45,8 +46,8 @@ class Packets:
 
 
 async def listen(ports: Ports, seconds: float, calls: int) -> Packets:
-    """To what the two Asterisks say to one another for so long, in so many calls."""
-    # two parties, each of which speaks and hears, and as much again for what else is on those ports
+    """Record what the two Asterisks send each other for this time, in this many calls."""
+    # two parties, each of which sends and receives, and as much again for anything else on those ports
     frames = round(calls * 4 * 2 * seconds / PACKET_SECONDS) + 4096
     blocks = -(-frames * _FRAME_BYTES // _BLOCK_BYTES)
     with socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0) as wire:
@@ -93,12 +94,14 @@ def _number(packets: NDArray[np.uint8], at: int, size: int) -> NDArray[np.int64]
 
 
 def in_time(packets: Packets, ports: NDArray[np.int64], seconds: float) -> dict[int, float]:
-    """How much of a stream was there when it was to be played, of a packet for each 20 ms.
+    """How much of a stream was there when it had to be played, at one packet every 20 ms.
 
-    ``ports``: by which streams are told apart, ``packets.target`` or ``packets.source``.
+    ``ports``: what tells the streams apart, ``packets.target`` or ``packets.source``.
 
-    What is missing is the greater of what did not come, and of the time in which a phone had nothing to play that began with
-    :data:`PATIENCE_SECONDS` in hand. When it has played all that it had, it begins anew with the packet that came too late.
+    What is missing is the greater of two times: of the packets that did not arrive, and of the silence of a phone that
+    begins
+    with :data:`PATIENCE_SECONDS` in its buffer. When its buffer is empty, it begins anew with the packet that came too
+    late.
     """
     due = seconds / PACKET_SECONDS
     return {
@@ -108,7 +111,7 @@ def in_time(packets: Packets, ports: NDArray[np.int64], seconds: float) -> dict[
 
 
 def _streams(packets: Packets, ports: NDArray[np.int64]) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Each in the order in which it came."""
+    """Each stream, in order of arrival."""
     order = np.lexsort((packets.at, ports))
     known, first = np.unique(ports[order], return_index=True)
     for port, chosen in zip(known, np.split(order, first[1:]), strict=True):
@@ -116,7 +119,7 @@ def _streams(packets: Packets, ports: NDArray[np.int64]) -> Iterator[tuple[int, 
 
 
 def _waited(packets: Packets, chosen: NDArray[np.int64]) -> int:
-    """For how many packets' time a phone had nothing to play, because the next one was too late."""
+    """For how many packets' time a phone had nothing to play because the next one was late."""
     at, stamp = packets.at[chosen], packets.stamp[chosen]
     played = np.concatenate(([0], np.cumsum(np.diff(stamp) % (1 << 32)))) / _SAMPLES_A_SECOND
     waited, quickest = 0, inf
@@ -130,7 +133,7 @@ def _waited(packets: Packets, chosen: NDArray[np.int64]) -> int:
 
 
 def _filter(ports: Ports) -> Mapping[str, Step]:
-    """From an RTP port of either to one of the other; an odd one is RTCP's."""
+    """From an RTP port of either to one of the other; odd ports are RTCP's."""
     (pbx, pbx_last), (world, world_last) = ports.pbx_rtp, ports.world_rtp
     return {
         **ARRIVING,

@@ -1,7 +1,9 @@
-"""What the messages of a call cost by themselves, by hand and without any law.
+"""What the messages of a call cost by themselves, written by hand and without any law.
 
-``requests`` asks of Asterisk what ccari asks and hears what it hears, over one WebSocket. ``messages`` asks PostgreSQL ten times in
-between as well, eight of them a row as long as an entry of the journal, each committed, and has the recording written as FLAC.
+``requests`` sends Asterisk the requests that ccari sends, and receives the same events, over one WebSocket.
+``messages``
+adds ten statements to PostgreSQL, eight of which commit a row as long as a journal entry, and has the recording written
+as FLAC.
 """
 
 import asyncio
@@ -43,7 +45,7 @@ class Requests:
     _also = False
 
     async def fetch(self, place: Place) -> None:
-        """It is here."""
+        """Nothing to fetch."""
 
     async def wanted(self, place: Place) -> Wanted:
         wanted = await with_cdr(place)
@@ -73,7 +75,7 @@ class Messages(Requests):
 
 
 class Wire:
-    """Requests and events over one WebSocket. Of each event it is waited for one, by what it is about."""
+    """Requests and events over one WebSocket. Of each kind and subject, one event can be awaited."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self._socket = socket
@@ -103,7 +105,7 @@ class Wire:
         return awaited
 
     async def begun(self) -> AsyncIterator[tuple[str, str]]:
-        """The channel and the number of each call that begins; what else happens is handed out meanwhile."""
+        """The channel and the number of each call that begins; other events are passed on meanwhile."""
         async for message in self._socket:
             told = orjson.loads(message.data)
             if told["type"] == "RESTResponse":
@@ -122,7 +124,7 @@ class Wire:
 
 
 class Flow:
-    """``rows`` and ``spool``: where PostgreSQL and the FLAC belong to it."""
+    """``rows`` and ``spool``: set if PostgreSQL and the FLAC belong to it."""
 
     def __init__(self, wire: Wire, notice: str, rows: Database | None, spool: Path | None) -> None:
         self._wire = wire

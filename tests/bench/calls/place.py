@@ -1,4 +1,4 @@
-"""What all runs share: a PostgreSQL, the notice, and what has to be fetched for the ways beside ccari."""
+"""What all runs share: a PostgreSQL, the notice, and anything that the ways other than ccari have to fetch."""
 
 import asyncio
 import shutil
@@ -19,7 +19,7 @@ from tests.integration.databases import new_database
 
 POLICY = Path(__file__).parent / "policy.toml"
 NOTICE = "recording_opt_out"
-#: With the silence that is built around it, a second.
+#: With the silence around it that the build adds, it lasts a second.
 TONE_SECONDS = 0.85
 
 
@@ -36,7 +36,7 @@ class Place:
 
     @property
     def plain_notice(self) -> Path:
-        """The same as a WAV file at the telephones' rate, as one who has no ccari would have it."""
+        """The same notice as a WAV file at the telephones' rate, for a way without ccari."""
         return self.folder / "plain" / NOTICE
 
     @property
@@ -45,16 +45,16 @@ class Place:
 
     @property
     def postmaster(self) -> int:
-        """The process that all of PostgreSQL's are children of."""
+        """PostgreSQL's parent process."""
         return int((self.folder / "data/postgresql/cluster/postmaster.pid").read_text().split()[0])
 
     @property
     def host_folders(self) -> list[Path]:
-        """What an Asterisk sees of it."""
+        """The folders that an Asterisk sees."""
         return [self.folder]
 
     async def new_database(self) -> str:
-        """An empty one; its DSN."""
+        """Create an empty database; returns its DSN."""
         self._databases += 1
         return await new_database(self.dsn, f"bench_{self._databases}")
 
@@ -73,7 +73,7 @@ async def place(folder: Path) -> AsyncIterator[Place]:
 
 
 def _sounds(folder: Path) -> Path:
-    """The prompts of the policy; what tells of the recording is a tone, as long as it has to be."""
+    """The prompts of the policy; the one about the recording is a tone of the right length."""
     words = Catalogue.load(shipped_sounds() / "catalogue.toml")
     prompts = list(prompts_of(read(POLICY.read_text("utf-8")), words, {}))
     studio.record(folder / "studio", [each for each in prompts if each.id == NOTICE], TONE_SECONDS)

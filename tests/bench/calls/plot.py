@@ -1,4 +1,4 @@
-"""The figures as a picture: bars of processor time, and lines from median to p99, as an SVG without any library."""
+"""The figures as a chart: bars of processor time, and lines from median to p99, as an SVG without any library."""
 
 from collections.abc import Callable, Iterator, Sequence
 from html import escape

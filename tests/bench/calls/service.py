@@ -1,4 +1,6 @@
-"""ccari with everything on: gate, journal, proof of the notice, tags, encrypted recordings, logs, FastAGI's question first."""
+"""ccari with everything on: gate, journal, proof of the notice, tags, encrypted recordings, logs, and FastAGI's
+question first.
+"""
 
 import socket
 from collections.abc import AsyncIterator
@@ -17,7 +19,7 @@ DATA = "ccari"
 
 @dataclass(frozen=True)
 class Ccari(Controller):
-    """``listens``: where it speaks HTTP, ``host:port``."""
+    """``listens``: its HTTP address, ``host:port``."""
 
     service: Service
     listens: str
@@ -40,7 +42,7 @@ class WithCcari:
     does = "everything on; its own record of the call instead of a CDR"
 
     async def fetch(self, place: Place) -> None:
-        """It is here."""
+        """Nothing to fetch."""
 
     async def wanted(self, place: Place) -> Wanted:
         return Wanted("ccari-outbound", await place.new_database(), place.notice, cdr=False)

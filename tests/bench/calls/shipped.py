@@ -1,4 +1,4 @@
-"""The call controlled by asyncari as it is shipped: its own transport, its own objects, its own event pump."""
+"""The call controlled by unmodified asyncari: its own transport, objects and event pump."""
 
 import asyncio
 import functools
@@ -27,7 +27,7 @@ class Shipped:
     does = "no look-up, CDR by cdr_pgsql"
 
     async def fetch(self, place: Place) -> None:
-        """It comes with ccari."""
+        """Nothing to fetch: it comes with ccari."""
 
     async def wanted(self, place: Place) -> Wanted:
         return await with_cdr(place)
@@ -94,7 +94,7 @@ async def _call(client: Any, agent: Any, number: str, notice: str) -> None:
 
 
 async def _entering(client: Any, make: Any) -> Any:
-    """Make a channel, and wait until it is in the application."""
+    """Create a channel, and wait until it is in the application."""
     channel = Channel(client, id=str(uuid.uuid4()))
     entered = anyio.Event()
     channel.on_event("StasisStart", lambda _: entered.set())

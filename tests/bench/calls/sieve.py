@@ -1,4 +1,4 @@
-"""Programs of classic BPF (linux/filter.h) by which the kernel lets only some packets come to a raw socket."""
+"""Programs of classic BPF (linux/filter.h) that make the kernel pass only some packets to a raw socket."""
 
 import ctypes
 import socket
@@ -6,7 +6,7 @@ import struct
 from collections.abc import Mapping
 
 ALL_IP = 0x0800
-#: Bytes of a packet that come through, at most.
+#: The most bytes of a packet that are passed on.
 LONGEST = 4096
 _ATTACH_FILTER = 26
 _PACKET_TYPE = 0xFFFFF004
@@ -15,12 +15,12 @@ LOAD_BYTE, LOAD_HEADER_LENGTH = 0x30, 0xB1
 LOAD_WORD_AT, LOAD_HALF_AT, LOAD_BYTE_AT = 0x40, 0x48, 0x50
 IF_EQUAL, IF_AT_LEAST, IF_SET, RETURN = 0x15, 0x35, 0x45, 0x06
 
-#: What is done, where to go if so and if not, and with which value. "" is the next step.
+#: The operation, the steps to go to if it is true and if not, and its value. "" is the next step.
 Step = tuple[int, str, str, int]
 
-#: Lets UDP on, once, of a packet that begins with its IP header.
+#: Passes each UDP packet on once; packets begin with their IP header.
 ARRIVING: Mapping[str, Step] = {
-    # to this host: the loopback device shows each packet leave, too
+    # to this host: the loopback device also shows each packet leaving
     "": (LOAD_BYTE, "", "", _PACKET_TYPE),
     "arrives": (IF_EQUAL, "", "drop", 0),
     "protocol": (LOAD_BYTE, "", "", 9),
@@ -35,7 +35,7 @@ class _Program(ctypes.Structure):
 
 
 def attach(wire: socket.socket, steps: Mapping[str, Step]) -> None:
-    """Have only those packets come that go to the step ``accept``; ``drop`` is the other end."""
+    """Receive only packets that reach the step ``accept``; ``drop`` discards."""
     whole = {**steps, **_ENDS}
     at = {name: index for index, name in enumerate(whole)}
 

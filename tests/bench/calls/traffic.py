@@ -1,4 +1,4 @@
-"""Calls placed at an even rate, and what was seen of them."""
+"""Calls placed at an even rate, and what was observed."""
 
 import asyncio
 import itertools
@@ -12,7 +12,7 @@ from tests.bench.calls.way import Controller
 from tests.lab.errors import LabError
 from tests.lab.waiting import until
 
-#: For the last recording to come to its place, and processes to do what they do afterwards.
+#: Time for the last recording to be stored, and for processes to do their follow-up work.
 SETTLE_SECONDS = 30.0
 
 Told = Callable[[str], None]
@@ -20,7 +20,9 @@ Told = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Measured:
-    """One run at one rate. Milliseconds; ``cpu`` a call, by group of processes; ``kept`` recordings of ``calls``."""
+    """One run at one rate. Milliseconds; ``cpu``: for each call, by group of processes; ``kept``: recordings of
+    ``calls``.
+    """
 
     calls: int
     good: int
@@ -32,7 +34,7 @@ class Measured:
 
 
 class Groups:
-    """The processes of a run, by what they are for; ``world`` is the load."""
+    """The processes of a run, by purpose; ``world`` is the load."""
 
     def __init__(self, place: Place, exchange: Exchange, controller: Controller) -> None:
         self.pids: Mapping[str, tuple[int, ...]] = {
@@ -43,15 +45,15 @@ class Groups:
         }
 
     def used_ms(self) -> dict[str, float]:
-        """What each has had of the processor so far; ``encoders``: what the controller has started."""
-        # first, so that what it does between the two is not taken for a child's
+        """The processor time of each so far; ``encoders``: processes that the controller has started."""
+        # first, so that what it uses between the two readings is not taken for a child's
         alone = sum(map(alone_ms, self.pids["controller"]))
         used = {name: used_ms(*pids) for name, pids in self.pids.items()}
         return {**used, "controller": alone, "encoders": used["controller"] - alone}
 
 
 class Traffic:
-    """The calls of one laboratory; each to a number of its own."""
+    """The calls of one laboratory; each has a number of its own."""
 
     def __init__(self, place: Place, exchange: Exchange, controller: Controller) -> None:
         self._place = place
@@ -84,7 +86,7 @@ class Traffic:
         )
 
     async def _place_all(self, calls: int, rate: float, told: Told) -> int:
-        """How many were answered and came to their end."""
+        """How many were answered and ended normally."""
         done: list[bool] = []
         loop = asyncio.get_running_loop()
         began = loop.time()

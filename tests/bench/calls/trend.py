@@ -1,19 +1,17 @@
-"""Whether something grows: a straight line through what was measured one after the other, and what the rise was at least and at
-most.
-"""
+"""Whether something grows: a straight line through consecutive measurements, and the least and the most that it rose."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, linear_regression
 
-#: Of a measured time, what is looked at of its beginning and of its end.
+#: The shares of the measured time at its beginning and its end that are compared.
 ENDS_PART = 1 / 6
 LEAST_POINTS = 12
 
 
 @dataclass(frozen=True)
 class Trend:
-    """``slope``, ``least`` and ``most`` are in units of y for each of x."""
+    """``slope``, ``least`` and ``most``: units of y for each of x."""
 
     slope: float
     intercept: float
@@ -25,11 +23,12 @@ class Trend:
 
 
 def trend(xs: Sequence[float], ys: Sequence[float]) -> Trend:
-    """Least squares for the line. Memory goes up by steps and is held on to, so that what is left beside the line says little of
-    how wrong its slope may be: the bounds are what was seen. ``most`` is from the lowest of the first sixth to the highest of the
-    last, ``least`` from the highest to the lowest, between their middles. What grows evenly by s has bounds of 0.8 and 1.2 s.
+    """The line is a least-squares fit. Memory grows in steps and is retained, so its residuals say little about the
+    error of the slope: the bounds are observed values. ``most`` goes from the lowest of the first sixth to the highest
+    of the last, ``least`` from the highest to the lowest, between their middles. Steady growth by s has bounds of 0.8
+    and 1.2 s.
 
-    Raises ValueError if there are too few to tell.
+    Raises ValueError if there are too few.
     """
     count = len(xs)
     if count < LEAST_POINTS:
