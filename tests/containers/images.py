@@ -1,6 +1,6 @@
-"""The images, built for real by buildah, from bases that a machine without a registry makes itself.
+"""The images, built by buildah from bases that a machine without a registry makes itself.
 
-What they are made of is kept below the cache: an image is built anew only where its files have changed.
+Their parts are cached: an image is rebuilt only if its files have changed.
 """
 
 import asyncio
@@ -25,24 +25,24 @@ POSTGRES = "docker.io/library/postgres:17-trixie"
 PROMETHEUS = "docker.io/prom/prometheus:v3.5.0"
 CCARI, ASTERISK = "docker.io/library/ccari:local", "docker.io/library/ccari-asterisk:local"
 SYSTEMD = "docker.io/library/ccari-systemd:local"
-#: What the base is found again by; the leading number counts changes that the rest does not show.
+#: Identifies the base in the cache; the leading number counts changes that the rest does not show.
 RECIPE = "3 trixie minbase ca-certificates"
 CERTIFICATES = Path("/usr/local/share/ca-certificates")
 
 
-#: What the store mounts goes with the command.
+#: What the store mounts is unmounted when the command ends.
 _APART = ("unshare", "--mount", "--propagation", "private")
 
 
 @dataclass(frozen=True)
 class Images:
-    """Where they are kept: ``storage`` is a read-only store of images for whoever runs containers."""
+    """Where they are kept: ``storage`` is a read-only image store for running containers."""
 
     storage: Path
 
     @property
     def environment(self) -> dict[str, str]:
-        """What buildah and podman are told of it."""
+        """The environment that points buildah and podman to it."""
         cache = self.storage.parent
         return {
             **os.environ,
@@ -60,7 +60,7 @@ class Images:
 
 
 def ulimits() -> str:
-    """A line of containers.conf: the limits that we have ourselves, which not every root may raise."""
+    """A line of containers.conf with our own limits, which not every root may raise."""
     limits = {
         "nofile": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
         "nproc": resource.getrlimit(resource.RLIMIT_NPROC)[1],
@@ -72,7 +72,7 @@ def ulimits() -> str:
 
 
 async def ensure_images() -> Images:
-    """Every image that compose.yaml names, those of the checkout as it is now."""
+    """Every image that compose.yaml names, built from the checkout as it is now."""
     if os.geteuid() != 0:
         raise LabError("the containers need root")
     missing = [
@@ -95,10 +95,10 @@ async def ensure_images() -> Images:
 
 
 async def _base(images: Images, cache: Path) -> None:
-    """Debian's image, which nobody gives us here, made from Debian's packages, and named as the Dockerfiles ask for it."""
+    """Debian's image, which cannot be downloaded here, made from Debian's packages and named as in the Dockerfiles."""
     address, keyring = await mirror()
     settings = [f"{each};" for each in await apt_settings()]
-    # as in Docker's own: the archive first, then the security updates
+    # as in Docker's own image: the archive first, then the security updates
     archives = [(address, "trixie trixie-updates"), (await _security(address), "trixie-security")]
     recipe = hashlib.sha256(
         "\n".join((RECIPE, address, *settings, *map(_content, _certificates()))).encode()
@@ -117,7 +117,7 @@ async def _base(images: Images, cache: Path) -> None:
         await output(
             "mmdebstrap", "--quiet", "--mode=root", "--variant=minbase", "--include=ca-certificates",
             *(f"--aptopt={each}" for each in settings),
-            # as in Docker's own
+            # as in Docker's own image
             *(f"--dpkgopt=path-exclude=/usr/share/{each}/*" for each in ("doc", "man", "info", "locale")),
             "--customize-hook=rm -f $1/etc/apt/sources.list",
             f"--customize-hook=printf '{sources.replace(chr(10), chr(92) + 'n')}' >$1/etc/apt/sources.list.d/debian.sources",
@@ -133,7 +133,7 @@ async def _base(images: Images, cache: Path) -> None:
 
 
 async def _security(address: str) -> str:
-    """Where this machine has security updates from."""
+    """Where this machine gets security updates from."""
     told = await output("apt-get", "indextargets", "--format", "$(REPO_URI)", "Created-By: Packages")
     named = [each for each in told.splitlines() if each.rstrip("/").endswith("-security")]
     return [*named, f"{address.rstrip('/')}-security"][0]
@@ -148,7 +148,7 @@ def _content(path: Path) -> str:
 
 
 def _trust() -> list[str]:
-    """Let the base trust whom this machine trusts: what is fetched may come through a proxy of its own."""
+    """Make the base trust the certificates that this machine trusts: downloads may go through a proxy of its own."""
     if not _certificates():
         return []
     return [
@@ -175,7 +175,7 @@ async def _build(images: Images, name: str, file: Path, context: Path) -> None:
 
 
 async def _id(images: Images, name: str) -> str:
-    """That of an image, or nothing where there is none."""
+    """An image's id, or nothing if there is none."""
     try:
         command = (*_APART, "buildah", "images", "--quiet", "--no-trunc", name)
         return (await output(*command, environment=images.environment)).strip()

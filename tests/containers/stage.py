@@ -1,4 +1,4 @@
-"""A place to run containers in, which leaves nothing behind however it ends: see stage.sh."""
+"""A place to run containers in that leaves nothing behind, however it ends: see stage.sh."""
 
 import asyncio
 import os
@@ -22,7 +22,7 @@ COMMAND_SECONDS = 240.0
 
 @dataclass(frozen=True)
 class Done:
-    """What a command said, and how it ended."""
+    """A command's output, and its exit status."""
 
     code: int
     out: str
@@ -31,25 +31,25 @@ class Done:
 
 @dataclass(frozen=True)
 class Stage:
-    """``folder`` is its own, and goes with it; ``pid`` is a process in its namespaces."""
+    """``folder``: its own, removed with it; ``pid``: a process in its namespaces."""
 
     folder: Path
     pid: int
 
     @property
     def environment(self) -> dict[str, str]:
-        """What makes a command that runs outside speak to the podman inside."""
+        """The environment in which a command outside reaches the podman inside."""
         return {**os.environ, "DOCKER_HOST": f"unix://{self.folder / 'podman.sock'}"}
 
     async def podman(self, *arguments: str) -> str:
-        """What podman prints. Raises LabError if it fails."""
+        """Podman's output. Raises LabError if it fails."""
         done = await self.inside("podman", *arguments)
         if done.code:
             raise LabError(f"podman {arguments[0]}: {done.err.strip()[-500:]}")
         return done.out
 
     async def inside(self, *command: str) -> Done:
-        """Run a command in the stage's namespaces, where what the containers publish is heard."""
+        """Run a command in the stage's namespaces, where the containers' published ports can be reached."""
         return await run(
             "nsenter", f"--target={self.pid}", "--mount", "--net", "--pid", *command,
             environment={
@@ -70,7 +70,7 @@ async def stage(images: Images) -> AsyncIterator[Stage]:
         configure(folder, images)
         with (folder / "log").open("wb") as log:
             process = await asyncio.create_subprocess_exec(
-                # with pdeathsig a killed test run leaves no containers
+                # with pdeathsig, a killed test run leaves no containers behind
                 *("setpriv", "--pdeathsig", "KILL"),
                 *("unshare", "--mount", "--net", "--pid", "--fork", "--mount-proc", "--kill-child"),
                 *("--propagation", "private", "sh", str(HERE / "stage.sh"), str(folder)),
@@ -85,7 +85,7 @@ async def stage(images: Images) -> AsyncIterator[Stage]:
 
 
 def configure(folder: Path, images: Images) -> None:
-    """Have podman and buildah keep in ``folder`` what they make of the images."""
+    """Make podman and buildah keep in ``folder`` what they make from the images."""
     (folder / "storage.conf").write_text(
         f'[storage]\ndriver = "overlay"\ngraphroot = "{folder / "storage"}"\nrunroot = "/run/containers/storage"\n'
         f'[storage.options]\nadditionalimagestores = ["{images.storage}"]\n'
@@ -107,12 +107,12 @@ async def _answers(folder: Path, process: asyncio.subprocess.Process) -> None:
 
 
 def child(pid: int) -> int:
-    """The first process of the new process namespace, as it is called outside."""
+    """The first process of the new process namespace, by its pid outside."""
     return int(Path(f"/proc/{pid}/task/{pid}/children").read_text().split()[0])
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """Its first process is killed with it, and with that one all others."""
+    """Its first process is killed with it, and all others with that one."""
     if process.returncode is None:
         process.send_signal(signal.SIGKILL)
     async with asyncio.timeout(STOP_SECONDS):

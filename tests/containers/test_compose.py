@@ -1,4 +1,4 @@
-"""compose.yaml as a user brings it up: with Debian's podman in place of Docker, and a call through it."""
+"""compose.yaml as a user starts it, with Debian's podman in place of Docker, and a call through it."""
 
 import contextlib
 import json
@@ -84,7 +84,7 @@ def mounts(folder: Path) -> list[str]:
 
 
 def left_behind(folder: Path) -> list[str]:
-    """What there is still of a stage that has ended: its folder, mounts, processes."""
+    """What is left of a stage that has ended: its folder, mounts, processes."""
     found = [str(folder)] if folder.exists() else []
     found += mounts(folder)
     for each in Path("/proc").glob("[0-9]*"):
@@ -156,7 +156,7 @@ async def test_a_secret_is_in_the_environment_or_the_definition_of_a_container(c
 
 
 async def test_something_is_heard_beyond_this_machine(compose: Compose) -> None:
-    """In the demo nothing; else SIP and RTP, and those alone."""
+    """In the demo nothing; otherwise SIP and RTP, and only those."""
     ports = [port for each in await compose.containers() for port in each["Ports"] or ()]
     assert {port["host_ip"] for port in ports} == {"127.0.0.1"}
     told = await run("docker-compose", "config", "--format", "json", environment=compose.stage.environment,
@@ -187,7 +187,7 @@ async def test_a_phone_that_is_not_beside_it_is_told_the_containers_own_address(
 
 
 async def test_settings_that_no_variable_can_say_do_not_come_in_as_the_page_tells(compose: Compose) -> None:
-    """docker/README.md: the override and the file as they are shown there, and the secret by the line that is."""
+    """docker/README.md: the override and the file as shown there, and the secret created by the line given there."""
     shown = {
         each.language: each.text
         for each in blocks(CHECKOUT / "docker" / "README.md")
@@ -208,7 +208,7 @@ async def test_settings_that_no_variable_can_say_do_not_come_in_as_the_page_tell
     assert found["webhook crm"] == ("ok", "there is a secret to sign messages with")
 
 
-#: Asks Prometheus until it has scraped ccari, and says which rules it has loaded.
+#: Asks Prometheus until it has scraped ccari, and prints the rules that it has loaded.
 WATCHED = """
 import json, sys, time, urllib.request
 def asked(what):

@@ -1,4 +1,4 @@
-"""The unit of docs/install.md under a real systemd, which boots in namespaces of its own."""
+"""The unit from docs/install.md under a real systemd, which boots in namespaces of its own."""
 
 import asyncio
 import os
@@ -21,15 +21,15 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 BOOT = Path(__file__).parent / "boot.sh"
 BOOT_SECONDS = 60.0
 STOP_SECONDS = 20.0
-#: Of the unit's own WatchdogSec= nobody wants to wait for the end.
+#: Shorter than the unit's own WatchdogSec=, for which a test would wait too long.
 WATCHDOG = "[Service]\nWatchdogSec=8\n"
-#: What systemd-analyze says of the unit: 0 is shut, 10 is open.
+#: The exposure that systemd-analyze gives the unit: 0 is closed, 10 is open.
 EXPOSURE = 1.5
 
 
 @dataclass(frozen=True)
 class Machine:
-    """``pid`` is its systemd, as it is called outside."""
+    """``pid``: its systemd, by its pid outside."""
 
     pid: int
 
@@ -58,11 +58,11 @@ class Machine:
             raise AssertionError(f"{name} is {await self.property(name)!r}:\n{await self.told()}") from None
 
     async def told(self, unit: str = "ccari") -> str:
-        """What a unit has written last."""
+        """What a unit has logged last."""
         return (await self("journalctl", f"--unit={unit}", "--output=cat", "--no-pager", "--lines=60")).out
 
     async def confined(self, *command: str) -> Done:
-        """Run a command with what the unit allows, as the service would have it."""
+        """Run a command with the unit's restrictions, as the service runs."""
         unit = (self.root / "etc/systemd/system/ccari.service").read_text()
         kept = re.sub(
             r"^(Type|ExecStart|Restart\w*|WatchdogSec|SyslogIdentifier)=.*\n", "", unit, flags=re.MULTILINE
@@ -125,7 +125,7 @@ def words(folder: Path) -> str:
 
 
 def first_of(pid: int) -> int | None:
-    """The machine's first process, once that is systemd."""
+    """The machine's first process, once it is systemd."""
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
     if not children or Path(f"/proc/{children[0]}/comm").read_text().strip() not in {"systemd", "init"}:
         return None
@@ -144,7 +144,7 @@ async def test_systemd_does_not_hear_that_the_service_is_up(machine: Machine) ->
         "/opt/ccari/bin/ccari db status",
         "/opt/ccari/bin/ccari policy apply /opt/ccari/lib/python3.13/site-packages/ccari/demo/policy.toml",
         "/opt/ccari/bin/ccari keys init",
-        # the bytes of any file are 8-bit sound
+        # the bytes of any file are valid 8-bit sound
         "/usr/bin/nice /usr/bin/flac --silent --force-raw-format --endian=little --sign=signed --channels=1 --bps=8 --sample-rate=8000 -o /var/lib/ccari/a.flac /etc/ccari/ccari.toml",
         "/usr/bin/nice /usr/bin/ffmpeg -loglevel error -f lavfi -i sine=duration=1 -c:a libopus -f ogg -y /dev/null",
         "/opt/ccari/bin/ccari sounds build",
@@ -189,7 +189,7 @@ async def test_a_stop_is_no_clean_end_or_leaves_the_database_behind(machine: Mac
 
 
 def outside(machine: Machine, pid: int) -> int:
-    """What a process of the machine is called out here."""
+    """The pid outside of a process of the machine."""
     for each in Path("/proc").glob("[0-9]*/status"):
         try:
             told = re.search(r"^NSpid:(.*)$", each.read_text(), re.MULTILINE)
