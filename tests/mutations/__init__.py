@@ -1,4 +1,4 @@
-"""The mutation check: for each invariant, ways of breaking the product that its tests have to notice.
+"""The mutation check: ways to break the product, for each invariant, that its tests must notice.
 
-``python -m tests.mutations`` carries them out one after the other on a copy of the checkout.
+``python -m tests.mutations`` tries them one after the other on a copy of the checkout.
 """

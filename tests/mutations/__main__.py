@@ -14,7 +14,7 @@ from tests.mutations.trial import Copy, Verdict, copy
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Exit status 1 if a mutation goes unnoticed, or the tests fail without one."""
+    """Exit with status 1 if a mutation goes unnoticed, or if the tests fail without one."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.mutations", description="Break each invariant, and see a test fail."
     )

@@ -1,4 +1,4 @@
-"""A way of breaking the product, as ``invariants.toml`` holds it."""
+"""A way to break the product, as ``invariants.toml`` has it."""
 
 import tomllib
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from pathlib import Path
 CHECKOUT = Path(__file__).parents[2]
 LISTED = Path(__file__).parent / "invariants.toml"
 INVARIANTS = range(1, 10)
-#: For each invariant, at least.
+#: The least number for each invariant.
 LEAST = 2
 
 
 @dataclass(frozen=True)
 class Mutation:
-    """``invariant``: its number in DESIGN 2. ``tests``: files, or tests in them, of which at least one must fail."""
+    """``invariant``: its number in DESIGN 2. ``tests``: files, or tests in them; at least one must fail."""
 
     name: str
     invariant: int
@@ -23,12 +23,12 @@ class Mutation:
     tests: tuple[str, ...]
 
     def applied(self, text: str) -> str:
-        """The text of ``file``, broken.
+        """The text of ``file`` with the mutation applied.
 
         Raises
         ------
         ValueError
-            If ``old`` does not stand in it exactly once.
+            If ``old`` does not occur in it exactly once.
         """
         found = text.count(self.old)
         if found != 1:
@@ -37,6 +37,6 @@ class Mutation:
 
 
 def listed() -> list[Mutation]:
-    """All of them, in the order of the file."""
+    """All mutations, in the order of the file."""
     told = tomllib.loads(LISTED.read_text("utf-8"))["mutation"]
     return [Mutation(**{**each, "tests": tuple(each["tests"])}) for each in told]

@@ -1,4 +1,4 @@
-"""Whether a mutation is noticed: its tests are run on a broken copy of the checkout."""
+"""Whether a mutation is noticed: runs its tests on a mutated copy of the checkout."""
 
 import os
 import shutil
@@ -13,13 +13,13 @@ from xml.etree import ElementTree as ET
 
 from tests.mutations.mutation import CHECKOUT, Mutation
 
-#: For the tests of one mutation, and for those of all without any, on a machine that does much else.
+#: Time for the tests of one mutation, and for all tests without any, on a busy machine.
 TRIAL_SECONDS, WHOLE_SECONDS = 300.0, 1800.0
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """``failed``: the tests that failed in what they assert; ``broken``: those that could not even be run."""
+    """``failed``: the tests whose assertions failed; ``broken``: those that could not be run."""
 
     failed: tuple[str, ...]
     broken: tuple[str, ...]
@@ -31,7 +31,7 @@ class Verdict:
 
 
 class Copy:
-    """A copy of the checkout, with what is not yet committed."""
+    """A copy of the checkout, including uncommitted changes."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -56,10 +56,10 @@ class Copy:
             path.write_text(whole, "utf-8")
 
     def verdict(self, tests: Iterable[str], *, all_of_them: bool = False) -> Verdict:
-        """Run tests in it, up to the first that fails unless ``all_of_them``."""
+        """Run tests in it, until the first failure unless ``all_of_them``."""
         result = self.folder / "result.xml"
         result.unlink(missing_ok=True)
-        # byte code is told from the source by its time in whole seconds, and a mutation may take less
+        # Python checks cached byte code by the source's time in whole seconds, and a mutation may take less
         environment = {**os.environ, "PYTHONPATH": str(self.folder), "PYTHONDONTWRITEBYTECODE": "1"}
         seconds = WHOLE_SECONDS if all_of_them else TRIAL_SECONDS
         try:
@@ -75,7 +75,7 @@ class Copy:
 
 @contextmanager
 def copy() -> Iterator[Copy]:
-    # the database server's own user runs programmes in it
+    # the database server's own user runs programs in it
     with TemporaryDirectory(prefix="ccari-mutations-") as folder:
         Path(folder).chmod(0o755)
         yield Copy(Path(folder))
