@@ -1,4 +1,4 @@
-"""One service with a console, and one Chromium, for all the tests of the browser."""
+"""One service with a console, and one Chromium, for all browser tests."""
 
 import os
 import secrets
@@ -21,7 +21,7 @@ from tests.unit.store.made import elsewhere
 from tests.unit.store.server import execute, patiently
 from tests.unit.web.api import listening
 
-#: For a page to be there; Chromium has two cores to share with the other tests.
+#: Time for a page to load; Chromium shares two cores with the other tests.
 SECONDS = 60.0
 WIDTHS = {"wide": 1280, "narrow": 390}
 
@@ -32,7 +32,7 @@ Pictures = Callable[[Page, str], Awaitable[None]]
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def centre(server: str) -> AsyncIterator[Store]:
-    """A database of the browser's own, in which nothing has happened yet."""
+    """The browser tests' own database, in which nothing has happened yet."""
     await execute(server, "CREATE DATABASE browsed TEMPLATE template")
     dsn = elsewhere(server, "browsed")
     with patiently():
@@ -43,7 +43,7 @@ async def centre(server: str) -> AsyncIterator[Store]:
 
 @pytest.fixture(scope="session")
 def files(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where the centre's keys and recordings are."""
+    """The folder of the centre's keys and recordings."""
     return tmp_path_factory.mktemp("centre")
 
 
@@ -54,7 +54,7 @@ async def front(centre: Store, files: Path) -> Front:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def url(front: Front) -> AsyncIterator[str]:
-    """Where the console is."""
+    """The address of the console."""
     async with listening(application({}, front)) as address:
         yield address
 
@@ -63,10 +63,10 @@ async def url(front: Front) -> AsyncIterator[str]:
 async def chromium() -> AsyncIterator[Browser]:
     path = shutil.which("chromium")
     assert path, "there is no chromium: make setup installs it"
-    # what is expected of a page has a bound of its own, whatever its context's is
+    # expectations have a time-out of their own, whatever the context's is
     expect.set_options(timeout=SECONDS * 1000)
     async with async_playwright() as playwright:
-        # as root, in which the tests run, Chromium has no sandbox of its own
+        # the tests run as root, as which Chromium has no sandbox of its own
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         await browser.close()
@@ -74,7 +74,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 @pytest.fixture(scope="session")
 def pictures() -> Pictures:
-    """Takes a picture of a page, by a name, for who gives a folder to look at them in: one takes as long as some tests."""
+    """Takes a named picture of a page if a folder for pictures is given: one takes as long as some tests."""
     given = os.environ.get("CCARI_SCREENSHOTS")
 
     async def take(page: Page, name: str) -> None:
@@ -96,7 +96,9 @@ async def token_of(store: Store, role: Role, name: str, *controllers: str) -> st
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def opened(centre: Store, url: str, chromium: Browser) -> AsyncIterator[Opened]:
-    """A page of somebody who is signed in: as all who have that role, or ``anew``, for who ends the session."""
+    """A page of somebody who is signed in, in the session that its role shares, or in a new one (``anew``) for a test
+    that ends it.
+    """
     sessions: dict[Role, StorageState] = {}
 
     async def open_page(
@@ -109,7 +111,7 @@ async def opened(centre: Store, url: str, chromium: Browser) -> AsyncIterator[Op
         )  # fmt: skip
         context.set_default_timeout(SECONDS * 1000)
         page = await context.new_page()
-        # from the start: whoever begins to listen when a file is to be chosen may begin too late
+        # from the start: a listener added when a file is to be chosen may be too late
         page.on("filechooser", lambda _: None)
         await page.goto(f"{url}/console")
         if anew or role not in sessions:

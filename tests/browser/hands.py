@@ -1,4 +1,4 @@
-"""Somebody at the console: with the mouse, or with nothing but the keyboard. Both find things by the words that are seen."""
+"""Somebody at the console, with the mouse or with only the keyboard. Both find elements by the words on the screen."""
 
 import json
 from collections.abc import Callable
@@ -7,12 +7,12 @@ from typing import Protocol
 
 from playwright.async_api import ElementHandle, Page
 
-#: Of Tab, to get anywhere on a page of ours.
+#: The most presses of Tab to reach anything on one of our pages.
 MOST_STEPS = 150
-#: Of a list to choose from.
+#: The most options of a list to choose from.
 MOST_OPTIONS = 40
 
-#: What is called so, of those elements: what can be seen, as it reads.
+#: Elements among these that have this name: visible ones, by their text.
 _NAMED = """
 (kinds, name) => [...document.querySelectorAll(kinds)].filter((each) => {
   const label = each.labels && each.labels[0];
@@ -20,7 +20,7 @@ _NAMED = """
   return called.trim().startsWith(name) && each.checkVisibility() && !each.disabled;
 })
 """
-#: Of those the one that comes next, for whoever reads on from where they are; else the last before it.
+#: The next of them after the current position, as a reader finds it; else the last one before it.
 _NEXT = f"""
 ([kinds, name]) => {{
   const found = ({_NAMED})(kinds, name), here = document.activeElement;
@@ -28,7 +28,7 @@ _NEXT = f"""
   return after || found.at(-1) || null;
 }}
 """
-#: Which way it is to the one that is called so from where the keyboard is: 0 there, 1 on, -1 back; nothing if there is none.
+#: The direction to the element with this name from the focus: 0 there, 1 forwards, -1 back; nothing if there is none.
 _WAY = f"""
 ([kinds, name]) => {{
   const found = ({_NAMED})(kinds, name), here = document.activeElement;
@@ -37,7 +37,7 @@ _WAY = f"""
   return found.some((each) => here.compareDocumentPosition(each) & Node.DOCUMENT_POSITION_FOLLOWING) ? 1 : -1;
 }}
 """
-#: What keeps somebody from seeing where the keyboard is (WCAG 2.4.7, 2.4.11); "" if they do.
+#: What keeps somebody from seeing the focus (WCAG 2.4.7, 2.4.11); "" if nothing does.
 UNSEEN = """
 () => {
   const here = document.activeElement;
@@ -60,7 +60,7 @@ UNSEEN = """
   return here.contains(there) ? "" : `something covers it: ${told}`;
 }
 """
-#: What there is for the keyboard to come to.
+#: Everything that the keyboard can reach.
 _REACHED = """
 [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, textarea, summary, audio, [tabindex='0']")]
   .filter((each) => each.checkVisibility() && !each.disabled)
@@ -71,21 +71,23 @@ _STEP = f"""
   return [document.activeElement === document.body, ({UNSEEN})()];
 }})()
 """
-#: When what is scrolled to is there.
+#: When scrolling to it has finished.
 _DRAWN = "new Promise((done) => { requestAnimationFrame(() => requestAnimationFrame(done)); })"
 
 
 class Hand(Protocol):
-    """``name``: how what can be seen begins. What is looked for comes after where the hand is, or before it."""
+    """``name``: the beginning of the visible text. Elements after the current position come before those in front of
+    it.
+    """
 
     page: Page
 
     async def press(self, name: str, kinds: str = ...) -> None:
-        """A button, a link, or what unfolds."""
+        """Press a button or a link, or unfold details."""
         ...
 
     async def follow(self, name: str, kinds: str = ...) -> None:
-        """The same, and wait for the page that it leads to."""
+        """Press it, and wait for the page that it leads to."""
         ...
 
     async def fill(self, name: str, words: str) -> None: ...
@@ -138,7 +140,7 @@ class Mouse:
 
 
 class Keyboard:
-    """Sees at each step of Tab where it is."""
+    """Checks at each press of Tab that the focus is visible."""
 
     def __init__(self, page: Page) -> None:
         self.page = page
@@ -179,7 +181,7 @@ class Keyboard:
         await (await coming.value).set_files(file)
 
     async def to(self, name: str, kinds: str = "*") -> None:
-        """With Tab, or back with Shift and Tab."""
+        """Go there with Tab, or back with Shift and Tab."""
         for _ in range(MOST_STEPS):
             unseen = await self.page.evaluate(UNSEEN)
             assert not unseen or not await self.page.evaluate(f"{_DRAWN}.then({UNSEEN})"), unseen
@@ -192,7 +194,7 @@ class Keyboard:
 
 
 async def lost(page: Page) -> list[str]:
-    """What keeps somebody from going with Tab, from the top, through all there is, and from seeing where they are."""
+    """What keeps somebody from reaching everything with Tab, from the top, and from seeing the focus."""
     await page.evaluate(f"window.left = new Set({_REACHED})")
     told: list[str] = []
     for _ in range(MOST_STEPS):

@@ -1,4 +1,4 @@
-"""Every page, wide and narrow, light and dark, in both languages: nothing that keeps somebody from using it."""
+"""Every page, wide and narrow, light and dark, in both languages: nothing may keep anybody from using it."""
 
 import re
 from itertools import product
@@ -24,12 +24,12 @@ PAGES = {
     ),
     Role.AGENT: ("/console/agent",),
 }  # fmt: skip
-#: What keeps somebody out; the rest is advice.
+#: The impacts that shut somebody out; the others are advice.
 GRAVE = {"serious", "critical"}
 PDF_PAGE = re.compile(rb"/Type\s*/Page\b")
-#: Digits of a SHA-256.
+#: The digits of a SHA-256.
 _HASH = 64
-#: The words of a table that stand on more than one line.
+#: Words of a table that are broken over more than one line.
 BROKEN = """
 () => {
   const found = [], texts = document.createTreeWalker(document.querySelector("tbody"), NodeFilter.SHOW_TEXT);
@@ -45,7 +45,7 @@ BROKEN = """
 
 
 async def faults(page: Page) -> list[str]:
-    """What axe finds, as rule and place."""
+    """The violations that axe finds, as rule and place."""
     found = await Axe().run(page, options={"resultTypes": ["violations"]})
     return [
         f"{each['id']}: {node['target']} {node.get('failureSummary', '')[:300]}"
@@ -60,7 +60,7 @@ async def scrolls_sideways(page: Page) -> bool:
 
 
 async def first(page: Page, below: str) -> str:
-    """Where the first link of the page's list leads to."""
+    """The target of the first link in the page's list."""
     found = await page.locator(f'tbody a[href^="{below}"]').first.get_attribute("href")
     assert found
     return found
@@ -76,7 +76,7 @@ async def test_a_page_keeps_somebody_out(
     for role, paths in PAGES.items():
         page = await opened(role, width=WIDTHS[width], language=language, shade=shade)
         for path in paths:
-            # a star stands for the first of the list before it
+            # a star stands for the first item of the list before it
             there = path if "*" not in path else await first(page, path.replace("*", ""))
             await page.goto(url + there)
             name = urlsplit(path).path.removeprefix("/console/").replace("/*", "-one").replace("/", "-")
@@ -116,7 +116,7 @@ async def test_larger_letters_that_the_browser_was_told_to_use_are_not_used(open
             )
             assert not await scrolls_sideways(page), path
             found.append(await page.evaluate(sizes))
-        # on what is then a narrow screen some are not twice as large
+        # on such a narrow screen, some texts are less than twice as large
         assert all(large > 1.5 * small for small, large in zip(*found, strict=True)), path
     await page.context.close()
 
@@ -194,14 +194,14 @@ async def test_a_count_in_the_ten_thousands_reads_as_two(opened: Opened, url: st
         await page.set_viewport_size({"width": width, "height": 900})
         await page.goto(f"{url}/console/overview?days=30")
         counts = page.locator("table.bars td.amount, .tiles dd:not(.quiet)")
-        # a month of a large centre, without the minute that it takes to make one
+        # stands for a month of a large centre, which would take a minute to create
         await counts.evaluate_all("(all) => { for (const each of all) each.textContent = '1234567'; }")
         lines = await counts.evaluate_all(
             "(all) => all.map((each) => { const range = document.createRange(); range.selectNodeContents(each);"
             " return range.getClientRects().length; })"
         )
         assert set(lines) == {1}, width
-        # nor does it leave its own place
+        # nor does it extend beyond its own area
         assert await counts.evaluate_all(
             "(all) => all.every((each) => each.scrollWidth <= each.clientWidth)"
         ), width
@@ -223,6 +223,6 @@ async def test_the_journal_of_a_call_breaks_words_or_times_beside_a_hash(
         broken = set(await page.evaluate(BROKEN))
         hashes = {each for each in broken if len(each) == _HASH}
         assert hashes, "the test needs a hash that does not fit on one line"
-        # among the details, a reference may be broken at its hyphens
+        # in the details, a reference may be broken at its hyphens
         assert broken - hashes <= {"ACME-2026-000001"}, where
     await page.context.close()

@@ -1,4 +1,4 @@
-"""Where the keyboard is: it is seen, it comes to everything once, and it goes where something is told."""
+"""The keyboard focus: it is visible, it reaches everything once, and it moves to messages."""
 
 import pytest
 from playwright.async_api import Page, expect
@@ -10,7 +10,7 @@ from tests.browser.test_appearance import faults, first
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: A page, the form's path, what is filled in there, and the field in which that is wrong.
+#: A page, the form's path, what is filled in, and the field that is wrong.
 WRONG = (
     ("requests/new", "new", {"right": "access", "number": "12", "controller": "acme"}, "number"),
     ("requests/ACME-2026-000001", "number", {"reason": " "}, "number-reason"),
@@ -24,14 +24,14 @@ WRONG = (
 
 
 async def on_page(page: Page, url: str, path: str) -> None:
-    """A star stands for the first of the list."""
+    """Open a page; a star stands for the first item of the list."""
     await page.goto(f"{url}/console/{path.removesuffix('/*')}")
     if path.endswith("/*"):
         await page.goto(url + await first(page, f"/console/{path.removesuffix('*')}"))
 
 
 async def lead_to(page: Page, field: str) -> None:
-    """What is wrong has the keyboard, and leads to where it is wrong."""
+    """The error message has the focus, and leads to the field that is wrong."""
     note = page.locator(".note.bad")
     await expect(note).to_be_focused()
     told = await note.locator(f'a[href="#{field}"]').inner_text()

@@ -1,4 +1,4 @@
-"""Pages that go on by themselves, and whoever is on them."""
+"""Pages that update themselves while somebody uses them."""
 
 import contextlib
 import re
@@ -21,13 +21,13 @@ from tests.unit.web.test_live_calls import board, live
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: The page's stream, for a test that has to know what has come.
+#: The page's stream, for a test that must know what has arrived.
 NOTED = "window.EventSource = class extends EventSource { constructor(url) { super(url); window.source = this; } };"
-#: From now on ``told`` is there when the page has got the next change.
+#: From now on, ``told`` appears when the page has received the next change.
 TOLD = "window.told = new Promise((done) => { source.addEventListener('page', () => done(), { once: true }); }); 0"
 
-#: ``refused`` is there when the page knows that what it asked for last was refused. Of such a request the browser tells now that it
-#: finished and now that it failed.
+#: ``refused`` appears when the page knows that its last request was refused. The browser sometimes reports such a
+#: request as finished, and sometimes as failed.
 REFUSED = """
 window.EventSource = class extends EventSource {
   constructor(url) {
@@ -37,13 +37,13 @@ window.EventSource = class extends EventSource {
 };
 """
 
-#: Firefox calls no button active that is pressed with the space bar (tried with 153).
+#: Firefox does not make a button active that is pressed with the space bar (tried with 153).
 NOTHING_IS_ACTIVE = """
 const found = Element.prototype.querySelector;
 Element.prototype.querySelector = function (what) { return what === ":active" ? null : found.call(this, what); };
 """
 
-#: ``stale`` is true once the page has said that it is not live, for however short a time.
+#: ``stale`` is true once the page has said that it is not live, even briefly.
 STALE = """
 (() => {
   const note = document.querySelector("[data-stale]");
@@ -65,7 +65,7 @@ async def test_a_call_goes_on_and_the_page_does_not(opened: Opened, front: Front
     board(front).put(replace(TALK, stage="farewell"))
     await expect(row).to_contain_text("last announcement")
     if isinstance(at, Keyboard):
-        # who has come to the call is still there when the page has changed
+        # the focus is still on the call when the page has changed
         await expect(row.get_by_role("link")).to_be_focused()
     pause = page.get_by_role("button", name="Pause")
     await at.press("Pause")
@@ -145,10 +145,10 @@ async def test_an_agent_cannot_register_a_right_by_keyboard_alone(
     assert await faults(page) == []
     place = page.locator(f'[id="right-{TALK.call_id}-restriction"]')
     await hand.to("restriction", f'[id="call-{TALK.call_id}"] button')
-    # the page changes under the agent's fingers, who stays where they were
+    # the page changes while the agent types, and the focus stays where it was
     board(front).put(replace(TALK, recording=Taped.PAUSED))
     await expect(page.locator("section").get_by_text("recording paused")).to_be_visible()
-    # of which screen readers are told in a few words
+    # screen readers are told about it in a few words
     await expect(page.get_by_role("status")).to_contain_text("talking, recording paused")
     await expect(place).to_be_focused()
     await hand.follow("restriction", "button")
@@ -185,7 +185,7 @@ async def test_nothing_comes_of_a_click_during_which_the_page_changes(
         board(front).put(replace(TALK, recording=to))
         await page.evaluate("told")
 
-    # who thinks better of it sees what has changed
+    # who changes their mind sees what has changed
     await changes(Taped.PAUSED)
     if by_keyboard:
         await page.keyboard.press("Tab")
@@ -212,7 +212,7 @@ async def test_a_page_that_hears_nothing_any_more_seems_to_be_live(
     await page.goto(f"{url}/console/live")
     await expect(page.locator("[data-shown]")).to_be_visible()
     await page.evaluate(STALE)
-    # a quiet minute, in which the server says no more than that it is still there
+    # a quiet minute, in which the server only sends keep-alives
     for _ in range(4):
         await page.clock.fast_forward(15_000)
         await page.evaluate("source.dispatchEvent(new MessageEvent('beat'))")
@@ -220,7 +220,7 @@ async def test_a_page_that_hears_nothing_any_more_seems_to_be_live(
     async with page.expect_request(re.compile("live/events")):
         await page.clock.fast_forward(60_000)
     assert await page.evaluate("stale")
-    # and it goes on by itself
+    # and it resumes updating by itself
     await expect(page.locator("[data-stale]")).to_be_hidden()
     board(front).put(replace(TALK, stage="farewell"))
     await expect(page.locator(f'[id="call-{TALK.call_id}"]')).to_contain_text("last announcement")
@@ -250,7 +250,7 @@ async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url
     page = await opened(Role.OPS, anew=True)
     async with page.expect_response(re.compile("live/events")):
         await page.get_by_role("link", name="Live").click()
-    # which screen readers tell
+    # and screen readers say so
     stale = page.get_by_role("alert")
     await expect(page.locator("[data-shown]")).to_be_visible()
     await expect(stale).to_be_hidden()
@@ -259,7 +259,7 @@ async def test_a_page_does_not_say_that_it_is_no_longer_live(opened: Opened, url
     await other.get_by_role("button", name="Sign out").click()
     await other.locator("#token").wait_for()
     for stage in ("farewell", "talk") * 10:
-        # it is looked whether the session goes on when there is something to be told
+        # the session is checked when there is something to send
         board(front).put(replace(TALK, stage=stage))
         with contextlib.suppress(Error):
             await stale.wait_for(timeout=1000)

@@ -1,4 +1,4 @@
-"""Each job of the console, done by somebody in a real browser: with the mouse, or with nothing but the keyboard."""
+"""Each job of the console, done by somebody in a real browser, with the mouse or with only the keyboard."""
 
 import re
 from collections.abc import Callable
@@ -24,7 +24,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 Made = Callable[[Page], Hand]
 by_either = pytest.mark.parametrize("hand", HANDS.values(), ids=HANDS)
 
-#: Some lines of a list of bars, of which one is wrong.
+#: Some lines of a list of bars; one is wrong.
 LINES = "number\n600 777 001\n12\n"
 
 
@@ -144,7 +144,7 @@ async def test_a_request_cannot_be_found(opened: Opened, url: str, hand: Made) -
     found = page.locator("tbody tr")
     assert set(await found.locator("td:nth-of-type(1)").all_inner_texts()) == {"access Art 15"}
     if isinstance(at, Keyboard):
-        # what was found comes next, not all that it was looked for with
+        # the results come next, not the whole search form
         await page.keyboard.press("Tab")
         await expect(found.locator("a").first).to_be_focused()
     await at.follow("ACME-", "a")
@@ -270,7 +270,7 @@ async def test_a_recording_cannot_be_listened_to(
         await at.to("Player", "audio")
         await page.keyboard.press("ArrowRight")
     else:
-        # the script moves the place in the picture to where somebody clicks
+        # the script moves the position in the waveform to the click
         await page.locator(".wave").first.click(position={"x": 200, "y": 20})
     await expect(head).not_to_have_attribute("d", "M0 0V60")
     if isinstance(at, Keyboard):

@@ -1,4 +1,6 @@
-"""What a browser has on its own disk after somebody has worked at the console: it may be on any desk, and outlives the visit."""
+"""What a browser leaves on its own disk after somebody has used the console: that disk may be anyone's, and outlives
+the visit.
+"""
 
 import shutil
 from collections.abc import AsyncIterator
@@ -21,13 +23,13 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 NUMBER = "+48600777003"
 NOTE = "she called twice in autumn"
-#: Chromium writes down which pages are open in this order, and this one last.
+#: The page that is opened last: Chromium writes down open pages in order, so once this one is on disk, all are.
 LAST = "/console/overview?period=month"
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def kept(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    """A browser that keeps what browsers keep, in ``tmp_path``."""
+    """A browser that keeps its usual data, in ``tmp_path``."""
     path = shutil.which("chromium")
     assert path, "there is no chromium: make setup installs it"
     async with async_playwright() as playwright:
@@ -40,14 +42,14 @@ async def kept(tmp_path: Path) -> AsyncIterator[BrowserContext]:
 
 
 def files_holding(folder: Path, words: str) -> list[str]:
-    """In a body that was sent, or in a field of a page, which Chromium writes in UTF-16."""
+    """In the body of a request, or in a field of a page, which Chromium writes in UTF-16."""
     spellings = words.encode(), words.replace(" ", "+").encode(), words.encode("utf-16le")
     files = [each for each in folder.rglob("*") if each.is_file() and not each.is_symlink()]
     return [each.name for each in files if any(one in _content(each) for one in spellings)]
 
 
 def _content(file: Path) -> bytes:
-    """Nothing of a file that the browser has removed meanwhile."""
+    """Empty if the browser has removed the file meanwhile."""
     try:
         return file.read_bytes()
     except FileNotFoundError:
@@ -83,7 +85,7 @@ async def test_a_browser_keeps_the_private_key_or_a_number_on_its_disk(
         await at.fill("Number", NUMBER)
         await at.follow("Find", "button")
 
-    # one that is refused: the page is shown again, as the answer to what was sent
+    # a refused form: the page is shown again, as the answer to the request
     await page.goto(f"{url}/console/requests/new")
     await page.select_option("#right", Right.ACCESS.value)
     await page.select_option("#controller", index=1)

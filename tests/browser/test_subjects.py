@@ -1,4 +1,6 @@
-"""A letter with a number in it, answered in a real browser: what it asked before, and what is done with the person's data."""
+"""A letter with a number in it, answered in a real browser: the questions before it, and what is done with the person's
+data.
+"""
 
 import pytest
 from playwright.async_api import Browser, Page, expect
@@ -15,12 +17,12 @@ from tests.unit.recordings.test_subject_page import ACCOUNT, AT, WARSAW
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-#: Whose letter is answered, with what.
+#: Whose letters are answered, and the answers.
 NUMBERS = {Mouse: "+48600777001", Keyboard: "+48600777002"}
 
 
 async def written(front: Front, right: Right, number: str) -> str:
-    """A request of somebody who was identified."""
+    """A request of somebody whose identity was checked."""
     await front.book.reload()
     assert front.book.policy is not None
     claim = Claim(right, number, "acme", None, None, Intake.LETTER, Level.L2, "identity card")

@@ -1,4 +1,4 @@
-"""A call centre's last weeks: what the console shows to the browser of the tests."""
+"""A call centre's last weeks, which the console shows in the browser tests."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -24,7 +24,7 @@ from tests.unit.store.test_listening_commands import put
 from tests.unit.web.api import TWO, front_over
 from tests.unit.web.test_live_calls import board, live
 
-#: A display name that would run, if a page let it.
+#: A display name that would run if a page let it.
 HOSTILE = '"><img src=x onerror="document.title=1">'
 NAMED = TWO.replace('purpose = "Umfrage"', "purpose = '''Umfrage <b>2026</b>'''")
 TALK = replace(live("talk"), recording=Taped.ON, rights=())
@@ -38,7 +38,7 @@ _PROMPTS = ("identity", "recording_opt_out", "rights")
 
 
 class Voices:
-    """Registers what agents are told, at once, as calls do."""
+    """Registers at once what agents enter, as calls do."""
 
     def __init__(self, front: Front) -> None:
         self._front = front
@@ -50,7 +50,7 @@ class Voices:
 
 
 async def furnish(store: Store, folder: Path) -> Front:
-    """Everything there is, and what it is served from."""
+    """Create everything that the console shows, and its front."""
     front = await front_over(store, folder, TWO)
     SigningKeys(folder / "keys").create()
     front = replace(front, voicing=Voices(front))
@@ -76,13 +76,13 @@ async def _calls(store: Store) -> None:
 
 
 def heard() -> list[Entry]:
-    """The journal's entry of a notice, with hashes of its sounds as long as they are in calls."""
+    """The journal entry of a notice, with as many hashes of sounds as in real calls."""
     sounds = ",".join(sha256(prompt.encode()).hexdigest() for prompt in _PROMPTS)
     return made.journal("notice_heard", sounds=sounds, prompts=",".join(_PROMPTS), notice_version="pl-1")
 
 
 async def recorded(store: Store, folder: Path) -> UUID:
-    """A recording in its place, whose key is beside it."""
+    """A stored recording, with its key beside it."""
     key = folder / "recordings.identity"
     if not key.exists():
         key.touch(mode=0o600)
@@ -106,7 +106,7 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
     work = Work("token:officer", clock, "the archives are in three places")
     await press(store, Right.ERASURE, 0)
     await press(store, Right.ACCESS, 1, today)
-    #: Some that are overdue or due soon, whenever this is.
+    #: Some requests that are overdue or due soon, whatever the date.
     due = {1: today - timedelta(days=2), 2: today + timedelta(days=4)}
     for index, right in enumerate(Right):
         received = now - timedelta(days=3 * index + 1)
@@ -125,7 +125,7 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
 
 
 async def press(store: Store, right: Right, index: int, due: date | None = None) -> str:
-    """A right pressed in a call, whose reference it gives."""
+    """A right pressed in a call; returns its reference."""
     number = made.numbers(80)[70 + index]
     call: OpenedCall = made.call(number=number)
     await store.calls.open(call, made.question(call))
