@@ -1,4 +1,4 @@
-"""What is attacked here without an Asterisk: the servers on loopback, over a database of the test's own."""
+"""What these tests attack without an Asterisk: the servers on loopback, with a database of the test's own."""
 
 from tests.unit.agi.conftest import desk
 from tests.unit.store.server import patience

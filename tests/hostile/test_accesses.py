@@ -1,4 +1,4 @@
-"""Nobody looks at a recording or a person's data without a trace, and no trace is changed, left out or moved."""
+"""Nobody sees a recording or a person's data without a trace, and no trace is changed, left out or moved."""
 
 import asyncio
 import json
@@ -34,19 +34,19 @@ __all__ = ["of_acme", "shelf"]
 
 AS_WRITTEN = "600 100 001"
 DIGEST = made.digests().newest.hex()
-#: Another person, who is erased: nothing holds what is kept of them.
+#: Another person, who is erased: there is no reason to keep their data.
 OTHER, OTHER_AS_WRITTEN = replace(made.NUMBER, e164="+48600100009"), "600 100 009"
 OTHERS_DIGEST = made.digests(number=OTHER).newest.hex()
 
 
 async def noted(store: Store, **wanted: Any) -> list[dict[str, Any]]:
-    """What is on record, the oldest first; the record is whole."""
+    """What is on record, the oldest first; the record is intact."""
     assert (await store.accesses.fault())[1] is None
     return (await store.accesses.list(1000, WantedAccesses(**wanted)))[::-1]
 
 
 class Looks:
-    """Every command that shows a recording or a person's data, and what is to be on record of it."""
+    """Every command that shows a recording or a person's data, and what must be on record about it."""
 
     def __init__(self, folder: Path, recording: str, call: str, access: str, erasure: str) -> None:
         self.folder = folder
@@ -89,7 +89,7 @@ class Looks:
             (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure, "--yes"), Looked.SUBJECT_ERASED,
              {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),
             (("suppress", "import", str(listed), "--controller", "acme"), Looked.LIST_IMPORTED, {"controller": "acme", "in": "bars", "lines": "1"}, ""),
-            # of who is barred, though nothing of them is entered
+            # about a barred number, although nothing about it was entered
             (("contacts", "import", str(listed), "--campaign", "renewals", "--source", "fair", "--obtained", "2026-01-15", "--basis", "contract"),
              Looked.LIST_IMPORTED, {"controller": "acme", "in": "contacts", "lines": "1"}, ""),
             (("consents", "import", str(agreed)), Looked.LIST_IMPORTED, {"controller": "acme", "in": "consents", "lines": "1"}, ""),
@@ -124,7 +124,7 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
             arguments
         )
         assert new[0]["who"].startswith("cli:")
-    # no recording is encrypted here, and no controller leaves
+    # here no recording is encrypted, and no controller leaves
     assert {each["access"] for each in await noted(store)} == set(Looked) - {
         Looked.RECORDING_FETCHED, Looked.CONTROLLER_DELETION_BEGUN, Looked.CONTROLLER_DELETED,
     }  # fmt: skip
@@ -187,7 +187,7 @@ async def test_what_cannot_be_put_on_record_is_shown_all_the_same(
 async def test_a_register_is_asked_by_importing_it_without_a_trace(
     of_acme: Service, store: Store, tmp_path: Path
 ) -> None:
-    """How many of a file's numbers were known already tells of a file of one number whether it is listed."""
+    """For a file with one number, how many were known already says whether it is listed."""
     await store.policies.apply(
         made.POLICY.replace('dial = "', 'registers = ["robinson"]\ndial = "') + ROBINSON, "test"
     )
@@ -222,7 +222,7 @@ async def test_a_look_over_http_leaves_no_trace(api: Api, store: Store) -> None:
     assert first["what"].keys() == {"controller", "digest"}
     assert (second["who"], second["access"]) == ("token:the-auditor", "request_shown")
     assert second["what"]["request"] == reference
-    # what may not be seen, or is not there, was not looked at
+    # what may not be seen, or does not exist, was not seen
     token = await api.token(Role.AUDITOR, controllers={"other"})
     (await api.ask("GET", f"/v1/requests/{reference}", token=token)).problem(HTTPStatus.NOT_FOUND)
     (await api.ask("GET", "/v1/requests/ACME-2026-000099")).problem(HTTPStatus.NOT_FOUND)
@@ -244,7 +244,7 @@ async def test_somebody_asks_the_gate_over_http_without_a_trace(api: Api, store:
         ("token:the-dpo", "number_gated"),
     ]
     assert found[0]["what"].keys() == {"controller", "digest", "campaign"}
-    # of what tells of nobody there is nothing to keep
+    # nothing need be kept about output that is about nobody
     for nobody in ({"number": "1", "campaign": "renewals"}, {"number": NUMBER, "campaign": "nosuch"}):
         assert (await api.ask("POST", "/v1/gate", nobody)).json["verdict"] == "block"
     assert len(await noted(store)) == 2

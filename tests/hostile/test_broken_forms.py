@@ -1,4 +1,4 @@
-"""Forms with a file that are broken in each place: refused as what they are, with nothing of them in the log."""
+"""Forms with a file, broken in each place: refused as broken, with nothing from them in the log."""
 
 from collections.abc import AsyncIterator
 from http import HTTPStatus
@@ -16,7 +16,7 @@ LINES = f"number,reason\r\n{NUMBER},erasure\r\n"
 FIELD, END = 'content-disposition: form-data; name="why"', "\r\n--x--\r\n"
 FILE = 'content-disposition: form-data; name="file"; filename="list.csv"'
 CHARSET = 'content-disposition: form-data; name="_charset_"'
-#: What comes after the fields, or in the place of the first, where aiohttp looks for a charset.
+#: Appended to the fields, or in place of the first, where aiohttp looks for a charset.
 BROKEN = {
     "a charset that never ends": f"{CHARSET}\r\n\r\n{'x' * 100}{END}",
     "a charset that is no text": f"{CHARSET}\r\n\r\n\udcff{END}",
@@ -28,7 +28,7 @@ BROKEN = {
     "a field that never ends": f"{FIELD}\r\n\r\n{NUMBER}",
     "a file that never ends": f"{FILE}\r\n\r\n{LINES}",
 }
-#: Of the same, what aiohttp takes for a field without a name.
+#: Those of them that aiohttp takes for a field without a name.
 NAMELESS = {
     "no disposition": f"x: y\r\n\r\n{LINES}{END}",
     "a disposition that is none": f"content-disposition: {NUMBER} x; y\r\n\r\n{LINES}{END}",
@@ -49,7 +49,7 @@ async def visitor(api: Api) -> AsyncIterator[Visitor]:
 
 
 async def answered(visitor: Visitor, path: str, last: str) -> int:
-    """The status, with which no number comes back."""
+    """The status of the answer, which contains no number."""
     csrf = (await visitor.get(IMPORT)).form(IMPORT).fields["csrf"]
     given = {} if last.startswith(CHARSET) else {"csrf": csrf, "controller": "acme"}
     fields = "".join(

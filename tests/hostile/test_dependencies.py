@@ -1,6 +1,6 @@
-"""What the product is made of beside itself: pinned, known by its hashes, and under licences that ask nothing of its users.
+"""The product's dependencies: pinned, hashed, and under licences that demand nothing of its users.
 
-What is known of it only outside, that it has a hole or was withdrawn, ``make audit`` asks.
+``make audit`` asks PyPI what is only known there: whether one has a vulnerability or was withdrawn.
 """
 
 import re
@@ -14,17 +14,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 LOCKS = ("requirements.lock", "requirements-dev.lock", "requirements-audit.lock", "requirements-build.lock")
-#: Words of metadata that name a licence which asks for no more than its notice.
+#: Words in metadata that name a licence which only demands its notice.
 PERMISSIVE = re.compile(
     r"MIT(-0)?( License)?|BSD( License)?|BSD-[23]-Clause|Apache-2\.0|Apache Software License|ISC License \(ISCL\)|ISC|PSF-2\.0"
     r"|Python Software Foundation License|Unlicense|0BSD"
 )
-#: Of those whose metadata say less than their licence files, or nothing where they are not installed, read by a person.
+#: Packages whose metadata say less than their licence files, or that are not installed here; a person read their
+#: licences.
 READ_BY_HAND = {
     "asyncari": "MIT OR Apache-2.0", "asyncswagger11": "BSD-3-Clause", "asyncwebsockets": "MIT", "audioop-lts": "PSF-2.0",
     "colorama": "BSD-3-Clause", "pyrage": "MIT",
 }  # fmt: skip
-#: Copyleft of a file, and of no more than that file (MPL-2.0, 1.10): both are used as they come.
+#: Copyleft limited to the file (MPL-2.0, 1.10): both are used unchanged.
 OF_A_FILE = {"certifi", "orjson"}
 _REQUIREMENT = re.compile(r"([a-z0-9][a-z0-9.-]*)==([^\s;]+)( ; [^\\]+)?")
 
@@ -38,7 +39,7 @@ class Locked:
 
 
 def locked(lock: str) -> list[Locked]:
-    """Each requirement; a line that is neither one, nor a hash, nor a comment is an error."""
+    """Each requirement; a line that is not one, nor a hash or a comment, is an error."""
     found: list[Locked] = []
     text = (ROOT / lock).read_text("utf-8").replace("\\\n", " ")
     for line in text.splitlines():
@@ -56,7 +57,7 @@ def locked(lock: str) -> list[Locked]:
 
 
 def licences(name: str) -> Iterator[str]:
-    """As the package declares them: each has to be permissive where none is chosen from (OR)."""
+    """As the package declares them; each must be permissive, unless OR offers a choice."""
     told = metadata.metadata(name)
     classifiers = [each for each in told.get_all("Classifier") or [] if each.startswith("License ::")]
     if "License-Expression" in told:
@@ -85,7 +86,7 @@ def test_the_product_is_tested_with_other_versions_than_it_is_installed_with() -
     tried = locked("requirements-dev.lock")
     assert set(locked("requirements.lock")) <= set(tried)
     assert set(locked("requirements-build.lock")) <= set(tried)
-    # of one package there may be a version for each Python
+    # a package may have one version for each Python
     for name in {each.name for each in tried}:
         those = [each for each in tried if each.name == name]
         try:

@@ -1,4 +1,4 @@
-"""The API by its own description: what is sent as it says, or a little otherwise, is answered as it says."""
+"""The API against its own description: a request that fits it, or almost does, is answered as it says."""
 
 import asyncio
 import json
@@ -30,7 +30,7 @@ _ANY = st.one_of(
 
 
 def like(schema: dict[str, Any], known: dict[str, Any]) -> st.SearchStrategy[Any]:
-    """What fits a schema, more or less: patterns and formats are left to chance."""
+    """A value that more or less fits a schema: patterns and formats are left to chance."""
     if "$ref" in schema:
         return like(known[schema["$ref"].rpartition("/")[2]], known)
     if "anyOf" in schema:
@@ -63,7 +63,7 @@ def like(schema: dict[str, Any], known: dict[str, Any]) -> st.SearchStrategy[Any
 
 
 def spoilt(made: dict[str, Any], name: str, value: Any, how: int) -> Any:
-    """As it was made, or with one thing in it that is none of it."""
+    """The value as it was made, or with one wrong thing in it."""
     match how:
         case 0:
             return {**made, name: value}
@@ -117,7 +117,7 @@ def somewhere(path: str) -> str:
 
 
 async def test_what_is_answered_is_not_described_or_a_failure_of_ours(api: Api, tmp_path: Path) -> None:
-    # whether one of the requests that are drawn exists, and its evidence is asked for, is left to chance
+    # it is left to chance whether a drawn request exists, and its evidence is asked for
     SigningKeys(tmp_path / "keys").create()
     document = (await api.ask("GET", "/openapi.json", role=None)).json
     drawn: list[tuple[str, str, Any, dict[str, str], dict[str, Any]]] = []
@@ -136,7 +136,7 @@ async def test_what_is_answered_is_not_described_or_a_failure_of_ours(api: Api, 
                 f"{name}={quote(str(value), errors='replace')}" for name, value in query.items()
             )
         data = None if method == "GET" else json.dumps(body).encode()
-        # a body that is no gzip, and was not read before it was refused, ends the connection
+        # a body that is not gzip, and was refused unread, ends the connection
         answer = await api.ask(
             method, url, data=data, headers={**headers, "connection": "close"}, role=Role.DPO
         )

@@ -1,4 +1,4 @@
-"""Whatever bytes come to the FastAGI port: no traceback, no ALLOW that the gate did not give, and always an end."""
+"""Any bytes at the FastAGI port: no traceback, no ALLOW that the gate did not give, and always an end."""
 
 import asyncio
 import contextlib
@@ -15,8 +15,8 @@ from ccari.store.opened import Store
 from tests.unit.agi.served import ask, serving
 from tests.unit.store.made import NUMBER
 
-#: The bounds of a visit, for these tests; its end is to come well before SECONDS. The head of an honest one is to come whole
-#: within HEAD_SECONDS, beside all the others.
+#: The time limits of a visit, in these tests; it must end well before SECONDS. The header of an honest one must arrive
+#: whole within HEAD_SECONDS, beside all the others.
 SOON_SECONDS, HEAD_SECONDS, SECONDS = 0.3, 3.0, 20.0
 EXAMPLES, SIDE_BY_SIDE = 250, 25
 DIGITS = NUMBER.e164.removeprefix("+")
@@ -36,7 +36,7 @@ _names = st.sampled_from(
 _head = st.lists(st.tuples(_names, _values), max_size=8).map(
     lambda rows: b"".join(b"%b: %b\n" % row for row in rows)
 )
-#: A head that is sound, for a number that is barred, so that what comes after it is read; or anything.
+#: A valid header for a barred number, so that what follows is read; or anything.
 _sound = st.sampled_from([b"gate", b"rights", b"alive", b"nonsense"]).map(
     lambda script: b"agi_network_script: %b\nagi_request: agi://x/%b\nagi_channel: PJSIP/anna-1\nagi_callerid: %b\n"
     b"agi_callingpres: 0\nagi_arg_1: %b\n%b" % (
@@ -56,7 +56,7 @@ _replies = st.lists(
     ),
     max_size=12,
 )  # fmt: skip
-#: As far as the keys menu, whose first sound is answered next.
+#: Up to the keys menu, whose first sound is answered next.
 _RIGHTS = (
     b"agi_network_script: rights\nagi_request: agi://x/rights\nagi_channel: PJSIP/anna-1\nagi_callingpres: 0\n"
     b"agi_arg_1: renewals\nagi_callerid: " + DIGITS.encode() + b"\n"
@@ -79,7 +79,7 @@ def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 async def visit(port: int, sent: bytes) -> bytes:
-    """All that the server says until it ends the connection, which it has to."""
+    """Everything that the server says until it ends the connection, as it must."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         async with asyncio.timeout(SECONDS):
@@ -120,7 +120,7 @@ async def test_invariant_1_bytes_at_the_gate_give_allow_or_never_end_or_disturb_
             said = await asyncio.gather(*map(one, drawn))
             assert await disturbed == {"suppressed_erasure"}
     assert not [(sent, each) for sent, each in zip(drawn, said, strict=True) if b"ALLOW" in each]
-    # some come to where the verdict is told, or the test would prove nothing
+    # some must get as far as the verdict, or the test would prove nothing
     assert any(b"suppressed_erasure" in each for each in said)
     assert not [each for each in logs if "exc_info" in each or each["log_level"] in {"error", "critical"}]
     told = capfd.readouterr()
@@ -130,5 +130,5 @@ async def test_invariant_1_bytes_at_the_gate_give_allow_or_never_end_or_disturb_
 
 
 async def _honest(port: int) -> set[str]:
-    """Why others are denied meanwhile."""
+    """The reason why others are denied meanwhile."""
     return {(await ask(port, NUMBER.e164, "renewals")).variables["CCARI_REASON"] for _ in range(10)}

@@ -1,4 +1,4 @@
-"""Files of numbers that are none, and what an export makes of what people wrote."""
+"""Malformed files of numbers, and what an export makes of people's text."""
 
 import asyncio
 import csv
@@ -20,7 +20,7 @@ from ccari.store.opened import Store
 from tests.unit.store.commands import on
 
 EXAMPLES = 400
-#: What reading takes at a time is batches of rows, each of a bounded line.
+#: What reading holds at a time: batches of rows, each with lines of limited length.
 MOST_MEMORY = 64 * 2**20
 DIGITS = "600100001"
 READERS = {
@@ -42,7 +42,7 @@ FORMULAS = [
     'a "b";@SUM(A1)',
     ";'=1",
 ]
-#: What spreadsheets split a line at: by the language of whoever opens it, and not by the file.
+#: Where spreadsheets split a line: that depends on the reader's language, not on the file.
 SEPARATORS = [",", ";"]
 
 _cell = st.one_of(
@@ -107,7 +107,7 @@ async def test_a_file_without_an_end_is_held_whole(tmp_path: Path, piece: bytes,
     with path.open("wb") as file:
         file.write(piece)
         if len(piece) > 1000:
-            # a hole takes no disk, and is read as noughts
+            # a hole uses no disk, and reads as zeros
             file.truncate(len(piece) * times)
         else:
             file.write(piece * (2**18 // len(piece)))

@@ -1,4 +1,4 @@
-"""Who has a token and asks for one number after another does not learn who is barred."""
+"""Somebody with a token who asks about one number after another cannot find out who is barred."""
 
 from http import HTTPStatus
 
@@ -18,7 +18,7 @@ from ccari.web.routes import routes
 from ccari.web.server import application
 from tests.unit.web.api import NUMBER, Api, listening
 
-#: Every endpoint that tells of a number that is asked for, and each that may be asked as often as one likes, and why.
+#: Every endpoint that answers about a given number, and each of those without a rate limit, with the reason.
 LIMITED = {
     ("POST", "/v1/gate"): LookUp.GATE,
     ("POST", "/v1/suppressions/check"): LookUp.CHECK,
@@ -57,7 +57,7 @@ async def test_a_token_asks_for_number_after_number(store: Store, front: Front, 
             told.problem(HTTPStatus.TOO_MANY_REQUESTS)
         assert told.headers["retry-after"] == "20"
         assert [each["token"] for each in logs if each["event"] == "lookups_at_limit"] == ["the-dpo"]
-        # one kind, one token, does not take from another
+        # each kind and each token has its own allowance
         assert (await limited.ask("POST", "/v1/suppressions/check", check)).status == HTTPStatus.OK
         (await limited.ask("POST", "/v1/suppressions/check", check)).problem(HTTPStatus.TOO_MANY_REQUESTS)
         assert (await limited.ask("POST", "/v1/gate", gate, role=Role.DIALER)).status == HTTPStatus.OK
@@ -94,12 +94,12 @@ def test_more_is_looked_up_in_a_minute_than_there_may_be_in_two(waits: list[floa
         else:
             taken.append(now)
     assert all(1 <= each <= 61 for each in told)
-    # what was left of the minute before, and what comes in this one
+    # the rest of the last minute's allowance, and this minute's
     assert all(sum(first <= at < first + 60 for at in taken) <= 2 * most for first in taken)
 
 
 def test_a_dialler_at_its_full_rate_is_told_to_wait() -> None:
-    """Of 200 agents, with three calls a minute each and half as many again for those who do not answer, for an hour."""
+    """For an hour, 200 agents with three calls a minute each, and half as many again for calls that are not answered."""
     now = 0.0
     rates, per_second = Rates(clock=lambda: now), 200 * 3 * 1.5 / 60
     for place in range(int(per_second * 3600)):

@@ -1,4 +1,4 @@
-"""Bytes that are no HTTP, or almost: a problem document in our own words, and nothing of them in the log."""
+"""Bytes that are not HTTP, or almost are: a problem document in our own words, and nothing from them in the log."""
 
 import asyncio
 import contextlib
@@ -23,16 +23,16 @@ from tests.lab.waiting import until
 from tests.unit.web.api import NUMBER, Api
 from tests.unit.web.console.browsing import Visitor, browser, signed_in
 
-#: What is whole is to be read within WHOLE_SECONDS, beside all the others.
+#: A whole request must be read within WHOLE_SECONDS, beside all the others.
 SECONDS, WHOLE_SECONDS, SOON_SECONDS = 60.0, 5.0, 1.0
 EXAMPLES, SIDE_BY_SIDE = 200, 20
-#: Answers that are more than the kernel takes for somebody who does not read them.
+#: Enough answers to fill the kernel's buffers if a client does not read them.
 UNREAD = 200
-#: Requests that come in one piece.
+#: Requests sent in one piece.
 MANY = 1000
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
 DIGITS = NUMBER.removeprefix("+")
-#: For what is sent in a header or a line: what would show in an answer or a log that quotes it.
+#: Put into a header or a line: it would show in an answer or a log that quotes it.
 CASES = {
     "no request": f"\x00\x01{DIGITS}\r\n\r\n",
     "a method that is none": f"{DIGITS} /v1/calls HTTP/1.1\r\n\r\n",
@@ -61,15 +61,15 @@ CASES = {
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is not whole, or not the last, is waited for no longer than the tests are."""
+    """Shorten the time-outs for incomplete requests and idle connections to what a test can wait for."""
     monkeypatch.setattr(server, "FIRST_SECONDS", WHOLE_SECONDS)
-    # from the connection on, until there is a first request
+    # from the connection to the first request
     monkeypatch.setattr(server, "KEEPALIVE_SECONDS", WHOLE_SECONDS)
     monkeypatch.setattr(endpoint, "BODY_SECONDS", WHOLE_SECONDS)
 
 
 async def said(api: Api, sent: bytes) -> bytes:
-    """All that comes back until the connection is ended, which it has to be."""
+    """Everything that comes back until the connection is ended, as it must be."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(api.url.rpartition(":")[2]))
     try:
         writer.write(sent)
@@ -128,7 +128,7 @@ async def test_a_token_that_is_no_text_is_a_failure_of_ours_or_guessed_without_e
 async def test_a_url_that_is_no_text_is_read(
     api: Api, monkeypatch: pytest.MonkeyPatch, parser: type[http_parser.HttpRequestParserPy]
 ) -> None:
-    """By the parser that aiohttp has compiled, and by that which it has where none is."""
+    """By aiohttp's compiled parser, and by the one it uses without that."""
     monkeypatch.setattr("aiohttp.web_protocol.HttpRequestParser", parser)
     token = await api.of(Role.DPO)
     async with browser() as session:
@@ -151,7 +151,7 @@ async def test_a_url_that_is_no_text_is_read(
     ["/v1/gate", "/v1/suppressions/import?controller=acme", "/healthz", "/console/sign-in", "/nothing"],
 )
 async def test_a_trailer_speaks_for_whoever_asks_next(api: Api, path: str, *, at_once: bool) -> None:
-    """Behind a proxy that sends the requests of several over one connection, that is somebody else."""
+    """Behind a proxy that sends several clients' requests over one connection, the next is somebody else."""
     token = await api.of(Role.DPO)
     first = (
         f"POST {path} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {token}\r\ncontent-type: application/json\r\n"
@@ -203,7 +203,7 @@ async def test_who_says_nothing_or_never_ends_holds_a_connection(
 async def test_connections_without_end_take_all_the_descriptors_or_keep_others_out(
     api: Api, monkeypatch: pytest.MonkeyPatch, asked: bytes
 ) -> None:
-    """Whoever has asked for nothing for longest makes room, and the others are left alone."""
+    """The connection that has been idle longest is closed to make room; the others are left alone."""
     monkeypatch.setattr(server, "FIRST_SECONDS", SECONDS)
     monkeypatch.setattr(server, "MOST_CONNECTIONS", 3)
     port = int(api.url.rpartition(":")[2])
@@ -226,7 +226,7 @@ async def test_connections_without_end_take_all_the_descriptors_or_keep_others_o
 
 
 async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
-    """Sent at once, over one connection: no other was read, and no call's event heard, until the last of them was answered."""
+    """Sent at once over one connection: until the last was answered, no other was read, and no call's event handled."""
     port = int(api.url.rpartition(":")[2])
     (_, one), (reader, other) = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
     try:
@@ -257,7 +257,7 @@ async def test_who_reads_nothing_holds_a_connection(api: Api, monkeypatch: pytes
 
 
 def _has_come(unread: socket.socket) -> bool:
-    """Whether there is something to be read."""
+    """Whether there is something to read."""
     return bool(select.select([unread], [], [], 0)[0])
 
 
@@ -324,5 +324,5 @@ async def test_bytes_make_it_fail_or_answer_otherwise_than_by_a_problem_document
     assert sum(map(bool, answers)) > EXAMPLES // 2
     told = capfd.readouterr()
     assert "Traceback" not in told.out + told.err
-    # nobody else is disturbed
+    # nobody else is affected
     assert (await api.ask("GET", "/healthz", role=None)).status == HTTPStatus.OK

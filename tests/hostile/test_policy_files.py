@@ -1,4 +1,4 @@
-"""Policy files that are made to take all memory or all time there is: a fault in words, within bounds."""
+"""Policy files crafted to use up all memory or time: a fault in words, within limits."""
 
 import asyncio
 import json
@@ -11,7 +11,7 @@ from ccari.config import load
 from ccari.errors import ConfigError
 from ccari.policy.declaration import MOST_CHARACTERS, MOST_FAULTS, MOST_KNOWN, PolicyError, read
 
-#: An honest file is read in some hundredths of a second and a few megabytes.
+#: An honest file is read in a few hundredths of a second and a few megabytes.
 MOST_SECONDS, MOST_MEMORY = 20, 2**30
 _DIALS = '[[controllers]]\nid = "{0}"\nname = "x"\ncountry = "PL"\ndpo = "a@b.example"\n'
 BOMBS = {

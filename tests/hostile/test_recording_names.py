@@ -1,4 +1,4 @@
-"""Names of recordings: nothing outside the two folders is touched, read or waited for, whoever writes in the spool."""
+"""Names of recordings: nothing outside the two folders is touched, read or waited for, whoever writes to the spool."""
 
 import asyncio
 import hashlib
@@ -85,7 +85,7 @@ async def test_what_is_no_file_in_the_spool_is_followed_or_waited_for(
 
 
 def _contents(folder: Path) -> dict[Path, bytes]:
-    """Of all plain files below it."""
+    """Of all regular files below it."""
     return {each: each.read_bytes() for each in folder.rglob("*") if each.is_file() and not each.is_symlink()}
 
 
@@ -121,7 +121,7 @@ async def test_a_file_of_another_application_is_listed(spool: Path) -> None:
 def test_a_path_in_the_database_leads_out_of_the_folder(
     tmp_path_factory: pytest.TempPathFactory, file: str
 ) -> None:
-    """Whoever has the database could have files read to them, or deleted, that are none of its business."""
+    """Somebody who controls the database could make the service show or delete files that do not belong to it."""
     top = tmp_path_factory.mktemp("top")
     folder, outside, neighbour = (
         top / "recordings",

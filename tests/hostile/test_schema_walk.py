@@ -1,4 +1,4 @@
-"""schemathesis goes over the whole API by its own description, with a token of each role, on the real server and database."""
+"""Schemathesis tests the whole API from its own description, with a token of each role, on the real server and database."""
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
@@ -33,7 +33,7 @@ from tests.unit.store.kept import Shelf
 from tests.unit.web.api import NUMBER, Api, serving
 from tests.unit.web.test_same_rows import filled
 
-#: Of each operation: as its schema has it, otherwise, and as it has it at a place where there is something.
+#: Examples for each operation: by its schema, against its schema, and by its schema at a place that exists.
 EXAMPLES = {Role.DPO: 8}
 FEW = 2
 CHECKS = [
@@ -55,7 +55,7 @@ LISTS = {
 
 
 class Somebody:
-    """Whom calls are placed with: every other one is blocked."""
+    """Places calls: every other one is blocked."""
 
     def __init__(self) -> None:
         self._placed = 0
@@ -72,14 +72,14 @@ async def shelf(store: Store, database: Database, front: Front, tmp_path: Path) 
 
 @pytest_asyncio.fixture
 async def api(store: Store, front: Front, shelf: Shelf) -> AsyncIterator[Api]:
-    # how often a token may ask is tried elsewhere
+    # rate limits are tested elsewhere
     unhindered = Rates(dict.fromkeys(LookUp, 10**6))
     async with serving(store, replace(front, placing=Somebody()), rates=unhindered) as running:
         yield running
 
 
 async def known(store: Store) -> dict[str, dict[str, Any]]:
-    """A place at which there is something, by the path of the operation."""
+    """A place that exists, by the path of the operation."""
     calls = await store.database.rows("SELECT id FROM calls WHERE outcome IS NOT NULL")
     recordings = await store.database.rows("SELECT id FROM recordings WHERE file IS NOT NULL ORDER BY id")
     requests = await store.database.rows("SELECT reference FROM rights_requests ORDER BY 1")
@@ -99,7 +99,7 @@ async def known(store: Store) -> dict[str, dict[str, Any]]:
 
 
 def with_sense(case: Any) -> Any:
-    """Put names that there are in the place of those that were made up."""
+    """Replace made-up names by names that exist."""
     if case.media_type == "text/csv":
         case.body = f"{LISTS[case.operation.path]}\n".encode()
     for fields, names in ((case.body, BODY), (case.query, QUERY)):
@@ -117,7 +117,7 @@ def with_sense(case: Any) -> Any:
 def walk(
     url: str, document: dict[str, Any], token: str, places: Mapping[str, dict[str, Any]], examples: int
 ) -> set[tuple[str, int]]:
-    """Every operation but the streams, which are open for ever; gives what was answered, by path."""
+    """Every operation except the streams, which stay open for ever; returns the answers, by path."""
     seen: set[tuple[str, int]] = set()
     wrong: list[str] = []
     schema = schemathesis.openapi.from_dict(document)
@@ -135,7 +135,7 @@ def walk(
             cases = operation.as_strategy(**way)
             sensible = number == len(ways) - 1
             cases = cases.map(with_sense) if sensible else cases
-            # what was put in the place of something is not what schemathesis knows that it sent
+            # schemathesis does not know that a value was replaced
             checks = [each for each in CHECKS if each is not negative_data_rejection] if sensible else CHECKS
 
             @told

@@ -1,4 +1,4 @@
-"""Secrets of a running service: in no process list, no environment of what it starts, no log, no repr and no core file."""
+"""Secrets of a running service: in no process list, child environment, log, repr or core file."""
 
 import contextlib
 import os
@@ -22,13 +22,13 @@ from tests.integration.service import Service, command
 from tests.lab.ports import free_port
 from tests.unit.store.made import POLICY, new_secret
 
-#: Of this run alone: they are looked for in all processes of the machine.
+#: Unique to this run: all processes of the machine are searched for them.
 PASSWORD, DATABASE_PASSWORD = (f"{each}-{token_hex(12)}" for each in ("ari", "database"))
 SECONDS = 60
 
 
 def secrets_in(folder: Path) -> set[str]:
-    """What only the service may know, of the files of keys: each as it is written, and as bytes in hex."""
+    """The contents of the key files that only the service may know: each as written, and as bytes in hex."""
     found: set[str] = set()
     for path in folder.rglob("*"):
         if path.is_file() and (path.suffix in {".key", ".identity"}):
@@ -38,7 +38,7 @@ def secrets_in(folder: Path) -> set[str]:
 
 
 def processes() -> Iterator[tuple[int, str, bytes]]:
-    """Of each process its arguments and its environment, as whoever may read them does."""
+    """The arguments and the environment of each process, as far as we may read them."""
     for each in Path("/proc").iterdir():
         if each.name.isdigit():
             for what in ("cmdline", "environ"):
@@ -55,7 +55,7 @@ def at_large(secrets: set[str], besides: set[int]) -> list[tuple[int, str]]:
 
 
 def undumped(pids: Sequence[int]) -> set[bool]:
-    """Whether those of these that are still there would leave no core: PostgreSQL has workers that come and go."""
+    """Whether those that still exist would leave no core: PostgreSQL's workers come and go."""
     found = set()
     for pid in pids:
         with contextlib.suppress(FileNotFoundError, ProcessLookupError):
@@ -70,7 +70,7 @@ async def test_a_secret_is_in_a_process_list_or_the_log_or_what_a_service_starts
     home = reachable / "secrets"
     policy = tmp_path / "policy.toml"
     policy.write_text(POLICY)
-    # the embedded PostgreSQL, which outlives whoever started it, and has the environment that it was started with
+    # the embedded PostgreSQL, which outlives the process that started it, and keeps its environment
     service = Service(
         {
             "CCARI_DATA_DIR": str(home), "CCARI_ASTERISK__PASSWORD": PASSWORD,
@@ -94,7 +94,7 @@ async def test_a_secret_is_in_a_process_list_or_the_log_or_what_a_service_starts
             pid for pid, what, content in processes() if what == "cmdline" and str(home).encode() in content
         ]
         assert postgres, "no process that it started was looked at"
-        # what it was started with, its first environment, can be read by root alone: it is not dumpable
+        # only root can read its initial environment: the process is not dumpable
         assert at_large(secrets, {service.process.pid}) == []
         assert [what for pid, what in at_large(secrets, set()) if pid == service.process.pid] in (
             [],
@@ -154,7 +154,7 @@ _UNLIMITED = ("sh", "-c", 'ulimit -c unlimited; exec "$0" "$@"')
 
 
 def dumps(folder: Path, *arguments: str) -> bool:
-    """Whether a process that aborts leaves a core, where its own limit lets it."""
+    """Whether a process that aborts leaves a core if its own limit allows it."""
     folder.mkdir()
     process = subprocess.Popen([*_UNLIMITED, sys.executable, "-c", _DIES, *arguments], cwd=folder)
     _, status = os.waitpid(process.pid, 0)
@@ -165,14 +165,14 @@ def dumps(folder: Path, *arguments: str) -> bool:
 
 def test_a_crash_leaves_a_core_with_the_secrets_in_it(tmp_path: Path) -> None:
     assert not dumps(tmp_path / "limited", "kept")
-    # as where a collector gets cores by a pipe, which heeds no limit
+    # as if a collector received cores by a pipe, which ignores the limit
     assert not dumps(tmp_path / "not dumpable", "kept", "whatever the limit")
     if not dumps(tmp_path / "bare"):
         pytest.skip("this machine keeps no cores of anybody, so that their absence proves little")
 
 
 def test_what_starts_ccari_starts_it_otherwise(tmp_path: Path) -> None:
-    """Each command, not only the service: they hold keys too."""
+    """Every command, not only the service: they hold keys too."""
     look = "import resource; from ccari.cli import main; print(resource.getrlimit(resource.RLIMIT_CORE))"
     run = f"import sys; sys.argv = ['ccari', '--version']\ntry:\n    from ccari.cli.main import main; main()\nfinally:\n    {look}"
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""A secret that another node has made and that is not copied here: under it somebody may have been barred, or known."""
+"""A secret that another node created and that is not copied here: somebody may have been barred, or known, under it."""
 
 import shutil
 from contextlib import AbstractAsyncContextManager
@@ -22,7 +22,7 @@ from tests.unit.store import made
 from tests.unit.web.api import NUMBER, Answer, Api, serving
 
 WHOSE = {"number": NUMBER, "controller": "acme"}
-#: What each endpoint that takes a number, or a list of them, is asked.
+#: The request to each endpoint that takes a number, or a list of them.
 ASKED: dict[str, Any] = {
     "/v1/gate": {"number": NUMBER, "campaign": "renewals"},
     "/v1/suppressions/check": WHOSE,
@@ -58,7 +58,7 @@ async def elsewhere(store: Store, folder: Path) -> None:
 
 
 def restarted(store: Store, front: Front, folder: Path) -> AbstractAsyncContextManager[Api]:
-    """The node that lacks it, of which no request before has found out what it lacks."""
+    """The node that lacks it, restarted so that no earlier request has discovered that."""
     kept = SecretStore(folder / "keys")
     vouched = partial(KeyVersions(store.database).keep_vouching, kept)
     return serving(store, replace(front, secrets=kept, vouched=vouched))
@@ -82,7 +82,7 @@ async def test_a_number_is_looked_up_without_the_secret_that_it_may_be_kept_unde
         "/v1/subjects/export": {"number": NUMBER, "request": access},
         "/v1/subjects/erasure-plan": {"number": NUMBER, "request": erasure},
     }
-    # calls are placed by who runs them, whose gate is asked for each
+    # the service that places calls asks its own gate for each of them
     numbers = {path for _, path in (*LIMITED, *UNLIMITED)} - {"/v1/calls"}
     assert asked.keys() == numbers
     for path, body in asked.items():

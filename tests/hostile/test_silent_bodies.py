@@ -1,4 +1,4 @@
-"""Bodies that are announced and never come hold up nobody who has something to ask."""
+"""Bodies that are announced and never arrive do not hold up any other request."""
 
 import asyncio
 import contextlib
@@ -24,7 +24,7 @@ RECORDING = "00000000-0000-4000-8000-000000000000"
 
 @contextlib.asynccontextmanager
 async def silent(api: Api, path: str, count: int, headers: str = "", kind: str = FORM) -> AsyncIterator[None]:
-    """So many forms that are waited for: each asks first whether it may come, and has been told so."""
+    """That many forms that are waited for: each client asked to send its body (Expect), and was told to go on."""
     head = (
         f"POST {path} HTTP/1.1\r\nhost: x\r\n{headers}content-type: {kind}\r\ncontent-length: 10\r\n"
         "expect: 100-continue\r\n\r\n"
@@ -71,7 +71,7 @@ async def test_forms_that_never_come_have_their_turn_while_others_wait(
         cookie = (await signed_in(api, Visitor(api.url, session), role)).cookie
         monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
         async with silent(api, form, count, f"cookie: ccari_session={cookie}\r\n", kind):
-            # once for each of them, which may still be asked who they are
+            # once for each of them, whose client may still be identified
             for _ in range(count):
                 assert (await api.ask("GET", asked)).status == HTTPStatus.OK
 
@@ -80,7 +80,7 @@ async def test_forms_that_never_come_have_their_turn_while_others_wait(
 async def test_one_token_whose_bodies_never_come_keeps_the_diallers_from_the_gate(
     store: Store, front: Front, monkeypatch: pytest.MonkeyPatch, form: str | None
 ) -> None:
-    """It took all places that there are, again and again, each for as long as a body may take."""
+    """It took all places again and again, each for as long as a body may take."""
     monkeypatch.setattr(endpoint, "MOST_REQUESTS", most := MOST_BODIES_OF_ONE + 2)
     monkeypatch.setattr(endpoint, "BODY_SECONDS", 600.0)
     monkeypatch.setattr("ccari.web.console.forms.BODY_SECONDS", 600.0)
@@ -96,9 +96,9 @@ async def test_one_token_whose_bodies_never_come_keeps_the_diallers_from_the_gat
             visitor = await signed_in(api, Visitor(api.url, session), Role.AGENT)
             path, kind, header = form, FORM, f"cookie: ccari_session={visitor.cookie}"
         async with silent(api, path, most, f"{header}\r\n", kind), asyncio.timeout(SECONDS):
-            # those of them that are too many are told so once it is known whose they are
+            # those above the limit are refused once their token is known
             while (await api.ask("POST", "/v1/gate", asked, role=Role.DIALER)).status != HTTPStatus.OK:  # noqa: ASYNC110 - a server's
                 await asyncio.sleep(0.01)
-            # and whoever has said all is not held up by their own token's others
+            # and a complete request is not held up by the same token's others
             told = await api.ask("GET", "/v1/campaigns", role=Role.OPS)
             assert told.status == HTTPStatus.OK
