@@ -1,9 +1,9 @@
-# Everything a fresh Debian 13 machine needs beside git, make and python3 is installed by these targets, which say what
-# they do. Run as root: the laboratory of two Asterisks needs it.
+# These targets install everything that a fresh Debian 13 machine needs besides git, make and python3, and say what they do.
+# Run as root: the laboratory of two Asterisks needs it.
 .PHONY: help demo test setup lint unit integration scenarios soak containers mutations audit audit-where-possible bench bench-gate bench-suppressions bench-retention bench-erasure bench-taking-up bench-recordings bench-fleet bench-crowd bench-endurance sounds reference lock wheel clean
 .DEFAULT_GOAL := help
 
-# Tests start some hundred processes: where the environment has Python keep nothing that it compiles, each does it anew.
+# Tests start hundreds of processes: if the environment tells Python not to cache byte code, each compiles everything again.
 export PYTHONDONTWRITEBYTECODE :=
 
 PYTHON ?= python3
@@ -12,10 +12,10 @@ AUDIT := .venv-audit
 BUILDING := .venv-build
 BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl openssl chromium fonts-dejavu-core
-# Three laboratories at once, each with its files in the order of their names: the longest is not left to the end.
+# Three laboratories at once, which take the files in the order of their names: so the longest file does not run last.
 SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
-# What the tests of a file share is made by one worker: the walks through all of a call's states take minutes. Half of the time
-# these wait, for processes and time-outs: two workers alone would leave a core idle.
+# One worker runs all tests of a file, because they share fixtures: walking through all of a call's states takes minutes. Half of
+# the time the tests wait for processes and time-outs: with only two workers, a core would be idle.
 WORKERS := -n 3 --dist loadfile
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
@@ -29,10 +29,10 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 	@folder=$$(mktemp -d /tmp/ccari-demo-XXXXXX) && chmod 711 $$folder && trap 'rm -rf $$folder' EXIT INT TERM && \
 	  CCARI_DATA_DIR=$$folder $(BIN)/python -m tests.lab run --folder $$folder -- $(BIN)/ccari demo $(if $(KEEP),--keep)
 
-# The laboratory's calls take real time and little of the processor, so the other tests run beside them, a little more humbly, and
-# from the beginning, for what lints has one core; the audit beside both. A known hole fails the tests. Where nobody can be
-# asked for holes they pass, and say so last: no network is no fault of the code, but an audit that passes without having
-# asked, and says nothing, is worse than none.
+# The laboratory's calls take real time and little of the processor. So the other tests run beside them, at a lower priority, and
+# from the beginning, because linting uses one core; the audit runs beside both. A known vulnerability fails the tests. Without a
+# network they pass, and say at the end that nothing was audited: that is not a fault of the code, but an audit that is skipped
+# silently is worse than none.
 test: setup ## Lint, type-check and run every test; audit the packages, where PyPI can be asked
 	@log=$$(mktemp); audited=$$(mktemp); nice -n 3 $(BIN)/python -m pytest $(WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
 	  nice $(MAKE) --no-print-directory audit-where-possible >$$audited 2>&1 & audit=$$!; \
@@ -90,7 +90,7 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
-# The dialplan's ODBC driver is fetched by apt, ari-client by npm; a way that cannot be had is left out, and said so.
+# apt fetches the dialplan's ODBC driver, npm fetches ari-client; a way that is not available is reported and left out.
 bench: setup ## Make the same call by dialplan, by hand, ari-client, asyncari and ccari, and compare; CALLS=n RUNS=n RATE=n WAYS="…"
 	$(BIN)/python -m tests.bench.calls $(if $(CALLS),--calls $(CALLS)) $(if $(RUNS),--runs $(RUNS)) $(if $(RATE),--rate $(RATE)) $(if $(WAYS),--ways $(WAYS))
 
@@ -147,7 +147,7 @@ lock: ## Write the lock files anew (needs uv)
 	echo 'hatchling>=1.27' | uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 -c requirements-dev.lock - -o requirements-build.lock
 	echo 'pip-audit>=2.10,<3' | uv pip compile --quiet --universal --generate-hashes --no-header --no-emit-index-url --python-version 3.11 - -o requirements-audit.lock
 
-# For the machine that ccari is installed on, too: what builds, and nothing of what tests.
+# Also for the machine that ccari is installed on: installs only what building needs, nothing for tests.
 wheel: $(BUILDING)/.installed ## Build the wheel, with sounds and dialplans in it; needs python3-venv, installs nothing outside the checkout
 	@rm -f dist/ccari-*.whl
 	$(BUILDING)/bin/pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation -w dist .

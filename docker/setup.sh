@@ -1,10 +1,10 @@
 #!/bin/sh
-# Create what compose.yaml needs: the passwords, as files that nobody should choose by hand, .env for the other settings, and site/
-# for your trunks, phones and dialplan. Existing files are left alone.
+# Create what compose.yaml needs: random passwords as files, .env for the other settings, and site/ for your trunks, phones and
+# dialplan. Existing files are left alone.
 set -eu
 cd "$(dirname "$0")"
 [ -e .env ] || cp .env.example .env
-# Asterisk's user must be able to read it, whatever the umask is here
+# Asterisk's user must be able to read it, whatever this machine's umask is
 [ -e site ] || { cp -R site.example site && chmod -R a+rX site; }
 # a container's user must be able to read the files; the folder keeps everybody else on this machine out
 mkdir -p -m 0700 secrets

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Write what differs from one installation to the next, and what is secret, where only this container sees it; then run.
+# Write the settings of this installation, and its secrets, where only this container sees them; then run the command.
 set -eu
 umask 077
 made=/run/asterisk/made
@@ -24,21 +24,21 @@ rtpstart = ${RTP_START:-10000}
 rtpend = ${RTP_END:-10199}
 END
 
-# The networks that this container is on: in Linux's table, those that no gateway leads to.
+# The networks that this container is on: those without a gateway in Linux's routing table.
 own_nets() {
 	while read -r _ destination gateway _ _ _ _ mask _; do
 		[ "$gateway" = 00000000 ] && [ "$destination" != 00000000 ] && echo "$(dotted "$destination")/$(dotted "$mask")"
 	done </proc/net/route
 }
 
-# The table has the last byte first.
+# The table's addresses have the last byte first.
 dotted() {
 	printf '%d.%d.%d.%d' $(echo "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4 0x\3 0x\2 0x\1/')
 }
 
-# What phones and trunks are told to send to, for the container's own address is none that they reach. The other containers
-# reach it, and an office's network may look like theirs: near is what the container is on itself, without which Asterisk
-# would leave its address in the SDP, and what is named.
+# The address at which phones and trunks reach this container; its own they cannot reach. Other containers can, and an
+# office's network may look like theirs. So local are only the networks that the container is on, without which Asterisk would
+# leave its own address in the SDP, and those in LOCAL_NETS.
 {
 	printf '[udp]\ntype = transport\nprotocol = udp\nbind = 0.0.0.0:5060\n'
 	if [ -n "${EXTERNAL_ADDRESS:-}" ]; then
@@ -57,6 +57,6 @@ fi
 printf 'CCARI_AGI = %s\n' "${CCARI_AGI:-127.0.0.1:4573}" >"$made/globals.conf"
 
 unset password
-# ccari, another user of the group, reads what is recorded
+# ccari, another user of the group, must be able to read recordings
 umask 027
 exec "$@"
