@@ -10,7 +10,7 @@ ip link set lo up
 export CONTAINERS_STORAGE_CONF=$folder/storage.conf CONTAINERS_CONF_OVERRIDE=$folder/containers.conf
 export PODMAN_IGNORE_CGROUPSV1_WARNING=1
 podman system service --time=0 "unix://$folder/podman.sock" &
-# Health checks fire by timers of systemd, which is not here: each is run once a second, whatever interval it has.
+# systemd's timers normally run health checks. Without systemd, each is run here once a second, whatever its interval.
 while :; do
 	for each in $(podman ps --quiet); do
 		podman healthcheck run "$each" >/dev/null 2>&1 || true

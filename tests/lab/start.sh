@@ -6,7 +6,7 @@ set -eu
 root=$1 home=$2 conf=$3 lab=$4
 shift 4
 
-# Asterisk asks the DNS for host names it could know; without these files each SIP dialog waits seconds for an answer.
+# Asterisk asks the DNS even for local host names; without these files, each SIP dialog waits seconds for an answer.
 names() {
 	for file in hosts nsswitch.conf resolv.conf; do
 		mount --bind "$home/names/$file" "$1/etc/$file"
@@ -24,7 +24,7 @@ folders() {
 	# Last, so that it can be written even below a read-only folder.
 	mkdir -p "$new$lab"
 	mount --bind "$lab" "$new$lab"
-	# What is mounted there is not seen through that: a spool that can be filled.
+	# A plain bind mount does not include mounts below it, such as a small spool.
 	if mountpoint -q "$home/spool"; then mount --bind "$home/spool" "$new$home/spool"; fi
 }
 
@@ -35,7 +35,7 @@ if [ "$root" = / ]; then
 	exec asterisk -f -C "$conf"
 fi
 
-# A small tmpfs is the new root, so that no mount point is ever made in the cached root.
+# A small tmpfs is the new root, so that no mount point is created in the cached root.
 new=$home/root
 mount -t tmpfs -o mode=755,size=16m lab "$new"
 cp -a "$root"/bin "$root"/lib* "$root"/sbin "$new"
