@@ -360,7 +360,7 @@ def _remove(draft: Path) -> None:
 
 
 def _make_folders(folder: Path, mode: int = 0o750) -> None:
-    """Create the folder and its missing parents with mode 0750: ``mkdir(parents=True)`` would leave the parents open to everybody."""
+    """Create the folder, and its missing parents with mode 0750: ``mkdir(parents=True)`` would leave the parents open to everybody."""
     if folder.exists():
         return
     for path in (*reversed(folder.parents), folder):

@@ -86,8 +86,8 @@ class Caretaker:
             _log.warning("recording_left", reason=str(error))
 
     async def _desert(self, unfinished: Unfinished) -> None:
-        """Settle a recording that would otherwise seem to run for ever and block the erasure of its call. If its file does arrive, it is
-        stored after all.
+        """Settle a recording that would otherwise seem to run for ever and block the erasure of its call. If it may
+        be kept and its file does arrive, it is stored after all.
         """
         tag, state, journal = unfinished.tag, "discarded", []
         # nobody asked its Asterisk: it may have started without that being written

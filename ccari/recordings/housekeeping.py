@@ -46,7 +46,7 @@ _R = TypeVar("_R")
 
 @dataclass
 class Swept:
-    """The result of one round. ``deleted``: how many, by reason. ``missing``: how many of those had no file any more. ``held``: how many
+    """The result of one round. ``deleted``: how many, by reason. ``missing``: how many of those had no file (any more). ``held``: how many
     are due, but held. ``faults``: what went wrong, by file, or by recording id if it could not be told whether it is due.
     """
 

@@ -1,5 +1,5 @@
-"""Tells the recordings folder from the empty mount point below it while its disk is not mounted. Recordings stored there would be hidden
-once the disk is mounted: nobody would find them, and they would never be deleted.
+"""Tells the recordings folder from its mount point, which takes its place while its disk is not mounted. Recordings stored there would be
+hidden once the disk is mounted: nobody would find them, and they would never be deleted.
 
 The folder has a random id in a file, and this machine remembers it. Device numbers change with each boot, and the folder below a mount
 need not be empty.
@@ -102,7 +102,7 @@ class KnownFolder:
                 file.write(secrets.token_hex(16).encode() + b"\n")
                 os.fsync(file.fileno())
             except OSError:
-                # the disk is full: without its id the folder would be refused later, once there is room
+                # a full disk, say: an empty marker left behind would have the folder refused even once there is room
                 self._marker.unlink()
                 raise
         settle(self._folder)

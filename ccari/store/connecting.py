@@ -36,12 +36,12 @@ _SETTINGS = {
     "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3", "statement_timeout": "0",
     "idle_in_transaction_session_timeout": "0",
 }  # fmt: skip
-#: Settings that not every version has. Each is set even if it already has this value: a value that the session has not set itself changes
-#: whenever the server reloads its configuration. At another isolation level, a transaction that waited for a number's lock would not see
-#: bars committed meanwhile. A row security policy could hide bars: with row_security off it is an error instead. JIT compiles a plan that
-#: PostgreSQL expects to be expensive, such as sealing many journals, for seconds, longer than the statement's time-out; without it the
-#: statement takes milliseconds. Without synchronous commit, a right would be confirmed to the person before it is on the server's disk; a
-#: value that waits for a standby is kept.
+#: Not every version has all of these settings. Each is set even if it already has this value: a value that the session has not set itself
+#: changes whenever the server reloads its configuration. At another isolation level, a transaction that waited for a number's lock would
+#: not see bars committed meanwhile. A row security policy could hide bars: with row_security off it is an error instead. JIT compiles a
+#: plan that PostgreSQL expects to be expensive, such as sealing many journals, for seconds, longer than the statement's time-out; without
+#: it the statement takes milliseconds. Without synchronous commit, a right would be confirmed to the person before it is on the server's
+#: disk; a value that waits for a standby is kept.
 _SET_RIGHT = """
 SELECT set_config(name, ours, false)
 FROM (VALUES ('default_transaction_isolation', 'read committed'), ('row_security', 'off'), ('lock_timeout', '0'),

@@ -240,7 +240,7 @@ async def _campaigns(connection: Connection, controller: str) -> list[str]:
 
 
 async def _proofs(connection: Connection, controller: str, kept: timedelta) -> Proofs | None:
-    """``kept``: the retention required by the law of every country that the controller's calls were ever under."""
+    """``kept``: how long the law of any country that the controller's calls were ever under requires the proof."""
     row = await connection.fetchrow(SQL["controllers_proofs"], controller, kept) if kept else None
     return Proofs(row["held"], row["until"]) if row is not None and row["held"] else None
 

@@ -48,8 +48,8 @@ class PostgresFence:
         """
         taken_by_another = {
             run: "another ccari controls this Asterisk: stop it first, or give this one an Asterisk of its own",
-            # two services on one Asterisk would each close the other's calls. Without a name, calls are filed under Asterisk's entity id
-            # (a MAC address or zeros) and address (perhaps a local one): two machines can share both
+            # two services that file calls under one name would each end the other's as its own. Without a name, calls are filed under
+            # Asterisk's entity id (a MAC address or zeros) and address (perhaps a local one): two machines can share both
             f"calls of {filed_as}": f"another ccari also files the calls of its Asterisk as {filed_as}: give each a different [asterisk] name",
         }
         held = _Held(self._dsn, list(taken_by_another))

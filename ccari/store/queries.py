@@ -58,7 +58,7 @@ def columns(pairs: Iterable[tuple[_A, _B]]) -> tuple[list[_A], list[_B]]:
 
 
 def by_controller(known_as: Mapping[str, Digests]) -> tuple[list[str], list[bytes]]:
-    """Like :func:`columns`: the controllers that know a number, and its digest under each."""
+    """Like :func:`columns`: the controllers by which a number is known, and its digests there."""
     return columns((whose, digest) for whose, digests in known_as.items() for digest in digests.all)
 
 

@@ -1,4 +1,4 @@
-"""Copies of national registers of people who want no advertising calls."""
+"""Copies of national registers of people who want no advertising calls from anybody."""
 
 import asyncio
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Sequence

@@ -35,8 +35,8 @@ class Suppressions:
         self, controller: str, digests: Digests, reason: Reason, origin: str, proof: str, *,
         campaign: str | None = None, expires_at: datetime | None = None,
     ) -> bool:  # fmt: skip
-        """A withdrawal ends the consents that it covers. It goes into the record of accesses, and so into the next seal: a database
-        restored from an earlier copy can be recognised by its absence.
+        """A withdrawal ends the consents that it covers. Every bar goes into the record of accesses, and so into the next seal: a
+        database from before the bar lacks that seal, which shows that it is an older one.
         """
         async with self._database.transaction() as connection:
             await let_in(connection, controller)

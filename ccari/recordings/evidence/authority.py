@@ -107,7 +107,8 @@ class Authority:
 
     def _signer(self, answer: TimeStampResponse) -> x509.Certificate:
         """The certificate with the serial number that the time stamp names; there must be just one. The certificates sent along are not
-        signed: with two of that number, the verifier could check the signature with one while the signer came from the other.
+        signed: with two of that number, the verifier could check the signature with one and the signer's name come from the other, which
+        somebody else may have written.
         """
         (named,) = answer.signed_data.signer_infos
         number = _number(named.issuer, named.serial_number)

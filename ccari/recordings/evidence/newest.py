@@ -1,7 +1,7 @@
 """The newest seal that a node has seen, remembered outside the database.
 
-An older database, restored from a dump or from a standby that lagged behind, lacks that seal, and with it the bars and erasures of that
-time. Nothing in the database itself shows that.
+An older database, restored from a dump or a standby that lagged behind and took over, lacks that seal, and with it the bars and erasures
+of that time. Nothing in the database itself shows that.
 """
 
 import json

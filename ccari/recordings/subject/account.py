@@ -121,7 +121,7 @@ def _call(row: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
 
 
 def _recording(row: Mapping[str, Any], audio: Mapping[str, str]) -> dict[str, Any]:
-    """Without the path of its file and the number of its recipients, which are not the person's data."""
+    """Without the path of its file and the number of keys that open it, which are not the person's data."""
     about = {name: value for name, value in _with_basis(row).items() if name not in {"file", "readers"}}
     return {**about, "audio": audio.get(str(row["id"]))}
 

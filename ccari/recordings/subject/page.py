@@ -38,7 +38,7 @@ def page(account: Mapping[str, Any], language: AnswerLanguage, zone: ZoneInfo) -
         return f"{words['barred']}: {told}" if told and barred != reason else told
 
     def when(moment: datetime | None) -> str:
-        # a time has no name that all languages know
+        # no name of a time zone is known in all languages
         return moments.shown(moment, zone, day=numeric_day, clock="UTC%z") if moment else ""
 
     def day(of: date | None) -> str:

@@ -47,9 +47,9 @@ SELECT (SELECT count(*) FROM entered) AS entered, (SELECT count(*) FROM lines WH
 
 -- name: settle_consents
 -- A withdrawal ends the consents given before it, in whichever order the two become known. It is known from another consent to the same
--- purpose, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the purpose ($5), or did.
--- OFFSET 0 makes the planner look up each number in the index: for a controller not yet in the statistics, it would otherwise read all
--- rows for each number. PostgreSQL before 17 would do the same when comparing with an array, hence unnest.
+-- purpose for the same channel, or from a bar that a key press or a person entered, on all calls or on a campaign ($4) that asks for the
+-- purpose ($5), or did. OFFSET 0 makes the planner look up each number in the index: for a controller not yet in the statistics, it would
+-- otherwise read all rows for each number. PostgreSQL before 17 would do the same when comparing with an array, hence unnest.
 UPDATE consents SET withdrawn_at = ended.at
 FROM (
     SELECT given.id, min(end_.at) AS at

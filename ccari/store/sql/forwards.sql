@@ -75,7 +75,7 @@ SELECT f.seq FROM forwards f JOIN request_events e USING (reference, seq)
 WHERE f.reference = $1 AND f.state = 'given_up' AND f.number IS NULL AND e.state <> ALL ($2) ORDER BY f.seq
 
 -- name: retry_forwards
--- What was given up, and what waits for more than two minutes: a change that is being sent waits only for its lease, which is shorter.
+-- What was given up, and what is due only in more than two minutes: a change that is being sent is due sooner, when its lease ends.
 UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = now(), next_try_at = now()
 WHERE reference = $1 AND (state = 'given_up' OR (state = 'waiting' AND next_try_at > now() + interval '2 minutes'))
 RETURNING seq

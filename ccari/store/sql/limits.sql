@@ -181,7 +181,7 @@ ORDER BY k.digest, k.source FOR UPDATE OF k
 
 -- name: contacts_kept
 -- What may keep each contact of the digests $2 and sources $3. $4: whether a number without a contact may be called: if so, a contact
--- that limits the use of the number must stay, since it bars calls; $5 and $6: as $1 and $2 of stands.
+-- that says until when the number may be used must stay, since it bars calls; $5 and $6: as $1 and $2 of stands.
 WITH asked AS MATERIALIZED (
     SELECT k.digest, k.source, k.legal_basis, k.valid_until
     FROM unnest($2::bytea[], $3::text[]) AS each (digest, source)
@@ -213,9 +213,9 @@ DELETE FROM contacts k USING unnest($2::bytea[], $3::text[]) AS each (digest, so
 WHERE k.controller = $1 AND k.digest = each.digest AND k.source = each.source
 
 -- name: consents_past_limit
--- Like calls_past_limit: consents withdrawn, expired, or replaced by a newer consent to the same purpose, long enough ago. A number's
--- consents to the same purpose come together, the oldest first: $4 to $7. All of it is in consents_one_each, so none of the millions in
--- force is looked up by itself.
+-- Like calls_past_limit: consents withdrawn, expired, or replaced by a newer consent to the same purpose for the same channel, long enough
+-- ago. A number's consents to the same purpose for the same channel come together, the oldest first: $4 to $7. All of it is in
+-- consents_one_each, so none of the millions in force is looked up by itself.
 SELECT id, digest, purpose, channel, given_at
 FROM (SELECT id, digest, purpose, channel, given_at, withdrawn_at, valid_until,
              lead(given_at) OVER (PARTITION BY digest, purpose, channel ORDER BY given_at) AS followed_at

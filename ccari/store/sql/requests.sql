@@ -49,7 +49,7 @@ FROM rights_requests WHERE reference = $1 FOR UPDATE
 
 -- name: change_request
 -- When a request is closed, given-up forwards are tried once more: the controller must be told (Art 28(3)(e)) with the number, which is
--- not kept any longer. This transaction also queues the closure, behind them.
+-- kept no longer than that. This transaction also queues the closure, behind them.
 WITH given_up AS (
     UPDATE forwards SET state = 'waiting', settled_at = NULL, tries = 0, first_try_at = NULL, next_try_at = now()
     WHERE $6 AND reference = $1 AND state = 'given_up' AND number IS NOT NULL)
