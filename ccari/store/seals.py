@@ -183,7 +183,7 @@ class _Policies:
         self._told: set[str] = set()
 
     async def fault(self, journal: Sequence[Linked]) -> str | None:
-        """Says, in words, that the revision under which the call was made has changed; None if it has not."""
+        """Says, in words, that the revision under which the call was made has changed; None if it has not, or was reported."""
         revision, sha256 = chain.policy_of_call(journal) or ("", "")
         if revision in self._told or not sha256:
             return None

@@ -61,7 +61,7 @@ class NewestSeal:
         self._threads = OwnThreads("ccari-newest-seal")
         #: Whether a look has ever finished.
         self.is_known = False
-        #: Creates the error that says why nobody may be called, as of the last look; None: the database has the remembered seal.
+        #: Creates the error that says why nobody may be called, as of the last look; None: the database has the remembered seal, if any.
         self._refusal: Callable[[], StoreError] | None = partial(
             StoreError,
             f"it is not known yet whether the database is an older one, which {self.path} would show",
@@ -73,9 +73,9 @@ class NewestSeal:
         return self._refusal is not None
 
     def refuse_older(self) -> None:
-        """Raise an error unless the last look found the remembered seal in the database: otherwise people who have barred their numbers
-        since would be called. BarsLostError if the database is older, or that cannot be told; any other StoreError while it is not known
-        yet.
+        """Raise an error unless the last look found the remembered seal, if any, in the database: otherwise people who have barred
+        their numbers since would be called. BarsLostError if the database is older, or that cannot be told; any other StoreError while it
+        is not known yet.
         """
         if self._refusal is not None:
             raise self._refusal()
