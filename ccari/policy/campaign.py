@@ -123,7 +123,7 @@ class Recording(Declared):
 
     @property
     def must(self) -> bool:
-        """True if a call that may not, or cannot, be recorded is not made."""
+        """True if a call that may not, or cannot, be recorded does not take place."""
         return self.mode is RecordingMode.MANDATORY or (
             self.mode is not RecordingMode.OFF and self.without is Without.HANG_UP
         )

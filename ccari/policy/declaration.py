@@ -15,7 +15,7 @@ from ccari.policy.parties import Controller, Register
 
 #: The most characters in a file. A campaign takes some five hundred; a larger file is not a policy, or is meant to exhaust memory.
 MOST_CHARACTERS = 2**20
-#: A key of more than a hundred parts. A file has room for a key of a hundred thousand, for which tomllib exhausts memory.
+#: A key of a hundred parts or more. A file has room for a key of a hundred thousand, for which tomllib exhausts memory.
 _PART = r"""(?:[A-Za-z0-9_-]++|"[^"\n]*+"|'[^'\n]*+')"""
 _DEEP_KEY = re.compile(rf"(?<![A-Za-z0-9_-]){_PART}(?:[ \t]*+\.[ \t]*+{_PART}){{99}}")
 #: How many faults are reported, from the top down; and how many of the declared names an error lists.

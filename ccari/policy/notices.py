@@ -25,7 +25,7 @@ from ccari.policy.sentences import ended_once
 #: Answers the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
 RIGHT_FAILED = "right_failed"
-#: The same for a caller whose number is not known.
+#: Played instead to a caller whose number is not known.
 NUMBER_WITHHELD = "number_withheld"
 KEY_UNKNOWN = "key_unknown"
 #: Answers the key that asks where the number comes from: the contact's own source if there is a sound for it, else the campaign's.

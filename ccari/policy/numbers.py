@@ -26,7 +26,7 @@ _LONGEST = 20
 
 #: The trunk prefix that most of Europe dials before a number within the country.
 _TRUNK_ZERO = "0"
-#: The most digits of a national number, by libphonenumber.
+#: The fewest digits of a national number, by libphonenumber.
 _SHORTEST = 2
 _NEVER = r"(?!)"
 

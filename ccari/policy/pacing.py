@@ -25,8 +25,8 @@ class Lately:
 def may_dial(cap: Abandoned, lately: Lately, now: datetime) -> bool:
     """True if one more callee may be called now. Above the cap, calls are spread out: the further above it, the more.
 
-    They never stop altogether, because only calls that find an agent bring the share down. Examples of such caps are Ofcom's and the
-    FTC's (16 CFR 310.4(b)(4)(i)): 3 % of a day's answered calls.
+    They never stop altogether, because only calls that find an agent bring the share down. Examples of such caps are Ofcom's, 3 % of a
+    day's answered calls, and the FTC's (16 CFR 310.4(b)(4)(i)).
     """
     if lately.last is None or not is_over(cap, lately):
         return True

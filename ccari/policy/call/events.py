@@ -116,7 +116,7 @@ class HoldEnded:
 
 @dataclass(frozen=True, slots=True)
 class CalleeRedirected:
-    """The far end answered with a 302. Asterisk does not follow it, since the gate has not seen that number."""
+    """The far end answered with a 302, which is not followed: the gate has not seen that number."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -249,8 +249,9 @@ class Call:
     def is_quiet(self) -> bool:
         """True if nothing is being played to either party.
 
-        While Asterisk plays to a channel, it does not put it into a bridge, take it out of one, set its
-        variables, or answer any other request about it.
+        While Asterisk plays to a channel, it does not put it into a bridge, take it out of one, or set its
+        variables. Such a request waits for the end of the prompt, and all others on the WebSocket wait
+        behind it.
         """
         return self.playing is None and self.whisper is None
 
