@@ -21,7 +21,8 @@ async def check_policy(parts: Parts) -> None:
     """Check that no secret or sound is missing, and that every secret is the right one.
 
     What a campaign lacks is logged, and the gate blocks its calls until it is there. The service starts
-    anyway, even if no campaign can call: talks that go on, requests and retention need it.
+    anyway: the calls of other campaigns, talks that go on, requests and retention need it, even if no
+    campaign can call.
 
     Raises
     ------

@@ -40,7 +40,7 @@ class Ending:
 
 def heed_signals(drain_seconds: float) -> Ending:
     """From now on the first of :data:`SIGNALS` sets ``stop``, and the second ``hurry``. No signal ends the process, but
-    each sets the deadline that does. A SIGHUP that is already ignored stays ignored: after nohup the terminal may close.
+    the deadline that they set does. A SIGHUP that is already ignored stays ignored: after nohup the terminal may close.
 
     These are not the event loop's handlers, which would end with the loop: a further signal must not interrupt what is
     still closing. For the same reason the signals are ignored at exit, when the interpreter removes its handlers.

@@ -97,7 +97,7 @@ class Player:
         """Play a prompt to a party. ``terms`` is None before the gate has allowed the call."""
         sound = await self._sound(party, prompt, terms)
         if self.knows_all(party):
-            # from here on, only the newest playback counts
+            # forget the doubt now, while the newest playback, about to be replaced, shows that it is over
             self._unsure.pop(self._ids.channel(party), None)
         # registered before the request, since its events may come before the reply
         asked_at = asyncio.get_running_loop().time()

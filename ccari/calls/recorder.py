@@ -217,7 +217,7 @@ class _Segment:
         try:
             return await self._stop(keep=keep)
         except AsteriskError:
-            # it may still be running: store until when it may be kept, for the caretaker
+            # it may still be running: store until when it may be kept, for those who come to its file
             if self._keep_until is not None:
                 with contextlib.suppress(StoreError):
                     await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
@@ -340,7 +340,7 @@ class _Segment:
 
     async def _tell_bounds(self, until: datetime | None) -> None:
         """Store when the recording began (in case that failed at the time), when it ended, and until when it
-        may be kept. Without a beginning, the caretaker keeps nothing of a recording that must be cut.
+        may be kept. Without a beginning, nothing is kept later of a recording that must be cut.
         """
         if self._begun:
             await self._tell_beginning()

@@ -109,7 +109,7 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
             while True:
                 latest = await courier.deliver()
                 results += latest
-                # a controller that refused a message is not tried again now; if none was delivered, there is nothing more to do
+                # a controller that did not accept a message is not tried again now; if none was delivered, there is nothing more to do
                 if all(each.fault for each in latest):
                     return results
 

@@ -119,7 +119,7 @@ class Courier:
             _log.exception("forwarding_failed")
 
     async def deliver(self) -> list[Told]:
-        """Send each controller what is due, until it refuses something. Returns the result of each attempt.
+        """Send each controller what is due, until something is not delivered. Returns the result of each attempt.
 
         Raises
         ------
@@ -149,7 +149,7 @@ class Courier:
         return controllers
 
     async def _tell(self, controller: str, forwarding: Forwarding) -> list[Told]:
-        """One round: send a controller what is due, until it refuses something or the round is over."""
+        """One round: send a controller what is due, until something is not delivered or the round is over."""
         tries: list[Told] = []
         async with self._lanes:
             ends = asyncio.get_running_loop().time() + _ROUND_SECONDS

@@ -35,8 +35,8 @@ async def known_of(
 ) -> list[dict[str, Any]]:
     """What each controller of ``known_as`` (:func:`ccari.office.claimants.known_as`) knows of the number,
     each separately (invariant 7): its ``bars``, with the registers that list it, and whether it is ``barred``
-    now; the bars that were ``lifted``, and why; its ``sources``; its ``consents``, with the calls made on each; its newest ``requests`` and
-    ``calls``, ``limit`` of each, and whether there are ``more_requests`` or ``more_calls``.
+    now; the bars that were ``lifted``, and why; its ``sources``; its ``consents``, with the calls made on each; its ``requests`` and
+    ``calls``, newest first, ``limit`` of each, and whether there are ``more_requests`` or ``more_calls``.
 
     Raises InputError and ConfigError as ``known_as`` does, and StoreError. The caller must put the look-up on
     record before showing the result.

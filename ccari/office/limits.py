@@ -1,4 +1,4 @@
-"""Storage limitation, Article 5(1)(e): data past their limit are deleted, or made anonymous."""
+"""Storage limitation, Article 5(1)(e): data past their limit are deleted, or no longer tell whose they were."""
 
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence

@@ -52,7 +52,7 @@ def new_token() -> str:
 def fingerprint(token: str) -> bytes:
     """SHA-256 of a token, the only part of it that is stored.
 
-    A plain hash is enough: a token has 256 random bits, so trying them all is impossible. Nor must the look-up by an index
+    A plain hash is enough: a token has 256 random bits, so trying them all is impossible. Nor need the look-up by an index
     take constant time: its time might betray the first bytes of a hash, but nobody can choose a token by its hash.
     """
     # a header may hold bytes that are not UTF-8; aiohttp gives those as surrogates

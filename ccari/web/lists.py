@@ -19,7 +19,7 @@ from ccari.web.models.suppressions import BarsImportQuery
 from ccari.web.problems import Refusal
 from ccari.web.uploads import CSV, Upload
 
-#: The result of scrubbing is held in memory until the last line is judged, because a client may not read while it sends.
+#: The result of scrubbing is held in memory until the last line is judged, because a client need not read while it sends.
 SCRUB_BYTES = 32 * 1024 * 1024
 #: The header that says how many rows were left out, and why.
 REPORT = "ccari-report"

@@ -41,7 +41,7 @@ def id_in(text: str | None) -> int | None:
 
 
 def cut(rows: Sequence[_T], limit: int, where: Callable[[_T], _Place]) -> tuple[Sequence[_T], _Place | None]:
-    """The rows of a page, and the cursor of the next one from ``where``, the position of the last row; None if this is the last page.
+    """The rows of a page, and where the next one begins: ``where`` gives the position of the last row; None if this is the last page.
     ``rows``: one more than ``limit``, if there is one.
     """
     page = rows[:limit]

@@ -129,7 +129,7 @@ def _of_version(version: str, policy: Policy) -> Iterator[_Trap]:
 
 
 def _named(endpoints: Mapping[str, Endpoint], trap: _Trap) -> str:
-    """The endpoints that have it, trunks first, without names that could be a number; empty if there are none."""
+    """The endpoints that have it, trunks first, by their names without what could be a number; empty if there are none."""
     inside = sorted(
         (name for name, each in endpoints.items() if trap.is_in(each)),
         key=lambda name: _has_password(endpoints[name]),
