@@ -80,7 +80,7 @@ class Accesses:
                 if entry.fields is None:
                     erased = entry if erased is None else max(erased, entry, key=lambda each: each.at)
                 elif entry.event == law.EXPIRED:
-                    # anyone who can write to the record could forge an erasure dated in the future
+                    # anyone who can write to the record could forge such an entry, dated in the future
                     before = law.expired_before(min(entry.at, row["now"]), entry.fields)
         if erased is not None and (fault := law.fault_of_erased(erased.seq, erased.at, before)):
             return count, fault

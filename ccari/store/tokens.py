@@ -10,7 +10,7 @@ from ccari.ports.access import Bearer, Role
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
-#: The most good tokens that are read, more than anybody makes. Requests with a good token beyond these queue like requests without one.
+#: The most good tokens that are read, more than anybody makes. Requests with a good token beyond these wait like requests without one.
 MOST_GOOD = 10_000
 
 
