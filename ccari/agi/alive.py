@@ -6,7 +6,7 @@ from ccari.agi.desk import Desk
 from ccari.agi.session import Session
 from ccari.gating.shipped import FASTAGI, STASIS
 
-#: The value of ``stasis`` if the question does not come from extensions_ccari.conf.
+#: The value of ``agi`` or ``stasis`` if the question does not come from that dialplan, as ``ccari doctor``'s does not.
 OTHERS = "-"
 
 
@@ -23,6 +23,6 @@ async def alive(session: Session, desk: Desk) -> None:
     """
     await session.set_variable("CCARI_ALIVE", "yes")
     asked = session.query
-    desk.dialplans.seen(FASTAGI, asked.get("agi", ""))
-    if asked.get("stasis") != OTHERS:
-        desk.dialplans.seen(STASIS, asked.get("stasis", ""))
+    for dialplan, name in ((FASTAGI, "agi"), (STASIS, "stasis")):
+        if asked.get(name) != OTHERS:
+            desk.dialplans.seen(dialplan, asked.get(name, ""))

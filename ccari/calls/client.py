@@ -238,8 +238,8 @@ class Ari:
         await self._api.channels.setChannelVar(channelId=channel_id, variable=name, value=value)
 
     async def set_unless_gone(self, channel_id: str, name: str, value: str) -> None:
-        """As :meth:`set_variable`; nothing happens if the channel is gone, or has left the application (409) on its way there."""
-        with _unless_gone(HTTPStatus.CONFLICT):
+        """As :meth:`set_variable`; nothing happens if the channel is gone, has left the application (409) or is leaving it (400)."""
+        with _unless_gone(HTTPStatus.CONFLICT, HTTPStatus.BAD_REQUEST):
             await self.set_variable(channel_id, name, value)
 
     async def set_variables(

@@ -39,7 +39,7 @@ class Inbox:
     def put_before(self, event: Event, later: Callable[[Event], bool]) -> None:
         """Queue an event before the first waiting one that satisfies ``later``; as :meth:`put` if there is none."""
         at = next((place for place, waiting in enumerate(self._waiting) if later(waiting)), None)
-        if at is None:
+        if at is None or len(self._waiting) >= INBOX_EVENTS:
             self.put(event)
         else:
             self._waiting.insert(at, event)

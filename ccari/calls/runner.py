@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -286,7 +286,7 @@ class CallRunner:
                 self._inbox.recorder_gone()
         if result == on.Failed(do.Dial()):
             # Asterisk hangs up a callee's channel whose time is not lengthened after the dial: the callee has not hung up
-            self._inbox.put_before(result, _is_gone(Party.CALLEE))
+            self._inbox.put_before(result, _may_be_cut)
             return
         if isinstance(command, do.Play) and result is None:
             self._await_playback(command.party)
@@ -351,5 +351,6 @@ class CallRunner:
             self._inbox.put(on.Played(playback.prompt, whole=False, party=playback.party))
 
 
-def _is_gone(party: Party) -> Callable[[Event], bool]:
-    return lambda event: isinstance(event, on.Gone) and event.party is party
+def _may_be_cut(event: Event) -> bool:
+    """True for the end of a callee's channel that Asterisk may have hung up itself: then no other cause is named than 16."""
+    return isinstance(event, on.Gone) and event.party is Party.CALLEE and event.cause in {0, 16}

@@ -32,8 +32,8 @@ def command(
     limit: Limit = 100,
     json: Json = False,
 ) -> None:
-    """Show what is known of a number: its bars, where it came from, its consents, its requests and its calls. Exit
-    status 1 if nothing is.
+    """Show what is known of a number: its bars and those that were lifted, where it came from, its consents, its
+    requests and its calls. Exit status 1 if nothing is.
 
     This is what a complaint or a letter of the authority asks first. --limit is of the requests and of the calls of
     each controller. What was erased or has expired no longer shows whose it was, and is not found.

@@ -17,8 +17,8 @@ from ccari.store.erasures import holds_on_number
 from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL, columns
 
-#: Fields of a journal that are about employees rather than the person (Art 15(4)).
-_OF_EMPLOYEES = frozenset({"agent", "by", "who", "colleague"})
+#: Fields of a journal that are about employees rather than the person (Art 15(4)), or stand for the number, which is given out itself.
+_NOT_DISCLOSED = frozenset({"agent", "by", "who", "colleague", "digest", "key_version"})
 
 
 class Subjects:
@@ -101,5 +101,5 @@ def _event(row: Mapping[str, Any]) -> dict[str, Any]:
     if row["fields"] is None:
         return {"at": row["at"], "event": row["event"], "fields": None}
     fields, _ = entry_fields(row["fields"], b"")
-    disclosed = {name: value for name, value in fields.items() if name not in _OF_EMPLOYEES}
+    disclosed = {name: value for name, value in fields.items() if name not in _NOT_DISCLOSED}
     return {"at": row["at"], "event": row["event"], "fields": disclosed}

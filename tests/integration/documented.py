@@ -63,7 +63,7 @@ class Line:
     @property
     def is_run(self) -> bool:
         """False for a command that changes the machine, such as creating a folder for another user."""
-        return self.program not in NOT_RUN and " -d -o " not in self.text
+        return self.program not in NOT_RUN and not (self.program == "install" and " -d -o " in self.text)
 
     @property
     def written(self) -> str:

@@ -11,7 +11,6 @@ from ccari.agi.alive import OTHERS
 from ccari.cli.doctor.findings import Finding, State, fault, in_daemon_thread, ok
 from ccari.config import OFF, Settings
 from ccari.errors import why
-from ccari.gating.shipped import VERSION
 
 #: How long to wait for an answer. A working service answers within milliseconds, unless the machine swaps.
 ANSWER_SECONDS = 5.0
@@ -117,7 +116,7 @@ async def _answers_agi(host: str, port: int) -> str:
     reader, writer = await asyncio.open_connection(host, port)
     try:
         writer.write(
-            f"agi_network: yes\nagi_network_script: alive?agi={VERSION}&stasis={OTHERS}\nagi_request: agi://doctor/alive\n\n".encode()
+            f"agi_network: yes\nagi_network_script: alive?agi={OTHERS}&stasis={OTHERS}\nagi_request: agi://doctor/alive\n\n".encode()
         )
         command = await reader.readline()
         writer.write(b"200 result=1\n")

@@ -100,6 +100,7 @@ async def test_a_leg_lasts_longer_or_shorter_than_the_campaign_says(
     [
         (HTTPStatus.NOT_FOUND, None),
         (HTTPStatus.CONFLICT, None),
+        (HTTPStatus.BAD_REQUEST, None),
         (HTTPStatus.INTERNAL_SERVER_ERROR, AsteriskError),
         (None, LinkLost),
     ],

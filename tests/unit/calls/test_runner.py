@@ -702,6 +702,30 @@ async def test_a_dial_of_which_nobody_knows_is_on_record_as_refused_or_the_other
     assert told(runner, "dial_failed") == [{"party": "callee", "reason": reason}]
 
 
+@pytest.mark.parametrize(
+    ("meanwhile", "outcome"),
+    [
+        # Asterisk has cut the channel, whose time nobody has lengthened
+        ((on.CalleeAnswered(), on.Gone(Party.CALLEE, 16)), Outcome.FAILED),
+        ((on.Gone(Party.CALLEE, 17),), Outcome.BUSY),
+    ],
+)
+async def test_a_callee_who_was_cut_off_has_hung_up_or_one_who_was_busy_could_not_be_rung(
+    meanwhile: tuple[Event, ...], outcome: Outcome
+) -> None:
+    def fails() -> None:
+        for each in meanwhile:
+            runner._inbox.put(each)
+        raise LinkLost("no answer in time")
+
+    runner, willing = living(Story())
+    willing.then[do.Dial] = fails
+    await over(runner)
+    (closed,) = asked(willing, do.CloseCall)
+    assert isinstance(closed, do.CloseCall)
+    assert closed.outcome is outcome
+
+
 @pytest.mark.parametrize("why", ["asterisk_lost", "shutdown"])
 async def test_a_call_that_is_let_go_while_it_dials_is_told_as_one_that_could_not_ring(
     why: Literal["shutdown", "asterisk_lost"],

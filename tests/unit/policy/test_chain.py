@@ -15,6 +15,7 @@ from ccari.policy.chain import (
     Linked,
     commitment,
     fault,
+    fault_of_call,
     follow,
     request_event,
     start,
@@ -184,3 +185,17 @@ def test_a_link_is_made_otherwise_than_is_written_in_the_pack() -> None:
 
 def test_the_lasting_part_of_a_requests_entry_leaves_something_out() -> None:
     assert request_event("refused", 2, date(2026, 12, 25)) == "refused L2 2026-12-25"
+
+
+@pytest.mark.parametrize(
+    ("controller", "minutes", "differs"), [("acme", 6, True), (None, 59, False), (None, 61, True)]
+)
+def test_a_call_that_was_blocked_is_moved_or_one_whose_gate_had_no_answer_passes_for_forged(
+    controller: str | None, minutes: int, *, differs: bool
+) -> None:
+    """Earlier versions wrote the row of the latter once the database was back."""
+    told = [
+        replace(each, fields=None, salt=None) for each in follow(start(CALL), 0, [entry(1, "call_blocked")])
+    ]
+    row = {"controller": controller, "opened_at": told[0].at + timedelta(minutes=minutes)}
+    assert (fault_of_call(told, row) is not None) == differs

@@ -133,6 +133,9 @@ async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that
     await store.policies.apply(CHANGED, "anna")
     (told, *_) = (await store.records.show_call(calls[0])).events
     assert told["fields"]["policy_sha256"] == sha256(POLICY.encode()).hexdigest()
+    # who is shown masked numbers could tell by it which calls are one person's
+    assert told["fields"]["number"] == NUMBER.masked
+    assert not {"digest", "key_version"} & told["fields"].keys()
     assert [fault async for _, _, fault in store.seals.journals()] == [None] * 3
     written = CHANGED.replace("renewals", "surveys")
     changing = "UPDATE policy_revisions SET document = $1, sha256 = $2 WHERE revision = 1"

@@ -156,6 +156,8 @@ async def test_access_leaves_out_what_article_15_lists(
     assert {"purpose": "odnowienie umowy", "legal_basis": "contract"} in data["purposes"]
     assert [each["event"] for each in call["events"]] == ["call_gated", "notice_heard", "call_ended"]
     assert "anna" not in json.dumps(data)
+    # it is nothing to a person
+    assert all("digest" not in (each["fields"] or {}) for each in call["events"])
     assert data["recordings"][0]["audio"] == f"recordings/{recording}.flac"
     assert {name: len(data[name]) for name in ("heard", "contacts", "consents", "suppressions", "requests")} == {
         "heard": 1, "contacts": 2, "consents": 2, "suppressions": 2, "requests": 1,
