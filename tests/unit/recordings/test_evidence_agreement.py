@@ -239,7 +239,7 @@ MONTH = timedelta(days=30)
         ({"outcome": None}, "the outcome of the call is None, but bridged in the journal"),
         ({"reason": "suppressed_objection"}, "the reason of the call is suppressed_objection, but nothing in the journal"),
         ({"direction": "inbound"}, "the direction of the call is inbound, but outbound in the journal"),
-        ({"dialled_at": None}, "the dialled_at of the call is None, but 2026-03-10T12:00:01.123456+00:00 in the journal"),
+        ({"dialled_at": None}, "the dialled_at of the call is nothing, but 2026-03-10T12:00:01.123456+00:00 in the journal"),
         ({"dialled_at": NOON - MONTH},
          "the dialled_at of the call is 2026-02-08T12:00:00.123+00:00, but 2026-03-10T12:00:01.123456+00:00 in the journal"),
         ({"opened_at": NOON - MONTH},

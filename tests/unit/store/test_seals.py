@@ -402,7 +402,7 @@ async def test_invariant_9_a_requests_history_that_was_changed_is_shown_as_whole
         ),
         ("digest = decode(repeat('ab', 32), 'hex')", f"the digest of the call is {'ab' * 32}, but "),
         ("key_version = 2", "the key_version of the call is 2, but 1 in the journal"),
-        ("dialled_at = NULL", "the dialled_at of the call is None, but "),
+        ("dialled_at = NULL", "the dialled_at of the call is nothing, but "),
         ("opened_at = opened_at - interval '30 days'", "the opened_at of the call is "),
         ("ended_at = ended_at - interval '30 days'", "the ended_at of the call is "),
         ("ended_at = 'infinity'", "the ended_at of the call is "),
