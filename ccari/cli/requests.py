@@ -251,9 +251,9 @@ def _step(
         done = await store.requests.step(reference, to, work)
         if to is RequestState.FULFILLED:
             return done, await _left_to_do(store, done)
-        return done, advice + await _lateness(
-            store, work.clock, done
-        ) if to is RequestState.REFUSED else advice
+        if to is RequestState.REFUSED:
+            return done, advice + await _lateness(store, work.clock, done)
+        return done, advice
 
     done, told = _with_requests(context, words, work)
     closed = "; its number is erased" if not to.is_open else f", due {done['due']}"

@@ -28,6 +28,8 @@ OF_CALL = (
     "digest",
     "key_version",
 )
+#: Those of them that stand for the number: shown to nobody, since they tell which calls are one person's.
+OF_NUMBER = frozenset({"digest", "key_version"})
 #: Columns of a call's row about its end, which its first end entry repeats: a call that has ended keeps its first end.
 OF_END = ("outcome", "reason")
 #: Columns of a request's row that its first entry repeats: what was asked for, of whom, by whom and when.

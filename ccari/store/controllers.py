@@ -183,7 +183,7 @@ async def _batch(
         row = await connection.fetchrow(SQL[f"delete_{kind}"], controller, last, BATCH, *law)
         if not row or not row["gone"]:
             return None
-        # a list under way may have entered such consents since
+        # none can be entered since the deletion began; what the law keeps could not be brought back, so it is looked at again
         if law and row["proof"]:
             raise _NeededError
         await connection.execute(SQL["count_deleted"], controller, kind, row["gone"])

@@ -69,4 +69,4 @@ def _shown(fields: Mapping[str, str] | None) -> dict[str, str] | None:
     """The fields of an entry, without the number's keyed digest: by it, a reader of masked numbers could tell which calls are one person's."""
     if fields is None:
         return None
-    return {name: value for name, value in fields.items() if name not in {"digest", "key_version"}}
+    return {name: value for name, value in fields.items() if name not in chain.OF_NUMBER}

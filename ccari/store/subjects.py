@@ -6,6 +6,7 @@ from typing import Any
 
 import asyncpg
 
+from ccari.policy import chain
 from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Level
 from ccari.ports.holds import Held, Subject
@@ -18,7 +19,7 @@ from ccari.store.journals import entry_fields
 from ccari.store.queries import SQL, columns
 
 #: Fields of a journal that are about employees rather than the person (Art 15(4)), or stand for the number, which is given out itself.
-_NOT_DISCLOSED = frozenset({"agent", "by", "who", "colleague", "digest", "key_version"})
+_NOT_DISCLOSED = frozenset({"agent", "by", "who", "colleague"}) | chain.OF_NUMBER
 
 
 class Subjects:

@@ -27,6 +27,8 @@ from tests.unit.store.server import connected
 from tests.unit.store.test_seals import sign
 from tests.unit.store.waiting import until_they_wait
 
+SECONDS = 30.0
+
 _CONTROLLER, _, _CAMPAIGN = made.POLICY.partition("[[campaigns]]")
 BETA = _CONTROLLER.replace('"acme"', '"beta"')
 BETAS = "[[campaigns]]" + _CAMPAIGN.replace('"acme"', '"beta"').replace('"renewals"', '"offers"')
@@ -504,6 +506,15 @@ async def test_what_cannot_be_deleted_is_tried_for_ever(
 async def test_two_who_delete_the_same_count_it_twice(
     leaving: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    begin, begun = controllers._begin, asyncio.Barrier(2)
+
+    async def both_begin(*whose: Any, **how: Any) -> None:
+        # one that begins after the other's end deletes anew, and finds nothing
+        await begin(*whose, **how)
+        async with asyncio.timeout(SECONDS):
+            await begun.wait()
+
+    monkeypatch.setattr(controllers, "_begin", both_begin)
     monkeypatch.setattr(controllers, "BATCH", 1)
     assert list(await asyncio.gather(delete(leaving), delete(leaving))) == [ALL, ALL]
     assert len(await deletions(leaving.database)) == len(await accounts(leaving)) == 1

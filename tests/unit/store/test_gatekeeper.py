@@ -95,12 +95,8 @@ class Copied(Silent):
         self.kept.append(campaign.id)
 
 
-@pytest.fixture
-async def desk(store: Store, tmp_path: Path) -> Desk:
-    """A service that has read the first revision; what it would dial with is not there."""
-    book, secrets = Book(store.policies), SecretStore(tmp_path)
-    await book.reload()
-    new_secret(secrets, "acme")
+def desk_of(store: Store, book: Book, secrets: SecretStore) -> Desk:
+    """What the gate is asked with; no prompt is missing."""
     return replace(
         IDLE_DESK,
         asterisk=ASTERISK,
@@ -109,6 +105,15 @@ async def desk(store: Store, tmp_path: Path) -> Desk:
         book=book,
         prompts=cast("Any", Silent()),
     )
+
+
+@pytest.fixture
+async def desk(store: Store, tmp_path: Path) -> Desk:
+    """A service that has read the first revision; what it would dial with is not there."""
+    book, secrets = Book(store.policies), SecretStore(tmp_path)
+    await book.reload()
+    new_secret(secrets, "acme")
+    return desk_of(store, book, secrets)
 
 
 def gatekeeper(desk: Desk, campaign: str = "renewals") -> Gatekeeper:

@@ -2,7 +2,6 @@
 
 import shutil
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, cast
@@ -21,9 +20,8 @@ from ccari.ports.lists import Listed
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.registers import Copy
-from tests.unit.calls.talking import IDLE_DESK
-from tests.unit.store.made import ASTERISK, NUMBER, QUESTION, new_secret
-from tests.unit.store.test_gatekeeper import Silent, ask, gatekeeper
+from tests.unit.store.made import NUMBER, QUESTION, new_secret
+from tests.unit.store.test_gatekeeper import ask, desk_of, gatekeeper
 from tests.unit.store.test_lost_secrets import HEEDED
 
 ACME = Holder("controller", "acme")
@@ -43,14 +41,7 @@ async def there(store: Store, tmp_path: Path, here: SecretStore) -> Desk:
     """The other node, which runs."""
     book, secrets = Book(store.policies), await store.key_versions.vouch(SecretStore(tmp_path / "there"))
     await book.reload()
-    return replace(
-        IDLE_DESK,
-        asterisk=ASTERISK,
-        store=store.calls,
-        secrets=secrets,
-        book=book,
-        prompts=cast("Any", Silent()),
-    )
+    return desk_of(store, book, secrets)
 
 
 async def bar(store: Store, secrets: SecretStore) -> None:
