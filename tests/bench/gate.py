@@ -89,7 +89,7 @@ class Bench:
         }  # fmt: skip
 
     async def prepare(self) -> None:
-        """Create a policy, its keys, and bars on a tenth of the dialler's list, of the usual kinds."""
+        """Create a policy and its keys, and bar a tenth of the dialler's list by an import, as people do."""
         barred = self.folder / "barred.csv"
         if barred.exists():
             return

@@ -12,7 +12,7 @@ from ccari.policy.retention import Limited
 from ccari.store.database import Database
 from ccari.store.opened import Store
 
-#: They were informed evenly over a thousand days, which ended a hundred days ago.
+#: Contacts were entered, and consents given, evenly over a thousand days, which ended a hundred days ago.
 NONE_DAYS, FEW_DAYS, ALL_DAYS = 2000, 1098, 30
 #: One in ten was called recently, and one in a hundred has asked for access.
 _CALLED_IN, _ASKED_IN = 10, 100

@@ -56,7 +56,7 @@ class Bench:
         await self._timed(f"gate, {when}", self.store.calls.open(asked, question(asked)))
 
     async def press(self, when: str) -> None:
-        """A bar entered by hand, for a number on the list."""
+        """A bar of the kind that a key press enters, for a number on the list."""
         digests = self.secrets.digests("acme", Number(number(random.randrange(self.rows))))
         await self._timed(
             f"bar, {when}", self.store.suppressions.add("acme", digests, Reason.DO_NOT_CALL, "bench", "")

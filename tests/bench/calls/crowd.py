@@ -54,7 +54,7 @@ SETTLE_SECONDS = 3.0
 HANG_UP_RATE = 20.0
 #: Time for the last recording to be stored.
 KEPT_SECONDS = 120.0
-#: How often a step is tried until it is held.
+#: How often a step is measured, at most, until it is held.
 LOOKS = 3
 WHOLE_PART, HELD_PART = 0.99, 0.95
 
@@ -72,12 +72,9 @@ class Step:
     """What was measured while that many calls were ``wanted``.
 
     ``whole``: calls that lack nothing at either end; ``in_time``: the share of due packets that was in time, at the
-    ends and
-    where the pbx hears the telephones. ``cpu``: processors used, by group. Memory of the controller in KiB. ``late``:
-    how late
-    its event loop was while the step was held, ``late_growing`` while its new calls began, and ``idle`` a process that
-    only
-    slept, by p99. ``load``: of the machine, including anything else that ran on it.
+    ends and where the pbx hears the telephones. ``cpu``: processors used, by group. Memory of the controller in KiB.
+    ``late``: how late its event loop was while the step was held, ``late_growing`` while its new calls began, and
+    ``idle`` a process that only slept, by p99. ``load``: of the machine, including anything else that ran on it.
     """
 
     way: str
@@ -204,7 +201,7 @@ class Crowd:
         return _lateness(first, await self._late())
 
     def _up(self) -> int:
-        """Calls whose two legs were both answered, and that are not over."""
+        """How many calls have two answered legs and are not over."""
         return sum(
             call.answered_at is not None and call.ended_at is None and _digits(call) in self._ear.calls
             for call in self.calls

@@ -1,10 +1,8 @@
 """What is sent in each call, with the kernel's time-stamps: the callee's answer, and when a new source is heard.
 
 One raw socket on the loopback device, with a filter in the kernel, receives world's answers to the pbx and, of the
-pbx's
-RTP, the first packets of each source. Asterisk counts the timestamps of each source from zero, and sets the marker bit
-on
-a new one within a call. So all ways are measured alike, with about ten packets a call.
+pbx's RTP, the first packets of each source. Asterisk counts the timestamps of each source from zero, and sets the
+marker bit on a new one within a call. So all ways are measured alike, with about ten packets a call.
 """
 
 import asyncio

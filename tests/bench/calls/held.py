@@ -11,7 +11,7 @@ _PROC = Path("/proc")
 
 @dataclass(frozen=True)
 class Memory:
-    """KiB. ``pss``: shared pages count in parts; ``uss``: pages that nobody else shares; ``own``: allocated memory that
+    """KiB. ``pss``: shared pages count in parts; ``uss``: pages that no other process shares; ``own``: allocated memory that
     belongs to no file, so that it stays the same when another process maps the same library.
     """
 

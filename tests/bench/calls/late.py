@@ -29,8 +29,7 @@ class Buckets:
         return self.counts[inf]
 
     def within(self, part: float) -> tuple[float, float] | None:
-        """The bounds in seconds of the bucket with the least value that this share of them does not exceed; None if it
-        is empty.
+        """The bounds, in seconds, of the bucket that holds this quantile; None if nothing was counted.
 
         Only the bucket is known: any figure within it would be made up.
         """
@@ -71,7 +70,7 @@ while True:
 
 @asynccontextmanager
 async def sleeper() -> AsyncIterator[list[float]]:
-    """How late a process was, in seconds, that only sleeps: the delay that a busy machine causes to any process."""
+    """How late a process that only sleeps woke each time, in seconds: the delay that a busy machine causes to any process."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", _SLEEPER, stdout=asyncio.subprocess.PIPE
     )

@@ -2,7 +2,7 @@
 
 The kernel writes the header of each packet on the loopback device into a ring that it shares with this process
 (packet(7), PACKET_RX_RING, TPACKET_V2): no code runs for each packet here, so listening to a hundred calls costs
-nothing.
+them nothing.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from tests.bench.calls.ear import Ports
 from tests.bench.calls.sieve import ALL_IP, ARRIVING, IF_AT_LEAST, IF_SET, LOAD_HALF_AT, Step, attach
 
 PACKET_SECONDS = 0.02
-#: The jitter buffer of a phone, so that packets that are less late are not missed: three packets.
+#: What the jitter buffer of a phone holds, so that a packet that is late by less is still played: three packets.
 PATIENCE_SECONDS = 0.06
 _SAMPLES_A_SECOND = 8000
 _AUDIO = (0, 8, 9)
@@ -99,9 +99,8 @@ def in_time(packets: Packets, ports: NDArray[np.int64], seconds: float) -> dict[
     ``ports``: what tells the streams apart, ``packets.target`` or ``packets.source``.
 
     What is missing is the greater of two times: of the packets that did not arrive, and of the silence of a phone that
-    begins
-    with :data:`PATIENCE_SECONDS` in its buffer. When its buffer is empty, it begins anew with the packet that came too
-    late.
+    begins with :data:`PATIENCE_SECONDS` in its buffer. When its buffer is empty, the phone begins anew with the packet
+    that came too late.
     """
     due = seconds / PACKET_SECONDS
     return {

@@ -1,9 +1,8 @@
 """What the messages of a call cost by themselves, written by hand and without any law.
 
 ``requests`` sends Asterisk the requests that ccari sends, and receives the same events, over one WebSocket.
-``messages``
-adds ten statements to PostgreSQL, eight of which commit a row as long as a journal entry, and has the recording written
-as FLAC.
+``messages`` also sends PostgreSQL ten statements, eight of which commit a row as long as a journal entry, and has the
+recording written as FLAC.
 """
 
 import asyncio

@@ -23,7 +23,7 @@ class Trend:
 
 
 def trend(xs: Sequence[float], ys: Sequence[float]) -> Trend:
-    """The line is a least-squares fit. Memory grows in steps and is retained, so its residuals say little about the
+    """The line is a least-squares fit. Memory grows in steps and is retained, so the residuals say little about the
     error of the slope: the bounds are observed values. ``most`` goes from the lowest of the first sixth to the highest
     of the last, ``least`` from the highest to the lowest, between their middles. Steady growth by s has bounds of 0.8
     and 1.2 s.
