@@ -66,7 +66,7 @@ async def chromium() -> AsyncIterator[Browser]:
     # expectations have a time-out of their own, whatever the context's is
     expect.set_options(timeout=SECONDS * 1000)
     async with async_playwright() as playwright:
-        # the tests run as root, as which Chromium has no sandbox of its own
+        # the tests run as root, and Chromium's own sandbox does not work for root
         browser = await playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
         yield browser
         await browser.close()

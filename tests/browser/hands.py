@@ -76,7 +76,7 @@ _DRAWN = "new Promise((done) => { requestAnimationFrame(() => requestAnimationFr
 
 
 class Hand(Protocol):
-    """``name``: the beginning of the visible text. Elements after the current position come before those in front of
+    """``name``: the beginning of the visible text. An element after the current position is preferred to one before
     it.
     """
 

@@ -185,7 +185,7 @@ async def test_nothing_comes_of_a_click_during_which_the_page_changes(
         board(front).put(replace(TALK, recording=to))
         await page.evaluate("told")
 
-    # who changes their mind sees what has changed
+    # somebody who changes their mind sees what has changed
     await changes(Taped.PAUSED)
     if by_keyboard:
         await page.keyboard.press("Tab")

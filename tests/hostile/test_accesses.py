@@ -34,7 +34,7 @@ __all__ = ["of_acme", "shelf"]
 
 AS_WRITTEN = "600 100 001"
 DIGEST = made.digests().newest.hex()
-#: Another person, who is erased: there is no reason to keep their data.
+#: Another person, who is erased: nothing holds their data.
 OTHER, OTHER_AS_WRITTEN = replace(made.NUMBER, e164="+48600100009"), "600 100 009"
 OTHERS_DIGEST = made.digests(number=OTHER).newest.hex()
 
@@ -244,7 +244,7 @@ async def test_somebody_asks_the_gate_over_http_without_a_trace(api: Api, store:
         ("token:the-dpo", "number_gated"),
     ]
     assert found[0]["what"].keys() == {"controller", "digest", "campaign"}
-    # nothing need be kept about output that is about nobody
+    # an answer that is about nobody leaves no entry
     for nobody in ({"number": "1", "campaign": "renewals"}, {"number": NUMBER, "campaign": "nosuch"}):
         assert (await api.ask("POST", "/v1/gate", nobody)).json["verdict"] == "block"
     assert len(await noted(store)) == 2
