@@ -208,7 +208,7 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
 async def test_invariant_4_a_recorder_whose_service_died_as_it_began_records_on_or_leaves_a_file_without_a_tag(
     ground: Ground,
 ) -> None:
-    """Case 5: killed between the request to record and its reply. Asterisk records, and the request is on record."""
+    """Case 5: killed between the request to record and its reply. Asterisk records; that it was to record is in the database."""
     callee = callees.answers(6)
     async with relay(ground.lab.pbx.ari_url) as between:
         placed, call_id = await killed_at(ground, between, reply("/record"), callee)

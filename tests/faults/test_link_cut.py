@@ -107,7 +107,7 @@ async def test_last_words_hold_up_all_calls_while_a_prompt_plays_of_before_the_c
         await ground.lab.world.callee_presses(callee.number, "7")
         outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("right_exercised", "erasure")
-        # it is sent beside the connection
+        # that request goes beside the connection of all calls
         assert [each for each in between.kinds() if each.endswith("removeChannel")] == []
         await ground.nothing_left()
     sound = await heard(ground.lab, callee)

@@ -47,7 +47,7 @@ async def talks(ground: Ground, service: Service, callee: Callee) -> AgentCall:
 
 
 async def spooled(service: Service, callee: Callee) -> None:
-    """The key was pressed, and the right is on the disk in time to be answered."""
+    """Wait until the key was pressed and the right is on the disk, in time for its confirmation."""
     await service.logged(of(callee, "key_pressed"))
     await service.logged(of(callee, "right_spooled"), within=CONFIRMED_SECONDS)
 

@@ -115,7 +115,7 @@ async def test_a_talk_is_cut_off_or_loses_a_part_of_its_recording(ground: Ground
 
 @each_way
 async def test_a_key_is_not_heard_any_more(ground: Ground, broken: Break) -> None:
-    """Case 9: the number is looked up again, so the request is registered, and the callee hears the confirmation."""
+    """Case 9: the callee's number is known again, so the request is registered, and the callee hears the confirmation."""
     callee = callees.answers(31)
     async with broken(ground) as what:
         placed, call_id = await ground.talk(what.service, callee)
