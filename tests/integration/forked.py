@@ -164,8 +164,7 @@ class _Leaving:
     """A process's last moment, when its threads have ended and every other exit handler has run.
 
     The interpreter would now destroy every object, including those imported, and copy all memory shared with its parent
-    to
-    do so: a tenth of a second, more than most commands take.
+    to do so: a tenth of a second, more than most commands take.
     """
 
     def __init__(self) -> None:

@@ -80,8 +80,8 @@ async def test_a_number_that_was_barred_over_http_is_dialled(
     })  # fmt: skip
     status, done = await crm.ask("POST", "/v1/suppressions", {"number": callee.number, "reason": "objection"})
     assert (status, done["added"]) == (200, True)
-    # a contract overrides an objection to processing based on a legitimate interest; the centre's own bar overrides the
-    # contract
+    # an objection is to what rests on a legitimate interest, and does not bar a call under a contract; the centre's own
+    # bar does
     assert (await crm.ask("POST", "/v1/gate", question))[1]["verdict"] == "allow"
     await crm.ask("POST", "/v1/suppressions", {"number": callee.number, "proof": "letter 9"})
     assert (await crm.ask("POST", "/v1/gate", question))[1]["reason"] == "suppressed_do_not_call"

@@ -103,8 +103,7 @@ async def test_who_changes_the_password_of_asterisk_leaves_all_calls_to_themselv
     hung up. The password is changed there first; here, its file is missing for a while, and then half written.
 
     Keys are lost once the service has noticed. A callee's key causes the first refused request, unless this machine is
-    slow
-    and they pressed it before: the service sends no requests until then.
+    slow and they pressed it before: the service sends no requests until then.
     """
     file, changed = tmp_path / "ari-password", secrets.token_hex(16)
     pressed = False

@@ -123,7 +123,7 @@ async def test_the_recording_holds_both_voices_from_its_start_and_nothing_of_the
     # notice's tones
     assert first_second(sound, callees.TONE_HZ) <= 0.2
     longest = (ended.at("call_ended") - ended.at("recording_started")).total_seconds()
-    # not shorter than both were heard; the call ends once its file is stored, which takes time on a busy machine
+    # at least as long as both voices were heard; the call ends once its file is stored, which takes time on a busy machine
     assert sound.seconds < longest + 0.5
     for prompt in ("identity", "recording_opt_out", "rights"):
         assert float(np.max(sound.tone_levels(tone_of(prompt)))) < ABSENT_DBFS
@@ -271,7 +271,7 @@ async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: L
     pressed = (ended.at("key_pressed") - ended.at("call_bridged")).total_seconds()
     assert pressed < talk - 1
     assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("recording_stopped"))
-    # a person must erase or restrict what was recorded before the refusal
+    # whether to erase or to restrict what was recorded before the refusal is for a person to decide
     (request,) = await requests_of(service, ended)
     assert (request["right"], request["state"]) == ("refuse_recording", "received")
     # by Asterisk's clock: the journal has the moment at which it reached the call
@@ -296,7 +296,7 @@ async def test_a_number_that_knows_who_calls_is_told_of_the_recording_alone(
     whole = ("identity", "recording_opt_out", "rights")
     assert [has(first, tone_of(prompt)) for prompt in whole] == [True, True, True]
     assert [has(second, tone_of(prompt)) for prompt in whole] == [False, True, False]
-    # nothing is heard before the agent: no part of a prompt, and no pause in its place
+    # nothing else is heard before the agent: no part of a prompt, and no pause in its place
     assert first_second(second, callees.AGENT_TONE_HZ) < SECONDS + 0.7
     assert first_second(first, callees.AGENT_TONE_HZ) - first_second(second, callees.AGENT_TONE_HZ) == (
         pytest.approx(2 * (SECONDS + TAIL_MS / 1000), abs=0.5)

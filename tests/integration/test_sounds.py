@@ -127,8 +127,8 @@ async def said_to(callee: Callee, codec: str, playing: Lab, prompt: Path) -> Aud
 async def test_whoever_hears_a_prompt_in_a_talk_with_a_telephone_of_another_rate_hears_it_and_then_the_other(
     playing: Lab, prompt: Path
 ) -> None:
-    """Debian's Asterisk drops frames by their sequence numbers, if it converts both in one way: those of the file, or
-    the other party's after it.
+    """Debian's Asterisk drops frames by their sequence numbers if it converts both sources in the same way: those of
+    the file, or else the other party's after it.
     """
     listener, talker = callees.silent(3), callees.hangs_up(6, 0)
     async with ari(playing) as pbx:

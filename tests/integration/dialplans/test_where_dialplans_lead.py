@@ -25,8 +25,8 @@ REFUSAL = "app-blackhole,congestion,1"
 
 @dataclass(frozen=True)
 class Rule:
-    """How a context may be left, apart from a hang-up and after the gate's ALLOW: only while these variables have one
-    of the values that are separated by |.
+    """How a context may be left other than by a hang-up or after the gate's ALLOW: only while each of the variables in
+    ``left_with`` has one of its values, which are separated by |. ``given``: global variables that the admin has set.
     """
 
     left_with: Mapping[str, str] | None = None
