@@ -32,20 +32,16 @@ class Behaviour(_Table):
 
 
 class Expected(_Table):
-    """What must be observed. ``heard`` and ``unheard``: prompts, by id, that the callee hears; ``agent_heard``: the
-    agent.
+    """What must be observed. ``heard`` and ``unheard``: prompts, by id, that the callee hears, and does not hear;
+    ``agent_heard``: those that the agent hears.
 
     ``ringing``: the callee, who has answered, hears an agent's phone ring. ``holds``: how often either phone put the
-    call
-    on hold. ``events``: events of the call's journal, in this order, among others; ``never``: none of these. ``talk``:
-    the two
-    hear each other. ``recordings``: their states, in order; ``silent``: who is no longer in one when it ends.
-    ``rights``:
-    registered requests, with how they came in. ``told``: the reason that the dialplan gets for a bridged call, if it is
-    not the
-    call's own. ``colleague_heard`` and ``colleague_unheard``: prompts that the colleague hears to whom the call was
-    transferred. ``uninvited``: numbers of others that nobody dials. ``next``: the gate's answer for the number
-    afterwards.
+    call on hold. ``events``: events of the call's journal, in this order, among others; ``never``: none of these.
+    ``talk``: the two hear each other. ``recordings``: their states, in order; ``silent``: who is no longer in one when
+    it ends. ``rights``: registered requests, with how they came in. ``told``: the reason that the dialplan gets for a
+    bridged call, if it is not the call's own. ``colleague_heard`` and ``colleague_unheard``: prompts that the colleague
+    to whom the call was transferred hears, and does not hear. ``uninvited``: numbers of others that nobody dials.
+    ``next``: the gate's answer for the number afterwards.
     """
 
     outcome: str
@@ -73,12 +69,10 @@ class Scenario(_Table):
     """``summary``: what happens, in one line, for the list of scenarios.
 
     ``agent``: what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
-    in
-    ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who dialled hangs up.
-    ``colleague``: the phone to which the agent's phone transfers the call. ``greeted``: the pbx answers callers by
-    itself, and
-    passes them on two seconds later. ``suppressed``: the bar on the number beforehand; ``source``: the known source of
-    the number.
+    in ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who dialled hangs
+    up. ``colleague``: the phone to which the agent's phone transfers the call. ``greeted``: the pbx answers callers by
+    itself, and passes them on two seconds later. ``suppressed``: the bar on the number beforehand; ``source``: the
+    known source of the number.
     """
 
     name: str
@@ -117,8 +111,7 @@ def cast(played: Iterable[Scenario]) -> dict[str, Callee]:
     """The callee of each scenario, by its name. Each has a number of its own, although serials are few.
 
     A log line shows a campaign and four digits, so this pair is unique to a call too, as is the number that a
-    redirection
-    leads to. A ValueError names the scenario for which no number is left.
+    redirection leads to. A ValueError names the scenario for which no number is left.
     """
     taken: set[object] = set()
     found: dict[str, Callee] = {}
