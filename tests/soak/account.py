@@ -202,8 +202,8 @@ class Account:
     """``calm``: everything has ended and recovered, so that what is open now stays open.
 
     ``digests``: of each number (its digits), by controller. ``of_agent_call``: the id of an inbound call, by world's
-    id.
-    ``left``: what Asterisk still holds, and what waits on the service's own disk. ``secrets``: what no log may contain.
+    id. ``left``: what Asterisk still holds, and what waits on the service's own disk. ``secrets``: what no log may
+    contain.
     """
 
     calm: bool = True

@@ -4,8 +4,8 @@ from dataclasses import dataclass, field
 
 from tests.integration.studio import TONES
 
-#: What bars a call under a contract, and under advertising as well (Art 21(2), 7(3)). Nothing bars a call that a law
-#: demands.
+#: What bars a call under a contract, and what bars one for direct marketing (Art 21(2), 7(3)). Nothing bars a call that
+#: a law demands.
 _CONTRACT = frozenset({"erasure", "restriction", "do_not_call"})
 _MARKETING = _CONTRACT | {"objection_marketing", "objection", "withdraw_consent"}
 #: The bars that a right enters at once, and the rights that end the recording.

@@ -1,5 +1,5 @@
-"""Invariant 5, from the far end: a right whose key world sent while the service could hear it is a request, or was
-refused to the callee or agent.
+"""Invariant 5, from the far end: a right whose key world sent while the service could hear it is a request, or the
+callee or agent was told that it could not be registered.
 """
 
 from collections.abc import Iterator

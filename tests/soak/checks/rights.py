@@ -50,7 +50,7 @@ def confirmed_unregistered(account: Account) -> Iterator[Violation]:
 
 
 def _without_a_name(call: CallRow) -> frozenset[str]:
-    """A callee who withholds their number may refuse to be recorded, and is told so, although no request is registered."""
+    """A caller who withholds their number may refuse to be recorded, and is told that they are not, though no request is theirs."""
     return frozenset() if call.digest else refused_rights(call)
 
 
