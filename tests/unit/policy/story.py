@@ -26,7 +26,7 @@ class Story:
         return told
 
     def does(self, *events: Event) -> list[Command]:
-        """As :meth:`send`, without the commands that only record, set timers or inform."""
+        """As :meth:`send`, without the commands that only note, set timers or inform."""
         untold = do.Note | do.SetTimer | do.TellDialplan | do.ShowCard
         return [each for each in self.send(*events) if not isinstance(each, untold)]
 

@@ -73,7 +73,7 @@ class World(NamedTuple):
     heard: frozenset[tuple[str, str]] = frozenset()
     #: The number has heard the information layer before.
     informed: bool = False
-    #: The caller's number is known.
+    #: The callee's number is known.
     known: bool = True
     token_spent: bool = False
     heard_committed: bool = False
