@@ -36,9 +36,9 @@ dotted() {
 	printf '%d.%d.%d.%d' $(echo "$1" | sed 's/\(..\)\(..\)\(..\)\(..\)/0x\4 0x\3 0x\2 0x\1/')
 }
 
-# The address at which phones and trunks reach this container; its own they cannot reach. Other containers can, and an
-# office's network may look like theirs. So local are only the networks that the container is on, without which Asterisk would
-# leave its own address in the SDP, and those in LOCAL_NETS.
+# The address that phones and trunks are told to send to, because they cannot reach the container's own. Other containers can,
+# and an office's network may look like theirs. So only two kinds of network are local: those that the container itself is on,
+# without which Asterisk would leave its own address in the SDP, and those in LOCAL_NETS.
 {
 	printf '[udp]\ntype = transport\nprotocol = udp\nbind = 0.0.0.0:5060\n'
 	if [ -n "${EXTERNAL_ADDRESS:-}" ]; then
