@@ -1,4 +1,4 @@
-"""The two servers of ccari: HTTP for people and programmes, and FastAGI for dialplans that dial themselves."""
+"""The two servers of ccari: HTTP for people and programs, and FastAGI for dialplans that dial themselves."""
 
 import contextlib
 import socket

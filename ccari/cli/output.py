@@ -1,4 +1,4 @@
-"""Prints results: tables for people, JSON for programmes, and progress bars on standard error."""
+"""Prints results: tables for people, JSON for programs, and progress bars on standard error."""
 
 import contextlib
 import sys

@@ -113,6 +113,6 @@ class Inquiry:
 
 
 def answer_of(block: Block | None, **of_the_call: str | None) -> dict[str, Any]:
-    """The gate's verdict for programmes, with what was asked."""
+    """The gate's verdict for programs, with what was asked."""
     verdict = "allow" if block is None else "block"
     return {"verdict": verdict, "reason": block or "", "why": WHY[block] if block else "", **of_the_call}

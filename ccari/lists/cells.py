@@ -17,7 +17,7 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 #: The most characters, as in the policy file.
 LONGEST_WORDS = 200
 
-#: First characters that make a spreadsheet take a cell for a formula; formulas can run programmes (CWE-1236). Where the comma is the
+#: First characters that make a spreadsheet take a cell for a formula; formulas can run programs (CWE-1236). Where the comma is the
 #: decimal separator, as in Poland, Excel starts a cell at each semicolon, even within quotation marks.
 _FORMULA = re.compile(r"(\A|;)('*[=+\-@\t\r])")
 _INERT = re.compile(r"(\A|;)'('*[=+\-@\t\r])")

@@ -127,7 +127,7 @@ def subject_to_hold(
 
 
 class SubjectWork(Protocol):
-    """Everything kept about a person, as programmes get it. Each method raises StoreError."""
+    """Everything kept about a person, as programs get it. Each method raises StoreError."""
 
     def export(
         self, of: IdentifiedPerson, language: AnswerLanguage | None = None

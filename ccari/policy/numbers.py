@@ -15,7 +15,7 @@ _WITHOUT_SEPARATORS = str.maketrans("", "", _SEPARATORS)
 #: What people put between two digits of a number in running text, as a regular expression for both Python and PostgreSQL: anything but
 #: letters, digits and the section sign. The limit of nine characters keeps the search short.
 BETWEEN = r"(?:[^\w§]|_){0,9}"
-#: What a spreadsheet or programme makes of a column of numbers that has an empty cell or is formatted with decimals: ``491713920012.0``.
+#: What a spreadsheet or program makes of a column of numbers that has an empty cell or is formatted with decimals: ``491713920012.0``.
 #: In countries whose numbers vary in length, the noughts would turn it into somebody else's number. After several dots they are a group
 #: of digits, as in the French 01.42.68.53.00.
 _DECIMALS = re.compile(r"[^.]+\.0+")

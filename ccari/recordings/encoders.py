@@ -1,4 +1,4 @@
-"""The programmes that encode recordings, and the arguments that describe the raw sound on their standard input."""
+"""The programs that encode recordings, and the arguments that describe the raw sound on their standard input."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass

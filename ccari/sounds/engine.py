@@ -11,7 +11,7 @@ from ccari.errors import SoundError, why
 
 #: Time-out for one prompt, in s. espeak-ng is some hundred times faster than speech.
 SPEAK_TIMEOUT = 60.0
-#: Time-out for the programme to print its version, in s.
+#: Time-out for the program to print its version, in s.
 VERSION_TIMEOUT = 10.0
 #: The header of a WAV file from espeak-ng.
 _HEADER_BYTES = 44

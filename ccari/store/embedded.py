@@ -171,7 +171,7 @@ def _advised(error: OSError) -> str:
 
 
 class User(NamedTuple):
-    """The system user that programmes run as."""
+    """The system user that programs run as."""
 
     uid: int
     gid: int
@@ -185,7 +185,7 @@ class User(NamedTuple):
 
 
 class Server:
-    """The server in one folder. ``user``: the system user that runs its programmes; None means this process's own user."""
+    """The server in one folder. ``user``: the system user that runs its programs; None means this process's own user."""
 
     def __init__(self, folder: Path, user: User | None) -> None:
         self.folder = folder.absolute()
@@ -288,7 +288,7 @@ class Server:
         await _to_its_end(part.rename, self.cluster)
 
     async def _make_usable(self) -> None:
-        """Give the server's user access to its folders and programmes."""
+        """Give the server's user access to its folders and programs."""
         if self._user is None:
             return
         self.folder.chmod(0o711)
@@ -317,7 +317,7 @@ class Server:
                 shutil.rmtree(each, ignore_errors=True)
 
     async def finds_programmes(self) -> bool:
-        """Whether the server's user can run its programmes: the package's own, or else the copy of them."""
+        """Whether the server's user can run its programs: the package's own, or else the copy of them."""
         if await self._call("postgres", "--version") == 0:
             return True
         if not self._copy.exists():
@@ -341,7 +341,7 @@ class Server:
         return await _to_its_end(self._spawn_and_wait, programme, *arguments)
 
     def _spawn_and_wait(self, programme: str, *arguments: str) -> tuple[int, str]:
-        """Run one of the server's programmes as its user. Output goes to a file, since the server would keep a pipe open."""
+        """Run one of the server's programs as its user. Output goes to a file, since the server would keep a pipe open."""
         with tempfile.TemporaryFile() as output:
             try:
                 code = subprocess.run(
@@ -360,7 +360,7 @@ class Server:
 
 
 def _reason(output: str) -> str | None:
-    """The reason that a failed programme gives, if any. It need not be on the last line: initdb ends with what it has removed."""
+    """The reason that a failed program gives, if any. It need not be on the last line: initdb ends with what it has removed."""
     match = _REASON.search(output)
     return None if match is None else match[1].strip()
 

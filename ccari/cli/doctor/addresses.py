@@ -1,4 +1,4 @@
-"""Checks the addresses that the service listens on: ccari answers there, the port is free, or another programme has it."""
+"""Checks the addresses that the service listens on: ccari answers there, the port is free, or another program has it."""
 
 import asyncio
 import socket

@@ -52,7 +52,7 @@ def flac(settings: Settings) -> Iterator[Finding]:
 
 
 def ffmpeg(settings: Settings) -> Iterator[Finding]:
-    """The programme that encodes recordings as Opus and, whatever their format, makes prompts and waveforms. Raises OSError."""
+    """The program that encodes recordings as Opus and, whatever their format, makes prompts and waveforms. Raises OSError."""
     encodes = settings.recordings.format == "opus" and not settings.asterisk.is_off
     try:
         path, output = _answer("ffmpeg", "-nostdin", "-encoders")

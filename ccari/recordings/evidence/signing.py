@@ -1,7 +1,7 @@
 """Signs and checks a pack's vCon: a JWS in the general JSON form (RFC 7515, section 7.2.1), as draft-ietf-vcon-vcon-core requires.
 
 The Ed25519 key that signs the seals signs it too. The draft prefers RS256, but that would be a second kind of key to guard. The algorithm
-is named ``EdDSA`` (RFC 8037): few programmes that read JWS know the newer name of RFC 9864 yet.
+is named ``EdDSA`` (RFC 8037): few programs that read JWS know the newer name of RFC 9864 yet.
 """
 
 import base64
@@ -73,7 +73,7 @@ def opened(document: Mapping[str, Any], key: VerifyingKey) -> bytes | None:
 def added(document: Mapping[str, Any]) -> str | None:
     """The first member of a signed vCon that :func:`signed` does not write; None if there is none.
 
-    Such a member is not signed, but other programmes would read it. Raises KeyError, TypeError or ValueError if the document is not a
+    Such a member is not signed, but other programs would read it. Raises KeyError, TypeError or ValueError if the document is not a
     signed vCon.
     """
     (signature,) = document["signatures"]

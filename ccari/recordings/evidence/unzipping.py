@@ -1,6 +1,6 @@
-"""Reads the files of a pack, and refuses a ZIP that another programme could read differently: every byte is accounted for.
+"""Reads the files of a pack, and refuses a ZIP that another program could read differently: every byte is accounted for.
 
-Some programmes follow the directory at the end of a ZIP, others read file by file; data that one skips, the other would see.
+Some programs follow the directory at the end of a ZIP, others read file by file; data that one skips, the other would see.
 """
 
 import io
@@ -17,7 +17,7 @@ MOST_BYTES = 256 * 2**20
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, OverflowError)
 #: The one flag that a file of a pack may have: its name is in UTF-8.
 _UTF8_NAME = 0x800
-#: The attributes that zipfile gives to every file. With others, a programme could take the file for a folder or a link.
+#: The attributes that zipfile gives to every file. With others, a program could take the file for a folder or a link.
 _PLAIN_FILE = 0o600 << 16
 
 
@@ -80,7 +80,7 @@ def _directory_entry(entry: zipfile.ZipInfo, header: bytes) -> bytes:
 
 def _inflated(entry: zipfile.ZipInfo, packed: bytes) -> bytes:
     inflating = zlib.decompressobj(-zlib.MAX_WBITS)
-    # one byte more than expected: zipfile stops at the stated size, and other programmes read on
+    # one byte more than expected: zipfile stops at the stated size, and other programs read on
     plain = inflating.decompress(packed, entry.file_size + 1)
     if len(plain) > entry.file_size or inflating.unused_data:
         raise EvidenceError(f"{entry.filename} is longer than the directory of the ZIP says")

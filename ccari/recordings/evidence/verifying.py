@@ -341,7 +341,7 @@ def _compare(recording: Mapping[str, Any], folder: Path) -> None:
 
 
 def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object, refused if two members have the same name: programmes differ in which one they read."""
+    """A JSON object, refused if two members have the same name: programs differ in which one they read."""
     unique = dict(members)
     if len(unique) != len(members):
         raise EvidenceError(f"{VCON} contains the same member twice")

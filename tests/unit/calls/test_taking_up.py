@@ -74,7 +74,7 @@ async def test_a_recorder_that_has_ended_or_is_anothers_is_taken_for_one_that_ru
 
 
 class Left:
-    """An Asterisk with a caller, a leg and a bridge of a call that nobody runs, and what another programme has made."""
+    """An Asterisk with a caller, a leg and a bridge of a call that nobody runs, and what another program has made."""
 
     def __init__(self) -> None:
         self.ended: list[str] = []

@@ -82,7 +82,7 @@ async def test_a_server_that_runs_is_stopped_or_started_anew_by_looking(
 ) -> None:
     async with embedded_postgres(anothers.parent):
         before, pid = seen(anothers), (anothers / "cluster" / "postmaster.pid").read_text()
-        # nor are its programmes needed for it
+        # nor are its programs needed for it
         with monkeypatch.context() as context:
             context.setattr(embedded, "_shipped_binaries", lambda: anothers / "none" / "server" / "bin")
             found = {each.check: each for each in await patient.examined()}

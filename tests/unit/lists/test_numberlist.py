@@ -1,4 +1,4 @@
-"""Files of numbers as they come: from a register, a spreadsheet, a person, or another programme altogether."""
+"""Files of numbers as they come: from a register, a spreadsheet, a person, or another program altogether."""
 
 import asyncio
 import errno

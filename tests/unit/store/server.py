@@ -87,7 +87,7 @@ def quick() -> Iterator[Path]:
 
 
 def _roomy(folder: Path) -> bool:
-    """Whether there is room, and the server's programmes may be run from there, should they have to be copied."""
+    """Whether there is room, and the server's programs may be run from there, should they have to be copied."""
     try:
         found = os.statvfs(folder)
     except OSError:

@@ -505,7 +505,7 @@ async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path)
     if os.geteuid() != 0:
         pytest.skip("needs root, whose files another user may not open")
     async with embedded_postgres(home):
-        # the copy of the programmes, made where that user cannot reach the package, is root's to change
+        # the copy of the programs, made where that user cannot reach the package, is root's to change
         made = (path for path in (home / "postgresql").iterdir() if not path.name.startswith("server-"))
         owners = {path.name: path.stat().st_uid for path in made}
     assert set(owners.values()) == {owners["cluster"]}, owners
