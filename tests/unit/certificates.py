@@ -1,4 +1,4 @@
-"""Certificates for servers of the tests' own."""
+"""Certificates for the tests' own servers."""
 
 import ipaddress
 from datetime import UTC, datetime, timedelta
@@ -11,7 +11,7 @@ from cryptography.x509.oid import NameOID
 
 
 def certificate(folder: Path, address: str, days: int) -> Path:
-    """One that signs itself, with its key, in a PEM file: for ``address``, over in so many ``days``."""
+    """A self-signed certificate with its key, in a PEM file: for ``address``, valid for ``days``."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a server")])
     now = datetime.now(UTC)

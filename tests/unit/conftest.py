@@ -1,4 +1,4 @@
-"""What the tests here share. The machine has others to serve, so a database or a disk may take long."""
+"""What these tests share. The machine has other work, so a database or a disk may be slow."""
 
 from collections.abc import Iterator
 
@@ -12,6 +12,6 @@ __all__ = ["patience", "shelf"]
 
 @pytest.fixture
 def bounded(patience: None) -> Iterator[None]:
-    """They have no longer than in service, for a test of that bound; to be used before a database is opened."""
+    """The time limits of the service, for a test of such a limit; to be used before a database is opened."""
     with as_in_service():
         yield

@@ -9,13 +9,13 @@ from dataclasses import dataclass, field
 from tests.lab.waiting import until
 
 SECONDS = 30.0
-#: As Asterisk's function of that name sets several variables.
+#: Sets several variables at once, as Asterisk's function of that name does.
 _ARRAY = re.compile(r"ARRAY\((.*)\)")
 
 
 @dataclass
 class Caller:
-    """A channel in ``AGI()``. ``variables`` are its own; ``said`` is every line that it was sent. ``has_array``: func_strings is
+    """A channel in ``AGI()``. ``variables``: its own; ``said``: every line sent to it. ``has_array``: func_strings is
     loaded.
     """
 
@@ -49,7 +49,9 @@ class Caller:
         return None
 
     async def obey(self, keys: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Do as Asterisk does until the end. ``keys``: what is pressed during each sound, or ``wait``, one a time."""
+        """Obey as Asterisk does, until the end. ``keys``: those pressed during each sound, or in ``wait``, one at a
+        time.
+        """
         pressed = {name: list(each) for name, each in (keys or {}).items()}
         while (line := await self.hear()) is not None:
             self.say(self._reply(line, pressed))
@@ -58,7 +60,7 @@ class Caller:
         match line.replace('"', "").split(" "):
             case ["SET", "VARIABLE", name, *value] if several := _ARRAY.fullmatch(name):
                 if not self.has_array:
-                    # a function that is not there is an error in Asterisk's log, and nothing to who sets it
+                    # a function that does not exist is an error in Asterisk's log, and nothing to the one who sets it
                     return "200 result=1\n"
                 values = zip(several[1].split(","), " ".join(value).split(","), strict=True)
                 self.variables |= {each.lstrip("_"): told for each, told in values}
@@ -80,7 +82,7 @@ class Caller:
                 return "510 Invalid or unknown command\n"
 
     async def is_cut_off(self) -> None:
-        """Hear all there is, and see that the connection ends."""
+        """Read everything, and check that the connection ends."""
         while await self.hear() is not None:
             pass
 
@@ -96,7 +98,7 @@ def _next(pressed: dict[str, list[str]], what: str) -> int:
 
 @contextlib.asynccontextmanager
 async def caller(port: int, address: str = "127.0.0.1") -> AsyncIterator[Caller]:
-    """``address``: from where it comes."""
+    """``address``: the one it connects from."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=(address, 0))
     try:
         yield Caller(reader, writer)
@@ -105,5 +107,5 @@ async def caller(port: int, address: str = "127.0.0.1") -> AsyncIterator[Caller]
 
 
 async def settled(tasks: int) -> None:
-    """Until no more than so many tasks are left."""
+    """Wait until no more than this many tasks are left."""
     await until(lambda: len(asyncio.all_tasks()) <= tasks, within=SECONDS)

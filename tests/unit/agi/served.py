@@ -35,12 +35,12 @@ WITH_KEYS = (
 "9" = "data_source"
 """
 )
-#: Its digits are as many as a short number's.
+#: It has as many digits as a short telephone number.
 DATED = WITH_KEYS.replace('"renewals"', '"offers-20261001"')
 
 
 class Sounds:
-    """Prompts that are named as they are called."""
+    """Prompts whose sounds are named after them."""
 
     def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
@@ -88,7 +88,7 @@ async def ask(port: int, *arguments: str, has_array: bool = True, address: str =
 
 
 async def closed(store: Store, call: str) -> dict[str, Any]:
-    """The call's row, once it is closed: that is after the dialplan has gone on."""
+    """The call's row, once it is closed, which happens after the dialplan has gone on."""
 
     async def ended() -> bool:
         return (await store.records.show_call(UUID(call))).call["ended_at"] is not None
@@ -100,7 +100,7 @@ async def closed(store: Store, call: str) -> dict[str, Any]:
 
 
 class Broken(PostgresCallStore):
-    """Fails where it is told to; ``holds`` instead waits there for ever."""
+    """Fails where it is told to; with ``holds`` it waits there for ever instead."""
 
     def __init__(self, database: Any, step: str, *, holds: bool = False) -> None:
         super().__init__(database)
@@ -145,7 +145,7 @@ def with_store(desk: Desk, store: CallStore) -> Desk:
 
 
 async def menu(port: int, keys: dict[str, list[str]], campaign: str = "renewals", **values: str) -> Caller:
-    """A visit to the keys menu; a value in capitals is a variable of the channel."""
+    """A visit to the keys menu; a parameter in capitals is a variable of the channel."""
     async with caller(port) as asterisk:
         asterisk.variables |= {name: value for name, value in values.items() if name.isupper()}
         asterisk.enter(

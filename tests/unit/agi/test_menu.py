@@ -50,7 +50,7 @@ from tests.unit.store.made import NUMBER
 
 
 def read_out(reference: str) -> list[str]:
-    """As ``ACME-2026-000123`` is said."""
+    """How ``ACME-2026-000123`` is spoken."""
     _, year, serial = reference.split("-")
     return ["reference_is", *(f"digit_{digit}" for digit in f"{year}{int(serial)}")]
 
@@ -156,7 +156,7 @@ without_number = pytest.mark.parametrize(
 
 
 async def only_row(store: Store) -> dict[str, Any]:
-    """The row of the one call that there was."""
+    """The row of the only call."""
     (call,) = await store.records.list_calls(10)
     return await closed(store, str(call["id"]))
 
@@ -218,7 +218,7 @@ async def test_who_refuses_to_be_recorded_while_the_database_is_away_is_recorded
 async def test_a_refusal_at_the_menu_is_done_with_though_the_dialplan_may_have_recorded(
     desk: Desk, store: Store
 ) -> None:
-    """Nobody here knows what it has recorded: somebody must see to that."""
+    """ccari does not know what the dialplan has recorded: a person must see to that."""
     async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["2"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played == ["rights"]
@@ -293,7 +293,7 @@ async def test_a_right_is_lost_that_is_pressed_while_the_source_is_looked_up(
 
 
 class Faulty(PostgresCallStore):
-    """It reads what it does not know, as from a newer node."""
+    """Reads a right that it does not know, as one that a newer node has entered."""
 
     async def past_of(self, call: OpenedCall) -> Past:
         raise ValueError("no such right")
@@ -311,7 +311,7 @@ async def test_a_right_is_lost_because_something_unforeseen_ends_the_menu(
 
 
 async def keeps_pressing(port: int, key: str) -> Caller:
-    """Answer whatever can be answered with the key, at once, to the end."""
+    """Press the key whenever a key can be pressed, to the end."""
     async with caller(port) as asterisk, asyncio.timeout(SECONDS):
         asterisk.variables["CCARI_NUMBER"] = NUMBER.e164
         asterisk.enter("rights", "renewals")
@@ -324,7 +324,7 @@ async def test_who_presses_a_key_without_end_is_answered_without_end(desk: Desk)
     with capture_logs() as logged:
         async with serving(desk) as port:
             asterisk = await keeps_pressing(port, "9")
-    # those that came while the number was looked up have one answer
+    # the presses during the look-up of the number get one answer
     assert asterisk.played[:2] == ["rights", "source"]
     assert len(asterisk.played) <= 1 + keys_menu.MOST_KEYS
     assert [line["event"] for line in logged].count("key_pressed") == keys_menu.MOST_KEYS
@@ -389,7 +389,7 @@ async def test_a_key_pressed_while_a_right_is_registered_is_lost(desk: Desk, sto
         asterisk = await menu(port, {"rights": ["7"], "wait": ["8"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.variables["CCARI_RIGHT"] == "erasure,access"
     first, second = asterisk.variables["CCARI_REFERENCE"].split(",")
-    # nothing is said before both are durable, each is confirmed, and the date that they share comes once
+    # nothing is said before both are durable; each is confirmed, and the date that they share is said once
     assert asterisk.played == [
         "rights", "right_registered_erasure", *read_out(first), "right_registered_access", *read_out(second),
         *await until_when(store, first),
@@ -397,7 +397,7 @@ async def test_a_key_pressed_while_a_right_is_registered_is_lost(desk: Desk, sto
 
 
 async def test_a_key_makes_another_reference_of_the_one_that_is_read_out(desk: Desk, store: Store) -> None:
-    # which every year has
+    # a digit that every year has
     digit = "digit_0"
     async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["7"], digit: ["3"]}, CCARI_NUMBER=NUMBER.e164)
@@ -455,7 +455,7 @@ async def test_a_right_is_lost_because_the_person_hangs_up_while_another_is_regi
 
 
 class Slow(Exercising):
-    """Rights of which one takes until ``free`` to be registered. ``said``: what was done with them, in that order."""
+    """Rights of which one is not registered until ``free``. ``said``: what was done with them, in order."""
 
     def __init__(self, slow: Right) -> None:
         self._slow = slow
@@ -474,7 +474,7 @@ class Slow(Exercising):
 
 
 class HangsUp:
-    """Whoever presses 7 at the menu, and 8 while that is registered, and then hangs up at once."""
+    """A caller who presses 7 at the menu, and 8 while that is registered, and then hangs up at once."""
 
     def __init__(self) -> None:
         self._keys = iter([str(ord("7")), str(ord("8")), "-1"])
@@ -487,12 +487,12 @@ class HangsUp:
 async def test_a_right_is_lost_because_the_service_stops_while_what_was_pressed_before_a_hang_up_is_registered(
     slow: Right,
 ) -> None:
-    """The store would be closed, and the process over, before the right is in the database or on the disk; or for minutes it would not."""
+    """The store would be closed, and the process gone, before the right is in the database or on the disk; or it would take minutes."""
     exercising = Slow(slow)
     declared = read(WITH_KEYS).campaigns[0]
     visit = Menu(cast("Session", HangsUp()), declared, {}, exercising, Journal(uuid4(), "anna"))
     stopping = asyncio.create_task(visit.run())
-    # the menu waits for nothing else by then
+    # by then the menu waits for nothing else
     await exercising.asked.wait()
     stopping.cancel()
     for _ in range(10):
@@ -504,7 +504,7 @@ async def test_a_right_is_lost_because_the_service_stops_while_what_was_pressed_
 
 
 async def stopped_in_the_reference(desk: Desk, **keys: list[str]) -> None:
-    """The service stops while the reference of the first right is read out, which is heard to its end."""
+    """The service stops while the reference of the first right is read out; it is heard to its end."""
     async with asyncio.timeout(SECONDS), contextlib.AsyncExitStack() as open_:
         async with serving(desk) as port:
             asterisk = await open_.enter_async_context(caller(port))
@@ -528,7 +528,7 @@ async def test_a_right_is_lost_because_the_service_stops_before_its_turn(
 async def test_a_service_that_stops_waits_minutes_for_a_database_that_went_away_meanwhile(
     desk: Desk, store: Store, database: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The next one ends the call's row, as that of a service that was killed."""
+    """The next service closes the call's row, as for a service that was killed."""
     monkeypatch.setattr(server, "DRAIN_SECONDS", 0.05)
     await stopped_in_the_reference(with_store(desk, Broken(database, "close")), rights=["7"])
     (call,) = await store.records.list_calls(10)

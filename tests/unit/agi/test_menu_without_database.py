@@ -1,4 +1,4 @@
-"""The keys menu while the database is away: what is pressed waits on this node, and the gate beside it is shut."""
+"""The keys menu while the database is away: pressed rights wait on this node, and the gate beside it is closed."""
 
 import re
 from pathlib import Path
@@ -31,7 +31,7 @@ async def test_invariant_5_a_right_pressed_at_the_menu_while_the_database_is_awa
     assert await store.requests.list(None, 10) == []
     node.database.away = False
     first, second = await node.references()
-    # the year is this one's
+    # the year is the current one
     assert re.fullmatch(r"ACME-2\d\d\d-000001", str(first))
     assert second == str(first).replace("-000001", "-000002")
     (call,) = await store.records.list_calls(10)

@@ -1,4 +1,4 @@
-"""The FastAGI server: DENY until proven otherwise, whoever asks and whatever fails."""
+"""The FastAGI server: DENY unless proven otherwise, whoever asks and whatever fails."""
 
 import asyncio
 import contextlib
@@ -31,7 +31,7 @@ async def test_an_allowed_number_is_denied_or_its_row_is_left_open(desk: Desk, s
         row = await closed(store, asterisk.variables["CCARI_CALL"])
     assert asterisk.said == [
         "SET VARIABLE CCARI_VERDICT DENY",
-        # of the first call only
+        # only with the first call
         "SET VARIABLE ARRAY(CCARI_ARRAY) yes",
         "GET VARIABLE CCARI_ARRAY",
         f"SET VARIABLE ARRAY(CCARI_CALL,CCARI_REASON,__CCARI_NUMBER,CCARI_VERDICT) {row['id']},,{NUMBER.e164},ALLOW",
@@ -44,13 +44,13 @@ async def test_an_allowed_number_is_denied_or_its_row_is_left_open(desk: Desk, s
 async def test_no_right_can_be_pressed_where_the_service_started_without_its_database(
     desk: Desk, database: Any
 ) -> None:
-    """Calls that an earlier run has left open are ended later."""
+    """Calls that an earlier run left open are closed later."""
     async with serving(with_store(desk, Broken(database, "close_abandoned"))) as port:
         assert (await menu(port, {}, CCARI_NUMBER=NUMBER.e164)).played == ["rights"]
 
 
 async def test_an_asterisk_that_lacks_a_function_is_told_nothing(desk: Desk, store: Store) -> None:
-    """It says that all was set, and nothing is."""
+    """Asterisk answers that everything was set, and nothing was."""
     async with serving(desk) as port:
         told = [await ask(port, "600 100 001", "renewals", has_array=False) for _ in range(2)]
         rows = [await closed(store, each.variables["CCARI_CALL"]) for each in told]
@@ -116,7 +116,7 @@ async def test_a_database_that_cannot_say_lets_a_call_through(
 
 
 async def test_an_answer_that_comes_too_late_is_allow(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    # no time at all, though the store is as quick as ever
+    # no time at all, although the store is as quick as ever
     async def asks_anyway(*_: Any) -> None:
         return None
 
@@ -140,7 +140,7 @@ async def test_a_hang_up_at_any_moment_leaves_a_session_or_keeps_the_next_one_ou
                     break
                 asterisk.say(asterisk._reply(line, {}))
             asterisk.say("HANGUP\n")
-            # all of it answered, the connection is closed already
+            # everything was answered, but the connection is already closed
             with contextlib.suppress(OSError):
                 asterisk.writer.write_eof()
             await asterisk.is_cut_off()
@@ -170,7 +170,7 @@ async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
     desk: Desk, store: Store, reply: str, ended: tuple[str, str]
 ) -> None:
     async with serving(desk) as port, caller(port) as asterisk:
-        # what an Asterisk can is found out with the first call
+        # the first call finds out what Asterisk can do
         await ask(port, "", "renewals")
         asterisk.enter("gate", NUMBER.e164, "renewals")
         await asterisk.hear()
@@ -189,7 +189,7 @@ async def test_a_call_that_the_dialplan_was_not_told_of_is_handed_back(
 async def test_a_call_that_the_dialplan_may_have_made_is_on_record_as_one_that_failed(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch, lost: str
 ) -> None:
-    """Asterisk has its ALLOW, and dials, but the network loses its answer."""
+    """Asterisk has received ALLOW, and dials, but the network loses its answer."""
     async with serving(desk) as port, caller(port) as asterisk:
         await ask(port, "", "renewals")
         asterisk.enter("gate", NUMBER.e164, "renewals")
@@ -209,7 +209,7 @@ async def test_a_call_that_the_dialplan_may_have_made_is_on_record_as_one_that_f
 async def test_a_verdict_that_was_given_up_is_sent_again_until_it_comes(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kernel sends on what it has, when the network is back, as long as the connection ends in order."""
+    """If the connection is closed in order, the kernel sends what it still has once the network is back."""
     async with serving(desk) as port, caller(port) as asterisk:
         monkeypatch.setattr(protocol.Session.command, "__kwdefaults__", {"seconds": 0.2})
         asterisk.enter("gate", NUMBER.e164, "renewals")
@@ -221,7 +221,7 @@ async def test_a_verdict_that_was_given_up_is_sent_again_until_it_comes(
 async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # however long it takes to turn 300 away, those who are silent have their places
+    # however long it takes to turn away 300, the silent ones keep their places
     monkeypatch.setattr(protocol, "HEAD_SECONDS", 600.0)
     monkeypatch.setattr(server, "MOST_SESSIONS", most := 20)
     async with serving(desk) as port, contextlib.AsyncExitStack() as open_:
@@ -232,10 +232,10 @@ async def test_more_connections_than_there_may_be_are_waited_for_or_stay(
                 await each.is_cut_off()
             await until(lambda: sum(line["times"] for line in logged) == 300, within=SECONDS)
         assert {line["event"] for line in logged} == {"agi_turned_away"}
-        # turning them away takes seconds on a machine that is busy
+        # turning them away takes seconds on a busy machine
         assert len(logged) < 100
         silent[0].writer.transport.abort()
-        # a place is free: whoever comes next is served
+        # a place is free: the next one is served
 
         async def served() -> bool:
             async with caller(port) as asterisk:
@@ -362,7 +362,7 @@ async def test_whoever_asks_as_the_service_begins_has_their_call_ended_as_one_of
 async def test_a_call_whose_database_hung_at_the_gate_stays_open(
     desk: Desk, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its row may come to be all the same, when nobody waits for the answer any more."""
+    """Its row may be written all the same, when nobody waits for the answer any more."""
     monkeypatch.setattr(abandoned, "SWEEP_SECONDS", 0.01)
     hung, under_way = call(asterisk=desk.asterisk), call(asterisk=desk.asterisk)
     async with serving(desk):

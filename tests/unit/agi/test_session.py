@@ -1,4 +1,4 @@
-"""One FastAGI connection against an Asterisk that is slow, garrulous, hung up or none at all."""
+"""One FastAGI connection with an Asterisk that is slow, garrulous, hung up or not an Asterisk at all."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable

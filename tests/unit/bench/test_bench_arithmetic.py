@@ -1,4 +1,4 @@
-"""What the benches conclude from what they have measured."""
+"""What the benchmarks conclude from their measurements."""
 
 from itertools import accumulate
 from math import inf
@@ -68,7 +68,7 @@ def test_too_few_points_pass_for_a_trend() -> None:
 
 
 def test_a_step_passes_for_one_that_cannot_be_told() -> None:
-    """What is allocated goes up by a megabyte now and then: by the error of a straight line it could be anything."""
+    """Allocated memory grows by a megabyte now and then: by the error of a straight line, it could be anything."""
     line = trend(range(0, 2400, 10), [88.0 if x < 1500 else 89.0 for x in range(0, 2400, 10)])
     assert (line.least, line.most) == pytest.approx((1 / 2000, 1 / 2000))
 
@@ -79,13 +79,13 @@ def test_what_comes_and_goes_passes_for_growth() -> None:
 
 
 def stream(arrivals: list[tuple[float, int]], port: int = 4000) -> Packets:
-    """Of packets by seconds and number, which tells their timestamp, too."""
+    """Packets by their second and number, which also gives their timestamp."""
     numbers = np.array([number for _, number in arrivals])
     return Packets(
         np.array([at for at, _ in arrivals]),
         np.full(len(arrivals), port + 5000),
         np.full(len(arrivals), port),
-        # it runs over within the stream
+        # it overflows within the stream
         (numbers * SAMPLES + (1 << 32) - 1600) % (1 << 32),
     )
 
@@ -109,7 +109,7 @@ def test_a_packet_that_was_lost_is_not_missed() -> None:
 
 @pytest.mark.parametrize(("behind", "share"), [(0.05, 1.0), (0.07, 0.98), (0.09, 0.96)])
 def test_a_packet_that_comes_after_it_was_to_be_played_counts(behind: float, share: float) -> None:
-    """Once a second the source stands still for so long, and then sends all that has gathered."""
+    """Once a second the source pauses for this long, and then sends everything that has gathered."""
     arrivals = [
         (max(at, 100.8 + number // 50 + behind) if number % 50 >= 40 else at, number)
         for at, number in even(500)
@@ -118,21 +118,21 @@ def test_a_packet_that_comes_after_it_was_to_be_played_counts(behind: float, sha
 
 
 def test_a_phone_that_ran_dry_once_lacks_all_that_comes_later() -> None:
-    """The source stood still for a tenth of a second, and goes on a tenth later."""
+    """The source pauses for a tenth of a second, and then stays a tenth of a second late."""
     arrivals = [(at + (0.1 if number >= 250 else 0.0), number) for at, number in even(495)]
     assert heard(stream(arrivals)) == {4000: pytest.approx(0.99)}
 
 
 def test_a_burst_that_catches_up_makes_good_what_was_silent() -> None:
     arrivals = [(max(at, 105.3) if number >= 250 else at, number) for at, number in even(500)]
-    # 0.3 s nothing came, of which a phone had 0.06 in hand
+    # nothing came for 0.3 s, of which a phone had 0.06 s buffered
     assert heard(stream(arrivals)) == {4000: pytest.approx(1 - 12 / 500)}
 
 
 def test_a_source_that_stood_still_and_began_anew_is_late_ever_after() -> None:
     before, after = even(250), [(at + 1.0, number) for at, number in even(450)[250:]]
     packets = stream([*before, *after])
-    # the clock of the media went on meanwhile
+    # the media's clock went on meanwhile
     packets.stamp[250:] += 50 * SAMPLES
     assert heard(packets) == {4000: pytest.approx(0.9)}
 

@@ -1,4 +1,4 @@
-"""What the benches of many calls say in the end: how many are held at once, and whether something grows."""
+"""The final results of the benchmarks with many calls: how many are held at once, and whether something grows."""
 
 import os
 from collections.abc import Sequence
@@ -60,7 +60,7 @@ def samples(grows_by: float) -> Sequence[Sample]:
     return [
         Sample(
             seconds, calls := 2 * seconds,
-            # what a garbage collector has not taken yet goes to and fro
+            # memory that a garbage collector has not freed yet goes up and down
             Memory(own=round(90_000 + min(calls, 1000) * 20 + calls * grows_by + (index * 37 % 11) * 100)),
             Memory(), Memory(), 20, 8, 9_000_000 + calls * 4096,
         )

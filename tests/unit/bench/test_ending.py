@@ -1,4 +1,4 @@
-"""What a program of the tests has started is ended with it, whoever ends it and how."""
+"""Whatever a test's program has started ends with it, however and by whomever it is ended."""
 
 import signal
 import subprocess

@@ -1,4 +1,6 @@
-"""ARI's ways in, ``/ari/asterisk/info``, the events WebSocket and what is asked beside it, with answers that a test decides."""
+"""ARI's endpoints, ``/ari/asterisk/info``, the events WebSocket and the requests beside it, with answers that a test
+decides.
+"""
 
 import asyncio
 import contextlib
@@ -18,7 +20,7 @@ INFO = {
 
 
 class AriServer:
-    """``answer`` is called with each request; it replies by :meth:`send`, or does not."""
+    """``answer`` is called with each request; it replies by :meth:`send`, or not at all."""
 
     def __init__(self) -> None:
         self.url = ""
@@ -26,11 +28,11 @@ class AriServer:
         self.requests: list[Message] = []
         self.info_status, self.info_body = 200, orjson.dumps(INFO)
         self.events_status = 101
-        #: Answers nothing at all, neither the one way nor the other.
+        #: Answers nothing at all, on the WebSocket or beside it.
         self.mute_info = self.mute_events = False
         self.answers_pings = True
         self.answer: Callable[[Message], Awaitable[None]] = self.agree
-        #: What was asked beside the WebSocket, and what it is answered with when ``is_quiet``.
+        #: The requests beside the WebSocket, and the answers to them when ``is_quiet``.
         self.told: asyncio.Queue[tuple[str, dict[str, str]]] = asyncio.Queue()
         self.beside_status, self.is_quiet = 204, asyncio.Event()
         self.sockets: list[web.WebSocketResponse] = []

@@ -13,7 +13,7 @@ from tests.unit.calls.ari_server import AriServer, running
 
 @pytest.fixture(scope="session")
 def recorded() -> dict[str, dict[str, Any]]:
-    """Events as Asterisk 22.10.1 sent them in calls on the laboratory, by what they tell."""
+    """Events as Asterisk 22.10.1 sent them for calls in the laboratory, by what they report."""
     found: dict[str, dict[str, Any]] = json.loads((Path(__file__).parent / "events.json").read_text())
     return found
 

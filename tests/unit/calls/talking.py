@@ -21,16 +21,16 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.sounds import Script, Sound
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
-#: One that nothing is asked of.
+#: A desk that is asked for nothing.
 IDLE_DESK = Desk(*cast("tuple[Any, Any, Any, Any, Any, Any, Any, Any, Any, Any, Any]", (None,) * 11))
 
 
 class Asterisk:
-    """ARI's operations as asyncari offers them: ``asked`` are those that came, with the channel or thing they are about.
+    """ARI's operations as asyncari offers them. ``asked``: those requested, each with the channel or object that it is about.
 
-    ``refusals``: the status that an operation is refused with; None for one that is never answered. ``meanwhile``: what happens while
+    ``refusals``: the status with which an operation is refused; None for one that is never answered. ``meanwhile``: what happens while
     an operation is under way, once. ``set``: what variables were set to. ``rings``: for how many seconds each channel is rung.
-    ``made``: the variables that each channel was made with. ``encryption``: of all endpoints. ``why``: what a refusal says.
+    ``made``: the variables with which each channel was made. ``encryption``: that of all endpoints. ``why``: the reason in a refusal.
     """
 
     def __init__(self) -> None:
@@ -44,7 +44,7 @@ class Asterisk:
         self.made: dict[str, dict[str, str]] = {}
 
     def __getattr__(self, _: str) -> "Asterisk":
-        # every resource is this one
+        # every resource is this object
         return self
 
     async def _do(self, operation: str, about: str) -> None:

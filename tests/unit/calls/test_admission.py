@@ -1,4 +1,4 @@
-"""No call is begun that those under way would pay for."""
+"""No call is begun at the expense of those under way."""
 
 import asyncio
 import time
@@ -25,7 +25,7 @@ def test_calls_queue_up_before_a_gate_that_does_not_answer() -> None:
 
 @pytest_asyncio.fixture
 async def admission() -> AsyncIterator[Admission]:
-    """One that watches the loop."""
+    """An admission that watches the loop."""
     made = Admission(1000)
     watching = asyncio.create_task(made.watch())
     yield made
@@ -34,7 +34,7 @@ async def admission() -> AsyncIterator[Admission]:
 
 
 async def _busy() -> None:
-    """What a machine is that has too much to do: each turn of the loop takes too long."""
+    """A machine that has too much to do: each turn of the loop takes too long."""
     while True:
         time.sleep(2 * BEHIND_SECONDS)  # noqa: ASYNC251
         await asyncio.sleep(0)
@@ -43,7 +43,7 @@ async def _busy() -> None:
 async def test_a_service_that_began_slowly_or_stood_still_once_turns_callers_away(
     admission: Admission,
 ) -> None:
-    """It checks all its sounds and keys before it takes a call, and may be late for its first look by that."""
+    """The service checks all its sounds and keys before it takes a call, which may delay its first look."""
     asyncio.get_running_loop().call_soon(time.sleep, 4 * BEHIND_SECONDS)
     await until(lambda: max(admission._late) > BEHIND_SECONDS, within=WITHIN)
     assert admission.refusal(0, 0) is None

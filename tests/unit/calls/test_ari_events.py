@@ -1,4 +1,4 @@
-"""What Asterisk's words mean: each event as a real Asterisk sent it."""
+"""What Asterisk's events mean: each one as a real Asterisk sent it."""
 
 import json
 from datetime import UTC, datetime, timedelta
@@ -125,7 +125,7 @@ def test_a_key_is_another_or_has_no_time(recorded: Recorded) -> None:
 
 
 def test_invariant_6_what_is_said_while_a_key_is_held_down_is_said_before_it(recorded: Recorded) -> None:
-    """Asterisk tells of a key as it is let go."""
+    """Asterisk reports a key when it is released."""
     let_go = datetime.now(UTC) - timedelta(seconds=1)
     event = recorded["key"] | {"timestamp": let_go.strftime("%Y-%m-%dT%H:%M:%S.%f+0000"), "duration_ms": 3000}
     assert meant(event) == on.KeyPressed("9", let_go - timedelta(seconds=3))
@@ -136,7 +136,7 @@ def test_invariant_6_what_is_said_while_a_key_is_held_down_is_said_before_it(rec
 def test_a_right_is_received_days_after_it_was_pressed_where_the_clock_was_put_right_in_the_call(
     recorded: Recorded,
 ) -> None:
-    """It was three days fast as the call began. The answer would be due three days late."""
+    """The clock was three days fast when the call began. The answer would be due three days late."""
     pressed = datetime.now(UTC)
     event = recorded["key"] | {"timestamp": pressed.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
     assert translate(event, IDS, {}, None, pressed + timedelta(days=3), pressed) == on.KeyPressed(
@@ -160,7 +160,9 @@ def test_invariant_6_a_key_that_waited_for_a_database_counts_from_when_somebody_
 def test_invariant_6_a_key_that_waited_for_a_service_that_stood_still_counts_from_when_it_went_on(
     recorded: Recorded, ago: float, counts: float
 ) -> None:
-    """For nine seconds. If Asterisk's clock is behind, it counts from the beginning of them: what was said since may be after the key."""
+    """The service stood still for nine seconds. If Asterisk's clock is behind, the key counts from their beginning:
+    what was said since may be after the key.
+    """
     read_at = datetime.now(UTC)
     let_go = read_at - timedelta(seconds=ago)
     event = recorded["key"] | {"timestamp": let_go.strftime("%Y-%m-%dT%H:%M:%S.%f+0000")}
@@ -196,7 +198,7 @@ def test_a_playback_to_its_end_is_not_believed(recorded: Recorded) -> None:
 
 
 def test_a_stopped_playback_counts_as_heard_because_it_is_done(recorded: Recorded) -> None:
-    """Asterisk says ``done`` of it; here at 348 of 948 ms, and nobody told us that somebody stopped it."""
+    """Asterisk reports such a playback as ``done``: here at 348 of 948 ms, and without saying that somebody stopped it."""
     assert recorded["playback_stopped"]["playback"]["state"] == "done"
     under_way = playback(recorded["playback_stopped"])
     assert on.Played("identity", whole=False) == played(
@@ -243,7 +245,7 @@ def test_an_unknown_type_means_something(recorded: Recorded, kind: str) -> None:
 
 
 def test_a_transfer_to_another_call_is_taken_for_one_to_an_extension(recorded: Recorded) -> None:
-    """By what Asterisk's source says of a REFER with Replaces; the laboratory's phones send none."""
+    """From what Asterisk's source says about a REFER with Replaces; the laboratory's phones send none."""
     event = json.loads(json.dumps(recorded["transfer_asked"]))
     event["refer_to"]["requested_destination"]["protocol_id"] = "a84b4c76e66710"
     assert meant(event) == on.TransferAsked(None)

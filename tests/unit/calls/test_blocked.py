@@ -1,4 +1,4 @@
-"""What an agent hears of a call that the gate blocks, or could not be asked about."""
+"""What an agent hears if the gate blocks the call, or could not be asked."""
 
 from dataclasses import replace
 from types import SimpleNamespace

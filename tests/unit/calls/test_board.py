@@ -1,4 +1,4 @@
-"""The board of calls in progress: what is on it is what there is, and who reads slowly holds up nobody."""
+"""The board of calls in progress shows exactly these calls, and a slow reader holds up nobody."""
 
 import asyncio
 from dataclasses import replace
@@ -43,7 +43,7 @@ async def test_a_call_is_on_the_board_when_it_is_over_or_not_while_it_goes_on() 
     first.leave()
     assert [each.stage for each in board.now()] == ["notice"]
     with board.watch() as watch:
-        # who comes later sees what goes on already
+        # a later reader sees what is already going on
         assert (await following(watch)).stage == "notice"
         second.leave()
         second.leave()

@@ -1,4 +1,4 @@
-"""A module of Asterisk that some campaign needs, and that is not there: its calls are refused, and no others."""
+"""If a module of Asterisk that some campaign needs is missing, that campaign's calls are refused, and no others."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ ALLOWED, REFUSED = on.GateAllowed, on.GateBlocked(Block.STORE_UNAVAILABLE)
 
 
 class Pbx:
-    """Asterisk as far as it tells which modules run; ``asked``: how often it was."""
+    """Asterisk as far as it reports its running modules; ``asked``: how often it was asked."""
 
     def __init__(self, running: Sequence[str] = MODULES) -> None:
         self.running = set(running)
@@ -50,7 +50,7 @@ class Pbx:
 
 
 class Allowing:
-    """A gate that lets every call through."""
+    """A gate that allows every call."""
 
     def __init__(self, terms: Terms) -> None:
         self._terms = terms
@@ -60,7 +60,7 @@ class Allowing:
 
 
 async def gated(pbx: Pbx, declared: Campaign, direction: Direction = Direction.OUTBOUND) -> object:
-    """What the call is told of the gate."""
+    """What the call is told about the gate."""
     talking = Talking(direction)
     order = Order(direction, "+48600100001", declared.id, "anna", channel="phone-1")
     actions = Actions(order, talking.ids, replace(IDLE_DESK, ari=pbx.ari), talking.journal)
@@ -120,7 +120,7 @@ async def test_a_module_that_every_call_needs_is_done_without() -> None:
 
 
 async def test_a_service_drives_an_asterisk_that_cannot_dial() -> None:
-    """It answers a dial with 204 all the same, and nobody's phone rings."""
+    """Asterisk answers a dial with 204 all the same, and nobody's phone rings."""
     pbx = Pbx([each for each in MODULES if each != "bridge_holding.so"])
     with pytest.raises(UnsuitableError, match=r"Asterisk lacks bridge_holding\.so: load them"):
         await pbx.ari.check_modules()

@@ -1,4 +1,6 @@
-"""Keys that a prompt cuts in two: Asterisk reports one as it is let go, and by then whoever pressed it is out of the bridge."""
+"""Keys that a prompt cuts in two: Asterisk reports a key when it is released, and by then the party who pressed it is
+out of the bridge.
+"""
 
 from http import HTTPStatus
 
@@ -10,7 +12,7 @@ PROMPT = do.Play(Party.CALLEE, "right_failed")
 
 
 def met() -> Talking:
-    """A call whose two parties were brought together."""
+    """A call whose two parties were bridged."""
     talking = Talking(Direction.OUTBOUND)
     talking.actions._legs.resume()
     return talking
@@ -19,7 +21,7 @@ def met() -> Talking:
 async def pressed(
     talking: Talking, prompt: do.Play = PROMPT, by: Party = Party.CALLEE
 ) -> list[tuple[str, str]]:
-    """Somebody lets go of a key that they have pressed before a prompt was played; what is passed on, and to whom."""
+    """Somebody releases a key that they pressed before a prompt was played; returns what is passed on, and to whom."""
     await talking.actions.carry_out(prompt)
     before = len(talking.asked)
     key = {"digit": "5", "duration_ms": 300, "channel": {"id": talking.ids.channel(by)}}
@@ -42,7 +44,7 @@ async def test_a_callee_is_deaf_to_an_agent_who_pressed_a_key_as_a_prompt_began(
 
 
 async def test_a_key_is_heard_twice_that_no_prompt_has_cut() -> None:
-    """The other party was played one, or whoever pressed it was before."""
+    """The prompt was played to the other party, or long before the key."""
     assert await pressed(met(), PROMPT, Party.AGENT) == []
     talking = met()
     await talking.actions.carry_out(PROMPT)
@@ -60,7 +62,7 @@ async def test_a_key_that_cannot_be_passed_on_ends_the_call() -> None:
 
 
 async def test_an_agent_hears_a_key_of_the_notice_once_the_talk_begins() -> None:
-    """It may be taken for the agent's own by whatever their phone has called through."""
+    """Whatever the agent's phone has called through may take the key for the agent's own."""
     talking = Talking(Direction.OUTBOUND)
     assert await pressed(talking) == []
     talking.actions._legs.resume()

@@ -1,4 +1,4 @@
-"""What Asterisk tells between the connection and the first call that can be made over it."""
+"""What Asterisk reports between the connection and the first call that can be made over it."""
 
 from datetime import datetime
 from typing import Any, cast
@@ -14,7 +14,7 @@ KEY = {"type": "ChannelDtmfReceived", "channel": {"id": "ccari-callee-1"}, "digi
 
 
 class Heard:
-    """In the place of the switchboard: what calls would hear."""
+    """Stands in for the switchboard: what calls would hear."""
 
     def __init__(self) -> None:
         self.events: list[dict[str, Any]] = []
@@ -35,7 +35,7 @@ def test_calls_beyond_what_is_kept_are_dropped_without_a_word_or_with_thousands(
         for number in range(_MOST_EARLY_CALLS + 100):
             ears.take(begins(number))
     assert [each["event"] for each in logged] == ["early_calls_dropped"]
-    # what is not known here is swept, so its agent is not left in silence
+    # a channel that is not known here is swept, so its agent is not left in silence
     assert len(ears.early_channels()) == _MOST_EARLY_CALLS
 
 
@@ -47,13 +47,13 @@ def test_a_key_in_a_talk_that_is_to_be_taken_up_is_lost_in_a_flood_of_calls() ->
     ears.take(KEY)
     ears.open()
     assert heard.events[-1] == KEY
-    # of those that were not kept, nothing was
+    # for those that were not kept, nothing was
     assert len(heard.events) == 2 * _MOST_EARLY_CALLS + 1
 
 
 @pytest.mark.parametrize("end", ["StasisEnd", "ChannelDestroyed"])
 def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_be_taken(end: str) -> None:
-    """For hours, where the local journal cannot be read."""
+    """For hours, if the local journal cannot be read."""
     ears = _Ears(Switchboard(Admission(1000)))
     for number in range(3):
         ears.take(begins(number))
@@ -69,7 +69,7 @@ def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_
 
 
 def test_a_caller_who_comes_back_and_finds_no_room_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is told of them then would be kept, and take the room of a talk's keys."""
+    """What is reported about them then would be kept, and take the room of a talk's keys."""
     monkeypatch.setattr("ccari.calls.link._MOST_EARLY_CALLS", 1)
     ears = _Ears(cast("Switchboard", heard := Heard()))
     ears.take(begins(0))
@@ -93,7 +93,7 @@ def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_th
         assert not ears.overrun.is_set()
         ears.take(KEY)
         ears.take(KEY)
-    # told once, whatever else comes before the connection is closed
+    # reported once, whatever else comes before the connection is closed
     assert silenced == [True]
     assert ears.overrun.is_set()
     assert [each["event"] for each in logged] == ["early_events_lost"]

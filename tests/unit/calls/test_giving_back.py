@@ -1,5 +1,5 @@
-"""Channels of an earlier run, which may still be played to: Asterisk sets a channel's variables, and takes it out of a bridge,
-between two prompts, and serves the requests of one WebSocket one after the other.
+"""Channels of an earlier run to which something may still be playing: Asterisk sets a channel's variables, and takes it
+out of a bridge, only between two prompts, and serves the requests of one WebSocket one after the other.
 """
 
 import asyncio
@@ -30,7 +30,9 @@ TOLD = {"variable": "ARRAY(CCARI_OUTCOME,CCARI_REASON)", "value": "unavailable,s
 
 
 class Asterisk:
-    """One with a caller whom an earlier run plays to, until the server ``is_quiet``; ARI's operations as asyncari offers them."""
+    """An Asterisk with a caller to whom an earlier run plays, until the server ``is_quiet``; with ARI's operations as
+    asyncari offers them.
+    """
 
     def __init__(self, server: AriServer, transport: Transport) -> None:
         self.server = server
@@ -104,7 +106,7 @@ def desk(server: AriServer, asterisk: Asterisk) -> Desk:
 async def test_invariant_5_stock_is_taken_only_when_a_prompt_of_the_earlier_run_is_over(
     desk: Desk, asterisk: Asterisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By then the connection passes for dead, and the keys that came over it are lost with it."""
+    """By then the connection counts as dead, and the keys that came over it are lost with it."""
     monkeypatch.setattr(transports, "REQUEST_SECONDS", 0.5)
     found = await recover(desk, set)
     assert (found.handed_over, found.counts["swept_channels"]) == ([CALLER], 1)
@@ -169,7 +171,7 @@ async def test_many_callers_who_are_still_played_to_are_told_all_at_once_or_one_
 async def test_a_connection_that_is_lost_leaves_requests_of_its_own_behind(
     desk: Desk, asterisk: Asterisk, server: AriServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """They would go past the fence; and the next stock-taking would wait for them."""
+    """They would bypass the fence, and the next stock-taking would wait for them."""
     board = Switchboard(Admission(1000))
     board.attach(desk)
     board.give_back([f"caller-{each}" for each in range(2 * AT_ONCE)], desk)

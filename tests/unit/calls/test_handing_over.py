@@ -27,7 +27,7 @@ from tests.unit.calls.talking import Talking
 from tests.unit.recordings.made import TAG
 
 HAND_OVER = do.HandOver("1002")
-#: What a phone's REFER is answered after: Asterisk is through with it then.
+#: The answer to a phone's REFER, after which Asterisk has finished with it.
 SETTLED = "CHANNEL(pjsip,call-id)"
 
 
@@ -36,7 +36,7 @@ def released(talking: Talking, former: str) -> list[str]:
 
 
 async def hand_over(talking: Talking) -> str:
-    """Try to; give the channel of the agent who was."""
+    """Try to hand over; returns the channel of the former agent."""
     former = talking.ids.agent
     with contextlib.suppress(AsteriskError):
         await talking.actions.carry_out(HAND_OVER)
@@ -54,7 +54,7 @@ async def test_a_bridge_of_which_nobody_knows_whether_it_was_made_stays_in_aster
 
 @pytest.mark.parametrize("status", [HTTPStatus.BAD_REQUEST, HTTPStatus.UNPROCESSABLE_ENTITY])
 async def test_a_callee_who_has_just_hung_up_keeps_the_agent_on_the_line(status: HTTPStatus) -> None:
-    """Asterisk's removeChannel knows them no more, or not as one of the application's."""
+    """Asterisk's removeChannel no longer knows them, or not as a channel of the application."""
     talking = Talking(Direction.OUTBOUND)
     talking.asterisk.refusals["removeChannel"] = status
     await talking.actions.carry_out(HAND_OVER)
@@ -80,7 +80,7 @@ async def test_a_callee_who_cannot_be_taken_from_the_agent_keeps_them_on_the_lin
 
 
 async def test_the_colleague_comes_while_the_callee_is_still_recorded_as_the_agent_was() -> None:
-    """Debian's Asterisk takes a second agent's packets for late ones of the first, for as long as a channel is snooped on."""
+    """While a channel is snooped on, Debian's Asterisk takes the second agent's packets for late ones of the first."""
     talking = Talking(Direction.OUTBOUND)
     talking.actions.recorder.resume(1, Unfinished(TAG, begun=True, until=None))
     snoop = talking.ids.snoop(1, "both")
@@ -95,7 +95,7 @@ async def test_the_colleague_comes_while_the_callee_is_still_recorded_as_the_age
 async def test_a_phone_that_hangs_up_while_the_recorders_channel_goes_takes_the_colleague_along(
     direction: Direction, end: str
 ) -> None:
-    """Many phones do so as soon as they have asked for the transfer."""
+    """Many phones hang up as soon as they have asked for the transfer."""
     talking = Talking(direction)
     runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)
     runner._actions = talking.actions
@@ -165,7 +165,7 @@ async def test_a_refusal_that_overtakes_the_refer_takes_asterisk_down() -> None:
 
 
 async def test_a_transfer_that_no_phone_asked_for_ends_in_an_error() -> None:
-    """An agent on a Local channel has no SIP session to read of."""
+    """An agent on a Local channel has no SIP session to read."""
     talking = Talking(Direction.OUTBOUND)
     talking.asterisk.refusals[SETTLED] = HTTPStatus.INTERNAL_SERVER_ERROR
     assert await talking.actions.carry_out(do.RefuseTransfer()) is None
@@ -181,7 +181,7 @@ async def test_a_phone_that_cannot_be_told_is_not_given_back(fault: str) -> None
 
 
 async def test_an_agent_who_was_is_left_in_asterisk_when_the_call_ends() -> None:
-    """One whose hang-up was never answered may still be there."""
+    """An agent whose hang-up was never answered may still be there."""
     talking = Talking(Direction.AGENT_FIRST)
     talking.asterisk.refusals["hangup"] = None
     former = await hand_over(talking)
@@ -225,7 +225,7 @@ async def test_invariant_1_a_leg_is_left_for_ever_or_follows_a_phone_past_the_ga
 
 
 async def test_a_channel_that_is_no_more_is_hung_up() -> None:
-    """Each is a request of every call, for the callee's is gone by then."""
+    """Every call would make these requests, for the callee's channel is gone by then."""
     talking = Talking(Direction.AGENT_FIRST)
     gone, left = talking.ids.callee, talking.ids.agent
     talking.actions.take_note({"type": "ChannelDestroyed", "channel": {"id": gone}})
@@ -266,7 +266,7 @@ async def test_a_caller_who_cannot_be_told_that_there_is_no_room_is_left_in_sile
 
 
 async def test_a_caller_waits_for_the_end_of_a_prompt_to_be_given_back() -> None:
-    """And with them every other call's requests: Asterisk sets the variables of a channel between two prompts."""
+    """And so do all other calls' requests: Asterisk sets a channel's variables only between two prompts."""
     talking = Talking(Direction.INBOUND)
     await talking.actions.carry_out(do.Play(Party.CALLEE, "right_failed"))
     del talking.asked[:]

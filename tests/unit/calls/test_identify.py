@@ -37,8 +37,8 @@ async def ask_trusting(url: str, file: Path) -> Identity:
 
 @contextlib.asynccontextmanager
 async def hanging_up(file: Path | None = None) -> AsyncIterator[str]:
-    """Accepts whoever comes, with the certificate in ``file`` if there is one, and closes without a word, as Asterisk does at its
-    ``sessionlimit``; gives the url.
+    """Accepts every connection, with the certificate in ``file`` if there is one, and closes it without a word, as
+    Asterisk does at its ``sessionlimit``; gives the url.
     """
 
     async def hang_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -135,7 +135,7 @@ async def test_a_mute_server_holds_the_service(server: AriServer, monkeypatch: p
 
 
 async def test_an_asterisk_that_is_still_loading_res_ari_ends_the_service(server: AriServer) -> None:
-    """For some 80 ms of its start Asterisk answers 404, then 503: both pass."""
+    """For some 80 ms of its start, Asterisk answers 404 and then 503; neither is fatal."""
     for server.info_status in (404, 503):
         with pytest.raises(AsteriskError) as away:
             await ask(server.url)

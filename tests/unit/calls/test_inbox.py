@@ -1,4 +1,4 @@
-"""What waits to be heard by a call: in which order it comes, and what a flood, a hand-over or the word to let go leaves of it."""
+"""What waits for a call to hear it: in which order it comes, and what a flood, a transfer or the order to let go leaves of it."""
 
 import asyncio
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def holding(*events: Event) -> Inbox:
 
 
 async def taken(inbox: Inbox, stage: Stage = Stage.TALK) -> list[Event]:
-    """All that waits, in the order in which a call that stays in ``stage`` hears it."""
+    """Everything that waits, in the order in which a call that stays in ``stage`` hears it."""
     async with asyncio.timeout(SECONDS):
         return [await inbox.next(stage) for _ in range(len(inbox))]
 
@@ -48,14 +48,14 @@ async def test_a_call_sleeps_on_when_something_comes() -> None:
 async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
     keys: list[Event] = [on.KeyPressed(digit, AT) for digit in ["7", *"1" * (INBOX_EVENTS - 2)]]
     voiced, last = on.RightVoiced(Right.ACCESS, AT), on.KeyPressed("8", AT)
-    # what became of those that were pressed before is waited for at the call's end
+    # the call's end waits for the fate of those that were pressed before
     outcomes: list[Event] = [
         on.RightRegistered(Right.ERASURE, "R-1"), on.RightSpooled(Right.OBJECTION), on.Failed(do.RegisterRight(Right.PORTABILITY, "#")),
     ]  # fmt: skip
     inbox = holding(*keys[:-3], *outcomes, voiced)
     assert len(inbox) == INBOX_EVENTS
     inbox.put(last)
-    # each key as of when it was pressed first
+    # each key counts from its first press
     assert await taken(inbox) == [keys[0], keys[1], *outcomes, voiced, last, on.Withdrawn("overload")]
 
 
@@ -70,7 +70,9 @@ async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
 async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_service_for_ever(
     first: Why, second: Why, last: Why
 ) -> None:
-    """Told to stop, and in a hurry, or the connection lost meanwhile: each would let the other go first."""
+    """Told to stop, and then in a hurry, or with the connection lost meanwhile: each reason would let the other go
+    first.
+    """
     inbox, key = Inbox(), on.KeyPressed("7", AT)
     inbox.let_go(first)
     inbox.put(key)
@@ -101,7 +103,7 @@ async def test_a_call_lets_go_before_it_knows_what_became_of_it(event: Event) ->
     ],
 )  # fmt: skip
 async def test_a_call_that_is_told_to_let_go_is_taken_on_first(event: Event) -> None:
-    """Though that has waited longer."""
+    """Although that has waited longer."""
     for stage in Stage:
         assert await taken(holding(event, LET_GO), stage) == [LET_GO, event]
 
@@ -129,7 +131,7 @@ async def test_what_an_agent_has_entered_is_the_colleagues() -> None:
 async def test_a_right_that_the_agents_screen_has_passed_on_is_lost_as_both_hang_up(
     after: tuple[Event, ...],
 ) -> None:
-    """The call was busy with a slow database, and both ends wait."""
+    """The call is busy with a slow database, and both ends wait."""
     gone, voiced = (on.Gone(Party.CALLEE), on.Gone(Party.AGENT)), on.RightVoiced(Right.ERASURE, AT)
     key = on.KeyPressed("8", AT)
     assert await taken(holding(key, *gone, voiced, *after)) == [key, voiced, *gone, *after]
@@ -168,7 +170,7 @@ async def test_a_callee_who_was_cut_off_has_hung_up() -> None:
 
 
 async def test_a_timer_that_is_set_anew_runs_out_as_the_earlier_one() -> None:
-    """Whether that has run out already, or would have."""
+    """Whether the earlier one has already run out, or would have."""
     inbox = holding(on.TimeRanOut(Timer.STOP), on.TimeRanOut(Timer.CODE))
     inbox.arm(Timer.STOP, 0.0)
     inbox.arm(Timer.STOP, SECONDS)

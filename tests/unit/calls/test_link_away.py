@@ -1,4 +1,4 @@
-"""What the link says of whom it cannot reach."""
+"""What the link reports about what it cannot reach."""
 
 import asyncio
 import contextlib
@@ -51,7 +51,7 @@ async def test_a_database_that_is_away_is_reported_as_an_asterisk(server: AriSer
         link = asyncio.create_task(Link(credentials, fence, Switchboard(Admission(1000)), no_desk).run())
         await fence.asked.wait()
         fence.asked.clear()
-        # it tries again, so the first fault has been told
+        # it tries again, so the first fault was reported
         await fence.asked.wait()
         link.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -65,8 +65,8 @@ LEG = {"type": "StasisStart", "channel": {"id": f"ccari-{uuid4()}-snoop1"}, "arg
 
 
 class Serving:
-    """A link that is connected, to the point where it takes stock; ``reading`` ends the connection. ``turned_away``: which
-    channels, and why. ``heard``: what calls are told.
+    """A link that is connected, up to the point where it takes stock; ``reading`` ends the connection. ``turned_away``:
+    which channels, and why. ``heard``: what calls are told.
     """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, recover: Callable[..., Awaitable[Stock]]) -> None:
@@ -102,7 +102,7 @@ class Serving:
         self.link = Link(credentials, Away(), self.board, lambda *_: cast("Desk", desk))
 
     async def serve(self) -> None:
-        """Until the connection ends, as which it raises."""
+        """Serve until the connection ends; raises its reason."""
         identity = Identity("22.10.1", "an-asterisk", "run")
         async with started(self.reading.wait()) as (reader,), asyncio.timeout(SECONDS):
             connection = _Connection(cast("Any", self.transport), self.ears, reader, self.lock_lost)
@@ -112,7 +112,9 @@ class Serving:
 async def test_invariant_5_a_connection_is_served_though_a_key_was_lost_before(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Lost while the database takes its time, when Asterisk has been asked all there is: nothing else would end it."""
+    """It is lost while the database takes its time, after Asterisk was asked for everything: nothing else would end the
+    connection.
+    """
 
     async def floods(*_: Any) -> Stock:
         for _each in range(2):
@@ -128,7 +130,9 @@ async def test_invariant_5_a_connection_is_served_though_a_key_was_lost_before(
 async def test_invariant_5_a_key_is_lost_because_rights_wait_to_be_registered_when_stock_is_taken(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As they do for a moment whenever PostgreSQL is back. Over the next connection Asterisk would not tell of the key again."""
+    """As they wait for a moment whenever PostgreSQL is back. Over the next connection Asterisk would not report the key
+    again.
+    """
     monkeypatch.setattr("ccari.calls.link.STOCK_AGAIN_SECONDS", 0.0)
     tries = iter([True, True, False])
 
@@ -174,9 +178,9 @@ async def test_a_caller_waits_in_silence_for_a_database_that_stays_away(
     with pytest.raises(AsteriskError):
         await serving
     assert link.turned_away.empty()
-    # they are not a call's that somebody left
+    # they belong to no call that somebody left
     assert "caller-1" in link.ears.early_channels()
-    # nothing of the caller is kept, for there is no call that it could be told; what a talk was made of is
+    # nothing about the caller is kept, because there is no call that it could be reported to; a talk's events are kept
     link.ears.open()
     assert [link.heard.get_nowait() for _ in range(link.heard.qsize())] == [KEY, LEG]
 
@@ -184,7 +188,9 @@ async def test_a_caller_waits_in_silence_for_a_database_that_stays_away(
 async def test_stock_is_taken_while_calls_of_the_lost_connection_have_not_let_go(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """What they still write, such as that their talk is left, comes after it was looked at, and their recordings are both theirs and its."""
+    """What those calls still write, such as that their talk is left, would come after stock was taken, and their
+    recordings would be both theirs and the new connection's.
+    """
     done: list[str] = []
     asked, lets_go = asyncio.Event(), asyncio.Event()
 
@@ -213,7 +219,7 @@ async def test_stock_is_taken_while_calls_of_the_lost_connection_have_not_let_go
 async def test_a_connection_is_used_while_it_is_closed_for_whoever_holds_the_lock_now(
     server: AriServer,
 ) -> None:
-    """Calls that are told to let go would hang up channels that are the other service's."""
+    """Calls that are told to let go would hang up channels of the other service."""
     sent: list[asyncio.Task[Any]] = []
 
     class Held:
@@ -223,7 +229,7 @@ async def test_a_connection_is_used_while_it_is_closed_for_whoever_holds_the_loc
 
     async def serve(connection: _Connection, *_: Any) -> None:
         transport = connection.transport
-        # from then on somebody listens, for whom the end of the connection waits
+        # from then on somebody listens for whom the end of the connection waits
         await transport.request("GET", f"{server.url}/ari/asterisk/ping")
         sent.append(asyncio.create_task(transport.request("DELETE", f"{server.url}/ari/channels/phone-1")))
         raise AsteriskError("another service holds the lock")
@@ -304,7 +310,7 @@ async def test_a_connection_that_is_over_goes_unnoticed_while_the_database_is_aw
 
 
 class Stumbling:
-    """Rows of which something unforeseen comes the first time; ``asked`` again afterwards."""
+    """Rows with which something unforeseen happens the first time; ``asked`` again afterwards."""
 
     def __init__(self) -> None:
         self.times = 0

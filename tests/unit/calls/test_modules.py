@@ -1,4 +1,4 @@
-"""Which modules of Asterisk calls need, all of them or those of some campaigns."""
+"""Which modules of Asterisk all calls need, and which only those of some campaigns."""
 
 from pathlib import Path
 
@@ -9,7 +9,7 @@ from tests.unit.store import made
 
 MACHINES = made.POLICY.replace('id = "renewals"', 'id = "renewals"\nanswering_machine = {}')
 BOTH = MACHINES.replace('id = "renewals"', 'id = "renewals"\ntransfer = "PJSIP/{extension}"')
-#: Which module has an application of the dialplan, where it is none of Asterisk's own (main/pbx_builtins.c).
+#: The module that provides an application of the dialplan, unless Asterisk itself does (main/pbx_builtins.c).
 APPLICATIONS = {"AMD": "app_amd.so", "WaitForSilence": "app_waitforsilence.so", "Stasis": "app_stasis.so"}
 BUILT_IN = {"Hangup", "GotoIf"}
 
@@ -36,7 +36,7 @@ def test_a_module_that_a_campaign_needs_is_missed_in_its_calls() -> None:
     assert lacking(campaign, {"app_amd.so"}) == {
         "answering_machine": ["app_waitforsilence.so"], "transfer": ["res_pjsip_refer.so", "func_channel.so"],
     }  # fmt: skip
-    # nobody looks for a machine where somebody calls
+    # no answering machine is looked for if somebody calls in
     assert lacking(campaign, MODULES, inbound=True) == {"transfer": ["res_pjsip_refer.so", "func_channel.so"]}
 
 

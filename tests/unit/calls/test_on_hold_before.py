@@ -1,4 +1,6 @@
-"""Who has put the call on hold before the dialplan hands them over: what Asterisk is asked, and what becomes of no answer."""
+"""Callers who put the call on hold before the dialplan hands them over: what Asterisk is asked, and what happens if it
+does not answer.
+"""
 
 import asyncio
 from dataclasses import replace
@@ -17,7 +19,7 @@ LOOK = "CHANNEL(rtp,hold)"
 
 
 class Holding(Asterisk):
-    """``hold``: what it says of the caller; None for nothing, for ever."""
+    """``hold``: what Asterisk says about the caller; None if it never answers."""
 
     hold: str | None = "1"
 
@@ -34,7 +36,7 @@ class Holding(Asterisk):
 async def answered(
     asterisk: Holding, *, technology: str = "PJSIP", before: bool = True
 ) -> tuple[on.CalleeAnswered, bool]:
-    """What comes of answering the caller, and whether Asterisk was asked about a hold."""
+    """The result of answering the caller, and whether Asterisk was asked about a hold."""
     talking = Talking(Direction.INBOUND, asterisk)
     order = replace(talking.order, made_as=f"{technology}/trunk", answered=before)
     talking.actions._order = order

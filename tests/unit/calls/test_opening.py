@@ -1,4 +1,4 @@
-"""Channels whose keys the two ends agree upon: what is played to them before is dropped, and Asterisk reports it as played."""
+"""Channels whose two ends negotiate keys: what is played to them before that is dropped, and Asterisk reports it as played."""
 
 import asyncio
 from dataclasses import replace
@@ -22,7 +22,9 @@ SETTINGS = "settings"
 
 
 class Encrypting(Asterisk):
-    """``sent``: the packets that it says to have sent, by each time that it is asked; the last one for ever."""
+    """``sent``: the number of packets that it reports to have sent, for each time that it is asked; the last one for
+    ever.
+    """
 
     def __init__(self, *sent: int, encryption: str = "dtls") -> None:
         super().__init__()
@@ -103,7 +105,7 @@ async def test_a_prompt_of_which_nothing_leaves_asterisk_counts(monkeypatch: pyt
     for _ in range(2):
         with pytest.raises(Closed):
             await talking.actions.carry_out(TO_CALLEE)
-    # nor is it waited for again, with the last words
+    # nor is it waited for again with the last words
     assert (done(asterisk).count("silence"), done(asterisk)[-1]) == (1, "no silence")
     assert talking.actions.player.playbacks == {}
 
@@ -162,7 +164,7 @@ async def test_a_notice_is_lost_for_an_answer_that_is_late(monkeypatch: pytest.M
 
 @pytest.mark.parametrize("operation", ["silence", "count"])
 async def test_a_hang_up_is_waited_for(operation: str) -> None:
-    """What comes of it is told by the prompt, as of anybody who has hung up."""
+    """The prompt reports what comes of it, as for anybody who has hung up."""
     asterisk = Encrypting(0)
     asterisk.refusals[operation] = HTTPStatus.NOT_FOUND
     asterisk.why = "Channel not found"
@@ -194,7 +196,9 @@ async def test_a_channel_without_sound_of_its_own_is_taken_for_one_that_has_hung
 async def test_keys_are_waited_for_although_nobody_is_to_be_connected(
     direction: Direction, event: Event, *, ends: bool
 ) -> None:
-    """The agent who has hung up would leave the callee in silence, and a stop of the service take longer than it may."""
+    """An agent who has hung up would leave the callee in silence, and a stop of the service would take longer than it
+    may.
+    """
     asterisk = Encrypting(*[0] * 5, 1)
     talking = calling(asterisk, direction)
     runner = CallRunner(talking.order, talking.desk, talking.ids, talking.journal)

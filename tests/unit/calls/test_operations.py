@@ -1,4 +1,4 @@
-"""What an operation is given goes where its description says, and nothing is sent of what it does not know."""
+"""An operation's arguments go where its description says, and arguments that it does not know are not sent."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -49,7 +49,7 @@ async def test_an_empty_body_is_sent() -> None:
 
 
 async def test_an_id_reaches_another_resource() -> None:
-    """A channel's id is Asterisk's, or whoever originated it: ``../bridges`` would be another place."""
+    """A channel's id comes from Asterisk, or from whoever originated it: ``../bridges`` would be another place."""
     wire = Wire()
     await play(wire)(channelId="../bridges/a b?c", media="sound:a")
     assert wire.sent[0][1] == "http://pbx/ari/channels/..%2Fbridges%2Fa%20b%3Fc/play"

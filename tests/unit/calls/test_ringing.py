@@ -1,4 +1,4 @@
-"""For how long Asterisk rings an agent or a callee, and lets a call last, whatever becomes of it."""
+"""How long Asterisk rings an agent or a callee, and how long it lets a call last, whatever becomes of it."""
 
 import asyncio
 from dataclasses import replace
@@ -18,14 +18,14 @@ from tests.unit.calls.talking import Talking
 from tests.unit.policy.campaigns import ALL_KEYS, campaign
 from tests.unit.store.made import NUMBER
 
-#: Of one prompt of the notice.
+#: The length of one prompt of the notice.
 SECONDS = 20.2
 
 
 async def rung(
     direction: Direction, *, mode: str = "opt_out", informed: bool = False, agents: int = 0
 ) -> int:
-    """For how many seconds the agent is, of whom the callee waits five."""
+    """For how many seconds an agent is rung for whom the callee waits five."""
     talking = Talking(direction)
     declared = campaign(
         connect_seconds=5,
@@ -89,7 +89,7 @@ async def test_a_leg_lasts_longer_or_shorter_than_the_campaign_says(
     )
     for each in (do.CallAgent(), do.CreateCallee(), do.Dial()):
         await talking.actions.carry_out(each)
-    # the callee's first has to be dialled in time
+    # the callee's channel must first be dialled in time
     limit = "TIMEOUT(absolute)"
     assert talking.asterisk.made[talking.ids.agent][limit] == seconds
     assert talking.asterisk.set == [(limit, seconds)]
@@ -108,7 +108,7 @@ async def test_a_leg_lasts_longer_or_shorter_than_the_campaign_says(
 async def test_a_callee_who_rings_is_cut_off_without_a_word_or_passes_for_one_who_was_not_rung(
     status: HTTPStatus | None, error: type[AsteriskError] | None
 ) -> None:
-    """Asterisk hangs their leg up unless its time is lengthened after the dial. A callee who has hung up is told of by themselves."""
+    """Asterisk hangs up their leg unless its time is extended after the dial. A callee who has hung up is reported separately."""
     talking = Talking(Direction.OUTBOUND)
     talking.asterisk.refusals["setChannelVar"] = status
     if error is None:
@@ -120,7 +120,7 @@ async def test_a_callee_who_rings_is_cut_off_without_a_word_or_passes_for_one_wh
 
 
 async def test_a_telephone_rings_for_an_instant(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between its channel and the dial, the gate has taken nearly all the time that the channel has."""
+    """Between the creation of the channel and the dial, the gate has taken nearly all of the channel's time."""
     talking = Talking(Direction.OUTBOUND)
     talking.actions._allowed = replace(talking.actions._terms, number=NUMBER)
     await talking.actions.carry_out(do.CreateCallee())

@@ -1,4 +1,4 @@
-"""What a call does first that is told to let go, and what it waits for while the database is away."""
+"""What a call that is told to let go does first, and what it waits for while the database is away."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -30,7 +30,7 @@ Why = Literal["shutdown", "asterisk_lost"]
 
 
 def press(runner: CallRunner, digit: str) -> on.KeyPressed:
-    """The callee does so now; gives what is to come of it."""
+    """The callee presses a key now; returns the event that comes of it."""
     at = datetime.now(UTC)
     told = {"digit": digit, "timestamp": at.isoformat(), "channel": {"id": runner.ids.callee}}
     runner.take({"type": "ChannelDtmfReceived", **told})
@@ -46,7 +46,7 @@ async def soon(runner: CallRunner) -> Event:
 class Willing:
     """A service, and an Asterisk, that do at once what the call asks for.
 
-    ``verdict``: the gate's; ``then``: what happens while one kind of command is carried out, once; ``kept``: what the talk is to be taken up with;
+    ``verdict``: the gate's; ``then``: what happens while one kind of command is carried out, once; ``kept``: what is kept for taking the talk up;
     ``passed_on``: how often cut keys were to be passed on.
     """
 
@@ -109,7 +109,7 @@ class Willing:
 
 
 class OnHold(Willing):
-    """Asterisk says that the caller is."""
+    """Asterisk says that the caller has put the call on hold."""
 
     async def carry_out(self, command: Command) -> Event | None:
         came = await super().carry_out(command)
@@ -117,7 +117,7 @@ class OnHold(Willing):
 
 
 def living(story: Story) -> tuple[CallRunner, Willing]:
-    """A call that goes on from where ``story`` has come to; one that has not begun asks the gate."""
+    """A call that goes on from the point that ``story`` has reached; one that has not begun asks the gate."""
     runner = CallRunner.of(
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "anna", channel="agent-channel"), IDLE_DESK
     )
@@ -171,7 +171,7 @@ async def test_a_call_that_is_told_to_let_go_brings_the_two_together_first(under
 
 
 async def test_a_recorder_that_came_before_the_word_to_let_go_brings_the_two_together() -> None:
-    """Both wait while a right is registered by a database that hangs."""
+    """Both wait while a database that hangs registers a right."""
     runner, willing = living(Story().recorder())
     press(runner, "8")
 
@@ -185,7 +185,9 @@ async def test_a_recorder_that_came_before_the_word_to_let_go_brings_the_two_tog
 
 
 async def test_a_colleague_is_called_for_a_call_that_is_told_to_let_go() -> None:
-    """The agent who was phones off as they hand over, and with that nothing is played any more that kept the two together."""
+    """The former agent's phone goes away during the transfer, and then nothing is played any more that kept the two
+    together.
+    """
     story = Story(transfer="PJSIP/{extension}", agent_keys={"*9": "access"}).talk()
     story.send(*(on.AgentKeyPressed(key) for key in "*0"), on.TransferAsked("1002"), on.RecorderStopped())
     assert (story.call.stage, story.call.whisper) == (Stage.HANDOVER, "agent_code_unknown")
@@ -197,7 +199,7 @@ async def test_a_colleague_is_called_for_a_call_that_is_told_to_let_go() -> None
 
 
 async def test_two_who_are_together_are_told_as_a_call_that_did_not_come_about() -> None:
-    """The dialplan would go its other way, and dial once more."""
+    """The dialplan would take its other path, and dial once more."""
     story = Story().recorder()
     story.send(on.RecorderStarted())
     runner, willing = living(story)
@@ -218,7 +220,7 @@ async def test_a_number_that_is_barred_is_told_as_one_to_be_tried_again() -> Non
 
 @pytest.mark.parametrize("why", ["shutdown", "asterisk_lost"])
 async def test_a_right_is_lost_that_waits_when_the_call_is_told_to_let_go(why: Why) -> None:
-    """Nor is a talk left to whoever takes it up before it is known what became of the right."""
+    """Nor is a talk left to the next service before the fate of the right is known."""
     runner, willing = living(Story().talk())
     runner.withdraw(why)
     press(runner, "8")
@@ -232,7 +234,7 @@ async def test_a_right_is_lost_that_waits_when_the_call_is_told_to_let_go(why: W
 
 
 async def test_invariant_6_whoever_takes_a_talk_up_records_what_the_agent_had_paused_for() -> None:
-    """The code waited when the connection was lost."""
+    """The code was waiting when the connection was lost."""
     runner, willing = living(Story(agent_keys={"*1": "pause_recording"}).talk())
     runner.withdraw("asterisk_lost")
     for key in "*1":
@@ -245,7 +247,7 @@ async def test_invariant_6_whoever_takes_a_talk_up_records_what_the_agent_had_pa
 
 @pytest.mark.parametrize("ends", [on.Gone(Party.CALLEE), on.TransferAsked("1002")])
 async def test_a_right_that_the_console_has_passed_on_is_lost_or_told_as_the_colleagues(ends: Event) -> None:
-    """It comes behind what ends the talk, while another right is registered by a database that hangs.
+    """It comes behind what ends the talk, while a database that hangs registers another right.
 
     Whoever enters a right is on record by the name that the agent has when it is registered.
     """
@@ -279,8 +281,8 @@ async def test_the_other_party_is_deaf_after_a_key_that_a_prompt_has_cut(pressed
 
 
 async def test_a_time_out_of_an_earlier_stop_is_taken_for_the_next_ones_and_ends_the_talk() -> None:
-    """The recording was paused and taken up again, and is paused once more; the first time-out waits since, behind a command
-    that took its time.
+    """The recording was paused and resumed, and is paused once more; the first time-out has been waiting since, behind
+    a slow command.
     """
     runner, willing = living(Story(agent_keys={"*1": "pause_recording"}).talk())
     waiting: list[Event] = [*map(on.AgentKeyPressed, "*1"), on.TimeRanOut(Timer.STOP), on.Gone(Party.CALLEE)]
@@ -294,7 +296,7 @@ async def test_a_time_out_of_an_earlier_stop_is_taken_for_the_next_ones_and_ends
 async def test_a_recorders_end_that_is_told_late_is_taken_for_the_next_ones(
     monkeypatch: pytest.MonkeyPatch, begun: str
 ) -> None:
-    """Which would record on, while the agent is told that nothing is recorded any more."""
+    """The next recorder would run on, while the agent is told that nothing is recorded any more."""
     monkeypatch.setattr(runners, "HANG_UP_SECONDS", 0.0)
     runner, willing = living(Story().talk())
     willing.recorder.name, willing.recorder.is_stopping = "first", False
@@ -332,7 +334,7 @@ async def test_whoever_hangs_up_is_told_as_led_away_or_whoever_is_led_away_is_no
 
 
 async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along() -> None:
-    """Its end waits in the inbox while the transfer is decided, and is not the colleague's."""
+    """The phone's end waits in the inbox while the transfer is decided, and is not the colleague's."""
     runner = CallRunner.of(Order(Direction.AGENT_FIRST, "+48600100001", "renewals", "anna"), IDLE_DESK)
     runner._actions = cast("Actions", willing := Willing(Story().campaign))
     gone = {"type": "ChannelDestroyed", "cause": 16}
@@ -360,7 +362,7 @@ async def test_a_phone_that_hangs_up_as_it_transfers_takes_the_colleague_along()
 async def test_whoever_hangs_up_as_the_two_are_brought_together_is_told_as_a_fault(
     monkeypatch: pytest.MonkeyPatch, leaves: Party | None, outcome: Outcome, reason: str
 ) -> None:
-    """Asterisk refuses that before it tells who has hung up. If it tells of nobody, it is a fault."""
+    """Asterisk refuses to bridge before it reports who has hung up. If it reports nobody, it is a fault."""
     monkeypatch.setattr(runners, "LEAVE_SECONDS", 0.0 if leaves is None else SECONDS)
     runner, willing = living(Story(recording={"mode": "off"}).heard())
 
@@ -379,7 +381,7 @@ async def test_whoever_hangs_up_as_the_two_are_brought_together_is_told_as_a_fau
 async def test_an_agent_who_hands_over_and_hangs_up_is_led_away_from_the_colleagues_talk(
     monkeypatch: pytest.MonkeyPatch, *, hands_over: bool
 ) -> None:
-    """Which has begun already where the colleague answers at once, and where next to nothing is said to either."""
+    """The colleague's talk may have begun already, if they answer at once and next to nothing is said to either."""
     monkeypatch.setattr(runners, "LEAVE_SECONDS", 0.0)
     runner, _ = living(Story().talk())
     left = {"type": "ChannelLeftBridge", "bridge": {"id": runner.ids.bridge}}
@@ -394,7 +396,7 @@ async def test_an_agent_who_hands_over_and_hangs_up_is_led_away_from_the_colleag
 
 
 class Away:
-    """What a call does while the database is away. ``tried``: how often it was to keep what the talk is taken up with."""
+    """What a call does while the database is away. ``tried``: how often the talk was to be kept for taking it up."""
 
     def __init__(self) -> None:
         self.tried = 0
@@ -427,7 +429,7 @@ def talking(monkeypatch: pytest.MonkeyPatch, **changes: Any) -> tuple[CallRunner
 async def test_whoever_pressed_waits_for_a_database_that_is_known_to_be_away(
     monkeypatch: pytest.MonkeyPatch, key: str, right: Right
 ) -> None:
-    """Each try to keep what the talk is taken up with lasts as long as the database may, and the answer comes after it.
+    """Each attempt to keep the talk lasts as long as the database may take, and the answer comes after it.
 
     Not even a right that ends the recording has to be tried: it is on the disk.
     """
@@ -442,7 +444,7 @@ async def test_whoever_pressed_waits_for_a_database_that_is_known_to_be_away(
 async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away_a_moment_ago(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It is tried once: who takes the talk up before it is kept would record a card's number."""
+    """It is tried once: whoever takes the talk up before the pause is kept would record a card's number."""
     runner, away = talking(monkeypatch, agent_keys={"*1": "pause_recording"})
     await runner._step(on.KeyPressed("9"))
     assert (away.tried, runner._call.paused) == (1, False)
@@ -467,7 +469,7 @@ async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch
 
 
 async def test_invariant_6_a_refusal_counts_from_when_its_turn_comes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Another right is being registered, by a database that hangs: what is said meanwhile is not to be kept."""
+    """A database that hangs is registering another right: what is said meanwhile must not be kept."""
     runner, away = talking(monkeypatch)
     first, refusal = (on.KeyPressed(key, datetime.now(UTC)) for key in "82")
     for each in (first, refusal):
@@ -483,7 +485,7 @@ async def test_invariant_6_a_refusal_counts_from_when_its_turn_comes(monkeypatch
 
 
 async def test_a_recorder_that_was_taken_down_again_counts_as_one_that_runs() -> None:
-    """Asterisk began it, and told so, before its answer to the request was lost: the talk would be on record as recorded."""
+    """Asterisk began it, and said so, before its answer to the request was lost: the talk would be on record as recorded."""
     runner, willing = living(story := Story().notice())
 
     def lost() -> None:
@@ -542,7 +544,7 @@ def told(runner: CallRunner, event: str) -> list[Mapping[str, str]]:
 async def test_invariant_5_a_fault_in_a_call_loses_the_rights_that_wait(fails: type[Command]) -> None:
     runner, willing = living(Story().talk())
     refused = press(runner, "2")
-    # which ends nothing here: the call has failed
+    # this ends nothing here: the call has failed
     runner._inbox.put(on.Gone(Party.CALLEE))
     erased = press(runner, "7")
     runner.voice(Right.ACCESS)
@@ -551,7 +553,7 @@ async def test_invariant_5_a_fault_in_a_call_loses_the_rights_that_wait(fails: t
     registered = {(each.right, each.at) for each in willing.done if isinstance(each, do.RegisterRight)}
     assert {(Right.REFUSE_RECORDING, refused.at), (Right.ERASURE, erased.at)} < registered
     assert Right.ACCESS in {right for right, _ in registered}
-    # what was said since the refusal is kept neither
+    # nor is anything kept that was said since the refusal
     assert do.StopRecorder(keep=True, at=refused.at) in willing.done
     assert len(told(runner, "right_registered")) == 3
     assert not asked(willing, do.Play, do.Dial)
@@ -566,7 +568,7 @@ async def test_whoever_placed_a_call_that_fails_at_the_gate_waits_for_its_answer
 
 
 class Hanging(Willing):
-    """As ``Willing``, but one command of one kind, the first or a later one, is under way without end. ``hangs``: set once it is."""
+    """As ``Willing``, but one command of one kind, the first or a later one, never ends. ``hangs``: set once it is under way."""
 
     def __init__(self, declared: Campaign, kind: type[Command], earlier: int = 0) -> None:
         super().__init__(declared)
@@ -584,20 +586,22 @@ class Hanging(Willing):
 
 
 async def cut(runner: CallRunner, hanging: Hanging) -> None:
-    """As a call is that does not end in time."""
+    """Cut the call, as one that does not end in time."""
     runner._actions = cast("Actions", hanging)
     call = asyncio.create_task(runner.run())
     await hanging.hangs.wait()
     call.cancel()
     await asyncio.wait([call])
     assert call.cancelled()
-    # the board, and whoever has placed the call, would have it go on for ever
+    # otherwise the board, and whoever placed the call, would believe that it goes on for ever
     assert not hanging.is_on_board
     assert runner.gated.done()
 
 
 async def test_invariant_5_a_call_that_is_cut_as_the_service_stops_loses_the_rights_that_wait() -> None:
-    """While the database hangs each of them waits for it, and then goes to the disk: a handful takes longer than a call may to end."""
+    """While the database hangs, each of them waits for it, and then goes to the disk: a handful takes longer than a
+    call may take to end.
+    """
     runner, _ = living(story := Story().talk())
     refused, erased = press(runner, "2"), press(runner, "7")
     await cut(runner, hanging := Hanging(story.campaign, do.RegisterRight))
@@ -605,7 +609,7 @@ async def test_invariant_5_a_call_that_is_cut_as_the_service_stops_loses_the_rig
         do.RegisterRight(Right.REFUSE_RECORDING, "2", at=refused.at),
         do.RegisterRight(Right.ERASURE, "7", at=erased.at),
     ]
-    # it ends as that of a service that was killed
+    # it ends like that of a service that was killed
     assert asked(hanging, do.GiveBack, do.CloseCall) == []
 
 
@@ -613,7 +617,7 @@ async def test_invariant_5_a_call_that_is_cut_as_the_service_stops_loses_the_rig
 async def test_invariant_5_a_call_that_has_failed_and_is_cut_loses_the_rights_that_wait(
     registered: int,
 ) -> None:
-    """Or registers one twice. So many were registered when it was cut."""
+    """Or registers one twice. This many were registered when it was cut."""
     runner, _ = living(story := Story().talk())
     keys = [(Right.REFUSE_RECORDING, "2"), (Right.ERASURE, "7"), (Right.ACCESS, "8")]
     pressed = [do.RegisterRight(right, key, at=press(runner, key).at) for right, key in keys]
@@ -705,7 +709,7 @@ async def test_a_dial_of_which_nobody_knows_is_on_record_as_refused_or_the_other
 @pytest.mark.parametrize(
     ("meanwhile", "outcome"),
     [
-        # Asterisk has cut the channel, whose time nobody has lengthened
+        # Asterisk has cut the channel, whose time was not extended
         ((on.CalleeAnswered(), on.Gone(Party.CALLEE, 16)), Outcome.FAILED),
         ((on.Gone(Party.CALLEE, 17),), Outcome.BUSY),
     ],
@@ -730,7 +734,7 @@ async def test_a_callee_who_was_cut_off_has_hung_up_or_one_who_was_busy_could_no
 async def test_a_call_that_is_let_go_while_it_dials_is_told_as_one_that_could_not_ring(
     why: Literal["shutdown", "asterisk_lost"],
 ) -> None:
-    """The dialplan would take it for the callee's end, and not for ours."""
+    """The dialplan would take it for the callee's doing, and not for ours."""
 
     def fails() -> None:
         runner.withdraw(why)

@@ -1,4 +1,4 @@
-"""What becomes of a recording at the end of its call, and of one that nobody drives any more."""
+"""What becomes of a recording at the end of its call, and of one that no service drives any more."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -34,7 +34,7 @@ from tests.unit.metrics.scraped import scraped
 from tests.unit.policy.campaigns import campaign
 from tests.unit.recordings.made import TAG, raw_in, record
 
-#: Of a database that does not say when something was refused.
+#: Stands for a database that cannot say when something was refused.
 _AWAY = datetime.max.replace(tzinfo=UTC)
 
 
@@ -76,7 +76,7 @@ class Rows:
 def recorder_on(
     ari: object, shelf: object, rows: Rows | None = None, meter: CallMeter = UNMETERED_CALL
 ) -> tuple[Recorder, Rows]:
-    """A recorder of a call that has its row, and what is written of its recordings."""
+    """A recorder of a call that has its row, and what is written about its recordings."""
     rows, journal = rows or Rows(), Journal(TAG.call_id, "anna", meter)
     journal.opened()
     desk = SimpleNamespace(ari=ari, recordings=rows, archive=shelf, channels=Channels.MONO)
@@ -91,7 +91,7 @@ async def tagged(*of: Any) -> tuple[Recorder, Rows]:
 
 
 class Blind:
-    """An Asterisk that came up before its spool was mounted, or has another."""
+    """An Asterisk that started before its spool was mounted, or has another one."""
 
     async def recorded(self, _name: str) -> bool:
         return False
@@ -114,7 +114,7 @@ async def test_asterisks_word_has_the_only_copy_removed(tmp_path: Path, *, there
 async def test_a_recording_that_a_dead_run_has_lost_is_in_neither_the_log_nor_the_metric(
     tmp_path: Path, *, begun: bool, told: list[str]
 ) -> None:
-    """Nothing is lost where nothing was begun."""
+    """Nothing is lost if nothing was begun."""
     (tmp_path / "spool").mkdir()
     rows, metrics = Rows(), Metrics()
     archive = FileArchive(SharedSpool(tmp_path / "spool"), tmp_path / "kept", "flac", tuple)
@@ -193,7 +193,7 @@ async def test_a_file_that_lacks_a_part_of_the_talk_or_is_too_slow_is_kept_witho
 
 
 async def test_a_call_that_is_late_to_hear_of_its_recorder_passes_for_a_file_that_is_short() -> None:
-    """The database hung while a right was pressed, and what Asterisk said of the recorder waited for its turn."""
+    """The database hung while a right was pressed, and what Asterisk reported about the recorder waited for its turn."""
     recorder, rows = await tagged(Whole(), Shelf(0))
     for kind in ("RecordingStarted", "RecordingFinished"):
         recorder.take_note({"type": kind, "recording": {"name": recorder.name}})
@@ -211,7 +211,9 @@ async def test_a_call_that_is_late_to_hear_of_its_recorder_passes_for_a_file_tha
 async def test_what_asterisk_could_not_write_waits_for_its_file_for_ever(
     *, written: bool, there: bool, state: str
 ) -> None:
-    """It tells the end of it as of any other: the disk was read-only, say. But a spool that is not mounted has it yet."""
+    """Asterisk reports its end like any other, although the disk was read-only, say. But a spool that is not mounted
+    may still have it.
+    """
 
     class Missing(Shelf):
         async def has(self, _recording: object) -> bool:
@@ -288,7 +290,7 @@ async def test_a_recording_whose_beginning_could_not_be_written_passes_for_one_t
 
 
 async def test_the_end_of_a_recording_that_has_to_wait_is_forgotten() -> None:
-    """Without it, nobody can tell later how much of a refused talk its file lacks."""
+    """Without it, nobody can tell later how much of a refused talk is missing from its file."""
     seen: list[datetime] = []
 
     class Seeing(Rows):
@@ -308,7 +310,7 @@ async def test_the_end_of_a_recording_that_has_to_wait_is_forgotten() -> None:
 
 
 async def test_a_link_that_is_lost_at_the_end_leaves_a_recording_of_unknown_bounds() -> None:
-    """Whoever comes to its file then would discard it."""
+    """Whoever comes to its file later would discard it."""
 
     class Lost(Whole):
         async def recorded(self, _name: str) -> bool:
@@ -324,7 +326,7 @@ async def test_a_link_that_is_lost_at_the_end_leaves_a_recording_of_unknown_boun
 
 @pytest.mark.parametrize("pressed", [True, False])
 async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, pressed: bool) -> None:
-    """The service that began it has died before Asterisk said so: it began some time after its tag."""
+    """The service that began it died before Asterisk confirmed it: it began some time after its tag."""
     recorder, rows = recorder_on(Whole(), Shelf(1000))
     recorder.resume(1, Unfinished(TAG, begun=False, until=None))
     at = TAG.started_at + timedelta(seconds=10) if pressed else None
@@ -340,7 +342,7 @@ async def test_invariant_6_one_whose_beginning_is_unknown_is_cut_by_its_tag(*, p
 async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_run_has_registered_since(
     on_record: int | datetime | None, pressed: int | None, kept: list[int]
 ) -> None:
-    """If the database cannot say, whoever stores it later asks."""
+    """If the database cannot say, the service that stores it later asks."""
     until: list[datetime] = []
 
     class Cutting(Shelf):
@@ -362,7 +364,9 @@ async def test_invariant_6_one_that_was_taken_up_is_not_cut_by_what_its_earlier_
 
 
 async def test_invariant_6_what_is_recorded_anew_after_a_refusal_of_an_earlier_run_is_kept() -> None:
-    """It stood still, another took the paused talk up and recorded on, and only then it came to the key."""
+    """The service stood still, another took up the paused talk and recorded on, and only then did the first come to the
+    key.
+    """
     recorder, rows = recorder_on(Whole(), Shelf(10_000))
     recorder.resume(1, None)
     await recorder.tag(replace(Talking(Direction.OUTBOUND).actions._terms, heard_version="v1"))
@@ -378,7 +382,7 @@ async def test_invariant_6_what_is_recorded_anew_after_a_refusal_of_an_earlier_r
 async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_turn_came_late(
     pressed: int | None, kept: list[int]
 ) -> None:
-    """Pressed 6 s into the recording, its stop is sent at 10 s; or before there was any."""
+    """Pressed 6 s into the recording, its stop is sent at 10 s; or it is pressed before there is a recording."""
     begun = datetime.now(UTC) - timedelta(seconds=10)
     until: list[int] = []
 
@@ -419,7 +423,7 @@ async def test_invariant_6_the_moment_of_a_press_gets_lost_on_its_way(
 
 
 def test_a_right_is_received_when_somebody_came_to_it() -> None:
-    """In Poland the last day for an answer is another, for one that is pressed at the very end of a day."""
+    """In Poland, the last day for an answer is another one if the right is pressed at the very end of a day."""
     pressed = datetime(2026, 11, 25, 22, 59, 59, tzinfo=UTC)
     terms = replace(Talking(Direction.OUTBOUND).actions._terms, number=Number("+48600100001"))
     exercise = terms.exercise(Right.ACCESS, "8", pressed)
@@ -430,7 +434,7 @@ def test_a_right_is_received_when_somebody_came_to_it() -> None:
 async def test_what_may_not_be_kept_is_removed_before_asterisk_has_ended_it_or_never(
     *, answers: bool
 ) -> None:
-    """A busy one may begin late, though the reply was lost: its file would come after that, and stay."""
+    """A busy Asterisk may begin late, although the reply was lost: its file would come after the removal, and stay."""
     done: list[str] = []
 
     class Late(Whole):
@@ -454,7 +458,7 @@ async def test_what_may_not_be_kept_is_removed_before_asterisk_has_ended_it_or_n
 
 @pytest.mark.parametrize("known", [True, False])
 async def test_a_raw_file_is_removed_before_the_stored_one_is_known_or_never(*, known: bool) -> None:
-    """Or the end of a call waits for its recording without end."""
+    """Or the end of a call waits for its recording without limit."""
     done: list[object] = []
 
     class Changed(Rows):
@@ -496,7 +500,7 @@ async def test_a_recording_is_tagged_with_the_purpose_of_the_call_though_it_has_
 
 
 async def test_what_could_not_be_removed_is_taken_for_a_recording_that_was_lost() -> None:
-    """One that was lost is kept after all when its file is found again; this one is never to be."""
+    """A lost recording is stored after all if its file is found again; this one must never be."""
 
     class Stuck(Shelf):
         async def discard(self, _recording: object) -> None:
@@ -516,7 +520,7 @@ class Deaf:
 async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
     *, binding: bool, said: list[str]
 ) -> None:
-    """After a crash the next service brings the file to its place; a pause is no right that it would find on record."""
+    """After a crash the next service stores the file; a pause is not a right that it would find on record."""
     recorder, rows = await tagged(Deaf(), Shelf(1000))
     with pytest.raises(AsteriskError):
         await recorder.stop(keep=True, binding=binding)
@@ -524,7 +528,7 @@ async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
 
 
 async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_registered() -> None:
-    """While a right waits on this node nobody can tell which recordings it ends: the store refuses to name the talks."""
+    """While a right waits on this node, nobody can tell which recordings it ends: the store refuses to name the talks."""
     asked: list[str] = []
 
     class Asked:
@@ -550,7 +554,7 @@ async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_r
 
 
 async def test_a_talk_that_another_version_has_left_is_not_said_to_be_one() -> None:
-    """As where a service was killed and updated in the middle of a talk."""
+    """For example if a service was killed and updated in the middle of a talk."""
 
     class Updated:
         async def left_talks(self, _asterisk: str) -> list[LeftTalk]:
@@ -565,7 +569,7 @@ async def test_a_talk_that_another_version_has_left_is_not_said_to_be_one() -> N
 
 
 async def test_a_call_that_somebody_has_changed_keeps_the_service_from_taking_stock() -> None:
-    """And the recordings of the others from their place."""
+    """And keeps the other calls' recordings from being stored."""
     others = replace(TAG, call_id=uuid4(), recording_id=uuid4())
 
     class Changed(Rows):

@@ -1,5 +1,6 @@
-"""Requests about a channel to which something may be playing that is not known here: what an earlier run has begun, or a busy Asterisk
-was asked for and has not answered about. Until that is over Asterisk answers none of them, nor any other of the same WebSocket.
+"""Requests about a channel to which something unknown here may be playing: what an earlier run began, or what a busy
+Asterisk was asked for and has not answered. Until that is over, Asterisk answers none of these requests, nor any other
+on the same WebSocket.
 """
 
 import contextlib
@@ -55,7 +56,7 @@ async def play(talking: Talking, party: Party = Party.CALLEE) -> None:
 
 
 def played(talking: Talking, party: Party = Party.CALLEE, *, seconds: float) -> None:
-    """For so long, of the nine that the newest prompt lasts."""
+    """For this long of the nine seconds that the newest prompt lasts."""
     newest, now = talking.actions.player.playbacks[party], datetime.now(UTC)
     newest.started = now
     newest.finished("done", now + timedelta(seconds=seconds))

@@ -18,7 +18,7 @@ CALLERS = 10 * AT_ONCE
 
 
 class Busy:
-    """An Asterisk that answers when it is told to. ``most``: the callers who were asked for at once."""
+    """An Asterisk that answers when it is told to. ``most``: the most callers that were asked for at once."""
 
     def __init__(self) -> None:
         self.answer = asyncio.Event()
@@ -74,7 +74,7 @@ async def test_callers_who_are_turned_away_are_asked_for_all_at_once_or_never(
 async def test_a_caller_of_an_asterisk_whose_name_begins_like_ccaris_own_channels_is_hung_up(
     full: Switchboard, asterisk: Busy
 ) -> None:
-    """``systemname = ccari-1`` in asterisk.conf is how each of its channels begins."""
+    """With ``systemname = ccari-1`` in asterisk.conf, each of its channels begins like this."""
     caller = {"id": "ccari-1-1795565725.0"}
     full.take({"type": "StasisStart", "channel": caller, "args": ["inbound", "renewals"]})
     await asyncio.sleep(0)
@@ -113,7 +113,7 @@ async def test_a_caller_who_comes_as_the_last_request_is_answered_waits_for_anot
         full.take(event("StasisStart", caller))
     await asyncio.sleep(0)
     asterisk.answer.set()
-    # behind the tasks whose requests are answered, and before anybody is told that these have ended
+    # after the tasks whose requests are answered, and before anybody is told that these have ended
     asyncio.get_running_loop().call_soon(full.take, event("StasisStart", AT_ONCE))
     await asyncio.sleep(0)
     assert await drained(full, asterisk) == [f"caller-{caller}" for caller in range(AT_ONCE + 1)]

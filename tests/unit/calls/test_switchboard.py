@@ -1,4 +1,4 @@
-"""What is kept of the names that the dialplan gives, and what whoever places a call is told."""
+"""What is kept of the names that the dialplan gives, and what a client that places a call is told."""
 
 import asyncio
 from dataclasses import replace
@@ -184,7 +184,7 @@ async def test_a_service_that_stops_just_as_its_connection_was_lost_leaves_its_t
     await board.drain()
     board.attach(IDLE_DESK)
     taken_up = talker()
-    # as `resume` does with what is found
+    # as `resume` does with what it finds
     board._add(taken_up)
     board.resume([], IDLE_DESK)
     await asyncio.sleep(0)
@@ -215,7 +215,9 @@ async def test_a_connection_that_was_lost_for_long_is_waited_for_by_a_service_th
 async def test_a_connection_is_not_waited_for_that_is_back_as_the_calls_of_the_lost_one_end(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It takes their talks up only then, which may be longer after the loss than a connection is waited for."""
+    """The new connection takes up their talks only then, which may be longer after the loss than a connection is waited
+    for.
+    """
     monkeypatch.setattr("ccari.calls.switchboard.RETURN_SECONDS", 0.0)
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)
@@ -251,7 +253,7 @@ class Hanging(CallRunner):
 async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_connection_from_being_taken_up(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Whoever calls then would wait in silence; and so would the phone whose call hangs, at its next call."""
+    """Anyone who calls then would wait in silence; and so would the phone whose call hangs, at its next call."""
     for name in ("DRAIN_SECONDS", "CUT_SECONDS"):
         monkeypatch.setattr(f"ccari.calls.switchboard.{name}", 0.05)
     board = Switchboard(Admission(1000))
@@ -271,7 +273,7 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
     ((begun, task),) = board._calls.items()
     assert board._runner_of("phone-1") is begun
     (left,) = board._hanging
-    # the two talk on, and are taken up as the call that they are
+    # the two talk on, and their call is taken up
     resumed = talker()
     resumed.ids = hanging.ids
     board._add(resumed)
@@ -295,7 +297,7 @@ def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
 
 
 def test_the_transfers_of_a_phone_that_called_with_bad_arguments_are_left_to_asterisk() -> None:
-    """It is told that the call is blocked, and may ask for one meanwhile."""
+    """The agent's phone is told that the call is blocked, and may ask for a transfer meanwhile."""
     phone = {"id": "phone-1", "name": "PJSIP/anna-00000001", "state": "Ring"}
     order = _order(phone, ["outbound"])
     assert (order.technology, order.made_as) == (PJSIP, "PJSIP/anna")
@@ -316,7 +318,7 @@ async def test_an_asterisk_that_is_away_is_told_as_a_service_that_stops() -> Non
 
 
 def left() -> Talk:
-    """One that an earlier connection has left, to be taken up."""
+    """A talk that an earlier connection has left, to be taken up."""
     call = uuid4()
     order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     ids = Ids(call, Direction.OUTBOUND, "phone-1")
@@ -327,7 +329,7 @@ def left() -> Talk:
 async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts_from_its_end(
     clock: str,
 ) -> None:
-    """What was said since then would be kept, and the request be of a later time."""
+    """Otherwise what was said since then would be kept, and the request would have a later time."""
     talk = left()
     board = Switchboard(Admission(1000))
     ears = _Ears(board)
@@ -350,7 +352,7 @@ async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts
 async def test_whoever_is_led_away_while_stock_is_taken_leaves_the_other_party_in_silence(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """They were still together when Asterisk was asked for its bridges, and it tells of it once."""
+    """They were still together when Asterisk was asked for its bridges, and it reports the change only once."""
     monkeypatch.setattr("ccari.calls.runner.LEAVE_SECONDS", 0.0)
     talk = left()
     board = Switchboard(Admission(1000))
@@ -394,7 +396,7 @@ async def test_invariant_6_a_refusal_that_waited_for_a_service_that_stood_still_
 
 
 async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_dials_the_next_one() -> None:
-    """The talk was taken up, and tells by which channel it began; that is the dialplan's again."""
+    """The talk was taken up, and says on which channel it began; that channel is the dialplan's again."""
     call = uuid4()
     ids = Ids(call, Direction.OUTBOUND, "phone-1", agents=1)
     order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
@@ -414,7 +416,7 @@ async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_di
 async def test_whoever_takes_the_place_of_a_leg_leaves_the_other_party_in_silence_or_stays_on_the_line(
     party: Party,
 ) -> None:
-    """As Asterisk tells of a call pickup, and of an INVITE with Replaces."""
+    """As Asterisk reports a call pickup, and an INVITE with Replaces."""
     asterisk = Switching()
     board = Switchboard(Admission(1000))
     board.attach(replace(IDLE_DESK, ari=cast("Ari", asterisk)))
@@ -431,7 +433,7 @@ async def test_whoever_takes_the_place_of_a_leg_leaves_the_other_party_in_silenc
 
 
 async def test_invariant_5_a_right_counts_as_passed_on_to_a_call_that_hears_none() -> None:
-    """Whoever entered it would be told that it is taken care of."""
+    """Whoever entered it would be told that it is being dealt with."""
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)
     board.take(_entering("phone-1"))

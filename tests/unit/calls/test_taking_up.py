@@ -1,4 +1,4 @@
-"""Which recordings run on with a talk that is taken up: none that somebody has refused, paused or begun anew."""
+"""Which recordings run on with a talk that is taken up: none that somebody has refused, paused or restarted."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -58,7 +58,7 @@ async def test_invariant_6_a_refusal_on_record_that_the_talk_was_not_kept_with_i
     """It may have been written between two of the talk's own writes."""
     assert not await runs_on(talk := left(), replace(RUNS, until=LATE))
     assert talk.kept == {**TOLD, "refused": True}
-    # nor does an older recording, which was not refused, become the one that runs
+    # nor does an older recording that was not refused become the one that runs
     assert not await runs_on(talk)
 
 
@@ -74,7 +74,9 @@ async def test_a_recorder_that_has_ended_or_is_anothers_is_taken_for_one_that_ru
 
 
 class Left:
-    """An Asterisk with a caller, a leg and a bridge of a call that nobody runs, and what another program has made."""
+    """An Asterisk with a caller, a leg and a bridge of a call that no service runs, and channels that another program
+    made.
+    """
 
     def __init__(self) -> None:
         self.ended: list[str] = []
@@ -101,7 +103,7 @@ async def test_a_name_that_begins_like_ccaris_own_is_taken_for_one() -> None:
 
 
 async def test_a_caller_who_enters_while_asterisk_is_asked_is_swept_away_with_what_was_left() -> None:
-    """Asterisk tells of them before it answers, and they are in the answer."""
+    """Asterisk reports the caller before it answers, and they are also in the answer."""
     entered: set[str] = set()
 
     class Entered(Left):

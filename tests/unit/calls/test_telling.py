@@ -1,4 +1,4 @@
-"""What the dialplan is told of a call, and told again."""
+"""What the dialplan is told about a call, and when it is told again."""
 
 import contextlib
 
@@ -17,14 +17,16 @@ async def told(talking: Talking, outcome: Outcome) -> int:
 
 
 async def test_the_dialplan_is_told_again_what_it_knows() -> None:
-    """Each is a request, and a moment of Asterisk's: call, outcome and reason in one, and then only what is another."""
+    """Each is a request, and takes Asterisk a moment: call, outcome and reason go in one, and later only what has
+    changed.
+    """
     talking = Talking(Direction.OUTBOUND)
     outcomes = (Outcome.UNAVAILABLE, Outcome.UNAVAILABLE, Outcome.BRIDGED)
     assert [await told(talking, each) for each in outcomes] == [1, 0, 1]
 
 
 async def test_an_outcome_that_asterisk_may_have_set_is_taken_for_the_one_before() -> None:
-    """No answer came to the second one, so that neither is known to stand."""
+    """The second one had no answer, so neither is known to be set."""
     talking = Talking(Direction.OUTBOUND)
     await told(talking, Outcome.UNAVAILABLE)
     talking.asterisk.refusals["setChannelVar"] = None

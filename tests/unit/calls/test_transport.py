@@ -22,7 +22,7 @@ WITHIN_SECONDS = 30.0
 
 
 class Line:
-    """A transport under test, its reader running, and the events that it handed out."""
+    """A transport under test, with its reader running, and the events that it passed on."""
 
     def __init__(self) -> None:
         self.events: list[Message] = []
@@ -94,7 +94,7 @@ async def test_replies_out_of_order_reach_another_caller(server: AriServer) -> N
 async def test_a_connection_that_may_do_nothing_any_more_passes_for_a_good_one(
     server: AriServer, status: int, told: type[Exception]
 ) -> None:
-    """Asterisk checks user and password at each request anew, and goes on to send events."""
+    """Asterisk checks user and password again with each request, and goes on sending events."""
 
     async def refuse(request: Message) -> None:
         await server.reply(request, status)
@@ -142,7 +142,7 @@ async def test_an_odd_message_ends_the_reader(server: AriServer, oddity: str) ->
 
 
 async def test_a_repeated_event_is_fatal_or_swallowed(server: AriServer) -> None:
-    """An assertion of asyncari fails here."""
+    """An assertion in asyncari fails here."""
     line = Line()
     async with line.open(server) as transport:
         for _ in range(2):
@@ -287,7 +287,7 @@ async def test_a_server_that_accepts_and_says_nothing_holds_the_service(
 async def test_a_link_that_swallows_everything_is_never_noticed(
     server: AriServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Packets dropped, nobody says goodbye: our own heartbeat goes unanswered."""
+    """Packets are dropped, and nobody says goodbye: our own heartbeat goes unanswered."""
     monkeypatch.setattr(transports, "HEARTBEAT_SECONDS", 0.2)
     server.answers_pings = False
 

@@ -1,4 +1,4 @@
-"""A stereo recording is two of Asterisk's: what becomes of one when the other does not do as it is told."""
+"""A stereo recording is two of Asterisk's recordings: what becomes of one if the other does not do as it is told."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -21,7 +21,9 @@ from tests.unit.recordings.made import TAG
 
 @dataclass
 class Asterisk:
-    """Does what it is asked for, and says so, but for what it ``fails`` at: a request and a side. "enter" and "tell" are done, and not said."""
+    """Does what it is asked for, and reports it, except for what it ``fails`` at: a request and a side. "enter" and
+    "tell" are done, but not reported.
+    """
 
     fails: tuple[str, str] = ("", "")
     asked: list[tuple[str, str]] = field(default_factory=list)
@@ -71,7 +73,7 @@ async def tagged(asterisk: Asterisk) -> Recorder:
 
 
 async def test_the_callee_is_recorded_before_the_agent() -> None:
-    """What tells the call that it is recorded is the callee's side: the agent's first word is in the file by then."""
+    """The call is told that it is recorded by the callee's side: by then the agent's first word is in the file."""
     asterisk = Asterisk()
     await (await tagged(asterisk)).start()
     assert asterisk.asked == [("snoop", "out"), ("snoop", "in"), ("record", "out"), ("record", "in")]
@@ -90,7 +92,7 @@ async def test_a_call_ends_because_its_recorder_does_not_come(
     assert asterisk.asked[-2:] == [("hang_up", "out"), ("hang_up", "in")]
     await recorder.settle()
     assert cast("Rows", recorder._desk.recordings).said[-1] == "discarded"
-    # one that was asked for may begin yet
+    # one that was asked for may still begin
     assert (("recorded", "out") in asterisk.asked) == (fails[0] == "tell")
 
 
@@ -124,7 +126,7 @@ async def test_the_end_of_the_agents_side_passes_for_the_end_of_the_recording() 
 
 
 async def test_a_call_that_is_late_to_hear_of_its_recorder_moves_one_side_away_from_the_other() -> None:
-    """As while a right is pressed and the database hangs: the lead is what Asterisk took between the two."""
+    """As while a right is pressed and the database hangs: the lead is the time that Asterisk took between the two."""
     recorder = await tagged(Asterisk())
     await recorder.start()
     began = datetime.now(UTC)
@@ -136,7 +138,7 @@ async def test_a_call_that_is_late_to_hear_of_its_recorder_moves_one_side_away_f
 
 @pytest.mark.parametrize("stopped", [True, False], ids=["we stopped it", "it ended by itself"])
 async def test_invariant_2_the_agent_is_recorded_on_when_the_callees_side_has_ended(*, stopped: bool) -> None:
-    """By itself, for want of room say; the agent is told that nothing is recorded any more."""
+    """It ends by itself, because the disk is full, say; the agent is told that nothing is recorded any more."""
     asterisk = Asterisk()
     recorder = await tagged(asterisk)
     await recorder.start()
@@ -149,7 +151,9 @@ async def test_invariant_2_the_agent_is_recorded_on_when_the_callees_side_has_en
 
 
 async def test_asterisk_is_asked_for_what_it_has_told() -> None:
-    """Of a callee who hangs up it tells that both files are whole and both snoop channels gone: each question is a request."""
+    """When a callee hangs up, Asterisk reports that both files are complete and both snoop channels gone: each question
+    would be a request.
+    """
     asterisk = Asterisk()
     recorder = await tagged(asterisk)
     await recorder.start()

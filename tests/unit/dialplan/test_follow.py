@@ -9,7 +9,7 @@ OUTCOMES = frozenset({"bridged", "unavailable"})
 
 
 def ways(*steps: str, known: dict[str, str] | None = None, **others: list[str]) -> list[Way]:
-    """Follow ``steps``, as ``APP(DATA)`` with ``label:`` before it; ``others`` are further extensions of the context."""
+    """Follow ``steps``, each as ``APP(DATA)`` with ``label:`` before it; ``others``: further extensions of the context."""
     lines = ["[ Context 'here' created by 'pbx_config' ]"]
     for exten, each in {"s": steps, **others}.items():
         for priority, step in enumerate(each, 1):

@@ -1,4 +1,4 @@
-"""The version that the shipped dialplans tell: ccari's, and another one after each change."""
+"""The version that the shipped dialplans report: the same as ccari's, and a new one after each change."""
 
 import hashlib
 import re
@@ -9,7 +9,8 @@ import pytest
 from ccari.gating.shipped import FASTAGI, STASIS, VERSION
 
 SHIPPED = Path(__file__).parents[3] / "dialplan"
-#: What Asterisk executes of the two, by version. A change to it is a new version, in both files and in ``VERSION``.
+#: A digest of what Asterisk executes of the two files, by version. A change needs a new version, in both files and in
+#: ``VERSION``.
 DIGESTS = {"1": "502bbf7e5cd8576b"}
 
 

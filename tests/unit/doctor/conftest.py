@@ -1,4 +1,4 @@
-"""A ccari that is whole, for each test to break one thing of; only Asterisk is away."""
+"""A complete ccari, in which each test breaks one thing; only Asterisk is away."""
 
 import hashlib
 import json
@@ -31,7 +31,7 @@ from tests.lab.ports import free_port
 from tests.unit.store import made
 from tests.unit.store.made import new_secret
 
-#: Of an identity that nobody has.
+#: The recipient of an identity that nobody has.
 RECIPIENT = str(pyrage.x25519.Identity.generate().to_public())
 PASSWORD = "s3cret-ari-word"  # noqa: S105 - of an Asterisk that is not there
 
@@ -41,7 +41,7 @@ DURABLE = untouched.DURABLE
 
 @dataclass
 class Patient:
-    """``settings`` are those of its ccari.toml, by section."""
+    """``settings``: those of its ccari.toml, by section."""
 
     folder: Path
     settings: dict[str, dict[str, Any]]
@@ -64,7 +64,7 @@ class Patient:
         return Path(self.settings["asterisk"]["spool"])
 
     def write(self) -> Path:
-        """Its ccari.toml, as JSON writes strings."""
+        """Write its ccari.toml, with strings as in JSON."""
         lines = [f"data_dir = {json.dumps(str(self.data_dir))}"]
         for section, values in self.settings.items():
             lines.append(f"[{section}]")
@@ -81,23 +81,23 @@ class Patient:
         return found
 
     async def unwell(self) -> dict[str, Finding]:
-        """What is wrong beside Asterisk, by check."""
+        """Everything that is wrong besides Asterisk, by check."""
         found = await self.examined()
         names = [each.check for each in found]
-        # whatever is wrong, what has nothing to do with it is looked at
+        # whatever is wrong, checks that have nothing to do with it still run
         assert {"configuration", "user", "database", "policy", "asterisk", "spool", "fastagi", "http"} <= {
             *names
         }
         return {each.check: each for each in found if each.state is not State.OK and each.check != "asterisk"}
 
     async def only(self, check: str) -> Finding:
-        """The one thing that is wrong."""
+        """The only thing that is wrong."""
         found = await self.unwell()
         assert list(found) == [check], found
         return found[check]
 
     def record(self, document: str) -> None:
-        """Sounds for a policy, as far as they do not come with ccari."""
+        """Make sounds for a policy, as far as they do not come with ccari."""
         policy, words = read(document), Catalogue.load(shipped_sounds() / "catalogue.toml")
         shipped, entries = Manifest.load(shipped_sounds()).entries, {}
         for campaign in policy.campaigns:
@@ -114,7 +114,7 @@ class Patient:
 
 @pytest.fixture(autouse=True)
 def shipped(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The prompts that come with ccari, on a way that is open, wherever the checkout lies: below /root, say."""
+    """The prompts that come with ccari, at a path that others can reach, wherever the checkout is: below /root, say."""
     link = reachable / "shipped"
     if not link.is_symlink():
         link.symlink_to(shipped_sounds())
@@ -124,19 +124,19 @@ def shipped(reachable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture(autouse=True)
 def synced(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server of the tests waits for no disk."""
+    """The tests' server does not wait for its disk."""
     monkeypatch.setattr(untouched, "DURABLE", ())
 
 
 @pytest.fixture(autouse=True)
 def roomy(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whatever is left of the disk that the tests run on."""
+    """Whatever free space the tests' own disk has."""
     real = os.statvfs
     monkeypatch.setattr(os, "statvfs", lambda path: with_room(real(path), free=1 << 40, whole=1 << 41))
 
 
 def with_room(found: os.statvfs_result, *, free: int, whole: int, files: float = 0.9) -> os.statvfs_result:
-    """A disk of so many bytes, of whose files so many are free."""
+    """A disk of this many bytes, of whose files this many are free."""
     blocks = [each // found.f_frsize for each in (whole, free, free)]
     most = 1_000_000
     return os.statvfs_result((*found[:2], *blocks, most, int(most * files), int(most * files), *found[8:]))
@@ -144,7 +144,7 @@ def with_room(found: os.statvfs_result, *, free: int, whole: int, files: float =
 
 @pytest.fixture
 def folder(reachable: Path) -> Iterator[Path]:
-    """A folder below which others may look."""
+    """A folder that other users may look into."""
     found = Path(tempfile.mkdtemp(dir=reachable))
     found.chmod(0o755)
     yield found

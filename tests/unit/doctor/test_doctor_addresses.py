@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of the ports and of an Asterisk that will not do, each fault made for real."""
+"""What ``ccari doctor`` says about the ports, and about an unsuitable Asterisk, with real faults."""
 
 import asyncio
 import re
@@ -25,7 +25,7 @@ __all__ = ["desk"]
 
 @asynccontextmanager
 async def listening(listen: str, said: bytes) -> AsyncIterator[None]:
-    """Somebody who says always the same to whoever comes, and nothing more."""
+    """A server that says the same to every client, and nothing more."""
 
     async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(said)
@@ -99,7 +99,7 @@ async def test_a_service_that_hangs_holds_the_doctor_up_or_passes(
 async def test_a_free_port_is_said_to_hang_where_the_machine_stood_still(
     patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # as if all of the time had gone by before anybody was asked
+    # as if all of the time had passed before anything was asked
     monkeypatch.setattr(addresses, "ANSWER_SECONDS", 0.0)
     found = {each.check: each for each in await patient.examined()}
     for check in ("fastagi", "http"):
@@ -146,7 +146,7 @@ async def test_a_free_port_is_called_taken_by_its_name(patient: Patient) -> None
 async def test_a_port_that_ccari_cannot_have_passes_for_free(patient: Patient) -> None:
     host = patient.settings["http"]["listen"].rpartition(":")[0]
     with socket.socket() as taken:
-        # taken, though nobody listens
+        # the port is taken, although nobody listens
         taken.bind((host, 0))
         port = taken.getsockname()[1]
         patient.settings["http"]["listen"] = f"{host}:{port}"
@@ -212,7 +212,7 @@ async def test_an_asterisk_without_tls_or_under_another_name_is_told_to_be_start
     async with serving(listen):
         found = {each.check: each for each in await patient.examined()}["asterisk"]
     assert found.state is State.FAULT
-    # OpenSSL's words for it are not the same in each version
+    # OpenSSL words this differently in each version
     assert re.fullmatch(
         rf"Asterisk at https://{listen} cannot be reached by TLS: (wrong version number|record layer failure)",
         found.found,

@@ -30,7 +30,7 @@ async def test_a_line_lacks_what_to_do_or_shows_a_secret_or_a_fault_exits_with_0
     assert re.fullmatch(
         r"fault    secret acme  +'acme' has no suppression secret in \S+ -> restore it from .*", line
     )
-    # the embedded server trusts, and its socket's address is no secret
+    # the embedded server trusts its clients, and its socket's address is no secret
     assert PASSWORD not in shown.out + listed.out
 
 

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of the database and of the policy in it, each fault made for real."""
+"""What ``ccari doctor`` says about the database and the policy in it, with real faults."""
 
 import fcntl
 import json
@@ -88,7 +88,7 @@ async def test_an_embedded_server_that_a_service_uses_is_stopped_or_not_joined(
     patient.data_dir = quick / "data"
     found = {each.check: each for each in await patient.examined()}
     assert found["database"].found.startswith("the embedded PostgreSQL 18")
-    # nobody has used this database yet, and nothing was written in it
+    # nobody has used this database yet, and nothing was written into it
     assert (found["schema"].state, found["policy"].state) == (State.WARNING, State.FAULT)
     connection = await asyncpg.connect(server)
     assert await connection.fetchval("SELECT to_regclass('public._pogo_migration')") is None
@@ -128,7 +128,7 @@ async def test_an_empty_database_is_migrated_or_passes_for_one_in_use(patient: P
 async def test_a_server_that_waits_for_no_disk_passes(
     patient: Patient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As that of the tests does not: after a power cut rights that were confirmed are gone."""
+    """As the tests' server does not: after a power cut, rights that were confirmed are gone."""
     monkeypatch.setattr(untouched, "DURABLE", conftest.DURABLE)
     found = await patient.only("database durability")
     assert (found.state, found.found) == (
@@ -188,7 +188,7 @@ async def test_a_database_without_a_free_connection_is_told_to_be_migrated(
 
 
 async def test_a_primary_is_taken_for_a_replica_by_the_url_of_a_fleet(dsn: str) -> None:
-    """Which asks for a session that can write, and the doctor's cannot."""
+    """That URL asks for a session that can write, and the doctor's cannot."""
     async with untouched.open_untouched(f"{dsn}&target_session_attrs=read-write") as store:
         assert [each.state for each in _server(await untouched.server(store.database), embedded=False)] == [
             State.OK

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of the disks and of the clocks that the policy goes by."""
+"""What ``ccari doctor`` says about the disks and about the clocks that the policy depends on."""
 
 import os
 from pathlib import Path
@@ -65,7 +65,7 @@ def test_a_full_disk_is_said_to_lose_what_lies_on_another(
 def test_a_disk_that_the_kernel_has_made_read_only_passes_or_is_said_to_be_full(
     tmp_path: Path, place: str, told: str
 ) -> None:
-    """Each folder on it was said to be closed to ccari's user, by root too, and none of them why."""
+    """Each folder on it was said to be closed to ccari's user, even for root, and no message said why."""
     with mounted(tmp_path / "disk", "ro") as folder:
         found = disks._disk([place], folder)
     assert (found.state, found.found) == (State.FAULT, f"{place}: the file system is read-only: {told}")
@@ -75,7 +75,7 @@ def test_a_disk_that_the_kernel_has_made_read_only_passes_or_is_said_to_be_full(
 def test_a_disk_that_an_error_has_closed_passes_because_it_looks_writable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As ext4 does with Linux 6.18: statvfs says nothing of it."""
+    """As ext4 does with Linux 6.18: statvfs does not report it."""
     real = os.statvfs(tmp_path)
     with mounted(tmp_path / "disk", "ro") as folder:
         monkeypatch.setattr(os, "statvfs", lambda _: real)

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` does to the embedded server of a service that runs as somebody else: nothing."""
+"""What ``ccari doctor`` does to the embedded server of a service that runs as another user: nothing."""
 
 import contextlib
 import os
@@ -18,7 +18,7 @@ from tests.folders import open_folder
 from tests.unit.doctor.conftest import Patient
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
-#: Neither of the users whom ccari would choose by itself.
+#: Neither of the users that ccari would choose by itself.
 NOBODY = 65534
 
 
@@ -47,7 +47,7 @@ def give(folder: Path) -> None:
 
 
 def seen(folder: Path) -> dict[str, tuple[int, int, int]]:
-    """Mode, user and group of each; what the server keeps comes and goes, and must be its own."""
+    """Mode, user and group of each; the server's own files come and go, and must belong to it."""
     found = {}
     for each in (folder, *folder.rglob("*")):
         with contextlib.suppress(FileNotFoundError):

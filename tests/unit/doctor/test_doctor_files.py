@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of secrets, sounds and folders, each fault made for real."""
+"""What ``ccari doctor`` says about secrets, sounds and folders, with real faults."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from ccari.store.opened import Store
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
 
-#: Somebody who owns nothing and may do nothing.
+#: A user who owns nothing and may do nothing.
 NOBODY = 65534
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
 
@@ -73,7 +73,7 @@ async def test_a_secret_that_the_services_user_cannot_read_passes_before_root(pa
 
 @as_root
 async def test_a_secret_that_root_gives_to_the_service_is_taken_from_it(patient: Patient) -> None:
-    """As systemd and Kubernetes give one: nothing is to be done about it, above all no chmod or chown."""
+    """As systemd and Kubernetes provide one: nothing is to be done about it, above all no chmod or chown."""
     os.chown(patient.data_dir, NOBODY, NOBODY)
     secret = patient.keys / "acme" / "suppression-1.key"
     secret.chmod(0o440)
@@ -120,12 +120,12 @@ async def test_a_disk_that_hangs_holds_the_doctor_up(
     monkeypatch.setattr(findings, "CHECK_SECONDS", 5.0)
     sound = other(patient)
     sound.unlink()
-    # nobody ever writes into it, so whoever reads it waits
+    # nobody ever writes into it, so its reader waits
     os.mkfifo(sound)
-    # on a machine that has much to do another one may take as long
+    # on a busy machine another check may take as long
     found = (await patient.unwell())["sounds"]
     assert (found.state, found.found) == (State.FAULT, "could not be checked within 5 s")
-    # let the thread go
+    # release the thread
     os.close(os.open(sound, os.O_RDWR))
 
 
@@ -154,7 +154,7 @@ async def test_sounds_that_asterisk_cannot_read_are_found_by_a_callee(patient: P
 
 
 async def test_a_spool_that_is_left_to_asterisk_to_make_is_closed_to_the_service(patient: Patient) -> None:
-    """Asterisk makes it with mode 0755: who is in its group can read there, and remove nothing."""
+    """Asterisk creates it with mode 0755: members of its group can read there, and remove nothing."""
     patient.spool.rmdir()
     found = await patient.only("spool")
     assert found.state is State.WARNING
@@ -240,7 +240,7 @@ async def test_what_an_access_list_lets_asterisk_read_is_called_closed(patient: 
 async def test_sounds_that_asterisk_sees_elsewhere_are_looked_for_there(patient: Patient) -> None:
     patient.spool.rmdir()
     patient.settings["sounds"]["asterisk_dir"] = "/usr/share/ccari-sounds"
-    # not of Asterisk's way to them
+    # not about Asterisk's way to them
     patient.folder.chmod(0o700)
     assert list(await patient.unwell()) == ["spool"]
     other(patient).chmod(0o600)
@@ -352,7 +352,7 @@ async def test_a_password_elsewhere_in_the_databases_url_is_everybodys_to_read(
 @pytest.mark.parametrize("text", ["asterisk = 'x'\n", "webhooks = 'no secret'\n", "[database]\nurl = 7\n",
                                   "webhooks = [7]\n", "database = 7\n"])  # fmt: skip
 async def test_a_file_whose_tables_are_none_cannot_be_looked_at(patient: Patient, text: str) -> None:
-    """As where the environment says otherwise, and the rest of the settings is read."""
+    """As if the environment says otherwise; the other settings are still read."""
     settings = config.load(patient.write())
     patient.file.write_text(text)
     patient.file.chmod(0o644)
@@ -361,7 +361,7 @@ async def test_a_file_whose_tables_are_none_cannot_be_looked_at(patient: Patient
 
 
 async def test_a_file_that_an_editor_on_windows_has_saved_is_called_faulty(patient: Patient) -> None:
-    """It begins with a BOM, as ``ccari serve`` accepts it."""
+    """It begins with a BOM, which ``ccari serve`` accepts."""
     file = patient.write()
     file.write_bytes(b"\xef\xbb\xbf" + file.read_bytes())
     file.chmod(0o644)
@@ -377,7 +377,7 @@ async def test_a_data_dir_that_is_a_file_passes(patient: Patient) -> None:
 
 
 async def test_what_only_calls_over_ari_need_is_asked_for_where_asterisk_is_off(patient: Patient) -> None:
-    """Neither a password, nor a spool, nor who may open recordings, nor what encodes them."""
+    """Neither a password, nor a spool, nor recipients of recordings, nor an encoder."""
     patient.spool.rmdir()
     (patient.keys / "recordings.recipients").unlink()
     patient.settings["asterisk"] = {"url": "off", "spool": str(patient.spool)}

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of rights that wait on this node."""
+"""What ``ccari doctor`` says about rights that wait on this node."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of the way of a recording, and of evidence, each fault made for real."""
+"""What ``ccari doctor`` says about the path of a recording, and about evidence, with real faults."""
 
 import os
 from pathlib import Path
@@ -85,7 +85,7 @@ async def test_what_anybody_may_know_is_called_a_secret_or_may_be_replaced(patie
 
 @pytest.fixture
 def programs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder, empty at first, out of which alone something can be run."""
+    """The only folder in which programs are found; empty at first."""
     folder = patient.folder / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
@@ -114,7 +114,7 @@ async def test_no_recording_leaves_the_spool_for_want_of_an_encoder(
     pipe = programs / "never"
     os.mkfifo(pipe)
     _programme(programs / program, f"read -r line < {pipe}")
-    # on a machine that has much to do another one may take as long
+    # on a busy machine another check may take as long
     found = (await patient.unwell())[program]
     assert found.state is State.FAULT
     assert "does not answer within 1 s" in found.found

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of a database that was restored."""
+"""What ``ccari doctor`` says about a database that was restored."""
 
 import pytest
 

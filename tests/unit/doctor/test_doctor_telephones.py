@@ -1,4 +1,6 @@
-"""What doctor says of telephones and trunks when Asterisk tells little of them, or nothing. How they are set for real: tests/integration."""
+"""What ``ccari doctor`` says about telephones and trunks if Asterisk says little about them, or nothing. Real settings:
+tests/integration.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +21,7 @@ SAFE = {"auth": "", "identify_by": "ip", "allow_transfer": "false", "redirect_me
 
 
 class Pbx:
-    """``status``: what each endpoint is answered with; one that is None is never answered. ``of``: how one is set."""
+    """``status``: the answer for each endpoint; None: never answered. ``of``: an endpoint's settings."""
 
     def __init__(self) -> None:
         self.status: dict[str, int | None] = {}

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of the authority that time-stamps seals."""
+"""What ``ccari doctor`` says about the authority that time-stamps seals."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""What ``ccari doctor`` tells of webhooks."""
+"""What ``ccari doctor`` says about webhooks."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ SECRET = "whsec_" + "A" * 43 + "="
 
 
 def settings(patient: Patient, **keys: str) -> Settings:
-    """Those of the patient, with a webhook."""
+    """The patient's settings, with a webhook."""
     file = patient.write()
     told = "\n".join(f'{name} = "{value}"' for name, value in keys.items())
     hook = f'[[webhooks]]\nname = "crm"\nurl = "https://crm.example/hook"\nevents = ["call.ended"]\n{told}\n'

@@ -1,4 +1,4 @@
-"""What a policy needs, as ``ccari policy`` and ``ccari doctor`` both tell it."""
+"""What a policy needs, as ``ccari policy`` and ``ccari doctor`` both report it."""
 
 import json
 from datetime import UTC, datetime, timedelta

@@ -1,4 +1,4 @@
-"""What people read, and what stands in it."""
+"""The pages that people read, and their contents."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ _HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 @dataclass(frozen=True)
 class Block:
-    """A block of code: ``language`` is empty where none is said; ``line`` is that of its first line."""
+    """A block of code: ``language`` is empty if none is given; ``line``: the number of its first line."""
 
     page: Path
     line: int
@@ -27,7 +27,7 @@ class Block:
 
 
 def pages() -> list[Path]:
-    """Every page for people, the first that they read first."""
+    """Every page for people, in reading order."""
     return [
         *(CHECKOUT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")),
         *sorted(CHECKOUT.glob("docs/**/*.md")),
@@ -44,12 +44,12 @@ def blocks(page: Path) -> Iterator[Block]:
 
 
 def prose(page: Path) -> str:
-    """A page without its blocks of code."""
+    """A page without its code blocks."""
     return _FENCE.sub("", page.read_text())
 
 
 def files(page: Path) -> Iterator[tuple[str, str]]:
-    """The lists that a page shows: the name that stands before each, and what is in it."""
+    """The lists that a page shows: the name before each, and its contents."""
     yield from _FILE.findall(page.read_text())
 
 
@@ -58,7 +58,7 @@ def links(page: Path) -> Iterator[str]:
 
 
 def anchors(page: Path) -> set[str]:
-    """What a link to a heading of the page may name, as GitHub makes it."""
+    """The anchors of the page's headings, as GitHub makes them."""
     return {
         re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-")
         for heading in _HEADING.findall(prose(page))

@@ -1,4 +1,4 @@
-"""Commands that people are told of in passing are there, with the options that are named."""
+"""Commands that are mentioned to people exist, with the options that are named."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -13,14 +13,14 @@ from tests.unit.documents.pages import CHECKOUT, blocks, pages, prose
 
 _ROOT: Any = get_command(app)
 _QUOTED = re.compile(r"`([^`\n]+(?:\n[^`\n]+)?)`")
-#: A row of a table that names a command, and its neighbours by their last words.
+#: A row of a table that names a command, and others by their last words only.
 _ROW = re.compile(r"^\| (`ccari [^|]+) \|", re.MULTILINE)
-#: Where another program runs ccari; what follows up to the end of the shell's command is its own.
+#: How another program runs ccari; the rest, up to the end of the shell's command, is ccari's own.
 _WITHIN = re.compile(r"\bccari ((?:[a-z-]+)(?: [^\n|<>&#`]*)?)")
 
 
 def _fault(words: Sequence[str]) -> str | None:
-    """What of it is not there."""
+    """What of it does not exist."""
     command = _ROOT
     for word in (each.strip("[]") for each in words):
         if word.startswith("--"):

@@ -1,4 +1,4 @@
-"""What people read fits the code, and leads somewhere."""
+"""What people read fits the code, and its links lead somewhere."""
 
 import itertools
 import re
@@ -19,7 +19,7 @@ from ccari.policy.parties import Controller, Register
 from tests.unit.documents.pages import CHECKOUT, Block, anchors, blocks, links, pages, prose
 
 _QUOTED = re.compile(r"`([^`\n]+)`")
-#: Where something lies in the checkout; what else looks like a path is on the reader's machine.
+#: Paths in the checkout; anything else that looks like a path is on the reader's machine.
 _OURS = re.compile(r"(?:ccari|tests|docs|dialplan|docker|sounds)/[\w./-]+|(?:docs|tests|ccari)/?")
 _MAKE = re.compile(r"\bmake ([a-z-]+)")
 _ALL = pages()
@@ -128,7 +128,7 @@ def test_a_page_shows_settings_or_a_policy_that_are_refused(block: Block) -> Non
 
 
 def _told() -> dict[tuple[str, str], str]:
-    """What docs/settings.md says of each key that is left out."""
+    """What docs/settings.md says about each key that is left out."""
     told, section = {}, ""
     rows = re.findall(
         r"^\| ([^|]+) \|([^|]*)\|", (CHECKOUT / "docs" / "settings.md").read_text(), re.MULTILINE
@@ -155,7 +155,7 @@ def test_a_setting_is_not_told_of_or_has_another_default() -> None:
     assert told.keys() == there.keys()
     for key, default in there.items():
         if default in (None, ()):
-            # where it is below another folder, that is told in words
+            # if it is below another folder, words say so
             assert not told[key].startswith('`"'), key
         else:
             said = str(default) if isinstance(default, int | float) else f'"{default}"'
@@ -179,7 +179,7 @@ def test_a_key_of_the_policy_is_explained_nowhere(model: type[BaseModel]) -> Non
     assert missing == set()
 
 
-#: Stands for the programs of a machine: what the page has typed is told of only where the user is there by then.
+#: Stands in for the machine's programs: a command that the page has typed counts only if its user exists by then.
 _MACHINE = """#!/bin/sh
 case ${0##*/} in
 getent) [ -e user ] ;;
@@ -214,7 +214,7 @@ def test_the_installation_ends_at_the_user_whom_make_has_made(
 
 
 def test_the_readme_installs_otherwise_than_the_page_on_it() -> None:
-    """The folders of the service come in the page's second block."""
+    """The service's folders are in the page's second block."""
     installing = re.compile(
         r"umask|apt-get|make|getent|usermod|install -d|python3 -m venv|/opt/ccari/bin/pip|ln -s"
     )
@@ -242,7 +242,7 @@ def test_make_wheel_makes_a_laboratory_of_the_machine_that_ccari_is_installed_on
 
 
 def test_an_update_as_the_page_tells_it_leaves_the_old_code() -> None:
-    """Where the version is the same, pip takes the wheel for what is there already."""
+    """If the version is the same, pip takes the wheel for already installed."""
     told = [
         line for page in _ALL for code in _code(page) for line in code.splitlines() if "dist/ccari-" in line
     ]
@@ -251,7 +251,7 @@ def test_an_update_as_the_page_tells_it_leaves_the_old_code() -> None:
 
 
 def _callers() -> Iterator[tuple[str, re.Match[str]]]:
-    """Each place that shows how whoever calls is handed over, with the two lines of it and the one behind."""
+    """Each place that shows how a caller is handed over: its two lines and the one after them."""
     shown = re.compile(
         r"CCARI_DESTINATION=(?P<destination>\w+)\)\n[; ]* same => n,(?P<by>\w+)\(ccari-inbound,(?P<campaign>\w+),1\)"
         r"(?P<behind>\n[; ]* same => n,\w+\()?"
@@ -276,7 +276,7 @@ def test_whoever_calls_as_a_page_shows_comes_to_a_campaign_that_rings_nobody() -
 
 
 def test_whoever_is_to_be_connected_without_ccari_is_dropped_where_a_page_shows_no_way_back() -> None:
-    """`CCARI_INBOUND_WITHOUT = connect` goes back to the Gosub that came; a Goto leaves it nowhere to go."""
+    """`CCARI_INBOUND_WITHOUT = connect` goes back to the Gosub that came; after a Goto there is nowhere to go."""
     assert {place for place, each in _callers() if each["by"] != "Gosub" or each["behind"] is None} == set()
 
 
@@ -301,7 +301,9 @@ def test_the_keys_menu_is_shown_where_nobody_was_told_of_the_recording() -> None
 
 
 def test_a_restore_in_containers_meets_a_database_that_is_still_being_made() -> None:
-    """What makes it answers on the socket, and is shut down again; over TCP nobody answers before it is there."""
+    """The temporary server answers on the socket, and is shut down again; over TCP nothing answers before the real one
+    is there.
+    """
     compose = (CHECKOUT / "docker" / "compose.yaml").read_text()
     (asked,) = re.findall(r'\["CMD", "pg_isready", (.*)\]', compose)
     assert '"--host=127.0.0.1"' in asked
@@ -310,7 +312,7 @@ def test_a_restore_in_containers_meets_a_database_that_is_still_being_made() -> 
 
 
 def _endpoints(text: str) -> Iterator[tuple[str, dict[str, str]]]:
-    """Those of a pjsip.conf, also where it stands behind semicolons, with what their templates give them."""
+    """The endpoints of a pjsip.conf, also behind semicolons, with the settings of their templates."""
     templates: dict[str, dict[str, str]] = {}
     for name, of, body in re.findall(r"^;?\[(\w+)\](?:\(([\w!]+)\))?((?:\n(?!;?\[).*)*)", text, re.MULTILINE):
         own = dict(re.findall(r"^;?(\w+) = (.*)$", body, re.MULTILINE))
@@ -321,7 +323,9 @@ def _endpoints(text: str) -> Iterator[tuple[str, dict[str, str]]]:
 
 
 def test_whoever_names_himself_the_trunk_is_let_in_as_the_trunk() -> None:
-    """Asterisk asks who has no `auth` for no password, and by itself it knows everybody by the name that they give."""
+    """Asterisk asks an endpoint without `auth` for no password, and by default it identifies everybody by the name that
+    they give.
+    """
     shown = {
         each: (CHECKOUT / each).read_text()
         for each in (

@@ -1,4 +1,4 @@
-"""A controller's end of the forwarding, and the store's database to forward from."""
+"""A controller that receives forwarded requests, and the store's database to forward from."""
 
 from collections.abc import AsyncIterator
 

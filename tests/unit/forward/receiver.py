@@ -1,4 +1,4 @@
-"""A controller's webhook: a real server on a port of its own, which checks signatures by itself."""
+"""A controller's webhook: a real server on its own port, which checks signatures by itself."""
 
 import asyncio
 import base64
@@ -29,7 +29,7 @@ def answers(status: int, **headers: str) -> Manner:
 
 @dataclass
 class Receiver:
-    """``manner`` is how it answers from now on; ``heard`` what was posted to it, in order."""
+    """``manner``: how it answers from now on; ``heard``: what was posted to it, in order."""
 
     url: str = ""
     manner: Manner = takes
@@ -62,7 +62,7 @@ class Heard:
         return parsed
 
     def is_signed_with(self, secret: str) -> bool:
-        """As a receiver checks it who has only the specification."""
+        """Check as a receiver does who has only the specification."""
         key = base64.b64decode(secret.removeprefix("whsec_"))
         content = f"{self.id}.{self.headers['webhook-timestamp']}.".encode() + self.body
         wanted = base64.standard_b64encode(hmac.digest(key, content, "sha256"))

@@ -1,4 +1,4 @@
-"""The courier: a controller is told at once, for as long as it takes, and nobody else is."""
+"""The courier: a controller is told at once, it is tried for as long as it takes, and nobody else is told."""
 
 import asyncio
 import contextlib
@@ -42,7 +42,7 @@ LONG = timedelta(days=1)
 
 
 def policy(**forwards: str | None) -> str:
-    """The made policy, its controller and others forwarding to where they say: an inline table, or None."""
+    """The made policy, in which its controller and others forward to these places: an inline table, or None."""
     first, rest = made.POLICY.split("\n[[campaigns]]", 1)
     declared = []
     for controller, forward in forwards.items():
@@ -222,7 +222,7 @@ async def test_a_webhook_without_tls_is_given_a_number(
     await added(store)
     async with at_work(store, keys) as courier:
         (told,) = await courier.deliver()
-    # OpenSSL's words for it are not the same in each version
+    # OpenSSL words this differently in each version
     assert told.fault in {
         f"webhook: it cannot be reached by TLS: {reason}"
         for reason in ("wrong version number", "record layer failure")
@@ -233,7 +233,7 @@ async def test_a_webhook_without_tls_is_given_a_number(
 async def test_a_service_that_dies_between_sending_and_noting_it_loses_or_renames_the_change(
     store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
 ) -> None:
-    """It is told at least once: a second time with the same id and the same words, by which who hears it can tell."""
+    """It is told at least once: the second time with the same id and the same words, by which a receiver can tell."""
     await to_webhook(store, receiver)
     reference = await added(store)
     receiver.manner = hangs
@@ -283,7 +283,7 @@ async def test_services_on_one_database_tell_a_controller_twice(
 async def test_a_controllers_request_goes_to_another(
     store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
 ) -> None:
-    """Invariant 7. Nor to anybody, where the policy names nobody."""
+    """Invariant 7. Nor to anybody, if the policy names nobody."""
     async with receiving() as others:
         await store.policies.apply(
             policy(acme=f'{{ url = "{receiver.url}" }}', other=f'{{ url = "{others.url}" }}', third=None),
@@ -300,7 +300,7 @@ async def test_a_controllers_request_goes_to_another(
 async def test_a_policy_that_forwards_from_now_on_leaves_what_is_open(
     store: Store, database: Database, keys: WebhookSecrets, receiver: Receiver
 ) -> None:
-    """With nothing new to make the courier look."""
+    """Although nothing new makes the courier look."""
     reference = await added(store)
     async with at_work(store, keys) as courier:
         assert await courier.deliver() == []
@@ -328,7 +328,7 @@ async def test_what_could_not_be_addressed_once_is_never_sent(
 async def test_a_policy_that_comes_while_the_one_before_is_addressed_is_taken_for_addressed(
     store: Store, keys: WebhookSecrets, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The book is shared: whoever else looks into it reloads it."""
+    """The book is shared: anyone else who looks into it reloads it."""
     reference, address = await added(store), Forwards.address
 
     async with at_work(store, keys) as courier:
@@ -393,7 +393,7 @@ async def test_a_webhook_that_fails_is_sent_all_that_waits(
     async with at_work(store, keys) as courier:
         await courier.deliver()
         assert len(receiver.heard) == 1
-        # what was not tried is due still, and is not held for the one that failed
+        # what was not tried is still due, and is not held up by the one that failed
         receiver.manner = answers(200)
         await courier.deliver()
     assert sorted(await queue(database)) == ["delivered"] * 4 + ["waiting"]
@@ -482,7 +482,7 @@ async def test_a_folder_that_hangs_takes_the_threads_of_all(
             assert faults[0] == f"folder: {tmp_path}/hangs did not take the file within 0.2 s"
             assert re.fullmatch(rf"folder: {tmp_path}/hangs has not answered since 20.* UTC", faults[1])
             assert faults[1] == faults[2]
-            # a folder that is sound has its time, on a disk that others use too
+            # a sound folder has enough time, even on a shared disk
             monkeypatch.setattr(couriers, "FOLDER_SECONDS", WITHIN_SECONDS)
             theirs = await added(store, "other")
             assert (theirs, "") in [(each.reference, each.fault) for each in await courier.deliver()]
@@ -526,7 +526,7 @@ def test_pauses_are_short_long_or_all_alike() -> None:
     longest = [pause(tries, 0.0) for tries in range(1, 12)]
     assert longest == [min(timedelta(minutes=2**n), couriers.LONGEST_PAUSE) for n in range(11)]
     assert pause(3, 0.2) != pause(3, 0.7)
-    # enough tries before it is given up, and no flood of them
+    # enough tries before it is given up, but no flood of them
     spent, tries = timedelta(0), 0
     while spent < couriers.PATIENCE:
         tries += 1
@@ -542,7 +542,7 @@ async def test_a_service_tells_nobody_until_it_is_started_anew(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Requests and policies that come while it runs; and what fails meanwhile is logged once and overcome."""
+    """Requests and policies that come while it runs; what fails meanwhile is logged once and overcome."""
     monkeypatch.setattr(couriers, "LOOK_SECONDS", 0.02)
     settings = Settings(data_dir=tmp_path)
     old = await added(store)

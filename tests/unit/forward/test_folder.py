@@ -1,4 +1,4 @@
-"""The folder drop: a file is whole, its owner's only, and where it was meant to be."""
+"""The folder drop: a file is complete, readable only by its owner, and where it was meant to be."""
 
 import contextlib
 import json

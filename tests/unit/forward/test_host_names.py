@@ -1,4 +1,4 @@
-"""The hosts of webhooks: a name server that does not answer about them is no matter of anybody else's."""
+"""The hosts of webhooks: a name server that does not answer about them affects nothing else."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,9 @@ SECRET = bytes(32)
 
 
 class Servers:
-    """Name servers that answer about ``.example`` only when it is ``over``. ``asked``: about which hosts they were."""
+    """Name servers that answer about ``.example`` only when it is ``over``. ``asked``: the hosts that they were asked
+    about.
+    """
 
     def __init__(self) -> None:
         self.asked: list[str] = []
@@ -29,7 +31,7 @@ class Servers:
 
     @contextlib.asynccontextmanager
     async def answering_again(self) -> AsyncIterator[None]:
-        """For the event loop waits for its own look-ups before it ends."""
+        """Because the event loop waits for its own look-ups before it ends."""
         try:
             yield
         finally:

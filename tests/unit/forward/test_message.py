@@ -1,4 +1,4 @@
-"""What a controller is told: the specification's own signature, and nothing that it cannot use."""
+"""What a controller is told: signed as the specification says, and nothing that it cannot use."""
 
 import base64
 import json
@@ -21,7 +21,7 @@ FORWARD = Forward(
 
 
 def test_the_signature_is_another_than_the_specifications() -> None:
-    """The worked example that the specification's reference libraries test themselves with."""
+    """The worked example with which the specification's reference libraries test themselves."""
     key = base64.b64decode("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw")
     made = signature(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, b'{"test": 2432232314}')
     assert made == "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE="
@@ -76,5 +76,5 @@ def test_changes_of_a_request_pass_for_one() -> None:
     assert json.loads(message(changed))["type"] == "request.changed"
     assert json.loads(message(changed))["number"] is None
     assert (message_id(FORWARD), message_id(changed)) == ("ACME-2026-000123-1", "ACME-2026-000123-2")
-    # the id is a part of what is signed, and the full stop its end
+    # the id is part of what is signed, and the full stop is its end
     assert "." not in message_id(FORWARD)

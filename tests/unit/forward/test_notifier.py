@@ -1,4 +1,6 @@
-"""Webhooks of the centre's own: told of what happened, for as long as it takes, and of nothing that did not."""
+"""The centre's own webhooks: told of what happened, tried for as long as it takes, and told of nothing that did not
+happen.
+"""
 
 import asyncio
 import contextlib
@@ -56,13 +58,13 @@ def target(
 
 @dataclass
 class Telling:
-    """A notifier whose loops are gone through by hand."""
+    """A notifier whose loops a test runs by hand."""
 
     notifier: Notifier
     targets: tuple[Target, ...]
 
     async def deliver(self) -> list[Sent]:
-        """A round of each webhook."""
+        """One round for each webhook."""
         return [sent for each in self.targets for sent in await self.notifier.tell(each)]
 
 
@@ -192,7 +194,8 @@ async def test_a_day_that_has_come_is_told_twice_or_never(
             await told_by.deliver()
         told = [(each.told["type"], each.told["data"]["reference"]) for each in receiver.heard]
         assert sorted(told) == [("request.due_soon", soon), ("request.overdue", over)]
-        # another term, as after an extension, is told of by itself; and what is answered no more
+        # a new deadline, as after an extension, is reported separately; a request that was answered is no longer
+        # reported
         await due(soon, 5)
         await person.resolved(shelf, over)
         await told_by.notifier.look_at_terms()
@@ -213,10 +216,10 @@ async def test_what_is_not_taken_is_lost_or_sent_without_a_pause(
             "SELECT tries, next_try_at - now() > interval '1 hour' AS paused FROM webhook_deliveries WHERE tries > 0"
         )
         assert row == {"tries": 1, "paused": True}
-        # the other goes at once, and then there is nothing to be sent for now
+        # the other goes at once, and then there is nothing to send for now
         assert [each.delivery.tries for each in await told_by.deliver()] == [1]
         assert await told_by.deliver() == []
-        # the last try: what is not taken then is a dead letter, until somebody says otherwise
+        # the last try: what is not accepted then is a dead letter, until somebody says otherwise
         monkeypatch.setattr(notifiers, "PATIENCE", timedelta(0))
         await due_again(database)
         assert [each.given_up for each in await told_by.deliver()] == [True]
@@ -240,7 +243,7 @@ async def test_a_webhook_that_is_back_after_an_outage_is_told_hours_later_whatev
         receiver.manner = answers(204)
         assert await told_by.deliver() == []
         assert await store.webhooks.retry(endpoint="crm") == [sent.delivery.id]
-        # it is due now, and is not to be sent by two
+        # it is due now, and must not be sent by two
         assert await store.webhooks.claim(told_by.targets[0].endpoint, LEASE) is not None
         assert await store.webhooks.retry(endpoint="crm") == []
         await due_again(database)
@@ -261,7 +264,7 @@ async def test_an_event_that_a_webhook_refuses_holds_up_those_that_it_takes(
         await person.asked(shelf)
         went = await told_by.deliver()
         assert [each.status for each in went] == [400] * 3 + [204]
-        # nor is one that refuses everything asked without an end
+        # nor is one that refuses everything asked without end
         await due_again(database)
         for _ in range(20):
             await person.called(shelf)
@@ -291,7 +294,7 @@ async def test_what_a_webhook_that_is_gone_was_never_tried_with_waits_for_ever(
             "UPDATE webhook_deliveries SET at = at - interval '3 days' WHERE id <> (SELECT max(id) FROM webhook_deliveries)"
             " RETURNING 1"
         )
-        # nobody knows yet that it takes nothing: what waited while no service ran is tried
+        # nobody knows yet that it accepts nothing: what waited while no service ran is tried
         await told_by.notifier.give_up_late()
         assert [state for _, state in await waiting(database)] == ["waiting"] * 3
         await told_by.deliver()
@@ -399,7 +402,7 @@ async def test_invariant_7_a_webhook_that_was_narrowed_is_sent_what_waits_of_the
     async with telling(store, target(receiver)) as before:
         narrowed = target(receiver, *events, controllers=controllers)
         await person.called(shelf)
-        # before anything else is looked at, and while the table has what another of the fleet says still
+        # before anything else is looked at, while the table still has what another node of the fleet says
         assert await before.notifier.tell(narrowed) == []
         await due_again(database)
         with capture_logs() as logs:
@@ -412,7 +415,7 @@ async def test_invariant_7_a_webhook_that_was_narrowed_is_sent_what_waits_of_the
         (row,) = await store.webhooks.page(9)
         assert (row["state"], row["fault"]) == ("given_up", "the webhook is told of this no more")
         assert await store.webhooks.retry() == []
-        # whoever did not mean it loses nothing
+        # nothing is lost if this was not meant
         await before.notifier.know()
         assert len(await store.webhooks.retry(endpoint="crm")) == 1
         assert [each.status for each in await before.deliver()] == [204]
@@ -471,7 +474,7 @@ async def test_a_running_service_tells_nobody(
 async def test_a_service_that_is_told_of_a_webhook_tells_it_nothing(
     dsn: str, database: Database, tmp_path: Path, receiver: Receiver
 ) -> None:
-    """As it is configured, and started: without an Asterisk, which a right that comes by letter needs none of."""
+    """As it is configured and started: without an Asterisk, which a right that comes by letter does not need."""
     (key := tmp_path / "crm.key").touch(mode=0o600)
     key.write_text(SECRET + "\n")
     (tmp_path / "ccari.toml").write_text(
@@ -517,7 +520,7 @@ async def test_the_dead_letters_are_not_listed_or_cannot_be_sent_again(
     ccari = on(dsn, tmp_path)
     rows = {row["endpoint"]: row for row in await ccari.json("webhooks", "list", "--state", "given_up")}
     assert {name: row["event"] for name, row in rows.items()} == {"crm": "call.ended", "gone": "call.ended"}
-    # nobody would ever take what is tried again of one that is no more
+    # nobody would ever receive a retry to a webhook that no longer exists
     assert await ccari.json("webhooks", "retry") == {"retried": [rows["crm"]["id"]]}
     again = await ccari.ccari("webhooks", "retry", "--endpoint", "gone")
     assert (again.code, "whose webhook is still configured for it" in again.err) == (1, True)

@@ -1,4 +1,4 @@
-"""The secret that a webhook is signed with: never made in silence, never replaced, never open to others."""
+"""The secret that signs a webhook's messages: never made silently, never replaced, never open to others."""
 
 import base64
 import os
@@ -48,7 +48,7 @@ def test_a_secret_that_root_makes_cannot_be_read_by_the_service(tmp_path: Path) 
 def test_a_secret_is_told_of_that_a_power_failure_takes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The controller has a copy of it by then, and another would be made in its place."""
+    """By then the controller has a copy of it, and another would be made in its place."""
     synced: list[str] = []
     sync = os.fsync
 

@@ -1,4 +1,4 @@
-"""What a call has to tell while the database is away, and how much of it there may be."""
+"""What a call has to record while the database is away, and how much of it there may be."""
 
 from uuid import uuid4
 
@@ -17,7 +17,7 @@ def press(journal: Journal, key: str, times: int = 1) -> None:
 
 
 def test_somebody_who_drums_on_the_keys_loses_the_right_that_they_press_then() -> None:
-    """Each right is kept with what its call has to tell, and may take so much room and no more."""
+    """Each right is kept with what its call has to record, and may take only so much room."""
     journal = Journal(uuid4(), "anna")
     for key in KEYS:
         press(journal, key, 1000)

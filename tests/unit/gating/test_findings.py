@@ -1,4 +1,4 @@
-"""What a verdict rested on is kept with it, and is no part of the log."""
+"""What a verdict rested on is kept with it, and is not in the log."""
 
 import io
 import json

@@ -7,14 +7,14 @@ import pytest
 
 from ccari.gating.labels import label, unnumbered
 
-#: What is to be caught is a search that would take an hour.
+#: What must be caught is a search that would take an hour.
 SECONDS = 60.0
 
 
 @pytest.mark.parametrize("search", ["label", "unnumbered"])
 @pytest.mark.parametrize("sign", ["(", "+"])
 def test_a_name_of_nothing_but_brackets_holds_up_all_calls(search: str, sign: str) -> None:
-    """As one may come over FastAGI, on every line of a visit."""
+    """Such a name may come over FastAGI, on every line of a visit."""
     searched = f"from ccari.gating.labels import {search}; {search}({sign!r} * 1_000_000)"
     subprocess.run([sys.executable, "-c", searched], timeout=SECONDS, check=True)
 

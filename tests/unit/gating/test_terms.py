@@ -1,4 +1,4 @@
-"""What a call is made under: what somebody who is called has heard before, what a right is registered with, and the agent's card."""
+"""The terms of a call: what the callee has heard before, what a right is registered with, and the agent's card."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -50,7 +50,9 @@ def test_who_is_called_counts_as_informed_by_what_somebody_who_showed_their_numb
 
 @pytest.mark.parametrize("needs", [True, False])
 def test_a_right_is_registered_without_what_its_campaign_says_of_it(*, needs: bool) -> None:
-    """A withdrawal takes back what the campaign needs; what it needs not is everything. It bars all that ask for the same."""
+    """A withdrawal takes back the consent that the campaign needs or, if it needs none, everything. It bars all
+    campaigns that ask for the same.
+    """
     changes: dict[str, Any] = {"legal_basis": "consent", "consent_purpose": "surveys"} if needs else {}
     recording = {"mode": "notice", "legal_basis": "legal_obligation"}
     asked = replace(

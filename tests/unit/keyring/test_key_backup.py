@@ -1,4 +1,4 @@
-"""A backup of the keys: whole or not at all, opened by others too, and never put over a key."""
+"""A backup of the keys: complete or none at all, readable by other programs too, and never written over a key."""
 
 import io
 import os
@@ -52,14 +52,14 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def sealed(keys: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Its backup: to make one takes a second, as to try a passphrase does."""
+    """Its backup: making one takes a second, and so does trying a passphrase."""
     to = tmp_path_factory.mktemp("backup") / "keys.age"
     keybackup.write(keybackup.pack(keys), to, PASSPHRASE)
     return to
 
 
 def test_a_key_is_left_out_of_the_backup_or_the_identity_is_in_it(keys: Path) -> None:
-    """What opens recordings is not to lie beside them, though it bear another name."""
+    """What opens recordings must not be stored with them, even under another name."""
     (keys / "acme" / "copy-of-it.txt").write_bytes((keys / "recordings.identity").read_bytes().lower())
     try:
         packed = keybackup.pack(keys)
@@ -112,7 +112,7 @@ def test_a_backup_cannot_be_put_into_an_empty_folder_or_goes_over_a_full_one(
 
 @pytest.mark.parametrize("there", [False, True], ids=["no-folder", "an-empty-folder"])
 def test_what_root_restores_cannot_be_read_by_the_service(keys: Path, tmp_path: Path, *, there: bool) -> None:
-    """As what root makes anew: it is for whoever has the folder above."""
+    """As what root creates there: it belongs to the owner of the folder above."""
     if os.geteuid() != 0:
         pytest.skip("needs root, who may give files away")
     data_dir, nobody = tmp_path / "data", 65534
@@ -276,7 +276,7 @@ def test_a_machine_that_is_too_slow_calls_the_passphrase_wrong(
 def test_a_machine_that_is_busy_for_some_seconds_calls_the_passphrase_wrong(
     sealed: Path, keys: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As age measures it; the measurement itself cannot be made to fail. What it measures after these is the machine's own."""
+    """As age measures it; the measurement itself cannot be made to fail. After these, it measures the machine itself."""
     decrypt, measured = pyrage.passphrase.decrypt, iter([False] * 20)
 
     def measuring(encrypted: bytes, passphrase: str) -> bytes:

@@ -1,4 +1,4 @@
-"""The secrets that digests are keyed with: never made in silence, never used when damaged or open."""
+"""The secrets that digests are keyed with: never made silently, never used when damaged or open."""
 
 import os
 import stat
@@ -56,7 +56,7 @@ def test_a_secret_is_made_anew_over_the_old_one(store: SecretStore, tmp_path: Pa
 
 
 def test_a_secret_that_is_not_there_is_made_in_silence(tmp_path: Path) -> None:
-    """Under a new one no old entry would bar anybody."""
+    """Under a new one, no old entry would bar anybody."""
     (tmp_path / "acme").mkdir()
     for controller in ("acme", "other"):
         with pytest.raises(ConfigError, match=f"'{controller}' has no suppression secret in .*: restore it"):
@@ -104,7 +104,7 @@ def test_a_rotated_secret_forgets_the_old_one_or_is_not_written_with(store: Secr
 def test_invariant_1_bars_under_a_secret_that_was_made_since_a_number_was_keyed_bar_nobody(
     store: SecretStore, tmp_path: Path
 ) -> None:
-    """By a command, between the service's two steps: to key the number, and to ask the database."""
+    """Made by a command between the service's two steps: keying the number, and asking the database."""
     before = store.digests("acme", NUMBER)
     new_secret(elsewhere := SecretStore(tmp_path), "acme")
     checks = elsewhere.found(Holder("controller", "acme"))
@@ -117,7 +117,7 @@ def test_invariant_1_bars_under_a_secret_that_was_made_since_a_number_was_keyed_
 def test_a_running_service_does_not_see_a_secret_that_a_command_makes_or_retires(
     store: SecretStore, tmp_path: Path
 ) -> None:
-    """It would not find what was entered under it. The folder's time stands still: its clock is coarse."""
+    """It would not find what was entered under it. The folder's time does not change: its clock is coarse."""
     running, folder = SecretStore(tmp_path), tmp_path / "acme"
     stamp = folder.stat().st_mtime_ns
     assert len(running.digests("acme", NUMBER).all) == 1
@@ -226,7 +226,7 @@ def test_a_secret_that_may_not_be_read_passes_for_one_that_is_lost(closed: str, 
         folder = Path(made, "keys")
         new_secret(SecretStore(folder), "acme")
         new_secret(SecretStore(folder), "other")
-        # lost+found of a disk of their own, say
+        # lost+found of a separate disk, say
         (folder / "foreign").mkdir(mode=0o700)
         for each in (Path(made), folder, folder / "other", folder / "acme"):
             each.chmod(0o755)
@@ -242,7 +242,7 @@ def test_a_secret_that_may_not_be_read_passes_for_one_that_is_lost(closed: str, 
     assert holders == (unread.format(folder) if closed == "." else "[]")
     if closed == "acme":
         assert lacks == retired == unread.format(folder / closed)
-        # who asks for a number over HTTP is sent to another node
+        # a client that asks about a number over HTTP is sent to another node
         assert digests == lacks.replace("ConfigError", "SecretError")
     assert "'other' has no suppression secret" in keys
 

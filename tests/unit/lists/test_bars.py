@@ -1,4 +1,4 @@
-"""What the cells of a list mean: of bars, and of a register's copy."""
+"""The meaning of a list's cells: for bars, and for a copy of a register."""
 
 from collections.abc import Mapping
 from dataclasses import replace

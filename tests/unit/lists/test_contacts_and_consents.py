@@ -1,4 +1,4 @@
-"""Rows of contacts and of consents: what each must have, and in whose time it is meant."""
+"""Rows of contacts and of consents: what each must have, and in which time zone its times are."""
 
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -31,7 +31,7 @@ def row(fields: dict[str, str], **changes: str) -> Row:
 def test_a_contact_is_read_otherwise_than_it_is_written() -> None:
     assert CONTACTS(row(CONTACT, valid_until="2026-12-31")) == Sourced(
         NUMBER, "fair in Poznań", date(2026, 3, 10), LegalBasis.CONTRACT, "K-7",
-        # that day too, as its clocks show it: Reg. 1182/71 Art 3(2)
+        # that day too, by its clocks: Reg. 1182/71 Art 3(2)
         datetime(2026, 12, 31, 23, 0, tzinfo=UTC),
     )  # fmt: skip
 
@@ -80,7 +80,7 @@ def test_a_consent_is_read_otherwise_than_it_is_written() -> None:
         row(CONSENT, withdrawn="2026-03-09T12:00:00", valid_until="2027-03-28")
     ) == Agreed(
         NUMBER, "marketing", Channel.PHONE,
-        # midnight in Warsaw, an hour from that of UTC, and two when summer has come
+        # midnight in Warsaw is an hour from midnight UTC, and two in summer
         datetime(2026, 2, 28, 23, 0, tzinfo=UTC),
         datetime(2026, 3, 9, 11, 0, tzinfo=UTC),
         datetime(2027, 3, 28, 22, 0, tzinfo=UTC),

@@ -29,7 +29,7 @@ async def read(path: Path, columns: tuple[str, ...] = COLUMNS, **options: Any) -
 
 
 async def told(tmp_path: Path, content: bytes | str, **options: Any) -> list[tuple[Any, ...]]:
-    """Of each row its line and its number or the words of the fault, and its fields if there are any."""
+    """For each row its line and its number or the words of the fault, and its fields if there are any."""
     path = tmp_path / "list"
     path.write_bytes(content.encode() if isinstance(content, str) else content)
     return [
@@ -247,7 +247,7 @@ async def test_a_long_list_is_held_whole(tmp_path: Path) -> None:
 
     tracemalloc.start()
     try:
-        await peak(3000)  # whatever is loaded at the first number
+        await peak(3000)  # load whatever the first number needs
         short = await peak(3000)
         assert await peak(12_000) < 1.5 * short
     finally:
@@ -274,7 +274,7 @@ async def test_a_row_is_given_back_otherwise_than_it_stands_in_the_file(
 
 
 class Pieces:
-    """A list in memory, of which ``taken`` lines were read so far; from line ``bad`` on the disk fails."""
+    """A list in memory, of which ``taken`` lines were read so far; from line ``bad`` on, the disk fails."""
 
     def __init__(self, lines: int, bad: int | None = None) -> None:
         self.taken = 0

@@ -1,4 +1,4 @@
-"""What a scrape gives, by series."""
+"""The result of a scrape, by series."""
 
 from itertools import chain
 

@@ -1,4 +1,4 @@
-"""Whoever is woken by an alert of Prometheus is told what to do."""
+"""Whoever is woken by a Prometheus alert is told what to do."""
 
 import itertools
 import json
@@ -14,7 +14,7 @@ RULES = (ROOT / "docker" / "prometheus" / "ccari.rules.yml").read_text("utf-8")
 
 
 def anchors(document: str) -> set[str]:
-    """As GitHub makes them of headings."""
+    """As GitHub makes them from headings."""
     heads = re.findall(r"^#+ (.+)$", document, re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", each.lower()).replace(" ", "-") for each in heads}
 
@@ -42,7 +42,7 @@ def test_a_rule_or_a_panel_waits_for_a_metric_that_there_is_not() -> None:
 
 
 def test_a_rule_or_a_panel_asks_for_a_value_that_no_label_has() -> None:
-    """Where a label's values are a closed list, a slip of the pen would wait for ever."""
+    """If a label's values are a closed list, a typing error would wait for ever."""
     known = {
         family.name: {each.name: each.values for each in family.labels} for family in catalogue.families()
     }

@@ -1,4 +1,4 @@
-"""What stands in the database and in the local journal, as a scrape tells it."""
+"""The state of the database and the local journal, as a scrape reports it."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
@@ -61,7 +61,7 @@ async def looked(
     store: Store, document: str = made.POLICY, standing: Standing = STANDING
 ) -> dict[str, float]:
     metrics = Metrics()
-    # what was counted before was counted long ago
+    # earlier counts were made long ago
     await store.database.rows("DELETE FROM counted_figures")
     await Lookout(
         metrics, CountedFigures(store.database), await book(store, document), waits(standing)
@@ -186,7 +186,7 @@ class Failing:
 
     def __init__(self) -> None:
         self.away = False
-        #: PostgreSQL has no connection left but those of the pool
+        #: PostgreSQL has no connection left except those of the pool
         self.full = False
         self.counted = 0
 
@@ -221,7 +221,7 @@ async def test_figures_of_before_the_database_went_pass_for_new_ones(store: Stor
 
 
 async def test_a_count_that_fails_by_itself_passes_for_a_database_that_is_away(store: Store) -> None:
-    """Somebody would be woken while calls go on, and what is overdue would be told of no more."""
+    """Somebody would be woken while calls go on, and overdue work would no longer be reported."""
     metrics, figures = Metrics(), Failing()
     lookout = Lookout(metrics, figures, await book(store), waits(Standing()))
     figures.full = True
@@ -240,7 +240,7 @@ async def test_a_count_that_fails_by_itself_passes_for_a_database_that_is_away(s
     counted = scraped(metrics)
     assert counted['ccari_suppressions{reason="do_not_call"}'] == 0
     assert counted['ccari_work_last_success_timestamp_seconds{work="figures"}'] > 0
-    # as counts of before the database went do, an old one would pass for a new one
+    # an old count would pass for a new one, as counts do from before the database was lost
     lookout._counted_at, figures.full = None, True
     with capture_logs() as logged:
         await lookout.look()
@@ -262,7 +262,7 @@ async def test_a_policy_that_another_node_applied_is_told_of_as_none(store: Stor
 async def test_a_policy_that_only_a_newer_ccari_reads_passes_for_a_database_that_is_away(
     store: Store,
 ) -> None:
-    """Somebody would be woken to bring PostgreSQL back, and what is overdue would be told of no more."""
+    """Somebody would be woken to bring PostgreSQL back, and overdue work would no longer be reported."""
     metrics = Metrics()
     lookout = Lookout(metrics, Failing(), await book(store), waits(Standing()))
     await apply_unread(store, made.POLICY + "of_tomorrow = true\n")
@@ -312,7 +312,7 @@ async def test_a_request_that_waits_to_be_forwarded_goes_unseen_until_it_is_give
 async def test_what_takes_long_to_count_is_counted_all_the_time_or_never_again(
     database: Database, store: Store
 ) -> None:
-    """Of fifty million bars each count reads a file of 7 GB, which the gate then misses in the cache."""
+    """With fifty million bars, each count reads a file of 7 GB, which the gate then lacks in the cache."""
     counted = CountedFigures(database)
 
     async def after(minutes: int, *, last_took: float) -> Mapping[str, int]:
@@ -340,7 +340,9 @@ async def test_what_takes_long_to_count_is_counted_all_the_time_or_never_again(
 async def test_each_node_counts_all_there_is_by_itself_or_shows_what_was_long_ago(
     dsn: str, database: Database, store: Store
 ) -> None:
-    """A look at every row, of fifty million bars: beside a hundred nodes that do so, PostgreSQL does nothing else."""
+    """Each would read every row, of fifty million bars: with a hundred nodes that do so, PostgreSQL would do nothing
+    else.
+    """
     await store.webhooks.know([Endpoint("crm", (Told.RIGHT_REGISTERED,))])
     exercised = made.call()
     await store.calls.open(exercised, made.question(exercised))

@@ -1,4 +1,4 @@
-"""What is counted of calls and of what goes on behind them."""
+"""What is counted about calls and the work behind them."""
 
 import pytest
 
@@ -73,7 +73,7 @@ def test_what_a_callee_waits_for_is_not_measured_or_with_what_somebody_did(
     clock.now += 0.03
     call.notice_began()
     clock.now += 9
-    # the second prompt is none of the answer's
+    # the second prompt is not measured from the answer
     call.notice_began()
     call.noted("notice_heard", {})
     clock.now += 0.06

@@ -1,4 +1,4 @@
-"""Those who do something tell of it: what fails unseen here would page nobody."""
+"""Those who do something report it: a failure that goes unseen here would page nobody."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ Run = Callable[[], Coroutine[Any, Any, None]]
 
 
 class Away:
-    """A database, or a disk, of which every question fails."""
+    """A database, or a disk, that fails every question."""
 
     def __init__(self, error: Exception) -> None:
         self._error = error

@@ -1,4 +1,4 @@
-"""The mutation check is of no use when its patches no longer fit the code, or what they say of themselves is untrue."""
+"""The mutation check is useless if its patches no longer fit the code, or if what they say about themselves is untrue."""
 
 import subprocess
 import sys

@@ -15,7 +15,7 @@ HOUR, DAY, YEAR = timedelta(hours=1), timedelta(days=1), timedelta(days=365)
 
 @dataclass
 class Clock:
-    """Of a machine, with how long that has run."""
+    """A machine's clock, with how long the machine has run."""
 
     at: datetime = NOON
     run: timedelta = timedelta(hours=20)
@@ -46,7 +46,7 @@ def test_a_clock_that_was_set_forward_is_believed_at_once(by: timedelta) -> None
 
 @pytest.mark.parametrize("by", [2 * DAY, 20 * YEAR])
 def test_after_a_clock_was_put_right_nothing_is_ever_deleted(by: timedelta) -> None:
-    """As where it was slow when the service began."""
+    """For example if it was slow when the service began."""
     clock = Clock()
     trusted = clock.trusted()
     clock.at += by
@@ -83,7 +83,7 @@ def test_a_clock_that_goes_on_jumping_is_believed_by_the_day_of_its_first_jump()
 
 
 def test_where_a_virtual_machine_is_paused_each_night_no_longer_pause_is_ever_believed() -> None:
-    """A weekend, say: the nights after it must not count as if the clock had jumped again."""
+    """For example over a weekend: the nights after it must not count as if the clock had jumped again."""
     clock = Clock()
     trusted = clock.trusted()
     clock.at += 62 * HOUR
@@ -96,7 +96,7 @@ def test_where_a_virtual_machine_is_paused_each_night_no_longer_pause_is_ever_be
 
 
 def test_where_a_virtual_machine_is_paused_each_night_nothing_is_ever_deleted() -> None:
-    """Of that time it knows nothing, and its clock is then put right."""
+    """It knows nothing about that time, and its clock is then corrected."""
     clock = Clock()
     trusted = clock.trusted()
     for _ in range(3):

@@ -44,7 +44,7 @@ def test_a_day_is_written_as_in_another_language(language: str, long: str, numer
 
 @pytest.mark.parametrize("language", [each for each in ANSWER_LANGUAGES if each != "pl"])
 def test_a_month_is_written_otherwise_than_it_is_spoken(language: str) -> None:
-    """In a letter as on the telephone it stands in a date."""
+    """In a letter as on the telephone it is part of a date."""
     said = Catalogue.load(shipped_sounds() / "catalogue.toml")
     spoken = [said.template(f"month_{month}", language) for month in range(1, 13)]
     assert [*languages._MONTHS[language]] == spoken

@@ -1,4 +1,4 @@
-"""What is said to somebody who names a campaign that there is not."""
+"""What somebody is told who names a campaign that does not exist."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Work that is done again and again goes on whatever happens to it, and says so once."""
+"""Work that is done again and again goes on whatever happens to it, and reports a failure once."""
 
 import asyncio
 from collections.abc import Iterator

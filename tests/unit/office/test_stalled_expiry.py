@@ -24,7 +24,7 @@ LIMITED = with_limit(Limited.CALLS).partition("[[campaigns]]")[0]
 
 
 class Past:
-    """One call past the limit of each controller."""
+    """One call past the limit for each controller."""
 
     def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
         return self.expire(limit, now, "")

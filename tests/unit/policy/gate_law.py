@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 
 DUTY = ("legal_obligation", "vital_interest")
-#: The bases that each bar takes away; ``advertising`` stands for marketing on any of them.
+#: The legal bases that each bar takes away; ``advertising`` stands for marketing on any of them.
 REACHES: dict[str, tuple[str, ...]] = {
     "erasure": ("consent", "contract", "public_task", "legitimate_interest"),
     "objection_marketing": ("advertising",),
@@ -17,7 +17,7 @@ REACHES: dict[str, tuple[str, ...]] = {
     "restriction": ("consent", "contract", "public_task", "legitimate_interest"),
     "do_not_call": ("consent", "contract", "public_task", "legitimate_interest"),
 }  # fmt: skip
-#: The order in which bars are told, the gravest first.
+#: The order in which bars are reported, the most serious first.
 ORDER = tuple(REACHES)
 
 #: Where each number of the tests may be, and by which country's calendar. None: nobody knows.
@@ -46,7 +46,7 @@ WORKDAYS, SATURDAY, ALL_DAYS = (0, 1, 2, 3, 4), (5,), (0, 1, 2, 3, 4, 5, 6)
 
 @dataclass(frozen=True)
 class Span:
-    """``start`` and ``end`` in minutes of the day; ``zone`` None is where the number is."""
+    """``start`` and ``end``: minutes of the day; ``zone``: None is where the number is."""
 
     days: tuple[int, ...]
     start: int
@@ -75,7 +75,7 @@ RULES = {
 
 @dataclass(frozen=True)
 class Bar:
-    """``campaign`` None: all of the controller's calls."""
+    """``campaign``: None means all of the controller's calls."""
 
     reason: str
     entered: datetime
@@ -92,7 +92,7 @@ class Agreed:
 
 @dataclass(frozen=True)
 class Book:
-    """A register that the campaign must heed, when its copy is of, and since when the number stands in it."""
+    """A register that the campaign must check: the date of its copy, and since when the number is listed."""
 
     name: str
     max_days: int = 31
@@ -137,7 +137,7 @@ def ruling(case: Case) -> str | None:
 
 
 def refused(case: Case) -> str | None:
-    """Why the number may not be called by the campaign at any hour."""
+    """Why the campaign may not call the number at any hour."""
     return barred(case) or without_consent(case) or without_source(case)
 
 
@@ -166,7 +166,7 @@ def barred(case: Case) -> str | None:
 
 
 def bars_of(case: Case, campaign: str | None) -> dict[str, str]:
-    """The bars of one scope that hold now and reach this call, each with the reason that is told."""
+    """The bars of one scope that are in force now and affect this call, each with the reason that is reported."""
     told = {}
     for bar in case.bars:
         if bar.campaign != campaign:
@@ -187,7 +187,7 @@ def bars_of(case: Case, campaign: str | None) -> dict[str, str]:
 
 
 def in_force(case: Case) -> bool:
-    """A consent that was given, and neither withdrawn nor past its time."""
+    """A consent that was given, and is neither withdrawn nor expired."""
     agreed = case.agreed
     if agreed is None or agreed.withdrawn is not None or agreed.given > case.now:
         return False
@@ -195,7 +195,7 @@ def in_force(case: Case) -> bool:
 
 
 def trusted(book: Book, case: Case) -> bool:
-    """A copy that was made, and not longer ago than the register and the country's rules allow."""
+    """A copy that was made no longer ago than the register and the country's rules allow."""
     if book.copied is None or book.copied > case.now:
         return False
     days = book.max_days

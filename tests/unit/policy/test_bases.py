@@ -32,7 +32,7 @@ def test_every_right_has_an_effect() -> None:
 
 
 def test_every_key_that_is_a_right_has_words_to_confirm_it() -> None:
-    """Without them the call would fail while it confirms."""
+    """Without them the call would fail when it confirms the right."""
     assert {action for action in KeyAction if action.right is not None} == set(CONFIRMATIONS)
 
 

@@ -1,4 +1,4 @@
-"""The life of a call as it is meant to be, and each way in which it ends."""
+"""The life of a call as it should be, and each way in which it ends."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -190,7 +190,7 @@ def test_a_gate_that_cannot_be_asked_is_closed() -> None:
     ],
 )
 def test_invariant_1_what_comes_as_the_call_closes_takes_it_further(late: Callable[[], Event]) -> None:
-    """The agent has hung up while all this was on its way: nobody is dialled, told or recorded for it."""
+    """The agent has hung up while all this was on its way: nobody is dialled, told or recorded because of it."""
     story = Story().ring()
     story.send(AGENT_GONE)
     closing = story.call

@@ -1,4 +1,4 @@
-"""Recording by agreement (opt_in), and recording that a law demands (mandatory)."""
+"""Recording by agreement (opt_in), and recording that a law requires (mandatory)."""
 
 import pytest
 
@@ -31,7 +31,7 @@ def says(prompt: str) -> do.Play:
 
 
 def waiting(story: Story) -> Story:
-    """All was heard, and nobody has agreed."""
+    """The whole notice was heard, and nobody has agreed."""
     assert story.heard().send(on.HeardCommitted()) == [do.SetTimer(Timer.AGREEMENT, AGREEMENT_SECONDS)]
     return story
 
@@ -63,7 +63,7 @@ WAIT_FOR_KEY, WAIT_FOR_CALLEE = (
 
 
 def test_a_callee_who_puts_the_question_on_hold_has_not_agreed() -> None:
-    """They have another caller on the line, say, and the key's five seconds once they are back."""
+    """They have another caller on the line, say, and the key's five seconds begin once they are back."""
     story = waiting(Story(**ASKED_OR_END))
     assert story.send(on.HoldBegan()) == [WAIT_FOR_CALLEE]
     assert story.send(on.TimeRanOut(Timer.AGREEMENT)) == []
@@ -145,7 +145,7 @@ def test_who_withdraws_their_consent_in_the_talk_is_recorded_on() -> None:
 def test_what_was_agreed_to_goes_on_after_it_is_withdrawn_where_another_basis_is_declared(
     key: str, right: Right
 ) -> None:
-    """Article 7(3): who was asked may take it back, whatever the recording is said to rest on."""
+    """Article 7(3): whoever was asked may take the agreement back, whatever the recording is said to rest on."""
     interest = {"mode": "opt_in", "legal_basis": "legitimate_interest"}
     story = recorded(Story(**ASKED | {"recording": interest}))
     assert story.does(on.KeyPressed(key)) == [do.StopRecorder(keep=True), do.RegisterRight(right, key)]
@@ -280,7 +280,7 @@ def test_who_leaves_in_the_wait_is_neither_bridged_nor_recorded(event: Event) ->
 
 
 def test_an_agreement_before_the_answer_is_none() -> None:
-    """A key in early media is pressed by whoever hears it: a machine, or the caller's own network."""
+    """A key in early media is pressed by whatever hears it: a machine, or the caller's own network."""
     story = Story(**ASKED).ring()
     story.send(on.KeyPressed("1"))
     assert not story.call.agreed

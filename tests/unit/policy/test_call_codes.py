@@ -1,4 +1,4 @@
-"""What an agent's codes do in the talk, and what only the agent hears of it."""
+"""What an agent's codes do in the talk, and what only the agent hears about it."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -81,7 +81,7 @@ def test_an_agent_who_pauses_again_is_told_so_before_the_recorder_stopped_or_nev
     story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
     assert enter(story, "*1") == [whispers("agent_recording_paused")]
     story.send(whispered("agent_recording_paused"))
-    # a digit of the card's number is no code
+    # a digit of the card's number is not a code
     assert enter(story, "5") == []
 
 
@@ -116,7 +116,7 @@ def test_a_pause_while_the_next_recorder_starts_is_told_once_its_file_is_thrown_
     ids=["closing", "last-words"],
 )
 def test_invariant_2_a_recorder_that_was_asked_for_in_the_talk_runs_after_it(over: list[Event]) -> None:
-    """Its tag, or its start, comes back when the two are parted."""
+    """Its tag, or its start, comes back when the two have been parted."""
     story = Story(**CODES).talk()
     enter(story, "*1")
     story.send(on.RecorderStopped(), whispered("agent_recording_paused"))
@@ -263,7 +263,7 @@ def test_a_right_at_the_screen_is_another_than_by_code_or_needs_one() -> None:
 
 
 def test_a_right_that_was_passed_on_in_the_talk_is_lost_with_its_end() -> None:
-    """The agent was told at the screen that it was passed on: it waits behind what ends the talk."""
+    """The agent was told on the screen that it was passed on: it waits behind what ends the talk."""
     recorder, erased = on.RecorderStopped(), on.RightRegistered(Right.ERASURE, "")
     events: list[tuple[list[Event], Stage]] = [
         ([on.Gone(Party.CALLEE)], Stage.CLOSE),
@@ -278,7 +278,7 @@ def test_a_right_that_was_passed_on_in_the_talk_is_lost_with_its_end() -> None:
         assert story.call.stage is stage
         voiced = story.does(on.RightVoiced(Right.ACCESS, AT))
         assert voiced == [do.RegisterRight(Right.ACCESS, "screen", Party.AGENT, AT)]
-        # the answer is the callee's, if anybody's: the agent who asked is no more there
+        # the answer is the callee's, if anybody's: the agent who asked is no longer there
         for each in (ACCESSED, on.RightVoiced(Right.ACCESS, AT)):
             told = story.does(each)
             assert not [one for one in told if isinstance(one, do.Play) and one.party is Party.AGENT]

@@ -1,4 +1,4 @@
-"""A call that an agent hands over: the colleague is told whom they get."""
+"""A call that an agent transfers: the colleague is told who the callee is."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ CARD = do.ShowCard()
 
 
 def handed_over(**changes: Any) -> Story:
-    """The agent is gone from the call, and the colleague is being rung."""
+    """The agent has left the call, and the colleague is being rung."""
     story = Story(transfer="PJSIP/{extension}", **changes).talk()
     assert story.commands.count(CARD) == 1
     told = story.send(on.TransferAsked("1002"))

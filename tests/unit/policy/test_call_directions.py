@@ -1,4 +1,4 @@
-"""Calls that an API places, the agent or the callee first, and calls of those who call themselves."""
+"""Calls that the API places, agent first or callee first, and inbound calls."""
 
 import pytest
 
@@ -27,7 +27,7 @@ def allowed(direction: Direction, *, known: bool = True, **changes: object) -> S
 
 
 def ringing(direction: Direction) -> Story:
-    """The callee's phone rings; of an agent who is first, the agent is on the line."""
+    """The callee's phone rings; if the agent is first, the agent is on the line."""
     story = allowed(direction)
     if direction is Direction.AGENT_FIRST:
         story.send(on.AgentCreated(), on.AgentAnswered())
@@ -36,13 +36,13 @@ def ringing(direction: Direction) -> Story:
 
 
 def hear(story: Story) -> Story:
-    """The callee hears the notice whole, from its start, and it is proven."""
+    """The callee hears the whole notice, from its start, and it is proven."""
     story.send(*(on.Played(prompt, whole=True) for prompt in story.call.notice))
     return story
 
 
 def inbound(*, known: bool = True, **changes: object) -> Story:
-    """Whoever calls has been answered."""
+    """The caller has been answered."""
     story = allowed(Direction.INBOUND, known=known, **changes)
     story.send(on.CalleeAnswered())
     return story
@@ -116,7 +116,7 @@ def test_an_agent_who_answers_early_waits_until_the_notice_is_proven() -> None:
 
 
 def waiting() -> Story:
-    """The callee has heard all that there is, and hears the agent ring."""
+    """The callee has heard everything, and hears the agent's phone ring."""
     story = ringing(Direction.CALLEE_FIRST)
     story.send(on.CalleeAnswered(), on.AgentCreated())
     assert hear(story).send(on.HeardCommitted()) == [do.SetTimer(Timer.CONNECT, 30.0), do.Ring(Party.CALLEE)]
@@ -211,7 +211,7 @@ def test_a_caller_in_vain_is_given_back_in_the_midst_of_the_answer_to_their_righ
 
 
 def test_a_caller_in_vain_who_has_put_the_call_on_hold_keeps_it_for_ever() -> None:
-    """The answer to their right waits for them, as last words do, and then the dialplan has them back."""
+    """The answer to their right waits for them, as last words do, and then the dialplan gets them back."""
     story = hear(inbound())
     story.send(on.HeardCommitted(), on.AgentCreated(), on.KeyPressed("8"))
     story.send(on.RightRegistered(Right.ACCESS, "R-1"), on.HoldBegan())
@@ -263,7 +263,7 @@ def test_who_withholds_their_number_and_withdraws_their_consent_is_recorded() ->
 
 @pytest.mark.parametrize("key", ["8", "6"])
 def test_who_withholds_their_number_is_told_that_a_request_needs_one(key: str) -> None:
-    """And not that the recording is over, which no consent is the basis of."""
+    """And not that the recording is over, because no consent is its basis."""
     story = inbound(known=False)
     assert story.does(on.KeyPressed(key), on.Played("identity_inbound", whole=True)) == [
         says("number_withheld")

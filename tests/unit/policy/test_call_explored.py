@@ -9,16 +9,16 @@ from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.explorer import Exploration, explore
 from tests.unit.policy.kinds import KINDS
 
-#: What keys, or a machine, bring about: not every campaign has them.
+#: What keys, or a machine, lead to: not every campaign has them.
 _BY_KEY = frozenset({Outcome.RIGHT_EXERCISED, Outcome.RECORDING_REFUSED})
-#: Who is not called is neither busy nor away; an agent who is waited for is missing rather than gone.
+#: A party who is not called is neither busy nor away; an agent who is waited for is missing rather than gone.
 _NEVER = {
     Direction.OUTBOUND: frozenset[Outcome](),
     Direction.AGENT_FIRST: frozenset[Outcome](),
     Direction.CALLEE_FIRST: frozenset({Outcome.AGENT_HANGUP}),
     Direction.INBOUND: frozenset({Outcome.AGENT_HANGUP, Outcome.BUSY, Outcome.NO_ANSWER}),
 }
-#: Fewer would mean that something is no longer reached at all.
+#: Fewer would mean that something can no longer be reached at all.
 _LEAST_STATES, _LEAST_TRANSITIONS = 80_000, 3_000_000
 
 
@@ -55,7 +55,7 @@ def test_no_step_breaks_what_must_always_hold(found: Exploration) -> None:
 
 
 def test_no_state_is_a_dead_end_or_goes_round_for_ever(found: Exploration) -> None:
-    """From every state a world that behaves well from there on brings the call to its end."""
+    """From every state, a world that behaves well from there on brings the call to its end."""
     assert found.dead_ends == []
 
 

@@ -466,7 +466,7 @@ def test_the_notice_is_repeated_from_its_start() -> None:
 
 
 def informed() -> Story:
-    """A call to a number that has heard who calls, in its notice."""
+    """A call in its notice, to a number that has heard before who calls."""
     story = Story(notice={"prompts": ["identity", "recording", "rights"], "information": "first_contact"})
     story.send(
         on.CallRequested(), on.GateAllowed(story.campaign, informed=True), on.CalleeCreated(), on.TokenSpent()

@@ -1,4 +1,6 @@
-"""The key that changes the language: what begins again in the new one, and what was said in the old one proves nothing."""
+"""The key that changes the language: what begins again in the new language, and that nothing said in the old one proves
+anything.
+"""
 
 import itertools
 
@@ -60,7 +62,7 @@ def test_what_was_heard_in_the_other_language_has_to_be_heard_again() -> None:
 
 
 def test_a_last_prompt_that_ends_before_it_could_be_cut_proves_nothing() -> None:
-    """It was whole, but in the language that the callee has left."""
+    """It was heard whole, but in the language that the callee has left."""
     story = Story(**ENGLISH).notice()
     story.send(*map(whole, NOTICE[:3]), CHANGE)
     assert story.does(whole("rights")) == [says("language_offer")]

@@ -72,7 +72,7 @@ def test_the_answer_to_a_right_is_lost_on_a_callee_who_puts_it_on_hold() -> None
 
 
 def test_invariant_3_a_notice_counts_that_was_played_to_a_caller_who_came_on_hold() -> None:
-    """They did so while the dialplan had them, before they were handed over."""
+    """They put the call on hold in the dialplan, before they were handed over."""
     story = Story(agent="PJSIP/anna")
     story.send(on.CallRequested(Direction.INBOUND), on.GateAllowed(story.campaign))
     assert story.send(on.CalleeAnswered(on_hold=True))[-3:] == [

@@ -1,4 +1,4 @@
-"""A talk that is taken up again; that none of all reachable talks is taken up wrongly is for test_call_explored."""
+"""A talk that is taken up again; test_call_explored checks that none of all reachable talks is taken up wrongly."""
 
 import json
 
@@ -24,7 +24,7 @@ def again(
 
 
 def words(story: Story, party: Party = Party.CALLEE) -> list[str]:
-    """All that the party is told from when the talk was taken up, each prompt heard to its end."""
+    """Everything that the party is told from when the talk was taken up, each prompt heard to its end."""
     told: list[str] = []
     while (prompt := story.call.playing if party is Party.CALLEE else story.call.whisper) is not None:
         told.append(prompt)
@@ -60,14 +60,15 @@ def test_a_recorder_runs_on_that_was_refused_or_paused_or_is_cut_off_though_it_m
 
 
 def asked(story: Story) -> list[Command]:
-    """For what, since the talk was taken up."""
+    """What was asked for since the talk was taken up."""
     return story.commands[[getattr(each, "event", "") for each in story.commands].index("talk_resumed") :]
 
 
 def test_the_dialplan_is_told_while_the_earlier_run_may_still_play_to_its_channel_or_not_at_all() -> None:
-    """Asterisk would answer nobody until that prompt is over; the next one is played behind it."""
+    """Asterisk would answer no request until that prompt is over; the next one is queued behind it."""
     assert not again(Story().talk(), recording=True).call.untold
-    # the earlier run has died over a confirmation; of a recorder's end whoever takes the talk up is the first to know
+    # the earlier run died during a confirmation; the service that takes the talk up is the first to know of a
+    # recorder's end
     confirmed = again(Story().talk(), recording=True, untold=True, reason="access")
     ended = again(Story().talk(), recording=False)
     for story in (confirmed, ended):
@@ -104,21 +105,21 @@ def test_who_agreed_in_the_talk_and_is_recorded_since_its_service_died_ends_as_s
 
 
 def test_what_a_recorder_has_heard_that_began_as_its_service_died_is_thrown_away() -> None:
-    """The talk was kept while it was starting."""
+    """The talk was kept while the recorder was starting."""
     story = again(Story().talk(), recording=True, recorder=Recorder.STARTING, recorded=False)
     assert do.StopRecorder(keep=True, binding=False) in story.send(on.Gone(Party.CALLEE))
 
 
 @pytest.mark.parametrize("recorder", sorted({*Recorder} - {Recorder.IDLE}))
 def test_invariant_6_a_pause_that_was_not_kept_is_undone(recorder: Recorder) -> None:
-    """Between the agent's code and the recorder's start the talk was kept; then it was paused, and the service died."""
+    """The talk was kept between the agent's code and the recorder's start; then it was paused, and the service died."""
     story = again(Story().talk(), recording=False, recorder=recorder)
     assert not any(isinstance(each, do.TagRecording | do.StartRecorder) for each in story.commands[-5:])
     assert story.call.unrecordable
 
 
 def test_a_talk_of_which_a_further_recording_is_on_record_is_recorded_anew() -> None:
-    """The one that was kept knows none, and so nothing of what became of it."""
+    """The talk that was kept knows of none, and so not what became of it."""
     none = {"recorder": Recorder.IDLE.value}
     for told, begun in ((none, True), (resuming.outdated(none), False)):
         story = again(Story().talk(), recording=False, **told)
@@ -194,11 +195,11 @@ def test_a_right_that_asterisk_did_not_answer_about_before_the_connection_was_kn
 
 
 def test_a_confirmation_that_asterisk_was_slow_to_play_keeps_the_rest_of_it_from_being_said() -> None:
-    """Only a connection that is lost ends what is said."""
+    """Only a lost connection ends what is being said."""
     story = Story().talk()
     story.send(on.KeyPressed("8"), REGISTERED, on.Failed(do.Play(Party.CALLEE, CONFIRMED[0])))
     assert words(story) == CONFIRMED[1:]
-    # whoever takes the talk up says what may not have been heard, once
+    # the service that takes the talk up says what may not have been heard, once
     assert words(again(story, recording=True)) == CONFIRMED[:1]
     assert words(again(story, recording=True)) == []
 
@@ -225,7 +226,7 @@ def on_record(right: Right = Right.ACCESS, **changes: object) -> on.RightOnRecor
 
 
 def test_invariant_5_a_right_that_was_registered_as_its_service_died_is_never_confirmed_or_twice() -> None:
-    """The talk as it was kept does not know it."""
+    """The talk as it was kept does not have it."""
     story = again(Story().talk(), recording=True, registered=(on_record(),))
     assert "right_registered" in story.notes
     assert words(story) == CONFIRMED
@@ -234,7 +235,7 @@ def test_invariant_5_a_right_that_was_registered_as_its_service_died_is_never_co
 
 
 def test_a_right_whose_registration_is_in_the_journal_is_there_twice() -> None:
-    """It was on the disk of the node, and whoever brought it into the database has written that down."""
+    """It was on the node's disk, and the one that moved it into the database has recorded that."""
     story = again(Story().talk(), recording=True, registered=(on_record(noted=True),))
     assert "right_registered" not in story.notes
     assert words(story) == CONFIRMED
@@ -244,7 +245,7 @@ def test_a_right_that_an_agent_entered_as_the_service_died_is_confirmed_to_the_c
     story = again(Story().talk(), recording=True, registered=(on_record(by_agent=True),))
     assert words(story) == []
     assert words(story, Party.AGENT) == ["agent_right_registered"]
-    # and where it was known, and the whisper was cut off
+    # and if it was known, and the whisper was cut off
     story = Story(agent_keys={"*8": "access"}).talk()
     story.send(*map(on.AgentKeyPressed, "*8"), REGISTERED)
     assert story.call.whisper == "agent_right_registered"
@@ -255,7 +256,7 @@ def test_a_right_that_an_agent_entered_as_the_service_died_is_confirmed_to_the_c
 def test_invariant_6_a_refusal_that_was_registered_as_its_service_died_does_not_keep_the_talk_from_being_recorded() -> (
     None
 ):
-    """Nothing was being recorded then, so that no recording tells of it: the agent had paused it."""
+    """Nothing was being recorded then, because the agent had paused it, so no recording shows the refusal."""
     story = Story(agent_keys={"*1": "pause_recording", "*2": "resume_recording"}).talk()
     story.send(*map(on.AgentKeyPressed, "*1"), on.RecorderStopped())
     refused = on_record(Right.REFUSE_RECORDING)
@@ -268,7 +269,9 @@ def test_invariant_6_a_refusal_that_was_registered_as_its_service_died_does_not_
 
 @pytest.mark.parametrize("without", ["continue", "hang_up"])
 def test_invariant_6_a_recorder_that_runs_although_the_recording_was_refused_runs_on(without: str) -> None:
-    """Whoever registered the refusal died before they stopped it. The recorder ends before a word is said of it."""
+    """The service that registered the refusal died before it stopped the recorder. The recorder ends before anything is
+    said about it.
+    """
     story = Story(recording={"mode": "opt_out", "without": without}).talk()
     again(story, recording=True, registered=(on_record(Right.REFUSE_RECORDING),))
     (stop,) = [each for each in asked(story) if isinstance(each, do.StopRecorder)]
@@ -303,7 +306,7 @@ def test_the_dialplan_is_told_of_a_right_while_the_earlier_run_may_still_play_to
 def test_invariant_2_a_repeated_notice_counts_that_was_played_to_a_callee_who_held_the_talk_before(
     times: int, *, back: bool
 ) -> None:
-    """Whoever takes the talk up transfers it: nobody has told them that the callee is on another line."""
+    """The service that takes the talk up transfers it: nobody has told it that the callee has put the call on hold."""
     story = Story(recording={"mode": "opt_out", "on_transfer": "repeat"}, transfer="PJSIP/{extension}").talk()
     story.send(on.HoldBegan())
     for _ in range(times):

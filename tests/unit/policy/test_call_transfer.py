@@ -1,4 +1,4 @@
-"""A talk that an agent hands over: to whom, who is told of the recording before they are in it, and what becomes of it."""
+"""A talk that an agent transfers: to whom, who is told of the recording before they are in it, and what becomes of it."""
 
 import pytest
 
@@ -29,7 +29,7 @@ def on_transfer(what: str, mode: str = "opt_out") -> dict[str, object]:
 
 
 def handed_over(story: Story) -> Story:
-    """The colleague's phone rings, and the callee has been told to wait."""
+    """The colleague's phone rings, and the callee was asked to wait."""
     story.talk().send(ASKED, on.RecorderStopped(), WAITED, on.AgentCreated())
     return story
 
@@ -167,7 +167,7 @@ def test_a_right_pressed_on_the_way_is_registered_and_lets_the_colleague_go() ->
 
 
 def test_a_second_refer_of_an_impatient_phone_refuses_the_first() -> None:
-    """Asterisk tells all REFERs of a channel what it is told of one: the answer to the transfer is both's."""
+    """Asterisk answers all REFERs of a channel with the answer to one: the answer to the transfer goes to both."""
     story = Story(**TRANSFERS).talk()
     story.send(ASKED)
     assert story.does(on.TransferAsked("1003")) == []
@@ -175,7 +175,7 @@ def test_a_second_refer_of_an_impatient_phone_refuses_the_first() -> None:
 
 
 def paused(story: Story) -> Story:
-    """The agent has paused the recording, and hands the callee over."""
+    """The agent has paused the recording, and transfers the callee."""
     story.talk().send(on.AgentKeyPressed("*"), on.AgentKeyPressed("1"), on.RecorderStopped(), PAUSED)
     story.send(ASKED, WAITED, on.AgentCreated())
     return story
@@ -257,7 +257,7 @@ def test_a_repeated_notice_that_breaks_as_the_colleague_is_told_is_followed_by_a
 
 
 def test_a_callee_who_hangs_up_in_the_repeated_notice_ends_the_call_as_one_that_failed() -> None:
-    """Their playback breaks first, and that they are gone is reported a moment later."""
+    """Their playback breaks first; that they are gone is reported a moment later."""
     story = Story(**on_transfer("repeat", "mandatory"), keys={}).talk()
     story.send(ASKED, on.RecorderStopped(), WAITED, on.Played("recording_mandatory", whole=False))
     story.send(on.Gone(Party.CALLEE, 16))
@@ -341,7 +341,7 @@ def test_a_colleague_who_could_not_be_called_is_on_record_as_called(
 
 
 def unrecordable() -> Story:
-    """The recorder has not said that it runs, and the two talk without."""
+    """The recorder has not reported that it runs, and the two talk without it."""
     story = Story(**TRANSFERS).recorder()
     story.send(on.TimeRanOut(Timer.RECORDER), on.Bridged())
     assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.LOST)

@@ -1,4 +1,6 @@
-"""Asterisk puts a channel into a bridge, or takes it out, between two prompts: until then all else that it is asked waits too."""
+"""Asterisk puts a channel into a bridge, or takes it out, only between two prompts: until then all its other requests
+wait too.
+"""
 
 import pytest
 
@@ -24,7 +26,7 @@ def confirmed(*, whole: bool = True) -> on.Played:
 
 
 def answered_while_confirmed() -> Story:
-    """Somebody who calls has asked for access, and hears that it is registered, as the agent answers."""
+    """A caller has asked for access, and hears that it is registered, when the agent answers."""
     story = Story(agent="PJSIP/anna")
     story.send(on.CallRequested(Direction.INBOUND), on.GateAllowed(story.campaign), on.CalleeAnswered())
     story.send(*(on.Played(prompt, whole=True) for prompt in story.call.notice), on.HeardCommitted())
@@ -115,7 +117,7 @@ def test_a_phone_that_hangs_up_in_a_whisper_leaves_the_callee_in_the_bridge() ->
 
 
 def test_the_dialplan_is_told_of_a_right_while_its_channel_is_played_to() -> None:
-    """Asterisk sets a channel's variables between two prompts, too."""
+    """Asterisk sets a channel's variables, too, only between two prompts."""
     told = do.TellDialplan(Outcome.BRIDGED, "access")
     story = answered_while_confirmed()
     story.send(on.RecorderStarted(), confirmed(), on.Bridged(), on.KeyPressed("9"))

@@ -1,4 +1,4 @@
-"""What is hashed is the same whoever writes it: by RFC 8785, as another library does."""
+"""What is hashed is the same whoever writes it: by RFC 8785, as another library writes it."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ccari.policy.canonical import canonical
 
 _VALUES = st.text() | st.integers() | st.floats() | st.booleans() | st.none()
-#: Such as sort otherwise by UTF-8 than by UTF-16, or are escaped.
+#: Characters that sort differently by UTF-8 than by UTF-16, or are escaped.
 _NAMES = st.text(st.characters(exclude_categories=["Cs"])) | st.text(
     'a\x00\x1f\x7f"\\/\n\b\uffff\U00010000é', max_size=4
 )
@@ -44,5 +44,5 @@ def test_fields_are_written_otherwise_than_rfc_8785_says(told: dict[str, str]) -
 @example({"a": 1.0})
 @example({"a": ["b"]})
 def test_what_is_no_text_is_written_otherwise_or_accepted(told: Any) -> None:
-    """Whoever tampers with a pack or a table puts it there."""
+    """Somebody who tampers with a pack or a table puts it there."""
     assert _by_ours(told) == _by_the_library(told)

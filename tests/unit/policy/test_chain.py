@@ -1,4 +1,4 @@
-"""A journal that somebody touched names the place; what was erased from it is not missed."""
+"""A journal that somebody has changed names the place; what was erased from it is not missed."""
 
 import hashlib
 import json
@@ -36,7 +36,7 @@ def journal(begins: bytes = start(CALL), size: int = 5) -> list[Linked]:
 
 
 def found(entries: list[Linked], like: list[Linked] | None = None) -> str | None:
-    """The fault, where the call's own row counts the entries that there once were."""
+    """The fault, if the call's own row has the number of entries that there once were."""
     whole = like or journal()
     return fault(start(CALL), entries, count=len(whole), last=whole[-1].link)
 
@@ -137,7 +137,7 @@ def test_entries_that_were_added_go_unnoticed() -> None:
 
 
 def test_a_last_entry_that_was_written_anew_goes_unnoticed() -> None:
-    """Whoever can write a fitting chain still does not have the call's own last link."""
+    """Somebody who can write a fitting chain still lacks the call's own last link."""
     entries = journal()
     entries[-1:] = follow(entries[-2].link, 4, [entry(9, "call_ended")])
     assert found(entries) == "the journal was rewritten: its last link is not the one that was kept"
@@ -149,7 +149,7 @@ def test_the_journal_of_another_fits(begins: bytes) -> None:
 
 
 def test_the_same_moment_in_another_zone_is_another_entry() -> None:
-    """PostgreSQL gives a time back in the zone of its session."""
+    """PostgreSQL returns a time in the zone of its session."""
     elsewhere = [replace(each, at=each.at.astimezone(timezone(timedelta(hours=2)))) for each in journal()]
     assert found(elsewhere) is None
 
@@ -161,7 +161,7 @@ def test_the_order_of_fields_matters(fields: dict[str, str]) -> None:
 
 
 def test_two_that_tell_the_same_can_be_seen_to() -> None:
-    """Without its salt, what was erased could be found again by trying."""
+    """Without its salt, erased content could be found again by trying."""
     assert commitment(bytes(16), {"a": "b"}) != commitment(bytes(15) + b"1", {"a": "b"})
 
 
@@ -173,7 +173,7 @@ def test_a_chain_that_goes_on_later_is_another_than_one_written_at_once() -> Non
 
 
 def test_a_link_is_made_otherwise_than_is_written_in_the_pack() -> None:
-    """As docs/evidence.md and the pack's README say, with nothing but a standard library."""
+    """As docs/evidence.md and the pack's README say, with only a standard library."""
     (told,) = follow(start(CALL), 0, [Entry(NOON, "key_pressed", {"key": "7", "from": "callee"}, b"s" * 16)])
     committed = hashlib.sha256(b"s" * 16 + b'{"from":"callee","key":"7"}').digest()
     before = hashlib.sha256(b"call:00000000-0000-0000-0000-000000000007").digest()

@@ -22,7 +22,7 @@ MOMENTS = st.sampled_from((NOW - timedelta(days=1), BEFORE, NOW, AFTER, NOW + ti
         (Consent(AFTER), ConsentState.NONE),
         (Consent(NOW), ConsentState.GIVEN),
         (Consent(BEFORE, withdrawn_at=NOW), ConsentState.WITHDRAWN),
-        # a withdrawal that is entered ahead is obeyed at once: it must be as easy as giving
+        # a withdrawal that is dated ahead takes effect at once: it must be as easy as giving consent
         (Consent(BEFORE, withdrawn_at=AFTER), ConsentState.WITHDRAWN),
         (Consent(BEFORE, withdrawn_at=BEFORE, valid_until=BEFORE), ConsentState.WITHDRAWN),
         (Consent(BEFORE, valid_until=NOW), ConsentState.EXPIRED),

@@ -9,7 +9,7 @@ import pytest
 from ccari.policy.calendars import TIME_ZONES
 from ccari.policy.deadlines import due, extended, may_extend
 
-#: Holidays as their laws fix them; the movable ones follow from Easter.
+#: Holidays as the law fixes them; the movable ones follow from Easter.
 FIXED: dict[str, set[tuple[int, int]]] = {
     "PL": {(1, 1), (1, 6), (5, 1), (5, 3), (8, 15), (11, 1), (11, 11), (12, 25), (12, 26)},
     "DE": {(1, 1), (5, 1), (10, 3), (12, 25), (12, 26)},
@@ -19,7 +19,7 @@ AFTER_EASTER = {"PL": {0, 1, 49, 60}, "DE": {-2, 1, 39, 50}, "FR": {1, 39, 50}}
 
 
 def easter(year: int) -> date:
-    """Sunday of Easter, by Gauss's rule as Meeus gives it."""
+    """Easter Sunday, by Gauss's rule as Meeus gives it."""
     a, (b, c) = year % 19, divmod(year, 100)
     d, e = divmod(b, 4)
     h = (19 * a + b - d - (b - (b + 8) // 25 + 1) // 3 + 15) % 30
@@ -36,7 +36,7 @@ def is_closed(day: date, country: str) -> bool:
 
 
 def nominal(received: date, months: int) -> date:
-    """The same date so many months on, or the last day that the month has: tried day by day."""
+    """The same date that many months on, or the last day of that month: tried day by day."""
     year, month, day = received.year, received.month, received.day
     for _ in range(months):
         year, month = (year, month + 1) if month < 12 else (year + 1, 1)
@@ -89,9 +89,10 @@ def test_a_deadline_is_not_the_one_that_was_worked_out_by_hand(received: date, a
     ("received", "answer_by"),
     [
         (date(2026, 5, 15), date(2026, 8, 17)),
-        # the first month of this one ends on Tuesday 7 April, for Easter: it is not counted on from there
+        # the first month of this one ends on Tuesday 7 April, because of Easter: the extension is not counted from
+        # there
         (date(2026, 3, 5), date(2026, 6, 5)),
-        # to a month without its date, in a leap year and in another
+        # to a month without that date, in a leap year and in another
         (date(2027, 11, 30), date(2028, 2, 29)),
         (date(2026, 11, 30), date(2027, 3, 1)),
     ],
@@ -106,7 +107,7 @@ def test_an_extension_is_not_the_one_that_was_worked_out_by_hand(received: date,
 def test_a_deadline_of_nine_years_is_not_the_first_working_day_from_the_nominal_one(
     country: str, clock: time, count: Callable[[datetime, str], date]
 ) -> None:
-    """From receipt by one month or by three, counted at once: a day that was moved is never counted on from."""
+    """Both one month and three months are counted from receipt: a day that was moved is never counted from."""
     months = 1 if count is due else 3
     before = date.min
     for received in every_day():
@@ -114,14 +115,14 @@ def test_a_deadline_of_nine_years_is_not_the_first_working_day_from_the_nominal_
         assert found == first_working_day(nominal(received, months), country)
         assert found >= nominal(received, months)
         assert not is_closed(found, country)
-        # who asks later is never answered sooner
+        # somebody who asks later is never answered sooner
         assert found >= before
         before = found
 
 
 @pytest.mark.parametrize("country", ["PL", "DE", "FR"])
 def test_an_extension_is_late_by_a_moment_or_refused_on_the_last_day(country: str) -> None:
-    """The whole of the first month's last day, on the controller's own wall, is in time."""
+    """The whole last day of the first month, by the controller's own clock, is in time."""
     for received in every_day():
         moment = at(NOON, received, country)
         last = due(moment, country)
@@ -135,7 +136,7 @@ def test_an_extension_is_late_by_a_moment_or_refused_on_the_last_day(country: st
 @pytest.mark.parametrize(
     ("moment", "country", "answer_by"),
     [
-        # half past ten at night in London is half past eleven in Warsaw, an hour later the next day
+        # half past ten at night in London is half past eleven in Warsaw, and an hour later it is the next day there
         (datetime(2026, 1, 12, 22, 30, tzinfo=UTC), "PL", date(2026, 2, 12)),
         (datetime(2026, 1, 12, 23, 30, tzinfo=UTC), "PL", date(2026, 2, 13)),
         # in summer the day turns an hour earlier

@@ -1,4 +1,4 @@
-"""The policy file: what is declared is read, and what is wrong is said with its key."""
+"""The policy file: what is declared is read, and what is wrong is reported with its key."""
 
 import contextlib
 from datetime import time
@@ -22,14 +22,14 @@ from tests.unit.policy.campaigns import campaign
 DECLARED = (Path(__file__).parent / "policy.toml").read_text(encoding="utf-8")
 
 _NAMES = st.sampled_from(["mode", "from", "to", "days", "timezone", "max", "prompts", "2"])
-#: Whatever TOML can hold, with names that mean something somewhere.
+#: Anything that TOML can hold, with names that mean something somewhere.
 VALUES = st.recursive(
     st.booleans() | st.integers() | st.text(max_size=5) | st.times() | st.dates(),
     lambda each: st.lists(each, max_size=3) | st.dictionaries(_NAMES, each, max_size=3),
     max_leaves=6,
 )
-#: What is changed in the policy of the design; the key that the fault names, what it says, and what stands on its line,
-#: where that is not the change itself.
+#: What is changed in the design's policy; the key that the fault names, what it says, and the text of its line, if that
+#: is not the change itself.
 FAULTS = [
     ('id = "acme"', 'id = "ACME Ltd"', "controllers[0].id", "lower-case letters, digits, - and _, such as"),
     ('country = "PL"', 'country = "XX"', "controllers[0].country", "must be one of AT, BE, "),
@@ -219,7 +219,7 @@ def test_a_fault_names_another_line_or_key_or_not_what_is_allowed(case: tuple[st
 
 def test_only_the_first_of_the_faults_is_told_or_not_from_the_top_down() -> None:
     wrong = changed('country = "PL"', 'country = "XX"').replace("max = 3", "max = 0")
-    # the controllers are not the first in this file
+    # the controllers are not the first thing in this file
     text = f'[[campaigns]]\nid = "other"\n{wrong}'
     with pytest.raises(PolicyError) as refused:
         read(text)

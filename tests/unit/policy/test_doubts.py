@@ -1,4 +1,4 @@
-"""What is allowed, but is asked about."""
+"""What is allowed, but questioned."""
 
 from typing import Any
 

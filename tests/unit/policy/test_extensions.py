@@ -23,7 +23,7 @@ def test_a_number_is_rung_as_an_agent_or_a_colleague(name: str) -> None:
     trusting = campaign(agent="PJSIP/{agent}@trunk", transfer="PJSIP/{extension}@trunk")
     assert trusting.agent_string(name) is None
     assert trusting.transfer_string(name) is None
-    # though nobody is rung by that name
+    # although nobody is rung by that name
     assert campaign(agent="PJSIP/anna").agent_string(name) is None
 
 
@@ -47,7 +47,7 @@ def test_what_a_dial_string_would_take_apart_gets_into_one(name: str) -> None:
     st.text("-._*#x", max_size=3),
 )
 def test_a_country_has_numbers_that_pass_for_extensions(region: str, prefix: str, between: str) -> None:
-    """Of every country, in whichever way they are written."""
+    """In every country, in whichever way they are written."""
     number = phonenumbers.example_number(region)
     assert number is not None
     digits = f"{number.country_code}{phonenumbers.national_significant_number(number)}"

@@ -1,4 +1,4 @@
-"""The gate against a slow reading of the law that shares nothing with it: whole tables, and the space between them."""
+"""The gate against a slow reading of the law that shares no code with it: whole tables, and the space between them."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -53,16 +53,17 @@ from tests.unit.policy.gate_law import (
 )
 from tests.unit.policy.gate_law import barred as law_bars
 
-#: A Tuesday that is a holiday nowhere, at noon in Warsaw.
+#: A Tuesday that is no holiday anywhere, at noon in Warsaw.
 NOW = datetime(2026, 3, 10, 11, 0, tzinfo=UTC)
 MOMENT, DAY = timedelta(microseconds=1), timedelta(days=1)
 BASES = ("consent", "contract", *DUTY, "public_task", "legitimate_interest")
-#: Each basis with and without advertising; nothing demands advertising, so the policy refuses that of a duty.
+#: Each basis with and without marketing; no law requires marketing, so the policy refuses it on a legal obligation.
 CALLS = [(basis, marketing) for basis in BASES for marketing in (False, True)]
 OURS = (None, "renewals")
 ZONES = {"Warsaw": "Europe/Warsaw", "Paris": "Europe/Paris", "Azores": "Atlantic/Azores"}
 BARRED = NOW - 10 * DAY
-#: Of a bar or a listing of ten days ago: older, of the same moment, newer; given back, used up, or still to come.
+#: Consents compared with a bar or a listing of ten days ago: older, of the same moment, newer; withdrawn, expired, or
+#: not yet given.
 CONSENTS = (
     None,
     Agreed(BARRED - DAY),
@@ -102,12 +103,12 @@ def declare(
         changes["hours"] = [span(each) for each in spans]
     if limits[0] is not None:
         changes["attempts"] = {"max": limits[0], "per_days": 7, "total": limits[1]}
-    # the gate decides of what a policy file could not declare too
+    # the gate also decides on what a policy file could not declare
     return campaign(**changes).model_copy(update={"marketing": marketing})
 
 
 def asked(case: Case) -> tuple[Campaign, list[Register], Facts]:
-    """The case as the gate is given it."""
+    """The case as it is given to the gate."""
     declared = declare(
         case.basis, case.preset, case.spans, (case.most, case.most_in_all), marketing=case.marketing,
         consent_required=case.consent_required, source_told=case.source_told,
@@ -133,13 +134,13 @@ def asked(case: Case) -> tuple[Campaign, list[Register], Facts]:
 
 
 def found(case: Case) -> Block | None:
-    """What the gate says."""
+    """The gate's answer."""
     declared, registers, facts = asked(case)
     return verdict(declared, registers, case.home, Number(case.number), facts, case.now)
 
 
 def may_be_declared(case: Case) -> bool:
-    """False where the policy file itself would be refused."""
+    """False if the policy file itself would be refused."""
     if case.consent_required is not False:
         return True
     return case.basis != "consent" and not (case.marketing and case.preset in {"DE", "ES", "FR", "PL"})
@@ -174,7 +175,9 @@ def consents() -> Iterator[Case]:
 
 
 def registers() -> Iterator[Case]:
-    """Two registers, each with a copy or none of any age, and the number in it or not, and whether a consent counts."""
+    """Two registers, each without a copy or with one of any age, with or without the number in it, and with or without
+    precedence for a consent.
+    """
     copies = (
         None,
         NOW - 31 * DAY - MOMENT,
@@ -206,7 +209,7 @@ def sources() -> Iterator[Case]:
 
 
 def times() -> Iterator[Case]:
-    """Every number by every clock: round each hour that opens or closes, on days of every kind."""
+    """Every number by every clock: around each hour that opens or closes, on days of every kind."""
     spans: tuple[tuple[Span, ...], ...] = (
         (),
         (Span(WORKDAYS, 9 * 60, 20 * 60, zone="Warsaw"),),
@@ -236,7 +239,7 @@ def attempts() -> Iterator[Case]:
 
 
 def causes() -> Iterator[Case]:
-    """Every set of reasons to block at once, for every kind of call: the first of the order is told."""
+    """Every set of reasons to block at once, for every kind of call: the first in the order is reported."""
     changes: tuple[dict[str, Any], ...] = (
         {"number": "+33612345678", "now": datetime(2026, 7, 14, 12, tzinfo=UTC)},
         {"bars": (Bar("erasure", BARRED), Bar("do_not_call", BARRED, "renewals"))},

@@ -39,7 +39,7 @@ def test_what_no_ground_keeps_stays(what: What) -> None:
 
 @pytest.mark.parametrize("what", REMAINS)
 def test_what_stays_of_an_erased_person_rests_on_no_exemption_of_article_17(what: str) -> None:
-    """Art 5(2) has a controller prove what it did, but it is 17(3)(b) that lets it keep what that takes."""
+    """Art 5(2) requires a controller to prove what it did, but 17(3)(b) allows it to keep what that takes."""
     assert REMAINS[what].startswith(("17(3)(b), ", "17(3)(e)"))
 
 
@@ -101,7 +101,7 @@ def test_the_proof_of_a_consent_is_kept_for_ever_or_not_at_all() -> None:
 
 
 def test_the_proof_of_a_consent_that_german_law_has_kept_is_erased_or_another_countrys_kept() -> None:
-    """From when it was given (§7a(2) UWG), too, whether or not anybody was called on it."""
+    """Counted from when it was given, too (§7a(2) UWG), whether or not anybody was called on it."""
 
     def ground(
         country: str, given: timedelta, used: timedelta | None = None, *, keep: bool = True
@@ -133,7 +133,7 @@ def test_an_erasure_is_refused_where_something_can_go_or_granted_where_nothing_c
     assert plan([held, number], TERMS).is_refused
     assert not plan([held, free], TERMS).is_refused
     assert not plan([held, free, number], TERMS).is_refused
-    # who is known by nothing but the request has nothing that could be refused
+    # a person known only from the request has nothing that could be refused
     assert not plan([number], TERMS).is_refused
     assert not plan([], TERMS).is_refused
 

@@ -1,4 +1,4 @@
-"""When it is the time to call: by the clock and the calendar of the number, wherever it may be."""
+"""When it is time to call: by the clock and the calendar of the number, wherever it may be."""
 
 import resource
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ def hours(**changes: Any) -> tuple[Hours, ...]:
 
 
 def at(day: date, hour: int, minute: int = 0) -> datetime:
-    """A moment of UTC."""
+    """A moment in UTC."""
     return datetime.combine(day, time(hour, minute), UTC)
 
 
@@ -40,7 +40,7 @@ TUESDAY = date(2026, 3, 10)
     ("number", "opens", "closes"),
     [
         (WARSAW, (8, 0), (19, 0)),
-        # nine o'clock is the Azores' and eight in the evening Lisbon's, for nobody knows where a mobile is
+        # nine o'clock is that of the Azores and eight in the evening that of Lisbon, for nobody knows where a mobile is
         (PORTUGAL, (10, 0), (20, 0)),
         (SPAIN, (9, 0), (19, 0)),
         (NEW_YORK, (13, 0), (24, 0)),
@@ -81,7 +81,7 @@ def test_a_number_that_may_lie_anywhere_in_a_continent_is_called_in_somebodys_ni
 @pytest.mark.parametrize("year", [2026, 2028, 2031])
 @pytest.mark.parametrize(("number", "zone"), [(WARSAW, "Warsaw"), (NEW_YORK, "New York")])
 def test_the_hours_shift_where_the_clocks_are_changed(number: Number, zone: str, year: int) -> None:
-    """Every half-hour of each week-end on which a clock is changed, against the rule worked out by hand."""
+    """Every half-hour of each weekend on which a clock is changed, against the rule worked out by hand."""
     spans = (
         hours(days="mon-sun", **{"from": "01:30", "to": "02:30"}),
         hours(days="sun", **{"from": "00:15", "to": "03:00"}),
@@ -129,7 +129,7 @@ def test_an_hour_that_the_clock_skips_is_open_or_one_that_it_repeats_is_open_onc
         (WARSAW, date(2026, 7, 14), None),
         (TOLL_FREE, date(2026, 6, 4), Closed.HOLIDAY),  # of no country: the controller's calendar
         (TOLL_FREE, date(2026, 7, 14), None),
-        (Number("+2474123456"), date(2026, 6, 4), Closed.HOLIDAY),  # Ascension has no calendar that is known
+        (Number("+2474123456"), date(2026, 6, 4), Closed.HOLIDAY),  # Ascension has no known calendar
     ],
 )
 def test_a_holiday_of_another_country_counts_or_the_numbers_own_does_not(

@@ -1,4 +1,4 @@
-"""The request that data are given out or erased on."""
+"""The request on which data are given out or erased."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""The tree of RFC 9162, against its own words and an independent reckoning."""
+"""The tree of RFC 9162, against its own words and an independent calculation."""
 
 import hashlib
 
@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from ccari.policy import merkle
 
 LEAVES = st.lists(st.binary(max_size=40), min_size=1, max_size=70)
-#: Of the eight leaves that Certificate Transparency's reference implementation is tested with.
+#: The eight leaves with which Certificate Transparency's reference implementation is tested.
 CT_LEAVES = [
     bytes.fromhex(each)
     for each in (
@@ -80,7 +80,7 @@ def test_something_else_passes_for_what_is_proven(leaves: list[bytes], data: st.
 
 @given(LEAVES, st.data())
 def test_an_inner_node_passes_for_a_leaf(leaves: list[bytes], data: st.DataObject) -> None:
-    """Without the two prefixes the concatenation of two hashes would be a leaf of a smaller tree."""
+    """Without the two prefixes, the concatenation of two hashes would be a leaf of a smaller tree."""
     if len(leaves) < 2:
         return
     two = leaves[:2]

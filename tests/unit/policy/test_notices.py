@@ -111,7 +111,7 @@ WHOLE = ("identity", "purpose", "basis", "source", "recording_opt_out", "rights"
         ("first_contact", False, True, ("recording_opt_out",)),
         # but a sales call says who calls and why each time
         ("first_contact", True, True, ("identity", "purpose", "recording_opt_out")),
-        # Art 21(4): the rights at the first contact, whoever tells the rest
+        # Art 21(4): the rights at the first contact, whoever gives the other information
         ("never", False, False, ("recording_opt_out", "rights")),
         ("never", True, False, ("identity", "purpose", "recording_opt_out", "rights")),
         ("never", False, True, ("recording_opt_out",)),
@@ -176,7 +176,7 @@ def test_a_campaign_whose_numbers_have_sources_of_their_own_names_none(*, inform
         ({"language": "en"}, True),
         ({"keys": ALL_KEYS | {"8": "data_source", "9": "access"}}, True),
         ({"id": "offers"}, True),
-        # the recording is told in every call anyway
+        # the recording is announced in every call anyway
         ({"recording": {"mode": "notice"}, "keys": {"5": "objection_marketing"}}, False),
         ({"recording": {"mode": "notice", "retention_days": 7}, "keys": {"5": "objection_marketing"}}, False),
     ],
@@ -200,7 +200,7 @@ def test_the_information_of_a_campaign_that_tells_none_is_empty() -> None:
 
 
 def test_what_is_told_of_the_recording_is_what_will_happen() -> None:
-    """Who is told that the call goes on without a recording must not find it ended, and the other way round."""
+    """A callee who is told that the call goes on without a recording must not find it ended, nor the other way round."""
     for mode, action in (("opt_out", "continue_unrecorded"), ("opt_in", "consent_recording")):
         told = [
             texts(campaign(recording={"mode": mode, "without": without}, keys={"2": action}), SHIPPED)
@@ -275,7 +275,7 @@ def test_keys_that_are_all_told_with_the_recording_leave_the_rights_to_the_agent
 def test_every_right_has_its_confirmation(right: Right) -> None:
     words = confirmations.confirmation(right, recorded=False)
     assert set(words) <= set(notices.COMMON)
-    # a refused recording and an objection to marketing are done at once
+    # a refused recording and an objection to marketing are carried out at once
     assert ("answer_within_month" in words) == EFFECTS[right].refusable
 
 
@@ -300,7 +300,7 @@ def test_who_is_recorded_is_not_told_what_for_or_a_call_that_is_not_for_what_it_
     )
     told = texts(campaign(recording={"mode": "off"} | why))
     assert not [text for text in told.values() if "szkolenia" in text]
-    # its own sound, where the words are not those of all campaigns
+    # its own sound, if the words are not those of all campaigns
     own = {
         prompt.id: prompt.campaign
         for prompt in prompts(CONTROLLER, campaign(recording={"mode": "notice"} | why), Echo())
@@ -332,7 +332,7 @@ def test_who_withdraws_their_consent_is_not_told_that_it_ends_the_recording_too(
 
 
 def test_the_menu_leaves_a_key_out_or_hides_the_objection_among_the_others() -> None:
-    """Article 21(4): clearly and separately. But for the key that is told with the recording."""
+    """Article 21(4): clearly and separately, except for the key that is named with the recording."""
     assert texts(campaign())["rights"] == (
         "rights menu_objection: <1> menu_objection_marketing: <5> menu_portability: <#> menu_human_review: <0> "
         "menu_restriction: <3> menu_rectification: <4> menu_withdraw_consent: <6> menu_erasure: <7> menu_access: <8> "

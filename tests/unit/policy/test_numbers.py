@@ -17,7 +17,7 @@ from ccari.policy.presets import PRESETS
 
 COUNTRIES = ["PL", "DE", "GB", "FR", "US", "IT", "ZZ", ""]
 DANGEROUS = "/@&;,|${}[]()<>\\\"'`*#!~=:\n\r\t\0\x1f\x7f\u2028٣３²\u200f\u202e\u2066\ufeff\u2011\u202f"
-#: In other scripts a digit is a digit to str.isdigit and to phonenumbers, and to nobody who reads a log.
+#: Digits of other scripts are digits to str.isdigit and to phonenumbers, and to nobody who reads a log.
 OTHER_DIGITS = {
     "Arabic": "٠١٢٣٤٥٦٧٨٩",
     "Devanagari": "०१२३४५६७८९",
@@ -65,7 +65,7 @@ def _by_the_library(dialled: str) -> Number | NumberFault:
 def test_a_number_with_its_country_is_another_than_the_library_says(
     code: int, national: str, example: tuple[phonenumbers.PhoneNumber, str], prefix: str
 ) -> None:
-    """With what is dialled before it within its country, too, which some countries' people write behind the plus."""
+    """Also with what is dialled before it within its country, which people in some countries write after the plus."""
     found, _ = example
     for dialled in (
         f"+{code}{national}",
@@ -84,7 +84,7 @@ def test_a_countrys_number_is_another_than_the_library_says() -> None:
     assert others == set()
 
 
-#: In the form that a person writes, and in E.164.
+#: As a person writes it, and in E.164.
 WRITTEN = {
     "a Polish land line": ("22 123 45 67", "PL", "+48221234567"),
     "a Polish land line in brackets": ("(22) 123-45-67", "PL", "+48221234567"),
@@ -146,7 +146,7 @@ def test_a_number_of_some_country_is_not_understood_as_it_is_written_there(way: 
         assert parse(text, region) == wanted, f"{region}: {mask(e164(found))}"
 
 
-#: In E.164, and as dialers and spreadsheets leave it.
+#: In E.164, and as diallers and spreadsheets leave it.
 WITHOUT_ITS_PLUS = {
     "a German mobile": ("+4915112345678", "4915112345678"),
     "a German mobile, set apart": ("+4915112345678", "49 151 1234-5678"),
@@ -159,12 +159,13 @@ WITHOUT_ITS_PLUS = {
 def test_a_number_that_has_lost_its_plus_is_taken_for_one_of_an_area_with_the_countrys_digits(
     case: str,
 ) -> None:
-    """Who is barred as the one would be called as the other."""
+    """A barred person would be called under the other number."""
     plus, bare = WITHOUT_ITS_PLUS[case]
     assert parse(bare, "DE") == parse(plus, "DE") == Number(plus)
 
 
-#: As it is in the list of a controller in which country, and whether a spreadsheet may have made somebody else's of it.
+#: As it is in the list of a controller in this country, and whether a spreadsheet may have turned it into somebody
+#: else's.
 DOUBTFUL = {
     "a Polish mobile without its plus": ("48600100011", "DE", True),
     "a German mobile without its zero, which Texas has, too": ("15123456789", "DE", True),
@@ -185,7 +186,7 @@ def test_nobody_learns_that_a_spreadsheet_may_have_made_another_number_of_one(ca
     assert may_be_foreign(text, country) is doubtful
 
 
-#: As they were saved, and of which country; with its noughts each is another's number, too.
+#: As they were saved, and their country; with the zeros, each is another person's number too.
 DECIMALS = {
     "a German mobile": ("491713920012.0", "DE"),
     "a German mobile, as it is dialled": ("01713920012.0", "DE"),
@@ -202,7 +203,7 @@ DECIMALS = {
 
 @pytest.mark.parametrize("case", DECIMALS)
 def test_a_column_that_was_saved_with_decimals_is_read_as_other_peoples_numbers(case: str) -> None:
-    """They are numbers, too, in a country where these have several lengths: somebody else would be barred."""
+    """They are numbers, too, in a country whose numbers have several lengths: somebody else would be barred."""
     text, country = DECIMALS[case]
     assert isinstance(parse(text.replace(".", ""), country), Number)
     assert parse(text, country) is NumberFault.CHARACTERS
@@ -241,7 +242,7 @@ def test_an_area_that_has_the_digits_of_its_country_is_lost_where_there_is_no_tr
 
 @pytest.mark.parametrize("region", sorted(phonenumbers.SUPPORTED_REGIONS))
 def test_a_number_in_e164_depends_on_who_reads_it(region: str) -> None:
-    """What was understood once is understood again from its stored form, in any country."""
+    """A number that was understood once is understood again from its stored form, in any country."""
     for found, _ in EXAMPLES[:: len(EXAMPLES) // 40]:
         if phonenumbers.number_type(found) not in PREMIUM:
             assert parse(e164(found), region) == Number(e164(found))
@@ -250,7 +251,7 @@ def test_a_number_in_e164_depends_on_who_reads_it(region: str) -> None:
 def test_a_number_has_a_place_or_a_zone_that_raises() -> None:
     for found, region in EXAMPLES:
         number = Number(e164(found))
-        # some countries share a plan, and there a number may be another's, or nobody's
+        # some countries share a plan, and there a number may belong to another, or to nobody
         shares_a_plan = len(phonenumbers.region_codes_for_country_code(found.country_code or 0)) > 1
         assert number.country == region or shares_a_plan
         for zone in number.timezones:
@@ -265,7 +266,7 @@ def test_a_number_of_no_country_is_given_one(text: str) -> None:
 
 
 def is_in_a_plan(found: phonenumbers.PhoneNumber) -> bool:
-    """Some plans have numbers of more than the fifteen digits of ITU-T E.164."""
+    """Some plans have numbers longer than the fifteen digits of ITU-T E.164."""
     return bool(phonenumbers.is_valid_number(found)) and len(e164(found)) <= 1 + 15
 
 
@@ -300,7 +301,7 @@ def test_a_number_is_accepted_that_no_plan_has_or_refused_that_one_has(
 def test_the_neighbours_of_real_numbers_are_judged_otherwise_than_their_plan_does(
     data: st.DataObject,
 ) -> None:
-    """Random digits are seldom a number; the last digits of a real one, and its length, are tried here."""
+    """Random digits are seldom a number; this varies the last digits of a real one, and its length."""
     found, region = data.draw(st.sampled_from(EXAMPLES))
     national = e164(found)[1 + len(str(found.country_code)) :]
     kept = data.draw(st.integers(1, len(national)))

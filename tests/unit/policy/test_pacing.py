@@ -1,4 +1,4 @@
-"""Calls for which no agent may be free: how the share of those who found nobody slows them down."""
+"""Calls for which no agent may be free: how the share of callees who found nobody slows them down."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,4 +1,4 @@
-"""Where in the policy file a fault stands."""
+"""Where a fault is in the policy file."""
 
 import pytest
 
@@ -43,7 +43,8 @@ def test_a_fault_is_looked_for_in_another_line_or_table(path: Path, line: int | 
     assert Places(TEXT).line_of(path) == line
 
 
-#: A text and an array over several lines, of which each line looks like something else, and a mark that is no end of line.
+#: A text and an array over several lines, each of which looks like something else, and a character that does not end a
+#: line.
 WIDE = '''\
 # one\u2028line
 [[campaigns]]

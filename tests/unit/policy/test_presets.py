@@ -1,4 +1,4 @@
-"""The calling rules of a country: what each says, and that none of them opens what a campaign has closed."""
+"""The calling rules of a country: what each says, and that none of them allows what a campaign has excluded."""
 
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ NUMBERS = {
 }  # fmt: skip
 #: Winter of 2026 without a holiday in any of the countries: a week from Monday, 9 March.
 MONDAY = date(2026, 3, 9)
-#: Hours that the clocks there are from UTC in that week; summer time has begun in the US.
+#: How many hours the clocks there are from UTC in that week; summer time has begun in the US.
 OFFSET = {"DE": 1, "ES": 1, "FR": 1, "GB": 0, "IT": 1, "PL": 1, "US": -7}
 DAY = ("00:00-24:00",)
 #: The rules of each country, from their sources.

@@ -13,7 +13,7 @@ from ccari.policy.rights import EFFECTS, Right
 RECORDED = datetime(2026, 3, 10, 12, 0, tzinfo=UTC)
 DAYS = 90
 LIMIT = RECORDED + timedelta(days=DAYS)
-#: Moments before, at, within and after the time that the recording is kept.
+#: Moments before, at, within and after the time for which the recording is kept.
 BEFORE, WITHIN, LATER, AFTER = (RECORDED + timedelta(days=days) for days in (-1, 10, 20, DAYS + 1))
 
 moments = st.datetimes(datetime(2024, 1, 1), datetime(2032, 12, 31), timezones=st.just(UTC))  # noqa: DTZ001
@@ -101,7 +101,7 @@ def test_a_longer_limit_or_no_erasure_deletes_sooner(
 
 
 def test_a_day_of_retention_is_an_hour_short_when_the_clocks_change() -> None:
-    """It is 24 hours, whatever the wall shows."""
+    """It is 24 hours, whatever the clock on the wall shows."""
     night_before_summer_time = datetime(2026, 3, 28, 12, tzinfo=UTC)
     assert delete_at(night_before_summer_time, 1) == datetime(2026, 3, 29, 12, tzinfo=UTC)
 
@@ -117,7 +117,7 @@ def test_a_day_of_retention_is_an_hour_short_when_the_clocks_change() -> None:
         # Art 21(1)
         (Right.OBJECTION, "ef"),
         (Right.REFUSE_RECORDING, "ef"),
-        # nobody is kept longer because they asked to be forgotten, or not to be called
+        # nobody's data are kept longer because they asked to be forgotten, or not to be called
         (Right.ERASURE, ""),
         (Right.WITHDRAW_CONSENT, ""),
         (Right.OBJECTION_MARKETING, ""),
@@ -131,7 +131,7 @@ def test_a_request_holds_what_it_does_not_reach_or_lets_go_what_it_needs(
 
 
 def test_a_right_keeps_what_its_effect_says_is_to_be_held() -> None:
-    """The table of effects and that of holds are read by different people."""
+    """Different code reads the table of effects and that of holds."""
     for right, effect in EFFECTS.items():
         if effect.stored in {"hold", "restrict", "export"}:
             assert HOLDING[right]

@@ -26,8 +26,9 @@ from ccari.policy.rights import (
 )
 from ccari.policy.suppression import Reason
 
-#: Each right's article, what it bars at once, whether the running recording stops (always, or where it is on consent), what becomes of stored ones, how sure
-#: the person must be for it to be carried out, whether it can be refused, and whether there is nothing left to do.
+#: Each right's article, what it bars at once, whether it stops the running recording (always, or if that is on
+#: consent), what becomes of stored ones, which identity level it is fulfilled from, whether it can be refused, and
+#: whether nothing is left to do.
 TABLE = """
 objection_marketing 21(2) objection_marketing goes_on no_other_use      L0 absolute  received
 withdraw_consent    7(3)  withdraw_consent    consent keep_proof_only   L0 absolute  received
@@ -44,7 +45,7 @@ ROWS = {row.split()[0]: row.split()[1:] for row in TABLE.strip().splitlines()}
 
 OPEN = ("received", "verifying", "in_progress", "extended")
 CLOSED = ("fulfilled", "refused", "withdrawn")
-#: No step leads back to ``received`` or on the spot, and none out of a closed request.
+#: No step leads back to ``received`` or to the same state, and none out of a closed request.
 STEPS = {
     "received": {"verifying", "in_progress", "extended", *CLOSED},
     "verifying": {"in_progress", "extended", *CLOSED},
@@ -101,7 +102,7 @@ def faults(
 
 @pytest.mark.parametrize("right", list(Right))
 def test_a_step_is_taken_that_may_not_or_one_is_barred_that_may(right: Right) -> None:
-    """Every state, step, level, and way of asking; a step with several faults is told one of them."""
+    """Every state, step, level, and way of asking; for a step with several faults, one of them is reported."""
     for state, to, level, reason, extended, in_time in product(
         RequestState, RequestState, Level, ("", " \t", "too complex"), (False, True), (False, True)
     ):
@@ -135,7 +136,7 @@ def test_a_request_is_extended_twice_by_way_of_another_state() -> None:
 
 @pytest.mark.parametrize("to", RequestState)
 def test_an_erasure_that_is_not_complete_is_closed_so_that_it_can_never_be(to: RequestState) -> None:
-    """Upon a request that was refused or taken back no erasure goes on."""
+    """No erasure continues on a request that was refused or withdrawn."""
 
     def found(*, erasing: bool) -> StepFault | None:
         return step_fault(
@@ -148,7 +149,7 @@ def test_an_erasure_that_is_not_complete_is_closed_so_that_it_can_never_be(to: R
 
 
 def test_a_closed_request_is_told_another_fault_first() -> None:
-    """Who tries to extend a closed request is told that it is closed, not that the time is over."""
+    """Whoever tries to extend a closed request is told that it is closed, not that the time is over."""
     for state, to in product(CLOSED, RequestState):
         found = step_fault(
             Right.ERASURE,
@@ -171,7 +172,7 @@ def test_who_is_told_their_rights_takes_a_refusal_of_recording_for_a_withdrawal_
 @pytest.mark.parametrize(
     ("basis", "under", "fault"),
     [
-        # nobody knows the basis: it is no withdrawal of a consent that was perhaps never given
+        # the basis is unknown: this is not the withdrawal of a consent that was perhaps never given
         (None, "17", None),
         (LegalBasis.CONSENT, "7(3)", StepFault.ABSOLUTE),
         (LegalBasis.CONTRACT, "17", None),
@@ -184,7 +185,7 @@ def test_who_is_told_their_rights_takes_a_refusal_of_recording_for_a_withdrawal_
 def test_what_was_recorded_before_a_refusal_has_to_go_though_a_law_wants_it_kept(
     basis: LegalBasis | None, under: str, fault: StepFault | None
 ) -> None:
-    """Only consent is withdrawn, Art 7(3); an objection can be outweighed, and 17(3)(b) keeps what a law demands."""
+    """Only consent is withdrawn, Art 7(3); an objection can be outweighed, and 17(3)(b) keeps what a law requires."""
     assert article(Right.REFUSE_RECORDING, basis) == under
     assert fault is step_fault(
         Right.REFUSE_RECORDING, under, RequestState.RECEIVED, RequestState.REFUSED,
@@ -200,7 +201,7 @@ def test_what_a_recording_rests_on_changes_another_right_than_its_refusal(right:
 
 
 def test_nobody_decides_on_what_was_agreed_to_and_taken_back_or_on_what_needs_no_decision() -> None:
-    """Art 7(3): what rests on another basis was lawful, but whoever was asked was told that they may withdraw."""
+    """Art 7(3): what rests on another basis was lawful, but the person who was asked was told that they may withdraw."""
     for right, basis, mode in product(Right, LegalBasis, RecordingMode):
         agreed = mode is RecordingMode.OPT_IN and basis is not LegalBasis.CONSENT
         taken_back = agreed and right is Right.WITHDRAW_CONSENT
@@ -211,7 +212,7 @@ def test_nobody_decides_on_what_was_agreed_to_and_taken_back_or_on_what_needs_no
 
 @pytest.mark.parametrize("right", list(Right))
 def test_a_request_is_closed_that_somebody_has_to_decide_upon(right: Right) -> None:
-    """Only of a refusal before anything was recorded there is nothing left to do."""
+    """Only after a refusal before anything was recorded is there nothing left to do."""
     for recorded in (False, True):
         done = right is Right.REFUSE_RECORDING and not recorded
         assert begins(right, recorded=recorded) is RequestState("fulfilled" if done else "received")

@@ -62,7 +62,7 @@ def test_a_telephone_number_passes_for_a_reference_and_gets_into_a_url(told: str
 WAYS = [
     getattr(phonenumbers.PhoneNumberFormat, way) for way in ("E164", "INTERNATIONAL", "NATIONAL", "RFC3966")
 ]
-#: Without the plus and what is dialled before them, they begin as years do.
+#: Without the plus and the digits dialled before them, they begin as years do.
 LIKE_YEARS = {
     "London": ("GB", "20 7946 0958"),
     "London, as a year that is to come": ("GB", "20 3012 3456"),

@@ -56,7 +56,7 @@ def test_a_digest_is_the_same_for_the_national_and_the_written_form() -> None:
     )
 
 
-#: What each bar reaches: bases by their letter in Art 6(1), and whether all marketing, whatever its basis.
+#: What each bar affects: bases by their letter in Art 6(1), and whether all marketing, whatever its basis.
 REACHES = {
     Reason.OBJECTION_MARKETING: ("", True),
     Reason.OBJECTION: ("ef", True),
@@ -87,7 +87,7 @@ NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
     [
         (None, False),
         (NOON - timedelta(days=1), False),
-        # at the same moment the bar stands: in doubt nobody is called
+        # at the same moment the bar stands: in doubt, nobody is called
         (NOON, False),
         (NOON + timedelta(microseconds=1), True),
     ],

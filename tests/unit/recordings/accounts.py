@@ -58,7 +58,7 @@ def version(heard: Sequence[HeardSound]) -> str:
 
 
 VERSION = version(HEARD)
-#: What the journal tells of the recording.
+#: What the journal says about the recording.
 TAGGED = {
     "recording": str(RECORDING), "recording_basis": "legitimate_interest", "mode": "opt_out",
     "delete_at": "2026-06-08T12:00:00+00:00",
@@ -72,7 +72,7 @@ Told = tuple[str, dict[str, str]]
 
 
 def notice(*heard: HeardSound, language: str = "pl") -> Told:
-    """That it was heard."""
+    """The entry that says that the notice was heard."""
     return "notice_heard", {
         "notice_version": version(heard), "language": language,
         "prompts": ",".join(each.key.split("/")[-1] for each in heard),
@@ -84,7 +84,7 @@ def journal(
     *more: Told, action: str = "none", tagged: Told | None = ("recording_tagged", TAGGED),
     heard: Sequence[HeardSound] = HEARD,
 ) -> list[Linked]:  # fmt: skip
-    """Of a call whose recording was stored, unless ``more`` or ``tagged`` is given. ``heard`` in Polish."""
+    """The journal of a call whose recording was stored, unless ``more`` or ``tagged`` is given. ``heard`` in Polish."""
     told: list[Told] = [
         (
             "call_gated",
@@ -103,7 +103,7 @@ def journal(
 
 
 def of(*told: Told) -> list[Linked]:
-    """The journal of the call to which this happened, a second apart."""
+    """The journal of a call to which these events happened, a second apart."""
     entries = [
         Entry(NOON + timedelta(seconds=n), event, fields, bytes([n]) * 16)
         for n, (event, fields) in enumerate(told)
@@ -112,7 +112,7 @@ def of(*told: Told) -> list[Linked]:
 
 
 def sealed(kind: Kind, of: str, entries: Sequence[Linked], key: SigningKey = KEY) -> SealedIn:
-    """In a seal of five journals."""
+    """Sealed in a seal of five journals."""
     mine = Leaf(kind, of, len(entries), entries[-1].link)
     others = [Leaf(Kind.CALL, str(UUID(int=n)), n, hashlib.sha256(bytes([n])).digest()) for n in range(1, 5)]
     leaves = [*others[:2], mine, *others[2:]]
@@ -151,7 +151,7 @@ def call(entries: list[Linked] | None = None, **changed: Any) -> Account:
 
 
 def hearing(*heard: HeardSound) -> Account:
-    """A call that is not recorded, and heard these."""
+    """A call that is not recorded, in which these prompts were heard."""
     account = call(journal(("call_ended", {}), tagged=None, heard=heard), recordings=[])
     return replace(account, subject={**account.subject, "notice_version": version(heard)})
 
