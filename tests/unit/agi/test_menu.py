@@ -218,7 +218,7 @@ async def test_who_refuses_to_be_recorded_while_the_database_is_away_is_recorded
 async def test_a_refusal_at_the_menu_is_done_with_though_the_dialplan_may_have_recorded(
     desk: Desk, store: Store
 ) -> None:
-    """ccari does not know what the dialplan has recorded: a person must see to that."""
+    """What the dialplan has recorded is not known to ccari: a person must see to that."""
     async with serving(desk) as port:
         asterisk = await menu(port, {"rights": ["2"]}, CCARI_NUMBER=NUMBER.e164)
     assert asterisk.played == ["rights"]
