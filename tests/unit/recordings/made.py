@@ -34,7 +34,7 @@ def record(path: Path, sound: bytes = SECOND) -> Path:
 
 
 def cut_short(path: Path, sound: bytes = SECOND) -> Path:
-    """As a killed Asterisk leaves a file (measured): whole but for its two lengths, which are nought."""
+    """As a killed Asterisk leaves a file (measured): whole but for its two lengths, which are zero."""
     content = bytearray(record(path, b"").read_bytes() + sound)
     content[4:8] = content[40:44] = bytes(4)
     path.write_bytes(content)
@@ -47,12 +47,12 @@ def raw_in(spool: Path) -> Path:
 
 
 def files(folder: Path) -> list[str]:
-    """All that lie anywhere below it."""
+    """All files anywhere below it."""
     return sorted(str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file())
 
 
 def sound_of(file: Path) -> bytes:
-    """All its samples, of 16 bits each, 8000 a second."""
+    """All its samples: 16 bits each, 8000 a second."""
     arguments = ["ffmpeg", "-v", "error", "-i", str(file), "-f", "s16le", "-ar", "8000", "-"]
     return subprocess.run(arguments, check=True, capture_output=True).stdout
 
@@ -63,7 +63,7 @@ def channels_of(file: Path) -> int:
 
 
 def sides_of(file: Path) -> tuple[bytes, bytes]:
-    """As :func:`sound_of`, the left and the right of a recording in stereo."""
+    """As :func:`sound_of`, for the left and the right of a stereo recording."""
     both = sound_of(file)
     left, right = (b"".join(both[at : at + 2] for at in range(side, len(both), 4)) for side in (0, 2))
     return left, right

@@ -28,7 +28,7 @@ Files = dict[str, bytes]
 def packed(
     account: Account | None = None, *, key: SigningKey = KEY, heard: Sequence[HeardSound] | None = None
 ) -> bytes:
-    """``heard``: as of :data:`HEARD` unless it is given, and of a request nothing."""
+    """``heard`` is :data:`HEARD` unless it is given; for the account of a request, nothing was heard."""
     if heard is None:
         heard = HEARD if account is None or account.kind is Kind.CALL else []
     return pack(account or accounts.call(), heard, key, [KEY.verifying], MADE_AT)

@@ -1,4 +1,4 @@
-"""From the spool to its place: what is kept of a recording, who can open it, and what is mended on the way."""
+"""From the spool to the folder: what is kept of a recording, who can open it, and what is mended on the way."""
 
 import asyncio
 import hashlib
@@ -53,7 +53,7 @@ def bench(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def archive(spool: Path, kept_in: Path, bench: Path) -> FileArchive:
-    """One that leaves recordings open, as WAV."""
+    """An archive that leaves recordings open, as WAV."""
     return FileArchive(SharedSpool(spool), kept_in, "wav", tuple, bench)
 
 
@@ -128,7 +128,7 @@ def assert_told(file: Path, form: str) -> None:
 
 def assert_heard(file: Path, form: str, sound: bytes) -> None:
     heard = sound_of(file)
-    # opus is made to sound alike: what can be compared is how long it lasts
+    # opus is made to sound alike: what can be compared is its length
     assert len(heard) == len(sound) if form == "opus" else heard == sound
 
 
@@ -175,7 +175,7 @@ async def test_what_is_not_encrypted_yet_lies_where_recordings_are_kept(
     identity: pyrage.x25519.Identity,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As a service is set up: that folder may be mounted from another machine."""
+    """A service is set up like this: that folder may be mounted from another machine."""
     seen: list[list[str]] = []
     settings = Settings(data_dir=tmp_path / "data", recordings=RecordingsSection(dir=kept_in))
     settings.keys_dir.mkdir(parents=True)
@@ -243,7 +243,7 @@ async def test_what_was_said_after_a_refusal_is_kept(
 async def test_what_was_said_after_a_refusal_is_kept_of_a_file_that_lacks_some_of_the_talk(
     archive: FileArchive, spool: Path, lacking_ms: int, left_ms: int
 ) -> None:
-    """Nobody knows where in the file it is missing, so it counts as missing before the refusal. A file that is longer lacks nothing."""
+    """Nobody knows where in the file the gap is, so it counts as lying before the refusal. A file that is longer lacks nothing."""
     record(raw_in(spool))
     lasted = timedelta(milliseconds=1000 + lacking_ms)
     until = TAG.started_at + timedelta(milliseconds=600)
@@ -366,7 +366,7 @@ async def test_a_file_without_sound_is_kept_as_a_recording(
 async def test_a_file_that_asterisk_has_not_closed_yet_is_kept_without_its_end(
     archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The end of a short recording is reported before a byte of it is written, of a long one before its last 2 s."""
+    """The end of a short recording is reported before a byte of it is written, that of a long one before its last 2 s."""
     monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 60.0)
     for begun in (b"", SECOND):
         path = cut_short(raw_in(spool), begun)

@@ -1,4 +1,4 @@
-"""What cannot be brought to its place now: its raw file stays, and nothing half done lies anywhere."""
+"""What cannot be stored now: its raw file stays, and nothing half done is left anywhere."""
 
 import asyncio
 import gc
@@ -35,9 +35,9 @@ from ccari.recordings.tags import FORMS, beside
 from tests.unit.recordings.disks import mounted
 from tests.unit.recordings.made import SECOND, TAG, files, raw_in, record, sound_of
 
-#: More than enough of what a file system in memory counts in, for all that is made of one second.
+#: More than enough, in the unit in which a file system in memory counts, for everything that is made of one second.
 ENOUGH = 40
-#: More than a pipe holds, and is read at once.
+#: More than a pipe holds, and read at once.
 LONG = SECOND * 30
 
 
@@ -53,7 +53,7 @@ def archive(spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]])
 
 @pytest.fixture
 def node(spool: Path, recipients: Callable[[], Sequence[str]], tmp_path: Path) -> Callable[..., FileArchive]:
-    """A service that has just begun, on the node of that name, with that recordings folder."""
+    """A service that has just started, on the node of that name, with that recordings folder."""
 
     def node(folder: Path, name: str = "a") -> FileArchive:
         known = KnownFolder(folder, tmp_path / f"{name}-recordings-folder")
@@ -66,7 +66,7 @@ def node(spool: Path, recipients: Callable[[], Sequence[str]], tmp_path: Path) -
 async def test_a_recording_is_hidden_below_the_disk_that_it_belongs_on_because_that_is_not_mounted(
     spool: Path, kept_in: Path, tmp_path: Path, node: Callable[..., FileArchive], below: str
 ) -> None:
-    """After a boot, say. Whoever had started the service once before the disk was there has something below it."""
+    """After a boot, for example. If the service was ever started before the disk was mounted, something lies below it."""
     record(raw_in(spool))
     first = await node(kept_in).keep(TAG)
     disk = kept_in.rename(tmp_path / "disk")  # noqa: ASYNC240
@@ -99,7 +99,7 @@ async def test_recordings_wait_for_ever_whose_folder_is_another_one_now(
     first = await node(kept_in).keep(TAG)
     # somebody sets another folder, on another disk
     assert (await node(tmp_path / "else").keep(TAG)).file == first.file
-    # and sets the first one again, brought back from a backup as a whole
+    # and sets the first one again, restored from a backup as a whole
     shutil.copytree(kept_in, tmp_path / "backup")
     shutil.rmtree(kept_in)
     (tmp_path / "backup").rename(kept_in)
@@ -119,7 +119,7 @@ async def test_two_nodes_that_begin_at_once_take_one_folder_for_two(kept_in: Pat
     marked = await asyncio.gather(
         *(asyncio.to_thread(each.identify) for each in nodes), return_exceptions=True
     )
-    # one that comes upon an id that is being written tries again
+    # and a service that comes upon an id that is being written tries again
     marked = [
         each.identify() if isinstance(was, RecordingDelayed) else was
         for each, was in zip(nodes, marked, strict=True)
@@ -155,7 +155,7 @@ async def assert_delayed(
 
 @contextmanager
 def no_file_beyond(size: int) -> Iterator[None]:
-    """No file of this process, nor of those it starts, grows beyond ``size`` bytes."""
+    """No file of this process, or of those it starts, grows beyond ``size`` bytes."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     try:
@@ -169,7 +169,7 @@ def no_file_beyond(size: int) -> Iterator[None]:
 async def test_a_full_disk_leaves_half_a_recording_or_loses_the_whole(
     spool: Path, kept_in: Path, identity: pyrage.x25519.Identity, form: str, counted: str
 ) -> None:
-    """The disk has a little more room each time, until it has enough: so it was full at each step."""
+    """The disk has a little more room each time, until it has enough: so it has been full at each step."""
     sound = os.urandom(48000)
     content = record(raw_in(spool), sound).read_bytes()
     archive = FileArchive(SharedSpool(spool), kept_in, form, lambda: (str(identity.to_public()),))
@@ -297,7 +297,7 @@ async def test_a_recording_is_looked_for_among_all_others_of_its_day(
     kept = await archive.keep(TAG)
     assert remove(kept_in, [kept.file]) == ({}, [])
     assert str((kept_in / kept.file).parent) not in listed
-    # what was worked in is cleared away, and that is listed
+    # the working folder is cleared, and for that it is listed
     assert listed
 
 
@@ -348,7 +348,7 @@ def only(path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
 
 @pytest.fixture(params=[SECOND, LONG], ids=["short", "more-than-a-pipe-holds"])
 def sound(request: pytest.FixtureRequest) -> bytes:
-    """Of the longer one, not all can be given to an encoder that does not take it."""
+    """An encoder that does not read its input cannot be given all of the longer one."""
     return bytes(request.param)
 
 
@@ -434,7 +434,7 @@ async def test_a_service_that_stood_still_puts_its_file_over_that_of_the_service
     monkeypatch: pytest.MonkeyPatch,
     earlier_tries: int,
 ) -> None:
-    """It stood still as it encoded. The database has the hash of the other's file, and no two encryptions are the same."""
+    """It stood still as it encoded. The database has the hash of the other's file, and no two encryptions are equal."""
     record(raw_in(spool))
     archive, other = (
         FileArchive(SharedSpool(spool), kept_in, "flac", recipients, tmp_path / each) for each in ("a", "b")
@@ -460,7 +460,7 @@ async def test_a_service_that_stood_still_puts_its_file_over_that_of_the_service
 async def test_a_service_that_stood_still_before_it_encoded_puts_its_file_over_the_others(
     spool: Path, kept_in: Path, recipients: Callable[[], Sequence[str]], tmp_path: Path
 ) -> None:
-    """It had fetched the raw file, and waited for its turn."""
+    """It had fetched the raw file, and was waiting for its turn."""
     record(raw_in(spool))
     fetched, on = asyncio.Event(), asyncio.Event()
 
@@ -487,7 +487,7 @@ async def test_a_service_that_stood_still_before_it_encoded_puts_its_file_over_t
 async def test_recordings_are_encoded_more_than_one_at_a_time_beside_the_calls(
     archive: FileArchive, spool: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second waits until the first has failed; together they would find each other."""
+    """The second waits until the first has failed; if both ran together, they would see each other."""
     script = f"mkdir {tmp_path}/alone || exit 5; sleep 0.2; rmdir {tmp_path}/alone; exit 4"
     only(tmp_path / "bin", monkeypatch, flac=script)
     for name in ("mkdir", "rmdir"):
@@ -517,7 +517,7 @@ async def test_an_encoding_that_is_broken_off_leaves_an_encoder_open_sound_or_an
     monkeypatch: pytest.MonkeyPatch,
     sound: bytes,
 ) -> None:
-    """By a service that ends, or a call that ends and waits no longer."""
+    """It is broken off by a service that ends, or by a call that ends and waits no longer."""
     said: list[str] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: said.append(context["message"]))
     os.mkfifo(tmp_path / "begun")
@@ -526,7 +526,7 @@ async def test_an_encoding_that_is_broken_off_leaves_an_encoder_open_sound_or_an
     keeping = asyncio.create_task(archive.keep(TAG))
     pid = int(await asyncio.to_thread((tmp_path / "begun").read_text))
     keeping.cancel()
-    # what is raised here would hold the error that nobody may be left with
+    # what is raised here would keep hold of the error that nobody may be left with
     await asyncio.wait([keeping])
     assert keeping.cancelled()
     assert not runs(pid)
@@ -552,7 +552,7 @@ async def test_the_end_of_a_call_waits_for_an_encoder_that_hangs(
 async def test_a_recording_that_is_being_moved_is_left_for_later(
     archive: FileArchive, spool: Path, tmp_path: Path
 ) -> None:
-    """Patience ends after the encoding did: it is as good as in its place."""
+    """Patience runs out after the encoding is done: it is as good as stored."""
     record(raw_in(spool))
     kept, is_spent = await archive.keep(TAG), asyncio.Event()
 

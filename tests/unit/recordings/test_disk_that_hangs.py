@@ -1,4 +1,4 @@
-"""A spool or a recordings folder that does not answer, as a network's may not: nothing else waits for it."""
+"""A spool or a recordings folder that does not answer, as may happen on a network: nothing else waits for it."""
 
 import asyncio
 import itertools
@@ -29,7 +29,7 @@ SECONDS = 30.0
 
 
 class Disk:
-    """``works`` once it answers again."""
+    """``works`` is set once the disk answers again."""
 
     def __init__(self) -> None:
         self.begun, self.works = threading.Event(), threading.Event()
@@ -42,7 +42,7 @@ class Disk:
 
 @pytest.fixture
 async def disk() -> AsyncIterator[Disk]:
-    """Beside it the service has one thread for all who share: whoever hangs in it keeps it from the others."""
+    """Beside it the service has one thread that all share: whoever hangs in it keeps it from the others."""
     found = Disk()
     with ThreadPoolExecutor(1) as shared:
         asyncio.get_running_loop().set_default_executor(shared)
@@ -64,7 +64,7 @@ async def assert_others_go_on() -> None:
 async def test_a_spool_that_hangs_takes_the_threads_of_all_the_service(
     spool: Path, kept_in: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each call that ended left one in it."""
+    """Each call that ended left one thread hanging in it."""
     monkeypatch.setattr(spools, "MOST_UNDER_WAY", most := 16)
     monkeypatch.setattr(spools, "_is_no_regular_file", disk.hang)
     archive = FileArchive(SharedSpool(spool), kept_in, "wav", tuple)
@@ -115,7 +115,7 @@ async def test_a_recordings_folder_that_hangs_takes_the_threads_of_all_the_servi
         await assert_others_go_on()
         disk.works.set()
         await asyncio.wait([working])
-    # what hung has come to nothing
+    # what hung came to nothing
     working.exception()
 
 
@@ -139,7 +139,7 @@ async def test_our_own_disk_that_hangs_takes_the_threads_of_all_or_holds_up_what
             hung.setattr(remote, step, late)
             async with asyncio.timeout(SECONDS):
                 if step == "_end":
-                    # it was all there before
+                    # everything was there before
                     await far.take(TAG.recording_id)
                 else:
                     with pytest.raises(RecordingDelayed, match="the disk does not answer"):
@@ -159,7 +159,7 @@ class Places:
 async def test_a_recording_that_is_given_out_from_a_disk_that_hangs_is_waited_for_without_end(
     kept_in: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It took a thread of all the service, and the turn of whoever wants another file."""
+    """It took one of the threads of the whole service, and the turn of whoever wanted another file."""
     (kept_in / "acme").mkdir(parents=True)
     (kept_in / "acme/x.wav.age").write_bytes(b"1234")
     lies = Shelf(SimpleNamespace(), SimpleNamespace(), Places(), kept_in)

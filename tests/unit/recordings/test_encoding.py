@@ -1,4 +1,4 @@
-"""What other programs make of a file that was encoded: its lengths, its sums, its tag, and what it costs to make it."""
+"""What other programs make of an encoded file: its lengths, its sums, its tag, and what it costs to make."""
 
 import hashlib
 import json
@@ -15,7 +15,7 @@ from ccari.recordings.encoding import FORMATS, Encoding
 from ccari.recordings.sound import AgentsSide, Sound
 from tests.unit.recordings.made import SECOND, record, sides_of, sound_of
 
-#: What may not break out of its field, or be taken for another one.
+#: What must not break out of its field, or be taken for another field.
 TAGS = {
     "title": "f9e0890b",
     "purpose": "część 2 = \"a\\b\"\nTITLE=no; 'x' – 📞 ",
@@ -50,7 +50,7 @@ def tags_of(file: Path) -> dict[str, str]:
 def test_a_flac_file_does_not_say_how_long_it_is_or_what_sound_it_holds(
     tmp_path: Path, *, is_stereo: bool
 ) -> None:
-    """A player could not seek in it, and whoever has the raw sound could not tell that it is this one."""
+    """A player could not seek in it, and whoever has the raw sound could not tell that the file holds that sound."""
     one = raw.read(record(tmp_path / "talk.wav", TALK))
     file = encoded(tmp_path / "kept", "flac", Sound(one, None, AgentsSide(one, 0) if is_stereo else None))
     pcm = b"".join(TALK[at : at + 2] * 2 for at in range(0, len(TALK), 2)) if is_stereo else TALK
@@ -95,7 +95,7 @@ def test_a_second_try_makes_another_file_of_the_same_talk(tmp_path: Path, form: 
 
 @pytest.mark.parametrize("form", ["wav", "flac"])
 def test_a_talk_of_hours_is_held_in_memory(tmp_path: Path, form: str) -> None:
-    """Two sides of an hour, of which the disk holds nothing but the headers: 58 MB each."""
+    """Two sides of an hour each, of which only the headers take up disk space: 58 MB each."""
     sides = [record(tmp_path / f"{side}.wav") for side in ("agent", "callee")]
     for each in sides:
         os.truncate(each, 44 + 3600 * 16000)
@@ -125,7 +125,7 @@ def test_pieces_of_a_talk_are_lost_doubled_or_out_of_step(tmp_path: Path) -> Non
 
 
 def test_an_agents_side_that_began_after_the_callees_end_is_kept(tmp_path: Path) -> None:
-    """Clocks that were set meanwhile: the lead is longer than the side."""
+    """The clocks were set meanwhile: the lead is longer than the side."""
     agent, callee = (
         raw.read(record(tmp_path / "agent.wav", SECOND)),
         raw.read(record(tmp_path / "callee.wav", 3 * SECOND)),

@@ -1,4 +1,4 @@
-"""Rows that tell something else than the sealed journal: whoever can write the tables, and not the journal."""
+"""Rows that say something else than the sealed journal: somebody can write the tables, but not the journal."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -36,7 +36,7 @@ def believing(monkeypatch: pytest.MonkeyPatch) -> Believing:
 
 
 def refused(account: Account, fault: str, believing: Believing, heard: Sequence[HeardSound] = HEARD) -> None:
-    """At the export; and where that let it pass, by who verifies the pack."""
+    """Refused at the export; and if that lets it pass, by whoever verifies the pack."""
     with pytest.raises(EvidenceError) as found:
         _packed(account, heard)
     assert str(found.value).partition(" is no longer valid evidence: ")[2] == fault
@@ -122,7 +122,7 @@ def test_a_recording_is_put_in_unnoticed_once_the_fields_are_erased(believing: B
 
 
 def test_one_that_was_tagged_and_never_ran_is_missed() -> None:
-    """The database may have refused the tag: the journal comes to it with the end of the call."""
+    """The database may have refused the tag: it reaches the journal with the end of the call."""
     assert checked(packed(accounts.call(accounts.journal(("call_ended", {})), recordings=[]))).entries == 6
 
 
@@ -131,7 +131,7 @@ def test_one_that_was_tagged_and_never_ran_is_missed() -> None:
     [
         ([("recording_lost", {"reason": "no sound"})], {"state": "failed"}),
         ([LOST], {"state": "failed"}),
-        # the row was behind: the database was away for a while
+        # the row lagged behind: the database was away for a while
         ([LOST, *RAN], {}),
         ([*RAN, LOST], {"state": "failed"}),
         ([("recording_stored", STORED | {"file_sha256": SWAPPED}), *RAN], {}),
@@ -215,7 +215,7 @@ def test_what_a_call_was_made_under_seems_proven_although_it_was_erased() -> Non
 
 
 def over(*more: accounts.Told, **ended: str) -> Account:
-    """A call to its end, of which the journal says as much as it can. ``more``: after its end."""
+    """A call that is over, of which the journal says as much as it can; ``more`` is added after its end."""
     gated = {
         **(accounts.journal()[0].fields or {}),
         "direction": "outbound",
@@ -267,7 +267,7 @@ def test_a_moment_of_a_call_that_is_none_is_taken_for_the_one_in_the_journal(bel
 
 
 def test_a_call_that_ended_twice_is_refused_or_counts_as_ended_otherwise(believing: Believing) -> None:
-    """Another service took its own for dead. A call that has ended keeps its first end: a second one is appended easily."""
+    """Another service took its call for dead. A call that has ended keeps its first end: a second is easily appended."""
     account = over(("call_ended", {"outcome": "bridged", "reason": "service_died"}))
     assert checked(packed(account)).unproven == ()
     forged = replace(account, subject={**account.subject, "reason": "service_died"})
@@ -289,7 +289,7 @@ def test_the_end_of_a_call_seems_proven_although_it_was_erased_or_is_not_in_the_
     assert checked(packed()).unproven == said
 
 
-#: The facts that the gate knew when it was asked, and when it was asked again before the dialling.
+#: The facts that the gate knew when it was asked, and when it was asked again before dialling.
 KNOWN = ("call_gated", {"attempts": "0 0 0"}), ("callee_ringing", {"attempts": "0 0 0"})
 CONSENT = {
     "purpose": "odnowienie umowy", "channel": "phone", "given_at": NOON - timedelta(days=9), "withdrawn_at": None,
@@ -322,11 +322,11 @@ def test_a_consent_that_the_gate_knew_is_refused(more: str) -> None:
     knew = {"attempts": "0 0 0", "consent": f"given 2026-03-01T12:00:00+00:00{more}"}
     for account in (
         resting(("call_gated", knew), ("callee_ringing", knew)),
-        # it came while the call was made ready
+        # it came while the call was being prepared
         resting(KNOWN[0], ("callee_ringing", knew)),
         # … and the service died before it was written down
         resting(KNOWN[0], ("call_ended", {"outcome": "failed", "reason": "service_died"}), outcome="failed", reason="service_died"),
-        # a journal of which something was erased, and one from before the facts were written down
+        # a journal of which something was erased, and one from before the facts were recorded
         accounts.call(erased(list(resting(*KNOWN).journal), {1}), recordings=[], consents=[CONSENT],
                       subject=resting(*KNOWN).subject),
         resting(("call_gated", {}), ("call_ended", {})),

@@ -1,4 +1,4 @@
-"""What a pack proves to somebody who has nothing but it and a key."""
+"""What a pack proves to somebody who has only the pack and a key."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ def test_the_same_account_at_the_same_moment_is_another_pack() -> None:
 
 
 def test_an_older_key_that_signed_a_seal_is_refused() -> None:
-    """After a rotation the seals are of the old key, and the pack of the new one."""
+    """After a rotation the seals are by the old key, and the pack is signed with the new one."""
     content = packed(key=OTHER_KEY)
     verdict = verify(content, [KEY.verifying, OTHER_KEY.verifying])
     assert (verdict.key, verdict.entries) == (OTHER_KEY.fingerprint, 6)
@@ -99,14 +99,14 @@ def test_audio_that_is_no_longer_there_is_not_told() -> None:
 
 
 def test_a_notice_that_offers_another_language_does_not_fit() -> None:
-    """The offer is said in the language that it offers."""
+    """The offer is spoken in the language that it offers."""
     heard = [accounts.sound("language_offer", "For English press 4.", "en"), *HEARD]
     content = pack(accounts.hearing(*heard), heard, KEY, [KEY.verifying], MADE_AT)
     assert checked(content).unheard == ()
 
 
 def test_a_word_that_sounds_alike_in_two_languages_stands_for_the_other() -> None:
-    """A speaker's recording, say: one sound, with the words of each."""
+    """A speaker's recording, for example: one sound, with the words of each language."""
     heard = [HEARD[0], replace(HEARD[0], key="en/renewals/identity", text="ACME calling.")]
     told = [accounts.notice(heard[0]), accounts.notice(heard[1], language="en")]
     account = accounts.call(accounts.of(*told), recordings=[])
@@ -283,7 +283,7 @@ def test_an_agreement_counts_as_none_since_what_was_recorded_is_lost() -> None:
 
 
 def test_a_consent_that_was_withdrawn_is_said_to_last_as_long_as_its_recording_would_have() -> None:
-    """As the recording was deleted for it, earlier than it was due."""
+    """The recording was deleted because of it, earlier than it was due."""
     deleted = NOON + timedelta(days=2)
     row = accounts.recording(state="deleted", deletion="consent_withdrawn", deleted_at=deleted)
     entries = accounts.journal(
@@ -309,7 +309,7 @@ def test_a_refused_recording_is_granted() -> None:
 
 
 def test_a_call_that_was_blocked_at_the_second_look_is_granted() -> None:
-    """Somebody barred the number while the call was made ready: nobody was dialled."""
+    """Somebody barred the number while the call was being prepared: nobody was dialled."""
     entries = accounts.of(
         ("call_gated", {}), ("call_blocked", {"reason": "suppressed_person"}), ("call_ended", {})
     )
@@ -351,7 +351,7 @@ def test_a_call_that_nobody_answered_passes_for_a_talk() -> None:
 
 
 def test_a_call_that_the_dialplan_made_passes_for_one_that_failed() -> None:
-    """Over FastAGI the gate is all that ccari knows of it."""
+    """Over FastAGI, the gate's verdict is all that ccari knows of it."""
     made = {"heard_at": None, "notice_version": None, "outcome": "handed_back"}
     account = accounts.call(accounts.of(("call_gated", {}), ("call_ended", {})), recordings=[])
     (dialog,) = vcon_of(packed(replace(account, subject={**account.subject, **made}), heard=[]))["dialog"]
@@ -361,7 +361,7 @@ def test_a_call_that_the_dialplan_made_passes_for_one_that_failed() -> None:
 
 
 def test_a_call_of_the_keys_menu_passes_for_one_that_failed_and_had_no_basis() -> None:
-    """Over FastAGI the dialplan makes and takes the calls, and nobody asks the gate in the menu."""
+    """Over FastAGI the dialplan makes and takes the calls, and the gate is not asked in the menu."""
     entries = accounts.of(("key_pressed", {"key": "7"}), ("right_registered", {}), ("call_ended", {}))
     seen = {
         "direction": "inbound",

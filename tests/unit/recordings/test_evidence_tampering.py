@@ -1,4 +1,4 @@
-"""Whatever is changed in a pack is named, and nobody else's pack passes for one's own."""
+"""Whatever is changed in a pack is named, and nobody can pass off somebody else's pack as their own."""
 
 import base64
 import hashlib
@@ -86,7 +86,7 @@ def test_a_journal_that_was_changed_is_not_named(
 
 
 def test_a_journal_that_was_written_anew_whole_fits() -> None:
-    """Its chain fits in itself; but it is neither what was signed nor what was sealed."""
+    """Its chain is consistent in itself, but it is neither what was signed nor what was sealed."""
 
     def forged(files: Files) -> None:
         rows = json.loads(files["journal.json"])
@@ -201,7 +201,7 @@ def test_a_notice_that_was_changed_is_not_named(change: Callable[[Files], None],
 
 
 def test_a_second_file_of_the_same_name_is_read_by_others_unnoticed() -> None:
-    """Which of the two a reader of ZIP takes is up to the reader."""
+    """Which of the two a ZIP reader takes is up to the reader."""
     into = io.BytesIO(packed())
     with zipfile.ZipFile(into, "a", zipfile.ZIP_DEFLATED) as written, warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -282,7 +282,7 @@ OF_THE_KEY_BY_ANOTHER = base64.b64encode(signing.certificate(KEY)[:-64] + bytes(
 
 
 def test_a_second_payload_is_read_by_others_unnoticed() -> None:
-    """Which of two members of one name counts is up to who reads JSON."""
+    """Which of two members of one name counts is up to the JSON reader."""
     files = files_of(packed())
     files[VCON] = files[VCON].replace(b"{", b'{"payload": "e30",', 1)
     with pytest.raises(EvidenceError, match=r"vcon\.json contains the same member twice"):
@@ -325,7 +325,7 @@ def test_a_pack_of_another_installation_fits() -> None:
 
 
 def test_a_pack_that_was_signed_anew_with_another_key_fits() -> None:
-    """Whoever changes all of it and signs it himself does not have the controller's key; nor the seals'."""
+    """Whoever changes all of it and signs it does not have the controller's key, nor that of the seals."""
     forged = packed(key=OTHER_KEY)
     with pytest.raises(
         EvidenceError, match=f"signed with the key {OTHER_KEY.fingerprint}, which is not one of"
@@ -368,7 +368,7 @@ def test_what_is_no_zip_is_another_error(content: bytes) -> None:
 @settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_one_byte_anywhere_is_changed_unnoticed(data: st.DataObject) -> None:
-    """Of the files as they are read: what ZIP itself has beside them (dates, say) is no part of the evidence."""
+    """Of the files as they are read: what ZIP itself adds (dates, for example) is no part of the evidence."""
     files = files_of(packed())
     name = data.draw(st.sampled_from(sorted(files)))
     place = data.draw(st.integers(0, len(files[name]) - 1))
@@ -381,7 +381,7 @@ def test_one_byte_anywhere_is_changed_unnoticed(data: st.DataObject) -> None:
 
 
 def json_like(one: bytes, other: bytes) -> bool:
-    """The envelope's own blanks, and its certificate, which nobody relies on, are not signed."""
+    """The blanks of the envelope, and its certificate, on which nobody relies, are not signed."""
     try:
         documents = [json.loads(each) for each in (one, other)]
         for each in documents:

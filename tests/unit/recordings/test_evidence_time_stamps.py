@@ -1,4 +1,4 @@
-"""A time stamp proves that a seal was there, to somebody who trusts the authority and not the centre."""
+"""A time stamp proves to somebody who trusts the authority, and not the centre, that a seal was there."""
 
 import hashlib
 import json
@@ -44,7 +44,7 @@ def trusted(court: SigningAuthority) -> Authority:
 
 
 def later(count: int, account: Account | None = None) -> list[Statement]:
-    """The seal of an account, and so many after it."""
+    """The seal of an account, and that many after it."""
     statements = [(account or accounts.call()).seals[0].seal.statement]
     for number in range(count):
         at = statements[-1].sealed_at + timedelta(minutes=1)
@@ -67,7 +67,7 @@ def verified(account: Account, trusted: Authority | None) -> Verdict:
 def test_a_seal_under_a_time_stamp_is_not_proven(
     court: SigningAuthority, trusted: Authority, after: int
 ) -> None:
-    """Whether it is the one that was stamped, or one before it."""
+    """Whether it is the seal that was stamped, or one before it."""
     before = datetime.now(UTC) - A_MOMENT
     verdict = verified(stamped(court, later(after)), trusted)
     (at,) = verdict.stamped_at
@@ -125,7 +125,7 @@ def test_openssl_does_not_say_by_the_readme_when_a_seal_was_there(
     ]  # fmt: skip
     assert at is not None
     assert said[0].startswith("Verification: OK")
-    # a day of one figure is padded with a space
+    # a single-digit day is padded with a space
     assert f"Time stamp: {at:%b} {at.day:2} {at:%H:%M:%S %Y} GMT" in "".join(said[1:])
 
 
@@ -220,7 +220,7 @@ def test_a_time_stamp_that_proves_something_else_passes(
 
 
 def test_a_time_stamp_of_somebody_else_passes(trusted: Authority, tmp_path: Path) -> None:
-    """Say, of an authority that the centre runs itself."""
+    """For example, one by an authority that the centre itself runs."""
     own = SigningAuthority(tmp_path / "own")
     with pytest.raises(
         EvidenceError,
@@ -258,7 +258,7 @@ def _of_the_same_number(
     *extensions: x509.ExtensionType,
     issuer: x509.Name | None = None,
 ) -> bytes:
-    """What somebody else says that the signer is. It is longer: OpenSSL takes the shorter one to check the signature with."""
+    """What somebody else claims the signer to be. It is longer: OpenSSL takes the shorter one to check the signature with."""
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "Time stamps of the state")])
     builder = x509.CertificateBuilder(issuer or signers.issuer, name, signers.public_key(), signers.serial_number,
                                       signers.not_valid_before_utc, signers.not_valid_after_utc)  # fmt: skip
@@ -271,7 +271,7 @@ def _of_the_same_number(
 
 
 def _in_other_letters(signers: x509.Certificate) -> bytes:
-    """OpenSSL takes it for a certificate from the same issuer."""
+    """OpenSSL takes it for a certificate by the same issuer."""
     attributes = [x509.NameAttribute(each.oid, str(each.value).upper()) for each in signers.issuer]
     return _of_the_same_number(signers, issuer=x509.Name(attributes))
 
@@ -280,7 +280,7 @@ def _in_other_letters(signers: x509.Certificate) -> bytes:
 def test_whoever_adds_a_certificate_to_a_time_stamp_says_who_signed_it(
     court: SigningAuthority, trusted: Authority, along: Callable[[x509.Certificate], bytes]
 ) -> None:
-    """The certificates that come along are not signed."""
+    """The certificates that come with it are not signed."""
     signers = x509.load_pem_x509_certificate((court.folder / "signer.pem").read_bytes())
     statement = later(0)[0]
     with pytest.raises(EvidenceError, match="more than one certificate of the number that its signer's has"):
@@ -301,7 +301,7 @@ def test_a_signer_whose_name_is_no_text_ends_in_a_traceback(
     court: SigningAuthority, trusted: Authority, kind: bytes
 ) -> None:
     statement = later(0)[0]
-    # the last is in what names the signer
+    # the last one is in what names the signer
     before, _, after = court.stamp(statement).rpartition(b"\x0c\x07A court")
     with pytest.raises(EvidenceError, match="not signed by a trusted authority: its signature is not valid"):
         trusted.stamped(before + kind + b"\x07A court" + after, statement)
@@ -322,7 +322,9 @@ def test_the_certificates_of_a_time_stamp_have_to_come_in_one_order(
 
 
 def test_a_time_stamp_without_end_is_read(court: SigningAuthority, trusted: Authority) -> None:
-    """Of one that repeats itself in the right way, the library takes the square of its length to find what was signed."""
+    """For one that repeats itself in the right way, the library's time to find what was signed grows with the square of
+    its length.
+    """
     name, key = x509.Name([]), ec.generate_private_key(ec.SECP256R1())
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, accounts.NOON, accounts.NOON)
     endless = builder.add_extension(
@@ -346,7 +348,7 @@ def test_an_answer_that_is_no_der_ends_in_a_traceback(trusted: Authority, respon
 
 
 def test_a_signer_whom_nobody_names_is_called_a_forger(court: SigningAuthority, trusted: Authority) -> None:
-    """As of an authority that sends no certificate, though it is asked to."""
+    """For example by an authority that sends no certificate, though it is asked to."""
     statement = later(0)[0]
     asked = (
         TimestampRequestBuilder()
@@ -399,5 +401,5 @@ def test_seals_that_do_not_follow_one_another_do() -> None:
 
 
 def test_the_login_at_the_authority_is_shown_where_what_is_known_of_it_is(trusted: Authority) -> None:
-    """The name and the password, in a traceback say."""
+    """The name and the password, in a traceback for example."""
     assert "YWNtZ" not in repr(Known(trusted, "Basic YWNtZTpzZWNyZXQ="))

@@ -1,4 +1,4 @@
-"""A pack that was damaged on its way, or put together so that others find something else in it, ends in words."""
+"""A pack that was damaged on its way, or built so that others find something else in it, is refused in plain words."""
 
 import io
 import struct
@@ -19,12 +19,14 @@ from tests.unit.recordings.packing import checked, files_of, packed, zipped
 
 WHOLE = packed(accounts.request())
 FILES, VERDICT = files_of(WHOLE), checked(WHOLE)
-#: Where what is in the first file begins, behind its header and name.
+#: Where the content of the first file begins, behind its header and name.
 DATA = 30 + len(VCON)
 
 
 def damaged() -> Iterator[bytes]:
-    """The pack with a bit turned, in each of its bytes in turn; without its end; without its beginning; and with a hole."""
+    """The pack with a bit flipped, in each of its bytes in turn; without its end; without its beginning; and with a
+    hole.
+    """
     for place in range(len(WHOLE)):
         turned = bytearray(WHOLE)
         turned[place] ^= 1 << place % 8
@@ -43,14 +45,14 @@ def test_a_damaged_pack_ends_in_a_traceback_or_in_another_verdict() -> None:
         except EvidenceError:
             refused += 1
         else:
-            # what was hit is nobody's content: a date, say, or a bit that is not read
+            # what was hit is not content: a date, for example, or a bit that is not read
             assert (verdict, files_of(content)) == (VERDICT, FILES)
     assert refused > len(WHOLE) * 0.8
 
 
 @pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_a_pack_that_is_compressed_otherwise_ends_in_a_traceback(method: int) -> None:
-    """What LZMA says of itself is read first, and says how much memory is to be had for it."""
+    """LZMA's own properties are read first, and say how much memory it wants."""
     changed = bytearray(zipped(FILES, method))
     changed[DATA + 4 : DATA + 9] = b"\xff" * 5
     with pytest.raises(EvidenceError) as fault:
@@ -67,7 +69,7 @@ def test_what_was_packed_is_refused_or_comes_out_as_something_else(files: dict[s
 
 
 def with_a_hidden_file(place: int) -> bytes:
-    """Behind so many others lies one that the directory does not name."""
+    """Behind that many others lies one that the directory does not name."""
     into, files = io.BytesIO(), list(FILES.items())
     files.insert(place, ("forged.txt", b"forged"))
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
@@ -78,7 +80,7 @@ def with_a_hidden_file(place: int) -> bytes:
 
 
 def with_another_directory(change: Callable[[zipfile.ZipFile], None]) -> bytes:
-    """The files lie as they did."""
+    """The files lie as before."""
     into = io.BytesIO(WHOLE)
     with zipfile.ZipFile(into, "a") as written:
         # for the directory to be written again
@@ -88,7 +90,7 @@ def with_another_directory(change: Callable[[zipfile.ZipFile], None]) -> bytes:
 
 
 def with_a_longer_file() -> bytes:
-    """Both headers say the length and the CRC of what is signed, and what inflates goes on behind it."""
+    """Both headers give the length and the CRC of what is signed, and the inflated data goes on behind it."""
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
         for name, content in FILES.items():
@@ -101,14 +103,14 @@ def with_a_longer_file() -> bytes:
 
 
 def with_another_header(offset: int) -> bytes:
-    """The first file's, which those read who go from file to file."""
+    """The header of the first file is another; it is read by those who go from file to file."""
     changed = bytearray(WHOLE)
     changed[offset] ^= 1
     return bytes(changed)
 
 
 def with_fields_of_others() -> bytes:
-    """Such as that by which some readers call a file by another name."""
+    """Fields such as the one by which some readers call a file by another name."""
     into = io.BytesIO()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
         for name, content in FILES.items():
@@ -126,7 +128,7 @@ class Pipe(io.BytesIO):
 
 
 def streamed() -> bytes:
-    """The lengths stand behind each file, and its header says nothing of them."""
+    """The lengths stand behind each file, and its header does not give them."""
     into = Pipe()
     with zipfile.ZipFile(into, "w", zipfile.ZIP_DEFLATED) as written:
         for name, content in FILES.items():
@@ -135,12 +137,12 @@ def streamed() -> bytes:
 
 
 def counting(number: int) -> bytes:
-    """The directory says that it has another number of files, by which some go."""
+    """The directory gives another number of files, by which some readers go."""
     return WHOLE[:-12] + number.to_bytes(2, "little") + WHOLE[-10:]
 
 
 def with_two_ends() -> bytes:
-    """That of ZIP64, which some readers look for first, could be of another directory."""
+    """The end record of ZIP64, which some readers look for first, could belong to another directory."""
     count, size, begins = struct.unpack("<10xH2L2x", WHOLE[-22:])
     ends = struct.pack("<4sQ2H2L4Q", b"PK\6\6", 44, 45, 45, 0, 0, count, count, size, begins)
     return WHOLE[:-22] + ends + struct.pack("<4sLQL", b"PK\6\7", 0, begins + size, 1) + WHOLE[-22:]
@@ -180,7 +182,7 @@ NOT_ALL = "the ZIP contains something besides its directory after the last file"
 def test_a_pack_in_which_other_readers_find_something_else_fits(
     made: Callable[[], bytes], fault: str
 ) -> None:
-    """Some go by the directory at the end, some from one file to the next."""
+    """Some readers go by the directory at the end, some from one file to the next."""
     content = made()
     assert files_of(content) == FILES
     with pytest.raises(EvidenceError) as found:

@@ -1,4 +1,4 @@
-"""Whom recordings are encrypted to, and what evidence is signed with: never made unasked, never used when exposed."""
+"""Who recordings are encrypted to, and what evidence is signed with: never made unasked, never used when exposed."""
 
 import os
 import shutil
@@ -132,7 +132,7 @@ def test_an_old_recipient_opens_what_is_recorded_after_it_was_replaced(tmp_path:
     ids=["an identity", "cut off", "of ssh", "two in a line", "nothing", "a comment"],
 )
 def test_a_damaged_recipient_is_passed_over_or_quoted(tmp_path: Path, content: str, words: str) -> None:
-    """What it may be is the secret half, pasted into the wrong file; and a good one beside it is no excuse."""
+    """It may be the secret half, pasted into the wrong file; and a good one beside it is no excuse."""
     file = RecipientFile(tmp_path)
     file.path.write_text(f"{OTHERS[0] if 'line 2' in words else ''}\n{content}\n")
     with pytest.raises(ConfigError, match=words) as wrong:
@@ -146,7 +146,7 @@ def test_a_damaged_recipient_is_passed_over_or_quoted(tmp_path: Path, content: s
 
 
 def test_recipients_that_others_can_write_are_encrypted_to(tmp_path: Path) -> None:
-    """Whoever puts his own there hears every recording from then on."""
+    """Anybody who adds their own recipient there can hear every recording from then on."""
     file = RecipientFile(tmp_path)
     file.create(OTHERS[:1])
     file.path.chmod(0o644)
@@ -222,7 +222,7 @@ def test_a_public_half_that_is_lost_stops_the_signing_or_the_verifying(tmp_path:
 
 
 def test_halves_of_two_pairs_are_used_as_one(tmp_path: Path) -> None:
-    """What is signed with the one would verify with no key that is published."""
+    """What is signed with one would not verify with any published key."""
     keys = SigningKeys(tmp_path)
     keys.create()
     keys.rotate()
@@ -334,7 +334,7 @@ def test_a_folder_that_cannot_be_written_ends_the_making_in_a_traceback(tmp_path
             make()
 
 
-#: Mode of a file of root's, and whether it is open to others.
+#: Mode of a file that belongs to root, and whether it is open to others.
 OF_ROOT = {0o440: False, 0o640: False, 0o400: False, 0o460: True, 0o650: True, 0o444: True, 0o604: True}
 
 
@@ -351,7 +351,7 @@ def test_a_credential_that_root_gives_to_the_service_is_refused_or_passes_when_i
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file to others")
 def test_an_owner_may_give_a_private_file_to_their_group(tmp_path: Path) -> None:
-    """Of root's, root decides who is in it; of another user's, somebody else does."""
+    """If the file is root's, root decides who is in the group; if it is another user's, somebody else does."""
     path = tmp_path / "suppression-1.key"
     path.touch()
     path.chmod(0o640)

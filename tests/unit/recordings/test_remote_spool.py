@@ -23,7 +23,9 @@ Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 class Asterisk:
-    """ARI's stored recordings, as resource_recordings.c gives them out. ``answer`` is what it does instead, if anything."""
+    """The stored recordings of ARI, as resource_recordings.c gives them out. ``answer`` is what it does instead, if
+    anything.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -141,7 +143,7 @@ async def _stops(request: web.Request) -> web.StreamResponse:
 
 
 async def _page(_: web.Request) -> web.StreamResponse:
-    """As a proxy before Asterisk may answer, which lets nobody through for a while."""
+    """A proxy in front of Asterisk may answer like this, when it lets nobody through for a while."""
     return web.Response(text="<!doctype html><title>Back soon</title>" + "<p>We are working on it." * 9)
 
 
@@ -241,7 +243,7 @@ async def test_a_password_that_is_changed_leaves_raw_audio_on_asterisks_host_unt
             await far.recording_ids()
         file.write_text("secret")
         assert await far.recording_ids() == [TAG.recording_id]
-        # while the file is being written, or for a user who may not read it, the last one that was read goes on
+        # while the file is being written, or for a user who may not read it, the last one that was read still counts
         file.write_text("")
         assert (await far.take(TAG.recording_id)).exists()
 
@@ -313,7 +315,7 @@ async def _without_end(request: web.Request) -> web.StreamResponse:
 
 
 async def _swelling(_: web.Request) -> web.StreamResponse:
-    """Of which a short one would fill the memory."""
+    """A short one would fill the memory."""
     reply = web.json_response([{"name": NAME, "format": "wav"}])
     reply.enable_compression(web.ContentCoding.gzip)
     return reply
@@ -374,7 +376,9 @@ async def test_the_agents_side_of_a_recording_is_not_fetched_or_left_there(
 
 
 async def test_what_was_fetched_is_lost_when_asterisk_has_it_no_more(far: RemoteSpool, spool: Path) -> None:
-    """It could not be kept when it was fetched; then Asterisk was set up anew, and all of it was here only."""
+    """It could not be stored when it was fetched; then Asterisk was set up anew, and the fetched file was the only
+    copy.
+    """
     sides = {NAME: far.take, agents_side(TAG.recording_id): far.take_agents}
     for name, take in sides.items():
         raw = record(spool / f"{name}.wav", 3 * SECOND)

@@ -1,4 +1,4 @@
-"""The service seals in the background, and at its end; no failure of it reaches a call."""
+"""The service seals in the background, and when it ends; none of its failures reaches a call."""
 
 import asyncio
 import io
@@ -20,7 +20,7 @@ Sign = Callable[[Sequence[Leaf], Statement | None], Seal]
 
 
 class Ledger:
-    """A store with so many journals that are over; ``fails`` as often as it says, first."""
+    """A store with that many journals that are over; it first fails as often as ``fails`` says."""
 
     def __init__(self, journals: int = 0, fails: int = 0) -> None:
         self.journals, self.fails = journals, fails

@@ -35,7 +35,7 @@ def tone(hertz: int, seconds: int = 2) -> bytes:
 
 
 def power(sound: bytes, hertz: int) -> float:
-    """What there is of a tone in a sound: Goertzel's filter, from 0 to 1 of a whole tone."""
+    """How much of a tone there is in a sound: Goertzel's filter, from 0 to 1 of a whole tone."""
     samples = struct.unpack(f"<{len(sound) // SAMPLE}h", sound)
     real = sum(each * math.cos(2 * math.pi * hertz * at / 8000) for at, each in enumerate(samples))
     imaginary = sum(each * math.sin(2 * math.pi * hertz * at / 8000) for at, each in enumerate(samples))
@@ -68,7 +68,7 @@ async def test_a_format_mixes_what_the_two_said(spool: Path, kept_in: Path, form
 async def test_an_answer_is_heard_before_its_question(
     archive: FileArchive, spool: Path, kept_in: Path
 ) -> None:
-    """The agent's side was begun a quarter of a second before, and is as much longer."""
+    """The agent's side began a quarter of a second earlier, and is that much longer."""
     record(raw_in(spool), CALLEE)
     record(agents(spool), bytes(250 * MILLISECOND) + AGENT)
     kept = await archive.keep(STEREO, lead_ms=250)
@@ -102,7 +102,7 @@ async def test_the_agents_voice_is_kept_after_the_callee_has_refused(
 async def test_the_agents_voice_is_kept_after_a_refusal_as_its_side_lacks_some_of_the_talk(
     archive: FileArchive, spool: Path, kept_in: Path, lead_ms: int, lacking_ms: int
 ) -> None:
-    """The callee's has all of it: each is written by itself."""
+    """The callee's side has all of it: each side is written by itself."""
     record(raw_in(spool), CALLEE)
     record(agents(spool), (bytes(lead_ms * MILLISECOND) + AGENT)[: -lacking_ms * MILLISECOND])
     until, ended = [STEREO.started_at + timedelta(milliseconds=at) for at in (600, 1000)]

@@ -24,12 +24,12 @@ from ccari.sounds.soundboard import shipped_sounds
 from tests.reference import page as reference
 
 AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
-#: Looks at whole lists, and their deletion, which are on record as of nobody.
+#: Looks at whole lists, and their deletion, which are on record for nobody in particular.
 OF_MANY = {
     Looked.LIST_IMPORTED, Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED, Looked.CONTROLLER_DELETION_BEGUN,
     Looked.CONTROLLER_DELETED,
 }  # fmt: skip
-#: Why a call is refused before it is known whose it would be.
+#: Why a call is refused before it is known whose number it would be.
 OF_NOBODY = {
     Block.NUMBER_EMPTY, Block.NUMBER_CHARACTERS, Block.NUMBER_INVALID, Block.NUMBER_PREMIUM, Block.BAD_ARGUMENTS,
     Block.UNKNOWN_CAMPAIGN, Block.NO_DESTINATION, Block.NO_POLICY,
@@ -72,7 +72,7 @@ def test_a_language_lacks_words() -> None:
     terms |= {HANDED_BACK, "tagged", "recording", "finished", "stored", "discarded", "failed", "deleted"}
     assert terms <= subject._WORDS["en"]["terms"].keys()
     noted = {name for name, places in reference.events().items() if any(each.in_call for each in places)}
-    # and what is entered without being logged by the call itself
+    # and what is entered without the call itself logging it
     noted |= {LEFT_OUT, "personal_data_erased", "recording_deleted", "recording_fetched", "recording_played"}
     assert noted == subject._WORDS["en"]["events"].keys()
     for words in subject._WORDS.values():
@@ -99,7 +99,7 @@ def test_a_page_is_in_another_language_or_lets_what_people_wrote_be_markup(langu
     assert f"{subject._WORDS[language]['retention_contacts']}: 731." in made
     assert f"{subject._WORDS[language]['retention_consents']}: 1463." in made
     assert f"{subject._WORDS[language]['retention_accesses']}: 1096." in made
-    # by the controller's clock, which is named
+    # by the clock of the controller's time zone, which is named
     assert f"{DAY[language]} 12:00:00" in made
     assert f"{subject._WORDS[language]['clock']}: Europe/Warsaw." in made
     assert "2026-07" not in made
@@ -172,7 +172,7 @@ def test_how_a_call_ended_is_told_twice_or_for_technicians(outcome: str, reason:
     [("en", "officer"), ("pl", "Inspektor"), ("de", "beauftragter"), ("uk", "відповідальна")],
 )
 def test_a_controller_that_has_no_officer_is_said_to_have_one(language: str, officer: str) -> None:
-    """Art 37 asks for one of some only; the policy has an address to write to."""
+    """Art 37 asks for one only of some controllers; the policy has an address to write to."""
     assert officer not in subject._WORDS[language]["dpo"]
 
 
@@ -307,13 +307,13 @@ def test_a_consent_or_a_source_whose_time_is_over_seems_to_be_good_for_ever() ->
     ("language", "only"), [("en", "only"), ("pl", "tylko"), ("de", "nur"), ("uk", "лише")]
 )
 def test_the_page_promises_that_less_of_a_request_is_kept_than_is(language: str, only: str) -> None:
-    """Besides that it was answered, and when, its reference and the right stay in the register."""
+    """Besides the fact that it was answered, and when, its reference and the right stay in the register."""
     assert only not in subject._WORDS[language]["retention_requests"].split()
 
 
 @pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 def test_who_was_never_called_is_not_told_what_for_their_number_is_kept(language: AnswerLanguage) -> None:
-    """Art 15(1)(a): without a call there is no other purpose on the page."""
+    """Art 15(1)(a): if there was no call, the page has no other purpose."""
     contact = {
         "source": "fair",
         "obtained_on": date(2026, 1, 15),

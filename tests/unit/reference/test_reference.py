@@ -1,4 +1,6 @@
-"""What ops look up is there, and as the code has it. Whoever adds an event or a metric is told what to write where."""
+"""What operators look up is there, and says what the code says. Whoever adds an event or a metric is told what to write
+where.
+"""
 
 from pathlib import Path
 

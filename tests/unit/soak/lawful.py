@@ -25,16 +25,18 @@ from tests.soak.account import (
 )
 from tests.soak.plan import Fault
 
-#: A recorded call of acme in which erasure was pressed in the talk, one of its opt_in campaign, one that came in to it
-#: and was refused to be recorded, one of bravo to a number that acme has barred, and one that acme's gate has blocked.
+#: Five calls: a recorded one of acme in which erasure was pressed in the talk, one of its opt_in campaign, one that
+#: came in and in which recording was refused, one of bravo to a number that acme has barred, and one that acme's gate
+#: blocked.
 ERASED, AGREED, INBOUND, OTHERS, BLOCKED = (f"00000000-0000-4000-8000-00000000000{n}" for n in range(1, 6))
 RECORDING, AGREED_RECORDING = (f"10000000-0000-4000-8000-00000000000{n}" for n in range(1, 3))
 DIGITS = {
     ERASED: "48600307401", AGREED: "48601128101", INBOUND: "48600302101", OTHERS: "48600100001", BLOCKED: "48600100001",
 }  # fmt: skip
-#: Of who called in, and of the agent who paused the recording of the opt_in campaign for a card's number at its end.
+#: The calls of whoever called in, and of the agent who paused the recording of the opt_in campaign at its end for a
+#: card number.
 AGENT_CALL, PAUSING_CALL = (f"20000000-0000-4000-8000-00000000000{n}" for n in range(1, 3))
-#: World's own name of the channel of the callee who pressed erasure.
+#: World's own name for the channel of the callee who pressed erasure.
 CHANNEL = "world-1800000000.1"
 BEGAN = 1_800_000_000.0
 SECRET = "f" * 64

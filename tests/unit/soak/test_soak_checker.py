@@ -1,4 +1,4 @@
-"""The checker of the soak, which is code that can be wrong: a planted violation of each kind must be found."""
+"""The checker of the soak is code that can be wrong: a planted violation of each kind must be found."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -38,7 +38,7 @@ def _barred_before(run: Account) -> Account:
 
 
 def _barred_while_dialled(run: Account) -> Account:
-    """The token was spent in time, the INVITE came long after."""
+    """The token was spent in time, but the INVITE came long after."""
     late = replace(run.invites[1], at=BEGAN + 29)
     bars = (*run.bars, Bar("acme", digest("acme", DIGITS[AGREED]), "", "erasure", BEGAN + 22))
     return replace(run, invites=(run.invites[0], late, run.invites[2]), bars=bars)
@@ -286,7 +286,7 @@ def test_a_refusal_whose_key_world_does_not_know_is_timed_by_a_clock_that_was_st
 
 
 def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:
-    """A law that demands the call goes before erasure (Art 17(3)(b))."""
+    """A law that requires the call takes precedence over erasure (Art 17(3)(b))."""
     run = lawful.with_call(lawful.account(), OTHERS, campaign="orders")
     bar = Bar("bravo", digest("bravo", DIGITS[OTHERS]), "", "erasure", BEGAN)
     mended = replace(run.invites[2], caller="48221110005")
@@ -294,7 +294,7 @@ def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:
 
 
 def test_a_bar_that_was_entered_again_is_taken_for_one_that_came_after_the_calls_it_barred() -> None:
-    """The row tells of its last writing only: it may have been there since it was entered."""
+    """The row tells only when it was last written: the bar may have been there ever since it was entered."""
     run = lawful.account()
     barred = next(each for each in run.calls if each.reason == "suppressed_do_not_call")
     assert barred.ended_at is not None

@@ -1,4 +1,4 @@
-"""What the soak's checker makes of a service that ends by itself, or not at all, and of what asyncio says in the log."""
+"""What the soak's checker makes of a service that ends by itself, or not at all, and of what asyncio writes to the log."""
 
 import time
 from dataclasses import replace
@@ -38,7 +38,7 @@ def test_a_service_that_cannot_begin_without_its_database_is_a_violation() -> No
     begins = ending(1, served=False, lived=2.0)
     assert said(lawful.broken(begins, Fault.STOP_POSTGRES, 50, 59)) == set()
     assert said(lawful.broken(begins, Fault.STOP_POSTGRES, 20, 30)) == {BY_ITSELF}
-    # one that serves does without
+    # a service that already serves does without the database
     assert said(lawful.broken(ending(1), Fault.STOP_POSTGRES, 50, 59)) == {BY_ITSELF}
 
 
@@ -62,7 +62,7 @@ def test_the_next_service_is_excused_by_what_the_last_one_was_told() -> None:
 def test_a_service_that_is_killed_by_a_fault_that_goes_on_is_said_to_have_ended_by_itself(
     tmp_path: Path,
 ) -> None:
-    """The checker looks in the middle of a run, too."""
+    """The checker also looks in the middle of a run."""
     run, watch, began = lawful.account(), Watch(tmp_path, tmp_path / "log"), time.time() - 30.0
     with watch.fault(Fault.KILL_CCARI):
         killed = Exit(began, time.time(), -9)

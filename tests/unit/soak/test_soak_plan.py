@@ -1,4 +1,4 @@
-"""What a seed makes, and the means by which the soak breaks links and listens."""
+"""What a seed makes, and how the soak breaks links and listens."""
 
 import asyncio
 import socket
@@ -21,7 +21,7 @@ from tests.soak.plan import BARRED_BEFORE, QUIET_END_SECONDS, Fault, make
 MINUTES_20 = 1200.0
 RATE = 8000
 SHORT_SECONDS = 0.3
-#: What would wait for ever otherwise.
+#: Without it, the wait would last for ever.
 LONG_SECONDS = 10.0
 
 
@@ -56,7 +56,9 @@ def test_nobody_withholds_their_number_hands_over_or_enters_a_code_in_a_long_run
 
 
 def test_somebody_calls_in_who_hears_the_notice_before_they_listen() -> None:
-    """Of a callee who answers late what is heard is recorded from the answer on: as a caller they were answered long ago."""
+    """What a callee who answers late hears is recorded from the answer on; as a caller, they would have been answered
+    long before.
+    """
     late = callees.answers_late(3, 0).number[:8]
     for seed in range(20):
         calls = make(seed, 1200, calls_each_second=0.5).calls
@@ -169,7 +171,7 @@ def _sound(seconds: float, *tones: float) -> np.ndarray[tuple[int], np.dtype[np.
 
 
 class _echo:  # noqa: N801 - a context, used as a function
-    """A server that sends back what it gets; gives its address."""
+    """A server that sends back what it gets; yields its address."""
 
     async def __aenter__(self) -> tuple[str, int]:
         port = free_port(socket.SOCK_STREAM, "127.0.0.1")

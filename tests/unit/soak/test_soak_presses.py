@@ -1,4 +1,4 @@
-"""What the soak's checker makes of keys that world has sent, and of when they could be heard."""
+"""What the soak's checker makes of the keys that world has sent, and of when they could be heard."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -22,7 +22,7 @@ def said(run: Account) -> set[str]:
 
 
 def unheard(run: Account) -> Account:
-    """The key of erasure left no trace."""
+    """The erasure key left no trace."""
     run = lawful.without_event(lawful.without_event(run, ERASED, "key_pressed"), ERASED, "right_registered")
     run = lawful.hearing(run, ERASED, *run.heard[0].tones[:-1])
     run = replace(run, requests=run.requests[1:], bars=run.bars[:1])
@@ -34,7 +34,7 @@ def cut(run: Account) -> Account:
 
 
 def stalled(run: Account) -> Account:
-    """It is known long after it began."""
+    """It became known long after it began."""
     return lawful.away(lawful.broken(run, Fault.STALL_ASTERISK, 3, 14), 14.0, 15.0)
 
 
@@ -47,7 +47,7 @@ def restarted(run: Account) -> Account:
 
 
 def killed(run: Account) -> Account:
-    """Before it was written down, and back long after."""
+    """Killed before it was recorded, and back long after."""
     run = lawful.broken(run, Fault.KILL_CCARI, 12.0, 14.0)
     return replace(run, exits=(*run.exits, Exit(BEGAN - 60, BEGAN + 12.0, -9)))
 
@@ -66,7 +66,7 @@ def refused(run: Account) -> Account:
 
 
 def ended_by_the_service(run: Account) -> Account:
-    """Whose row was closed by the next one: PostgreSQL was away."""
+    """The next service closed its row: PostgreSQL was away."""
     return replace(run, signs=(*run.signs, Sign(BEGAN + 8.0, "call_ended", ERASED)))
 
 
@@ -109,7 +109,7 @@ def other_time(run: Account) -> Account:
 
 
 def late_only(run: Account) -> Account:
-    """Held up, and nothing was lost of it."""
+    """It was delayed, but nothing of it was lost."""
     return lawful.broken(run, Fault.STALL_ASTERISK, 8, 11)
 
 
@@ -149,7 +149,7 @@ def test_a_right_on_record_in_a_call_whose_service_died_is_excused_by_its_death(
 
 
 def withheld(run: Account) -> Account:
-    """Who called in shows no number: no request can be theirs."""
+    """The caller withholds their number: no request can be theirs."""
     run = replace(lawful.with_call(run, INBOUND, digest=b""), requests=run.requests[:1])
     return lawful.without_event(run, INBOUND, "right_registered")
 
@@ -195,13 +195,13 @@ def late_by_itself(run: Account) -> Account:
 
 @pytest.mark.parametrize("fault", [Fault.STOP_CCARI, Fault.STALL_ASTERISK])
 def test_a_service_that_was_late_is_let_keep_what_was_said_after_the_key(fault: Fault) -> None:
-    """Asterisk was not, and says when the key was pressed."""
+    """Asterisk was not late, and says when the key was pressed."""
     run = lawful.broken(late_by_itself(lawful.account()), fault, 8.5, 11.9)
     assert said(run) == {RECORDED_ON}
 
 
 def test_the_time_of_a_recording_is_told_by_a_clock_that_was_stepped() -> None:
-    """The file was seen when it began; the row says that it was an hour before."""
+    """The file was seen when it began; the row says that it began an hour earlier."""
     run = lawful.with_recording(lawful.account(), RECORDING, started_at=BEGAN - 3595, duration_ms=7000)
     assert said(lawful.broken(run, Fault.STEP_CLOCK, 3, 12)) == {RECORDED_ON}
 

@@ -36,7 +36,7 @@ def engine() -> EspeakNg:
 
 @pytest.fixture(scope="session")
 def read_wav() -> Callable[[Path], Sound]:
-    """Samples in -1..1 of a 16-bit mono file, and its rate."""
+    """The samples, in -1..1, of a 16-bit mono file, and its rate."""
 
     def read(path: Path) -> Sound:
         with wave.open(str(path), "rb") as file:
@@ -49,7 +49,7 @@ def read_wav() -> Callable[[Path], Sound]:
 
 @pytest.fixture(scope="session")
 def read_sound() -> Callable[[Path], Sound]:
-    """Samples in -1..1 of a file that was built, and its rate."""
+    """The samples, in -1..1, of a file that was built, and its rate."""
 
     def read(path: Path) -> Sound:
         return np.frombuffer(path.read_bytes(), dtype="<i2") / 32768.0, RATE
@@ -59,7 +59,7 @@ def read_sound() -> Callable[[Path], Sound]:
 
 @pytest.fixture(scope="session")
 def write_wav() -> Callable[[Path, Samples, int], Path]:
-    """Write samples in -1..1, one column a channel, as a 16-bit file; folders are made."""
+    """Write samples in -1..1, one column per channel, to a 16-bit file; folders are created."""
 
     def write(path: Path, samples: Samples, rate: int) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -75,11 +75,13 @@ def write_wav() -> Callable[[Path, Samples, int], Path]:
 
 @pytest.fixture(scope="session")
 def lufs() -> Callable[[Samples, int], float]:
-    """Integrated loudness after ITU-R BS.1770 for one channel, written out here so that ffmpeg does not judge itself."""
+    """Integrated loudness by ITU-R BS.1770 for one channel, written out here so that ffmpeg does not judge its own
+    work.
+    """
 
     @cache
     def k_weight(length: int, rate: int) -> Samples:
-        """|H| of the standard's two filters, given for 48 kHz, at each frequency of a spectrum."""
+        """The magnitude of the standard's two filters, given for 48 kHz, at each frequency of a spectrum."""
         z = np.exp(2j * np.pi * np.fft.rfftfreq(length, 1 / rate) / 48000)
         shelf_b, shelf_a = (
             (1.53512485958697, -2.69169618940638, 1.19839281085285),
@@ -92,7 +94,7 @@ def lufs() -> Callable[[Samples, int], float]:
         return weight
 
     def measure(samples: Samples, rate: int) -> float:
-        # few lengths, for the weights of each take longer than all else
+        # there are few lengths, and computing the weights of each takes longer than everything else
         length = 1 << (len(samples) - 1).bit_length()
         spectrum = np.fft.rfft(samples, length) * k_weight(length, rate)
         weighted = np.fft.irfft(spectrum, length)[: len(samples)]

@@ -1,4 +1,4 @@
-"""A folder of sounds as an earlier version left it, whose files were A-law and G.722."""
+"""A folder of sounds as left by an earlier version, whose files were A-law and G.722."""
 
 import shutil
 from dataclasses import replace

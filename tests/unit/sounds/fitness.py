@@ -1,4 +1,4 @@
-"""Whether calls could play the sounds of a folder, as calls find it out."""
+"""Whether calls could play the sounds of a folder, found out as calls find it out."""
 
 import shutil
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from ccari.sounds.soundboard import Soundboard, shipped_sounds
 
 
 def check(folder: Path, prompts: Iterable[Prompt]) -> list[str]:
-    """Why calls would be refused, a line for each prompt that is not fit to be played; none if callees would hear all of them.
+    """Why calls would be refused: a line for each prompt that is not fit to be played, none if callees would hear all of them.
 
-    No shipped sounds stand behind those of the folder.
+    No shipped sounds stand in for those of the folder.
     """
     with TemporaryDirectory() as none_shipped:
         shutil.copy(shipped_sounds() / "catalogue.toml", none_shipped)

@@ -1,4 +1,4 @@
-"""The very audio that was heard is found again, though its prompt was spoken anew since."""
+"""The very audio that was heard is found again, even if its prompt has been spoken anew since."""
 
 import asyncio
 import hashlib
@@ -62,7 +62,7 @@ class Desk:
             yield prompt.key, Built(prompt.text, "pl", "studio", 1000, "test", files)
 
     def reword(self) -> None:
-        """An update has other words for the first prompt."""
+        """An update changes the words of the first prompt."""
         words = (self.shipped / "catalogue.toml").read_text("utf-8")
         self.shipped = self.sounds.parent / "update"
         self.shipped.mkdir()
@@ -71,7 +71,7 @@ class Desk:
         (self.shipped / "catalogue.toml").write_text(changed, "utf-8")
 
     def spoil(self, folder: Path, spoilt: Callable[[bytes], bytes | None]) -> None:
-        """Leave this of the words that were kept; None: nothing."""
+        """Leave this in place of the words that were kept, or nothing if it is None."""
         for each in folder.glob("*.json"):
             content = each.read_bytes()
             each.unlink()
@@ -97,7 +97,7 @@ class Desk:
 
 @pytest.fixture(autouse=True)
 def _waits_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What is copied, and not on how busy a machine."""
+    """The tests are about what is copied, not about how busy a machine is."""
     monkeypatch.setattr("ccari.sounds.copies.KEEP_SECONDS", 60.0)
 
 
@@ -153,7 +153,7 @@ def test_what_is_no_longer_there_is_made_up(desk: Desk, tmp_path: Path) -> None:
 def test_a_copy_that_was_damaged_stays_so_while_the_sound_is_there(
     desk: Desk, tmp_path: Path, left: bytes | None
 ) -> None:
-    """By a power failure, say, before what was written was on the disk."""
+    """For example by a power failure before the data was on the disk."""
     journal = desk.play("identity")
     (copy,) = (tmp_path / "heard").glob(f"{journal[0].fields['sounds']}/sln12" if journal[0].fields else "")
     content = copy.read_bytes()
@@ -231,7 +231,7 @@ def test_what_was_heard_is_lost_with_the_policy_or_its_language(desk: Desk, lang
 def test_a_power_failure_takes_along_what_was_copied(
     desk: Desk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Or leaves its name, with nothing in it."""
+    """Or leaves its name with nothing in it."""
     kept: list[Path] = []
     flush = os.fsync
 
@@ -298,7 +298,7 @@ async def test_a_slow_disk_under_the_copies_holds_up_all_calls(
 
 
 async def test_each_call_waits_for_copies_that_are_there(desk: Desk) -> None:
-    """The gate is asked hundreds of times a second: a thread would be most of it."""
+    """The gate is asked hundreds of times a second: starting a thread would take most of that time."""
     board = desk.board
     board.scripts(CONTROLLER, CAMPAIGN)
     await board.keep(CAMPAIGN)
@@ -343,7 +343,7 @@ def test_a_notice_that_was_erased_is_made_up(desk: Desk) -> None:
 
 
 def test_a_call_to_which_nothing_was_to_be_said_has_no_evidence(desk: Desk) -> None:
-    """It is not recorded, and the rest was heard before."""
+    """It is not recorded, and everything else had been heard before."""
     assert desk.heard(desk.play()) == []
 
 
@@ -391,7 +391,7 @@ def test_a_call_is_made_by_what_who_only_asked_was_told(desk: Desk) -> None:
 
 
 def test_another_sound_that_is_spoilt_is_played_for_more_than_a_moment(desk: Desk) -> None:
-    """One that is shipped takes its place."""
+    """A shipped one takes its place."""
     now = 0.0
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
     board.scripts(CONTROLLER, CAMPAIGN)
@@ -418,7 +418,7 @@ def test_each_call_waits_for_a_look_at_every_sound_there_is(
         assert board.scripts(CONTROLLER, CAMPAIGN) is before
     often = {path for path in looks if looks.count(path) > 1}
     heard = {each for ids in notices.wordings(CAMPAIGN) for each in ids if each in before["pl"].sounds}
-    # and the manifests, by which a build counts at once
+    # and the manifests, which make a build count at once
     assert {Path(path).stem for path in often} == {"pl", "renewals", Path(FILE_NAME).stem, *heard}
     assert len(often) < len(set(looks))
 
@@ -426,7 +426,7 @@ def test_each_call_waits_for_a_look_at_every_sound_there_is(
 def test_each_campaign_has_the_sounds_of_all_checked_anew(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """All calls waited for that, a tenth of a second for each language, when a campaign was called first and after a step of a build."""
+    """When a campaign was first called, and after each step of a build, all calls waited for that: a tenth of a second per language."""
     board, looks = desk.board, list[str]()
 
     def look(folder: Path, key: str, entry: Built) -> Iterator[str]:
@@ -457,7 +457,7 @@ def test_a_build_counts_for_nothing_until_the_next_look(desk: Desk) -> None:
 def test_a_call_that_looks_while_a_build_takes_sounds_in_is_blocked(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It compared the new sounds with the manifest of before."""
+    """It compared the new sounds with the previous manifest."""
     board, builds = desk.board, iter(["bert"])
     before = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
 

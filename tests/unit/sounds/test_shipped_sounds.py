@@ -38,7 +38,7 @@ def test_no_file_is_shipped_that_the_manifest_does_not_know(
 
 
 def test_the_repository_stays_small(shipped: Path) -> None:
-    """Four languages, of each some four minutes, at 24 kB a second."""
+    """Four languages, some four minutes each, at 24 kB a second."""
     assert sum(path.stat().st_size for path in shipped.rglob("*.*")) < 24 * MEBIBYTE
 
 
@@ -59,18 +59,18 @@ def test_all_are_equally_loud_and_none_clips(
 ) -> None:
     """-24 LUFS within 0.3; 0.3 more, as two meters place their blocks of 0.4 s differently."""
     for (key, ending), (samples, rate) in heard.items():
-        # of one digit it would depend on where the meter's blocks of 0.4 s fall
+        # for a single digit it would depend on where the meter's blocks of 0.4 s fall
         loudness = lufs(np.tile(samples, max(1, math.ceil(3 * rate / len(samples)))), rate)
         assert -24.6 < loudness < -23.4, f"{key}.{ending}"
         assert abs(loudness - manifest.entries[key].files[ending].lufs) < 0.4, f"{key}.{ending}"
-        # the true peak, between samples, is at -3 dBTP at most
+        # the true peak, between samples, is at most -3 dBTP
         assert np.max(np.abs(samples)) < 10 ** (-2.9 / 20), f"{key}.{ending}"
 
 
 def test_each_lasts_as_long_as_the_manifest_says(
     heard: Mapping[tuple[str, str], Sound], manifest: Manifest
 ) -> None:
-    """By it is known whether a notice was played whole."""
+    """It shows whether a notice was played whole."""
     for (key, _), (samples, rate) in heard.items():
         assert abs(len(samples) / rate * 1000 - manifest.entries[key].duration_ms) <= 1, key
 

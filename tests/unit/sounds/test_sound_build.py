@@ -20,7 +20,7 @@ from tests.faults.files import with_a_bit_changed
 from tests.unit.sounds.earlier import as_an_earlier_version_left_it
 from tests.unit.sounds.fitness import check
 
-#: The module, of which ccari.sounds has the function only.
+#: The module; ccari.sounds exports only the function.
 build_ = importlib.import_module("ccari.sounds.build")
 
 GOODBYE = Prompt("goodbye", "pl", "Dziękujemy. Do widzenia.")
@@ -38,7 +38,7 @@ def spoken(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def built(spoken: Path, tmp_path: Path) -> Path:
-    """A copy of them, to be changed."""
+    """A copy of them that may be changed."""
     return Path(shutil.copytree(spoken, tmp_path / "built"))
 
 
@@ -47,7 +47,7 @@ def times(folder: Path) -> dict[Path, int]:
 
 
 def test_the_files_lie_where_asterisk_looks_and_nothing_else_does(built: Path) -> None:
-    """A left temporary file would be played, backed up or shipped."""
+    """A temporary file left behind would be played, backed up or shipped."""
     found = {str(path.relative_to(built)) for path in built.rglob("*") if path.is_file()}
     assert found == {"manifest.json", "pl/goodbye.sln12", "pl/renewals/identity.sln12"}
     assert not list(built.glob(".*"))
@@ -105,7 +105,7 @@ def test_the_same_words_are_spoken_again_for_every_campaign(tmp_path: Path) -> N
 def test_words_that_two_languages_share_are_spoken_by_the_voice_of_either(
     engine: EspeakNg, tmp_path: Path
 ) -> None:
-    """An English callee would hear the date of a German one."""
+    """An English callee would hear a German callee's date."""
     german, english = Prompt("month_8", "de", "August"), Prompt("month_8", "en", "August")
     together = build([german, english], tmp_path / "together", engine=engine).entries["en/month_8"]
     assert together == build([english], tmp_path / "alone", engine=engine).entries["en/month_8"]
@@ -157,7 +157,7 @@ def test_a_folder_of_an_earlier_version_is_unfit_for_ever_or_passes_as_it_is(
 
 
 def test_what_is_shipped_is_not_spoken_again(built: Path, tmp_path: Path) -> None:
-    """A hundred prompts are alike in every campaign: they would be most of the time of every first build."""
+    """A hundred prompts are the same in every campaign: they would take most of the time of every first build."""
 
     class Mute(EspeakNg):
         def speak(self, text: str, language: str, out: Path) -> None:
@@ -242,7 +242,7 @@ def test_what_was_finished_before_a_failure_is_kept(engine: EspeakNg, tmp_path: 
 
 
 class Other(EspeakNg):
-    """Another voice, so that all is made anew; ``before`` may wait, or raise, before one is spoken."""
+    """Another voice, so that everything is made anew; ``before`` may wait, or raise, before a prompt is spoken."""
 
     SPEED = 120
 
@@ -256,7 +256,7 @@ class Other(EspeakNg):
 
 
 def test_a_build_that_goes_on_blocks_calls_whose_sounds_were_good(built: Path) -> None:
-    """Each prompt took the place of its predecessor minutes before the manifest said so."""
+    """Each prompt replaced the earlier one minutes before the manifest said so."""
     seen, first_is_made = list[list[str]](), threading.Event()
 
     def second_waits(text: str) -> None:
@@ -276,7 +276,7 @@ def test_a_build_that_goes_on_blocks_calls_whose_sounds_were_good(built: Path) -
 def test_a_prompt_that_cannot_be_made_blocks_the_others_for_good(
     built: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """What was being made beside it came to its place, and not into the manifest."""
+    """What was being made beside it was put in place, but not entered in the manifest."""
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
     old, first_has_begun = Manifest.load(built).entries["pl/goodbye"], threading.Event()
 
@@ -319,7 +319,9 @@ def test_a_long_build_that_is_killed_has_made_nothing(
 def test_two_builds_at_once_take_each_others_prompts_out_of_the_manifest(
     engine: EspeakNg, tmp_path: Path
 ) -> None:
-    """Each wrote the manifest that it had read at its beginning, with what it had made; calls of the other's were blocked."""
+    """Each wrote the manifest that it had read at its start, plus what it had made; calls with the other's prompts were
+    blocked.
+    """
 
     def both(_: Progress) -> None:
         with pytest.raises(

@@ -37,7 +37,7 @@ FILLED_IN = {
 
 
 def numbers(language: str) -> str:
-    """A table of numbers, with other words than those of another language."""
+    """A table of numbers whose words differ from those of another language."""
     counts = {"day": 31, "month": 12, "year": 16}
     return "".join(
         f"{part} = {json.dumps([f'{language} {part} {place}' for place in range(count)])}\n"
@@ -90,7 +90,7 @@ def test_every_prompt_is_said_in_all_four_languages_and_in_no_two_alike(catalogu
 
 
 def test_each_language_keeps_to_its_script_and_its_address(catalogue: Catalogue) -> None:
-    """Formal everywhere; and a Latin letter in a Ukrainian word is spelt out, or read by the English voice."""
+    """Formal everywhere; and a Latin letter in a Ukrainian word would be spelt out, or read by the English voice."""
     informal = {
         "pl": r"\b(twoj\w+|ciebie|tobie|możesz|naciśnij)\b",
         "de": r"\b(du|dein\w*|dich|dir|drück)\b",
@@ -128,7 +128,7 @@ def test_fixed_prompts_hold_no_menu_piece_and_nothing_to_fill_in(catalogue: Cata
 def test_who_has_heard_the_keys_menu_over_fastagi_believes_that_keys_work_after_it(
     catalogue: Catalogue,
 ) -> None:
-    """It says the same menu as the notice, and nobody hears a key once it has ended."""
+    """It says the same menu as the notice, but no key is heard once it has ended."""
     throughout = {"pl": "w każdej chwili", "en": "any time", "de": "jederzeit", "uk": "будь-який момент"}
     menu = [entry for entry in catalogue.entries.values() if entry.kind is Kind.MENU]
     assert "rights" in [entry.id for entry in menu]
@@ -149,7 +149,7 @@ def test_what_a_person_decides_is_only_said_to_be_registered(catalogue: Catalogu
 
 
 def test_the_catalogue_has_no_words_that_nothing_says(catalogue: Catalogue) -> None:
-    """Nor lack any: each mode, each way to go on without, each key."""
+    """Nor does it lack any: each mode, each way to go on without, each key."""
     asked = set()
 
     class Asked:
@@ -208,7 +208,7 @@ def test_a_due_day_is_a_sentence_in_each_language(catalogue: Catalogue, language
 
 
 def test_no_two_numbers_of_a_kind_sound_the_same(catalogue: Catalogue) -> None:
-    """A word list with a slip in it, of the right length, would tell a wrong day."""
+    """A word list of the right length with a slip in it would say a wrong day."""
     for language in catalogue.languages:
         for kind in ("digit", "day", "month", "year"):
             ids = [id_ for id_ in speech.PROMPTS if id_.startswith(kind)]

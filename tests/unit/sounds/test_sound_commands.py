@@ -16,7 +16,7 @@ from ccari.sounds.locking import lock_folder
 from ccari.sounds.soundboard import Soundboard
 from tests.integration.service import Done, Service
 
-#: All that its calls say comes with ccari, but for the name of the campaign's controller.
+#: Everything that its calls say comes with ccari, except the name of the campaign's controller.
 POLICY = """
 [[controllers]]
 id = "acme"
@@ -82,7 +82,7 @@ async def test_a_missing_sound_is_listed_before_a_callee_waits_for_it(desk: Desk
     lacking = {key: row["fault"] for key, row in rows.items() if row["fault"]}
     assert lacking == {"de/renewals/identity": fault}
     assert rows["de/renewals/identity"]["text"] == IDENTITY
-    # what is alike in every campaign comes with ccari
+    # what is the same in every campaign comes with ccari
     assert rows["de/goodbye"]["origin"].startswith("espeak-ng")
     told = await desk.ccari("list", "--policy", str(desk.policy))
     assert (told.code, told.err) == (0, f"ccari: {fault}\n")
@@ -94,7 +94,7 @@ async def test_a_missing_sound_is_listed_before_a_callee_waits_for_it(desk: Desk
 def test_a_sound_that_one_language_of_a_campaign_lacks_blocks_it(
     desk: Desk, shipped: Path, engine: EspeakNg, lacking: str
 ) -> None:
-    """As ``policy check`` asks; a callee would hear of it in the middle of the notice."""
+    """``policy check`` asks the same; a callee would notice it in the middle of the notice."""
     policy = read(POLICY.replace('language = "de"', 'language = "de"\nlanguages = ["uk"]').replace(
         'prompts = ["identity"] }', 'prompts = ["identity"] }\nkeys = { "0" = "language" }'))  # fmt: skip
     board = Soundboard(desk.sounds, shipped)
@@ -165,7 +165,7 @@ async def test_a_folder_is_listed_whoever_needs_its_sounds(desk: Desk, engine: E
     assert [row["key"] for row in json.loads(done.out)] == ["de/old/goodbye"]
 
 
-#: The second time it is told who calls, for it sells, and not what the person's rights are; nobody calls "offers".
+#: The second time it says who calls, because it sells, but not what the person's rights are; nobody calls "offers".
 WAITED = (
     POLICY.replace(
         '{ prompts = ["identity"] }',

@@ -1,4 +1,4 @@
-"""espeak-ng speaks whatever it is given, and only speaks it."""
+"""espeak-ng speaks whatever it is given, and does nothing but speak it."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -51,7 +51,7 @@ def test_shell_characters_are_spoken_not_executed(
 
 
 def test_control_characters_do_not_command_the_voice(spoken: Callable[[str, str], bytes]) -> None:
-    """espeak-ng takes control A for the start of a command: this one would turn the volume to nothing."""
+    """espeak-ng takes control-A for the start of a command: this one would turn the volume to nothing."""
     assert spoken("Dzień  0A dobry", "pl") == spoken("Dzień \x010A dobry", "pl")
 
 
@@ -93,7 +93,7 @@ def test_each_language_has_a_voice_of_its_own(
 
 
 def test_ukrainian_is_read_and_not_spelt_letter_by_letter(spoken: Callable[[str, str], bytes]) -> None:
-    """A voice without the script would say the names of its letters, at many times the length."""
+    """A voice that does not know the script would say the names of its letters, at many times the length."""
     apart = " ".join("записується")
     assert len(spoken("записується", "uk")) * 2 < len(spoken(apart, "uk"))
 
@@ -124,7 +124,9 @@ def test_a_file_that_was_not_written_is_noticed(engine: EspeakNg, tmp_path: Path
 
 
 def test_a_full_disk_cuts_a_prompt_short(engine: EspeakNg, tmp_path: Path) -> None:
-    """espeak-ng itself ends with 0, and its header says that what there was room for is all: callees would hear half a notice."""
+    """espeak-ng itself exits with 0, and its header claims that what there was room for is all: callees would hear half
+    a notice.
+    """
     whole, folder, words = tmp_path / "whole.wav", tmp_path / "disk", []
     engine.speak("Ta rozmowa jest nagrywana.", "pl", whole)
     folder.mkdir()

@@ -1,4 +1,4 @@
-"""A speaker's recordings: what no callee could understand is refused, the rest is kept for every build to come."""
+"""A speaker's recordings: what no callee could understand is refused, the rest is kept for every later build."""
 
 import subprocess
 from collections.abc import Callable
@@ -115,7 +115,7 @@ def test_what_no_callee_could_understand_is_refused_with_the_reason(
 def test_a_notice_that_was_not_copied_to_its_end_is_heard_without_its_last_words(
     voice: Path, tmp_path: Path, name: str, options: tuple[str, ...]
 ) -> None:
-    """What is left is not too short for the words, but they are not all in it."""
+    """What is left is not too short for the words, but the last of them are missing."""
     path = convert(voice, tmp_path / name, "atrim=start=0.6,areverse,atrim=start=0.8,areverse", *options)
     whole = path.read_bytes()
     path.write_bytes(whole[: len(whole) * 3 // 4])
@@ -171,7 +171,7 @@ def test_what_is_no_recording_of_a_prompt_is_told_and_hidden_files_are_not(
 
 
 def test_two_recordings_of_a_prompt_are_both_refused(voice: Path, tmp_path: Path) -> None:
-    """Which of them is the old one only the studio knows."""
+    """Only the studio knows which of them is the old one."""
     for name in ("pl.goodbye.wav", "pl/goodbye.flac"):
         convert(voice, tmp_path / name, "anull")
     assert faults(tmp_path) == {

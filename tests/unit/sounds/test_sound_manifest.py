@@ -1,4 +1,4 @@
-"""The manifest tells every way in which a callee would not hear what evidence says."""
+"""The manifest reveals every way in which a callee would not hear what the evidence says."""
 
 import json
 import shutil
@@ -57,7 +57,7 @@ def test_a_harmed_file_is_told_and_only_that_one(
 
 
 def test_a_file_in_another_format_beside_it_is_told(folder: Path) -> None:
-    """Asterisk plays the format nearest to the call's: the manifest would tell of a sound that nobody heard."""
+    """Asterisk plays the format nearest to the call's: the manifest would describe a sound that nobody heard."""
     for name in ("goodbye.alaw", "goodbye_again.alaw", "agent_unavailable.txt"):
         (folder / "pl" / name).write_bytes(b"other words")
     assert check(folder, [GOODBYE, AWAY]) == [

@@ -1,4 +1,4 @@
-"""Studio recordings: they replace the voice, become telephone sound, and never pass for words that they do not say."""
+"""Studio recordings replace the voice, become telephone sound, and never pass for words that they do not say."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_a_quiet_stereo_studio_recording_replaces_the_voice_at_the_same_loudness
 def test_sibilants_are_not_folded_into_the_telephone_band(
     engine: EspeakNg, tmp_path: Path, write_wav: Write, read_sound: Read
 ) -> None:
-    """7.2 kHz sampled at 12 kHz without a filter is heard as 4.8 kHz, as loud as it was."""
+    """7.2 kHz sampled at 12 kHz without a filter is heard as 4.8 kHz, just as loud."""
     write_wav(tmp_path / "studio/pl/goodbye.wav", tones(44100, 1000, 5200, 7200), 44100)
     build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     samples, rate = read_sound(tmp_path / "out/pl/goodbye.sln12")
@@ -87,7 +87,7 @@ def test_a_sound_too_short_for_the_meter_is_made_as_loud(
     read_sound: Read,
     lufs: Callable[[Samples, int], float],
 ) -> None:
-    """R128 sees nothing in less than 0.4 s; a spoken digit or a tone may be as short."""
+    """R128 sees nothing in less than 0.4 s; a spoken digit or a tone may be that short."""
     write_wav(tmp_path / "studio/pl/goodbye.wav", tones(16000, 1000, seconds=0.15, amplitude=0.02), 16000)
     build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     samples, rate = read_sound(tmp_path / "out/pl/goodbye.sln12")
@@ -150,7 +150,7 @@ def test_an_old_recording_does_not_pass_for_new_words(
 def test_an_update_that_makes_other_files_has_an_old_recording_pass_for_new_words(
     engine: EspeakNg, tmp_path: Path, write_wav: Write
 ) -> None:
-    """Its sound is of another recipe then, as that of another recording would be."""
+    """Its sound then belongs to another recipe, just as that of another recording would."""
     write_wav(tmp_path / "studio/pl/goodbye.wav", tones(16000, 500), 16000)
     build([GOODBYE], tmp_path / "out", engine=engine, studio=tmp_path / "studio")
     as_an_earlier_version_left_it(tmp_path / "out")

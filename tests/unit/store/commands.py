@@ -1,4 +1,4 @@
-"""The commands on the test's database, and how one is refused."""
+"""The commands on the test's database, and how a refusal looks."""
 
 import contextlib
 import os
@@ -12,7 +12,7 @@ AS_WRITTEN = "600 100 001"
 
 
 def on(dsn: str, data_dir: Path) -> Service:
-    """Ccari on a database, with all its files below ``data_dir``."""
+    """The ccari command on a database, with all its files below ``data_dir``."""
     return Service(
         {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(data_dir)}, data_dir / "log", data_dir / "err"
     )
@@ -20,7 +20,7 @@ def on(dsn: str, data_dir: Path) -> Service:
 
 @contextlib.contextmanager
 def piped(content: bytes) -> Iterator[Path]:
-    """A pipe with the content, which a command can open once, as it opens a shell's ``<(…)``."""
+    """A pipe with the content, which a command can open only once, like a shell's ``<(…)``."""
     end, writer = os.pipe()
     try:
         with os.fdopen(writer, "wb") as written:
@@ -39,14 +39,14 @@ def refused(done: Done, *words: str) -> None:
 
 
 def unseen(done: Done, number: str = "60010000") -> Done:
-    """Nothing that was said holds a number, nor a traceback."""
+    """Nothing that was printed holds a number or a traceback."""
     assert number not in done.out + done.err
     assert "Traceback" not in done.err
     return done
 
 
 def list_refused(done: Done, *words: str) -> None:
-    """The same of a list, whose faults are said before."""
+    """The same for a list, whose faults are printed first."""
     unseen(done)
     assert (done.code, done.out) == (1, "")
     last = done.err.splitlines()[-1]

@@ -1,6 +1,6 @@
 """A call's recording, by a service that is killed before its n-th step: see ``Crashing``, and test_crashes.py.
 
-Run as a program, it is what ``Crashing`` forks services from: it reads lines of JSON, and answers each by how many steps there
+Run as a program, it is what ``Crashing`` forks services from: it reads lines of JSON, and answers each with how many steps there
 were, or ``killed``.
 """
 
@@ -39,10 +39,10 @@ from tests.unit.recordings.made import SECOND, record
 from tests.unit.store import made
 from tests.unit.store.server import patiently
 
-#: Longer than the machine may take between the beginnings of a call's two recorders.
+#: Longer than the machine may take between the starts of a call's two recorders.
 SOUND = 20 * SECOND
 
-#: What changes a disk, or is about to; of the files that are opened, those in our folders count.
+#: What changes a disk, or is about to; of the files that are opened, only those in our folders count.
 _STEPS = frozenset(
     {"os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.chmod", "os.truncate", "os.link", "os.symlink", "shutil.move", "shutil.copyfile",
      "shutil.rmtree", "subprocess.Popen", "tempfile.mkdtemp", "database.ask", "database.asked", "database.commit"}
@@ -147,7 +147,7 @@ class Crashing:
         )
 
     async def run(self, what: str, step: int, path: str | None = None) -> int | None:
-        """Do ``what``: ``tend``, or record the call of that id; gives how many steps it took, None if it was killed."""
+        """Do ``what``: ``tend``, or record the call of that id; gives how many steps it took, or None if it was killed."""
         return await asyncio.to_thread(
             self._run, json.dumps({**self._told, "what": what, "step": step, "path": path})
         )

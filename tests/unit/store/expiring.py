@@ -32,12 +32,13 @@ HOLD = "legal hold 1 (lawsuit)"
 OF_ACCESSES = Limit(Limited.ACCESSES, "", 1096)
 #: Something waits for something.
 HELD_UP = "SELECT count(*) FROM pg_locks WHERE NOT granted"
-#: Days since a thing ended, and by how many the node's clock is wrong: a node that runs years ahead must not erase what the fleet has.
+#: Days since a thing ended, and by how many the node's clock is wrong: a node that runs years ahead must not erase what
+#: the fleet has.
 by_one_clock = pytest.mark.parametrize(("ago", "wrong_by"), [(10, 3650), (366, -10)], ids=["ahead", "behind"])
 
 
 def with_limit(limited: Limited, policy: str = made.POLICY) -> str:
-    """The policy with a limit of a year, of its first controller."""
+    """The policy with a limit of a year, that of its first controller."""
     return policy.replace("[[campaigns]]", f"{limited.setting} = 365\n[[campaigns]]", 1)
 
 
@@ -64,7 +65,7 @@ async def expire_unseen(store: Store, limit: Limit, now: datetime | None = None)
 
 
 async def expire(shelf: Shelf, limit: Limit, now: datetime | None = None) -> Expired:
-    """Expire what is past the limit, and see that a look has found just that."""
+    """Expire what is past the limit, and see that a look found exactly that."""
     looked_at = await limits.past(shelf.store.limits, limit, now or datetime.now(UTC))
     done = await expire_unseen(shelf.store, limit, now)
     assert done == looked_at
@@ -78,7 +79,7 @@ async def expire_beside(
     does: Callable[[Connection], Awaitable[object]],
     waiting: str = HELD_UP,
 ) -> Expired:
-    """Expire what is past the limit, which has to wait for the transaction of somebody who ``does`` something."""
+    """Expire what is past the limit, while that has to wait for the transaction of somebody who ``does`` something."""
     async with connected(dsn) as connection, asyncio.timeout(WITHIN), connection.transaction():
         await does(connection)
         expiring = asyncio.create_task(expire_unseen(shelf.store, limit))
@@ -105,7 +106,7 @@ async def expire_beside_a_hold(shelf: Shelf, dsn: str, limit: Limit, on: HoldOn)
     return await expire_beside(shelf, dsn, limit, placing, WAITING)
 
 
-#: Takes the shelf, and what is past its limit; keeps it beyond that, and gives what lets it go.
+#: Takes the shelf, and what is past its limit; keeps that beyond the limit, and returns what releases it.
 Keeps = Callable[..., Awaitable[Callable[[], Awaitable[object]]]]
 
 
@@ -170,7 +171,7 @@ ALIKE = [
 
 
 async def told_of_one(ccari: Service, shelf: Shelf, limited: Limited, policy: str) -> None:
-    """Ask the command what is past the limit before and after it is declared: nothing, and one."""
+    """Ask the command what is past the limit before and after the limit is declared: nothing, and one."""
     none = (await ccari.ccari(limited, "purge")).out
     assert none == f"no controller of the policy in force has {limited.setting}\n"
     await applied(shelf, policy, timedelta(0))

@@ -9,12 +9,12 @@ from ccari.policy import chain
 from ccari.store.database import Database
 from ccari.store.opened import Store
 
-#: What they may put in the place of an entry's fields.
+#: What they may put in place of an entry's fields.
 NO_FIELDS = {
     "number": "5", "text": '"x"', "list": "[]", "null": "null", "no text": '{"reason": 5}',
     "great": f'{{"reason": {10**400}}}', "greater": f'{{"reason": {"9" * 5000}}}', "deep": "[" * 3000 + "]" * 3000,
 }  # fmt: skip
-#: What they may put in the place of a moment, and of a day.
+#: What they may put in place of a moment, and of a day.
 NO_MOMENTS = ("-infinity", "infinity", "4713-01-01 BC", "0001-01-01", "9999-12-31", "12000-01-01")
 
 
@@ -26,7 +26,7 @@ async def forge(database: Database, change: str, *arguments: Any) -> None:
 
 
 async def apply_unread(store: Store, document: str) -> int:
-    """As an older ccari has, which accepted what this one refuses. Gives the revision."""
+    """Apply it as an older ccari did, which accepted what this one refuses. Gives the revision."""
     (row,) = await store.database.rows(
         "INSERT INTO policy_revisions (applied_by, sha256, document) VALUES ('anna', $1, $2) RETURNING revision",
         sha256(document.encode()).digest(),
@@ -36,7 +36,7 @@ async def apply_unread(store: Store, document: str) -> int:
 
 
 async def dated_back(database: Database, call: UUID, ago: timedelta) -> None:
-    """Have a call be so much older than it is, and its journal with it."""
+    """Make a call, and its journal with it, older than it is by that much."""
     before = chain.start(call)
     for row in await database.rows(
         "SELECT seq, at, event, commitment FROM call_events WHERE call_id = $1 ORDER BY seq", call

@@ -1,7 +1,7 @@
 """A list of consents is loaded by a process of its own, which may be stopped in the middle: see test_gone_midway.py.
 
 Its arguments: the database, the seconds that a connection outside the pool may idle in a transaction, and how many consents.
-It tells what came of it.
+It prints what came of it.
 """
 
 import asyncio

@@ -1,4 +1,4 @@
-"""Recordings that lie in their place: a row, a file and its tag."""
+"""Recordings as they are stored: a row, a file and its tag."""
 
 import asyncio
 from collections.abc import Collection
@@ -25,7 +25,7 @@ from tests.unit.store import made
 
 NOW = datetime.now(UTC)
 DAY = timedelta(days=1)
-#: For another's turn to be over.
+#: For another's turn to end.
 TURN_SECONDS = 30.0
 AUDIO = b"age-encryption.org/v1\n"
 
@@ -39,7 +39,7 @@ class Shelf:
     folder: Path
 
     async def call(self, of: OpenedCall | None = None) -> OpenedCall:
-        """A call that was opened, of :data:`made.NUMBER` if no other."""
+        """A call that was opened, with :data:`made.NUMBER` unless another is given."""
         call = of or made.call()
         await self.store.calls.open(call, made.question(call))
         return call
@@ -48,7 +48,7 @@ class Shelf:
         self, call: OpenedCall | None = None, *, basis: str = "legitimate_interest", recorded: datetime = NOW - 10 * DAY,
         limit: datetime = NOW + 80 * DAY,
     ) -> UUID:  # fmt: skip
-        """A stored recording of ``call`` (else of one of its own); its id."""
+        """A stored recording of ``call`` (or of a call of its own); its id."""
         call, recording = call or await self.call(), uuid4()
         place = Path(call.controller) / f"{recorded:%Y-%m-%d}" / f"{recording}.flac.age"
         file = self.folder / place
@@ -104,7 +104,7 @@ class Shelf:
 
     async def round(self, now: Now = by_the_clock) -> Swept:
         async with asyncio.timeout(TURN_SECONDS):
-            # PostgreSQL may not have seen yet that the connection of who was killed is no more
+            # PostgreSQL may not have noticed yet that the connection of whoever was killed is gone
             while (swept := await self.keeper(now).round()) is None:
                 pass
         return swept
@@ -113,7 +113,7 @@ class Shelf:
         return (await self.database.rows("SELECT * FROM recordings WHERE id = $1", recording))[0]
 
     async def fate(self, recording: UUID) -> str | None:
-        """Why it was deleted, with whose request, and wholly so; None if it lies there as it did."""
+        """Why it was deleted, for whose request, and that nothing is left; None if it lies there as before."""
         row = await self.row(recording)
         file = self.folder / row["file"]
         left = [each.exists() for each in (file, self.tag_of(file))]

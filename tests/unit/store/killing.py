@@ -1,4 +1,4 @@
-"""A process that ends at a step of its work, as far as one in the same process can."""
+"""A process that dies at a step of its work, as far as something in the same process can."""
 
 import inspect
 import itertools
@@ -9,11 +9,11 @@ import pytest
 
 
 class KilledError(BaseException):
-    """The process ends here."""
+    """The process dies here."""
 
 
 def kill(patch: pytest.MonkeyPatch, step: tuple[object, str], *, after: bool, at: int = 1) -> None:
-    """Whoever takes the step (what has it, and its name there) ends before or after the ``at``-th time."""
+    """Whoever takes the step (what has it, and its name there) dies before or after the ``at``-th time."""
     where, name = step
     real, taken = getattr(where, name), itertools.count(1)
 

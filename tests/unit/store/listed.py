@@ -15,7 +15,7 @@ _T = TypeVar("_T")
 
 OBTAINED = date(2026, 1, 31)
 DAY = timedelta(days=1)
-#: Of the clock on the wall: the database dates its bars by its own.
+#: By the wall clock: the database dates its bars by its own.
 NOW = datetime.now(UTC)
 
 
@@ -24,7 +24,7 @@ def number(n: int) -> Number:
 
 
 def digests(of: Number, version: int = 1) -> Digests:
-    """As of a controller whose secret has had so many versions."""
+    """As for a controller whose secret has had that many versions."""
     all_ = tuple(
         made.digests("acme" if each == 1 else f"acme-{each}", of).newest for each in range(1, version + 1)
     )

@@ -77,7 +77,7 @@ def question(of: OpenedCall) -> Question:
 
 
 def judge(facts: Facts) -> Block | None:
-    """The law on a call of the policy's campaign."""
+    """The law's verdict on a call of the policy's campaign."""
     return gate.verdict(_CAMPAIGN, (), "PL", NUMBER, facts, NOW)
 
 
@@ -100,7 +100,7 @@ def bar(
     index: int = 0, *, reason: Reason = Reason.DO_NOT_CALL, campaign: str | None = None, proof: str = "",
     since: datetime = NOW, until: datetime | None = None,
 ) -> Bar:  # fmt: skip
-    """A line of a list: the index-th of :func:`numbers`."""
+    """A line of a list, for the index-th of :func:`numbers`."""
     return Bar(Number(f"+48600{100001 + index}"), reason, campaign, proof, "list", since, until)
 
 

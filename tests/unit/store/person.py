@@ -1,4 +1,4 @@
-"""A person of whom everything is kept that can be, for exports and erasures."""
+"""A person of whom everything is kept that can be kept, for exports and erasures."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -80,7 +80,7 @@ def eraser(shelf: Shelf) -> Eraser:
 
 
 async def fields_of(shelf: Shelf, call: UUID) -> dict[str, object]:
-    """What the call's journal still tells, by event; its chain is whole."""
+    """What the call's journal still says, by event; its chain is whole."""
     record = await shelf.store.records.show_call(call)
     assert record.fault is None
     return {each["event"]: each["fields"] for each in record.events}

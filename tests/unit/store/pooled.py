@@ -1,4 +1,4 @@
-"""PostgreSQL behind a pooler, as PgBouncer is one: it answers for the server, and lends its sessions to whoever asks."""
+"""PostgreSQL behind a pooler such as PgBouncer: it answers for the server, and lends its sessions to whoever asks."""
 
 import asyncio
 import contextlib
@@ -19,14 +19,16 @@ from tests.unit.store.relayed import behind, socket_in, socket_of
 START_SECONDS = 10.0
 
 _READY, _KEY, _END = b"Z", b"K", b"X"
-#: What ends in the server being ready again: a simple query, and the end of an extended one.
+#: What ends with the server being ready again: a simple query, and the end of an extended one.
 _ASKS = (b"Q", b"S")
 _OUTSIDE_TRANSACTIONS = b"I"
 
 
 @dataclass
 class Session:
-    """One of the server's. ``greeting``: what the server said as it began, but for its key, in place of which is the pooler's own."""
+    """One of the server's sessions. ``greeting``: what the server said when it began, with the pooler's own key in
+    place of the server's.
+    """
 
     reader: asyncio.StreamReader
     writer: asyncio.StreamWriter
@@ -112,7 +114,7 @@ def _framed(kind: bytes, body: bytes) -> bytes:
 
 @contextlib.asynccontextmanager
 async def pooled(dsn: str, *, shares: bool) -> AsyncIterator[str]:
-    """The database behind a :class:`Pooler`, while the context lasts: its URL there."""
+    """The database behind a :class:`Pooler`, while the context lasts: yields its URL there."""
     async with behind(dsn, partial(Pooler, shares=shares)) as (url, _):
         yield url
 
@@ -151,7 +153,7 @@ async def bounced(dsn: str, *, shares: bool) -> AsyncIterator[str]:
 
 
 async def _listens(socket: Path) -> bool:
-    """It is there a moment before."""
+    """The socket is there a moment before it listens."""
     try:
         _, writer = await asyncio.open_unix_connection(socket)
     except OSError:

@@ -13,19 +13,19 @@ _CHUNK = 65536
 
 
 def socket_in(folder: Path) -> Path:
-    """As PostgreSQL names it."""
+    """The name that PostgreSQL gives it."""
     return folder / ".s.PGSQL.5432"
 
 
 def socket_of(dsn: str) -> Path:
-    """The server's own."""
+    """The server's own socket."""
     (host,) = parse_qs(urlsplit(dsn).query)["host"]
     return socket_in(Path(host))
 
 
 class Relay:
-    """``asked``: set when something was asked, which is not cleared here; ``questions``: how often, where one is asked at a time;
-    ``answered``: of how many the answers come at most, None for all; ``withheld``: set once an answer is held up.
+    """``asked``: set when something was asked, and not cleared here; ``questions``: how often, if one is asked at a
+    time; ``answered``: to how many the answers come at most, None for all; ``withheld``: set once an answer is held up.
     """
 
     def __init__(self, target: Path) -> None:
@@ -43,7 +43,7 @@ class Relay:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def fall_silent(self) -> None:
-        """Nothing comes any more through the connections there are, not even their ends; new ones wait for :meth:`let_in`."""
+        """Nothing comes any more through the existing connections, not even their ends; new ones wait for :meth:`let_in`."""
         self._silent |= self._writers
         self._admits.clear()
 
@@ -94,7 +94,7 @@ class Relay:
 
 
 class Between(Protocol):
-    """Whoever stands between ccari and PostgreSQL."""
+    """What stands between ccari and PostgreSQL."""
 
     async def accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None: ...
 
@@ -108,7 +108,7 @@ _Between = TypeVar("_Between", bound=Between)
 async def behind(dsn: str, made: Callable[[Path], _Between]) -> AsyncIterator[tuple[str, _Between]]:
     """The database behind somebody, while the context lasts, and its URL there. ``made``: given PostgreSQL's own socket."""
     target = socket_of(dsn)
-    # the path of a socket is short
+    # the path of a socket must be short
     folder = Path(tempfile.mkdtemp(prefix="ccari-behind-"))
     between = made(target)
     server = await asyncio.start_unix_server(between.accept, socket_in(folder))

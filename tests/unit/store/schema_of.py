@@ -1,4 +1,4 @@
-"""A schema in words, from PostgreSQL's own catalogue: what one sees of it is what there is."""
+"""A schema in words, from PostgreSQL's own catalogue: what it shows is what there is."""
 
 from tests.unit.store.server import connected
 

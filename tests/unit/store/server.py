@@ -1,4 +1,4 @@
-"""A real server for all tests that need no Asterisk, and a database of its own for each."""
+"""A real server for all tests that need no Asterisk, and a separate database for each test."""
 
 import contextlib
 import os
@@ -24,7 +24,8 @@ from tests.unit.store.made import POLICY, elsewhere
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that nobody guesses is made in it
 #: Bytes that must be free in memory: a worker's server takes some 200 MB of it.
 ROOM = 4 * 2**30
-#: How long a database or a disk may take, in seconds, where the test is not of that bound: the machine has others to serve.
+#: How long a database or a disk may take, in seconds, in tests that are not about that limit: the machine has others to
+#: serve.
 ANSWER_SECONDS = 30.0
 
 
@@ -33,15 +34,15 @@ _BOUNDS = (
     (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
 )  # fmt: skip
 _SETTINGS = (databases.CALLS, untouched._SESSION)
-#: As in service: what is there before a test begins may be what a fixture of the whole session has made of it.
+#: As in service: what is there before a test begins may have been made by a fixture of the whole session.
 _OWN_BOUNDS = [getattr(module, name) for module, name in _BOUNDS]
 _OWN_SETTINGS = [each["statement_timeout"] for each in _SETTINGS]
 
 
 @contextlib.contextmanager
 def patiently() -> Iterator[None]:
-    """Databases that are opened within have :data:`ANSWER_SECONDS` for each connection and statement, the server's side of it too; and as
-    long has the disk for a right that waits on it, or for a look.
+    """Databases that are opened within it have :data:`ANSWER_SECONDS` for each connection and statement, on the
+    server's side too. A disk has as long for a right that waits on it, or for a look.
     """
     with pytest.MonkeyPatch.context() as patch:
         for module, name in _BOUNDS:
@@ -53,7 +54,7 @@ def patiently() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def patience() -> Iterator[None]:
-    """See :func:`patiently`; of every test below a conftest that imports it."""
+    """See :func:`patiently`; applies to every test below a conftest that imports it."""
     with patiently():
         yield
 
@@ -71,14 +72,14 @@ def as_in_service() -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def reachable() -> Iterator[Path]:
-    """A folder that the server's own user can reach; pytest's are closed to it."""
+    """A folder that the server's own user can reach; pytest's folders are closed to it."""
     with open_folder("store") as made:
         yield made
 
 
 @pytest.fixture(scope="session")
 def quick() -> Iterator[Path]:
-    """As :func:`reachable`, in memory where there is room.
+    """As :func:`reachable`, in memory if there is room.
 
     A database for each test is some hundred files. On a disk that others use too, they took most of the tests' time.
     """
@@ -110,16 +111,16 @@ async def server(quick: Path) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def administrator(server: str) -> AsyncIterator[asyncpg.Connection]:
-    """Who makes the databases: one connection for all, as a process of the server's for each takes as long as some tests."""
+    """The user who makes the databases: one connection for all, as a server process for each takes as long as some tests."""
     async with connected(server) as connection:
         yield connection
 
 
 @contextlib.asynccontextmanager
 async def copied(administrator: asyncpg.Connection, template: str) -> AsyncIterator[str]:
-    """The name of a new database with what is in another one, to which nobody is connected."""
+    """The name of a new database with the content of another one, to which nobody is connected."""
     name = f"t{uuid4().hex}"
-    # the files are copied, not written to its log page by page
+    # the files are copied, not written page by page to the server's log
     await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
     yield name
     await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
@@ -141,7 +142,7 @@ async def empty(server: str, administrator: asyncpg.Connection) -> AsyncIterator
 
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
-    """It is migrated already: to look for that again took longer than many a test."""
+    """It is migrated already: checking that again took longer than many a test."""
     async with as_it_is(dsn, databases.POOL_SIZE, databases.CALLS) as opened:
         yield opened
 
@@ -157,8 +158,8 @@ def store(dsn: str, database: Database) -> Store:
 
 
 async def unsynced(dsn: str) -> None:
-    """Have the server wait for no disk: processes are killed in tests, and never the machine. A disk that others use as
-    well has taken longer than the two seconds in which a call wants an answer.
+    """Have the server not wait for the disk: tests kill processes, never the machine. A disk that others use as well
+    has taken longer than the two seconds within which a call wants an answer.
     """
     await execute(dsn, "ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()")
 
