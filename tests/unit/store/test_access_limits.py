@@ -1,4 +1,4 @@
-"""Accesses whose time is over no longer tell who looked at what, but for those that something keeps; the record stays whole."""
+"""Accesses past their limit no longer tell who looked at what, except those that something keeps; the record stays whole."""
 
 import asyncio
 import json
@@ -65,7 +65,7 @@ LIMIT = Limit(Limited.ACCESSES, "", 365)
 LIMITED = f"accesses_days = 365\n{made.POLICY}"
 OF_PERSON = {"controller": "acme", "digest": made.digests().newest.hex()}
 OF_OTHER = {"controller": "acme", "digest": made.digests(number=OTHER).newest.hex()}
-#: A day may have begun since.
+#: A new day may have begun since.
 LONG_AGO = OF_LONG_AGO + DAY
 
 
@@ -75,7 +75,7 @@ async def look(
     at: Mapping[str, str] = OF_PERSON,
     event: str = Looked.NUMBER_CHECKED,
 ) -> int:
-    """An access of so long ago, in its place in the chain; its number."""
+    """An access that long ago, in its place in the chain; its number."""
     fields = {"who": "cli:anna", "why": "they ask", **at}
     async with shelf.database.transaction() as connection:
         (head,) = await connection.fetch(SQL["lock_access_chain"])
@@ -102,7 +102,9 @@ _NO_LOOKS = {law.EXPIRED, Looked.NUMBER_BARRED, Looked.BARS_LIFTED, Looked.CONSE
 
 
 async def tell(shelf: Shelf) -> list[int]:
-    """The entries that still tell who looked, and not who entered or lifted a bar, or has them expire; the record is whole."""
+    """The entries that still tell who looked, other than those who entered or lifted a bar or let looks expire; the
+    record is whole.
+    """
     assert (await shelf.store.accesses.fault())[1] is None
     rows = await shelf.store.accesses.list(1000, WantedAccesses())
     return sorted(each["seq"] for each in rows if each["access"] not in _NO_LOOKS)
@@ -130,7 +132,7 @@ async def test_a_look_whose_time_is_over_tells_who_looked_at_whom(shelf: Shelf, 
     assert (said["who"], said["what"]["accesses_days"]) == ("housekeeping", "365")
     assert datetime.fromisoformat(said["what"]["before"]) == today - timedelta(days=365)
     assert await shelf.store.accesses.expired_before() == today - timedelta(days=365)
-    # it is still as it was sealed, and what it has grown by is sealed too
+    # it is still as it was sealed, and what was added to it is sealed too
     assert (await check(shelf.store.seals, keys.all())).unfit == []
     assert await Sealer(shelf.store.seals, keys).seal() == 1
     assert (await check(shelf.store.seals, keys.all())).unfit == []
@@ -166,7 +168,7 @@ async def test_the_record_says_each_hour_that_looks_have_expired(
 
 
 async def test_who_had_looks_expire_is_told_for_good(shelf: Shelf) -> None:
-    """An entry that says so expires as any other, once a newer one says so."""
+    """An entry that says so expires like any other, once a newer one says so."""
     before = datetime.now(UTC) - timedelta(days=800)
     await look(shelf, timedelta(days=400), law.declaration(before, 365, "cli:anna"), law.EXPIRED)
     assert await expire(shelf, LIMIT) == Expired(1)
@@ -175,7 +177,7 @@ async def test_who_had_looks_expire_is_told_for_good(shelf: Shelf) -> None:
 
 
 async def test_invariant_9_a_look_is_hidden_by_having_it_expire(shelf: Shelf, dsn: str) -> None:
-    """Whoever can write every table, and does not know how to get past their triggers."""
+    """By somebody who can write every table, and does not know how to get past their triggers."""
     await look(shelf)
     await look(shelf, timedelta(days=300))
     async with connected(dsn) as connection:
@@ -202,7 +204,7 @@ async def test_invariant_9_a_look_that_was_erased_without_being_declared_goes_un
     await forge(database, "UPDATE accesses SET fields = NULL, salt = NULL WHERE seq = $1", hidden)
     fault = f"the fields of entry {hidden} were erased before their time"
     assert await shelf.store.accesses.fault() == (2, fault)
-    # nor does it, by what the record says next
+    # nor does it go unnoticed because of what the record says next
     if ago < 365:
         assert await expire_unseen(shelf.store, LIMIT, NOW) == Expired(1)
         assert await shelf.store.accesses.fault() == (3, fault)
@@ -223,14 +225,14 @@ async def test_invariant_9_a_look_of_this_year_is_declared_to_have_expired(
 async def test_invariant_9_a_look_of_this_year_is_declared_to_have_expired_on_a_day_to_come(
     shelf: Shelf, database: Database
 ) -> None:
-    """Whoever can write the record chooses the moment of a new entry, and can make its link."""
+    """Whoever can write the record chooses the moment of a new entry, and can compute its link."""
     hidden = await look(shelf, timedelta(days=30))
     await look(shelf, timedelta(days=-400), law.declaration(NOW - DAY, 365, "housekeeping"), law.EXPIRED)
     await forge(database, "UPDATE accesses SET fields = NULL, salt = NULL WHERE seq = $1", hidden)
     fault = f"the fields of entry {hidden} were erased before their time"
     assert await shelf.store.accesses.fault() == (2, fault)
     assert await shelf.store.accesses.expired_before() is None
-    # what expires in its time is declared all the same, and covers nothing else
+    # what expires when it is due is declared all the same, and covers nothing else
     await look(shelf)
     assert await expire_unseen(shelf.store, LIMIT, NOW) == Expired(1)
     assert await shelf.store.accesses.fault() == (4, fault)
@@ -409,7 +411,7 @@ async def test_who_may_have_waited_for_an_answer_under_a_lost_secret_is_told_of_
 
 
 async def test_one_controllers_lost_secret_keeps_the_looks_of_all(shelf: Shelf, tmp_path: Path) -> None:
-    """Only its own open requests could need them, under the secret that is lost; the policy may not even declare it any more."""
+    """Only its own open requests could need them, under the secret that is lost; the policy may no longer even declare it."""
     keys = SecretStore(tmp_path / "keys")
     for controller in ("acme", "former"):
         new_secret(keys, controller)
@@ -474,7 +476,7 @@ async def test_the_command_has_looks_expire_unasked_or_does_not_say_since_when(
     before = f"{datetime.fromisoformat(said['what']['before']):%Y-%m-%d}"
     assert listed.err == f"accesses before {before} have expired, but for those that are held\n"
     assert "#1 " not in listed.out
-    # a program that reads the list alone would take it for the whole record
+    # a program that reads only the list would take it for the whole record
     assert (await ccari.ccari("audit", "list", "--json")).err == listed.err
     assert (await ccari.ccari("audit", "list", "--days", "30")).err == ""
     assert (await ccari.ccari("audit", "check")).out == "3 accesses: the record is intact\n"
@@ -505,7 +507,7 @@ async def test_the_command_has_looks_expire_that_a_request_may_need_under_a_lost
 async def test_an_update_loses_looks_that_were_to_be_kept_or_keeps_those_past_the_limit(
     empty: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: list[str], left: int
 ) -> None:
-    """What is kept longer is declared before the new version first serves; its policy has stood for a moment only."""
+    """What is kept longer is declared before the new version first serves; its policy has only just come into force."""
     steps = tmp_path / "migrations"
     shutil.copytree(
         migrations_folder(), steps, ignore=lambda _, names: [each for each in names if each >= "0033"]

@@ -37,7 +37,7 @@ from tests.unit.store.test_gatekeeper import Silent
 
 @dataclass
 class Line:
-    """An Asterisk in which everything is done, and which knows whom it was told to ring."""
+    """An Asterisk in which every request succeeds, and which remembers whom it was told to ring."""
 
     rung: list[str] = field(default_factory=list)
 
@@ -70,7 +70,7 @@ class Forgetful(PostgresCallStore):
 
 
 class Played:
-    """A call whose commands are carried out one by one, and the cards that are handed out meanwhile, by who watches."""
+    """A call whose commands are carried out one by one, and the cards that are handed out meanwhile to those who watch."""
 
     def __init__(
         self, store: Store, folder: Path, direction: Direction, destination: str | None, *, forgets: bool = False
@@ -83,7 +83,7 @@ class Played:
             ASTERISK, calls, self._secrets, self._book, cast("Any", Silent()), cast("Any", self.line),
             cast("Any", None), cast("Any", None), cast("Any", None), self.rack, Board(),
         )  # fmt: skip
-        # as the switchboard has it: what the call names, and else the campaign
+        # as the switchboard does it: what the call names, or else the campaign
         order = Order(direction, NUMBER.e164, "renewals", destination or "renewals", destination)
         self._actions = Actions(order, Ids(call, direction, None), desk, Journal(call, order.agent))
 
@@ -95,7 +95,7 @@ class Played:
         return await self._actions.carry_out(command)
 
     async def cards(self, *names: str) -> dict[str, AgentCard]:
-        """The card of whoever of them is handed one, when the call shows it."""
+        """The cards that the named agents are handed when the call shows its card."""
         told = {}
         with self.rack.watch(names[0]) as one, self.rack.watch(names[-1]) as another:
             await self.does(do.ShowCard())
@@ -158,7 +158,7 @@ async def test_the_database_is_asked_for_a_card_that_nobody_looks_at(store: Stor
     async with store.database.connection() as connection:
         connection.add_query_logger(lambda record: asked.append(record.query))
     assert await call.cards("bert") == {}
-    # what is logged is told at the loop's next turn
+    # what is logged appears at the loop's next turn
     await asyncio.sleep(0)
     assert asked == []
     assert list(await call.cards("anna")) == ["anna"]

@@ -21,7 +21,7 @@ from tests.unit.store.made import bar, call, digests, exercise, judge, key, numb
 
 COUNT = 300
 LISTS = 4
-#: Fewer than the pool's connections, which hold the second look while it waits for its number.
+#: Fewer than the pool's connections, which the second look holds while it waits for its number.
 AT_ONCE = 8
 PRESSED = {Right.ERASURE: Reason.ERASURE, Right.OBJECTION: Reason.OBJECTION}
 BARRED = {Block.SUPPRESSED_ERASURE, Block.SUPPRESSED_DO_NOT_CALL}
@@ -29,7 +29,7 @@ BARRED = {Block.SUPPRESSED_ERASURE, Block.SUPPRESSED_DO_NOT_CALL}
 
 @dataclass
 class Centre:
-    """``known``: what was committed, and is known to who did it, of each number."""
+    """``known``: what was committed for each number, and whoever did it knows of."""
 
     store: Store
     dice: random.Random
@@ -57,7 +57,7 @@ class Centre:
         )
 
     async def dial(self, number: Number) -> Block | None:
-        """Through the gate to the dial; who was barred before the second look began is not let through."""
+        """From the gate to the dial; whoever was barred before the second look began is not let through."""
         made = call(number=number)
         await self.store.calls.open(made, question(made))
         barred = {(number, Reason.ERASURE), (number, Reason.DO_NOT_CALL)} & self.known
@@ -111,7 +111,7 @@ async def test_lists_calls_and_key_presses_on_the_same_numbers_lose_a_bar_or_sto
 
 
 async def test_a_list_that_comes_between_the_gate_and_the_dial_is_too_late(centre: Centre) -> None:
-    """Every call asks at the gate first; then the lists are brought in; then all would dial at once."""
+    """Every call asks at the gate first; then the lists are loaded; then all would dial at once."""
     made = [call(number=number) for number in numbers(COUNT)]
     await all_of(partial(centre.store.calls.open, each, question(each)) for each in made)
     halves = [list(range(0, COUNT, 2)), list(range(0, COUNT, 3))]

@@ -1,4 +1,4 @@
-"""What lies in the spool after its call: brought to its place, removed, or left alone."""
+"""What is left in the spool after its call: stored, removed, or left alone."""
 
 import asyncio
 import contextlib
@@ -53,7 +53,7 @@ def caretaker(store: Store, spool: Path, folder: Path) -> Caretaker:
 async def recorded(
     store: Store, spool: Path, *, sound: bytes | None = None, call: OpenedCall | None = None, **tagged: Any
 ) -> RecordingTag:
-    """A recording that runs, and its raw file; ``tagged`` says what of its tag is another."""
+    """A running recording, and its raw file; ``tagged`` says what differs in its tag."""
     call = call or made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", ())
@@ -137,7 +137,7 @@ async def test_one_without_sound_comes_back_every_minute(
 async def test_what_was_without_sound_once_is_removed_when_it_comes_back_whole(
     caretaker: Caretaker, store: Store, database: Database, spool: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where the disk that it was recorded on was not mounted at the first look."""
+    """For example if the disk that it was recorded on was not mounted at the first look."""
     monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 0.0)
     tag = await waits(store, spool, sound=b"")
     assert await caretaker.tend() == 0
@@ -151,7 +151,9 @@ async def test_what_was_without_sound_once_is_removed_when_it_comes_back_whole(
 async def test_a_lost_recording_whose_file_cannot_be_removed_is_told_lost_each_minute(
     store: Store, database: Database, spool: Path, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In a sealed journal, which nobody can ever tidy; nor is it told again by the next service, which knows nothing of it."""
+    """In a sealed journal, which nobody can ever tidy up; nor is it reported again by the next service, which knows
+    nothing of it.
+    """
     monkeypatch.setattr("ccari.recordings.raw.CLOSE_SECONDS", 0.0)
     empty, looked, removals = await waits(store, spool, sound=b""), list[UUID](), list[UUID]()
 
@@ -189,7 +191,7 @@ async def test_a_lost_recording_whose_file_cannot_be_removed_is_told_lost_each_m
 async def test_open_sound_is_left_of_what_is_not_to_be_kept(
     caretaker: Caretaker, store: Store, spool: Path, folder: Path, of_the_kill: str
 ) -> None:
-    """A service was killed while it encoded, and then nothing of it was to be kept."""
+    """A service was killed while it encoded, and by then nothing of it was to be kept."""
     discarded, runs = await recorded(store, spool), await recorded(store, spool)
     await store.recordings.ended(discarded, "discarded", ())
     for each in (discarded, runs):
@@ -215,7 +217,7 @@ async def test_a_spool_that_is_not_there_yet_is_a_fault_or_one_that_cannot_be_re
 async def test_a_recording_is_stored_under_another_day_than_its_tag_says(
     caretaker: Caretaker, store: Store, spool: Path, folder: Path
 ) -> None:
-    """That it had started could not be written, as the database was away then."""
+    """The fact that it had started could not be written, as the database was away then."""
     tag = await waits(store, spool)
     late = replace(tag, started_at=made.NOW.replace(year=2027))
     await store.recordings.stored(late, made.KEPT, ())
@@ -250,7 +252,7 @@ async def test_one_taken_for_lost_is_removed_when_its_disk_is_there_again(
 async def test_what_was_never_to_be_recorded_is_kept_or_left_open(
     caretaker: Caretaker, store: Store, database: Database, spool: Path, folder: Path
 ) -> None:
-    """Its recorder never told that it began, or it could not be removed when it was refused."""
+    """Its recorder never reported that it began, or it could not be removed when recording was refused."""
     silent, refused = await recorded(store, spool), await recorded(store, spool)
     await database.rows("UPDATE recordings SET started_at = NULL WHERE id = $1", silent.recording_id)
     await store.recordings.ended(silent, "failed", ())
@@ -262,7 +264,7 @@ async def test_what_was_never_to_be_recorded_is_kept_or_left_open(
 async def test_one_whose_end_nobody_has_seen_stays_open_in_the_spool(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
-    """Asterisk gave no answer in time, and its link stands: no stock will be taken."""
+    """Asterisk did not answer in time, but its link holds: no stock will be taken."""
     tag = await recorded(store, spool)
     await store.calls.close(tag.call_id, "bridged", "", ())
     assert await caretaker.tend() == 0
@@ -285,7 +287,7 @@ async def test_what_a_callee_refused_is_kept_though_nobody_saw_its_end(
 async def test_what_was_said_after_a_refusal_is_kept_of_a_file_that_lacks_some_of_the_talk_and_had_to_wait(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
-    """As where the disk was full: what it could not take is missing, and the file cannot be stored at once either."""
+    """For example if the disk was full: what it could not take is missing, and the file cannot be stored at once."""
     tag = await recorded(store, spool)
     refused, ended = (tag.started_at + timedelta(milliseconds=each) for each in (600, 1250))
     await store.recordings.end_seen(tag.recording_id, ended)
@@ -337,7 +339,7 @@ async def test_nobody_tells_of_recordings_that_wait_for_hours(
 async def test_nobody_tells_of_a_recording_whose_end_nobody_will_see(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
-    """Its Asterisk has another name now, and no service takes stock under the old one: raw audio lies in the spool."""
+    """Its Asterisk has another name now, and no service takes stock under the old one: raw audio stays in the spool."""
     await recorded(store, spool)
     with capture_logs() as logged:
         await caretaker.tend()
@@ -347,7 +349,7 @@ async def test_nobody_tells_of_a_recording_whose_end_nobody_will_see(
 
 
 class Emptied:
-    """An Asterisk that was made anew, with nothing going on; ``has``: whether it has recorded anything, if it can tell."""
+    """An Asterisk that was set up anew, with nothing going on; ``has``: whether it has recorded, if it can tell."""
 
     def __init__(self, *, has: bool | None = False) -> None:
         self._has = has
@@ -396,11 +398,11 @@ async def test_a_service_that_stood_still_as_it_took_stock_ends_the_calls_of_who
     store: Store, spool: Path, folder: Path, database: Database,
     left: Callable[[Store, Path], Awaitable[RecordingTag]], error: AsteriskError,
 ) -> None:  # fmt: skip
-    """Nobody would dial for them, nor record them, and their journals would say that the service died."""
+    """Nobody would dial for them or record them, and their journals would say that the service died."""
     tag = await left(store, spool)
     (spool / f"{tag.recording_id}.wav").unlink()
     asterisk = TakenOver(store, error)
-    # its own limit may be over first, as it goes on, and say nothing of the connection
+    # its own limit may pass first when it goes on, and say nothing of the connection
     with pytest.raises(LinkLost) if isinstance(error, LinkLost) else contextlib.nullcontext():
         await take_stock(store, spool, folder, asterisk)
     assert await database.rows("SELECT ended_at FROM calls WHERE id = $1", asterisk.call.id) == [
@@ -411,7 +413,7 @@ async def test_a_service_that_stood_still_as_it_took_stock_ends_the_calls_of_who
 async def test_what_waits_for_its_place_and_is_nowhere_waits_for_ever(
     caretaker: Caretaker, store: Store, database: Database, spool: Path, folder: Path
 ) -> None:
-    """It would keep its call from erasure, and from its limit. What comes back after all is brought to its place."""
+    """It would keep its call from erasure, and from its limit. If it comes back after all, it is stored."""
     gone, there, elsewhere = [await waits(store, spool) for _ in range(3)]
     await store.calls.append(gone.call_id, "notice_heard", {"notice_version": "v1"})
     await database.rows("UPDATE calls SET asterisk = 'another' WHERE id = $1", elsewhere.call_id)
@@ -520,7 +522,7 @@ async def test_a_stereo_recording_that_had_to_wait_has_one_side_moved_away_from_
 async def test_a_service_tends_the_spool_of_an_asterisk_that_it_does_not_hold(
     store: Store, spool: Path, folder: Path
 ) -> None:
-    """Another one may just be bringing what lies there to its place."""
+    """The other service may be storing what lies there at that moment."""
     held, holds, looked = list[bool](), asyncio.Event(), asyncio.Event()
 
     class Seen(SharedSpool):
@@ -571,7 +573,9 @@ async def test_a_fault_ends_the_care_for_good(
 async def of_an_asterisk(
     store: Store, database: Database, spool: Path, asterisk: str, days_ago: int, *, call: OpenedCall | None = None
 ) -> RecordingTag:  # fmt: skip
-    """A recording that nobody saw end, of a call that was closed, as the database has it after some days; its file is not here."""
+    """A recording whose end nobody saw, of a call that was closed, as it is in the database after some days; its file
+    is not here.
+    """
     call = call or made.call(asterisk=asterisk)
     tag = await recorded(store, spool, call=call)
     (spool / f"{tag.recording_id}.wav").unlink()
@@ -590,7 +594,7 @@ async def of_an_asterisk(
 async def test_invariant_6_a_recording_is_kept_past_a_refusal_since_nobody_knows_when_it_began(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
-    """It was lost with its machine, before it was written that it had begun; the refusal had waited there."""
+    """It was lost with its machine before it was recorded that it had begun; the refusal had been waiting there."""
     call = made.call(asterisk="gone")
     gone = await of_an_asterisk(store, database, spool, call.asterisk, 8, call=call)
     await database.rows(
@@ -606,7 +610,7 @@ async def test_invariant_6_a_recording_is_kept_past_a_refusal_since_nobody_knows
 async def test_what_was_refused_at_once_is_told_lost_with_its_machine(
     caretaker: Caretaker, store: Store, database: Database, spool: Path
 ) -> None:
-    """Nothing of it might have been kept."""
+    """None of it might have been kept."""
     gone = await of_an_asterisk(store, database, spool, "gone", 8)
     await store.recordings.keep_until(gone.recording_id, gone.started_at)
     assert await caretaker.tend() == 0
@@ -619,8 +623,8 @@ async def test_what_was_refused_at_once_is_told_lost_with_its_machine(
 async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
     caretaker: Caretaker, store: Store, database: Database, spool: Path, *, begun: bool
 ) -> None:
-    """After a backup was restored on another machine: nobody could erase its call, and nothing of it would expire. That it had ``begun``
-    may not have been written.
+    """After a backup was restored on another machine: nobody could erase its call, and nothing of it would expire. Its
+    ``begun`` may not have been written.
     """
     gone = await of_an_asterisk(store, database, spool, "gone", 8)
     if not begun:
@@ -638,12 +642,12 @@ async def test_a_recording_of_a_machine_that_is_gone_is_going_on_for_ever(
     ]  # fmt: skip
     shown = await store.records.show_call(gone.call_id)
     assert shown.events[-1]["event"] == "recording_lost"
-    # another node has found it, and cannot store it: it is not lost once more, each minute
+    # another node has found it, and cannot store it: it is not reported lost again each minute
     assert await store.recordings.taken_up(gone)
     assert await caretaker.tend() == 0
     shown = await store.records.show_call(gone.call_id)
     assert [each["event"] for each in shown.events].count("recording_lost") == 1
-    # but neither is its call kept from an erasure for ever
+    # but its call is not kept from an erasure for ever either
     await forge(database, "UPDATE call_events SET at = at - interval '8 days' WHERE event = 'recording_lost'")
     assert await caretaker.tend() == 0
     assert await state(database, gone.recording_id) == "failed"

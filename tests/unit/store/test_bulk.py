@@ -100,7 +100,7 @@ async def test_a_list_that_breaks_off_leaves_its_first_lines(store: Store, datab
 async def test_a_key_press_on_a_number_of_the_list_waits_for_all_of_it(
     store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Between two slices nothing is held: a press would wait here for ever."""
+    """Between two slices nothing is held: otherwise a press would wait here for ever."""
     monkeypatch.setattr(bulk, "SLICE_ROWS", 5)
     given = numbers(40)
 
@@ -137,7 +137,7 @@ async def test_a_key_press_on_a_number_of_the_list_waits_for_all_of_it(
 async def test_a_first_list_is_held_number_by_number_against_all_that_is_known(
     database: Database, name: str, arguments: tuple[object, ...]
 ) -> None:
-    """The statistics know nothing of the controller, so that all of its rows look like a handful to the planner."""
+    """The statistics know nothing of the controller, so the planner takes all of its rows for a handful."""
     columns = (contacts._INCOMING if "contacts" in name else consents._INCOMING) | {"line": "bigint"}
 
     async def records() -> AsyncIterator[list[tuple[object, ...]]]:

@@ -1,4 +1,4 @@
-"""Calls whose time is over tell no longer whose they were, but for those that something keeps."""
+"""Calls past their limit no longer tell whose they were, except those that something keeps."""
 
 import asyncio
 import shutil
@@ -61,7 +61,7 @@ TWO_LIMITED = _CONTROLLER + _CONTROLLER.replace('"acme"', '"beta"')
 
 
 async def over(shelf: Shelf, ago: timedelta = OF_LONG_AGO, basis: str = "contract", **of: Any) -> OpenedCall:
-    """A call that ended so long ago."""
+    """A call that ended that long ago."""
     call = await person.called(shelf, basis=basis, **of)
     (ended,) = await shelf.database.rows("SELECT ended_at FROM calls WHERE id = $1", call.id)
     await dated_back(shelf.database, call.id, ended["ended_at"] - NOW + ago)
@@ -69,7 +69,7 @@ async def over(shelf: Shelf, ago: timedelta = OF_LONG_AGO, basis: str = "contrac
 
 
 async def over_of_another(shelf: Shelf) -> OpenedCall:
-    """A call of another controller that ended so long ago."""
+    """A call of another controller that ended that long ago."""
     call = await shelf.call(made.call("beta"))
     await shelf.store.calls.close(call.id, "bridged", "", ())
     await shelf.database.rows("UPDATE calls SET ended_at = $2 WHERE id = $1", call.id, NOW - OF_LONG_AGO)
@@ -106,7 +106,7 @@ async def test_a_call_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> Non
     assert await shelf.database.rows("SELECT * FROM heard_notices") == []
     bars = await shelf.database.rows("SELECT reason FROM suppressions")
     assert bars == [{"reason": "objection"}]
-    # what it has grown by is sealed, and it is still as it was sealed before
+    # what was added to it is sealed, and it is still as it was sealed before
     assert await shelf.store.seals.seal(sign, 10) == 1
     assert (await shelf.store.records.show_call(call.id)).fault is None
     assert await expire(shelf, LIMIT) == Expired()
@@ -137,7 +137,7 @@ async def test_a_call_goes_before_its_time_or_with_anothers(shelf: Shelf) -> Non
 
 @by_one_clock
 async def test_a_call_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_by: int) -> None:
-    """A node that runs years ahead must not erase what the fleet has."""
+    """A node whose clock runs years ahead must not erase what the fleet has."""
     call = await over(shelf, timedelta(days=ago))
     assert await expire(shelf, LIMIT, NOW + timedelta(days=wrong_by)) == Expired()
     assert await is_anybodys(shelf, call)
@@ -185,7 +185,7 @@ async def test_evidence_of_a_call_that_has_expired_tells_whose_consent_it_was_ma
 
 
 async def test_what_is_written_into_a_call_that_has_expired_stays_for_good(shelf: Shelf) -> None:
-    """A right, say, that lay on a node's disk meanwhile."""
+    """A right, for example, that was on a node's disk meanwhile."""
     call = await over(shelf)
     assert await expire(shelf, LIMIT) == Expired(1)
     reference = await shelf.store.calls.register_right(
@@ -285,7 +285,7 @@ async def test_a_recording_that_was_lost_comes_back_when_its_call_has_expired(
 
 
 async def test_a_request_keeps_calls_that_it_does_not_need(shelf: Shelf) -> None:
-    """Portability is of what rests on consent or a contract, and nobody is kept longer who asked to be forgotten."""
+    """Portability covers what rests on consent or a contract, and nobody who asked to be forgotten is kept longer."""
     await person.asked(shelf, Right.PORTABILITY)
     await person.asked(shelf, Right.ERASURE)
     call = await over(shelf, basis="legitimate_interest")
@@ -303,7 +303,7 @@ async def test_a_request_keeps_calls_that_it_does_not_need(shelf: Shelf) -> None
 
 
 async def test_invariant_7_another_controllers_hold_and_request_keep_a_call(shelf: Shelf) -> None:
-    """Though the digests were the same: invariant 7."""
+    """Even though the digests were the same: invariant 7."""
     call = await over(shelf)
     await shelf.store.holds.place(HoldOn(subject=Subject("beta", made.digests())), "lawsuit", "cli:anna")
     await shelf.store.requests.add("beta", letter(), made.digests())
@@ -428,7 +428,7 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all(shelf: Shelf, 
 
 
 async def test_calls_expire_by_a_clock_that_nobody_believes(shelf: Shelf) -> None:
-    """What keeps some beyond their limit has an end, too, by the database's clock, which is the same."""
+    """What keeps some beyond their limit ends too, by the database's clock, which is the same one."""
     call = await over(shelf)
     await applied(shelf, LIMITED, GRACE * 2)
     assert await keeper_of(shelf.store, now=lambda: None).round() == {}
@@ -447,7 +447,7 @@ async def test_two_of_a_fleet_have_calls_expire_at_once(shelf: Shelf) -> None:
 
 async def test_a_running_service_lets_no_call_expire(shelf: Shelf, dsn: str, tmp_path: Path) -> None:
     call = await over(shelf)
-    # no campaign, no sounds to begin with
+    # no campaign, so no sounds are needed to start
     await applied(shelf, LIMITED.partition("[[campaigns]]")[0], GRACE * 2)
     service = to_start(tmp_path, tmp_path, CCARI_DATABASE__URL=dsn)
     assert (await service.ccari("keys", "init")).code == 0
@@ -464,7 +464,7 @@ def ccari(dsn: str, tmp_path: Path) -> Service:
 async def test_the_command_erases_what_an_open_request_may_reach_under_a_lost_secret(
     ccari: Service, shelf: Shelf, tmp_path: Path
 ) -> None:
-    """The service did not, and whoever wondered did it by hand."""
+    """The service did not, and whoever wondered why did it by hand."""
     keys = SecretStore(tmp_path / "keys")
     new_secret(keys, "acme")
     await shelf.store.key_versions.vouch(keys)

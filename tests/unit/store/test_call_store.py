@@ -75,14 +75,14 @@ async def test_invariant_1_a_number_suppressed_between_gate_and_token_is_dialled
 async def test_after_a_right_the_call_takes_its_own_journal_for_changed_by_others(
     database: Database, dsn: str
 ) -> None:
-    """Which costs each right, and what the call writes next, round trips to a database that may be far away."""
+    """It costs each right, and what the call writes next, round trips to a database that may be far away."""
     async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, IN_UTC) as far:
         store, call = Store(through, far), made.call()
         await store.calls.open(call, made.question(call))
         await store.calls.register_right(call, made.exercise(), made.journal("key_pressed"))
         before = relay.questions
         await store.calls.write(call.id, made.journal("key_pressed"))
-        # to prepare the statement, and to run it
+        # one to prepare the statement, and one to run it
         assert relay.questions - before <= 2
     assert len(await rows(database, "SELECT FROM call_events")) == 2
 
@@ -92,7 +92,7 @@ async def test_after_a_right_the_call_takes_its_own_journal_for_changed_by_other
 async def test_each_call_has_the_database_plan_its_look_anew(
     calls: PostgresCallStore, database: Database, *, versions: int, listings: int
 ) -> None:
-    """Which takes six times as long as the look. The first five of a connection are planned to find out what it costs."""
+    """That takes six times as long as the look. The first five on a connection are planned to find out the cost."""
     await rows(
         database,
         "INSERT INTO suppressions (controller, digest, key_version, reason, origin) SELECT 'acme', sha256(int8send(each)), "
@@ -160,7 +160,7 @@ async def test_invariant_1_numbers_that_are_looked_at_at_once_are_told_each_othe
 async def test_invariant_1_a_bar_that_is_committed_after_the_statement_began_is_not_seen(
     calls: PostgresCallStore, store: Store, dsn: str
 ) -> None:
-    """Which a statement alone would not see: it sees what was committed before it began."""
+    """A single statement would not see it: it sees what was committed before it began."""
     call = made.call()
     await calls.open(call, asked := made.question(call))
     holder, waiter = [await connect(dsn, server_settings=IN_UTC) for _ in range(2)]
@@ -278,7 +278,7 @@ async def test_a_number_is_found_only_under_the_newest_secret(calls: PostgresCal
 async def test_invariant_7_one_controllers_suppression_bars_anothers_call(
     calls: PostgresCallStore, store: Store
 ) -> None:
-    """Even where two controllers had the same secret."""
+    """Even if the two controllers had the same secret."""
     acme, other = made.call("acme"), replace(made.call("other"), keyed=made.digests("acme"))
     await store.suppressions.add("acme", acme.digests, Reason.ERASURE, "test", "")
     facts, _ = await calls.open(other, made.question(other))
@@ -327,7 +327,7 @@ async def test_invariant_9_an_edit_behind_the_triggers_is_not_detected(
 async def test_a_write_whose_reply_was_lost_bars_all_later_ones(
     calls: PostgresCallStore, store: Store
 ) -> None:
-    """The caller does not know that it is durable, and gives the same entries again with the next."""
+    """The caller does not know that it is durable, and passes the same entries again with the next."""
     call = made.call()
     await calls.open(call, made.question(call))
     first = made.journal("call_gated", "notice_heard")
@@ -419,7 +419,7 @@ async def test_two_that_add_to_one_journal_at_once_break_it(calls: PostgresCallS
 async def test_a_retry_that_overtakes_the_first_try_is_written_twice(
     calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
-    """The first try still waits on the server when its caller has given it up and tries again."""
+    """The first try is still waiting on the server when its caller has given it up and tries again."""
     call, entries = made.call(), made.journal("notice_heard", "key_pressed")
     await calls.open(call, made.question(call))
     await asyncio.gather(*(calls.commit_heard(call.id, "v1", None, entries) for _ in range(4)))
@@ -469,7 +469,7 @@ async def test_erased_fields_break_the_journal_or_changed_ones_pass(
 async def test_invariant_9_fields_that_were_made_none_break_off_who_reads_them_or_pass(
     calls: PostgresCallStore, store: Store, database: Database, edit: str
 ) -> None:
-    """Also where there was nothing in them: what is no fields is not taken for none."""
+    """Even if there was nothing in them: what is not a set of fields must not be taken for none."""
     for reason in ({}, {"reason": "5"}):
         call = made.call()
         await calls.open(call, made.question(call))
@@ -599,7 +599,7 @@ async def test_segments_of_a_call_are_shown_as_several_recordings_or_in_no_order
 async def test_a_recording_that_waits_is_forgotten_or_one_that_is_settled_waits_on(
     calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
-    """``until`` is the earliest moment that anybody has told of: a stop that Asterisk missed, or the stop itself."""
+    """``until`` is the earliest moment that anybody has reported: a stop that Asterisk missed, or the stop itself."""
     call = made.call()
     await calls.open(call, made.question(call))
     await calls.commit_heard(call.id, "v1", "i1", ())
@@ -673,7 +673,7 @@ async def test_a_right_pressed_twice_at_once_makes_two_requests_or_an_error(
 
 
 async def test_references_have_a_gap_or_a_double(calls: PostgresCallStore, store: Store) -> None:
-    """Also where some fail, and counted for each controller and year alone."""
+    """Even if some fail; and they are counted separately for each controller and year."""
     good = [made.call(number=Number(f"+4860010{n:04}")) for n in range(20)]
     for call in good:
         await calls.open(call, made.question(call))
@@ -729,7 +729,7 @@ async def test_a_call_that_was_opened_by_a_right_does_not_say_whom_it_was_with(
 async def test_a_call_that_is_asked_about_again_keeps_the_agent_of_an_older_policy(
     calls: PostgresCallStore, store: Store
 ) -> None:
-    """Whose journal says what it was opened with in the end."""
+    """In the end its journal says what it was opened with."""
     call = made.call()
     await calls.open(call, made.question(call))
     again = replace(call, agent="barbara", number_masked="+48•••••0002")
@@ -758,7 +758,7 @@ async def test_an_abandoned_call_stays_open_or_its_journal_does_not_fit(
 async def test_a_call_that_is_being_run_is_closed_by_the_sweep_or_one_that_nobody_runs_is_not(
     calls: PostgresCallStore, store: Store
 ) -> None:
-    """One that has begun since the sweep looked for those that are run is too young for it."""
+    """A call that began after the sweep looked for the running calls is too young for it."""
     run, left = made.call(), made.call()
     for call in (run, left):
         await calls.open(call, made.question(call))
@@ -771,7 +771,7 @@ async def test_a_call_that_is_being_run_is_closed_by_the_sweep_or_one_that_nobod
 async def test_a_call_of_an_asterisk_that_has_another_name_now_stays_open_for_ever(
     calls: PostgresCallStore, store: Store, database: Database
 ) -> None:
-    """No leg lives for so long; what runs on another node meanwhile is younger."""
+    """No leg lives that long; what runs on another node meanwhile is younger."""
     old, young = made.call(asterisk="pbx-before"), made.call(asterisk="pbx-before")
     for call in (old, young):
         await calls.open(call, made.question(call))
@@ -841,7 +841,7 @@ async def test_a_right_that_was_registered_in_a_talk_is_unknown_to_who_takes_it_
 async def test_two_who_have_talked_are_on_record_as_a_failed_call_where_the_service_dies_after_the_talk(
     calls: PostgresCallStore, store: Store
 ) -> None:
-    """In a transfer, or in the last words: no talk is kept that could be taken up."""
+    """In a transfer, or in the last words: nothing is kept of a talk that could be taken up."""
     talked, other = made.call(), made.call()
     for call in (talked, other):
         await calls.open(call, made.question(call))
@@ -878,7 +878,9 @@ async def test_a_failure_of_the_database_quotes_the_number(calls: PostgresCallSt
 async def test_the_end_of_a_call_whose_row_is_gone_is_tried_for_minutes(
     store: Store, database: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where a standby took over that did not have it yet: so long the call would be under way, and keep a lost connection waiting."""
+    """For example if a standby took over that did not have it yet: the call would count as under way all that time, and
+    keep a lost connection waiting.
+    """
     monkeypatch.setattr("ccari.gating.journal.CLOSE_RETRY_SECONDS", 3600.0)
     call = made.call()
     await store.calls.open(call, made.question(call))
@@ -893,7 +895,7 @@ async def test_the_end_of_a_call_whose_row_is_gone_is_tried_for_minutes(
 async def test_callees_are_abandoned_unnoticed_since_a_clock_that_was_fast_was_put_right(
     calls: PostgresCallStore, database: Database
 ) -> None:
-    """Its calls would be the last ones until it is as late as it was."""
+    """Its calls would stay the most recent ones until the corrected clock has caught up."""
     ahead, abandoned, next_one = (replace(made.call(), direction=Direction.CALLEE_FIRST) for _ in range(3))
     for each in (ahead, abandoned):
         await calls.open(each, made.question(each))
@@ -931,7 +933,7 @@ async def test_two_nodes_that_find_an_old_call_at_the_same_moment_end_it_twice(
 
 
 async def _waiting(database: Database, count: int) -> bool:
-    """Whether so many wait for a row."""
+    """Whether that many wait for a row."""
     rows = await database.rows(
         "SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
     )

@@ -19,7 +19,7 @@ async def test_the_calls_of_a_number_are_not_found_or_are_anothers(ccari: Servic
     await store.calls.open(blocked, made.question(blocked))
     await store.calls.close(blocked.id, "blocked", "suppressed_objection", ())
     await person.called(shelf, made.numbers(2)[1])
-    # with another controller, whose secret is a copy
+    # of another controller, whose secret is a copy
     digest = made.digests().newest
     copied = replace(made.call("beta"), keyed=Digests(digest, 1, (digest,)))
     await store.calls.open(copied, made.question(copied))

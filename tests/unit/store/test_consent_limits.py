@@ -1,4 +1,4 @@
-"""Consents that ended long ago are deleted, none is in force again for it, and a withdrawal bars on."""
+"""Consents that ended long ago are deleted, none comes into force again because of it, and a withdrawal still bars."""
 
 from collections import Counter
 from dataclasses import replace
@@ -64,7 +64,7 @@ async def shelf(store: Store, database: Database, tmp_path: Path) -> Shelf:
 
 
 async def consents(shelf: Shelf, *lines: Any, controller: str = "acme") -> int:
-    """Bring a list in; how many consents it has entered."""
+    """Load a list; how many consents it has entered."""
     done = await shelf.store.consents.load(
         controller, {"renewals": "marketing"}, listed.batches(*lines), origin="list", keep_going=False
     )
@@ -72,18 +72,18 @@ async def consents(shelf: Shelf, *lines: Any, controller: str = "acme") -> int:
 
 
 async def given(shelf: Shelf) -> list[datetime]:
-    """When each consent that there is was given."""
+    """When each existing consent was given."""
     return [row["given_at"] for row in await shelf.database.rows("SELECT given_at FROM consents ORDER BY 1")]
 
 
 async def verdict(shelf: Shelf, known_as: Any = None) -> Block | None:
-    """What the gate says of a call to the number on consent."""
+    """The gate's verdict on a call to the number that is based on consent."""
     facts, _ = await shelf.store.calls.facts(QUESTION, Sought(known_as or made.digests()))
     return gate.verdict(read(OFFERS).campaigns[0], (), "PL", made.NUMBER, facts, datetime.now(UTC))
 
 
 async def withdrawn(shelf: Shelf, at: datetime = OVER, purpose: str | None = "marketing") -> None:
-    """As by ``ccari consents withdraw``, so long ago: with a bar."""
+    """Withdrawn that long ago with a bar, as by ``ccari consents withdraw``."""
     await shelf.store.consents.withdraw(
         "acme", made.digests(), at, purpose=purpose, purposes={"renewals": "marketing"}, origin="cli:anna", proof="letter"
     )  # fmt: skip
@@ -101,7 +101,7 @@ async def test_a_consent_that_ended_long_ago_is_kept_or_bars_no_more(shelf: Shel
     assert await consents(shelf, agreed(given=LONG_AGO)) == 1
     assert await verdict(shelf) is Block.SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT
     assert [row["withdrawn_at"] for row in await shelf.store.consents.of("acme", made.digests())] == [OVER]
-    # and what was given since counts
+    # and what has been given since counts
     await consents(shelf, agreed(given=NOW - DAY))
     assert await verdict(shelf) is None
 
@@ -109,7 +109,7 @@ async def test_a_consent_that_ended_long_ago_is_kept_or_bars_no_more(shelf: Shel
 async def test_a_consent_that_is_in_force_goes_or_one_before_its_time_or_anothers(shelf: Shelf) -> None:
     await consents(shelf, agreed(given=LONG_AGO), agreed(OTHER, given=LONG_AGO, until=NOW - 364 * DAY))
     await consents(shelf, agreed(given=LONG_AGO, until=NOW + DAY, channel=Channel.AUTOMATIC_CALLS))
-    # to another purpose, on another channel, or given tomorrow: none of them follows it
+    # for another purpose, on another channel, or given tomorrow: none of them succeeds it
     await consents(shelf, agreed(given=OVER, purpose="surveys"), agreed(given=NOW + DAY))
     await consents(shelf, agreed(given=LONG_AGO, until=OVER), controller="beta")
     before = await given(shelf)
@@ -138,7 +138,7 @@ async def test_a_consent_goes_by_one_clock_alone(shelf: Shelf, ago: int, wrong_b
 
 
 async def test_a_withdrawal_that_only_the_consent_tells_of_is_forgotten(shelf: Shelf) -> None:
-    """One that a list told of: the next could bring the consent back."""
+    """One that a list reported: the next list could bring the consent back."""
     await consents(shelf, agreed(given=LONG_AGO, withdrawn=OVER))
     words = "its withdrawal, for which there is no suppression: a list could bring the consent back (add one: ccari consents withdraw)"
     assert await expire(shelf, LIMIT) == Expired(0, 1, Counter({words: 1}))
@@ -154,7 +154,7 @@ async def test_a_withdrawal_that_only_the_consent_tells_of_is_forgotten(shelf: S
 
 
 async def test_a_consent_that_an_erasure_ended_is_brought_back(shelf: Shelf) -> None:
-    """Which had left it as proof."""
+    """The erasure had left it as proof."""
     await consents(shelf, agreed(given=LONG_AGO, withdrawn=OVER))
     await shelf.store.suppressions.add("acme", made.digests(), Reason.ERASURE, "erasure", "")
     assert await expire(shelf, LIMIT) == Expired(1)
@@ -162,7 +162,7 @@ async def test_a_consent_that_an_erasure_ended_is_brought_back(shelf: Shelf) -> 
 
 
 async def test_an_older_consent_is_in_force_again_when_what_ended_it_has_gone(shelf: Shelf) -> None:
-    """One that had no end of its own, and that something keeps longer than the newer one, which has expired."""
+    """It had no end of its own, and something keeps it longer than the newer one, which has expired."""
     await consents(shelf, agreed(given=LONG_AGO))
     call = await person.called(shelf)
     await shelf.database.rows(
@@ -185,7 +185,7 @@ async def test_an_older_consent_is_in_force_again_when_what_ended_it_has_gone(sh
 async def test_what_ended_an_older_consent_is_kept_for_one_that_has_just_gone(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A batch before: those of a number to the same come together, the oldest first."""
+    """One batch earlier: those of a number for the same purpose come together, the oldest first."""
     monkeypatch.setattr(limits, "BATCH", 1)
     await consents(
         shelf, agreed(given=LONG_AGO), agreed(given=LONG_AGO + DAY), agreed(given=LONG_AGO + 2 * DAY, until=OVER),
@@ -196,13 +196,13 @@ async def test_what_ended_an_older_consent_is_kept_for_one_that_has_just_gone(
 
 
 async def test_one_that_came_under_an_older_secret_is_in_force_again(shelf: Shelf) -> None:
-    """When the one that followed it, under the newer, has gone: nobody knows here that they are one person's."""
+    """When its successor under the newer secret has gone: nobody knows here that the two are one person's."""
     for version, at in ((1, LONG_AGO), (2, OVER)):
         await shelf.database.rows(
             "INSERT INTO key_checks (kind, holder, key_version, known_at) VALUES ('controller', 'acme', $1, $2)", version, at
         )  # fmt: skip
     await consents(shelf, agreed(given=LONG_AGO + DAY, until=OVER, version=2))
-    # by a node that had not heard of the newer secret
+    # by a node that did not know of the newer secret
     await consents(shelf, agreed(given=LONG_AGO))
     both = listed.digests(made.NUMBER, 2)
     assert await verdict(shelf, both) is Block.CONSENT_EXPIRED
@@ -232,7 +232,7 @@ async def test_proof_goes_that_german_law_has_kept(shelf: Shelf) -> None:
     )
     assert await expire(shelf, GERMAN) == Expired(1, 1, Counter({PROOF: 1}))
     assert await given(shelf) == [NOW - 1800 * DAY]
-    # from each use, too, whose call has expired
+    # counted from each use, too, even if its call has expired
     await shelf.database.rows("UPDATE consents SET given_at = given_at - interval '100 days'")
     call = await person.called(shelf)
     await shelf.database.rows(
@@ -254,7 +254,7 @@ def test_a_controllers_law_goes_unnoticed(country: str, days: int) -> None:
 async def test_the_proof_goes_early_of_consents_on_which_a_polish_controller_has_called_germany(
     shelf: Shelf,
 ) -> None:
-    """Also of those whose campaign is over: the years are counted from when a consent was given, and from its uses."""
+    """Also for consents whose campaign is over: the years are counted from when a consent was given, and from its uses."""
     await consents(shelf, agreed(given=NOW - 1800 * DAY, until=OVER))
     # nobody in Germany is called for that
     await shelf.database.rows(
@@ -284,7 +284,7 @@ async def test_a_consent_goes_that_is_kept_or_stays_when_it_is_not_any_more(
 
 
 async def test_a_request_keeps_a_consent_that_it_does_not_need(shelf: Shelf) -> None:
-    """Nobody is kept longer who asked to be forgotten; an objection is to what rests on no consent."""
+    """Nobody who asked to be forgotten is kept longer; an objection concerns what rests on no consent."""
     await consents(shelf, agreed(given=LONG_AGO, until=OVER))
     await person.asked(shelf, Right.ERASURE)
     await person.asked(shelf, Right.OBJECTION)
@@ -292,7 +292,7 @@ async def test_a_request_keeps_a_consent_that_it_does_not_need(shelf: Shelf) -> 
 
 
 async def test_invariant_7_another_controllers_hold_request_and_bar_act_on_a_consent(shelf: Shelf) -> None:
-    """Though the digests were the same: invariant 7."""
+    """Even though the digests were the same: invariant 7."""
     await consents(
         shelf, agreed(given=LONG_AGO, until=OVER), agreed(OTHER, given=LONG_AGO - DAY, withdrawn=OVER)
     )

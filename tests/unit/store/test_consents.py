@@ -1,4 +1,4 @@
-"""Consents: no list revives one that was withdrawn, whatever comes first, and each use is on record."""
+"""Consents: no list revives one that was withdrawn, in whatever order things come, and each use is on record."""
 
 import asyncio
 import threading
@@ -40,7 +40,7 @@ OFFERS = campaign(id="offers", legal_basis="consent", marketing=True)
 SURVEY = campaign(id="survey", legal_basis="consent")
 PURPOSES = {"offers": "marketing", "survey": "survey", "again": "marketing"}
 FAULT = LineFault(2, "given", "it is empty")
-#: As of :func:`listed.digests`.
+#: The same as for :func:`listed.digests`.
 KEYS = [Key(1, b"acme".ljust(32, b".")), Key(2, b"acme-2".ljust(32, b"."))]
 
 
@@ -119,7 +119,7 @@ async def test_a_bad_line_changes_something_or_keeps_the_sound_ones_out(store: S
 
 Line = tuple[Agreed, Digests]
 
-#: What lists say of a number: of before the withdrawal, and of after it.
+#: What lists say of a number: from before the withdrawal, and from after it.
 LISTS: dict[str, Callable[[Number], list[Line]]] = {
     "an old list": lambda of: [agreed(of), agreed(of, given=NOW - 90 * DAY)],
     "another old list": lambda of: [agreed(of, given=NOW - 10 * DAY)],
@@ -139,7 +139,7 @@ async def press(store: Store, of: Number = made.NUMBER) -> None:
 async def bar_of_list(
     store: Store, of: Number, campaign: str | None = None, keys: Sequence[Key] = KEYS[:1]
 ) -> None:
-    """Beside bars of other kinds, which end no consent."""
+    """Entered together with bars of other kinds, which end no consent."""
     bar = Bar(of, Reason.WITHDRAW_CONSENT, campaign, "letter 7", "list", NOW, None)
     beside = [replace(bar, reason=each) for each in (Reason.OBJECTION, Reason.DO_NOT_CALL)]
 
@@ -170,7 +170,7 @@ WITHDRAWALS: dict[str, Callable[[Store, Number], Awaitable[object]]] = {
 
 @pytest.mark.parametrize("way", WITHDRAWALS)
 async def test_the_order_in_which_things_become_known_revives_a_consent(store: Store, way: str) -> None:
-    """Every order, each with a number of its own: what was given before the withdrawal is at an end, and no more."""
+    """Every order, each with a number of its own: what was given before the withdrawal has ended, and nothing else has."""
     await store.policies.apply(offering("offers"), "anna")
     orders = list(permutations([*LISTS, "withdrawal"]))
     for step in range(len(LISTS) + 1):
@@ -203,7 +203,7 @@ async def test_a_bar_for_a_withdrawal_ends_another_consent_or_another_controller
     assert await kept(store, "withdrawn_at", of=number(2)) == [(None,)]
     (theirs,) = await store.consents.of("other", made.digests())
     assert theirs["withdrawn_at"] is None
-    # of everything that the controller was given consent to
+    # from everything that the controller was given consent to
     await enter(store, made.NUMBER)
     assert [
         given for given, withdrawn in await kept(store, "given_at", "withdrawn_at") if withdrawn is None
@@ -224,7 +224,7 @@ async def test_a_bar_of_a_list_misses_a_consent_under_an_older_secret(store: Sto
 async def test_a_list_of_bars_that_is_cut_off_has_ended_consents_whose_bars_are_not_entered(
     store: Store, database: Database
 ) -> None:
-    """Each slice is one transaction with the end of what it withdraws."""
+    """Each slice is one transaction, which also ends what it withdraws."""
     await load(store, agreed())
     digest = made.digests().newest
     async with database.transaction() as connection:
@@ -259,12 +259,12 @@ async def test_an_end_that_comes_earlier_than_was_known_is_taken_for_a_duplicate
     ]
     assert accepted == [1, 1, 0, 0, 1, 0]
     assert await kept(store, "valid_until", "withdrawn_at") == [(NOW + DAY, None)]
-    # each of the two ends by itself, and neither undoes the other
+    # each of the two ends on its own, and neither undoes the other
     await load(store, agreed(withdrawn=NOW - DAY))
     assert (await load(store, agreed(until=NOW - 2 * DAY))).accepted == 1
     assert await kept(store, "valid_until", "withdrawn_at") == [(NOW - 2 * DAY, NOW - DAY)]
     assert await refusal(store, OFFERS) is Block.CONSENT_WITHDRAWN
-    # in one list, too
+    # also within one list
     ends = (NOW + DAY, None, NOW - DAY, NOW + 2 * DAY)
     await load(store, *(agreed(of=number(2), until=end) for end in ends))
     assert await kept(store, "valid_until", of=number(2)) == [(NOW - DAY,)]
@@ -292,7 +292,7 @@ async def test_a_letter_that_is_entered_late_ends_what_was_agreed_to_since(store
 
 
 async def test_a_withdrawal_ends_what_it_does_not_reach(store: Store) -> None:
-    """Another purpose or channel in a list, another controller, and what was renewed at the moment of the old one's end."""
+    """Another purpose or channel in a list, another controller, and what was renewed at the moment the old one ended."""
     await load(
         store, agreed(withdrawn=NOW - DAY), agreed(purpose="survey"), agreed(channel=Channel.AUTOMATIC_CALLS),
         agreed(given=NOW - DAY), agreed(of=number(2)),
@@ -317,7 +317,7 @@ async def test_a_withdrawal_bars_the_calls_of_another_purpose_or_not_its_own(sto
     ]  # fmt: skip
     assert await refusal(store, OFFERS) is Block.SUPPRESSED_CAMPAIGN_WITHDRAW_CONSENT
     assert await refusal(store, SURVEY) is None
-    # nor does a list that comes later find it withdrawn, or for a bar of another kind
+    # nor does a list that comes later find it withdrawn, or because of a bar of another kind
     await store.suppressions.add(
         "acme", made.digests(), Reason.OBJECTION_MARKETING, "x", "", campaign="survey"
     )
@@ -332,7 +332,7 @@ async def test_a_withdrawal_bars_the_calls_of_another_purpose_or_not_its_own(sto
 
 
 def offering(name: str, purpose: str = "marketing") -> str:
-    """The policy with a campaign beside, which asks for that consent."""
+    """The policy with one more campaign, which asks for that consent."""
     return (
         made.POLICY
         + f"""
@@ -353,7 +353,7 @@ AUTUMN = campaign(id="autumn", legal_basis="consent", consent_purpose="marketing
 
 
 async def load_under(store: Store, policy: str, *lines: Line) -> None:
-    """Under the policy, which was applied."""
+    """Load it under this policy, which was applied before."""
     whose = read(policy)
     purposes = purposes_of(whose, whose.controllers[0])
     await store.consents.load("acme", purposes, batches(*lines), origin="import:anna", keep_going=False)
@@ -363,7 +363,9 @@ async def load_under(store: Store, policy: str, *lines: Line) -> None:
     "since", [offering("autumn"), offering("autumn") + offering("spring", "survey")[len(made.POLICY) :]]
 )
 async def test_a_withdrawal_goes_with_the_campaign_that_it_was_made_in(store: Store, since: str) -> None:
-    """That one has gone, or asks for another consent, when a list brings what was withdrawn, for one that asks for it."""
+    """When a list brings what was withdrawn, that campaign has gone or asks for another consent, and another campaign
+    asks for it.
+    """
     await store.policies.apply(offering("spring"), "anna")
     of_spring = letter(
         Right.WITHDRAW_CONSENT, received_at=NOW, consent_purpose="marketing", consent_campaigns=("spring",)
@@ -428,7 +430,7 @@ async def enter_bar(store: Store, on: str) -> None:
 
 
 async def test_a_wish_is_refused_that_campaigns_asked_for_until_yesterday(store: Store) -> None:
-    """No campaign asks for it now, and it is not on file yet; then both are so."""
+    """No campaign asks for it now, and it is not on file yet; then both hold."""
     for each in (offering("spring"), made.POLICY):
         await store.policies.apply(each, "anna")
     done = await store.consents.withdraw(
@@ -485,7 +487,7 @@ async def test_a_consent_under_an_older_secret_lives_on_beside_the_new_one(
 
 
 def on_consent(call: OpenedCall) -> Question:
-    """The question of a campaign whose calls are made on consent."""
+    """The question of a campaign whose calls are based on consent."""
     return replace(made.question(call), consent=True)
 
 
@@ -511,14 +513,14 @@ async def test_a_use_of_a_consent_is_not_on_record_or_one_that_was_none(store: S
 
 
 async def until_somebody_waits(connection: Connection) -> None:
-    """Asked in the transaction that is waited for: one in which nothing is asked does not last."""
+    """Asked within the transaction that others wait for: one in which nothing is asked is ended."""
     async with asyncio.timeout(20):
         while not await connection.fetch("SELECT FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"):
             pass
 
 
 async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store, database: Database) -> None:
-    """The withdrawal has looked for consents, found none, and is not over when the list is entered."""
+    """The withdrawal has looked for consents, found none, and is not yet committed when the list is entered."""
     async with database.transaction() as connection:
         await enter(connection, "acme", made.digests(), [""], Reason.WITHDRAW_CONSENT, "call", "")
         await withdrawals.withdraw(connection, "acme", made.digests(), ["marketing"], datetime.now(UTC))
@@ -529,7 +531,7 @@ async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store
 
 
 async def test_a_withdrawal_that_comes_in_during_a_list_misses_it(store: Store, database: Database) -> None:
-    """The list has looked for withdrawals, found none, and is not over when the key is pressed."""
+    """The list has looked for withdrawals, found none, and is not yet committed when the key is pressed."""
     async with database.transaction() as connection:
         await connection.execute(SQL["lock_consents"], "acme")
         await connection.execute(
@@ -543,7 +545,7 @@ async def test_a_withdrawal_that_comes_in_during_a_list_misses_it(store: Store, 
 
 
 async def test_a_withdrawal_waits_for_more_of_a_first_list_than_a_slice(store: Store) -> None:
-    """Many slices, and after each the withdrawal of a number that is in, and of one that may be yet to come."""
+    """Many slices, and after each one the withdrawal of a number that is in, and of one that may be still to come."""
     numbers = [number(n) for n in range(2000)]
     leaving = iter(numbers)
     pressed: list[asyncio.Task[int]] = []
@@ -564,7 +566,7 @@ async def test_a_withdrawal_waits_for_more_of_a_first_list_than_a_slice(store: S
 async def test_a_pressed_withdrawal_and_one_by_hand_wait_for_one_another_for_ever(
     store: Store, database: Database
 ) -> None:
-    """The key press is the first to come to the consent; whoever is by hand must not have its bar by then."""
+    """The key press reaches the consent first; whoever withdraws by hand must not have its bar by then."""
     await load(store, agreed())
     async with database.transaction() as connection:
         await connection.execute("SELECT FROM consents FOR UPDATE")
@@ -577,8 +579,8 @@ async def test_a_pressed_withdrawal_and_one_by_hand_wait_for_one_another_for_eve
 
 
 async def test_lists_and_withdrawals_of_the_same_numbers_wait_for_one_another_for_ever(store: Store) -> None:
-    """Lists in opposite order, under a newer secret, calls on the consents, people who withdraw, and lists of those who have, all
-    at once.
+    """Lists in opposite order, under a newer secret, calls based on the consents, people who withdraw, and lists of
+    those who have, all at once.
     """
     numbers = [number(n) for n in range(200)]
     await load(store, *(agreed(each, purpose="renewals") for each in numbers))

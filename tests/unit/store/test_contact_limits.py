@@ -1,4 +1,4 @@
-"""Contacts that no list had for long, and nobody called, are deleted, and nobody is called who was not before."""
+"""Contacts long neither in a list nor called are deleted, and that lets nobody be called who was not before."""
 
 from collections import Counter
 from dataclasses import replace
@@ -50,7 +50,7 @@ UNSOURCED = LIMITED.replace('data_source = "umowa zawarta z ACME"\n', "")
 
 
 async def listing(shelf: Shelf, *contacts: Any, controller: str = "acme") -> int:
-    """Bring a list in; how many contacts it has entered."""
+    """Load a list; how many contacts it has entered."""
     question = replace(made.QUESTION, controller=controller)
     told = listed.batches(*contacts)
     done = await shelf.store.contacts.load(question, lambda _: None, told, origin="list", keep_going=False)
@@ -58,7 +58,7 @@ async def listing(shelf: Shelf, *contacts: Any, controller: str = "acme") -> int
 
 
 async def aged(shelf: Shelf, ago: timedelta = OF_LONG_AGO) -> None:
-    """Let all contacts have been in a list so long ago, and not since."""
+    """Make all contacts have been in a list that long ago, and not since."""
     await shelf.database.rows("UPDATE contacts SET entered_at = $1, told_at = NULL", NOW - ago)
 
 
@@ -74,7 +74,7 @@ async def left(shelf: Shelf) -> list[str]:
 
 
 async def verdict(shelf: Shelf, document: str) -> Block | None:
-    """What the gate says of a call to the number, by a policy of one campaign."""
+    """The gate's verdict on a call to the number, by a policy of one campaign."""
     facts, _ = await shelf.store.calls.facts(made.QUESTION, Sought(made.digests()))
     return gate.verdict(read(document).campaigns[0], (), "PL", made.NUMBER, facts, datetime.now(UTC))
 
@@ -161,7 +161,7 @@ async def test_a_contact_goes_whose_number_is_being_called(shelf: Shelf) -> None
 
 
 async def test_a_number_is_called_whose_contact_said_that_it_may_not_be_used(shelf: Shelf) -> None:
-    """By a campaign that says itself where its numbers come from: valid_until is over, and it alone knows of it."""
+    """By a campaign that itself states where its numbers come from: valid_until has passed, and only the contact says so."""
     for source, until in (("bought", NOW - DAY), ("lent", NOW + 30 * DAY)):
         await known(shelf, source=source, until=until)
     assert await verdict(shelf, LIMITED) is None
@@ -171,7 +171,7 @@ async def test_a_number_is_called_whose_contact_said_that_it_may_not_be_used(she
     await shelf.database.rows("UPDATE contacts SET valid_until = $1", NOW - DAY)
     assert await expire(shelf, SOURCED) == Expired(0, 2, Counter({words: 2}))
     assert await verdict(shelf, LIMITED) is Block.SOURCE_EXPIRED
-    # where each number has to be a contact, one that is none is not called either
+    # where each number has to be a contact, one that is not is not called either
     assert await expire(shelf, LIMIT) == Expired(2)
     assert await verdict(shelf, UNSOURCED) is Block.NO_SOURCE
 
@@ -200,7 +200,7 @@ async def test_a_contact_goes_that_is_kept_or_stays_when_it_is_not_any_more(
 
 
 async def test_a_request_keeps_a_contact_that_it_does_not_need(shelf: Shelf) -> None:
-    """Portability is of what rests on consent or a contract; nobody is kept longer who asked to be forgotten."""
+    """Portability covers what rests on consent or a contract; nobody who asked to be forgotten is kept longer."""
     await known(shelf)
     await shelf.database.rows("UPDATE contacts SET legal_basis = 'legitimate_interest'")
     await person.asked(shelf, Right.PORTABILITY)
@@ -209,7 +209,7 @@ async def test_a_request_keeps_a_contact_that_it_does_not_need(shelf: Shelf) -> 
 
 
 async def test_invariant_7_another_controllers_hold_and_request_keep_a_contact(shelf: Shelf) -> None:
-    """Though the digests were the same: invariant 7."""
+    """Even though the digests were the same: invariant 7."""
     await known(shelf)
     await shelf.store.holds.place(HoldOn(subject=Subject("beta", made.digests())), "lawsuit", "cli:anna")
     held = await shelf.store.requests.add("beta", letter(), made.digests())

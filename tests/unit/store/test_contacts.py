@@ -25,7 +25,7 @@ from tests.unit.store.listed import DAY, NOW, batches, contact, number
 FOR_ALL = Question("acme", "", "", "phone", NOW, NOW)
 UNWELCOME = partial(gate.unwelcome, now=NOW)
 FAULT = LineFault(2, "obtained", "it is empty")
-#: May be called without a consent, by anybody who knows where the number comes from.
+#: May be called without consent by anybody who knows where the number comes from.
 RENEWALS = campaign(data_source=None, keys={"2": "continue_unrecorded"})
 ROBINSON = Register(id="robinson", name="Lista Robinsonów", consent_overrides=True)
 
@@ -57,7 +57,7 @@ async def test_a_contact_is_kept_without_its_provenance_or_with_its_number(
 
 
 async def test_a_number_comes_back_that_was_erased_or_one_stays_away_that_need_not(store: Store) -> None:
-    """Every reason, on all of a controller's calls, on one campaign, expired, and of another controller."""
+    """Every reason: on all of a controller's calls, on one campaign, expired, and of another controller."""
     cases = list(enumerate(product(Reason, ["controller", "campaign", "expired", "another"])))
     for n, (reason, scope) in cases:
         await store.suppressions.add(
@@ -80,7 +80,7 @@ async def test_a_bar_under_an_older_secret_is_overlooked(store: Store) -> None:
 
 
 async def test_a_key_pressed_while_the_list_is_read_is_too_late(store: Store) -> None:
-    """Each line is judged as it is read; who asks for erasure after that is out when the list is entered."""
+    """Each line is judged as it is read; whoever asks for erasure after that is left out when the list is entered."""
 
     async def read_slowly() -> AsyncIterator[list[tuple[Sourced, Sought] | LineFault]]:
         yield [contact(), contact(number(2))]
@@ -98,14 +98,14 @@ async def test_a_contact_that_has_gone_ends_the_list_or_begins_it_anew(store: St
     first, second, third = await store.contacts.page(None, None, 9, None)
     await store.database.rows("DELETE FROM contacts WHERE id = $1", second["id"])
     assert await store.contacts.page(None, None, 9, first["id"]) == [third]
-    # what the page before has ended with was erased meanwhile
+    # the contact that ended the previous page was erased meanwhile
     assert await store.contacts.page(None, None, 9, second["id"]) == [third]
 
 
 async def test_a_page_repeats_a_contact_or_leaves_it_out_when_a_list_is_imported_meanwhile(
     store: Store,
 ) -> None:
-    """Other sources of the numbers that were told already, and what was known told anew."""
+    """Other sources for numbers on pages already given, and known contacts entered anew."""
     known = [contact(number(n), source=source) for n in range(3) for source in ("m", "n")]
     await load(store, *known)
     whole = await store.contacts.page(None, None, 9, None)
@@ -120,7 +120,7 @@ async def test_a_page_repeats_a_contact_or_leaves_it_out_when_a_list_is_imported
 async def test_a_campaigns_bars_and_registers_let_a_contact_of_it_through(
     store: Store, database: Database
 ) -> None:
-    """A bar on another campaign, and a listing that a consent goes before, keep nobody out."""
+    """A bar on another campaign, and a listing that a consent overrides, keep nobody out."""
     listed_as = (("robinson", bytes(32)),)
     as_of = NOW - DAY
     async with database.connection() as connection:
@@ -205,7 +205,7 @@ async def test_an_older_list_overwrites_what_a_newer_one_has_told(store: Store) 
         contact(proof="newest", obtained=later), contact(proof="new")
     ) == (1, [("web", ""), ("fair", "newest")])  # fmt: skip
     assert await told(contact(proof="old")) == (0, [("web", ""), ("fair", "newest")])
-    # the same day again, with a limit that there was not: the last word counts, in one list as well
+    # the same day again, with a limit that was not there before: the last word counts, in one list too
     await load(store, contact(obtained=later, until=NOW + DAY), contact(obtained=later, until=NOW - DAY))
     (row,) = [each for each in await store.contacts.of("acme", made.digests()) if each["source"] == "fair"]
     assert row["valid_until"] == NOW - DAY
@@ -214,7 +214,7 @@ async def test_an_older_list_overwrites_what_a_newer_one_has_told(store: Store) 
 async def test_a_contact_under_an_older_secret_stays_beside_the_new_one(
     store: Store, database: Database
 ) -> None:
-    """It would be one source more, and one that may be used for ever although the newer says otherwise."""
+    """It would be one source more, and one that may be used for ever although the newer contact says otherwise."""
     await load(store, contact(), contact(source="web"))
     await load(store, contact(version=2, until=NOW - DAY))
     rows = await store.contacts.of("acme", listed.digests(made.NUMBER, 2))
@@ -236,7 +236,7 @@ async def test_one_controllers_list_acts_on_anothers_contacts(store: Store) -> N
 
 
 async def test_many_numbers_are_judged_otherwise_than_each_alone(store: Store) -> None:
-    """In their order, and with nothing of one number in the facts of another."""
+    """In their order, and with nothing of one number among the facts of another."""
     numbers = [number(n) for n in range(40)]
     for n, each in enumerate(numbers):
         if n % 3 == 0:

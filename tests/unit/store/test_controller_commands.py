@@ -16,7 +16,7 @@ from tests.unit.store.made import new_secret
 from tests.unit.store.test_controllers import ACME_LEAVES, BOTH_CALL, GERMAN, NOTED, held
 from tests.unit.store.test_replaying import Node
 
-#: What a command says of all that is held of acme.
+#: What a command says of everything that is held of acme.
 DELETED = "4 contacts, 4 consents, 2 heard notices, 2 lifted suppressions, 2 suppressions"
 
 
@@ -86,7 +86,7 @@ async def test_a_dpo_cannot_see_or_delete_what_is_held(
 
 
 async def test_once_it_is_gone_its_keys_are_missed(ccari: Service, leaving: Shelf, tmp_path: Path) -> None:
-    """To be destroyed, as by them somebody could still tell whose a digest in a backup was."""
+    """To be destroyed, because with them somebody could still tell whose digest a backup holds."""
     assert (await ccari.ccari("controllers", "delete", "acme", "--yes")).code == 0
     for file in (folder := tmp_path / "keys" / "acme").iterdir():
         file.unlink()

@@ -39,14 +39,14 @@ OTHER = made.numbers(2)[1]
 WITHIN = 30.0
 TABLES = ("contacts", "consents", "heard_notices", "removed_suppressions", "suppressions")
 ALL = {Goes.CONTACTS: 4, Goes.CONSENTS: 4, Goes.NOTICES: 2, Goes.LIFTED: 2, Goes.SUPPRESSIONS: 2}
-#: Entries in the record of accesses: of each number two bars were entered by hand, and one was lifted.
+#: Entries in the record of accesses: for each number two bars were entered by hand, and one was lifted.
 NOTED = 6
-#: A lock on the policies, as somebody who applies one has it.
+#: A lock on the policies, as held by somebody who applies one.
 APPLYING = "LOCK TABLE policy_revisions IN SHARE ROW EXCLUSIVE MODE"
 
 
 async def held(shelf: Shelf) -> None:
-    """All kinds, of two numbers, of acme; and of beta, whose secret may be a copy of acme's."""
+    """Data of all kinds, of two numbers, of acme; and of beta, whose secret may be a copy of acme's."""
     for number in (made.NUMBER, OTHER):
         await person.known(shelf, number)
         await shelf.database.rows(
@@ -67,7 +67,7 @@ async def held(shelf: Shelf) -> None:
 
 
 async def of(shelf: Shelf, controller: str) -> dict[str, list[str]]:
-    """Every row of the controller, whole."""
+    """Every row of the controller, in full."""
     found = {}
     for table in TABLES:
         rows = await shelf.database.rows(
@@ -130,7 +130,7 @@ async def test_what_is_held_is_not_told_or_is_told_of_the_wrong_one(leaving: She
 
 
 async def refused(shelf: Shelf, *lines: str, **how: Any) -> None:
-    """For these reasons only, and nothing is changed."""
+    """Refused for exactly these reasons, and nothing is changed."""
     acmes = await of(shelf, "acme")
     with pytest.raises(StillNeededError) as caught:
         await delete(shelf, **how)
@@ -212,7 +212,7 @@ async def test_what_is_deleted_is_still_needed(
 
 @pytest.mark.parametrize("on", ["recording", "call", "request"])
 async def test_a_hold_on_something_of_the_controllers_is_overlooked(leaving: Shelf, on: str) -> None:
-    """Holds on a recording, a call or a request do not name the controller themselves."""
+    """Holds on a recording, a call or a request do not themselves name the controller."""
     call = await person.called(leaving)
     recording = await leaving.put(call)
     reference = await person.asked(leaving)
@@ -236,7 +236,7 @@ GERMAN = ACME_LEAVES.replace('country = "PL"', 'country = "DE"', 1)
 
 
 async def test_a_proof_goes_that_the_law_has_kept(leaving: Shelf) -> None:
-    """DE: §7a(2) UWG, five years; also if the controller is in no policy any more."""
+    """DE: §7a(2) UWG, five years; even if no policy has the controller any more."""
     await leaving.store.policies.apply(GERMAN, "cli:anna")
     await leaving.store.policies.apply(BETA + BETAS, "cli:anna")
     until = NOW - 20 * DAY + proof_kept(["DE"])
@@ -249,7 +249,7 @@ async def test_a_proof_goes_that_the_law_has_kept(leaving: Shelf) -> None:
 async def test_a_proof_that_comes_meanwhile_goes_unasked(
     leaving: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By a list of consents that was under way."""
+    """By a list of consents that was being loaded."""
     await leaving.store.policies.apply(GERMAN, "cli:anna")
     await leaving.database.rows("UPDATE consents SET given_at = given_at - interval '6 years'")
     real = controllers._batch
@@ -366,7 +366,7 @@ async def test_who_is_killed_counts_wrongly_or_leaves_something(
         with pytest.raises(RefusedError, match=r"(is being|was) deleted"):
             await leaving.store.policies.apply(BOTH_CALL, "cli:anna")
     if step[1] == "_end" and after:
-        # it was all done, and only not told any more
+        # it was all done, and only not reported any more
         assert (await leaving.store.controllers.of("acme")).goes == {}
     else:
         assert await delete(leaving) == ALL
@@ -380,7 +380,7 @@ async def test_who_is_killed_counts_wrongly_or_leaves_something(
 async def test_who_deletes_and_never_ends_it_is_not_in_the_sealed_record(
     leaving: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nor who ends what another began."""
+    """Nor is whoever ends what another began."""
     with monkeypatch.context() as patch:
         kill(patch, (controllers, "_batch"), after=True, at=1)
         with pytest.raises(KilledError):
@@ -396,7 +396,7 @@ async def test_who_deletes_and_never_ends_it_is_not_in_the_sealed_record(
 async def test_everything_is_counted_while_others_wait(
     leaving: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Erasures, holds and those who apply a policy wait for the locks, and have seconds."""
+    """Erasures, holds and those who apply a policy wait for the locks, and have only seconds."""
     for name in ("_goes", "_keeps", "_proofs"):
         real = getattr(controllers, name)
 
@@ -410,7 +410,7 @@ async def test_everything_is_counted_while_others_wait(
 
 @pytest.mark.parametrize("statement", ["anything_keeps", "anything_goes"])
 async def test_a_whole_table_is_read_while_others_wait(leaving: Shelf, statement: str) -> None:
-    """But that of the holds, which are few."""
+    """The table of holds may be, as they are few."""
     async with leaving.database.transaction() as connection:
         await connection.execute(SQL["by_indexes"])
         plan = await connection.fetch(f"EXPLAIN {SQL[statement]}", "acme")
@@ -431,7 +431,9 @@ async def test_a_whole_table_is_read_for_each_batch(leaving: Shelf, kind: Goes) 
 async def test_a_hold_or_a_right_of_the_last_moment_is_overrun(
     leaving: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A right that was pressed at another node while the database was away is registered between two batches; so is a hold placed."""
+    """A right that was pressed at another node while the database was away is registered between two batches; a hold is
+    placed then, too.
+    """
     monkeypatch.setattr(controllers, "BATCH", 1)
     real, taken = controllers._batch, []
 
@@ -466,7 +468,7 @@ async def test_a_hold_is_placed_on_what_is_just_going(leaving: Shelf, dsn: str) 
 
 
 async def barred(shelf: Shelf) -> None:
-    """As by an older ccari, which lets lists go on: this one refuses them."""
+    """As by an older ccari, which lets lists continue: this one refuses them."""
     await shelf.database.rows(
         """INSERT INTO suppressions (controller, digest, key_version, campaign, reason, origin, proof)
            VALUES ('acme', $1, 1, '', 'do_not_call', 'cli', '')""",
@@ -475,7 +477,7 @@ async def barred(shelf: Shelf) -> None:
 
 
 async def test_what_others_enter_meanwhile_is_left(leaving: Shelf, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It goes too."""
+    """What others enter meanwhile goes too."""
     real, taken = controllers._end, []
 
     async def beside(*arguments: Any) -> bool:
@@ -491,7 +493,7 @@ async def test_what_others_enter_meanwhile_is_left(leaving: Shelf, monkeypatch: 
 async def test_what_cannot_be_deleted_is_tried_for_ever(
     leaving: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Rows that others change whenever they are to go, say."""
+    """Rows that others change whenever they are to go, for example."""
 
     async def fails(*_: Any) -> None:
         return None
@@ -528,7 +530,7 @@ async def test_what_comes_later_cannot_be_deleted(leaving: Shelf) -> None:
 
 
 async def test_the_uses_of_a_consent_keep_it_or_another_one(leaving: Shelf) -> None:
-    """The calls have expired, and tell of nobody."""
+    """The calls have expired, and identify nobody."""
     for call in (await person.called(leaving), theirs := await leaving.call(made.call("beta"))):
         await leaving.database.rows(
             "INSERT INTO consent_uses (consent_id, call_id) SELECT id, $1 FROM consents WHERE controller = $2",

@@ -1,4 +1,4 @@
-"""A service is killed before each step of a recording's way, and the next one finds everything: nothing is lost, doubled or untagged."""
+"""A service is killed before each step of a recording's way, and the next one finds everything: nothing lost, doubled or untagged."""
 
 import hashlib
 import json
@@ -59,7 +59,7 @@ async def heard(successor: Service) -> str:
 
 
 async def waiting(successor: Service, spool: Path) -> str:
-    """A call whose recording could not be brought to its place at its end."""
+    """A call whose recording could not be stored when it ended."""
     call = made.call()
     await successor.store.calls.open(call, made.question(call))
     await successor.store.calls.commit_heard(call.id, "v1", "i1", ())
@@ -101,7 +101,7 @@ def assert_kept(
 
 
 def assert_whole(plain: Path) -> None:
-    """The agent's side, which is begun earlier by as long as the machine takes, is moved to where the callee's begins."""
+    """The agent's side, which begins earlier by as long as the machine takes, is moved to where the callee's begins."""
     if channels_of(plain) == 1:
         assert sound_of(plain) == SOUND
     else:
@@ -165,7 +165,7 @@ async def test_the_encoder_of_a_killed_service_writes_into_what_the_next_one_mak
     crashing: Crashing, successor: Service, database: Database, spool: Path, folder: Path,
     identity: pyrage.x25519.Identity, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
-    """It comes to open its file when the next service is done with its own, and has begun to write."""
+    """It gets to open its file when the next service is done with its own, and has begun to write."""
     bin_ = tmp_path / "bin"
     bin_.mkdir()
     for each in ("mkfifo", "cat"):

@@ -49,7 +49,7 @@ INSERT INTO recordings (id, call_id, revision, controller, campaign, purpose, le
 VALUES ('00000000-0000-4000-8000-000000000003', '00000000-0000-4000-8000-000000000001', 1, 'acme', 'renewals', 'x',
         'contract', 'notice', 'v1', now());
 """
-#: Journals of before they were chained by commitments stop the migrations.
+#: Journals from before entries were chained by commitments stop the migrations.
 FIRST_JOURNALS = """
 INSERT INTO call_events VALUES ('00000000-0000-4000-8000-000000000001', 1, now(), 'call_opened', '{}',
                                 decode(repeat('ab', 32), 'hex'));
@@ -61,7 +61,7 @@ VALUES ('ACME-2026-000001', 'acme', 'renewals', '00000000-0000-4000-8000-0000000
         'fulfilled', '3', 'v1', NULL, decode(repeat('ab', 32), 'hex'), 1, now(), '2026-12-25');
 """
 SECRET = "s3cret-p4ssword"  # noqa: S105 - of no server
-#: What is to be caught is a wait without end, or for a statement of half a minute.
+#: These tests are to catch a wait without end, or one for a statement of half a minute.
 BOUND_SECONDS = 20.0
 
 
@@ -105,7 +105,7 @@ MIGRATIONS = [
     "0037_lifted_bars_by_id",
     "0038_requests_say_what_was_asked",
 ]
-#: All of the schema, as it was read and found right; who changes it changes this file, and is seen to.
+#: All of the schema, as it was read and found right; whoever changes it changes this file, and is noticed.
 SCHEMA = Path(__file__).with_name("schema.txt")
 
 
@@ -170,7 +170,7 @@ async def test_a_database_in_use_becomes_another_than_a_fresh_one_or_loses_rows(
     assert await status_of(empty) == [(each, each == MIGRATIONS[0]) for each in through]
 
 
-#: Consents, and an erasure that some of them were there for.
+#: Consents, and an erasure at which some of them already existed.
 KEPT_AS_PROOF = """
 INSERT INTO rights_requests (reference, controller, call_id, "right", article, state, digest, key_version, digests, received_at,
                              due, closed_at, number_from, channel, level)
@@ -235,7 +235,7 @@ async def test_starts_at_the_same_moment_trip_over_one_another(empty: str) -> No
 async def test_each_write_of_a_journal_puts_the_calls_row_anew_into_all_its_indexes(
     database: Database,
 ) -> None:
-    """PostgreSQL writes a row in its place where nothing has changed that an index looks at, in its predicate too."""
+    """PostgreSQL writes a row in place only if nothing has changed that an index looks at, in its predicate too."""
     rows = await database.rows(
         """SELECT DISTINCT attname::text FROM pg_index
            JOIN pg_depend ON classid = 'pg_class'::regclass AND objid = indexrelid AND refobjid = indrelid
@@ -249,7 +249,7 @@ async def test_each_write_of_a_journal_puts_the_calls_row_anew_into_all_its_inde
 async def test_a_service_runs_on_what_a_newer_one_has_made_of_the_database(
     dsn: str, database: Database
 ) -> None:
-    """As where it was taken back, or a node of a fleet was not updated and has died."""
+    """For example if an update was taken back, or if a node of a fleet was not updated and has died."""
     await database.rows(
         "INSERT INTO public._pogo_migration (migration_hash, migration_id, schema_name) VALUES ('x', '9999_new', 'ccari')"
     )
@@ -356,7 +356,7 @@ async def test_a_missing_database_is_not_named(dsn: str) -> None:
 
 @pytest.mark.parametrize("encoding", ["SQL_ASCII", "LATIN1", "LATIN2"])
 async def test_a_database_in_which_names_cannot_be_kept_is_taken(server: str, encoding: str) -> None:
-    """A server that was set up without a locale makes SQL_ASCII ones unless it is told otherwise."""
+    """A server that was set up without a locale makes SQL_ASCII databases unless it is told otherwise."""
     name = f"x{encoding.lower()}"
     await execute(server, f"CREATE DATABASE {name} TEMPLATE template0 ENCODING '{encoding}' LOCALE 'C'")
     try:
@@ -372,7 +372,7 @@ async def test_a_database_in_which_names_cannot_be_kept_is_taken(server: str, en
     [
         # not enough since PostgreSQL 15
         ("", "schema public"),
-        # as where another user has restored the dump
+        # for example if another user has restored the dump
         (
             "CREATE SCHEMA ccari; ALTER DATABASE {0} OWNER TO guest; CREATE TABLE public._pogo_version (version int)",
             "table _pogo_version",
@@ -399,7 +399,9 @@ async def test_a_user_to_whom_not_all_belongs_is_not_told_what_to_do(
 async def test_a_user_who_may_not_update_what_another_has_made_is_not_told_what_to_do(
     dsn: str, database: Database
 ) -> None:
-    """As where somebody has changed the user in [database] url, or has restored a dump as another one, and the next update comes."""
+    """For example if somebody has changed the user in [database] url, or has restored a dump as another one, and the
+    next update comes.
+    """
     name = urlsplit(dsn).path[1:]
     await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
     await execute(
@@ -436,7 +438,9 @@ async def test_a_disk_that_the_database_cannot_use_is_said_to_need_another_owner
 
 
 async def test_nobody_is_told_what_a_long_migration_is_waited_for(dsn: str, database: Database) -> None:
-    """Until it is done no call is allowed, and neither the service nor a command says anything else. A new database is no news."""
+    """Until it is done no call is allowed, and neither the service nor a command says anything else. A new database is
+    not worth reporting.
+    """
     await database.rows("DELETE FROM public._pogo_migration WHERE migration_id = '0033_accesses_expire'")
     async with connected(dsn) as connection, connection.transaction():
         await connection.execute("LOCK TABLE accesses IN ACCESS EXCLUSIVE MODE")
@@ -501,7 +505,7 @@ async def test_a_migration_of_a_large_table_is_given_up_each_time_that_it_is_beg
 
 
 async def test_who_has_restored_a_dump_of_the_schema_alone_is_not_told_what_to_do(dsn: str) -> None:
-    """What was migrated is on record in another."""
+    """The record of what was migrated is in another schema."""
     await execute(dsn, "DROP TABLE public._pogo_migration, public._pogo_version")
     with pytest.raises(StoreError, match=r'"policy_revisions" already exists: .*one of the whole database'):
         async with open_database(dsn):
@@ -511,7 +515,7 @@ async def test_who_has_restored_a_dump_of_the_schema_alone_is_not_told_what_to_d
 async def test_invariant_5_a_right_is_confirmed_that_is_not_on_the_servers_disk_yet(
     dsn: str,
 ) -> None:
-    """Whoever else has a use for the server may have let it confirm commits too early; or wait for a standby in their own way."""
+    """Whoever else uses the server may have made it confirm commits too early; or wait for a standby in their own way."""
     name = urlsplit(dsn).path[1:]
     for theirs, ours in (("off", "on"), ("remote_apply", "remote_apply")):
         await execute(dsn, f"ALTER DATABASE {name} SET synchronous_commit = {theirs}")
@@ -519,7 +523,7 @@ async def test_invariant_5_a_right_is_confirmed_that_is_not_on_the_servers_disk_
             assert await opened.rows("SHOW synchronous_commit") == [{"synchronous_commit": ours}]
 
 
-#: As PostgreSQL 18 said when it was brought there.
+#: As PostgreSQL 18 said it when it was brought to that point.
 RUN_OUT = 'database is not accepting commands that assign new transaction IDs to avoid wraparound data loss in database "x"'
 
 
@@ -544,7 +548,7 @@ async def test_a_query_that_takes_too_long_holds_a_call(database: Database) -> N
 
 @pytest.mark.usefixtures("bounded")
 async def test_what_nobody_waits_for_any_more_holds_its_rows_on(database: Database, dsn: str) -> None:
-    """It holds one row and waits for another, of which somebody else will not let go."""
+    """It holds one row and waits for another, which somebody else does not release."""
     await execute(dsn, "CREATE TABLE pair (n integer); INSERT INTO pair VALUES (1), (2)")
     held, wanted = (f"SELECT FROM pair WHERE n = {n} FOR UPDATE" for n in (2, 1))
 
@@ -585,7 +589,7 @@ async def test_a_connection_that_the_server_ended_breaks_the_pool(database: Data
 
 
 async def test_a_lost_connection_is_told_by_the_name_of_an_error(dsn: str) -> None:
-    """As by each call that was just asking when the server's host lost its power."""
+    """As happens to each call that was just asking when the server's host lost its power."""
     async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, {}) as database:
 
         async def ask() -> None:
@@ -602,7 +606,7 @@ async def test_a_lost_connection_is_told_by_the_name_of_an_error(dsn: str) -> No
 async def test_a_connection_that_is_lost_in_a_transaction_is_told_by_the_name_of_an_error(
     dsn: str, database: Database
 ) -> None:
-    """As by an import, an export or a round of deletions when PostgreSQL is restarted."""
+    """As happens to an import, an export or a round of deletions when PostgreSQL is restarted."""
     ended = asyncio.Event()
 
     async def work() -> None:
@@ -618,7 +622,7 @@ async def test_a_connection_that_is_lost_in_a_transaction_is_told_by_the_name_of
 
 @pytest.mark.parametrize("refusal", [asyncpg.ProtocolViolationError, asyncpg.ConnectionRejectionError])
 def test_what_refuses_a_connection_is_told_as_a_lost_one(refusal: type[asyncpg.PostgresError]) -> None:
-    """So PgBouncer says all that it has to say."""
+    """PgBouncer says everything that it has to say in this way."""
     with pytest.raises(StoreError, match="unsupported startup parameter"), databases.translated():
         raise refusal("unsupported startup parameter: statement_timeout")
 
@@ -628,7 +632,7 @@ async def test_a_connection_costs_a_call_more_than_its_statement(database: Datab
     async with database.connection() as connection:
         connection.add_query_logger(lambda record: asked.append(record.query))
     await database.rows("SELECT 1")
-    # what is logged is told at the loop's next turn
+    # what is logged appears at the loop's next turn
     await asyncio.sleep(0)
     assert asked == ["SELECT 1"]
 
@@ -644,7 +648,7 @@ async def test_a_transaction_that_was_left_open_is_gone_on_with_by_the_next_on_i
 
 
 def test_a_statement_leaves_what_the_next_on_its_connection_runs_into() -> None:
-    """A lock, or a setting: nobody undoes it where the connection goes back to the pool."""
+    """A lock, or a setting: nothing undoes it when the connection goes back to the pool."""
     lasting = re.compile(
         r"advisory_(un)?lock\b|^\s*(SET|LISTEN|DECLARE|PREPARE)\b|\bTEMP(ORARY)?\b", re.MULTILINE
     )

@@ -1,4 +1,4 @@
-"""TLS to PostgreSQL that does not come about: what is wrong must be told, as nobody is called meanwhile."""
+"""TLS to PostgreSQL that fails: what is wrong must be reported, as nobody is called meanwhile."""
 
 import asyncio
 import contextlib
@@ -21,7 +21,7 @@ ASKED_BYTES, YES = 8, b"S"
 
 @contextlib.asynccontextmanager
 async def serving(certificate: Path) -> AsyncIterator[int]:
-    """A server's TLS, and nothing behind it; gives its port."""
+    """A server's TLS, and nothing behind it; yields its port."""
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(certificate)
     guests: list[asyncio.Task[None] | None] = []
@@ -75,7 +75,7 @@ async def test_what_of_tls_is_wrong_in_the_url_is_not_said(asked: str, words: st
         await connect(f"postgresql://ccari@{HERE}:1/ccari?{asked}")
 
 
-#: Argument: a home, which is not this user's to look into.
+#: Argument: a home folder, which this user may not look into.
 HOMELESS = """
 import asyncio, os, sys
 import asyncpg
@@ -97,7 +97,7 @@ except Exception as error:
 
 
 def test_a_home_that_is_closed_passes_for_a_database_that_is_away(tmp_path: Path) -> None:
-    """As with ProtectHome=yes in the unit, for a user whose home is below /home: the service did not start."""
+    """For example with ProtectHome=yes in the unit, for a user whose home is below /home: the service did not start."""
     home = tmp_path / "home"
     home.mkdir(mode=0)
     done = subprocess.run(

@@ -1,4 +1,4 @@
-"""Whom a call names to be rung, at the gate of a running service."""
+"""Who is to be rung for a call that names a destination, at the gate of a running service."""
 
 from uuid import uuid4
 
@@ -18,7 +18,7 @@ __all__ = ["desk"]
 
 
 def connecting(agent: str) -> str:
-    """The policy with whom its campaign rings as the agent."""
+    """The policy with whoever its campaign rings as the agent."""
     return POLICY.replace("[campaigns.recording]", f'agent = "{agent}"\n[campaigns.recording]')
 
 

@@ -31,10 +31,10 @@ from tests.unit.recordings.disks import mounted
 from tests.unit.store.server import connected
 
 START_SECONDS = 60.0
-#: What is to be caught is that a call waits without end.
+#: The test is to catch a call that waits without end.
 ROOM_SECONDS = 20.0
 GONE_SECONDS = 30.0
-#: Of prctl(2): orphans fall to this process, as to the first one of a container.
+#: From prctl(2): orphans fall to this process, as they do to the first one of a container.
 PR_SET_CHILD_SUBREAPER = 36
 #: Joins the server, says so, and leaves it when its standard input ends.
 USER = """
@@ -97,7 +97,7 @@ def server_pid(home: Path) -> int | None:
 
 
 def children_of(pid: int) -> list[Path]:
-    """What /proc has of each."""
+    """What /proc says of each."""
     found = []
     for each in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
@@ -108,7 +108,7 @@ def children_of(pid: int) -> list[Path]:
 
 
 def buried(orphans: set[Path]) -> bool:
-    """Whether all that has fallen to this process has ended, and was waited for."""
+    """Whether all processes that have fallen to this one have ended, and were waited for."""
     for each in orphans:
         with contextlib.suppress(ChildProcessError):
             os.waitpid(int(each.name), os.WNOHANG)
@@ -116,12 +116,12 @@ def buried(orphans: set[Path]) -> bool:
 
 
 def started_again(logged: Sequence[Mapping[str, Any]]) -> bool:
-    """A try may fail before, while the last processes of the former server end."""
+    """A try before that may fail, while the last processes of the former server end."""
     return any(each["event"] == "own_database_started" for each in logged)
 
 
 def programmes_in(home: Path) -> list[bytes]:
-    """The command lines of all that work there."""
+    """The command lines of all programs at work there."""
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         with contextlib.suppress(OSError):
@@ -158,7 +158,8 @@ async def test_a_server_that_was_killed_does_not_start_again(home: Path) -> None
         children = children_of(pid)
         assert children
         os.kill(pid, signal.SIGKILL)
-        # those it leaves end by themselves, and until then have the memory that the next one is not to share with them
+        # those that are left end by themselves, and until then hold the memory that the next server is not to share
+        # with them
         await until(
             lambda: not any(each.exists() for each in (*children, Path(f"/proc/{pid}"))), within=GONE_SECONDS
         )
@@ -168,7 +169,7 @@ async def test_a_server_that_was_killed_does_not_start_again(home: Path) -> None
 
 @pytest.mark.usefixtures("bounded")
 async def test_a_stopped_server_holds_a_call_without_end(home: Path) -> None:
-    """SIGSTOP to every process of it: it accepts connections and says nothing."""
+    """SIGSTOP to each of its processes: it accepts connections and says nothing."""
     async with embedded_postgres(home) as dsn, open_database(dsn) as database:
         async with database.connection() as connection:
             pids = [server_pid(home), await connection.fetchval("SELECT pg_backend_pid()")]
@@ -200,7 +201,7 @@ async def test_one_killed_while_it_makes_the_server_leaves_half_a_one(home: Path
 async def test_one_that_is_cancelled_while_it_makes_the_server_leaves_programmes_to_themselves(
     home: Path,
 ) -> None:
-    """They would go on when another has the locks."""
+    """They would go on when another process has the locks."""
     fresh = home / "cancelled"
     joining = asyncio.create_task(embedded_postgres(fresh).__aenter__())
     await until(lambda: bool(list(fresh.rglob("PG_VERSION"))), within=START_SECONDS)
@@ -250,7 +251,7 @@ async def test_a_server_that_does_not_start_leaves_nobody_knowing_where_it_says_
 async def test_a_server_that_dies_is_away_until_a_person_starts_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed for want of memory, say, or ended by a disk that was full; a service went on without it, and called nobody."""
+    """Killed for want of memory, for example, or ended by a full disk; a service went on without it, and called nobody."""
     monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
     data, settings = home / "dying", home / "dying" / "postgresql" / "cluster" / "postgresql.conf"
 
@@ -271,7 +272,7 @@ async def test_a_server_that_dies_is_away_until_a_person_starts_it(
             settings.write_text(whole)
             await until(is_back, within=GONE_SECONDS)
             await until(lambda: logged[-1]["event"] == "own_database_started", within=GONE_SECONDS)
-        # told once, though it is tried again and again
+        # reported once, though it is tried again and again
         reasons = [each["reason"] for each in logged[:-1]]
         assert len(reasons) == len(set(reasons))
         assert any("pg_ctl failed: see " in each for each in reasons)
@@ -281,7 +282,9 @@ async def test_a_server_that_dies_is_away_until_a_person_starts_it(
 async def test_a_server_that_dies_is_away_for_ever_in_a_container(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """There the service is the first process, to whom orphans fall: nobody else asks how they ended, and till then they count as there."""
+    """There the service is the first process, to which orphans fall: nobody else asks how they ended, and until then
+    they count as running.
+    """
     monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
     data, libc, others = home / "contained", ctypes.CDLL(None), {*children_of(os.getpid())}
     assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
@@ -302,7 +305,9 @@ async def test_a_server_that_dies_is_away_for_ever_in_a_container(
 async def test_a_server_that_somebody_told_to_end_lets_nobody_in_while_a_service_is_connected(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """By SIGTERM, as pkill does: it waits for those who are there, and refuses all others, for as long as the service runs."""
+    """By SIGTERM, as pkill does: it waits for those who are connected, and refuses all others, for as long as the
+    service runs.
+    """
     monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
     data = home / "told"
     async with embedded_postgres(data, revived=True) as dsn:
@@ -323,7 +328,7 @@ async def test_a_server_that_somebody_told_to_end_lets_nobody_in_while_a_service
 async def test_a_server_that_another_process_has_started_again_is_ended_once_more(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both have seen that it was told to end, and come to it one after the other. Each end cuts the calls off from the database."""
+    """Both have seen that it was told to end, and get to it one after the other. Each end cuts the calls off from the database."""
     monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
     data, controlling, listens = home / "contested", embedded._controlling, embedded.Server.listens
     by_another: list[int | None] = []
@@ -386,7 +391,7 @@ async def test_a_server_that_dies_stays_away_after_one_look_that_failed_unforese
 async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As where ccari brings another one from some update on."""
+    """For example once an update of ccari brings another version."""
     data = home / "older"
     monkeypatch.setattr(embedded, "_SERVER", "pginstall")
     monkeypatch.setattr(embedded, "_MAJOR", "16")
@@ -409,7 +414,7 @@ async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
 async def test_a_copy_of_the_server_outlives_the_update_that_mends_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the server's user cannot reach the package, as below /root."""
+    """It matters where the server's user cannot reach the package, as below /root."""
     if os.geteuid() != 0:
         pytest.skip("needs root, whose folders another user may not enter")
     closed, data = home / "closed", home / "updated"
@@ -417,12 +422,12 @@ async def test_a_copy_of_the_server_outlives_the_update_that_mends_it(
     (package,) = closed.glob("*/*/bin")
     closed.chmod(0o700)
     monkeypatch.setattr(embedded, "_shipped_binaries", lambda: package)
-    (data / "postgresql" / "server").mkdir(parents=True)  # of a ccari that knew one copy only
+    (data / "postgresql" / "server").mkdir(parents=True)  # as made by a ccari that knew only one copy
     monkeypatch.setattr(embedded, "_shipped_version", lambda: "0.5.0-18")
     async with embedded_postgres(data) as dsn:
         monkeypatch.setattr(embedded, "_shipped_version", lambda: "0.6.0-18")
         async with embedded_postgres(data):
-            # nobody takes it away from under the server that runs
+            # nobody takes it away from under the running server
             assert await answers(dsn)
             assert (data / "postgresql" / "server-0.5.0-18").exists()
     async with embedded_postgres(data) as dsn:
@@ -446,7 +451,7 @@ async def test_a_full_disk_is_not_told_of_by_a_server_that_has_no_room_for_its_l
 async def test_a_disk_that_is_full_while_the_server_is_made_is_told_of_by_what_is_taken_away_again(
     home: Path,
 ) -> None:
-    # where the checkout is closed to the server's user, as below /root, this is the copy that would not fit there
+    # if the checkout is closed to the server's user, as below /root, this is the copy that would not fit there
     embedded._copy_package(embedded._shipped_binaries().parents[1], home / "copy")
     with mounted(home / "tiny", "size=8m,mode=711") as tiny:
         (tiny / "server" / "postgresql").mkdir(parents=True)
@@ -505,7 +510,7 @@ async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path)
     if os.geteuid() != 0:
         pytest.skip("needs root, whose files another user may not open")
     async with embedded_postgres(home):
-        # the copy of the programs, made where that user cannot reach the package, is root's to change
+        # the copy of the programs, made if that user cannot reach the package, is only root's to change
         made = (path for path in (home / "postgresql").iterdir() if not path.name.startswith("server-"))
         owners = {path.name: path.stat().st_uid for path in made}
     assert set(owners.values()) == {owners["cluster"]}, owners

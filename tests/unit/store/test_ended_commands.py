@@ -1,4 +1,4 @@
-"""Commands that are told to end while they write: what is half written would be somebody's numbers, in a hidden file."""
+"""Commands that are told to end while they write: what is half written would be people's numbers in a hidden file."""
 
 import asyncio
 import fcntl
@@ -25,7 +25,7 @@ from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
 from tests.unit.store.made import new_secret
 
-#: As a command in the foreground has it: tests that were started in the background, or by nohup, ignore the one or the other.
+#: As for a command in the foreground: tests that were started in the background, or by nohup, ignore one or the other.
 _TAKES_SIGNALS = (
     "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
     "signal.signal(signal.SIGHUP, signal.SIG_DFL); "
@@ -47,7 +47,7 @@ async def environment(dsn: str, store: Store, tmp_path: Path) -> dict[str, str]:
 async def running(
     environment: dict[str, str], *arguments: str, before: str = _TAKES_SIGNALS
 ) -> AsyncIterator[Process]:
-    # the signal may come between the opening of a file and its being kept
+    # the signal may come after a file is opened and before it is kept
     program = (*command()[:-2], "-W", "ignore::ResourceWarning", "-c", before + _RUNS)
     process = await asyncio.create_subprocess_exec(
         *program, *arguments, stdin=PIPE, stdout=PIPE, stderr=PIPE, env=environment
@@ -73,7 +73,7 @@ def drafts(folder: Path) -> list[Path]:
 
 
 def unread(pipe: int) -> int:
-    """How many bytes lie in it."""
+    """How many bytes are waiting in it."""
     (count,) = struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, bytes(4)))
     return int(count)
 
@@ -95,7 +95,7 @@ async def test_a_scrub_that_is_ended_leaves_its_numbers_behind(
     (tmp_path / "list.csv").write_text("600100001\n" * 10)
     out = tmp_path / "out.csv"
     scrub = ("contacts", "scrub", str(tmp_path / "list.csv"), "--campaign", "renewals", "--out", str(out))
-    # it waits with the draft in its hands
+    # it waits while it holds the draft
     async with locked(database, "suppressions", "ACCESS EXCLUSIVE"), running(environment, *scrub) as process:
         assert await told(process, number, tmp_path) == (code, b"", b"")
     assert (drafts(tmp_path), out.exists()) == ([], False)
@@ -129,13 +129,13 @@ async def test_a_command_that_waits_for_its_input_is_not_ended(
 async def test_a_command_that_waits_for_more_from_a_named_pipe_is_not_ended(
     environment: dict[str, str], tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    """As from a shell's ``<(…)``: the first lines have come, and then no more."""
+    """For example from a shell's ``<(…)``: the first lines have come, and then no more."""
     pipe = tmp_path / "pipe"
     os.mkfifo(pipe)
     scrub = ("contacts", "scrub", str(pipe), "--campaign", "renewals", "--out", str(tmp_path / "out.csv"))
     async with running(environment, *scrub) as process:
         with await asyncio.to_thread(pipe.open, "wb", buffering=0) as writing:
-            # the first line takes some more along; whoever has taken the piece of a line, too, waits for the rest of it
+            # the first line brings some more along; whoever has taken part of a line waits for the rest of it
             for piece in (b"600100001\n" * 1999, b"6001"):
                 writing.write(piece)
                 await until(lambda: unread(writing.fileno()) == 0, within=START_SECONDS)
@@ -191,7 +191,7 @@ async def test_a_terminal_that_closes_ends_what_was_started_by_nohup(
 def test_what_is_not_asynchronous_is_ended_by_the_signal_itself(
     tmp_path: Path, number: signal.Signals, code: int
 ) -> None:
-    """It is sent when the first file of the draft is synced."""
+    """The signal is sent when the first file of the draft is synced."""
     sends = (
         f"{_TAKES_SIGNALS}import os; from ccari.cli import main\n"
         f"os.fsync = lambda _: os.kill(os.getpid(), {int(number)})\n"

@@ -1,4 +1,4 @@
-"""Nothing is entered for a controller that has left, and no list goes on by bars that went with it."""
+"""Nothing is entered for a controller that has left, and no list continues on the strength of bars that went with it."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -25,7 +25,7 @@ GONE = r"'acme' was deleted on .*: if it has come back, use the id that it has n
 
 
 def allowed(_facts: object) -> None:
-    """Judges that every number may be called."""
+    """Judges that allow every number to be called."""
 
 
 async def bar(shelf: Shelf) -> None:
@@ -135,7 +135,7 @@ async def test_a_deletion_begins_without_what_is_just_being_entered(leaving: She
 
 
 async def test_a_scrub_lets_those_through_whose_bars_went_with_their_controller(leaving: Shelf) -> None:
-    """It began under the policy from before."""
+    """It began under the earlier policy."""
     async with leaving.store.contacts.sieve(FOR_ALL, allowed) as sieve:
         sought = [contact(number(0))[1]]
         assert await sieve.sift(sought) == [None]

@@ -1,4 +1,4 @@
-"""Erasures: what goes, what a ground keeps, and what whoever is killed leaves to the next run."""
+"""Erasures: what goes, what a ground keeps, and what a killed process leaves to the next run."""
 
 import asyncio
 import re
@@ -121,7 +121,7 @@ async def test_a_report_does_not_say_what_stays_of_the_person_on_purpose(shelf: 
 
 
 async def test_an_erasure_lets_a_list_bring_the_number_back(shelf: Shelf) -> None:
-    """The bar stays, as the keyed digest alone, and is entered anew where somebody had lifted it."""
+    """The bar stays, as the keyed digest alone, and is entered anew if somebody had lifted it."""
     await person.known(shelf)
     reference = await person.asked(shelf)
     await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "slip", reason=Reason.ERASURE)
@@ -139,7 +139,7 @@ async def consents(shelf: Shelf, *lines: tuple[Agreed, Digests]) -> Scrubbed:
 
 
 async def test_a_list_brings_back_a_consent_that_was_erased(shelf: Shelf) -> None:
-    """Nor one that came after the first erasure and went with the next; one that is given since comes in."""
+    """Nor one that came after the first erasure and went with the next; one that has been given since comes in."""
     first, other = agreed(), agreed(OTHER)
     assert (await consents(shelf, first, other)).report.accepted == 2
     reference = await person.asked(shelf)
@@ -155,13 +155,13 @@ async def test_a_list_brings_back_a_consent_that_was_erased(shelf: Shelf) -> Non
     assert (await consents(shelf, since)).report.accepted == 1
     rows = await shelf.store.consents.of("acme", made.digests())
     assert [row["given_at"] for row in rows] == [since[0].given_at]
-    # nobody is erased any more whose bar a person has lifted
+    # somebody whose bar a person has lifted is no longer erased
     await shelf.store.suppressions.remove("acme", made.digests(), "cli:anna", "back", reason=Reason.ERASURE)
     assert (await consents(shelf, first)).report.accepted == 1
 
 
 async def test_a_consent_that_an_erasure_has_kept_is_never_withdrawn(shelf: Shelf) -> None:
-    """Its proof stays, for a call was made on it: a list may say still that it is at an end."""
+    """Its proof stays, because a call was based on it: a list may still report that it has ended."""
     call = await person.called(shelf)
     await consents(shelf, agreed())
     await person.used(shelf, call)
@@ -173,7 +173,7 @@ async def test_a_consent_that_an_erasure_has_kept_is_never_withdrawn(shelf: Shel
 
 
 async def test_a_consent_that_an_erasure_has_kept_as_proof_is_a_basis_for_calls_again(shelf: Shelf) -> None:
-    """When the bar is lifted; but not one that was given since, nor another person's."""
+    """When the bar is lifted; but not one that has been given since, nor another person's."""
     ended = NOW - 5 * DAY
     before = (agreed(), agreed(purpose="renewals", withdrawn=ended), agreed(OTHER))
     await person.called(shelf)
@@ -195,7 +195,7 @@ async def test_a_consent_that_an_erasure_has_kept_as_proof_is_a_basis_for_calls_
 
 
 async def test_a_list_that_comes_in_during_an_erasure_outlives_it(shelf: Shelf) -> None:
-    """The list has looked for bars, found none, and is not over when the erasure begins."""
+    """The list has looked for bars, found none, and is not yet committed when the erasure begins."""
     await person.called(shelf)
     reference = await person.asked(shelf)
     async with shelf.database.transaction() as connection:
@@ -216,14 +216,14 @@ NUMBERS_OF_REQUESTS = "SELECT FROM rights_requests WHERE number IS NOT NULL"
 
 
 async def contacts(shelf: Shelf, *lines: tuple[Sourced, Sought]) -> None:
-    """A list that has looked for bars before there were any."""
+    """A list that looked for bars before there were any."""
     await shelf.store.contacts.load(
         made.QUESTION, lambda _: None, batches(*lines), origin="list", keep_going=False
     )
 
 
 async def test_a_list_of_contacts_brings_a_person_back_who_asks_and_is_erased_meanwhile(shelf: Shelf) -> None:
-    """Its slice has found no bar, and waits for another person's contact until the erasure is over, or waits for the slice."""
+    """Its slice has found no bar, and waits for another person's contact until the erasure is over or waits for the slice."""
     await person.called(shelf)
     await contacts(shelf, contact(OTHER))
     async with shelf.database.transaction() as connection:
@@ -266,7 +266,7 @@ async def test_a_contact_that_a_list_keeps_under_a_newer_secret_meanwhile_outliv
 async def test_an_erasure_and_a_list_of_consents_wait_for_one_another_for_ever(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Both change the consents of a person; the list has the controller's lock already."""
+    """Both change the consents of a person; the list already has the controller's lock."""
     await person.called(shelf)
     await consents(shelf, agreed())
     reference = await person.asked(shelf)
@@ -298,7 +298,7 @@ async def test_an_erasure_goes_unnoticed_in_the_requests_journal(shelf: Shelf) -
         == "erased: 1 call, 1 heard notice, 1 number in the forwarding queue, 1 number of a request"
     )
     assert shown.request["number"] is None
-    # how it came to it is proof of it
+    # how it got there is proof of it
     assert shown.history[0]["reason"] == "letter 7"
     (row,) = await shelf.database.rows("SELECT * FROM erasures")
     assert (row["reference"], row["begun_by"], row["finished_at"] is None) == (reference, "cli:dpo", False)
@@ -458,7 +458,9 @@ async def test_a_call_that_goes_on_loses_its_rows(shelf: Shelf) -> None:
 async def test_an_erasure_and_a_withdrawal_wait_for_one_another_for_ever(
     shelf: Shelf, database: Database
 ) -> None:
-    """Both write to a consent that is kept, and to the bar of an earlier withdrawal, in which somebody wrote the number."""
+    """Both write to a consent that is kept, and to the bar of an earlier withdrawal, into which somebody wrote the
+    number.
+    """
     call = await person.called(shelf)
     await shelf.store.suppressions.add(
         "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli:anna", made.NUMBER.e164
@@ -484,7 +486,7 @@ async def test_an_erasure_and_a_withdrawal_wait_for_one_another_for_ever(
 async def test_two_that_change_the_same_requests_wait_for_one_another_for_ever(
     shelf: Shelf, change: str, given: tuple[Any, ...]
 ) -> None:
-    """Rows of a small table are read in the order in which they lie: a row that is changed lies behind the others."""
+    """Rows of a small table are read in the order in which they lie: a changed row lies behind the others."""
     first, second = [await person.asked(shelf, right) for right in (Right.ACCESS, Right.ERASURE)]
     await shelf.database.rows("UPDATE rights_requests SET sealed = sealed WHERE reference = $1", first)
     lock = "SELECT FROM rights_requests WHERE reference = $1 FOR UPDATE"
@@ -499,7 +501,7 @@ async def test_two_that_change_the_same_requests_wait_for_one_another_for_ever(
 async def test_a_table_that_takes_too_long_keeps_an_erasure_from_its_end(
     shelf: Shelf, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One of hundreds of gigabytes, for which another that is held stands here: it is done, and says what is left."""
+    """A held table stands here for one of hundreds of gigabytes: the erasure is done, and says what is left."""
     monkeypatch.setattr(traces, "_LOCK", "SET lock_timeout TO '1h'")
     monkeypatch.setattr(traces, "MOST_SECONDS", 1)
     await person.called(shelf)
@@ -532,8 +534,8 @@ async def test_rows_that_a_dump_still_sees_are_reported_as_gone(
 
 
 async def begin_alone(connection: asyncpg.Connection) -> None:
-    """While another transaction writes, anywhere on the server (one of autovacuum's, say), PostgreSQL keeps for those that begin what was
-    there before it began.
+    """While another transaction writes anywhere on the server (autovacuum's, for example), PostgreSQL keeps for those
+    that begin what was there before it began.
     """
     alone = "SELECT pg_snapshot_xmin(seen) = pg_snapshot_xmax(seen) FROM pg_current_snapshot() AS seen"
     await connection.execute("BEGIN ISOLATION LEVEL REPEATABLE READ")
@@ -583,7 +585,7 @@ async def state(shelf: Shelf, recording: UUID) -> str:
 async def test_a_recording_that_was_lost_comes_back_after_its_calls_erasure(
     shelf: Shelf, basis: str, becomes: str
 ) -> None:
-    """The spool was not mounted; what the law demands is kept until its limit all the same."""
+    """The spool was not mounted; what the law requires is kept until its limit all the same."""
     call, other = await person.called(shelf), await person.called(shelf, OTHER)
     recording, theirs = await shelf.lose(call, basis=basis), await shelf.lose(other)
     await erase(shelf, await person.asked(shelf))
@@ -599,7 +601,7 @@ async def test_a_recording_that_was_lost_comes_back_after_its_calls_erasure(
 async def test_a_recording_that_turns_up_during_an_erasure_is_left_without_its_row(
     shelf: Shelf, database: Database
 ) -> None:
-    """It is taken for what waits, and the erasure holds the call."""
+    """It is counted among what waits, and the erasure holds the call."""
     call = await person.called(shelf)
     recording = await shelf.lose(call)
     shelf.mount(recording)
@@ -637,7 +639,9 @@ async def test_an_erasure_passes_over_a_recording_that_has_just_turned_up(
 
 
 async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) -> None:
-    """What waits to be forwarded keeps the number until it was told; what was given up on has waited long enough."""
+    """What waits to be forwarded keeps the number until it has been delivered; what was given up on has waited long
+    enough.
+    """
     given_up, reference = await person.asked(shelf, Right.OBJECTION_MARKETING), await person.asked(shelf)
     await person.resolved(shelf, given_up)
     await shelf.database.rows(
@@ -657,7 +661,9 @@ async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) 
 async def test_an_erasure_takes_the_number_that_a_controller_is_told_when_the_request_is_closed(
     shelf: Shelf, right: Right
 ) -> None:
-    """What was given up of an open request is sent once more at its closure, with the number (Art 28(3)(e))."""
+    """What was given up for an open request is sent once more when the request is closed, with the number (Art
+    28(3)(e)).
+    """
     reference = await person.asked(shelf)
     given_up = reference if right is Right.ERASURE else await person.asked(shelf, right)
     await shelf.database.rows(
@@ -687,7 +693,7 @@ async def test_a_file_that_cannot_be_removed_ends_the_erasure(shelf: Shelf) -> N
     assert report["erased"]["recording"] == 1
 
 
-#: Each step of an erasure; whoever is killed is so before or after the n-th time that one is taken.
+#: Each step of an erasure; whoever is killed dies before or after the n-th time that one is taken.
 STEPS: dict[str, tuple[object, str]] = {
     "begun": (Erasures, "begin"),
     "decided": (PostgresSweep, "decide"),
@@ -763,7 +769,7 @@ async def test_a_bar_that_was_lifted_tells_on_in_which_call_it_came(shelf: Shelf
 
 
 async def test_nothing_can_be_erased_where_the_tables_are_published(shelf: Shelf) -> None:
-    """By logical replication, to a database for reports: PostgreSQL refuses to change a row there that it cannot name by a key."""
+    """By logical replication, to a database for reports: PostgreSQL refuses to change a row there that no key identifies."""
     published = await shelf.database.rows(
         "SELECT string_agg(quote_ident(tablename), ', ') AS named FROM pg_tables WHERE schemaname = current_schema"
     )

@@ -194,7 +194,7 @@ async def test_a_call_seems_to_end_before_it_began_as_the_clock_is_put_back(
     await forge(database, "UPDATE calls SET opened_at = $1", put_back - timedelta(seconds=10))
     await forge(database, "UPDATE call_events SET at = $1 WHERE seq < 3", put_back - timedelta(seconds=10))
     await forge(database, "UPDATE call_events SET at = $1 WHERE seq = 3", put_back + timedelta(seconds=10))
-    # a process of its own: one that is forked has the time zone of its parent
+    # a process of its own: a forked one has its parent's time zone
     process = await asyncio.create_subprocess_exec(
         *command("calls", "show", str(call.id)), stdout=asyncio.subprocess.PIPE, cwd="/",
         env={**os.environ, **ccari.environment, "TZ": "Europe/Warsaw"},
@@ -307,7 +307,7 @@ async def test_a_call_to_which_nothing_was_to_be_said_misses_a_notice(
 async def test_a_notice_whose_prompts_are_made_no_more_has_no_evidence(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
-    """Its words are kept nowhere: it was heard before they were."""
+    """Its words are kept nowhere: it was heard before words were kept."""
     await store.policies.apply(made.POLICY, "test")
     call = made.call()
     await store.calls.open(call, made.question(call))
@@ -380,7 +380,9 @@ async def test_a_recording_whose_entries_were_erased_passes_for_compared(
 async def test_an_answer_that_was_dated_back_passes_for_one_in_time(
     ccari: Service, store: Store, database: Database, tmp_path: Path, keys: SigningKeys
 ) -> None:
-    """By somebody who can write the tables, and so make a journal that is whole; the service seals it as it finds it."""
+    """By somebody who can write the tables, and can so make a journal that is whole; the service seals it as it finds
+    it.
+    """
     reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
     await ccari.ccari("evidence", "seal")
     (row,) = await database.rows("SELECT level, due, events, last_link FROM rights_requests")
@@ -418,7 +420,7 @@ async def test_an_answer_that_was_dated_back_passes_for_one_in_time(
 async def test_a_seal_without_a_time_stamp_seems_time_stamped_to_whoever_asks_for_one(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
-    """The centre has left the time stamps out, as it has written the history anew."""
+    """The centre has left the time stamps out when it rewrote the history."""
     pack = await exported(ccari, (await over(store)).id, tmp_path / "call.zip")
     court = SigningAuthority(tmp_path / "court")
     for arguments in ((), ("--authority", str(court.root))):
@@ -487,7 +489,7 @@ async def test_a_changed_file_is_not_named(ccari: Service, store: Store, tmp_pat
 async def test_what_a_pack_calls_its_files_passes_for_what_is_said_of_it(
     ccari: Service, tmp_path: Path
 ) -> None:
-    """Whoever has put one together calls them as he likes, and may know how to clear a terminal."""
+    """Whoever has put one together chooses the names freely, and may know how to clear a terminal."""
     (public := tmp_path / "theirs.pem").write_bytes(KEY.public_pem)
     pack = tmp_path / "call.zip"
     pack.write_bytes(zipped({**files_of(packed()), "a\nccari: everything fits\x1b[A": b""}))
@@ -498,7 +500,7 @@ async def test_what_a_pack_calls_its_files_passes_for_what_is_said_of_it(
 async def test_the_service_leaves_journals_unsealed(
     ccari: Service, store: Store, database: Database, tmp_path: Path
 ) -> None:
-    """When it begins, and when it ends; it does not need Asterisk for that."""
+    """It seals when it begins, and when it ends; it does not need Asterisk for that."""
     await store.policies.apply(made.POLICY.split("[[campaigns]]")[0], "test")
     assert (await ccari.ccari("keys", "init")).code == 0
     (tmp_path / "spool").mkdir()
@@ -525,7 +527,7 @@ CHANGES = {
     "UPDATE call_events SET link = sha256(link) WHERE seq = 3": "no longer matches its seal of",
     "DELETE FROM call_event_fields; DELETE FROM call_events": "no longer matches its seal of",
     "DELETE FROM accesses": "the record of accesses no longer matches its seal of",
-    # of what comes before the last entry the seal itself tells nothing
+    # of what comes before the last entry the seal itself says nothing
     "UPDATE call_events SET event = 'consent_given' WHERE seq = 2": "is damaged or was altered: entry 2 (consent_given) was changed",
     "DELETE FROM call_events WHERE seq = 1": "is damaged or was altered: entry 1 is missing",
     "UPDATE call_event_fields SET fields = '{}' WHERE seq = 2": "is damaged or was altered: the fields of entry 2 (key_pressed) were changed",
@@ -579,7 +581,7 @@ async def faults(seals: Seals, keys: Sequence[VerifyingKey]) -> str:
         return str(error)
 
 
-#: What one row may be made, and what is said of its journal then.
+#: What one row may be changed to, and what is then said of its journal.
 ENDS = {
     "UPDATE calls SET last_link = '' WHERE id = $1": "call {0} is damaged or was altered: the journal was rewritten",
     "UPDATE calls SET events = 2147483647, ended_at = 'infinity' WHERE id = $1": "call {0} is damaged or was altered: the journal ends at entry 3, but",
@@ -642,7 +644,7 @@ async def test_a_journal_is_mixed_up_with_the_next_where_the_rows_come_some_at_a
 
 
 class Within:
-    """The database as it is seen within one transaction, which is not kept."""
+    """The database as seen within one transaction, which is rolled back."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection

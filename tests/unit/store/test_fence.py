@@ -63,7 +63,7 @@ async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn:
 
 async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ccari.store.fence.REGAIN_SECONDS", 0.5)
-    # the other one is sooner
+    # the other one is faster
     monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.1)
     fence = PostgresFence(dsn)
     async with fence.hold("another asterisk", "calls of another asterisk") as by_another:
@@ -75,7 +75,7 @@ async def test_who_has_lost_it_to_another_goes_on(dsn: str, monkeypatch: pytest.
             async with asyncio.timeout(WITHIN):
                 await waiting
                 await by_another.wait()
-            # ops are not told that it holds what it has lost
+            # operators are not told that it holds what it has lost
             assert not fence.is_held
 
 
@@ -93,7 +93,7 @@ async def _take(connection: asyncpg.Connection, name: str) -> None:
 async def test_a_server_that_is_gone_without_a_word_leaves_an_asterisk_to_two_services(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its address is another's now, say: nobody closes the connection, and the lock is free."""
+    """Its address is another's now, for example: nobody closes the connection, and the lock is free."""
     monkeypatch.setattr("ccari.store.fence._ASK_SERVER_EVERY_SECONDS", 0.05)
     monkeypatch.setattr("ccari.store.fence._ANSWER_SECONDS", 2.0)
     monkeypatch.setattr("ccari.store.fence.REGAIN_SECONDS", 0.5)
@@ -124,7 +124,7 @@ async def test_a_server_that_is_gone_without_a_word_is_waited_for_when_it_is_bac
                 relay.let_in()
                 await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
                 again = await holders(dsn) - before
-                # and is asked on, with the same connection
+                # and the same connection is asked again
                 relay.asked.clear()
                 async with asyncio.timeout(WITHIN):
                     await relay.asked.wait()
@@ -137,7 +137,7 @@ async def test_a_server_that_is_gone_without_a_word_is_waited_for_when_it_is_bac
 async def test_one_slow_answer_costs_a_service_its_asterisk(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One that a call would not wait for."""
+    """An answer that a call would not wait for."""
     assert fence._ANSWER_SECONDS > 2 * COMMAND_SECONDS
     monkeypatch.setattr("ccari.store.fence._ASK_SERVER_EVERY_SECONDS", 0.05)
     async with relayed(dsn) as (through, relay):
@@ -160,7 +160,7 @@ async def test_one_slow_answer_costs_a_service_its_asterisk(
 async def test_something_unforeseen_ends_the_hold_on_an_asterisk(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody would take the lock again, nor hear that another has."""
+    """Nobody would take the lock again, or learn that another has."""
     monkeypatch.setattr("ccari.store.fence._CONNECT_AGAIN_SECONDS", 0.05)
     take, faults = fence._lock, [RuntimeError("unforeseen")]
 
@@ -182,7 +182,7 @@ async def test_something_unforeseen_ends_the_hold_on_an_asterisk(
 async def test_two_asterisks_that_go_by_one_name_end_each_others_calls(
     dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """An entity of noughts, where Asterisk finds no MAC address, at 127.0.0.1: on each node of the fleet."""
+    """An entity ID of zeros, which Asterisk has if it finds no MAC address, at 127.0.0.1: on each node of the fleet."""
     alike = "00:00:00:00:00:00@127.0.0.1:8088"
     here, there = PostgresFence(dsn), PostgresFence(dsn)
     async with here.hold("run 1", alike):

@@ -62,7 +62,9 @@ async def test_a_change_of_a_request_is_not_queued_or_queued_twice(store: Store,
 
 
 async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> None:
-    """Each as it was when it was made: also for whom, though the request be closed before its controller is told."""
+    """Each change as it was when it was made; also whose request it is, even if it is closed before its controller is
+    told.
+    """
     reference = await added(store)
     await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
     first = await claimed(store)
@@ -124,7 +126,7 @@ async def test_a_change_is_lost_with_the_service_that_had_it(store: Store, datab
     assert (await store.forwards.due_and_revision())[0] is True
     second = await claimed(store)
     assert (second.reference, second.seq, second.tries) == (first.reference, first.seq, 2)
-    # the first one comes back from the dead: what it says is of an earlier try
+    # the first one comes back from the dead: what it says belongs to an earlier try
     assert await store.forwards.failed(first, (), "late", LEASE, timedelta(0)) is False
     assert await queue(database, "state, fault") == [("waiting", "")]
     await store.forwards.delivered(second, [Way.FOLDER])
@@ -196,8 +198,8 @@ async def given_up(store: Store) -> None:
 async def test_a_request_that_was_closed_keeps_its_number_in_what_was_given_up(
     store: Store, database: Database
 ) -> None:
-    """Its number is kept for who is to be told, and no longer than it is tried, or the request is open: once more from its
-    closure on.
+    """Its number is kept for whoever is to be told, and no longer than delivery is tried or the request is open; at its
+    closure the tries begin once more.
     """
     reference = await added(store)
     await given_up(store)
@@ -219,7 +221,7 @@ async def test_a_request_that_was_closed_keeps_its_number_in_what_was_given_up(
 async def test_a_controller_that_was_not_reached_learns_of_a_closed_request_without_whose_it_is(
     store: Store, database: Database
 ) -> None:
-    """Article 28(3)(e). Each in its order, for as long as if it was tried for the first time."""
+    """Article 28(3)(e). Each in its order, for as long as if it were tried for the first time."""
     reference = await added(store)
     await given_up(store)
     await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
@@ -242,7 +244,7 @@ async def test_a_controller_that_was_not_reached_learns_of_a_closed_request_with
 async def test_a_controller_is_told_at_the_closure_of_whom_nobody_knows_any_more(
     store: Store, database: Database
 ) -> None:
-    """An erasure has taken the number of what was given up."""
+    """An erasure has taken the number from what was given up."""
     reference = await added(store)
     await given_up(store)
     await database.rows("UPDATE forwards SET number = NULL RETURNING 1")
@@ -265,7 +267,7 @@ async def test_who_retries_what_lost_its_number_is_not_told_so(store: Store) -> 
 async def test_what_is_given_up_while_its_request_is_closed_keeps_the_number(
     store: Store, database: Database
 ) -> None:
-    """The close is not yet seen by others: whoever gives up has to wait for it."""
+    """The closure is not yet visible to others: whoever gives up has to wait for it."""
     reference = await added(store)
     first = await claimed(store)
     async with database.transaction() as connection:

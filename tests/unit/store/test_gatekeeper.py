@@ -109,7 +109,7 @@ def desk_of(store: Store, book: Book, secrets: SecretStore) -> Desk:
 
 @pytest.fixture
 async def desk(store: Store, tmp_path: Path) -> Desk:
-    """A service that has read the first revision; what it would dial with is not there."""
+    """A service that has read the first revision; what it would dial with is absent."""
     book, secrets = Book(store.policies), SecretStore(tmp_path)
     await book.reload()
     new_secret(secrets, "acme")
@@ -138,7 +138,7 @@ async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that
     await store.policies.apply(CHANGED, "anna")
     (told, *_) = (await store.records.show_call(calls[0])).events
     assert told["fields"]["policy_sha256"] == sha256(POLICY.encode()).hexdigest()
-    # who is shown masked numbers could tell by it which calls are one person's
+    # whoever is shown masked numbers could tell from it which calls are one person's
     assert told["fields"]["number"] == NUMBER.masked
     assert not {"digest", "key_version"} & told["fields"].keys()
     assert [fault async for _, _, fault in store.seals.journals()] == [None] * 3
@@ -153,7 +153,7 @@ async def test_a_policy_that_was_changed_in_the_database_passes_for_the_one_that
 async def test_the_consent_of_a_call_is_one_that_its_own_evidence_refuses(
     desk: Desk, store: Store, database: Database, tmp_path: Path
 ) -> None:
-    """As the gate writes it down, and as the evidence reads it; another that somebody enters later is refused."""
+    """As the gate records it, and as the evidence reads it; another consent that somebody enters later is refused."""
     policy = POLICY.replace('"contract"', '"consent"')
     await store.policies.apply(policy, "anna")
     entering = (
@@ -220,7 +220,7 @@ async def test_a_campaign_that_was_declared_a_moment_ago_is_unknown_or_one_that_
     assert isinstance(await ask(desk, "surveys"), Terms)
     assert await ask(desk) is Block.UNKNOWN_CAMPAIGN
     await store.policies.apply(POLICY, "anna")
-    # the service knows the second revision, in which the campaign is; the third drops it
+    # the service knows the second revision, which has the campaign; the third drops it
     assert await ask(desk, "surveys") is Block.UNKNOWN_CAMPAIGN
 
 
@@ -260,7 +260,7 @@ async def test_a_bar_under_a_secret_that_was_made_since_the_gate_does_not_stop_t
 async def test_a_listing_under_a_secret_that_was_made_since_the_gate_does_not_stop_the_dial(
     desk: Desk, store: Store, tmp_path: Path
 ) -> None:
-    """Somebody has loaded the register anew meanwhile, on another node."""
+    """Somebody has meanwhile loaded the register anew, on another node."""
 
     async def load(number: Number) -> None:
         elsewhere = SecretStore(tmp_path)
@@ -280,7 +280,7 @@ async def test_a_listing_under_a_secret_that_was_made_since_the_gate_does_not_st
 async def test_while_a_sound_is_missing_a_barred_number_is_told_of_otherwise_than_the_pages_say(
     desk: Desk, store: Store
 ) -> None:
-    """docs/policy.md and docs/pbx.md: a call is not even looked up then, and a question is."""
+    """docs/policy.md and docs/pbx.md: a call is then not even looked up, but a question is."""
     await store.suppressions.add("acme", desk.secrets.digests("acme", NUMBER), Reason.ERASURE, "cli:anna", "")
     speechless = replace(desk, prompts=cast("Any", Speechless()))
     asked = await Inquiry(desk.book, store.calls, desk.secrets, speechless.prompts).answer(
@@ -323,7 +323,7 @@ async def asked(desk: Desk, direction: Direction) -> tuple[Terms | Block, Gateke
 
 
 async def abandon(desk: Desk, store: Store) -> None:
-    """Ring a callee who finds nobody."""
+    """Ring a callee who finds nobody there."""
     await store.policies.apply(CAPPED, "anna")
     terms, keeper = await asked(desk, Direction.CALLEE_FIRST)
     assert isinstance(terms, Terms)

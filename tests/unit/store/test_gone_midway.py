@@ -1,4 +1,6 @@
-"""Who vanishes in the middle of a transaction, or is stopped there, keeps what is locked from the others for a while only."""
+"""Whoever vanishes in the middle of a transaction, or is stopped there, keeps what is locked from the others for a
+while only.
+"""
 
 import asyncio
 import contextlib
@@ -32,13 +34,13 @@ from tests.unit.store.relayed import relayed
 from tests.unit.store.test_requests import letter
 
 WITHIN = 30.0
-#: Here, so long may a connection idle in a transaction.
+#: For this long, here, may a connection idle in a transaction.
 IDLE_SECONDS = 0.5
 CONSENTS = 3
 
 
 async def persist(deed: Callable[[], Awaitable[Any]]) -> Any:
-    """Do it as soon as the database lets it be done."""
+    """Do it as soon as the database allows it."""
     async with asyncio.timeout(WITHIN):
         while True:
             try:
@@ -108,7 +110,7 @@ async def test_an_import_that_is_stopped_keeps_withdrawals_out_or_loses_what_it_
     assert done.report.accepted == CONSENTS
 
 
-#: As a session got them: what is shown of a keepalive over a Unix socket is none.
+#: As a session received them: over a Unix socket, nothing is shown of the keepalive.
 _SETTINGS = """
 SELECT name, reset_val FROM pg_settings
 WHERE name LIKE 'tcp_keepalives%' OR name = 'idle_in_transaction_session_timeout'
@@ -174,7 +176,7 @@ async def of_the_lock_on_asterisk(dsn: str, store: Store) -> dict[str, str]:
 async def test_who_vanishes_keeps_a_session_for_hours(
     dsn: str, store: Store, session: Callable[[str, Store], Awaitable[dict[str, str]]], seconds: int
 ) -> None:
-    """``seconds``: that it may idle in a transaction; 0: as many as it likes."""
+    """``seconds``: how long it may idle in a transaction; 0: as long as it likes."""
     assert await session(dsn, store) == {
         "tcp_keepalives_idle": "5", "tcp_keepalives_interval": "2", "tcp_keepalives_count": "3",
         "idle_in_transaction_session_timeout": str(seconds * 1000),
@@ -205,7 +207,7 @@ async def test_a_slow_reader_of_an_export_does_not_get_to_its_end(
 async def test_what_was_done_is_told_as_failed_where_the_server_is_silent_at_the_end(
     bounded: None, dsn: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A list of millions, say, which somebody would then enter again."""
+    """A list of millions, for example, which somebody would then enter again."""
     async with relayed(dsn) as (through, relay), databases.as_it_is(through, 1, {}) as database:
         async with database.outside_pool() as connection:
             await connection.execute("SELECT 1")
@@ -232,7 +234,7 @@ async def showing(database: Database) -> AsyncIterator[Deed]:
 async def test_who_is_told_to_end_in_a_transaction_waits_for_a_database_that_hangs_or_takes_it_for_its_failure(
     dsn: str, store: Store, transaction: Callable[[Database], contextlib.AbstractAsyncContextManager[Deed]]
 ) -> None:
-    """A service that stops would wait for its own deletions for ten minutes, and be cut before it has heard the last keys over FastAGI."""
+    """A service that stops would wait ten minutes for its own deletions, and be cut off before it has heard the last keys over FastAGI."""
     async with relayed(dsn) as (through, relay), as_it_is(through, 1, {"search_path": "ccari"}) as database:
 
         async def work() -> None:

@@ -31,7 +31,7 @@ async def over(process: Process) -> int:
 
 @pytest.fixture
 def hanging(tmp_path: Path) -> Path:
-    """What a service left behind that was killed while it kept a right; whoever reads it waits without end."""
+    """What a service left that was killed while it kept a right; whoever reads it waits without end."""
     folder = tmp_path / "local-journal" / "waiting"
     folder.mkdir(parents=True)
     (folder.parent / "aside").mkdir()
@@ -43,7 +43,7 @@ def hanging(tmp_path: Path) -> Path:
 async def test_a_disk_that_hangs_keeps_a_service_that_is_told_to_stop(ccari: Service, hanging: Path) -> None:
     await ccari.spawn()
     assert ccari.process is not None
-    # it hangs once somebody reads: then, and not before, it can be opened for writing
+    # it hangs once somebody reads: only then can it be opened for writing
     writer = await opened(hanging, ccari.process)
     try:
         ccari.process.send_signal(signal.SIGTERM)

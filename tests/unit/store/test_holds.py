@@ -1,4 +1,4 @@
-"""What is kept beyond its time, for which reason, and for how long."""
+"""What is kept beyond its limit, for which reason, and for how long."""
 
 import asyncio
 from dataclasses import replace
@@ -50,7 +50,7 @@ async def test_a_hold_is_on_less_or_more_than_it_was_placed_on(store: Store, she
 async def test_an_open_request_holds_what_it_should_not_or_lets_go_what_it_concerns(
     store: Store, shelf: Shelf, right: Right
 ) -> None:
-    """From its registration to its closure."""
+    """It holds from its registration to its closure."""
     recordings = {await shelf.put(basis=each): each for each in LegalBasis}
     of_another = await shelf.call(made.call(number=OTHER))
     anothers = [await shelf.put(of_another, basis=each) for each in LegalBasis]
@@ -65,7 +65,7 @@ async def test_an_open_request_holds_what_it_should_not_or_lets_go_what_it_conce
 
 
 async def test_a_request_by_key_holds_only_its_own_calls_recordings(store: Store, shelf: Shelf) -> None:
-    """But a refusal to be recorded, which is about that call."""
+    """Except a refusal of recording, which is about that call."""
     call = await shelf.call()
     its_own, earlier = await shelf.put(call), await shelf.put()
     await store.calls.register_right(call, made.exercise(Right.REFUSE_RECORDING), ())
@@ -235,7 +235,7 @@ async def test_a_deletion_is_decided_past_a_hold_that_is_just_being_placed(
 
 
 async def test_a_hold_on_a_number_reaches_another_controllers(store: Store, shelf: Shelf) -> None:
-    """Though the digests were the same: invariant 7."""
+    """Even though the digests were the same: invariant 7."""
     theirs = await shelf.put(await shelf.call(replace(made.call("beta"), keyed=made.digests("acme"))))
     await store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna")
     await store.requests.add("acme", letter(), made.digests())

@@ -1,4 +1,4 @@
-"""A URL that names several hosts, of which one is silent: it has lost its power, or its network has."""
+"""A URL that names several hosts, of which one is silent because it, or its network, has lost its power."""
 
 import asyncio
 import contextlib
@@ -20,7 +20,7 @@ from ccari.store.migrating import open_database
 
 @contextlib.asynccontextmanager
 async def silent(folder: Path) -> AsyncIterator[str]:
-    """A host in ``folder`` to which one connects, and which says nothing."""
+    """A host in ``folder`` that accepts a connection, and says nothing."""
     heard: list[asyncio.StreamWriter] = []
 
     async def say_nothing(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -38,7 +38,7 @@ async def silent(folder: Path) -> AsyncIterator[str]:
 
 @pytest.mark.usefixtures("bounded")
 async def test_the_database_is_away_as_long_as_the_first_host_is_silent(dsn: str, reachable: Path) -> None:
-    """As of a primary that has lost its power, when its standby has taken over."""
+    """Such as a primary that has lost its power, when its standby has taken over."""
     async with silent(reachable) as host:
         url = dsn.replace("host=", f"host={host},")
         async with open_database(url) as database, database.connection(), database.connection() as another:
@@ -63,7 +63,7 @@ async def test_a_host_that_answers_as_another_does_leaves_a_connection_that_nobo
         return connection
 
     taken = await connecting._first([partial(answers, each) for each in opened])
-    # the other is let go in the loop's next turn
+    # the other is dropped in the loop's next turn
     await asyncio.sleep(0)
     assert [each.is_closed() for each in opened if each is not taken] == [True]
     assert not taken.is_closed()

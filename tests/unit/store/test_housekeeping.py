@@ -1,4 +1,4 @@
-"""What is deleted, for which reason, and that whoever is interrupted in it leaves nothing half done."""
+"""What is deleted, for which reason, and that nothing is left half done if it is interrupted."""
 
 import asyncio
 import shutil
@@ -41,12 +41,12 @@ from tests.unit.store.server import execute
 from tests.unit.store.test_requests import by, letter
 
 OVER = NOW - DAY
-#: After what was asked for then.
+#: After what had been asked for by then.
 SINCE = NOW - DAY / 2
 
 
 async def asked(shelf: Shelf, right: Right, at: datetime = NOW, **changes: Any) -> str:
-    """A letter, of somebody whose identity is sure."""
+    """A letter from somebody whose identity is certain."""
     exercise = letter(right, level=Level.L2, received_at=at, **changes)
     return await shelf.store.requests.add("acme", exercise, made.digests())
 
@@ -63,7 +63,7 @@ async def test_a_recording_outlives_its_limit_or_goes_before_it(shelf: Shelf) ->
 
 
 async def test_a_node_whose_clock_is_years_ahead_deletes_all_that_the_fleet_has(shelf: Shelf) -> None:
-    """The limit has passed where the database's clock says so, too: nothing brings a recording back."""
+    """The limit has passed only if the database's clock says so, too: nothing brings a recording back."""
 
     def ahead() -> datetime:
         return datetime.now(UTC) + 1000 * DAY
@@ -75,7 +75,7 @@ async def test_a_node_whose_clock_is_years_ahead_deletes_all_that_the_fleet_has(
 
 
 async def test_a_clock_that_was_set_forward_for_a_moment_deletes_all_that_there_is(shelf: Shelf) -> None:
-    """It is the database's, too, where both are on one machine: that all was right then is known of the service's only."""
+    """If both are on one machine, it is the database's clock too: only the service's is known to have been right."""
     clock = Clock(OVER - DAY)
     trusted = clock.trusted()
     over = await shelf.put(limit=OVER)
@@ -87,7 +87,7 @@ async def test_a_clock_that_was_set_forward_for_a_moment_deletes_all_that_there_
 
 
 async def test_a_withdrawal_or_an_erasure_waits_until_a_wrong_clock_is_as_late(shelf: Shelf) -> None:
-    """It was dated by a clock that was fast, and is put right."""
+    """It was dated by a clock that was fast, and was then corrected."""
     withdrawn, erased = await shelf.put(basis="consent"), await shelf.put()
     # its own limit comes before the moment at which the person withdrew, by that clock
     sooner = await shelf.put(basis="consent", limit=NOW - timedelta(hours=1))
@@ -144,7 +144,7 @@ async def test_a_withdrawal_by_letter_leaves_what_rested_on_the_consent(shelf: S
 
 @pytest.mark.parametrize("right", [Right.REFUSE_RECORDING, Right.WITHDRAW_CONSENT])
 async def test_a_withdrawal_that_was_taken_back_deletes(shelf: Shelf, right: Right) -> None:
-    """Though the bar that came with it stands."""
+    """Even though the bar that came with it stands."""
     recording = await shelf.put(basis="consent")
     reference = await asked(shelf, right)
     await shelf.store.requests.step(reference, RequestState.WITHDRAWN, by("cli:anna", "by phone"))
@@ -165,7 +165,7 @@ async def test_a_withdrawal_for_one_campaign_reaches_another(shelf: Shelf) -> No
 
 
 async def test_a_withdrawal_of_everything_in_one_campaigns_call_spares_another(shelf: Shelf) -> None:
-    """As where the campaign itself asks for no consent."""
+    """For example if the campaign itself asks for no consent."""
     there = await shelf.put(await shelf.call(replace(made.call(), campaign="surveys")), basis="consent")
     reference = await pressed(shelf, Right.WITHDRAW_CONSENT, await shelf.call())
     await shelf.round()
@@ -175,7 +175,7 @@ async def test_a_withdrawal_of_everything_in_one_campaigns_call_spares_another(s
 async def test_a_consent_withdrawn_without_a_request_leaves_what_rested_on_it(
     shelf: Shelf, database: Database
 ) -> None:
-    """It was the consent that the call was made on, whatever secret it is kept under."""
+    """It was the consent that the call was based on, whatever secret it is kept under."""
     call = await shelf.call()
     recording, otherwise = await shelf.put(call, basis="consent"), await shelf.put(basis="consent")
     older = rotated(made.call()).digests.newest
@@ -198,7 +198,7 @@ async def test_a_consent_withdrawn_without_a_request_leaves_what_rested_on_it(
 async def test_a_bar_for_a_withdrawal_leaves_what_rested_on_the_consent(
     shelf: Shelf, campaign: str | None, *, goes: bool
 ) -> None:
-    """Such as ``ccari consents withdraw`` enters."""
+    """Such as the bar that ``ccari consents withdraw`` enters."""
     recording = await shelf.put(basis="consent")
     await shelf.store.suppressions.add(
         "acme", made.digests(), Reason.WITHDRAW_CONSENT, "cli", "", campaign=campaign
@@ -280,7 +280,7 @@ async def in_a_call_of_another_campaign(shelf: Shelf) -> None:
 async def test_a_withdrawal_under_a_newer_secret_leaves_what_was_recorded_under_an_older_one(
     shelf: Shelf, withdraws: Callable[[Shelf], Awaitable[None]]
 ) -> None:
-    """And the bar that reaches it is looked up twice, or is not lifted whole."""
+    """And the bar that reaches it is looked up twice, or is not lifted as a whole."""
     call, other = await shelf.call(), await shelf.call(made.call(number=made.numbers(2)[1]))
     goes, otherwise, theirs = (
         await shelf.put(call, basis="consent"), await shelf.put(call), await shelf.put(other, basis="consent"),
@@ -298,7 +298,7 @@ async def test_a_withdrawal_under_a_newer_secret_leaves_what_was_recorded_under_
 async def test_a_bar_under_a_newer_secret_is_entered_under_the_older_for_nothing(
     shelf: Shelf, database: Database
 ) -> None:
-    """The older could never be retired: it is only where a withdrawal has something to reach there."""
+    """The older one could never be retired: it is entered there only if a withdrawal has something to reach."""
     call = await shelf.call()
     await shelf.put(call)
     for reason in Reason:
@@ -353,7 +353,7 @@ async def test_an_erasure_forgets_what_lies_under_an_older_secret(shelf: Shelf) 
     assert await shelf.fate(older) == f"erasure {reference}"
 
 
-#: The steps of a deletion; whoever is killed is so before or after the n-th time that one is taken.
+#: The steps of a deletion; whoever is killed dies before or after the n-th time that one is taken.
 STEPS: dict[str, tuple[object, str]] = {
     "decided": (PostgresSweep, "decide"),
     "removed": (Path, "unlink"),
@@ -366,7 +366,7 @@ STEPS: dict[str, tuple[object, str]] = {
 @pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
 @pytest.mark.parametrize(
     ("step", "at"),
-    # two files and their tags: each of the four is the last that was removed
+    # two files and their tags: each of the four may be the last that was removed
     [
         ("decided", 1),
         *(("removed", at) for at in (1, 2, 3, 4)),
@@ -394,7 +394,7 @@ async def test_whoever_is_killed_leaves_a_deletion_half_done(
 async def test_what_was_begun_to_be_deleted_is_held_or_what_was_not_is_lost(
     shelf: Shelf, monkeypatch: pytest.MonkeyPatch, *, after: bool
 ) -> None:
-    """A hold comes in time until it is decided, and not after it, though the file may lie there still."""
+    """A hold comes in time until the deletion is decided, and not after that, though the file may still be there."""
     recording = await shelf.put(limit=OVER)
     with monkeypatch.context() as patch:
         kill(patch, STEPS["decided"], after=after)
@@ -430,7 +430,7 @@ async def test_a_disk_that_is_not_mounted_passes_for_one_that_is_empty(shelf: Sh
 async def test_recordings_are_said_to_be_deleted_that_will_be_there_again_once_their_disk_is_mounted(
     shelf: Shelf, tmp_path: Path
 ) -> None:
-    """Below it there is a folder of that day, as whoever has recorded below it before has."""
+    """Below its mount point there is a folder of that day, because somebody has recorded there before."""
     recording = await shelf.put(limit=OVER)
     known = KnownFolder(shelf.folder, tmp_path / "known")
     known.remember(known.identify())
@@ -481,7 +481,7 @@ async def test_a_row_that_was_tampered_with_removes_another_file(
     shelf: Shelf, database: Database, place: str
 ) -> None:
     recording = await shelf.put(limit=OVER)
-    # "." is the recordings folder itself, beside which this would be the file of a recording that has its name
+    # "." is the recordings folder itself; beside it, this would be the file of a recording that has its name
     precious = shelf.folder.with_name(f"{shelf.folder.name}.flac")
     precious.touch()
     await database.rows(
@@ -508,7 +508,7 @@ async def test_two_of_the_fleet_are_at_it_at_once_or_none_after_one_died(shelf: 
 
 
 async def test_two_that_carry_out_the_same_deletion_tell_of_it_twice(shelf: Shelf) -> None:
-    """As when somebody purges while a node keeps house."""
+    """For example when somebody purges while a node keeps house."""
     recordings = [await shelf.put(limit=OVER) for _ in range(3)]
     deletions_ = shelf.store.deletions
     async with deletions_.sweep() as first, deletions_.sweep() as second:
@@ -579,7 +579,7 @@ async def test_a_failure_ends_the_housekeeping_for_good(
                 pass
         running.cancel()
         await asyncio.wait([running])
-    # the same is told once, however often it fails
+    # the same is reported once, however often it fails
     assert [each["event"] for each in logs].count("housekeeping_stalled") == 1
     assert await shelf.fate(recording) == "retention"
 
@@ -615,7 +615,7 @@ async def test_a_folder_that_hangs_keeps_the_turn_from_the_fleet_or_is_not_told_
 async def test_a_call_that_somebody_has_changed_keeps_other_recordings_for_good(
     shelf: Shelf, database: Database, change: str
 ) -> None:
-    """Its own file is gone by then: it is said each time that the row does not say so."""
+    """Its own file is gone by then: each time it is reported that the row does not say so."""
     call = await shelf.call()
     await shelf.store.calls.append(call.id, "call_gated", {})
     bad, others = await shelf.put(call, limit=OVER), [await shelf.put(limit=OVER) for _ in range(5)]

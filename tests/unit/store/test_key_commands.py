@@ -45,7 +45,7 @@ def without_database(environment: dict[str, str], tmp_path: Path) -> Service:
 
 @pytest.fixture
 def bare(tmp_path: Path) -> Service:
-    """The commands where no database is, and none is needed."""
+    """The commands where there is no database, and none is needed."""
     return without_database({"CCARI_DATABASE__URL": "postgresql://nobody@127.0.0.1:1/none"}, tmp_path)
 
 
@@ -92,7 +92,7 @@ async def test_a_key_is_not_made_or_nobody_is_told_what_to_do_with_it(ccari: Ser
 
 
 async def test_keys_are_left_unmade_where_nobody_reads_on(ccari: Service, tmp_path: Path) -> None:
-    """As by ``ccari keys init | head -1``, whose exit status is that of head."""
+    """For example by ``ccari keys init | head -1``, whose exit status is that of head."""
     reader, writer = os.pipe()
     os.close(reader)
     with os.fdopen(writer, "wb") as gone:
@@ -221,7 +221,7 @@ async def test_what_is_backed_up_does_not_come_back(bare: Service, tmp_path: Pat
 
 
 async def test_a_passphrase_must_lie_on_a_disk(bare: Service, tmp_path: Path) -> None:
-    """As a shell gives one, of ``<(pass show …)``: at the latest after a disaster, somebody has it elsewhere."""
+    """As a shell provides one, by ``<(pass show …)``: somebody then has it elsewhere, at the latest after a disaster."""
     keys, to = tmp_path / "keys", tmp_path / "keys.age"
     SigningKeys(keys).create()
     before = content_of(keys)
@@ -281,7 +281,7 @@ async def test_a_misused_backup_ends_in_a_traceback_or_leaves_something(
 
 
 async def test_a_passphrase_is_shown_on_the_terminal_or_asked_for_once(bare: Service, tmp_path: Path) -> None:
-    """A slip in the one and only time would lock the backup for ever."""
+    """With only one prompt, a slip would lock the backup for ever."""
     SigningKeys(tmp_path / "keys").create()
     to = tmp_path / "keys.age"
     shown = await on_terminal(
@@ -310,7 +310,7 @@ async def on_terminal(service: Service, arguments: tuple[str, ...], answers: lis
             try:
                 shown += os.read(terminal, 4096).decode(errors="replace")
             except OSError:
-                break  # Linux ends a terminal that nobody holds with EIO
+                break  # Linux signals the end of a terminal that nobody holds by EIO
             if shown.endswith(("Passphrase: ", "confirmation: ")) and left:
                 os.write(terminal, left.pop(0).encode() + b"\n")
         _, status = os.waitpid(child, 0)
@@ -357,7 +357,7 @@ async def test_a_misused_restore_ends_in_a_traceback_or_leaves_something(
 
 
 async def test_a_read_only_folder_ends_in_a_traceback(ccari: Service, tmp_path: Path) -> None:
-    """Root is stopped by what a file system is, not by modes: /proc stands for one that takes nothing."""
+    """Root is stopped by the kind of file system, not by modes: /proc stands for one that takes nothing."""
     ccari.environment = {**ccari.environment, "CCARI_KEYS__DIR": "/proc/keys-none"}
     refused(await ccari.ccari("keys", "init"), "cannot write ", "check [keys] dir")
     ccari.environment = {**ccari.environment, "CCARI_KEYS__DIR": str(tmp_path / "keys")}

@@ -17,7 +17,7 @@ from tests.unit.store import made
 from tests.unit.store.commands import list_refused, on, unseen
 from tests.unit.store.made import new_secret
 
-#: Beside the campaign of the policy, one that calls who has agreed to it, from lists that say where they come from.
+#: Besides the policy's campaign, one that calls people who have agreed to it, from lists that say where they come from.
 OFFERS = """
 [[campaigns]]
 id = "offers"

@@ -58,7 +58,7 @@ def ccari(dsn: str, tmp_path: Path) -> Service:
 
 
 async def put(store: Store, folder: Path, key: Path | None, call: OpenedCall | None = None) -> InPlace:
-    """A recording in its place, encrypted to ``key``; of ``call``, which is opened here."""
+    """A stored recording, encrypted to ``key``; of ``call``, which is opened here."""
     call = call or made.call()
     await store.calls.open(call, made.question(call))
     await store.calls.commit_heard(call.id, "v1", "i1", ())
@@ -276,7 +276,7 @@ async def test_a_basis_that_is_none_keeps_the_other_recordings_from_being_looked
 async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
-    """Nor one that was made after the dump; what is on its way to its place, or on its way out, is neither."""
+    """Or one that was made after the dump; what is about to be stored, or about to be deleted, is neither."""
     erased, unknown, coming, going = [await put(store, folder, key) for _ in range(4)]
     async with store.database.connection() as connection:
         for state, recording in (("deleted", erased), ("finished", coming)):
@@ -287,7 +287,7 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
                 state,
             )
         await connection.execute("DELETE FROM recordings WHERE id = $1", unknown.tag.recording_id)
-        # of the one the dump has no call, and of the other the journal says nothing yet
+        # the dump has no call for the one, and the journal says nothing of the other yet
         untold = [unknown.tag.call_id, coming.tag.call_id]
         await connection.execute("DELETE FROM call_event_fields WHERE call_id = ANY ($1)", untold)
         await connection.execute(
@@ -312,7 +312,7 @@ async def test_an_erased_recording_that_a_backup_brings_back_goes_unnoticed(
     assert (done.code, done.out) == (0, "1 recording checked, 0 faulty\n"), done.err
 
 
-#: Root may read all, and who is not may not reach the database.
+#: Root may read everything, and whoever is not root may be unable to reach the database.
 CLOSED = """
 import errno, os
 from ccari.cli.main import main
@@ -557,7 +557,7 @@ def test_a_file_without_an_identity_passes_for_one_or_is_quoted(key: Path, conte
 
 
 def test_a_key_that_opens_recordings_must_lie_on_a_disk(key: Path) -> None:
-    """As a shell gives one, of ``<(age -d …)``."""
+    """As a shell provides one, by ``<(age -d …)``."""
     with piped(key.read_bytes()) as pipe:
         assert [str(each) for each in identities_of(pipe)] == [str(each) for each in identities_of(key)]
 
