@@ -45,7 +45,7 @@ async def test_a_second_cancellation_leaves_work_to_nobody() -> None:
             await asyncio.Event().wait()
         finally:
             closing.set()
-            # what an end takes, such as the last words to a server
+            # what an ending takes, such as the last words to a server
             for _ in range(10):
                 await asyncio.sleep(0)
             closed.set()

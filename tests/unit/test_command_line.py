@@ -20,7 +20,7 @@ from ccari.cli.main import app
 from tests.integration.service import parent
 
 SECONDS = 60
-#: As where people work; a machine for tests may have it otherwise.
+#: As it is where people work; a test machine may have it otherwise.
 BUFFERED = {"PYTHONUNBUFFERED": ""}
 
 
@@ -33,7 +33,7 @@ def ccari(*arguments: str | bytes, out: int = subprocess.PIPE, **environment: st
 
 
 def forked(*arguments: str, **environment: str) -> tuple[int, str, str]:
-    """As :func:`ccari`, where it does not matter how the process began."""
+    """As :func:`ccari`, if it does not matter how the process began."""
     code, out, err = asyncio.run(parent().run(arguments, os.environ | environment))
     return code, out.decode(), err.decode()
 
@@ -155,7 +155,7 @@ as_table([row, row], {each: each.upper() for each in row}, none="")
 
 @pytest.mark.parametrize(
     ("columns", "lines"),
-    # an id fills the narrowest but for its heading: there alone it is on two lines
+    # an id just fills the narrowest, but its heading does not fit: only there does it take two lines
     [(240, 3), (80, 5), (60, 9), (40, 11)],
     ids=["wide", "usual", "narrow", "narrowest"],
 )  # fmt: skip
@@ -259,7 +259,7 @@ def test_a_number_that_the_database_does_not_take_is_no_wrong_usage(
 
 
 def _told(command: Any) -> Iterator[str]:
-    """What its help says, and that of all below it."""
+    """What its help says, and that of everything below it."""
     yield command.help or ""
     yield from (getattr(each, "help", None) or "" for each in command.params)
     for each in getattr(command, "commands", {}).values():
@@ -282,7 +282,7 @@ def test_wrong_usage_is_told_in_a_librarys_words(arguments: tuple[str, ...], sai
     told = " ".join(err.replace("│", " ").split())
     assert (code, out) == (2, "")
     assert said in told
-    # whoever swaps two arguments reads their number on the screen, but not in what a scheduled job mails
+    # whoever swaps two arguments reads their number on the screen, but not in the mail of a scheduled job
     assert "600100001" not in told
 
 
@@ -291,7 +291,7 @@ def test_wrong_usage_is_told_in_a_librarys_words(arguments: tuple[str, ...], sai
     ids=" ".join,
 )  # fmt: skip
 def test_a_switch_is_said_to_take_a_value_or_an_option_a_list(command: tuple[str, ...]) -> None:
-    """Whoever types ``--yes true``, or several values after one option, is told of wrong usage."""
+    """Whoever types ``--yes true``, or several values after one option, is told that the usage is wrong."""
     code, out, err = forked(*command, "--help", COLUMNS="60")
     assert (code, err) == (0, "")
     assert "--help" in out
@@ -354,7 +354,7 @@ def test_all_that_is_loaded_is_looked_through_for_garbage_or_nothing_that_a_comm
 
 @pytest.mark.parametrize(("module", "status"), [("ccari.cli", -signal.SIGINT), ("ccari.cli.policies", 130)])
 def test_ctrl_c_while_a_command_is_loaded_ends_in_a_traceback(module: str, status: int) -> None:
-    """Loaded is what sends the signal, where the module would be. Who starts tests in the background has them ignore it."""
+    """In the module's place, something that sends the signal is loaded. Tests started in the background ignore it."""
     sends = (
         "import os, signal, sys; from ccari.__main__ import main\n"
         "signal.signal(signal.SIGINT, signal.default_int_handler)\n"
@@ -438,7 +438,7 @@ def test_what_may_not_be_looked_at_passes_for_missing(tmp_path: Path, look: str)
     ids=["argument", "option", "settings"],
 )
 def test_a_file_that_may_not_be_read_is_wrong_usage(command: tuple[str, ...]) -> None:
-    """As one of root's is for ccari's user: a script takes the status of wrong usage for a fault of its own."""
+    """Such as one of root's for ccari's user: a script takes the status of wrong usage for a fault of its own."""
     later = ("db", "status") if command == ("--config",) else ()
     told = as_nobody("main()", *command, "/etc/shadow", *later)
     assert told == (1, "", "ccari: cannot read /etc/shadow: Permission denied\n")

@@ -1,4 +1,4 @@
-"""The configuration: what is wrong in it is told in one line that names it, and never quotes a secret."""
+"""The configuration: what is wrong in it is reported in one line that names it and never quotes a secret."""
 
 import os
 from collections.abc import Callable
@@ -178,7 +178,7 @@ def test_a_file_that_cannot_be_read_ends_in_a_traceback(tmp_path: Path) -> None:
 def test_a_default_file_that_may_not_be_looked_at_is_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A name that is too long stands for every error but "no such file": root is refused nothing."""
+    """A name that is too long stands for every error but "no such file": root is never refused."""
     unreadable = tmp_path / ("x" * 300)
     monkeypatch.setattr(config, "DEFAULT_PATHS", (unreadable,))
     assert refused(None) == f"cannot read {unreadable}: File name too long"
@@ -187,7 +187,7 @@ def test_a_default_file_that_may_not_be_looked_at_is_passed_over(
 def test_it_is_not_told_in_which_folder_a_file_could_not_be_looked_for(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Root's own folder, as a rule, where somebody works as the service's user."""
+    """Root's own folder, as a rule, if somebody works as the service's user."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(config, "DEFAULT_PATHS", (Path("x" * 300), Path("/etc/ccari/ccari.toml")))
     assert refused(None) == (
@@ -227,7 +227,7 @@ def test_a_useless_password_file_is_used_or_ends_in_a_traceback(
 def test_a_pipe_in_the_place_of_a_secret_holds_up_all_calls_or_what_is_read_after_it_until_somebody_restarts_the_service(
     tmp_path: Path, read: Callable[[Path], object]
 ) -> None:
-    """As some tools hand secrets out, once. Whoever opens one waits for a writer, also when the file is there again."""
+    """Some tools hand secrets out like this, once. Whoever opens one waits for a writer, even if the file is back."""
     pipe = tmp_path / "secret"
     os.mkfifo(pipe, 0o600)
     with pytest.raises(ConfigError, match="a pipe or a device, not a file"):
@@ -235,7 +235,7 @@ def test_a_pipe_in_the_place_of_a_secret_holds_up_all_calls_or_what_is_read_afte
 
 
 def test_a_password_that_an_editor_on_windows_has_saved_is_refused(tmp_path: Path, write: Write) -> None:
-    """By Asterisk and PostgreSQL, which were sent three bytes more."""
+    """By Asterisk and PostgreSQL, which were sent three extra bytes."""
     (file := tmp_path / "password").write_bytes(b"\xef\xbb\xbfs3cret\r\n")
     settings = load(
         write(

@@ -1,4 +1,4 @@
-"""What docker/setup.sh makes, and leaves alone."""
+"""What docker/setup.sh makes, and what it leaves alone."""
 
 import shutil
 import stat
@@ -29,6 +29,6 @@ def test_an_update_overwrites_or_stumbles_over_the_trunks_that_an_operator_has_w
     passwords = {each: each.read_text() for each in (folder / "secrets").iterdir()}
     set_up(folder)
     assert {file: file.read_text() for file in (*kept, *passwords)} == kept | passwords
-    # what git tracks it would overwrite, or refuse to
+    # it would overwrite what git tracks, or refuse to
     ignored = (CHECKOUT / ".gitignore").read_text().splitlines()
     assert {"/docker/.env", "/docker/secrets/", "/docker/site/"} <= {*ignored}

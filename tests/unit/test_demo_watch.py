@@ -16,7 +16,7 @@ for at in range({LINES}):
 
 
 async def test_a_demo_that_is_kept_stops_reading_the_log_and_cannot_be_ended() -> None:
-    """Nobody looks at a line any more once all calls were played."""
+    """Nobody looks at a line any more once all calls have been played."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", SERVICE, stdout=asyncio.subprocess.PIPE
     )

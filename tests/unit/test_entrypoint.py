@@ -1,4 +1,4 @@
-"""What docker/asterisk/entrypoint.sh has Asterisk tell phones and trunks of where it is."""
+"""What docker/asterisk/entrypoint.sh makes Asterisk tell phones and trunks about where it is."""
 
 import subprocess
 from pathlib import Path
@@ -10,7 +10,8 @@ from tests.unit.documents.pages import CHECKOUT
 SCRIPT = CHECKOUT / "docker" / "asterisk" / "entrypoint.sh"
 OUTSIDE = "198.51.100.7"
 HERE = "192.0.2.10"
-#: Of Linux, Documentation/networking: each number as this machine's bytes stand. Two networks, and a way out of the first.
+#: From Linux, Documentation/networking: each number in this machine's byte order. Two networks, and a way out of the
+#: first.
 ROUTES = """\
 Iface\tDestination\tGateway \tFlags\tRefCnt\tUse\tMetric\tMask\t\tMTU\tWindow\tIRTT
 eth0\t00000000\t010012AC\t0003\t0\t0\t0\t00000000\t0\t0\t0
@@ -22,7 +23,7 @@ OWN = ["172.18.0.0/255.255.0.0", "10.10.89.0/255.255.255.0"]
 
 
 class Entered:
-    """The script as it is, but for where it reads and writes; ``told`` is what it wrote for the log."""
+    """The script as it is, except for where it reads and writes; ``told`` is what it wrote to the log."""
 
     def __init__(self, folder: Path, **environment: str) -> None:
         (folder / "route").write_text(ROUTES)
@@ -54,7 +55,7 @@ def test_a_phone_in_the_office_is_told_the_containers_own_address(tmp_path: Path
 
 
 def test_networks_that_are_named_are_not_near_or_the_containers_own_is_not_any_more(tmp_path: Path) -> None:
-    """Asterisk leaves an address of its own in the SDP that is in none of them."""
+    """Asterisk leaves an address of its own that is in none of them in the SDP."""
     entered = Entered(
         tmp_path, EXTERNAL_ADDRESS=OUTSIDE, LOCAL_NETS="10.0.0.0/8, 192.0.2.0/24 203.0.113.0/24"
     )
@@ -65,7 +66,7 @@ def test_networks_that_are_named_are_not_near_or_the_containers_own_is_not_any_m
 def test_nobody_is_told_that_phones_are_sent_to_the_containers_own_address(
     tmp_path: Path, listen: str, *, warned: bool
 ) -> None:
-    """Where nothing is published, as of the demo's other Asterisk, or on this machine alone, all who speak to it reach it."""
+    """Where nothing is published, as for the demo's other Asterisk, or only on this machine, all who speak to it reach it."""
     entered = Entered(tmp_path, EXTERNAL_ADDRESS="", SIP_LISTEN=listen)
     assert entered.local == []
     assert ("EXTERNAL_ADDRESS is empty" in entered.told) is warned

@@ -17,7 +17,7 @@ from ccari.calls.transport import Credentials
 from ccari.policy.numbers import Number
 
 NUMBER = Number("+48600100001")
-#: For what comes at once on a machine that is not busy.
+#: For what happens at once on a machine that is not busy.
 SECONDS = 30.0
 PASSWORD = "s3cret-p4ssword"  # noqa: S105 - of nothing
 
@@ -132,7 +132,7 @@ def test_who_logs_fails_for_a_log_that_cannot_be_written(reader: str) -> None:
 
 
 def test_calls_wait_for_who_has_stopped_reading_their_log() -> None:
-    """A pipe takes no more than 64 KiB, and then whoever writes waits: the loop that all calls run on."""
+    """A pipe takes no more than 64 KiB, and then whoever writes waits: the loop on which all calls run."""
     reader, writer = os.pipe()
     with open(writer, "w", encoding="utf-8") as stream, open(reader, "rb", buffering=0) as read:  # noqa: PTH123
         before = log.lines_lost()
@@ -150,7 +150,7 @@ def test_calls_wait_for_who_has_stopped_reading_their_log() -> None:
         whole = [json.loads(line) for line in found.splitlines() if line.endswith(b"}")]
         assert [line["event"] for line in whole] == ["call_gated"] * (100 - lost) + ["call_ended"]
         assert whole[-1]["lines_lost"] == lost
-        # one that broke off stands in a line of its own
+        # one that broke off has a line of its own
         assert len(found.splitlines()) <= len(whole) + 1
         assert log.lines_lost() - before == lost
 

@@ -1,4 +1,4 @@
-"""Work in threads of its own, for an event loop that is late itself."""
+"""Work in threads of its own, for an event loop that is itself late."""
 
 import asyncio
 import errno
@@ -26,12 +26,12 @@ Waiting = Callable[[LocalJournalFiles], Coroutine[Any, Any, Any]]
 
 
 async def is_late(waiting: Coroutine[Any, Any, Any], given: Sequence[Future[Any]]) -> Any:
-    """What comes of ``waiting``, where something else holds up the loop for longer than that may take, and for as long as the threads
-    take for what they were ``given``.
+    """The result of ``waiting``, while something else holds up the loop for longer than that may take, and for as long
+    as the threads take for the work they were ``given``.
     """
     task = asyncio.create_task(waiting)
     while not task.done():
-        # one thing after the other, as where many calls begin at once on a tenth of a processor
+        # one thing after the other, as when many calls begin at once on a tenth of a processor
         wait(given, WORKS_SECONDS)
         time.sleep(2 * LIMIT)  # noqa: ASYNC251
         await asyncio.sleep(0)
@@ -57,7 +57,9 @@ def test_a_loop_that_is_late_takes_the_disk_for_one_that_does_not_answer(
     run: Callable[[Coroutine[Any, Any, Any]], Any],
     waiting: Waiting,
 ) -> None:
-    """A time-out is told before what a thread has given long ago: a call was refused, and a right that was kept counted as lost."""
+    """A time-out was reported before what a thread had returned long ago: a call was refused, and a right that was kept
+    counted as lost.
+    """
     for name in ("ANSWER_SECONDS", "KEEP_SECONDS"):
         monkeypatch.setattr(local_journal, name, LIMIT)
     given, submit = list[Future[Any]](), OwnThreads._submit
@@ -74,7 +76,7 @@ def test_a_loop_that_is_late_takes_the_disk_for_one_that_does_not_answer(
 async def test_a_disk_that_fails_after_it_was_given_up_is_reported_as_an_error_of_the_service(
     unwanted: Callable[[object], object] | None,
 ) -> None:
-    """By asyncio, and without a word of what was given up; whoever gave it up has told of it."""
+    """By asyncio, and without a word of what was given up; whoever gave it up has reported that."""
     reported: list[dict[str, Any]] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, told: reported.append(told))
     threads, fails = OwnThreads("test"), threading.Event()
@@ -87,7 +89,7 @@ async def test_a_disk_that_fails_after_it_was_given_up_is_reported_as_an_error_o
         await threads.within(LIMIT, hangs, unwanted=unwanted)
     fails.set()
     await asyncio.to_thread(threads._threads.shutdown)
-    # the loop hears of the failure, and nobody has it any more
+    # the loop learns of the failure, and nobody has it any more
     await asyncio.sleep(0)
     gc.collect()
     await asyncio.sleep(0)

@@ -16,13 +16,13 @@ from ccari.forward.webhook import NotTakenError
 from ccari.recordings.evidence import stamper
 from tests.unit.certificates import certificate
 
-#: What is to be caught goes on for as long as a request may take.
+#: The tests are to catch what goes on for as long as a request may take.
 SECONDS, LONGEST_SECONDS = 20.0, 600.0
 
 
 @contextlib.asynccontextmanager
 async def saying(words: bytes) -> AsyncIterator[str]:
-    """The address of a server that says so again and again, to anybody, for as long as they listen."""
+    """The address of a server that says this again and again, to anybody, for as long as they listen."""
 
     async def say(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with contextlib.suppress(ConnectionError):
@@ -53,7 +53,7 @@ async def test_a_server_that_says_without_end_that_its_answer_is_to_come_holds_u
     code: bytes,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """All that a server says is read before anything else is done."""
+    """Everything that a server says is read before anything else is done."""
     monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", LONGEST_SECONDS)
     async with saying(b"HTTP/1.1 %b\r\n\r\n" % code * 1000) as url, asyncio.timeout(SECONDS):
         with pytest.raises(error):
@@ -62,10 +62,10 @@ async def test_a_server_that_says_without_end_that_its_answer_is_to_come_holds_u
 
 @contextlib.asynccontextmanager
 async def taking(file: Path) -> AsyncIterator[str]:
-    """The address of a webhook that takes everything, with the certificate in that file."""
+    """The address of a webhook that accepts everything, with the certificate in that file."""
 
     async def take(_: web.Request) -> web.Response:
-        # a connection that is kept was checked before
+        # a connection that is kept open was checked before
         return web.Response(status=204, headers={"connection": "close"})
 
     tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -92,7 +92,7 @@ def _over_it(file: Path, trusted: Path) -> None:
 
 
 def _over_what_it_leads_to(file: Path, trusted: Path) -> None:
-    """With the time of the one before, as ``cp -p`` may leave it."""
+    """With the time of the earlier file, as ``cp -p`` may leave it."""
     kept = trusted.parent.parent / "kept.crt"
     kept.write_bytes(file.read_bytes())
     os.utime(kept, (0, 0))
@@ -101,7 +101,9 @@ def _over_what_it_leads_to(file: Path, trusted: Path) -> None:
 
 
 def _tick(scratch: Path, trusted: Path) -> None:
-    """Wait until the clock of files, which some kernels move every few milliseconds, is past the time of the last change."""
+    """Wait until the clock of files, which some kernels advance every few milliseconds, is past the time of the last
+    change.
+    """
     last = trusted.stat().st_ctime_ns if trusted.exists() else 0
     scratch.touch()
     while scratch.stat().st_ctime_ns <= last:
@@ -113,8 +115,8 @@ def _tick(scratch: Path, trusted: Path) -> None:
 async def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_somebody_restarts_the_service(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, put: Callable[[Path, Path], None]
 ) -> None:
-    """Of the same name, as when a centre renews its own. All in one file; or each in one that OpenSSL finds by the name, as
-    ``update-ca-certificates`` has them too.
+    """It has the same name, as when a centre renews its own. All in one file; or each in one that OpenSSL finds by the
+    name, as ``update-ca-certificates`` also makes them.
     """
     old, renewed, trusted = (tmp_path / each for each in ("old", "renewed", "trusted"))
     for each in (old, renewed, trusted):

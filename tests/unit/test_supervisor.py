@@ -36,7 +36,7 @@ async def telling(
 
 
 async def word(systemd: socket.socket, wanted: str) -> list[str]:
-    """The lines of the first word with that line in it."""
+    """The lines of the first message with that line in it."""
     async with asyncio.timeout(WORD_SECONDS):
         while True:
             lines = (await asyncio.get_running_loop().sock_recv(systemd, 4096)).decode().splitlines()
@@ -58,7 +58,7 @@ async def test_systemd_waits_in_vain_for_a_service_that_is_up_or_kills_one_that_
 async def test_systemd_kills_talks_that_come_to_their_end(systemd: socket.socket) -> None:
     stopping, connected = asyncio.Event(), asyncio.Event()
     connected.set()
-    # only the stop itself can end so long a wait for the next word
+    # only the stop itself can end such a long wait for the next message
     async with telling(Supervisor(systemd.getsockname(), 3600.0), stopping, connected):
         await word(systemd, "READY=1")
         stopping.set()
@@ -75,7 +75,7 @@ async def test_a_systemd_that_is_away_or_busy_holds_up_the_calls(tmp_path: Path)
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as deaf:
         deaf.bind(str(tmp_path / "deaf"))
         async with telling(Supervisor(str(tmp_path / "deaf"), 0.0), stopping, asyncio.Event()) as task:
-            # as many words as its queue (net.unix.max_dgram_qlen) has no room for
+            # more messages than its queue (net.unix.max_dgram_qlen) has room for
             for _ in range(2000):
                 await asyncio.sleep(0)
             assert not task.done()

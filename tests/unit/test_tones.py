@@ -9,7 +9,7 @@ CONFIGURED = CHECKOUT / "docker" / "asterisk"
 
 
 def test_a_caller_waits_for_an_agent_in_silence() -> None:
-    """indications.c knows no tones but those of the file, and passes over a country without a description."""
+    """indications.c knows no tones but those of the file, and skips a country without a description."""
     tones = configparser.ConfigParser(delimiters="=", comment_prefixes=(";", "#"))
     tones.read(CONFIGURED / "etc" / "indications.conf")
     country = tones[tones["general"]["country"]]

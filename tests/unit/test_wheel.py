@@ -1,4 +1,4 @@
-"""The wheel, installed where there is no checkout: it carries all that the service needs, and runs as systemd runs it."""
+"""The wheel, installed without a checkout: it contains everything that the service needs, and runs as systemd runs it."""
 
 import asyncio
 import json
@@ -26,7 +26,7 @@ STOP_SECONDS = 60.0
 
 @pytest.fixture(scope="module")
 def folder() -> Iterator[Path]:
-    """The database server's own user must reach it, and pytest's folders are closed to it."""
+    """The database server's own user must be able to reach it, and pytest's folders are closed to it."""
     with open_folder("wheel") as made:
         yield made
 
@@ -42,14 +42,14 @@ def wheel(folder: Path) -> Path:
 
 @pytest.fixture(scope="module")
 def installed(folder: Path, wheel: Path) -> Path:
-    """A virtual environment with the wheel in it, and beside it the packages that these tests run with."""
+    """A virtual environment with the wheel in it, together with the packages that these tests run with."""
     venv = folder / "venv"
     subprocess.run([sys.executable, "-m", "venv", "--without-pip", venv], check=True, timeout=BUILD_SECONDS)
     subprocess.run([sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", venv / "bin/python",
                     "install", "--quiet", "--no-deps", "--no-index", wheel],
                    check=True, timeout=BUILD_SECONDS)  # fmt: skip
     packages = sysconfig.get_path("purelib", vars={"base": str(venv)})
-    # of a folder that is named so no .pth is read: the checkout of an editable ccari stays out
+    # no .pth is read of a folder that is named like this: the checkout of an editable ccari stays out
     Path(packages, "others.pth").write_text(sysconfig.get_path("purelib") + "\n")
     return venv
 
@@ -61,7 +61,7 @@ def environment(folder: Path, installed: Path) -> dict[str, str]:
         **ours,
         "CCARI_DATA_DIR": str(folder / "data"),
         "CCARI_ASTERISK__PASSWORD": "of nobody",
-        # where no Asterisk is
+        # without an Asterisk
         "CCARI_ASTERISK__URL": f"http://127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
         "CCARI_AGI__LISTEN": "off",
         "CCARI_HTTP__LISTEN": f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}",
@@ -69,7 +69,7 @@ def environment(folder: Path, installed: Path) -> dict[str, str]:
 
 
 def tracked(*folders: str) -> set[str]:
-    """Files of the checkout that are part of it, also those that nobody has added yet."""
+    """Files of the checkout that are part of it, including those that nobody has added yet."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", *folders],
         check=True, capture_output=True, cwd=CHECKOUT, timeout=COMMAND_SECONDS,
@@ -141,7 +141,7 @@ async def test_an_installed_ccari_makes_no_database_or_does_not_tell_systemd_tha
 
 
 async def told(systemd: socket.socket, within: float, *, last: bool = False) -> list[str]:
-    """The next word, or the last one that was said."""
+    """The next message, or the last one that was sent."""
     word = b""
     async with asyncio.timeout(within):
         while True:

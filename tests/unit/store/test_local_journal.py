@@ -1,4 +1,4 @@
-"""Rights that wait on the disk: each is there whole or not at all, is nobody else's, and is never too many."""
+"""Rights that wait on the disk: each is there whole or not at all, is nobody else's, and there are never too many."""
 
 import asyncio
 import errno
@@ -99,7 +99,7 @@ async def test_whoever_has_the_disk_reads_the_number_or_who_pressed_what(journal
 async def test_a_service_killed_while_it_keeps_a_right_leaves_half_of_it_or_bars_what_comes_after(
     journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch, step: tuple[object, str], *, at: int, after: bool
 ) -> None:  # fmt: skip
-    """A killed process cleans nothing up, so neither may what stands for it here. It had confirmed nothing yet."""
+    """A killed process cleans nothing up, so what stands for it here must not either. It had confirmed nothing yet."""
     journal._make()
     with monkeypatch.context() as patch:
         patch.setattr(Path, "unlink", lambda *_, **__: None)
@@ -123,7 +123,7 @@ async def test_a_service_killed_while_it_keeps_a_right_leaves_half_of_it_or_bars
 async def test_invariant_5_a_right_counts_as_kept_that_a_power_failure_would_take_along(
     journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The content is synced before it gets its name, and its name before anybody is told; as are the folders above."""
+    """The content is synced before it gets its name, and the name before anybody is told; so are the folders above."""
     steps: list[str] = []
     sync, rename = os.fsync, Path.replace
 
@@ -146,7 +146,7 @@ async def test_invariant_5_a_right_counts_as_kept_that_a_power_failure_would_tak
 async def test_a_torn_record_is_registered_or_thrown_away_or_goes_unnoticed(
     journal: LocalJournalFiles, keys: JournalKey, left: int
 ) -> None:
-    """The power went while it was written: of a file that was not synced any part may be there."""
+    """The power failed while it was being written: any part of an unsynced file may be there."""
     journal._make()
     name = name_of(torn := pressed())
     content = seal(torn, keys.read())[:left]
@@ -161,7 +161,7 @@ async def test_a_torn_record_is_registered_or_thrown_away_or_goes_unnoticed(
 
 
 async def test_a_right_that_is_being_kept_is_taken_for_one_that_was_left(journal: LocalJournalFiles) -> None:
-    """By another service that begins on the same disk."""
+    """By another service that starts on the same disk."""
     journal._make()
     (draft := journal.waiting / f".{name_of(pressed())}.0a0b0c0d.draft").write_bytes(b"half")
     with journal._lock("keeping", fcntl.LOCK_SH):
@@ -213,7 +213,7 @@ async def test_somebody_who_gives_up_waiting_for_the_turn_to_register_keeps_it(
 async def test_a_lock_that_the_disk_refuses_is_no_error_that_anybody_expects(
     journal: LocalJournalFiles,
 ) -> None:
-    """As on a disk that was mounted read-only again, or with no descriptor left."""
+    """Such as a disk that was remounted read-only, or with no descriptor left."""
     journal._make()
     (journal.folder / "registering.lock").mkdir()
     (journal.folder / "keeping.lock").mkdir()
@@ -375,7 +375,7 @@ async def test_a_disk_that_does_not_answer_holds_up_whoever_pressed_or_all_who_u
 async def test_a_disk_that_hangs_opens_the_gate_or_holds_up_the_event_loop(
     journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And however many ask, one looks."""
+    """And however many ask, only one looks."""
     stuck, looks = threading.Event(), list[None]()
 
     def hang() -> Standing:
@@ -418,7 +418,7 @@ async def test_invariant_1_a_look_that_began_before_a_right_was_kept_opens_the_g
 
 @pytest.fixture
 def looks(journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch) -> list[Standing]:
-    """What was seen in the folders of ``journal``, which stand there empty, and have for long."""
+    """What was seen in the folders of ``journal``, which are there, empty, and have been for long."""
     journal._make()
     _tick(journal)
     look, seen, now = journal.standing, list[Standing](), time.time_ns
@@ -433,7 +433,7 @@ def looks(journal: LocalJournalFiles, monkeypatch: pytest.MonkeyPatch) -> list[S
 
 
 def _tick(journal: LocalJournalFiles) -> None:
-    """Until the file system's clock has another time than that of the last change there."""
+    """Wait until the file system's clock is past the time of the last change there."""
     changed = max(each.stat().st_ctime_ns for each in (journal.waiting, journal.aside))
     probe = journal.folder / "probe"
     while not probe.exists() or probe.stat().st_ctime_ns <= changed:
@@ -443,7 +443,7 @@ def _tick(journal: LocalJournalFiles) -> None:
 async def test_every_gate_waits_for_a_thread_though_nothing_was_kept(
     journal: LocalJournalFiles, looks: list[Standing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # for so long nobody looks again
+    # for that long nobody looks again
     monkeypatch.setattr(local_journal, "LOOK_SECONDS", SECONDS)
     for _ in range(5):
         assert await journal.unsettled() == Standing()
@@ -474,7 +474,7 @@ async def test_invariant_1_what_another_process_has_kept_leaves_the_gate_open_fo
 async def test_invariant_1_what_is_kept_within_a_tick_of_the_disk_s_clock_is_overlooked(
     journal: LocalJournalFiles, looks: list[Standing], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The folder of a change and of one right after it says the same of both."""
+    """The folder shows the same for a change and for one right after it."""
     changed = journal.waiting.stat().st_ctime_ns
     for since in (0, local_journal._TICK_NS, -2 * local_journal._TICK_NS):
         monkeypatch.setattr(local_journal, "time_ns", lambda since=since: changed + since)
@@ -531,7 +531,7 @@ async def test_a_missing_key_keeps_a_right_in_the_clear(journal: LocalJournalFil
 
 
 async def test_a_folder_that_cannot_be_read_counts_as_empty(journal: LocalJournalFiles) -> None:
-    """Somebody may have barred themselves."""
+    """Somebody may have asked to be barred."""
     await journal.keep(pressed())
     journal.waiting.rename(journal.folder / "moved")
     journal.waiting.write_text("")
@@ -581,7 +581,7 @@ def test_the_clock_of_the_name_is_another_than_the_rights() -> None:
 async def test_rights_are_registered_in_another_order_than_they_were_pressed_as_clocks_are_put_back(
     journal: LocalJournalFiles,
 ) -> None:
-    """Or are said to have waited since an hour that is to come. Asterisk tells of keys in its machine's time zone."""
+    """Or are said to have waited since an hour that is still to come. Asterisk reports keys in its machine's time zone."""
     put_back = datetime(2026, 10, 25, 1, tzinfo=UTC)
     before, after = put_back - timedelta(seconds=10), put_back + timedelta(seconds=10)
     for at, zone in (

@@ -1,4 +1,4 @@
-"""What people look through may be millions of rows, and take longer than a statement of a call has."""
+"""What people look through may be millions of rows, and takes longer than a statement of a call may."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, date, datetime
@@ -28,7 +28,7 @@ ROWS, HURRIED = 20_000, 1
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
 async def crowded(server: str, administrator: asyncpg.Connection) -> AsyncIterator[str]:
-    """The name of a database with many calls, each with a recording: to make them takes longer than a copy."""
+    """The name of a database with many calls, each with a recording: making them takes longer than copying them."""
     async with copied(administrator, "template") as name:
         await _crowd(elsewhere(server, name))
         yield name
@@ -72,7 +72,7 @@ async def hurried(dsn: str) -> AsyncIterator[Store]:
 
 
 async def store_all(connection: asyncpg.Connection) -> None:
-    """Put every recording in its place."""
+    """Mark every recording as stored."""
     await connection.execute(
         """UPDATE recordings SET state = 'stored', file = 'f', format = 'flac', duration_ms = 1, sha256 = sha256('x'),
                                  file_sha256 = sha256('x')"""
@@ -104,7 +104,7 @@ async def test_many_calls_cannot_be_counted(hurried: Store) -> None:
 
 
 async def test_a_policy_cannot_be_applied_beside_many_consents_to_something_else(hurried: Store) -> None:
-    """Whether anybody has consented to what a campaign asks for is looked up then, and nobody may have."""
+    """That is when it is looked up whether anybody has consented to what a campaign asks for, and nobody may have."""
     async with hurried.database.outside_pool() as connection:
         await connection.execute(
             """INSERT INTO consents (controller, digest, key_version, purpose, channel, given_at, proof, origin)
@@ -115,7 +115,7 @@ async def test_a_policy_cannot_be_applied_beside_many_consents_to_something_else
 
 
 async def test_the_record_of_many_accesses_cannot_be_checked_or_looked_through(hurried: Store) -> None:
-    """For a kind of access that is rare; and each entry of a record that was sealed as often."""
+    """For a rare kind of access; and each entry of a record that was sealed just as often."""
     async with hurried.database.outside_pool() as connection:
         await connection.execute(
             """WITH made AS (
@@ -142,7 +142,7 @@ async def test_recordings_cannot_be_verified_as_there_are_too_many_to_count(hurr
 
 
 async def ask_often(connection: asyncpg.Connection) -> None:
-    """Closed requests, each of which was due on another day."""
+    """Closed requests, each of which was due on a different day."""
     await connection.execute(
         """INSERT INTO rights_requests (reference, controller, "right", article, state, digest, digests, key_version,
                                         received_at, due, closed_at)
@@ -159,7 +159,7 @@ async def ask_often(connection: asyncpg.Connection) -> None:
 async def test_a_page_of_requests_is_read_by_sorting_all_of_them(
     hurried: Store, after: tuple[object, ...]
 ) -> None:
-    """Or by reading all that come before it."""
+    """Or by reading all those before it."""
     async with hurried.database.outside_pool() as connection:
         await ask_often(connection)
         await connection.execute("ANALYZE rights_requests")
@@ -173,7 +173,7 @@ async def test_a_page_of_requests_is_read_by_sorting_all_of_them(
 
 
 async def test_what_keeps_some_requests_is_looked_for_among_all_recordings(hurried: Store) -> None:
-    """Once an hour, for each batch of closed requests; and meanwhile nobody can place a hold."""
+    """Once an hour, for each batch of closed requests; and nobody can place a hold meanwhile."""
     async with hurried.database.outside_pool() as connection:
         await ask_often(connection)
         await connection.execute("ANALYZE rights_requests, calls, recordings")
@@ -223,7 +223,7 @@ async def test_what_many_controllers_were_told_cannot_be_listed(hurried: Store) 
 
 
 async def test_messages_that_were_given_up_cannot_be_found_among_many(hurried: Store) -> None:
-    """Doctor and an alert have people look for them."""
+    """Doctor and an alert tell people to look for them."""
     async with hurried.database.outside_pool() as connection:
         await connection.execute(
             """INSERT INTO webhook_deliveries (endpoint, event, subject, state, settled_at)
@@ -244,7 +244,7 @@ async def test_what_many_webhooks_were_not_told_cannot_be_counted(hurried: Store
 
 
 async def test_the_sources_of_many_contacts_cannot_be_told(hurried: Store) -> None:
-    """Of which the prompts are built, and doctor looks whether they are."""
+    """The prompts are built from them, and doctor checks whether they are."""
     async with hurried.database.outside_pool() as connection:
         await connection.execute(
             """INSERT INTO contacts (controller, digest, key_version, source, obtained_on, legal_basis, origin)

@@ -1,4 +1,4 @@
-"""A suppression secret that is lost, or another in its place: its bars would bar nobody, and nobody would notice."""
+"""A suppression secret that is lost, or replaced by another: its bars would bar nobody, and nobody would notice."""
 
 import asyncio
 import contextlib
@@ -91,7 +91,7 @@ async def test_a_barred_number_can_be_called_when_an_older_secret_is_lost_or_ano
 
 
 def loop(path: Path) -> None:
-    """A folder that nobody can read, root neither."""
+    """A folder that nobody can read, not even root."""
     shutil.rmtree(path.parent)
     path.parent.symlink_to(path.parent)
 
@@ -190,7 +190,7 @@ async def test_a_running_service_goes_on_without_a_secret_that_it_had(
 async def test_bars_of_before_the_secrets_were_known_are_lost_with_theirs(
     ccari: Service, keys: Path, store: Store
 ) -> None:
-    """As the migration leaves them: something hangs on the version, and nobody has kept which secret it was."""
+    """As the migration leaves them: something depends on the version, and nobody recorded which secret it was."""
     await store.database.rows("UPDATE key_checks SET key_check = NULL")
     await store.key_versions.vouch(SecretStore(keys), learn=False)
     unknown = "SELECT key_version FROM key_checks WHERE key_check IS NULL"
@@ -209,7 +209,7 @@ async def test_bars_of_before_the_secrets_were_known_are_lost_with_theirs(
 async def test_a_secret_is_there_to_write_with_before_it_is_known(
     ccari: Service, keys: Path, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Whoever is cut off between the two leaves one that is known, and not there."""
+    """Whoever is cut off between the two leaves one that is known, but not there."""
     secrets = await store.key_versions.vouch(SecretStore(keys))
 
     def fail(*_: object) -> None:
@@ -229,7 +229,7 @@ async def test_a_secret_is_there_to_write_with_before_it_is_known(
 async def test_a_secret_that_cannot_be_written_blocks_all_calls(
     ccari: Service, keys: Path, store: Store, tmp_path: Path, how: str
 ) -> None:
-    """It was made known to the database first, and every node insists on those that are known."""
+    """It was first made known to the database, and every node insists on the known ones."""
     with mounted(tmp_path / "disk", "size=64k") as disk:
         shutil.copytree(keys / "acme", disk / "acme")
         ccari.environment = {**ccari.environment, "CCARI_KEYS__DIR": str(disk)}
@@ -258,7 +258,7 @@ async def test_a_secret_is_written_with_that_takes_anothers_version(
 async def test_a_register_whose_secret_is_lost_is_thought_empty_or_can_never_be_loaded_again(
     ccari: Service, keys: Path, store: Store, tmp_path: Path
 ) -> None:
-    """What has come to it since may not go under a new secret; all of it may, and counts when it is whole."""
+    """What has come to it since must not go under a new secret; all of it may, and counts once it is whole."""
     await store.policies.apply(HEEDED, "test")
     listing, more = tmp_path / "robinson.csv", tmp_path / "more.csv"
     listing.write_text("number\n+48600100002\n")

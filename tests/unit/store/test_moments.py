@@ -1,4 +1,4 @@
-"""Moments and dates that PostgreSQL keeps and Python does not hold."""
+"""Moments and dates that PostgreSQL keeps but Python cannot hold."""
 
 from datetime import UTC, date, datetime, timedelta, timezone
 from zoneinfo import ZoneInfo

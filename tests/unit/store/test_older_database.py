@@ -38,7 +38,7 @@ def keys(tmp_path: Path) -> SigningKeys:
 
 
 async def a_round(store: Store, keys: SigningKeys, folder: Path) -> tuple[bool, list[str]]:
-    """A service's first and last one: whether it counts as failed, and what it says that is wrong."""
+    """A service's first and last round: whether it counts as failed, and what it reports as wrong."""
     metrics = Metrics()
     with capture_logs() as logged:
         async with Sealer(store.seals, keys, metrics, NewestSeal(folder, store.seals)).running():
@@ -48,7 +48,7 @@ async def a_round(store: Store, keys: SigningKeys, folder: Path) -> tuple[bool, 
 
 
 async def lost(database: Database) -> None:
-    """The newest seal is gone, as its journal and all else that came with it."""
+    """The newest seal is gone, with its journal and everything else that came with it."""
     await forge(database, "DELETE FROM sealed WHERE seal = (SELECT max(id) FROM seals)")
     await forge(database, "DELETE FROM seals WHERE id = (SELECT max(id) FROM seals)")
 
@@ -56,13 +56,13 @@ async def lost(database: Database) -> None:
 async def test_an_older_database_passes_for_the_newest(
     store: Store, database: Database, keys: SigningKeys, tmp_path: Path
 ) -> None:
-    """Whoever has barred themselves since would be called, and nobody would know."""
+    """Whoever has asked to be barred since would be called, and nobody would know."""
     for _ in range(2):
         await closed(store)
         assert await a_round(store, keys, tmp_path) == (False, [])
     await lost(database)
     assert await a_round(store, keys, tmp_path) == (True, ["seals_missing"])
-    # and another seal in the place of the missing one does not hide it
+    # nor does another seal in place of the missing one hide it
     await forge(database, "ALTER TABLE seals ALTER id RESTART WITH 2")
     await closed(store)
     assert await a_round(store, keys, tmp_path) == (True, ["seals_missing"])
@@ -98,7 +98,7 @@ async def test_a_database_passes_for_the_newest_that_lacks_only_what_was_entered
     tmp_path: Path,
     by_hand: Callable[[Store], Awaitable[None]],
 ) -> None:
-    """Nothing but what a person or the API has entered, such as a do-not-call wish that came by letter, tells of that minute."""
+    """That minute shows only in what a person or the API has entered, such as a do-not-call request that came by letter."""
     await closed(store)
     if by_hand is not barred:
         await barred(store)
@@ -151,7 +151,7 @@ async def test_a_damaged_file_ends_the_sealing_or_is_taken_for_none(
 async def test_evidence_passes_whose_newest_seal_is_gone(
     store: Store, database: Database, keys: SigningKeys, dsn: str, tmp_path: Path
 ) -> None:
-    """The seals that are left follow one another."""
+    """The remaining seals follow one another."""
     ccari = Service(
         {"CCARI_DATABASE__URL": dsn, "CCARI_DATA_DIR": str(tmp_path)}, tmp_path / "log", tmp_path / "err"
     )
@@ -196,7 +196,7 @@ async def test_whoever_barred_themselves_is_called_on_an_older_database(
 
 
 async def verdict(ccari: Service, agi: int) -> tuple[str, str]:
-    """What a service that has just begun answers a dialplan, and why."""
+    """What a service that has just started answers a dialplan, and why."""
     ccari.log.unlink(missing_ok=True)
     service = Service(ccari.environment, ccari.log, ccari.errors)
     await service.spawn()
@@ -213,7 +213,7 @@ async def verdict(ccari: Service, agi: int) -> tuple[str, str]:
 async def test_a_service_that_runs_calls_on_when_the_database_becomes_an_older_one(
     store: Store, database: Database, keys: SigningKeys, tmp_path: Path
 ) -> None:
-    """A standby that was behind has taken over."""
+    """A standby that lagged behind has taken over."""
     newest = NewestSeal(tmp_path, store.seals)
     await closed(store)
     await a_round(store, keys, tmp_path)
@@ -236,7 +236,7 @@ async def test_somebody_is_called_before_it_is_known_whether_the_database_is_an_
     newest = NewestSeal(tmp_path, store.seals)
     with pytest.raises(StoreError, match="it is not known yet") as told:
         newest.refuse_older()
-    # of talks that go on, none is taken for one that was refused
+    # no running talk is taken for one in which recording was refused
     assert not isinstance(told.value, BarsLostError)
     assert newest.refuses
     await newest.check()
@@ -302,7 +302,7 @@ async def test_nobody_is_called_for_a_minute_or_nothing_sealed_because_the_first
 async def test_a_node_that_cannot_seal_forgets_what_others_have_sealed(
     store: Store, keys: SigningKeys, tmp_path: Path
 ) -> None:
-    """It would not notice a failover that has lost that."""
+    """It would not notice a failover that has lost them."""
     await closed(store)
     await a_round(store, keys, tmp_path / "other")
     newest = NewestSeal(tmp_path, store.seals)

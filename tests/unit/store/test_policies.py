@@ -28,14 +28,14 @@ async def test_the_same_policy_again_is_a_new_revision(store: Store) -> None:
 
 @pytest.mark.parametrize("fault", [("id", "idd"), ('"contract"', '"because"'), ("[[", "[")])
 async def test_a_policy_is_in_force_that_nobody_has_validated(store: Store, fault: tuple[str, str]) -> None:
-    """Its calls would all be blocked, and the one before it is as sound as it was."""
+    """Its calls would all be blocked, and the earlier policy is as sound as before."""
     with pytest.raises(PolicyError):
         await store.policies.apply(POLICY.replace(*fault), "anna")
     assert await store.policies.number() == 1
 
 
 async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, database: Database) -> None:
-    """A file that was sound then may be refused now: the calls are, and a sound one can still be applied."""
+    """A file that was sound then may be refused now: so are its calls, but a sound one can still be applied."""
     async with database.connection() as connection:
         await connection.execute(
             "INSERT INTO policy_revisions (applied_by, sha256, document) VALUES ('x', $1, 'of = \"another time\"')",
@@ -48,7 +48,7 @@ async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, dat
 
 
 async def test_each_question_reads_the_whole_policy_again(database: Database) -> None:
-    """Every request over HTTP asks which one is in force; and one that was applied elsewhere counts from the next on."""
+    """Every request over HTTP asks which one is in force; and one applied elsewhere counts from the next on."""
     read_whole: list[int | None] = []
 
     class Watched(Policies):
@@ -66,7 +66,7 @@ async def test_each_question_reads_the_whole_policy_again(database: Database) ->
 
 
 async def test_each_talk_that_is_taken_up_reads_its_older_policy_anew(database: Database) -> None:
-    """Of some hundred campaigns that takes a tenth of a second, for each of the talks that went on over a restart."""
+    """For some hundred campaigns that takes a tenth of a second, for each of the talks that went on over a restart."""
     read_whole: list[int | None] = []
 
     class Watched(Policies):
@@ -82,7 +82,7 @@ async def test_each_talk_that_is_taken_up_reads_its_older_policy_anew(database: 
 
 
 async def test_calls_wait_while_a_policy_is_read(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One with five hundred campaigns takes half a second, at every node, whenever somebody applies another."""
+    """A policy with five hundred campaigns takes half a second, at every node, whenever somebody applies another."""
     readers: list[int] = []
 
     def watched(document: str) -> Policy:

@@ -76,7 +76,7 @@ def written(tmp_path: Path, text: str, name: str = "policy.toml") -> Path:
 
 
 def lines(text: str, file: Path) -> list[str]:
-    """What is told of a file, without who tells it."""
+    """What is reported of a file, without who reports it."""
     before = f"ccari: {file}: "
     assert all(each.startswith(before) for each in text.splitlines()), text
     return [each.removeprefix(before) for each in text.splitlines()]
@@ -215,7 +215,7 @@ async def consent(database: Database, place: int, **changes: Any) -> None:
 async def test_a_revision_can_change_or_nobody_knows_who_applied_it(ccari: Service, tmp_path: Path) -> None:
     first = written(tmp_path, made.POLICY)
     second = tmp_path / "second.toml"
-    # as an editor of another system writes it
+    # as an editor on another system writes it
     second.write_bytes(
         b"\xef\xbb\xbf" + made.POLICY.replace("odnowienie", "przedłużenie").replace("\n", "\r\n").encode()
     )

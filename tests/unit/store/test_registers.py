@@ -1,4 +1,4 @@
-"""Copies of registers: whole or not at all, never older than the one before, and heeded by those who must."""
+"""Copies of registers: whole or not at all, never older than the one before, and heeded by those who must heed them."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -64,7 +64,7 @@ def listed_as(place: int, register: str = "robinson") -> tuple[tuple[str, bytes]
 
 
 async def found(store: Store, count: int = 6) -> dict[int, datetime]:
-    """Which of the numbers are listed, since when."""
+    """Which of the numbers are listed, and since when."""
     return {
         place: row["listed_at"]
         for place in range(count)
@@ -155,7 +155,7 @@ async def test_a_copy_that_broke_off_or_is_of_last_year_replaces_a_good_one(
 
 
 async def test_a_copy_that_a_fast_clock_has_dated_keeps_every_later_one_out(store: Store) -> None:
-    """Its campaigns would call nobody until that date, or until somebody changed it in the database."""
+    """Its campaigns would call nobody until that date, or until somebody corrected it in the database."""
     await load(store, listed(0), as_of=NOW - 2 * DAY)
     await load(store, listed(0, 1), as_of=NOW + 300 * DAY)
     assert await asked(store, 2) is Block.REGISTER_STALE

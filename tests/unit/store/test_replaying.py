@@ -34,7 +34,7 @@ SECONDS = 30.0
 
 
 class Flaky(PostgresCallStore):
-    """``away``: it takes nothing. ``forgets``: it does, and nobody is told. ``stuck``: it does not answer."""
+    """``away``: it accepts nothing. ``forgets``: it accepts, but nobody is told. ``stuck``: it does not answer."""
 
     away = forgets = stuck = False
 
@@ -130,7 +130,7 @@ async def test_invariant_5_a_right_pressed_while_the_database_is_away_is_registe
 async def test_invariant_5_a_right_that_was_taken_though_nobody_was_told_is_two_requests(
     node: Node, store: Store
 ) -> None:
-    """The reply was lost, not the commit: at the press, and again when it is registered later."""
+    """The reply was lost, not the commit: once at the press, and again when it is registered later."""
     call = await node.opened()
     node.database.forgets = True
     await node.press(call)
@@ -149,7 +149,7 @@ async def test_invariant_5_a_right_that_was_taken_though_nobody_was_told_is_two_
 async def test_invariant_5_the_same_exercise_is_two_requests_where_its_call_is_another(
     node: Node, store: Store
 ) -> None:
-    """What makes it one is its own id, not only the call that it was made in."""
+    """What makes it one exercise is its own id, not just the call in which it was made."""
     exercise = made.exercise()
     first, other = await node.opened(), await node.opened()
     reference = await node.store.register_right(first, exercise, ())
@@ -169,7 +169,7 @@ async def test_invariant_1_somebody_is_called_who_may_have_barred_themselves_whi
     ):
         with pytest.raises(StoreError, match="rights that were pressed wait"):
             await refused
-    # nobody who calls is turned away for what bars them from being called
+    # nobody who calls in is turned away for what bars calls to them
     await node.store.open(inbound := replace(made.call(), direction="inbound"), made.question(inbound))
     await node.replayer.round()
     judged = await node.store.spend_token(asked, made.question(asked), made.judge, ())
@@ -209,7 +209,7 @@ async def test_a_database_that_does_not_answer_holds_up_whoever_pressed(
 async def test_the_log_hides_that_the_database_is_there_but_too_slow_for_a_right(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One in another country answers each question in time."""
+    """A database in another country answers each question in time."""
     monkeypatch.setattr(replaying, "PRESS_SECONDS", 0.05)
     node.database.stuck = True
     with capture_logs() as logged:
@@ -237,7 +237,7 @@ async def test_invariant_5_a_right_is_confirmed_that_neither_the_database_nor_th
 async def test_what_can_never_be_registered_is_dropped_or_holds_up_the_others(
     node: Node, store: Store
 ) -> None:
-    """Of a policy that this database never had, and one that the disk has damaged."""
+    """One is of a policy that this database never had, and one was damaged by the disk."""
     hopeless, good = replace(made.call(), revision=99), await node.opened()
     await node.press(hopeless)
     await node.press(good)
@@ -259,7 +259,7 @@ async def test_what_can_never_be_registered_is_dropped_or_holds_up_the_others(
 async def test_invariant_1_somebody_is_called_whose_right_lies_aside_where_only_a_person_can_read_it(
     node: Node,
 ) -> None:
-    """They heard that it is registered. It opens when the last has been seen to."""
+    """They heard that it is registered. The gate opens when the last has been dealt with."""
     await node.press(replace(made.call(), revision=99))
     with capture_logs() as logged:
         await node.replayer.begin()
@@ -314,7 +314,9 @@ async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_be_gone_with_
 async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_or_opens_the_gate(
     node: Node, store: Store, tmp_path: Path
 ) -> None:
-    """An older backup of the keys was restored. What is pressed since then is registered, and that too once its key is back."""
+    """An older backup of the keys was restored. What is pressed since then is registered, and so is the earlier one
+    once its key is back.
+    """
     first = await node.opened()
     await node.press(first)
     key = tmp_path / "keys" / "journal.key"
@@ -340,7 +342,7 @@ async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_o
 async def test_a_service_takes_no_call_while_a_right_waits_for_a_key_that_is_not_there(
     node: Node, tmp_path: Path
 ) -> None:
-    """Which may be for days: who calls in is answered, and talks go on, but none is recorded that it may be about."""
+    """That may take days: callers are answered, and talks go on, but no call is recorded that the right may concern."""
     talk = await node.opened()
     await node.store.commit_heard(talk.id, "v1", None, ())
     await node.store.keep_talk(talk.id, {"refused": False, "version": 1}, ())
@@ -361,7 +363,7 @@ async def test_a_service_takes_no_call_while_a_right_waits_for_a_key_that_is_not
 async def test_a_disk_that_refuses_a_lock_ends_the_registering_of_rights(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As one that was mounted read-only for a while: nobody would be called until the service began again."""
+    """Such as one that was mounted read-only for a while: nobody would be called until the service was restarted."""
     monkeypatch.setattr(replaying, "AGAIN_SECONDS", 0.01)
     await node.press(await node.opened())
     (lock := node.journal.folder / "registering.lock").mkdir()
@@ -379,7 +381,7 @@ async def test_a_disk_that_refuses_a_lock_ends_the_registering_of_rights(
 async def test_a_disk_that_hangs_holds_up_the_start_of_a_service_for_ever(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Who calls in can be answered without it. What waits there is registered when it answers again."""
+    """Callers can be answered without it. What waits there is registered when it answers again."""
     await node.press(await node.opened())
     answers = threading.Event()
     with monkeypatch.context() as patch:
@@ -398,7 +400,7 @@ async def test_a_disk_that_hangs_holds_up_the_start_of_a_service_for_ever(
 async def test_a_right_that_is_kept_as_a_round_ends_is_told_of_as_one_that_cannot_be_registered(
     node: Node, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """And who really waits later would go untold for a minute."""
+    """And a right that really waits later would go unreported for a minute."""
     call = await node.opened()
 
     async def nothing() -> list[Replayed]:
@@ -525,7 +527,7 @@ async def test_a_right_waits_on_though_the_database_is_back(
             await until(lambda: any(line["event"] == "rights_wait" for line in logged), within=SECONDS)
             assert node.journal.standing().waiting
             node.database.away = False
-            # the last of it: its file is gone by then
+            # the last step: its file is gone by then
             await until(lambda: any(line["event"] == "right_registered" for line in logged), within=SECONDS)
             assert not node.journal.standing().waiting
         (line,) = [line for line in logged if line["event"] == "right_registered"]

@@ -31,7 +31,7 @@ WARSAW = ZoneInfo("Europe/Warsaw")
 
 @pytest.fixture
 async def ccari(dsn: str, store: Store, tmp_path: Path) -> Service:
-    """The commands on the test's database, for a controller that has its secret and a folder to be told in."""
+    """The commands on the test's database, for a controller that has its secret and a folder in which it is told."""
     first, rest = made.POLICY.split("\n[[campaigns]]", 1)
     document = f'{first}forward = {{ folder = "{tmp_path / "drop"}" }}\n\n[[campaigns]]{rest}'
     await store.policies.apply(document, "test")
@@ -137,7 +137,7 @@ async def test_a_withdrawal_is_said_to_stop_a_recording_that_it_did_not_or_not_o
         ("ACME-2026-000001", None, "", False, "keep_proof_only"),
         ("ACME-2026-000002", "contract", "notice", False, "keep_proof_only"),
         ("ACME-2026-000003", "consent", "opt_in", True, "keep_proof_only"),
-        # nothing of it is deleted by itself, so that a person has to see to it
+        # nothing of it is deleted automatically, so a person has to see to it
         ("ACME-2026-000004", "legitimate_interest", "opt_in", True, "erase_or_restrict"),
     ):
         call = made.call()
@@ -195,7 +195,7 @@ async def test_an_hour_in_which_the_request_may_have_come_is_named_that_there_we
     for received, local in (
         ("2025-10-26T02:30+02:00", "2025-10-26 02:30:00 CEST Europe/Warsaw"),
         ("2025-10-26T02:30+01:00", "2025-10-26 02:30:00 CET Europe/Warsaw"),
-        # of a time that comes twice, by the clock on the wall, the first: no answer is late for that
+        # of a wall-clock time that occurs twice, the first: no answer is late because of that
         ("2025-10-26T02:30", "2025-10-26 02:30:00 CEST Europe/Warsaw"),
     ):
         entered = await ccari.json("requests", "add", "access", AS_WRITTEN, "--received", received)
@@ -224,7 +224,7 @@ async def test_a_request_is_entered_that_cannot_be(ccari: Service, database: Dat
 async def test_a_day_is_counted_from_another_midnight_than_the_controllers(
     ccari: Service, database: Database
 ) -> None:
-    """A letter of a day came some time of that day in Warsaw; one of today has come by now; a moment is a moment."""
+    """A letter dated only by day came some time that day in Warsaw; one of today has come by now; a moment is exact."""
     today = datetime.now(WARSAW).date()
     for when in ("2026-01-31", today.isoformat(), "2026-05-15T10:00", "2026-05-15T10:00:00+00:00"):
         await add(ccari, "access", "--received", when)
@@ -264,7 +264,7 @@ async def test_a_list_is_not_narrowed_or_shows_a_number(ccari: Service, store: S
     assert NUMBER.masked in text
     assert NUMBER.digits not in text.replace(" ", "")
     lines = {line.split()[0]: line.split()[-2:] for line in text.splitlines()}
-    # midnight may have come since
+    # midnight may have passed since
     passed = (datetime.now(WARSAW).date() - today).days
     assert (lines[late], lines[fresh][-1]) in [
         (["overdue", str(2 + days)], str(20 - days)) for days in range(passed + 1)
@@ -280,7 +280,7 @@ async def test_an_export_is_cut_short_or_shows_a_number(ccari: Service, store: S
     rows = list(csv.DictReader(io.StringIO(text)))
     assert [row["reference"] for row in rows] == [old, new]
     assert {row["number"] for row in rows} == {NUMBER.masked}
-    # the day begins where the controller is, and the only one need not be named
+    # the day begins where the controller is, and if there is only one it need not be named
     for whose in (["--controller", "acme"], []):
         since: list[dict[str, Any]] = json.loads(
             await run(ccari, "export", *whose, "--since", "2026-02-01", "--format", "json")
@@ -375,7 +375,7 @@ async def test_who_tries_again_to_tell_of_a_closed_request_is_not_told_that_its_
 async def test_that_a_controller_was_told_in_another_way_cannot_be_put_on_record(
     ccari: Service, store: Store, database: Database
 ) -> None:
-    """Otherwise the message stays given up, the alert on, and the request never expires."""
+    """Otherwise the message stays given up, the alert stays on, and the request never expires."""
     reference = await added(store)
     told = ("requests", "forwards", "--told", reference.lower())
     assert (await ccari.ccari(*told)).code == 2
@@ -391,7 +391,7 @@ async def test_that_a_controller_was_told_in_another_way_cannot_be_put_on_record
     assert [each["reason"] for each in record.history[1:]] == [
         "its controller was told in another way: by telephone, 24 November"
     ]
-    # and that is no step which the controller is to be told of
+    # and that is no step of which the controller is to be told
     assert len(await database.rows("SELECT FROM forwards")) == 1
     refused(await ccari.ccari(*told, "--how", "by telephone"), nothing)
 

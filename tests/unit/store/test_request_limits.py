@@ -1,4 +1,4 @@
-"""Closed requests whose time is over tell no longer whose they were, and bar, prove and keep what they did."""
+"""Closed requests past their limit no longer tell whose they were, but still bar, prove and keep what they did."""
 
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -64,7 +64,7 @@ GONE: dict[str, object] = {"digest": None, "digests": [], "key_version": None, "
 async def closed(
     shelf: Shelf, reference: str, ago: timedelta = OF_LONG_AGO, to: RequestState = RequestState.WITHDRAWN
 ) -> str:
-    """The request, closed so long ago."""
+    """The request, closed that long ago."""
     await shelf.store.requests.step(reference, to, by("cli:anna", "by phone"))
     await shelf.database.rows(
         "UPDATE rights_requests SET closed_at = $2 WHERE reference = $1", reference, NOW - ago
@@ -99,7 +99,7 @@ async def test_a_request_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> 
     assert await expire(shelf, LIMIT) == Expired(1)
     found = await row(shelf, reference)
     assert {name: found[name] for name in GONE} == GONE
-    # the call tells whose it was still
+    # the call still told whose it was
     assert found["call_id"] is None
     told = (
         "right",
@@ -121,7 +121,7 @@ async def test_a_request_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> 
         ("housekeeping", "requests_days = 365: from now on it does not show whose it was"),
     ]
     assert {each["state"] for each in record.history[1:]} == {"withdrawn"}
-    # what it has grown by is sealed, and it is still as it was sealed before
+    # what was added to it is sealed, and it is still as it was sealed before
     assert await shelf.store.seals.seal(sign, 10) == 1
     assert (await shelf.store.requests.show(reference)).fault is None
     assert await expire(shelf, LIMIT) == Expired()
@@ -147,7 +147,7 @@ async def test_invariant_1_whoever_objected_is_called_when_their_request_has_exp
     before = await shelf.database.rows(bars)
     assert await expire(shelf, LIMIT) == Expired(3)
     assert await shelf.database.rows(bars) == before
-    # as which request is the bar's proof stays, and that one says how it came and of what right it is
+    # the request that is the bar's proof stays named, and it says how it came and which right it exercises
     assert sorted(each["proof"] for each in before) == sorted(references)
     call = made.call()
     facts, _ = await shelf.store.calls.open(call, made.question(call))
@@ -257,7 +257,7 @@ async def test_a_request_goes_that_is_kept_or_stays_when_it_is_not_any_more(
 
 
 async def test_a_restriction_goes_whose_bar_stands(shelf: Shelf) -> None:
-    """It holds what it is about until the person was told that it ends, Art 18(3)."""
+    """It holds what it concerns until the person has been told that it ends, Art 18(3)."""
     reference = await person.asked(shelf, Right.RESTRICTION, level=Level.L1)
     await closed(shelf, reference, to=RequestState.FULFILLED)
     words = f"request {reference} (restriction)"
@@ -267,7 +267,7 @@ async def test_a_restriction_goes_whose_bar_stands(shelf: Shelf) -> None:
 
 
 async def test_a_request_keeps_another_that_it_does_not_need(shelf: Shelf) -> None:
-    """Nobody is kept longer who asked to be forgotten; nor does a recording keep it that came after it."""
+    """Nobody who asked to be forgotten is kept longer; nor is it kept by a recording that came after it."""
     await asked(shelf)
     await person.asked(shelf, Right.ERASURE)
     await person.asked(shelf, Right.PORTABILITY)
@@ -276,7 +276,7 @@ async def test_a_request_keeps_another_that_it_does_not_need(shelf: Shelf) -> No
 
 
 async def test_invariant_7_another_controllers_hold_and_request_keep_a_request(shelf: Shelf) -> None:
-    """Though the digests were the same: invariant 7."""
+    """Even though the digests were the same: invariant 7."""
     await asked(shelf)
     await shelf.store.holds.place(HoldOn(subject=Subject("beta", made.digests())), "lawsuit", "cli:anna")
     held = await closed(shelf, await shelf.store.requests.add("beta", letter(), made.digests()))
@@ -292,7 +292,7 @@ async def test_a_step_that_nobody_is_to_be_told_of_keeps_a_request(shelf: Shelf)
 
 @pytest.mark.parametrize("forward", ["", 'forward = { folder = "/srv/requests" }\n'])
 def test_a_controller_that_is_told_of_each_step_goes_unnoticed(forward: str) -> None:
-    """As the newest policy has it: the one before has nobody to tell any more."""
+    """By the newest policy; the one before no longer has anybody to tell."""
     limit, of_accesses = standing(
         [read(LIMITED.replace("requests_days", f"{forward}requests_days")), read(LIMITED)]
     )
@@ -302,7 +302,7 @@ def test_a_controller_that_is_told_of_each_step_goes_unnoticed(forward: str) -> 
 async def test_a_list_brings_back_a_consent_that_was_erased_when_the_request_has_expired(
     shelf: Shelf,
 ) -> None:
-    """One that was given after the bar, and went with a later erasure."""
+    """A consent that was given after the bar, and went with a later erasure."""
     first, second = await person.asked(shelf), await person.asked(shelf)
     await erase(shelf, first)
     later = agreed(given=datetime.now(UTC))
@@ -319,7 +319,7 @@ async def test_a_list_brings_back_a_consent_that_was_erased_when_the_request_has
 async def test_a_right_that_comes_again_is_registered_twice_when_its_request_has_expired(
     shelf: Shelf,
 ) -> None:
-    """What a node kept on its disk, and could not remove."""
+    """It is one that a node kept on its disk, and could not remove."""
     call = await person.called(shelf)
     exercise = made.exercise(Right.OBJECTION)
     reference = await shelf.store.calls.register_right(call, exercise, ())
@@ -330,7 +330,7 @@ async def test_a_right_that_comes_again_is_registered_twice_when_its_request_has
 
 
 async def test_a_call_that_has_expired_is_forgotten_by_its_request(shelf: Shelf) -> None:
-    """Which call it was pressed in leads to nobody any more."""
+    """The call in which it was pressed no longer leads to anybody."""
     call = await over(shelf)
     reference = await pressed(shelf, call)
     assert await expire(shelf, replace(LIMIT, limited=Limited.CALLS)) == Expired(1)

@@ -112,7 +112,7 @@ async def test_a_step_that_the_law_forbids_is_taken_or_leaves_something(
 
 
 async def test_a_request_is_extended_twice(store: Store) -> None:
-    """Also when somebody has gone on with it since."""
+    """Even if somebody has worked on it since."""
     reference = await added(store)
     await store.requests.step(reference, RequestState.EXTENDED, by("cli:anna", "many"))
     await store.requests.step(reference, RequestState.IN_PROGRESS, by("cli:anna"))
@@ -123,7 +123,7 @@ async def test_a_request_is_extended_twice(store: Store) -> None:
 @pytest.mark.parametrize(
     ("now", "may"),
     [
-        # the first month of 24 November ends with Monday 28 December in Warsaw, an hour before it does in London
+        # the first month from 24 November ends on Monday 28 December in Warsaw, an hour before it does in London
         (datetime(2026, 12, 28, 22, 59, 59, tzinfo=UTC), True),
         (datetime(2026, 12, 28, 23, 0, 0, tzinfo=UTC), False),
     ],
@@ -195,7 +195,7 @@ async def test_two_people_close_one_request_and_one_of_them_is_not_told(store: S
 
 
 async def test_people_who_work_at_once_overwrite_each_other(store: Store) -> None:
-    """Five note what they found out; every word of it is kept, in some order."""
+    """Five people note what they found out; every word of it is kept, in some order."""
     reference = await added(store)
     await asyncio.gather(
         *(store.requests.verify(reference, Level.L1, by("cli:anna", f"way {n}")) for n in range(5))
@@ -268,7 +268,7 @@ async def test_a_right_pressed_leaves_a_part_of_itself_when_another_part_fails(
     async with database.connection() as connection:
         await connection.execute(CONSENT, "acme", call.digests.newest, "marketing", made.LONG_AGO)
     before = await everything(database)
-    # NOT VALID: what is there already may stay, as the consent must
+    # NOT VALID: rows that exist already may stay, as the consent must
     await rows(database, f"ALTER TABLE {breaks} ADD CONSTRAINT never CHECK (false) NOT VALID")
     exercise = replace(
         made.exercise(Right.WITHDRAW_CONSENT), consent_purpose="marketing", consent_campaigns=("offers",)
@@ -356,7 +356,7 @@ SECOND = timedelta(seconds=1)
     [
         ("PL", MIDNIGHT - SECOND, False),
         ("PL", MIDNIGHT, True),
-        # an hour behind, where the day is still on; and two hours ahead of Greenwich, where it is over before
+        # an hour behind, where it is still that day; and two hours ahead of Greenwich, where the day ends earlier
         ("IE", MIDNIGHT, False),
         ("IE", MIDNIGHT + timedelta(hours=1), True),
         ("FI", MIDNIGHT - timedelta(hours=1) - SECOND, False),
@@ -463,7 +463,7 @@ async def test_an_export_leaves_out_a_request_or_its_history(store: Store) -> No
 
 
 async def test_a_refusal_of_recording_is_done_with_though_something_was_recorded(store: Store) -> None:
-    """What was recorded before it may have to be erased; and a letter says of no call that it was not recorded."""
+    """What was recorded before it may have to be erased; and a letter does not show that a call was not recorded."""
     states = {}
     for recorded in (False, True):
         call = made.call()

@@ -1,4 +1,4 @@
-"""Journals are sealed once they are over, each with what it has grown; what was changed since shows, and is not sealed."""
+"""Journals are sealed once over, and again when they have grown; what was changed since shows, and is not sealed."""
 
 import asyncio
 from collections.abc import Sequence
@@ -56,7 +56,7 @@ async def looks(store: Store, count: int) -> None:
 
 
 def proven(account: Account) -> list[int]:
-    """How many entries each seal of the account proves."""
+    """How many entries each seal of the account covers."""
     for each in account.seals:
         KEY.public_key().verify(each.seal.signature, each.seal.statement.canonical)
         told = each.seal.statement
@@ -246,7 +246,7 @@ async def test_many_journals_are_one_seal_or_some_are_left_out(store: Store) -> 
 async def test_calls_that_have_expired_together_keep_all_from_being_sealed(
     store: Store, database: Database
 ) -> None:
-    """Each was sealed, and has grown by an entry since; the planner knows of them, as it does a minute later."""
+    """Each was sealed, and has since grown by an entry; the planner knows of them, as it does a minute later."""
     few = await closed(store)
     async with database.outside_pool(slow_reader=True) as connection:
         await connection.execute(
@@ -311,7 +311,7 @@ async def test_invariant_9_a_seal_is_changed_in_place(
 async def test_invariant_9_a_sealed_journal_that_was_written_anew_is_shown_as_whole_or_sealed_again(
     store: Store, database: Database
 ) -> None:
-    """Whoever can write every table can make a chain that fits in itself; he cannot make the seal."""
+    """Whoever can write every table can make a chain that is consistent in itself, but cannot make the seal."""
     call = await closed(store, "call_gated", "key_pressed", "call_ended")
     await store.seals.seal(sign, 10)
     async with database.connection() as connection:
@@ -328,7 +328,7 @@ async def test_invariant_9_a_sealed_journal_that_was_written_anew_is_shown_as_wh
     assert shown.fault is not None
     assert shown.fault.startswith("the first 3 entries are not those that were sealed at 20")
     assert await store.seals.seal(sign, 10) == 0
-    # nor does it keep others from being sealed, nor does a reset counter
+    # nor does it, or a counter that was reset, keep others from being sealed
     await database.rows("UPDATE calls SET sealed = 0")
     await closed(store)
     assert await store.seals.seal(sign, 10) == 1
@@ -353,7 +353,7 @@ async def test_what_the_record_of_accesses_has_grown_by_stays_unsealed(
 async def test_invariant_9_a_record_of_accesses_that_was_written_anew_is_whole_or_sealed_again(
     store: Store, database: Database, left: int
 ) -> None:
-    """Whoever can write every table leaves out the last looks and has others made in their place; he cannot make the seal."""
+    """Whoever can write every table can leave out the last looks and put others in their place, but cannot make the seal."""
     await looks(store, 4)
     await store.seals.seal(sign, 10)
     await forge(database, "DELETE FROM accesses WHERE seq > $1", left)

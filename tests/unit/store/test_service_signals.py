@@ -1,4 +1,4 @@
-"""What the service does when it is told by a signal, where no Asterisk is."""
+"""What the service does when it receives a signal, where there is no Asterisk."""
 
 import asyncio
 import signal

@@ -30,7 +30,7 @@ Pooling = Callable[..., AbstractAsyncContextManager[str]]
 
 
 async def set_for_all(dsn: str, **settings: str) -> None:
-    """Set for everybody who connects to the test's database from now on."""
+    """Set it for everybody who connects to the test's database from now on."""
     name = urlsplit(dsn).path[1:]
     for each, value in settings.items():
         await execute(dsn, f"ALTER DATABASE {name} SET {each} = '{value}'")
@@ -40,7 +40,7 @@ async def set_for_all(dsn: str, **settings: str) -> None:
 async def test_invariant_1_a_number_that_was_barred_while_its_call_waited_is_dialled(
     dsn: str, isolation: str
 ) -> None:
-    """In such a transaction the first statement, which waits, decides on what all the others see."""
+    """In such a transaction the first statement, which waits, decides what all the others see."""
     await set_for_all(dsn, default_transaction_isolation=isolation)
     async with open_database(dsn) as database:
         store, call = Store(dsn, database), made.call()
@@ -56,7 +56,7 @@ async def test_invariant_1_a_number_that_was_barred_while_its_call_waited_is_dia
 async def test_invariant_5_what_is_set_while_a_service_runs_reaches_the_connections_that_it_has(
     dsn: str, server: str, database: Database
 ) -> None:
-    """The server reads its settings anew: rights were then confirmed before they were on its disk, and barred numbers dialled."""
+    """The server re-reads its settings: rights were then confirmed before they were on its disk, and barred numbers dialled."""
     others = {
         "synchronous_commit": "off",
         "default_transaction_isolation": "serializable",
@@ -110,7 +110,7 @@ async def test_a_limit_for_others_breaks_off_what_may_take_longer(dsn: str) -> N
 
 
 async def test_a_statement_is_compiled_for_longer_than_it_may_take(dsn: str) -> None:
-    """As it is in many servers: to seal what had gathered took five seconds, of which a hundredth without, and was given up after two."""
+    """Many servers do this: sealing what had gathered took five seconds, a hundredth of that without it, and was given up after two."""
     await set_for_all(dsn, jit="on")
     async with open_database(dsn) as database, database.outside_pool() as connection:
         assert await database.rows("SHOW jit") == [{"jit": "off"}]
@@ -135,17 +135,17 @@ async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its
 async def test_invariant_1_a_connection_from_before_asks_a_primary_that_was_made_read_only(
     dsn: str, server: str, database: Database
 ) -> None:
-    """As before another takes its place, where bars are entered from then on: to look at what is known of a number writes nothing."""
+    """It is like that before another takes its place, where bars are entered from then on: looking up a number writes nothing."""
     async with open_untouched(dsn) as looking, connected(server) as administrator:
         await database.rows("SELECT 1")
         try:
             await administrator.execute("ALTER SYSTEM SET default_transaction_read_only TO on")
             await administrator.execute("SELECT pg_reload_conf()")
-            # a session hears of it a moment later
+            # a session learns of it a moment later
             await until(partial(_is_refused, database), within=WITHIN)
             with pytest.raises(StoreError, match="default_transaction_read_only must be off"):
                 await database.rows("SELECT 1")
-            # who only looks, does so all the same
+            # whoever only looks can do so all the same
             assert await looking.database.rows("SELECT 1 AS one") == [{"one": 1}]
         finally:
             await administrator.execute("ALTER SYSTEM RESET default_transaction_read_only")
@@ -169,7 +169,9 @@ async def _is_refused(database: Database) -> bool:
 async def test_a_pooler_that_lends_sessions_for_a_transaction_only_is_found_by_calls_that_fail(
     dsn: str, pooler: Pooling
 ) -> None:
-    """The locks that keep two services off one Asterisk stay with the server's session, and settings are those of any other."""
+    """The locks that keep two services off one Asterisk stay with the server's session, and settings may be those of
+    any other client.
+    """
     async with pooler(dsn, shares=True) as url:
         with pytest.raises(StoreError, match="set pool_mode = session there"):
             async with open_database(url):

@@ -1,4 +1,4 @@
-"""Connections that are shared: never too many, never two people's, and none that somebody has left in disorder."""
+"""Shared connections: never too many, never used by two at once, and none that somebody has left in disorder."""
 
 import asyncio
 import contextlib
@@ -36,8 +36,8 @@ class Line:
 
 
 class Server:
-    """Opens lines. ``away``: refuses to. ``room``: for how many it has connections. ``refusing``: what happens as it refuses.
-    ``near``: set unless it is so far away that no line comes.
+    """Opens lines. ``away``: refuses to. ``room``: how many connections it has room for. ``refusing``: what happens
+    when it refuses. ``near``: set unless it is so far away that no line comes.
     """
 
     def __init__(self, size: int, patience: float = 5.0) -> None:
@@ -146,7 +146,7 @@ async def test_who_waits_waits_for_ever_or_holds_a_turn_when_nobody_wants_it() -
 
 
 async def test_a_server_without_room_for_another_connection_is_away_for_who_need_only_wait() -> None:
-    """As where a report, or another program, has taken all that max_connections allows."""
+    """For example if a report, or another program, has taken all that max_connections allows."""
     server = Server(3)
     server.room = 1
     held = await server.pool.take()
@@ -185,7 +185,7 @@ async def test_who_waits_in_vain_is_not_told_that_the_server_has_no_room(held: i
 
 
 async def test_a_server_to_which_nobody_can_wait_for_a_connection_is_away_for_ever() -> None:
-    """It is far away: by TLS and with a password a connection takes some seven round trips."""
+    """It is far away: with TLS and a password, a connection takes some seven round trips."""
     server = Server(2, patience=0.05)
     server.near.clear()
     for _ in range(3):
@@ -230,7 +230,7 @@ async def test_the_end_waits_for_a_connection_that_nobody_waits_for() -> None:
 
 
 async def test_each_connection_that_a_firewall_has_forgotten_keeps_a_call_waiting_in_vain(dsn: str) -> None:
-    """Nothing tells that nothing comes through it any more, as where the server has lost its power."""
+    """Nothing shows that no data comes through it any more, as when the server has lost its power."""
     async with relayed(dsn) as (through, relay), as_it_is(through, 3, SETTINGS) as database:
         async with database.connection(), database.connection(), database.connection():
             pass
@@ -240,7 +240,7 @@ async def test_each_connection_that_a_firewall_has_forgotten_keeps_a_call_waitin
         with pytest.raises(StoreError, match="did not answer in time"):
             async with database.connection() as connection:
                 await connection.fetchval("SELECT 1", timeout=0.05)
-        # what has been used later may still be good
+        # a connection that was used later may still be good
         assert database.connections == (0, 0, 3)
         assert await database.value("SELECT 1") == 1
 
@@ -350,7 +350,7 @@ async def test_a_transaction_that_was_left_open_is_gone_on_with_or_costs_a_conne
 async def test_a_transaction_that_never_began_is_gone_on_with(one: Database) -> None:
     with contextlib.suppress(ValueError):
         async with one.connection() as connection:
-            # as asyncpg leaves it where BEGIN was refused
+            # as asyncpg leaves it when BEGIN was refused
             cast("Any", connection)._top_xact = connection.transaction()
             raise ValueError
     async with one.transaction() as connection:
@@ -378,7 +378,7 @@ STATEMENTS = 20
 
 @contextlib.asynccontextmanager
 async def far_away(dsn: str, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[tuple[Database, Relay]]:
-    """A database that is asked over one connection, whose plans are too old at once."""
+    """A database that is asked over one connection, whose plans are at once too old."""
     monkeypatch.setattr(databases, "PLAN_SECONDS", 0.01)
     async with relayed(dsn) as (through, relay), as_it_is(through, 1, SETTINGS) as database:
         async with database.connection() as connection:
@@ -401,7 +401,7 @@ async def test_whoever_asks_after_a_pause_waits_a_round_trip_for_each_old_plan(
                 # a new one each time
                 count = f"SELECT count(*) - {before} FROM pg_prepared_statements WHERE statement LIKE 'SELECT ''old''%'"  # noqa: S608
                 there = before + await connection.fetchval(count)
-            # to prepare it, to close what is too old, and to run it
+            # to prepare it, to close those that are too old, and to run it
             assert relay.questions - before <= 3
             return not there
 

@@ -35,7 +35,7 @@ async def call(node: Node) -> OpenedCall:
 async def test_a_right_that_waits_is_not_told_of_or_with_its_number(
     ccari: Service, node: Node, call: OpenedCall
 ) -> None:
-    """Also where there is no database to ask."""
+    """Even if there is no database to ask."""
     nowhere = {"CCARI_DATABASE__URL": "postgresql://nobody@127.0.0.1:1/none"}
     done = await ccari.ccari("requests", "spooled", environment=nowhere)
     assert (done.code, done.out) == (0, "no rights wait on this node\n")
@@ -89,7 +89,7 @@ async def test_what_is_aside_is_never_registered_though_what_kept_it_is_mended(
 async def test_invariant_1_a_right_that_waits_bars_nobody_once_its_secret_is_retired(
     ccari: Service, node: Node, call: OpenedCall, store: Store, database: Database, tmp_path: Path
 ) -> None:
-    """It was pressed under the first version, which nothing else is kept under."""
+    """It was pressed under the first version, under which nothing else is kept."""
     await store.policies.apply(made.POLICY, "test")
     keys = SecretStore(tmp_path / "keys")
     new_secret(keys, "acme")
@@ -100,7 +100,7 @@ async def test_invariant_1_a_right_that_waits_bars_nobody_once_its_secret_is_ret
     done = await ccari.ccari(*retire)
     assert (done.code, done.out) == (1, "")
     assert done.err.startswith("ccari: 1 right that may have been pressed under version 1 waits on this node")
-    # one that can be read by another key only may be of it too
+    # one that only another key can read may be of it too
     journal_key = tmp_path / "keys" / "journal.key"
     kept = journal_key.read_bytes()
     journal_key.write_text("ab" * 32)

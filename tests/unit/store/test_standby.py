@@ -1,4 +1,4 @@
-"""A PostgreSQL with a standby that takes over: what is told to people before, meanwhile and afterwards."""
+"""A PostgreSQL with a standby that takes over: what people are told before, during and after that."""
 
 import asyncio
 import contextlib
@@ -39,7 +39,7 @@ WHICH = "SHOW unix_socket_directories"
 
 @dataclass(frozen=True)
 class Pair:
-    """``dsn``: both, and whichever may be written to."""
+    """``dsn``: both servers, whichever may be written to."""
 
     primary: OwnPostgres
     standby: Server
@@ -64,7 +64,7 @@ def folder(quick: Path) -> Iterator[Path]:
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair(folder: Path) -> AsyncIterator[Pair]:
-    """A primary of which nothing is acknowledged before its standby has it."""
+    """A primary that acknowledges nothing before its standby has it."""
     async with embedded_postgres(folder / "one") as dsn:
         primary = OwnPostgres(folder / "one", dsn)
         standby = Server(folder / "two/postgresql", primary._server._user)
@@ -106,7 +106,7 @@ async def test_invariant_5_a_right_is_confirmed_that_the_standby_has_not_or_is_r
         node = Node(database, tmp_path)
         call = await node.opened()
         await pair.standby.stop()
-        # committed here, and acknowledged by nobody: as good as not, until the standby is back
+        # committed here, but acknowledged by nobody: as good as not committed, until the standby is back
         reference = await node.store.register_right(
             call, made.exercise(), made.journal("key_pressed", key="7")
         )
@@ -147,7 +147,7 @@ async def test_invariant_1_the_gate_asks_a_standby_that_has_not_taken_over(pair:
 async def test_invariant_1_a_bar_goes_with_the_server_or_somebody_is_called_while_another_takes_over(
     pair: Pair,
 ) -> None:
-    """The primary comes back in the last one of this file only."""
+    """The primary comes back only in the last test of this file."""
     async with opened(pair.dsn) as (_, store):
         *_, one, another = made.numbers(4)
         barred, before = made.call(number=one), made.call(number=another)
@@ -177,7 +177,9 @@ async def test_invariant_1_a_bar_goes_with_the_server_or_somebody_is_called_whil
 async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
     pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The last one of this file: the old primary comes back with its machine, and can be written to. The bars since are not in it."""
+    """The last test of this file: the old primary comes back with its machine, and can be written to. It lacks the bars
+    entered since.
+    """
     old, new = str(pair.primary._server.sockets), str(pair.standby.sockets)
     old_first = f"postgresql://postgres@/ccari?host={old},{new}"
     async with opened(old_first) as (database, _), database.connection():
@@ -187,7 +189,7 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
         )
         async with database.connection() as further:
             assert await further.fetchval(WHICH) == new
-    # a service that has not seen yet that there is another
+    # a service that has not noticed yet that there is another
     monkeypatch.setattr(connecting, "LOOK_AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(timelines, "_newest", {})
     async with as_it_is(old_first, databases.POOL_SIZE, databases.CALLS) as database:
@@ -203,18 +205,18 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
                         async with beside(partial(connecting.keep_looking, old_first)):
                             await until(has_moved, within=WITHIN)
 
-                # nor is a list that was begun there told as entered
+                # nor is a list that was begun there reported as entered
                 with pytest.raises(StoreError, match="another has taken its place"):
                     await enter_list()
                 assert any("another has taken its place" in each for each in refusals)
                 await until(lambda: any(line["event"] == "lock_regained" for line in logged), within=WITHIN)
-    # nor has one that began before it could see that
+    # nor does a service stay there that began before it could see that
     monkeypatch.setattr(timelines, "_newest", {})
     with monkeypatch.context() as began:
         began.setattr(migrating, "look_at_each", _see_nothing)
         async with open_database(old_first) as database:
             await until(partial(_is_on, database, new, []), within=WITHIN)
-    # and what begins now, while both are there
+    # nor one that begins now, while both are there
     for opening in (open_database, _looked_at):
         monkeypatch.setattr(timelines, "_newest", {})
         async with opening(old_first) as database:
@@ -226,7 +228,7 @@ async def _see_nothing(_: str) -> None:
 
 
 async def _is_on(database: Database, which: str, refusals: list[str]) -> bool:
-    """``refusals``: takes why it cannot be asked."""
+    """``refusals`` collects why it cannot be asked."""
     try:
         return bool(await database.value(WHICH) == which)
     except StoreError as refusal:

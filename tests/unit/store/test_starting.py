@@ -1,4 +1,4 @@
-"""The service while it starts: whoever tells it to stop then is heeded as well."""
+"""The service while it starts: being told to stop is heeded then, too."""
 
 import asyncio
 import contextlib
@@ -27,7 +27,7 @@ MIGRATING = "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND N
 
 @pytest.fixture
 def home(quick: Path) -> Iterator[Path]:
-    """With nothing in it; the server's own user can reach it."""
+    """An empty folder; the server's own user can reach it."""
     made = Path(tempfile.mkdtemp(prefix="starting-", dir=quick))
     made.chmod(0o711)
     yield made
@@ -56,7 +56,7 @@ def has_loaded(service: Service, library: str) -> bool:
 
 
 async def begun(service: Service, ready: Callable[[], bool | Awaitable[bool]]) -> None:
-    """Start it, and wait until it has come so far."""
+    """Start it, and wait until it has got that far."""
     await service.spawn()
     process = service.process
     assert process is not None
@@ -77,7 +77,7 @@ async def begun(service: Service, ready: Callable[[], bool | Awaitable[bool]]) -
 
 
 async def told(service: Service, number: signal.Signals) -> None:
-    """It ends in order; if it does not end, it says what it was at."""
+    """It ends in an orderly way; if it does not end, it says what it was doing."""
     assert service.process is not None
     # not by the process's own method, which may take its exit status away from whoever waits for it
     os.kill(service.process.pid, number)
@@ -101,7 +101,7 @@ async def test_a_service_that_has_hardly_begun_is_ended_by_the_signal(
     home: Path, tmp_path: Path, number: signal.Signals
 ) -> None:
     service = to_start(home, tmp_path)
-    # what only the service needs is loaded from then on, and takes longer than all else
+    # from then on, what only the service needs is loaded, which takes longer than everything else
     await begun(service, lambda: has_loaded(service, "/uvloop/"))
     await told(service, number)
     assert server_pid(home) is None
@@ -151,7 +151,7 @@ async def test_a_service_that_is_told_again_and_again_while_it_starts_is_cut_off
 async def test_a_running_service_looks_through_all_that_it_has_loaded_for_garbage(
     home: Path, tmp_path: Path, empty: str
 ) -> None:
-    """Which stops every call for tens of milliseconds. The interpreter tells what it has put by once the service was loaded."""
+    """That stops every call for tens of milliseconds. The interpreter reports what it froze once the service was loaded."""
     frozen = tmp_path / "frozen"
     (tmp_path / "sitecustomize.py").write_text(
         "import gc, pathlib, sys\n"
@@ -165,7 +165,7 @@ async def test_a_running_service_looks_through_all_that_it_has_loaded_for_garbag
     found = os.pathsep.join(filter(None, (str(tmp_path), os.environ.get("PYTHONPATH"))))
     service = to_start(home, tmp_path, CCARI_DATABASE__URL=empty, PYTHONPATH=found)
     await begun(service, lambda: b'"service_started"' in service.log.read_bytes())
-    # not what is put by at the end
+    # not what is frozen at the end
     counted = frozen.read_text() if frozen.exists() else "0"
     await told(service, signal.SIGTERM)
     assert int(counted) > LOADED

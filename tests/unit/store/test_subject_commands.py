@@ -103,7 +103,7 @@ async def spoken(shelf: Shelf, identity: pyrage.x25519.Identity, **changes: Any)
 
 
 async def say(shelf: Shelf, recording: UUID | str, identity: pyrage.x25519.Identity, what: bytes) -> None:
-    """Let its file, as whoever has the identity opens it, say something, whatever its row says."""
+    """Let its file say something to whoever opens it with the identity, whatever its row says."""
     (row,) = await shelf.database.rows("SELECT file FROM recordings WHERE id = $1", recording)
     (shelf.folder / row["file"]).write_bytes(pyrage.encrypt(what, [identity.to_public()]))
 
@@ -156,7 +156,7 @@ async def test_access_leaves_out_what_article_15_lists(
     assert {"purpose": "odnowienie umowy", "legal_basis": "contract"} in data["purposes"]
     assert [each["event"] for each in call["events"]] == ["call_gated", "notice_heard", "call_ended"]
     assert "anna" not in json.dumps(data)
-    # it is nothing to a person
+    # it means nothing to a person
     assert all("digest" not in (each["fields"] or {}) for each in call["events"])
     assert data["recordings"][0]["audio"] == f"recordings/{recording}.flac"
     assert {name: len(data[name]) for name in ("heard", "contacts", "consents", "suppressions", "requests")} == {
@@ -174,7 +174,7 @@ async def test_access_leaves_out_what_article_15_lists(
         "7(3), 17, 21(1)",
         "77",
     }
-    # what was written when a bar was lifted, as all that was written
+    # what was written when a bar was lifted, like everything else that was written
     assert sorted(each["why"] for each in data["suppressions"]) == ["", "form <b>12</b>"]
     assert page.count("form &lt;b&gt;12&lt;/b&gt;") == 2 + 2 + 2 + 1
 
@@ -215,7 +215,7 @@ async def test_a_letter_is_answered_in_another_language_than_the_campaigns_or_th
 async def test_an_export_names_who_entered_something(
     ccari: Service, shelf: Shelf, tmp_path: Path, right: Right
 ) -> None:
-    """But by which way it came is the person's to know (Art 15(1)(g), 15(4))."""
+    """But the person is to know by which way it came (Art 15(1)(g), 15(4))."""
     sourced = listed.contact()[0], Sought(made.digests())
     await shelf.store.contacts.load(
         made.QUESTION, lambda _: None, listed.batches(sourced), origin="import:helena", keep_going=False
@@ -342,7 +342,7 @@ async def test_a_person_is_not_told_of_the_registers_that_list_them_or_of_those_
         assert done.code == 0, done.err
     await export(ccari, reference, tmp_path / "after.zip")
     data, page, _ = opened(tmp_path / "after.zip")
-    # one that is over is kept until the next copy
+    # one that has ended is kept until the next copy
     assert data["registers"] == [{
         "register": "robinson", "name": "Lista Robinsonów", "listed_at": "2026-01-02T12:00:00+00:00",
         "expires_at": "2026-02-01T12:00:00+00:00",
@@ -457,7 +457,7 @@ async def test_a_recording_that_nobody_can_open_here_is_left_out_in_silence(
 async def test_somebody_elses_talk_is_given_out_as_a_persons_own(
     ccari: Service, shelf: Shelf, identity: pyrage.x25519.Identity, tmp_path: Path
 ) -> None:
-    """What age tells is who can open a file, and not who has made it."""
+    """The age format shows who can open a file, not who made it."""
     first, second = await spoken(shelf, identity), await spoken(shelf, identity)
     await say(shelf, first, identity, b"fLaC what somebody else said")
     reference, key = await person.asked(shelf, Right.ACCESS), str(tmp_path / "age.key")
@@ -470,7 +470,7 @@ async def test_somebody_elses_talk_is_given_out_as_a_persons_own(
     assert audio == {f"recordings/{second}.flac": SPOKEN}
     named = {each["id"]: each["audio"] for each in data["recordings"]}
     assert named == {first: None, second: f"recordings/{second}.flac"}
-    # and where it is with all of them so, it is not the key that is wrong
+    # and if that is so with all of them, the key is not what is wrong
     await say(shelf, second, identity, b"fLaC what somebody else said")
     told = await export(ccari, reference, tmp_path / "none.zip", "--identity", key)
     assert (set(told["left_out"]), opened(tmp_path / "none.zip")[2]) == ({first, second}, {})
@@ -657,7 +657,7 @@ async def test_a_report_that_was_not_written_can_never_be_had(
     base = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes", "--report")
     report = tmp_path / "small" / "report.json"
     with mounted(report.parent, "size=4k"):
-        # there is room for the draft's name, and none for a word in it
+        # there is room for the draft's name, but for no word in it
         (report.parent / "full").write_bytes(bytes(4096))
         done = await ccari.ccari(*base, str(report))
     assert done.code == 1
@@ -751,7 +751,7 @@ async def test_what_must_stay_whole_is_erased_or_refused_without_the_reason(
 async def test_a_right_that_waits_on_the_disk_brings_back_what_was_erased(
     ccari: Service, shelf: Shelf, database: Database, tmp_path: Path
 ) -> None:
-    """Also one that is aside; what nobody can read, and what others pressed, is in nobody's way."""
+    """Also one that was put aside; what nobody can read, and what others pressed, is in nobody's way."""
     node = Node(database, tmp_path)
     others = replace(made.call(), keyed=Digests(b"o" * 32, 1, (b"o" * 32,)))
     await node.press(others)
@@ -788,7 +788,7 @@ async def test_data_are_erased_on_what_is_no_ground(
 
 
 async def test_a_closed_erasure_erases(ccari: Service, shelf: Shelf) -> None:
-    """Nor does one that was granted, and never carried out: housekeeping does that to the recordings."""
+    """Nor does one that was granted, but never carried out: for recordings, housekeeping does that."""
     recording = await shelf.put(await person.called(shelf), limit=person.now() + timedelta(days=9))
     for state in (RequestState.FULFILLED, RequestState.REFUSED):
         reference = await person.asked(shelf)

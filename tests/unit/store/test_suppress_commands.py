@@ -101,7 +101,7 @@ async def test_a_list_that_nobody_reads_to_its_end_ends_in_a_traceback(
 async def test_the_first_of_a_list_pass_for_all_of_it(
     ccari: Service, listed: tuple[str, ...], json_: tuple[str, ...]
 ) -> None:
-    """An authority that asks what a number was called about is not told of a hundred calls where there were more."""
+    """An authority that asks what a number was called about would get a hundred calls, not knowing of more."""
     for right in ("objection_marketing", "objection", "restriction"):
         done = await ccari.ccari("requests", "add", right, FIRST, *ACME)
         assert done.code == 0, done.err
@@ -113,7 +113,7 @@ async def test_the_first_of_a_list_pass_for_all_of_it(
 
 
 async def entered(ccari: Service) -> None:
-    """More requests than are given at a time."""
+    """More requests than are listed at a time."""
     assert ccari.store is not None
     for each in range(40):
         number = Number(f"+486001{each:05}")
@@ -199,7 +199,7 @@ def said_beside(ccari: Service, out: IO[bytes], *arguments: str) -> tuple[int, s
 async def test_nobody_is_told_that_a_list_may_bar_others_than_was_meant(
     ccari: Service, tmp_path: Path
 ) -> None:
-    """The same digits are a Polish mobile that a spreadsheet took the plus from, and somebody in Germany."""
+    """The same digits are a Polish mobile from which a spreadsheet took the plus, and a number in Germany."""
     file = written(tmp_path, "+48600100011\n48600100011\n015123456789\n15123456789\n")
     done = unseen(await ccari.ccari("suppress", "import", file, "--controller", "other"))
     assert (done.code, done.out) == (0, "4 lines: 3 accepted, 1 already known, 0 invalid\n")
@@ -251,7 +251,7 @@ async def test_a_bad_list_is_half_taken_or_its_faults_are_not_told(ccari: Servic
 async def test_what_was_exported_bars_otherwise_elsewhere(
     ccari: Service, store: Store, empty: str, tmp_path: Path
 ) -> None:
-    """Into an empty database beside the same keys."""
+    """Into an empty database with the same keys."""
     secrets = SecretStore(tmp_path / "keys")
     rows = [
         "number,reason,campaign,proof,since,until",
@@ -500,7 +500,7 @@ async def test_a_secret_is_retired_under_lifted_suppressions_that_a_person_is_to
 async def test_a_secret_is_retired_under_requests_that_are_found_by_their_digest_only(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
-    """A closed request has no number any more, from which its digest under the next secret could be made."""
+    """A closed request no longer has a number from which its digest under the next secret could be made."""
     await ccari.ccari("requests", "add", "objection_marketing", FIRST, *ACME)
     (request,) = await ccari.json("requests", "list")
     done = await ccari.ccari("requests", "resolve", request["reference"])
@@ -572,4 +572,4 @@ def read_piece(terminal: int) -> bytes:
     try:
         return os.read(terminal, 65536)
     except OSError:
-        return b""  # Linux ends a terminal that nobody holds with EIO
+        return b""  # Linux signals the end of a terminal that nobody holds by EIO

@@ -1,4 +1,4 @@
-"""A controller's bars: entered one by one and by the list, lifted on the record, and never anybody else's."""
+"""A controller's bars: entered one by one and by lists, lifted on the record, and never anybody else's."""
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
@@ -47,7 +47,7 @@ async def test_a_bar_is_entered_twice(store: Store) -> None:
 
 
 async def test_a_page_leaves_out_a_bar_that_is_entered_again_meanwhile(store: Store) -> None:
-    """A withdrawal that is repeated, and a bar that had ended: both begin anew from then on."""
+    """A withdrawal that is repeated, and a bar that had ended: both start anew from then on."""
     repeated = partial(bar, 1, reason=Reason.WITHDRAW_CONSENT)
     ended = partial(bar, 2, reason=Reason.OBJECTION)
     await load(store, repeated(since=NOW - 9 * DAY), ended(since=NOW - 8 * DAY, until=NOW - DAY))
@@ -92,7 +92,7 @@ async def test_a_list_shortens_a_bar_or_does_otherwise_than_one_by_one(store: St
 async def test_a_bar_begins_at_another_time_than_it_should(
     store: Store, reason: Reason, until: datetime | None, expected: datetime
 ) -> None:
-    """A consent withdrawn again is withdrawn since then; a bar that had ended begins anew; any other stays as it was."""
+    """A consent withdrawn again is withdrawn from then on; a bar that had ended starts anew; any other stays as it was."""
     await load(store, bar(reason=reason, since=NOW - 3 * DAY, until=until))
     await load(store, bar(reason=reason, since=NOW - DAY))
     assert [row["entered_at"] for row in await store.suppressions.of("acme", digests())] == [expected]
@@ -148,7 +148,7 @@ async def test_who_is_barred_anew_after_a_bar_has_ended_was_barred_already(
     assert [await add(ended), await add(None), await add(None)] == [True, True, False]
     many = range(1, 301)
     assert await accepted(*(lasting(index, until=ended if index % 2 else None) for index in many)) == 300
-    # a half of them had ended; one is entered twice in the list, and one is new
+    # half of them had ended; one is entered twice in the list, and one is new
     anew = [*map(lasting, many), lasting(1), lasting(301)]
     assert await accepted(*anew) == 151
     assert await accepted(*anew) == 0
@@ -157,7 +157,7 @@ async def test_who_is_barred_anew_after_a_bar_has_ended_was_barred_already(
 async def test_two_who_enter_a_bar_anew_at_once_have_both_entered_it(
     store: Store, database: Database
 ) -> None:
-    """The one who comes second finds it standing, by the list as by itself."""
+    """Whoever comes second finds it standing, whether by list or singly."""
     for index, second in enumerate(("by itself", "by a list")):
         whose = digests(number=numbers(index + 1)[-1])
         await store.suppressions.add("acme", whose, Reason.OBJECTION, "x", "", expires_at=NOW - DAY)
@@ -183,7 +183,7 @@ async def test_two_who_enter_a_bar_anew_at_once_have_both_entered_it(
 async def test_a_list_that_waits_for_one_bar_holds_those_that_come_after_it(
     store: Store, database: Database
 ) -> None:
-    """A key press that has locked them in their order, and comes to that one, would wait for the list, and the list for it."""
+    """A key press that has locked those in their order, and reaches that one, would wait for the list, and the list for it."""
     first, last = sorted(range(2), key=lambda index: digests(number=numbers(index + 1)[-1]).newest)
     ended = digests(number=numbers(last + 1)[-1])
     await store.suppressions.add("acme", ended, Reason.OBJECTION, "x", "", expires_at=NOW - DAY)
@@ -205,7 +205,7 @@ async def test_a_list_that_waits_for_one_bar_holds_those_that_come_after_it(
 async def test_a_withdrawal_that_had_ended_stands_again_on_its_old_proof(
     store: Store, database: Database, *, by_list: bool
 ) -> None:
-    """For one that was received before it."""
+    """For one that was received earlier."""
     over = bar(reason=Reason.WITHDRAW_CONSENT, since=NOW - 3 * DAY, until=NOW - DAY, proof="a")
     await load(store, over)
     if by_list:
@@ -305,7 +305,7 @@ async def test_a_lifted_bar_still_bars_or_takes_others_with_it_or_leaves_no_trac
 async def test_a_restriction_ends_or_an_erased_number_is_called_by_a_slip(
     store: Store, reason: Reason
 ) -> None:
-    """Art 18(3): the person is told before; and what the restriction kept would be deleted at once."""
+    """Art 18(3): the person is told first; and what the restriction kept would be deleted at once."""
     await load(store, bar(reason=reason))
     lifted = await store.suppressions.remove("acme", digests(), "anna", "asked to be called again")
     assert bool(lifted) == (reason not in {Reason.RESTRICTION, Reason.ERASURE})
@@ -323,7 +323,7 @@ async def test_a_bar_under_an_older_secret_cannot_be_lifted(store: Store) -> Non
 async def test_a_rotated_secret_frees_who_was_barred_or_who_is_barred_by_a_command(
     store: Store, tmp_path: Path
 ) -> None:
-    """The service runs on; secrets are rotated and retired beside it, and numbers are barred."""
+    """The service runs on; meanwhile secrets are rotated and retired, and numbers are barred."""
     running, beside = SecretStore(tmp_path), SecretStore(tmp_path)
     new_secret(running, "acme")
 
@@ -348,7 +348,7 @@ async def test_a_rotated_secret_frees_who_was_barred_or_who_is_barred_by_a_comma
 
 
 async def test_a_bar_entered_before_the_token_is_spent_is_too_late(store: Store) -> None:
-    """Between the gate and the dial the list came in."""
+    """The list came in between the gate and the dial."""
     asked = call()
     await store.calls.open(asked, question(asked))
     await load(store, bar(campaign="renewals"))
@@ -371,7 +371,7 @@ async def test_a_long_list_is_held_whole_or_out_of_order(
 
 
 async def test_invariant_7_one_controller_lifts_anothers_bar(store: Store) -> None:
-    """Even where two controllers had the same secret."""
+    """Even if the two controllers had the same secret."""
     for controller in ("acme", "other"):
         await store.suppressions.add(controller, digests(), Reason.OBJECTION, "test", "")
     assert len(await store.suppressions.remove("acme", digests(), "anna", "why")) == 1

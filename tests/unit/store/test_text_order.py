@@ -19,7 +19,7 @@ from tests.unit.store.server import connected, execute
 from tests.unit.store.test_database import MIGRATIONS, opened_once
 
 SAID = "SELECT obj_description('ccari'::regnamespace) AS order"
-#: The files of the indexes of texts, each of which is another once it was made anew.
+#: The files of the indexes on texts, each of which changes when it is made anew.
 FILES = """
 SELECT DISTINCT c.relname, c.relfilenode
 FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid
@@ -28,14 +28,14 @@ WHERE c.relnamespace = 'ccari'::regnamespace AND c.relkind = 'i' AND a.attcollat
 
 
 async def moved(dsn: str) -> None:
-    """To a server with another C library, as it looks to ccari: where the order is another, the indexes are another's."""
+    """Moved, as it looks to ccari, to a server with another C library: the recorded order is not the server's own."""
     await execute(dsn, "COMMENT ON SCHEMA ccari IS 'ccari: the indexes are in the order 0123'")
 
 
 async def test_invariant_1_bars_are_looked_up_in_indexes_of_another_order(
     dsn: str, database: Database
 ) -> None:
-    """A service that runs, and connects to the server that has taken the place of the one before."""
+    """A running service connects to the server that has replaced the earlier one."""
     await moved(dsn)
     with pytest.raises(StoreError, match="in another order than when its indexes were made"):
         await connect(dsn)
@@ -75,7 +75,7 @@ async def test_indexes_of_an_earlier_versions_database_are_taken_to_be_right_on_
     await execute(
         dsn,
         "COMMENT ON SCHEMA ccari IS NULL",
-        # as in a folder that comes from where the C library had a version
+        # as in a folder from a system whose C library had a version
         "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = current_database()",
     )
     await opened_once(dsn)
@@ -110,7 +110,7 @@ async def test_bars_that_were_entered_twice_end_a_start_without_a_word_or_are_no
         dsn,
         "ALTER TABLE suppressions DROP CONSTRAINT suppressions_one_each",
         "INSERT INTO suppressions OVERRIDING SYSTEM VALUE SELECT (jsonb_populate_record(s, jsonb_build_object('id', id + 1000))).* FROM suppressions s WHERE reason = 'objection'",
-        # one that is unique cannot be made of such rows; this one is called so
+        # a unique one cannot be made on such rows; this one is only named so
         "CREATE INDEX suppressions_one_each ON suppressions (controller, digest, campaign, reason)",
         "UPDATE pg_index SET indisunique = true WHERE indexrelid = 'suppressions_one_each'::regclass",
     )
@@ -138,7 +138,7 @@ async def test_who_does_not_own_the_schema_is_kept_out(dsn: str, database: Datab
     as_guest = dsn.replace("postgres@", "guest@")
     try:
         await opened_once(as_guest)
-        # but not to indexes that may be wrong, which they cannot make anew, nor say so once they were
+        # but not to indexes that may be wrong: they cannot make them anew, nor would they say so once that was done
         await moved(dsn)
         with pytest.raises(StoreError, match="run ALTER SCHEMA ccari OWNER TO"):
             await opened_once(as_guest)

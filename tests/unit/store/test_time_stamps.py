@@ -1,4 +1,4 @@
-"""Seals are time-stamped by an authority outside, by one node, as often as is set; no failure of it reaches a call."""
+"""Seals are time-stamped by an outside authority, by one node, as often as is set; none of its failures reaches a call."""
 
 import asyncio
 import io
@@ -157,7 +157,8 @@ async def test_each_seal_of_a_journal_has_another_moment_than_its_first_time_sta
     second = await stamper.stamp()
     assert first is not None
     assert second is not None
-    # OpenSSL's clock has seconds only: by the seals, too, the first is by itself, and the second under the one after it
+    # OpenSSL's clock counts only seconds: by the seals, too, the first is by itself, and the second under the one after
+    # it
     assert [len(each.statements) for each in (await store.seals.of_request(reference)).time_stamps] == [1, 2]
     assert (await proven(store, keys, reference, court)).stamped_at == (first.at, second.at)
     assert await database.rows("SELECT count(*) AS stamps FROM time_stamps") == [{"stamps": 2}]
@@ -225,7 +226,7 @@ async def test_a_seal_is_stamped_twice_or_more_often_than_is_set(
 async def test_a_clock_that_ran_ahead_for_a_while_ends_the_time_stamps(
     store: Store, keys: SigningKeys, stamper: Stamper, database: Database
 ) -> None:
-    """Until the day to which it was set wrongly, a year later, and with no word from the doctor."""
+    """Until the day to which it was set wrongly, a year later, and without a word from the doctor."""
     await sealed(store, keys)
     await stamper.stamp()
     await database.rows("ALTER TABLE time_stamps DISABLE TRIGGER USER")
@@ -328,7 +329,7 @@ async def test_an_authority_that_fails_is_believed_or_waited_for(
 async def test_an_answer_that_was_heard_before_is_kept(
     store: Store, keys: SigningKeys, stamper: Stamper, desk: Desk, court: SigningAuthority
 ) -> None:
-    """Whoever is on the way could hold a seal's time stamp back, and give another one later."""
+    """Somebody on the way could hold a seal's time stamp back, and return another one later."""
     await sealed(store, keys)
     due = await store.time_stamps.due(EVERY)
     assert due is not None

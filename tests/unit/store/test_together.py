@@ -1,4 +1,4 @@
-"""Questions that come at once: each has its own answer, asked for after it came, whoever of them gives up."""
+"""Questions that come at once: each has its own answer, asked for after it came, whichever of them is given up."""
 
 import asyncio
 import random
@@ -13,8 +13,8 @@ WITHIN = 10.0
 
 
 class Server:
-    """Answers a question with its double and the number of the round trip. ``hangs``: until it is let go on; ``then``: what
-    happens before anybody is told.
+    """Answers a question with its double and the number of the round trip. ``hangs``: it waits until this is set;
+    ``then``: what happens before anybody is told.
     """
 
     def __init__(self, most: int = 32) -> None:
@@ -66,7 +66,7 @@ async def test_those_that_come_meanwhile_are_asked_one_by_one_or_told_anothers_a
 
 
 async def test_a_question_is_told_what_was_found_before_it_came() -> None:
-    """What barred a number in between would not be seen."""
+    """What has barred a number in between would not be seen."""
     server = Server()
     asking = await while_one_is_under_way(server, 1)
     server.hangs.set()

@@ -38,7 +38,7 @@ NUMBER = Number("+48601987654")
 BYSTANDER = Number("+48601987655")
 SPELLINGS = ["601987654", "601 987 654", "601-987-654", "(601) 98 76 54", "601–987, 654"]
 MASKED = NUMBER.masked[-9:]
-#: Kept on purpose: the digest bars the number, and tells whose the requests were and at whose data somebody looked.
+#: Kept on purpose: the digest bars the number, and shows whose the requests were and whose data somebody looked at.
 KEPT_DIGESTS = {
     "suppressions.digest", "removed_suppressions.digest", "rights_requests.digest", "rights_requests.digests", "holds.digests", "request_event_details.asserted",
     "accesses.fields",
@@ -47,7 +47,7 @@ KEPT_DIGESTS = {
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def prepared(quick: Path) -> AsyncIterator[Path]:
-    """A data directory whose server has ended: to make one takes longer than a copy."""
+    """A data directory whose server has ended: making one takes longer than copying it."""
     with open_folder("erased", quick) as data_dir:
         secrets = SecretStore(data_dir / "keys")
         new_secret(secrets, "acme")
@@ -67,7 +67,7 @@ async def shelf(prepared: Path, quick: Path) -> AsyncIterator[Shelf]:
 
 
 async def fill(shelf: Shelf, number: Number, words: str) -> str:
-    """A row of the person in every table that there can be one in; the reference of their erasure."""
+    """A row of the person in every table that can have one; the reference of their erasure."""
     store, digests = shelf.store, made.digests(number=number)
     calls = [await person.called(shelf, number) for _ in range(3)]
     await person.known(shelf, number, words=words)
@@ -117,7 +117,7 @@ def holding(kept: Mapping[str, str], *spellings: str) -> set[str]:
 
 
 def dumped(shelf: Shelf) -> str:
-    """What pg_dump of the server's own package gives."""
+    """What pg_dump from the server's own package prints."""
     binary = _shipped_binaries() / "pg_dump"
     done = subprocess.run([binary, shelf.store.dsn], check=True, capture_output=True)
     return done.stdout.decode()
@@ -141,10 +141,10 @@ def run(shelf: Shelf) -> Service:
 async def test_the_number_is_somewhere_after_an_erasure(shelf: Shelf, spelling: str) -> None:
     words = f"nagranie {spelling}.wav"
     reference, other = await fill(shelf, NUMBER, words), await fill(shelf, BYSTANDER, "form 12")
-    # the planner takes samples of what stands in the columns
+    # the planner takes samples of what is in the columns
     await shelf.database.rows("ANALYZE")
     before, digest = await columns(shelf.store.dsn), made.digests(number=NUMBER).newest.hex()
-    # else a search that finds nothing afterwards would be no proof
+    # otherwise a search that finds nothing afterwards would be no proof
     assert holding(before, spelling) >= {
         "consents.proof", "contacts.proof", "suppressions.proof", "removed_suppressions.proof", "removed_suppressions.why",
         "request_event_details.reason", "recordings.deletion_ref", "call_event_fields.fields",
@@ -169,7 +169,7 @@ async def test_the_number_is_somewhere_after_an_erasure(shelf: Shelf, spelling: 
     assert not [each for each in everywhere if each in dumped(shelf)]
     assert files_holding(data_dir, *SPELLINGS, NUMBER.digits) == []
     assert not [each for each in everywhere if each in done.out + done.err]
-    # another person's are all there
+    # everything of another person is there
     assert holding(after, BYSTANDER.digits) == {"rights_requests.number", "forwards.number"}
     assert (await shelf.store.requests.show(other)).request["number"] == BYSTANDER.e164
 
@@ -181,7 +181,7 @@ async def test_the_number_is_left_in_a_file_where_all_else_that_people_wrote_is_
     words, line = "nagranie 601987654.wav", "{},fair,2026-01-15,contract,{}\n"
     others = [line.format(number.e164, f"form {n}") for n, number in enumerate(made.numbers(50))]
     if written == "proof of a contact":
-        # it is the last of its page: what was beside a row that goes is moved to its place
+        # it is the last of its page: what lies beside a row that goes is moved to its place
         for last in ((), (line.format(NUMBER.e164, words),)):
             (tmp_path / "list.csv").write_text(
                 "".join(["number,source,obtained,basis,proof\n", *others, *last])

@@ -29,7 +29,7 @@ ACME = Holder("controller", "acme")
 
 @pytest.fixture
 async def here(store: Store, tmp_path: Path) -> SecretStore:
-    """The keys of the node at which they are made; the other one has a copy from before."""
+    """The keys of the node at which they are made; the other one has an earlier copy."""
     secrets = await store.key_versions.vouch(SecretStore(tmp_path / "here"))
     await store.key_versions.make(secrets, ACME)
     shutil.copytree(tmp_path / "here", tmp_path / "there")
@@ -117,7 +117,7 @@ async def test_keys_that_nothing_hung_on_and_that_were_made_anew_shut_the_gate_f
 async def test_invariant_1_a_register_that_was_loaded_on_another_node_counts_as_empty_here(
     store: Store, here: SecretStore, there: Desk, tmp_path: Path
 ) -> None:
-    """Under a secret of its own, which took the place of the one that is here."""
+    """It has a secret of its own, which has replaced the one that is here."""
     robinson = Holder("register", "robinson")
     await store.key_versions.make(here, robinson)
     copied(tmp_path)

@@ -1,4 +1,4 @@
-"""A gate that asks and gets no answer: the database may have written the call's row all the same, or is yet to."""
+"""A gate that asks and gets no answer: the database may have written the call's row all the same, or may do so later."""
 
 from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from tests.unit.store.test_gatekeeper import Silent
 
 
 class Unanswered(PostgresCallStore):
-    """Whose reply to the gate is lost; ``late``: it has not even begun to write, and does when it is told to."""
+    """The reply to the gate is lost; ``late``: the write has not even begun, and begins when it is told to."""
 
     late = False
     catch_up: Callable[[], Awaitable[Any]]

@@ -1,4 +1,4 @@
-"""What webhooks were not told in a long outage is more than one statement of a call's time can do."""
+"""What webhooks have missed in a long outage is more than one statement can do in a call's time."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -14,7 +14,7 @@ from ccari.store import database as database_module
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 
-#: As many rows as a statement changes in a call's time, here; and some of which there are too many.
+#: As many rows as a statement changes in a call's time, here; and a number that is too many.
 MOST, BACKLOG = 5000, 6000
 AN_HOUR, A_MONTH = timedelta(hours=1), timedelta(days=30)
 
@@ -95,7 +95,7 @@ async def test_a_message_that_is_being_tried_keeps_its_webhook_from_being_droppe
     await backlog(store, "waiting")
     await unseen(database)
     async with database.outside_pool() as other, other.transaction():
-        # as who tries it does for a moment
+        # as whoever tries it does for a moment
         (tried,) = await other.fetch(
             "SELECT id FROM webhook_deliveries WHERE endpoint = 'crm' LIMIT 1 FOR UPDATE"
         )

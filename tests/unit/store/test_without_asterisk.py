@@ -1,4 +1,4 @@
-"""A service that the settings give no Asterisk: it gates over FastAGI and HTTP, and nothing of it waits for ARI."""
+"""A service whose settings name no Asterisk: it gates over FastAGI and HTTP, and nothing in it waits for ARI."""
 
 import secrets
 import socket
@@ -26,7 +26,7 @@ def ports() -> list[int]:
 
 @pytest_asyncio.fixture
 async def running(dsn: str, store: Store, tmp_path: Path, ports: list[int]) -> AsyncIterator[Service]:
-    """Of a policy that records, without a password of ARI, and without anybody to encrypt recordings to."""
+    """A service with a policy that records, but without an ARI password, and without anybody to encrypt recordings to."""
     http, agi = ports
     await store.policies.apply(made.POLICY, "test")
     service = without_database({
@@ -53,7 +53,7 @@ async def test_a_service_without_asterisk_is_never_ready_or_looks_for_it(
             assert (ready.status, await ready.json()) == (HTTPStatus.OK, {"database": "ok", "calls": "ok"})
         async with session.get("/metrics") as scraped:
             told = await scraped.text()
-    # an alert fires on a connection that is away, where there is to be one
+    # an alert fires if a connection that should be there is away
     assert "ccari_calls_under_way" in told
     assert "ccari_asterisk_up" not in told
     assert "ccari_fence_held" not in told

@@ -39,7 +39,7 @@ from tests.unit.store.made import POLICY, new_secret
 
 SECONDS = 30.0
 NUMBER, AS_WRITTEN = "+48600100001", "600 100 001"
-#: Beside the controller of the store's tests, another, in another country.
+#: Besides the controller of the store's tests, another one, in another country.
 TWO = (
     POLICY
     + """
@@ -63,7 +63,7 @@ mode = "off"
 
 
 def reference_of_this_year(serial: int) -> str:
-    """Of a request to acme that is the ``serial``-th of the year that runs."""
+    """The reference of the ``serial``-th request to acme in the current year."""
     return f"ACME-{local_day(datetime.now(UTC), 'PL').year}-{serial:06}"
 
 
@@ -124,7 +124,7 @@ class Answer:
         return orjson.loads(self.text)
 
     def problem(self, status: int) -> dict[str, Any]:
-        """The problem document, which it must be: of that status, without a number or a traceback."""
+        """The problem document that it must be: with that status, and without a number or a traceback."""
         assert (self.status, self.headers["content-type"].partition(";")[0]) == (
             status,
             "application/problem+json",
@@ -162,7 +162,7 @@ class Api:
         return made
 
     async def of(self, role: Role) -> str:
-        """The role's token for all controllers."""
+        """A token of the role, for all controllers."""
         made = f"ccari_{role:-<43}"
         if made not in self._made:
             self._made.add(made)

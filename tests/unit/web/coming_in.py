@@ -1,4 +1,4 @@
-"""Lists that are on their way in, and take all the turns there are for such."""
+"""Lists that are being sent, and take all the turns there are for lists."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -16,7 +16,7 @@ from tests.unit.web.api import Api
 
 @asynccontextmanager
 async def lists_coming_in(api: Api, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[None]:
-    """While the context lasts there is no turn for another; at its end each of them is taken."""
+    """While the context lasts there is no turn for another; at its end each of them is accepted."""
     end, has_its_turn, of = asyncio.Event(), asyncio.Semaphore(0), uploads.Upload.of
 
     def begun(request: web.Request) -> uploads.Upload:

@@ -1,4 +1,4 @@
-"""Tokens: kept by their hash, good until they are not, and not to be guessed at."""
+"""Tokens: stored as a hash, good until they are not, and not to be guessed."""
 
 import contextlib
 import json

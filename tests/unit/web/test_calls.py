@@ -21,7 +21,7 @@ from tests.unit.web.api import AS_WRITTEN, NUMBER, Api, Silent, serving
 
 
 class Placing:
-    """Places nothing, and answers as it is told."""
+    """It places nothing, and answers as it is told."""
 
     def __init__(self, *, block: Block | None = None, error: AsteriskError | None = None) -> None:
         self.orders: list[Order] = []
@@ -56,7 +56,7 @@ async def test_the_gate_is_another_than_the_commands(api: Api, front: Front, sto
     blocked = await gated(api, NUMBER, "renewals")
     assert (blocked["verdict"], blocked["reason"]) == ("block", "suppressed_erasure")
     assert blocked["why"] == WHY[Block.SUPPRESSED_ERASURE]
-    # one controller's bar is none of another's (invariant 7)
+    # one controller's bar does not bar another's calls (invariant 7)
     assert (await gated(api, NUMBER, "umfrage"))["verdict"] == "allow"
     assert (await gated(api, "12", "renewals"))["reason"] == "number_invalid"
     assert (await gated(api, NUMBER, "nonsense"))["reason"] == "unknown_campaign"
@@ -68,7 +68,7 @@ async def test_a_policy_that_was_applied_since_is_not_heeded(api: Api, store: St
     await store.policies.apply(made.POLICY.replace('"contract"', '"legitimate_interest"'), "test")
     assert (await gated(api, NUMBER, "renewals"))["legal_basis"] == "legitimate_interest"
     assert (await gated(api, NUMBER, "umfrage"))["reason"] == "unknown_campaign"
-    # what the database is not asked about: a campaign that was not known, and a number that was none
+    # what the database is not asked about: an unknown campaign, and a number that is not one
     await store.policies.apply(made.POLICY.replace('"renewals"', '"renewal"'), "test")
     assert (await gated(api, NUMBER, "renewal"))["verdict"] == "allow"
     german = "0151 12345678"
@@ -180,7 +180,7 @@ async def opened(store: Store, controller: str = "acme", outcome: str | None = N
 
 
 async def listed(api: Api, query: str = "", **options: Any) -> list[UUID]:
-    """The ids of all pages, which a reader goes through three at a time."""
+    """The ids of all pages, through which a reader goes three at a time."""
     found: list[UUID] = []
     after = ""
     while True:
@@ -197,7 +197,7 @@ async def listed(api: Api, query: str = "", **options: Any) -> list[UUID]:
 async def test_a_page_leaves_out_or_repeats_a_call_or_is_not_narrowed(api: Api, store: Store) -> None:
     calls = [await opened(store, outcome="busy" if index % 2 else None) for index in range(8)]
     calls.reverse()
-    # several that were opened in the same moment
+    # several that were opened at the same moment
     await store.database.rows(
         "UPDATE calls SET opened_at = '2026-01-25T10:00:00Z' WHERE outcome IS NULL RETURNING 1"
     )

@@ -1,4 +1,4 @@
-"""The calls with a number: found by whom may, under each secret, on record, and nobody else's."""
+"""The calls with a number: found by those who may, under each secret, on record, and nobody else's."""
 
 from dataclasses import replace
 from http import HTTPStatus
@@ -50,7 +50,7 @@ async def test_a_token_of_one_controller_finds_the_calls_of_another(
     api: Api, front: Front, store: Store
 ) -> None:
     assert isinstance(front.secrets, SecretStore)
-    # a copy of a secret, under which both know the number by one digest
+    # a copy of a secret, under which both know the number by the same digest
     (theirs, mine) = (front.secrets.folder / each / "suppression-1.key" for each in ("other", "acme"))
     theirs.write_bytes(mine.read_bytes())
     acme, _ = await called(store, front), await called(store, front, "other")

@@ -1,4 +1,4 @@
-"""What is declared, as it is and as it was; of another controller nothing."""
+"""What is declared, as it is and as it was; nothing of another controller."""
 
 from http import HTTPStatus
 
@@ -59,7 +59,7 @@ async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store
     token = await api.token(Role.AUDITOR, controllers={"acme"})
     part = await api.ask("GET", f"{REVISIONS}/{numbers[1]}", token=token)
     assert (part.json["document"], [each["id"] for each in part.json["controllers"]]) == (None, ["acme"])
-    # which concerns each of the controllers
+    # that setting concerns each of the controllers
     assert part.json["accesses_days"] == whole["accesses_days"] == DEFAULT_DAYS
     assert "umfrage" not in part.text
     (await api.ask("GET", f"{CAMPAIGNS}/umfrage", token=token)).problem(HTTPStatus.NOT_FOUND)
@@ -68,7 +68,7 @@ async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store
     )
 
 
-#: Each controller heeds one of its own, and both heed one; another is heeded by nobody.
+#: Each controller heeds one of its own, and both heed one more; another is heeded by nobody.
 LISTED = TWO.replace(
     'data_source = "Vertrag"', 'data_source = "Vertrag"\nregisters = ["umfrageliste", "robinson"]'
 ).replace('controller = "acme"', 'controller = "acme"\nregisters = ["robinson", "polska"]') + "".join(
@@ -94,7 +94,7 @@ async def test_invariant_7_a_token_sees_a_register_that_only_another_controller_
     assert await seen() == ["robinson", "umfrageliste", "polska", "unheeded"]
 
 
-#: As an older version has accepted it; the fault is the other controller's.
+#: As an older version accepted it; the fault is the other controller's.
 UNSOUND = TWO.replace('id = "umfrage"', 'id = "umfrage"\nformerly = "known"')
 
 

@@ -37,7 +37,7 @@ def card(
     agent: str = "anna", controller: str = "acme", *, name: str | None = None, past: Past | None = PAST,
     recording: Mapping[str, str] | None = None,
 ) -> AgentCard:  # fmt: skip
-    """The card of one call as calls make it: for that controller, which people call by ``name``."""
+    """The card of one call as calls make it: for that controller, which people know as ``name``."""
     policy = read(TWO)
     campaign = next(each for each in policy.campaigns if each.controller == controller)
     whose = policy.controller_of(campaign)
@@ -68,7 +68,7 @@ async def watching(api: Api, agent: str, token: str) -> AsyncIterator[aiohttp.St
 
 
 async def block(stream: aiohttp.StreamReader) -> str | None:
-    """Up to the next empty line; None: the stream has ended as it should."""
+    """Read up to the next empty line; None: the stream has ended as it should."""
     async with asyncio.timeout(SECONDS):
         lines: list[str] = []
         while line := (await stream.readline()).decode():
@@ -132,7 +132,7 @@ async def test_a_token_of_one_controller_sees_the_cards_of_another_or_not_its_ow
     token = await api.token(Role.DIALER, controllers={"acme"})
     async with watching(api, "anna", token) as stream:
         mine = card(name="other")
-        # what a controller is called may be another's id
+        # what one controller is called may be another's id
         for each in (card(controller="other"), card(controller="other", name="acme"), mine):
             rack(front).hand_out(each)
         assert (await event(stream))["call_id"] == str(mine.call_id)
@@ -177,7 +177,7 @@ async def test_a_stream_outlives_the_service_or_holds_it_up(store: Store, front:
         await block(answer.content)
         async with asyncio.timeout(SECONDS):
             await stopping.aclose()
-            # the last chunk was sent: it was no cut
+            # the last chunk was sent: the stream was not cut off
             assert await answer.content.read() == b""
 
 

@@ -92,12 +92,12 @@ async def test_a_body_or_a_parameter_makes_it_fail(api: Api) -> None:
         data = None if route.method == "GET" else raw if pick == 0 else json.dumps(body).encode()
         asked.append((route.method, path, data))
 
-    # drawn in a thread of its own, for hypothesis runs no coroutines; asked here
+    # drawn in a thread of its own, as hypothesis runs no coroutines; asked here
     await asyncio.to_thread(draw)
     reference = (
         await api.ask("POST", "/v1/requests", {"right": "access", "number": NUMBER, "controller": "acme"})
     ).json
-    # the year is this one's
+    # the year is the current one
     assert re.fullmatch(r"ACME-2\d\d\d-000001", reference["reference"])
     seen: set[int] = set()
     for method, path, data in asked:

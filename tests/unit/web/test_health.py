@@ -1,4 +1,4 @@
-"""``/readyz``: open to all, and so no way to take the database's connections from the calls."""
+"""``/readyz``: open to all, and so not to be a way to take the database's connections from the calls."""
 
 import asyncio
 from http import HTTPStatus
@@ -14,7 +14,7 @@ SECONDS = 30.0
 
 
 class Probe:
-    """A check that is counted, and that answers ``well`` once it may: at once, or when let."""
+    """A check that is counted, and that answers ``well`` once it may: at once, or when allowed to."""
 
     def __init__(self, *, held: bool = False) -> None:
         self.well = True
@@ -46,7 +46,7 @@ async def test_as_many_ask_at_a_time_each_takes_a_connection() -> None:
     probe = Probe(held=True)
     asking = [asyncio.create_task(probe.answer()) for _ in range(20)]
     await some_steps()
-    # however long it takes: it is still the one that is under way
+    # however long it takes: it is still the same check that is under way
     probe.now += 10 * ANSWER_SECONDS
     asking.append(asyncio.create_task(probe.answer()))
     await some_steps()

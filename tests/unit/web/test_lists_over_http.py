@@ -1,4 +1,4 @@
-"""Long lists over HTTP: taken whole or not at all, as they arrive, and given out so that nobody takes a part for the whole."""
+"""Long lists over HTTP: accepted whole or not at all, as they arrive, and given out so that no part passes for the whole."""
 
 import asyncio
 import base64
@@ -121,7 +121,7 @@ async def test_a_token_of_one_controller_reaches_the_lists_of_another(api: Api, 
     )
     scrub = await give(api, f"{CONTACTS}/scrub?campaign=umfrage", "600100001\n", token=token)
     scrub.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
-    # of the one it sees, it need not say which
+    # it sees only one controller, and need not say which
     assert (await give(api, f"{BARS}/import", "600100001\n", token=token)).json["accepted"] == 1
 
 
@@ -140,13 +140,13 @@ async def test_a_list_that_breaks_off_is_taken_for_whole(api: Api, store: Store)
     async with asyncio.timeout(SECONDS):
         with pytest.raises((aiohttp.ClientError, ConnectionError)):
             await sending
-    # its turn is given back, and nothing of it has come in
+    # its turn is given back, and nothing of it was entered
     assert (await api.ask("GET", BARS)).json["items"] == []
     assert (await give(api, f"{BARS}/import?controller=acme", "600100002\n")).json["accepted"] == 1
 
 
 async def assert_given_up(api: Api) -> None:
-    """A list that does not go on is refused, and nothing of it has come in."""
+    """A list that stalls is refused, and nothing of it was entered."""
     never = asyncio.Event()
 
     async def stalls() -> AsyncIterator[bytes]:
@@ -256,7 +256,7 @@ async def test_another_list_of_the_same_length_is_answered_as_if_it_were_entered
     status, first = await send(1)
     assert status == HTTPStatus.OK
     assert (await send(2))[0] == HTTPStatus.UNPROCESSABLE_ENTITY
-    # however it is cut to pieces
+    # in whatever pieces it is cut
     assert await send(1) == (HTTPStatus.OK, first)
     chunked = not chunked
     assert await send(1) == (HTTPStatus.OK, first)
@@ -266,7 +266,7 @@ async def test_another_list_of_the_same_length_is_answered_as_if_it_were_entered
 async def test_a_list_that_trickles_in_keeps_its_turn(
     api: Api, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """No piece of it is late, but all together they are."""
+    """No piece of it is late, but all of them together are."""
     monkeypatch.setattr(uploads, "PIECE_SECONDS", 3600)
     monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
     await assert_given_up(api)
@@ -278,7 +278,7 @@ async def test_whoever_reads_a_file_too_slowly_keeps_its_turn(
     await give(api, f"{BARS}/import?controller=acme&proof=list%207", "600100001\n")
     monkeypatch.setattr(downloads, "WRITE_SECONDS", 3600)
     monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
-    # or what the kernel takes in would have earned it minutes
+    # otherwise what the kernel takes in would have earned it minutes
     monkeypatch.setattr(pace, "LEAST_BYTES_PER_SECOND", 10**12)
     export, cut = store.suppressions.export, asyncio.Event()
 

@@ -1,4 +1,4 @@
-"""Calls in progress over HTTP: each change, of the controllers whose calls they are, and of nobody else's."""
+"""Calls in progress over HTTP: each change, for the controllers whose calls they are, and for nobody else."""
 
 import contextlib
 from collections.abc import AsyncIterator
@@ -38,7 +38,7 @@ def live(
 
 @dataclass(frozen=True)
 class Stands:
-    """A call that stands on the board as it is given."""
+    """A call that is shown on the board just as it is given."""
 
     call: LiveCall
 
@@ -56,7 +56,7 @@ class Stands:
 
 @dataclass(frozen=True)
 class Floor:
-    """Where calls are put without anybody who makes them."""
+    """A place for calls without anybody who makes them."""
 
     board: Board
 

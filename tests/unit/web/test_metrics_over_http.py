@@ -1,4 +1,4 @@
-"""``/metrics``: open to whoever reaches the port, and so of nobody."""
+"""``/metrics``: open to whoever reaches the port, and so about nobody."""
 
 import asyncio
 

@@ -1,4 +1,4 @@
-"""The description of the API: whole, open to all, and of the same models that validate."""
+"""The description of the API: complete, open to all, and made from the same models that validate."""
 
 from collections.abc import Iterator
 from http import HTTPStatus

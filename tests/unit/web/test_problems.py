@@ -138,7 +138,7 @@ async def test_a_request_is_not_logged_or_a_number_in_it_is(api: Api) -> None:
 
 @pytest.fixture
 def said(logging_as_before: None) -> io.StringIO:
-    """All that is logged, as a service logs it."""
+    """Everything that is logged, as a service logs it."""
     stream = io.StringIO()
     log.configure("json", "debug", stream)
     return stream
@@ -200,7 +200,7 @@ class Hanging:
 async def test_a_dialler_holds_up_whoever_works_or_its_own_gates(
     store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its gates are asked about together: one that waits for the database has all others wait with it, and nobody else."""
+    """Its gates are asked about together: if one waits for the database, so do all its others, but nobody else."""
     monkeypatch.setattr("ccari.web.endpoint.AT_ONCE", 2)
     hanging = Hanging()
     async with serving(store, replace(front, facts=hanging)) as api:
@@ -216,7 +216,7 @@ async def test_a_dialler_holds_up_whoever_works_or_its_own_gates(
 async def test_more_requests_than_there_is_room_for_wait_for_ever(
     store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Those that are worked on hang; others are told so, within a bound."""
+    """Those that are being worked on hang; the others are told so, within a bound."""
     monkeypatch.setattr("ccari.web.endpoint.AT_ONCE", 2)
     hangs = Hanging()
     async with serving(store, replace(front, facts=hangs)) as api:
@@ -238,7 +238,7 @@ async def test_more_requests_than_there_is_room_for_wait_for_ever(
 async def test_whoever_goes_away_while_they_send_a_form_is_logged_as_an_error(
     api: Api, said: io.StringIO
 ) -> None:
-    """A browser does so at each double click."""
+    """A browser does this at each double click."""
     host, port = api.url.removeprefix("http://").split(":")
     reader, writer = await asyncio.open_connection(host, int(port))
     writer.write(

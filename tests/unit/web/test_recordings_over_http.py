@@ -63,7 +63,7 @@ async def test_a_file_that_is_plain_missing_or_cut_is_given_out(
 async def test_whoever_may_not_see_a_recording_learns_that_it_is_there(
     api: Api, store: Store, tmp_path: Path
 ) -> None:
-    """By the words with which a file is refused that is stored as plain audio."""
+    """From the words with which a file stored as plain audio is refused."""
     plain = await stored(store, tmp_path, plain=True)
     token = await api.token(Role.DPO, controllers={"other"})
     told = [

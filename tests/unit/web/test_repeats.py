@@ -40,7 +40,7 @@ async def test_a_request_whose_answer_was_lost_is_entered_twice(api: Api, store:
     assert (again.text, again.headers["location"]) == (first.text, first.headers["location"])
     assert again.headers["content-type"] == first.headers["content-type"]
     assert len(await store.requests.list(None, 10)) == 1
-    # another's key, and another key, are others
+    # another token's key, and another key, are different ones
     other = await api.token(Role.DPO)
     await ask(api, "/v1/requests", ERASE, key, token=other)
     await ask(api, "/v1/requests", ERASE, str(uuid4()))
@@ -48,7 +48,7 @@ async def test_a_request_whose_answer_was_lost_is_entered_twice(api: Api, store:
 
 
 class Unheard(Requests):
-    """The database takes what is entered, and its answer is lost."""
+    """The database accepts what is entered, and its answer is lost."""
 
     async def add(
         self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
@@ -60,7 +60,7 @@ class Unheard(Requests):
 async def test_a_request_is_entered_twice_because_its_commit_was_not_answered(
     store: Store, front: Front
 ) -> None:
-    """Whoever is answered 503 may ask again with the same key. That key used for another request makes them no less than two."""
+    """Whoever is answered 503 may ask again with the same key. If that key is used for another request, they are still two."""
     async with serving(store, replace(front, requests=Unheard(store.database))) as api:
         (await ask(api, "/v1/requests", ERASE, "one")).problem(HTTPStatus.SERVICE_UNAVAILABLE)
     (entered,) = await store.requests.list(None, 10)
@@ -92,7 +92,7 @@ async def test_a_call_is_placed_twice(store: Store, front: Front) -> None:
         assert len(placing.orders) == 1
         other = await ask(api, "/v1/calls", {**CALL, "agent": "bert"}, "one", role=Role.OPS)
         assert "another body" in other.problem(HTTPStatus.UNPROCESSABLE_ENTITY)["detail"]
-        # without a key, each is a call
+        # without a key, each is a call of its own
         await api.ask("POST", "/v1/calls", CALL, role=Role.OPS)
         assert len(placing.orders) == 2
 
@@ -148,7 +148,7 @@ async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) 
         async with asyncio.timeout(SECONDS):
             await inside.acquire()
         (await ask(api, "/v1/calls", CALL, "one", token=token)).problem(HTTPStatus.CONFLICT)
-        # whoever worked on it died: after a while the next one may
+        # whoever worked on it died: after a while the next may do so
         await store.database.rows(
             "UPDATE http_repeats SET made_at = now() - interval '3 minutes' RETURNING 1"
         )

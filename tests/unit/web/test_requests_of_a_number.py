@@ -1,4 +1,4 @@
-"""What a number has asked for before: found whenever it was asked, by whom may, on record, and nobody else's."""
+"""What a number has asked for before: found whenever it was asked, by those who may, on record, and nobody else's."""
 
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
@@ -35,7 +35,7 @@ async def test_a_request_is_lost_with_its_closure_or_under_an_older_secret(api: 
     other = await enter(api, number=NUMBER, controller="other")
     assert set(await found(api)) == {other, opened, closed}
     assert await found(api, controller="acme") == [opened, closed]
-    # and of a version that was retired nothing is looked for, as with the bars
+    # and nothing is looked for under a retired version, as with the bars
     front.secrets.retire("acme", 1)
     assert await found(api, controller="acme") == [opened]
 
@@ -44,7 +44,7 @@ async def test_a_token_of_one_controller_finds_what_was_asked_of_another(
     api: Api, front: Front, store: Store
 ) -> None:
     assert isinstance(front.secrets, SecretStore)
-    # a copy of a secret, under which both know the number by one digest
+    # a copy of a secret, under which both know the number by the same digest
     (theirs, mine) = (front.secrets.folder / each / "suppression-1.key" for each in ("other", "acme"))
     theirs.write_bytes(mine.read_bytes())
     acme, other = await enter(api), await enter(api, number=NUMBER, controller="other")

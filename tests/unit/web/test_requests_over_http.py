@@ -126,7 +126,7 @@ async def test_a_request_is_entered_that_cannot_be(api: Api, store: Store) -> No
     ("campaigns", "of_one", "without"),
     [
         (("",), {"renewals": "21(1)"}, "21(1)"),
-        # each leads to the same article, on other bases
+        # each leads to the same article, on a different basis
         (("contract", "legal_obligation"), {}, "17"),
         # a campaign that does not record has a basis too
         (("", "off"), {}, "21(1)"),
@@ -165,8 +165,8 @@ async def test_a_refusal_of_recording_without_a_campaign_is_called_a_withdrawal(
 
 
 async def test_words_that_were_pasted_from_a_letter_are_refused(api: Api, store: Store) -> None:
-    """With spaces at which no line breaks, as Polish has them behind its short words, with another system's ends of lines, and with
-    what nobody sees: where words of a PDF or of an e-mail may be broken.
+    """With the no-break spaces that Polish has behind its short words, with another system's line ends, and with
+    invisible characters: where words of a PDF or of an e-mail may be broken.
     """
     pasted = "\ufeffw\u00a0dniu 24\u202flisto\u00adpada\r\n\tz\u00a0li\u200bstem\u2060 7"
     reference = (await api.ask("POST", REQUESTS, {**ERASE, "note": pasted})).json["reference"]
@@ -197,7 +197,7 @@ async def test_an_agent_works_on_a_request_that_it_may_only_enter(api: Api) -> N
 
 
 async def references(api: Api, query: str = "", **options: Any) -> list[str]:
-    """Of all pages, two at a time."""
+    """The references of all pages, two at a time."""
     found: list[str] = []
     after = ""
     while after is not None:
@@ -235,7 +235,7 @@ async def test_a_page_leaves_out_or_repeats_a_request_or_is_not_narrowed(api: Ap
     refused = await api.ask("GET", f"{REQUESTS}?reference=%2B48600100100")
     assert (refused.status, "600100100" in refused.text) == (HTTPStatus.UNPROCESSABLE_ENTITY, False)
     row = (await api.ask("GET", f"{REQUESTS}?overdue=true", role=Role.AUDITOR)).json["items"][0]
-    # midnight may have come since
+    # midnight may have passed since
     passed = (deadlines.local_day(datetime.now(UTC), "PL") - today).days
     assert row["days_left"] in range(-2 - passed, -1)
     assert (row["overdue"], row["number"]) == (True, made.NUMBER.masked)

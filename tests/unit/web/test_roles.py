@@ -71,7 +71,7 @@ GET  /v1/webhooks                        . . o D A
 POST /v1/webhooks/{number}/retry         . . o . .
 GET  /v1/agents/{id}/events              d a . . .
 """
-#: Who is not signed in is sent to the form.
+#: Whoever is not signed in is sent to the form.
 CONSOLE = """
 GET  /console                                          . a o D A
 POST /console/sign-out                                 . a o D A
@@ -137,7 +137,7 @@ def table(text: str = ALLOWED) -> dict[tuple[str, str], set[Role]]:
 
 
 def somewhere(path: str) -> str:
-    """A path of that shape at which there is nothing to see or spoil; of the agent's events, another's."""
+    """A path of that shape at which there is nothing to see or spoil; for the agent's events, another agent's."""
     return (
         path.replace("/calls/{id}", "/calls/00000000-0000-4000-8000-000000000000")
         .replace("{reference}", "ACME-2026-000099")
@@ -150,11 +150,11 @@ def somewhere_in_the_console(app: web.Application) -> Iterator[tuple[str, str, s
     """Each page that there is, at a place where there is nothing, and the roles that may see it."""
     known = table(CONSOLE)
     found = {each for each in routes_of(app) if _is_of_the_console(each[1])} - CONSOLE_OPEN
-    # who asks for what a form has made is sent back to the form
+    # whoever requests what a form has made is sent back to the form
     made = {("GET", path) for method, path in known if method == "POST"} - set(known)
     assert found == set(known) | made
     for (method, path), roles in known.items():
-        # what is open for ever has tests of its own
+        # what is open without end has tests of its own
         if path != "/console/sign-out" and not path.endswith("/events"):
             yield method, somewhere(path).replace("{outcome}", "receipt"), roles
 
@@ -168,7 +168,7 @@ def _is_of_the_console(path: str) -> bool:
 
 
 async def test_an_endpoint_answers_who_shows_no_token_or_a_wrong_one(store: Store, front: Front) -> None:
-    # an hour between any two looks at the clock: nobody is refused for the wrong tokens of before
+    # an hour between any two looks at the clock: nobody is refused because of earlier wrong tokens
     hours = itertools.count()
     async with serving(
         store, front, doorkeeper=Doorkeeper(front.bearers, lambda: next(hours) * 3600.0)
@@ -197,7 +197,7 @@ async def test_an_endpoint_is_in_no_table(front: Front) -> None:
 async def test_a_role_may_do_more_or_less_than_is_written(api: Api, role: Role) -> None:
     for (method, path), roles in table().items():
         if path.endswith("/events"):
-            continue  # what is open for ever has tests of its own
+            continue  # what is open without end has tests of its own
         answer = await api.ask(method, somewhere(path), {} if method == "POST" else None, role=role)
         if role in roles:
             assert answer.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}, (path, answer)

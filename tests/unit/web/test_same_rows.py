@@ -1,4 +1,4 @@
-"""The API and the command line tell the same, of whatever there is."""
+"""The API and the command line say the same, about everything there is."""
 
 import json
 from datetime import datetime
@@ -31,7 +31,7 @@ async def shelf(store: Store, database: Database, front: Front, tmp_path: Path) 
 
 
 async def filled(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
-    """Of everything that there is a list of, some."""
+    """Some of everything that there is a list of."""
     assert isinstance(front.secrets, SecretStore)
     (front.secrets.folder / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
     SigningKeys(front.secrets.folder).create()
@@ -71,7 +71,7 @@ def plain(value: Any) -> Any:
 
 
 def within(shown: Any, told: Any) -> Any:
-    """Of what the command line tells only what the API shows; all that it shows must be there."""
+    """Of what the command line says, only what the API shows; everything that the API shows must be there."""
     match shown, told:
         case dict(), dict():
             assert set(shown) <= set(told)

@@ -1,4 +1,4 @@
-"""What is kept of a person, and what proves a call, given out over HTTP: to whom it may be, and on record."""
+"""What is kept of a person, and what proves a call, given out over HTTP: to those who may have it, and on record."""
 
 import asyncio
 import hashlib
@@ -41,7 +41,7 @@ EXPORT, PLAN, EVIDENCE = "/v1/subjects/export", "/v1/subjects/erasure-plan", "/v
 
 @pytest.fixture
 def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
-    """Whose people are kept under the digests that the front's secrets make."""
+    """A shelf whose people are kept under the digests that the front's secrets make."""
     assert isinstance(front.secrets, SecretStore)
     key = front.secrets.folder / "acme" / "suppression-1.key"
     key.write_text(b"acme".ljust(32, b".").hex())
@@ -74,7 +74,7 @@ async def test_an_export_is_not_on_record_or_of_another(
         "SELECT event, fields->>'request' AS request FROM accesses WHERE event LIKE 'subject%'"
     )
     assert rows == [{"event": "subject_exported", "request": reference}]
-    # nothing of it is left, once the answer is out
+    # nothing of it is left once the answer is sent
     await until(lambda: not any((tmp_path / "exports").iterdir()), within=SECONDS)
 
 
@@ -111,7 +111,7 @@ async def test_invariant_7_a_person_is_told_of_looks_that_were_made_for_another_
     api: Api, store: Store, shelf: Shelf, front: Front
 ) -> None:
     assert isinstance(front.secrets, SecretStore)
-    # a copy of a secret, under which both know the number by one digest
+    # a copy of a secret, under which both know the number by the same digest
     (theirs, mine) = (front.secrets.folder / each / "suppression-1.key" for each in ("other", "acme"))
     theirs.write_bytes(mine.read_bytes())
     reference = await person.asked(shelf, Right.ACCESS)
@@ -153,7 +153,7 @@ async def test_an_export_from_a_disk_that_hangs_takes_the_threads_of_all_the_ser
 async def test_an_export_from_a_disk_that_hangs_is_waited_for_without_end_or_left_lying(
     api: Api, shelf: Shelf, disk: Disk, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two of them kept the turns of whoever wants evidence, a recording or an export."""
+    """Two of them occupied the turns of whoever wanted evidence, a recording or an export."""
     await shelf.put(await person.called(shelf))
     reference = await person.asked(shelf, Right.ACCESS)
     monkeypatch.setattr(giving, "EXPORT_SECONDS", 0.05)
@@ -222,7 +222,7 @@ async def test_a_plan_erases_something_or_is_not_the_one_that_is_carried_out(
     wanted = await person.wanted(shelf, reference)
     done = await person.eraser(shelf).erase(wanted, Terms(person.now()))
     assert done.report is not None
-    # what the call's journal is told of the erasure comes on top
+    # what the erasure adds to the call's journal comes on top
     assert {each["what"]: each["count"] for each in plan["goes"]} == dict(done.report["erased"])
     rows = await store.database.rows("SELECT event FROM accesses WHERE event LIKE 'subject%'")
     assert [row["event"] for row in rows] == ["subject_looked_up"] * 2
@@ -267,7 +267,7 @@ async def test_whoever_may_not_see_a_call_learns_that_it_goes_on(
         )
     ]
     assert all(each == told[0] for each in told)
-    # nor is it sealed for them
+    # nor is it sealed because of them
     assert await store.database.rows("SELECT FROM seals") == []
 
 
@@ -299,5 +299,5 @@ def test_an_export_that_was_cut_off_is_left_lying(tmp_path: Path) -> None:
     (scratch / ".0123.zip.4567.draft").write_bytes(b"of somebody")
     clear(scratch)
     assert list(scratch.iterdir()) == []
-    # and where nothing was ever given out there is nothing to clear
+    # and if nothing was ever given out there is nothing to clear
     clear(tmp_path / "nowhere")

@@ -62,7 +62,7 @@ async def test_a_number_is_called_free_that_was_barred_under_a_secret_of_another
     shutil.copytree(tmp_path / "keys", there)
     secrets = await store.key_versions.vouch(SecretStore(there))
     await store.key_versions.make(secrets, Holder("controller", "acme"))
-    # nothing hangs on it yet
+    # nothing depends on it yet
     assert (await api.ask("POST", f"{BARS}/check", ACME, role=Role.DPO)).json["bars"] == []
     await store.suppressions.add(
         "acme", secrets.digests("acme", made.NUMBER), Reason.OBJECTION, "cli:anna", "letter 7"
@@ -106,7 +106,7 @@ async def test_a_bar_is_not_told_or_not_lifted(api: Api, store: Store) -> None:
 
 
 async def test_nobody_can_tell_who_has_barred_a_number_or_lifted_its_bars(api: Api, store: Store) -> None:
-    """Also where the answer only says that the number was barred already, or that there was nothing to lift."""
+    """Even if the answer only says that the number was barred already, or that there was nothing to lift."""
     for _ in range(2):
         await api.ask("POST", BARS, {**ACME, "reason": "erasure"})
     for _ in range(2):
@@ -148,7 +148,7 @@ async def test_a_token_of_one_controller_reaches_another(api: Api, store: Store,
         told, same = (each.problem(HTTPStatus.UNPROCESSABLE_ENTITY) for each in (foreign, absent))
         assert told["detail"] == same["detail"].replace("othar", "other")
         assert told["detail"] == "there is no controller 'other', only acme"
-    # of the one it sees, it need not say which
+    # it sees only one controller, and need not say which
     assert (await api.ask("POST", f"{BARS}/check", {"number": NUMBER}, token=token)).json["barred"] is False
     assert (await api.ask("GET", BARS, token=token)).json["items"] == []
     (await api.ask("GET", f"{BARS}?controller=other", token=token)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)

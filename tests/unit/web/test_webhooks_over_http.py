@@ -1,4 +1,4 @@
-"""The outbox of webhooks over HTTP: of each controller its own, and no dead letter is out of reach."""
+"""The outbox of webhooks over HTTP: each controller's own, and no dead letter out of reach."""
 
 from http import HTTPStatus
 
@@ -16,7 +16,7 @@ WEBHOOKS = "/v1/webhooks"
 
 @pytest.fixture
 async def told(store: Store, database: Database) -> Store:
-    """Two calls of each controller have ended, and a webhook was to be told, and another one that took nothing."""
+    """Two calls of each controller have ended, of which a webhook was to be told, and another that accepted nothing."""
     await store.webhooks.know([Endpoint("crm", (Told.CALL_ENDED,)), Endpoint("erp", (Told.CALL_ENDED,))])
     for controller in ("acme", "other", "acme", "other"):
         call = made.call(controller)

@@ -59,7 +59,7 @@ class Seen:
 
     @property
     def words(self) -> str:
-        """What is read, in one line."""
+        """What one reads, in one line."""
         text = re.sub(r"<(style|script|title).*?</\1>", " ", self.text, flags=re.DOTALL)
         return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
@@ -84,7 +84,7 @@ class Visitor:
             return Seen(answer.status, answer.url.path, await answer.text(), answer.headers)
 
     async def send(self, page: str, action: str, /, **fields: str) -> Seen:
-        """Fill in the form of a page that is sent to ``action``, and send it."""
+        """Fill in the form of a page that goes to ``action``, and send it."""
         form = (await self.get(page)).form(action)
         return await self.ask(form.method.upper(), action, {**form.fields, **fields})
 
@@ -93,20 +93,20 @@ class Visitor:
 
     @property
     def cookie(self) -> str:
-        """Of the session."""
+        """The session's cookie."""
         kept = self.session.cookie_jar.filter_cookies(URL(f"{self.url}/console"))
         return kept["ccari_session"].value if "ccari_session" in kept else ""
 
 
 def browser() -> aiohttp.ClientSession:
-    """One that keeps cookies, also those of an address."""
+    """A browser that keeps cookies, also those of an IP address."""
     return aiohttp.ClientSession(cookie_jar=aiohttp.CookieJar(unsafe=True))
 
 
 async def signed_in(
     api: Api, visitor: Visitor, role: Role, *controllers: str, agent: str | None = None
 ) -> Visitor:
-    """With a new token of the role, perhaps only for some controllers."""
+    """Signed in with a new token of the role, perhaps only for some controllers."""
     token = await api.token(role, controllers=set(controllers) or None, agent=agent)
     seen = await visitor.sign_in(token)
     assert seen.status == HTTPStatus.OK, seen.words

@@ -17,5 +17,5 @@ async def visitor(api: Api) -> AsyncIterator[Visitor]:
 
 @pytest_asyncio.fixture
 async def officer(api: Api, visitor: Visitor) -> Visitor:
-    """The same browser, in which a data protection officer of all controllers has signed in."""
+    """The same browser, in which a data protection officer for all controllers has signed in."""
     return await signed_in(api, visitor, Role.DPO)

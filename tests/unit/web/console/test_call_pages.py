@@ -1,4 +1,4 @@
-"""Calls in the console: those that may be seen, with numbers masked and the journal's state told."""
+"""Calls in the console: those that may be seen, with numbers masked and the state of the journal shown."""
 
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -109,7 +109,7 @@ async def test_a_reason_is_told_in_the_list_by_another_word_than_on_its_page(
 async def test_a_list_of_one_campaign_seems_to_be_of_any_if_the_policy_has_changed(
     api: Api, visitor: Visitor
 ) -> None:
-    """Whoever then chose an outcome, too, got the calls of all campaigns."""
+    """Anybody who then chose an outcome as well got the calls of all campaigns."""
     await signed_in(api, visitor, Role.OPS)
     for path in (CALLS, "/console/recordings"):
         for campaign in ("renewals", "gone", MARKUP):

@@ -1,4 +1,4 @@
-"""Pages that go on by themselves, for whom no script runs: they can be held, and let go on (WCAG 2.2.2)."""
+"""Pages that update by themselves, for those without scripts: they can be paused and continued (WCAG 2.2.2)."""
 
 import re
 from http import HTTPStatus

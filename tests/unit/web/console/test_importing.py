@@ -1,4 +1,4 @@
-"""A list of bars from a form with a file: all of it or nothing, told line by line, without a number coming back."""
+"""A list of bars from a form with a file: all of it or nothing, reported line by line, without a number coming back."""
 
 import asyncio
 from html import unescape
@@ -86,7 +86,7 @@ async def test_evidence_an_export_or_listening_waits_for_lists_that_come_in(
     csrf = (await officer.get(IMPORT)).form(IMPORT).fields["csrf"]
     async with asyncio.timeout(SECONDS), lists_coming_in(api, monkeypatch):
         monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
-        # there is nothing of that name: who is told so has had a turn
+        # nothing of that name exists: whoever is told so has had a turn
         person, call, recording = "/console/requests/ACME-2026-000001", uuid4(), uuid4()
         for path in (f"{person}/evidence", f"/console/calls/{call}/evidence"):
             assert (await officer.get(path)).status == HTTPStatus.NOT_FOUND

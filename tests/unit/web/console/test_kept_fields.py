@@ -4,7 +4,7 @@ import re
 from importlib import resources
 
 _FIELDS = re.compile(r"<(?:input|textarea)\b[^>]*>")
-#: Where nobody types words or numbers, or what no browser keeps without asking.
+#: Fields in which nobody types words or numbers, or that no browser keeps without asking.
 _UNTYPED = re.compile(r'type="(?:hidden|checkbox|date|file|password)"')
 
 

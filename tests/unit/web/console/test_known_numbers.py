@@ -1,4 +1,4 @@
-"""What is known of a number, in one look: each controller's apart, on record, and the number in no answer."""
+"""What is known of a number, at a glance: each controller's apart, on record, and the number in no answer."""
 
 from http import HTTPStatus
 
@@ -16,7 +16,7 @@ FIND, PAGE = "/v1/subjects/find", "/console/subjects"
 
 
 async def complained(api: Api, front: Front, store: Store) -> dict[str, str]:
-    """What acme knows of the number; of another it knows a contact, and ``other`` was called by the number."""
+    """What acme knows of the number; it knows a contact with another, and ``other`` received a call from the number."""
     for number, source in ((NUMBER, "fair"), ("600 100 002", "street")):
         rows = f"number,source,obtained,basis,proof\n{number},{source},2026-01-31,contract,form 2\n"
         await give(api, f"{CONTACTS}/import?controller=acme", rows)

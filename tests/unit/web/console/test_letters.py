@@ -1,4 +1,4 @@
-"""Letters to the person: nothing in them that is not so, and none that the law does not let be sent."""
+"""Letters to the person: they say nothing that is not so, and none is offered that the law does not allow to be sent."""
 
 import re
 from collections import Counter
@@ -51,7 +51,7 @@ def request(right: Right = Right.ERASURE, **changes: Any) -> RequestShown:
 
 
 def text(outcome: Outcome, of: RequestShown, language: AnswerLanguage = "en", country: str = "PL") -> str:
-    """The letter, as it is read: with plain spaces."""
+    """The letter as it is read, with plain spaces."""
     return letters.write(outcome, of, controller(country), language, MOMENT).text.replace("\u00a0", " ")
 
 
@@ -120,7 +120,7 @@ def test_a_bar_is_said_to_reach_further_than_it_does(
 def test_the_processing_is_said_to_have_stopped_while_recordings_are_kept(
     language: AnswerLanguage, erased: str
 ) -> None:
-    """When an objection is fulfilled, nothing holds the recordings any more, and nothing deletes them before their time."""
+    """When an objection is fulfilled, nothing holds the recordings any more, and nothing deletes them early."""
     before, _, after = text(Outcome.FULFILLED, request(Right.OBJECTION), language).partition(erased)
     assert after
     assert before.rpartition("[")[2].count("]") == 0
@@ -297,7 +297,7 @@ def test_a_refusal_within_the_time_of_an_extension_is_not_said_to_be_late(langua
 
 
 def refusal(began: RequestState, recordings: tuple[RecordingRow, ...] = (), **changes: Any) -> RequestShown:
-    """In a call, as it was registered, with what ccari has recorded of that."""
+    """A refusal in a call, as it was registered, with what ccari has recorded of the call."""
     first = StepTaken(
         seq=1, at=MOMENT, who="call", state=began, level="L1", due=date(2026, 4, 7), reason=""
     )  # fmt: skip
@@ -428,10 +428,10 @@ def test_a_contact_that_ends_with_a_full_stop_ends_its_sentence_twice(language: 
 
 
 def begins(body: str) -> Iterator[str]:
-    """The words that each paragraph of a draft begins with, up to what is filled in."""
+    """The words with which each paragraph of a draft begins, up to what is filled in."""
     for each in body.split("\n\n"):
         words = re.sub(r"^(?:\{%.*?%\})+", "", each).partition("{")[0].strip()
-        # what is said otherwise may go on in the paragraph before
+        # what is said in the other case may go on in the paragraph before
         if words and not each.startswith("{% else %}"):
             yield words
 
@@ -479,7 +479,7 @@ def test_an_answer_is_promised_by_a_day_that_has_passed(language: AnswerLanguage
 def test_who_withdrew_one_consent_is_told_that_nobody_sells_to_them(
     language: AnswerLanguage, marketing: str
 ) -> None:
-    """By key in a call it bars the campaigns alone that ask for that consent."""
+    """Pressed in a call, it bars only the campaigns that ask for that consent."""
     one = BAR.model_copy(update={"reason": "withdraw_consent", "campaign": "survey"})
     for bars, told in (((one,), False), ((BAR,), True), ((one, BAR), True), ((), False)):
         said = text(Outcome.FULFILLED, request(Right.WITHDRAW_CONSENT, suppressions=bars), language)
@@ -517,7 +517,7 @@ def test_who_objected_in_vain_is_not_told_before_what_was_restricted_is_used_aga
         told = text(Outcome.REFUSED, request(right), language)
         before, found, after = told.partition(lifted)
         assert bool(found) is (right in {Right.OBJECTION, Right.REFUSE_RECORDING}), right
-        # the writer alone knows whether there is anything
+        # only the writer knows whether there is anything
         assert not found or ("[" in before.rpartition("]")[2] and "]" in after)
 
 
@@ -562,7 +562,7 @@ def test_a_letter_is_offered_that_the_law_does_not_let_be_sent(right: Right, sta
     # the first month is over
     late = letters.offered(sure, steps - {"extend"})
     assert [*late] == [Outcome.RECEIPT, *answers]
-    # it was extended in time, which can be told of again
+    # it was extended in time, which can be told again
     extended = letters.offered(sure.model_copy(update={"extended_at": MOMENT}), steps - {"extend"})
     assert [*extended] == [Outcome.RECEIPT, Outcome.EXTENDED, *answers]
     if effect.fulfil_at > Level.L0:
@@ -600,7 +600,7 @@ NAMES = (
 
 
 def drafts(book: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, str]]:
-    """Each text of a book of letters, with where it stands."""
+    """Each text of a book of letters, with its place."""
     for name, each in book.items():
         place = f"{within}{name}"
         if isinstance(each, str):

@@ -1,4 +1,4 @@
-"""Pages that go on by themselves: the calls in progress, and the agent's own, to whoever may still see them."""
+"""Pages that update by themselves: the calls in progress, and the agent's own, for whoever may still see them."""
 
 import asyncio
 import contextlib
@@ -109,7 +109,7 @@ async def test_a_call_in_progress_is_not_shown_or_shown_to_others(floor: Floor) 
 
 @pytest.fixture
 def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
-    """How often each template was made into a page."""
+    """How often each template was rendered."""
     counted: Counter[str] = Counter()
 
     def page(template: str, *of: Any) -> str:
@@ -121,7 +121,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 async def silent(stream: aiohttp.StreamReader) -> None:
-    """Nothing is told for ten heartbeats, which are longer than changes are gathered."""
+    """Nothing is sent for ten heartbeats, which are longer than changes are gathered."""
     for _ in range(10):
         assert await block(stream) == BEAT.strip()
 
@@ -175,7 +175,7 @@ async def test_a_page_goes_on_after_its_session_or_its_token(floor: Floor) -> No
             else:
                 await floor.visitor.send(LIVE, "/console/sign-out")
             async with asyncio.timeout(SECONDS):
-                # what was known of the token may be told for one second more
+                # what was known of the token may be used for one second more
                 while not stream.at_eof():
                     board(floor.front).put(live())
                     if await block(stream) is None:
@@ -201,7 +201,7 @@ async def test_an_agent_sees_anothers_call_or_not_its_own(floor: Floor) -> None:
 async def test_a_card_does_not_come_to_the_page(floor: Floor) -> None:
     await signed_in(floor.api, floor.visitor, Role.AGENT)
     told = card(name=MARKUP)
-    # where the campaign's agent is a fixed phone, the card alone says whose call it is
+    # if the campaign's agent is a fixed phone, only the card says whose call it is
     calling = replace(live("talk", call=told.call_id), agent="renewals")
     async with watching(floor, AGENT) as stream:
         board(floor.front).put(calling)

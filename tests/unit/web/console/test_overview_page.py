@@ -1,4 +1,4 @@
-"""The overview: what is counted is all of it, once, and nobody else's."""
+"""The overview: everything is counted, once, and nothing of anybody else."""
 
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import Self
@@ -73,7 +73,7 @@ async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(
 ) -> None:
     for direction in ("outbound", "agent_first", "callee_first"):
         await ended(store, "callee_hangup", direction=direction)
-    # who calls has nothing to answer, and who waits for an agent has heard it
+    # whoever calls in has nothing to answer, and whoever waits for an agent has heard it
     await ended(store, "callee_hangup", direction="inbound")
     await ended(store, "busy")
     await ended(store, "callee_hangup", heard=True, direction="callee_first")
@@ -81,7 +81,7 @@ async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(
     await signed_in(api, visitor, Role.OPS)
     week = (await visitor.get(OVERVIEW)).words
     assert "Notice heard 40.0 % of 5 answered calls" in week
-    # nor was abandoned who did not wait to the end
+    # nor was anybody abandoned who did not wait to the end
     assert "Abandoned 0.0 % of 2 answered power-dialled calls" in week
 
 
@@ -118,7 +118,7 @@ async def test_a_plot_shows_other_numbers_than_its_table(api: Api, visitor: Visi
 def test_after_the_clocks_were_changed_the_hour_that_runs_is_missing(
     monkeypatch: pytest.MonkeyPatch, moment: datetime, first: str, hours: int
 ) -> None:
-    """Or one that is still to come is shown; the hour that comes twice has one column."""
+    """Or one that is still to come is shown; the hour that occurs twice has one column."""
 
     class Then(datetime):
         @classmethod

@@ -1,4 +1,4 @@
-"""The person of a request in the console: what would be erased and why not, the file for them, all of it on record."""
+"""The person of a request in the console: what would be erased, what not and why, their file, all on record."""
 
 import io
 import json
@@ -25,7 +25,7 @@ from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
 @pytest.fixture
 def shelf(store: Store, database: Database, front: Front, tmp_path: Path) -> Shelf:
-    """Whose people are kept under the digests that the front's secrets make."""
+    """A shelf whose people are kept under the digests that the front's secrets make."""
     assert isinstance(front.secrets, SecretStore)
     (front.secrets.folder / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
     SigningKeys(front.secrets.folder).create()
@@ -37,7 +37,7 @@ def page(reference: str) -> str:
 
 
 def said(seen: Seen) -> str:
-    """The words of a page that tells no number."""
+    """The words of a page that shows no number."""
     assert seen.status == HTTPStatus.OK, seen.words
     assert "60010000" not in seen.text.replace(" ", "")
     return seen.words
@@ -149,7 +149,7 @@ async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
     assert "We have erased" in said(letter)
     planned = await officer.send(home, home, number=AS_WRITTEN)
     assert "There is nothing left to erase." in said(planned)
-    # who has asked for it has it before them, and not the whole page again
+    # whoever has asked for it sees the answer, and not the whole page again
     assert '<section class="card" aria-labelledby="h-erasure" tabindex="-1" autofocus>' in planned.text
     wrong = await officer.send(home, home, number="+48600100007")
     assert wrong.status == HTTPStatus.CONFLICT

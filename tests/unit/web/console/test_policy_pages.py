@@ -106,7 +106,7 @@ def test_a_difference_lacks_a_line_or_has_a_wrong_number() -> None:
 
 
 def _campaigns(count: int, days: int) -> list[str]:
-    """As a file declares them, the most of whose lines are in each."""
+    """As a file declares them, with most of the lines the same in each."""
     same = [f"setting_{each} = {each}" for each in range(30)]
     return [
         line
@@ -125,7 +125,7 @@ def _campaigns(count: int, days: int) -> list[str]:
 def test_a_change_in_every_campaign_costs_more_than_the_campaigns_themselves(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It grew with the cube of the lines, and held a turn of those who place calls."""
+    """It grew with the cube of the lines, and occupied a turn of those who place calls."""
     looked_at = 0
     find = difflib.SequenceMatcher.find_longest_match
 
@@ -144,7 +144,7 @@ def test_a_change_in_every_campaign_costs_more_than_the_campaigns_themselves(
 
 
 def _kept(old: Sequence[str], new: Sequence[str]) -> Sequence[str]:
-    """The lines that are told to be the same."""
+    """The lines that are said to be the same."""
     told = list(_differences(old, new))
     assert [old[each.old - 1] for each in told if each.old] == [each.text for each in told if each.old]
     assert [new[each.new - 1] for each in told if each.new] == [each.text for each in told if each.new]
@@ -161,7 +161,7 @@ def test_a_long_difference_is_more_than_what_has_changed() -> None:
     assert _kept(old, without) == _kept(without, old) == without
     assert _kept(old, [*old[35:], *old[:35]]) == old[35:]
     assert list(_differences(old, list(old))) == []
-    # nothing in it is there once
+    # no line of it occurs only once
     many = [f"line {each % 7}" for each in range(2 * MOST_AT_ONCE)]
     assert _kept(many, [*many[:150], "new", *many[150:]]) == many
 

@@ -1,4 +1,4 @@
-"""Recordings in the console: heard by whom may, with the key alone, on record before they are, and never kept open."""
+"""Recordings in the console: heard by those who may, only with the key, on record before they are, and never kept open."""
 
 import asyncio
 import base64
@@ -214,7 +214,7 @@ async def test_one_click_saves_the_sound_or_the_key(officer: Visitor, page: str,
     (audio,) = re.findall(r"<audio[^>]*?preload", seen.text)
     assert 'controlslist="nodownload noremoteplayback"' in audio
     assert "disableremoteplayback" in audio
-    # browsers offer to keep, and to fill in, what is typed into a field for passwords: there is none that takes anything
+    # browsers offer to keep, and to fill in, what is typed into a password field: no such field here accepts anything
     assert set(re.findall(r'<input[^>]*type="password"[^>]*>', seen.text)) == {
         '<input type="password" value="-" disabled hidden>'
     }
@@ -250,10 +250,10 @@ async def test_a_key_that_never_arrives_holds_a_place_for_ever(
 async def test_who_takes_recordings_too_slowly_keeps_files_from_going_out(
     api: Api, officer: Visitor, page: str, identity: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each of a long page's pieces may take half a minute."""
+    """Each piece of a long page may take half a minute."""
     monkeypatch.setattr(downloads, "WRITE_SECONDS", 3600)
     monkeypatch.setattr(pace, "GRACE_SECONDS", 0.05)
-    # or what the kernel takes in would have earned them minutes
+    # otherwise what the kernel takes in would have earned them minutes
     monkeypatch.setattr(pace, "LEAST_BYTES_PER_SECOND", 10**12)
     opening = Listener.open
 
@@ -284,7 +284,7 @@ async def test_a_hold_beyond_the_first_page_cannot_be_released(
         _, _, after = seen.text.partition('rel="next" href="')
         seen = await officer.get(unescape(after.partition('"')[0]) or HOME)
     assert releases == {"/console/holds/1/release", "/console/holds/2/release"}
-    # the list of a page that was made by a form goes on from the register
+    # if a form made the page, its list continues from the register
     failed = await officer.send(HOME, "/console/holds/2/release", reason="")
     assert failed.status == HTTPStatus.UNPROCESSABLE_ENTITY
     assert 'rel="next" href="/console/recordings?' in failed.text
@@ -306,7 +306,7 @@ async def test_a_recording_that_is_held_is_said_to_be_kept_until_a_day_that_is_o
 async def test_who_listens_to_what_is_restricted_is_not_told_that_it_may_only_be_stored(
     officer: Visitor, page: str
 ) -> None:
-    """Art 18(2). That it is held is said beside, and for what; recital 67 wants restricted data to be known as such."""
+    """Art 18(2). Next to it stands that it is held, and why; recital 67 wants restricted data to be recognisable."""
     only_stored = "it may only be stored: listen only with"
     assert only_stored not in (await officer.get(page)).words
     await officer.send(page, f"{page}/hold", reason="lawsuit 7")

@@ -30,7 +30,7 @@ from tests.unit.store.test_forwards import WORK, added
 from tests.unit.web.api import AS_WRITTEN, NUMBER, TWO, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
-#: The one that there is, as far as it has no sections.
+#: The policy's only campaign, up to its first section.
 CAMPAIGN = POLICY[POLICY.index("[[campaigns]]") : POLICY.index("[campaigns.recording]")]
 RECORDING = '[campaigns.recording]\nmode = "off"\n'
 REQUESTS = "/console/requests"
@@ -67,7 +67,7 @@ async def test_a_request_cannot_be_worked_from_its_entry_to_its_end(officer: Vis
     assert UNERASED not in first.words
     verified = await step(officer, page, "verify", level="L2", how="identity card")
     assert "identity being checked" in verified.words
-    # fulfilled, it would be too late
+    # once it is fulfilled, it would be too late
     assert UNERASED in verified.words
     await step(officer, page, "start")
     extended = await step(officer, page, "extend", reason="three archives")
@@ -94,7 +94,7 @@ async def test_a_form_that_is_sent_twice_is_entered_twice(officer: Visitor) -> N
     twice = await asyncio.gather(*(officer.ask("POST", NEW, form, follow=False) for _ in range(2)))
     again = await officer.ask("POST", NEW, form, follow=False)
     (first,) = {each.headers["location"] for each in (*twice, again)}
-    # the year is this one's
+    # the year is the current one
     assert re.fullmatch(rf"{REQUESTS}/ACME-2\d\d\d-000001", first)
     other = await officer.ask("POST", NEW, {**form, "right": "access"}, follow=False)
     assert other.headers["location"] == first.replace("-000001", "-000002")
@@ -127,7 +127,7 @@ async def test_a_tab_says_what_was_done_in_another(officer: Visitor) -> None:
     for page in pages:
         form = (await officer.get(page)).form(f"{page}/start").fields
         await officer.ask("POST", f"{page}/start", form, follow=False)
-    # both are sent before either browser has fetched the page that it was led to, and a third tab is quicker than they
+    # both are sent before either browser has fetched the page it was led to, and a third tab is faster than they are
     assert "is now:" not in (await officer.get(REQUESTS)).words
     for page in reversed(pages):
         shown = (await officer.get(page)).words
@@ -170,7 +170,7 @@ async def test_a_late_refusal_passes_without_a_word(officer: Visitor, store: Sto
     reference = await added(store, received_at=received, due=due)
     page, said = f"{REQUESTS}/{reference}", f"a refusal (Art 12(4)) by {due}"
     assert said not in (await officer.get(page)).words
-    # while there was time
+    # when there was still time
     clock = Clock(received + timedelta(days=9), {"acme": "PL"})
     await store.requests.step(reference, RequestState.EXTENDED, Work("cli:anna", clock, "three archives"))
     shown = await officer.get(page)
@@ -194,7 +194,7 @@ async def test_what_cannot_be_refused_has_a_day_for_its_refusal(officer: Visitor
 async def test_a_letter_that_refuses_a_recording_withdraws_a_consent_that_nobody_gave(
     officer: Visitor, store: Store
 ) -> None:
-    # recorded on a legitimate interest, by the only campaign that records
+    # recorded on the basis of a legitimate interest, by the only campaign that records
     for campaign in ("renewals", ""):
         objected = await officer.get(await entered(officer, right="refuse_recording", campaign=campaign))
         assert "refusal of recording, Art 21(1)" in objected.words
@@ -361,7 +361,7 @@ async def test_what_is_due_is_told_by_colour_alone_or_not_narrowed(officer: Visi
     assert [seen.text.index(each) for each in (late, soon, fresh)] == sorted(
         seen.text.index(each) for each in (late, soon, fresh)
     )
-    # midnight may have come since
+    # midnight may have passed since
     passed = (deadlines.local_day(datetime.now(UTC), "PL") - today).days
     assert any(
         all(
@@ -420,7 +420,7 @@ async def test_a_token_of_one_controller_sees_or_works_on_anothers_request(
 
 
 async def test_an_expired_request_is_said_to_bar_nothing(officer: Visitor, store: Store) -> None:
-    """Its bar stands, but nothing on the request tells any more which one that is."""
+    """Its bar stands, but nothing on the request shows any more which one that is."""
     barring, access = [await added(store, right=right) for right in (Right.OBJECTION, Right.ACCESS)]
     for reference in (barring, access):
         await store.requests.step(reference, RequestState.FULFILLED, WORK)
@@ -477,7 +477,7 @@ async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controll
 async def test_a_letter_on_a_request_about_one_campaign_is_not_begun_in_its_language(
     officer: Visitor, store: Store
 ) -> None:
-    """The controller has others, in other languages."""
+    """The controller has other campaigns, in other languages."""
     survey = CAMPAIGN.replace('"renewals"', '"survey"') + 'language = "uk"\n'
     await store.policies.apply(POLICY.replace(CAMPAIGN, survey + RECORDING + CAMPAIGN), "cli:anna")
     for campaign, language in (("survey", "uk"), ("renewals", "pl"), ("", "en")):
@@ -492,7 +492,7 @@ async def test_a_letter_on_a_request_about_one_campaign_is_not_begun_in_its_lang
 async def test_who_pressed_a_key_is_written_to_in_another_language_than_the_call_was_in(
     officer: Visitor, store: Store, language: str
 ) -> None:
-    """Whatever the campaign's language is: a key of the call changes it (Art 12(1))."""
+    """Whatever the campaign's language is: a key pressed in the call changes it (Art 12(1))."""
     call = made.call()
     await store.calls.open(call, made.question(call))
     exercise = replace(made.exercise(), language=language)
@@ -525,7 +525,7 @@ async def test_an_erasure_that_is_not_complete_is_said_to_need_a_new_request(
     assert "Run it again first" in words
     assert "erased when the request was closed" not in words
     assert "erased with the other data" in words
-    # and it has to go on when the request is closed
+    # and it has to continue when the request is closed
     await step(officer, page, "resolve")
     assert "not completely: run the erasure again" in (await officer.get(page)).words
 

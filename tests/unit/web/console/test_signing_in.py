@@ -1,4 +1,4 @@
-"""Signing in to the console and out of it, and what keeps a session its owner's."""
+"""Signing in to the console and out of it, and what ensures that a session stays its owner's."""
 
 from http import HTTPStatus
 from urllib.parse import urlencode
@@ -184,7 +184,7 @@ async def test_what_was_sent_after_the_session_is_lost_without_a_word(api: Api, 
     assert sent.url.startswith(SIGN_IN)
     assert "so nothing you sent was done" in sent.words
     assert 'aria-invalid="true"' not in sent.text
-    # who only looks, or leaves, has lost nothing
+    # whoever only looks, or leaves, has lost nothing
     for method, page in (("GET", REQUESTS), ("POST", out.action)):
         seen = await visitor.ask(method, page, out.fields)
         assert seen.url.startswith(SIGN_IN)

@@ -1,4 +1,4 @@
-"""Bars in the console: looked up on record and so often, entered and lifted by whom may; no number comes back."""
+"""Bars in the console: looked up on record, a limited number of times; entered and lifted by those who may; no number back."""
 
 import re
 import time
@@ -84,7 +84,7 @@ async def test_who_mistypes_the_number_lifts_more_than_they_chose(officer: Visit
     again = await officer.send(HOME, LIFT, **{**WHOSE, **chosen, "number": "12"})
     form = again.form(LIFT)
     assert chosen.items() <= form.fields.items()
-    # corrects the number, and nothing else
+    # the number is corrected, and nothing else
     lifted = await officer.ask("POST", LIFT, {**form.fields, "number": AS_WRITTEN})
     assert "1 suppression was lifted." in lifted.words
     found = await officer.send(HOME, CHECK, **WHOSE)
@@ -128,12 +128,12 @@ async def test_numbers_are_looked_up_without_end(api: Api, front: Front) -> None
         visitor = Visitor(url, session)
         await visitor.sign_in(token)
         fields = (await visitor.get(HOME)).form(CHECK).fields
-        # with one over the API, for it is the same token
+        # one of them over the API, because it is the same token
         shown = {"authorization": f"Bearer {token}"}
         async with session.post(f"{url}/v1/suppressions/check", json=WHOSE, headers=shown) as answer:
             assert answer.status == HTTPStatus.OK
         answers = [await visitor.ask("POST", CHECK, {**fields, **WHOSE}) for _ in range(3)]
-        # barring and lifting tell as much
+        # barring and lifting reveal as much
         for action, more in others.items():
             barred = await visitor.ask("POST", action, {**fields, **WHOSE, **more})
             assert barred.status == HTTPStatus.TOO_MANY_REQUESTS, action

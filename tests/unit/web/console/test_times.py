@@ -1,4 +1,4 @@
-"""Times on the pages: of the controller's clock, or said to be UTC."""
+"""Times on the pages: by the controller's clock, or said to be UTC."""
 
 from datetime import UTC, datetime, timedelta
 

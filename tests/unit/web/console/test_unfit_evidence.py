@@ -1,4 +1,4 @@
-"""Evidence that does not fit together: not given out, and why it is said in the reader's language."""
+"""Evidence that does not fit together is not given out, and the reason is told in the reader's language."""
 
 from http import HTTPStatus
 

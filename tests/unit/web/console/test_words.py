@@ -1,4 +1,4 @@
-"""What the console says: in each language the same, and nothing that is asked for missing."""
+"""What the console says: the same in each language, with nothing missing that is asked for."""
 
 import ast
 import dataclasses
@@ -41,12 +41,12 @@ FAULTS = {
     "CellError", "EvidenceError", "Fault", "ForwardError", "InputError", "LineFault", "NotTakenError", "RecordingError", "RequestError",
     "_BrokenOffError", "_error", "_fault",
 }  # fmt: skip
-#: Where there are texts that the console shows.
+#: Where the texts are that the console shows.
 SPEAKING = (
     "forward/*.py", "gating/*.py", "office/*.py", "lists/*.py", "web/**/*.py", "store/holds.py", "store/mandates.py", "store/requests.py",
     "recordings/shelf.py", "recordings/reading.py", "recordings/evidence/proving.py", "recordings/evidence/pack.py",
 )  # fmt: skip
-#: Functions that give what is wrong with evidence, in words.
+#: Functions that say in words what is wrong with evidence.
 TELLING = {
     "fault", "_why_link_differs", "fault_of_call", "_fault_of_notice", "_fault_of_moments", "fault_of_recordings", "fault_of_request", "_fault_of_tag", "_fault_of_file", "_fault_of_state",
 }  # fmt: skip
@@ -131,7 +131,7 @@ def test_what_an_erasure_would_take_has_no_name_in_a_language() -> None:
 
 
 def literals() -> dict[str, str]:
-    """What is said of what was filled in: each text in the code, with something in its gaps, and where it stands."""
+    """What is said about what was filled in: each text in the code, with its gaps filled, and its place."""
     found: dict[str, str] = {}
     for place in SPEAKING:
         for file in sorted(PRODUCT.glob(place)):
@@ -181,7 +181,7 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
 
 
 def returned() -> dict[str, str]:
-    """What is wrong with a journal, or with what the tables tell beside it, as literals() has it."""
+    """What is wrong with a journal, or with what the tables say beside it, in the form that literals() has."""
     found: dict[str, str] = {}
     missing = set(TELLING)
     for place in ("policy/chain.py", "policy/seal.py", "recordings/evidence/agreeing.py"):
@@ -230,7 +230,7 @@ def test_what_is_wrong_within_evidence_is_said_in_english() -> None:
         ("request ACME-2026-000001 (access)", "żądanie ACME-2026-000001 (dostęp)"),
         ("legal hold 7 (a claim); request ACME-2026-000001 (access)", "zabezpieczenie 7 (a claim); żądanie ACME-2026-000001 (dostęp)"),
         ("legal hold 7 (a claim; and another)", "zabezpieczenie 7 (a claim; and another)"),
-        # as it was told before, and is kept
+        # as it was worded before, and is kept
         ("webhook: it answered 301: redirects are not followed, so put the new url into the policy",
          "webhook: odpowiedział kodem 301: przekierowania nie są wykonywane, trzeba ustawić nowy url"),
         ("webhook: it answered 500; folder: /srv did not take the file within 10 s",
