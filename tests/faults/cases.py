@@ -154,7 +154,7 @@ CASES: Mapping[int, Case] = {
         "ccari is stopped for thirty seconds at fifty calls, and goes on",
         "new calls take the dialplan's way without it; nothing is done that is out of date",
         (
-            f"{HERE}/test_service_stopped.py::test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers_wait_for_it",
+            f"{HERE}/test_service_stopped.py::test_invariant_1_a_service_that_wakes_dials_for_whoever_is_gone_or_callers_wait_for_it",
             f"{HERE}/test_service_stopped.py::test_invariant_1_a_service_that_wakes_soon_dials_for_an_agent_who_hung_up",
             f"{OUTBOUND}::test_an_agent_waits_for_ever_for_a_service_that_hangs",
         ),

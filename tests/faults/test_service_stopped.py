@@ -45,7 +45,7 @@ async def asked_whether_it_lives(ground: Ground) -> AsyncIterator[None]:
         await ground.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE no")
 
 
-async def test_invariant_1_a_service_that_wakes_dials_for_who_is_gone_or_callers_wait_for_it(
+async def test_invariant_1_a_service_that_wakes_dials_for_whoever_is_gone_or_callers_wait_for_it(
     ground: Ground,
 ) -> None:
     """Case 16: SIGSTOP for thirty seconds with fifty calls."""

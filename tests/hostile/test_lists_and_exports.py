@@ -130,7 +130,7 @@ def test_what_people_wrote_comes_back_as_another_or_can_be_computed(text: str) -
     assert not [each for each in inert(text).split(";") if each[:1] in {"=", "+", "-", "@", "\t", "\r"}]
 
 
-async def test_an_export_runs_in_who_opens_it_or_is_restored_otherwise(
+async def test_an_export_runs_in_the_program_that_opens_it_or_is_restored_otherwise(
     store: Store, dsn: str, tmp_path: Path
 ) -> None:
     command = on(dsn, tmp_path)

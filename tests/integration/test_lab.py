@@ -277,7 +277,7 @@ async def test_asterisk_tells_of_a_sip_session_where_there_is_none(lab: Lab) -> 
         await pbx.hang_up(sip)
 
 
-async def test_a_number_that_is_none_reaches_the_pbx_as_it_was_dialled(lab: Lab) -> None:
+async def test_an_invalid_number_reaches_the_pbx_as_it_was_dialled(lab: Lab) -> None:
     """Catches a phone that cleans up a number that the gate must be tested with."""
     call = await lab.world.dial("+48600/1&2@x;y", context="nowhere")
     assert await call.ended(within=CALL_SECONDS) == 1

@@ -287,7 +287,7 @@ async def test_a_refusal_ends_the_call_where_the_campaign_says_so(service: Servi
     assert files_of(service, lab, ended) == []
 
 
-async def test_a_number_that_knows_who_calls_is_told_of_the_recording_alone(
+async def test_a_number_that_knows_who_calls_is_told_only_of_the_recording(
     service: Service, lab: Lab
 ) -> None:
     callee = callees.answers(60)
@@ -404,7 +404,7 @@ async def test_who_refuses_a_recording_that_the_law_demands_is_bid_farewell(
     assert has(audio.read(await lab.world.heard_by(callee.number)), tone_of("goodbye"))
 
 
-async def test_marketing_calls_go_to_who_consents_as_long_as_they_do(service: Service, lab: Lab) -> None:
+async def test_marketing_calls_go_to_whoever_consents_as_long_as_they_do(service: Service, lab: Lab) -> None:
     callee = callees.presses("6", 1, 69)
     refused = await through(service, lab, callee, campaign="offers")
     assert refused.verdict == ("blocked", "no_consent")

@@ -131,7 +131,7 @@ def test_who_logs_fails_for_a_log_that_cannot_be_written(reader: str) -> None:
     assert told[-2:] == [("call_ended", 2), ("call_gated", None)]
 
 
-def test_calls_wait_for_who_has_stopped_reading_their_log() -> None:
+def test_calls_wait_for_whoever_has_stopped_reading_their_log() -> None:
     """A pipe takes no more than 64 KiB, and then whoever writes waits: the loop on which all calls run."""
     reader, writer = os.pipe()
     with open(writer, "w", encoding="utf-8") as stream, open(reader, "rb", buffering=0) as read:  # noqa: PTH123

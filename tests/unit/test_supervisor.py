@@ -102,7 +102,7 @@ def test_a_watchdog_is_not_fed_in_time_or_what_is_started_speaks_for_the_service
     assert Supervisor.from_environment() == Supervisor(None, TELL_SECONDS)
 
 
-async def test_systemd_is_told_of_an_asterisk_that_there_is_not_to_be(systemd: socket.socket) -> None:
+async def test_systemd_is_told_of_an_asterisk_although_the_settings_name_none(systemd: socket.socket) -> None:
     telling_it = asyncio.create_task(
         Supervisor(systemd.getsockname(), SOON).tell(asyncio.Event(), connected=None)
     )

@@ -86,7 +86,7 @@ async def test_a_right_is_lost_in_a_campaign_that_is_named_by_a_date(desk: Desk,
     assert {line["campaign"] for line in logged if line["event"] == "key_pressed"} == {"offers-20261001"}
 
 
-async def test_the_next_call_to_who_pressed_a_key_is_allowed(desk: Desk) -> None:
+async def test_the_next_call_to_whoever_pressed_a_key_is_allowed(desk: Desk) -> None:
     async with serving(desk) as port:
         await menu(port, {"wait": ["7"]}, CCARI_NUMBER=NUMBER.e164)
         asterisk = await ask(port, NUMBER.e164, "renewals")
@@ -132,7 +132,7 @@ async def test_who_calls_in_to_a_campaign_whose_agent_each_call_names_gets_no_me
     assert {row["agent"] for row in await store.records.list_calls(10)} == {"anna"}
 
 
-async def test_a_menu_that_was_asked_for_wrongly_is_one_of_a_campaign_that_there_is_not(
+async def test_a_menu_that_was_asked_for_wrongly_belongs_to_a_campaign_that_does_not_exist(
     desk: Desk,
 ) -> None:
     with capture_logs() as logged:
@@ -259,7 +259,7 @@ async def test_whoever_asks_for_a_menu_that_cannot_be_offered_hears_nothing(
     assert line["reason"] == ("store_unavailable" if lacks == "secrets" else "prompts_missing")
 
 
-async def test_a_campaign_that_there_is_not_offers_keys_to_who_shows_no_number(desk: Desk) -> None:
+async def test_a_campaign_that_does_not_exist_offers_keys_to_a_caller_without_a_number(desk: Desk) -> None:
     with capture_logs() as logged:
         async with serving(desk) as port:
             asterisk = await menu(port, {}, campaign="nonsense", agi_callerid="unknown")

@@ -44,7 +44,7 @@ async def test_invariant_5_a_right_pressed_at_the_menu_while_the_database_is_awa
     }
 
 
-async def test_invariant_1_the_gate_lets_a_call_through_to_who_has_barred_themselves_meanwhile(
+async def test_invariant_1_the_gate_lets_a_call_through_to_whoever_has_barred_themselves_meanwhile(
     desk: Desk, node: Node
 ) -> None:
     async with serving(with_store(desk, node.store)) as port:

@@ -258,7 +258,7 @@ async def test_a_silent_connection_holds_its_place(desk: Desk, monkeypatch: pyte
         await until(served, within=SECONDS)
 
 
-async def test_a_script_that_there_is_not_leaves_a_verdict_from_before(desk: Desk) -> None:
+async def test_a_script_that_does_not_exist_leaves_an_earlier_verdict(desk: Desk) -> None:
     async with serving(desk) as port, caller(port) as asterisk:
         asterisk.variables["CCARI_VERDICT"] = "ALLOW"
         asterisk.enter("gates", NUMBER.e164, "renewals")

@@ -88,7 +88,7 @@ async def test_what_is_told_of_a_call_is_not_how_it_stands() -> None:
     ],
     ids=lambda change: next(iter(change)),
 )
-async def test_a_change_is_not_told_to_who_looks_on_or_told_where_there_is_none(
+async def test_a_change_is_not_told_to_whoever_looks_on_or_told_where_there_is_none(
     change: dict[str, Any],
 ) -> None:
     board, talking = Board(), Talking(Direction.OUTBOUND)

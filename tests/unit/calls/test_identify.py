@@ -74,7 +74,7 @@ async def test_an_old_asterisk_is_driven(server: AriServer, version: str) -> Non
     [b"<html>It works!</html>", b"", b"[]", b"{}", b'{"system": {}, "status": {}}', b"\xff", b"null", orjson.dumps(INFO) + b" " * 2**20],
     ids=lambda body: body[:40].decode(errors="replace"),
 )  # fmt: skip
-async def test_another_programme_at_the_port_ends_in_a_traceback(server: AriServer, body: bytes) -> None:
+async def test_another_program_at_the_port_ends_in_a_traceback(server: AriServer, body: bytes) -> None:
     server.info_body = body
     with pytest.raises(AsteriskError, match=r"is no ARI: .*check \[asterisk\] url"):
         await ask(server.url)

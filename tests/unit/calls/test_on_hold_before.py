@@ -46,7 +46,7 @@ async def answered(
 
 
 @pytest.mark.parametrize(("hold", "held"), [("1", True), ("0", False), ("", False)])
-async def test_a_notice_is_played_to_nobody_or_waits_for_who_is_there(hold: str, *, held: bool) -> None:
+async def test_a_notice_is_played_to_nobody_or_waits_for_whoever_is_there(hold: str, *, held: bool) -> None:
     asterisk = Holding()
     asterisk.hold = hold
     assert await answered(asterisk) == (on.CalleeAnswered(held), True)

@@ -42,7 +42,7 @@ async def runs_on(talk: Talk, recording: Unfinished = RUNS, *, runs: bool = True
     return await _runs_on(cast("Any", desk), [talk], recording)
 
 
-async def test_a_lawful_recording_is_ended_by_who_takes_its_talk_up() -> None:
+async def test_a_lawful_recording_is_ended_by_whoever_takes_its_talk_up() -> None:
     talk = left()
     assert await runs_on(talk)
     assert (talk.running, talk.kept) == (RUNS, TOLD)

@@ -126,7 +126,7 @@ def test_stasis_that_fails_or_ends_is_taken_for_the_end() -> None:
 
 
 @pytest.mark.parametrize("step", ["Goto(nowhere)", "Goto(here,nobody,1)"])
-def test_a_place_that_there_is_not_is_passed_over(step: str) -> None:
+def test_a_place_that_does_not_exist_is_passed_over(step: str) -> None:
     with pytest.raises(LabError, match="which there is not"):
         ways(step)
 

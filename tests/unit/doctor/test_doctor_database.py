@@ -66,7 +66,7 @@ async def test_a_database_that_is_away_hides_the_rest_or_its_password_shows(pati
     assert "hidden-w0rd" not in str(found)
 
 
-async def test_a_url_that_is_none_shows_its_password(patient: Patient) -> None:
+async def test_an_invalid_url_shows_its_password(patient: Patient) -> None:
     patient.settings["database"]["url"] = "postgresql://ccari:hidden:w0rd#@db:port/ccari"
     found = (await patient.unwell())["database"]
     assert found.found.startswith("[database] url must look like postgresql://")

@@ -91,7 +91,7 @@ async def test_a_server_that_runs_is_stopped_or_started_anew_by_looking(
         assert (anothers / "cluster" / "postmaster.pid").read_text() == pid
 
 
-async def test_programmes_are_copied_for_a_user_who_cannot_run_them(
+async def test_programs_are_copied_for_a_user_who_cannot_run_them(
     patient: Patient, anothers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shutil.rmtree(anothers / f"server-{embedded._shipped_version()}", ignore_errors=True)

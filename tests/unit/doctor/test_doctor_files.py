@@ -351,7 +351,7 @@ async def test_a_password_elsewhere_in_the_databases_url_is_everybodys_to_read(
 
 @pytest.mark.parametrize("text", ["asterisk = 'x'\n", "webhooks = 'no secret'\n", "[database]\nurl = 7\n",
                                   "webhooks = [7]\n", "database = 7\n"])  # fmt: skip
-async def test_a_file_whose_tables_are_none_cannot_be_looked_at(patient: Patient, text: str) -> None:
+async def test_a_file_whose_tables_are_not_tables_cannot_be_looked_at(patient: Patient, text: str) -> None:
     """As if the environment says otherwise; the other settings are still read."""
     settings = config.load(patient.write())
     patient.file.write_text(text)

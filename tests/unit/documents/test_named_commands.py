@@ -56,7 +56,7 @@ def _within(page: Path) -> Iterator[str]:
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: str(page.relative_to(CHECKOUT)))
-def test_a_page_names_a_command_or_an_option_that_there_is_not(page: Path) -> None:
+def test_a_page_names_a_command_or_an_option_that_does_not_exist(page: Path) -> None:
     told = [*_told(page), *_within(page)]
     assert {each: fault for each in told if (fault := _fault(each.split()))} == {}
 

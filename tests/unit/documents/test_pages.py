@@ -78,7 +78,7 @@ def test_a_page_has_its_reader_take_from_the_installation_what_the_wheel_does_no
     assert {each for each in told if not any(source.exists() for source in sources(each))} == set()
 
 
-def test_the_evidence_of_an_article_is_an_event_that_there_is_not() -> None:
+def test_the_evidence_of_an_article_is_an_event_that_does_not_exist() -> None:
     page = (CHECKOUT / "docs" / "duties.md").read_text()
     _, by_article = page.split("## By article", 1)
     seen_in = " ".join(re.findall(r"^\|.*\| ([^|]*) \|$", by_article, re.MULTILINE))
@@ -88,7 +88,7 @@ def test_the_evidence_of_an_article_is_an_event_that_there_is_not() -> None:
     assert {each for each in events if f"`{each}`" not in reference} == set()
 
 
-def test_a_page_tells_to_make_what_there_is_not() -> None:
+def test_a_page_tells_the_reader_to_make_what_does_not_exist() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (CHECKOUT / "Makefile").read_text(), re.MULTILINE))
     told = {each for page in _ALL for each in _MAKE.findall("\n".join((*_named_whole(page), *_code(page))))}
     assert len(told) > 5
@@ -162,7 +162,7 @@ def test_a_setting_is_not_told_of_or_has_another_default() -> None:
             assert told[key] == f"`{said}`", key
 
 
-def test_an_outcome_is_not_explained_to_who_writes_the_dialplan() -> None:
+def test_an_outcome_is_not_explained_to_whoever_writes_the_dialplan() -> None:
     page = (CHECKOUT / "docs" / "pbx.md").read_text()
     _, _, table = page.partition("| `CCARI_OUTCOME` |")
     cells = re.findall(r"^\| (`[^|]+) \|", table.partition("\n\n")[0], re.MULTILINE)

@@ -180,7 +180,7 @@ async def gone(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
 
 
 @pytest.mark.parametrize("manners", [rude, gone])
-async def test_another_programme_at_the_port_ends_the_courier(
+async def test_another_program_at_the_port_ends_the_courier(
     store: Store, keys: WebhookSecrets, manners: Callable[..., Any]
 ) -> None:
     async with await asyncio.start_server(manners, "127.0.0.1", 0) as server:

@@ -92,7 +92,7 @@ async def test_whoever_tries_again_takes_another_thread_for_a_host_that_is_looke
     assert servers.asked == ["acme.example"] * 2
 
 
-async def test_a_host_that_there_is_none_of_is_told_as_one_that_does_not_answer() -> None:
+async def test_a_host_that_does_not_exist_is_reported_as_one_that_does_not_answer() -> None:
     async with open_webhook() as webhook:
         with pytest.raises(NotTakenError, match="its host is not known"):
             await webhook.post("http://nobody.invalid/", SECRET, "1", b"{}")

@@ -20,12 +20,12 @@ def test_a_name_of_nothing_but_brackets_holds_up_all_calls(search: str, sign: st
 
 
 @pytest.mark.parametrize("number", ["+48600100001", "(+48) 600 100 001", "((600)) 100-001", "x+(600100001"])
-def test_what_stands_before_a_number_is_left_of_it(number: str) -> None:
+def test_what_stands_before_a_number_remains_of_it(number: str) -> None:
     assert label(number) == unnumbered(number) == ("x…" if number.startswith("x") else "…")
 
 
 @pytest.mark.parametrize("name", ["an\x1b[2Jna", "an\u202ena", "an\0na", "an\u2028na", "an\nna"])
-def test_a_name_writes_to_the_terminal_of_who_reads_it_or_cannot_be_kept(name: str) -> None:
+def test_a_name_writes_to_the_terminal_of_whoever_reads_it_or_cannot_be_kept(name: str) -> None:
     assert label(name).isprintable()
 
 

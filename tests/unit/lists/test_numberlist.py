@@ -154,7 +154,7 @@ async def test_what_is_no_number_stops_the_reading_or_is_quoted(
     ]
 
 
-async def test_an_escape_sequence_reaches_the_terminal_of_who_lists_it(tmp_path: Path) -> None:
+async def test_an_escape_sequence_reaches_the_terminal_of_whoever_lists_it(tmp_path: Path) -> None:
     assert await told(tmp_path, f"number,proof\n{FIRST},\x1b[2J\n") == [
         (2, "proof", "it contains a control character")
     ]

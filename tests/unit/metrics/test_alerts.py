@@ -32,7 +32,7 @@ def test_nobody_knows_how_urgent_an_alert_is() -> None:
     assert len(told) == RULES.count("- alert: ")
 
 
-def test_a_rule_or_a_panel_waits_for_a_metric_that_there_is_not() -> None:
+def test_a_rule_or_a_panel_waits_for_a_metric_that_does_not_exist() -> None:
     exposed = {name for family in catalogue.families() for name in family.exposed}
     of_rules = set(re.findall(r"\bccari_\w+", RULES))
     of_panels = {name for each in queries_of(DASHBOARD) for name in re.findall(r"\bccari_\w+", each)}

@@ -265,7 +265,7 @@ def test_a_refusal_is_not_undone_by_the_key_that_agrees() -> None:
     assert story.notes.count("recording_agreed") == 0
 
 
-def test_an_agreement_is_not_announced_to_who_is_bid_farewell() -> None:
+def test_an_agreement_is_not_announced_to_whoever_is_bid_farewell() -> None:
     story = Story(**ASKED, legal_basis="consent", marketing=True).notice()
     story.send(on.KeyPressed("1"), on.KeyPressed("5"), on.RightRegistered(Right.OBJECTION_MARKETING, "R-2"))
     assert story.call.upcoming == ("right_registered_objection_marketing", "goodbye")

@@ -257,7 +257,7 @@ def test_the_end_or_the_times_of_a_call_are_told_otherwise_unnoticed(
     refused(replace(account, subject={**account.subject, **changed}), fault, believing)
 
 
-def test_a_moment_of_a_call_that_is_none_is_taken_for_the_one_in_the_journal(believing: Believing) -> None:
+def test_an_invalid_moment_of_a_call_is_taken_for_the_one_in_the_journal(believing: Believing) -> None:
     believing()
     for edit in ("noon", "2026-03-10T12:00:00"):
         account = over()

@@ -210,7 +210,7 @@ def test_a_second_file_of_the_same_name_is_read_by_others_unnoticed() -> None:
         checked(into.getvalue())
 
 
-def test_a_bomb_fills_the_memory_of_who_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bomb_fills_the_memory_of_whoever_verifies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unzipping, "MOST_BYTES", 10**6)
     into = io.BytesIO(packed())
     with zipfile.ZipFile(into, "a", zipfile.ZIP_DEFLATED) as written:

@@ -326,7 +326,7 @@ async def _swelling(_: web.Request) -> web.StreamResponse:
     [(_page, "makes no sense"), (_status(200), "makes no sense"), (_swelling, "makes no sense"), (_without_end, "has more than")],
     ids=["a page", "no list", "compressed", "without end"],
 )  # fmt: skip
-async def test_a_list_of_recordings_that_is_none_ends_in_a_traceback_or_fills_the_memory(
+async def test_an_invalid_list_of_recordings_ends_in_a_traceback_or_fills_the_memory(
     far: RemoteSpool,
     asterisk: tuple[Asterisk, str],
     monkeypatch: pytest.MonkeyPatch,

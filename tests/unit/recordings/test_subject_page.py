@@ -190,7 +190,7 @@ def test_who_asked_for_a_copy_is_to_ask_for_the_audio_once_more(language: str, a
     [("tagged", True), ("recording", True), ("finished", True), ("stored", True),
      ("discarded", False), ("failed", False), ("deleted", False)],
 )  # fmt: skip
-def test_audio_that_there_is_none_of_is_to_be_asked_for_or_has_a_date(
+def test_audio_that_does_not_exist_is_to_be_asked_for_or_has_a_date(
     state: str, *, there: bool, held: bool
 ) -> None:
     recording = {

@@ -382,7 +382,7 @@ def test_who_only_asks_is_told_nothing_of_a_spoilt_notice_for_more_than_a_moment
         board.scripts(CONTROLLER, CAMPAIGN, lately=True)
 
 
-def test_a_call_is_made_by_what_who_only_asked_was_told(desk: Desk) -> None:
+def test_a_call_is_made_on_an_answer_given_to_somebody_who_only_asked(desk: Desk) -> None:
     board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
     board.scripts(CONTROLLER, CAMPAIGN, lately=True)
     (desk.sounds / "pl/renewals/identity.sln12").unlink()

@@ -98,7 +98,7 @@ def test_ukrainian_is_read_and_not_spelt_letter_by_letter(spoken: Callable[[str,
     assert len(spoken("записується", "uk")) * 2 < len(spoken(apart, "uk"))
 
 
-def test_a_missing_programme_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
+def test_a_missing_program_is_one_line_that_says_what_to_install(tmp_path: Path) -> None:
     absent = EspeakNg("espeak-ng-that-is-not-there")
     with pytest.raises(SoundError) as raised:
         absent.speak("Dzień dobry", "pl", tmp_path / "out.wav")
@@ -108,12 +108,12 @@ def test_a_missing_programme_is_one_line_that_says_what_to_install(tmp_path: Pat
     assert str(raised.value) == MISSING
 
 
-def test_a_programme_that_says_nothing_is_reported(tmp_path: Path) -> None:
+def test_a_program_that_says_nothing_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SoundError, match=r"^espeak-ng gave no WAV file$"):
         EspeakNg("true").speak("Dzień dobry", "pl", tmp_path / "out.wav")
 
 
-def test_a_failing_programme_is_reported(tmp_path: Path) -> None:
+def test_a_failing_program_is_reported(tmp_path: Path) -> None:
     with pytest.raises(SoundError, match=r"^espeak-ng failed \(1\): no reason given$"):
         EspeakNg("false").speak("Dzień dobry", "pl", tmp_path / "out.wav")
 

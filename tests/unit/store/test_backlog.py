@@ -394,7 +394,7 @@ class TakenOver(Emptied):
     "error", [LinkLost("the connection to Asterisk was lost"), AsteriskError("a recording does not end")]
 )
 @pytest.mark.parametrize("left", [recorded, waits])
-async def test_a_service_that_stood_still_as_it_took_stock_ends_the_calls_of_who_took_over(
+async def test_a_service_that_stood_still_as_it_took_stock_ends_the_calls_of_whoever_took_over(
     store: Store, spool: Path, folder: Path, database: Database,
     left: Callable[[Store, Path], Awaitable[RecordingTag]], error: AsteriskError,
 ) -> None:  # fmt: skip

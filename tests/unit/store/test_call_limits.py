@@ -212,7 +212,7 @@ async def test_a_call_that_somebody_has_changed_keeps_the_others_for_good(shelf:
     assert [await is_anybodys(shelf, each) for each in calls] == [True, False, False]
 
 
-async def test_a_basis_that_is_none_lets_a_call_go_that_a_request_needs(shelf: Shelf) -> None:
+async def test_an_unknown_basis_lets_a_call_go_that_a_request_needs(shelf: Shelf) -> None:
     call = await over(shelf)
     await shelf.database.rows("UPDATE calls SET legal_basis = 'because' WHERE id = $1", call.id)
     await person.asked(shelf, Right.PORTABILITY)

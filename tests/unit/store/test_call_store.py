@@ -817,7 +817,7 @@ async def test_a_talk_cannot_be_taken_up_or_is_after_its_end(calls: PostgresCall
     assert await calls.left_talks(made.ASTERISK) == []
 
 
-async def test_a_right_that_was_registered_in_a_talk_is_unknown_to_who_takes_it_up(
+async def test_a_right_that_was_registered_in_a_talk_is_unknown_to_whoever_takes_it_up(
     calls: PostgresCallStore,
 ) -> None:
     """Whoever registered it may have died before the callee was told."""

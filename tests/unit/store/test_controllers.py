@@ -99,7 +99,7 @@ async def accounts(shelf: Shelf, event: str = "controller_deleted") -> list[dict
     return [json.loads(row["fields"]) for row in rows]
 
 
-async def test_something_of_who_left_stays_or_of_another_goes(leaving: Shelf) -> None:
+async def test_something_of_whoever_left_stays_or_of_another_goes(leaving: Shelf) -> None:
     betas = await of(leaving, "beta")
     assert all(betas.values())
     assert await delete(leaving) == ALL
@@ -276,7 +276,7 @@ async def test_a_revision_that_cannot_be_read_hides_what_is_held_or_lets_proofs_
         await delete(leaving)
 
 
-async def test_the_secrets_of_who_left_are_looked_for_at_each_question(
+async def test_the_secrets_of_whoever_left_are_looked_for_at_each_question(
     leaving: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     versions, keys = leaving.store.key_versions, SecretStore(tmp_path / "keys")
@@ -310,7 +310,9 @@ async def test_whoever_had_objected_is_called_for_the_controller_again(leaving: 
     await leaving.store.policies.apply(ACME_LEAVES + "# later\n", "cli:anna")
 
 
-async def test_a_policy_is_in_force_with_campaigns_of_who_is_being_deleted(leaving: Shelf, dsn: str) -> None:
+async def test_a_policy_is_in_force_with_campaigns_of_whoever_is_being_deleted(
+    leaving: Shelf, dsn: str
+) -> None:
     """Of two at once the second finds what the first has done, whichever it is."""
     async with connected(dsn) as connection, asyncio.timeout(WITHIN):
         async with connection.transaction():

@@ -324,7 +324,7 @@ async def gone(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
 
 
 @pytest.mark.parametrize("manners", [mute, rude, gone])
-async def test_another_programme_at_the_port_holds_the_service_or_ends_in_a_traceback(
+async def test_another_program_at_the_port_holds_the_service_or_ends_in_a_traceback(
     manners: Callable[..., Awaitable[None]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(connecting, "CONNECT_SECONDS", 0.3)

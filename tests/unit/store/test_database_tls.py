@@ -47,7 +47,7 @@ async def serving(certificate: Path) -> AsyncIterator[int]:
         ("10.0.0.1", 10, "its certificate is refused: IP address mismatch"),
     ],
 )
-async def test_a_refused_certificate_is_told_as_a_url_that_is_none(
+async def test_a_refused_certificate_is_reported_as_an_invalid_url(
     tmp_path: Path, address: str, days: int, words: str
 ) -> None:
     file = certificate(tmp_path, address, days)

@@ -198,7 +198,7 @@ async def test_one_killed_while_it_makes_the_server_leaves_half_a_one(home: Path
         assert await answers(dsn)
 
 
-async def test_one_that_is_cancelled_while_it_makes_the_server_leaves_programmes_to_themselves(
+async def test_one_that_is_cancelled_while_it_makes_the_server_leaves_programs_to_themselves(
     home: Path,
 ) -> None:
     """They would go on when another process has the locks."""

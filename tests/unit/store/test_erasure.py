@@ -638,7 +638,7 @@ async def test_an_erasure_passes_over_a_recording_that_has_just_turned_up(
     assert await shelf.fate(recording) == f"erasure {reference}"
 
 
-async def test_a_controller_is_never_told_of_whom_it_is_to_forget(shelf: Shelf) -> None:
+async def test_a_controller_is_never_told_whom_it_is_to_forget(shelf: Shelf) -> None:
     """What waits to be forwarded keeps the number until it has been delivered; what was given up on has waited long
     enough.
     """

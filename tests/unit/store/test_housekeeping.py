@@ -633,7 +633,7 @@ async def test_a_call_that_somebody_has_changed_keeps_other_recordings_for_good(
     assert (await shelf.row(bad))["state"] == "stored"
 
 
-async def test_a_basis_that_is_none_keeps_other_recordings_for_good_or_has_its_own_deleted(
+async def test_an_unknown_basis_keeps_other_recordings_for_good_or_has_its_own_deleted(
     shelf: Shelf, database: Database
 ) -> None:
     """Nobody can tell what holds it."""

@@ -103,7 +103,7 @@ async def test_a_bad_file_changes_something_or_is_not_told_line_by_line(
     assert len(await store.database.rows("SELECT FROM contacts")) == 1
 
 
-async def test_a_campaigns_list_takes_in_who_has_objected_to_it(
+async def test_a_campaigns_list_takes_in_somebody_who_has_objected_to_it(
     ccari: Service, written: Any, store: Store, tmp_path: Path
 ) -> None:
     await bar(store, tmp_path, FIRST, Reason.OBJECTION_MARKETING)

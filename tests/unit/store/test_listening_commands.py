@@ -256,7 +256,7 @@ async def test_a_tag_of_before_there_was_stereo_counts_as_changed_or_hides_that_
     assert "its tag differs from the database in channels" in done.out
 
 
-async def test_a_basis_that_is_none_keeps_the_other_recordings_from_being_looked_at(
+async def test_an_unknown_basis_keeps_the_other_recordings_from_being_looked_at(
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
     changed, _ = await put(store, folder, key), await put(store, folder, key)
@@ -386,7 +386,7 @@ def assert_matches(text: str, pattern: str) -> None:
         raise AssertionError(text)
 
 
-async def test_another_audio_in_the_file_goes_unnoticed_by_who_can_open_it(
+async def test_another_audio_in_the_file_goes_unnoticed_by_whoever_can_open_it(
     ccari: Service, store: Store, folder: Path, key: Path
 ) -> None:
     recording = await put(store, folder, key)

@@ -145,7 +145,7 @@ async def test_who_waits_waits_for_ever_or_holds_a_turn_when_nobody_wants_it() -
     assert await server.pool.take() is held
 
 
-async def test_a_server_without_room_for_another_connection_is_away_for_who_need_only_wait() -> None:
+async def test_a_server_without_room_for_another_connection_is_away_for_those_who_need_only_wait() -> None:
     """For example if a report, or another program, has taken all that max_connections allows."""
     server = Server(3)
     server.room = 1
@@ -302,7 +302,7 @@ async def test_the_end_cuts_off_who_is_about_to_give_back_or_lets_others_in() ->
     assert [each.closed for each in server.lines] == [True]
 
 
-async def test_the_end_waits_for_who_gives_nothing_back_or_leaves_connections_open() -> None:
+async def test_the_end_waits_for_whoever_gives_nothing_back_or_leaves_connections_open() -> None:
     server = Server(2)
     held, other = await server.pool.take(), await server.pool.take()
     server.wait_no_longer()

@@ -376,7 +376,7 @@ async def test_a_policy_without_registers_is_said_to_have_one_that_is_called_non
     list_refused(done, "the policy declares no register 'robinson', and no other: add [[registers]] to it")
 
 
-async def test_a_register_is_taken_for_fresh_or_heeded_by_who_need_not(
+async def test_a_register_is_taken_for_fresh_or_heeded_by_those_who_need_not(
     ccari: Service, tmp_path: Path
 ) -> None:
     done = await ccari.ccari("registers", "list", "--json")

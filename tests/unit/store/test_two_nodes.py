@@ -71,7 +71,7 @@ async def test_invariant_1_a_bar_under_a_secret_that_another_node_has_made_does_
     assert (await inquiry(there, store))["reason"] == "suppressed_erasure"
 
 
-async def test_invariant_1_the_same_between_the_gate_and_the_dial(
+async def test_invariant_1_a_secret_that_another_node_makes_between_the_gate_and_the_dial_lets_a_call_through(
     store: Store, here: SecretStore, there: Desk
 ) -> None:
     asked = gatekeeper(there)

@@ -46,7 +46,9 @@ async def test_hours_have_other_names_than_in_the_policy(api: Api, store: Store)
     assert (declared["from"], declared["to"]) == ("09:00:00", "20:00:00")
 
 
-async def test_a_revision_is_lost_or_shown_to_whom_it_is_none_of(api: Api, store: Store) -> None:
+async def test_a_revision_is_lost_or_shown_to_somebody_whom_it_does_not_concern(
+    api: Api, store: Store
+) -> None:
     for each in (POLICY, TWO, POLICY):
         await store.policies.apply(each, "anna")
     first = (await api.ask("GET", f"{REVISIONS}?limit=2")).json

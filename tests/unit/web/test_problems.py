@@ -47,7 +47,7 @@ async def test_what_is_not_there_or_not_so_is_told_otherwise_than_as_a_problem(a
         (b"", "application/json", HTTPStatus.UNPROCESSABLE_ENTITY),
     ],
 )  # fmt: skip
-async def test_a_body_that_is_none_is_taken_or_told_badly(
+async def test_an_invalid_body_is_accepted_or_refused_in_unclear_words(
     api: Api, data: bytes, kind: str, status: int
 ) -> None:
     (await api.ask("POST", GATE, data=data, headers={"content-type": kind})).problem(status)

@@ -257,7 +257,7 @@ def test_a_recording_of_no_call_is_said_to_have_been_stopped() -> None:
                 "uk": "видалити записане"}),
     ],
 )  # fmt: skip
-def test_an_article_is_cited_to_who_refused_a_recording_without_what_was_made_of_it(
+def test_an_article_is_cited_to_whoever_refused_a_recording_without_what_was_made_of_it(
     article: str, said: dict[AnswerLanguage, str]
 ) -> None:
     for language, outcome in product(ANSWER_LANGUAGES, set(Outcome) - {Outcome.LIFTING}):

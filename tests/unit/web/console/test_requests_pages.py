@@ -464,7 +464,7 @@ async def test_a_request_to_a_controller_that_is_no_longer_declared_is_said_to_b
     assert "no longer in the policy" in refused.words
 
 
-async def test_a_letter_to_who_wrote_in_is_begun_in_a_language_that_the_controller_does_not_speak(
+async def test_a_letter_to_whoever_wrote_in_is_begun_in_a_language_that_the_controller_does_not_speak(
     officer: Visitor, store: Store
 ) -> None:
     await store.policies.apply(TWO.replace('"Vertrag"', '"Vertrag"\nlanguage = "de"'), "cli:anna")

@@ -71,7 +71,7 @@ async def test_a_bar_that_was_lifted_since_is_said_to_stand_when_its_form_is_sen
     assert "reload the page" in again.words
 
 
-async def test_a_restriction_is_lifted_by_who_was_not_told_of_the_duty_before(officer: Visitor) -> None:
+async def test_a_restriction_is_lifted_by_whoever_was_not_told_of_the_duty_before(officer: Visitor) -> None:
     seen = await officer.get(HOME)
     form = seen.text.partition(f'action="{LIFT}"')[2].partition("</form>")[0]
     assert "told before it is lifted (Art 18(3))" in form
