@@ -26,7 +26,7 @@ from ccari.web.rates import LookUp, Rates
 from ccari.web.server import application, serve_http
 
 
-def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncContextManager[None]:
+def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncContextManager[object]:
     """Serve the API, the console, the metrics and the health checks while the context lasts."""
     settings, metrics = parts.settings, parts.metrics
     app = application(

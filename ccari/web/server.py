@@ -36,39 +36,43 @@ FIRST_SECONDS = 15.0
 UNREAD_SECONDS, LEAST_READ_BYTES = 30.0, 64 * 1024
 #: The most connections, more than streams and requests together. Each has a file descriptor, and the calls need some too.
 MOST_CONNECTIONS = 800
+#: How many connections may wait to be accepted, as with aiohttp's own sites.
+BACKLOG = 128
 
 
 @contextlib.asynccontextmanager
-async def serve_http(listen: str, app: web.Application) -> AsyncIterator[None]:
-    """Answer on ``listen`` (``HOST:PORT``) while the context lasts.
+async def serve_http(listen: str, app: web.Application) -> AsyncIterator[int]:
+    """Answer on ``listen`` (``HOST:PORT``) while the context lasts. Gives the port, which is another one if 0 was asked for.
 
     Raises
     ------
     ConfigError
         If the port is taken or may not be used.
     """
-    runner = runner_of(app)
+    runner = web.AppRunner(app, shutdown_timeout=DRAIN_SECONDS)
     await runner.setup()
-    host, _, port = listen.rpartition(":")
     try:
-        await web.TCPSite(runner, host.strip("[]"), int(port)).start()
-    except OSError as error:
-        await runner.cleanup()
-        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [http] listen") from None
-    try:
-        yield
+        server = await _listen(listen, runner)
+        try:
+            yield server.sockets[0].getsockname()[1]
+        finally:
+            server.close()
     finally:
         await runner.cleanup()
 
 
-def runner_of(app: web.Application) -> web.AppRunner:
-    return _Runner(
-        app,
-        access_log=None,
-        logger=_errors(),
-        keepalive_timeout=KEEPALIVE_SECONDS,
-        shutdown_timeout=DRAIN_SECONDS,
-    )
+async def _listen(listen: str, runner: web.AppRunner) -> asyncio.Server:
+    """Make each connection a :class:`_Connection`. aiohttp's own sites have no setting for that."""
+    if runner.server is None:
+        raise AssertionError("the runner is not set up")
+    host, _, port = listen.rpartition(":")
+    accept = _Connections(runner.server)
+    try:
+        return await asyncio.get_running_loop().create_server(
+            accept, host.strip("[]"), int(port), backlog=BACKLOG
+        )
+    except OSError as error:
+        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [http] listen") from None
 
 
 def application(
@@ -129,17 +133,57 @@ async def _last_if_in_pieces(request: web.Request, response: web.StreamResponse)
         response.force_close()
 
 
+class _Connections:
+    """Makes the connections of one server, and tells each when it has a request."""
+
+    def __init__(self, server: web.Server) -> None:
+        self._server = server
+        self._turned_away = Flood(
+            lambda times: _log.error("http_turned_away", connections=MOST_CONNECTIONS, times=times)
+        )
+        self._make_request = server.request_factory
+        server.request_factory = self._begin
+
+    def __call__(self) -> "_Connection":
+        return _Connection(self._server, self._turned_away)
+
+    def _begin(
+        self, message: Any, payload: Any, connection: web.RequestHandler, *rest: Any
+    ) -> web.BaseRequest:
+        if isinstance(connection, _Connection):
+            connection.begin()
+        return self._make_request(message, payload, connection, *rest)
+
+
 class _Connection(web.RequestHandler):
     """A connection that also answers malformed HTTP with a problem document, because aiohttp's own answer quotes what was sent.
 
     It is closed if no request comes soon, and cut if answers are not read: aiohttp would wait for either for ever.
     """
 
-    __slots__ = ("_first", "_unread", "_wire")
+    __slots__ = (
+        "_first",
+        "_has_asked",
+        "_idle_since",
+        "_is_busy",
+        "_server",
+        "_turned_away",
+        "_unread",
+        "_wire",
+    )
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+    def __init__(self, server: web.Server, turned_away: Flood) -> None:
+        no_log: dict[str, Any] = {"access_log": None}
+        loop = asyncio.get_running_loop()
+        super().__init__(server, loop=loop, logger=_errors(), keepalive_timeout=KEEPALIVE_SECONDS, **no_log)
+        self._server = server
+        self._turned_away = turned_away
+        self._has_asked = self._is_busy = False
+        self._idle_since = loop.time()
         self._first: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # aiohttp forgets the connection on closing it, which does not end it while data remain to be sent
         self._wire = cast("asyncio.Transport", transport)
         # pause writing at the first byte that the other end does not accept
@@ -154,11 +198,10 @@ class _Connection(web.RequestHandler):
         """Whether there is room for one more connection, if necessary by closing an idle one: one without a request yet, or idle for
         longest.
         """
-        others = self._manager.connections if self._manager is not None else []
+        others = self._server.connections
         if len(others) <= MOST_CONNECTIONS:
             return True
-        if isinstance(self._manager, _Server):
-            self._manager.turned_away.add()
+        self._turned_away.add()
         idle = [
             each for each in others if isinstance(each, _Connection) and each is not self and each.is_idle
         ]
@@ -169,11 +212,23 @@ class _Connection(web.RequestHandler):
     @property
     def is_idle(self) -> bool:
         """Whether it waits for a request."""
-        return self._waiter is not None and not self._waiter.done()
+        return self.connected and not self._is_busy
 
     def idle_since(self) -> tuple[bool, float]:
         """A sort key, lowest for the connection to close first: those without a request yet, then those idle for longest."""
-        return bool(self._request_count), self._next_keepalive_close_time
+        return self._has_asked, self._idle_since
+
+    def begin(self) -> None:
+        """A request has come, even if a malformed one."""
+        self._has_asked = self._is_busy = True
+
+    async def finish_response(
+        self, request: web.BaseRequest, resp: web.StreamResponse, start_time: float | None
+    ) -> tuple[web.StreamResponse, bool]:
+        try:
+            return await super().finish_response(request, resp, start_time)
+        finally:
+            self._is_busy, self._idle_since = False, asyncio.get_running_loop().time()
 
     def connection_lost(self, exc: BaseException | None) -> None:
         for timer in (self._first, self._unread):
@@ -201,7 +256,7 @@ class _Connection(web.RequestHandler):
             self._watch_reader()
 
     def _close_if_silent(self) -> None:
-        if not self._request_count:
+        if not self._has_asked:
             self.force_close()
 
     def handle_error(
@@ -212,30 +267,6 @@ class _Connection(web.RequestHandler):
         response.headers.update(ALWAYS)
         response.force_close()
         return response
-
-
-class _Server(web.Server):
-    def __init__(self, *given: Any, **named: Any) -> None:
-        super().__init__(*given, **named)
-        self.turned_away = Flood(
-            lambda times: _log.error("http_turned_away", connections=MOST_CONNECTIONS, times=times)
-        )
-
-    def __call__(self) -> web.RequestHandler:
-        return _Connection(self, loop=self._loop, **self._kwargs)
-
-
-class _Runner(web.AppRunner):
-    async def _make_server(self) -> web.Server:
-        # aiohttp has no setting for its connection class; a test in tests/hostile fails if these private names change
-        server = await super()._make_server()
-        return _Server(
-            server.request_handler,
-            request_factory=server.request_factory,
-            handler_cancellation=server.handler_cancellation,
-            loop=server._loop,  # noqa: SLF001
-            **server._kwargs,  # noqa: SLF001
-        )
 
 
 def _errors() -> logging.Logger:

@@ -11,7 +11,7 @@ from functools import partial
 from http import HTTPStatus
 
 import pytest
-from aiohttp import http_parser
+from aiohttp import http_parser, web
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -197,6 +197,31 @@ async def test_who_says_nothing_or_never_ends_holds_a_connection(
     silent, begun, again = await all_said(api, unfinished)
     assert (silent, begun) == (b"", b"")
     assert again.startswith(b"HTTP/1.1 200 ")
+
+
+async def test_who_waits_long_for_a_first_answer_is_cut_off_as_silent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "FIRST_SECONDS", SOON_SECONDS)
+    is_done = asyncio.Event()
+
+    async def slow(_: web.Request) -> web.Response:
+        await is_done.wait()
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_get("/", slow)
+    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
+        (waits, asks), (silent, other) = [await asyncio.open_connection("127.0.0.1", port) for _ in range(2)]
+        try:
+            asks.write(b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+            # it came later than the other, whose time is over too
+            assert await silent.read() == b""
+            is_done.set()
+            assert (await waits.read()).startswith(b"HTTP/1.1 200 ")
+        finally:
+            for writer in (asks, other):
+                writer.transport.abort()
 
 
 @pytest.mark.parametrize("asked", [b"", HEALTH], ids=["silent", "having asked once"])

@@ -34,7 +34,7 @@ from ccari.web.access import Doorkeeper
 from ccari.web.events import Streams
 from ccari.web.front import Front
 from ccari.web.rates import Rates
-from ccari.web.server import application, runner_of
+from ccari.web.server import application, serve_http
 from tests.unit.store.made import POLICY, new_secret
 
 SECONDS = 30.0
@@ -211,14 +211,8 @@ async def serving(
 
 @contextlib.asynccontextmanager
 async def listening(app: web.Application) -> AsyncIterator[str]:
-    runner = runner_of(app)
-    await runner.setup()
-    try:
-        site = web.TCPSite(runner, "127.0.0.1", 0)
-        await site.start()
-        yield f"http://127.0.0.1:{runner.addresses[0][1]}"
-    finally:
-        await runner.cleanup()
+    async with serve_http("127.0.0.1:0", app) as port:
+        yield f"http://127.0.0.1:{port}"
 
 
 def routes_of(app: web.Application) -> Iterator[tuple[str, str]]:
