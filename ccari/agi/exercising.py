@@ -13,7 +13,7 @@ from ccari.agi.desk import Desk
 from ccari.errors import CcariError, StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
-from ccari.gating.means import Asked
+from ccari.gating.means import RequestedCall
 from ccari.gating.registering import register
 from ccari.gating.terms import Terms
 from ccari.policy import confirmations, notices
@@ -110,7 +110,7 @@ class Unregistrable(Exercising):
 
     _otherwise = "number_withheld"
 
-    def __init__(self, desk: Desk, asked: Asked, journal: Journal) -> None:
+    def __init__(self, desk: Desk, asked: RequestedCall, journal: Journal) -> None:
         super().__init__(desk, journal)
         self._gatekeeper = Gatekeeper(asked, desk, journal)
 

@@ -7,12 +7,12 @@ import asyncio
 from uuid import uuid4
 
 from ccari.agi.desk import Desk, Setting
-from ccari.agi.session import AgiError, GoneError, RefusedError, Session
+from ccari.agi.session import AgiError, CommandRefusedError, GoneError, Session
 from ccari.errors import CcariError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name
-from ccari.gating.means import Asked
+from ccari.gating.means import RequestedCall
 from ccari.gating.shipped import FASTAGI
 from ccari.gating.terms import Terms
 from ccari.gating.variables import CALL, NUMBER, REASON
@@ -55,14 +55,14 @@ async def gate(session: Session, desk: Desk) -> None:
     await visit.close(block)
 
 
-def _asked(session: Session) -> Asked:
+def _asked(session: Session) -> RequestedCall:
     agent = agent_name(session.head.get("agi_channel", ""))
     match session.arguments:
         case (number, campaign):
-            return Asked(Direction.OUTBOUND, number, campaign or NAMELESS, agent)
+            return RequestedCall(Direction.OUTBOUND, number, campaign or NAMELESS, agent)
         case _:
             # bad arguments: for example, a comma in the number turns two arguments into three
-            return Asked(Direction.OUTBOUND, None, "", agent)
+            return RequestedCall(Direction.OUTBOUND, None, "", agent)
 
 
 async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, setting: Setting) -> None:
@@ -80,7 +80,7 @@ async def _set_verdict(session: Session, visit: "_Visit", block: Block | None, s
 class _Visit:
     """One call at the gate."""
 
-    def __init__(self, asked: Asked, desk: Desk) -> None:
+    def __init__(self, asked: RequestedCall, desk: Desk) -> None:
         self.call = uuid4()
         self.number = ""
         #: ALLOW is on its way to the dialplan.
@@ -124,7 +124,7 @@ def _end(block: Block | None, failure: AgiError | None, *, may_be_told: bool) ->
         return outcome_of(block).value, block.value
     if failure is None:
         return HANDED_BACK, ""
-    if may_be_told and not isinstance(failure, RefusedError):
+    if may_be_told and not isinstance(failure, CommandRefusedError):
         # the acknowledgement was lost, or is late
         return HANDED_BACK, "untold"
     return (

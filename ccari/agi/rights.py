@@ -15,7 +15,7 @@ from ccari.errors import CcariError, SoundError
 from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.journal import Journal
 from ccari.gating.labels import NAMELESS, agent_name, campaign_name
-from ccari.gating.means import Asked
+from ccari.gating.means import RequestedCall
 from ccari.gating.sourcing import own_source
 from ccari.gating.variables import NUMBER
 from ccari.policy import notices
@@ -48,7 +48,7 @@ async def rights(session: Session, desk: Desk) -> None:
     direction, number = await _caller(session)
     campaign = session.arguments[0] if len(session.arguments) == 1 else None
     agent = agent_name(session.head.get("agi_channel", ""))
-    asked = Asked(direction, number, "" if campaign is None else campaign or NAMELESS, agent)
+    asked = RequestedCall(direction, number, "" if campaign is None else campaign or NAMELESS, agent)
     journal = Journal(uuid4(), agent, desk.meter.call(Way.FASTAGI_MENU, direction))
     journal.bind(way="fastagi")
     await session.command("ANSWER")
@@ -75,7 +75,7 @@ async def _caller(session: Session) -> tuple[Direction, str]:
     return Direction.INBOUND, "" if withheld or caller_id == "unknown" else caller_id
 
 
-async def _menu(session: Session, desk: Desk, asked: Asked, journal: Journal) -> Menu | Block:
+async def _menu(session: Session, desk: Desk, asked: RequestedCall, journal: Journal) -> Menu | Block:
     """The campaign's menu for this caller, or why there is none."""
     try:
         async with asyncio.timeout(TERMS_SECONDS):

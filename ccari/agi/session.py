@@ -47,7 +47,7 @@ class GoneError(AgiError):
     """The channel has hung up, or the connection was closed."""
 
 
-class RefusedError(AgiError):
+class CommandRefusedError(AgiError):
     """Asterisk does not know the command, or refuses its arguments."""
 
 
@@ -122,7 +122,7 @@ class Session:
         ------
         GoneError
             If the channel has hung up. Some commands work even then.
-        RefusedError
+        CommandRefusedError
             If Asterisk refuses the command (510) or its arguments (520).
         MalformedError
             If no reply, or a malformed one, came in time. The connection must then not be used any more.
@@ -145,7 +145,7 @@ class Session:
 
     async def set_variable(self, name: str, value: str) -> None:
         if (await self.command("SET", "VARIABLE", name, value)).result != "1":
-            raise RefusedError(f"{name} was not set")
+            raise CommandRefusedError(f"{name} was not set")
 
     async def set_variables(self, values: Mapping[str, str]) -> None:
         """Set variables in order with one command, which saves a round trip for each.
@@ -208,9 +208,9 @@ class Session:
                     raise GoneError("the channel has hung up")
                 case "520" if mark == "-":
                     await self._skip_usage()
-                    raise RefusedError("invalid arguments")
+                    raise CommandRefusedError("invalid arguments")
                 case "510" | "520":
-                    raise RefusedError("invalid command or arguments")
+                    raise CommandRefusedError("invalid command or arguments")
                 case _:
                     raise MalformedError(f"an unknown reply {code}")
         raise MalformedError(f"more than {REPLY_LINES} lines and no reply")

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from ccari.gating.terms import Terms
 from ccari.policy.call import Call, Stage
-from ccari.policy.call.state import Recorder, replace
+from ccari.policy.call.state import RecorderState, replace
 from ccari.ports.live import FellBehindError, LiveBoard, LiveCall, LiveWatch, OnBoard, Taped
 
 #: Ended calls whose end a watcher has not read yet.
@@ -115,6 +115,6 @@ class Place:
 
 
 def _taped(call: Call) -> Taped:
-    if call.recorder in {Recorder.RUNNING, Recorder.STOPPING}:
+    if call.recorder in {RecorderState.RUNNING, RecorderState.STOPPING}:
         return Taped.ON
     return Taped.PAUSED if call.paused else Taped.OFF

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from ccari.calls.client import Ari
 from ccari.calls.opening import Endpoints
-from ccari.gating.means import Asked, Means
+from ccari.gating.means import Means, RequestedCall
 from ccari.policy.call import Direction
 from ccari.ports.cards import CardRack
 from ccari.ports.live import LiveBoard
@@ -13,7 +13,7 @@ from ccari.ports.recordings import Archive, Channels, RecordingStore
 
 
 @dataclass(frozen=True, slots=True)
-class Order(Asked):
+class Order(RequestedCall):
     """A call over Stasis as requested. ``channel``: the channel that the dialplan handed over, if any;
     ``made_as``: how it was made, such as ``PJSIP/anna``; ``answered``: whether it was answered before.
     """

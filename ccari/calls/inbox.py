@@ -33,7 +33,7 @@ class Inbox:
             self._waiting.append(event)
         else:
             # no person presses 200 keys while one command is carried out: end this call, to protect the others
-            self._waiting = [*_survivors([*self._waiting, event]), on.Withdrawn("overload")]
+            self._waiting = [*_survivors([*self._waiting, event]), on.LetGo("overload")]
         self._arrived.set()
 
     def put_before(self, event: Event, later: Callable[[Event], bool]) -> None:
@@ -46,9 +46,9 @@ class Inbox:
 
     def let_go(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Tell the call to let go, after the events that cannot be undone. ``shutdown`` does not replace ``asterisk_lost``."""
-        lost = on.Withdrawn("asterisk_lost")
-        last = lost if lost in self._waiting else on.Withdrawn(why)
-        self._forget(lambda waiting: isinstance(waiting, on.Withdrawn))
+        lost = on.LetGo("asterisk_lost")
+        last = lost if lost in self._waiting else on.LetGo(why)
+        self._forget(lambda waiting: isinstance(waiting, on.LetGo))
         self.put(last)
 
     def awaits(self, event: Event) -> bool:
@@ -112,8 +112,8 @@ class Inbox:
         """
         if len(self._waiting) == 1:
             return self._waiting[0]
-        first = next((each for each in self._waiting if isinstance(each, on.Withdrawn)), self._waiting[0])
-        if isinstance(first, on.Withdrawn):
+        first = next((each for each in self._waiting if isinstance(each, on.LetGo)), self._waiting[0])
+        if isinstance(first, on.LetGo):
             first = next((each for each in self._waiting if _precedes_the_end(each, stage)), first)
         if isinstance(first, on.Gone | on.TransferAsked):
             return next((each for each in self._waiting if isinstance(each, on.RightVoiced)), first)

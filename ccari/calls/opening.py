@@ -17,7 +17,7 @@ OPENING_SECONDS = 10.0
 _ASK_AGAIN_SECONDS = 0.05
 
 
-class Closed(AsteriskError):  # noqa: N818 - a state, told as such
+class NoMedia(AsteriskError):  # noqa: N818 - a state, told as such
     """No media leaves Asterisk on this channel, so nobody hears it."""
 
 
@@ -77,7 +77,7 @@ class Openings:
 
         Raises
         ------
-        Closed
+        NoMedia
             If nothing leaves within :data:`OPENING_SECONDS`, or before the call ends.
         AsteriskError
             As :class:`Ari` does.
@@ -87,7 +87,7 @@ class Openings:
         if self._waits[channel] and channel not in self._sends:
             self._sends[channel] = await self._comes_to_send(channel)
         if not self._sends.get(channel, True):
-            raise Closed("nothing that is sent leaves Asterisk: the two ends have agreed on no keys (DTLS)")
+            raise NoMedia("nothing that is sent leaves Asterisk: the two ends have agreed on no keys (DTLS)")
 
     async def _comes_to_send(self, channel: str) -> bool:
         """Whether media leaves in time. Plays silence meanwhile: without something to send, there would be no
@@ -99,7 +99,7 @@ class Openings:
                 async with asyncio.timeout(OPENING_SECONDS):
                     while not await self._ari.packets_sent(channel):
                         if self._is_ending():
-                            raise Closed("nothing that is sent had left Asterisk when the call ended")
+                            raise NoMedia("nothing that is sent had left Asterisk when the call ended")
                         await asyncio.sleep(_ASK_AGAIN_SECONDS)
             except TimeoutError:
                 return False

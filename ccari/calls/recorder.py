@@ -2,7 +2,7 @@
 
 What is known of a recorder is kept in four places, each for one purpose:
 
-- ``policy.call.state.Recorder``: what the call decides by;
+- ``policy.call.state.RecorderState``: what the call decides by;
 - ``calls.snoop.Snoop``: what Asterisk has said of each file;
 - ``_Segment``, here: what of a recording may be kept;
 - the database: what a restarted service must know.

@@ -15,12 +15,23 @@ from ccari.calls.desk import Desk, Order
 from ccari.calls.events import EVER, Ids, Playback, translate
 from ccari.calls.inbox import Inbox
 from ccari.calls.legs import TooLate
-from ccari.calls.opening import Closed
+from ccari.calls.opening import NoMedia
 from ccari.calls.talks import Talk
 from ccari.calls.transport import Refused
 from ccari.errors import CcariError, StoreError
 from ccari.gating.journal import Journal
-from ccari.policy.call import Call, Direction, Event, Outcome, Party, Recorder, Stage, Timer, decide, resuming
+from ccari.policy.call import (
+    Call,
+    Direction,
+    Event,
+    Outcome,
+    Party,
+    RecorderState,
+    Stage,
+    Timer,
+    decide,
+    resuming,
+)
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.keys import pressed
@@ -141,7 +152,7 @@ class CallRunner:
         """The agent has entered a right of the callee at their screen."""
         self._inbox.put(on.RightVoiced(right, datetime.now(UTC)))
 
-    def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
+    def let_go(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
         """Tell the call to end, after the events that cannot be undone: see :meth:`Inbox.let_go`."""
         self._inbox.let_go(why)
 
@@ -276,7 +287,7 @@ class CallRunner:
                 command=type(command).__name__,
                 reason=str(error),
             )
-            result = on.Failed(command, refused=isinstance(error, Refused | Closed | TooLate))
+            result = on.Failed(command, refused=isinstance(error, Refused | NoMedia | TooLate))
             if isinstance(error, Refused) and isinstance(command, do.Bridge):
                 # one of the two is hanging up, which is reported a moment later
                 self._inbox.later("not bridged", LEAVE_SECONDS, functools.partial(self._inbox.put, result))
@@ -308,7 +319,7 @@ class CallRunner:
         began = self.ids.direction in {Direction.OUTBOUND, Direction.AGENT_FIRST}
         return self._inbox.awaits_any(
             lambda event: (
-                isinstance(event, on.Withdrawn)
+                isinstance(event, on.LetGo)
                 or (isinstance(event, on.Gone) and (event.party is Party.CALLEE or began))
             )
         )
@@ -321,7 +332,7 @@ class CallRunner:
                     await self._actions.recorder.started(datetime.now(UTC))
             case on.RecorderStopped():
                 await self._actions.recorder.ended(datetime.now(UTC))
-            case on.TimeRanOut(Timer.RECORDER) if self._call.recorder is Recorder.STARTING:
+            case on.TimeRanOut(Timer.RECORDER) if self._call.recorder is RecorderState.STARTING:
                 # the recorder may still start, and in stereo the agent's side is already recording
                 await self._actions.recorder.let_go()
             case on.GateAllowed():

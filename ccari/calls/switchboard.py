@@ -20,9 +20,8 @@ from ccari.errors import AsteriskError
 from ccari.gating.labels import NAMELESS, agent_name, label
 from ccari.policy.call import Direction
 from ccari.policy.rights import Right
-from ccari.ports import placing
 from ccari.ports.metering import UNMETERED, Meter
-from ccari.ports.placing import Placed
+from ccari.ports.placing import CallToPlace, Placed
 
 _log = structlog.get_logger()
 
@@ -96,7 +95,7 @@ class Switchboard:
             if why == "asterisk_lost" and runner.is_talking:
                 self._no_talk_left.clear()
                 self._return_until = asyncio.get_running_loop().time() + RETURN_SECONDS
-            runner.withdraw(why)
+            runner.let_go(why)
 
     async def wind_down(self, seconds: float) -> None:
         """Take no new calls, end calls that have not talked yet, and let the others talk for up to so many seconds.
@@ -107,7 +106,7 @@ class Switchboard:
         self._closing, self._open = True, False
         for runner in list(self._calls):
             if not runner.has_talked:
-                runner.withdraw("shutdown")
+                runner.let_go("shutdown")
         if (self._calls or not self._no_talk_left.is_set()) and seconds > 0:
             _log.info("waiting_for_talks", calls=len(self._calls), seconds=seconds)
             with contextlib.suppress(TimeoutError):
@@ -215,7 +214,7 @@ class Switchboard:
         for channel in channels:
             self._leftovers.add(channel, functools.partial(desk.ari.give_back, channel, "service_away"))
 
-    async def place(self, order: placing.Order) -> Placed:
+    async def place(self, order: CallToPlace) -> Placed:
         """:class:`ccari.ports.placing.Placing`: begin a call that no dialplan requested."""
         desk = self._desk
         if desk is None:

@@ -6,7 +6,7 @@ from uuid import uuid4
 from ccari.errors import CcariError, ConfigError
 from ccari.gating.journal import Journal
 from ccari.gating.labels import phone_name
-from ccari.gating.means import Asked, Means
+from ccari.gating.means import Means, RequestedCall
 from ccari.gating.terms import Terms
 from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
@@ -28,7 +28,7 @@ class NoTerms(CcariError):  # noqa: N818 - an answer, not a failure
 class Drafter:
     """Draws up the terms of one call. Once its campaign is known, ``journal`` logs it with every event."""
 
-    def __init__(self, asked: Asked, means: Means, journal: Journal) -> None:
+    def __init__(self, asked: RequestedCall, means: Means, journal: Journal) -> None:
         self._asked = asked
         self._means = means
         self._journal = journal

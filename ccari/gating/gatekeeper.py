@@ -14,7 +14,7 @@ from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.gating.labels import campaign_name
-from ccari.gating.means import Asked, Means
+from ccari.gating.means import Means, RequestedCall
 from ccari.gating.terms import Terms
 from ccari.policy import pacing
 from ccari.policy.call import Direction
@@ -29,7 +29,7 @@ _log = structlog.get_logger()
 class Gatekeeper:
     """Asks the gate for one call: first :meth:`ask` or :meth:`admit`, then :meth:`spend_token` if it is to be dialled."""
 
-    def __init__(self, asked: Asked, means: Means, journal: Journal) -> None:
+    def __init__(self, asked: RequestedCall, means: Means, journal: Journal) -> None:
         self._asked = asked
         self._means = means
         self._journal = journal

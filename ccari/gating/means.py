@@ -10,7 +10,7 @@ from ccari.ports.sounds import Prompts
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestedCall:
     """A call as requested, unchecked. ``direction``: who begins. ``number``: None if the arguments had none.
     ``campaign``: empty if the arguments were bad. ``agent``: a name for the records.
     """

@@ -73,7 +73,7 @@ class Contact:
 
 
 @dataclass(frozen=True, slots=True)
-class Attempts:
+class AttemptsMade:
     """How many calls were dialled to the number. :func:`question` gives the dates from which they count.
 
     ``recent``: by the campaign, within the days of its own limit. ``total``: by the campaign, at any time. ``controller``: by the
@@ -101,7 +101,7 @@ class Facts:
     registers: Mapping[str, datetime] = field(default_factory=dict)
     consent: Consent | None = None
     contact: Contact | None = None
-    attempts: Attempts = Attempts()
+    attempts: AttemptsMade = AttemptsMade()
     informed: Collection[str] = ()
     secrets: Collection[str] = ()
 

@@ -8,7 +8,7 @@ from ccari.policy.gate import Block
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class CallToPlace:
     """A call to place. ``agent`` is rung first, then ``number``. Without an agent the callee is rung first, then the campaign's
     destination.
     """
@@ -27,7 +27,7 @@ class Placed:
 
 
 class Placing(Protocol):
-    async def place(self, order: Order) -> Placed:
+    async def place(self, order: CallToPlace) -> Placed:
         """Ask the gate, and begin the call if it allows it.
 
         Raises

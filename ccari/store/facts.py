@@ -8,7 +8,7 @@ import asyncpg
 import orjson
 
 from ccari.policy.consent import Consent
-from ccari.policy.gate import Attempts, Contact, Facts, Question
+from ccari.policy.gate import AttemptsMade, Contact, Facts, Question
 from ccari.policy.suppression import Entry, Listing, Reason
 from ccari.ports.keying import Sought
 from ccari.store.database import Connection
@@ -88,7 +88,7 @@ def facts(row: asyncpg.Record) -> Facts:
         registers=dict(zip(row["register_ids"] or (), row["registers_as_of"] or (), strict=True)),
         consent=Consent(given_at, row["withdrawn_at"], row["consent_until"]) if given_at else None,
         contact=Contact(until) if row["sources"] else None,
-        attempts=Attempts(row["recent"], row["total"], row["by_controller"]),
+        attempts=AttemptsMade(row["recent"], row["total"], row["by_controller"]),
         informed=frozenset(row["informed"] or ()),
         secrets=row.get("secrets") or (),
     )

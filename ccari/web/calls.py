@@ -11,7 +11,7 @@ from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked
 from ccari.ports.keying import Sought
-from ccari.ports.placing import Order
+from ccari.ports.placing import CallToPlace
 from ccari.ports.records import WantedCalls
 from ccari.web.access import no_token, token_fingerprint
 from ccari.web.front import Ask, Reply
@@ -85,7 +85,7 @@ async def place_call(ask: Ask) -> Reply[CallPlaced]:
             HTTPStatus.SERVICE_UNAVAILABLE,
             "placing calls is not possible here: this service runs without Asterisk",
         )
-    placed = await ask.front.placing.place(Order(body.number, body.campaign, body.agent))
+    placed = await ask.front.placing.place(CallToPlace(body.number, body.campaign, body.agent))
     if placed.block is not None:
         raise _blocked(placed.block, placed.call_id)
     return Reply(CallPlaced(id=placed.call_id), location=f"/v1/calls/{placed.call_id}")

@@ -29,7 +29,7 @@ from ccari.errors import StoreError
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import FactStore, Inquiry
 from ccari.gating.journal import Journal
-from ccari.gating.means import Asked
+from ccari.gating.means import RequestedCall
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.call import Direction
@@ -121,7 +121,7 @@ class Bench:
             means = Desk("bench", calls, secrets, book, prompts)
 
             async def once() -> bool:
-                asked = Asked(Direction.OUTBOUND, _any_number(), CAMPAIGN, "anna")
+                asked = RequestedCall(Direction.OUTBOUND, _any_number(), CAMPAIGN, "anna")
                 return not isinstance(await Gatekeeper(asked, means, Journal(uuid4(), "anna")).ask(), str)
 
             return once

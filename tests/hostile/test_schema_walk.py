@@ -24,7 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from ccari.policy.gate import Block
 from ccari.ports.access import Role
-from ccari.ports.placing import Order, Placed
+from ccari.ports.placing import CallToPlace, Placed
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.web.front import Front
@@ -60,7 +60,7 @@ class Somebody:
     def __init__(self) -> None:
         self._placed = 0
 
-    async def place(self, _: Order) -> Placed:
+    async def place(self, _: CallToPlace) -> Placed:
         self._placed += 1
         return Placed(uuid4(), Block.SUPPRESSED_ERASURE if self._placed % 2 else None)
 

@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 from ccari.config import DatabaseSection
 from ccari.errors import StoreError
-from ccari.policy.gate import Attempts
+from ccari.policy.gate import AttemptsMade
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
 from ccari.store.calls import PostgresCallStore
@@ -106,7 +106,7 @@ async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> 
         assert await store.policies.apply(made.POLICY, "test") == 1
         call = made.call()
         facts, revision = await calls.open(call, made.QUESTION)
-        assert (facts.suppressions, facts.attempts, revision) == ((), Attempts(), 1)
+        assert (facts.suppressions, facts.attempts, revision) == ((), AttemptsMade(), 1)
         first = made.journal("call_gated")
         assert await calls.spend_token(call, made.QUESTION, made.judge, first) is None
         heard = made.journal("notice_heard")
@@ -123,7 +123,7 @@ async def test_a_call_cannot_be_kept_on_a_server_of_ones_own(server: Server) -> 
         )  # fmt: skip
         facts, _ = await calls.open(made.call(), made.QUESTION)
         assert [each.reason for each in facts.suppressions] == [Reason.ERASURE]
-        assert (facts.attempts, set(facts.informed)) == (Attempts(1, 1, 1), {"i1"})
+        assert (facts.attempts, set(facts.informed)) == (AttemptsMade(1, 1, 1), {"i1"})
     async with open_database(server.dsn) as database:
         assert await Policies(database).apply(made.POLICY, "test") == 1
 

@@ -16,7 +16,7 @@ everything that can be asked for; they are imported as ``on`` and ``do``, to rea
 from ccari.policy.call.commands import Command
 from ccari.policy.call.events import Event
 from ccari.policy.call.life import decide
-from ccari.policy.call.state import Call, Recorder, Stage
+from ccari.policy.call.state import Call, RecorderState, Stage
 from ccari.policy.call.vocabulary import HANDED_BACK, ON_HOLD, Direction, Outcome, Party, Timer
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "Event",
     "Outcome",
     "Party",
-    "Recorder",
+    "RecorderState",
     "Stage",
     "Timer",
     "decide",

@@ -6,7 +6,7 @@ from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.keys import SCREEN, agent_answer, exercise
 from ccari.policy.call.recording import is_recordable, stop_recorder
-from ccari.policy.call.state import CODE_SECONDS, Call, Recorder, Stage, Step, replace, then
+from ccari.policy.call.state import CODE_SECONDS, Call, RecorderState, Stage, Step, replace, then
 from ccari.policy.call.telling import whisper, without_word_of_recording
 from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.keypad import AgentAction
@@ -71,9 +71,9 @@ def _register(call: Call, code: str, right: Right, note: do.Note, at: datetime |
 
 def _pause(call: Call, at: datetime | None) -> Step:
     call = without_word_of_recording(replace(call, paused=True))
-    if call.recorder is Recorder.RUNNING:
+    if call.recorder is RecorderState.RUNNING:
         return stop_recorder(call, keep=True, at=at)
-    if call.recorder in {Recorder.STARTING, Recorder.STOPPING}:
+    if call.recorder in {RecorderState.STARTING, RecorderState.STOPPING}:
         # the recorder's end will tell the agent, who must not say a card number before
         return call, []
     paused = is_recordable(call)
@@ -85,6 +85,6 @@ def _resume(call: Call) -> Step:
     call = without_word_of_recording(replace(call, paused=False))
     if not is_recordable(call):
         return whisper(call, notices.AGENT_RECORDING_STOPPED)
-    if call.recorder is Recorder.RUNNING:
+    if call.recorder is RecorderState.RUNNING:
         return whisper(call, notices.AGENT_RECORDING_STARTED)
     return call, []

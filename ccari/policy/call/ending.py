@@ -6,7 +6,7 @@ from ccari.policy.call.state import (
     CLOSE_SECONDS,
     Call,
     Leg,
-    Recorder,
+    RecorderState,
     Stage,
     Step,
     leg,
@@ -16,7 +16,7 @@ from ccari.policy.call.state import (
 )
 from ccari.policy.call.vocabulary import Outcome, Party, Timer
 
-_RECORDING = frozenset({Recorder.STARTING, Recorder.RUNNING, Recorder.STOPPING})
+_RECORDING = frozenset({RecorderState.STARTING, RecorderState.RUNNING, RecorderState.STOPPING})
 
 
 def end(call: Call, outcome: Outcome, reason: str) -> Step:
@@ -28,10 +28,10 @@ def end(call: Call, outcome: Outcome, reason: str) -> Step:
         whispers=(),
     )  # fmt: skip
     commands: list[Command] = [do.SetTimer(Timer.CLOSE, CLOSE_SECONDS)]
-    if call.recorder is Recorder.RUNNING:
+    if call.recorder is RecorderState.RUNNING:
         # if the two were never connected, there is nothing to keep
         commands.append(do.StopRecorder(keep=call.recorded, binding=False))
-        call = replace(call, recorder=Recorder.STOPPING)
+        call = replace(call, recorder=RecorderState.STOPPING)
     for party in (Party.CALLEE, Party.AGENT):
         if leg(call, party).is_held:
             commands.append(do.GiveBack(outcome, reason) if party is call.home else do.HangUp(party))

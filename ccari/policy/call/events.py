@@ -227,7 +227,7 @@ class TimeRanOut:
 
 
 @dataclass(frozen=True, slots=True)
-class Withdrawn:
+class LetGo:
     """The service must let go of the call: it is stopping, or lost Asterisk."""
 
     why: Literal["shutdown", "asterisk_lost", "overload"]
@@ -245,5 +245,5 @@ Event = (
     CallRequested | TalkResumed | GateAllowed | GateBlocked | AgentCreated | AgentAnswered | CalleeCreated | TokenSpent | TokenRefused
     | CalleeRang | CalleeAnswered | HoldBegan | HoldEnded | CalleeRedirected | HumanFound | MachineFound | Gone | Played | HeardCommitted
     | RecordingTagged | RecorderStarted | RecorderStopped | Bridged | KeyPressed | AgentKeyPressed | RightVoiced | TransferAsked | LedAway | RightRegistered
-    | RightSpooled | TimeRanOut | Withdrawn | Failed
+    | RightSpooled | TimeRanOut | LetGo | Failed
 )  # fmt: skip

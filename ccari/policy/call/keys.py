@@ -9,7 +9,7 @@ from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, set_reason
 from ccari.policy.call.events import Event
 from ccari.policy.call.recording import is_recordable, stop_recorder
-from ccari.policy.call.state import Call, Recorder, Stage, Step, replace, then
+from ccari.policy.call.state import Call, RecorderState, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     answer,
     answers,
@@ -93,7 +93,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
     call = replace(call, exercised=(*call.exercised, right))
     if _stops(call, right):
         call = without_agreement(replace(call, refused=True))
-        if call.recorder is Recorder.RUNNING:
+        if call.recorder is RecorderState.RUNNING:
             call, stop = stop_recorder(call, keep=call.recorded, at=at)
             commands += stop
     if not call.known:

@@ -19,7 +19,7 @@ from ccari.policy.call.state import (
     HOLD_SECONDS,
     Call,
     Leg,
-    Recorder,
+    RecorderState,
     Stage,
     Step,
     begun,
@@ -34,7 +34,9 @@ from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
 
 #: States in which the recorder's end can be reported.
-_RECORDING = frozenset({Recorder.STARTING, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING})
+_RECORDING = frozenset(
+    {RecorderState.STARTING, RecorderState.LOST, RecorderState.RUNNING, RecorderState.STOPPING}
+)
 #: Stages that go on once nothing is left to say.
 _SPEAKING = frozenset({Stage.NOTICE, Stage.AGREEMENT, Stage.CONNECT, Stage.BRIEFING, Stage.FAREWELL})
 #: Before the callee has answered: the hang-up cause tells why.
@@ -147,10 +149,10 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return _heard(call)
         case on.RecordingTagged():
             return recording.tagged(call)
-        case on.RecorderStarted() if call.recorder in {Recorder.STARTING, Recorder.LOST}:
+        case on.RecorderStarted() if call.recorder in {RecorderState.STARTING, RecorderState.LOST}:
             return recording.recorder_started(call)
         case on.RecorderStopped() if call.stage is Stage.HANDOVER:
-            return transfer.hand_over(replace(call, recorder=Recorder.DONE))
+            return transfer.hand_over(replace(call, recorder=RecorderState.DONE))
         case on.RecorderStopped() if call.recorder in _RECORDING:
             return recording.recorder_stopped(call)
         case on.Bridged() if call.stage is Stage.BRIDGE:
@@ -159,10 +161,10 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return _gone(call, party, cause)
         case on.TimeRanOut(timer):
             return _time_ran_out(call, timer)
-        case on.Withdrawn("asterisk_lost") if call.stage is Stage.TALK and not call.registering:
+        case on.LetGo("asterisk_lost") if call.stage is Stage.TALK and not call.registering:
             # the two talk on, and the next connection takes the talk up
             return replace(call, stage=Stage.CLOSED), [do.Note("talk_left"), do.LeaveTalk()]
-        case on.Withdrawn(why):
+        case on.LetGo(why):
             if call.outcome is not None:
                 return end(call, call.outcome, call.reason)
             return end(call, Outcome.BRIDGED if call.has_talked else Outcome.UNAVAILABLE, why)
@@ -250,7 +252,7 @@ def _agent_gone(call: Call, was: Leg) -> Step:
 def _led_away(call: Call, event: on.LedAway) -> Step:
     """Release both: the other party is left alone. What was recorded since is discarded: it may be another conversation."""
     commands: list[Command] = [do.Note("leg_led_away", {"party": event.party.value})]
-    if call.recorder is Recorder.RUNNING:
+    if call.recorder is RecorderState.RUNNING:
         call, stop = recording.stop_recorder(call, keep=call.recorded, at=event.at)
         commands += stop
     return then(commands, end(call, Outcome.BRIDGED, call.reason))
@@ -272,8 +274,8 @@ def _time_ran_out(call: Call, timer: Timer) -> Step:
             return end(call, Outcome.NOTICE_FAILED, "not_played")
         case Timer.AGREEMENT | Timer.HOLD, Stage.AGREEMENT if call.on_hold is (timer is Timer.HOLD):
             return _not_agreed(call)
-        case Timer.RECORDER, Stage.RECORDER | Stage.TALK if call.recorder is Recorder.STARTING:
-            return recording.unrecorded(replace(call, recorder=Recorder.LOST))
+        case Timer.RECORDER, Stage.RECORDER | Stage.TALK if call.recorder is RecorderState.STARTING:
+            return recording.unrecorded(replace(call, recorder=RecorderState.LOST))
         case Timer.STOP, _:
             return recording.recorder_overdue(call)
         case Timer.CODE, _:
@@ -316,11 +318,11 @@ def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PL
             return reaching.agent_not_called(call)
         case do.DetectMachine() if call.stage is Stage.MACHINE:
             return reaching.begin_notice(call)
-        case do.TagRecording() if call.stage is Stage.TAG or call.recorder is Recorder.TAGGING:
+        case do.TagRecording() if call.stage is Stage.TAG or call.recorder is RecorderState.TAGGING:
             return recording.unrecorded(_no_longer_tagging(call))
-        case do.StartRecorder() if call.recorder is Recorder.STARTING:
-            return recording.unrecorded(replace(call, recorder=Recorder.LOST))
-        case do.StopRecorder() if call.recorder is Recorder.STOPPING:
+        case do.StartRecorder() if call.recorder is RecorderState.STARTING:
+            return recording.unrecorded(replace(call, recorder=RecorderState.LOST))
+        case do.StopRecorder() if call.recorder is RecorderState.STOPPING:
             return recording.recorder_unstoppable(call)
         case do.Play(Party.CALLEE, prompt):
             return played(call, prompt, whole=False) if refused else unanswered(call, prompt)
@@ -342,4 +344,4 @@ def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PL
 
 
 def _no_longer_tagging(call: Call) -> Call:
-    return replace(call, recorder=Recorder.IDLE) if call.recorder is Recorder.TAGGING else call
+    return replace(call, recorder=RecorderState.IDLE) if call.recorder is RecorderState.TAGGING else call

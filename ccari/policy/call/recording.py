@@ -6,7 +6,7 @@ from ccari.policy import notices
 from ccari.policy.call import commands as do
 from ccari.policy.call.commands import Command
 from ccari.policy.call.ending import close_if_over, end, set_reason
-from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, Recorder, Stage, Step, replace, then
+from ccari.policy.call.state import RECORDER_SECONDS, Call, Leg, RecorderState, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     announces_recording,
     farewell,
@@ -93,7 +93,7 @@ def is_recordable(call: Call) -> bool:
 
 def bridge(call: Call) -> Step:
     """Connect the two, as soon as nothing is being played to either."""
-    if call.recorder is Recorder.STOPPING:
+    if call.recorder is RecorderState.STOPPING:
         # the recorder was lost, and started while a colleague was called
         return replace(call, stage=Stage.DISCARD), []
     if must_end(call) or not call.is_quiet:
@@ -111,26 +111,26 @@ def _ready_agent(call: Call) -> list[Command]:
 
 
 def bridged(call: Call) -> Step:
-    recorded = "yes" if call.recorder is Recorder.RUNNING else "no"
-    call = replace(call, stage=Stage.TALK, recorded=call.recorder is Recorder.RUNNING)
+    recorded = "yes" if call.recorder is RecorderState.RUNNING else "no"
+    call = replace(call, stage=Stage.TALK, recorded=call.recorder is RecorderState.RUNNING)
     call, commands = set_reason(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
     return speak(call, *commands)
 
 
 def record_on(call: Call) -> Step:
     """During the talk: start recording, or start it again, once nothing forbids it and a colleague has been told."""
-    if call.recorder not in {Recorder.IDLE, Recorder.DONE} or not wants_recorder(call):
+    if call.recorder not in {RecorderState.IDLE, RecorderState.DONE} or not wants_recorder(call):
         return call, []
     if call.handed_over and not call.briefed:
         telling = notices.AGENT_CALL_RECORDED in {call.whisper, *call.whispers}
         return (call, []) if telling else whisper(call, notices.AGENT_CALL_RECORDED)
-    return replace(call, recorder=Recorder.TAGGING), [do.TagRecording()]
+    return replace(call, recorder=RecorderState.TAGGING), [do.TagRecording()]
 
 
 def tagged(call: Call) -> Step:
-    if call.stage is Stage.TALK and call.recorder is Recorder.TAGGING:
+    if call.stage is Stage.TALK and call.recorder is RecorderState.TAGGING:
         if not wants_recorder(call):
-            return replace(call, recorder=Recorder.IDLE), []
+            return replace(call, recorder=RecorderState.IDLE), []
         return _start(call)
     if call.stage is not Stage.TAG:
         return call, []
@@ -139,14 +139,14 @@ def tagged(call: Call) -> Step:
 
 def _start(call: Call) -> Step:
     timer = do.SetTimer(Timer.RECORDER, RECORDER_SECONDS)
-    return replace(call, recorder=Recorder.STARTING), [timer, do.StartRecorder()]
+    return replace(call, recorder=RecorderState.STARTING), [timer, do.StartRecorder()]
 
 
 def recorder_started(call: Call) -> Step:
     note = do.Note("recording_started")
     if call.stage is Stage.RECORDER and not call.refused:
         return then([note], bridge(running(call)))
-    if call.stage is Stage.TALK and call.recorder is Recorder.STARTING and wants_recorder(call):
+    if call.stage is Stage.TALK and call.recorder is RecorderState.STARTING and wants_recorder(call):
         was, call = call.reason, replace(running(call), recorded=True)
         call, commands = set_reason(call, call.reason, note) if call.reason != was else (call, [note])
         return whisper(call, notices.AGENT_RECORDING_STARTED, *commands)
@@ -156,7 +156,9 @@ def recorder_started(call: Call) -> Step:
 
 def running(call: Call) -> Call:
     """The recorder runs. A callee who had not agreed in time has agreed now: drop that reason."""
-    return replace(call, recorder=Recorder.RUNNING, reason="" if call.reason == NOT_AGREED else call.reason)
+    return replace(
+        call, recorder=RecorderState.RUNNING, reason="" if call.reason == NOT_AGREED else call.reason
+    )
 
 
 def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step:
@@ -165,17 +167,17 @@ def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step
         # delay the bridge: not one syllable of the talk may get into that file
         call = replace(call, stage=Stage.DISCARD)
     timed = [do.SetTimer(Timer.STOP, RECORDER_SECONDS)] if call.stage in _STOPPING_IS_TIMED else []
-    call = without_word_of_recording(replace(call, recorder=Recorder.STOPPING))
+    call = without_word_of_recording(replace(call, recorder=RecorderState.STOPPING))
     return call, [*timed, do.StopRecorder(keep=keep, at=at)]
 
 
 def recorder_stopped(call: Call) -> Step:
-    was, call = call.recorder, replace(call, recorder=Recorder.DONE)
+    was, call = call.recorder, replace(call, recorder=RecorderState.DONE)
     if call.stage is Stage.CLOSE:
         return close_if_over(call)
     if call.stage is Stage.DISCARD:
         return bridge(call)
-    if was in {Recorder.STARTING, Recorder.RUNNING}:
+    if was in {RecorderState.STARTING, RecorderState.RUNNING}:
         # we did not stop it: a full disk, or two seconds without a frame
         return unrecorded(call)
     if call.stage is Stage.TALK and call.paused and not call.refused:
@@ -184,7 +186,7 @@ def recorder_stopped(call: Call) -> Step:
 
 
 def recorder_overdue(call: Call) -> Step:
-    if call.recorder is not Recorder.STOPPING or call.stage not in _STOPPING_IS_TIMED:
+    if call.recorder is not RecorderState.STOPPING or call.stage not in _STOPPING_IS_TIMED:
         return call, []
     if call.stage is Stage.DISCARD and not call.has_talked:
         return end(call, Outcome.FAILED, "discard_timeout")
@@ -195,7 +197,7 @@ def recorder_unstoppable(call: Call) -> Step:
     """The recorder does not stop, and nobody may talk while it runs: end the call, which ends the recorder."""
     if call.stage is Stage.CLOSE:
         return recorder_stopped(call)
-    call = replace(call, recorder=Recorder.DONE)
+    call = replace(call, recorder=RecorderState.DONE)
     if call.outcome is not None:
         return end(call, call.outcome, call.reason)
     return end(call, Outcome.BRIDGED if call.has_talked else Outcome.FAILED, "recorder_not_stopped")

@@ -14,7 +14,7 @@ from ccari.policy.call import events as on
 from ccari.policy.call.commands import Command
 from ccari.policy.call.keys import confirm, right_registered
 from ccari.policy.call.recording import running, stop_recorder, unrecorded, wants_recorder
-from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace
+from ccari.policy.call.state import Call, Leg, RecorderState, Stage, Step, replace
 from ccari.policy.call.telling import farewell, owed, speak, whisper
 from ccari.policy.call.vocabulary import Outcome
 from ccari.policy.campaign import stops_recording
@@ -27,7 +27,7 @@ _FLAGS = (
 )  # fmt: skip
 _WORDS = ("language", "reason", "due")
 #: States in which a recorder runs, or is about to.
-_RECORDERS = frozenset({Recorder.TAGGING, Recorder.STARTING, Recorder.RUNNING})
+_RECORDERS = frozenset({RecorderState.TAGGING, RecorderState.STARTING, RecorderState.RUNNING})
 #: The whispers about a right that the agent entered.
 _WHISPERED = frozenset({notices.AGENT_RIGHT_REGISTERED, notices.AGENT_RIGHT_FAILED})
 
@@ -64,7 +64,7 @@ def is_stricter(kept: Mapping[str, Any] | None, before: Mapping[str, Any] | None
 
 def outdated(kept: Mapping[str, Any]) -> Mapping[str, Any]:
     """What was stored before the talk's newest recorder, which is on record: the state of that recorder is unknown."""
-    return {**kept, "recorder": Recorder.LOST.value}
+    return {**kept, "recorder": RecorderState.LOST.value}
 
 
 def resumed(event: on.TalkResumed) -> Step:
@@ -91,7 +91,7 @@ def resumed(event: on.TalkResumed) -> Step:
         call = replace(running(call), recorded=True)
     if any(stops_recording(each.right, recording.legal_basis, recording.mode) for each in event.registered):
         call = replace(call, refused=True)
-    if call.refused and call.recorder is Recorder.RUNNING:
+    if call.refused and call.recorder is RecorderState.RUNNING:
         # the run that registered the refusal died, or lost Asterisk, before it stopped the recorder
         call, said = stop_recorder(call, keep=True)
         commands += said
@@ -127,7 +127,7 @@ def _as_recorded(call: Call, kept: Mapping[str, Any]) -> Step:
         return call, []
     if call.refused and call.declared.recording.must:
         return farewell(call, Outcome.RECORDING_REFUSED, "recording_refused")
-    ended = call.recorder is not Recorder.RUNNING and kept["recorder"] != Recorder.IDLE
+    ended = call.recorder is not RecorderState.RUNNING and kept["recorder"] != RecorderState.IDLE
     if ended and wants_recorder(call):
-        return unrecorded(replace(call, recorder=Recorder.DONE))
+        return unrecorded(replace(call, recorder=RecorderState.DONE))
     return call, []

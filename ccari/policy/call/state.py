@@ -107,7 +107,7 @@ class Leg(StrEnum):
         return self.is_held or self is Leg.LEAVING
 
 
-class Recorder(StrEnum):
+class RecorderState(StrEnum):
     """The newest recorder as the call knows it. ``calls.snoop`` has what Asterisk reported of its channels and files."""
 
     #: None has been started yet.
@@ -188,7 +188,7 @@ class Call:
     unrecordable: bool = False
     #: Some of the talk is in the newest file.
     recorded: bool = False
-    recorder: Recorder = Recorder.IDLE
+    recorder: RecorderState = RecorderState.IDLE
 
     #: What the agent has typed of a feature code.
     typed: str = ""

@@ -11,7 +11,7 @@ from ccari.policy.call.recording import (
     stop_recorder,
     unrecorded,
 )
-from ccari.policy.call.state import Call, Leg, Recorder, Stage, Step, replace, then
+from ccari.policy.call.state import Call, Leg, RecorderState, Stage, Step, replace, then
 from ccari.policy.call.telling import (
     answers,
     cut_short,
@@ -25,7 +25,15 @@ from ccari.policy.call.vocabulary import Party, Timer
 from ccari.policy.campaign import OnTransfer
 
 #: States in which a hand-over may begin: a recorder about to run cannot be stopped yet; a lost one is not waited for.
-_STOPPABLE = frozenset({Recorder.IDLE, Recorder.LOST, Recorder.RUNNING, Recorder.STOPPING, Recorder.DONE})
+_STOPPABLE = frozenset(
+    {
+        RecorderState.IDLE,
+        RecorderState.LOST,
+        RecorderState.RUNNING,
+        RecorderState.STOPPING,
+        RecorderState.DONE,
+    }
+)
 
 
 def asked(call: Call, to: str | None) -> Step:
@@ -42,7 +50,7 @@ def asked(call: Call, to: str | None) -> Step:
     call = replace(call, stage=Stage.HANDOVER, colleague=to, whispers=())
     first: list[Command] = [do.Note("transfer_asked"), *cut_short(call)]
     return then(
-        first, stop_recorder(call, keep=True) if call.recorder is Recorder.RUNNING else hand_over(call)
+        first, stop_recorder(call, keep=True) if call.recorder is RecorderState.RUNNING else hand_over(call)
     )
 
 
@@ -62,7 +70,7 @@ def hand_over(call: Call) -> Step:
 
     The colleague's part of the recording is a separate file.
     """
-    if must_end(call) or call.recorder is Recorder.STOPPING or not call.is_quiet:
+    if must_end(call) or call.recorder is RecorderState.STOPPING or not call.is_quiet:
         return call, []
     call = replace(
         call, stage=Stage.CONNECT, agent=Leg.CALLED, handed_over=True, briefed=False, recorded=False, typed="",

@@ -7,7 +7,7 @@ import pytest
 import pytest_asyncio
 
 from ccari.agi import session as protocol
-from ccari.agi.session import AgiError, GoneError, MalformedError, RefusedError, Reply, Session
+from ccari.agi.session import AgiError, CommandRefusedError, GoneError, MalformedError, Reply, Session
 from tests.unit.agi.asterisk import Caller
 
 Work = Callable[[Session], Awaitable[object]]
@@ -102,10 +102,10 @@ async def test_a_reply_is_read_amiss(meet: Meet, sent: str, reply: Reply) -> Non
 @pytest.mark.parametrize(
     ("sent", "error"),
     [
-        ("510 Invalid or unknown command\n", RefusedError),
+        ("510 Invalid or unknown command\n", CommandRefusedError),
         ("511 Command Not Permitted on a dead channel or intercept routine\n", GoneError),
-        ("520-Invalid command syntax.  Proper usage follows:\nUsage: X\n 520 no\n520 End of proper usage.\n", RefusedError),
-        ("520 Invalid command syntax.  Proper usage not available.\n", RefusedError),
+        ("520-Invalid command syntax.  Proper usage follows:\nUsage: X\n 520 no\n520 End of proper usage.\n", CommandRefusedError),
+        ("520 Invalid command syntax.  Proper usage not available.\n", CommandRefusedError),
         ("200 OK\n", MalformedError),
         ("999 result=1\n", MalformedError),
         ("ALLOW\n", MalformedError),
@@ -126,7 +126,7 @@ async def test_what_is_no_good_reply_is_taken_for_one(meet: Meet, sent: str, err
 async def test_the_reply_after_a_usage_is_taken_for_that_of_the_next_command(meet: Meet) -> None:
     session, asterisk = await meet()
     asterisk.say("520-Invalid command syntax.\nUsage\n520 End of proper usage.\n200 result=7\n")
-    with pytest.raises(RefusedError):
+    with pytest.raises(CommandRefusedError):
         await session.command("NOOP")
     assert await session.command("NOOP") == Reply("7")
 

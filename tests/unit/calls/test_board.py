@@ -13,7 +13,7 @@ from ccari.calls.desk import Order
 from ccari.calls.runner import CallRunner
 from ccari.policy.call import Direction, Outcome, Stage
 from ccari.policy.call import events as on
-from ccari.policy.call.state import Call, Recorder
+from ccari.policy.call.state import Call, RecorderState
 from ccari.policy.rights import Right
 from ccari.ports.live import FellBehindError, LiveCall, LiveWatch, Taped
 from tests.unit.calls.talking import IDLE_DESK, Talking
@@ -58,7 +58,7 @@ async def test_a_call_is_on_the_board_when_it_is_over_or_not_while_it_goes_on() 
 async def test_what_is_told_of_a_call_is_not_how_it_stands() -> None:
     board, talking = Board(), Talking(Direction.OUTBOUND)
     place, terms = Place(board, uuid4()), talking.actions._terms
-    place.show(Call(stage=Stage.TALK, recorder=Recorder.RUNNING, exercised=(Right.ACCESS,)), terms)
+    place.show(Call(stage=Stage.TALK, recorder=RecorderState.RUNNING, exercised=(Right.ACCESS,)), terms)
     (told,) = board.now()
     assert (told.controller, told.campaign, told.agent, told.number_masked) == (
         terms.opened.controller, terms.opened.campaign, "anna", "+48•••••0001",
@@ -79,7 +79,7 @@ async def test_what_is_told_of_a_call_is_not_how_it_stands() -> None:
     "change",
     [
         {"stage": Stage.CLOSE},
-        {"recorder": Recorder.RUNNING},
+        {"recorder": RecorderState.RUNNING},
         {"paused": True},
         {"exercised": (Right.ACCESS,)},
         {"outcome": Outcome.BRIDGED},

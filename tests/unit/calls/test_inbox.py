@@ -17,7 +17,7 @@ from tests.unit.policy.campaigns import campaign
 SECONDS = 30.0
 Why = Literal["shutdown", "asterisk_lost"]
 AT = datetime(2026, 11, 25, 10, tzinfo=UTC)
-LET_GO = on.Withdrawn("shutdown")
+LET_GO = on.LetGo("shutdown")
 
 
 def holding(*events: Event) -> Inbox:
@@ -56,7 +56,7 @@ async def test_a_flood_of_keys_grows_without_bound_or_loses_a_right() -> None:
     assert len(inbox) == INBOX_EVENTS
     inbox.put(last)
     # each key counts from its first press
-    assert await taken(inbox) == [keys[0], keys[1], *outcomes, voiced, last, on.Withdrawn("overload")]
+    assert await taken(inbox) == [keys[0], keys[1], *outcomes, voiced, last, on.LetGo("overload")]
 
 
 @pytest.mark.parametrize(
@@ -77,7 +77,7 @@ async def test_two_reasons_to_let_a_call_go_wait_for_each_other_and_stop_the_ser
     inbox.let_go(first)
     inbox.put(key)
     inbox.let_go(second)
-    assert await taken(inbox) == [key, on.Withdrawn(last)]
+    assert await taken(inbox) == [key, on.LetGo(last)]
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from http import HTTPStatus
 import pytest
 
 from ccari.calls import opening
-from ccari.calls.opening import Closed, Openings
+from ccari.calls.opening import NoMedia, Openings
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost, Refused, Reply
 from ccari.policy.call import Direction, Event, Party
@@ -103,7 +103,7 @@ async def test_a_prompt_of_which_nothing_leaves_asterisk_counts(monkeypatch: pyt
     asterisk = Encrypting(0)
     talking = calling(asterisk)
     for _ in range(2):
-        with pytest.raises(Closed):
+        with pytest.raises(NoMedia):
             await talking.actions.carry_out(TO_CALLEE)
     # nor is it waited for again with the last words
     assert (done(asterisk).count("silence"), done(asterisk)[-1]) == (1, "no silence")
@@ -178,7 +178,7 @@ async def test_a_channel_without_sound_of_its_own_is_taken_for_one_that_has_hung
     asterisk = Encrypting(0)
     asterisk.refusals["count"] = HTTPStatus.NOT_FOUND
     asterisk.why = "RTP info not found"
-    with pytest.raises(Closed):
+    with pytest.raises(NoMedia):
         await played(asterisk)
 
 
@@ -189,7 +189,7 @@ async def test_a_channel_without_sound_of_its_own_is_taken_for_one_that_has_hung
         (Direction.AGENT_FIRST, on.Gone(Party.AGENT), True),
         (Direction.CALLEE_FIRST, on.Gone(Party.AGENT), False),
         (Direction.CALLEE_FIRST, on.Gone(Party.CALLEE), True),
-        (Direction.INBOUND, on.Withdrawn("shutdown"), True),
+        (Direction.INBOUND, on.LetGo("shutdown"), True),
         (Direction.OUTBOUND, on.KeyPressed("5"), False),
     ],
 )
@@ -206,7 +206,7 @@ async def test_keys_are_waited_for_although_nobody_is_to_be_connected(
     runner._inbox.put(event)
     openings = runner._actions._openings
     if ends:
-        with pytest.raises(Closed):
+        with pytest.raises(NoMedia):
             await openings.await_opening("a channel", "PJSIP/trunk")
     else:
         await openings.await_opening("a channel", "PJSIP/trunk")
@@ -250,7 +250,7 @@ async def test_the_last_words_of_a_call_that_ended_while_keys_were_agreed_upon_a
     asterisk = Encrypting(0, 1)
     talking, ending = calling(asterisk), True
     openings = Openings(talking.ari, talking.desk.endpoints, lambda: ending)
-    with pytest.raises(Closed):
+    with pytest.raises(NoMedia):
         await openings.await_opening("a channel", "PJSIP/trunk")
     ending = False
     await openings.await_opening("a channel", "PJSIP/trunk")

@@ -141,7 +141,7 @@ def asked(willing: Willing, *kinds: type[Command]) -> list[Command]:
 async def test_a_call_that_is_told_to_let_go_dials_first(under_way: type[Command]) -> None:
     """A service that stops would let a phone ring, and hang up."""
     runner, willing = living(Story())
-    willing.then[under_way] = lambda: runner.withdraw("shutdown")
+    willing.then[under_way] = lambda: runner.let_go("shutdown")
     await over(runner)
     assert asked(willing, do.Dial, do.CloseCall) == [do.CloseCall(Outcome.UNAVAILABLE, "shutdown")]
 
@@ -153,7 +153,7 @@ async def test_a_caller_who_comes_back_from_hold_while_asterisk_is_asked_for_it_
     runner._actions = cast("Actions", willing)
     back = {"type": "ChannelUnhold", "channel": {"id": runner.ids.callee}}
     willing.then[do.AnswerCallee] = lambda: runner.take(back)
-    willing.then[do.Play] = lambda: runner.withdraw("shutdown")
+    willing.then[do.Play] = lambda: runner.let_go("shutdown")
     willing.then[do.GiveBack] = lambda: runner._inbox.put(on.Gone(Party.CALLEE))
     await over(runner)
     assert asked(willing, do.Play)
@@ -162,7 +162,7 @@ async def test_a_caller_who_comes_back_from_hold_while_asterisk_is_asked_for_it_
 @pytest.mark.parametrize("under_way", [do.CommitHeard, do.TagRecording, do.StartRecorder])
 async def test_a_call_that_is_told_to_let_go_brings_the_two_together_first(under_way: type[Command]) -> None:
     runner, willing = living(story := Story().notice())
-    willing.then[under_way] = lambda: runner.withdraw("shutdown")
+    willing.then[under_way] = lambda: runner.let_go("shutdown")
     for prompt in story.call.notice:
         runner._inbox.put(on.Played(prompt, whole=True))
     await over(runner)
@@ -177,7 +177,7 @@ async def test_a_recorder_that_came_before_the_word_to_let_go_brings_the_two_tog
 
     def meanwhile() -> None:
         runner._inbox.put(on.RecorderStarted())
-        runner.withdraw("shutdown")
+        runner.let_go("shutdown")
 
     willing.then[do.RegisterRight] = meanwhile
     await over(runner)
@@ -192,7 +192,7 @@ async def test_a_colleague_is_called_for_a_call_that_is_told_to_let_go() -> None
     story.send(*(on.AgentKeyPressed(key) for key in "*0"), on.TransferAsked("1002"), on.RecorderStopped())
     assert (story.call.stage, story.call.whisper) == (Stage.HANDOVER, "agent_code_unknown")
     runner, willing = living(story)
-    runner.withdraw("shutdown")
+    runner.let_go("shutdown")
     runner._inbox.put(on.Gone(Party.AGENT))
     await over(runner)
     assert asked(willing, do.HandOver, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "shutdown")]
@@ -203,7 +203,7 @@ async def test_two_who_are_together_are_told_as_a_call_that_did_not_come_about()
     story = Story().recorder()
     story.send(on.RecorderStarted())
     runner, willing = living(story)
-    runner.withdraw("shutdown")
+    runner.let_go("shutdown")
     runner._inbox.put(on.Bridged())
     await over(runner)
     assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BRIDGED, "shutdown")]
@@ -212,7 +212,7 @@ async def test_two_who_are_together_are_told_as_a_call_that_did_not_come_about()
 async def test_a_number_that_is_barred_is_told_as_one_to_be_tried_again() -> None:
     runner, willing = living(Story())
     willing.verdict = on.GateBlocked(Block.SUPPRESSED_ERASURE)
-    willing.then[do.CheckGate] = lambda: runner.withdraw("shutdown")
+    willing.then[do.CheckGate] = lambda: runner.let_go("shutdown")
     await over(runner)
     assert runner.gated.result() is Block.SUPPRESSED_ERASURE
     assert asked(willing, do.CloseCall) == [do.CloseCall(Outcome.BLOCKED, "suppressed_erasure")]
@@ -222,7 +222,7 @@ async def test_a_number_that_is_barred_is_told_as_one_to_be_tried_again() -> Non
 async def test_a_right_is_lost_that_waits_when_the_call_is_told_to_let_go(why: Why) -> None:
     """Nor is a talk left to the next service before the fate of the right is known."""
     runner, willing = living(Story().talk())
-    runner.withdraw(why)
+    runner.let_go(why)
     press(runner, "8")
     runner.voice(Right.PORTABILITY)
     await over(runner)
@@ -236,7 +236,7 @@ async def test_a_right_is_lost_that_waits_when_the_call_is_told_to_let_go(why: W
 async def test_invariant_6_whoever_takes_a_talk_up_records_what_the_agent_had_paused_for() -> None:
     """The code was waiting when the connection was lost."""
     runner, willing = living(Story(agent_keys={"*1": "pause_recording"}).talk())
-    runner.withdraw("asterisk_lost")
+    runner.let_go("asterisk_lost")
     for key in "*1":
         runner._inbox.put(on.AgentKeyPressed(key))
     await over(runner)
@@ -637,7 +637,7 @@ async def test_whoever_placed_a_call_that_is_cut_at_the_gate_waits_for_its_answe
 
 async def test_a_call_that_is_cut_as_its_recording_waits_for_a_disk_is_told_as_ended() -> None:
     runner, _ = living(story := Story().talk())
-    runner.withdraw("shutdown")
+    runner.let_go("shutdown")
     await cut(runner, Hanging(story.campaign, do.SettleRecording))
     assert told(runner, "call_ended") == []
 
@@ -737,7 +737,7 @@ async def test_a_call_that_is_let_go_while_it_dials_is_told_as_one_that_could_no
     """The dialplan would take it for the callee's doing, and not for ours."""
 
     def fails() -> None:
-        runner.withdraw(why)
+        runner.let_go(why)
         raise LinkLost("no answer in time")
 
     runner, willing = living(Story())

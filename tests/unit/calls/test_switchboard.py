@@ -23,7 +23,7 @@ from ccari.gating.labels import agent_name, label, phone_name
 from ccari.policy.call import Call, Direction, Party, Stage
 from ccari.policy.call import events as on
 from ccari.policy.rights import Right
-from ccari.ports.placing import Order
+from ccari.ports.placing import CallToPlace
 from tests.unit.calls.talking import IDLE_DESK, Talking
 
 SECONDS = 30.0
@@ -189,7 +189,7 @@ async def test_a_service_that_stops_just_as_its_connection_was_lost_leaves_its_t
     board.resume([], IDLE_DESK)
     await asyncio.sleep(0)
     assert not stopping.done()
-    taken_up.withdraw("shutdown")
+    taken_up.let_go("shutdown")
     async with asyncio.timeout(SECONDS):
         await stopping
     assert board.under_way == []
@@ -284,8 +284,8 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
     await asyncio.sleep(0)
     assert board._by_id[str(hanging.ids.call)] is resumed
     assert board._runner_of("phone-1") is next_call
-    next_call.withdraw("shutdown")
-    resumed.withdraw("shutdown")
+    next_call.let_go("shutdown")
+    resumed.let_go("shutdown")
     task.cancel()
     await board.drain()
     assert (board.under_way, board._hanging) == ([], set())
@@ -308,7 +308,7 @@ def test_a_name_without_end_is_kept() -> None:
 
 
 async def test_an_asterisk_that_is_away_is_told_as_a_service_that_stops() -> None:
-    board, order = Switchboard(Admission(1000)), Order("+48600100001", "renewals", "anna")
+    board, order = Switchboard(Admission(1000)), CallToPlace("+48600100001", "renewals", "anna")
     with pytest.raises(AsteriskError, match="Asterisk is away"):
         await board.place(order)
     board.attach(IDLE_DESK)

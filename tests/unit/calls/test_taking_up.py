@@ -12,12 +12,12 @@ from ccari.calls.events import Ids
 from ccari.calls.recovery import _runs_on, _sweep
 from ccari.calls.talks import Talk
 from ccari.policy.call import Direction
-from ccari.policy.call.state import Recorder
+from ccari.policy.call.state import RecorderState
 from ccari.ports.recordings import Unfinished
 from tests.unit.recordings.made import TAG
 
 LATE = datetime(2026, 11, 25, tzinfo=UTC)
-TOLD = {"recorder": Recorder.RUNNING.value, "refused": False, "paused": False}
+TOLD = {"recorder": RecorderState.RUNNING.value, "refused": False, "paused": False}
 RUNS = Unfinished(TAG, begun=True, until=None)
 
 

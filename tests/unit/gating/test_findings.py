@@ -11,7 +11,7 @@ from ccari import log
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.policy.consent import Consent
-from ccari.policy.gate import Attempts, Contact, Facts
+from ccari.policy.gate import AttemptsMade, Contact, Facts
 from ccari.policy.suppression import Entry, Listing, Reason
 
 DAY = datetime(2026, 3, 10, 12, 0, 0, 5, tzinfo=UTC)
@@ -25,7 +25,7 @@ def test_a_fact_is_left_out_of_the_proof() -> None:
         registers={"robinson": LATER},
         consent=Consent(DAY, withdrawn_at=LATER, valid_until=LATER),
         contact=Contact(LATER),
-        attempts=Attempts(1, 2, 3),
+        attempts=AttemptsMade(1, 2, 3),
         informed=["v2", "v1"],
     )
     assert findings(facts) == {

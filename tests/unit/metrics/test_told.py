@@ -22,7 +22,7 @@ from ccari.office.deletion_clock import by_the_clock
 from ccari.office.limits import LimitKeeper
 from ccari.policy.rights import Right
 from ccari.ports.metering import Way, Work
-from ccari.ports.placing import Order
+from ccari.ports.placing import CallToPlace
 from ccari.recordings.backlog import Caretaker
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.recordings.evidence.stamper import Stamper
@@ -112,7 +112,7 @@ async def test_work_that_fails_pages_nobody(work: Work, tmp_path: Path) -> None:
 async def test_a_call_that_is_turned_away_is_not_counted() -> None:
     metrics = Metrics()
     switchboard = Switchboard(Admission(0, metrics), metrics)
-    order = Order(made.NUMBER.e164, "renewals", "anna")
+    order = CallToPlace(made.NUMBER.e164, "renewals", "anna")
     switchboard.attach(IDLE_DESK)
     with pytest.raises(AsteriskError, match="overload"):
         await switchboard.place(order)

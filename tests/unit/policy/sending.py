@@ -32,7 +32,7 @@ def possible(world: World, campaign: Campaign, strange: str = "", *, holds: bool
     for party in Party:
         if world.side(party).there != "none":
             yield on.Gone(party)
-    yield on.Withdrawn("shutdown")
+    yield on.LetGo("shutdown")
     yield from _of_the_callee(world, (*campaign.keys, *strange), holds=holds)
     if holds and world.callee.answered:
         yield from (on.HoldBegan(), on.HoldEnded())

@@ -7,7 +7,7 @@ from ccari.policy import confirmations, notices
 from ccari.policy.call import Call, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import Recorder
+from ccari.policy.call.state import RecorderState
 from ccari.policy.campaign import Campaign
 
 _LASTING = (
@@ -18,7 +18,7 @@ _LASTING = (
 
 def wrongly_left(call: Call) -> Iterator[str]:
     """No part of the talk is stopped, and no right that is not yet durable is lost."""
-    after, commands = decide(call, on.Withdrawn("asterisk_lost"))
+    after, commands = decide(call, on.LetGo("asterisk_lost"))
     leaves = [each for each in commands if not isinstance(each, do.Note)] == [do.LeaveTalk()]
     if leaves is not (after.stage is Stage.CLOSED):
         yield "a talk is left and goes on being run"
@@ -48,7 +48,7 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
     for recording in {resuming.is_recording(told), False}:
         after, commands = decide(Call(), on.TalkResumed(call.direction, campaign, told, recording))
         if any(isinstance(each, do.TagRecording | do.StartRecorder) for each in commands):
-            if recording or told["recorder"] != Recorder.IDLE:
+            if recording or told["recorder"] != RecorderState.IDLE:
                 yield "a second recorder is begun"
             if call.refused or call.paused or call.unrecordable:
                 yield "what was refused or paused is recorded again"
@@ -56,7 +56,7 @@ def wrongly_taken_up(campaign: Campaign, call: Call) -> Iterator[str]:
             yield "the dialplan is told while somebody may be playing to its channel"
         if call.untold and not after.untold and after.stage is Stage.TALK:
             yield "what the dialplan does not know is forgotten"
-        if (after.recorder is Recorder.RUNNING) is not recording:
+        if (after.recorder is RecorderState.RUNNING) is not recording:
             yield "a recorder that does not run is thought to run"
         if set(after.exercised) != set(call.exercised) - call.registering:
             yield "a right is forgotten, or one is thought durable"

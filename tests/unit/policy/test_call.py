@@ -153,7 +153,7 @@ def test_an_agent_who_does_not_wait_for_the_reason_ends_a_blocked_call() -> None
 
 def test_a_blocked_call_stays_blocked_when_the_service_stops() -> None:
     story = Story()
-    story.send(on.CallRequested(), on.GateBlocked(Block.HOLIDAY), on.Withdrawn("shutdown"), AGENT_GONE)
+    story.send(on.CallRequested(), on.GateBlocked(Block.HOLIDAY), on.LetGo("shutdown"), AGENT_GONE)
     assert story.ending == ("blocked", "holiday")
 
 
@@ -252,7 +252,7 @@ def test_a_token_that_fails_while_the_call_closes_changes_nothing() -> None:
         (on.TimeRanOut(Timer.RING), ("no_answer", "")),
         (on.Failed(do.Dial()), ("failed", "ring_failed")),
         (AGENT_GONE, ("agent_hangup", "")),
-        (on.Withdrawn("asterisk_lost"), ("unavailable", "asterisk_lost")),
+        (on.LetGo("asterisk_lost"), ("unavailable", "asterisk_lost")),
     ],
 )
 def test_a_call_that_nobody_answers_ends_with_its_reason(event: Event, ending: tuple[str, str]) -> None:
@@ -273,7 +273,7 @@ def test_a_callee_whose_channel_is_in_doubt_is_hung_up(event: Event) -> None:
     [
         (CALLEE_GONE, ("callee_hangup", "")),
         (AGENT_GONE, ("agent_hangup", "")),
-        (on.Withdrawn("shutdown"), ("unavailable", "shutdown")),
+        (on.LetGo("shutdown"), ("unavailable", "shutdown")),
     ],
 )
 def test_a_call_that_is_left_during_the_notice_is_never_bridged(
@@ -430,7 +430,7 @@ def test_whoever_is_bid_farewell_is_told_as_led_away() -> None:
 
 def test_a_talk_that_the_service_has_to_end_was_bridged() -> None:
     story = Story().talk()
-    story.send(on.Withdrawn("shutdown"), on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
+    story.send(on.LetGo("shutdown"), on.RecorderStopped(), CALLEE_GONE, AGENT_GONE)
     assert story.ending == ("bridged", "shutdown")
 
 
@@ -451,9 +451,7 @@ def test_a_closed_call_answers_nothing() -> None:
     story = Story()
     story.send(on.CallRequested(), AGENT_GONE)
     assert story.call.stage is Stage.CLOSED
-    assert (
-        story.send(on.CallRequested(), AGENT_GONE, on.TimeRanOut(Timer.CLOSE), on.Withdrawn("shutdown")) == []
-    )
+    assert story.send(on.CallRequested(), AGENT_GONE, on.TimeRanOut(Timer.CLOSE), on.LetGo("shutdown")) == []
 
 
 def test_a_call_whose_two_were_never_brought_together_keeps_what_its_recorder_heard() -> None:

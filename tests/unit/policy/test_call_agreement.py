@@ -6,7 +6,7 @@ from ccari.policy import notices
 from ccari.policy.call import Direction, Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS, RECORDER_SECONDS, Recorder, Stage
+from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS, RECORDER_SECONDS, RecorderState, Stage
 from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import ALL_KEYS
 from tests.unit.policy.story import Story
@@ -40,7 +40,7 @@ def recorded(story: Story) -> Story:
     """The callee has agreed, and talks."""
     story.heard().send(on.KeyPressed("1"), SAID, on.HeardCommitted(), on.RecordingTagged())
     story.send(on.RecorderStarted(), on.Bridged())
-    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.RUNNING)
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, RecorderState.RUNNING)
     return story
 
 
@@ -138,7 +138,7 @@ def test_who_withdraws_their_consent_in_the_talk_is_recorded_on() -> None:
         says("recording_stopped")
     ]
     assert story.does(on.Played("recording_stopped", whole=True)) == []
-    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.DONE)
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, RecorderState.DONE)
 
 
 @pytest.mark.parametrize(("key", "right"), [("6", Right.WITHDRAW_CONSENT), ("2", Right.REFUSE_RECORDING)])
@@ -319,7 +319,7 @@ def test_who_agrees_while_an_agent_is_called_and_is_recorded_ends_as_somebody_wh
     )
     story.send(on.RecordingTagged(), on.RecorderStarted())
     assert do.TellDialplan(Outcome.BRIDGED, "") in story.send(on.Bridged())
-    assert story.call.recorder is Recorder.RUNNING
+    assert story.call.recorder is RecorderState.RUNNING
 
 
 def test_what_else_has_happened_in_the_call_is_forgotten_as_it_is_recorded() -> None:

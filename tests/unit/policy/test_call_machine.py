@@ -74,7 +74,7 @@ def test_a_machine_is_left_the_message_and_nothing_but_the_message() -> None:
         on.Played("machine_message", whole=False),
         on.Failed(says("machine_message")),
         CALLEE_GONE,
-        on.Withdrawn("shutdown"),
+        on.LetGo("shutdown"),
     ],
 )
 def test_a_message_that_is_broken_off_was_left_to_a_machine_all_the_same(event: Event) -> None:

@@ -7,7 +7,7 @@ import pytest
 from ccari.policy.call import Call, Command, Direction, Outcome, Party, Stage, decide, resuming
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import Recorder, replace
+from ccari.policy.call.state import RecorderState, replace
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
@@ -37,7 +37,7 @@ def test_a_talk_that_goes_on_is_touched() -> None:
     before = len(story.commands)
     again(story, recording=True)
     assert story.commands[before:] == [do.Note("talk_resumed", {"recorded": "yes"})]
-    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.RUNNING)
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, RecorderState.RUNNING)
 
 
 @pytest.mark.parametrize("direction", list(Direction))
@@ -49,9 +49,9 @@ def test_a_talk_is_taken_up_as_somebody_elses_or_with_nobody_on_the_line(directi
     assert again(story, recording=True).call == was
 
 
-@pytest.mark.parametrize("recorder", list(Recorder))
+@pytest.mark.parametrize("recorder", list(RecorderState))
 def test_a_recorder_runs_on_that_was_refused_or_paused_or_is_cut_off_though_it_may_run(
-    recorder: Recorder,
+    recorder: RecorderState,
 ) -> None:
     kept = {"recorder": recorder.value, "refused": False, "paused": False}
     assert resuming.is_recording(kept) is (recorder in {"tagging", "starting", "running"})
@@ -98,7 +98,7 @@ def test_who_agreed_in_the_talk_and_is_recorded_since_its_service_died_ends_as_s
     None
 ):
     story = again(
-        Story().talk(), recording=True, recorder=Recorder.STARTING, reason="recording_not_agreed", agreed=True,
+        Story().talk(), recording=True, recorder=RecorderState.STARTING, reason="recording_not_agreed", agreed=True,
         untold=False,
     )  # fmt: skip
     assert (story.call.reason, story.call.untold) == ("", True)
@@ -106,12 +106,12 @@ def test_who_agreed_in_the_talk_and_is_recorded_since_its_service_died_ends_as_s
 
 def test_what_a_recorder_has_heard_that_began_as_its_service_died_is_thrown_away() -> None:
     """The talk was kept while the recorder was starting."""
-    story = again(Story().talk(), recording=True, recorder=Recorder.STARTING, recorded=False)
+    story = again(Story().talk(), recording=True, recorder=RecorderState.STARTING, recorded=False)
     assert do.StopRecorder(keep=True, binding=False) in story.send(on.Gone(Party.CALLEE))
 
 
-@pytest.mark.parametrize("recorder", sorted({*Recorder} - {Recorder.IDLE}))
-def test_invariant_6_a_pause_that_was_not_kept_is_undone(recorder: Recorder) -> None:
+@pytest.mark.parametrize("recorder", sorted({*RecorderState} - {RecorderState.IDLE}))
+def test_invariant_6_a_pause_that_was_not_kept_is_undone(recorder: RecorderState) -> None:
     """The talk was kept between the agent's code and the recorder's start; then it was paused, and the service died."""
     story = again(Story().talk(), recording=False, recorder=recorder)
     assert not any(isinstance(each, do.TagRecording | do.StartRecorder) for each in story.commands[-5:])
@@ -120,7 +120,7 @@ def test_invariant_6_a_pause_that_was_not_kept_is_undone(recorder: Recorder) -> 
 
 def test_a_talk_of_which_a_further_recording_is_on_record_is_recorded_anew() -> None:
     """The talk that was kept knows of none, and so not what became of it."""
-    none = {"recorder": Recorder.IDLE.value}
+    none = {"recorder": RecorderState.IDLE.value}
     for told, begun in ((none, True), (resuming.outdated(none), False)):
         story = again(Story().talk(), recording=False, **told)
         assert any(isinstance(each, do.TagRecording) for each in story.commands[-5:]) is begun
@@ -278,7 +278,7 @@ def test_invariant_6_a_recorder_that_runs_although_the_recording_was_refused_run
     spoken = [each for each in asked(story) if isinstance(each, do.Play)]
     assert stop == do.StopRecorder(keep=True)
     assert asked(story).index(stop) < asked(story).index(spoken[0])
-    assert (story.call.refused, story.call.recorder) == (True, Recorder.STOPPING)
+    assert (story.call.refused, story.call.recorder) == (True, RecorderState.STOPPING)
 
 
 def test_a_call_that_ends_with_a_right_goes_on_if_its_service_died_over_it() -> None:
@@ -330,7 +330,7 @@ def test_what_is_no_talk_is_kept_as_one() -> None:
 
 def test_a_call_before_its_talk_is_left_by_a_lost_connection() -> None:
     story = Story().heard()
-    assert do.LeaveTalk() not in story.send(on.Withdrawn("asterisk_lost"))
+    assert do.LeaveTalk() not in story.send(on.LetGo("asterisk_lost"))
     assert story.call.stage is Stage.CLOSE
 
 

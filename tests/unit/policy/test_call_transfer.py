@@ -5,7 +5,7 @@ import pytest
 from ccari.policy.call import Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.call.state import RECORDER_SECONDS, Recorder
+from ccari.policy.call.state import RECORDER_SECONDS, RecorderState
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
@@ -344,7 +344,7 @@ def unrecordable() -> Story:
     """The recorder has not reported that it runs, and the two talk without it."""
     story = Story(**TRANSFERS).recorder()
     story.send(on.TimeRanOut(Timer.RECORDER), on.Bridged())
-    assert (story.call.stage, story.call.recorder) == (Stage.TALK, Recorder.LOST)
+    assert (story.call.stage, story.call.recorder) == (Stage.TALK, RecorderState.LOST)
     return story
 
 

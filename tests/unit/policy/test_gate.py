@@ -15,7 +15,7 @@ from ccari.policy.blocks import WHY
 from ccari.policy.campaign import Campaign
 from ccari.policy.consent import Consent
 from ccari.policy.gate import (
-    Attempts,
+    AttemptsMade,
     Block,
     Contact,
     Facts,
@@ -128,7 +128,7 @@ def asked(case: Case) -> tuple[Campaign, list[Register], Facts]:
         registers={each.name: each.copied for each in case.books if each.copied},
         consent=Consent(agreed.given, agreed.withdrawn, agreed.until) if agreed else None,
         contact=Contact(source.until) if source else None,
-        attempts=Attempts(case.made, case.made_in_all, case.made_by_controller),
+        attempts=AttemptsMade(case.made, case.made_in_all, case.made_by_controller),
     )  # fmt: skip
     return declared, registers, facts
 

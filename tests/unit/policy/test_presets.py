@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from ccari.policy.consent import Consent
 from ccari.policy.declaration import read
-from ccari.policy.gate import Attempts, Block, Facts, question, verdict
+from ccari.policy.gate import AttemptsMade, Block, Facts, question, verdict
 from ccari.policy.hours import DAYS
 from ccari.policy.numbers import Number
 from ccari.policy.presets import PRESETS
@@ -41,9 +41,9 @@ HOLIDAYS = {
 
 
 def judged(
-    preset: str | None, number: Number, now: datetime, made: Attempts | None = None, **changes: Any
+    preset: str | None, number: Number, now: datetime, made: AttemptsMade | None = None, **changes: Any
 ) -> Block | None:
-    facts = Facts(consent=Consent(now), attempts=made or Attempts())
+    facts = Facts(consent=Consent(now), attempts=made or AttemptsMade())
     return verdict(campaign(preset=preset, **changes), (), "PL", number, facts, now)
 
 
@@ -88,9 +88,9 @@ def test_the_rules_of_a_country_go_by_the_controllers_clock() -> None:
 def test_a_fifth_call_in_thirty_days_reaches_a_number_in_france_by_another_campaign() -> None:
     now = local("FR", MONDAY, 11 * 60)
     assert question(campaign(preset="FR"), now).rules_count_since == now - timedelta(days=30)
-    made = [judged("FR", NUMBERS["FR"], now, Attempts(controller=calls)) for calls in (3, 4, 5)]
+    made = [judged("FR", NUMBERS["FR"], now, AttemptsMade(controller=calls)) for calls in (3, 4, 5)]
     assert made == [None, Block.ATTEMPTS_CAPPED, Block.ATTEMPTS_CAPPED]
-    assert judged("IT", NUMBERS["IT"], now, Attempts(controller=99)) is None
+    assert judged("IT", NUMBERS["IT"], now, AttemptsMade(controller=99)) is None
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ HOURS = st.sampled_from([(), {"days": "mon-sun", "from": "00:00", "to": "23:59",
     of=st.sampled_from(sorted(NUMBERS)),
     now=st.datetimes(datetime(2026, 1, 1), datetime(2027, 12, 31)),  # noqa: DTZ001 - made aware below
     hours=HOURS,
-    made=st.builds(Attempts, st.integers(0, 4), st.integers(0, 6), st.integers(0, 5)),
+    made=st.builds(AttemptsMade, st.integers(0, 4), st.integers(0, 6), st.integers(0, 5)),
     limits=st.sampled_from([None, {"max": 3, "per_days": 7, "total": 5}]),
     marketing=st.booleans(),
 )
 def test_a_preset_opens_what_the_campaign_has_closed(
-    *, country: str, of: str, now: datetime, hours: Any, made: Attempts, limits: Any, marketing: bool
+    *, country: str, of: str, now: datetime, hours: Any, made: AttemptsMade, limits: Any, marketing: bool
 ) -> None:
     changes: dict[str, Any] = {"attempts": limits, "marketing": marketing} | (
         {"hours": hours} if hours else {}

@@ -15,7 +15,7 @@ from ccari.gating import registering
 from ccari.gating.journal import Journal, entry, persistently
 from ccari.policy.call import Direction
 from ccari.policy.call.events import RightOnRecord
-from ccari.policy.gate import Attempts, Block, Facts
+from ccari.policy.gate import AttemptsMade, Block, Facts
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -69,7 +69,7 @@ async def test_invariant_1_a_number_suppressed_between_gate_and_token_is_dialled
     assert await store.suppressions.add("acme", call.digests, Reason.DO_NOT_CALL, "test", "")
     assert await calls.spend_token(call, made.question(call), made.judge, ()) is Block.SUPPRESSED_DO_NOT_CALL
     facts, _ = await calls.open(made.call(), made.QUESTION)
-    assert facts.attempts == Attempts()
+    assert facts.attempts == AttemptsMade()
 
 
 async def test_after_a_right_the_call_takes_its_own_journal_for_changed_by_others(

@@ -12,7 +12,7 @@ from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
 from ccari.ports.access import Role
-from ccari.ports.placing import Order, Placed
+from ccari.ports.placing import CallToPlace, Placed
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.web.front import Front
@@ -24,12 +24,12 @@ class Placing:
     """It places nothing, and answers as it is told."""
 
     def __init__(self, *, block: Block | None = None, error: AsteriskError | None = None) -> None:
-        self.orders: list[Order] = []
+        self.orders: list[CallToPlace] = []
         self.call = uuid4()
         self._block = block
         self._error = error
 
-    async def place(self, order: Order) -> Placed:
+    async def place(self, order: CallToPlace) -> Placed:
         self.orders.append(order)
         if self._error is not None:
             raise self._error
@@ -113,9 +113,9 @@ async def test_a_call_is_placed_or_not_and_nobody_is_told(store: Store, front: F
         placed = await api.ask("POST", "/v1/calls", body, role=Role.DIALER)
         assert (placed.status, placed.json) == (HTTPStatus.CREATED, {"id": str(placing.call)})
         assert placed.headers["location"] == f"/v1/calls/{placing.call}"
-        assert placing.orders == [Order(NUMBER, "renewals", "anna")]
+        assert placing.orders == [CallToPlace(NUMBER, "renewals", "anna")]
         await api.ask("POST", "/v1/calls", {"number": NUMBER, "campaign": "renewals"}, role=Role.OPS)
-        assert placing.orders[1] == Order(NUMBER, "renewals", None)
+        assert placing.orders[1] == CallToPlace(NUMBER, "renewals", None)
     placing = Placing(block=Block.SUPPRESSED_OBJECTION)
     async with serving(store, replace(front, placing=placing)) as api:
         told = (await api.ask("POST", "/v1/calls", body, role=Role.OPS)).problem(HTTPStatus.CONFLICT)
@@ -144,7 +144,7 @@ async def test_an_agent_who_could_be_a_number_or_is_a_dial_string_is_rung_or_an_
             else:
                 told = answer.problem(HTTPStatus.UNPROCESSABLE_ENTITY)
                 assert [each["pointer"] for each in told["errors"]] == ["#/agent"], agent
-    assert placing.orders == [Order(NUMBER, "renewals", agent) for agent in agents]
+    assert placing.orders == [CallToPlace(NUMBER, "renewals", agent) for agent in agents]
 
 
 async def test_where_calls_cannot_be_placed_one_is_promised(api: Api) -> None:

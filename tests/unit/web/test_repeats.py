@@ -12,7 +12,7 @@ from ccari.errors import AsteriskError, StoreError
 from ccari.policy.gate import Block
 from ccari.ports.access import Role
 from ccari.ports.keying import Digests
-from ccari.ports.placing import Order, Placed
+from ccari.ports.placing import CallToPlace, Placed
 from ccari.ports.repeats import Answered, Unanswered
 from ccari.ports.requests import Exercise
 from ccari.store.opened import Store
@@ -136,7 +136,7 @@ async def test_two_at_the_same_moment_are_both_done(store: Store, front: Front) 
     go_on, inside = asyncio.Event(), asyncio.Semaphore(0)
 
     class Slow(Placing):
-        async def place(self, order: Order) -> Placed:
+        async def place(self, order: CallToPlace) -> Placed:
             inside.release()
             await go_on.wait()
             return await super().place(order)
@@ -166,7 +166,7 @@ async def test_what_is_worked_on_for_long_is_taken_for_lost_and_done_twice(
     go_on, inside, held = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
     class Slow(Placing):
-        async def place(self, order: Order) -> Placed:
+        async def place(self, order: CallToPlace) -> Placed:
             inside.set()
             await go_on.wait()
             return await super().place(order)
