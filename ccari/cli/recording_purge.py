@@ -14,7 +14,7 @@ from ccari.cli.purging import Yes
 from ccari.config import Settings
 from ccari.errors import CcariError, RecordingError, UnknownError
 from ccari.policy.retention import purge_fault
-from ccari.ports.holds import Stored
+from ccari.ports.holds import StoredRecording
 from ccari.recordings.housekeeping import Housekeeper, Plan, Swept, end, purging
 from ccari.recordings.known_folder import known_folder
 from ccari.store.opened import Store
@@ -82,7 +82,7 @@ def _purge_due(context: typer.Context, *, yes: bool, json: bool) -> None:
 
 
 def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: bool, json: bool) -> None:
-    async def work(settings: Settings, store: Store) -> tuple[Stored, Swept | None]:
+    async def work(settings: Settings, store: Store) -> tuple[StoredRecording, Swept | None]:
         stored = await _stored(store, recording)
         if not yes:
             return stored, None
@@ -109,7 +109,7 @@ def _purge_one(context: typer.Context, recording: UUID, reason: str, *, yes: boo
     _fail_for(swept)
 
 
-async def _stored(store: Store, recording: UUID) -> Stored:
+async def _stored(store: Store, recording: UUID) -> StoredRecording:
     """The recording. Raises CcariError, saying why, if it may not be deleted."""
     stored = (await store.deletions.stored([recording])).get(recording)
     if stored is None:

@@ -31,7 +31,16 @@ from ccari.office.intake import Claim, enter
 from ccari.policy.retention import Limited
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.speech import end_of_reference
-from ccari.ports.requests import OVERDUE, SOON_DAYS, Clock, EnteredBy, Intake, LevelName, WantedRequests, Work
+from ccari.ports.requests import (
+    OVERDUE,
+    SOON_DAYS,
+    Clock,
+    EnteredBy,
+    Handling,
+    Intake,
+    LevelName,
+    WantedRequests,
+)
 from ccari.store.opened import Store
 
 _T = TypeVar("_T")
@@ -184,7 +193,7 @@ def verify(
 ) -> None:
     """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
 
-    async def work(store: Store, work: Work) -> dict[str, Any]:
+    async def work(store: Store, work: Handling) -> dict[str, Any]:
         return await store.requests.verify(reference, Level[level], work)
 
     done = _with_requests(context, how, work)
@@ -247,7 +256,7 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 def _step(
     context: typer.Context, reference: str, to: RequestState, words: str, advice: str = "", *, json: bool
 ) -> None:
-    async def work(store: Store, work: Work) -> tuple[dict[str, Any], str]:
+    async def work(store: Store, work: Handling) -> tuple[dict[str, Any], str]:
         done = await store.requests.step(reference, to, work)
         if to is RequestState.FULFILLED:
             return done, await _left_to_do(store, done)
@@ -295,9 +304,11 @@ async def _left_to_do(store: Store, done: dict[str, Any]) -> str:
     return ""
 
 
-def _with_requests(context: typer.Context, words: str, work: Callable[[Store, Work], Awaitable[_T]]) -> _T:
+def _with_requests(
+    context: typer.Context, words: str, work: Callable[[Store, Handling], Awaitable[_T]]
+) -> _T:
     async def run(_: Settings, store: Store) -> _T:
-        return await work(store, Work(f"cli:{who()}", await _clock(store), words))
+        return await work(store, Handling(f"cli:{who()}", await _clock(store), words))
 
     return with_store(context, run)
 

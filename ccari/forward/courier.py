@@ -16,7 +16,7 @@ from ccari.forward.folder import Folders
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.policy.parties import Forwarding
-from ccari.ports.forwarding import Forward, ForwardQueue, Way
+from ccari.ports.forwarding import DeliveryWay, Forward, ForwardQueue
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 
@@ -47,7 +47,7 @@ class Told:
     seq: int
     controller: str
     tries: int
-    ways: tuple[Way, ...]
+    ways: tuple[DeliveryWay, ...]
     status: int | None = None
     fault: str = ""
     given_up: bool = False
@@ -164,24 +164,24 @@ class Courier:
         return tries
 
     async def _try(self, forward: Forward, forwarding: Forwarding) -> Told:
-        ways: list[Way] = []
+        ways: list[DeliveryWay] = []
         faults: list[str] = []
         status, again = None, pause(forward.tries, self._chance())
-        if forwarding.url is not None and Way.WEBHOOK not in forward.done:
+        if forwarding.url is not None and DeliveryWay.WEBHOOK not in forward.done:
             try:
                 secret = self._secrets.read(forward.controller)
                 status = await self._webhook.send(str(forwarding.url), secret, forward)
-                ways.append(Way.WEBHOOK)
+                ways.append(DeliveryWay.WEBHOOK)
             except NotTakenError as error:
                 status, again = error.status, max(again, min(error.retry_after, LONGEST_PAUSE))
                 faults.append(f"webhook: {error}")
             except ConfigError as error:
                 faults.append(f"webhook: {error}")
-        if forwarding.folder is not None and Way.FOLDER not in forward.done:
+        if forwarding.folder is not None and DeliveryWay.FOLDER not in forward.done:
             try:
                 async with asyncio.timeout(FOLDER_SECONDS):
                     await self._folders.drop(Path(forwarding.folder), forward)
-                ways.append(Way.FOLDER)
+                ways.append(DeliveryWay.FOLDER)
             except ForwardError as error:
                 faults.append(f"folder: {error}")
             except TimeoutError:
@@ -191,7 +191,12 @@ class Courier:
         return await self._settle(forward, tuple(ways), status, "; ".join(faults), again)
 
     async def _settle(
-        self, forward: Forward, ways: tuple[Way, ...], status: int | None, fault: str, again: timedelta
+        self,
+        forward: Forward,
+        ways: tuple[DeliveryWay, ...],
+        status: int | None,
+        fault: str,
+        again: timedelta,
     ) -> Told:
         fields = {"reference": forward.reference, "sequence": forward.seq, "controller": forward.controller,
                   "tries": forward.tries, "status": status}  # fmt: skip

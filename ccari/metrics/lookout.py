@@ -13,7 +13,7 @@ from ccari.metrics.catalogue import Family
 from ccari.metrics.meter import Metrics
 from ccari.metrics.registry import Values
 from ccari.office.dossiers import clock
-from ccari.ports.figures import COUNT_SECONDS, Figures, Held, Pressing
+from ccari.ports.figures import COUNT_SECONDS, Figures, Pressing, Tallies
 from ccari.ports.metering import Work
 from ccari.ports.policies import PolicyBook
 from ccari.ports.pressed import Standing
@@ -38,7 +38,7 @@ class Lookout:
         self._book = book
         self._waiting = waiting
         self._pressing: Pressing | None = None
-        self._held: Held | None = None
+        self._held: Tallies | None = None
         self._standing: Standing | None = None
         self._counted_at: float | None = None
         #: why there are no counts; empty if there are
@@ -98,7 +98,7 @@ class Lookout:
         def pressing(values: Callable[[Pressing], Values]) -> Callable[[], Values]:
             return lambda: {} if self._pressing is None else values(self._pressing)
 
-        def held(values: Callable[[Held], Values]) -> Callable[[], Values]:
+        def held(values: Callable[[Tallies], Values]) -> Callable[[], Values]:
             return lambda: {} if self._held is None else values(self._held)
 
         def journal(values: Callable[[Standing], Values]) -> Callable[[], Values]:

@@ -152,7 +152,7 @@ class Plan:
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class ErasureTerms:
     """The terms of an erasure. ``keep_proof``: whether to keep the proof of a consent: for :data:`PROOF` after the last call made on it,
     and for as long after it was given as the law of any of the ``countries`` requires: those of the controller and of the number.
     """
@@ -196,7 +196,7 @@ def proof_kept(countries: Iterable[str | None]) -> timedelta:
     return max((_years(each.proof_years) for each in rules if each and each.proof_years), default=timedelta())
 
 
-def plan(things: Iterable[Thing], terms: Terms) -> Plan:
+def plan(things: Iterable[Thing], terms: ErasureTerms) -> Plan:
     """What is deleted and what stays. A thing must come after those that it stays together with (``with_``)."""
     goes: list[Thing] = []
     stays: list[Kept] = []

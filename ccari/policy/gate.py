@@ -14,7 +14,7 @@ from ccari.policy.hours import Closed, closed
 from ccari.policy.numbers import Number, NumberFault
 from ccari.policy.parties import Register
 from ccari.policy.rights import EFFECTS, Right
-from ccari.policy.suppression import Entry, Listing, Reason, bars
+from ccari.policy.suppression import Listing, Reason, Suppression, bars
 
 
 class Block(StrEnum):
@@ -61,7 +61,7 @@ class Block(StrEnum):
     STORE_UNAVAILABLE = "store_unavailable"
 
     @classmethod
-    def suppressed(cls, entry: Entry) -> "Block":
+    def suppressed(cls, entry: Suppression) -> "Block":
         return cls(f"suppressed_{'campaign_' if entry.campaign else ''}{entry.reason}")
 
 
@@ -96,7 +96,7 @@ class Facts:
     one string of kind, holder, version and check.
     """
 
-    suppressions: Collection[Entry] = ()
+    suppressions: Collection[Suppression] = ()
     listings: Collection[Listing] = ()
     registers: Mapping[str, datetime] = field(default_factory=dict)
     consent: Consent | None = None

@@ -30,7 +30,7 @@ LIFTED_BY_NAME = frozenset({Reason.RESTRICTION, Reason.ERASURE})
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class Suppression:
     """One bar on one number. ``campaign``: None if it bars all of the controller's calls.
 
     ``expires_at``: when the bar ends; None: when somebody removes it.

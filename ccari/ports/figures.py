@@ -25,7 +25,7 @@ class Pressing:
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class Tallies:
     """Figures that need a look at every row. ``requests``: all ever registered, by right and channel.
     ``webhooks``: messages, by the webhook's name and their state. ``webhooks_since``, ``forwards_since``:
     since when the oldest message has been waiting.
@@ -47,7 +47,7 @@ class Figures(Protocol):
         """Quick: it uses one of the connections that calls use."""
         ...
 
-    async def held(self) -> Held:
+    async def held(self) -> Tallies:
         """The last count of any node, or a new one if that is nearly :data:`COUNT_SECONDS` old.
 
         A new count may take seconds with millions of rows; it uses a connection that no call waits for.

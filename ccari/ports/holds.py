@@ -47,7 +47,7 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True)
-class Stored:
+class StoredRecording:
     """A stored recording, with what decides how long it is kept.
 
     ``recorded``: when it began. ``consent_withdrawn``, ``erasure_granted``: when, with the reference of the
@@ -72,7 +72,7 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class Disposal:
     """The decision to delete a recording. ``reference``: the request, or the words of the person who purges it."""
 
     why: Why
@@ -89,12 +89,12 @@ class Doomed:
     campaign: str
     legal_basis: str
     file: str
-    verdict: Verdict
+    verdict: Disposal
     decided_by: str
 
 
 #: Decides whether a recording must be deleted now; None: it stays.
-Judge = Callable[[Stored], Verdict | None]
+Judge = Callable[[StoredRecording], Disposal | None]
 
 
 class Sweep(Protocol):
@@ -106,7 +106,7 @@ class Sweep(Protocol):
         """Stored recordings that may be due, a few thousand at a time. All that are due are among them."""
         ...
 
-    async def still_stored(self, recording_ids: Sequence[UUID]) -> list[Stored]:
+    async def still_stored(self, recording_ids: Sequence[UUID]) -> list[StoredRecording]:
         """Those of the recordings that are still stored and whose deletion is not decided, each with
         everything that holds it.
 

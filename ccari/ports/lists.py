@@ -34,7 +34,7 @@ class LineFault:
 @dataclass(frozen=True, slots=True)
 class Bar:
     """A bar to enter, for a number, or for a digest from an export. ``campaign`` and ``until``: as
-    ``campaign`` and ``expires_at`` of :class:`ccari.policy.suppression.Entry`.
+    ``campaign`` and ``expires_at`` of :class:`ccari.policy.suppression.Suppression`.
     """
 
     key: Number | Keyed

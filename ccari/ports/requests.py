@@ -112,7 +112,7 @@ class WantedRequests:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class Handling:
     """Who works on a request, when, and their ``words``: the reason, the note, or how the person was identified."""
 
     who: str
@@ -165,11 +165,11 @@ class RequestRegister(Protocol):
         """The request entered as this exercise; None if none is known so far."""
         ...
 
-    async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
+    async def verify(self, reference: str, level: Level, work: Handling) -> dict[str, Any]:
         """Record how sure the person's identity is, and how it was verified. Raises RequestError if that is not allowed."""
         ...
 
-    async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
+    async def step(self, reference: str, to: RequestState, work: Handling) -> dict[str, Any]:
         """Take a request to another state. Raises RequestError if the law or its state forbids it."""
         ...
 

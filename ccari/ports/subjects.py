@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
-from ccari.policy.erasure import Plan, Terms, Thing
+from ccari.policy.erasure import ErasureTerms, Plan, Thing
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.holds import Subject
 
@@ -117,11 +117,11 @@ class Erasures(Protocol):
         """Begin an erasure, and make sure that no list brings the number back from now on. Gives the erasure's id."""
         ...
 
-    async def erase_calls(self, wanted: Wanted, erasure: int, terms: Terms, who: str) -> int:
+    async def erase_calls(self, wanted: Wanted, erasure: int, terms: ErasureTerms, who: str) -> int:
         """Take the person out of some of the calls that have no recording left. Gives how many; 0: there are no more."""
         ...
 
-    async def erase_rest(self, wanted: Wanted, erasure: int, terms: Terms) -> None:
+    async def erase_rest(self, wanted: Wanted, erasure: int, terms: ErasureTerms) -> None:
         """Delete everything that is neither a call nor a recording."""
         ...
 

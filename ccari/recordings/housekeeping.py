@@ -21,7 +21,7 @@ from ccari.office.rounds import again_and_again
 from ccari.own_threads import OwnThreads
 from ccari.policy import retention
 from ccari.policy.retention import Deletion, HoldKind, Why
-from ccari.ports.holds import Doomed, Judge, Stored, Sweep, Sweeps, Verdict
+from ccari.ports.holds import Disposal, Doomed, Judge, StoredRecording, Sweep, Sweeps
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.recordings import changed
 from ccari.recordings.known_folder import KnownFolder
@@ -60,12 +60,12 @@ class Swept:
         return sum(self.deleted.values())
 
 
-def due(now: datetime, held: list[Stored]) -> Judge:
+def due(now: datetime, held: list[StoredRecording]) -> Judge:
     """The law on stored recordings at ``now``: see :func:`ccari.policy.retention.deletion`. Recordings that are due but held are added to
     ``held``.
     """
 
-    def judge(stored: Stored) -> Verdict | None:
+    def judge(stored: StoredRecording) -> Disposal | None:
         if stored.held and fallen_due(stored, now) is not None:
             held.append(stored)
         return fallen_due(stored, now, stored.kinds)
@@ -73,7 +73,7 @@ def due(now: datetime, held: list[Stored]) -> Judge:
     return judge
 
 
-def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) -> Verdict | None:
+def fallen_due(stored: StoredRecording, now: datetime, holds: Collection[HoldKind] = ()) -> Disposal | None:
     """Why the recording is due for deletion at ``now``, counting only the holds in ``holds``; None if it is kept."""
     # a withdrawal or an erasure takes effect whatever its date: a fast clock may have dated it after ``now``, even after the limit
     deletion = end(stored if stored.limit <= now else replace(stored, limit=_NEVER), holds)
@@ -81,10 +81,10 @@ def fallen_due(stored: Stored, now: datetime, holds: Collection[HoldKind] = ()) 
         return None
     why = Why(deletion.why)
     request = {Why.CONSENT_WITHDRAWN: stored.consent_withdrawn, Why.ERASURE: stored.erasure_granted}.get(why)
-    return Verdict(why, request[1] if request else "")
+    return Disposal(why, request[1] if request else "")
 
 
-def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
+def end(stored: StoredRecording, holds: Collection[HoldKind] = ()) -> Deletion:
     """When the recording is due for deletion, and why, counting only the holds in ``holds``."""
     withdrawn, erased = stored.consent_withdrawn, stored.erasure_granted
     return retention.deletion(
@@ -96,9 +96,9 @@ def end(stored: Stored, holds: Collection[HoldKind] = ()) -> Deletion:
 def purging(now: datetime, reason: str) -> Judge:
     """The law on deleting recordings early, by hand; ``reason`` is stored with each."""
 
-    def judge(stored: Stored) -> Verdict | None:
+    def judge(stored: StoredRecording) -> Disposal | None:
         fault = retention.purge_fault(stored.legal_basis, stored.limit, now, stored.kinds)
-        return None if fault else Verdict(Why.PURGE, reason)
+        return None if fault else Disposal(Why.PURGE, reason)
 
     return judge
 
@@ -235,7 +235,7 @@ class Housekeeper:
         looked_at = 0
         async for ids in sweep.candidates(now):
             for batch in _parts(ids, BATCH):
-                held: list[Stored] = []
+                held: list[StoredRecording] = []
                 doomed = await self._decide(sweep, batch, due(now, held), swept)
                 swept.held += len(held)
                 await self.carry_out(sweep, doomed, swept)

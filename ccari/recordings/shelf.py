@@ -9,7 +9,7 @@ from uuid import UUID
 
 from ccari.errors import RecordingDelayed, RecordingError, UnknownError, why
 from ccari.own_threads import OwnThreads
-from ccari.ports.holds import Stored
+from ccari.ports.holds import StoredRecording
 from ccari.ports.recordings import InPlace, WantedRecordings
 from ccari.recordings.housekeeping import end
 from ccari.recordings.listening import Places
@@ -26,7 +26,7 @@ class Rows(Protocol):
 
 
 class Keeping(Protocol):
-    async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]: ...
+    async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, StoredRecording]: ...
 
 
 class Shelf:
@@ -93,7 +93,7 @@ def _size(file: FileIO) -> int:
     return os.fstat(file.fileno()).st_size
 
 
-def _with_end(row: dict[str, Any], kept: Stored | None) -> dict[str, Any]:
+def _with_end(row: dict[str, Any], kept: StoredRecording | None) -> dict[str, Any]:
     """The row with ``due``, when it is to be deleted if nothing holds it (None if it is not stored), and ``due_for``, why; and
     ``held_by``, what holds it, in words.
     """

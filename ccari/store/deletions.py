@@ -13,7 +13,7 @@ from ccari.gating.journal import entry
 from ccari.policy.bases import LegalBasis
 from ccari.policy.chain import Entry
 from ccari.policy.retention import WITHDRAWING, Why
-from ccari.ports.holds import Doomed, Held, Judge, Stored, Verdict
+from ccari.ports.holds import Disposal, Doomed, Held, Judge, StoredRecording
 from ccari.store import holds, journals
 from ccari.store.database import Connection, Database, in_transaction, translated
 from ccari.store.queries import SQL
@@ -30,12 +30,12 @@ class Deletions:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, Stored]:
+    async def stored(self, recording_ids: Sequence[UUID]) -> dict[UUID, StoredRecording]:
         """The given recordings that are still stored and not about to be deleted, each with everything that holds it.
 
         A recording whose legal basis was edited in the database is left out.
         """
-        found: dict[UUID, Stored] = {}
+        found: dict[UUID, StoredRecording] = {}
         for start in range(0, len(recording_ids), _STORED_AT_ONCE):
             async with self._database.connection() as connection:
                 rows = await _rows_with_holds(connection, recording_ids[start : start + _STORED_AT_ONCE])
@@ -68,7 +68,7 @@ class PostgresSweep:
         async for rows in self._database.stream(SQL["recordings_perhaps_due"], now, _WITHDRAWING):
             yield [row["id"] for row in rows]
 
-    async def still_stored(self, recording_ids: Sequence[UUID]) -> list[Stored]:
+    async def still_stored(self, recording_ids: Sequence[UUID]) -> list[StoredRecording]:
         with translated():
             return await _stored(self._connection, recording_ids)
 
@@ -91,7 +91,7 @@ class PostgresSweep:
             rows = await self._connection.fetch(SQL["decided_deletions"], after, limit)
         return [
             Doomed(
-                verdict=Verdict(Why(row["why"]), row["reference"]),
+                verdict=Disposal(Why(row["why"]), row["reference"]),
                 **{name: row[name] for name in _DOOMED_COLUMNS},
             )
             for row in rows
@@ -117,7 +117,7 @@ class PostgresSweep:
 _DOOMED_COLUMNS = ("id", "call_id", "controller", "campaign", "legal_basis", "file", "decided_by")
 
 
-async def _stored(connection: Connection, recording_ids: Sequence[UUID]) -> list[Stored]:
+async def _stored(connection: Connection, recording_ids: Sequence[UUID]) -> list[StoredRecording]:
     return [_stored_recording(row, held) for row, held in await _rows_with_holds(connection, recording_ids)]
 
 
@@ -129,11 +129,11 @@ async def _rows_with_holds(
     return [(row, held.get(row["id"], [])) for row in rows]
 
 
-def _stored_recording(row: asyncpg.Record, held: list[Held]) -> Stored:
+def _stored_recording(row: asyncpg.Record, held: list[Held]) -> StoredRecording:
     if row["legal_basis"] not in _BASES:
         # the call's journal still has the basis on which it was recorded
         raise RefusedError(f"somebody has changed its legal basis: ccari calls show {row['call_id']}")
-    return Stored(
+    return StoredRecording(
         row["id"], row["call_id"], row["controller"], row["campaign"], LegalBasis(row["legal_basis"]),
         row["recorded"], row["delete_at"], row["file"], held,
         (row["withdrawn_at"], row["withdrawn_by"]) if row["withdrawn_at"] else None,
@@ -141,7 +141,7 @@ def _stored_recording(row: asyncpg.Record, held: list[Held]) -> Stored:
     )  # fmt: skip
 
 
-def _doomed(stored: Stored, verdict: Verdict, who: str) -> Doomed:
+def _doomed(stored: StoredRecording, verdict: Disposal, who: str) -> Doomed:
     return Doomed(
         stored.id, stored.call_id, stored.controller, stored.campaign, stored.legal_basis.value, stored.file,
         verdict, who,

@@ -13,7 +13,7 @@ from ccari.counting import counted
 from ccari.errors import StoreError
 from ccari.policy import erasure as law
 from ccari.policy.bases import LegalBasis
-from ccari.policy.erasure import Ground, Plan, Terms, Thing, What, count_kept
+from ccari.policy.erasure import ErasureTerms, Ground, Plan, Thing, What, count_kept
 from ccari.policy.retention import HOLDING, OF_ITS_CALL, HoldKind
 from ccari.policy.rights import Right
 from ccari.policy.suppression import Reason
@@ -75,7 +75,7 @@ class Erasures:
             await connection.execute(SQL["begin_erasure"], reference, wanted.subject.controller, who)
             return int(await connection.fetchval(SQL["erasure_under_way"], reference))
 
-    async def erase_calls(self, wanted: Wanted, erasure: int, terms: Terms, who: str) -> int:
+    async def erase_calls(self, wanted: Wanted, erasure: int, terms: ErasureTerms, who: str) -> int:
         after: UUID | None = None
         while True:
             async with self._database.transaction() as connection:
@@ -105,7 +105,7 @@ class Erasures:
                     return len(goes)
                 after = rows[-1]["id"]
 
-    async def erase_rest(self, wanted: Wanted, erasure: int, terms: Terms) -> None:
+    async def erase_rest(self, wanted: Wanted, erasure: int, terms: ErasureTerms) -> None:
         whose = _digests_of(wanted.subject)
         async with self._database.transaction() as connection:
             await connection.execute(SQL["alone_to_delete"])
@@ -234,7 +234,7 @@ async def _calls(connection: Connection, rows: Sequence[asyncpg.Record], held: S
 
 
 async def _rest_that_goes(
-    connection: Connection, wanted: Wanted, held: Sequence[Held], calls: Sequence[Thing], terms: Terms
+    connection: Connection, wanted: Wanted, held: Sequence[Held], calls: Sequence[Thing], terms: ErasureTerms
 ) -> list[Thing]:
     """Everything other than calls and recordings that no ground keeps. ``calls``: those that were not erased."""
     # a call that was not erased is kept for a reason, and so is the consent that it rests on
@@ -314,7 +314,7 @@ def _answers(wanted: Wanted) -> tuple[str, str]:
 
 
 async def _discard_lost(
-    connection: Connection, recordings: Sequence[asyncpg.Record], calls: Collection[str], terms: Terms
+    connection: Connection, recordings: Sequence[asyncpg.Record], calls: Collection[str], terms: ErasureTerms
 ) -> None:
     """Discard these calls' lost recordings, unless a ground keeps them, so that none is restored if its file turns up."""
     lost = await _with_calls(connection, [row for row in recordings if row["lost"]])

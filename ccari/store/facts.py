@@ -9,7 +9,7 @@ import orjson
 
 from ccari.policy.consent import Consent
 from ccari.policy.gate import AttemptsMade, Contact, Facts, Question
-from ccari.policy.suppression import Entry, Listing, Reason
+from ccari.policy.suppression import Listing, Reason, Suppression
 from ccari.ports.keying import Sought
 from ccari.store.database import Connection
 from ccari.store.queries import SQL, bytea, columns
@@ -81,7 +81,7 @@ def facts(row: asyncpg.Record) -> Facts:
     until = None if row["source_forever"] else row["source_until"]
     return Facts(
         suppressions=tuple(
-            Entry(Reason(reason), entered_at, campaign or None, expires_at)
+            Suppression(Reason(reason), entered_at, campaign or None, expires_at)
             for reason, campaign, entered_at, expires_at in bars
         ),
         listings=tuple(map(Listing, row["listed_in"] or (), row["listed_at"] or ())),

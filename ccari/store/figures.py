@@ -9,7 +9,7 @@ import asyncpg
 import orjson
 from pydantic import TypeAdapter
 
-from ccari.ports.figures import COUNT_SECONDS, Held, Pressing
+from ccari.ports.figures import COUNT_SECONDS, Pressing, Tallies
 from ccari.ports.requests import SOON_DAYS, Clock
 from ccari.store.database import Database
 from ccari.store.queries import SQL
@@ -60,7 +60,7 @@ class CountedFigures:
             {row["register"]: row["as_of"] for row in registers},
         )
 
-    async def held(self) -> Held:
+    async def held(self) -> Tallies:
         async with self._database.outside_pool() as connection:
             last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
             # the turn ends with the connection. Without the turn, another node is counting or has just counted
@@ -91,7 +91,7 @@ class _Stock:
         return now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
 
 
-_HELD, _STOCK = TypeAdapter(Held), TypeAdapter(_Stock)
+_HELD, _STOCK = TypeAdapter(Tallies), TypeAdapter(_Stock)
 
 
 async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) -> _Stock:
@@ -110,11 +110,11 @@ async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) ->
     )  # fmt: skip
 
 
-async def _count(connection: asyncpg.Connection, stock: _Stock) -> Held:
+async def _count(connection: asyncpg.Connection, stock: _Stock) -> Tallies:
     requests = await connection.fetch(SQL["requests_by_right"])
     forwards = await connection.fetch(SQL["forwards_by_state"])
     webhooks = await connection.fetch(SQL["deliveries_by_state"])
-    return Held(
+    return Tallies(
         stock.suppressions,
         stock.recordings,
         [(row["right"], row["channel"], row["count"]) for row in requests],

@@ -16,7 +16,7 @@ from ccari.store.expiry.accesses import ExpiringAccesses
 from ccari.store.expiry.calls import ExpiringCalls
 from ccari.store.expiry.consents import ExpiringConsents
 from ccari.store.expiry.contacts import ExpiringContacts
-from ccari.store.expiry.kind import Keepers, Kind
+from ccari.store.expiry.kind import ExpiringKind, Keepers
 from ccari.store.expiry.requests import ExpiringRequests
 from ccari.store.queries import SQL
 
@@ -29,7 +29,7 @@ class Limits:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._kinds: Mapping[Limited, Kind] = {
+        self._kinds: Mapping[Limited, ExpiringKind] = {
             Limited.CALLS: ExpiringCalls(),
             Limited.REQUESTS: ExpiringRequests(),
             Limited.CONTACTS: ExpiringContacts(),
@@ -62,7 +62,9 @@ class Limits:
                 yield _past_limit(gone, kept | still)
 
 
-async def _past(connection: Connection, kind: Kind, limit: Limit, now: datetime) -> AsyncIterator[list[Any]]:
+async def _past(
+    connection: Connection, kind: ExpiringKind, limit: Limit, now: datetime
+) -> AsyncIterator[list[Any]]:
     """The ids of rows past their limit, in batches, in the order of their kind."""
     until, after = retention.ended_until(now, limit.days), None
     while batch := await kind.past(connection, limit, until, after, BATCH):
@@ -75,7 +77,7 @@ def _past_limit(goes: int, kept: Keepers) -> PastLimit:
 
 
 async def _expire(
-    connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
+    connection: Connection, kind: ExpiringKind, limit: Limit, ids: Sequence[Any], who: str
 ) -> tuple[int, Keepers]:
     """Expire the rows that nothing keeps. Returns how many did, and what keeps the others."""
     if not ids:
@@ -92,7 +94,7 @@ async def _expire(
 
 
 async def _one_by_one(
-    connection: Connection, kind: Kind, limit: Limit, ids: Sequence[Any], who: str
+    connection: Connection, kind: ExpiringKind, limit: Limit, ids: Sequence[Any], who: str
 ) -> tuple[int, Keepers]:
     """Like :func:`_expire`, row by row: a row whose journal was tampered with cannot expire, and must not block the others."""
     gone = 0

@@ -14,7 +14,7 @@ from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.seal import Kind, Sealed
 from ccari.ports.keying import Digests
-from ccari.ports.requests import Clock, Entered, Exercise, RequestRecord, WantedRequests, Work
+from ccari.ports.requests import Clock, Entered, Exercise, Handling, RequestRecord, WantedRequests
 from ccari.store import journals
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL, by_controller
@@ -75,13 +75,13 @@ class Requests:
         }
         return Entered(**{**row, **told})
 
-    async def verify(self, reference: str, level: Level, work: Work) -> dict[str, Any]:
+    async def verify(self, reference: str, level: Level, work: Handling) -> dict[str, Any]:
         async with self._locked(reference) as (connection, request):
             state = RequestState(request["state"])
             _refuse_if(reference, state, rights.verification_fault(state, work.words))
             return await _change(connection, request, rights.after_verification(state), work, level=level)
 
-    async def step(self, reference: str, to: RequestState, work: Work) -> dict[str, Any]:
+    async def step(self, reference: str, to: RequestState, work: Handling) -> dict[str, Any]:
         """Closing a request erases its number and keeps the digest. A ``StepFault`` says why a step is refused."""
         async with self._locked(reference) as (connection, request):
             country = work.clock.countries.get(request["controller"])
@@ -188,7 +188,7 @@ async def register(
 
 
 async def _change(
-    connection: Connection, request: asyncpg.Record, to: RequestState, work: Work, *,
+    connection: Connection, request: asyncpg.Record, to: RequestState, work: Handling, *,
     level: Level | None = None, due: date | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     reference, due = request["reference"], due or request["due"]

@@ -11,7 +11,7 @@ from ccari.office.intake import Claim, enter
 from ccari.policy import speech
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.accesses import Looked
-from ccari.ports.requests import OVERDUE, Intake, Place, RequestRegister, WantedRequests, Work
+from ccari.ports.requests import OVERDUE, Handling, Intake, Place, RequestRegister, WantedRequests
 from ccari.web.front import Ask, Reply
 from ccari.web.models.fields import Day, OneLine
 from ccari.web.models.requests import (
@@ -143,13 +143,13 @@ async def _step(ask: Ask, to: RequestState, words: str) -> Reply[Stepped]:
     return await _done(register.step(_reference(ask), to, work))
 
 
-async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Work]:
+async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Handling]:
     """The register and the work for a step. Raises Refusal (404) if the bearer may not see the request."""
     register = ask.front.requests
     record = await register.show(_reference(ask))
     if not ask.bearer.sees(record.request["controller"]):
         raise not_there()
-    return register, Work(ask.who, dossiers.clock(await ask.policy()), words)
+    return register, Handling(ask.who, dossiers.clock(await ask.policy()), words)
 
 
 async def _done(step: Awaitable[dict[str, Any]]) -> Reply[Stepped]:

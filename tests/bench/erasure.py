@@ -24,7 +24,7 @@ from ccari import log
 from ccari.errors import RequestError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
-from ccari.policy.erasure import Terms, pattern
+from ccari.policy.erasure import ErasureTerms, pattern
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, Right
 from ccari.ports.holds import HoldOn, Subject
@@ -147,7 +147,7 @@ class Bench:
 
     async def erase(self, eraser: Eraser, index: int) -> str:
         try:
-            done = await eraser.erase(await self.wanted(index), Terms(datetime.now(UTC)))
+            done = await eraser.erase(await self.wanted(index), ErasureTerms(datetime.now(UTC)))
         except RequestError:
             return "refused"
         return (

@@ -27,7 +27,7 @@ from ccari.policy import chain
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.ports.holds import HoldOn, Subject
-from ccari.ports.requests import Clock, Work
+from ccari.ports.requests import Clock, Handling
 from ccari.recordings import housekeeping
 from ccari.recordings.housekeeping import Housekeeper
 from ccari.store.database import Database
@@ -148,7 +148,7 @@ class Bench:
         exercise = replace(made.exercise(right), received_at=NOW, level=Level.L2)
         reference = await self.store.requests.add("acme", exercise, digests)
         if right is Right.ERASURE:
-            work = Work("bench", Clock(NOW, {"acme": "PL"}), "")
+            work = Handling("bench", Clock(NOW, {"acme": "PL"}), "")
             await self.store.requests.step(reference, RequestState.FULFILLED, work)
         if special == 5:
             self._holding.append(HoldOn(reference=reference))

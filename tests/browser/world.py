@@ -15,7 +15,7 @@ from ccari.policy.gate import Block
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.live import Taped
-from ccari.ports.requests import Clock, Exercise, Intake, Work
+from ccari.ports.requests import Clock, Exercise, Handling, Intake
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.web.front import Front
@@ -103,7 +103,7 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
     now = datetime.now(UTC)
     today = deadlines.local_day(now, "PL")
     clock = Clock(now, {"acme": "PL", "other": "DE"})
-    work = Work("token:officer", clock, "the archives are in three places")
+    work = Handling("token:officer", clock, "the archives are in three places")
     await press(store, Right.ERASURE, 0)
     await press(store, Right.ACCESS, 1, today)
     #: Some requests that are overdue or due soon, whatever the date.

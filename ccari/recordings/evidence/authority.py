@@ -32,7 +32,7 @@ _SHA256 = x509.ObjectIdentifier("2.16.840.1.101.3.4.2.1")
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class TimeStampRequest:
     """A question to an authority, which is sent the hash of a seal and nothing else. ``content``: a TimeStampReq in DER.
 
     ``nonce``: shows that the answer is a fresh one.
@@ -50,12 +50,12 @@ class Stamped:
     by: str
 
 
-def question(statement: Statement) -> Question:
+def question(statement: Statement) -> TimeStampRequest:
     """Asks for a time stamp of the seal."""
     asked = TimestampRequestBuilder().data(statement.canonical).hash_algorithm(HashAlgorithm.SHA256).build()
     if asked.nonce is None:
         raise AssertionError("a request has a nonce unless it is told to have none")
-    return Question(asked.as_bytes(), asked.nonce)
+    return TimeStampRequest(asked.as_bytes(), asked.nonce)
 
 
 class Authority:

@@ -12,11 +12,11 @@ from typing import Any
 from uuid import UUID
 
 from ccari.errors import AllKeptError
-from ccari.policy.erasure import Plan, Terms, Thing, What, count_kept, plan
+from ccari.policy.erasure import ErasureTerms, Plan, Thing, What, count_kept, plan
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.retention import Why
-from ccari.ports.holds import Judge, Stored, Sweeps, Verdict
+from ccari.ports.holds import Disposal, Judge, StoredRecording, Sweeps
 from ccari.ports.subjects import Erasures, Wanted
 from ccari.recordings.housekeeping import Housekeeper, Swept
 from ccari.recordings.known_folder import KnownFolder
@@ -44,11 +44,11 @@ class Eraser:
         self._housekeeper = Housekeeper(sweeps, folder, known, who)
         self._who = who
 
-    async def plan(self, wanted: Wanted, terms: Terms) -> Plan:
+    async def plan(self, wanted: Wanted, terms: ErasureTerms) -> Plan:
         """What would be erased, and what would stay. Raises StoreError."""
         return plan(await self._erasures.things(wanted), terms)
 
-    async def erase(self, wanted: Wanted, terms: Terms) -> Erased:
+    async def erase(self, wanted: Wanted, terms: ErasureTerms) -> Erased:
         """Erase everything that neither Art 17(3) nor a hold keeps.
 
         Raises
@@ -80,7 +80,7 @@ class Eraser:
         return Erased(await self._erasures.end(wanted, erasure, left, traces, self._who))
 
     async def _delete_recordings(
-        self, wanted: Wanted, planned: Plan, terms: Terms
+        self, wanted: Wanted, planned: Plan, terms: ErasureTerms
     ) -> tuple[dict[str, str], int]:
         """Delete file, tag and row of each recording. Returns why files could not be removed, by file; and how many did not exist."""
         ids = sorted(UUID(each.id) for each in planned.goes if each.what is What.RECORDING)
@@ -113,18 +113,18 @@ def refuse(wanted: Wanted, planned: Plan) -> None:
     )
 
 
-def _judge(reference: str, terms: Terms) -> Judge:
+def _judge(reference: str, terms: ErasureTerms) -> Judge:
     """The law on each recording, applied when its deletion is decided on."""
 
-    def judge(stored: Stored) -> Verdict | None:
+    def judge(stored: StoredRecording) -> Disposal | None:
         thing = Thing(
             What.RECORDING, str(stored.id), stored.legal_basis, stored.limit,
             holds=[(each.kind, each.words) for each in stored.held],
         )  # fmt: skip
-        return Verdict(Why.ERASURE, reference) if terms.ground(thing, {}) is None else None
+        return Disposal(Why.ERASURE, reference) if terms.ground(thing, {}) is None else None
 
     return judge
 
 
-def terms_now(of: Controller, number: Number, *, keep_proof: bool) -> Terms:
-    return Terms(datetime.now(UTC), keep_proof, (of.country, number.country))
+def terms_now(of: Controller, number: Number, *, keep_proof: bool) -> ErasureTerms:
+    return ErasureTerms(datetime.now(UTC), keep_proof, (of.country, number.country))

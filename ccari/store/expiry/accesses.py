@@ -16,7 +16,7 @@ from ccari.store.queries import SQL
 
 
 class ExpiringAccesses:
-    """:class:`ccari.store.expiry.kind.Kind`, by the entries' numbers."""
+    """:class:`ccari.store.expiry.kind.ExpiringKind`, by the entries' numbers."""
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
@@ -26,7 +26,7 @@ class ExpiringAccesses:
         )
         return [(row["at"], row["seq"]) for row in rows]
 
-    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - Kind's
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Sequence[int]:  # noqa: ARG002 - ExpiringKind's
         return [row["seq"] for row in await connection.fetch(SQL["lock_unexpired_accesses"], ids)]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[int]) -> Keepers:

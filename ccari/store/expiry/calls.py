@@ -22,7 +22,7 @@ _BASES = frozenset(each.value for each in LegalBasis)
 
 
 class ExpiringCalls:
-    """:class:`ccari.store.expiry.kind.Kind`, by the calls' ids."""
+    """:class:`ccari.store.expiry.kind.ExpiringKind`, by the calls' ids."""
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
@@ -32,11 +32,11 @@ class ExpiringCalls:
         )
         return [(row["ended_at"], row["id"]) for row in rows]
 
-    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Sequence[UUID]:  # noqa: ARG002 - Kind's
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Sequence[UUID]:  # noqa: ARG002 - ExpiringKind's
         # from here on no right can be pressed in these calls, and nothing appended to their journals
         return [row["id"] for row in await connection.fetch(SQL["hold_unexpired"], ids)]
 
-    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Keepers:  # noqa: ARG002 - Kind's
+    async def kept(self, connection: Connection, limit: Limit, ids: Sequence[UUID]) -> Keepers:  # noqa: ARG002 - ExpiringKind's
         keepers: Keepers = defaultdict(set)
         for row in await connection.fetch(SQL["holds_on_calls"], ids):
             keepers[row["call_id"]].add(Held(HoldKind.LEGAL, row["hold"], None, row["reason"]).words)

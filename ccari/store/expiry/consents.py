@@ -26,7 +26,7 @@ _WORDS = {
 
 
 class ExpiringConsents:
-    """:class:`ccari.store.expiry.kind.Kind`, by the consents' ids."""
+    """:class:`ccari.store.expiry.kind.ExpiringKind`, by the consents' ids."""
 
     def __init__(self) -> None:
         self._campaigns = DeclaredCampaigns()
@@ -69,7 +69,7 @@ class ExpiringConsents:
                 keepers[row["id"]].add(_WORDS["older"])
         return keepers
 
-    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[int], who: str) -> None:  # noqa: ARG002 - Kind's
+    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[int], who: str) -> None:  # noqa: ARG002 - ExpiringKind's
         await connection.execute(SQL["erase_uses"], ids)
         await connection.execute(SQL["erase_consents"], ids)
 

@@ -19,7 +19,7 @@ Contact = tuple[bytes, str]
 
 
 class ExpiringContacts:
-    """:class:`ccari.store.expiry.kind.Kind`, by digest and source."""
+    """:class:`ccari.store.expiry.kind.ExpiringKind`, by digest and source."""
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
@@ -56,8 +56,8 @@ class ExpiringContacts:
                 by.add(holds.held(row).words)
         return {each: by for each, by in keepers.items() if by}
 
-    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - Kind's
+    async def erase(self, connection: Connection, limit: Limit, ids: Sequence[Contact], who: str) -> None:  # noqa: ARG002 - ExpiringKind's
         await connection.execute(SQL["expire_contacts"], limit.controller, *columns(ids))
 
-    def changed(self, one: Contact) -> str:  # noqa: ARG002 - Kind's
+    def changed(self, one: Contact) -> str:  # noqa: ARG002 - ExpiringKind's
         return "another row, which somebody has changed"

@@ -11,7 +11,7 @@ from ccari.store.database import Connection
 Keepers = dict[Any, set[str]]
 
 
-class Kind(Protocol):
+class ExpiringKind(Protocol):
     """One kind of expiring row. Each method works in ``connection``'s transaction, if there is one, and raises asyncpg's errors."""
 
     async def past(

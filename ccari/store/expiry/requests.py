@@ -22,7 +22,7 @@ _WORDS = {
 
 
 class ExpiringRequests:
-    """:class:`ccari.store.expiry.kind.Kind`, by the requests' references."""
+    """:class:`ccari.store.expiry.kind.ExpiringKind`, by the requests' references."""
 
     async def past(
         self, connection: Connection, limit: Limit, until: datetime, after: tuple[datetime, Any] | None, most: int
@@ -32,7 +32,7 @@ class ExpiringRequests:
         )
         return [(row["closed_at"], row["reference"]) for row in rows]
 
-    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 - Kind's
+    async def lock(self, connection: Connection, limit: Limit, ids: Sequence[str]) -> Sequence[str]:  # noqa: ARG002 - ExpiringKind's
         return [row["reference"] for row in await connection.fetch(SQL["lock_unexpired_requests"], ids)]
 
     async def kept(self, connection: Connection, limit: Limit, ids: Sequence[str]) -> Keepers:

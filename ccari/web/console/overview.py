@@ -31,7 +31,7 @@ class OverviewQuery(Given):
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class Rectangle:
     """A rectangle of the plot."""
 
     shade: str
@@ -120,7 +120,7 @@ def _most(columns: Sequence[Column]) -> int:
     return max((sum(each.counts.values()) for each in columns), default=0)
 
 
-def _plot(columns: Sequence[Column]) -> list[Block]:
+def _plot(columns: Sequence[Column]) -> list[Rectangle]:
     most = _most(columns)
     step = _WIDTH / max(len(columns), 1)
     blocks = []
@@ -132,7 +132,7 @@ def _plot(columns: Sequence[Column]) -> list[Block]:
                 height = _HEIGHT * count / most
                 top -= height
                 blocks.append(
-                    Block(shade, round(step * (index + _GAP / 2), 2), round(top, 2), round(step * (1 - _GAP), 2), round(height, 2))
+                    Rectangle(shade, round(step * (index + _GAP / 2), 2), round(top, 2), round(step * (1 - _GAP), 2), round(height, 2))
                 )  # fmt: skip
     return blocks
 

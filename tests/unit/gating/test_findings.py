@@ -12,7 +12,7 @@ from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.policy.consent import Consent
 from ccari.policy.gate import AttemptsMade, Contact, Facts
-from ccari.policy.suppression import Entry, Listing, Reason
+from ccari.policy.suppression import Listing, Reason, Suppression
 
 DAY = datetime(2026, 3, 10, 12, 0, 0, 5, tzinfo=UTC)
 LATER = DAY + timedelta(days=1)
@@ -20,7 +20,10 @@ LATER = DAY + timedelta(days=1)
 
 def test_a_fact_is_left_out_of_the_proof() -> None:
     facts = Facts(
-        suppressions=[Entry(Reason.OBJECTION_MARKETING, DAY, "renewals", LATER), Entry(Reason.ERASURE, DAY)],
+        suppressions=[
+            Suppression(Reason.OBJECTION_MARKETING, DAY, "renewals", LATER),
+            Suppression(Reason.ERASURE, DAY),
+        ],
         listings=[Listing("robinson", DAY)],
         registers={"robinson": LATER},
         consent=Consent(DAY, withdrawn_at=LATER, valid_until=LATER),

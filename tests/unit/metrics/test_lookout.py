@@ -13,9 +13,9 @@ from ccari.metrics.meter import Metrics
 from ccari.policy.deadlines import local_day
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
-from ccari.ports.figures import COUNT_SECONDS, Held, Pressing
+from ccari.ports.figures import COUNT_SECONDS, Pressing, Tallies
 from ccari.ports.pressed import Standing
-from ccari.ports.requests import Clock, Work
+from ccari.ports.requests import Clock, Handling
 from ccari.ports.webhooks import Endpoint, Told
 from ccari.store.database import Database
 from ccari.store.figures import CountedFigures
@@ -84,7 +84,7 @@ async def test_a_request_that_is_overdue_or_nearly_so_is_told_as_another(store: 
     ):
         await due(store, today + timedelta(days=days), right)
     closed = await due(store, today - timedelta(days=9), Right.RESTRICTION)
-    work = Work("cli:anna", Clock(datetime.now(UTC), {"acme": "PL"}), "sent twice")
+    work = Handling("cli:anna", Clock(datetime.now(UTC), {"acme": "PL"}), "sent twice")
     await store.requests.step(closed, RequestState.WITHDRAWN, work)
     found = await looked(store)
     told = {each: found[f'ccari_requests_open{{due="{each}"}}'] for each in ("overdue", "soon", "later")}
@@ -195,11 +195,11 @@ class Failing:
             raise StoreError("the database did not answer in time")
         return Pressing({"overdue": 3}, {}, 0, {})
 
-    async def held(self) -> Held:
+    async def held(self) -> Tallies:
         if self.full:
             raise StoreError("sorry, too many clients already")
         self.counted += 1
-        return Held({}, {}, [], {}, [])
+        return Tallies({}, {}, [], {}, [])
 
 
 async def test_figures_of_before_the_database_went_pass_for_new_ones(store: Store) -> None:

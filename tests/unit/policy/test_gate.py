@@ -30,7 +30,7 @@ from ccari.policy.hours import DAYS
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Register
 from ccari.policy.presets import PRESETS
-from ccari.policy.suppression import Entry, Listing, Reason
+from ccari.policy.suppression import Listing, Reason, Suppression
 from tests.unit.policy.campaigns import campaign
 from tests.unit.policy.gate_law import (
     ALL_DAYS,
@@ -123,7 +123,7 @@ def asked(case: Case) -> tuple[Campaign, list[Register], Facts]:
     ]  # fmt: skip
     agreed, source = case.agreed, case.source
     facts = Facts(
-        suppressions=[Entry(Reason(each.reason), each.entered, each.campaign, each.expires) for each in case.bars],
+        suppressions=[Suppression(Reason(each.reason), each.entered, each.campaign, each.expires) for each in case.bars],
         listings=[Listing(each.name, each.listed) for each in case.books if each.listed],
         registers={each.name: each.copied for each in case.books if each.copied},
         consent=Consent(agreed.given, agreed.withdrawn, agreed.until) if agreed else None,
@@ -372,7 +372,7 @@ def test_a_number_that_nothing_is_known_of_has_been_called_before() -> None:
 
 @pytest.mark.parametrize("scope", OURS)
 def test_two_bars_are_told_by_one_name(scope: str | None) -> None:
-    named = {Block.suppressed(Entry(reason, NOW, scope)) for reason in Reason}
+    named = {Block.suppressed(Suppression(reason, NOW, scope)) for reason in Reason}
     assert len(named) == len(Reason)
     assert all(("campaign" in each) is (scope is not None) for each in named)
 

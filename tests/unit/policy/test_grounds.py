@@ -9,8 +9,8 @@ from ccari.policy.bases import LegalBasis
 from ccari.policy.erasure import (
     PROOF,
     REMAINS,
+    ErasureTerms,
     Ground,
-    Terms,
     Thing,
     What,
     count_deleted,
@@ -24,7 +24,7 @@ from ccari.policy.retention import HoldKind
 from ccari.policy.rights import Right
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-TERMS = Terms(NOW)
+TERMS = ErasureTerms(NOW)
 DAY = timedelta(days=1)
 LEGAL, REQUEST = (
     (HoldKind.LEGAL, "legal hold 7 (lawsuit)"),
@@ -94,7 +94,7 @@ def test_what_is_under_way_is_erased_under_somebodys_hands() -> None:
 
 def test_the_proof_of_a_consent_is_kept_for_ever_or_not_at_all() -> None:
     def ground(ago: timedelta, *, keep: bool = True) -> Ground | None:
-        return Terms(NOW, keep).ground(Thing(What.CONSENT, "1", used_at=NOW - ago), {})
+        return ErasureTerms(NOW, keep).ground(Thing(What.CONSENT, "1", used_at=NOW - ago), {})
 
     assert (ground(PROOF - DAY), ground(PROOF), ground(DAY, keep=False)) == (Ground.PROOF, None, None)
     assert TERMS.ground(Thing(What.CONSENT, "1"), {}) is None
@@ -108,7 +108,7 @@ def test_the_proof_of_a_consent_that_german_law_has_kept_is_erased_or_another_co
     ) -> Ground | None:
         used_at = None if used is None else NOW - used
         consent = Thing(What.CONSENT, "1", given_at=NOW - given, used_at=used_at)
-        return Terms(NOW, keep, ("PL", country)).ground(consent, {})
+        return ErasureTerms(NOW, keep, ("PL", country)).ground(consent, {})
 
     assert (ground("DE", PROOF - DAY), ground("DE", PROOF)) == (Ground.GRANT, None)
     assert (ground("PL", DAY), ground("FR", DAY), ground("AT", DAY)) == (None, None, None)

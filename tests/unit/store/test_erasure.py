@@ -12,7 +12,7 @@ import pytest
 
 from ccari.errors import RequestError, StoreError
 from ccari.policy import gate
-from ccari.policy.erasure import Ground, Terms, Thing, What, pattern
+from ccari.policy.erasure import ErasureTerms, Ground, Thing, What, pattern
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import RequestState, Right
@@ -42,7 +42,7 @@ OTHER = made.numbers(2)[1]
 
 
 async def erase(shelf: Shelf, reference: str, *, keep_proof: bool = True, country: str = "PL") -> Erased:
-    terms = Terms(person.now(), keep_proof, (country,))
+    terms = ErasureTerms(person.now(), keep_proof, (country,))
     return await person.eraser(shelf).erase(await person.wanted(shelf, reference), terms)
 
 
@@ -252,7 +252,7 @@ async def test_a_contact_that_a_list_keeps_under_a_newer_secret_meanwhile_outliv
     async with shelf.database.transaction() as connection:
         await connection.execute("SELECT FROM consents FOR UPDATE")
         erasing = asyncio.create_task(
-            person.eraser(shelf).erase(wanted, Terms(person.now(), keep_proof=True))
+            person.eraser(shelf).erase(wanted, ErasureTerms(person.now(), keep_proof=True))
         )
         await until_they_wait(shelf.database)
         coming = asyncio.create_task(contacts(shelf, contact(version=2)))
@@ -648,7 +648,7 @@ async def test_a_controller_is_never_told_whom_it_is_to_forget(shelf: Shelf) -> 
         "UPDATE forwards SET state = 'given_up', settled_at = now() WHERE reference = $1", given_up
     )
     wanted = replace(await person.wanted(shelf, reference), forwarded=True)
-    report = (await person.eraser(shelf).erase(wanted, Terms(person.now()))).report
+    report = (await person.eraser(shelf).erase(wanted, ErasureTerms(person.now()))).report
     assert report is not None
     assert [(each["what"], each["count"], each["ground"]) for each in report["kept"]] == [
         ("number in the forwarding queue", 1, "controller_not_told")
@@ -670,7 +670,7 @@ async def test_an_erasure_takes_the_number_that_a_controller_is_told_when_the_re
         "UPDATE forwards SET state = 'given_up', settled_at = now() WHERE reference = $1", given_up
     )
     wanted = replace(await person.wanted(shelf, reference), forwarded=True)
-    await person.eraser(shelf).erase(wanted, Terms(person.now()))
+    await person.eraser(shelf).erase(wanted, ErasureTerms(person.now()))
     await person.resolved(shelf, given_up)
     (first, *_) = await shelf.database.rows(
         "SELECT state, number FROM forwards WHERE reference = $1 ORDER BY seq", given_up

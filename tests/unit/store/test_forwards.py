@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
-from ccari.ports.forwarding import Forward, Way
-from ccari.ports.requests import Clock, Exercise, Intake, Work
+from ccari.ports.forwarding import DeliveryWay, Forward
+from ccari.ports.requests import Clock, Exercise, Handling, Intake
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
@@ -18,7 +18,7 @@ from tests.unit.store import made
 
 LEASE = timedelta(seconds=60)
 WITHIN_SECONDS = 30.0
-WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
+WORK = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
 
 
 async def added(store: Store, controller: str = "acme", right: Right = Right.ACCESS, **changes: Any) -> str:
@@ -75,7 +75,7 @@ async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> Non
         made.NUMBER.e164,
     )
     assert (first.right, first.article, first.level, first.due) == ("access", "15", 2, date(2026, 12, 28))
-    await store.forwards.delivered(first, [Way.WEBHOOK])
+    await store.forwards.delivered(first, [DeliveryWay.WEBHOOK])
     await store.requests.step(reference, RequestState.EXTENDED, WORK)
     await store.requests.step(reference, RequestState.REFUSED, WORK)
     second = await claimed(store)
@@ -86,11 +86,11 @@ async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> Non
         made.NUMBER.e164,
     )
     assert made.NUMBER.e164 not in repr(first)
-    await store.forwards.delivered(second, [Way.WEBHOOK])
-    await store.forwards.delivered(await claimed(store), [Way.WEBHOOK])
+    await store.forwards.delivered(second, [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(await claimed(store), [DeliveryWay.WEBHOOK])
     closing = await claimed(store)
     assert (closing.state, closing.number) == ("refused", None)
-    await store.forwards.delivered(closing, [Way.WEBHOOK])
+    await store.forwards.delivered(closing, [DeliveryWay.WEBHOOK])
     assert not await store.database.rows("SELECT FROM forwards WHERE number IS NOT NULL")
 
 
@@ -129,7 +129,7 @@ async def test_a_change_is_lost_with_the_service_that_had_it(store: Store, datab
     # the first one comes back from the dead: what it says belongs to an earlier try
     assert await store.forwards.failed(first, (), "late", LEASE, timedelta(0)) is False
     assert await queue(database, "state, fault") == [("waiting", "")]
-    await store.forwards.delivered(second, [Way.FOLDER])
+    await store.forwards.delivered(second, [DeliveryWay.FOLDER])
     assert await queue(database) == ["delivered"]
 
 
@@ -158,12 +158,12 @@ async def test_a_controllers_request_is_given_to_another(store: Store) -> None:
 async def test_a_way_that_was_gone_is_gone_again(store: Store, database: Database) -> None:
     await added(store)
     assert not await store.forwards.failed(
-        await claimed(store), [Way.WEBHOOK], "folder: full", timedelta(seconds=30), timedelta(days=3)
+        await claimed(store), [DeliveryWay.WEBHOOK], "folder: full", timedelta(seconds=30), timedelta(days=3)
     )
     await later(database, by=timedelta(seconds=30))
     again = await claimed(store)
-    assert (again.done, again.tries) == (frozenset({Way.WEBHOOK}), 2)
-    await store.forwards.delivered(again, [Way.FOLDER])
+    assert (again.done, again.tries) == (frozenset({DeliveryWay.WEBHOOK}), 2)
+    await store.forwards.delivered(again, [DeliveryWay.FOLDER])
     assert await queue(database, "webhook_at < folder_at") == [True]
 
 
@@ -226,18 +226,18 @@ async def test_a_controller_that_was_not_reached_learns_of_a_closed_request_with
     await given_up(store)
     await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
     second = await claimed(store)
-    await store.forwards.delivered(second, [Way.WEBHOOK])
+    await store.forwards.delivered(second, [DeliveryWay.WEBHOOK])
     await later(database, by=timedelta(days=30))
     await store.requests.step(reference, RequestState.FULFILLED, WORK)
     first = await claimed(store)
     assert (first.seq, first.number, first.tries) == (1, made.NUMBER.e164, 1)
     assert not await store.forwards.failed(first, (), "away", timedelta(0), timedelta(days=3))
     first = await claimed(store)
-    await store.forwards.delivered(first, [Way.WEBHOOK])
+    await store.forwards.delivered(first, [DeliveryWay.WEBHOOK])
     closing = await claimed(store)
     assert (first.seq, closing.seq, closing.number) == (1, 3, None)
     # a change that has gone stays gone, and no number is left
-    await store.forwards.delivered(closing, [Way.WEBHOOK])
+    await store.forwards.delivered(closing, [DeliveryWay.WEBHOOK])
     assert await queue(database, "state, number") == [("delivered", None)] * 3
 
 
@@ -343,7 +343,7 @@ async def test_what_is_stuck_is_listed_below_what_went(store: Store) -> None:
     references = [await added(store) for _ in range(3)]
     given_up, delivered = await claimed(store), await claimed(store)
     assert await store.forwards.failed(given_up, (), "away", timedelta(0), timedelta(0))
-    await store.forwards.delivered(delivered, [Way.WEBHOOK])
+    await store.forwards.delivered(delivered, [DeliveryWay.WEBHOOK])
     listed = [(row["reference"], row["state"]) for row in await store.forwards.list(["acme"], 10)]
     assert listed == [
         (references[0], "given_up"), (references[2], "waiting"), (references[1], "delivered"),

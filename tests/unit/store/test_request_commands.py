@@ -16,7 +16,7 @@ import pytest
 from ccari.keyring.secrets import SecretStore
 from ccari.policy import deadlines
 from ccari.policy.rights import RequestState, Right
-from ccari.ports.requests import Clock, Work
+from ccari.ports.requests import Clock, Handling
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import Service
@@ -50,7 +50,7 @@ async def test_a_refusal_that_is_late_is_recorded_without_a_warning(ccari: Servi
     due, extended = deadlines.due(received, "PL"), deadlines.extended(received, "PL")
     late = await added(store, received_at=received, due=due)
     clock = Clock(received + timedelta(days=9), {"acme": "PL"})
-    await store.requests.step(late, RequestState.EXTENDED, Work("cli:anna", clock, "three archives"))
+    await store.requests.step(late, RequestState.EXTENDED, Handling("cli:anna", clock, "three archives"))
     assert f"{extended} (a refusal: {due})" in await run(ccari, "list")
     assert (await ccari.json("requests", "show", late))["refuse_by"] == due.isoformat()
     told = await ccari.ccari("requests", "refuse", late, "--reason", "unfounded")

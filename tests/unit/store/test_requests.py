@@ -12,7 +12,7 @@ from ccari.errors import RequestError, StoreError
 from ccari.policy.numbers import Number
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
 from ccari.policy.seal import Kind
-from ccari.ports.requests import OVERDUE, Clock, Exercise, Intake, WantedRequests, Work
+from ccari.ports.requests import OVERDUE, Clock, Exercise, Handling, Intake, WantedRequests
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.unit.store import made
@@ -23,8 +23,8 @@ LATE = WantedRequests(due_within=OVERDUE)
 RECEIVED = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
-def by(who: str, words: str = "", clock: Clock = IN_TIME) -> Work:
-    return Work(who, clock, words)
+def by(who: str, words: str = "", clock: Clock = IN_TIME) -> Handling:
+    return Handling(who, clock, words)
 
 
 def letter(right: Right = Right.ACCESS, *, level: Level = Level.L0, **changes: Any) -> Exercise:

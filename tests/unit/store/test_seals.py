@@ -19,7 +19,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
 from ccari.ports.evidence import Account, Seal
-from ccari.ports.requests import Clock, Work
+from ccari.ports.requests import Clock, Handling
 from ccari.recordings.evidence import pack as packs
 from ccari.recordings.evidence import proving
 from ccari.recordings.evidence.checking import check
@@ -35,7 +35,7 @@ from tests.unit.store.forging import forge
 
 KEY = Ed25519PrivateKey.generate()
 SIGNED_SECONDS = 10.0
-WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
+WORK = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
 
 
 def sign(leaves: Sequence[Leaf], before: Statement | None) -> Seal:

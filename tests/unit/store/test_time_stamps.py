@@ -25,7 +25,7 @@ from ccari.errors import EvidenceError
 from ccari.policy import seal
 from ccari.policy.rights import Level, Right
 from ccari.policy.seal import Statement
-from ccari.ports.requests import Clock, Work
+from ccari.ports.requests import Clock, Handling
 from ccari.recordings.evidence import stamper as stampers
 from ccari.recordings.evidence.authority import MOST_BYTES, authority
 from ccari.recordings.evidence.checking import Found, check
@@ -49,7 +49,7 @@ from tests.unit.store.test_seals import closed
 
 EVERY = timedelta(hours=1)
 LOGGED_SECONDS = 20.0
-WORK = Work("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
+WORK = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ from uuid import uuid4
 import pytest
 
 from ccari.keyring.secrets import SecretStore
-from ccari.policy.erasure import Terms
+from ccari.policy.erasure import ErasureTerms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
 from ccari.recordings.evidence.keys import SigningKeys
@@ -220,7 +220,7 @@ async def test_a_plan_erases_something_or_is_not_the_one_that_is_carried_out(
     plan = (await api.ask("POST", PLAN, {"number": NUMBER, "request": reference})).json
     assert (await api.ask("POST", PLAN, {"number": NUMBER, "request": reference})).json == plan
     wanted = await person.wanted(shelf, reference)
-    done = await person.eraser(shelf).erase(wanted, Terms(person.now()))
+    done = await person.eraser(shelf).erase(wanted, ErasureTerms(person.now()))
     assert done.report is not None
     # what the erasure adds to the call's journal comes on top
     assert {each["what"]: each["count"] for each in plan["goes"]} == dict(done.report["erased"])

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ccari.keyring.secrets import SecretStore
-from ccari.policy.erasure import Terms
+from ccari.policy.erasure import ErasureTerms
 from ccari.policy.rights import Level, Right
 from ccari.ports.access import Role
 from ccari.ports.holds import HoldOn
@@ -137,7 +137,7 @@ async def test_an_erased_number_keeps_its_person_from_being_looked_at_again(
 ) -> None:
     await person.called(shelf)
     reference = await person.asked(shelf)
-    done = await person.eraser(shelf).erase(await person.wanted(shelf, reference), Terms(person.now()))
+    done = await person.eraser(shelf).erase(await person.wanted(shelf, reference), ErasureTerms(person.now()))
     assert done.report is not None
     home = page(reference)
     assert "It was erased from the request" in said(await officer.get(home))

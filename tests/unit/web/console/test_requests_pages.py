@@ -16,7 +16,7 @@ from ccari.policy.rights import RequestState, Right, refusable
 from ccari.policy.rights import article as article_of
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked, WantedAccesses
-from ccari.ports.requests import Clock, Work
+from ccari.ports.requests import Clock, Handling
 from ccari.ports.subjects import ANSWER_LANGUAGES
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
@@ -172,7 +172,7 @@ async def test_a_late_refusal_passes_without_a_word(officer: Visitor, store: Sto
     assert said not in (await officer.get(page)).words
     # when there was still time
     clock = Clock(received + timedelta(days=9), {"acme": "PL"})
-    await store.requests.step(reference, RequestState.EXTENDED, Work("cli:anna", clock, "three archives"))
+    await store.requests.step(reference, RequestState.EXTENDED, Handling("cli:anna", clock, "three archives"))
     shown = await officer.get(page)
     assert extended.isoformat() in shown.words
     assert said in shown.words

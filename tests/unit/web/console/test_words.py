@@ -25,7 +25,7 @@ from ccari.policy.gate import Block, Contact, Facts
 from ccari.policy.mandate import MandateFault
 from ccari.policy.numbers import NumberFault
 from ccari.policy.rights import Level, RequestState, Right, StepFault, Stored
-from ccari.policy.suppression import Entry, Listing, Reason
+from ccari.policy.suppression import Listing, Reason, Suppression
 from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
@@ -306,7 +306,7 @@ def test_a_field_of_the_journal_has_no_name_in_polish() -> None:
         for each in reference.fields(name, places, spread)
     }
     facts = Facts(
-        (Entry(Reason.OBJECTION, MOMENT),), (Listing("robinson", MOMENT),), {"robinson": MOMENT},
+        (Suppression(Reason.OBJECTION, MOMENT),), (Listing("robinson", MOMENT),), {"robinson": MOMENT},
         Consent(MOMENT), Contact(), informed=["a"],
     )  # fmt: skip
     proven = findings(facts)
