@@ -12,8 +12,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.events import Ids
-from ccari.calls.recorder import KEEP_SECONDS, Recorder
+from ccari.calls.recorder import Recorder
 from ccari.calls.recovery import _settle, recover
+from ccari.calls.segment import KEEP_SECONDS
 from ccari.calls.talks import talks_to_take_up
 from ccari.errors import AsteriskError, RecordingDelayed, RecordingError, RefusedError, StoreError
 from ccari.gating.journal import Journal
