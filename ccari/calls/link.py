@@ -5,16 +5,14 @@ import contextlib
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 from functools import partial
-from typing import Any
 
 import aiohttp
 import structlog
 
 from ccari.calls.client import Ari, Identity, identify, operations
 from ccari.calls.desk import Desk
-from ccari.calls.events import call_of, channel_of
+from ccari.calls.ears import Ears
 from ccari.calls.modules import why_unfit
 from ccari.calls.recovery import Stock, recover
 from ccari.calls.strays import AT_ONCE
@@ -37,9 +35,6 @@ LONGEST_RETRY_SECONDS = 5.0
 STOCK_AGAIN_SECONDS = 1.0
 #: How often to ping Asterisk. Without calls, nothing else shows that it no longer accepts the password.
 PING_SECONDS = 10.0
-#: The most that is kept between connecting and taking stock: new calls, and events of all calls.
-_MOST_EARLY_CALLS = 1000
-_MOST_EARLY_EVENTS = 20_000
 
 
 class Replaced(RivalError):  # noqa: N818 - what happened
@@ -111,10 +106,9 @@ class Link:
             identity = replace(identity, name=self._name)
         # lock the whole Asterisk, not the application: taking stock ends whatever another service has made there
         async with self._fence.hold(identity.run, identity.name) as lock_lost:
-            ears = _Ears(self._switchboard)
-            transport = await connect(session, credentials, ears.take)
-            ears.silence = transport.fence
-            async with started(transport.read()) as (reader,):
+            transport = await connect(session, credentials)
+            ears = Ears(self._switchboard, transport.fence)
+            async with started(transport.read(ears.take)) as (reader,):
                 try:
                     await self._serve(_Connection(transport, ears, reader, lock_lost), identity)
                 finally:
@@ -184,101 +178,12 @@ async def _tell_of_unfit(desk: Desk) -> None:
             _log.error("gate_unfit", campaign=campaign.id, reason=why_unfit(found))
 
 
-class _Ears:
-    """Takes the reader's events. Keeps them until stock is taken, then passes them on. Notices if another
-    service takes over.
-
-    ``silence``: called when nothing more may be sent over the connection.
-    """
-
-    def __init__(self, switchboard: Switchboard) -> None:
-        self._switchboard = switchboard
-        #: Events that came before stock was taken, each with its arrival; None once stock is taken.
-        self._early: list[tuple[dict[str, Any], datetime]] | None = []
-        #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped:
-        #: there was no room (they are given back once stock is taken), or they were given back. ``_let_go``:
-        #: channels given back. ``_left``: channels of the last two sets that have left the application since.
-        self._begun: set[str] = set()
-        self._unkept: set[str] = set()
-        self._let_go: set[str] = set()
-        self._left: set[str] = set()
-        #: Another service has taken over the application.
-        self.replaced = asyncio.Event()
-        #: An event was lost for want of room, so this connection must be given up.
-        self.overrun = asyncio.Event()
-        self.silence: Callable[[], None] = lambda: None
-
-    def take(self, event: dict[str, Any]) -> None:
-        if event.get("type") == "ApplicationReplaced":
-            # Asterisk sends events only to the newest connection, but still obeys this one: send nothing more
-            self.silence()
-            self.replaced.set()
-        elif self._early is None:
-            self._switchboard.take(event)
-        elif event.get("type") == "StasisStart":
-            self._begin(event, self._early)
-        elif (channel := channel_of(event)) not in self._unkept:
-            # the event may belong to a talk that is taken up: Asterisk reports a key or a hang-up only once
-            self._keep(event, self._early)
-        elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
-            self._left.add(channel)
-
-    def early_channels(self) -> set[str]:
-        """The channels that entered over this connection, except those that there was no room for."""
-        return self._begun | self._let_go
-
-    def let_go(self) -> list[str]:
-        """Forget the calls that have begun, and give their channels. Channels that ccari made for a talk are kept."""
-        # a channel that left is removed only now: a listing that Asterisk sent before may still contain it
-        self._unkept -= self._left
-        self._let_go -= self._left
-        self._left.clear()
-        called, early = {each for each in self._begun if call_of(each) is None}, self._early or []
-        self._begun -= called
-        self._unkept |= called
-        self._let_go |= called
-        early[:] = [each for each in early if channel_of(each[0]) not in called]
-        return sorted(called)
-
-    def open(self) -> None:
-        """Pass the kept events on, now that stock is taken; from now on pass each event on as it comes."""
-        early, self._early = self._early or [], None
-        for event, arrived in early:
-            try:
-                self._switchboard.take(event, arrived)
-            except Exception:  # noqa: BLE001 - logged
-                # as in the reader, one odd event must not end the other calls
-                _log.exception("ari_event_failed")
-
-    def _begin(self, event: dict[str, Any], early: list[tuple[dict[str, Any], datetime]]) -> None:
-        channel = event["channel"]["id"]
-        self._left.discard(channel)
-        if len(self._begun) < _MOST_EARLY_CALLS:
-            self._begun.add(channel)
-            self._unkept.discard(channel)
-            self._keep(event, early)
-            return
-        if not self._unkept:
-            _log.warning("early_calls_dropped", kept=_MOST_EARLY_CALLS)
-        self._unkept.add(channel)
-
-    def _keep(self, event: dict[str, Any], early: list[tuple[dict[str, Any], datetime]]) -> None:
-        if len(early) < _MOST_EARLY_EVENTS:
-            early.append((event, datetime.now(UTC)))
-            return
-        if not self.overrun.is_set():
-            # the lost event may be a right: give the connection up, and take stock over the next one
-            _log.error("early_events_lost", kept=_MOST_EARLY_EVENTS)
-            self.silence()
-            self.overrun.set()
-
-
 @dataclass(frozen=True, slots=True)
 class _Connection:
     """One connection, the task that reads it, and whether its lock was lost."""
 
     transport: Transport
-    ears: _Ears
+    ears: Ears
     reader: asyncio.Task[None]
     lock_lost: asyncio.Event
 

@@ -94,20 +94,15 @@ class Credentials:
 
 
 class Transport:
-    """One connection: opened once, and never used again after it was lost, fenced or shut out.
-
-    ``on_event`` is called in the reader, so it must return at once. What it raises is logged, and the reader goes on.
-    """
+    """One connection: opened once, and never used again after it was lost, fenced or shut out."""
 
     def __init__(
         self,
         socket: aiohttp.ClientWebSocketResponse,
-        on_event: Callable[[dict[str, Any]], None],
         beside: aiohttp.ClientSession,
         headers: Mapping[str, str],
     ) -> None:
         self._socket = socket
-        self._on_event = on_event
         self._beside = beside
         # close the connection after the answer: Asterisk counts idle ones against its session limit
         self._headers = {**headers, "Connection": "close"}
@@ -118,12 +113,15 @@ class Transport:
         self._last_id = 0
         self._fenced = False
 
-    async def read(self) -> None:
-        """Hand out replies and events until the connection ends."""
+    async def read(self, on_event: Callable[[dict[str, Any]], None]) -> None:
+        """Hand out replies and events until the connection ends.
+
+        ``on_event`` is called in the reader, so it must return at once. What it raises is logged, and the reader goes on.
+        """
         try:
             while (message := await self._socket.receive()).type not in _LAST:
                 if message.type is aiohttp.WSMsgType.TEXT:
-                    self._take(message.data)
+                    self._take(message.data, on_event)
         finally:
             for future in self._waiting.values():
                 if not future.done():
@@ -220,7 +218,7 @@ class Transport:
     async def close(self) -> None:
         await self._socket.close()
 
-    def _take(self, text: str) -> None:
+    def _take(self, text: str, on_event: Callable[[dict[str, Any]], None]) -> None:
         try:
             message = orjson.loads(text)
             if message.get("type") == "RESTResponse":
@@ -228,15 +226,13 @@ class Transport:
                 if future is not None and not future.done():
                     future.set_result(message)
                 return
-            self._on_event(message)
+            on_event(message)
         except Exception:  # noqa: BLE001 - logged
             # one odd event must not end all other calls
             _log.exception("ari_event_failed")
 
 
-async def connect(
-    session: aiohttp.ClientSession, credentials: Credentials, on_event: Callable[[dict[str, Any]], None]
-) -> Transport:
+async def connect(session: aiohttp.ClientSession, credentials: Credentials) -> Transport:
     """Open the events WebSocket, which makes the application ours.
 
     Raises
@@ -251,7 +247,7 @@ async def connect(
                 headers=credentials.headers, heartbeat=HEARTBEAT_SECONDS, max_msg_size=_LARGEST_MESSAGE,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
             )  # fmt: skip
-    return Transport(socket, on_event, session, credentials.headers)
+    return Transport(socket, session, credentials.headers)
 
 
 @contextlib.contextmanager

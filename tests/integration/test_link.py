@@ -507,8 +507,8 @@ async def test_what_is_sent_is_not_what_asyncari_itself_would_send(ground: Groun
 
     credentials = Credentials(pbx.ari_url, pbx.ari_user, pbx.ari_password, "described")
     async with aiohttp.ClientSession() as session:
-        transport = await connect(session, credentials, lambda _: None)
-        reader = asyncio.create_task(transport.read())
+        transport = await connect(session, credentials)
+        reader = asyncio.create_task(transport.read(lambda _: None))
         try:
             client = Client(None, f"{pbx.ari_url}/", "described", transport)
             await client._init()
@@ -546,8 +546,8 @@ async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) ->
             raise AsteriskError("the reason")
 
     async with aiohttp.ClientSession() as session:
-        transport = await connect(session, credentials, lambda _: None)
-        reader = asyncio.create_task(transport.read())
+        transport = await connect(session, credentials)
+        reader = asyncio.create_task(transport.read(lambda _: None))
         try:
             with pytest.raises(AsteriskError, match="the reason"):
                 await break_in(transport)

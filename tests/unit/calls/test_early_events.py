@@ -7,7 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.admission import Admission
-from ccari.calls.link import _MOST_EARLY_CALLS, _MOST_EARLY_EVENTS, _Ears
+from ccari.calls.ears import MOST_EARLY_CALLS, MOST_EARLY_EVENTS, Ears
 from ccari.calls.switchboard import Switchboard
 
 KEY = {"type": "ChannelDtmfReceived", "channel": {"id": "ccari-callee-1"}, "digit": "7"}
@@ -25,36 +25,40 @@ class Heard:
         self.events.append(event)
 
 
+def _go_on() -> None:
+    """Nothing is sent over the connection anyway."""
+
+
 def begins(number: int) -> dict[str, Any]:
     return {"type": "StasisStart", "channel": {"id": f"pbx-{number}"}}
 
 
 def test_calls_beyond_what_is_kept_are_dropped_without_a_word_or_with_thousands() -> None:
-    ears = _Ears(Switchboard(Admission(1000)))
+    ears = Ears(Switchboard(Admission(1000)), _go_on)
     with capture_logs() as logged:
-        for number in range(_MOST_EARLY_CALLS + 100):
+        for number in range(MOST_EARLY_CALLS + 100):
             ears.take(begins(number))
     assert [each["event"] for each in logged] == ["early_calls_dropped"]
     # a channel that is not known here is swept, so its agent is not left in silence
-    assert len(ears.early_channels()) == _MOST_EARLY_CALLS
+    assert len(ears.early_channels()) == MOST_EARLY_CALLS
 
 
 def test_a_key_in_a_talk_that_is_to_be_taken_up_is_lost_in_a_flood_of_calls() -> None:
-    ears = _Ears(cast("Switchboard", heard := Heard()))
-    for number in range(_MOST_EARLY_CALLS + 100):
+    ears = Ears(cast("Switchboard", heard := Heard()), _go_on)
+    for number in range(MOST_EARLY_CALLS + 100):
         ears.take(begins(number))
         ears.take({"type": "ChannelDestroyed", "channel": {"id": f"pbx-{number}"}})
     ears.take(KEY)
     ears.open()
     assert heard.events[-1] == KEY
     # for those that were not kept, nothing was
-    assert len(heard.events) == 2 * _MOST_EARLY_CALLS + 1
+    assert len(heard.events) == 2 * MOST_EARLY_CALLS + 1
 
 
 @pytest.mark.parametrize("end", ["StasisEnd", "ChannelDestroyed"])
 def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_be_taken(end: str) -> None:
     """For hours, if the local journal cannot be read."""
-    ears = _Ears(Switchboard(Admission(1000)))
+    ears = Ears(Switchboard(Admission(1000)), _go_on)
     for number in range(3):
         ears.take(begins(number))
         assert ears.let_go() == [f"pbx-{number}"]
@@ -70,8 +74,8 @@ def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_
 
 def test_a_caller_who_comes_back_and_finds_no_room_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is reported about them then would be kept, and take the room of a talk's keys."""
-    monkeypatch.setattr("ccari.calls.link._MOST_EARLY_CALLS", 1)
-    ears = _Ears(cast("Switchboard", heard := Heard()))
+    monkeypatch.setattr("ccari.calls.ears.MOST_EARLY_CALLS", 1)
+    ears = Ears(cast("Switchboard", heard := Heard()), _go_on)
     ears.take(begins(0))
     ears.let_go()
     ears.take({"type": "StasisEnd", "channel": {"id": "pbx-0"}})
@@ -84,10 +88,10 @@ def test_a_caller_who_comes_back_and_finds_no_room_is_forgotten(monkeypatch: pyt
 
 
 def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_the_same() -> None:
-    ears, silenced = _Ears(cast("Switchboard", Heard())), []
-    ears.silence = lambda: silenced.append(True)
+    silenced: list[bool] = []
+    ears = Ears(cast("Switchboard", Heard()), lambda: silenced.append(True))
     with capture_logs() as logged:
-        for _ in range(_MOST_EARLY_EVENTS):
+        for _ in range(MOST_EARLY_EVENTS):
             ears.take(KEY)
         assert not silenced
         assert not ears.overrun.is_set()
@@ -100,7 +104,7 @@ def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_th
 
 
 def test_one_odd_event_ends_the_service_or_takes_the_others_along() -> None:
-    ears = _Ears(cast("Switchboard", heard := Heard()))
+    ears = Ears(cast("Switchboard", heard := Heard()), _go_on)
     for event in ({"type": "Odd"}, KEY):
         ears.take(event)
     with capture_logs() as logged:

@@ -78,8 +78,8 @@ class Asterisk:
 @pytest_asyncio.fixture
 async def transport(server: AriServer) -> AsyncIterator[Transport]:
     async with aiohttp.ClientSession() as session, asyncio.timeout(WITHIN_SECONDS):
-        made = await connect(session, Credentials(server.url, "ccari", "secret", "ccari"), lambda _: None)
-        reader = asyncio.create_task(made.read())
+        made = await connect(session, Credentials(server.url, "ccari", "secret", "ccari"))
+        reader = asyncio.create_task(made.read(lambda _: None))
         yield made
         server.is_quiet.set()
         await made.close()

@@ -14,7 +14,8 @@ from structlog.testing import capture_logs
 from ccari.calls.admission import Admission
 from ccari.calls.client import Ari, Identity
 from ccari.calls.desk import Desk
-from ccari.calls.link import Link, _Connection, _Ears
+from ccari.calls.ears import Ears
+from ccari.calls.link import Link, _Connection
 from ccari.calls.recovery import Stock
 from ccari.calls.switchboard import Switchboard
 from ccari.calls.transport import Credentials, LinkLost
@@ -71,7 +72,7 @@ class Serving:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, recover: Callable[..., Awaitable[Stock]]) -> None:
         self.board = Switchboard(Admission(1000))
-        self.ears = _Ears(self.board)
+        self.ears = Ears(self.board, lambda: None)
         self.reading, self.lock_lost = asyncio.Event(), asyncio.Event()
         self.transport = SimpleNamespace(shut_out=asyncio.Event())
         self.turned_away: asyncio.Queue[tuple[str, str]] = asyncio.Queue()
@@ -121,7 +122,7 @@ async def test_invariant_5_a_connection_is_served_though_a_key_was_lost_before(
             link.ears.take(KEY)
         return Stock([], {})
 
-    monkeypatch.setattr("ccari.calls.link._MOST_EARLY_EVENTS", 1)
+    monkeypatch.setattr("ccari.calls.ears.MOST_EARLY_EVENTS", 1)
     link = Serving(monkeypatch, floods)
     with pytest.raises(AsteriskError, match="more happened"):
         await link.serve()

@@ -12,8 +12,8 @@ from structlog.testing import capture_logs
 from ccari.calls import desk
 from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
 from ccari.calls.client import PJSIP, Ari
+from ccari.calls.ears import Ears
 from ccari.calls.events import Ids
-from ccari.calls.link import _Ears
 from ccari.calls.runner import CallRunner
 from ccari.calls.switchboard import Switchboard, _order
 from ccari.calls.talks import Talk
@@ -332,7 +332,7 @@ async def test_invariant_6_a_refusal_that_is_pressed_while_stock_is_taken_counts
     """Otherwise what was said since then would be kept, and the request would have a later time."""
     talk = left()
     board = Switchboard(Admission(1000))
-    ears = _Ears(board)
+    ears = Ears(board, lambda: None)
     pressed = datetime.now(UTC) - timedelta(seconds=1)
     key = {"type": "ChannelDtmfReceived", "channel": {"id": talk.ids.callee}, "digit": "2"}
     ears.take(key | ({"timestamp": pressed.isoformat()} if clock == "right" else {}))
@@ -356,7 +356,7 @@ async def test_whoever_is_led_away_while_stock_is_taken_leaves_the_other_party_i
     monkeypatch.setattr("ccari.calls.runner.LEAVE_SECONDS", 0.0)
     talk = left()
     board = Switchboard(Admission(1000))
-    ears = _Ears(board)
+    ears = Ears(board, lambda: None)
     ears.take(
         {"type": "ChannelLeftBridge", "bridge": {"id": talk.ids.bridge}, "channel": {"id": talk.ids.callee}}
     )

@@ -37,8 +37,8 @@ class Line:
     @contextlib.asynccontextmanager
     async def open(self, server: AriServer) -> AsyncIterator[Transport]:
         async with aiohttp.ClientSession() as session, asyncio.timeout(WITHIN_SECONDS):
-            opened = await connect(session, credentials(server), self.take)
-            reader = asyncio.create_task(opened.read())
+            opened = await connect(session, credentials(server))
+            reader = asyncio.create_task(opened.read(self.take))
             try:
                 yield opened
             finally:
