@@ -8,8 +8,9 @@ from functools import partial
 
 from ccari.app.parts import Parts
 from ccari.app.recordings import open_archive, open_spool
-from ccari.calls.client import Ari, Identity
+from ccari.calls.ari import Ari
 from ccari.calls.desk import Desk
+from ccari.calls.identity import Identity
 from ccari.calls.link import Link
 from ccari.calls.opening import Endpoints
 from ccari.calls.switchboard import Switchboard

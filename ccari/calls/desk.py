@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from ccari.calls.client import Ari
+from ccari.calls.ari import Ari
 from ccari.calls.opening import Endpoints
 from ccari.gating.means import Means, RequestedCall
 from ccari.policy.call import Direction

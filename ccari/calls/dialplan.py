@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 
-from ccari.calls.client import PJSIP, Ari
+from ccari.calls.ari import PJSIP, Ari
 from ccari.calls.events import Ids
 from ccari.errors import AsteriskError
 from ccari.gating.variables import CALL, OUTCOME, REASON

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ccari.calls.client import PJSIP, TRANSFERS, Ari
+from ccari.calls.ari import PJSIP, TRANSFERS, Ari
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
 from ccari.calls.transport import REQUEST_SECONDS, Refused

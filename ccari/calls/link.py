@@ -10,9 +10,10 @@ from functools import partial
 import aiohttp
 import structlog
 
-from ccari.calls.client import Ari, Identity, identify, operations
+from ccari.calls.ari import Ari, open_ari
 from ccari.calls.desk import Desk
 from ccari.calls.ears import Ears
+from ccari.calls.identity import Identity, identify
 from ccari.calls.modules import why_unfit
 from ccari.calls.recovery import Stock, recover
 from ccari.calls.strays import AT_ONCE
@@ -116,7 +117,7 @@ class Link:
                     await transport.close()
 
     async def _serve(self, connection: "_Connection", identity: Identity) -> None:
-        async with operations(connection.transport, self._credentials) as ari:
+        async with open_ari(connection.transport, self._credentials) as ari:
             desk = self._make_desk(ari, identity)
             await ari.check_modules()
             await _tell_of_unfit(desk)

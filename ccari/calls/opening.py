@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from http import HTTPStatus
 
-from ccari.calls.client import PJSIP, Ari
+from ccari.calls.ari import PJSIP, Ari
 from ccari.calls.transport import Refused
 from ccari.errors import AsteriskError
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
-from ccari.calls.client import Ari, Spy
+from ccari.calls.ari import Ari, Spy
 from ccari.calls.events import Ids
 from ccari.errors import AsteriskError
 from ccari.ports.recordings import RecordingTag

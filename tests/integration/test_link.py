@@ -17,7 +17,7 @@ import asyncpg
 import pytest
 from asyncari.client import Client
 
-from ccari.calls.client import EVENTS, operations
+from ccari.calls.ari import EVENTS, open_ari
 from ccari.calls.operations import Operation
 from ccari.calls.transport import CLOSE_SECONDS, Credentials, Transport, connect
 from ccari.errors import AsteriskError
@@ -540,7 +540,7 @@ async def test_a_stuck_asterisk_hides_why_the_connection_ends(ground: Ground) ->
     credentials = Credentials(pbx.ari_url, pbx.ari_user, pbx.ari_password, "stuck")
 
     async def break_in(transport: Transport) -> None:
-        async with operations(transport, credentials) as ari:
+        async with open_ari(transport, credentials) as ari:
             await ari.check_modules()
             await pbx.kill(signal.SIGSTOP)
             raise AsteriskError("the reason")

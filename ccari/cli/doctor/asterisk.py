@@ -10,8 +10,8 @@ from typing import Any
 import aiohttp
 import orjson
 
-from ccari.calls.client import identify
 from ccari.calls.dialplan import MACHINE_CONTEXT
+from ccari.calls.identity import identify
 from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
 from ccari.calls.transport import Credentials
 from ccari.cli.doctor.ari import asked_of, session_with

@@ -10,7 +10,7 @@ from urllib.parse import quote
 import aiohttp
 import orjson
 
-from ccari.calls.client import identify
+from ccari.calls.identity import identify
 from ccari.calls.transport import Credentials
 from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.findings import Finding, ok, warning

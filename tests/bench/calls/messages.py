@@ -20,7 +20,7 @@ import aiohttp
 import orjson
 import uvloop
 
-from ccari.calls.client import EVENTS
+from ccari.calls.ari import EVENTS
 from ccari.store.database import POOL_SIZE, Database, as_it_is
 from tests.bench.calls.dialplan import run, with_cdr
 from tests.bench.calls.exchange import Exchange, Wanted

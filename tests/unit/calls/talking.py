@@ -9,7 +9,7 @@ from uuid import uuid4
 import orjson
 
 from ccari.calls.actions import Actions
-from ccari.calls.client import Ari
+from ccari.calls.ari import Ari
 from ccari.calls.desk import Desk, Order
 from ccari.calls.events import Ids
 from ccari.calls.opening import Endpoints

@@ -8,9 +8,9 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.calls import client
+from ccari.calls import ari
 from ccari.calls.actions import Actions
-from ccari.calls.client import Ari
+from ccari.calls.ari import Ari
 from ccari.calls.desk import Order
 from ccari.calls.ledger import Ledger
 from ccari.calls.link import _tell_of_unfit
@@ -98,7 +98,7 @@ async def test_a_module_that_was_loaded_is_missed_until_the_next_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     pbx = Pbx()
-    monkeypatch.setattr(client, "MODULES_AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr(ari, "MODULES_AGAIN_SECONDS", 0.0)
     assert await gated(pbx, MACHINES) == REFUSED
     pbx.running |= {*ANSWERING_MACHINE, *TRANSFER}
     assert isinstance(await gated(pbx, MACHINES), ALLOWED)

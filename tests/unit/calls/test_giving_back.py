@@ -15,7 +15,7 @@ import pytest_asyncio
 
 from ccari.calls import transport as transports
 from ccari.calls.admission import Admission
-from ccari.calls.client import Ari
+from ccari.calls.ari import Ari
 from ccari.calls.desk import Desk
 from ccari.calls.recovery import recover
 from ccari.calls.strays import AT_ONCE

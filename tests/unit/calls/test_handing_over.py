@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
+from ccari.calls.ari import TRANSFERS
 from ccari.calls.cards import Rack, _Watch
-from ccari.calls.client import TRANSFERS
 from ccari.calls.legs import DIAL_SECONDS
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost

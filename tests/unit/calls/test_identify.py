@@ -11,8 +11,8 @@ import aiohttp
 import orjson
 import pytest
 
-from ccari.calls import client
-from ccari.calls.client import Identity, identify
+from ccari.calls import identity
+from ccari.calls.identity import Identity, identify
 from ccari.calls.transport import Credentials
 from ccari.errors import AsteriskError, UnsuitableError
 from tests.lab.ports import free_port
@@ -128,7 +128,7 @@ async def test_a_certificate_of_an_unknown_authority_is_refused_and_nobody_is_to
 
 
 async def test_a_mute_server_holds_the_service(server: AriServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "CONNECT_SECONDS", 0.2)
+    monkeypatch.setattr(identity, "CONNECT_SECONDS", 0.2)
     server.mute_info = True
     with pytest.raises(AsteriskError, match="did not answer within"):
         await ask(server.url)

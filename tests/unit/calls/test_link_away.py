@@ -12,9 +12,10 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.calls.admission import Admission
-from ccari.calls.client import Ari, Identity
+from ccari.calls.ari import Ari
 from ccari.calls.desk import Desk
 from ccari.calls.ears import Ears
+from ccari.calls.identity import Identity
 from ccari.calls.link import Link, _Connection
 from ccari.calls.recovery import Stock
 from ccari.calls.switchboard import Switchboard
@@ -96,7 +97,7 @@ class Serving:
         async def asked(*_: Any) -> AsyncIterator[Any]:
             yield ari
 
-        for name, of in (("operations", asked), ("recover", recover)):
+        for name, of in (("open_ari", asked), ("recover", recover)):
             monkeypatch.setattr(f"ccari.calls.link.{name}", of)
         monkeypatch.setattr(self.board, "take", lambda event, *_: self.heard.put_nowait(event))
         credentials = Credentials("http://pbx", "ccari", "secret", "ccari")

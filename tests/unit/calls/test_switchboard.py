@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 
 from ccari.calls import desk
 from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
-from ccari.calls.client import PJSIP, Ari
+from ccari.calls.ari import PJSIP, Ari
 from ccari.calls.ears import Ears
 from ccari.calls.events import Ids
 from ccari.calls.runner import CallRunner

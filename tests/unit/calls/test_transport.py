@@ -12,7 +12,7 @@ import pytest
 
 from ccari import log
 from ccari.calls import transport as transports
-from ccari.calls.client import identify
+from ccari.calls.identity import identify
 from ccari.calls.transport import Credentials, LinkLost, Refused, Transport, connect
 from ccari.errors import AsteriskError, UnsuitableError
 from tests.unit.calls.ari_server import AriServer, Message

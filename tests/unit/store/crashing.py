@@ -20,7 +20,7 @@ from uuid import UUID
 
 import asyncpg.transaction
 
-from ccari.calls.client import Ari
+from ccari.calls.ari import Ari
 from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
 from ccari.calls.recorder import Recorder

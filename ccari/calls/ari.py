@@ -4,36 +4,26 @@ import asyncio
 import contextlib
 import json
 import math
-import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Literal, Self
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-import aiohttp
-import orjson
 from asyncari.client import Client
 
 from ccari.calls.modules import MODULES, lacking
 from ccari.calls.operations import prepared
 from ccari.calls.transport import (
     BESIDE_SECONDS,
-    CONNECT_SECONDS,
     REQUEST_SECONDS,
     Credentials,
     Refused,
     Transport,
-    explained,
 )
 from ccari.errors import AsteriskError, UnsuitableError
 from ccari.gating.variables import OUTCOME, REASON, at_once
-from ccari.peers import whole
 from ccari.policy.call import Outcome
 from ccari.policy.campaign import Campaign
-
-#: Before this version, a read-only ARI user could write over the WebSocket (GHSA-wcvv-g26m-wx5c).
-OLDEST_ASTERISK = (22, 10, 1)
 
 #: Asterisk's error text for a missing channel.
 _NO_CHANNEL = "Channel not found"
@@ -47,8 +37,6 @@ _OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 #: every call asks.
 MODULES_AGAIN_SECONDS = 5.0
 
-#: The most that is read of Asterisk's answer about itself, which has some hundred bytes.
-_MOST_INFO_BYTES = 64 * 1024
 #: How long Asterisk may take to finish writing a recording that was told to stop.
 RECORDED_SECONDS = 5.0
 _ASK_AGAIN_SECONDS = 0.05
@@ -60,15 +48,6 @@ EVENTS = (
     "ChannelDtmfReceived", "ChannelHold", "ChannelUnhold", "ChannelTransfer", "ChannelLeftBridge", "Dial", "PlaybackStarted", "PlaybackFinished", "RecordingStarted", "RecordingFinished",
     "RecordingFailed",
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """Identifies one Asterisk. ``name`` survives a restart; ``run`` changes with each restart."""
-
-    version: str
-    name: str
-    run: str
 
 
 #: What a snoop channel hears of a channel: what it sends (``in``), what it is sent (``out``), or both.
@@ -386,40 +365,7 @@ def _unless_gone(*also: HTTPStatus) -> Iterator[None]:
 
 
 @contextlib.asynccontextmanager
-async def operations(transport: Transport, credentials: Credentials) -> AsyncIterator[Ari]:
+async def open_ari(transport: Transport, credentials: Credentials) -> AsyncIterator[Ari]:
     """The operations of asyncari over ``transport``, as the Asterisk at its other end describes them."""
     async with _Client(None, f"{credentials.url.rstrip('/')}/", credentials.app, transport) as client:
         yield Ari(prepared(client.swagger.resources, transport), transport, credentials)
-
-
-async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> Identity:
-    """Ask which Asterisk this is, before taking over its application.
-
-    Raises
-    ------
-    AsteriskError
-        If it cannot be asked, or is older than :data:`OLDEST_ASTERISK`.
-    """
-    url = f"{credentials.url.rstrip('/')}/ari/asterisk/info"
-    with explained(credentials):
-        # close the connection after the answer: Asterisk counts idle ones against its session limit
-        headers = {**credentials.headers, "Connection": "close"}
-        async with (
-            asyncio.timeout(CONNECT_SECONDS),
-            session.get(url, headers=headers, raise_for_status=True) as reply,
-        ):
-            answer = await whole(reply, _MOST_INFO_BYTES)
-    try:
-        info = orjson.loads(answer or b"")
-        version, entity = str(info["system"]["version"]), str(info["system"]["entity_id"])
-        started = str(info["status"]["startup_time"])
-    except (ValueError, KeyError, TypeError):
-        raise AsteriskError(
-            f"{credentials.url} is no ARI: its answer makes no sense: check [asterisk] url"
-        ) from None
-    found = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
-    if found < OLDEST_ASTERISK:
-        needed = ".".join(map(str, OLDEST_ASTERISK))
-        raise UnsuitableError(f"Asterisk {version} is too old: ccari needs {needed} or newer for ARI")
-    # the entity is a MAC address, which several Asterisks on one machine share
-    return Identity(version, f"{entity}@{urlsplit(credentials.url).netloc}", f"{entity}/{started}")
