@@ -10,13 +10,14 @@ from typing import Any
 import structlog
 
 from ccari.calls.board import Place
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.dialplan import Dialplan
 from ccari.calls.events import Ids
 from ccari.calls.ledger import Ledger
 from ccari.calls.legs import Legs
 from ccari.calls.modules import declared_modules, why_unfit
 from ccari.calls.opening import Openings
+from ccari.calls.order import Order
 from ccari.calls.player import Player
 from ccari.calls.recorder import Recorder
 from ccari.calls.talks import Talk

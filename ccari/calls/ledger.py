@@ -4,7 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
+from ccari.calls.order import Order
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal, persistently
 from ccari.gating.registering import register

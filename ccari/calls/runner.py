@@ -11,11 +11,12 @@ from uuid import uuid4
 import structlog
 
 from ccari.calls.actions import Actions
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.events import EVER, Ids, Playback, translate
 from ccari.calls.inbox import Inbox
 from ccari.calls.legs import TooLate
 from ccari.calls.opening import NoMedia
+from ccari.calls.order import Order
 from ccari.calls.talks import Talk
 from ccari.calls.transport import Refused
 from ccari.errors import CcariError, StoreError

@@ -11,13 +11,14 @@ from uuid import UUID
 import structlog
 
 from ccari.calls.admission import BEHIND_SECONDS, Admission
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.events import call_of, came_at, channel_of
+from ccari.calls.order import Order, order_of
 from ccari.calls.runner import CallRunner
 from ccari.calls.strays import Strays
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
-from ccari.gating.labels import NAMELESS, agent_name, label
+from ccari.gating.labels import label
 from ccari.policy.call import Direction
 from ccari.policy.rights import Right
 from ccari.ports.metering import UNMETERED, Meter
@@ -201,7 +202,7 @@ class Switchboard:
                 _log.error("call_turned_away", calls=len(self._calls), reason=reason)
             self.turn_away([channel["id"]], desk, reason)
             return
-        self._add(CallRunner.of(_order(channel, args), desk))
+        self._add(CallRunner.of(order_of(channel, args), desk))
 
     def turn_away(self, channels: Iterable[str], desk: Desk, reason: str) -> None:
         """Give channels just handed over back to the dialplan, because no call can begin."""
@@ -275,33 +276,3 @@ class Switchboard:
             del self._by_id[str(runner.ids.call)]
         if runner.ids.home is not None and self._by_home.get(runner.ids.home) is runner:
             del self._by_home[runner.ids.home]
-
-
-def _order(channel: Mapping[str, Any], args: list[str]) -> Order:
-    """Read ``Stasis(ccari,outbound,NUMBER,CAMPAIGN[,AGENT])`` or ``Stasis(ccari,inbound,CAMPAIGN[,DESTINATION])``.
-
-    Asterisk has split the arguments at commas.
-    """
-    name = str(channel["name"])
-    own = agent_name(name)
-    order = functools.partial(
-        Order, channel=channel["id"], made_as=name.rpartition("-")[0], answered=channel["state"] == "Up"
-    )
-    match args:
-        case ["outbound", number, campaign]:
-            return order(Direction.OUTBOUND, number, campaign or NAMELESS, own)
-        case ["outbound", number, campaign, agent]:
-            return order(Direction.OUTBOUND, number, campaign or NAMELESS, label(agent))
-        case ["inbound", campaign]:
-            return order(Direction.INBOUND, _caller(channel), campaign or NAMELESS, label(campaign))
-        case ["inbound", campaign, destination]:
-            caller = _caller(channel)
-            return order(Direction.INBOUND, caller, campaign or NAMELESS, label(destination), destination)
-        case ["inbound", *_]:
-            return order(Direction.INBOUND, None, "", own)
-        case _:
-            return order(Direction.OUTBOUND, None, "", own)
-
-
-def _caller(channel: Mapping[str, Any]) -> str:
-    return str(channel["caller"]["number"])

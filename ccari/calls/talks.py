@@ -6,8 +6,9 @@ from typing import Any
 
 import structlog
 
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
+from ccari.calls.order import Order
 from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.drafting import Drafter
 from ccari.gating.journal import Journal

@@ -10,9 +10,10 @@ import orjson
 
 from ccari.calls.actions import Actions
 from ccari.calls.ari import Ari
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
 from ccari.calls.opening import Endpoints
+from ccari.calls.order import Order
 from ccari.calls.transport import Credentials, LinkLost, Refused, Reply, Transport
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms

@@ -7,7 +7,7 @@ from typing import cast
 import pytest
 
 from ccari.calls.actions import Actions
-from ccari.calls.desk import Order
+from ccari.calls.order import Order
 from ccari.errors import SoundError
 from ccari.policy.call import Direction, Party
 from ccari.policy.call import commands as do

@@ -9,7 +9,7 @@ import pytest
 
 from ccari.calls import board as boards
 from ccari.calls.board import Board, Place
-from ccari.calls.desk import Order
+from ccari.calls.order import Order
 from ccari.calls.runner import CallRunner
 from ccari.policy.call import Direction, Outcome, Stage
 from ccari.policy.call import events as on

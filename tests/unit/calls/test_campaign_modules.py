@@ -11,10 +11,10 @@ from structlog.testing import capture_logs
 from ccari.calls import ari
 from ccari.calls.actions import Actions
 from ccari.calls.ari import Ari
-from ccari.calls.desk import Order
 from ccari.calls.ledger import Ledger
 from ccari.calls.link import _tell_of_unfit
 from ccari.calls.modules import ANSWERING_MACHINE, MODULES, TRANSFER
+from ccari.calls.order import Order
 from ccari.calls.transport import Credentials, Transport
 from ccari.errors import UnsuitableError
 from ccari.gating.terms import Terms

@@ -10,8 +10,8 @@ import pytest
 
 from ccari.calls import runner as runners
 from ccari.calls.actions import Actions
-from ccari.calls.desk import Order
 from ccari.calls.events import Playback
+from ccari.calls.order import Order
 from ccari.calls.runner import CallRunner
 from ccari.calls.transport import LinkLost, Refused
 from ccari.errors import AsteriskError, StoreError

@@ -9,13 +9,13 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.calls import desk
 from ccari.calls.admission import MOST_AT_GATE, OVERLOAD, Admission
 from ccari.calls.ari import PJSIP, Ari
 from ccari.calls.ears import Ears
 from ccari.calls.events import Ids
+from ccari.calls.order import Order, order_of
 from ccari.calls.runner import CallRunner
-from ccari.calls.switchboard import Switchboard, _order
+from ccari.calls.switchboard import Switchboard
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.journal import Journal
@@ -166,7 +166,7 @@ class Talker(CallRunner):
 
 
 def talker() -> Talker:
-    return Talker.of(desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan"), IDLE_DESK)
+    return Talker.of(Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan"), IDLE_DESK)
 
 
 @pytest.mark.parametrize("stops", ["after", "meanwhile"])
@@ -258,7 +258,7 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
         monkeypatch.setattr(f"ccari.calls.switchboard.{name}", 0.05)
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
+    order = Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     hanging = Hanging.of(order, IDLE_DESK)
     hanging.answers = asyncio.Event()
     board._add(hanging)
@@ -292,14 +292,14 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
 
 
 def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
-    swapped = desk.Order(Direction.OUTBOUND, "renewals", "+48600100001", "anna", channel="phone-1")
+    swapped = Order(Direction.OUTBOUND, "renewals", "+48600100001", "anna", channel="phone-1")
     assert "600100001" not in repr(swapped)
 
 
 def test_the_transfers_of_a_phone_that_called_with_bad_arguments_are_left_to_asterisk() -> None:
     """The agent's phone is told that the call is blocked, and may ask for a transfer meanwhile."""
     phone = {"id": "phone-1", "name": "PJSIP/anna-00000001", "state": "Ring"}
-    order = _order(phone, ["outbound"])
+    order = order_of(phone, ["outbound"])
     assert (order.technology, order.made_as) == (PJSIP, "PJSIP/anna")
 
 
@@ -320,7 +320,7 @@ async def test_an_asterisk_that_is_away_is_told_as_a_service_that_stops() -> Non
 def left() -> Talk:
     """A talk that an earlier connection has left, to be taken up."""
     call = uuid4()
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
+    order = Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     ids = Ids(call, Direction.OUTBOUND, "phone-1")
     return Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
 
@@ -399,7 +399,7 @@ async def test_a_phone_that_has_transferred_its_call_waits_in_silence_when_it_di
     """The talk was taken up, and says on which channel it began; that channel is the dialplan's again."""
     call = uuid4()
     ids = Ids(call, Direction.OUTBOUND, "phone-1", agents=1)
-    order = desk.Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
+    order = Order(Direction.OUTBOUND, "+48600100001", "renewals", "jan", channel="phone-1")
     talk = Talk(order, ids, Journal(call, "jan"), Talking(Direction.OUTBOUND).actions._terms, {}, 0)
     board = Switchboard(Admission(1000))
     board.attach(IDLE_DESK)

@@ -13,8 +13,9 @@ import pytest
 from ccari.calls.actions import Actions
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
+from ccari.calls.order import Order
 from ccari.errors import StoreError
 from ccari.gating.journal import Journal
 from ccari.keyring.secrets import SecretStore

@@ -4,7 +4,8 @@ from uuid import uuid4
 
 import pytest
 
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
+from ccari.calls.order import Order
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.journal import Journal
 from ccari.gating.terms import Terms

@@ -11,7 +11,8 @@ from uuid import uuid4
 import pytest
 from structlog.testing import capture_logs
 
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
+from ccari.calls.order import Order
 from ccari.errors import EvidenceError, SoundError
 from ccari.gating.drafting import Drafter
 from ccari.gating.gatekeeper import Gatekeeper

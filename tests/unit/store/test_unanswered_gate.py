@@ -9,8 +9,9 @@ from uuid import uuid4
 import pytest
 
 from ccari.calls.actions import Actions
-from ccari.calls.desk import Desk, Order
+from ccari.calls.desk import Desk
 from ccari.calls.events import Ids
+from ccari.calls.order import Order
 from ccari.errors import StoreError
 from ccari.gating.journal import Journal
 from ccari.keyring.secrets import SecretStore
