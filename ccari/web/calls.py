@@ -1,7 +1,7 @@
 """The gate and calls over HTTP: asking the gate, and placing, listing and showing calls."""
 
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from ccari.gating.inquiry import Inquiry
@@ -10,11 +10,12 @@ from ccari.policy.blocks import WHY
 from ccari.policy.gate import Block, Facts, Question
 from ccari.ports.access import Role
 from ccari.ports.accesses import Looked
-from ccari.ports.keying import Sought
-from ccari.ports.placing import CallToPlace
-from ccari.ports.records import WantedCalls
+from ccari.ports.keying import Secrets, Sought
+from ccari.ports.placing import CallToPlace, Placing
+from ccari.ports.records import CallRecords, WantedCalls
+from ccari.ports.sounds import Prompts
 from ccari.web.access import no_token, token_fingerprint
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, BearerFacts, NumberPorts, Ports, Reply
 from ccari.web.models.calls import (
     CallOrder,
     CallPage,
@@ -30,7 +31,26 @@ from ccari.web.paging import BY_MOMENT, cursor, cut, place
 from ccari.web.problems import Refusal, not_there
 
 
-async def gate(ask: Ask) -> Reply[GateAnswer]:
+class GatePorts(Ports, Protocol):
+    @property
+    def facts(self) -> BearerFacts: ...
+    @property
+    def secrets(self) -> Secrets: ...
+    @property
+    def prompts(self) -> Prompts: ...
+
+
+class PlacingPorts(Ports, Protocol):
+    @property
+    def placing(self) -> Placing | None: ...
+
+
+class CallPorts(NumberPorts, Protocol):
+    @property
+    def records(self) -> CallRecords: ...
+
+
+async def gate(ask: Ask[GatePorts]) -> Reply[GateAnswer]:
     """Whether this number may be called now, and if not, why not. Nothing is dialled, counted or stored."""
     body: GateAsk = ask.body
     front = ask.front
@@ -51,7 +71,7 @@ class _Vouching:
     take twice as long.
     """
 
-    def __init__(self, ask: Ask) -> None:
+    def __init__(self, ask: Ask[GatePorts]) -> None:
         self._ask = ask
         self.has_vouched = False
 
@@ -72,7 +92,7 @@ class _Vouching:
         self.has_vouched = True
 
 
-async def place_call(ask: Ask) -> Reply[CallPlaced]:
+async def place_call(ask: Ask[PlacingPorts]) -> Reply[CallPlaced]:
     """Ask the gate, and begin the call if it allows it. A blocked call is put on record too."""
     body: CallOrder = ask.body
     if ask.bearer.controllers is not None:
@@ -97,7 +117,7 @@ def _blocked(block: Block, call: UUID | None = None) -> Refusal:
     return Refusal(status, WHY[block], reason=block, call=call)
 
 
-async def list_calls(ask: Ask) -> Reply[CallPage]:
+async def list_calls(ask: Ask[CallPorts]) -> Reply[CallPage]:
     """Calls, the newest first."""
     query: CallsQuery = ask.query
     wanted = WantedCalls(
@@ -112,7 +132,7 @@ async def list_calls(ask: Ask) -> Reply[CallPage]:
     return Reply(CallPage.model_validate({"items": page, "next": after}))
 
 
-async def find(ask: Ask) -> Reply[CallsFound]:
+async def find(ask: Ask[CallPorts]) -> Reply[CallsFound]:
     """The calls with a number, the newest first, blocked ones too. Who looks, and why, is put on record."""
     body: FindBody = ask.body
     known_as = claimants.known_as(
@@ -126,7 +146,7 @@ async def find(ask: Ask) -> Reply[CallsFound]:
     return Reply(CallsFound.model_validate(found))
 
 
-async def show_call(ask: Ask) -> Reply[CallShown]:
+async def show_call(ask: Ask[CallPorts]) -> Reply[CallShown]:
     """One call with its journal, and whether the journal is intact."""
     path: CallPath = ask.path
     record = await ask.front.records.show_call(path.id)

@@ -1,12 +1,13 @@
 """Campaigns, and the revisions of the policy, over HTTP."""
 
 from http import HTTPStatus
+from typing import Protocol
 
 from ccari.errors import InputError, UnsoundPolicyError
 from ccari.office.naming import the_controller
 from ccari.policy.declaration import Policy
-from ccari.ports.policies import AppliedPolicy
-from ccari.web.front import Ask, Reply
+from ccari.ports.policies import AppliedPolicy, PolicyRecords
+from ccari.web.front import Ask, Ports, Reply
 from ccari.web.models.campaigns import (
     CampaignList,
     CampaignPath,
@@ -22,7 +23,12 @@ from ccari.web.paging import cut
 from ccari.web.problems import Refusal, not_there
 
 
-async def list_campaigns(ask: Ask) -> Reply[CampaignList]:
+class PolicyPorts(Ports, Protocol):
+    @property
+    def policies(self) -> PolicyRecords: ...
+
+
+async def list_campaigns(ask: Ask[PolicyPorts]) -> Reply[CampaignList]:
     """The campaigns of the policy in force, or of an older revision."""
     query: CampaignsQuery = ask.query
     number, policy = await _declared(ask, query.revision)
@@ -31,7 +37,7 @@ async def list_campaigns(ask: Ask) -> Reply[CampaignList]:
     return Reply(CampaignList.model_construct(revision=number, items=tuple(items)))
 
 
-async def show(ask: Ask) -> Reply[CampaignShown]:
+async def show(ask: Ask[PolicyPorts]) -> Reply[CampaignShown]:
     """One campaign as it is declared, with its controller and the registers that it heeds."""
     path: CampaignPath = ask.path
     query: CampaignQuery = ask.query
@@ -47,7 +53,7 @@ async def show(ask: Ask) -> Reply[CampaignShown]:
     )  # fmt: skip
 
 
-async def list_revisions(ask: Ask) -> Reply[RevisionPage]:
+async def list_revisions(ask: Ask[PolicyPorts]) -> Reply[RevisionPage]:
     """Every revision that was applied, the newest first. The newest is in force."""
     query: RevisionsQuery = ask.query
     rows = [
@@ -59,7 +65,7 @@ async def list_revisions(ask: Ask) -> Reply[RevisionPage]:
     return Reply(RevisionPage.model_validate({"items": page, "next": then}))
 
 
-async def show_revision(ask: Ask) -> Reply[RevisionShown]:
+async def show_revision(ask: Ask[PolicyPorts]) -> Reply[RevisionShown]:
     """One revision: who applied it, when, and what it declares."""
     path: RevisionPath = ask.path
     applied = await ask.front.policies.applied(path.number)
@@ -75,7 +81,7 @@ async def show_revision(ask: Ask) -> Reply[RevisionShown]:
     )  # fmt: skip
 
 
-async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
+async def _declared(ask: Ask[PolicyPorts], revision: int | None) -> tuple[int, Policy]:
     """A revision, or the one in force, with its number; without anything that the bearer may not see."""
     if revision is None:
         policy, number = await ask.policy_in_force(), ask.front.book.revision
@@ -88,7 +94,7 @@ async def _declared(ask: Ask, revision: int | None) -> tuple[int, Policy]:
     return revision, await _sound(ask, applied)
 
 
-async def _sound(ask: Ask, applied: AppliedPolicy) -> Policy:
+async def _sound(ask: Ask[PolicyPorts], applied: AppliedPolicy) -> Policy:
     """The part of a revision that the bearer may see. Raises Refusal (409) if this ccari refuses the revision; the fault is
     named only to a bearer who sees all controllers.
     """

@@ -9,7 +9,7 @@ from pathlib import Path
 import structlog
 from aiohttp import web
 
-from ccari.web.front import Ask
+from ccari.web.front import Ask, Ports
 from ccari.web.pace import Pace
 from ccari.web.problems import ALWAYS
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger()
 
 
 async def sent(
-    ask: Ask,
+    ask: Ask[Ports],
     kind: str,
     name: str,
     pieces: AsyncGenerator[bytes, None],
@@ -42,7 +42,7 @@ async def sent(
 
 
 async def send(
-    ask: Ask, response: web.StreamResponse, first: bytes, rest: AsyncGenerator[bytes, None]
+    ask: Ask[Ports], response: web.StreamResponse, first: bytes, rest: AsyncGenerator[bytes, None]
 ) -> None:
     """Send a response piece by piece. If that fails, cut the connection, as described for :func:`sent`."""
     pace = Pace()
@@ -83,6 +83,6 @@ async def _write(response: web.StreamResponse, piece: bytes, pace: Pace) -> None
     pace.moved(len(piece))
 
 
-def _cut(ask: Ask) -> None:
+def _cut(ask: Ask[Ports]) -> None:
     if ask.request.transport is not None:
         ask.request.transport.abort()

@@ -108,7 +108,7 @@ class Endpoint:
                     return await repeat.once(lambda: self._work(ask))
         return _streamed(await route.handler(ask))
 
-    async def _admitted(self, request: web.Request) -> tuple[Ask, bytes]:
+    async def _admitted(self, request: web.Request) -> tuple[Ask[Front], bytes]:
         """The validated request, if the bearer's role may make it, and what distinguishes it from another with the same Idempotency-Key."""
         route, counter = self._route, self._counter
         bearer = await counter.doorkeeper.admit(request, lately=route.vouches)
@@ -131,7 +131,7 @@ class Endpoint:
         )  # fmt: skip
         return ask, raw
 
-    async def _work(self, ask: Ask) -> web.StreamResponse:
+    async def _work(self, ask: Ask[Front]) -> web.StreamResponse:
         route = self._route
         try:
             done = await route.handler(ask)

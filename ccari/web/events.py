@@ -12,9 +12,9 @@ from pydantic import BaseModel
 
 from ccari.errors import StoreError
 from ccari.ports.access import Role
-from ccari.ports.cards import AgentCard
-from ccari.ports.live import FellBehindError, LiveCall
-from ccari.web.front import Ask
+from ccari.ports.cards import AgentCard, CardRack
+from ccari.ports.live import FellBehindError, LiveCall, LiveCalls
+from ccari.web.front import Ask, Ports
 from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.models.live import LiveCallEvent, LiveQuery
 from ccari.web.problems import Refusal
@@ -34,6 +34,16 @@ _T = TypeVar("_T")
 _Change_co = TypeVar("_Change_co", covariant=True)
 
 
+class CardPorts(Ports, Protocol):
+    @property
+    def cards(self) -> CardRack: ...
+
+
+class LivePorts(Ports, Protocol):
+    @property
+    def live(self) -> LiveCalls: ...
+
+
 class Watching(Protocol[_Change_co]):
     async def next(self) -> _Change_co: ...
 
@@ -49,7 +59,7 @@ class Streams:
     async def close(self, _: web.Application) -> None:
         self._closing.set()
 
-    async def call_events(self, ask: Ask) -> web.StreamResponse:
+    async def call_events(self, ask: Ask[LivePorts]) -> web.StreamResponse:
         """The calls in progress: first each as it is now, then every change. `stage` is `closed` once a call is over.
 
         A client that reads too slowly is cut off. When it reconnects it gets all calls in progress again.
@@ -67,7 +77,7 @@ class Streams:
         with self.place(ask, ""), ask.front.live.watch() as watch:
             return await self.stream(ask, watch, event_of, every=RECHECK_SECONDS)
 
-    async def agent_events(self, ask: Ask) -> web.StreamResponse:
+    async def agent_events(self, ask: Ask[CardPorts]) -> web.StreamResponse:
         """The cards of the agent's calls from now on, and a comment every 15 seconds. An agent's token opens only its own
         events.
         """
@@ -83,7 +93,7 @@ class Streams:
             return await self.stream(ask, watch, event_of)
 
     @contextlib.contextmanager
-    def place(self, ask: Ask, which: str) -> Iterator[None]:
+    def place(self, ask: Ask[Ports], which: str) -> Iterator[None]:
         """Hold a slot for one stream while the context lasts. Raises Refusal (503) if there are too many. ``which``: what is watched, to
         limit a token's streams on it.
         """
@@ -107,7 +117,7 @@ class Streams:
             self._open += Counter()
 
     async def stream(
-        self, ask: Ask, watch: Watching[_T], event_of: Callable[[_T], str | None], *, every: float = 0.0,
+        self, ask: Ask[Ports], watch: Watching[_T], event_of: Callable[[_T], str | None], *, every: float = 0.0,
         beat: str = ": still here\n\n",
     ) -> web.StreamResponse:  # fmt: skip
         """Send an event for each change, until the client goes, the token is revoked, or the service stops.
@@ -169,7 +179,7 @@ def _event(name: str, data: BaseModel) -> str:
     return f"event: {name}\ndata: {data.model_dump_json()}\n\n"
 
 
-async def _still_good(ask: Ask) -> bool:
+async def _still_good(ask: Ask[Ports]) -> bool:
     with contextlib.suppress(StoreError, Refusal):
         return await ask.doorkeeper.still(ask.request, ask.bearer)
     return False

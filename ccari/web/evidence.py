@@ -1,19 +1,26 @@
 """Evidence of one call or one request over HTTP, for somebody without access to ccari."""
 
 import asyncio
+from typing import Protocol
 
 from aiohttp import web
 
 from ccari.ports.accesses import Looked
+from ccari.ports.evidence import Proving
 from ccari.web.downloads import as_attachment
-from ccari.web.front import Ask
+from ccari.web.front import Ask, Ports
 from ccari.web.models.calls import CallPath
 from ccari.web.models.requests import RequestPath
 
 ZIP = "application/zip"
 
 
-async def of_call(ask: Ask) -> web.StreamResponse:
+class EvidencePorts(Ports, Protocol):
+    @property
+    def evidence(self) -> Proving: ...
+
+
+async def of_call(ask: Ask[EvidencePorts]) -> web.StreamResponse:
     """A ZIP that proves one call: a signed vCon with its lawful bases, journal, notice and seals, and the policy if the token
     sees all controllers. Numbers are masked.
     """
@@ -21,13 +28,13 @@ async def of_call(ask: Ask) -> web.StreamResponse:
     return await _pack(ask, str(path.id))
 
 
-async def of_request(ask: Ask) -> web.StreamResponse:
+async def of_request(ask: Ask[EvidencePorts]) -> web.StreamResponse:
     """A ZIP that proves one request: a signed vCon with its journal, bars and seals. Numbers are masked."""
     path: RequestPath = ask.path
     return await _pack(ask, path.reference.upper())
 
 
-async def _pack(ask: Ask, which: str) -> web.Response:
+async def _pack(ask: Ask[EvidencePorts], which: str) -> web.Response:
     proving = ask.front.evidence
     account = await proving.sealed(which, ask.bearer.sees)
     await ask.note(Looked.EVIDENCE_EXPORTED, {"of": account.id})

@@ -1,6 +1,9 @@
-"""What the handlers of the HTTP API work with: the ports (:class:`Front`) and one request (:class:`Ask`)."""
+"""What the handlers of the HTTP API work with: the ports (:class:`Front`) and one request (:class:`Ask`).
 
-from collections.abc import Awaitable, Callable, Mapping
+Each handler says in its signature which of the ports it may touch.
+"""
+
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
@@ -51,13 +54,43 @@ class BearerFacts(Protocol):
         ...
 
 
+class Vouched(Protocol):
+    async def __call__(self) -> ListSecrets:
+        """The secrets for a look-up, after checking that they include every secret under which something is stored, even one made by
+        another node. Raises SecretError if not.
+        """
+        ...
+
+
+class ListsOf(Protocol):
+    def __call__(self, policy: Policy, vouched: ListSecrets, /) -> ListWork:
+        """The work on long lists under a policy, with the secrets for it."""
+        ...
+
+
+class Ports(Protocol):
+    """What every handler may touch: the policy in force, and the records of what is shown to whom."""
+
+    @property
+    def book(self) -> PolicyBook: ...
+    @property
+    def accesses(self) -> AccessLog: ...
+    @property
+    def journal(self) -> CallJournal: ...
+
+
+class NumberPorts(Ports, Protocol):
+    """The same for a handler that looks a number up."""
+
+    @property
+    def vouched(self) -> Vouched: ...
+
+
 @dataclass(frozen=True, slots=True)
 class Front:
-    """The ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run.
+    """All the ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run.
 
-    ``vouched``: returns the secrets for a look-up, after checking that they include every secret under which something is stored, even
-    one made by another node; refuses if not. ``secrets``: the same without that check, for the gate, whose query for the facts also
-    returns which secrets there are.
+    ``secrets``: the same as ``vouched`` without its check, for the gate, whose query for the facts also returns which secrets there are.
     """
 
     bearers: Bearers
@@ -68,7 +101,7 @@ class Front:
     registers: RegisterStore
     contacts: ContactStore
     consents: ConsentStore
-    lists: Callable[[Policy, ListSecrets], ListWork]
+    lists: ListsOf
     policies: PolicyRecords
     requests: RequestRegister
     shelf: RecordingShelf
@@ -82,7 +115,7 @@ class Front:
     forwards: ForwardLog
     repeats: RepeatStore
     secrets: Secrets
-    vouched: Callable[[], Awaitable[ListSecrets]]
+    vouched: Vouched
     prompts: Prompts
     cards: CardRack
     live: LiveCalls
@@ -92,11 +125,14 @@ class Front:
     voicing: Voicing | None = None
 
 
+_Ports_co = TypeVar("_Ports_co", bound=Ports, covariant=True)
+
+
 @dataclass(frozen=True, slots=True)
-class Ask:
+class Ask(Generic[_Ports_co]):
     """One request, permitted to its bearer's role. ``path``, ``query`` and ``body``: validated models of its route."""
 
-    front: Front
+    front: _Ports_co
     doorkeeper: Keeper
     request: web.Request
     bearer: Bearer

@@ -2,6 +2,7 @@
 
 import io
 from http import HTTPStatus
+from typing import Protocol
 
 import orjson
 from aiohttp import web
@@ -9,8 +10,9 @@ from aiohttp import web
 from ccari.office.naming import the_campaign, the_controller
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import BarsGiven, ContactsGiven, ListWork, Report, Source, by_reason
+from ccari.ports.requests import RequestRegister
 from ccari.web.downloads import as_attachment, sent
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, ListsOf, NumberPorts, Ports, Reply
 from ccari.web.models.consents import ConsentsImportQuery
 from ccari.web.models.contacts import ContactsImportQuery, ScrubQuery
 from ccari.web.models.lists import ListReport, OfController
@@ -26,14 +28,24 @@ REPORT = "ccari-report"
 _BUFFER_BYTES = 256 * 1024
 
 
-async def import_bars(ask: Ask) -> Reply[ListReport]:
+class ListPorts(NumberPorts, Protocol):
+    @property
+    def lists(self) -> ListsOf: ...
+
+
+class RegisterPorts(ListPorts, Protocol):
+    @property
+    def requests(self) -> RequestRegister: ...
+
+
+async def import_bars(ask: Ask[ListPorts]) -> Reply[ListReport]:
     """Bar the numbers of a list, or of an export. A CSV's columns take precedence over the parameters. If a line is invalid,
     nothing is entered, unless keep_going.
     """
     return await bar(ask, _body(ask))
 
 
-async def bar(ask: Ask, source: Source) -> Reply[ListReport]:
+async def bar(ask: Ask[ListPorts], source: Source) -> Reply[ListReport]:
     """Like :func:`import_bars`, for a list from any source."""
     query: BarsImportQuery = ask.query
     given = BarsGiven(query.controller, query.campaign, query.reason, query.proof or "", query.until)
@@ -42,7 +54,7 @@ async def bar(ask: Ask, source: Source) -> Reply[ListReport]:
     return _reported(report)
 
 
-async def import_contacts(ask: Ask) -> Reply[ListReport]:
+async def import_contacts(ask: Ask[ListPorts]) -> Reply[ListReport]:
     """Enter numbers with their sources. Numbers that were erased, or that may not be used, are left out and counted."""
     query: ContactsImportQuery = ask.query
     given = ContactsGiven(
@@ -54,7 +66,7 @@ async def import_contacts(ask: Ask) -> Reply[ListReport]:
     return _reported(done.report, barred=barred)
 
 
-async def import_consents(ask: Ask) -> Reply[ListReport]:
+async def import_consents(ask: Ask[ListPorts]) -> Reply[ListReport]:
     """Enter consents with the proof of each (Art 7(1)). A list never undoes a withdrawal. Erased numbers are left out and
     counted.
     """
@@ -67,7 +79,7 @@ async def import_consents(ask: Ask) -> Reply[ListReport]:
     return _reported(done.report, barred=barred, unasked=unasked)
 
 
-async def scrub(ask: Ask) -> web.StreamResponse:
+async def scrub(ask: Ask[ListPorts]) -> web.StreamResponse:
     """The rows whose number the campaign may call, unchanged. The header Ccari-Report says how many were left out, and why."""
     query: ScrubQuery = ask.query
     lists, policy = await _lists(ask), await ask.policy_in_force()
@@ -81,7 +93,7 @@ async def scrub(ask: Ask) -> web.StreamResponse:
     return web.Response(body=rest.getvalue(), content_type=CSV, charset="utf-8", headers=headers)
 
 
-async def export_bars(ask: Ask) -> web.StreamResponse:
+async def export_bars(ask: Ask[ListPorts]) -> web.StreamResponse:
     """A controller's bars as CSV, with digests, because numbers are not stored. They can be imported where the same keys are."""
     query: OfController = ask.query
     lists = await _lists(ask)
@@ -91,17 +103,17 @@ async def export_bars(ask: Ask) -> web.StreamResponse:
     return await sent(ask, f"{CSV}; charset=utf-8", name, lists.bars_csv(controller))
 
 
-async def export_requests_csv(ask: Ask) -> web.StreamResponse:
+async def export_requests_csv(ask: Ask[RegisterPorts]) -> web.StreamResponse:
     """The register of rights as CSV, in the order of receipt. Numbers are masked."""
     return await _register(ask, "csv", f"{CSV}; charset=utf-8")
 
 
-async def export_requests_json(ask: Ask) -> web.StreamResponse:
+async def export_requests_json(ask: Ask[RegisterPorts]) -> web.StreamResponse:
     """The register of rights as one JSON array, each request with its history. Numbers are masked."""
     return await _register(ask, "json", "application/json")
 
 
-async def _register(ask: Ask, form: str, kind: str) -> web.StreamResponse:
+async def _register(ask: Ask[RegisterPorts], form: str, kind: str) -> web.StreamResponse:
     query: RegisterQuery = ask.query
     lists, controller = await _lists(ask), None
     if query.controller is not None or ask.bearer.controllers is not None:
@@ -115,11 +127,11 @@ async def _register(ask: Ask, form: str, kind: str) -> web.StreamResponse:
     return await sent(ask, kind, f"requests-{controller or 'all'}.{form}", lists.register(rows, form))
 
 
-async def _lists(ask: Ask) -> ListWork:
+async def _lists(ask: Ask[ListPorts]) -> ListWork:
     return ask.front.lists(await ask.policy_in_force(), await ask.front.vouched())
 
 
-def _body(ask: Ask, most_bytes: int | None = None) -> io.BufferedReader:
+def _body(ask: Ask[Ports], most_bytes: int | None = None) -> io.BufferedReader:
     upload = Upload.of(ask.request) if most_bytes is None else Upload.of(ask.request, most_bytes)
     return io.BufferedReader(upload, _BUFFER_BYTES)
 

@@ -1,14 +1,18 @@
 """Recordings and legal holds over HTTP. Audio is given out encrypted, as it is stored."""
 
+from typing import Protocol
+
 from aiohttp import web
 
 from ccari.errors import UnknownError
 from ccari.office.subjects import subject_to_hold
 from ccari.ports.accesses import Looked
-from ccari.ports.holds import HoldOn
-from ccari.ports.recordings import WantedRecordings
+from ccari.ports.holds import HoldOn, HoldStore
+from ccari.ports.recordings import RecordingShelf, WantedRecordings
+from ccari.ports.records import CallRecords
+from ccari.ports.requests import RequestRegister
 from ccari.web.downloads import sent
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, NumberPorts, Ports, Reply
 from ccari.web.models.recordings import (
     HoldBody,
     HoldPage,
@@ -27,7 +31,21 @@ from ccari.web.problems import not_there
 ENCRYPTED = "application/octet-stream"
 
 
-async def list_recordings(ask: Ask) -> Reply[RecordingPage]:
+class RecordingPorts(Ports, Protocol):
+    @property
+    def shelf(self) -> RecordingShelf: ...
+
+
+class HoldPorts(RecordingPorts, NumberPorts, Protocol):
+    @property
+    def holds(self) -> HoldStore: ...
+    @property
+    def records(self) -> CallRecords: ...
+    @property
+    def requests(self) -> RequestRegister: ...
+
+
+async def list_recordings(ask: Ask[RecordingPorts]) -> Reply[RecordingPage]:
     """Recordings, the newest first, each with its legal basis, when it is due to be deleted, and what holds it."""
     query: RecordingsQuery = ask.query
     wanted = WantedRecordings(
@@ -39,7 +57,7 @@ async def list_recordings(ask: Ask) -> Reply[RecordingPage]:
     return Reply(RecordingPage.model_validate({"items": page, "next": after}))
 
 
-async def show(ask: Ask) -> Reply[RecordingShown]:
+async def show(ask: Ask[RecordingPorts]) -> Reply[RecordingShown]:
     """One recording with its tag."""
     path: RecordingPath = ask.path
     shown = await ask.front.shelf.show(path.id)
@@ -48,13 +66,13 @@ async def show(ask: Ask) -> Reply[RecordingShown]:
     return Reply(RecordingShown.model_validate(shown))
 
 
-async def file(ask: Ask) -> web.StreamResponse:
+async def file(ask: Ask[RecordingPorts]) -> web.StreamResponse:
     """The encrypted file. Only somebody with a key can open it (`age --decrypt`). The call's journal records that it was
     fetched.
     """
     path: RecordingPath = ask.path
     # first, because any other error would reveal that another controller has a recording with that id
-    if not ask.bearer.sees(await _controller_of(ask, HoldOn(path.id))):
+    if not ask.bearer.sees((await ask.front.shelf.show(path.id))["controller"]):
         raise not_there()
     recording, pieces = await ask.front.shelf.encrypted(path.id)
     await ask.note_recording(Looked.RECORDING_FETCHED, recording.tag)
@@ -62,7 +80,7 @@ async def file(ask: Ask) -> web.StreamResponse:
     return await sent(ask, ENCRYPTED, f"{path.id}.{recording.kept.format}.age", pieces, length)
 
 
-async def list_holds(ask: Ask) -> Reply[HoldPage]:
+async def list_holds(ask: Ask[HoldPorts]) -> Reply[HoldPage]:
     """Legal holds, the newest first, each with how many stored recordings it holds."""
     query: HoldsQuery = ask.query
     rows = await ask.front.holds.page(
@@ -75,7 +93,7 @@ async def list_holds(ask: Ask) -> Reply[HoldPage]:
     return Reply(HoldPage.model_validate({"items": page, "next": then}))
 
 
-async def hold(ask: Ask) -> Reply[HoldShown]:
+async def hold(ask: Ask[HoldPorts]) -> Reply[HoldShown]:
     """Place a legal hold: recordings, also those still to come, are kept beyond their time until it is released (Art 17(3)(e))."""
     body: HoldBody = ask.body
     on = HoldOn(body.recording, body.call, body.request.upper() if body.request else None)
@@ -92,7 +110,7 @@ async def hold(ask: Ask) -> Reply[HoldShown]:
     return Reply(HoldShown.model_validate(placed))
 
 
-async def release(ask: Ask) -> Reply[HoldShown]:
+async def release(ask: Ask[HoldPorts]) -> Reply[HoldShown]:
     """Release a hold. Recordings that are past their time by then, and that nothing else holds, are deleted within minutes."""
     path: HoldPath = ask.path
     body: ReleaseBody = ask.body
@@ -104,7 +122,7 @@ async def release(ask: Ask) -> Reply[HoldShown]:
     )
 
 
-async def _controller_of(ask: Ask, on: HoldOn) -> str | None:
+async def _controller_of(ask: Ask[HoldPorts], on: HoldOn) -> str | None:
     """The controller of what would be held. Raises UnknownError if it does not exist."""
     front = ask.front
     if on.recording_id is not None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import date
-from typing import Any
+from typing import Any, Protocol
 
 from pydantic import BaseModel, TypeAdapter
 
@@ -11,8 +11,9 @@ from ccari.office.intake import Claim, enter
 from ccari.policy import speech
 from ccari.policy.rights import Level, RequestState
 from ccari.ports.accesses import Looked
+from ccari.ports.forwarding import ForwardLog
 from ccari.ports.requests import OVERDUE, Handling, Intake, Place, RequestRegister, WantedRequests
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, NumberPorts, Reply
 from ccari.web.models.fields import Day, OneLine
 from ccari.web.models.requests import (
     ClaimBody,
@@ -35,7 +36,14 @@ from ccari.web.repeats import id_of
 _PLACE: TypeAdapter[tuple[bool, date, str]] = TypeAdapter(tuple[bool, Day, OneLine])
 
 
-async def list_requests(ask: Ask) -> Reply[RequestPage]:
+class RequestPorts(NumberPorts, Protocol):
+    @property
+    def requests(self) -> RequestRegister: ...
+    @property
+    def forwards(self) -> ForwardLog: ...
+
+
+async def list_requests(ask: Ask[RequestPorts]) -> Reply[RequestPage]:
     """Requests in the order of due dates; closed requests at the end."""
     query: RequestsQuery = ask.query
     after = place(query.after, _PLACE)
@@ -51,7 +59,7 @@ async def list_requests(ask: Ask) -> Reply[RequestPage]:
     return Reply(RequestPage.model_validate({"items": list(map(dossiers.register_row, page)), "next": then}))
 
 
-async def find(ask: Ask) -> Reply[RequestsFound]:
+async def find(ask: Ask[RequestPorts]) -> Reply[RequestsFound]:
     """The requests of a number, the newest first, closed ones too. Who looks, and why, is put on record."""
     body: FindBody = ask.body
     policy = await ask.policy_in_force()
@@ -63,12 +71,12 @@ async def find(ask: Ask) -> Reply[RequestsFound]:
     return Reply(RequestsFound.model_validate(found))
 
 
-async def show(ask: Ask) -> Reply[RequestShown]:
+async def show(ask: Ask[RequestPorts]) -> Reply[RequestShown]:
     """One request: how it came in, what it did at once, what it requires, and its history."""
     return Reply(await shown(ask))
 
 
-async def shown(ask: Ask, *, whole: bool = False, why: str = "") -> RequestShown:
+async def shown(ask: Ask[RequestPorts], *, whole: bool = False, why: str = "") -> RequestShown:
     """As :func:`show`. The access is put on record. ``whole``: with the whole number, while it is stored."""
     front = ask.front
     dossier = await dossiers.dossier(
@@ -83,7 +91,7 @@ async def shown(ask: Ask, *, whole: bool = False, why: str = "") -> RequestShown
     return RequestShown.model_validate(dossier)
 
 
-async def add(ask: Ask) -> Reply[Registered]:
+async def add(ask: Ask[RequestPorts]) -> Reply[Registered]:
     """Enter a request that did not come in by key. Its immediate effect is carried out."""
     body: ClaimBody = ask.body
     claim = Claim(
@@ -95,55 +103,55 @@ async def add(ask: Ask) -> Reply[Registered]:
     return Reply(Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
 
 
-async def verify(ask: Ask) -> Reply[Stepped]:
+async def verify(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
     body: VerifyBody = ask.body
     register, work = await _at_work(ask, body.how)
     return await _done(register.verify(_reference(ask), Level[body.level], work))
 
 
-async def start(ask: Ask) -> Reply[Stepped]:
+async def start(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Begin the work on a request."""
     return await _step(ask, RequestState.IN_PROGRESS, "")
 
 
-async def extend(ask: Ask) -> Reply[Stepped]:
+async def extend(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Extend a complex request by two months. That is possible once, within the first month (Art 12(3))."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.EXTENDED, body.reason)
 
 
-async def resolve(ask: Ask) -> Reply[Stepped]:
+async def resolve(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Close a request as fulfilled. Its number is erased; the digest stays."""
     body: NoteBody = ask.body
     return await _step(ask, RequestState.FULFILLED, body.note)
 
 
-async def refuse(ask: Ask) -> Reply[Stepped]:
+async def refuse(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Close a request as refused (Art 12(4)). Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.REFUSED, body.reason)
 
 
-async def withdraw(ask: Ask) -> Reply[Stepped]:
+async def withdraw(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Close a request that the person has withdrawn. Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
     return await _step(ask, RequestState.WITHDRAWN, body.reason)
 
 
 #: The steps in the work on a request, each with what is said about it.
-STEPS: Mapping[str, tuple[Callable[[Ask], Awaitable[Reply[Stepped]]], type[BaseModel] | None]] = {
+STEPS: Mapping[str, tuple[Callable[[Ask[RequestPorts]], Awaitable[Reply[Stepped]]], type[BaseModel] | None]] = {
     "verify": (verify, VerifyBody), "start": (start, None), "extend": (extend, ReasonBody), "resolve": (resolve, NoteBody),
     "refuse": (refuse, ReasonBody), "withdraw": (withdraw, ReasonBody),
 }  # fmt: skip
 
 
-async def _step(ask: Ask, to: RequestState, words: str) -> Reply[Stepped]:
+async def _step(ask: Ask[RequestPorts], to: RequestState, words: str) -> Reply[Stepped]:
     register, work = await _at_work(ask, words)
     return await _done(register.step(_reference(ask), to, work))
 
 
-async def _at_work(ask: Ask, words: str) -> tuple[RequestRegister, Handling]:
+async def _at_work(ask: Ask[RequestPorts], words: str) -> tuple[RequestRegister, Handling]:
     """The register and the work for a step. Raises Refusal (404) if the bearer may not see the request."""
     register = ask.front.requests
     record = await register.show(_reference(ask))
@@ -156,6 +164,6 @@ async def _done(step: Awaitable[dict[str, Any]]) -> Reply[Stepped]:
     return Reply(Stepped.model_validate(await step))
 
 
-def _reference(ask: Ask) -> str:
+def _reference(ask: Ask[RequestPorts]) -> str:
     path: RequestPath = ask.path
     return path.reference.upper()

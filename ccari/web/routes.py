@@ -24,7 +24,7 @@ from ccari.web import (
     webhooks,
 )
 from ccari.web.events import Streams
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, Front, Reply
 from ccari.web.models.agents import AgentCardEvent, AgentPath
 from ccari.web.models.calls import (
     CallOrder,
@@ -109,7 +109,7 @@ JSON = "application/json"
 
 _DIALER, _AGENT, _OPS, _DPO, _ = Role
 
-Handler = Callable[[Ask], Awaitable[Reply[BaseModel] | web.StreamResponse]]
+Handler = Callable[[Ask[Front]], Awaitable[Reply[BaseModel] | web.StreamResponse]]
 
 
 @dataclass(frozen=True, slots=True)

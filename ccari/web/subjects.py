@@ -2,17 +2,19 @@
 
 import base64
 from collections.abc import Collection
+from typing import Protocol
 
 from aiohttp import web
 
 from ccari.office import claimants
-from ccari.office.known import known_of
-from ccari.office.subjects import IdentifiedPerson, identified_person
+from ccari.office.known import Kept, known_of
+from ccari.office.subjects import IdentifiedPerson, SubjectWork, identified_person
 from ccari.policy.mandate import ANSWERED_BY_EXPORT
 from ccari.policy.rights import Right
 from ccari.ports.accesses import Looked
+from ccari.ports.subjects import Subjects
 from ccari.web.downloads import pieces_of, sent
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, NumberPorts, Reply
 from ccari.web.models.requests import FindBody
 from ccari.web.models.subjects import ExportBody, PlanBody, PlanShown, SubjectBody, SubjectFound
 from ccari.web.problems import not_there
@@ -21,7 +23,14 @@ from ccari.web.suppressions import bar_row
 ZIP = "application/zip"
 
 
-async def find(ask: Ask) -> Reply[SubjectFound]:
+class PersonPorts(Kept, NumberPorts, Protocol):
+    @property
+    def subjects(self) -> Subjects: ...
+    @property
+    def giving(self) -> SubjectWork: ...
+
+
+async def find(ask: Ask[PersonPorts]) -> Reply[SubjectFound]:
     """What is known of a number: its bars and those that were lifted, where it came from, its consents with their uses, its requests and its calls, `limit` of each,
     the newest first. Who looks, and why, is put on record.
     """
@@ -36,7 +45,7 @@ async def find(ask: Ask) -> Reply[SubjectFound]:
     return Reply(SubjectFound.model_validate({"controllers": found}))
 
 
-async def export(ask: Ask) -> web.StreamResponse:
+async def export(ask: Ask[PersonPorts]) -> web.StreamResponse:
     """All that is kept about a person (Art 15), or the data that they may take along (Art 20): JSON, and a page to read.
 
     Recordings are listed, but their audio is not in it: for that, somebody with a key runs `ccari subject export --identity`.
@@ -53,7 +62,7 @@ async def export(ask: Ask) -> web.StreamResponse:
         return await sent(ask, ZIP, name, pieces_of(exported.file), {"repr-digest": f"sha-256=:{digest}:"})
 
 
-async def erasure_plan(ask: Ask) -> Reply[PlanShown]:
+async def erasure_plan(ask: Ask[PersonPorts]) -> Reply[PlanShown]:
     """What an erasure on the request would delete, what would stay, and on which ground. Nothing is erased.
 
     The erasure itself cannot be undone, so it is a command: `ccari subject erase --yes`.
@@ -64,7 +73,7 @@ async def erasure_plan(ask: Ask) -> Reply[PlanShown]:
     return Reply(PlanShown.model_validate(await ask.front.giving.plan(of, keep_proof=body.keep_proof)))
 
 
-async def _identified(ask: Ask, rights: Collection[Right]) -> IdentifiedPerson:
+async def _identified(ask: Ask[PersonPorts], rights: Collection[Right]) -> IdentifiedPerson:
     body: SubjectBody = ask.body
     front, reference = ask.front, body.request.upper()
     if not ask.bearer.sees((await front.subjects.mandate(reference)).controller):

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from ccari.ports.access import Role
 from ccari.web.console.sessions import Session
 from ccari.web.console.words import Words
-from ccari.web.front import Ask
+from ccari.web.front import Ask, Front
 from ccari.web.rates import LookUp
 
 #: How many rows of a list are on one page.
@@ -34,7 +34,7 @@ class Visit:
     is shown again with them.
     """
 
-    ask: Ask
+    ask: Ask[Front]
     session: Session
     words: Words
     form: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -45,7 +45,7 @@ class Visit:
     def role(self) -> Role:
         return self.ask.bearer.role
 
-    def asking(self, *, path: Any = None, query: Any = None, body: Any = None) -> Ask:
+    def asking(self, *, path: Any = None, query: Any = None, body: Any = None) -> Ask[Front]:
         """The request as a handler of the API gets it. The pages use those handlers, so that the same rules apply."""
         return replace(self.ask, path=path, query=query, body=body)
 

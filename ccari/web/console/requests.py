@@ -26,7 +26,7 @@ from ccari.web.console import letters
 from ccari.web.console.pages import Answer, Handler, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
-from ccari.web.front import Ask, Reply
+from ccari.web.front import Ask, Front, Reply
 from ccari.web.models.base import Given
 from ccari.web.models.calls import CallPath, CallShown, JournalEntry
 from ccari.web.models.requests import (
@@ -112,7 +112,7 @@ async def number(visit: Visit) -> Answer:
     return await _one(visit, await api.shown(visit.ask, whole=True, why=body.reason), whole=True)
 
 
-def step(take: Callable[[Ask], Awaitable[Reply[Stepped]]]) -> Handler:
+def step(take: Callable[[Ask[Front]], Awaitable[Reply[Stepped]]]) -> Handler:
     """The handler of a form that takes one of the API's steps, and then shows the changed request."""
 
     async def taken(visit: Visit) -> Answer:

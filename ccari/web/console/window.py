@@ -33,7 +33,7 @@ from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
 from ccari.web.console.sessions import PATH, Session, Sessions
 from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
 from ccari.web.endpoint import BEARER, Counter
-from ccari.web.front import Ask
+from ccari.web.front import Ask, Front
 from ccari.web.problems import Refusal
 from ccari.web.turns import Turns
 
@@ -132,7 +132,7 @@ class Window:
             return None
         return session
 
-    def _ask(self, request: web.Request, session: Session) -> Ask:
+    def _ask(self, request: web.Request, session: Session) -> Ask[Front]:
         page, front = self._page, self._house.counter.front
         try:
             path = page.in_path.model_validate(dict(request.match_info)) if page.in_path else None
