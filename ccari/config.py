@@ -22,7 +22,7 @@ from pydantic import (
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from ccari.errors import ConfigError
+from ccari.errors import ConfigError, not_utf8
 from ccari.policy.declared import Identifier
 from ccari.policy.parties import sealed
 from ccari.ports.recordings import Channels
@@ -441,8 +441,8 @@ def parsed(path: Path) -> dict[str, object]:
         raise ConfigError(f"cannot read {path}: {error.strerror}") from None
     except RecursionError:
         raise ConfigError(f"{path} is not TOML: it is nested too deeply") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"{path} is not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: {not_utf8(error)}") from None
     except ValueError as error:
         # an error of tomllib, or one of Python's own that tomllib lets through
         raise ConfigError(f"{path} is not TOML: {error}") from None

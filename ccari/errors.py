@@ -29,6 +29,12 @@ def why(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
+def not_utf8(error: UnicodeDecodeError) -> str:
+    """What is wrong with a text file that is not UTF-8, and what to do; the line, but nothing of it."""
+    line = error.object.count(b"\n", 0, error.start) + 1
+    return f"line {line}: is not UTF-8: save the file as UTF-8"
+
+
 class CcariError(Exception):
     """ccari could not do what was asked of it."""
 

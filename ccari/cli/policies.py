@@ -12,7 +12,7 @@ from ccari.cli.doctor.readiness import BUILD, lacking, left_behind
 from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.counting import counted
-from ccari.errors import CcariError, why
+from ccari.errors import CcariError, not_utf8, why
 from ccari.policy.declaration import MOST_CHARACTERS, Policy, PolicyError, read
 from ccari.policy.doubts import doubts
 from ccari.policy.faults import Fault
@@ -157,8 +157,8 @@ def _text(file: Path) -> str:
             return opened.read(_MOST_BYTES).decode("utf-8")
     except OSError as error:
         raise CcariError(f"cannot read {file}: {why(error)}") from None
-    except UnicodeDecodeError:
-        raise CcariError(f"{file} is not UTF-8 text") from None
+    except UnicodeDecodeError as error:
+        raise CcariError(f"{file}: {not_utf8(error)}") from None
 
 
 def _in(file: Path, error: PolicyError) -> CcariError:

@@ -170,7 +170,7 @@ def read(text: str) -> Policy:
         raise PolicyError([Fault(None, "", "not TOML: nested too deeply")]) from None
     except ValueError as error:
         # an error from tomllib, or one of Python's own that tomllib lets through
-        raise PolicyError([faults.of_syntax(text, str(error))]) from None
+        raise PolicyError([faults.of_syntax(text, str(error), Policy)]) from None
 
 
 def campaigns_declared(text: str) -> list[Campaign]:

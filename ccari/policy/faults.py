@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ccari.policy.declared import ContradictionError, Declared
-from ccari.policy.places import Path, Places
+from ccari.policy.places import Path, Places, headers
 
 _WORDS = {
     "missing": "is missing",
@@ -17,13 +17,16 @@ _WORDS = {
     "bool_type": "must be true or false, without quotes",
     "int_type": "must be a whole number, without quotes",
     "tuple_type": 'must be a list such as ["…", "…"]',
-    "model_type": "must be a table",
     "dict_type": "must be a table",
 }
+#: By pydantic's kind of error, where a table or a list of tables belongs.
+_OF_TABLES = {"model_type": "must be a table", "tuple_type": "must be a list of tables"}
 _AT = re.compile(r" \(at (?:line (\d+), column \d+|end of document)\)$")
 #: The most characters of a key. Longer keys, which can only be made up, are cut short.
 _LONGEST_KEY = 80
 _TWICE = re.compile(r"overwrite|[Dd]uplicate|twice")
+#: tomllib's words for what follows a ``=`` and is no value: quotes from a word processor, or none.
+_NO_VALUE = "Invalid value"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +42,10 @@ class Fault:
         return ": ".join(part for part in (place, self.key, self.words) if part)
 
 
-def of_syntax(text: str, message: str) -> Fault:
-    """The fault that tomllib reports in ``message``. Quotes only the key of the line: the rest may contain anything."""
+def of_syntax(text: str, message: str, model: type[Declared]) -> Fault:
+    """The fault that tomllib reports in ``message`` about the ``text`` of a ``model``. Quotes only the key of the line: the rest may
+    contain anything.
+    """
     at = _AT.search(message)
     lines = text.split("\n")
     line = None
@@ -49,8 +54,28 @@ def of_syntax(text: str, message: str) -> Fault:
         line = int(at[1]) if at[1] else len("\n".join(lines).rstrip().split("\n"))
     reason = _AT.sub("", message)
     if line is not None and _TWICE.search(reason):
-        return Fault(line, _shortened(lines[line - 1].partition("=")[0].strip()), "is declared twice")
+        twice = Fault(line, _shortened(lines[line - 1].partition("=")[0].strip()), "is declared twice")
+        return _wrong_header(text, model, line) or twice
+    if reason == _NO_VALUE:
+        reason += (
+            ': text needs straight quotes, as in "acme"; true and false have no quotes and small letters'
+        )
     return Fault(line, "", f"is not TOML: {reason}" if line else f"not TOML: {reason}")
+
+
+def _wrong_header(text: str, model: type[Declared], before: int) -> Fault | None:
+    """The first header up to the line ``before`` that is why a table seems to be declared twice: of an unknown table, or of one in
+    single brackets of which there may be several.
+    """
+    for line, names, is_one_of_many in headers(text):
+        if line > before:
+            break
+        name = names[0]
+        if name not in model.model_fields:
+            return Fault(line, _shortened(name), _unknown(model, (name,)))
+        if len(names) == 1 and not is_one_of_many and _holds_tables(model, names):
+            return Fault(line, name, _in_double_brackets(name))
+    return None
 
 
 def of_validation(
@@ -103,26 +128,42 @@ def _as_written(document: Mapping[str, Any], loc: Path) -> Path:
 
 def _words(model: type[Declared], error: ErrorDetails) -> str:
     if error["type"] == "extra_forbidden":
-        return f"is not a known key; known are {', '.join(_known_keys(model, error['loc']))}"
+        return _unknown(model, error["loc"])
     if error["type"] == "tuple_type" and _holds_tables(model, error["loc"]):
-        return f"write [[{error['loc'][-1]}]], in double brackets, for each"
+        return _in_double_brackets(error["loc"][-1])
+    if error["type"] in _OF_TABLES and (table := _table_at(model, error["loc"])):
+        return f"{_OF_TABLES[error['type']]} with {', '.join(_keys(table))}"
     message = error["msg"].removeprefix("Value error, ")
     return _WORDS.get(error["type"]) or re.sub(r"^(Input|String|Value) should", "must", message)
 
 
+def _unknown(model: type[Declared], loc: Path) -> str:
+    return f"is not a known key; known are {', '.join(_keys(_table_at(model, loc[:-1]) or model))}"
+
+
+def _in_double_brackets(name: int | str) -> str:
+    return f"write [[{name}]], in double brackets, for each"
+
+
 def _holds_tables(model: type[Declared], loc: Path) -> bool:
     """Whether the key is at the top of the file and holds tables, such as ``campaigns``."""
-    field = model.model_fields.get(str(loc[0])) if len(loc) == 1 else None
-    return field is not None and _table_in(field.annotation) is not None
+    return len(loc) == 1 and _table_at(model, loc) is not None
 
 
-def _known_keys(model: type[Declared], loc: Path) -> list[str]:
-    """The keys that the table containing the last part of ``loc`` may have."""
-    for part in loc[:-1]:
+def _keys(table: type[Declared]) -> list[str]:
+    return [field.alias or name for name, field in table.model_fields.items()]
+
+
+def _table_at(model: type[Declared], loc: Path) -> type[Declared] | None:
+    """The table that the key at ``loc`` declares or lists; None if it is another value."""
+    found: type[Declared] | None = None
+    for part in loc:
+        if isinstance(part, int):
+            continue
         fields = [field for name, field in model.model_fields.items() if part in {name, field.alias}]
-        inner = _table_in(fields[0].annotation) if fields else None
-        model = inner or model
-    return [field.alias or name for name, field in model.model_fields.items()]
+        found = _table_in(fields[0].annotation) if fields else None
+        model = found or model
+    return found
 
 
 def _table_in(annotation: Any) -> type[Declared] | None:

@@ -13,7 +13,7 @@ from ccari.policy.calendars import TIME_ZONES, clock, public_holidays
 from ccari.policy.declared import Contradiction, Declared, Flag
 from ccari.policy.numbers import Number
 
-_CLOCK_TIME = re.compile(r"[0-2][0-9]:[0-5][0-9](:[0-5][0-9])?")
+_CLOCK_TIME = re.compile(r"([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9])?")
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 
@@ -21,7 +21,7 @@ def _clock_time(value: Any) -> Any:
     """Accept a TOML time or a text, but no number: pydantic would read 9 as nine seconds past midnight."""
     is_text = isinstance(value, str) and _CLOCK_TIME.fullmatch(value)
     if not (is_text or (isinstance(value, time) and value.tzinfo is None)):
-        raise ValueError("must be a time such as 09:00: the zone is timezone's")
+        raise ValueError("must be a time such as 09:00, without a zone, and 23:59 at the latest")
     return value
 
 

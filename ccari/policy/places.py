@@ -38,6 +38,13 @@ class Places:
         return None
 
 
+def headers(text: str) -> Iterator[tuple[int, tuple[str, ...], bool]]:
+    """The line (from 1) of each header, its names, and whether it is in double brackets."""
+    for number, line in _statements(text):
+        if (header := _HEADER.match(line)) and (names := _names(header[2])):
+            yield number, names, header[1] == "[["
+
+
 def _index(text: str) -> dict[Path, int]:
     lines: dict[Path, int] = {}
     counts: dict[Path, int] = {}

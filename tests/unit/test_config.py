@@ -151,17 +151,18 @@ def test_the_laboratorys_own_variables_are_refused(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        ("[asterisk\n", "is not TOML: "),
-        ("password = s3cret-p4ssword\n", "is not TOML: "),
-        (b"\xff\xfe", "is not UTF-8 text"),
-        ("a = 1\na = 2\n", "is not TOML: "),
+        ("[asterisk\n", " is not TOML: "),
+        ("password = s3cret-p4ssword\n", " is not TOML: "),
+        (b"\xff\xfe", ": line 1: is not UTF-8: save the file as UTF-8"),
+        (b"# first\n# b\xfccher\n", ": line 2: is not UTF-8: save the file as UTF-8"),
+        ("a = 1\na = 2\n", " is not TOML: "),
     ],
 )
 def test_what_is_no_toml_ends_in_a_traceback_or_is_quoted(
     write: Write, content: str | bytes, words: str
 ) -> None:
     path = write(content)
-    assert refused(path).startswith(f"{path} {words}")
+    assert refused(path).startswith(f"{path}{words}")
 
 
 def test_a_file_that_an_editor_on_windows_has_saved_is_refused(write: Write) -> None:

@@ -64,7 +64,7 @@ FAULTS = [
     ('"mon-fri"', "[0, 9]", "campaigns[0].hours.days", "mon-fri"),
     ('"09:00"', '"9"', "campaigns[0].hours.from", "must be a time such as 09:00"),
     ('"09:00"', "9", "campaigns[0].hours.from", "must be a time such as 09:00"),
-    ('"20:00"', '"24:00"', "campaigns[0].hours.to", "outside expected range"),
+    ('"20:00"', '"24:00"', "campaigns[0].hours.to", "must be a time such as 09:00, without a zone, and 23:59 at the latest"),
     ('"09:00"', '"20:00"', "campaigns[0].hours.from", "must be earlier than to"),
     ('"09:00"', '"09:00Z"', "campaigns[0].hours.from", "must be a time such as 09:00"),
     ('"20:00"', '"20:00+01:00"', "campaigns[0].hours.to", "must be a time such as 09:00"),
@@ -127,7 +127,8 @@ FAULTS = [
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = { folder = "requests" }', "controllers[0].forward.folder",
      "must be an absolute path such as", "forward"),
     ('dpo = "iod@acme.example"', 'dpo = "x"\nforward = "https://acme.example/"', "controllers[0].forward",
-     "must be a table", "forward"),
+     "must be a table with url, folder", "forward"),
+    ("attempts = {", "attempts = 3 # {", "campaigns[0].attempts", "must be a table with max, per_days, total"),
     ("consents_days = 1461", 'consents_days = 1461\n[[controllers.recipients]]\nname = "CRM"\ndata = "calls"\ncountry = "US"',
      "controllers[0].recipients[0].safeguard", "US is not in the EEA: say what the transfer rests on", "[[controllers.recipients]]"),
     ("consents_days = 1461",
@@ -136,6 +137,7 @@ FAULTS = [
     ("consents_days = 1461", 'consents_days = 1461\nrecipients = [{ name = "CRM", data = "calls", country = "Poland" }]',
      "controllers[0].recipients[0].country", "must be two capital letters, such as DE", "recipients"),
     ("hours = {", "hours = [] # {", "campaigns[0].hours", "must be at least one span of time"),
+    ("hours = {", 'hours = "9-20" # {', "campaigns[0].hours", "must be a list of tables with timezone, days, from, to, holidays"),
 ]  # fmt: skip
 
 
@@ -245,6 +247,7 @@ def test_only_the_first_contradiction_of_a_campaign_is_told() -> None:
         (f"{DECLARED}[campaigns.keys]\n", "line 40: [campaigns.keys]: is declared twice"),
         ("a = 1\na = 2", "line 2: a: is declared twice"),
         ("a = 1\n\nsecret = \n", "line 3: is not TOML: Invalid value"),
+        ("[[controllers]]\nid = “acme”\n", "line 2: is not TOML: Invalid value: text needs straight quotes"),
         ("a = 1\nthis is no policy\n\n", "line 2: is not TOML: Expected '=' after a key in a key/value pair"),
         ("a = [1,\n2\n\n", "line 2: is not TOML: Unclosed array"),
         ("a = " + "[" * 5000, "not TOML: nested too deeply"),
@@ -261,6 +264,24 @@ def test_what_is_no_toml_or_is_written_twice_is_taken_or_raises(text: str, said:
 def test_a_table_in_one_bracket_is_answered_with_how_a_list_of_words_is_written(kind: str) -> None:
     text = f'[{kind}]\nid = "acme"\n'
     assert f"line 1: {kind}: write [[{kind}]], in double brackets, for each" in fault(text)
+
+
+@pytest.mark.parametrize("kind", ["controllers", "campaigns", "registers"])
+@pytest.mark.parametrize("second", ["[{}]", "[[{}]]"])
+def test_of_two_tables_in_one_bracket_the_second_is_said_to_be_one_too_many(kind: str, second: str) -> None:
+    text = f'# each\n[{kind}]\nid = "acme"\n{second.format(kind)}\nid = "other"\n'
+    assert fault(text) == f"line 2: {kind}: write [[{kind}]], in double brackets, for each"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line"), [("[campaigns.keys]", "[campaign.keys]", "[campaign.keys]"), ("[[campaigns]]", "[[campaign]]", "[[campaign]]")]
+)  # fmt: skip
+def test_a_mistyped_header_is_said_to_stand_twice(old: str, new: str, line: str) -> None:
+    campaigns = "[[campaigns]]" + DECLARED.partition("[[campaigns]]")[2]
+    text = (DECLARED + campaigns).replace(old, new)
+    at = text[: text.index(line)].count("\n") + 1
+    known = "accesses_days, controllers, registers, campaigns"
+    assert fault(text) == f"line {at}: campaign: is not a known key; known are {known}"
 
 
 @pytest.mark.parametrize("kind", ["controllers", "campaigns", "registers"])

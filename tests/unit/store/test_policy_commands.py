@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from ccari.cli.policies import read_policy
+from ccari.errors import CcariError
 from ccari.forward.secret import WebhookSecrets
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
@@ -113,6 +115,15 @@ async def test_a_file_cannot_be_checked_without_a_database_or_a_doubt_fails_it(t
         (17, "campaigns[0].legal_basis"), (23, "campaigns[0].unknown")
     ]  # fmt: skip
     assert json.loads(refused_json.out)["sound"] is False
+
+
+def test_it_is_not_said_where_a_file_is_in_another_encoding_or_what_to_do(tmp_path: Path) -> None:
+    file = tmp_path / "policy.toml"
+    for text, line in ((SILENT.encode("utf-16"), 1), (b"# first\nname = 'ska\xbf'\n", 2)):
+        file.write_bytes(text)
+        with pytest.raises(CcariError) as told:
+            read_policy(file)
+        assert str(told.value) == f"{file}: line {line}: is not UTF-8: save the file as UTF-8"
 
 
 async def test_what_would_block_every_call_is_found_by_the_first_of_them(
