@@ -3,8 +3,9 @@
 import os
 import re
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Literal, Self, get_args
 from urllib.parse import quote, urlsplit
 
 from pydantic import (
@@ -24,6 +25,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from ccari.errors import ConfigError, not_utf8
 from ccari.policy.declared import Identifier
+from ccari.policy.faults import with_advice
 from ccari.policy.parties import sealed
 from ccari.ports.recordings import Channels
 from ccari.ports.webhooks import Told
@@ -69,8 +71,8 @@ def _off_or_a_url(url: str) -> str:
 
 
 def _a_path(path: object) -> object:
-    """Refuse what is not a path; an empty path, which would mean the current folder; and a path that only a
-    shell understands, for which a folder of that name would be created.
+    """Refuse what is not a path; an empty or a relative one, because the service and a command run in different folders, and each would
+    have a database and keys of its own; and a path that only a shell understands, for which a folder of that name would be created.
     """
     if not isinstance(path, str | Path):
         raise ValueError("must be a path in quotes")  # noqa: TRY004 - pydantic tells of no TypeError
@@ -80,7 +82,13 @@ def _a_path(path: object) -> object:
         raise ValueError("has a character that is in no path")
     if str(path).startswith("~"):
         raise ValueError("begins with ~, which only a shell understands: write out the whole path")
+    if not Path(path).is_absolute():
+        raise ValueError("must be a whole path, from / on: another folder is meant wherever ccari is run")
     return path
+
+
+def _ari_or_a_path(path: object) -> object:
+    return path if isinstance(path, str | Path) and Path(path) == FETCHED else _a_path(path)
 
 
 Listen = Annotated[str, Field(pattern=rf"^{_ADDRESS}$"), AfterValidator(_a_port)]
@@ -126,7 +134,7 @@ class AsteriskSection(_Section):
     password: SecretStr | None = None
     password_file: Place | None = None
     app: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,40}$")] = "ccari"
-    spool: Place = Path("/var/spool/asterisk/recording")
+    spool: Annotated[Path, BeforeValidator(_ari_or_a_path)] = Path("/var/spool/asterisk/recording")
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]{1,64}$")] | None = None
 
     @property
@@ -387,8 +395,10 @@ _EXAMPLES = {
 def _words(fault: ErrorDetails) -> str:
     """What is wrong with a value. If it does not match a pattern, give an example, which says more than the pattern."""
     match fault:
-        case {"type": "extra_forbidden"}:
-            return "is not a known key"
+        case {"type": "extra_forbidden", "loc": loc}:
+            return f"is not a known key; known are {', '.join(_known_beside(loc))}"
+        case {"type": "string_type"}:
+            return "must be text in quotes"
         case {"type": "missing"}:
             return "is missing"
         case {"type": "string_pattern_mismatch", "loc": (str(section), str(key))} if example := _EXAMPLES.get(
@@ -403,6 +413,19 @@ def _words(fault: ErrorDetails) -> str:
             return f"must be a table: write [{name}], and its keys below it"
         case _:
             return re.sub(r"^(Input|String|Value) should", "must", fault["msg"].removeprefix("Value error, "))
+
+
+def _known_beside(loc: tuple[int | str, ...]) -> Iterable[str]:
+    """The keys that may stand where the last of ``loc`` does."""
+    if len(loc) == 1:
+        return Settings.model_fields
+    annotation = Settings.model_fields[str(loc[0])].annotation
+    (section,) = (
+        each
+        for each in (annotation, *get_args(annotation))
+        if isinstance(each, type) and issubclass(each, _Section)
+    )
+    return section.model_fields
 
 
 def forget_secrets() -> None:
@@ -445,7 +468,7 @@ def parsed(path: Path) -> dict[str, object]:
         raise ConfigError(f"{path}: {not_utf8(error)}") from None
     except ValueError as error:
         # an error of tomllib, or one of Python's own that tomllib lets through
-        raise ConfigError(f"{path} is not TOML: {error}") from None
+        raise ConfigError(f"{path} is not TOML: {with_advice(str(error))}") from None
 
 
 def _refuse_unknown_variables() -> None:

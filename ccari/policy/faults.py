@@ -56,11 +56,14 @@ def of_syntax(text: str, message: str, model: type[Declared]) -> Fault:
     if line is not None and _TWICE.search(reason):
         twice = Fault(line, _shortened(lines[line - 1].partition("=")[0].strip()), "is declared twice")
         return _wrong_header(text, model, line) or twice
-    if reason == _NO_VALUE:
-        reason += (
-            ': text needs straight quotes, as in "acme"; true and false have no quotes and small letters'
-        )
-    return Fault(line, "", f"is not TOML: {reason}" if line else f"not TOML: {reason}")
+    return Fault(line, "", f"is not TOML: {with_advice(reason)}" if line else f"not TOML: {reason}")
+
+
+def with_advice(reason: str) -> str:
+    """What tomllib says, and what to do where that is not clear from it."""
+    if reason.startswith(_NO_VALUE):
+        return f'{reason}: text needs straight quotes, as in "acme"; true and false have no quotes and small letters'
+    return reason
 
 
 def _wrong_header(text: str, model: type[Declared], before: int) -> Fault | None:

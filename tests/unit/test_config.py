@@ -63,18 +63,38 @@ def test_the_environment_does_not_win_over_the_file(write: Write, monkeypatch: p
 @pytest.mark.parametrize(
     ("content", "named"),
     [
-        ("[asterisk]\npasword = '%s'\n", "asterisk.pasword: is not a known key"),
-        ("[asterix]\nurl = '%s'\n", "asterix: is not a known key"),
+        (
+            "[asterisk]\npasword = '%s'\n",
+            "asterisk.pasword: is not a known key; known are url, username, password, password_file, app",
+        ),
+        (
+            "[asterix]\nurl = '%s'\n",
+            "asterix: is not a known key; known are data_dir, asterisk, database, agi, http",
+        ),
+        (
+            "[[webhooks]]\nname = 'crm'\nurl = 'https://crm.example/'\nsecret = '%s'\nevents = ['call.ended']\nevent = ''\n",
+            "webhooks.0.event: is not a known key; known are name, url, secret, secret_file, events",
+        ),
         ("asterisk = '%s'\n", "asterisk: "),
         ("[asterisk]\nurl = 'http://ccari:%s@127.0.0.1:8088'\n", "asterisk.url: "),
         ("[asterisk]\nurl = 'ftp://127.0.0.1'\n", "asterisk.url: "),
         ("[asterisk]\npassword = ['%s']\n", "asterisk.password: "),
         ("[database]\nurl = 5\n", "database.url: "),
         ("[http]\nlisten = '8090'\n", "http.listen: "),
+        ("[http]\nlisten = 8090\n", "http.listen: must be text in quotes"),
         ("[log]\nlevel = 'loud'\n", "log.level: "),
         ("[recordings]\nformat = 'mp3'\n", "recordings.format: "),
         ("data_dir = 7\n", "data_dir: must be a path in quotes"),
         ("data_dir = '~/ccari'\n", "data_dir: begins with ~, which only a shell understands"),
+        (
+            "data_dir = 'data'\n",
+            "data_dir: must be a whole path, from / on: another folder is meant wherever ccari is run",
+        ),
+        (
+            "[asterisk]\npassword_file = './ari-password'\n",
+            "asterisk.password_file: must be a whole path, from / on",
+        ),
+        ("[asterisk]\nspool = 'spool'\n", "asterisk.spool: must be a whole path, from / on"),
         ('[recordings]\ndir = "a\\u0000"\n', "recordings.dir: has a character that is in no path"),
         ("[time_stamps]\nusername = 'a:b'\n", "time_stamps.username: must look like ccari"),
         ("data_dir = ''\n", "data_dir: is empty: name a path, or leave it out"),
@@ -153,6 +173,10 @@ def test_the_laboratorys_own_variables_are_refused(monkeypatch: pytest.MonkeyPat
     [
         ("[asterisk\n", " is not TOML: "),
         ("password = s3cret-p4ssword\n", " is not TOML: "),
+        (
+            "[http]\nlisten = “127.0.0.1:8090”\n",
+            " is not TOML: Invalid value (at line 2, column 10): text needs straight quotes",
+        ),
         (b"\xff\xfe", ": line 1: is not UTF-8: save the file as UTF-8"),
         (b"# first\n# b\xfccher\n", ": line 2: is not UTF-8: save the file as UTF-8"),
         ("a = 1\na = 2\n", " is not TOML: "),
