@@ -29,6 +29,12 @@ def why(error: OSError) -> str:
     return error.strerror or type(error).__name__
 
 
+def cannot_listen(listen: str, error: OSError, section: str) -> "ConfigError":
+    """The error of an address in ``[section] listen`` that cannot be had."""
+    taken = "stop what has it, such as another ccari serve, or " if error.errno == errno.EADDRINUSE else ""
+    return ConfigError(f"cannot listen on {listen}: {why(error)}: {taken}set [{section}] listen")
+
+
 def not_utf8(error: UnicodeDecodeError) -> str:
     """What is wrong with a text file that is not UTF-8, and what to do; the line, but nothing of it."""
     line = error.object.count(b"\n", 0, error.start) + 1

@@ -13,7 +13,7 @@ from ccari.agi.desk import Desk
 from ccari.agi.gate import gate
 from ccari.agi.rights import rights
 from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, Session
-from ccari.errors import ConfigError, StoreError, why
+from ccari.errors import StoreError, cannot_listen
 from ccari.gating.abandoned import sweep
 from ccari.gating.labels import label
 from ccari.log import Flood
@@ -64,7 +64,7 @@ def _explained(listen: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [agi] listen") from None
+        raise cannot_listen(listen, error, "agi") from None
 
 
 async def _close_abandoned(desk: Desk) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ccari.cli.context import Json, current_policy, with_store
@@ -281,7 +282,9 @@ async def _current(_: Settings, store: Store) -> tuple[Policy, dict[str, list[st
 def progress_bar() -> Iterator[Callable[[Built], None]]:
     """A progress bar on the terminal. Yields a function to call with each prompt that is built."""
     columns = (BarColumn(), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.description}"))
-    with Progress(*columns, transient=True) as progress:
+    console = Console()
+    # elsewhere than on a terminal, all that would be left of it is an empty line
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("prompts", total=None)
 
         def report(built: Built) -> None:

@@ -215,8 +215,12 @@ async def _show_tags(settings: Settings, store: Store, console: Console) -> None
         if row["file"]:
             path = Path(settings.recordings_dir) / row["file"]
             tag = json.loads(beside(path).read_text("utf-8"))
-            lines = "\n".join(f"{name:18} {value}" for name, value in tag.items())
+            lines = "\n".join(f"{name:18} {_as_filed(value)}" for name, value in tag.items())
             console.print(Panel(lines, title=f"The tag of {path.name}", title_align="left", expand=False))
+
+
+def _as_filed(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 async def _show_requests(store: Store, console: Console) -> None:

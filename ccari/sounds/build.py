@@ -101,7 +101,11 @@ def build(
             if stale:
                 _make(_with_ready(stale, shipped) if shipped else stale, known, out_dir, engine, report)
     except OSError as error:
-        raise SoundError(f"{error.filename or out_dir}: {error.strerror or error}") from error
+        if os.access(out_dir, os.W_OK | os.X_OK):
+            raise SoundError(f"{error.filename or out_dir}: {error.strerror or error}") from error
+        raise SoundError(
+            f"cannot write in {out_dir}: {error.strerror or error}: let ccari's user write there, or set [sounds] dir"
+        ) from error
     return Manifest(known)
 
 

@@ -10,7 +10,7 @@ import orjson
 import structlog
 from aiohttp import hdrs, web
 
-from ccari.errors import ConfigError, why
+from ccari.errors import cannot_listen
 from ccari.log import Flood
 from ccari.ports.metering import UNMETERED, Exposition, Meter
 from ccari.web import openapi, problems
@@ -72,7 +72,7 @@ async def _listen(listen: str, runner: web.AppRunner) -> asyncio.Server:
             accept, host.strip("[]"), int(port), backlog=BACKLOG
         )
     except OSError as error:
-        raise ConfigError(f"cannot listen on {listen}: {why(error)}: set [http] listen") from None
+        raise cannot_listen(listen, error, "http") from None
 
 
 def application(

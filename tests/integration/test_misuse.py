@@ -177,7 +177,9 @@ async def test_a_port_that_cannot_be_had_ends_in_a_traceback(desk: Desk) -> None
             desk.gives_up(HTTP__LISTEN="no-such-host.invalid:8090"),
             desk.gives_up(HTTP__LISTEN="127.0.0.1:99999"),
         )
-    assert "Address already in use: set [http] listen" in busy
+    assert busy.endswith(
+        ": Address already in use: stop what has it, such as another ccari serve, or set [http] listen"
+    )
     assert "cannot listen on no-such-host.invalid:8090: Name or service not known" in unknown
     assert beyond == "the environment: http.listen: the port must be 1 to 65535"
 

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -414,6 +415,18 @@ def test_what_may_not_be_read_is_called_the_output(tmp_path: Path) -> None:
     code, out, said = as_nobody("main()", "keys", "backup", "--to", "/x", CCARI_DATA_DIR=str(tmp_path))
     assert (code, out) == (1, "")
     assert said == f"ccari: {tmp_path}/keys: Permission denied\n"
+
+
+@as_root
+def test_it_is_not_said_what_to_do_about_a_folder_of_sounds_that_is_somebody_elses() -> None:
+    # not in pytest's folder, which is closed to others
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o755)
+        told = as_nobody("main()", "sounds", "build", "--common", "--dir", folder)
+        said = (
+            f"cannot write in {folder}: Permission denied: let ccari's user write there, or set [sounds] dir"
+        )
+        assert told == (1, "", f"ccari: {said}\n")
 
 
 @as_root

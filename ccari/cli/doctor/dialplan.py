@@ -26,7 +26,7 @@ async def dialplan(session: aiohttp.ClientSession, credentials: Credentials) -> 
     version = await _global(session, credentials, DIALPLAN)
     if not version:
         return [
-            ok(CHECK, f"no call has come by a {STASIS} that tells its version since Asterisk was started")
+            ok(CHECK, f"no call has come by an {STASIS} that tells its version since Asterisk was started")
         ]
     if version != VERSION:
         return [warning(CHECK, f"the last call came by version {label(version)} of {STASIS}, and this ccari comes with {VERSION}",

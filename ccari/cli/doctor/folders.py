@@ -22,10 +22,8 @@ def spool(settings: Settings) -> Iterator[Finding]:
         if os.access(folder, os.R_OK | os.W_OK | os.X_OK):
             yield ok("spool", f"{folder} can be read and written")
             return
-        group = folder.stat().st_gid
         yield fault("spool", f"{folder} cannot be read and written by {user_name(os.geteuid())}: recordings cannot be stored",
-                    f"chmod g+rwx {shlex.quote(str(folder))}, and add ccari's user to its group: "
-                    f"usermod -aG {_group_name(group)} {user_name(os.geteuid())}")  # fmt: skip
+                    opening(folder))  # fmt: skip
     elif folder.exists() or not folder.parent.is_dir():
         yield fault(
             "spool",
@@ -48,6 +46,16 @@ def _owner_options(above: Path) -> str:
     stat = above.stat()
     owner, group = user_name(stat.st_uid), _group_name(stat.st_gid)
     return f"-o {'asterisk' if stat.st_uid == 0 else owner} -g {'asterisk' if stat.st_gid == 0 else group}"
+
+
+def opening(folder: Path) -> str:
+    """How to let ccari's user into Asterisk's folder. If that has root's group, not by joining it: it opens much more."""
+    group = folder.stat().st_gid
+    name, path = _group_name(group), shlex.quote(str(folder))
+    given = ""
+    if group == 0:
+        name, given = "asterisk", f"chgrp asterisk {path} (the group that Asterisk runs as), "
+    return f"{given}chmod g+rwxs {path}, and add ccari's user to its group: usermod -aG {name} {user_name(os.geteuid())}"
 
 
 def _group_name(gid: int) -> str:

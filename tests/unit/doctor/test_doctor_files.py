@@ -1,6 +1,7 @@
 """What ``ccari doctor`` says about secrets, sounds and folders, with real faults."""
 
 import asyncio
+import grp
 import os
 import struct
 import subprocess
@@ -13,6 +14,7 @@ from ccari import config
 from ccari.cli.doctor import findings
 from ccari.cli.doctor.configuration import configuration
 from ccari.cli.doctor.findings import State
+from ccari.cli.doctor.folders import opening
 from ccari.store.opened import Store
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
@@ -59,6 +61,18 @@ async def test_a_secret_that_others_can_read_or_replace_passes(patient: Patient)
     secret.parent.chmod(0o770)
     found = {"keys": await patient.only("keys")}
     assert found["keys"].advice.startswith(f"chmod go-w {secret.parent}, ")
+
+
+@as_root
+def test_ccaris_user_is_to_join_roots_group_for_a_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "recording"
+    folder.mkdir()
+    os.chown(folder, 0, 0)
+    assert "usermod -aG asterisk " in opening(folder)
+    assert f"chgrp asterisk {folder} " in opening(folder)
+    os.chown(folder, 0, grp.getgrnam("daemon").gr_gid)
+    assert "usermod -aG daemon " in opening(folder)
+    assert "chgrp" not in opening(folder)
 
 
 @as_root
@@ -283,6 +297,7 @@ async def test_what_ccaris_user_may_not_write_passes(patient: Patient) -> None:
     file.chmod(0o644)
     patient.folder.chmod(0o755)
     (patient.folder / "heard").mkdir()
+    os.chown(patient.spool, -1, grp.getgrnam("daemon").gr_gid)
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-W", "ignore", "-c", AS_NOBODY, str(file)],
         capture_output=True, text=True, check=True, timeout=60,
@@ -290,8 +305,8 @@ async def test_what_ccaris_user_may_not_write_passes(patient: Patient) -> None:
     assert done.stderr == ""
     lines = {line.partition("|")[0]: line for line in done.stdout.splitlines()}
     assert f"|fault|{patient.spool} cannot be read and written by nobody" in lines["spool"]
-    assert lines["spool"].endswith(f"|chmod g+rwx {patient.spool}, and add ccari's user to its group: "
-                                   "usermod -aG root nobody")  # fmt: skip
+    assert lines["spool"].endswith(f"|chmod g+rwxs {patient.spool}, and add ccari's user to its group: "
+                                   "usermod -aG daemon nobody")  # fmt: skip
     assert (
         f"|fault|{patient.folder}/recordings: {patient.folder}/recordings cannot be written by nobody|"
         in (lines["recordings"])

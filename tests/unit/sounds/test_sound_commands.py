@@ -86,7 +86,10 @@ async def test_a_missing_sound_is_listed_before_a_callee_waits_for_it(desk: Desk
     assert rows["de/goodbye"]["origin"].startswith("espeak-ng")
     told = await desk.ccari("list", "--policy", str(desk.policy))
     assert (told.code, told.err) == (0, f"ccari: {fault}\n")
-    assert (await desk.ccari("build", "--policy", str(desk.policy))).code == 0
+    made = await desk.ccari("build", "--policy", str(desk.policy))
+    assert made.code == 0
+    # and no line for a progress bar that nobody sees
+    assert [line.partition(" in ")[0] for line in made.out.splitlines()] == [f"{len(rows)} prompts are"]
     assert not [row for row in (await desk.listed()).values() if row["fault"]]
 
 
