@@ -160,6 +160,16 @@ async def test_the_list_of_requests_breaks_words_or_scrolls_sideways(
     await page.context.close()
 
 
+async def test_a_day_in_the_overviews_table_is_broken_over_two_lines(opened: Opened, url: str) -> None:
+    page = await opened(width=WIDTHS["narrow"], language="pl")
+    await page.goto(f"{url}/console/overview?days=30")
+    await page.locator("summary").click()
+    # the first table of the page
+    assert await page.evaluate(BROKEN) == []
+    assert not await scrolls_sideways(page)
+    await page.context.close()
+
+
 async def test_a_letter_scrolls_sideways_or_takes_more_than_a_page_in_a_language(
     opened: Opened, url: str, pictures: Pictures
 ) -> None:

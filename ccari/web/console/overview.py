@@ -142,6 +142,6 @@ def _lines(counts: Counter[str]) -> list[Line]:
     return [Line(name, count, round(100 * count / most, 1)) for name, count in counts.most_common() if count]
 
 
-def _rate(some: int, of: int) -> float | None:
-    """In per cent; None if ``of`` is zero."""
-    return round(100 * some / of, 1) if of else None
+def _rate(some: int, of: int) -> tuple[int, int] | None:
+    """In per cent, whole ones and tenths: what stands between them depends on the language. None if ``of`` is zero."""
+    return divmod(round(1000 * some / of), 10) if of else None

@@ -85,6 +85,17 @@ async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(
     assert "Abandoned 0.0 % of 2 answered power-dialled calls" in week
 
 
+async def test_a_polish_page_has_the_decimal_point_of_an_english_one(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    await ended(store, "bridged", heard=True)
+    for _ in range(2):
+        await ended(store, "callee_hangup")
+    await signed_in(api, visitor, Role.OPS)
+    await visitor.get("/console/language/pl")
+    assert "Komunikat odtworzony 33,3 % z 3 odebranych połączeń" in (await visitor.get(OVERVIEW)).words
+
+
 async def test_there_was_nothing_and_the_page_fails(api: Api, visitor: Visitor) -> None:
     await signed_in(api, visitor, Role.OPS)
     for days in (1, 7, 30):

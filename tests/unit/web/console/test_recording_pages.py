@@ -102,6 +102,12 @@ async def test_who_has_the_key_cannot_listen_or_nobody_knows_that_they_did(
     assert "recording listened to" in (await officer.get(f"/console/calls/{recording.tag.call_id}")).words
 
 
+async def test_a_tag_is_shown_as_python_writes_it(officer: Visitor, page: str) -> None:
+    shown = (await officer.get(page)).words
+    assert "silent no" in shown
+    assert re.search(r"recipients age1\w+", shown)
+
+
 async def test_a_recording_is_heard_without_its_key_a_reason_or_a_record(
     officer: Visitor, store: Store, tmp_path: Path, recording: InPlace, page: str, identity: str
 ) -> None:
