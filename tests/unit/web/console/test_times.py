@@ -1,12 +1,17 @@
 """Times on the pages: by the controller's clock, or said to be UTC."""
 
 from datetime import UTC, datetime, timedelta
+from uuid import uuid4
 
 import pytest
 
 from ccari.ports.access import Role
+from ccari.ports.calls import RefusedCall
+from ccari.store.opened import Store
 from ccari.web.console import rendering
 from ccari.web.console.words import CATALOGUES
+from tests.unit.store import made
+from tests.unit.store.made import POLICY
 from tests.unit.web.api import Api
 from tests.unit.web.console.browsing import Visitor, signed_in
 
@@ -72,6 +77,24 @@ def test_nobody_knows_by_whose_clock_a_list_is(
     zones: dict[str, str], clocks: str, common: str | None
 ) -> None:
     assert (rendering._clocks(zones), rendering._common(zones)) == (clocks, common)
+
+
+async def test_a_call_that_names_no_campaign_is_by_another_clock_than_those_around_it(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    # all controllers have one clock
+    await store.policies.apply(POLICY, "cli:anna")
+    mistyped = RefusedCall(uuid4(), uuid4(), made.ASTERISK, "anna", "renewal", datetime.now(UTC))
+    await store.calls.open_refused(mistyped)
+    await store.calls.close(
+        mistyped.id, "blocked", "unknown_campaign", made.journal("call_ended", outcome="blocked")
+    )
+    await signed_in(api, visitor, Role.DPO)
+    for page in ("/console/calls", f"/console/calls/{mistyped.id}"):
+        seen = (await visitor.get(page)).words
+        assert "unknown campaign" in seen
+        assert "Times: Europe/Warsaw" in seen
+        assert " UTC" not in seen
 
 
 async def test_a_page_does_not_say_by_which_clock_its_times_are(api: Api, visitor: Visitor) -> None:
