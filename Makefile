@@ -80,11 +80,11 @@ $(VENV)/.installed: pyproject.toml requirements-dev.lock
 	@missing=; for each in $(COMMANDS); do command -v $$each >/dev/null || missing=1; done; \
 	  $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || missing=1; \
 	  if [ -n "$$missing" ]; then \
-	    echo "Installing from Debian: $(PACKAGES)"; \
+	    echo "Installing from Debian, which takes a few minutes: $(PACKAGES)"; \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $(PACKAGES) >/dev/null; \
 	  fi
 	@getent passwd ccari >/dev/null || { echo "Making the system user ccari, as which PostgreSQL runs"; useradd --system ccari; }
-	@echo "Installing the locked Python packages into $(VENV)"
+	@echo "Installing the locked Python packages into $(VENV), which takes a few minutes"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .

@@ -17,6 +17,8 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     # pydub warns as soon as it is imported; our commands report a missing ffmpeg in their own words
     warnings.filterwarnings("ignore", "Couldn't find ffmpeg", RuntimeWarning)
+    # and Python of how it is written, with each command, if its byte code was not cached when it was installed
+    warnings.filterwarnings("ignore", category=SyntaxWarning, module=r".*\bpydub\b")
     # aiohttp's warnings quote a form's header, which may contain a number
     warnings.filterwarnings("ignore", module=r"aiohttp\.multipart")
     from ccari.cli import main as run  # noqa: PLC0415 - what takes the time

@@ -77,6 +77,12 @@ def test_each_command_warns_of_a_program_that_it_does_not_need() -> None:
     assert ccari("--version", PATH="/nowhere") == (0, f"{__version__}\n", "")
 
 
+def test_each_command_warns_of_how_a_library_is_written_where_byte_code_is_not_cached(tmp_path: Path) -> None:
+    uncached = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    code, _, said = ccari("policy", "presets", **uncached)
+    assert (code, said) == (0, "")
+
+
 def test_a_full_disk_ends_a_list_in_a_traceback() -> None:
     with Path("/dev/full").open("wb") as full:
         code, _, said = ccari("policy", "presets", out=full.fileno())
