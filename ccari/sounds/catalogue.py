@@ -117,7 +117,9 @@ class Catalogue:
 
     def _in(self, language: str, by_language: Mapping[str, _T]) -> _T:
         if language not in by_language:
-            raise SoundError(f"{self.path}: no language {language!r}: it has {', '.join(self.languages)}")
+            raise SoundError(
+                f"{self.path}: no language {language!r}: it has {', '.join(self.languages)}: give the campaign one of these, or add yours there"
+            )
         return by_language[language]
 
 

@@ -165,10 +165,7 @@ def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = B
     try:
         scripts = board.scripts(policy.controller_of(campaign), campaign)
     except SoundError as error:
-        # this advice is for faults that no build repairs: an unreadable file, or a language without prompts
-        finding = refused(
-            check, error, "let ccari's user read it, or give the campaign a language that has one"
-        )
+        finding = refused(check, error, _READABLE)
         advice = finding.advice
         if advice.endswith(BUILD):
             advice = advice.removesuffix(BUILD) + build

@@ -159,6 +159,7 @@ async def test_what_would_block_every_call_is_found_by_the_first_of_them(
     # which no build mends
     (language,) = [each for each in json.loads(unspoken.out)["blocks"] if "'xx'" in each]
     assert "no language 'xx': it has " in language
+    assert language.endswith(": give the campaign one of these, or add yours there")
     assert "ccari sounds build" not in language
     assert register == (
         "campaign 'offers': the register 'robinson' has never been loaded: ccari registers import robinson FILE"
