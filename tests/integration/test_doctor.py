@@ -18,9 +18,11 @@ from tests.integration.databases import new_database
 from tests.integration.service import Service
 from tests.lab import Lab, Outcome, callees, laboratory
 from tests.lab.ports import free_port
+from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
+SECONDS = 60.0
 REGISTERED, CONSENTED = "+48600999901", "+48600999902"
 #: Modules that only campaigns with an answering_machine need.
 MACHINES = ("app_amd.so", "app_waitforsilence.so")
@@ -29,6 +31,7 @@ ARI = [
     "asterisk modules",
     "asterisk write",
     "asterisk spool",
+    "asterisk app",
     "clock Asterisk",
     "asterisk dialplan",
     "asterisk telephones",
@@ -76,6 +79,9 @@ class Ward:
             session.get(f"{pbx.ari_url}/ari/applications/ccari") as reply,
         ):
             return reply.status, await reply.json()
+
+    async def is_listened_to(self) -> bool:
+        return (await self.application())[0] == 200
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -147,6 +153,22 @@ async def test_a_running_service_loses_its_calls_to_the_doctor_or_is_called_faul
         call = await ward.lab.world.dial(callees.busy(97).number, campaign="brief")
         await call.ended()
         assert (await ward.lab.pbx.outcome(call.id)).outcome == "busy"
+    finally:
+        assert await service.stop() == 0
+
+
+async def test_it_is_not_said_that_a_start_would_take_asterisk_over_from_a_service_with_another_database(
+    ward: Ward,
+) -> None:
+    service = ward.service
+    await service.start()
+    try:
+        await until(ward.is_listened_to, within=SECONDS)
+        elsewhere = f"127.0.0.1:{free_port(socket.SOCK_STREAM, '127.0.0.1')}"
+        found = await ward.examined(0, CCARI_HTTP__LISTEN=elsewhere)
+        (told,) = [each for each in found.values() if each["state"] != "ok"]
+        assert (told["check"], told["state"]) == ("asterisk app", "warning")
+        assert "ccari serve takes Asterisk over from it and ends its conversations" in told["found"]
     finally:
         assert await service.stop() == 0
 

@@ -23,6 +23,17 @@ async def http(settings: Settings) -> list[Finding]:
     return [await _address("http", settings.http.listen, _answers_http)]
 
 
+async def ccari_answers(settings: Settings) -> bool:
+    """Whether a ccari answers on ``[http] listen``."""
+    host, _, port = settings.http.listen.rpartition(":")
+    host = host.strip("[]")
+    try:
+        async with asyncio.timeout(ANSWER_SECONDS):
+            return (await _first_answer(_answers_http, _REACHED_AT.get(host, host), int(port))) != _STRANGER
+    except OSError:
+        return False
+
+
 async def fastagi(settings: Settings) -> list[Finding]:
     if settings.agi.listen == OFF:
         return [ok("fastagi", "turned off by [agi] listen")]

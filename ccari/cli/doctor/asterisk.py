@@ -14,6 +14,7 @@ from ccari.calls.dialplan import MACHINE_CONTEXT
 from ccari.calls.identity import identify
 from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
 from ccari.calls.transport import Credentials
+from ccari.cli.doctor.addresses import ccari_answers
 from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.database import clock
 from ccari.cli.doctor.dialplan import CHECK, dialplan
@@ -22,6 +23,7 @@ from ccari.config import Settings
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 
+APP = "asterisk app"
 ADVICE = "check that Asterisk is running and not overloaded: asterisk -rx 'core show uptime'"
 INFO = "res_pjsip_dtmf_info.so"
 #: In the version of Debian's Asterisk, whose patch drops voices (docs/recordings.md, "A missing voice").
@@ -48,6 +50,7 @@ async def asterisk(settings: Settings) -> list[Finding]:
         spool = settings.asterisk.spool
         if not settings.asterisk.is_spool_remote:
             found += await found_by("asterisk spool", _spool(session, asked, spool), ADVICE)
+        found += await found_by(APP, _application(session, asked, settings), ADVICE)
         found += await found_by("clock Asterisk", _clock(session, asked), ADVICE)
         found += await found_by(CHECK, dialplan(session, asked), ADVICE)
     return found
@@ -149,6 +152,22 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
         return [ok("asterisk spool", f"Asterisk records into {theirs}, as [asterisk] spool says")]
     return [warning("asterisk spool", f"Asterisk records into {theirs}, but [asterisk] spool is {ours}",
                     f'set [asterisk] spool = "{theirs}", unless that folder is mounted here under the other name')]  # fmt: skip
+
+
+async def _application(
+    session: aiohttp.ClientSession, credentials: Credentials, settings: Settings
+) -> list[Finding]:
+    """Whether ``ccari serve`` would take Asterisk over from another service: the lock against that is in the database, and theirs may be
+    another. Asterisk knows the application as long as somebody is connected for its events.
+    """
+    async with asked_of(session, credentials, f"applications/{credentials.app}") as reply:
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return [ok(APP, f"no service is connected as {credentials.app}")]
+    if await ccari_answers(settings):
+        return [ok(APP, f"a service is connected as {credentials.app}, and ccari runs here")]
+    return [warning(APP, f"a service is connected as {credentials.app}, and no ccari answers on [http] listen: if it has another database, "
+                         "ccari serve takes Asterisk over from it and ends its conversations",
+                    "stop that service before ccari serve, or give this one an Asterisk of its own")]  # fmt: skip
 
 
 async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:
