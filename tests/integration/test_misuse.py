@@ -455,7 +455,7 @@ async def test_a_wrong_configuration_file_is_ignored(desk: Desk) -> None:
         desk.refused("--config", "/nowhere/ccari.toml", "calls", "list"),
         desk.refused("calls", "list", ASTERISC__URL="http://127.0.0.1:1"),
     )
-    assert unknown == f"{wrong} or the environment: asterisk.pasword: is not a known key"
+    assert unknown.startswith(f"{wrong} or the environment: asterisk.pasword: is not a known key; known are ")
     assert missing == "cannot read /nowhere/ccari.toml: No such file or directory"
     assert variable == "the environment variable CCARI_ASTERISC__URL is not a known setting"
 
