@@ -78,8 +78,7 @@ def test_each_command_warns_of_a_program_that_it_does_not_need() -> None:
 
 
 def test_each_command_warns_of_how_a_library_is_written_where_byte_code_is_not_cached(tmp_path: Path) -> None:
-    uncached = {"PYTHONPYCACHEPREFIX": str(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
-    code, _, said = ccari("policy", "presets", **uncached)
+    code, _, said = ccari("policy", "presets", PYTHONPYCACHEPREFIX=str(tmp_path), PYTHONDONTWRITEBYTECODE="1")
     assert (code, said) == (0, "")
 
 
