@@ -18,6 +18,11 @@ Connection = connecting.Connection
 SCHEMA = "ccari"
 #: Seconds before the database counts as away; a call waits for the answer.
 COMMAND_SECONDS = 2.0
+#: The share of :data:`COMMAND_SECONDS` after which the server itself gives a statement up, as we do not stop it by no longer waiting: it
+#: would run on and keep its locks. It comes first, so that a server that is slow, or waits for a lock, says so. Only one that is silent
+#: takes the whole time, and costs the idle connections too (:class:`Pool`). The quarter of a second between the two is for two ways there
+#: and back, one of them to prepare the statement.
+SERVERS_SHARE = 7 / 8
 #: The time-out of one statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
 STREAM_ROWS = 2000
@@ -30,10 +35,7 @@ PLAN_SECONDS = 15
 IDLE_SECONDS = 5.0
 #: The same for :meth:`Database.outside_pool` and for migrations, where nothing is urgent.
 OUTSIDE_IDLE_SECONDS = 30.0
-_SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
-#: The server's statement time-out in the pool. A client that stops waiting does not stop its statement: without this it would run on and
-#: keep its locks.
-CALLS = {**_SESSION, "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}"}
+SESSION = {"search_path": SCHEMA, "application_name": "ccari", "timezone": "UTC"}
 _LOST = "the connection to the database was lost"
 #: SQLSTATE classes whose messages are about connections, roles, databases, tables, disks and limits, and never quote a row.
 _QUOTABLE = frozenset({"08", "28", "3D", "3F", "42", "53", "54", "55", "57", "58"})
@@ -61,7 +63,7 @@ class Database:
 
         ``slow_reader``: the transaction may idle while the rows are read, however slowly, so it must hold no lock that others wait for.
         """
-        settings = _SESSION if slow_reader else {**_SESSION, **idle_limit(OUTSIDE_IDLE_SECONDS)}
+        settings = SESSION if slow_reader else {**SESSION, **idle_limit(OUTSIDE_IDLE_SECONDS)}
         with translated():
             connection = await connect(self._dsn, command_timeout=LIST_SECONDS, server_settings=settings)
             try:
@@ -275,7 +277,11 @@ ANOTHER_OWNER = "make it the database's owner (ALTER DATABASE … OWNER TO …),
 
 def idle_limit(seconds: float) -> dict[str, str]:
     """The session setting that limits how long a transaction may idle."""
-    return {"idle_in_transaction_session_timeout": f"{seconds * 1000:.0f}"}
+    return {"idle_in_transaction_session_timeout": _milliseconds(seconds)}
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{seconds * 1000:.0f}"
 
 
 class _Looking(_Pooled):
@@ -299,16 +305,17 @@ async def as_it_is(
     dsn: str, size: int, settings: Mapping[str, str], *, read_only: bool = False
 ) -> AsyncIterator[Database]:
     """Connect, and yield a pool of up to ``size`` connections, leaving the schema as it is. ``settings``: the session settings of each
-    connection; the idle limit is added.
+    connection; the limits on its statements and on idling are added.
 
     Raises
     ------
     StoreError
         If the server is away or refuses.
     """
+    limits = {"statement_timeout": _milliseconds(COMMAND_SECONDS * SERVERS_SHARE), **idle_limit(IDLE_SECONDS)}
     opening = partial(
         connect, dsn, read_only=read_only, connection_class=_Looking if read_only else _Pooled,
-        command_timeout=COMMAND_SECONDS, server_settings={**settings, **idle_limit(IDLE_SECONDS)},
+        command_timeout=COMMAND_SECONDS, server_settings={**settings, **limits},
         max_cached_statement_lifetime=PLAN_SECONDS,
     )  # fmt: skip
     pool = Pool(opening, size, COMMAND_SECONDS)

@@ -16,10 +16,10 @@ from ccari.errors import StoreError
 from ccari.store import text_order
 from ccari.store.connecting import close, connect, keep_looking, look_at_each, refuse_shared
 from ccari.store.database import (
-    CALLS,
     OUTSIDE_IDLE_SECONDS,
     POOL_SIZE,
     SCHEMA,
+    SESSION,
     Connection,
     Database,
     as_it_is,
@@ -56,7 +56,7 @@ async def open_database(dsn: str) -> AsyncIterator[Database]:
     """
     with translated():
         await _migrate(dsn)
-    async with as_it_is(dsn, POOL_SIZE, CALLS) as database, beside(partial(keep_looking, dsn)):
+    async with as_it_is(dsn, POOL_SIZE, SESSION) as database, beside(partial(keep_looking, dsn)):
         yield database
 
 

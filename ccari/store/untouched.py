@@ -14,7 +14,7 @@ import asyncpg
 from ccari.errors import StoreError
 from ccari.store import embedded, migrating
 from ccari.store.connecting import look_at_each
-from ccari.store.database import COMMAND_SECONDS, SCHEMA, Connection, Database, as_it_is
+from ccari.store.database import SCHEMA, SESSION, Connection, Database, as_it_is
 from ccari.store.opened import Store
 
 #: How long to wait for control: an embedded server starts and stops within a second or two.
@@ -32,10 +32,7 @@ SELECT current_setting('server_version') AS version, current_setting('server_enc
 """
 #: The server's settings that make commits survive a power cut. A session cannot set them.
 DURABLE = ("fsync", "full_page_writes")
-_SESSION = {
-    "search_path": SCHEMA, "application_name": "ccari doctor", "timezone": "UTC",
-    "statement_timeout": f"{COMMAND_SECONDS * 1000:.0f}",
-}  # fmt: skip
+_SESSION = {**SESSION, "application_name": "ccari doctor"}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ import asyncpg
 import pytest
 import pytest_asyncio
 
-from ccari.store import connecting, fence, local_journal, replaying, untouched
+from ccari.store import connecting, fence, local_journal, replaying
 from ccari.store import database as databases
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, as_it_is
@@ -33,10 +33,8 @@ _BOUNDS = (
     (connecting, "CONNECT_SECONDS"), (databases, "COMMAND_SECONDS"), (fence, "COMMAND_SECONDS"), (replaying, "PRESS_SECONDS"),
     (local_journal, "KEEP_SECONDS"), (local_journal, "ANSWER_SECONDS"),
 )  # fmt: skip
-_SETTINGS = (databases.CALLS, untouched._SESSION)
 #: As in service: what is there before a test begins may have been made by a fixture of the whole session.
 _OWN_BOUNDS = [getattr(module, name) for module, name in _BOUNDS]
-_OWN_SETTINGS = [each["statement_timeout"] for each in _SETTINGS]
 
 
 @contextlib.contextmanager
@@ -47,8 +45,6 @@ def patiently() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for module, name in _BOUNDS:
             patch.setattr(module, name, ANSWER_SECONDS)
-        for settings in _SETTINGS:
-            patch.setitem(settings, "statement_timeout", f"{ANSWER_SECONDS * 1000:.0f}")
         yield
 
 
@@ -65,8 +61,6 @@ def as_in_service() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         for (module, name), own in zip(_BOUNDS, _OWN_BOUNDS, strict=True):
             patch.setattr(module, name, own)
-        for settings, own in zip(_SETTINGS, _OWN_SETTINGS, strict=True):
-            patch.setitem(settings, "statement_timeout", own)
         yield
 
 
@@ -143,7 +137,7 @@ async def empty(server: str, administrator: asyncpg.Connection) -> AsyncIterator
 @pytest_asyncio.fixture
 async def database(dsn: str) -> AsyncIterator[Database]:
     """It is migrated already: checking that again took longer than many a test."""
-    async with as_it_is(dsn, databases.POOL_SIZE, databases.CALLS) as opened:
+    async with as_it_is(dsn, databases.POOL_SIZE, databases.SESSION) as opened:
         yield opened
 
 

@@ -245,6 +245,19 @@ async def test_each_connection_that_a_firewall_has_forgotten_keeps_a_call_waitin
         assert await database.value("SELECT 1") == 1
 
 
+async def test_a_server_that_is_slow_is_taken_for_one_that_is_silent(
+    dsn: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One statement too many, or one that waits for a lock, would cost every idle connection."""
+    monkeypatch.setattr(databases, "COMMAND_SECONDS", 4.0)
+    async with as_it_is(dsn, 3, SETTINGS) as database:
+        async with database.connection(), database.connection(), database.connection():
+            pass
+        with pytest.raises(StoreError, match="did not answer in time"):
+            await database.rows("SELECT pg_sleep(60)")
+        assert database.connections == (0, 3, 3)
+
+
 async def test_a_closed_connection_is_given_to_the_next() -> None:
     server = Server(2)
     first, second = await server.pool.take(), await server.pool.take()

@@ -192,7 +192,7 @@ async def test_invariant_1_the_gate_asks_a_primary_that_another_has_replaced(
     # a service that has not noticed yet that there is another
     monkeypatch.setattr(connecting, "LOOK_AGAIN_SECONDS", 0.1)
     monkeypatch.setattr(timelines, "_newest", {})
-    async with as_it_is(old_first, databases.POOL_SIZE, databases.CALLS) as database:
+    async with as_it_is(old_first, databases.POOL_SIZE, databases.SESSION) as database:
         with capture_logs() as logged:
             async with PostgresFence(old_first).hold("a run", "an asterisk"):
                 assert await database.value(WHICH) == old
