@@ -68,7 +68,9 @@ def _explained(listen: str) -> Iterator[None]:
 
 
 async def _close_abandoned(desk: Desk) -> None:
-    """End the calls that an earlier run left open. Their dialplans got no verdict, unless it died as it had just sent one."""
+    """End the calls that an earlier run left open. Their dialplans got no verdict, unless it died as it had just sent one: a call whose
+    token it had spent ends as handed back.
+    """
     try:
         await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC))
     except StoreError as error:

@@ -16,6 +16,7 @@ from ccari.config import OFF, Settings
 from ccari.lists.importing import Lists
 from ccari.metrics import catalogue
 from ccari.recordings.evidence.keys import SigningKeys
+from ccari.ports.calls import OVER_FASTAGI
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.listening import Listener
 from ccari.recordings.shelf import Shelf
@@ -108,4 +109,4 @@ def _agi_name(settings: Settings) -> str:
     none ends another's calls.
     """
     where = settings.asterisk.name or socket.gethostname()
-    return f"agi@{where}:{settings.agi.listen.rpartition(':')[2]}"
+    return f"{OVER_FASTAGI}{where}:{settings.agi.listen.rpartition(':')[2]}"

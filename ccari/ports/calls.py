@@ -14,6 +14,9 @@ from ccari.ports.cards import Past
 from ccari.ports.keying import Digests
 from ccari.ports.requests import Exercise
 
+#: How the names begin that calls over FastAGI are filed under, in place of an Asterisk's (where ``@`` is not allowed).
+OVER_FASTAGI = "agi@"
+
 
 @dataclass(frozen=True, slots=True)
 class OpenedCall:
@@ -172,6 +175,9 @@ class CallStore(Protocol):
         opened_before: datetime | None = None,
     ) -> int:
         """End calls that are open on this Asterisk but no longer run. Gives how many.
+
+        A call over FastAGI whose token is spent ends as handed back: its dialplan may have got its ALLOW, and
+        have dialled.
 
         ``but``: calls that go on. ``older_than``: only calls opened at least so many seconds ago;
         ``opened_before``: only those opened before that moment of :meth:`clock`. Calls of other Asterisks are

@@ -17,14 +17,14 @@ import asyncpg
 from ccari.errors import NoCallError, StoreError
 from ccari.gating.journal import entry
 from ccari.policy import chain
-from ccari.policy.call import Outcome
+from ccari.policy.call import HANDED_BACK, Outcome
 from ccari.policy.call.events import RightOnRecord
 from ccari.policy.chain import Entry
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.pacing import Lately
 from ccari.policy.rights import Right
 from ccari.ports.access import Bearer
-from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
+from ccari.ports.calls import OVER_FASTAGI, LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Asked, Past
 from ccari.ports.keying import Sought
 from ccari.ports.lists import Judge
@@ -245,8 +245,8 @@ class CallRows:
     ) -> int:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than), opened_before
-            )
+                SQL["open_calls"], asterisk, list(but), timedelta(seconds=older_than), opened_before, OVER_FASTAGI
+            )  # fmt: skip
             ended = 0
             for row in rows:
                 # one by one: a tampered row must not keep the others open and the service from starting
@@ -323,7 +323,7 @@ async def _register(
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> bool:
     """Close an open call; False if another node closed it first: every node looks for calls older than a day."""
-    outcome = "bridged" if row["talked"] else "failed"
+    outcome = HANDED_BACK if row["let_go"] else Outcome.BRIDGED if row["talked"] else Outcome.FAILED
     fields = {"outcome": outcome, "reason": "service_died"}
     async with in_transaction(connection):
         if not await connection.fetchval(SQL["lock_open_call"], row["id"]):

@@ -18,6 +18,7 @@ from ccari.gating.shipped import MOST_TOLD, Dialplans
 from ccari.policy.suppression import Reason
 from ccari.store.calls import PostgresCallStore
 from ccari.store.opened import Store
+from ccari.store.database import Database
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import caller
@@ -207,6 +208,23 @@ async def test_a_call_that_the_dialplan_may_have_made_is_on_record_as_one_that_f
 
 
 async def test_a_verdict_that_was_given_up_is_sent_again_until_it_comes(
+async def test_a_call_that_was_allowed_as_the_service_died_is_on_record_as_one_that_failed(
+    desk: Desk, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Asterisk has its ALLOW, and dials."""
+    monkeypatch.setattr(server, "DRAIN_SECONDS", 0.0)
+    async with serving(with_store(desk, Broken(database, "close", holds=True))) as port:
+        allowed = await ask(port, NUMBER.e164, "renewals")
+    assert allowed.verdict == "ALLOW"
+    async with serving(desk):
+        row = await closed(store, allowed.variables["CCARI_CALL"])
+    assert (row["outcome"], row["reason"], row["dialled_at"] is None) == (
+        "handed_back",
+        "service_died",
+        False,
+    )
+
+
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the connection is closed in order, the kernel sends what it still has once the network is back."""
