@@ -11,7 +11,8 @@ OTHERS = "-"
 
 
 async def alive(session: Session, desk: Desk) -> None:
-    """Set ``CCARI_ALIVE`` to ``yes``. It does not say that a call can be taken: Stasis and the gate say that.
+    """Set ``CCARI_ALIVE`` to ``yes``; to ``no`` if the call is to enter Stasis, and Asterisk is silent there.
+    ``yes`` does not say that a call can be taken: Stasis and the gate say that.
 
     Only the shipped dialplans ask this, and give their version in the address; those older than the version
     numbers give none.
@@ -21,8 +22,9 @@ async def alive(session: Session, desk: Desk) -> None:
     AgiError
         If the channel is gone.
     """
-    await session.set_variable("CCARI_ALIVE", "yes")
     asked = session.query
+    is_heard = asked.get("stasis", OTHERS) == OTHERS or await desk.takes_stasis()
+    await session.set_variable("CCARI_ALIVE", "yes" if is_heard else "no")
     for dialplan, name in ((FASTAGI, "agi"), (STASIS, "stasis")):
         if asked.get(name) != OTHERS:
             desk.dialplans.seen(dialplan, asked.get(name, ""))

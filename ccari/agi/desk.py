@@ -1,6 +1,6 @@
 """What all FastAGI connections share."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
 from ccari.agi.session import Session
@@ -37,10 +37,18 @@ class Setting:
             await session.set_variable(name, value)
 
 
+async def _without_ari() -> bool:
+    """Stasis itself says at once that nobody serves it."""
+    return True
+
+
 @dataclass(frozen=True, slots=True)
 class Desk(Means):
-    """``asterisk``: one name for all FastAGI calls of this service, since the protocol does not say which Asterisk asks."""
+    """``asterisk``: one name for all FastAGI calls of this service, since the protocol does not say which Asterisk asks. ``takes_stasis``:
+    whether a call that enters Stasis now would reach this service.
+    """
 
     meter: Meter = UNMETERED
     setting: Setting = field(default_factory=Setting)
     dialplans: Dialplans = field(default_factory=Dialplans)
+    takes_stasis: Callable[[], Awaitable[bool]] = _without_ari

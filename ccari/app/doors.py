@@ -4,6 +4,7 @@ import contextlib
 import socket
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
+from dataclasses import replace
 from functools import partial
 
 from ccari.agi.desk import Desk
@@ -15,8 +16,8 @@ from ccari.calls.switchboard import Switchboard
 from ccari.config import OFF, Settings
 from ccari.lists.importing import Lists
 from ccari.metrics import catalogue
-from ccari.recordings.evidence.keys import SigningKeys
 from ccari.ports.calls import OVER_FASTAGI
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.listening import Listener
 from ccari.recordings.shelf import Shelf
@@ -92,13 +93,15 @@ def _rates(settings: Settings) -> Rates:
 
 
 @contextlib.asynccontextmanager
-async def fastagi(parts: Parts) -> AsyncIterator[None]:
+async def fastagi(parts: Parts, link: Link | None) -> AsyncIterator[None]:
     """Serve FastAGI while the context lasts, unless the settings turn it off."""
     settings, metrics = parts.settings, parts.metrics
     if settings.agi.listen == OFF:
         yield
         return
     desk = Desk(_agi_name(settings), parts.call_store, parts.secrets, parts.book, parts.prompts, metrics)
+    if link is not None:
+        desk = replace(desk, takes_stasis=link.answers)
     async with serve_agi(settings.agi.listen, desk) as conversations:
         metrics.number(catalogue.AGI_SESSIONS, lambda: len(conversations))
         yield

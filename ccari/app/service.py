@@ -92,7 +92,7 @@ async def _run(
         time_stamping(settings, store, metrics),
         http(parts, link, calls),
         beside(parts.replayer.run),
-        fastagi(parts),
+        fastagi(parts, link),
         forwarding(settings, store, parts.book, metrics),
         notifying(settings, store, parts.book, metrics),
         housekeeping(settings, store, clock.now, metrics),

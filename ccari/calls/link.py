@@ -36,6 +36,9 @@ LONGEST_RETRY_SECONDS = 5.0
 STOCK_AGAIN_SECONDS = 1.0
 #: How often to ping Asterisk. Without calls, nothing else shows that it no longer accepts the password.
 PING_SECONDS = 10.0
+#: How long Asterisk may stay silent when the dialplan asks whether a call can be handed over. The dialplan waits for three seconds, and
+#: the heartbeat of the connection takes up to fifteen to notice.
+ANSWER_SECONDS = 1.0
 
 
 class Replaced(RivalError):  # noqa: N818 - what happened
@@ -65,6 +68,13 @@ class Link:
         self._name = name
         self.connected = asyncio.Event()
         self.connections = 0
+        self._transport: Transport | None = None
+
+    async def answers(self) -> bool:
+        """Whether Asterisk is heard now, so that calls reach us: it would hold them on a connection of which it does not know yet that it
+        is lost.
+        """
+        return self._transport is not None and await self._transport.answers(ANSWER_SECONDS)
 
     async def run(self) -> None:
         """Stay connected until cancelled.
@@ -110,9 +120,11 @@ class Link:
             transport = await connect(session, credentials)
             ears = Ears(self._switchboard, transport.fence)
             async with started(transport.read(ears.take)) as (reader,):
+                self._transport = transport
                 try:
                     await self._serve(_Connection(transport, ears, reader, lock_lost), identity)
                 finally:
+                    self._transport = None
                     transport.fence()
                     await transport.close()
 

@@ -6,6 +6,7 @@ the URL and repeats a POST whose reply was lost, which would dial twice.
 
 import asyncio
 import contextlib
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -31,6 +32,8 @@ BESIDE_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours, a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
+#: How long what Asterisk has said counts as a sign that the connection is alive. With some calls at a time it says more than that.
+LATELY_SECONDS = 0.1
 _FILES_OF_PASSWORDS = OwnThreads("ccari-ari-password", AsteriskError)
 #: The message types by which aiohttp reports that the connection has ended.
 _LAST = (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSING, aiohttp.WSMsgType.CLOSED)
@@ -112,15 +115,19 @@ class Transport:
         self._waiting: dict[str, asyncio.Future[dict[str, Any]]] = {}
         self._last_id = 0
         self._fenced = False
+        #: When Asterisk last said something, by the loop's clock.
+        self._heard_at = -math.inf
 
     async def read(self, on_event: Callable[[dict[str, Any]], None]) -> None:
         """Hand out replies and events until the connection ends.
 
         ``on_event`` is called in the reader, so it must return at once. What it raises is logged, and the reader goes on.
         """
+        now = asyncio.get_running_loop().time
         try:
             while (message := await self._socket.receive()).type not in _LAST:
                 if message.type is aiohttp.WSMsgType.TEXT:
+                    self._heard_at = now()
                     self._take(message.data, on_event)
         finally:
             for future in self._waiting.values():
@@ -130,6 +137,19 @@ class Transport:
     def fence(self) -> None:
         """Send nothing more, whoever asks: another service drives this Asterisk now."""
         self._fenced = True
+
+    async def answers(self, within: float) -> bool:
+        """Whether Asterisk says something, whatever it is, ``within`` so many seconds. It is asked only if it has said nothing in the last
+        :data:`LATELY_SECONDS`.
+        """
+        if self._fenced or self._socket.closed:
+            return False
+        since = asyncio.get_running_loop().time() - LATELY_SECONDS
+        if self._heard_at < since:
+            with contextlib.suppress(AsteriskError, TimeoutError):
+                async with asyncio.timeout(within):
+                    await self.request("GET", "/ari/asterisk/ping")
+        return self._heard_at >= since
 
     async def request(
         self,

@@ -59,6 +59,31 @@ async def test_invariant_5_a_key_that_nobody_heard_is_confirmed_or_the_dead_link
         assert lacks(sound, hz)
 
 
+async def test_who_calls_while_nobody_has_noticed_that_the_link_is_dead_waits_in_silence(
+    ground: Ground,
+) -> None:
+    """Asterisk does not know it either, and would keep the call in Stasis until the heartbeat notices."""
+    callee, next_one = callees.answers(13), callees.answers(14)
+    async with (
+        black_hole(ground.lab.pbx.ari_url) as way,
+        ground.asks_whether_it_lives(),
+        ground.running(ari=way.url, agi=True) as service,
+    ):
+        way.swallow()
+        placed = await ground.dial(callee)
+        await placed.ended(within=HEARTBEAT_SECONDS)
+        outcome = await ground.lab.pbx.outcome(placed.id)
+        assert (outcome.outcome, outcome.reason) == ("unavailable", "service_away")
+        assert not service.count("asterisk_away")
+        way.let_through()
+        await until(lambda: service.count("asterisk_connected") == 2, within=START_SECONDS)
+        outcome, _ = await ground.ended(service, await ground.dial(next_one, agent="drops-1"))
+        assert outcome.outcome == "bridged"
+        await ground.nothing_left()
+    invites = [await ground.lab.world.invites(each.number) for each in (callee, next_one)]
+    assert invites == [0, 1]
+
+
 async def test_six_seconds_without_a_packet_end_a_recording_unnoticed(ground: Ground) -> None:
     """Case 19: the far end is stopped, so that neither voice arrives, and then resumed."""
     callee = callees.answers(2)

@@ -1,8 +1,6 @@
 """The service is stopped while calls go on, and resumed much later: nobody waits for it, and it does nothing outdated."""
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator
 from datetime import datetime, timedelta
 
 import asyncpg
@@ -35,16 +33,6 @@ assert LATE_SECONDS < WAKES_SECONDS
 assert max(REQUEST_SECONDS, 1.5 * HEARTBEAT_SECONDS) < STOPPED_SECONDS
 
 
-@contextlib.asynccontextmanager
-async def asked_whether_it_lives(ground: Ground) -> AsyncIterator[None]:
-    """The dialplan asks over FastAGI whether ccari is alive before it hands a call over."""
-    await ground.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE yes")
-    try:
-        yield
-    finally:
-        await ground.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE no")
-
-
 async def test_invariant_1_a_service_that_wakes_dials_for_whoever_is_gone_or_callers_wait_for_it(
     ground: Ground,
 ) -> None:
@@ -53,7 +41,7 @@ async def test_invariant_1_a_service_that_wakes_dials_for_whoever_is_gone_or_cal
     late, refused = callees.answers(60), [callees.answers(serial) for serial in range(61, 64)]
     async with (
         relay(ground.lab.pbx.ari_url) as between,
-        asked_whether_it_lives(ground),
+        ground.asks_whether_it_lives(),
         ground.running(ari=between.url, agi=True) as service,
     ):
         talking = [await ground.dial(each) for each in called]

@@ -93,6 +93,15 @@ class Ground:
             status = await made.stop()
         assert not still or status == 0, made.errors.read_text()
 
+    @contextlib.asynccontextmanager
+    async def asks_whether_it_lives(self) -> AsyncIterator[None]:
+        """The dialplan asks over FastAGI whether ccari is alive before it hands a call over."""
+        await self.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE yes")
+        try:
+            yield
+        finally:
+            await self.lab.pbx.cli("dialplan set global CCARI_ASK_ALIVE no")
+
     async def dial(self, callee: Callee, *, agent: str = "talks") -> AgentCall:
         """An agent's call in the campaign with the shortest notice."""
         return await self.lab.world.dial(callee.number, campaign="brief", agent=agent, pbx=self.lab.pbx)

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,8 +18,8 @@ from ccari.gating import abandoned
 from ccari.gating.shipped import MOST_TOLD, Dialplans
 from ccari.policy.suppression import Reason
 from ccari.store.calls import PostgresCallStore
-from ccari.store.opened import Store
 from ccari.store.database import Database
+from ccari.store.opened import Store
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.agi.asterisk import caller
@@ -207,7 +208,6 @@ async def test_a_call_that_the_dialplan_may_have_made_is_on_record_as_one_that_f
     assert (row["outcome"], row["reason"], row["dialled_at"] is None) == ("handed_back", "untold", False)
 
 
-async def test_a_verdict_that_was_given_up_is_sent_again_until_it_comes(
 async def test_a_call_that_was_allowed_as_the_service_died_is_on_record_as_one_that_failed(
     desk: Desk, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -225,6 +225,7 @@ async def test_a_call_that_was_allowed_as_the_service_died_is_on_record_as_one_t
     )
 
 
+async def test_a_verdict_that_was_given_up_is_sent_again_until_it_comes(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """If the connection is closed in order, the kernel sends what it still has once the network is back."""
@@ -289,6 +290,22 @@ async def test_a_service_that_lives_is_taken_for_hung_or_says_more_than_that(des
         asterisk.enter("alive", NUMBER.e164, "renewals")
         await asterisk.obey()
     assert asterisk.variables == {"CCARI_ALIVE": "yes"}
+
+
+@pytest.mark.parametrize(
+    ("question", "answer"),
+    [("alive?agi=1&stasis=1", "no"), ("alive?agi=1&stasis=", "no"), ("alive?agi=1&stasis=-", "yes"), ("alive", "yes")],
+)  # fmt: skip
+async def test_a_caller_is_sent_to_a_service_that_does_not_hear_asterisk_or_kept_from_the_menu_over_fastagi(
+    desk: Desk, question: str, answer: str
+) -> None:
+    async def silent() -> bool:
+        return False
+
+    async with serving(replace(desk, takes_stasis=silent)) as port, caller(port) as asterisk:
+        asterisk.enter(question)
+        await asterisk.obey()
+    assert asterisk.variables == {"CCARI_ALIVE": answer}
 
 
 async def test_a_dialplan_of_another_version_goes_unseen_or_is_told_of_with_each_call(desk: Desk) -> None:

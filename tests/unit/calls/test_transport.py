@@ -75,6 +75,32 @@ async def test_more_than_one_connection_is_opened_for_a_hundred_requests(server:
     assert len(server.handshakes) == 1
 
 
+async def test_a_silent_asterisk_passes_for_one_that_answers_or_one_that_speaks_is_asked(
+    server: AriServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transports, "LATELY_SECONDS", WITHIN_SECONDS)
+    line = Line()
+    async with line.open(server) as transport:
+        assert await transport.answers(within=WITHIN_SECONDS)
+        assert await transport.answers(within=WITHIN_SECONDS)
+        assert [each["uri"] for each in server.requests] == ["asterisk/ping"]
+
+        async def ignore(_: Message) -> None:
+            pass
+
+        server.answer = ignore
+        monkeypatch.setattr(transports, "LATELY_SECONDS", 0.0)
+        assert not await transport.answers(within=0.0)
+        monkeypatch.setattr(transports, "LATELY_SECONDS", WITHIN_SECONDS)
+        # an event tells as much as an answer
+        await server.send({"type": "ChannelVarset"})
+        await line.heard.wait()
+        assert await transport.answers(within=WITHIN_SECONDS)
+        assert len(server.requests) == 2
+        transport.fence()
+        assert not await transport.answers(within=WITHIN_SECONDS)
+
+
 async def test_replies_out_of_order_reach_another_caller(server: AriServer) -> None:
     waiting: list[Message] = []
 
