@@ -90,16 +90,21 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 
 @app.command()
 def check(context: typer.Context) -> None:
-    """Check that no entry was changed, left out, moved or erased before its time, and that the record matches its
-    seals. Exit status 1 if not.
+    """Check that no entry was changed, left out, moved or erased before its time, that the record matches its
+    seals, and that policies, tokens and legal holds are as it says. Exit status 1 if not.
 
     The seals themselves are checked by ccari evidence check.
     """
 
-    async def work(_: Settings, store: Store) -> tuple[int, str | None]:
-        return await store.accesses.fault()
+    async def work(_: Settings, store: Store) -> tuple[int, str | None, str | None]:
+        count, fault = await store.accesses.fault()
+        return count, fault, None if fault else await store.accesses.contradiction()
 
-    count, fault = with_store(context, work)
+    count, fault, contradiction = with_store(context, work)
     if fault is not None:
         raise CcariError(f"the record of accesses is damaged or was altered: {printable(fault)}")
+    if contradiction is not None:
+        raise CcariError(
+            f"the record of accesses is intact, but what {contradiction} was about is missing, or was changed: see ccari audit list"
+        )
     typer.echo(f"{counted(count, 'access', 'accesses')}: the record is intact")

@@ -72,7 +72,7 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
     document, policy = read_policy(file)
 
     async def work(settings: Settings, store: Store) -> tuple[Applied, list[str], list[str]]:
-        applied = await store.policies.applied(await store.policies.apply(document, who()))
+        applied = await store.policies.applied(await store.policies.apply(document, f"cli:{who()}"))
         if applied is None:
             raise CcariError("the revision that was applied is not in the database")
         return applied, await lacking(settings, store, policy), await left_behind(store, policy)

@@ -1,5 +1,6 @@
 """The record of accesses: who looked at which recording or person's data, when and why. It is written before
-the data are shown.
+the data are shown. It also has what people decided by hand and no journal tells: bars, holds, policies and
+tokens, each in the transaction that makes it so.
 """
 
 from collections.abc import Mapping
@@ -34,6 +35,11 @@ class Looked(StrEnum):
     REQUESTS_EXPORTED = "requests_exported"
     CONTROLLER_DELETION_BEGUN = "controller_deletion_begun"
     CONTROLLER_DELETED = "controller_deleted"
+    POLICY_APPLIED = "policy_applied"
+    TOKEN_CREATED = "token_created"  # noqa: S105 - what was done
+    TOKEN_REVOKED = "token_revoked"  # noqa: S105 - what was done
+    HOLD_PLACED = "hold_placed"
+    HOLD_RELEASED = "hold_released"
 
 
 @dataclass(frozen=True, slots=True)

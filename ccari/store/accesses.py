@@ -62,6 +62,13 @@ class Accesses:
                     fault = mismatch(row["events"], row["sealed_at"])
         return count, fault
 
+    async def contradiction(self) -> str | None:
+        """The first policy, token or hold that is missing, or is another than the record says, in words. The record itself must be intact
+        (:meth:`fault`).
+        """
+        rows = await self._database.rows(SQL["decided_otherwise"], outside_pool=True)
+        return f"entry {rows[0]['seq']} ({rows[0]['event']})" if rows else None
+
     async def _chain_fault(self) -> tuple[int, str | None]:
         seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
         # the newest erased entry, and the moment up to which entries may be erased

@@ -8,9 +8,12 @@ from uuid import UUID
 import asyncpg
 
 from ccari.errors import NoRequestError, RecordingError, UnknownError
+from ccari.policy.chain import Linked
 from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
 from ccari.policy.rights import EFFECTS
+from ccari.ports.accesses import Looked
 from ccari.ports.holds import Held, HoldOn
+from ccari.store import accesses
 from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.queries import SQL
 
@@ -27,7 +30,9 @@ class Holds:
         self._database = database
 
     async def place(self, on: HoldOn, reason: str, who: str) -> dict[str, Any]:
-        """Waits for deletions that are being decided. Once the hold is placed, none of the recordings that it counts is deleted."""
+        """Waits for deletions that are being decided. Once the hold is placed, none of the recordings that it counts is deleted. The record
+        of accesses has what it is on, and the next seal covers it; the reason is stored with the hold.
+        """
         subject = on.subject
         async with self._database.outside_pool() as connection, in_transaction(connection):
             await connection.execute(SQL["share_deletions"])
@@ -37,16 +42,23 @@ class Holds:
                 subject.controller if subject else None, list(subject.digests.all) if subject else None, reason,
                 who,
             )  # fmt: skip
-            return await _shown(connection, placed) or {}
+            shown = await _shown(connection, placed) or {}
+            # last: nobody can look at anything until this is over
+            noted = await _note(connection, Looked.HOLD_PLACED, placed, who)
+        accesses.log(Looked.HOLD_PLACED, who, noted)
+        return shown
 
     async def release(self, hold: int, reason: str, who: str) -> dict[str, Any]:
-        """The record keeps who released it, when and why."""
+        """The hold keeps who released it, when and why; the record of accesses has it too, and the next seal covers it."""
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["release_hold"], hold, who, reason) is None:
                 since = await connection.fetchval(SQL["released_hold"], hold)
                 when = f"was released on {since:%Y-%m-%d}" if since else "does not exist"
                 raise UnknownError(f"hold {hold} {when}: see ccari recordings holds --all")
-            return await _shown(connection, hold) or {}
+            shown = await _shown(connection, hold) or {}
+            noted = await _note(connection, Looked.HOLD_RELEASED, hold, who)
+        accesses.log(Looked.HOLD_RELEASED, who, noted)
+        return shown
 
     async def page(
         self, limit: int, *, released: bool, controllers: Sequence[str] | None, after: int | None = None
@@ -77,6 +89,13 @@ async def explain(connection: Connection, recording_ids: Collection[UUID]) -> di
 async def _shown(connection: Connection, hold: int) -> dict[str, Any] | None:
     row = await connection.fetchrow(SQL["list_holds"], hold, True, 1, None, None)
     return None if row is None else dict(row)
+
+
+async def _note(connection: Connection, done: Looked, hold: int, who: str) -> Linked:
+    """Enter what was done to the hold, and what it is on, into the record of accesses."""
+    row = await connection.fetchrow(SQL["target_of_hold"], hold)
+    target = {name: str(value) for name, value in dict(row or {}).items() if value is not None}
+    return await accesses.add(connection, done, {"hold": str(hold), **target, "who": who, "why": ""})
 
 
 async def _check(connection: Connection, on: HoldOn) -> None:

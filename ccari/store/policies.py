@@ -15,6 +15,8 @@ from ccari.errors import RefusedError, StoreError, UnsoundPolicyError
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy, PolicyError, campaigns_declared, countries_declared, read
 from ccari.policy.leaving import called_again
+from ccari.ports.accesses import Looked
+from ccari.store import accesses
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
 from ccari.store.together import Together
@@ -105,7 +107,8 @@ class Policies:
         )
 
     async def apply(self, document: str, applied_by: str) -> int:
-        """Store a policy as the newest revision and return its number. The same text as the newest revision makes no new one.
+        """Store a policy as the newest revision and return its number. The same text as the newest revision makes no new one. The record
+        of accesses has its hash, and the next seal covers it.
 
         Raises
         ------
@@ -123,9 +126,13 @@ class Policies:
             deletions = await connection.fetch(SQL["controller_deletions"], callers)
             if deleted := _called_again(list(map(dict, deletions))):
                 raise RefusedError("\n".join(deleted))
-            number = await connection.fetchval(
-                SQL["add_policy"], applied_by, sha256(document.encode()).digest(), document
+            hashed = sha256(document.encode())
+            number = await connection.fetchval(SQL["add_policy"], applied_by, hashed.digest(), document)
+            applied = {"revision": str(number), "sha256": hashed.hexdigest()}
+            noted = await accesses.add(
+                connection, Looked.POLICY_APPLIED, {**applied, "who": applied_by, "why": ""}
             )
+        accesses.log(Looked.POLICY_APPLIED, applied_by, noted)
         return int(number)
 
     async def called_again(self, policy: Policy) -> list[str]:

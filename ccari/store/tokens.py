@@ -7,6 +7,8 @@ from typing import Any
 import asyncpg
 
 from ccari.ports.access import Bearer, Role
+from ccari.ports.accesses import Looked
+from ccari.store import accesses
 from ccari.store.database import Database
 from ccari.store.queries import SQL
 
@@ -26,13 +28,22 @@ class Tokens:
         self._database = database
 
     async def add(self, bearer: Bearer, sha256: bytes, by: str, expires_at: datetime | None) -> bool:
-        """Add a token. False if the name was ever used, even by a revoked token."""
+        """Add a token. False if the name was ever used, even by a revoked token. The record of accesses has what it may do, and the next
+        seal covers it.
+        """
         controllers = sorted(bearer.controllers) if bearer.controllers is not None else None
-        return bool(
-            await self._database.rows(
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(
                 SQL["add_token"], bearer.name, bearer.role, bearer.agent, controllers, sha256, by, expires_at
-            )
-        )
+            ):
+                return False
+            made = {
+                "token": bearer.name, "role": bearer.role, "agent": bearer.agent or "", "controllers": " ".join(controllers or ["all"]),
+                "expires": expires_at.isoformat(timespec="seconds") if expires_at else "never",
+            }  # fmt: skip
+            noted = await accesses.add(connection, Looked.TOKEN_CREATED, {**made, "who": by, "why": ""})
+        accesses.log(Looked.TOKEN_CREATED, by, noted)
+        return True
 
     async def bearer(self, sha256: bytes) -> Bearer | None:
         rows = await self._database.rows(SQL["token_bearer"], sha256)
@@ -43,8 +54,17 @@ class Tokens:
         return frozenset(row["sha256"] for row in await self._database.rows(SQL["good_tokens"], MOST_GOOD))
 
     async def revoke(self, name: str, by: str) -> bool:
-        """Revoke a token. False if no token has that name, or it is revoked already."""
-        return bool(await self._database.rows(SQL["revoke_token"], name, by))
+        """Revoke a token. False if no token has that name, or it is revoked already. A database from before this lacks the next seal, which
+        shows that the token is good there again.
+        """
+        async with self._database.transaction() as connection:
+            if not await connection.fetchval(SQL["revoke_token"], name, by):
+                return False
+            noted = await accesses.add(
+                connection, Looked.TOKEN_REVOKED, {"token": name, "who": by, "why": ""}
+            )
+        accesses.log(Looked.TOKEN_REVOKED, by, noted)
+        return True
 
     async def list(self) -> list[dict[str, Any]]:
         """Every token ever made, the oldest first, and whether it is still ``good``."""

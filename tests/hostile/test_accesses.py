@@ -2,22 +2,25 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import asyncpg
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccari.errors import StoreError
 from ccari.gating.labels import unnumbered
 from ccari.policy.rights import Right
-from ccari.ports.access import Role
+from ccari.ports.access import Bearer, Role
 from ccari.ports.accesses import Access, Looked, WantedAccesses
+from ccari.ports.holds import HoldOn, Subject
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import Service
@@ -37,12 +40,14 @@ DIGEST = made.digests().newest.hex()
 #: Another person, who is erased: nothing holds their data.
 OTHER, OTHER_AS_WRITTEN = replace(made.NUMBER, e164="+48600100009"), "600 100 009"
 OTHERS_DIGEST = made.digests(number=OTHER).newest.hex()
+ANOTHER_POLICY = made.POLICY + "# another\n"
 
 
 async def noted(store: Store, **wanted: Any) -> list[dict[str, Any]]:
-    """What is on record, the oldest first; the record is intact."""
+    """What is on record, the oldest first, but for what the test has applied; the record is intact."""
     assert (await store.accesses.fault())[1] is None
-    return (await store.accesses.list(1000, WantedAccesses(**wanted)))[::-1]
+    rows = await store.accesses.list(1000, WantedAccesses(**wanted))
+    return [each for each in rows[::-1] if each["who"] != "test"]
 
 
 class Looks:
@@ -53,6 +58,8 @@ class Looks:
         of = {"controller": "acme", "digest": DIGEST}
         key, listed = folder / "age.key", folder / "listed.csv"
         listed.write_text(f"{AS_WRITTEN}\n")
+        policy = folder / "policy.toml"
+        policy.write_text(ANOTHER_POLICY)
         agreed = folder / "agreed.csv"
         agreed.write_text(
             f"number,purpose,channel,given,proof\n{AS_WRITTEN},marketing,phone,2026-01-15,form\n"
@@ -96,6 +103,15 @@ class Looks:
             (("suppress", "add", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_BARRED, {**of, "reason": "do_not_call", "campaign": ""}, ""),
             (("consents", "withdraw", AS_WRITTEN, "--controller", "acme", "--proof", "letter 9"), Looked.CONSENTS_WITHDRAWN, {**of, "consents": "1"}, ""),
         ]  # fmt: skip
+        # not what somebody looks at, but what they decide
+        self.decisions: list[tuple[Sequence[str], Looked, dict[str, str], str]] = [
+            (("recordings", "hold", "--number", AS_WRITTEN, "--controller", "acme", "--reason", "lawsuit"), Looked.HOLD_PLACED, {"hold": "1", **of}, ""),
+            (("recordings", "release", "1", "--reason", "it is over"), Looked.HOLD_RELEASED, {"hold": "1", **of}, ""),
+            (("token", "create", "--role", "ops", "--name", "crm", "--controller", "acme"), Looked.TOKEN_CREATED,
+             {"token": "crm", "role": "ops", "agent": "", "controllers": "acme", "expires": "never"}, ""),
+            (("token", "revoke", "crm"), Looked.TOKEN_REVOKED, {"token": "crm"}, ""),
+            (("policy", "apply", str(policy)), Looked.POLICY_APPLIED, {"revision": "2", "sha256": sha256(policy.read_bytes()).hexdigest()}, ""),
+        ]  # fmt: skip
 
 
 @pytest.fixture
@@ -114,7 +130,7 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
     of_acme: Service, store: Store, looks: Looks
 ) -> None:
     by_hand = len(await noted(store))
-    for arguments, looked, what, why in looks.commands:
+    for arguments, looked, what, why in [*looks.commands, *looks.decisions]:
         before = len(await noted(store))
         done = await of_acme.ccari(*arguments)
         assert "Traceback" not in done.err
@@ -135,7 +151,7 @@ async def test_somebody_looks_and_nobody_knows_who_at_what_or_why(
     assert f"digest={DIGEST}" in (await of_acme.ccari("audit", "list")).out
     assert (
         await of_acme.ccari("audit", "check")
-    ).out == f"{by_hand + len(looks.commands)} accesses: the record is intact\n"
+    ).out == f"{by_hand + len(looks.commands) + len(looks.decisions)} accesses: the record is intact\n"
 
 
 async def test_nobody_can_tell_who_has_looked_at_a_person_or_others_are_named(
@@ -227,7 +243,7 @@ async def test_a_look_over_http_leaves_no_trace(api: Api, store: Store) -> None:
     (await api.ask("GET", f"/v1/requests/{reference}", token=token)).problem(HTTPStatus.NOT_FOUND)
     (await api.ask("GET", "/v1/requests/ACME-2026-000099")).problem(HTTPStatus.NOT_FOUND)
     assert len(await noted(store)) == 2
-    assert [each["seq"] for each in await noted(store, who="token:the-ops")] == [1]
+    assert [each["seq"] for each in await noted(store, who="token:the-ops")] == [first["seq"]]
     await store.database.rows("DROP TABLE access_chain")
     answer = await api.ask("POST", "/v1/suppressions/check", body)
     answer.problem(HTTPStatus.SERVICE_UNAVAILABLE)
@@ -251,6 +267,106 @@ async def test_somebody_asks_the_gate_over_http_without_a_trace(api: Api, store:
     await store.database.rows("DROP TABLE access_chain")
     (await api.ask("POST", "/v1/gate", question)).problem(HTTPStatus.SERVICE_UNAVAILABLE)
     assert (await api.ask("POST", "/v1/gate", question, role=Role.DIALER)).status == HTTPStatus.OK
+
+
+@dataclass(frozen=True)
+class Decided:
+    """What somebody decides by hand, and what must be on record of it."""
+
+    do: Callable[[Store, UUID], Awaitable[object]]
+    noted: Looked
+    what: Mapping[str, str]
+
+
+BEARER = Bearer("crm", Role.AGENT, "anna", frozenset({"acme"}))
+DECIDED = [
+    Decided(
+        lambda store, _: store.policies.apply(ANOTHER_POLICY, "anna"),
+        Looked.POLICY_APPLIED, {"revision": "2", "sha256": sha256(ANOTHER_POLICY.encode()).hexdigest()},
+    ),
+    Decided(
+        lambda store, _: store.tokens.add(BEARER, bytes(32), "anna", made.NOW),
+        Looked.TOKEN_CREATED,
+        {"token": "crm", "role": "agent", "agent": "anna", "controllers": "acme", "expires": made.NOW.isoformat(timespec="seconds")},
+    ),
+    Decided(lambda store, _: store.tokens.revoke("old", "anna"), Looked.TOKEN_REVOKED, {"token": "old"}),
+    Decided(
+        lambda store, _: store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna"),
+        Looked.HOLD_PLACED, {"hold": "2", "controller": "acme", "digest": DIGEST},
+    ),
+    Decided(
+        lambda store, call: store.holds.place(HoldOn(call_id=call), "lawsuit", "anna"),
+        Looked.HOLD_PLACED, {"hold": "2", "call": "the call"},
+    ),
+    Decided(lambda store, _: store.holds.release(1, "over", "anna"), Looked.HOLD_RELEASED, {"hold": "1", "call": "the call"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("decided", DECIDED, ids=[f"{each.noted}-{len(each.what)}" for each in DECIDED])
+async def test_invariant_9_what_somebody_decides_by_hand_leaves_no_trace_outside_its_own_table(
+    store: Store, decided: Decided
+) -> None:
+    """Whoever can write to the database could take it back, and nothing that was sealed would tell."""
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.tokens.add(Bearer("old", Role.OPS), b"x" * 32, "berta", None)
+    await store.holds.place(HoldOn(call_id=call.id), "lawsuit", "berta")
+    before = len(await noted(store))
+    await decided.do(store, call.id)
+    new = (await noted(store))[before:]
+    what = {name: str(call.id) if value == "the call" else value for name, value in decided.what.items()}
+    assert [(each["access"], each["who"], each["what"]) for each in new] == [(decided.noted, "anna", what)]
+    if "call" in what:
+        assert decided.noted in {each["access"] for each in await noted(store, of=what["call"])}
+
+
+@pytest.mark.parametrize("decided", DECIDED, ids=[f"{each.noted}-{len(each.what)}" for each in DECIDED])
+async def test_what_cannot_be_put_on_record_is_done_all_the_same(store: Store, decided: Decided) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.tokens.add(Bearer("old", Role.OPS), b"x" * 32, "berta", None)
+    await store.holds.place(HoldOn(call_id=call.id), "lawsuit", "berta")
+    tables = ("policy_revisions", "access_tokens", "holds")
+    before = [await store.database.rows(f"SELECT * FROM {each}") for each in tables]  # noqa: S608
+    await store.database.rows("DROP TABLE access_chain")
+    with pytest.raises(StoreError):
+        await decided.do(store, call.id)
+    assert [await store.database.rows(f"SELECT * FROM {each}") for each in tables] == before  # noqa: S608
+
+
+@pytest.mark.parametrize(
+    ("change", "event"),
+    [
+        ("UPDATE policy_revisions SET document = document || '#' WHERE revision = 2", "policy_applied"),
+        ("UPDATE policy_revisions SET applied_by = 'nobody' WHERE revision = 2", "policy_applied"),
+        ("DELETE FROM policy_revisions WHERE revision = 2", "policy_applied"),
+        ("UPDATE access_tokens SET controllers = NULL WHERE name = 'crm'", "token_created"),
+        ("UPDATE access_tokens SET role = 'dpo', agent = NULL WHERE name = 'crm'", "token_created"),
+        ("UPDATE access_tokens SET expires_at = NULL WHERE name = 'crm'", "token_created"),
+        ("DELETE FROM access_tokens WHERE name = 'crm'", "token_created"),
+        ("UPDATE access_tokens SET revoked_at = NULL, revoked_by = NULL WHERE name = 'old'", "token_revoked"),
+        ("DELETE FROM holds WHERE id = 1", "hold_placed"),
+        ("UPDATE holds SET digests = ARRAY[sha256('x')] WHERE id = 1", "hold_placed"),
+        ("UPDATE holds SET released_at = now(), released_by = 'anna', release_reason = 'x' WHERE id = 1", "hold_placed"),
+        ("UPDATE holds SET released_at = NULL, released_by = NULL, release_reason = NULL WHERE id = 2", "hold_released"),
+    ],
+)  # fmt: skip
+async def test_invariant_9_what_somebody_decided_is_changed_in_its_table_unnoticed(
+    dsn: str, database: Database, store: Store, tmp_path: Path, change: str, event: str
+) -> None:
+    await store.policies.apply(ANOTHER_POLICY, "anna")
+    await store.tokens.add(BEARER, bytes(32), "anna", made.NOW)
+    await store.tokens.add(Bearer("old", Role.OPS), b"x" * 32, "anna", None)
+    await store.tokens.revoke("old", "anna")
+    for _ in range(2):
+        await store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna")
+    await store.holds.release(2, "over", "anna")
+    assert (await on(dsn, tmp_path).ccari("audit", "check")).code == 0
+    await forge(database, change)
+    done = await on(dsn, tmp_path).ccari("audit", "check")
+    assert (done.code, done.out) == (1, "")
+    assert f"({event}) was about is missing, or was changed" in done.err
+    assert await store.accesses.fault() == (7, None)
 
 
 async def several(store: Store) -> None:

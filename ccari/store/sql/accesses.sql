@@ -42,6 +42,30 @@ FROM sealed s JOIN seals ON seals.id = s.seal LEFT JOIN accesses a ON a.seq = s.
 WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
+-- name: decided_otherwise
+-- The first entry on a policy, a token or a hold whose row is missing, or says otherwise. A hold that was released is the later entry's.
+SELECT a.seq, a.event FROM accesses a
+LEFT JOIN policy_revisions p ON a.event = 'policy_applied' AND p.revision::text = a.fields->>'revision'
+LEFT JOIN access_tokens t ON a.event IN ('token_created', 'token_revoked') AND t.name = a.fields->>'token'
+LEFT JOIN holds h ON a.event IN ('hold_placed', 'hold_released') AND h.id::text = a.fields->>'hold'
+WHERE a.fields IS NOT NULL AND CASE a.event
+    WHEN 'policy_applied' THEN
+        (encode(sha256(convert_to(p.document, 'UTF8')), 'hex'), p.applied_by) IS DISTINCT FROM (a.fields->>'sha256', a.fields->>'who')
+    WHEN 'token_created' THEN
+        (t.role, coalesce(t.agent, ''), coalesce(array_to_string(t.controllers, ' '), 'all'), t.created_by, date_trunc('second', t.expires_at))
+        IS DISTINCT FROM (a.fields->>'role', a.fields->>'agent', a.fields->>'controllers', a.fields->>'who',
+                          nullif(a.fields->>'expires', 'never')::timestamptz)
+    WHEN 'token_revoked' THEN t.revoked_by IS DISTINCT FROM a.fields->>'who'
+    WHEN 'hold_placed' THEN
+        (h.recording_id::text, h.call_id::text, h.reference, h.controller, encode(h.digests[1], 'hex'), h.placed_by)
+        IS DISTINCT FROM (a.fields->>'recording', a.fields->>'call', a.fields->>'request', a.fields->>'controller', a.fields->>'digest',
+                          a.fields->>'who')
+        OR h.released_at IS NOT NULL
+           AND NOT EXISTS (SELECT FROM accesses later WHERE later.event = 'hold_released' AND later.fields->>'hold' = a.fields->>'hold')
+    WHEN 'hold_released' THEN h.released_by IS DISTINCT FROM a.fields->>'who'
+    END
+ORDER BY a.seq LIMIT 1
+
 -- name: all_accesses
 -- Each row also has the head of the chain at that moment, and the time; if there are no entries, one row has only these.
 SELECT clock_timestamp() AS now, c.events AS count, c.link AS last, a.seq, a.at, a.event, a.fields::text AS fields, a.salt, a.commitment, a.link

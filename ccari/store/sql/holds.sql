@@ -64,6 +64,11 @@ SELECT reference FROM rights_requests WHERE reference = $1
 UPDATE holds SET released_at = clock_timestamp(), released_by = $2, release_reason = $3
 WHERE id = $1 AND released_at IS NULL RETURNING id
 
+-- name: target_of_hold
+-- Named as the record of accesses names what was looked at. The first digest of a number is under its newest secret.
+SELECT recording_id AS recording, call_id AS call, reference AS request, controller, encode(digests[1], 'hex') AS digest
+FROM holds WHERE id = $1
+
 -- name: released_hold
 SELECT released_at FROM holds WHERE id = $1
 

@@ -27,7 +27,7 @@ AT = datetime(2026, 7, 1, 10, tzinfo=UTC)
 #: Looks at whole lists, and their deletion, which are on record for nobody in particular.
 OF_MANY = {
     Looked.LIST_IMPORTED, Looked.LIST_SCRUBBED, Looked.BARS_EXPORTED, Looked.REQUESTS_EXPORTED, Looked.CONTROLLER_DELETION_BEGUN,
-    Looked.CONTROLLER_DELETED,
+    Looked.CONTROLLER_DELETED, Looked.POLICY_APPLIED, Looked.TOKEN_CREATED, Looked.TOKEN_REVOKED,
 }  # fmt: skip
 #: Why a call is refused before it is known whose number it would be.
 OF_NOBODY = {

@@ -99,12 +99,14 @@ def a_year_before_today() -> datetime:
     return datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0) - timedelta(days=365)
 
 
-_NO_LOOKS = {law.EXPIRED, Looked.NUMBER_BARRED, Looked.BARS_LIFTED, Looked.CONSENTS_WITHDRAWN}
+_NO_LOOKS = {
+    law.EXPIRED, Looked.NUMBER_BARRED, Looked.BARS_LIFTED, Looked.CONSENTS_WITHDRAWN, Looked.HOLD_PLACED, Looked.HOLD_RELEASED,
+}  # fmt: skip
 
 
 async def tell(shelf: Shelf) -> list[int]:
-    """The entries that still tell who looked, other than those who entered or lifted a bar or let looks expire; the
-    record is whole.
+    """The entries that still tell who looked, other than those who entered or lifted a bar or a hold or let looks expire;
+    the record is whole.
     """
     assert (await shelf.store.accesses.fault())[1] is None
     rows = await shelf.store.accesses.list(1000, WantedAccesses())
