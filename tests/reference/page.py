@@ -3,6 +3,7 @@
 import re
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +48,7 @@ def alarms() -> Mapping[str, str]:
     return {name: meaning for names, meaning in rows for name in re.findall(r"`([a-z_]+)`", names)}
 
 
+@cache
 def events() -> Mapping[str, list[Logged]]:
     return by_name(iter([*logged(), LIBRARY]))
 

@@ -6,6 +6,7 @@ Clocks and holidays are worked out here by hand.
 
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 
 DUTY = ("legal_obligation", "vital_interest")
 #: The legal bases that each bar takes away; ``advertising`` stands for marketing on any of them.
@@ -268,6 +269,7 @@ def on_the_wall(zone: str, now: datetime) -> datetime:
     return moment + timedelta(hours=WINTER[zone] + (begins <= moment < ends))
 
 
+@lru_cache
 def sunday(year: int, month: int, not_before: int, hour: int) -> datetime:
     day = date(year, month, not_before)
     while day.isoweekday() != 7:
