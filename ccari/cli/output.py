@@ -76,7 +76,7 @@ def as_done(done: object, words: str, *, json: bool) -> None:
 
 
 async def stream_json(
-    batches: AsyncGenerator[Iterable[Mapping[str, Any]], None], *, limit: int | None = None
+    batches: AsyncGenerator[Iterable[Mapping[str, Any]], None], *, limit: int | None
 ) -> None:
     """Print a list as JSON, one row a line, without holding all of it."""
     before, printed = "[\n", 0

@@ -90,7 +90,7 @@ def clear(scratch: Path) -> None:
 
 
 async def asked_by(
-    of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings, language: AnswerLanguage | None = None
+    of: IdentifiedPerson, policies: PolicyRecords, holdings: Holdings, language: AnswerLanguage | None
 ) -> Asked:
     """What :func:`ccari.recordings.subject.account.account` needs besides the rows. Raises StoreError."""
     registers = {each.id: each.name for each in of.registers}

@@ -224,7 +224,7 @@ async def render_page(visit: Visit, page: Shown) -> str:
     return rendering.page(page.template, visit.words, policy, fields)
 
 
-def page_response(text: str, status: HTTPStatus = HTTPStatus.OK) -> web.Response:
+def page_response(text: str, status: HTTPStatus) -> web.Response:
     return web.Response(
         text=text, status=status, content_type="text/html", charset="utf-8", headers=rendering.HEADERS
     )

@@ -6,8 +6,6 @@ import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from tests.lab.waiting import until
-
 SECONDS = 30.0
 #: Sets several variables at once, as Asterisk's function of that name does.
 _ARRAY = re.compile(r"ARRAY\((.*)\)")
@@ -104,8 +102,3 @@ async def caller(port: int, address: str = "127.0.0.1") -> AsyncIterator[Caller]
         yield Caller(reader, writer)
     finally:
         writer.transport.abort()
-
-
-async def settled(tasks: int) -> None:
-    """Wait until no more than this many tasks are left."""
-    await until(lambda: len(asyncio.all_tasks()) <= tasks, within=SECONDS)

@@ -10,8 +10,6 @@ from ccari.agi import session as protocol
 from ccari.agi.session import AgiError, CommandRefusedError, GoneError, MalformedError, Reply, Session
 from tests.unit.agi.asterisk import Caller
 
-Work = Callable[[Session], Awaitable[object]]
-
 
 @pytest_asyncio.fixture
 async def meet() -> AsyncIterator[Callable[[], Awaitable[tuple[Session, Caller]]]]:

@@ -45,7 +45,6 @@ SOMEBODY_WAITS = (
     "SELECT count(*) > 0 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted AND database = "
     "(SELECT oid FROM pg_database WHERE datname = current_database())"
 )
-BARRING = (Reason.ERASURE, Reason.DO_NOT_CALL)
 
 
 async def rows(database: Database, query: str) -> list[dict[str, object]]:
