@@ -1,6 +1,7 @@
 """What every command has in common, run as a person runs it."""
 
 import asyncio
+import json
 import os
 import pty
 import re
@@ -8,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from rich import markup
 from typer.main import get_command
 
 from ccari import __version__
+from ccari.cli.context import who
+from ccari.cli.doctor.command import _print
+from ccari.cli.doctor.findings import fault
 from ccari.cli.main import app
+from ccari.cli.output import as_table
 from tests.integration.service import parent
 
 SECONDS = 60
@@ -47,7 +52,7 @@ def python(does: str) -> subprocess.CompletedProcess[str]:
 
 AS_NOBODY = """
 import gc; gc.disable()
-import concurrent.futures.thread, contextlib, io, os, sys
+import concurrent.futures.thread, contextlib, io, json, os, sys, tempfile
 from ccari.cli.main import app, main
 from typer.main import get_command
 # all that is loaded later lies where nobody may look, if this is below /root
@@ -57,23 +62,38 @@ with contextlib.redirect_stdout(io.StringIO()):
 os.setgroups([])
 os.setresgid(65534, 65534, 65534)
 os.setresuid(65534, 65534, 65534)
+
+def told(does):
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        if not (child := os.fork()):
+            os.dup2(out.fileno(), 1)
+            os.dup2(err.fileno(), 2)
+            exec(does)
+            sys.exit()
+        code = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+        out.seek(0)
+        err.seek(0)
+        return code, out.read().decode(), err.read().decode()
+
+json.dump([told(each) for each in sys.argv[1:]], sys.stdout)
 """
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
 
 
-def as_nobody(does: str, *arguments: str, **environment: str) -> tuple[int, str, str]:
+def as_nobody(*does: str, **environment: str) -> list[tuple[int, str, str]]:
+    """How each of them ends, in a process of its own: they are forked from one, as it takes long to load everything."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", AS_NOBODY + does, *arguments], capture_output=True, text=True,
-        timeout=SECONDS, check=False, cwd="/", env=os.environ | environment,
+        [sys.executable, "-W", "ignore", "-c", AS_NOBODY, *does], stdout=subprocess.PIPE, timeout=SECONDS, check=True,
+        cwd="/", env=os.environ | environment,
     )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
+    return [tuple(each) for each in json.loads(done.stdout)]
 
 
-def test_the_version_needs_a_command() -> None:
-    assert ccari("--version") == (0, f"{__version__}\n", "")
+def running(*arguments: str) -> str:
+    return f"sys.argv[1:] = {arguments}; main()"
 
 
-def test_each_command_warns_of_a_program_that_it_does_not_need() -> None:
+def test_the_version_needs_a_command_or_a_program() -> None:
     assert ccari("--version", PATH="/nowhere") == (0, f"{__version__}\n", "")
 
 
@@ -88,12 +108,11 @@ def test_a_full_disk_ends_a_list_in_a_traceback() -> None:
     assert (code, said) == (1, "ccari: cannot write the output: No space left on device\n")
 
 
-@pytest.mark.parametrize("listed", [("requests", "spooled"), ("requests", "spooled", "--json")])
-def test_a_full_disk_ends_a_short_list_without_a_word_of_ours(
-    tmp_path: Path, listed: tuple[str, ...]
-) -> None:
+def test_a_full_disk_ends_a_short_list_without_a_word_of_ours(tmp_path: Path) -> None:
     with Path("/dev/full").open("wb") as full:
-        code, _, said = ccari(*listed, out=full.fileno(), CCARI_DATA_DIR=str(tmp_path), **BUFFERED)
+        code, _, said = ccari(
+            "requests", "spooled", out=full.fileno(), CCARI_DATA_DIR=str(tmp_path), **BUFFERED
+        )
     assert (code, said) == (1, "ccari: cannot write the output: No space left on device\n")
 
 
@@ -151,12 +170,19 @@ def test_a_terminal_of_few_characters_ends_a_list_in_a_traceback() -> None:
     assert listed.isascii()
 
 
-AS_TABLE = """
-import sys
-from ccari.cli.output import as_table
-row = {"call": "1baaa86c-9531-43e7-8ac7-00f82ccfbb45", "at": "2026-11-29 05:08:51 UTC", "right": "objection_marketing", "words": sys.argv[1]}
-as_table([row, row], {each: each.upper() for each in row}, none="")
-"""
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, columns: int, show: Callable[[], None]) -> str:
+    """What somebody sees of it who works on a terminal of so many columns."""
+    ours, theirs = pty.openpty()
+    try:
+        with os.fdopen(theirs, "w") as out, monkeypatch.context() as terminal:
+            terminal.setattr(sys, "stdout", out)
+            terminal.setenv("TERM", "xterm")
+            terminal.setenv("COLUMNS", str(columns))
+            show()
+            out.flush()
+            return os.read(ours, 65536).decode()
+    finally:
+        os.close(ours)
 
 
 @pytest.mark.parametrize(
@@ -165,18 +191,16 @@ as_table([row, row], {each: each.upper() for each in row}, none="")
     [(240, 3), (80, 5), (60, 9), (40, 11)],
     ids=["wide", "usual", "narrow", "narrowest"],
 )  # fmt: skip
-def test_a_narrow_terminal_breaks_ids_or_loses_a_value(columns: int, lines: int) -> None:
-    ours, theirs = pty.openpty()
-    try:
-        done = subprocess.run(
-            [sys.executable, "-c", AS_TABLE, "said so"], stdin=subprocess.DEVNULL, stdout=theirs, timeout=SECONDS, check=True,
-            env={**os.environ, "COLUMNS": str(columns), "TERM": "xterm"},
-        )  # fmt: skip
-        shown = re.sub(r"\x1b\[[\d;]*m", "", os.read(ours, 65536).decode())
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert done.returncode == 0
+def test_a_narrow_terminal_breaks_ids_or_loses_a_value(
+    monkeypatch: pytest.MonkeyPatch, columns: int, lines: int
+) -> None:
+    row = {
+        "call": "1baaa86c-9531-43e7-8ac7-00f82ccfbb45", "at": "2026-11-29 05:08:51 UTC", "right": "objection_marketing",
+        "words": "said so",
+    }  # fmt: skip
+    named = {each: each.upper() for each in row}
+    shown = on_a_terminal(monkeypatch, columns, lambda: as_table([row, row], named, none=""))
+    shown = re.sub(r"\x1b\[[\d;]*m", "", shown)
     found = shown.splitlines()
     assert len(found) == lines, shown
     assert max(map(len, found)) <= columns
@@ -191,31 +215,20 @@ def test_a_narrow_terminal_breaks_ids_or_loses_a_value(columns: int, lines: int)
         assert shown.count(word) == 2 or (columns == 40 and len(word) == 36), shown
 
 
-AS_FINDING = """
-from ccari.cli.doctor.command import _print
-from ccari.cli.doctor.findings import fault
-_print([fault("disk", "it is [full]" + " or nearly" * 20, "make room")])
-"""
-
-
 @pytest.mark.parametrize(
-    ("wanted", "fault"), [({"NO_COLOR": "1"}, "fault  "), ({}, "\x1b[31mfault  \x1b[0m")], ids=["plain", "coloured"]
-)  # fmt: skip
+    ("plain", "state"), [("1", "fault  "), (None, "\x1b[31mfault  \x1b[0m")], ids=["plain", "coloured"]
+)
 def test_doctor_colours_what_somebody_wants_plain_or_breaks_its_line(
-    wanted: dict[str, str], fault: str
+    monkeypatch: pytest.MonkeyPatch, plain: str | None, state: str
 ) -> None:
-    ours, theirs = pty.openpty()
-    plain = {name: value for name, value in os.environ.items() if name != "NO_COLOR"}
-    try:
-        subprocess.run(
-            [sys.executable, "-c", AS_FINDING], stdin=subprocess.DEVNULL, stdout=theirs, timeout=SECONDS, check=True,
-            env={**plain, **wanted, "COLUMNS": "40", "TERM": "xterm"},
-        )  # fmt: skip
-        shown = os.read(ours, 65536).decode()
-    finally:
-        os.close(ours)
-        os.close(theirs)
-    assert shown == f"{fault}  disk  it is [full]{' or nearly' * 20} -> make room\r\n"
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    if plain is not None:
+        monkeypatch.setenv("NO_COLOR", plain)
+    found = [fault("disk", "it is [full]" + " or nearly" * 20, "make room")]
+    assert (
+        on_a_terminal(monkeypatch, 40, lambda: _print(found))
+        == f"{state}  disk  it is [full]{' or nearly' * 20} -> make room\r\n"
+    )
 
 
 def test_what_is_no_text_on_the_command_line_ends_in_a_traceback() -> None:
@@ -227,17 +240,14 @@ def test_what_is_no_text_on_the_command_line_ends_in_a_traceback() -> None:
 
 
 @pytest.mark.parametrize("name", ["LOGNAME", "USER", "SUDO_USER"])
-def test_who_works_is_whoever_the_environment_names(name: str) -> None:
-    told = subprocess.run(
-        [sys.executable, "-c", "from ccari.cli.context import who; print(who())"], capture_output=True, text=True,
-        timeout=SECONDS, check=True, env=os.environ | {name: "Jan Kowalski"},
-    )  # fmt: skip
-    assert "Jan" not in told.stdout
-    assert told.stdout.strip()
+def test_who_works_is_whoever_the_environment_names(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv(name, "Jan Kowalski")
+    assert "Jan" not in who()
+    assert who()
 
 
 def test_more_days_than_a_calendar_has_end_in_a_traceback() -> None:
-    code, out, said = ccari("audit", "list", "--days", "9" * 20)
+    code, out, said = forked("audit", "list", "--days", "9" * 20)
     assert (code, out) == (2, "")
     assert "Invalid value for '--days'" in said
 
@@ -325,20 +335,22 @@ HEAVY_FOR_MOST = (*HEAVY, "pydub", "cryptography", "pyrage", "ccari.recordings",
 
 
 @pytest.mark.parametrize(
-    ("command", "others"),
-    [*((each, HEAVY) for each in ("gate", "policy")),
-     *((each, HEAVY_FOR_MOST) for each in ("calls", "doctor", "suppress"))],
-    ids=lambda each: each if isinstance(each, str) else "",
+    ("commands", "others"), [(("gate", "policy"), HEAVY), (("calls", "doctor", "suppress"), HEAVY_FOR_MOST)],
+    ids=lambda each: each[0],
 )  # fmt: skip
-def test_a_command_waits_for_what_only_others_need(command: str, others: tuple[str, ...]) -> None:
+def test_a_command_waits_for_what_only_others_need(
+    commands: tuple[str, ...], others: tuple[str, ...]
+) -> None:
     loads = (
         "import contextlib, sys; from ccari.__main__ import main\n"
-        f"sys.argv[1:] = ['{command}', '--help']\n"
-        "with contextlib.suppress(SystemExit): main()\n"
-        f"print([each for each in {others} if each in sys.modules])"
+        f"for command in {commands}:\n"
+        "    sys.argv[1:] = [command, '--help']\n"
+        "    with contextlib.suppress(SystemExit): main()\n"
+        f"    print('LOADED', command, [each for each in {others} if each in sys.modules])"
     )
     done = python(loads)
-    assert done.stdout.splitlines()[-1] == "[]", done.stderr
+    found = [line for line in done.stdout.splitlines() if line.startswith("LOADED")]
+    assert found == [f"LOADED {each} []" for each in commands], done.stderr
 
 
 @pytest.mark.parametrize(("command", "works"), [("policy presets", True), ("--help", False)])
@@ -399,27 +411,21 @@ def test_a_list_of_all_controllers_is_said_to_be_of_one() -> None:
 
 
 @as_root
-@pytest.mark.parametrize(
-    "command",
-    [
-        ("keys", "backup", "--to", "{}/x"),
-        ("subject", "export", "x", "--request", "x", "--out", "{}/x"),
-        ("subject", "erase", "x", "--request", "x", "--report", "{}/x"),
-    ],
-    ids=lambda each: each[1],
-)
-def test_a_place_that_may_not_be_looked_into_is_not_named(tmp_path: Path, command: tuple[str, ...]) -> None:
+def test_a_place_that_may_not_be_looked_into_is_not_named(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    told = as_nobody("main()", *(each.format(tmp_path) for each in command))
-    assert told == (1, "", f"ccari: cannot write {tmp_path}/x: Permission denied\n")
+    told = as_nobody(
+        running("keys", "backup", "--to", f"{tmp_path}/x"),
+        running("subject", "export", "x", "--request", "x", "--out", f"{tmp_path}/x"),
+        running("subject", "erase", "x", "--request", "x", "--report", f"{tmp_path}/x"),
+    )
+    assert told == [(1, "", f"ccari: cannot write {tmp_path}/x: Permission denied\n")] * 3
 
 
 @as_root
 def test_what_may_not_be_read_is_called_the_output(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    code, out, said = as_nobody("main()", "keys", "backup", "--to", "/x", CCARI_DATA_DIR=str(tmp_path))
-    assert (code, out) == (1, "")
-    assert said == f"ccari: {tmp_path}/keys: Permission denied\n"
+    told = as_nobody(running("keys", "backup", "--to", "/x"), CCARI_DATA_DIR=str(tmp_path))
+    assert told == [(1, "", f"ccari: {tmp_path}/keys: Permission denied\n")]
 
 
 @as_root
@@ -427,36 +433,31 @@ def test_it_is_not_said_what_to_do_about_a_folder_of_sounds_that_is_somebody_els
     # not in pytest's folder, which is closed to others
     with tempfile.TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
-        told = as_nobody("main()", "sounds", "build", "--common", "--dir", folder)
+        told = as_nobody(running("sounds", "build", "--common", "--dir", folder))
         said = (
             f"cannot write in {folder}: Permission denied: let ccari's user write there, or set [sounds] dir"
         )
-        assert told == (1, "", f"ccari: {said}\n")
+        assert told == [(1, "", f"ccari: {said}\n")]
 
 
 @as_root
-@pytest.mark.parametrize(
-    "look",
-    [
+def test_what_may_not_be_looked_at_passes_for_missing(tmp_path: Path) -> None:
+    tmp_path.chmod(0o700)
+    looks = (
         "from ccari.keyring.files import is_there; is_there(path)",
         "from ccari.sounds.intake import _files; _files(path)",
-    ],
-    ids=["key", "sounds"],
-)
-def test_what_may_not_be_looked_at_passes_for_missing(tmp_path: Path, look: str) -> None:
-    tmp_path.chmod(0o700)
-    does = f"from pathlib import Path; path = Path(sys.argv[1]) / 'x'\ntry: {look}\nexcept Exception as error: print(error)"
-    assert as_nobody(does, str(tmp_path)) == (0, f"cannot read {tmp_path}/x: Permission denied\n", "")
+    )
+    path = f"from pathlib import Path; path = Path({str(tmp_path)!r}) / 'x'"
+    told = as_nobody(*(f"{path}\ntry: {look}\nexcept Exception as error: print(error)" for look in looks))
+    assert told == [(0, f"cannot read {tmp_path}/x: Permission denied\n", "")] * 2
 
 
 @as_root
-@pytest.mark.parametrize(
-    "command",
-    [("policy", "check", "--file-only"), ("recordings", "verify", "--identity"), ("--config",)],
-    ids=["argument", "option", "settings"],
-)
-def test_a_file_that_may_not_be_read_is_wrong_usage(command: tuple[str, ...]) -> None:
+def test_a_file_that_may_not_be_read_is_wrong_usage() -> None:
     """Such as one of root's for ccari's user: a script takes the status of wrong usage for a fault of its own."""
-    later = ("db", "status") if command == ("--config",) else ()
-    told = as_nobody("main()", *command, "/etc/shadow", *later)
-    assert told == (1, "", "ccari: cannot read /etc/shadow: Permission denied\n")
+    told = as_nobody(
+        running("policy", "check", "--file-only", "/etc/shadow"),
+        running("recordings", "verify", "--identity", "/etc/shadow"),
+        running("--config", "/etc/shadow", "db", "status"),
+    )
+    assert told == [(1, "", "ccari: cannot read /etc/shadow: Permission denied\n")] * 3
