@@ -71,9 +71,11 @@ class Parent:
     def __init__(self, interpreter: Sequence[str]) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="ccari-forked-")
         self._address = str(Path(self._folder.name, "socket"))
+        # output is buffered as where people work; a machine for tests may have it otherwise
         self._process = subprocess.Popen(
-            [*interpreter, "-m", __name__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+            [*interpreter, "-m", __name__, self._address], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
+            env={**os.environ, "PYTHONUNBUFFERED": ""},
+        )  # fmt: skip
         assert self._process.stdout is not None
         if not select.select([self._process.stdout], [], [], _START_SECONDS)[0]:
             raise TimeoutError("ccari could not be imported in time")

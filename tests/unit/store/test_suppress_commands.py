@@ -6,11 +6,12 @@ import os
 import pty
 import re
 import stat
-import subprocess
+import tempfile
 from dataclasses import replace
 from datetime import datetime
+from itertools import product
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import pytest
 from pyrage import x25519
@@ -22,7 +23,7 @@ from ccari.store.database import Database
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
-from tests.integration.service import Service, command
+from tests.integration.service import Service, command, parent
 from tests.unit.store import made
 from tests.unit.store.commands import list_refused, unseen
 from tests.unit.store.made import new_secret
@@ -72,44 +73,35 @@ async def bars(database: Database) -> list[dict[str, Any]]:
     )
 
 
-@pytest.mark.parametrize(
-    "listed",
-    [
-        ("suppress", "export", *ACME), ("suppress", "list", "--limit", "0", "--json"), ("requests", "export"),
-        ("requests", "export", "--format", "json"),
-    ],
-    ids=["export", "list", "requests", "requests-json"],
-)  # fmt: skip
 async def test_a_list_that_nobody_reads_to_its_end_ends_in_a_traceback(
-    ccari: Service, tmp_path: Path, listed: tuple[str, ...]
+    ccari: Service, tmp_path: Path
 ) -> None:
     numbers = [f"6001{each:05}" for each in range(300)]
     done = await ccari.ccari("suppress", "import", written(tmp_path, "\n".join(numbers)), *ACME)
     assert done.code == 0, done.err
     await entered(ccari)
-    assert await asyncio.to_thread(into_a_closed_pipe, ccari, *listed) == (1, "")
     full = "ccari: cannot write the output: No space left on device\n"
-    assert await asyncio.to_thread(onto_a_full_disk, ccari, *listed) == (1, full)
+    for listed in (
+        ("suppress", "export", *ACME), ("suppress", "list", "--limit", "0", "--json"), ("requests", "export"),
+        ("requests", "export", "--format", "json"),
+    ):  # fmt: skip
+        assert await into_a_closed_pipe(ccari, *listed) == (1, ""), listed
+        assert await onto_a_full_disk(ccari, *listed) == (1, full), listed
 
 
-@pytest.mark.parametrize(
-    "listed",
-    [("suppress", "list"), ("requests", "list"), ("requests", "find", FIRST, *ACME), ("audit", "list")],
-    ids=" ".join,
-)
-@pytest.mark.parametrize("json_", [(), ("--json",)], ids=["table", "json"])
-async def test_the_first_of_a_list_pass_for_all_of_it(
-    ccari: Service, listed: tuple[str, ...], json_: tuple[str, ...]
-) -> None:
+async def test_the_first_of_a_list_pass_for_all_of_it(ccari: Service) -> None:
     """An authority that asks what a number was called about would get a hundred calls, not knowing of more."""
     for right in ("objection_marketing", "objection", "restriction"):
         done = await ccari.ccari("requests", "add", right, FIRST, *ACME)
         assert done.code == 0, done.err
         assert (await ccari.ccari("suppress", "check", FIRST, *ACME)).code == 1
-    cut = await ccari.ccari(*listed, "--limit", "2", *json_)
-    assert (cut.code, cut.err) == (0, "these are the first 2, and there may be more: see --limit\n")
-    whole = await ccari.ccari(*listed, "--limit", "9", *json_)
-    assert (whole.code, whole.err) == (0, "")
+    lists = ("suppress", "list"), ("requests", "list"), ("requests", "find", FIRST, *ACME), ("audit", "list")
+    for listed, json_ in product(lists, ((), ("--json",))):
+        cut = await ccari.ccari(*listed, "--limit", "2", *json_)
+        told = "these are the first 2, and there may be more: see --limit\n"
+        assert (cut.code, cut.err) == (0, told), listed
+        whole = await ccari.ccari(*listed, "--limit", "9", *json_)
+        assert (whole.code, whole.err) == (0, ""), listed
 
 
 async def entered(ccari: Service) -> None:
@@ -139,7 +131,7 @@ async def entered(ccari: Service) -> None:
 async def test_what_was_done_is_called_failed_where_its_line_cannot_be_printed(
     ccari: Service, words: tuple[str, ...], done: str, json_: tuple[str, ...]
 ) -> None:
-    code, said = await asyncio.to_thread(onto_a_full_disk, ccari, *words, *json_)
+    code, said = await onto_a_full_disk(ccari, *words, *json_)
     assert code == 1
     assert re.fullmatch(f"ccari: {done}; the output could not be printed: No space left on device\n", said), (
         said
@@ -160,7 +152,7 @@ async def test_whoever_is_told_that_a_rotation_failed_rotates_once_more(
     ccari: Service, words: tuple[str, ...], done: str
 ) -> None:
     assert (await ccari.ccari("keys", "init")).code == 0
-    code, said = await asyncio.to_thread(onto_a_full_disk, ccari, "keys", *words)
+    code, said = await onto_a_full_disk(ccari, "keys", *words)
     assert code == 1
     assert re.fullmatch(f"ccari: {done}; the output could not be printed: No space left on device\n", said), (
         said
@@ -168,32 +160,33 @@ async def test_whoever_is_told_that_a_rotation_failed_rotates_once_more(
 
 
 async def test_what_was_done_is_not_told_where_nobody_reads_its_line(ccari: Service) -> None:
-    code, said = await asyncio.to_thread(into_a_closed_pipe, ccari, "requests", "add", "access", FIRST, *ACME)
+    code, said = await into_a_closed_pipe(ccari, "requests", "add", "access", FIRST, *ACME)
     assert code == 1
     assert re.fullmatch(
         r"ccari: ACME-\d{4}-000001 was entered; the output could not be printed: Broken pipe\n", said
     )
 
 
-def into_a_closed_pipe(ccari: Service, *arguments: str) -> tuple[int, str]:
+async def into_a_closed_pipe(ccari: Service, *arguments: str) -> tuple[int, str]:
     reader, writer = os.pipe()
     os.close(reader)
-    with os.fdopen(writer, "wb") as gone:
-        return said_beside(ccari, gone, *arguments)
+    return await said_beside(ccari, writer, *arguments)
 
 
-def onto_a_full_disk(ccari: Service, *arguments: str) -> tuple[int, str]:
-    with Path("/dev/full").open("wb") as full:
-        return said_beside(ccari, full, *arguments)
+async def onto_a_full_disk(ccari: Service, *arguments: str) -> tuple[int, str]:
+    return await said_beside(ccari, os.open("/dev/full", os.O_WRONLY), *arguments)
 
 
-def said_beside(ccari: Service, out: IO[bytes], *arguments: str) -> tuple[int, str]:
-    """Exit status, and what was said on standard error."""
-    done = subprocess.run(
-        command(*arguments), stdout=out, stderr=subprocess.PIPE, timeout=60, check=False,
-        env={**os.environ, **ccari.environment, "PYTHONUNBUFFERED": ""},
-    )  # fmt: skip
-    return done.returncode, done.stderr.decode()
+async def said_beside(ccari: Service, out: int, *arguments: str) -> tuple[int, str]:
+    """Exit status, and what was said on standard error. ``out`` is a descriptor, and closed at the end."""
+    with os.fdopen(out, "wb"), tempfile.TemporaryFile() as err:
+        process = await parent().start(arguments, {**os.environ, **ccari.environment}, out, err.fileno())
+        try:
+            status = await process.wait()
+        finally:
+            process.leave()
+        err.seek(0)
+        return status, err.read().decode()
 
 
 async def test_nobody_is_told_that_a_list_may_bar_others_than_was_meant(
