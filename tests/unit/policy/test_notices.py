@@ -1,6 +1,7 @@
 """What is said: in which order, with which words, and under which version."""
 
 from dataclasses import dataclass, replace
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -125,10 +126,6 @@ def test_a_number_is_told_again_only_what_it_must_be(
     assert sequence(declared, informed=informed) == ids
 
 
-@pytest.mark.parametrize("informed", [False, True])
-@pytest.mark.parametrize("information", list(Information))
-@pytest.mark.parametrize("basis", list(LegalBasis))
-@pytest.mark.parametrize("data_source", [None, "formularz"])
 @pytest.mark.parametrize(
     ("mode", "without", "recording"),
     [
@@ -143,21 +140,23 @@ def test_a_number_is_told_again_only_what_it_must_be(
     ],
 )
 def test_no_call_is_recorded_unannounced_nor_a_source_invented(
-    mode: str, without: str, recording: str | None, data_source: str | None, basis: LegalBasis,
-    information: Information, *, informed: bool,
-) -> None:  # fmt: skip
-    prompts = ["identity", "basis", *(["source"] if data_source else []), "recording", "rights"]
-    declared = campaign(
-        legal_basis=basis, data_source=data_source, recording={"mode": mode, "without": without},
-        keys={"1": "consent_recording"} if mode == "opt_in" else {"2": "continue_unrecorded"},
-        notice={"prompts": prompts, "information": information},
-    )  # fmt: skip
-    ids = sequence(declared, informed=informed)
-    assert [each for each in ids if each.startswith("recording")] == ([recording] if recording else [])
-    told_all = not informed or information is Information.ALWAYS
-    assert ("basis" in ids) == (told_all and information is not Information.NEVER)
-    assert ("source" in ids) == ("basis" in ids and data_source is not None)
-    assert ({"rights", "rights_no_keys"} & set(ids) != set()) == told_all
+    mode: str, without: str, recording: str | None
+) -> None:
+    for source, basis, way in product((None, "formularz"), LegalBasis, Information):
+        prompts = ["identity", "basis", *(["source"] if source else []), "recording", "rights"]
+        declared = campaign(
+            legal_basis=basis, data_source=source, recording={"mode": mode, "without": without},
+            keys={"1": "consent_recording"} if mode == "opt_in" else {"2": "continue_unrecorded"},
+            notice={"prompts": prompts, "information": way},
+        )  # fmt: skip
+        for informed in (False, True):
+            ids, case = sequence(declared, informed=informed), (source, basis, way, informed)
+            told = [each for each in ids if each.startswith("recording")]
+            assert told == ([recording] if recording else []), case
+            told_all = not informed or way is Information.ALWAYS
+            assert ("basis" in ids) == (told_all and way is not Information.NEVER), case
+            assert ("source" in ids) == ("basis" in ids and source is not None), case
+            assert ({"rights", "rights_no_keys"} & set(ids) != set()) == told_all, case
 
 
 @pytest.mark.parametrize("informed", [False, True])
