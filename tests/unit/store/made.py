@@ -37,7 +37,25 @@ dial = "PJSIP/{number}@trunk"
 [campaigns.recording]
 mode = "notice"
 """
-#: Another campaign of the same controller, which asks for consent to be recorded.
+#: Another controller, in another country.
+OTHER = """
+[[controllers]]
+id = "other"
+name = "Other GmbH"
+country = "DE"
+dpo = "dsb@other.example"
+
+[[campaigns]]
+id = "umfrage"
+controller = "other"
+purpose = "Umfrage"
+legal_basis = "contract"
+data_source = "Vertrag"
+dial = "PJSIP/{number}@trunk"
+[campaigns.recording]
+mode = "off"
+"""
+#: Another campaign of the first, which asks for consent to be recorded.
 AGREED = """
 [[campaigns]]
 id = "agreed"

@@ -34,23 +34,6 @@ id = "robinson"
 name = "Lista Robinsonów"
 """
 )
-OTHER = """
-[[controllers]]
-id = "other"
-name = "Other GmbH"
-country = "DE"
-dpo = "dsb@other.example"
-
-[[campaigns]]
-id = "umfrage"
-controller = "other"
-purpose = "Umfrage"
-legal_basis = "contract"
-data_source = "Vertrag mit Other"
-dial = "PJSIP/{number}@trunk"
-[campaigns.recording]
-mode = "off"
-"""
 
 
 @pytest.fixture
@@ -101,7 +84,7 @@ async def test_one_controllers_lost_secret_keeps_the_calls_of_all_from_being_mad
     ccari: Service, keys: Path, store: Store, lose: object
 ) -> None:
     """The service did not start, though a running one goes on for the others."""
-    await store.policies.apply(made.POLICY + OTHER, "test")
+    await store.policies.apply(made.POLICY + made.OTHER, "test")
     assert (await ccari.ccari("keys", "init")).code == 0
     done = await ccari.ccari("token", "create", "--role", "dialer", "--json")
     assert done.code == 0, done.err

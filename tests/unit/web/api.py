@@ -37,31 +37,12 @@ from ccari.web.front import Front
 from ccari.web.rates import Rates
 from ccari.web.server import application, serve_http
 from tests.unit.store.forging import apply_unread
-from tests.unit.store.made import POLICY, new_secret
+from tests.unit.store.made import OTHER, POLICY, new_secret
 
 SECONDS = 30.0
 NUMBER, AS_WRITTEN = "+48600100001", "600 100 001"
-#: Besides the controller of the store's tests, another one, in another country.
-TWO = (
-    POLICY
-    + """
-[[controllers]]
-id = "other"
-name = "Other GmbH"
-country = "DE"
-dpo = "dsb@other.example"
-
-[[campaigns]]
-id = "umfrage"
-controller = "other"
-purpose = "Umfrage"
-legal_basis = "contract"
-data_source = "Vertrag"
-dial = "PJSIP/{number}@trunk"
-[campaigns.recording]
-mode = "off"
-"""
-)
+#: Of two controllers.
+TWO = POLICY + OTHER
 
 
 def reference_of_this_year(serial: int) -> str:
