@@ -33,9 +33,11 @@ from tests.unit.store.kept import Shelf
 from tests.unit.web.api import NUMBER, Api, serving
 from tests.unit.web.test_same_rows import filled
 
-#: Examples for each operation: by its schema, against its schema, and by its schema at a place that exists.
-EXAMPLES = {Role.DPO: 8}
+#: Examples for each operation, of each way: by its schema, against its schema, and by its schema at a place that exists.
+EXAMPLES = {Role.DPO: 5}
 FEW = 2
+#: One of them may do all that is for anybody else, too; others are asked the last way only.
+EVERY_WAY = {Role.DPO, Role.OPS}
 CHECKS = [
     not_a_server_error, status_code_conformance, content_type_conformance, response_headers_conformance,
     response_schema_conformance, negative_data_rejection,
@@ -115,14 +117,14 @@ def with_sense(case: Any) -> Any:
 
 
 def walk(
-    url: str, document: dict[str, Any], token: str, places: Mapping[str, dict[str, Any]], examples: int
+    url: str, document: dict[str, Any], token: str, places: Mapping[str, dict[str, Any]], role: Role
 ) -> set[tuple[str, int]]:
     """Every operation except the streams, which stay open for ever; returns the answers, by path."""
     seen: set[tuple[str, int]] = set()
     wrong: list[str] = []
     schema = schemathesis.openapi.from_dict(document)
     told = settings(
-        max_examples=examples, deadline=None, database=None, derandomize=True, phases=[Phase.generate],
+        max_examples=EXAMPLES.get(role, FEW), deadline=None, database=None, derandomize=True, phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
     )  # fmt: skip
     for result in schema.get_all_operations():
@@ -131,6 +133,7 @@ def walk(
             continue
         there = {"path_parameters": places[operation.path]} if operation.path in places else {}
         ways: list[dict[str, Any]] = [{}, {"generation_mode": GenerationMode.NEGATIVE}, there]
+        ways = ways if role in EVERY_WAY else ways[-1:]
         for number, way in enumerate(ways):
             cases = operation.as_strategy(**way)
             sensible = number == len(ways) - 1
@@ -159,9 +162,7 @@ def walk(
 @pytest.mark.parametrize("role", Role)
 async def test_an_answer_is_not_as_it_is_described(api: Api, store: Store, role: Role) -> None:
     document = (await api.ask("GET", "/openapi.json", role=None)).json
-    seen = await asyncio.to_thread(
-        walk, api.url, document, await api.of(role), await known(store), EXAMPLES.get(role, FEW)
-    )
+    seen = await asyncio.to_thread(walk, api.url, document, await api.of(role), await known(store), role)
     paths = {path for path in document["paths"] if not path.endswith("/events")}
     assert {path for path, _ in seen} == paths
     if role is Role.DPO:
