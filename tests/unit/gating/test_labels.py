@@ -11,11 +11,12 @@ from ccari.gating.labels import label, unnumbered
 SECONDS = 60.0
 
 
-@pytest.mark.parametrize("search", ["label", "unnumbered"])
-@pytest.mark.parametrize("sign", ["(", "+"])
-def test_a_name_of_nothing_but_brackets_holds_up_all_calls(search: str, sign: str) -> None:
+def test_a_name_of_nothing_but_brackets_holds_up_all_calls() -> None:
     """Such a name may come over FastAGI, on every line of a visit."""
-    searched = f"from ccari.gating.labels import {search}; {search}({sign!r} * 1_000_000)"
+    searched = (
+        "from ccari.gating.labels import label, unnumbered\n"
+        "for sign in '(+': label(sign * 1_000_000), unnumbered(sign * 1_000_000)"
+    )
     subprocess.run([sys.executable, "-c", searched], timeout=SECONDS, check=True)
 
 
