@@ -68,11 +68,22 @@ def test_a_good_recording_is_taken_in_whatever_a_studio_delivers_it(
     convert(voice, tmp_path / "in" / name, "anull", *options)
     found = looked_at(tmp_path / "in")[name]
     assert (found.prompt, found.fault, found.doubt) == (GOODBYE, None, None)
+    assert take([found], tmp_path / "studio") == [GOODBYE]
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("pl/goodbye.wav", ("-c:a", "pcm_s24le", "-ac", "2")), ("pl/goodbye.mp3", ("-b:a", "96k"))],
+    ids=["wav", "mp3"],
+)
+def test_the_silence_before_and_after_a_recording_is_played(
+    voice: Path, tmp_path: Path, name: str, options: tuple[str, ...]
+) -> None:
+    convert(voice, tmp_path / "in" / name, "anull", *options)
     out = tmp_path / "out"
-    assert take([found], folder_of(out)) == [GOODBYE]
+    assert take(examine(tmp_path / "in", PROMPTS), folder_of(out)) == [GOODBYE]
     entry = build([GOODBYE], out, engine=EspeakNg(), studio=folder_of(out)).entries["pl/goodbye"]
     assert entry.origin == "studio"
-    # the silence before and after is gone
     assert entry.duration_ms < 2600
 
 
