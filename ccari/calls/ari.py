@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from asyncari.client import Client
 
+from ccari.calls.identity import DRIVEN_BY
 from ccari.calls.modules import MODULES, lacking
 from ccari.calls.operations import prepared
 from ccari.calls.transport import (
@@ -121,6 +122,10 @@ class Ari:
             raise UnsuitableError(
                 f"Asterisk does not let the ARI user {self._user} write: remove read_only in ari.conf"
             ) from None
+
+    async def say_who_drives(self, database: str) -> None:
+        """Leave word for a service with another database (:func:`~ccari.calls.identity.refuse_strangers`)."""
+        await self._api.asterisk.setGlobalVar(variable=DRIVEN_BY, value=f"{self._app} {database}")
 
     async def create_channel(
         self,

@@ -1,21 +1,30 @@
-"""Which Asterisk there is, asked before its application is taken over."""
+"""Which Asterisk there is, and which database the service that drives it works with: asked before its application is taken over."""
 
 import asyncio
+import contextlib
 import re
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import orjson
 
 from ccari.calls.transport import CONNECT_SECONDS, Credentials, explained
-from ccari.errors import AsteriskError, UnsuitableError
+from ccari.errors import AsteriskError, RivalError, UnsuitableError
 from ccari.peers import whole
 
 #: Before this version, a read-only ARI user could write over the WebSocket (GHSA-wcvv-g26m-wx5c).
 OLDEST_ASTERISK = (22, 10, 1)
-#: The most that is read of Asterisk's answer about itself, which has some hundred bytes.
-_MOST_INFO_BYTES = 64 * 1024
+#: Asterisk's global variable that has the application and the database of the service that drives it. It is lost with a restart.
+DRIVEN_BY = "CCARI_DRIVEN_BY"
+#: How long another service's application may remain: Asterisk may take a moment to see that a killed service is gone.
+PATIENCE_SECONDS = 3.0
+_ASK_AGAIN_SECONDS = 0.2
+#: The most that is read of one of Asterisk's answers, which have some hundred bytes.
+_MOST_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,26 +44,80 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
     AsteriskError
         If it cannot be asked, or is older than :data:`OLDEST_ASTERISK`.
     """
-    url = f"{credentials.url.rstrip('/')}/ari/asterisk/info"
-    with explained(credentials):
-        # close the connection after the answer: Asterisk counts idle ones against its session limit
-        headers = {**credentials.headers, "Connection": "close"}
-        async with (
-            asyncio.timeout(CONNECT_SECONDS),
-            session.get(url, headers=headers, raise_for_status=True) as reply,
-        ):
-            answer = await whole(reply, _MOST_INFO_BYTES)
+    async with _asked(session, credentials, "asterisk/info") as reply:
+        info = await _read(reply, credentials)
     try:
-        info = orjson.loads(answer or b"")
         version, entity = str(info["system"]["version"]), str(info["system"]["entity_id"])
         started = str(info["status"]["startup_time"])
-    except (ValueError, KeyError, TypeError):
-        raise AsteriskError(
-            f"{credentials.url} is no ARI: its answer makes no sense: check [asterisk] url"
-        ) from None
+    except (KeyError, TypeError):
+        raise _no_ari(credentials) from None
     found = tuple(int(part) for part in re.findall(r"\d+", version)[:3])
     if found < OLDEST_ASTERISK:
         needed = ".".join(map(str, OLDEST_ASTERISK))
         raise UnsuitableError(f"Asterisk {version} is too old: ccari needs {needed} or newer for ARI")
     # the entity is a MAC address, which several Asterisks on one machine share
     return Identity(version, f"{entity}@{urlsplit(credentials.url).netloc}", f"{entity}/{started}")
+
+
+async def refuse_strangers(session: aiohttp.ClientSession, credentials: Credentials, database: str) -> None:
+    """See that no service with another database than ``database`` drives this Asterisk.
+
+    The lock that keeps two services apart is in their database. A service with another one would take the application over, and end
+    all conversations as it takes stock.
+
+    Raises
+    ------
+    RivalError
+        If such a service is connected, or Asterisk still has calls of one.
+    AsteriskError
+        If Asterisk cannot be asked.
+    """
+    if not database:
+        return
+    loop = asyncio.get_running_loop()
+    patient_until = loop.time() + PATIENCE_SECONDS
+    while True:
+        async with _asked(session, credentials, "asterisk/variable", variable=DRIVEN_BY) as reply:
+            app, _, theirs = str((await _read(reply, credentials)).get("value")).partition(" ")
+        if not theirs or theirs == database:
+            return
+        # Asterisk knows an application as long as somebody is connected for its events, or it has channels
+        async with _asked(session, credentials, f"applications/{app}") as reply:
+            if reply.status == HTTPStatus.NOT_FOUND:
+                return
+        if loop.time() > patient_until:
+            raise RivalError(
+                f"a service with another database drives this Asterisk as {app}, and would lose its conversations: give this one an Asterisk "
+                f"of its own, or stop the other and let its calls end (asterisk -rx 'ari show app {app}')"
+            )
+        await asyncio.sleep(_ASK_AGAIN_SECONDS)
+
+
+@contextlib.asynccontextmanager
+async def _asked(
+    session: aiohttp.ClientSession, credentials: Credentials, what: str, **parameters: str
+) -> AsyncIterator[aiohttp.ClientResponse]:
+    url = f"{credentials.url.rstrip('/')}/ari/{what}"
+    # close the connection after the answer: Asterisk counts idle ones against its session limit
+    headers = {**credentials.headers, "Connection": "close"}
+    with explained(credentials):
+        async with (
+            asyncio.timeout(CONNECT_SECONDS),
+            session.get(url, headers=headers, params=parameters) as reply,
+        ):
+            yield reply
+
+
+async def _read(reply: aiohttp.ClientResponse, credentials: Credentials) -> dict[str, Any]:
+    reply.raise_for_status()
+    try:
+        answer = orjson.loads(await whole(reply, _MOST_BYTES) or b"")
+    except ValueError:
+        raise _no_ari(credentials) from None
+    if not isinstance(answer, dict):
+        raise _no_ari(credentials)
+    return answer
+
+
+def _no_ari(credentials: Credentials) -> AsteriskError:
+    return AsteriskError(f"{credentials.url} is no ARI: its answer makes no sense: check [asterisk] url")

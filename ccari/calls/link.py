@@ -13,7 +13,7 @@ import structlog
 from ccari.calls.ari import Ari, open_ari
 from ccari.calls.desk import Desk
 from ccari.calls.ears import Ears
-from ccari.calls.identity import Identity, identify
+from ccari.calls.identity import Identity, identify, refuse_strangers
 from ccari.calls.modules import why_unfit
 from ccari.calls.recovery import Stock, recover
 from ccari.calls.strays import AT_ONCE
@@ -117,6 +117,7 @@ class Link:
             identity = replace(identity, name=self._name)
         # lock the whole Asterisk, not the application: taking stock ends whatever another service has made there
         async with self._fence.hold(identity.run, identity.name) as lock_lost:
+            await refuse_strangers(session, credentials, self._fence.database)
             transport = await connect(session, credentials)
             ears = Ears(self._switchboard, transport.fence)
             async with started(transport.read(ears.take)) as (reader,):
@@ -134,6 +135,7 @@ class Link:
             await ari.check_modules()
             await _tell_of_unfit(desk)
             await ari.filter_events()
+            await ari.say_who_drives(self._fence.database)
             # take stock only when the calls of the lost connection have let go
             await self._switchboard.drain()
             found = await self._take_stock(desk, connection)

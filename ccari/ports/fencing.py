@@ -6,6 +6,11 @@ from typing import Protocol
 
 
 class Fence(Protocol):
+    @property
+    def database(self) -> str:
+        """A name, without spaces, of the database that has the lock last held, and of no other; empty if the server does not tell."""
+        ...
+
     def hold(self, run: str, filed_as: str) -> AbstractAsyncContextManager[asyncio.Event]:
         """Be the only service that drives this ``run`` of an Asterisk, and the only one that files its calls
         under ``filed_as``.

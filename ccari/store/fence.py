@@ -27,6 +27,8 @@ _ASK_SERVER_EVERY_SECONDS = 3.0
 #: notice a lost connection 11 s after the last answer, about when PostgreSQL may notice it and give the lock to another.
 _ANSWER_SECONDS = 8.0
 _SESSION = {"application_name": "ccari fence"}
+#: The server shares its part with its standbys, of which one may be promoted.
+_DATABASE = """SELECT system_identifier || '/' || oid FROM pg_control_system(), pg_database WHERE datname = current_database()"""
 
 
 class PostgresFence:
@@ -35,6 +37,10 @@ class PostgresFence:
     def __init__(self, dsn: str) -> None:
         self._dsn = dsn
         self._held: _Held | None = None
+
+    @property
+    def database(self) -> str:
+        return self._held.database if self._held is not None else ""
 
     @property
     def is_held(self) -> bool:
@@ -73,6 +79,7 @@ class _Held:
         self._connection: asyncpg.Connection | None = None
         self._lost = asyncio.Event()
         self._taken = False
+        self.database = ""
         self.by_another = asyncio.Event()
 
     @property
@@ -90,6 +97,7 @@ class _Held:
             self._connection = connection = await connect(self._dsn, server_settings=_SESSION)
             connection.add_termination_listener(lambda _: lost.set())
             try:
+                self.database = await _name_of_database(connection)
                 unavailable = await _lock(connection, self._names, patience_seconds)
                 self._taken = unavailable is None
             finally:
@@ -143,6 +151,14 @@ async def _answers(connection: asyncpg.Connection) -> bool:
     except Exception:  # noqa: BLE001 - whatever it is, the connection may have lost its locks
         return False
     return True
+
+
+async def _name_of_database(connection: asyncpg.Connection) -> str:
+    try:
+        return str(await connection.fetchval(_DATABASE, timeout=COMMAND_SECONDS))
+    except asyncpg.PostgresError:
+        # as a provider may not allow it
+        return ""
 
 
 async def _lock(connection: asyncpg.Connection, names: Sequence[str], patience_seconds: float) -> str | None:

@@ -157,7 +157,7 @@ async def test_a_running_service_loses_its_calls_to_the_doctor_or_is_called_faul
         assert await service.stop() == 0
 
 
-async def test_it_is_not_said_that_a_start_would_take_asterisk_over_from_a_service_with_another_database(
+async def test_it_is_not_said_that_a_service_with_another_database_keeps_this_one_from_starting(
     ward: Ward,
 ) -> None:
     service = ward.service
@@ -168,7 +168,7 @@ async def test_it_is_not_said_that_a_start_would_take_asterisk_over_from_a_servi
         found = await ward.examined(0, CCARI_HTTP__LISTEN=elsewhere)
         (told,) = [each for each in found.values() if each["state"] != "ok"]
         assert (told["check"], told["state"]) == ("asterisk app", "warning")
-        assert "ccari serve takes Asterisk over from it and ends its conversations" in told["found"]
+        assert "if it has another database, ccari serve does not start beside it" in told["found"]
     finally:
         assert await service.stop() == 0
 

@@ -18,6 +18,7 @@ import pytest
 from asyncari.client import Client
 
 from ccari.calls.ari import EVENTS, open_ari
+from ccari.calls.identity import DRIVEN_BY
 from ccari.calls.operations import Operation
 from ccari.calls.transport import CLOSE_SECONDS, Credentials, Transport, connect
 from ccari.errors import AsteriskError
@@ -325,6 +326,29 @@ async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(
         assert outcome.outcome == "bridged"
 
 
+async def test_a_service_with_another_database_ends_the_talks_of_the_one_that_drives_asterisk(
+    ground: Ground, dsn: str
+) -> None:
+    """Such as one started to try it, with a folder of its own: the lock of the first is in a database that it does not know."""
+    other = await new_database(dsn, "stranger")
+    async with ground.running() as first:
+        talking, call_id = await ground.talk(first, callees.answers(15))
+        second = ground.service(url=other)
+        await second.spawn()
+        assert second.process is not None
+        async with asyncio.timeout(EXIT_SECONDS):
+            assert await second.process.wait() == 1
+        assert "a service with another database drives this Asterisk as ccari" in one_line(second)
+        await ground.lab.world.hang_up(talking)
+        _, shown = await ground.ended(first, talking)
+        assert (shown["id"], shown["outcome"], shown["fault"]) == (call_id, "bridged", None)
+        assert not first.count("asterisk_away")
+        await first.stop(signal.SIGKILL)
+    # Asterisk may take a moment to notice, and is then free for whoever comes
+    async with ground.running(url=other) as second:
+        assert second.count("asterisk_connected") == 1
+
+
 async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Ground, dsn: str) -> None:
     other = await new_database(dsn, "rival")
     await ground.service(url=other).succeeds("policy", "apply", str(POLICY))
@@ -339,6 +363,8 @@ async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Grou
         between.on_reply = watch
         async with ground.running(ari=between.url) as first:
             talking, _ = await ground.talk(first, callees.answers(12))
+            # the word for services with other databases is lost, as somebody may change any global variable
+            await ground.lab.pbx.cli(f"dialplan set global {DRIVEN_BY} none")
             async with ground.running(url=other) as second:
                 assert first.process is not None
                 async with asyncio.timeout(EXIT_SECONDS):

@@ -157,8 +157,8 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
 async def _application(
     session: aiohttp.ClientSession, credentials: Credentials, settings: Settings
 ) -> list[Finding]:
-    """Whether ``ccari serve`` would take Asterisk over from another service: the lock against that is in the database, and theirs may be
-    another. Asterisk knows the application as long as somebody is connected for its events.
+    """Whether ``ccari serve`` would be refused because of another service, or take Asterisk over from one that left no word of itself.
+    Asterisk knows the application as long as somebody is connected for its events, or it has channels.
     """
     async with asked_of(session, credentials, f"applications/{credentials.app}") as reply:
         if reply.status == HTTPStatus.NOT_FOUND:
@@ -166,7 +166,7 @@ async def _application(
     if await ccari_answers(settings):
         return [ok(APP, f"a service is connected as {credentials.app}, and ccari runs here")]
     return [warning(APP, f"a service is connected as {credentials.app}, and no ccari answers on [http] listen: if it has another database, "
-                         "ccari serve takes Asterisk over from it and ends its conversations",
+                         "ccari serve does not start beside it; if it is no ccari, it loses the application",
                     "stop that service before ccari serve, or give this one an Asterisk of its own")]  # fmt: skip
 
 

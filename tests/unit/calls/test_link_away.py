@@ -32,6 +32,8 @@ SECONDS = 30.0
 class Away:
     """A fence whose database is away."""
 
+    database = ""
+
     def __init__(self) -> None:
         self.asked = asyncio.Event()
 
@@ -87,6 +89,7 @@ class Serving:
         self.ari = ari = SimpleNamespace(
             check_modules=nothing,
             filter_events=nothing,
+            say_who_drives=nothing,
             turn_away=turn_away,
             give_back=turn_away,
             ping=nothing,
@@ -225,6 +228,8 @@ async def test_a_connection_is_used_while_it_is_closed_for_whoever_holds_the_loc
     sent: list[asyncio.Task[Any]] = []
 
     class Held:
+        database = ""
+
         @contextlib.asynccontextmanager
         async def hold(self, _run: str, _filed_as: str) -> AsyncIterator[asyncio.Event]:
             yield asyncio.Event()

@@ -39,6 +39,18 @@ async def holders(dsn: str) -> set[int]:
         return {row["pid"] for row in await connection.fetch(_HOLDERS)}
 
 
+async def test_two_databases_have_one_name_or_one_has_two(dsn: str, empty: str) -> None:
+    """A service with another database is told by its name; after a restart it would not be let in to its own calls."""
+    names: list[str] = []
+    for each in (dsn, dsn, empty):
+        fence = PostgresFence(each)
+        async with fence.hold("one asterisk", f"calls of {len(names)}"):
+            names.append(fence.database)
+        assert fence.database == ""
+    assert names[0] == names[1] != names[2]
+    assert all(name and " " not in name for name in names)
+
+
 async def test_a_restart_of_the_database_leaves_an_asterisk_to_two_services(dsn: str) -> None:
     fence = PostgresFence(dsn)
     async with fence.hold("one asterisk", "calls of one asterisk") as by_another:
