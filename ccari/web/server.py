@@ -8,7 +8,7 @@ from typing import Any, cast
 
 import orjson
 import structlog
-from aiohttp import hdrs, web
+from aiohttp import StreamReader, hdrs, web
 
 from ccari.errors import cannot_listen
 from ccari.log import Flood
@@ -162,12 +162,14 @@ class _Connection(web.RequestHandler):
     """
 
     __slots__ = (
+        "_body",
         "_first",
         "_has_asked",
         "_idle_since",
         "_is_busy",
         "_server",
         "_turned_away",
+        "_turns",
         "_unread",
         "_wire",
     )
@@ -179,6 +181,10 @@ class _Connection(web.RequestHandler):
         self._server = server
         self._turned_away = turned_away
         self._has_asked = self._is_busy = False
+        #: Of the last request that was answered. aiohttp goes on reading it for a while.
+        self._body: StreamReader | None = None
+        #: How many turns of aiohttp's task are to come in which it may find a request.
+        self._turns = 0
         self._idle_since = loop.time()
         self._first: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
@@ -211,8 +217,10 @@ class _Connection(web.RequestHandler):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request."""
-        return self.connected and not self._is_busy
+        """Whether it waits for a request: none is under way, and none has come."""
+        if not self.connected or self._wire.is_closing():
+            return False
+        return not self._is_busy and not self._turns and (self._body is None or self._body.is_eof())
 
     def idle_since(self) -> tuple[bool, float]:
         """A sort key, lowest for the connection to close first: those without a request yet, then those idle for longest."""
@@ -229,6 +237,22 @@ class _Connection(web.RequestHandler):
             return await super().finish_response(request, resp, start_time)
         finally:
             self._is_busy, self._idle_since = False, asyncio.get_running_loop().time()
+            self._body = request.content
+            self._leave_a_turn()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        self._leave_a_turn()
+
+    def _leave_a_turn(self) -> None:
+        """Do not count as idle until aiohttp's task has looked for a request: the loop runs it before what is called here, or right after.
+        If the connection were closed in between, a request would be carried out and never answered.
+        """
+        self._turns += 1
+        asyncio.get_running_loop().call_soon(self._had_its_turn)
+
+    def _had_its_turn(self) -> None:
+        self._turns -= 1
 
     def connection_lost(self, exc: BaseException | None) -> None:
         for timer in (self._first, self._unread):
@@ -256,7 +280,9 @@ class _Connection(web.RequestHandler):
             self._watch_reader()
 
     def _close_if_silent(self) -> None:
-        if not self._has_asked:
+        if self._turns:
+            asyncio.get_running_loop().call_soon(self._close_if_silent)
+        elif not self._has_asked:
             self.force_close()
 
     def handle_error(

@@ -31,6 +31,10 @@ UNREAD = 200
 #: Requests sent in one piece.
 MANY = 1000
 HEALTH = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"
+POST = b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+POST_AND_CLOSE = POST.replace(b"\r\n\r\n", b"\r\nconnection: close\r\n\r\n")
+#: More than the kernel takes of an answer if its buffers are small.
+UNSENT_BYTES = 60_000
 DIGITS = NUMBER.removeprefix("+")
 #: Put into a header or a line: it would show in an answer or a log that quotes it.
 CASES = {
@@ -248,6 +252,115 @@ async def test_connections_without_end_take_all_the_descriptors_or_keep_others_o
     finally:
         for _, writer in opened:
             writer.transport.abort()
+
+
+@pytest.mark.parametrize("passes", range(5))
+async def test_a_request_is_carried_out_and_never_answered_because_another_connection_came(
+    monkeypatch: pytest.MonkeyPatch, passes: int
+) -> None:
+    """A call might be placed, and its caller would place it again. ``passes``: of the loop, between the connection and the request."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    carried_out = []
+
+    async def place(_: web.Request) -> web.Response:
+        carried_out.append(1)
+        return web.Response()
+
+    app = web.Application()
+    app.router.add_post("/", place)
+    answers = b""
+    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(POST)
+            answers += await reader.readuntil(b"\r\n\r\n")
+            with socket.create_connection(("127.0.0.1", port)) as another:
+                another.setblocking(False)
+                for _ in range(passes):
+                    await asyncio.sleep(0)
+                writer.write(POST_AND_CLOSE)
+                with contextlib.suppress(ConnectionError):
+                    answers += await reader.read()
+        finally:
+            writer.transport.abort()
+    assert len(carried_out) == answers.count(b"HTTP/1.1 200 ")
+
+
+async def test_a_request_that_comes_as_the_time_for_it_ends_is_carried_out_and_never_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    read = server._Connection.data_received
+
+    def and_the_time_is_over(connection: server._Connection, data: bytes) -> None:
+        read(connection, data)
+        connection._close_if_silent()
+
+    monkeypatch.setattr(server._Connection, "data_received", and_the_time_is_over)
+    app = web.Application()
+    app.router.add_post("/", _too_large)
+    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(POST_AND_CLOSE)
+            assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+        finally:
+            writer.transport.abort()
+
+
+async def test_who_still_sends_after_the_answer_is_closed_as_idle(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    app = web.Application()
+    app.router.add_post("/", _too_large)
+    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{")
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
+            other, others = await asyncio.open_connection("127.0.0.1", port)
+            assert await other.read() == b""
+            others.transport.abort()
+            writer.write(b"}" + POST_AND_CLOSE)
+            assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+        finally:
+            writer.transport.abort()
+
+
+async def _too_large(_: web.Request) -> web.Response:
+    return web.Response(status=HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+
+
+async def test_a_connection_that_is_closing_makes_room_for_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While data remain to be sent, it keeps its descriptor. aiohttp does not wait for the last 64 KiB to be sent."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+    wires: list[asyncio.Transport] = []
+
+    async def leave_unsent(request: web.Request) -> web.StreamResponse:
+        assert isinstance(request.transport, asyncio.Transport)
+        wires.append(request.transport)
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
+        answer = web.StreamResponse()
+        answer.content_length = UNSENT_BYTES
+        await answer.prepare(request)
+        await answer.write(bytes(UNSENT_BYTES))
+        return answer
+
+    app = web.Application()
+    app.router.add_post("/", leave_unsent)
+    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
+        with socket.socket() as unread:
+            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+            unread.connect(("127.0.0.1", port))
+            unread.sendall(POST_AND_CLOSE)
+            await until(lambda: bool(wires) and wires[0].is_closing(), within=SECONDS)
+            assert wires[0].get_write_buffer_size()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(POST)
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+            finally:
+                writer.transport.abort()
+        assert len(wires) == 1
 
 
 async def test_many_requests_of_one_hold_up_whoever_else_asks(api: Api) -> None:
