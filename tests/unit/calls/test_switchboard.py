@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from typing import Literal, cast
+from typing import cast
 from uuid import uuid4
 
 import pytest
@@ -152,14 +152,9 @@ async def test_a_call_that_has_passed_the_gate_keeps_another_from_it() -> None:
 
 
 class Talker(CallRunner):
-    """A talk that goes on until it is told to let go; ``told``: why."""
+    """A talk that goes on until it is told to let go."""
 
     is_talking = has_talked = True
-    told = ""
-
-    def withdraw(self, why: Literal["shutdown", "asterisk_lost"]) -> None:
-        self.told = why
-        self._inbox.let_go(why)
 
     async def run(self) -> None:
         await self._inbox.next(Stage.TALK)
