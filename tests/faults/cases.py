@@ -65,7 +65,7 @@ CASES: Mapping[int, Case] = {
         (
             f"{HERE}/test_asterisk_killed.py::test_a_recording_that_asterisk_died_over_is_lost_or_untagged",
             f"{LINK}::test_an_asterisk_killed_in_the_talk_leaves_an_open_call_or_a_broken_file",
-            "tests/integration/test_stereo.py::test_an_asterisk_killed_in_the_talk_loses_a_side",
+            "tests/integration/test_two_channels.py::test_an_asterisk_killed_in_the_talk_loses_a_side",
         ),
     ),
     7: Case(

@@ -14,7 +14,7 @@ import pytest
 from tests.integration.ground import GONE_SECONDS, Ground, kept_later
 from tests.integration.relay import relay
 from tests.integration.service import Service
-from tests.integration.test_stereo import assert_apart
+from tests.integration.test_two_channels import assert_apart
 from tests.lab import audio, callees
 from tests.lab.audio import PRESENT_DBFS
 from tests.lab.waiting import until
