@@ -180,7 +180,7 @@ class Actions:
             case do.LeaveTalk():
                 await self._ledger.leave_talk()
             case do.SettleRecording():
-                await self.recorder.let_go()
+                await self.recorder.detach()
                 await self._legs.let_go(gated=self._allowed is not None)
                 await self.recorder.settle()
             case do.CloseCall(outcome, reason):
@@ -256,7 +256,7 @@ class Actions:
         # hang up the snoop channels first: with none on the callee's channel, Asterisk forgets the sequence
         # numbers of the former agent's packets. Otherwise Debian's Asterisk takes the colleague's packets for
         # late ones, and leaves them out of the next recording
-        await self.recorder.let_go()
+        await self.recorder.detach()
         beside = not self.player.knows_all(Party.CALLEE)
         await self._legs.replace_agent(former, handed_over, at_home=at_home, beside=beside)
 

@@ -30,11 +30,11 @@ class Ears:
         #: Events that came before stock was taken, each with its arrival; None once stock is taken.
         self._early: list[tuple[dict[str, Any], datetime]] | None = []
         #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped:
-        #: there was no room (they are given back once stock is taken), or they were given back. ``_let_go``:
+        #: there was no room (they are given back once stock is taken), or they were given back. ``_handed_back``:
         #: channels given back. ``_left``: channels of the last two sets that have left the application since.
         self._begun: set[str] = set()
         self._unkept: set[str] = set()
-        self._let_go: set[str] = set()
+        self._handed_back: set[str] = set()
         self._left: set[str] = set()
         #: Another service has taken over the application.
         self.replaced = asyncio.Event()
@@ -58,18 +58,18 @@ class Ears:
 
     def early_channels(self) -> set[str]:
         """The channels that entered over this connection, except those that there was no room for."""
-        return self._begun | self._let_go
+        return self._begun | self._handed_back
 
-    def let_go(self) -> list[str]:
+    def hand_back(self) -> list[str]:
         """Forget the calls that have begun, and give their channels. Channels that ccari made for a talk are kept."""
         # a channel that left is removed only now: a listing that Asterisk sent before may still contain it
         self._unkept -= self._left
-        self._let_go -= self._left
+        self._handed_back -= self._left
         self._left.clear()
         called, early = {each for each in self._begun if call_of(each) is None}, self._early or []
         self._begun -= called
         self._unkept |= called
-        self._let_go |= called
+        self._handed_back |= called
         early[:] = [each for each in early if channel_of(each[0]) not in called]
         return sorted(called)
 

@@ -172,7 +172,7 @@ class Link:
                 if str(error) != logged:
                     logged = str(error)
                     _log.warning("database_away", reason=logged)
-                self._switchboard.turn_away(connection.ears.let_go(), desk, Block.STORE_UNAVAILABLE.value)
+                self._switchboard.turn_away(connection.ears.hand_back(), desk, Block.STORE_UNAVAILABLE.value)
             if await connection.is_over(within=STOCK_AGAIN_SECONDS):
                 return None
 

@@ -75,7 +75,7 @@ class Recorder:
 
     async def tag(self, terms: Terms) -> None:
         """Commit the tag of the next segment before its recorder starts (invariant 4)."""
-        await self.let_go()
+        await self.detach()
         # a recording that could not be archived would stay in the spool unencrypted
         self._desk.archive.check()
         tag = _tag(self._ids.call, terms, self._desk.channels)
@@ -107,10 +107,10 @@ class Recorder:
         """
         return await self._newest.stop(keep=keep, binding=binding, at=at)
 
-    async def let_go(self) -> None:
+    async def detach(self) -> None:
         """Hang up the snoop channels."""
         for segment in self._segments:
-            await segment.let_go()
+            await segment.detach()
 
     async def settle(self) -> None:
         """Archive what was recorded and may be kept, and remove everything else."""

@@ -335,7 +335,7 @@ class CallRunner:
                 await self._actions.recorder.ended(datetime.now(UTC))
             case on.TimeRanOut(Timer.RECORDER) if self._call.recorder is RecorderState.STARTING:
                 # the recorder may still start, and in stereo the agent's side is already recording
-                await self._actions.recorder.let_go()
+                await self._actions.recorder.detach()
             case on.GateAllowed():
                 self._answer_gate(None)
             case on.GateBlocked(block):

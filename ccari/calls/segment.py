@@ -30,7 +30,10 @@ WORD_SECONDS = 0.2
 
 class Segment:
     """One recording, from its tag to its file. ``sides``: its snoop channels, two in stereo. The last is the
-    callee's, which decides when the recording begins and ends. :class:`ccari.calls.recorder.Recorder` says what each method does.
+    callee's, which decides when the recording begins and ends.
+
+    :class:`ccari.calls.recorder.Recorder` passes Asterisk's events to the ``sides``, and says what each method does, except for what
+    :meth:`settle` is told.
     """
 
     def __init__(self, ids: Ids, count: int, tag: RecordingTag, desk: Desk, journal: Journal) -> None:
@@ -85,7 +88,7 @@ class Segment:
     async def ended(self, at: datetime) -> None:
         self._ended_at = self.sides[-1].ended_at or at
         if not self.is_stopping:
-            await self.let_go()
+            await self.detach()
 
     def resume(self, running: Unfinished) -> None:
         self._ran, self._begun, self._lead_ms = True, running.begun, running.lead_ms
@@ -128,7 +131,7 @@ class Segment:
             raise failure
         return there
 
-    async def let_go(self) -> None:
+    async def detach(self) -> None:
         if self._detached:
             return
         self._detached = True
@@ -136,7 +139,9 @@ class Segment:
             await each.detach(self._desk.ari)
 
     async def settle(self, *, taken_up: bool) -> None:
-        """Archive or discard the recording. ``taken_up``: an earlier run of the service began the talk."""
+        """Archive or discard the recording. ``taken_up``: an earlier run of the service began the talk, and may have stored a refusal
+        that this one did not hear.
+        """
         knows_all = not taken_up or await self._hear_of_refusals()
         until = self._keep_until
         # without a known beginning, nobody can cut it at ``until``

@@ -61,13 +61,13 @@ def test_callers_who_were_given_back_are_remembered_for_as_long_as_no_stock_can_
     ears = Ears(Switchboard(Admission(1000)), _go_on)
     for number in range(3):
         ears.take(begins(number))
-        assert ears.let_go() == [f"pbx-{number}"]
+        assert ears.hand_back() == [f"pbx-{number}"]
         ears.take({"type": end, "channel": {"id": f"pbx-{number}"}})
         # Asterisk may have been asked for its channels before
         assert f"pbx-{number}" in ears.early_channels()
     # the dialplan hands this one over once more
     ears.take(begins(2))
-    assert ears.let_go() == ["pbx-2"]
+    assert ears.hand_back() == ["pbx-2"]
     assert ears.early_channels() == {"pbx-2"}
     assert (ears._unkept, ears._left) == ({"pbx-2"}, set())
 
@@ -77,11 +77,11 @@ def test_a_caller_who_comes_back_and_finds_no_room_is_forgotten(monkeypatch: pyt
     monkeypatch.setattr("ccari.calls.ears.MOST_EARLY_CALLS", 1)
     ears = Ears(cast("Switchboard", heard := Heard()), _go_on)
     ears.take(begins(0))
-    ears.let_go()
+    ears.hand_back()
     ears.take({"type": "StasisEnd", "channel": {"id": "pbx-0"}})
     ears.take(begins(1))
     ears.take(begins(0))
-    ears.let_go()
+    ears.hand_back()
     ears.take({**KEY, "channel": {"id": "pbx-0"}})
     ears.open()
     assert heard.events == []

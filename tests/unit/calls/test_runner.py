@@ -519,13 +519,13 @@ async def test_invariant_2_the_agent_is_recorded_though_the_callees_recorder_nev
     """The agent's side of a stereo recording is begun first: it must not outlive the wait for the other."""
     ended: list[str] = []
 
-    async def let_go() -> None:
+    async def detach() -> None:
         ended.append("both")
 
     runner = CallRunner.of(
         Order(Direction.OUTBOUND, "+48600100001", "renewals", "anna", channel="agent-channel"), IDLE_DESK
     )
-    monkeypatch.setattr(runner._actions.recorder, "let_go", let_go)
+    monkeypatch.setattr(runner._actions.recorder, "detach", detach)
     for call, left in ((Story().recorder().call, ["both"]), (Story().talk().call, [])):
         runner._call, ended[:] = call, []
         await runner._hear(on.TimeRanOut(Timer.RECORDER))

@@ -163,7 +163,7 @@ async def test_asterisk_is_asked_for_what_it_has_told() -> None:
         recorder.take_note({"type": "StasisEnd", "channel": {"id": side._channel}})
     del asterisk.asked[:]
     assert not await recorder.stop(keep=True, binding=True)
-    await recorder.let_go()
+    await recorder.detach()
     await recorder.settle()
     assert asterisk.asked == []
 

@@ -118,7 +118,7 @@ class Service:
         await recorder.start()
         await recorder.started(datetime.now(UTC))
         await recorder.stop(keep=True, binding=False)
-        await recorder.let_go()
+        await recorder.detach()
         await recorder.settle()
 
 
