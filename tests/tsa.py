@@ -11,7 +11,7 @@ from pathlib import Path
 from aiohttp import encode_basic_auth, hdrs, web
 
 from ccari.policy.seal import Statement
-from ccari.recordings.evidence.authority import question
+from ccari.recordings.evidence.authority import time_stamp_request
 
 SIGNS_SECONDS = 20.0
 SHUTDOWN_SECONDS = 0.1
@@ -69,7 +69,7 @@ class SigningAuthority:
         return (self.folder / "answer").read_bytes()
 
     def stamp(self, statement: Statement, along: bytes = b"") -> bytes:
-        return self.answer(question(statement).content, along)
+        return self.answer(time_stamp_request(statement).content, along)
 
     def verifies(self, response: bytes, digest: bytes) -> bool:
         """Whether OpenSSL takes it for a time stamp of that hash, as somebody does who does not have ccari."""

@@ -193,8 +193,8 @@ def verify(
 ) -> None:
     """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
 
-    async def work(store: Store, work: Handling) -> dict[str, Any]:
-        return await store.requests.verify(reference, Level[level], work)
+    async def work(store: Store, handling: Handling) -> dict[str, Any]:
+        return await store.requests.verify(reference, Level[level], handling)
 
     done = _with_requests(context, how, work)
     words = f"{done['reference']} is {_words(done['state'])}, the person's identity {done['level']}"
@@ -256,12 +256,12 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 def _step(
     context: typer.Context, reference: str, to: RequestState, words: str, advice: str = "", *, json: bool
 ) -> None:
-    async def work(store: Store, work: Handling) -> tuple[dict[str, Any], str]:
-        done = await store.requests.step(reference, to, work)
+    async def work(store: Store, handling: Handling) -> tuple[dict[str, Any], str]:
+        done = await store.requests.step(reference, to, handling)
         if to is RequestState.FULFILLED:
             return done, await _left_to_do(store, done)
         if to is RequestState.REFUSED:
-            return done, advice + await _lateness(store, work.clock, done)
+            return done, advice + await _lateness(store, handling.clock, done)
         return done, advice
 
     done, told = _with_requests(context, words, work)

@@ -16,7 +16,7 @@ from ccari.forward.folder import Folders
 from ccari.forward.secret import WebhookSecrets
 from ccari.forward.webhook import NotTakenError, Webhook
 from ccari.policy.parties import Forwarding
-from ccari.ports.forwarding import DeliveryWay, Forward, ForwardQueue
+from ccari.ports.forwarding import Forward, ForwardQueue, ForwardWay
 from ccari.ports.metering import UNMETERED, Meter, Work
 from ccari.ports.policies import PolicyBook
 
@@ -47,7 +47,7 @@ class Told:
     seq: int
     controller: str
     tries: int
-    ways: tuple[DeliveryWay, ...]
+    ways: tuple[ForwardWay, ...]
     status: int | None = None
     fault: str = ""
     given_up: bool = False
@@ -164,24 +164,24 @@ class Courier:
         return tries
 
     async def _try(self, forward: Forward, forwarding: Forwarding) -> Told:
-        ways: list[DeliveryWay] = []
+        ways: list[ForwardWay] = []
         faults: list[str] = []
         status, again = None, pause(forward.tries, self._chance())
-        if forwarding.url is not None and DeliveryWay.WEBHOOK not in forward.done:
+        if forwarding.url is not None and ForwardWay.WEBHOOK not in forward.done:
             try:
                 secret = self._secrets.read(forward.controller)
                 status = await self._webhook.send(str(forwarding.url), secret, forward)
-                ways.append(DeliveryWay.WEBHOOK)
+                ways.append(ForwardWay.WEBHOOK)
             except NotTakenError as error:
                 status, again = error.status, max(again, min(error.retry_after, LONGEST_PAUSE))
                 faults.append(f"webhook: {error}")
             except ConfigError as error:
                 faults.append(f"webhook: {error}")
-        if forwarding.folder is not None and DeliveryWay.FOLDER not in forward.done:
+        if forwarding.folder is not None and ForwardWay.FOLDER not in forward.done:
             try:
                 async with asyncio.timeout(FOLDER_SECONDS):
                     await self._folders.drop(Path(forwarding.folder), forward)
-                ways.append(DeliveryWay.FOLDER)
+                ways.append(ForwardWay.FOLDER)
             except ForwardError as error:
                 faults.append(f"folder: {error}")
             except TimeoutError:
@@ -193,7 +193,7 @@ class Courier:
     async def _settle(
         self,
         forward: Forward,
-        ways: tuple[DeliveryWay, ...],
+        ways: tuple[ForwardWay, ...],
         status: int | None,
         fault: str,
         again: timedelta,

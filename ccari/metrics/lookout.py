@@ -38,7 +38,7 @@ class Lookout:
         self._book = book
         self._waiting = waiting
         self._pressing: Pressing | None = None
-        self._held: Tallies | None = None
+        self._tallies: Tallies | None = None
         self._standing: Standing | None = None
         self._counted_at: float | None = None
         #: why there are no counts; empty if there are
@@ -68,7 +68,7 @@ class Lookout:
             counted = await self._count()
         except StoreError:
             # not logged here: see the event database_away
-            self._pressing = self._held = self._counted_at = None
+            self._pressing = self._tallies = self._counted_at = None
         self._standing = None
         with contextlib.suppress(StoreError):
             self._standing = await self._waiting()
@@ -85,9 +85,9 @@ class Lookout:
         if self._counted_at is not None and now - self._counted_at < COUNT_SECONDS:
             return True
         try:
-            self._held, self._counted_at, self._uncounted = await self._figures.held(), now, ""
+            self._tallies, self._counted_at, self._uncounted = await self._figures.tallies(), now, ""
         except StoreError as error:
-            self._held = self._counted_at = None
+            self._tallies = self._counted_at = None
             if str(error) != self._uncounted:
                 self._uncounted = str(error)
                 _log.warning("figures_not_counted", reason=self._uncounted)
@@ -98,8 +98,8 @@ class Lookout:
         def pressing(values: Callable[[Pressing], Values]) -> Callable[[], Values]:
             return lambda: {} if self._pressing is None else values(self._pressing)
 
-        def held(values: Callable[[Tallies], Values]) -> Callable[[], Values]:
-            return lambda: {} if self._held is None else values(self._held)
+        def tallies(values: Callable[[Tallies], Values]) -> Callable[[], Values]:
+            return lambda: {} if self._tallies is None else values(self._tallies)
 
         def journal(values: Callable[[Standing], Values]) -> Callable[[], Values]:
             return lambda: {} if self._standing is None else values(self._standing)
@@ -113,15 +113,15 @@ class Lookout:
                 (name,): _age(as_of) for name, as_of in found.registers.items()
             }),
             catalogue.REGISTER_MOST: self._most_ages,
-            catalogue.SUPPRESSIONS: held(lambda found: _all(catalogue.SUPPRESSIONS, found.suppressions)),
-            catalogue.RECORDINGS: held(lambda found: _all(catalogue.RECORDINGS, found.recordings)),
-            catalogue.REQUESTS: held(lambda found: {(right, channel): count for right, channel, count in found.requests}),
-            catalogue.FORWARDS: held(lambda found: _all(catalogue.FORWARDS, found.forwards)),
-            catalogue.WEBHOOKS: held(lambda found: {(name, state): count for name, state, count in found.webhooks}),
-            catalogue.FORWARDS_AGE: held(lambda found: {
+            catalogue.SUPPRESSIONS: tallies(lambda found: _all(catalogue.SUPPRESSIONS, found.suppressions)),
+            catalogue.RECORDINGS: tallies(lambda found: _all(catalogue.RECORDINGS, found.recordings)),
+            catalogue.REQUESTS: tallies(lambda found: {(right, channel): count for right, channel, count in found.requests}),
+            catalogue.FORWARDS: tallies(lambda found: _all(catalogue.FORWARDS, found.forwards)),
+            catalogue.WEBHOOKS: tallies(lambda found: {(name, state): count for name, state, count in found.webhooks}),
+            catalogue.FORWARDS_AGE: tallies(lambda found: {
                 (): _age(found.forwards_since) if found.forwards_since else 0.0
             }),
-            catalogue.WEBHOOKS_AGE: held(lambda found: {
+            catalogue.WEBHOOKS_AGE: tallies(lambda found: {
                 (name,): _age(since) for name, since in found.webhooks_since.items()
             }),
             catalogue.JOURNAL_RIGHTS: journal(lambda found: {

@@ -47,7 +47,7 @@ class Figures(Protocol):
         """Quick: it uses one of the connections that calls use."""
         ...
 
-    async def held(self) -> Tallies:
+    async def tallies(self) -> Tallies:
         """The last count of any node, or a new one if that is nearly :data:`COUNT_SECONDS` old.
 
         A new count may take seconds with millions of rows; it uses a connection that no call waits for.

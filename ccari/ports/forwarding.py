@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 
-class DeliveryWay(StrEnum):
+class ForwardWay(StrEnum):
     """How a controller is told of a request."""
 
     WEBHOOK = "webhook"
@@ -25,7 +25,7 @@ class Forward:
     reference: str
     seq: int
     tries: int
-    done: frozenset[DeliveryWay]
+    done: frozenset[ForwardWay]
     controller: str
     campaign: str | None
     purpose: str | None
@@ -55,12 +55,12 @@ class ForwardQueue(Protocol):
         """The next change that is due, reserved for the length of the lease. None if nothing is due."""
         ...
 
-    async def delivered(self, forward: Forward, ways: Iterable[DeliveryWay]) -> None:
+    async def delivered(self, forward: Forward, ways: Iterable[ForwardWay]) -> None:
         """Note that the change was delivered in every required way; ``ways`` are those of this attempt."""
         ...
 
     async def failed(
-        self, forward: Forward, ways: Iterable[DeliveryWay], fault: str, again: timedelta, patience: timedelta
+        self, forward: Forward, ways: Iterable[ForwardWay], fault: str, again: timedelta, patience: timedelta
     ) -> bool:
         """Note that the change was delivered in these ``ways`` only, and is due ``again`` later. True if it
         is given up instead, because the first attempt was ``patience`` ago.

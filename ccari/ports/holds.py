@@ -89,7 +89,7 @@ class Doomed:
     campaign: str
     legal_basis: str
     file: str
-    verdict: Disposal
+    disposal: Disposal
     decided_by: str
 
 
@@ -115,7 +115,7 @@ class Sweep(Protocol):
         ...
 
     async def decide(self, recording_ids: Sequence[UUID], judge: Judge, who: str) -> list[Doomed]:
-        """Have ``judge`` decide on each recording that is still stored, and store the verdicts, in one transaction.
+        """Have ``judge`` decide on each recording that is still stored, and store the decisions, in one transaction.
 
         Somebody who places a hold meanwhile waits, and is told for which recordings it came too late. Raises
         RefusedError if somebody has tampered with one of them; then nothing is decided.

@@ -165,11 +165,11 @@ class RequestRegister(Protocol):
         """The request entered as this exercise; None if none is known so far."""
         ...
 
-    async def verify(self, reference: str, level: Level, work: Handling) -> dict[str, Any]:
+    async def verify(self, reference: str, level: Level, handling: Handling) -> dict[str, Any]:
         """Record how sure the person's identity is, and how it was verified. Raises RequestError if that is not allowed."""
         ...
 
-    async def step(self, reference: str, to: RequestState, work: Handling) -> dict[str, Any]:
+    async def step(self, reference: str, to: RequestState, handling: Handling) -> dict[str, Any]:
         """Take a request to another state. Raises RequestError if the law or its state forbids it."""
         ...
 

@@ -193,12 +193,12 @@ class Housekeeper:
             async for ids in sweep.candidates(now):
                 for batch in _parts(ids, BATCH):
                     for stored in await _without_changed(sweep.still_stored, batch, _adding_to(plan.faults)):
-                        verdict = fallen_due(stored, now)
-                        if verdict is not None and stored.held:
+                        disposal = fallen_due(stored, now)
+                        if disposal is not None and stored.held:
                             plan.held += 1
                             plan.held_by.update({each.words for each in stored.held})
-                        elif verdict is not None:
-                            plan.due[stored.controller, stored.campaign, verdict.why] += 1
+                        elif disposal is not None:
+                            plan.due[stored.controller, stored.campaign, disposal.why] += 1
                 looked_at += len(ids)
                 progress(looked_at)
         return plan
@@ -267,7 +267,7 @@ class Housekeeper:
         deleted = await _without_changed(sweep.carried_out, removed, refused)
         for number, recording in enumerate(deleted):
             swept.missing += recording.file in missing
-            swept.deleted[recording.verdict.why] = swept.deleted.get(recording.verdict.why, 0) + 1
+            swept.deleted[recording.disposal.why] = swept.deleted.get(recording.disposal.why, 0) + 1
             _log_deleted(recording)
             if number % _CHUNK == 0:
                 # logging hundreds of lines must not hold up calls
@@ -316,11 +316,13 @@ def _adding_to(faults: dict[str, str]) -> Callable[[UUID, str], None]:
 
 
 def _log_deleted(doomed: Doomed) -> None:
-    verdict = doomed.verdict
+    disposal = doomed.disposal
     # the reference of a purge is free text, which must not get into a log
-    reference = {"reference": verdict.reference} if verdict.reference and verdict.why is not Why.PURGE else {}
+    reference = (
+        {"reference": disposal.reference} if disposal.reference and disposal.why is not Why.PURGE else {}
+    )
     _log.info(
         "recording_deleted", recording=str(doomed.id), call_id=str(doomed.call_id), controller=doomed.controller,
-        campaign=doomed.campaign, legal_basis=doomed.legal_basis, why=verdict.why.value, by=doomed.decided_by,
+        campaign=doomed.campaign, legal_basis=doomed.legal_basis, why=disposal.why.value, by=doomed.decided_by,
         **reference,
     )  # fmt: skip

@@ -78,11 +78,11 @@ class PostgresSweep:
                 await self._connection.execute(SQL["alone_to_delete"])
                 stored = await _stored(self._connection, recording_ids)
                 doomed = [
-                    _doomed(each, verdict, who) for each in stored if (verdict := judge(each)) is not None
+                    _doomed(each, disposal, who) for each in stored if (disposal := judge(each)) is not None
                 ]
                 await self._connection.execute(
-                    SQL["decide_deletions"], [each.id for each in doomed], [each.verdict.why for each in doomed],
-                    [each.verdict.reference for each in doomed], who,
+                    SQL["decide_deletions"], [each.id for each in doomed], [each.disposal.why for each in doomed],
+                    [each.disposal.reference for each in doomed], who,
                 )  # fmt: skip
         return doomed
 
@@ -91,7 +91,7 @@ class PostgresSweep:
             rows = await self._connection.fetch(SQL["decided_deletions"], after, limit)
         return [
             Doomed(
-                verdict=Disposal(Why(row["why"]), row["reference"]),
+                disposal=Disposal(Why(row["why"]), row["reference"]),
                 **{name: row[name] for name in _DOOMED_COLUMNS},
             )
             for row in rows
@@ -141,10 +141,10 @@ def _stored_recording(row: asyncpg.Record, held: list[Held]) -> StoredRecording:
     )  # fmt: skip
 
 
-def _doomed(stored: StoredRecording, verdict: Disposal, who: str) -> Doomed:
+def _doomed(stored: StoredRecording, disposal: Disposal, who: str) -> Doomed:
     return Doomed(
         stored.id, stored.call_id, stored.controller, stored.campaign, stored.legal_basis.value, stored.file,
-        verdict, who,
+        disposal, who,
     )  # fmt: skip
 
 
@@ -157,10 +157,10 @@ async def _note_deletions(connection: Connection, doomed: Sequence[Doomed], at: 
 
 
 def _fields(doomed: Doomed) -> dict[str, str]:
-    reference = {"reference": doomed.verdict.reference} if doomed.verdict.reference else {}
+    reference = {"reference": doomed.disposal.reference} if doomed.disposal.reference else {}
     return {
         "recording": str(doomed.id),
-        "why": doomed.verdict.why.value,
+        "why": doomed.disposal.why.value,
         **reference,
         "by": doomed.decided_by,
     }

@@ -60,7 +60,7 @@ class CountedFigures:
             {row["register"]: row["as_of"] for row in registers},
         )
 
-    async def held(self) -> Tallies:
+    async def tallies(self) -> Tallies:
         async with self._database.outside_pool() as connection:
             last = await connection.fetchrow(SQL["counted_figures"], _FRESH)
             # the turn ends with the connection. Without the turn, another node is counting or has just counted
@@ -74,7 +74,7 @@ class CountedFigures:
                     return counted
             if last is None:
                 return await _count(connection, await _stock(connection, None))
-            return _HELD.validate_json(last["held"])
+            return _TALLIES.validate_json(last["held"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class _Stock:
         return now - self.at < timedelta(seconds=self.seconds / _COUNTING_SHARE)
 
 
-_HELD, _STOCK = TypeAdapter(Tallies), TypeAdapter(_Stock)
+_TALLIES, _STOCK = TypeAdapter(Tallies), TypeAdapter(_Stock)
 
 
 async def _stock(connection: asyncpg.Connection, last: asyncpg.Record | None) -> _Stock:

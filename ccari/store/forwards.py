@@ -5,7 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 from ccari.policy.rights import RequestState
-from ccari.ports.forwarding import DeliveryWay, Forward
+from ccari.ports.forwarding import Forward, ForwardWay
 from ccari.store import journals
 from ccari.store.database import Database
 from ccari.store.queries import SQL
@@ -36,14 +36,14 @@ class Forwards:
         if not claimed:
             return None
         row = claimed[0]
-        done = frozenset(way for way in DeliveryWay if row.pop(way))
+        done = frozenset(way for way in ForwardWay if row.pop(way))
         return Forward(done=done, **row)
 
-    async def delivered(self, forward: Forward, ways: Iterable[DeliveryWay]) -> None:
+    async def delivered(self, forward: Forward, ways: Iterable[ForwardWay]) -> None:
         await self._database.execute(SQL["forward_delivered"], *_this_try(forward), list(ways))
 
     async def failed(
-        self, forward: Forward, ways: Iterable[DeliveryWay], fault: str, again: timedelta, patience: timedelta
+        self, forward: Forward, ways: Iterable[ForwardWay], fault: str, again: timedelta, patience: timedelta
     ) -> bool:
         return bool(
             await self._database.value(

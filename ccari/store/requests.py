@@ -75,30 +75,32 @@ class Requests:
         }
         return Entered(**{**row, **told})
 
-    async def verify(self, reference: str, level: Level, work: Handling) -> dict[str, Any]:
+    async def verify(self, reference: str, level: Level, handling: Handling) -> dict[str, Any]:
         async with self._locked(reference) as (connection, request):
             state = RequestState(request["state"])
-            _refuse_if(reference, state, rights.verification_fault(state, work.words))
-            return await _change(connection, request, rights.after_verification(state), work, level=level)
+            _refuse_if(reference, state, rights.verification_fault(state, handling.words))
+            return await _change(connection, request, rights.after_verification(state), handling, level=level)
 
-    async def step(self, reference: str, to: RequestState, work: Handling) -> dict[str, Any]:
+    async def step(self, reference: str, to: RequestState, handling: Handling) -> dict[str, Any]:
         """Closing a request erases its number and keeps the digest. A ``StepFault`` says why a step is refused."""
         async with self._locked(reference) as (connection, request):
-            country = work.clock.countries.get(request["controller"])
+            country = handling.clock.countries.get(request["controller"])
             if to is RequestState.EXTENDED and country is None:
                 raise RequestError(
                     f"{reference}: {request['controller']!r} is no longer in the policy, which sets the calendar for the deadline"
                 )
-            received, now, state = request["received_at"], work.clock.now, RequestState(request["state"])
+            received, now, state = request["received_at"], handling.clock.now, RequestState(request["state"])
             fault = rights.step_fault(
-                Right(request["right"]), request["article"], state, to, level=Level(request["level"]), reason=work.words,
+                Right(request["right"]), request["article"], state, to, level=Level(request["level"]), reason=handling.words,
                 extended=request["extended"],
                 in_first_month=country is not None and deadlines.may_extend(received, country, now), erasing=request["erasing"],
             )  # fmt: skip
             _refuse_if(reference, state, fault)
             if to is RequestState.EXTENDED and country is not None:
-                return await _change(connection, request, to, work, due=deadlines.extended(received, country))
-            return await _change(connection, request, to, work)
+                return await _change(
+                    connection, request, to, handling, due=deadlines.extended(received, country)
+                )
+            return await _change(connection, request, to, handling)
 
     @contextlib.asynccontextmanager
     async def _locked(self, reference: str) -> AsyncIterator[tuple[Connection, asyncpg.Record]]:
@@ -188,7 +190,7 @@ async def register(
 
 
 async def _change(
-    connection: Connection, request: asyncpg.Record, to: RequestState, work: Handling, *,
+    connection: Connection, request: asyncpg.Record, to: RequestState, handling: Handling, *,
     level: Level | None = None, due: date | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     reference, due = request["reference"], due or request["due"]
@@ -197,7 +199,7 @@ async def _change(
         SQL["change_request"], reference, to, level, due, to is RequestState.EXTENDED, not to.is_open
     )
     number = request["number"] if to.is_open else None
-    await _note(connection, reference, work.who, to, level, due, work.words.strip(), number)
+    await _note(connection, reference, handling.who, to, level, due, handling.words.strip(), number)
     return {"reference": reference, "right": request["right"], "state": to, "level": level.name, "due": due}
 
 

@@ -33,7 +33,7 @@ class ListPorts(NumberPorts, Protocol):
     def lists(self) -> ListsOf: ...
 
 
-class RegisterPorts(ListPorts, Protocol):
+class RequestExportPorts(ListPorts, Protocol):
     @property
     def requests(self) -> RequestRegister: ...
 
@@ -103,17 +103,17 @@ async def export_bars(ask: Ask[ListPorts]) -> web.StreamResponse:
     return await sent(ask, f"{CSV}; charset=utf-8", name, lists.bars_csv(controller))
 
 
-async def export_requests_csv(ask: Ask[RegisterPorts]) -> web.StreamResponse:
+async def export_requests_csv(ask: Ask[RequestExportPorts]) -> web.StreamResponse:
     """The register of rights as CSV, in the order of receipt. Numbers are masked."""
     return await _register(ask, "csv", f"{CSV}; charset=utf-8")
 
 
-async def export_requests_json(ask: Ask[RegisterPorts]) -> web.StreamResponse:
+async def export_requests_json(ask: Ask[RequestExportPorts]) -> web.StreamResponse:
     """The register of rights as one JSON array, each request with its history. Numbers are masked."""
     return await _register(ask, "json", "application/json")
 
 
-async def _register(ask: Ask[RegisterPorts], form: str, kind: str) -> web.StreamResponse:
+async def _register(ask: Ask[RequestExportPorts], form: str, kind: str) -> web.StreamResponse:
     query: RegisterQuery = ask.query
     lists, controller = await _lists(ask), None
     if query.controller is not None or ask.bearer.controllers is not None:

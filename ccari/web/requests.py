@@ -106,8 +106,8 @@ async def add(ask: Ask[RequestPorts]) -> Reply[Registered]:
 async def verify(ask: Ask[RequestPorts]) -> Reply[Stepped]:
     """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
     body: VerifyBody = ask.body
-    register, work = await _at_work(ask, body.how)
-    return await _done(register.verify(_reference(ask), Level[body.level], work))
+    register, handling = await _at_work(ask, body.how)
+    return await _done(register.verify(_reference(ask), Level[body.level], handling))
 
 
 async def start(ask: Ask[RequestPorts]) -> Reply[Stepped]:
@@ -147,12 +147,12 @@ STEPS: Mapping[str, tuple[Callable[[Ask[RequestPorts]], Awaitable[Reply[Stepped]
 
 
 async def _step(ask: Ask[RequestPorts], to: RequestState, words: str) -> Reply[Stepped]:
-    register, work = await _at_work(ask, words)
-    return await _done(register.step(_reference(ask), to, work))
+    register, handling = await _at_work(ask, words)
+    return await _done(register.step(_reference(ask), to, handling))
 
 
 async def _at_work(ask: Ask[RequestPorts], words: str) -> tuple[RequestRegister, Handling]:
-    """The register and the work for a step. Raises Refusal (404) if the bearer may not see the request."""
+    """The register, and who handles the request, when and with what words. Raises Refusal (404) if the bearer may not see the request."""
     register = ask.front.requests
     record = await register.show(_reference(ask))
     if not ask.bearer.sees(record.request["controller"]):

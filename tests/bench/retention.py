@@ -148,8 +148,8 @@ class Bench:
         exercise = replace(made.exercise(right), received_at=NOW, level=Level.L2)
         reference = await self.store.requests.add("acme", exercise, digests)
         if right is Right.ERASURE:
-            work = Handling("bench", Clock(NOW, {"acme": "PL"}), "")
-            await self.store.requests.step(reference, RequestState.FULFILLED, work)
+            handling = Handling("bench", Clock(NOW, {"acme": "PL"}), "")
+            await self.store.requests.step(reference, RequestState.FULFILLED, handling)
         if special == 5:
             self._holding.append(HoldOn(reference=reference))
 

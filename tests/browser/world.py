@@ -103,7 +103,7 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
     now = datetime.now(UTC)
     today = deadlines.local_day(now, "PL")
     clock = Clock(now, {"acme": "PL", "other": "DE"})
-    work = Handling("token:officer", clock, "the archives are in three places")
+    handling = Handling("token:officer", clock, "the archives are in three places")
     await press(store, Right.ERASURE, 0)
     await press(store, Right.ACCESS, 1, today)
     #: Some requests that are overdue or due soon, whatever the date.
@@ -119,9 +119,9 @@ async def _requests(store: Store, secrets: SecretStore) -> None:
         digests = made.digests(number=made.numbers(60)[50])
         reference = await store.requests.add("acme", exercise, digests, "renewals")
         if index == 0:
-            await store.requests.step(reference, RequestState.EXTENDED, work)
+            await store.requests.step(reference, RequestState.EXTENDED, handling)
         if index == 3:
-            await store.requests.step(reference, RequestState.REFUSED, work)
+            await store.requests.step(reference, RequestState.REFUSED, handling)
 
 
 async def press(store: Store, right: Right, index: int, due: date | None = None) -> str:

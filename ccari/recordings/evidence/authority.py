@@ -50,7 +50,7 @@ class Stamped:
     by: str
 
 
-def question(statement: Statement) -> TimeStampRequest:
+def time_stamp_request(statement: Statement) -> TimeStampRequest:
     """Asks for a time stamp of the seal."""
     asked = TimestampRequestBuilder().data(statement.canonical).hash_algorithm(HashAlgorithm.SHA256).build()
     if asked.nonce is None:

@@ -22,7 +22,7 @@ from ccari.peers import Connector, whole
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
-from ccari.recordings.evidence.authority import MOST_BYTES, Authority, Stamped, question
+from ccari.recordings.evidence.authority import MOST_BYTES, Authority, Stamped, time_stamp_request
 
 #: How soon a due seal is noticed, and an authority that did not answer is asked again.
 LOOK_SECONDS = 60.0
@@ -100,10 +100,10 @@ class Stamper:
         return stamped
 
     async def _asked(self, statement: Statement, known: Known) -> tuple[bytes, Stamped]:
-        asks = question(statement)
-        response = await self._answer(asks.content, known.login)
+        request = time_stamp_request(statement)
+        response = await self._answer(request.content, known.login)
         # in a thread: it takes some milliseconds, which would hold up calls
-        return response, await asyncio.to_thread(known.authority.stamped, response, statement, asks.nonce)
+        return response, await asyncio.to_thread(known.authority.stamped, response, statement, request.nonce)
 
     async def _answer(self, content: bytes, login: str) -> bytes:
         headers = {"content-type": _QUESTION, "accept": _ANSWER} | ({"authorization": login} if login else {})

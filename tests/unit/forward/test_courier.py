@@ -35,7 +35,7 @@ from tests.lab.ports import free_port
 from tests.lab.waiting import until
 from tests.unit.forward.receiver import Receiver, answers, receiving
 from tests.unit.store import made
-from tests.unit.store.test_forwards import WORK, added, later, queue
+from tests.unit.store.test_forwards import HANDLING, added, later, queue
 
 WITHIN_SECONDS = 30.0
 LONG = timedelta(days=1)
@@ -97,8 +97,8 @@ async def test_a_change_is_forwarded_before_what_led_to_it(
 ) -> None:
     await to_webhook(store, receiver)
     reference = await added(store)
-    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
-    await store.requests.step(reference, RequestState.REFUSED, WORK)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, HANDLING)
+    await store.requests.step(reference, RequestState.REFUSED, HANDLING)
     async with at_work(store, keys) as courier:
         await courier.deliver()
     assert [(each.told["sequence"], each.told["state"], each.told["type"]) for each in receiver.heard] == [

@@ -84,8 +84,8 @@ async def test_a_request_that_is_overdue_or_nearly_so_is_told_as_another(store: 
     ):
         await due(store, today + timedelta(days=days), right)
     closed = await due(store, today - timedelta(days=9), Right.RESTRICTION)
-    work = Handling("cli:anna", Clock(datetime.now(UTC), {"acme": "PL"}), "sent twice")
-    await store.requests.step(closed, RequestState.WITHDRAWN, work)
+    handling = Handling("cli:anna", Clock(datetime.now(UTC), {"acme": "PL"}), "sent twice")
+    await store.requests.step(closed, RequestState.WITHDRAWN, handling)
     found = await looked(store)
     told = {each: found[f'ccari_requests_open{{due="{each}"}}'] for each in ("overdue", "soon", "later")}
     # midnight may have come since
@@ -195,7 +195,7 @@ class Failing:
             raise StoreError("the database did not answer in time")
         return Pressing({"overdue": 3}, {}, 0, {})
 
-    async def held(self) -> Tallies:
+    async def tallies(self) -> Tallies:
         if self.full:
             raise StoreError("sorry, too many clients already")
         self.counted += 1
@@ -321,20 +321,20 @@ async def test_what_takes_long_to_count_is_counted_all_the_time_or_never_again(
             "jsonb_build_object('seconds', $2::float, 'at', clock_timestamp() - $1::interval))",
             timedelta(minutes=minutes), last_took,
         )  # fmt: skip
-        held = await counted.held()
-        assert sum(count for *_, count in held.requests) == requests
-        return held.suppressions
+        tallies = await counted.tallies()
+        assert sum(count for *_, count in tallies.requests) == requests
+        return tallies.suppressions
 
     requests = 1
     await store.requests.add("acme", made.exercise(), made.digests())
-    assert (await counted.held()).suppressions == {"erasure": 1}
+    assert (await counted.tallies()).suppressions == {"erasure": 1}
     await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli:anna", "")
     await store.requests.add("acme", made.exercise(), made.digests())
     requests = 2
     assert await after(49, last_took=30) == {"erasure": 1}
     assert await after(51, last_took=30) == {"erasure": 1, "do_not_call": 1}
     await database.rows("UPDATE counted_figures SET at = at - interval '5 minutes', held = held - 'stock'")
-    assert (await counted.held()).suppressions == {"erasure": 1, "do_not_call": 1}
+    assert (await counted.tallies()).suppressions == {"erasure": 1, "do_not_call": 1}
 
 
 async def test_each_node_counts_all_there_is_by_itself_or_shows_what_was_long_ago(
@@ -349,16 +349,16 @@ async def test_each_node_counts_all_there_is_by_itself_or_shows_what_was_long_ag
     await store.calls.register_right(exercised, made.exercise(), [])
     async with open_database(dsn) as other:
         counted, elsewhere = CountedFigures(database), CountedFigures(other)
-        first = await counted.held()
+        first = await counted.tallies()
         assert (first.suppressions, first.requests) == ({"erasure": 1}, [("erasure", "key", 1)])
         assert first.webhooks == [("crm", "waiting", 1)]
         await store.suppressions.add("acme", made.digests(), Reason.DO_NOT_CALL, "cli:anna", "")
-        assert await elsewhere.held() == first
+        assert await elsewhere.tallies() == first
         await database.rows(
             "UPDATE counted_figures SET at = at - interval '5 minutes', held = held - 'stock'"
         )
         async with database.outside_pool() as counting:
             await counting.execute(SQL["turn_to_count"])
-            assert await elsewhere.held() == first
-        assert (await elsewhere.held()).suppressions == {"erasure": 1, "do_not_call": 1}
-        assert (await counted.held()).suppressions == {"erasure": 1, "do_not_call": 1}
+            assert await elsewhere.tallies() == first
+        assert (await elsewhere.tallies()).suppressions == {"erasure": 1, "do_not_call": 1}
+        assert (await counted.tallies()).suppressions == {"erasure": 1, "do_not_call": 1}

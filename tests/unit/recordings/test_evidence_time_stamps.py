@@ -20,7 +20,7 @@ from ccari.errors import ConfigError, EvidenceError
 from ccari.policy import seal
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import Account, TimeStamp
-from ccari.recordings.evidence.authority import MOST_BYTES, Authority, authority, question
+from ccari.recordings.evidence.authority import MOST_BYTES, Authority, authority, time_stamp_request
 from ccari.recordings.evidence.pack import TIME_STAMPS
 from ccari.recordings.evidence.stamper import Known
 from ccari.recordings.evidence.verifying import Verdict, verify
@@ -364,7 +364,7 @@ def test_a_signer_whom_nobody_names_is_called_a_forger(court: SigningAuthority, 
 
 def test_an_old_answer_passes_for_a_new_one(court: SigningAuthority, trusted: Authority) -> None:
     statement = later(0)[0]
-    asked, another = question(statement), question(statement)
+    asked, another = time_stamp_request(statement), time_stamp_request(statement)
     response = court.answer(asked.content)
     assert trusted.stamped(response, statement, asked.nonce) == trusted.stamped(response, statement)
     with pytest.raises(EvidenceError, match="the time stamp is the answer to another question"):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from ccari.policy.rights import Level, NumberFrom, RequestState, Right
-from ccari.ports.forwarding import DeliveryWay, Forward
+from ccari.ports.forwarding import Forward, ForwardWay
 from ccari.ports.requests import Clock, Exercise, Handling, Intake
 from ccari.store.database import Database
 from ccari.store.opened import Store
@@ -18,7 +18,7 @@ from tests.unit.store import made
 
 LEASE = timedelta(seconds=60)
 WITHIN_SECONDS = 30.0
-WORK = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
+HANDLING = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "because")
 
 
 async def added(store: Store, controller: str = "acme", right: Right = Right.ACCESS, **changes: Any) -> str:
@@ -54,10 +54,10 @@ async def test_a_change_of_a_request_is_not_queued_or_queued_twice(store: Store,
     call = made.call()
     await store.calls.open(call, made.question(call))
     reference = await store.calls.register_right(call, made.exercise(Right.ACCESS), ())
-    await store.requests.verify(reference, Level.L2, WORK)
-    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
-    await store.requests.step(reference, RequestState.EXTENDED, WORK)
-    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.requests.verify(reference, Level.L2, HANDLING)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, HANDLING)
+    await store.requests.step(reference, RequestState.EXTENDED, HANDLING)
+    await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     assert await queue(database, "reference, seq, state") == [(reference, n, "waiting") for n in range(1, 6)]
 
 
@@ -66,7 +66,7 @@ async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> Non
     told.
     """
     reference = await added(store)
-    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, HANDLING)
     first = await claimed(store)
     assert (first.reference, first.seq, first.state, first.number) == (
         reference,
@@ -75,9 +75,9 @@ async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> Non
         made.NUMBER.e164,
     )
     assert (first.right, first.article, first.level, first.due) == ("access", "15", 2, date(2026, 12, 28))
-    await store.forwards.delivered(first, [DeliveryWay.WEBHOOK])
-    await store.requests.step(reference, RequestState.EXTENDED, WORK)
-    await store.requests.step(reference, RequestState.REFUSED, WORK)
+    await store.forwards.delivered(first, [ForwardWay.WEBHOOK])
+    await store.requests.step(reference, RequestState.EXTENDED, HANDLING)
+    await store.requests.step(reference, RequestState.REFUSED, HANDLING)
     second = await claimed(store)
     assert (second.seq, second.state, second.due, second.number) == (
         2,
@@ -86,17 +86,17 @@ async def test_a_change_is_told_as_the_request_stands_later(store: Store) -> Non
         made.NUMBER.e164,
     )
     assert made.NUMBER.e164 not in repr(first)
-    await store.forwards.delivered(second, [DeliveryWay.WEBHOOK])
-    await store.forwards.delivered(await claimed(store), [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(second, [ForwardWay.WEBHOOK])
+    await store.forwards.delivered(await claimed(store), [ForwardWay.WEBHOOK])
     closing = await claimed(store)
     assert (closing.state, closing.number) == ("refused", None)
-    await store.forwards.delivered(closing, [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(closing, [ForwardWay.WEBHOOK])
     assert not await store.database.rows("SELECT FROM forwards WHERE number IS NOT NULL")
 
 
 async def test_a_later_change_overtakes_an_earlier_one(store: Store) -> None:
     reference = await added(store)
-    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, HANDLING)
     first = await claimed(store)
     assert await store.forwards.claim("acme", LEASE) is None
     await store.forwards.failed(first, (), "away", timedelta(hours=1), timedelta(days=3))
@@ -129,7 +129,7 @@ async def test_a_change_is_lost_with_the_service_that_had_it(store: Store, datab
     # the first one comes back from the dead: what it says belongs to an earlier try
     assert await store.forwards.failed(first, (), "late", LEASE, timedelta(0)) is False
     assert await queue(database, "state, fault") == [("waiting", "")]
-    await store.forwards.delivered(second, [DeliveryWay.FOLDER])
+    await store.forwards.delivered(second, [ForwardWay.FOLDER])
     assert await queue(database) == ["delivered"]
 
 
@@ -158,12 +158,12 @@ async def test_a_controllers_request_is_given_to_another(store: Store) -> None:
 async def test_a_way_that_was_gone_is_gone_again(store: Store, database: Database) -> None:
     await added(store)
     assert not await store.forwards.failed(
-        await claimed(store), [DeliveryWay.WEBHOOK], "folder: full", timedelta(seconds=30), timedelta(days=3)
+        await claimed(store), [ForwardWay.WEBHOOK], "folder: full", timedelta(seconds=30), timedelta(days=3)
     )
     await later(database, by=timedelta(seconds=30))
     again = await claimed(store)
-    assert (again.done, again.tries) == (frozenset({DeliveryWay.WEBHOOK}), 2)
-    await store.forwards.delivered(again, [DeliveryWay.FOLDER])
+    assert (again.done, again.tries) == (frozenset({ForwardWay.WEBHOOK}), 2)
+    await store.forwards.delivered(again, [ForwardWay.FOLDER])
     assert await queue(database, "webhook_at < folder_at") == [True]
 
 
@@ -208,8 +208,8 @@ async def test_a_request_that_was_closed_keeps_its_number_in_what_was_given_up(
     assert (await claimed(store)).number == made.NUMBER.e164
     await later(database, by=LEASE)
     await given_up(store)
-    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
-    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, HANDLING)
+    await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     waiting = [("waiting", made.NUMBER.e164), ("waiting", made.NUMBER.e164), ("waiting", None)]
     assert await queue(database, "state, number") == waiting
     # all are given up when the request is closed
@@ -224,20 +224,20 @@ async def test_a_controller_that_was_not_reached_learns_of_a_closed_request_with
     """Article 28(3)(e). Each in its order, for as long as if it were tried for the first time."""
     reference = await added(store)
     await given_up(store)
-    await store.requests.step(reference, RequestState.IN_PROGRESS, WORK)
+    await store.requests.step(reference, RequestState.IN_PROGRESS, HANDLING)
     second = await claimed(store)
-    await store.forwards.delivered(second, [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(second, [ForwardWay.WEBHOOK])
     await later(database, by=timedelta(days=30))
-    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     first = await claimed(store)
     assert (first.seq, first.number, first.tries) == (1, made.NUMBER.e164, 1)
     assert not await store.forwards.failed(first, (), "away", timedelta(0), timedelta(days=3))
     first = await claimed(store)
-    await store.forwards.delivered(first, [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(first, [ForwardWay.WEBHOOK])
     closing = await claimed(store)
     assert (first.seq, closing.seq, closing.number) == (1, 3, None)
     # a change that has gone stays gone, and no number is left
-    await store.forwards.delivered(closing, [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(closing, [ForwardWay.WEBHOOK])
     assert await queue(database, "state, number") == [("delivered", None)] * 3
 
 
@@ -248,13 +248,13 @@ async def test_a_controller_is_told_at_the_closure_of_whom_nobody_knows_any_more
     reference = await added(store)
     await given_up(store)
     await database.rows("UPDATE forwards SET number = NULL RETURNING 1")
-    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     assert await queue(database, "seq, state") == [(1, "given_up"), (2, "waiting")]
 
 
 async def test_who_retries_what_lost_its_number_is_not_told_so(store: Store) -> None:
     reference = await added(store)
-    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     assert await store.forwards.without_number(reference) == []
     await given_up(store)
     await given_up(store)
@@ -319,7 +319,7 @@ async def test_who_asks_to_be_told_later_is_told_of_nothing_or_of_all_the_past(
 ) -> None:
     """What is open is passed on, and what is closed is history; another controller stays as it was."""
     closed, open_, other = await added(store), await added(store), await added(store, "other")
-    await store.requests.step(closed, RequestState.FULFILLED, WORK)
+    await store.requests.step(closed, RequestState.FULFILLED, HANDLING)
     await store.forwards.address([])
     await store.forwards.address(["acme"])
     assert await queue(database, "reference, state") == [
@@ -343,7 +343,7 @@ async def test_what_is_stuck_is_listed_below_what_went(store: Store) -> None:
     references = [await added(store) for _ in range(3)]
     given_up, delivered = await claimed(store), await claimed(store)
     assert await store.forwards.failed(given_up, (), "away", timedelta(0), timedelta(0))
-    await store.forwards.delivered(delivered, [DeliveryWay.WEBHOOK])
+    await store.forwards.delivered(delivered, [ForwardWay.WEBHOOK])
     listed = [(row["reference"], row["state"]) for row in await store.forwards.list(["acme"], 10)]
     assert listed == [
         (references[0], "given_up"), (references[2], "waiting"), (references[1], "delivered"),

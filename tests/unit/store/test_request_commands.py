@@ -23,7 +23,7 @@ from tests.integration.service import Service
 from tests.unit.store import made
 from tests.unit.store.commands import AS_WRITTEN, on, refused
 from tests.unit.store.made import new_secret
-from tests.unit.store.test_forwards import WORK, added
+from tests.unit.store.test_forwards import HANDLING, added
 
 NUMBER = made.NUMBER
 WARSAW = ZoneInfo("Europe/Warsaw")
@@ -244,7 +244,7 @@ async def test_a_list_is_not_narrowed_or_shows_a_number(ccari: Service, store: S
         await added(store, right=right, due=today + timedelta(days=days))
         for right, days in ((Right.ACCESS, 20), (Right.ERASURE, -2), (Right.OBJECTION_MARKETING, -9))
     ]
-    await store.requests.step(closed, RequestState.FULFILLED, WORK)
+    await store.requests.step(closed, RequestState.FULFILLED, HANDLING)
 
     async def listed(*options: str) -> list[str]:
         return [each["reference"] for each in await ccari.json("requests", "list", *options)]

@@ -132,12 +132,14 @@ async def test_a_request_is_extended_when_the_first_month_is_over(
     store: Store, now: datetime, *, may: bool
 ) -> None:
     reference = await added(store)
-    work = by("cli:anna", "many", replace(IN_TIME, now=now))
+    handling = by("cli:anna", "many", replace(IN_TIME, now=now))
     if may:
-        assert (await store.requests.step(reference, RequestState.EXTENDED, work))["due"] == date(2027, 2, 24)
+        assert (await store.requests.step(reference, RequestState.EXTENDED, handling))["due"] == date(
+            2027, 2, 24
+        )
         return
     with pytest.raises(RequestError, match="the first month is over"):
-        await store.requests.step(reference, RequestState.EXTENDED, work)
+        await store.requests.step(reference, RequestState.EXTENDED, handling)
 
 
 async def test_an_extension_is_counted_by_the_calendar_of_nobody(store: Store) -> None:

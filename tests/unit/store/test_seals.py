@@ -35,7 +35,7 @@ from tests.unit.store.forging import forge
 
 KEY = Ed25519PrivateKey.generate()
 SIGNED_SECONDS = 10.0
-WORK = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
+HANDLING = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
 
 
 def sign(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
@@ -217,7 +217,7 @@ async def test_a_requests_steps_stay_unsealed(store: Store) -> None:
         "acme", replace(made.exercise(Right.ACCESS), level=Level.L2), made.digests()
     )
     assert await store.seals.seal(sign, 10) == 1
-    await store.requests.step(reference, RequestState.FULFILLED, WORK)
+    await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     assert await store.seals.seal(sign, 10) == 1
     account = await store.seals.of_request(reference)
     assert (account.kind, proven(account)) == (Kind.REQUEST, [1, 2])

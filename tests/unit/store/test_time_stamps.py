@@ -49,7 +49,7 @@ from tests.unit.store.test_seals import closed
 
 EVERY = timedelta(hours=1)
 LOGGED_SECONDS = 20.0
-WORK = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
+HANDLING = Handling("cli:anna", Clock(made.NOW, {"acme": "PL"}), "done")
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_each_seal_of_a_journal_has_another_moment_than_its_first_time_sta
     reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
     await Sealer(store.seals, keys).seal()
     first = await stamper.stamp()
-    await store.requests.verify(reference, Level.L2, WORK)
+    await store.requests.verify(reference, Level.L2, HANDLING)
     await Sealer(store.seals, keys).seal()
     await sealed(store, keys)
     second = await stamper.stamp()

@@ -26,7 +26,7 @@ from ccari.web.console.letters import Outcome
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.made import POLICY
-from tests.unit.store.test_forwards import WORK, added
+from tests.unit.store.test_forwards import HANDLING, added
 from tests.unit.web.api import AS_WRITTEN, NUMBER, TWO, Api
 from tests.unit.web.console.browsing import Seen, Visitor, signed_in
 
@@ -150,7 +150,7 @@ async def test_what_was_written_for_a_step_is_lost_if_a_colleague_was_quicker(
 
     assert "This had been written" not in (await sent("verify", "how", level="")).words
     for to in (RequestState.EXTENDED, RequestState.WITHDRAWN):
-        await store.requests.step(page.rpartition("/")[2], to, WORK)
+        await store.requests.step(page.rpartition("/")[2], to, HANDLING)
         assert "This had been written" in (await sent("extend", "reason")).words
     assert "This had been written" in (await sent("verify", "how")).words
     assert "by letter" not in (await officer.get(page)).text.partition("History")[0]
@@ -423,7 +423,7 @@ async def test_an_expired_request_is_said_to_bar_nothing(officer: Visitor, store
     """Its bar stands, but nothing on the request shows any more which one that is."""
     barring, access = [await added(store, right=right) for right in (Right.OBJECTION, Right.ACCESS)]
     for reference in (barring, access):
-        await store.requests.step(reference, RequestState.FULFILLED, WORK)
+        await store.requests.step(reference, RequestState.FULFILLED, HANDLING)
     await store.database.rows(
         "UPDATE rights_requests SET digest = NULL, digests = '{}', key_version = NULL, expired_at = now()"
     )
