@@ -117,6 +117,7 @@ class Transport:
         self._fenced = False
         #: When Asterisk last said something, by the loop's clock.
         self._heard_at = -math.inf
+        self._asking = asyncio.Lock()
 
     async def read(self, on_event: Callable[[dict[str, Any]], None]) -> None:
         """Hand out replies and events until the connection ends.
@@ -138,18 +139,22 @@ class Transport:
         """Send nothing more, whoever asks: another service drives this Asterisk now."""
         self._fenced = True
 
+    def _is_over(self) -> bool:
+        return self._fenced or self._socket.closed
+
     async def answers(self, within: float) -> bool:
         """Whether Asterisk says something, whatever it is, ``within`` so many seconds. It is asked only if it has said nothing in the last
-        :data:`LATELY_SECONDS`.
+        :data:`LATELY_SECONDS`; who asks meanwhile waits for that answer. False if it has refused the user.
         """
-        if self._fenced or self._socket.closed:
+        if self._is_over():
             return False
         since = asyncio.get_running_loop().time() - LATELY_SECONDS
         if self._heard_at < since:
             with contextlib.suppress(AsteriskError, TimeoutError):
-                async with asyncio.timeout(within):
-                    await self.request("GET", "/ari/asterisk/ping")
-        return self._heard_at >= since
+                async with asyncio.timeout(within), self._asking:
+                    if self._heard_at < since:
+                        await self.request("GET", "/ari/asterisk/ping")
+        return not self._is_over() and self._heard_at >= since
 
     async def request(
         self,
@@ -168,7 +173,7 @@ class Transport:
             If the connection is gone, or no reply came within :data:`REQUEST_SECONDS`. Whether Asterisk carried the request out is then
             unknown.
         """
-        if self._fenced or self._socket.closed:
+        if self._is_over():
             raise LinkLost("the connection to Asterisk was lost")
         uri = url.partition("/ari/")[2]
         self._last_id += 1
@@ -220,7 +225,7 @@ class Transport:
         LinkLost
             If the WebSocket is gone, or no reply came within ``seconds``.
         """
-        if self._fenced or self._socket.closed:
+        if self._is_over():
             raise LinkLost("the connection to Asterisk was lost")
         kind = f"POST {_kind(url.partition('/ari/')[2])}"
         try:

@@ -101,6 +101,26 @@ async def test_a_silent_asterisk_passes_for_one_that_answers_or_one_that_speaks_
         assert not await transport.answers(within=WITHIN_SECONDS)
 
 
+@pytest.mark.parametrize("status", [401, 403])
+async def test_an_asterisk_that_refuses_the_question_passes_for_one_that_takes_calls(
+    server: AriServer, status: int
+) -> None:
+    async def refuse(request: Message) -> None:
+        await server.reply(request, status)
+
+    server.answer = refuse
+    async with Line().open(server) as transport:
+        assert not await transport.answers(within=WITHIN_SECONDS)
+        assert transport.shut_out.is_set()
+
+
+async def test_each_of_those_who_ask_at_once_asks_asterisk(server: AriServer) -> None:
+    async with Line().open(server) as transport:
+        asked = [transport.answers(within=WITHIN_SECONDS) for _ in range(10)]
+        assert await asyncio.gather(*asked) == [True] * 10
+    assert len(server.requests) == 1
+
+
 async def test_replies_out_of_order_reach_another_caller(server: AriServer) -> None:
     waiting: list[Message] = []
 
