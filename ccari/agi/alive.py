@@ -24,6 +24,8 @@ async def alive(session: Session, desk: Desk) -> None:
     """
     asked = session.query
     is_heard = asked.get("stasis", OTHERS) == OTHERS or await desk.takes_stasis()
+    if not is_heard:
+        desk.kept_from_stasis.add()
     await session.set_variable("CCARI_ALIVE", "yes" if is_heard else "no")
     for dialplan, name in ((FASTAGI, "agi"), (STASIS, "stasis")):
         if asked.get(name) != OTHERS:

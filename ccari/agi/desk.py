@@ -3,10 +3,15 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+import structlog
+
 from ccari.agi.session import Session
 from ccari.gating.means import Means
 from ccari.gating.shipped import Dialplans
+from ccari.log import Flood
 from ccari.ports.metering import UNMETERED, Meter
+
+_log = structlog.get_logger()
 
 #: How many Asterisks' ways of setting variables are remembered. If there are more, all are forgotten.
 MOST_PEERS = 1000
@@ -42,13 +47,18 @@ async def _without_ari() -> bool:
     return True
 
 
+def _kept_from_stasis() -> Flood:
+    return Flood(lambda times: _log.warning("agi_stasis_away", times=times))
+
+
 @dataclass(frozen=True, slots=True)
 class Desk(Means):
     """``asterisk``: one name for all FastAGI calls of this service, since the protocol does not say which Asterisk asks. ``takes_stasis``:
-    whether a call that enters Stasis now would reach this service.
+    whether a call that enters Stasis now would reach this service. ``kept_from_stasis``: logs those that were told that it would not.
     """
 
     meter: Meter = UNMETERED
     setting: Setting = field(default_factory=Setting)
     dialplans: Dialplans = field(default_factory=Dialplans)
     takes_stasis: Callable[[], Awaitable[bool]] = _without_ari
+    kept_from_stasis: Flood = field(default_factory=_kept_from_stasis)

@@ -308,6 +308,22 @@ async def test_a_caller_is_sent_to_a_service_that_does_not_hear_asterisk_or_kept
     assert asterisk.variables == {"CCARI_ALIVE": answer}
 
 
+async def test_callers_are_kept_from_stasis_and_nobody_can_see_why_or_each_is_told_of(desk: Desk) -> None:
+    async def silent() -> bool:
+        return False
+
+    with capture_logs() as logged:
+        async with serving(replace(desk, takes_stasis=silent)) as port:
+            for _ in range(20):
+                async with caller(port) as asterisk:
+                    asterisk.enter("alive?agi=1&stasis=1")
+                    await asterisk.obey()
+            told = [line for line in logged if line["event"] == "agi_stasis_away"]
+            assert (told[0]["times"], told[0]["log_level"]) == (1, "warning")
+            await until(lambda: sum(line.get("times", 0) for line in logged) == 20, within=SECONDS)
+    assert len([line for line in logged if line["event"] == "agi_stasis_away"]) < 20
+
+
 async def test_a_dialplan_of_another_version_goes_unseen_or_is_told_of_with_each_call(desk: Desk) -> None:
     with capture_logs() as logged:
         async with serving(desk) as port:
