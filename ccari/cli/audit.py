@@ -1,5 +1,6 @@
 """``ccari audit``: lists, checks and expires the record of accesses."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 from uuid import UUID
@@ -96,15 +97,18 @@ def check(context: typer.Context) -> None:
     The seals themselves are checked by ccari evidence check.
     """
 
-    async def work(_: Settings, store: Store) -> tuple[int, str | None, str | None]:
+    async def work(_: Settings, store: Store) -> tuple[int, str | None, tuple[int, Sequence[str]]]:
         count, fault = await store.accesses.fault()
-        return count, fault, None if fault else await store.accesses.contradiction()
+        return count, fault, (0, []) if fault else await store.accesses.contradictions()
 
-    count, fault, contradiction = with_store(context, work)
+    count, fault, (otherwise, named) = with_store(context, work)
     if fault is not None:
         raise CcariError(f"the record of accesses is damaged or was altered: {printable(fault)}")
-    if contradiction is not None:
+    if otherwise:
+        more = f", and {otherwise - len(named)} more" if otherwise > len(named) else ""
         raise CcariError(
-            f"the record of accesses is intact, but what {contradiction} was about is missing, or was changed: see ccari audit list"
+            "the record of accesses is intact, but not everything is as it says: "
+            f"{counted(otherwise, 'policy, token or hold', 'policies, tokens or holds')} missing, changed or never entered: "
+            f"{printable(', '.join(named))}{more}: see ccari audit list"
         )
     typer.echo(f"{counted(count, 'access', 'accesses')}: the record is intact")

@@ -3,7 +3,7 @@ detected.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from secrets import token_bytes
 from typing import Any
@@ -21,6 +21,9 @@ from ccari.store.journals import entry_fields, linked
 from ccari.store.queries import SQL, by_controller
 
 _log = structlog.get_logger()
+
+#: How many contradictions are named. Each may stand before one that matters more, so that all are counted.
+MOST_NAMED = 5
 
 
 class Accesses:
@@ -62,12 +65,12 @@ class Accesses:
                     fault = mismatch(row["events"], row["sealed_at"])
         return count, fault
 
-    async def contradiction(self) -> str | None:
-        """The first policy, token or hold that is missing, or is another than the record says, in words. The record itself must be intact
-        (:meth:`fault`).
+    async def contradictions(self) -> tuple[int, Sequence[str]]:
+        """How many policies, tokens and holds are missing, are others than the record says, or are not on it, and the first
+        :data:`MOST_NAMED` in words. The record itself must be intact (:meth:`fault`).
         """
-        rows = await self._database.rows(SQL["decided_otherwise"], outside_pool=True)
-        return f"entry {rows[0]['seq']} ({rows[0]['event']})" if rows else None
+        rows = await self._database.rows(SQL["decided_otherwise"], MOST_NAMED, outside_pool=True)
+        return (rows[0]["all"] if rows else 0), [_contradicted(row) for row in rows]
 
     async def _chain_fault(self) -> tuple[int, str | None]:
         seq, link, count, last = 0, chain.start_of_accesses(), 0, b""
@@ -128,6 +131,12 @@ async def newest_expiry(connection: Connection) -> datetime | None:
     """Like :meth:`Accesses.expired_before`, in ``connection``'s transaction."""
     row = await connection.fetchrow(SQL["newest_expiry"])
     return law.expired_before(row["at"], entry_fields(row["fields"], b"")[0]) if row is not None else None
+
+
+def _contradicted(row: Mapping[str, Any]) -> str:
+    if row["seq"] is None:
+        return f"{row['what']} {row['unentered']} without an entry"
+    return f"entry {row['seq']} ({row['what']})"
 
 
 def _as_listed(row: Mapping[str, Any]) -> dict[str, Any]:

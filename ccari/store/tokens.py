@@ -38,7 +38,8 @@ class Tokens:
             ):
                 return False
             made = {
-                "token": bearer.name, "role": bearer.role, "agent": bearer.agent or "", "controllers": " ".join(controllers or ["all"]),
+                # all of them: a controller could be called all
+                "token": bearer.name, "role": bearer.role, "agent": bearer.agent or "", "controllers": " ".join(controllers or ["*"]),
                 "expires": expires_at.isoformat(timespec="seconds") if expires_at else "never",
             }  # fmt: skip
             noted = await accesses.add(connection, Looked.TOKEN_CREATED, {**made, "who": by, "why": ""})

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -23,11 +24,12 @@ from ccari.ports.accesses import Access, Looked, WantedAccesses
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.queries import SQL
 from tests.integration.service import Service
 from tests.unit.store import made, person
 from tests.unit.store.commands import on
-from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, forge
-from tests.unit.store.kept import Shelf, shelf
+from tests.unit.store.forging import NO_FIELDS, NO_MOMENTS, apply_unread, forge
+from tests.unit.store.kept import Shelf, rotated, shelf
 from tests.unit.store.test_listening_commands import put
 from tests.unit.store.test_subject_commands import ROBINSON
 from tests.unit.store.test_subject_commands import ccari as of_acme
@@ -37,6 +39,14 @@ __all__ = ["of_acme", "shelf"]
 
 AS_WRITTEN = "600 100 001"
 DIGEST = made.digests().newest.hex()
+
+
+def hash_of(*digests: bytes) -> str:
+    """Of a hold's digests, as PostgreSQL's binary format has an array of bytea: oid 17."""
+    head = struct.pack(">5i", 1, 0, 17, len(digests), 1)
+    return sha256(head + b"".join(struct.pack(">i", len(each)) + each for each in digests)).hexdigest()
+
+
 #: Another person, who is erased: nothing holds their data.
 OTHER, OTHER_AS_WRITTEN = replace(made.NUMBER, e164="+48600100009"), "600 100 009"
 OTHERS_DIGEST = made.digests(number=OTHER).newest.hex()
@@ -103,10 +113,11 @@ class Looks:
             (("suppress", "add", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_BARRED, {**of, "reason": "do_not_call", "campaign": ""}, ""),
             (("consents", "withdraw", AS_WRITTEN, "--controller", "acme", "--proof", "letter 9"), Looked.CONSENTS_WITHDRAWN, {**of, "consents": "1"}, ""),
         ]  # fmt: skip
+        on_number = {**of, "digests": hash_of(made.digests().newest)}
         # not what somebody looks at, but what they decide
         self.decisions: list[tuple[Sequence[str], Looked, dict[str, str], str]] = [
-            (("recordings", "hold", "--number", AS_WRITTEN, "--controller", "acme", "--reason", "lawsuit"), Looked.HOLD_PLACED, {"hold": "1", **of}, ""),
-            (("recordings", "release", "1", "--reason", "it is over"), Looked.HOLD_RELEASED, {"hold": "1", **of}, ""),
+            (("recordings", "hold", "--number", AS_WRITTEN, "--controller", "acme", "--reason", "lawsuit"), Looked.HOLD_PLACED, {"hold": "1", **on_number}, ""),
+            (("recordings", "release", "1", "--reason", "it is over"), Looked.HOLD_RELEASED, {"hold": "1", **on_number}, ""),
             (("token", "create", "--role", "ops", "--name", "crm", "--controller", "acme"), Looked.TOKEN_CREATED,
              {"token": "crm", "role": "ops", "agent": "", "controllers": "acme", "expires": "never"}, ""),
             (("token", "revoke", "crm"), Looked.TOKEN_REVOKED, {"token": "crm"}, ""),
@@ -279,6 +290,8 @@ class Decided:
 
 
 BEARER = Bearer("crm", Role.AGENT, "anna", frozenset({"acme"}))
+#: A number under two versions of the secret.
+ROTATED = Subject("acme", rotated(made.call()).digests)
 DECIDED = [
     Decided(
         lambda store, _: store.policies.apply(ANOTHER_POLICY, "anna"),
@@ -292,7 +305,12 @@ DECIDED = [
     Decided(lambda store, _: store.tokens.revoke("old", "anna"), Looked.TOKEN_REVOKED, {"token": "old"}),
     Decided(
         lambda store, _: store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna"),
-        Looked.HOLD_PLACED, {"hold": "2", "controller": "acme", "digest": DIGEST},
+        Looked.HOLD_PLACED, {"hold": "2", "controller": "acme", "digest": DIGEST, "digests": hash_of(made.digests().newest)},
+    ),
+    Decided(
+        lambda store, _: store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna"),
+        Looked.HOLD_PLACED,
+        {"hold": "2", "controller": "acme", "digest": ROTATED.digests.newest.hex(), "digests": hash_of(*ROTATED.digests.all)},
     ),
     Decided(
         lambda store, call: store.holds.place(HoldOn(call_id=call), "lawsuit", "anna"),
@@ -302,7 +320,9 @@ DECIDED = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("decided", DECIDED, ids=[f"{each.noted}-{len(each.what)}" for each in DECIDED])
+@pytest.mark.parametrize(
+    "decided", DECIDED, ids=[f"{place}-{each.noted}" for place, each in enumerate(DECIDED)]
+)
 async def test_invariant_9_what_somebody_decides_by_hand_leaves_no_trace_outside_its_own_table(
     store: Store, decided: Decided
 ) -> None:
@@ -320,7 +340,9 @@ async def test_invariant_9_what_somebody_decides_by_hand_leaves_no_trace_outside
         assert decided.noted in {each["access"] for each in await noted(store, of=what["call"])}
 
 
-@pytest.mark.parametrize("decided", DECIDED, ids=[f"{each.noted}-{len(each.what)}" for each in DECIDED])
+@pytest.mark.parametrize(
+    "decided", DECIDED, ids=[f"{place}-{each.noted}" for place, each in enumerate(DECIDED)]
+)
 async def test_what_cannot_be_put_on_record_is_done_all_the_same(store: Store, decided: Decided) -> None:
     call = made.call()
     await store.calls.open(call, made.question(call))
@@ -347,6 +369,9 @@ async def test_what_cannot_be_put_on_record_is_done_all_the_same(store: Store, d
         ("UPDATE access_tokens SET revoked_at = NULL, revoked_by = NULL WHERE name = 'old'", "token_revoked"),
         ("DELETE FROM holds WHERE id = 1", "hold_placed"),
         ("UPDATE holds SET digests = ARRAY[sha256('x')] WHERE id = 1", "hold_placed"),
+        ("UPDATE holds SET digests = digests[2:] WHERE id = 1", "hold_placed"),
+        ("UPDATE holds SET digests = digests[:1] WHERE id = 1", "hold_placed"),
+        ("UPDATE holds SET digests = sha256('x') || digests WHERE id = 1", "hold_placed"),
         ("UPDATE holds SET released_at = now(), released_by = 'anna', release_reason = 'x' WHERE id = 1", "hold_placed"),
         ("UPDATE holds SET released_at = NULL, released_by = NULL, release_reason = NULL WHERE id = 2", "hold_released"),
     ],
@@ -359,14 +384,116 @@ async def test_invariant_9_what_somebody_decided_is_changed_in_its_table_unnotic
     await store.tokens.add(Bearer("old", Role.OPS), b"x" * 32, "anna", None)
     await store.tokens.revoke("old", "anna")
     for _ in range(2):
-        await store.holds.place(HoldOn(subject=Subject("acme", made.digests())), "lawsuit", "anna")
+        await store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna")
     await store.holds.release(2, "over", "anna")
     assert (await on(dsn, tmp_path).ccari("audit", "check")).code == 0
     await forge(database, change)
     done = await on(dsn, tmp_path).ccari("audit", "check")
     assert (done.code, done.out) == (1, "")
-    assert f"({event}) was about is missing, or was changed" in done.err
+    assert "1 policy, token or hold missing, changed or never entered: entry " in done.err
+    assert f"({event}): see ccari audit list" in done.err
     assert await store.accesses.fault() == (7, None)
+
+
+async def test_a_hold_is_not_found_any_more_once_the_older_secret_is_retired(store: Store) -> None:
+    await store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna")
+    retired = replace(ROTATED.digests, all=ROTATED.digests.all[-1:])
+    assert [each["access"] for each in await noted(store, known_as={"acme": retired})] == [Looked.HOLD_PLACED]
+
+
+async def test_one_contradiction_hides_those_behind_it(
+    dsn: str, database: Database, store: Store, tmp_path: Path
+) -> None:
+    for _ in range(7):
+        await store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna")
+    # as a node that was not updated yet releases them
+    release = (
+        "UPDATE holds SET released_at = now(), released_by = 'anna', release_reason = 'x' WHERE id <= $1"
+    )
+    await forge(database, release, 5)
+    named = ", ".join(f"entry {seq} (hold_placed)" for seq in range(1, 6))
+    assert (
+        f"5 policies, tokens or holds missing, changed or never entered: {named}: see"
+        in (await on(dsn, tmp_path).ccari("audit", "check")).err
+    )
+    await forge(database, release, 7)
+    assert (
+        f"7 policies, tokens or holds missing, changed or never entered: {named}, and 2 more: see"
+        in (await on(dsn, tmp_path).ccari("audit", "check")).err
+    )
+
+
+async def enter_unread(store: Store, name: str) -> None:
+    """A policy, a token and a hold, as somebody enters them who can write to the tables, or an older ccari."""
+    await apply_unread(store, f"{made.POLICY}# {name}\n")
+    await store.database.rows(
+        SQL["add_token"], name, Role.DPO, None, None, sha256(name.encode()).digest(), "anna", None
+    )
+    await store.database.rows(
+        SQL["place_hold"], None, None, None, "acme", list(ROTATED.digests.all), "lawsuit", "anna"
+    )
+
+
+async def decide(store: Store, name: str) -> None:
+    await store.policies.apply(f"{made.POLICY}# {name}\n", "anna")
+    await store.tokens.add(Bearer(name, Role.OPS), sha256(name.encode()).digest(), "anna", None)
+    await store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna")
+
+
+async def test_invariant_9_what_was_entered_by_hand_passes_for_decided_or_what_is_from_before_the_record_does_not(
+    dsn: str, database: Database, store: Store, tmp_path: Path
+) -> None:
+    await enter_unread(store, "before")
+    assert await store.accesses.contradictions() == (0, [])
+    await decide(store, "first")
+    await decide(store, "second")
+    # they expire: not all at once, as some may be held
+    await forge(database, "UPDATE accesses SET fields = NULL, salt = NULL WHERE seq BETWEEN 4 AND 6")
+    assert await store.accesses.contradictions() == (0, [])
+    await decide(store, "third")
+    assert await store.accesses.contradictions() == (0, [])
+    await enter_unread(store, "by-hand")
+    assert await store.accesses.contradictions() == (
+        3, ["policy revision 6 without an entry", "hold 5 without an entry", "token by-hand without an entry"]
+    )  # fmt: skip
+    done = await on(dsn, tmp_path).ccari("audit", "check")
+    assert (done.code, done.out) == (1, "")
+
+
+async def test_a_hold_whose_release_is_erased_passes_for_released_by_nobody(
+    database: Database, store: Store
+) -> None:
+    for _ in range(3):
+        await store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna")
+    await store.holds.release(1, "over", "anna")
+    await forge(database, "UPDATE accesses SET fields = NULL, salt = NULL WHERE event = 'hold_released'")
+    assert await store.accesses.contradictions() == (0, [])
+    release = "UPDATE holds SET released_at = now(), released_by = 'anna', release_reason = 'x' WHERE id = 2"
+    await forge(database, release)
+    assert await store.accesses.contradictions() == (1, ["entry 2 (hold_placed)"])
+
+
+async def test_a_token_for_a_controller_called_all_reads_like_one_for_all(
+    database: Database, store: Store
+) -> None:
+    await store.tokens.add(Bearer("crm", Role.OPS, None, frozenset({"all"})), bytes(32), "anna", None)
+    await forge(database, "UPDATE access_tokens SET controllers = NULL")
+    assert await store.accesses.contradictions() == (1, ["entry 1 (token_created)"])
+
+
+async def test_a_token_cannot_be_revoked_by_hand_when_the_record_cannot_be_written(
+    database: Database, store: Store
+) -> None:
+    """docs/evidence.md says how."""
+    await store.tokens.add(BEARER, bytes(32), "anna", None)
+    await forge(database, "DELETE FROM access_chain")
+    with pytest.raises(StoreError, match="the row that ends the record"):
+        await store.tokens.revoke("crm", "anna")
+    await store.database.rows(
+        "UPDATE ccari.access_tokens SET revoked_at = now(), revoked_by = 'anna' WHERE name = 'crm'"
+    )
+    assert await store.tokens.bearer(bytes(32)) is None
+    assert await store.accesses.contradictions() == (0, [])
 
 
 async def several(store: Store) -> None:

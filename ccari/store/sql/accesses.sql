@@ -43,28 +43,59 @@ WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
 -- name: decided_otherwise
--- The first entry on a policy, a token or a hold whose row is missing, or says otherwise. A hold that was released is the later entry's.
-SELECT a.seq, a.event FROM accesses a
-LEFT JOIN policy_revisions p ON a.event = 'policy_applied' AND p.revision::text = a.fields->>'revision'
-LEFT JOIN access_tokens t ON a.event IN ('token_created', 'token_revoked') AND t.name = a.fields->>'token'
-LEFT JOIN holds h ON a.event IN ('hold_placed', 'hold_released') AND h.id::text = a.fields->>'hold'
-WHERE a.fields IS NOT NULL AND CASE a.event
-    WHEN 'policy_applied' THEN
-        (encode(sha256(convert_to(p.document, 'UTF8')), 'hex'), p.applied_by) IS DISTINCT FROM (a.fields->>'sha256', a.fields->>'who')
-    WHEN 'token_created' THEN
-        (t.role, coalesce(t.agent, ''), coalesce(array_to_string(t.controllers, ' '), 'all'), t.created_by, date_trunc('second', t.expires_at))
-        IS DISTINCT FROM (a.fields->>'role', a.fields->>'agent', a.fields->>'controllers', a.fields->>'who',
-                          nullif(a.fields->>'expires', 'never')::timestamptz)
-    WHEN 'token_revoked' THEN t.revoked_by IS DISTINCT FROM a.fields->>'who'
-    WHEN 'hold_placed' THEN
-        (h.recording_id::text, h.call_id::text, h.reference, h.controller, encode(h.digests[1], 'hex'), h.placed_by)
-        IS DISTINCT FROM (a.fields->>'recording', a.fields->>'call', a.fields->>'request', a.fields->>'controller', a.fields->>'digest',
-                          a.fields->>'who')
-        OR h.released_at IS NOT NULL
-           AND NOT EXISTS (SELECT FROM accesses later WHERE later.event = 'hold_released' AND later.fields->>'hold' = a.fields->>'hold')
-    WHEN 'hold_released' THEN h.released_by IS DISTINCT FROM a.fields->>'who'
-    END
-ORDER BY a.seq LIMIT 1
+-- The first $1 entries on a policy, a token or a hold whose row is missing or says otherwise, and rows that have no entry; how many there are
+-- in all. Rows from before these entries were made have none, and entries may be erased: a row is missed only if it is newer than the oldest
+-- entry after which none of its kind was erased. Policies come first: the newest is in force. Each kind is joined by its table's key: the record may have millions of entries.
+WITH decided AS MATERIALIZED (
+    SELECT seq, at, event, fields FROM accesses
+    WHERE event IN ('policy_applied', 'token_created', 'token_revoked', 'hold_placed', 'hold_released')
+), erased AS MATERIALIZED (
+    SELECT event, max(seq) AS seq, max(at) AS at FROM decided WHERE fields IS NULL GROUP BY event
+), told AS MATERIALIZED (
+    SELECT d.*, d.fields->>'who' AS who, d.seq > coalesce(e.seq, 0) AS unerased_since
+    FROM decided d LEFT JOIN erased e ON e.event = d.event WHERE d.fields IS NOT NULL
+), applied AS MATERIALIZED (
+    SELECT *, (fields->>'revision')::int AS revision FROM told WHERE event = 'policy_applied'
+), created AS MATERIALIZED (
+    SELECT *, fields->>'token' AS token FROM told WHERE event = 'token_created'
+), revoked AS MATERIALIZED (
+    SELECT *, fields->>'token' AS token FROM told WHERE event = 'token_revoked'
+), placed AS MATERIALIZED (
+    SELECT *, (fields->>'hold')::bigint AS hold FROM told WHERE event = 'hold_placed'
+), released AS MATERIALIZED (
+    SELECT *, (fields->>'hold')::bigint AS hold FROM told WHERE event = 'hold_released'
+), otherwise AS (
+    SELECT a.seq, NULL AS unentered, a.event AS what FROM applied a LEFT JOIN policy_revisions p ON p.revision = a.revision
+    WHERE (encode(sha256(convert_to(p.document, 'UTF8')), 'hex'), p.applied_by) IS DISTINCT FROM (a.fields->>'sha256', a.who)
+    UNION ALL
+    SELECT a.seq, NULL, a.event FROM created a LEFT JOIN access_tokens t ON t.name = a.token
+    WHERE (t.role, coalesce(t.agent, ''), coalesce(array_to_string(t.controllers, ' '), '*'), t.created_by, date_trunc('second', t.expires_at))
+          IS DISTINCT FROM (a.fields->>'role', a.fields->>'agent', a.fields->>'controllers', a.who,
+                            nullif(a.fields->>'expires', 'never')::timestamptz)
+    UNION ALL
+    SELECT a.seq, NULL, a.event FROM revoked a LEFT JOIN access_tokens t ON t.name = a.token WHERE t.revoked_by IS DISTINCT FROM a.who
+    UNION ALL
+    SELECT a.seq, NULL, a.event FROM placed a LEFT JOIN holds h ON h.id = a.hold
+    WHERE (h.recording_id::text, h.call_id::text, h.reference, h.controller, /* named_by_digest */, h.placed_by)
+          IS DISTINCT FROM (a.fields->>'recording', a.fields->>'call', a.fields->>'request', a.fields->>'controller', a.fields->>'digest',
+                            a.fields->>'digests', a.who)
+       -- what released it is a later entry, or was one that is erased
+       OR h.released_at IS NOT NULL AND h.id NOT IN (SELECT hold FROM released WHERE hold IS NOT NULL)
+          AND NOT EXISTS (SELECT FROM erased e WHERE e.event = 'hold_released' AND e.seq > a.seq AND e.at >= h.released_at)
+    UNION ALL
+    SELECT a.seq, NULL, a.event FROM released a LEFT JOIN holds h ON h.id = a.hold WHERE h.released_by IS DISTINCT FROM a.who
+    UNION ALL
+    SELECT NULL, p.revision::text, 'policy revision' FROM policy_revisions p
+    WHERE p.revision > (SELECT min(revision) FROM applied WHERE unerased_since)
+      AND p.revision NOT IN (SELECT revision FROM applied WHERE revision IS NOT NULL)
+    UNION ALL
+    SELECT NULL, t.name, 'token' FROM access_tokens t
+    WHERE t.created_at > (SELECT min(at) FROM created WHERE unerased_since) AND t.name NOT IN (SELECT token FROM created WHERE token IS NOT NULL)
+    UNION ALL
+    SELECT NULL, h.id::text, 'hold' FROM holds h
+    WHERE h.id > (SELECT min(hold) FROM placed WHERE unerased_since) AND h.id NOT IN (SELECT hold FROM placed WHERE hold IS NOT NULL)
+)
+SELECT seq, unentered, what, count(*) OVER () AS "all" FROM otherwise ORDER BY what <> 'policy revision', seq, what, unentered LIMIT $1
 
 -- name: all_accesses
 -- Each row also has the head of the chain at that moment, and the time; if there are no entries, one row has only these.

@@ -64,10 +64,16 @@ SELECT reference FROM rights_requests WHERE reference = $1
 UPDATE holds SET released_at = clock_timestamp(), released_by = $2, release_reason = $3
 WHERE id = $1 AND released_at IS NULL RETURNING id
 
+-- name: named_by_digest
+-- Of a hold h on a number: its digest under the newest secret, by which the record of accesses names persons, and a hash of all its digests.
+encode(h.digests[cardinality(h.digests)], 'hex'), encode(sha256(array_send(h.digests)), 'hex')
+
 -- name: target_of_hold
--- Named as the record of accesses names what was looked at. The first digest of a number is under its newest secret.
-SELECT recording_id AS recording, call_id AS call, reference AS request, controller, encode(digests[1], 'hex') AS digest
-FROM holds WHERE id = $1
+-- Named as the record of accesses names what was looked at.
+SELECT x.* FROM holds h, LATERAL (
+    VALUES (h.recording_id::text, h.call_id::text, h.reference, h.controller, /* named_by_digest */)
+) x (recording, call, request, controller, digest, digests)
+WHERE h.id = $1
 
 -- name: released_hold
 SELECT released_at FROM holds WHERE id = $1
