@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import re
 import signal
+import time
 from collections.abc import AsyncIterator
 
 import aiohttp
 import pytest
 
-from ccari.calls.transport import HEARTBEAT_SECONDS
+from ccari.calls.transport import HEARTBEAT_SECONDS, LATELY_SECONDS
 from tests.faults.blackhole import black_hole
 from tests.faults.moments import Moment, request
 from tests.faults.world import heard
@@ -70,6 +71,9 @@ async def test_who_calls_while_nobody_has_noticed_that_the_link_is_dead_waits_in
         ground.running(ari=way.url, agi=True) as service,
     ):
         way.swallow()
+        silent_since = time.monotonic()
+        # for so long what Asterisk has said counts as a sign of life
+        await until(lambda: time.monotonic() - silent_since > LATELY_SECONDS, within=START_SECONDS)
         placed = await ground.dial(callee)
         await placed.ended(within=HEARTBEAT_SECONDS)
         outcome = await ground.lab.pbx.outcome(placed.id)
