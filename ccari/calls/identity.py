@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +22,7 @@ OLDEST_ASTERISK = (22, 10, 1)
 DRIVEN_BY = "CCARI_DRIVEN_BY"
 #: How long another service's application may remain: Asterisk may take a moment to see that a killed service is gone.
 PATIENCE_SECONDS = 3.0
+_WORD = re.compile(r"([A-Za-z0-9_-]{1,40}) (\S+)")
 _ASK_AGAIN_SECONDS = 0.2
 #: The most that is read of one of Asterisk's answers, which have some hundred bytes.
 _MOST_BYTES = 64 * 1024
@@ -59,11 +60,14 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
     return Identity(version, f"{entity}@{urlsplit(credentials.url).netloc}", f"{entity}/{started}")
 
 
-async def refuse_strangers(session: aiohttp.ClientSession, credentials: Credentials, database: str) -> None:
-    """See that no service with another database than ``database`` drives this Asterisk.
+async def refuse_strangers(
+    session: aiohttp.ClientSession, credentials: Credentials, ours: Collection[str]
+) -> None:
+    """See that no service with another database than those that are ``ours`` drives this Asterisk.
 
     The lock that keeps two services apart is in their database. A service with another one would take the application over, and end
-    all conversations as it takes stock.
+    all conversations as it takes stock. A service that has left no word is not noticed: one that is no ccari, or whose PostgreSQL does not
+    say which database it is.
 
     Raises
     ------
@@ -72,23 +76,24 @@ async def refuse_strangers(session: aiohttp.ClientSession, credentials: Credenti
     AsteriskError
         If Asterisk cannot be asked.
     """
-    if not database:
-        return
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + PATIENCE_SECONDS
     while True:
         async with _asked(session, credentials, "asterisk/variable", variable=DRIVEN_BY) as reply:
-            app, _, theirs = str((await _read(reply, credentials)).get("value")).partition(" ")
-        if not theirs or theirs == database:
+            word = _WORD.fullmatch(str((await _read(reply, credentials)).get("value")))
+        if word is None or word[2] in ours:
             return
+        app = word[1]
         # Asterisk knows an application as long as somebody is connected for its events, or it has channels
         async with _asked(session, credentials, f"applications/{app}") as reply:
             if reply.status == HTTPStatus.NOT_FOUND:
                 return
+            reply.raise_for_status()
         if loop.time() > patient_until:
             raise RivalError(
-                f"a service with another database drives this Asterisk as {app}, and would lose its conversations: give this one an Asterisk "
-                f"of its own, or stop the other and let its calls end (asterisk -rx 'ari show app {app}')"
+                f"a service with another database drives this Asterisk as {app}, or has left calls in it, and they would end: give this one an "
+                "Asterisk of its own and keep it from being started again; if there is no other, let the calls end, or give them up by "
+                f"asterisk -rx 'dialplan set global {DRIVEN_BY} none'"
             )
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
 

@@ -69,6 +69,7 @@ class Link:
         self.connected = asyncio.Event()
         self.connections = 0
         self._transport: Transport | None = None
+        self._said = ""
 
     async def answers(self) -> bool:
         """Whether Asterisk is heard now, so that calls reach us: it would hold them on a connection of which it does not know yet that it
@@ -117,7 +118,8 @@ class Link:
             identity = replace(identity, name=self._name)
         # lock the whole Asterisk, not the application: taking stock ends whatever another service has made there
         async with self._fence.hold(identity.run, identity.name) as lock_lost:
-            await refuse_strangers(session, credentials, self._fence.database)
+            # the name changes if a restored database has taken the place of ours
+            await refuse_strangers(session, credentials, {self._fence.database, self._said})
             transport = await connect(session, credentials)
             ears = Ears(self._switchboard, transport.fence)
             async with started(transport.read(ears.take)) as (reader,):
@@ -135,7 +137,7 @@ class Link:
             await ari.check_modules()
             await _tell_of_unfit(desk)
             await ari.filter_events()
-            await ari.say_who_drives(self._fence.database)
+            await self._say_who_drives(ari)
             # take stock only when the calls of the lost connection have let go
             await self._switchboard.drain()
             found = await self._take_stock(desk, connection)
@@ -152,11 +154,24 @@ class Link:
                 sweep, desk.store, desk.asterisk, SWEEP_SECONDS, lambda: self._switchboard.under_way
             )
             try:
-                async with beside(sweeping), beside(partial(_ping, ari)):
+                async with beside(sweeping), beside(partial(self._ping, ari)):
                     await connection.is_over()
             finally:
                 self._switchboard.detach("asterisk_lost")
             raise connection.why_over()
+
+    async def _ping(self, ari: Ari) -> None:
+        """Ping Asterisk at intervals. The connection itself notices the result."""
+        while True:
+            await asyncio.sleep(PING_SECONDS)
+            with contextlib.suppress(AsteriskError):
+                await ari.ping()
+                # a reload of the dialplan may clear global variables
+                await self._say_who_drives(ari)
+
+    async def _say_who_drives(self, ari: Ari) -> None:
+        self._said = self._fence.database
+        await ari.say_who_drives(self._said)
 
     async def _take_stock(self, desk: Desk, connection: "_Connection") -> Stock | None:
         """Take stock, retrying until it works; None if the connection ends first.
@@ -175,14 +190,6 @@ class Link:
                 self._switchboard.turn_away(connection.ears.hand_back(), desk, Block.STORE_UNAVAILABLE.value)
             if await connection.is_over(within=STOCK_AGAIN_SECONDS):
                 return None
-
-
-async def _ping(ari: Ari) -> None:
-    """Ping Asterisk at intervals. The connection itself notices the result."""
-    while True:
-        await asyncio.sleep(PING_SECONDS)
-        with contextlib.suppress(AsteriskError):
-            await ari.ping()
 
 
 async def _tell_of_unfit(desk: Desk) -> None:

@@ -8,7 +8,9 @@ from typing import Protocol
 class Fence(Protocol):
     @property
     def database(self) -> str:
-        """A name, without spaces, of the database that has the lock last held, and of no other; empty if the server does not tell."""
+        """A name, without spaces, of the database that has the lock that is held; empty if the server does not tell. A standby and a copy
+        of the database's files have the same.
+        """
         ...
 
     def hold(self, run: str, filed_as: str) -> AbstractAsyncContextManager[asyncio.Event]:

@@ -93,7 +93,9 @@ WITH decided AS MATERIALIZED (
     WHERE t.created_at > (SELECT min(at) FROM created WHERE unerased_since) AND t.name NOT IN (SELECT token FROM created WHERE token IS NOT NULL)
     UNION ALL
     SELECT NULL, h.id::text, 'hold' FROM holds h
-    WHERE h.id > (SELECT min(hold) FROM placed WHERE unerased_since) AND h.id NOT IN (SELECT hold FROM placed WHERE hold IS NOT NULL)
+    -- two that are placed at once may be entered in the other order
+    WHERE h.id > (SELECT min(hold) FROM placed WHERE unerased_since) AND h.placed_at > (SELECT min(at) FROM placed WHERE unerased_since)
+      AND h.id NOT IN (SELECT hold FROM placed WHERE hold IS NOT NULL)
 )
 SELECT seq, unentered, what, count(*) OVER () AS "all" FROM otherwise ORDER BY what <> 'policy revision', seq, what, unentered LIMIT $1
 

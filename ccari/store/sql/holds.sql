@@ -81,7 +81,7 @@ SELECT released_at FROM holds WHERE id = $1
 -- name: list_holds
 SELECT h.id, CASE WHEN h.recording_id IS NOT NULL THEN 'recording' WHEN h.call_id IS NOT NULL THEN 'call'
                   WHEN h.reference IS NOT NULL THEN 'request' ELSE 'number' END AS "on",
-       coalesce(h.recording_id::text, h.call_id::text, h.reference, left(encode(h.digests[1], 'hex'), 12)) AS what,
+       coalesce(h.recording_id::text, h.call_id::text, h.reference, left(encode(h.digests[cardinality(h.digests)], 'hex'), 12)) AS what,
        coalesce(h.controller, of_recording.controller, of_call.controller, of_request.controller) AS controller,
        h.reason, h.placed_by, h.placed_at, h.released_by, h.released_at, h.release_reason,
        (SELECT count(*) FROM recordings r

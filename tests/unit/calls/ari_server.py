@@ -1,5 +1,5 @@
-"""ARI's endpoints, ``/ari/asterisk/info``, the events WebSocket and the requests beside it, with answers that a test
-decides.
+"""ARI's endpoints, ``/ari/asterisk/info``, a global variable, the application, the events WebSocket and the requests beside it, with
+answers that a test decides.
 """
 
 import asyncio
@@ -28,6 +28,8 @@ class AriServer:
         self.requests: list[Message] = []
         self.info_status, self.info_body = 200, orjson.dumps(INFO)
         self.events_status = 101
+        #: The value of any global variable, and the answers to one question after the other about an application.
+        self.variable, self.app_statuses = "", [404]
         #: Answers nothing at all, on the WebSocket or beside it.
         self.mute_info = self.mute_events = False
         self.answers_pings = True
@@ -59,6 +61,13 @@ class AriServer:
         if self.mute_info:
             await self._gone.wait()
         return web.Response(status=self.info_status, body=self.info_body)
+
+    async def variables(self, _: web.Request) -> web.Response:
+        return web.json_response({"value": self.variable})
+
+    async def app(self, request: web.Request) -> web.Response:
+        self.handshakes.append(request)
+        return web.json_response({}, status=self.app_statuses.pop(0) if self.app_statuses else 404)
 
     async def events(self, request: web.Request) -> web.StreamResponse:
         self.handshakes.append(request)
@@ -92,6 +101,8 @@ async def running() -> AsyncIterator[AriServer]:
     made = AriServer()
     app = web.Application()
     app.router.add_get("/ari/asterisk/info", made.info)
+    app.router.add_get("/ari/asterisk/variable", made.variables)
+    app.router.add_get("/ari/applications/{app}", made.app)
     app.router.add_get("/ari/events", made.events)
     app.router.add_post("/ari/channels/{thing}/variable", made.beside)
     app.router.add_post("/ari/bridges/{thing}/removeChannel", made.beside)

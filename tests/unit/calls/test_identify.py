@@ -12,9 +12,9 @@ import orjson
 import pytest
 
 from ccari.calls import identity
-from ccari.calls.identity import Identity, identify
+from ccari.calls.identity import Identity, identify, refuse_strangers
 from ccari.calls.transport import Credentials
-from ccari.errors import AsteriskError, UnsuitableError
+from ccari.errors import AsteriskError, RivalError, UnsuitableError
 from tests.lab.ports import free_port
 from tests.unit.calls.ari_server import INFO, AriServer
 from tests.unit.certificates import certificate
@@ -140,3 +140,43 @@ async def test_an_asterisk_that_is_still_loading_res_ari_ends_the_service(server
         with pytest.raises(AsteriskError) as away:
             await ask(server.url)
         assert type(away.value) is AsteriskError
+
+
+async def come(server: AriServer, *ours: str) -> None:
+    """A service comes with a database of one of these names."""
+    async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS):
+        await refuse_strangers(session, Credentials(server.url, "ccari", "password", "ccari"), ours)
+
+
+@pytest.mark.parametrize("ours", ["7/5", ""], ids=["another database", "a server that does not say which"])
+async def test_a_service_takes_over_what_one_with_another_database_drives(
+    server: AriServer, ours: str
+) -> None:
+    server.variable, server.app_statuses = "calls 7/16384", [200] * 100
+    with pytest.raises(RivalError, match="with another database drives this Asterisk as calls"):
+        await come(server, ours)
+    assert {str(each.rel_url) for each in server.handshakes} == {"/ari/applications/calls"}
+
+
+async def test_a_service_that_has_just_been_killed_keeps_the_next_one_out(server: AriServer) -> None:
+    server.variable, server.app_statuses = "ccari 7/16384", [200, 200, 404]
+    await come(server, "7/5")
+    assert not server.app_statuses
+
+
+@pytest.mark.parametrize("word", ["", "none", "ccari ", "../asterisk/info 7/16384", "ccari 7/5", "ccari 7/4"])
+async def test_a_service_is_kept_from_its_own_asterisk_or_by_no_word_of_a_service(
+    server: AriServer, word: str
+) -> None:
+    server.variable, server.app_statuses = word, [200] * 100
+    await come(server, "7/5", "7/4")
+    assert not server.handshakes
+
+
+async def test_an_asterisk_that_does_not_know_its_applications_yet_is_called_another_services(
+    server: AriServer,
+) -> None:
+    server.variable, server.app_statuses = "ccari 7/16384", [503]
+    with pytest.raises(AsteriskError, match="still starting") as refused:
+        await come(server, "7/5")
+    assert not isinstance(refused.value, RivalError)
