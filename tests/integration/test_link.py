@@ -37,8 +37,11 @@ GONE_SECONDS = 30.0
 EXIT_SECONDS = 60.0
 
 
-def one_line(service: Service) -> str:
-    """The only line of a service that gave up."""
+async def given_up(service: Service) -> str:
+    """The only line of a service, once it has given up."""
+    assert service.process is not None
+    async with asyncio.timeout(EXIT_SECONDS):
+        assert await service.process.wait() == 1
     (line,) = service.errors.read_text().splitlines()
     assert line.startswith("ccari: ")
     return line
@@ -179,10 +182,7 @@ async def test_a_service_that_begins_with_a_wrong_password_passes_for_one_that_r
     file.write_text("a typing error")
     service = ground.service(password_file=file)
     await service.spawn()
-    assert service.process is not None
-    async with asyncio.timeout(EXIT_SECONDS):
-        assert await service.process.wait() == 1
-    assert "refused the ARI user ccari: check its name and password" in one_line(service)
+    assert "refused the ARI user ccari: check its name and password" in await given_up(service)
 
 
 async def test_events_that_come_twice_or_are_unknown_disturb_a_call(ground: Ground) -> None:
@@ -316,10 +316,7 @@ async def test_a_second_service_on_the_same_database_takes_the_asterisk_over(
         second = ground.service()
         second.environment = {**second.environment, "CCARI_ASTERISK__APP": app}
         await second.spawn()
-        assert second.process is not None
-        async with asyncio.timeout(EXIT_SECONDS):
-            assert await second.process.wait() == 1
-        assert "another ccari controls this Asterisk" in one_line(second)
+        assert "another ccari controls this Asterisk" in await given_up(second)
         assert not any(line["event"] == "asterisk_connected" for line in second.lines())
         placed = await ground.dial(callees.answers(11), agent="drops-1")
         outcome, _ = await ground.ended(first, placed)
@@ -335,10 +332,7 @@ async def test_a_service_with_another_database_ends_the_talks_of_the_one_that_dr
         talking, call_id = await ground.talk(first, callees.answers(15))
         second = ground.service(url=other)
         await second.spawn()
-        assert second.process is not None
-        async with asyncio.timeout(EXIT_SECONDS):
-            assert await second.process.wait() == 1
-        assert "a service with another database drives this Asterisk as ccari" in one_line(second)
+        assert "a service with another database drives this Asterisk as ccari" in await given_up(second)
         await ground.lab.world.hang_up(talking)
         _, shown = await ground.ended(first, talking)
         assert (shown["id"], shown["outcome"], shown["fault"]) == (call_id, "bridged", None)
@@ -347,6 +341,10 @@ async def test_a_service_with_another_database_ends_the_talks_of_the_one_that_dr
     # Asterisk may take a moment to notice, and is then free for whoever comes
     async with ground.running(url=other) as second:
         assert second.count("asterisk_connected") == 1
+        # now it is the one that drives Asterisk
+        again = ground.service()
+        await again.spawn()
+        assert "a service with another database drives this Asterisk as ccari" in await given_up(again)
 
 
 async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Ground, dsn: str) -> None:
@@ -366,10 +364,7 @@ async def test_a_service_that_was_replaced_goes_on_driving_asterisk(ground: Grou
             # the word for services with other databases is lost, as somebody may change any global variable
             await ground.lab.pbx.cli(f"dialplan set global {DRIVEN_BY} none")
             async with ground.running(url=other) as second:
-                assert first.process is not None
-                async with asyncio.timeout(EXIT_SECONDS):
-                    assert await first.process.wait() == 1
-                assert "another service has taken over the Stasis application" in one_line(first)
+                assert "another service has taken over the Stasis application" in await given_up(first)
                 await ground.lab.world.hang_up(talking)
                 placed = await ground.dial(callees.answers(13), agent="drops-1")
                 outcome, _ = await ground.ended(second, placed)
@@ -612,7 +607,4 @@ async def test_a_read_only_user_or_a_missing_module_is_tried_for_ever(ground: Gr
             (lacking, "Asterisk lacks res_stasis_snoop.so: load them in modules.conf"),
         ):
             await service.spawn()
-            assert service.process is not None
-            async with asyncio.timeout(EXIT_SECONDS):
-                assert await service.process.wait() == 1
-            assert words in one_line(service)
+            assert words in await given_up(service)
