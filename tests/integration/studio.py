@@ -11,6 +11,7 @@ from ccari.policy.declaration import Policy
 from ccari.policy.notices import Prompt
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
+from tests.lab import callees
 
 SECONDS = 0.8
 DATE_PART_SECONDS = 0.1
@@ -20,15 +21,16 @@ LONG_SECONDS = 9.0
 _RATE = 16000
 #: Distant from each other, from the callee's 850 Hz and the agent's 440 Hz, and from their harmonics.
 TONES = {
-    "identity": 1130.0,
+    "identity": callees.CUES["identity"],
     "purpose": 670.0,
-    "recording_notice": 1370.0,
-    "recording_opt_out": 1370.0,
-    "recording_opt_out_or_end": 1370.0,
-    "recording_opt_in": 1370.0,
-    "recording_mandatory": 1370.0,
+    "recording_notice": callees.CUES["recording"],
+    "recording_opt_out": callees.CUES["recording"],
+    "recording_opt_out_or_end": callees.CUES["recording"],
+    "recording_opt_in": callees.CUES["recording"],
+    "recording_opt_in_or_end": callees.CUES["recording"],
+    "recording_mandatory": callees.CUES["recording"],
     "recording_agreed": 3310.0,
-    "rights": 1510.0,
+    "rights": callees.CUES["rights"],
     "goodbye": 1690.0,
     "continues_unrecorded": 1870.0,
     "right_failed": 2050.0,
@@ -42,7 +44,7 @@ TONES = {
     "agent_right_registered": 2410.0,
     "agent_recording_paused": 2590.0,
     "agent_recording_started": 2770.0,
-    "identity_inbound": 1130.0,
+    "identity_inbound": callees.CUES["identity"],
     "language_offer": 560.0,
     "machine_message": 1250.0,
     "abandoned": 2500.0,

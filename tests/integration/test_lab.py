@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, nullcontext
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -58,10 +59,16 @@ class Ari:
 
     async def event(self, kind: str, channel: str) -> dict[str, Any]:
         """The next event of a kind on a channel; skips others."""
+        while (event := await self.next(kind))["channel"]["id"] != channel:
+            pass
+        return event
+
+    async def next(self, kind: str) -> dict[str, Any]:
+        """The next event of a kind on any channel; skips others."""
         async with asyncio.timeout(CALL_SECONDS):
             async for message in self.events:
                 event: dict[str, Any] = message.json()
-                if event["type"] == kind and event["channel"]["id"] == channel:
+                if event["type"] == kind:
                     return event
         raise AssertionError(f"no {kind} came")
 
@@ -179,6 +186,23 @@ async def test_a_key_arrives_as_the_key_it_is_in_order(lab: Lab, callee: Callee,
         pressed = [(await pbx.event("ChannelDtmfReceived", channel))["digit"] for _ in keys]
         await pbx.hang_up(channel)
         assert "".join(pressed) == keys
+
+
+@pytest.mark.parametrize("key", ["2", "*", "#"])
+async def test_a_callee_who_waits_for_a_part_of_the_notice_presses_in_another(lab: Lab, key: str) -> None:
+    """Catches a callee who takes any sound for the one that it waits for, or does not hear it at all."""
+    first, second = callees.CUES["identity"], callees.CUES["recording"]
+    async with ari(lab) as pbx:
+        channel = await pbx.call(callees.presses_at(key, "recording", 91))
+        await pbx.until_up(channel)
+        await pbx.post(
+            f"channels/{channel}/play", media=f"tone:!{first}/800|!{second}/60000", playbackId="told"
+        )
+        began = datetime.fromisoformat((await pbx.next("PlaybackStarted"))["timestamp"])
+        pressed = await pbx.event("ChannelDtmfReceived", channel)
+        await pbx.hang_up(channel)
+        assert pressed["digit"] == key
+        assert (datetime.fromisoformat(pressed["timestamp"]) - began).total_seconds() > 0.8
 
 
 async def test_a_callee_talks_on_after_a_key(lab: Lab) -> None:

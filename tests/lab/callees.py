@@ -1,7 +1,7 @@
 """Who answers at which number: world's dialplan derives a callee's behaviour from the number that is dialled.
 
-Numbers are valid Polish mobile numbers, ``48 600 BB KN SS``: behaviour, key, seconds, and a serial from 00 to 99 that
-gives each test its own numbers. ``48 601`` and ``48 602 KN KN SS`` press two keys.
+Numbers are valid Polish mobile numbers, ``48 600 BB KN SS``: behaviour, key, seconds or what is waited for, and a serial
+from 00 to 99 that gives each test its own numbers. ``48 601`` and ``48 602 KN KN SS`` press two keys.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,9 @@ AGENT_TONE_HZ = 440
 
 RINGING_HZ = 1060
 """Of the ringing that Asterisk plays on an answered line."""
+
+CUES = {"agent": AGENT_TONE_HZ, "identity": 1130, "recording": 1370, "rights": 1510}
+"""What a callee can wait for before it presses a key: the agent's voice, or a part of the notice, by its tone in Hz."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +106,19 @@ def presses(key: str, after_seconds: int, serial: int) -> Callee:
     )
 
 
+def presses_at(key: str, cue: str, serial: int) -> Callee:
+    """``cue``: one of :data:`CUES`. However late the notice begins, the key falls into what the callee has just begun to hear."""
+    behaviour, digit = _key(key)
+    if cue not in CUES:
+        raise ValueError(f"a callee waits for one of {', '.join(CUES)}, not for {cue}")
+    return _callee(
+        36 + behaviour,
+        10 * digit + [*CUES].index(cue),
+        serial,
+        f"answers, presses {key} as soon as it hears {cue}, and talks on",
+    )
+
+
 def presses_twice(key: str, after_seconds: int, serial: int) -> Callee:
     behaviour, digit = _key(key)
     return _callee(
@@ -160,6 +176,7 @@ def directory() -> list[Callee]:
         presses("5", 3, 1),
         presses("*", 3, 1),
         presses("#", 3, 1),
+        presses_at("2", "recording", 1),
         presses_twice("7", 3, 1),
         presses_then("9", 2, "5", 3, 1),
         hangs_up(2, 1),

@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from tests.lab import audio, wire
+from tests.lab import audio, callees, wire
 from tests.lab.asterisk import Asterisk
 from tests.lab.calls import AgentCall
 from tests.lab.errors import LabError
@@ -24,8 +24,8 @@ ORIGINATE_SECONDS = 120
 """How long an agent's phone waits for the pbx to answer."""
 
 HEARD_SECONDS = 15.0
-MODULES = "load = app_bridgewait.so"
-"""What only phones need: to put a call on hold."""
+MODULES = "load = app_bridgewait.so\nload = res_tonedetect.so"
+"""What only phones need: to put a call on hold, and to press a key once they hear something."""
 
 EVENTS = ("ChannelStateChange", "ChannelDestroyed")
 
@@ -58,6 +58,7 @@ class World(Asterisk):
             **settings,
             "release_modules": f"{settings['release_modules']}\n{MODULES}",
             "pbx_sip_port": self.pbx_sip_port,
+            "cues": "-".join(map(str, callees.CUES.values())),
             "pcap": self._new_pcap(),
         }
 
