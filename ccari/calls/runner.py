@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal, Self
 from uuid import uuid4
@@ -14,12 +14,13 @@ from ccari.calls.actions import Actions
 from ccari.calls.desk import Desk
 from ccari.calls.events import EVER, Ids, Playback, translate
 from ccari.calls.inbox import Inbox
+from ccari.calls.keeping import TalkKeeper
 from ccari.calls.legs import TooLate
 from ccari.calls.opening import NoMedia
 from ccari.calls.order import Order
 from ccari.calls.talks import Talk
 from ccari.calls.transport import Refused
-from ccari.errors import CcariError, StoreError
+from ccari.errors import CcariError
 from ccari.gating.journal import Journal
 from ccari.policy.call import (
     Call,
@@ -31,7 +32,6 @@ from ccari.policy.call import (
     Stage,
     Timer,
     decide,
-    resuming,
 )
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
@@ -49,8 +49,6 @@ HANG_UP_SECONDS = 0.3
 LEAVE_SECONDS = 1.0
 #: How much longer than its file a playback may take to be reported as finished.
 PLAYBACK_GRACE_SECONDS = 5.0
-#: How long to wait before storing the talk again, while the database is away: each attempt holds up the call.
-KEEP_AGAIN_SECONDS = 5.0
 
 
 class CallRunner:
@@ -67,17 +65,13 @@ class CallRunner:
         self._journal = journal
         self._actions = Actions(order, ids, desk, journal, self._is_ending)
         self._inbox = Inbox()
+        self._keeper = TalkKeeper(ids.call, self._inbox)
         self._call = Call()
         #: Needed if the call fails: the event not yet decided upon, the commands not yet carried out, and
         #: whether the journal has the call's end.
         self._undecided: Event | None = None
         self._undone: list[do.Command] = []
         self._end_noted = False
-        #: What is needed to take the talk up after a crash: as the database has it; as last attempted, or as
-        #: needs no storing; and when to try again, by the loop's clock.
-        self._kept: Mapping[str, Any] | None = None
-        self._keep_tried: Mapping[str, Any] | None = None
-        self._keep_at = 0.0
 
     @classmethod
     def of(cls, order: Order, desk: Desk) -> Self:
@@ -239,29 +233,7 @@ class CallRunner:
         await self._carry_out(commands)
         if isinstance(event, on.KeyPressed | on.AgentKeyPressed):
             await self._actions.pass_on_keys()
-        await self._keep_talk()
-
-    async def _keep_talk(self) -> None:
-        """If it has changed, store what is needed to take the talk up after a crash. A call that is ending needs none."""
-        kept = resuming.to_keep(self._call)
-        if kept == self._kept or self._call.stage in {Stage.CLOSE, Stage.CLOSED}:
-            return
-        waits = asyncio.get_running_loop().time() < self._keep_at
-        if waits and not resuming.is_stricter(kept, self._keep_tried):
-            return
-        self._keep_tried = kept
-        try:
-            await self._actions.keep_talk(kept)
-        except StoreError as error:
-            _log.warning("talk_not_kept", call_id=str(self.ids.call), reason=str(error))
-            self._keep_later()
-        else:
-            self._kept = kept
-
-    def _keep_later(self) -> None:
-        """Try again later: the database is away, and somebody on the line is waiting."""
-        self._keep_at = asyncio.get_running_loop().time() + KEEP_AGAIN_SECONDS
-        self._inbox.arm(Timer.KEEP, KEEP_AGAIN_SECONDS)
+        await self._keeper.keep(self._call, self._actions.keep_talk)
 
     async def _carry_out(self, commands: Sequence[do.Command]) -> None:
         for command in commands:
@@ -306,10 +278,7 @@ class CallRunner:
             # the callee came off hold while Asterisk was asked
             result = on.CalleeAnswered()
         if isinstance(result, on.RightSpooled):
-            # this node's disk already has what the right forbids, and the person on the line waits for the
-            # answer: store the talk later
-            self._keep_tried = resuming.to_keep(self._call)
-            self._keep_later()
+            self._keeper.put_off(self._call)
         if result is not None:
             self._inbox.put(result)
 

@@ -8,6 +8,7 @@ from typing import Any, Literal, cast
 
 import pytest
 
+from ccari.calls import keeping
 from ccari.calls import runner as runners
 from ccari.calls.actions import Actions
 from ccari.calls.events import Playback
@@ -451,13 +452,13 @@ async def test_invariant_6_a_pause_waits_to_be_kept_for_a_database_that_was_away
     paused: list[Event] = [on.AgentKeyPressed("*"), on.AgentKeyPressed("1"), on.RecorderStopped()]
     for event in paused:
         runner._call, _ = decide(runner._call, event)
-        await runner._keep_talk()
+        await runner._keeper.keep(runner._call, away.keep_talk)
     assert (away.tried, runner._call.paused) == (2, True)
     runner._inbox.close()
 
 
 async def test_a_talk_is_never_kept_again_once_the_database_was_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runners, "KEEP_AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(keeping, "AGAIN_SECONDS", 0.01)
     runner, away = talking(monkeypatch)
     await runner._step(on.KeyPressed("9"))
     for tries in (1, 2):
