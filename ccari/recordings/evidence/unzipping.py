@@ -1,13 +1,16 @@
-"""Reads the files of a pack, and refuses a ZIP that another program could read differently: every byte is accounted for.
+"""Reads the files of a pack, or of a dossier, and refuses a ZIP that another program could read differently: every byte is accounted for.
 
 Some programs follow the directory at the end of a ZIP, others read file by file; data that one skips, the other would see.
 """
 
+import contextlib
+import errno
 import io
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO
 
 from ccari.errors import EvidenceError
 
@@ -22,53 +25,90 @@ _PLAIN_FILE = 0o600 << 16
 
 
 def unzipped(content: bytes) -> dict[str, bytes]:
-    """The content of each file, by name, in the order of the ZIP.
+    """The content of each file of a pack, by name, in the order of the ZIP. Raises EvidenceError like :func:`contents`."""
+    file = io.BytesIO(content)
+    entries = listed(file)
+    if len(entries) != len({each.filename for each in entries}):
+        raise EvidenceError("the pack contains a file twice")
+    if max(len(content), sum(each.file_size for each in entries)) > MOST_BYTES:
+        raise EvidenceError("it is larger than a pack can be")
+    return dict(contents(file, entries))
+
+
+def listed(file: BinaryIO) -> list[zipfile.ZipInfo]:
+    """What the directory of a ZIP says of each file; nothing of it is checked yet. Raises EvidenceError if it is no ZIP, and OSError."""
+    with _named(), zipfile.ZipFile(file) as packed:
+        return packed.infolist()
+
+
+def contents(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
+    """Each name and content, one after the other, so that only one file is in memory. ``entries``: all of them, from :func:`listed`.
 
     Raises
     ------
     EvidenceError
-        If the ZIP is not exactly as ccari writes packs, saying why.
+        If the ZIP is not exactly as ccari writes it, saying why: after the last file there must be exactly the directory of those
+        files, and nothing else.
+    OSError
+        If it cannot be read.
     """
+    with _named():
+        yield from _contents(file, entries)
+
+
+def content_of(file: BinaryIO, entry: zipfile.ZipInfo) -> bytes:
+    """The content of one file, wherever it lies in the ZIP. Raises like :func:`contents`."""
+    with _named():
+        return _content_of(file, entry, entry.FileHeader())
+
+
+@contextlib.contextmanager
+def _named() -> Iterator[None]:
+    """Raise EvidenceError for what the library raises about a damaged ZIP."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as packed:
-            entries = packed.infolist()
-        if len(entries) != len({each.filename for each in entries}):
-            raise EvidenceError("the pack contains a file twice")
-        if max(len(content), sum(each.file_size for each in entries)) > MOST_BYTES:
-            raise EvidenceError("it is larger than a pack can be")
-        return dict(_files(content, entries))
-    except _DAMAGED:
+        yield
+    except (*_DAMAGED, OSError) as error:
+        # a directory that begins before the file does; of a file that is in memory, it is a ValueError
+        if isinstance(error, OSError) and error.errno not in {None, errno.EINVAL}:
+            raise
         raise EvidenceError("it is not a ZIP file, or it is damaged") from None
 
 
-def _files(content: bytes, entries: Iterable[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
-    """Each name and content. After the last file there must be exactly the directory of those files, and nothing else."""
+def _contents(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
     position, previous, directory = 0, "", []
     for entry in entries:
         header = entry.FileHeader()
-        start, end = position + len(header), position + len(header) + entry.compress_size
-        if entry.compress_type != zipfile.ZIP_DEFLATED:
-            # other methods raise other errors, and LZMA may demand any amount of memory
-            raise EvidenceError(f"{entry.filename} is compressed by a method that packs do not use")
-        if entry.flag_bits & ~_UTF8_NAME or entry.extra:
-            raise EvidenceError(f"{entry.filename} has ZIP flags or extra fields that packs do not use")
         if entry.header_offset != position:
             raise EvidenceError(
                 f"{entry.filename} does not start where {previous} ends in the ZIP"
                 if position
                 else f"the ZIP does not begin with {entry.filename}, the first file in its directory"
             )
-        if content[position:start] != header:
-            raise EvidenceError(f"{entry.filename} has a header that differs from the directory of the ZIP")
-        yield entry.filename, _inflated(entry, content[start:end])
+        yield entry.filename, _content_of(file, entry, header)
         directory.append(_directory_entry(entry, header))
-        position, previous = end, entry.filename
+        position, previous = position + len(header) + entry.compress_size, entry.filename
     entries_bytes = b"".join(directory)
     end_record = struct.pack(
         "<4s4H2LH", b"PK\5\6", 0, 0, len(directory), len(directory), len(entries_bytes), position, 0
     )
-    if content[position:] != entries_bytes + end_record:
+    expected = entries_bytes + end_record
+    file.seek(position)
+    if file.read(len(expected) + 1) != expected:
         raise EvidenceError("the ZIP contains something besides its directory after the last file")
+
+
+def _content_of(file: BinaryIO, entry: zipfile.ZipInfo, header: bytes) -> bytes:
+    if entry.compress_type != zipfile.ZIP_DEFLATED:
+        # other methods raise other errors, and LZMA may demand any amount of memory
+        raise EvidenceError(f"{entry.filename} is compressed by a method that packs do not use")
+    if entry.flag_bits & ~_UTF8_NAME or entry.extra:
+        raise EvidenceError(f"{entry.filename} has ZIP flags or extra fields that packs do not use")
+    if max(entry.file_size, entry.compress_size) > MOST_BYTES:
+        raise EvidenceError(f"{entry.filename} is larger than a file of a pack or a dossier can be")
+    file.seek(entry.header_offset)
+    if file.read(len(header)) != header:
+        raise EvidenceError(f"{entry.filename} has a header that differs from the directory of the ZIP")
+    return _inflated(entry, file.read(entry.compress_size))
 
 
 def _directory_entry(entry: zipfile.ZipInfo, header: bytes) -> bytes:
