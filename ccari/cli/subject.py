@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import orjson
 import typer
 
-from ccari.cli import subject_export, subject_find
+from ccari.cli import subject_dossier, subject_export, subject_find
 from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
 from ccari.cli.drafts import refuse_unwritable, writing
 from ccari.cli.output import as_json, as_table
@@ -31,6 +31,7 @@ _Report = Mapping[str, Any]
 app = typer.Typer(help="Everything held on one person: looking it up; export and erasure, on their request.")
 app.command("find")(subject_find.command)
 app.command("export")(subject_export.command)
+app.command("dossier")(subject_dossier.command)
 
 
 @app.command()

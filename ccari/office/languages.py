@@ -1,7 +1,10 @@
 """How an article of the law and a day are written, in each language in which people are answered."""
 
 import re
+from collections.abc import Mapping
 from datetime import date
+
+from ccari.ports.subjects import AnswerLanguage
 
 #: In the form used in a date: in Ukrainian, the genitive.
 _MONTHS = {
@@ -27,6 +30,13 @@ _BEHIND = re.compile(r" (?=(?:Abs\.|ust\.|lit\.|GDPR\b|RODO\b|DSGVO\b))")
 #: ``б`` and ``ж`` may not begin one.
 _ONE_LETTER = re.compile(r"(?<=(?<![\w’])[^\W\d_бж]) (?=\w)| (?=[бж]\b)")
 _NO_BREAK = "\N{NO-BREAK SPACE}"
+#: The language in which a country's authority works, besides English, where people are answered in it too.
+_OF_COUNTRIES: Mapping[str, AnswerLanguage] = {"AT": "de", "DE": "de", "LI": "de", "PL": "pl"}
+
+
+def of_country(country: str) -> AnswerLanguage | None:
+    """The language of the supervisory authority of a country (ISO 3166 alpha-2); None if there is none but English."""
+    return _OF_COUNTRIES.get(country)
 
 
 def article(language: str, article: str) -> str:

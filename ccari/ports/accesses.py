@@ -19,6 +19,7 @@ class Looked(StrEnum):
     RECORDING_FETCHED = "recording_fetched"
     RECORDINGS_VERIFIED = "recordings_verified"
     SUBJECT_EXPORTED = "subject_exported"
+    DOSSIER_EXPORTED = "dossier_exported"
     SUBJECT_LOOKED_UP = "subject_looked_up"
     SUBJECT_ERASED = "subject_erased"
     NUMBER_CHECKED = "number_checked"

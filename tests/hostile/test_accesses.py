@@ -102,6 +102,8 @@ class Looks:
             (("evidence", "export", access, "--out", str(folder / "evidence.zip")), Looked.EVIDENCE_EXPORTED, {"of": access}, ""),
             (("subject", "export", AS_WRITTEN, "--request", access, "--out", str(folder / "person.zip")), Looked.SUBJECT_EXPORTED,
              {**of, "request": access}, access),
+            (("subject", "dossier", AS_WRITTEN, "--controller", "acme", "--out", str(folder / "dossier.zip"), "--why", f"letter 7 on {AS_WRITTEN}"),
+             Looked.DOSSIER_EXPORTED, of, "letter 7 on …"),
             (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure), Looked.SUBJECT_LOOKED_UP, {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),
             (("subject", "erase", OTHER_AS_WRITTEN, "--request", erasure, "--yes"), Looked.SUBJECT_ERASED,
              {"controller": "acme", "digest": OTHERS_DIGEST, "request": erasure}, erasure),

@@ -82,6 +82,7 @@ SHOWS = {
     "ccari registers list": r"robinson",
     "ccari recordings holds": r"II C 12/26",
     "ccari subject erase": r"recording +1\b",
+    "ccari subject dossier": r"is in letter-7\.zip",
 }
 #: Commands that are refused here because nothing went wrong before, and the words of the refusal.
 REFUSED = {

@@ -169,3 +169,31 @@ async def test_an_independent_reader_of_vcons_does_not_take_a_real_calls(
         bases = [each["body"]["lawful_basis"] for each in read.find_lawful_basis_attachments()]
         assert bases == ["contract", "legitimate_interests"]
         assert read.check_lawful_basis_permission("recording", 1) is True
+
+
+async def test_the_dossier_of_a_real_calls_callee_does_not_prove_what_an_authority_asks(
+    service: Service, lab: Lab, tmp_path: Path
+) -> None:
+    callee = callees.presses("8", 5, 36)
+    ended = await through(service, lab, callee, agent="drops-6")
+    out = tmp_path / "dossier.zip"
+    told = await service.json("subject", "dossier", callee.number, "--why", "letter 7", "--out", str(out))
+    assert told["left_out"] == {}
+    files = files_of(out)
+    (known,) = json.loads(files["known.json"])
+    reference = next(
+        each["fields"]["reference"] for each in ended.record["events"] if each["event"] == "right_registered"
+    )
+    assert reference in [each["reference"] for each in known["requests"]]
+    assert {f"calls/{ended.outcome.call}.zip", f"requests/{reference}.zip"} <= set(files)
+    call = io.BytesIO(files[f"calls/{ended.outcome.call}.zip"])
+    with zipfile.ZipFile(call) as pack:
+        journal = json.loads(pack.read("journal.json"))
+        assert json.loads(pack.read("notice/notice.json"))
+    assert [each["event"] for each in journal] == [each["event"] for each in ended.record["events"]]
+    done = await service.succeeds("evidence", "verify", str(out), "--recordings", str(service.recordings))
+    assert f"call {ended.outcome.call}: no fault was found" in done.out
+    assert f"request {reference}: no fault was found" in done.out
+    # of this call, and of those that the same callee has had before
+    compared = int(done.out.splitlines()[-1].split()[0])
+    assert compared >= sum(each["state"] == "stored" for each in ended.record["recordings"]) == 1

@@ -417,8 +417,9 @@ def test_a_place_that_may_not_be_looked_into_is_not_named(tmp_path: Path) -> Non
         running("keys", "backup", "--to", f"{tmp_path}/x"),
         running("subject", "export", "x", "--request", "x", "--out", f"{tmp_path}/x"),
         running("subject", "erase", "x", "--request", "x", "--report", f"{tmp_path}/x"),
+        running("subject", "dossier", "x", "--why", "x", "--out", f"{tmp_path}/x"),
     )
-    assert told == [(1, "", f"ccari: cannot write {tmp_path}/x: Permission denied\n")] * 3
+    assert told == [(1, "", f"ccari: cannot write {tmp_path}/x: Permission denied\n")] * 4
 
 
 @as_root

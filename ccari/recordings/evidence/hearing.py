@@ -10,6 +10,7 @@ from ccari.errors import EvidenceError
 from ccari.policy import notices
 from ccari.policy.chain import Linked
 from ccari.policy.heard import HeardNotice, notices_heard
+from ccari.ports.evidence import HeardSound
 
 NOTICE = "notice/notice.json"
 
@@ -25,6 +26,19 @@ class Hearing:
     unheard: tuple[str, ...]
     wordless: tuple[str, ...]
     untold: tuple[int, ...]
+
+
+def names_prompts(journal: Sequence[Linked]) -> bool:
+    """Whether an entry, as far as it is not erased, says that prompts were heard."""
+    return any(
+        each.event == "notice_heard" and each.fields and each.fields.get("prompts") != "" for each in journal
+    )
+
+
+def has_notice(journal: Sequence[Linked], heard: Sequence[HeardSound]) -> bool:
+    """Whether a pack of this journal with these sounds has the audio and the words of every prompt."""
+    whole = all(each.files and each.text is not None for each in heard)
+    return whole and (bool(heard) or not names_prompts(journal))
 
 
 def hearing(files: Mapping[str, bytes], journal: Sequence[Linked]) -> Hearing:

@@ -32,7 +32,7 @@ VCON = "vcon.json"
 TIME_STAMPS = "time_stamps.json"
 _POLICY = frozenset({"policy.toml", "policy.json"})
 #: A fixed date, so that packing the same account at the same moment yields the same bytes.
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 
 def pack(
@@ -192,5 +192,5 @@ def _zipped(files: Mapping[str, bytes]) -> bytes:
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, content in files.items():
-            archive.writestr(zipfile.ZipInfo(name, _ZIP_DATE), content, zipfile.ZIP_DEFLATED)
+            archive.writestr(zipfile.ZipInfo(name, ZIP_DATE), content, zipfile.ZIP_DEFLATED)
     return packed.getvalue()

@@ -93,7 +93,7 @@ def verify(
     if VCON not in files:
         raise EvidenceError(f"it is not an evidence pack: it contains no {VCON}")
     document, key = _opened(files, keys)
-    contents = _read(lambda: next(each["body"] for each in document["attachments"] if each["purpose"] == "ccari_evidence"),
+    contents = legible(lambda: next(each["body"] for each in document["attachments"] if each["purpose"] == "ccari_evidence"),
                      "its vCon contains no evidence from ccari")  # fmt: skip
     if contents.get("pack") != FORMAT:
         raise EvidenceError(f"this version of ccari does not know packs of the kind {contents.get('pack')!r}")
@@ -101,21 +101,21 @@ def verify(
     if missing:
         raise EvidenceError(f"{missing[0]} is missing from the pack")
     kind, id_ = Kind(contents["kind"]), str(contents["id"])
-    journal = _read(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
-    sealed, entered = _read(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
-    stamps = _read(lambda: _time_stamps(files, document, sealed, authority), f"{TIME_STAMPS} is damaged")
-    heard = _read(lambda: hearing(files, journal), f"{NOTICE} is damaged")
-    _read(lambda: _policy(files, kind, journal), "policy.json is damaged")
-    signed = _read(lambda: _recordings(files, document, journal), "recordings.json is damaged")
-    compared = _read(lambda: _compared(signed, recordings), "recordings.json is damaged")
+    journal = legible(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
+    sealed, entered = legible(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
+    stamps = legible(lambda: _time_stamps(files, document, sealed, authority), f"{TIME_STAMPS} is damaged")
+    heard = legible(lambda: hearing(files, journal), f"{NOTICE} is damaged")
+    legible(lambda: _policy(files, kind, journal), "policy.json is damaged")
+    signed = legible(lambda: _recordings(files, document, journal), "recordings.json is damaged")
+    compared = legible(lambda: _compared(signed, recordings), "recordings.json is damaged")
     for name, sha256 in contents["files"].items():
         if not hmac.compare_digest(_sha256(files[name]), str(sha256)):
             raise EvidenceError(f"{name} was changed")
     unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
     if unsigned:
         raise EvidenceError(f"{unsigned[0]} is not part of the signed pack")
-    _read(lambda: _consents(files, journal), "gate.json is damaged")
-    not_told = _read(lambda: _subject(files, kind, journal), "subject.json is damaged")
+    legible(lambda: _consents(files, journal), "gate.json is damaged")
+    not_told = legible(lambda: _subject(files, kind, journal), "subject.json is damaged")
     return Verdict(
         kind, id_, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
@@ -127,7 +127,7 @@ def verify(
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
     """The vCon after its signature is verified, and the key that signed it."""
-    signed = _read(lambda: json.loads(files[VCON], object_pairs_hook=_unique), f"{VCON} is not JSON")
+    signed = legible(lambda: json.loads(files[VCON], object_pairs_hook=_unique), f"{VCON} is not JSON")
     claimed = signing.signer(signed) if isinstance(signed, dict) else None
     if claimed is None:
         raise EvidenceError(f"{VCON} is not signed")
@@ -138,7 +138,7 @@ def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[d
             f"it is signed with the key {claimed}, which is not one of the keys that it was checked against "
             f"({given}): it is from another installation, or was signed with another key"
         )
-    added = _read(lambda: signing.added(signed), f"the header of {VCON} is damaged")
+    added = legible(lambda: signing.added(signed), f"the header of {VCON} is damaged")
     if added is not None:
         raise EvidenceError(f"{VCON} contains {added!r}, which is not signed")
     payload = signing.opened(signed, key)
@@ -352,9 +352,9 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _read(reading: Callable[[], _T], fault: str) -> _T:
+def legible(reading: Callable[[], _T], fault: str) -> _T:
     """The result of ``reading``, or EvidenceError with ``fault`` if it fails: the maker of the pack may have written anything into it."""
     try:
         return reading()
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, StopIteration, RecursionError):
+    except (ValueError, TypeError, LookupError, AttributeError, OverflowError, StopIteration, RecursionError):
         raise EvidenceError(fault) from None

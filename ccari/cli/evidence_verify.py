@@ -1,0 +1,174 @@
+"""``ccari evidence verify``: checks a pack or a dossier that somebody was given, and says by when each entry was there."""
+
+import io
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from ccari.cli.context import Json
+from ccari.cli.output import as_json, watched
+from ccari.cli.plain import printable
+from ccari.counting import counted
+from ccari.errors import ConfigError, EvidenceError, why
+from ccari.policy.seal import Kind
+from ccari.recordings.dossier.verifying import DossierVerdict, is_dossier
+from ccari.recordings.dossier.verifying import verify as verify_dossier
+from ccari.recordings.evidence.authority import Authority
+from ccari.recordings.evidence.authority import authority as trusted
+from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
+from ccari.recordings.evidence.verifying import Entered, Verdict, verify
+
+
+def command(
+    context: typer.Context,
+    file: Annotated[
+        Path, typer.Argument(help="The pack, as export wrote it, or the dossier of ccari subject dossier.")
+    ],
+    *,
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="PUBLIC.pem",
+            help="The public key of whoever is said to have issued it; repeatable. Default: the keys in the keys folder.",
+        ),
+    ] = None,
+    authority: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="CERTIFICATES.pem",
+            help="The certificates of the authority that the time stamps are from. Default: those of the settings, without --key.",
+        ),
+    ] = None,
+    recordings: Annotated[
+        Path | None, typer.Option(help="The recordings folder: compare its files as well.")
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Check a pack or a dossier, offline and without the database. Exit status 1 if it does not match; it names the first
+    difference.
+    """
+    keys = _keys(context, key)
+    if authority is None and not key:
+        authority = context.obj.settings().time_stamps.certificates
+    verdict = _verified(file, keys, recordings, authority_of(authority))
+    packs = verdict.packs if isinstance(verdict, DossierVerdict) else [verdict]
+    if json:
+        as_json(_as_dict(verdict))
+        return
+    if isinstance(verdict, DossierVerdict):
+        _print_dossier(verdict)
+    else:
+        _print(verdict)
+    if recordings is not None:
+        compared = sum(each.recordings for each in packs)
+        typer.echo(f"{counted(compared, 'file of a recording', 'files of recordings')} compared")
+
+
+def authority_of(certificates: Path | None) -> Authority | None:
+    """The authority with these certificates; None without. Raises ConfigError if they cannot be read."""
+    return None if certificates is None else trusted(certificates)
+
+
+def moment(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+
+
+def not_checked(time_stamps: int) -> str:
+    return f"{counted(time_stamps, 'time stamp was', 'time stamps were')} not checked"
+
+
+def _as_dict(verdict: Verdict | DossierVerdict) -> dict[str, Any]:
+    if isinstance(verdict, DossierVerdict):
+        told = {name: getattr(verdict, name) for name in DossierVerdict.__slots__}
+        return {"kind": "dossier", **told, "packs": list(map(_as_dict, verdict.packs))}
+    return {**{name: getattr(verdict, name) for name in Verdict.__slots__}, "kind": verdict.kind.value}
+
+
+def _print_dossier(verdict: DossierVerdict) -> None:
+    typer.echo(printable(f"dossier of {verdict.controller}: no fault was found"))
+    typer.echo(f"made {moment(verdict.made_at)}, signed with the key {verdict.key}")
+    calls = sum(each.kind is Kind.CALL for each in verdict.packs)
+    held = f"{counted(calls, 'call')} and {counted(len(verdict.packs) - calls, 'request')}"
+    typer.echo(f"evidence of {held}")
+    for which, reason in verdict.left_out.items():
+        typer.echo(printable(f"without the evidence of {which}: {reason}"))
+    for each in verdict.packs:
+        typer.echo()
+        _print(each)
+
+
+def _print(verdict: Verdict) -> None:
+    typer.echo(f"{verdict.kind} {verdict.id}: no fault was found")
+    typer.echo(f"made {moment(verdict.made_at)}, signed with the key {verdict.key}")
+    _print_seals(verdict)
+    for words, what in (
+        (verdict.erased, "erased: the fields of {}"),
+        (verdict.uncompared, "not compared, because the journal's copy is erased: {}"),
+        (verdict.unproven, f"not proven, because the journal does not say it: {{}} of the {verdict.kind}"),
+        (verdict.unheard, "without the audio of {}"),
+        (verdict.wordless, "without the words of {}"),
+        (verdict.untold, "without the notice that was heard by entry {}"),
+    ):
+        if words:
+            typer.echo(printable(what.format(", ".join(map(str, words)))))
+
+
+def _print_seals(verdict: Verdict) -> None:
+    """By when each entry existed: its own date, its seal's date, and the date of the seal's time stamp."""
+    typer.echo(counted(verdict.entries, "entry", "entries"))
+    for entered, sealed_at in zip(verdict.entered, verdict.sealed_at, strict=True):
+        if entered is not None:
+            typer.echo(f"{_dated(entered)}: sealed {moment(sealed_at)}")
+    for sealed_at, stamped_at in zip(verdict.sealed_at, verdict.stamped_at, strict=True):
+        if stamped_at is not None:
+            typer.echo(
+                f"the seal of {moment(sealed_at)} was there {moment(stamped_at)}, says {', '.join(verdict.authorities)}"
+            )
+        elif not verdict.unchecked:
+            typer.echo(
+                f"the seal of {moment(sealed_at)} has no time stamp: that it was there then, only the key says"
+            )
+    if verdict.unchecked:
+        typer.echo(f"{not_checked(verdict.unchecked)}: give the authority's certificates with --authority")
+
+
+def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey]:
+    if files:
+        return [public_key(each) for each in files]
+    folder: Path = context.obj.settings().keys_dir
+    keys = SigningKeys(folder).all()
+    if not keys:
+        raise ConfigError(f"there is no evidence key in {folder}: give the public key with --key PUBLIC.pem")
+    return keys
+
+
+def _dated(entered: Entered) -> str:
+    """Entries with their own dates."""
+    since, until = moment(entered.since), moment(entered.until)
+    which = (
+        f"entry {entered.first}"
+        if entered.first == entered.last
+        else f"entries {entered.first} to {entered.last}"
+    )
+    return f"{which}, of {since}" + (f" to {until}" if until != since else "")
+
+
+def _verified(
+    file: Path, keys: list[VerifyingKey], recordings: Path | None, authority: Authority | None
+) -> Verdict | DossierVerdict:
+    try:
+        with file.open("rb") as opened:
+            # it may be a pipe
+            content = opened if opened.seekable() else io.BytesIO(opened.read())
+            if not is_dossier(content):
+                content.seek(0)
+                return verify(content.read(), keys, recordings, authority)
+            with watched("checking files") as progress:
+                return verify_dossier(content, keys, recordings, authority, progress)
+    except OSError as error:
+        raise EvidenceError(f"{file} cannot be read: {why(error)}") from None
+    except EvidenceError as error:
+        # names in it may be anything
+        raise EvidenceError(f"{file} failed verification: {printable(str(error))}") from None
