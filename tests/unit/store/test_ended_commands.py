@@ -17,6 +17,7 @@ import pytest
 
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.rights import Right
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from tests.integration.service import START_SECONDS, STOP_SECONDS, command
@@ -110,6 +111,19 @@ async def test_an_export_that_is_ended_leaves_a_persons_data_behind(
     out = tmp_path / "jan.zip"
     export = ("subject", "export", "600 100 001", "--request", reference, "--out", str(out))
     async with locked(database, "accesses", "SHARE"), running(environment, *export) as process:
+        assert await told(process, signal.SIGTERM, tmp_path) == (143, b"", b"")
+    assert (drafts(tmp_path), out.exists()) == ([], False)
+
+
+async def test_a_dossier_that_is_ended_leaves_a_persons_data_behind(
+    environment: dict[str, str], database: Database, store: Store, tmp_path: Path
+) -> None:
+    SigningKeys(tmp_path / "keys").create()
+    await person.asked(Shelf(store, database, tmp_path / "recordings"), Right.ACCESS)
+    out = tmp_path / "letter-7.zip"
+    dossier = ("subject", "dossier", "600 100 001", "--why", "letter 7", "--out", str(out))
+    # it waits for the request to be sealed
+    async with locked(database, "seals", "SHARE"), running(environment, *dossier) as process:
         assert await told(process, signal.SIGTERM, tmp_path) == (143, b"", b"")
     assert (drafts(tmp_path), out.exists()) == ([], False)
 
