@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import MOST, NO_POLICY, Json, who, with_store
-from ccari.cli.doctor.readiness import BUILD, lacking, left_behind
+from ccari.cli.doctor.readiness import BUILD, lacking, left_behind, unspoken
 from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
 from ccari.counting import counted
@@ -55,7 +55,7 @@ def check(
         blocks += await lacking(settings, store, policy, f"{BUILD} --policy {file}")
         return blocks, await left_behind(store, policy)
 
-    blocks, left = ([], []) if file_only else with_store(context, work)
+    blocks, left = (unspoken(policy), []) if file_only else with_store(context, work)
     doubtful = [*doubts(policy), *left]
     if json:
         as_json(_checked(file, blocks=blocks, doubts=doubtful))

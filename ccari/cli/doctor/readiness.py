@@ -19,13 +19,14 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.journal_key import check as journal_check
 from ccari.keyring.secrets import SecretStore
-from ccari.policy import gate
+from ccari.policy import gate, notices
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
-from ccari.sounds.soundboard import Soundboard, open_soundboard
+from ccari.sounds.catalogue import Catalogue
+from ccari.sounds.soundboard import Soundboard, open_soundboard, shipped_sounds
 from ccari.store.opened import Store
 
 #: The command that builds the sounds of the policy in force.
@@ -34,6 +35,10 @@ BUILD = "ccari sounds build"
 SOON = timedelta(days=3)
 _READABLE = "let ccari's user read it"
 _RESTORE = "ccari keys init if the controller is new, otherwise restore it from the backup: with a new secret, nobody would be barred"
+
+
+def _whose(campaign: Campaign) -> str:
+    return f"campaign {campaign.id!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +66,25 @@ async def lacking(settings: Settings, store: Store, policy: Policy, build: str =
         if not need.met
         for whose in need.whose
     ]
+
+
+def unspoken(policy: Policy) -> list[str]:
+    """One line for each campaign with a language that has no prompts, so that no sounds can be built for it. Needs no sounds itself."""
+    catalogue = Catalogue.load(shipped_sounds() / "catalogue.toml")
+    return [
+        f"{_whose(campaign)}: {fault}"
+        for campaign in policy.campaigns
+        if (fault := _wordless(catalogue, policy.controller_of(campaign), campaign)) is not None
+    ]
+
+
+def _wordless(catalogue: Catalogue, controller: Controller, campaign: Campaign) -> SoundError | None:
+    try:
+        for language in campaign.spoken:
+            notices.prompts(controller, campaign, catalogue, language)
+    except SoundError as error:
+        return error
+    return None
 
 
 async def left_behind(store: Store, policy: Policy) -> list[str]:
@@ -110,7 +134,7 @@ def keys(settings: Settings, policy: Policy) -> Iterator[Need]:
     pressed while the database is away be lost.
     """
     if policy.recorded and settings.encrypts_recordings:
-        check, whose = "recipients", tuple(f"campaign {each.id!r}" for each in policy.recorded)
+        check, whose = "recipients", tuple(_whose(each) for each in policy.recorded)
         try:
             count = len(RecipientFile(settings.keys_dir).recipients())
         except ConfigError as error:
@@ -161,7 +185,7 @@ def _signing(check: str, kept: WebhookSecrets, controller: Controller) -> Findin
 
 def sounds(board: Soundboard, policy: Policy, campaign: Campaign, build: str = BUILD) -> Need:
     """Whether every prompt that the campaign's calls may play exists, unchanged since it was built."""
-    check, whose = f"sounds {campaign.id}", (f"campaign {campaign.id!r}",)
+    check, whose = f"sounds {campaign.id}", (_whose(campaign),)
     try:
         scripts = board.scripts(policy.controller_of(campaign), campaign)
     except SoundError as error:
@@ -183,7 +207,7 @@ async def registers(settings: Settings, store: Store, policy: Policy, kept: Secr
     needed: dict[Register, list[str]] = {}
     for campaign in policy.campaigns:
         for register in policy.registers_of(campaign):
-            needed.setdefault(register, []).append(f"campaign {campaign.id!r}")
+            needed.setdefault(register, []).append(_whose(campaign))
     return [
         await _register(settings, kept, register, copies.get(register.id), tuple(whose))
         for register, whose in needed.items()
@@ -226,7 +250,7 @@ async def _register(
 async def consents(store: Store, policy: Policy) -> list[Need]:
     """Whether there are consents for each campaign that needs them: without any it can call nobody."""
     return [
-        await _consents(store, campaign, (f"campaign {campaign.id!r}",))
+        await _consents(store, campaign, (_whose(campaign),))
         for campaign in policy.campaigns
         if campaign.needs_consent
     ]

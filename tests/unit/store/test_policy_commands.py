@@ -117,6 +117,30 @@ async def test_a_file_cannot_be_checked_without_a_database_or_a_doubt_fails_it(t
     assert json.loads(refused_json.out)["sound"] is False
 
 
+async def test_a_language_without_prompts_passes_where_only_the_file_is_checked(
+    ccari: Service, tmp_path: Path
+) -> None:
+    text = DEMANDING.replace("data_source =", 'languages = ["en", "yy"]\ndata_source =')
+    other = text.partition("[[campaigns]]")[2].replace('"offers"', '"others"')
+    other = other.replace('languages = ["en", "yy"]', 'language = "xx"')
+    file = written(tmp_path, f"{text}\n[[campaigns]]\n{other}")
+    only, told, whole = await asyncio.gather(
+        ccari.ccari("policy", "check", "--file-only", str(file)),
+        ccari.ccari("policy", "check", "--file-only", "--json", str(file)),
+        ccari.ccari("policy", "check", "--json", str(file)),
+    )  # fmt: skip
+    blocks = json.loads(told.out)["blocks"]
+    assert [each.partition(": it has")[0].rpartition(": ")[2] for each in blocks] == [
+        "no language 'yy'", "no language 'xx'"
+    ]  # fmt: skip
+    assert [each.partition(": ")[0] for each in blocks] == ["campaign 'offers'", "campaign 'others'"]
+    # the whole check names a campaign's first fault, which of the other campaign is a sound
+    assert blocks[1] in json.loads(whole.out)["blocks"]
+    assert (told.code, only.code, only.out) == (1, 1, "")
+    refused = [each for each in only.err.splitlines() if not each.startswith("warning: ")]
+    assert lines("\n".join(refused), file) == blocks
+
+
 def test_it_is_not_said_where_a_file_is_in_another_encoding_or_what_to_do(tmp_path: Path) -> None:
     file = tmp_path / "policy.toml"
     for text, line in ((SILENT.encode("utf-16"), 1), (b"# first\nname = 'ska\xbf'\n", 2)):
