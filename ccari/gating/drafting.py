@@ -1,6 +1,6 @@
 """Draws up the terms of one call: the request, read under the policy in force. Does not ask whether it may be made."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from uuid import uuid4
 
 from ccari.errors import CcariError, ConfigError
@@ -25,8 +25,20 @@ class NoTerms(CcariError):  # noqa: N818 - an answer, not a failure
         self.block = block
 
 
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """The campaign that was asked for, and the revision of the policy that declares it."""
+
+    campaign: Campaign
+    revision: int
+    policy_sha256: str
+
+
 class Drafter:
     """Draws up the terms of one call. Once its campaign is known, ``journal`` logs it with every event."""
+
+    #: What is on record of a call that gets no terms; None: no policy has its campaign.
+    declared: Declared | None = None
 
     def __init__(self, asked: RequestedCall, means: Means, journal: Journal) -> None:
         self._asked = asked
@@ -45,14 +57,11 @@ class Drafter:
         StoreError, ConfigError, SoundError
             If that cannot be known.
         """
-        policy, campaign = await self._campaign()
-        number = self._number(policy, campaign)
+        policy, declared = await self._campaign()
+        number = self._number(policy, declared.campaign)
         if isinstance(number, NumberFault) and needs_number:
             raise NoTerms(Block(number.value))
-        revision, sha256 = self._means.book.revision, self._means.book.sha256
-        if revision is None or sha256 is None:
-            raise NoTerms(Block.NO_POLICY)
-        return await self._terms(policy, campaign, number, revision, sha256)
+        return await self._terms(policy, declared.campaign, number, declared.revision, declared.policy_sha256)
 
     async def resumed(self, policy: Policy, of: LeftTalk) -> Terms:
         """The terms of a talk that is taken up, under the policy it began under.
@@ -76,7 +85,7 @@ class Drafter:
             language=of.kept["language"] or campaign.language,
         )  # fmt: skip
 
-    async def _campaign(self) -> tuple[Policy, Campaign]:
+    async def _campaign(self) -> tuple[Policy, Declared]:
         """The campaign asked for. Raises NoTerms if there is none, or if it should call an agent and the
         request names none.
 
@@ -88,14 +97,19 @@ class Drafter:
         for reload in (False, True):
             if reload:
                 await book.reload()
-            campaign = book.policy.campaign(asked.campaign) if book.policy else None
-            if book.policy is not None and campaign is not None:
-                self._bind(campaign)
-                if self._agent_string(campaign) is not None:
-                    return book.policy, campaign
-        if campaign is not None:
-            raise NoTerms(Block.NO_DESTINATION)
-        raise NoTerms(Block.UNKNOWN_CAMPAIGN if book.policy else Block.NO_POLICY)
+            policy, revision, sha256 = book.policy, book.revision, book.sha256
+            if policy is None or revision is None or sha256 is None:
+                self.declared, block = None, Block.NO_POLICY
+                continue
+            campaign = policy.campaign(asked.campaign)
+            if campaign is None:
+                self.declared, block = None, Block.UNKNOWN_CAMPAIGN
+                continue
+            self._bind(campaign)
+            self.declared, block = Declared(campaign, revision, sha256), Block.NO_DESTINATION
+            if self._agent_string(campaign) is not None:
+                return policy, self.declared
+        raise NoTerms(block)
 
     def _bind(self, campaign: Campaign) -> None:
         self._journal.meter.belongs_to(campaign.id)

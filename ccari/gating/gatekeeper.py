@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 
 from ccari.errors import ConfigError, SoundError
-from ccari.gating.drafting import Drafter, NoTerms
+from ccari.gating.drafting import Declared, Drafter, NoTerms
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.gating.labels import campaign_name
@@ -56,7 +56,10 @@ class Gatekeeper:
             return await self._on_record(self._admit)
 
     async def _on_record(self, answer: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
-        """The answer. If it fails before the call's row is written, write a row that records the refusal."""
+        """The answer. If it fails before the call's row is written, write a row that records the refusal.
+
+        Raises StoreError: the row may then be written with the call's end.
+        """
         try:
             return await answer()
         except (ConfigError, SoundError) as error:
@@ -64,21 +67,35 @@ class Gatekeeper:
             block = Block.PROMPTS_MISSING if isinstance(error, SoundError) else Block.STORE_UNAVAILABLE
         except NoTerms as none:
             block = none.block
+        finally:
+            if not self._journal.is_open and (declared := self._drafter.declared):
+                # the next entry says what the row will, as with an opened call's: the journal is sealed, the row is not
+                self._journal.know(_asserted(declared, self._asked.direction))
         await self.put_on_record()
         return block
 
     async def put_on_record(self) -> None:
-        """Write a row without a controller for the call, unless it has a row. Raises StoreError."""
-        asked = self._asked
+        """Write a row without a number for the call, unless it has a row. It has a controller if the policy declares its campaign.
+
+        Raises
+        ------
+        StoreError
+            If it could not be written.
+        """
+        asked, declared = self._asked, self._drafter.declared
+        campaign = declared.campaign if declared else None
         await self._means.store.open_refused(
             RefusedCall(
                 self._journal.call_id,
                 uuid4(),
                 self._means.asterisk,
                 asked.agent,
-                campaign_name(self._means.book.policy, asked.campaign),
+                campaign.id if campaign else campaign_name(self._means.book.policy, asked.campaign),
                 self._asked_at,
                 asked.direction.value,
+                declared.revision if declared else None,
+                campaign.controller if campaign else None,
+                campaign.legal_basis.value if campaign else None,
             )
         )
         self._journal.opened()
@@ -156,3 +173,11 @@ class Gatekeeper:
             await self._means.book.reload()
         self._journal.bind(number=terms.opened.number_masked, agent=terms.opened.agent)
         return terms, facts
+
+
+def _asserted(declared: Declared, direction: Direction) -> dict[str, str]:
+    campaign = declared.campaign
+    return {
+        "controller": campaign.controller, "campaign": campaign.id, "legal_basis": campaign.legal_basis.value,
+        "revision": str(declared.revision), "direction": direction.value, "policy_sha256": declared.policy_sha256,
+    }  # fmt: skip

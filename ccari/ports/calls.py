@@ -59,7 +59,10 @@ class OpenedCall:
 
 @dataclass(frozen=True, slots=True)
 class RefusedCall:
-    """A call without a campaign in the policy: what the dialplan asked for, as far as it may be stored."""
+    """A call that the gate was not asked about: what the dialplan asked for, as far as it may be stored.
+
+    ``revision``, ``controller``, ``legal_basis``: of its campaign; None if the policy does not declare it.
+    """
 
     id: UUID
     token: UUID
@@ -69,6 +72,9 @@ class RefusedCall:
     #: The row may be written much later, if the database is away.
     asked_at: datetime
     direction: str = "outbound"
+    revision: int | None = None
+    controller: str | None = None
+    legal_basis: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,10 +86,10 @@ class CallRows:
         return found, row["revision"]
 
     async def open_refused(self, call: RefusedCall) -> None:
-        """Write the row of a call that no policy covers, so that its refusal is on record too."""
+        """Write the row of a call that has no terms, so that its refusal is on record too."""
         await self._database.execute(
             SQL["open_refused_call"], call.id, call.asterisk, call.campaign, call.agent, call.token,
-            chain.start(call.id), call.direction, call.asked_at,
+            chain.start(call.id), call.direction, call.asked_at, call.revision, call.controller, call.legal_basis,
         )  # fmt: skip
         self._journals.begin(call.id)
 

@@ -18,8 +18,9 @@ FROM opened, gate_facts($4, $14::bytea[], $5, $15, $16, $17::text[], $18::text[]
          AND (kind = 'controller' AND holder = $4 OR kind = 'register' AND holder = ANY ($17::text[]))) AS known
 
 -- name: open_refused_call
-INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction, opened_at)
-VALUES ($1, $2, $3, $4, '—', $5, $6, $7, $8)
+INSERT INTO calls (id, asterisk, campaign, agent, number_masked, token, last_link, direction, opened_at, revision, controller,
+                   legal_basis)
+VALUES ($1, $2, $3, $4, '—', $5, $6, $7, $8, $9, $10, $11)
 -- the row may have been written under an older policy, and the newer one may lack the campaign
 ON CONFLICT (id) DO NOTHING
 

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 
 from ccari.calls.desk import Desk
 from ccari.calls.order import Order
-from ccari.errors import EvidenceError, SoundError
+from ccari.errors import EvidenceError, SoundError, StoreError
 from ccari.gating.drafting import Drafter
 from ccari.gating.gatekeeper import Gatekeeper
 from ccari.gating.inquiry import Inquiry
@@ -24,13 +24,15 @@ from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
-from ccari.policy.gate import Block
+from ccari.policy.chain import policy_of_call, unproven_of_call
+from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.suppression import Reason
-from ccari.ports.calls import LeftTalk
+from ccari.ports.calls import CallStore, LeftTalk, OpenedCall
 from ccari.ports.cards import Past
 from ccari.ports.lists import Listed
+from ccari.ports.records import WantedCalls
 from ccari.ports.sounds import Script, Sound
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
@@ -443,3 +445,70 @@ async def test_a_call_of_a_known_campaign_is_blocked_without_a_word_of_which(
         journal.note("call_blocked", {"reason": block.value})
     told = [logged[0].get(name) for name in ("campaign", "controller", "legal_basis")]
     assert told == ["renewals", "acme", "contract"]
+
+
+class Away:
+    """A store whose database gives no answer to the gate."""
+
+    def __init__(self, store: CallStore) -> None:
+        self.open_refused = store.open_refused
+
+    async def open(self, call: OpenedCall, question: Question) -> tuple[Facts, int | None]:
+        raise StoreError("away")
+
+
+@pytest.mark.parametrize("why", ["number", "destination", "sounds", "database"])
+async def test_the_calls_of_a_controller_lack_those_that_were_blocked_before_the_gate_was_asked(
+    desk: Desk, store: Store, why: str
+) -> None:
+    """Such as to a number that is none: whoever answers for the controller would not see that they were tried."""
+    await store.policies.apply(CHANGED, "anna")
+    await desk.book.reload()
+    direction = Direction.CALLEE_FIRST if why == "destination" else Direction.OUTBOUND
+    desk = {
+        "sounds": replace(desk, prompts=cast("Any", Speechless())),
+        "database": replace(desk, store=cast("Any", Away(store.calls))),
+    }.get(why, desk)
+    journal = Journal(uuid4(), "anna")
+    asked = Gatekeeper(
+        Order(direction, "12" if why == "number" else NUMBER.e164, "renewals", "anna"), desk, journal
+    )
+    try:
+        block = await asked.ask()
+    except StoreError:
+        block = Block.STORE_UNAVAILABLE
+    assert isinstance(block, Block)
+    journal.note("call_blocked", {"reason": block.value})
+    await asked.put_on_record()
+    journal.note("call_ended", {"outcome": "blocked", "reason": block.value})
+    await journal.durably(lambda entries: store.calls.close(journal.call_id, "blocked", block.value, entries))
+    (row,) = await store.records.list_calls(5, WantedCalls(controllers=["acme"]))
+    under = ("controller", "campaign", "legal_basis", "revision")
+    assert [row[each] for each in ("id", *under)] == [
+        journal.call_id,
+        "acme",
+        "renewals",
+        "legitimate_interest",
+        2,
+    ]
+    # and its sealed journal says so too
+    account = await store.seals.of_call(journal.call_id)
+    assert not {*under, "direction"} & {*unproven_of_call(account.journal, account.subject)}
+    assert [fault async for _, _, fault in store.seals.journals()] == [None] * 2
+    assert policy_of_call(account.journal) == ("2", sha256(CHANGED.encode()).hexdigest())
+
+
+async def test_a_call_under_no_campaign_is_put_on_record_as_a_controllers_or_with_a_journal_that_differs(
+    desk: Desk, store: Store
+) -> None:
+    """Its campaign was declared when the service last read the policy, for an agent whom it did not name."""
+    await store.policies.apply(OTHER, "anna")
+    journal = Journal(uuid4(), "anna")
+    order = Order(Direction.CALLEE_FIRST, NUMBER.e164, "renewals", "anna")
+    assert await Gatekeeper(order, desk, journal).ask() is Block.UNKNOWN_CAMPAIGN
+    journal.note("call_blocked", {"reason": "unknown_campaign"})
+    await journal.durably(
+        lambda entries: store.calls.close(journal.call_id, "blocked", "unknown_campaign", entries)
+    )
+    record = await store.records.show_call(journal.call_id)
+    assert (record.call["controller"], record.call["revision"], record.fault) == (None, None, None)
