@@ -7,7 +7,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import Json, Limit, NumberText, OfController, Why, looked_up_in, note, with_store
-from ccari.cli.output import as_json, as_list, as_table, cell
+from ccari.cli.output import as_json, as_list, as_table, cell, day
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -102,7 +102,7 @@ COLUMNS = {
 
 def _expired(row: dict[str, Any]) -> dict[str, Any]:
     """A row for the table, which says why a call has no number."""
-    return row if row["expired_at"] is None else {**row, "number": f"expired {row['expired_at']:%Y-%m-%d}"}
+    return row if row["expired_at"] is None else {**row, "number": f"expired {day(row['expired_at'])}"}
 
 
 def _print(record: CallRecord) -> None:

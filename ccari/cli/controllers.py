@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import Json, who, with_store
-from ccari.cli.output import as_done, as_json, as_list, as_table, watched
+from ccari.cli.output import as_done, as_json, as_list, as_table, day, watched
 from ccari.cli.purging import Yes
 from ccari.cli.spooled import Waiting, waiting
 from ccari.config import Settings
@@ -215,7 +215,7 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def _day(at: datetime | None) -> str:
-    return "" if at is None else f"{at.astimezone():%Y-%m-%d}"
+    return "" if at is None else day(at)
 
 
 def _deletion(deletion: Deletion) -> dict[str, Any]:

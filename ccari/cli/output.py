@@ -169,6 +169,11 @@ def console() -> Console:
     return Console(soft_wrap=False) if sys.stdout.isatty() else Console(width=240)
 
 
+def day(at: datetime) -> str:
+    """The day of a moment, in the time zone in which :func:`cell` shows moments."""
+    return f"{at.astimezone():%Y-%m-%d}"
+
+
 def cell(value: object) -> str:
     match value:
         case None:

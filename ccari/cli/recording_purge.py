@@ -114,7 +114,7 @@ async def _stored(store: Store, recording: UUID) -> StoredRecording:
     stored = (await store.deletions.stored([recording])).get(recording)
     if stored is None:
         raise UnknownError(f"no recording {recording} is stored: see ccari recordings list")
-    fault = purge_fault(stored.legal_basis, stored.limit, datetime.now(UTC), stored.kinds)
+    fault = purge_fault(stored.legal_basis, stored.limit.astimezone(), datetime.now(UTC), stored.kinds)
     if stored.held:
         fault = f"held by {' and by '.join(each.words for each in stored.held)}"
     if fault is not None:

@@ -42,7 +42,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """How many consents' proofs the law still requires; the last of them ``until`` that moment."""
+    """How many consents' proofs the law still requires; the last of them ``until`` that moment, whose day is named in its time zone."""
 
     held: int
     until: datetime
@@ -92,7 +92,9 @@ def _words(kind: Keeps, held: int) -> str:
 
 
 def called_again(controller: str, begun: datetime, finished: datetime | None) -> str:
-    """Why campaigns cannot be declared for a controller whose deletion was ``begun``, and ``finished`` (both aware), with what to do."""
+    """Why campaigns cannot be declared for a controller whose deletion was ``begun``, and ``finished``, with what to do. The days of these
+    moments are named in their time zones.
+    """
     return (
         f"{_deleted(controller, begun, finished)}, and with it who had objected, so nothing may be called for under that "
         "id again: give the controller another id, and import the objections that it has (ccari suppress import) before its first call"

@@ -120,7 +120,7 @@ def ended_until(now: datetime, days: int) -> datetime:
 def purge_fault(
     basis: LegalBasis, limit: datetime, now: datetime, holding: Collection[HoldKind]
 ) -> str | None:
-    """Why a recording may not be deleted before its time, in words; None if it may."""
+    """Why a recording may not be deleted before its time, in words; None if it may. The words name the day of ``limit`` in its time zone."""
     if holding:
         return "it is held"
     if basis is LegalBasis.LEGAL_OBLIGATION and now < limit:

@@ -242,7 +242,7 @@ async def _campaigns(connection: Connection, controller: str) -> list[str]:
 async def _proofs(connection: Connection, controller: str, kept: timedelta) -> Proofs | None:
     """``kept``: how long the law of any country that the controller's calls were ever under requires the proof."""
     row = await connection.fetchrow(SQL["controllers_proofs"], controller, kept) if kept else None
-    return Proofs(row["held"], row["until"]) if row is not None and row["held"] else None
+    return Proofs(row["held"], row["until"].astimezone()) if row is not None and row["held"] else None
 
 
 async def _goes(connection: Connection, controller: str) -> dict[Goes, Amount]:

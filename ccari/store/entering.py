@@ -1,7 +1,9 @@
 """Entering data for a controller, which is allowed only until the controller leaves (Art 28(3)(g))."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any
 
 from ccari.errors import InputError
 from ccari.policy import leaving
@@ -28,6 +30,10 @@ async def let_in(connection: Connection, controller: str) -> None:
 async def refuse_gone(connection: Connection, controller: str) -> None:
     """Raise InputError if the controller's deletion has begun. If it does not raise, data read before this call were complete."""
     for row in await connection.fetch(SQL["controller_deletions"], [controller]):
-        raise InputError(
-            "controller", leaving.entered_again(row["controller"], row["begun_at"], row["finished_at"])
-        )
+        raise InputError("controller", leaving.entered_again(*deletion(dict(row))))
+
+
+def deletion(row: Mapping[str, Any]) -> tuple[str, datetime, datetime | None]:
+    """Of which controller a deletion is, when it began, and when it ended: in this machine's time zone, as people are told these days."""
+    finished = row["finished_at"]
+    return row["controller"], row["begun_at"].astimezone(), finished.astimezone() if finished else None

@@ -18,6 +18,7 @@ from ccari.policy.leaving import called_again
 from ccari.ports.accesses import Looked
 from ccari.store import accesses
 from ccari.store.database import Connection, Database
+from ccari.store.entering import deletion
 from ccari.store.queries import SQL
 from ccari.store.together import Together
 
@@ -185,7 +186,7 @@ def _callers(document: str) -> list[str]:
 
 
 def _called_again(deletions: Sequence[Mapping[str, Any]]) -> list[str]:
-    return [called_again(row["controller"], row["begun_at"], row["finished_at"]) for row in deletions]
+    return [called_again(*deletion(row)) for row in deletions]
 
 
 def _applied(row: Mapping[str, Any]) -> Applied:

@@ -121,7 +121,7 @@ async def test_a_call_that_has_expired_shows_dashes_and_not_why(ccari: Service, 
     shown = await ccari.json("calls", "show", str(gone.id))
     assert shown["expired_at"] == at.isoformat()
     lines = (await ccari.ccari("calls", "list")).out.splitlines()
-    for call, said in ((gone, f"expired {at:%Y-%m-%d}"), (kept, made.NUMBER.masked)):
+    for call, said in ((gone, f"expired {at.astimezone():%Y-%m-%d}"), (kept, made.NUMBER.masked)):
         (line,) = [each for each in lines if str(call.id) in each]
         assert said in line
 

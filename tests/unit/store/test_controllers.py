@@ -241,7 +241,7 @@ async def test_a_proof_goes_that_the_law_has_kept(leaving: Shelf) -> None:
     await leaving.store.policies.apply(GERMAN, "cli:anna")
     await leaving.store.policies.apply(BETA + BETAS, "cli:anna")
     until = NOW - 20 * DAY + proof_kept(["DE"])
-    await refused(leaving, f"the law has the proof of 4 consents kept until {until:%Y-%m-%d}")
+    await refused(leaving, f"the law has the proof of 4 consents kept until {until.astimezone():%Y-%m-%d}")
     assert await delete(leaving, drop_proof=True) == ALL
     (row,) = await deletions(leaving.database)
     assert (row["drop_proof"], (await accounts(leaving))[0]["drop_proof"]) == (True, "yes")

@@ -145,7 +145,11 @@ async def test_a_hold_is_placed_on_nothing(store: Store, shelf: Shelf, database:
         (HoldOn(recording_id=nowhere), UnknownError, f"there is no recording {nowhere}"),
         (HoldOn(call_id=nowhere), UnknownError, f"there is no call {nowhere}"),
         (HoldOn(reference="ACME-2026-000009"), NoRequestError, "there is no request 'ACME-2026-000009'"),
-        (HoldOn(recording_id=gone), RecordingError, f"recording {gone} was deleted on {deleted:%Y-%m-%d}"),
+        (
+            HoldOn(recording_id=gone),
+            RecordingError,
+            f"recording {gone} was deleted on {deleted.astimezone():%Y-%m-%d}",
+        ),
         (HoldOn(), StoreError, "holds_on_one_thing"),
         (
             HoldOn(recording_id=await shelf.put(), subject=Subject("acme", made.digests())),
@@ -164,7 +168,8 @@ async def test_a_hold_is_released_twice_or_without_a_trace(store: Store, shelf: 
     released = await store.holds.release(placed["id"], "settled", "cli:bert")
     assert (released["released_by"], released["release_reason"]) == ("cli:bert", "settled")
     with pytest.raises(
-        UnknownError, match=f"hold {placed['id']} was released on {released['released_at']:%Y-%m-%d}"
+        UnknownError,
+        match=f"hold {placed['id']} was released on {released['released_at'].astimezone():%Y-%m-%d}",
     ):
         await store.holds.release(placed["id"], "again", "cli:eve")
     with pytest.raises(UnknownError, match="hold 99 does not exist"):
