@@ -208,8 +208,8 @@ def _shown(row: dict[str, Any]) -> dict[str, Any]:
     deleted, held = row["deleted"], Counter[str](row["held"])
     return {
         **dict.fromkeys(_COLUMNS, 0), **held, "calls": held["open_calls"] + held["calls"],
-        "requests": held["open_requests"] + held["requests"], "controller": row["controller"], "declared": "yes" if row["declared"] else "no",
-        "campaigns": ", ".join(row["campaigns"]), "oldest": _day(row["oldest"]),
+        "requests": held["open_requests"] + held["requests"], "controller": row["controller"], "declared": row["declared"],
+        "campaigns": row["campaigns"], "oldest": _day(row["oldest"]),
         "deleted": ("" if deleted is None else _day(deleted["finished_at"]) or "interrupted"),
     }  # fmt: skip
 

@@ -124,10 +124,7 @@ def deliver(context: typer.Context, *, json: Json = False) -> None:
         "reference": "REFERENCE", "seq": "CHANGE", "state": "STATE", "ways": "BY", "status": "STATUS",
         "tries": "TRIES", "fault": "FAULT",
     }  # fmt: skip
-    as_list(
-        rows, columns, json=json, none="there is nothing to forward",
-        shown=lambda row: {**row, "ways": ", ".join(row["ways"])},
-    )  # fmt: skip
+    as_list(rows, columns, json=json, none="there is nothing to forward")
     failed = sum(1 for each in results if each.fault)
     if failed:
         raise CcariError(f"{failed} of {len(results)} could not be forwarded: see ccari requests forwards")

@@ -175,9 +175,14 @@ def day(at: datetime) -> str:
 
 
 def cell(value: object) -> str:
+    """A value as people read it."""
     match value:
         case None:
             return ""
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(map(cell, value))
         case datetime():
             # with its time zone: in evidence, it must be clear which day it was
             return value.astimezone().strftime("%Y-%m-%d %H:%M:%S %Z")

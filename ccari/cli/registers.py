@@ -118,10 +118,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
         "register": "REGISTER", "name": "NAME", "entries": "ENTRIES", "as_of": "AS OF", "age_days": "AGE (DAYS)",
         "max_age_days": "AT MOST", "stale": "STALE",
     }  # fmt: skip
-    as_list(
-        rows, columns, json=json, none="the policy declares no registers",
-        shown=lambda row: {**row, "stale": "yes" if row["stale"] else "no"},
-    )  # fmt: skip
+    as_list(rows, columns, json=json, none="the policy declares no registers")
     raise typer.Exit(1 if any(row["stale"] for row in rows) else 0)
 
 

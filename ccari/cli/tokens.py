@@ -87,7 +87,7 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
     }  # fmt: skip
     as_list(
         rows, columns, json=json, none="there are no tokens",
-        shown=lambda row: {**row, "controllers": ", ".join(row["controllers"] or ["all"])},
+        shown=lambda row: {**row, "controllers": row["controllers"] or "all"},
     )  # fmt: skip
 
 

@@ -22,7 +22,7 @@ from ccari.cli.context import who
 from ccari.cli.doctor.command import _print
 from ccari.cli.doctor.findings import fault
 from ccari.cli.main import app
-from ccari.cli.output import as_table
+from ccari.cli.output import as_table, cell
 from tests.integration.service import parent
 
 SECONDS = 60
@@ -462,3 +462,18 @@ def test_a_file_that_may_not_be_read_is_wrong_usage() -> None:
         running("--config", "/etc/shadow", "db", "status"),
     )
     assert told == [(1, "", "ccari: cannot read /etc/shadow: Permission denied\n")] * 3
+
+
+@pytest.mark.parametrize(
+    ("value", "told"),
+    [
+        (True, "yes"),
+        (False, "no"),
+        (None, ""),
+        (["a", "b"], "a, b"),
+        ((), ""),
+        (0, "0"),
+    ],
+)
+def test_a_cell_of_a_table_is_written_in_python(value: object, told: str) -> None:
+    assert cell(value) == told

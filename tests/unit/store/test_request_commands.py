@@ -178,6 +178,7 @@ async def test_show_leaves_out_what_an_authority_asks(ccari: Service, store: Sto
     text = await run(ccari, "show", "acme-2026-000001")
     assert NUMBER.masked in text
     assert NUMBER.e164 not in text
+    assert {"stops_recording    yes", "refusable          yes"} <= {*text.splitlines()}
     for line in (
         "received_at        2026-11-25 10:00:00 UTC",
         "received_local     2026-11-25 11:00:00 Europe/Warsaw",

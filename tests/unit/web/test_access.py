@@ -58,6 +58,19 @@ async def test_a_token_is_printed_among_other_words(ccari: Service) -> None:
     assert done.err == "this is pbx's token; it is not shown again\n"
 
 
+async def test_tokens_are_listed_in_python(ccari: Service, store: Store) -> None:
+    """For whom they are, and whether they are good."""
+    whole, some = Bearer("all-of-it", Role.OPS), Bearer("two", Role.DPO, None, frozenset({"acme", "beta"}))
+    for bearer, sha256 in ((whole, fingerprint(WRONG)), (some, bytes(32))):
+        await store.tokens.add(bearer, sha256, "test", None)
+    assert await store.tokens.revoke("two", "test")
+    table = (await ccari.succeeds("token", "list")).out
+    first, second = (line.split() for line in table.splitlines()[1:])
+    assert first[:4] == ["all-of-it", "ops", "all", "yes"]
+    assert second[:5] == ["two", "dpo", "acme,", "beta", "no"]
+    assert not {"True", "False", "None"} & set(table.split())
+
+
 async def test_a_revoked_or_expired_token_opens_something(ccari: Service, api: Api, store: Store) -> None:
     token = (await ccari.json("token", "create", "--role", "ops", "--name", "crm"))["token"]
     assert (await api.ask("GET", CALLS, token=token)).status == HTTPStatus.OK
