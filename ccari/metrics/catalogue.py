@@ -183,7 +183,7 @@ UNFINISHED = Family(
 RECORDINGS_LATE = Family(
     "ccari_recordings_late",
     Kind.GAUGE,
-    "Recordings that ended more than an hour ago and are still unencrypted in the spool, and those that have been running for five "
+    "Recordings that ended more than an hour ago and are still unencrypted in the spool, and those that have been running for eleven "
     "hours according to the database: their Asterisk has another name now, or no service any more.",
 )
 RECORDINGS = Family(

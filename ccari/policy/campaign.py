@@ -72,6 +72,8 @@ class NoticePrompt(StrEnum):
 
 
 Language = Annotated[str, spelt(r"[a-z]{2}", "must be a language in two letters, such as pl")]
+#: The most that ``longest_minutes`` may be, and so the longest that a leg, or a recording, of any campaign lasts.
+MOST_MINUTES = 600
 #: The language of a campaign that declares none, and of prompts for an unknown campaign.
 DEFAULT_LANGUAGE = "pl"
 
@@ -253,7 +255,7 @@ class Campaign(Declared):
     ) = None
     ring_seconds: Annotated[Count, Field(ge=5, le=180)] = 45
     connect_seconds: Annotated[Count, Field(ge=1, le=300)] = 30
-    longest_minutes: Annotated[Count, Field(ge=5, le=600)] = 240
+    longest_minutes: Annotated[Count, Field(ge=5, le=MOST_MINUTES)] = 240
     caller_id: str | None = None
     preset: str | None = None
     hours: Annotated[tuple[Hours, ...], BeforeValidator(_one_or_more)] = ()

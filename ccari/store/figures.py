@@ -13,6 +13,7 @@ from ccari.ports.figures import COUNT_SECONDS, Pressing, Tallies
 from ccari.ports.requests import SOON_DAYS, Clock
 from ccari.store.database import Database
 from ccari.store.queries import SQL
+from ccari.store.recordings import ENDED_WITHIN
 
 #: How old a count may be and still be reused: a single node counts each time; in a fleet, one node counts for all.
 _FRESH = timedelta(seconds=0.9 * COUNT_SECONDS)
@@ -51,7 +52,7 @@ class CountedFigures:
     async def pressing(self, clock: Clock) -> Pressing:
         async with self._database.connection() as connection:
             requests = await connection.fetch(SQL["open_requests"], *clock.days, SOON_DAYS)
-            unfinished = await connection.fetch(SQL["unfinished_by_state"])
+            unfinished = await connection.fetch(SQL["unfinished_by_state"], ENDED_WITHIN)
             registers = await connection.fetch(SQL["register_ages"])
         return Pressing(
             {row["urgency"]: row["count"] for row in requests},

@@ -4,13 +4,13 @@ import itertools
 import json
 from collections import defaultdict
 from collections.abc import AsyncGenerator, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from ccari.errors import StoreError, UnknownError
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode, stops_recording
+from ccari.policy.campaign import MOST_MINUTES, RecordingMode, stops_recording
 from ccari.policy.chain import Entry, entry_fields
 from ccari.policy.rights import Right
 from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, ToldOtherwise, Unfinished
@@ -18,6 +18,8 @@ from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
+#: How long after its tag a recording must have ended: as long as a leg may live, and an hour for the end to be noticed.
+ENDED_WITHIN = timedelta(minutes=MOST_MINUTES, hours=1)
 #: Three columns: a right, and the legal basis and mode of the recordings that it stops.
 _STOPPING = tuple(
     zip(
@@ -88,7 +90,7 @@ class Recordings:
             return await transaction.write(tag.call_id, journal, "recording_ended", tag.recording_id, state)
 
     async def late(self) -> int:
-        return sum(row["late"] for row in await self._database.rows(SQL["unfinished_by_state"]))
+        return sum(row["late"] for row in await self._database.rows(SQL["unfinished_by_state"], ENDED_WITHIN))
 
     async def unfinished(self, asterisk: str) -> list[Unfinished]:
         return await self._unfinished("unfinished_recordings", asterisk, *_STOPPING, ["tagged", "recording"])

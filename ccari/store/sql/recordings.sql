@@ -117,11 +117,11 @@ UNION ALL
 SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'finished')
 
 -- name: unfinished_by_state
--- Late: recordings that should have been stored, or ended, long ago. No recording is longer than a leg lives (four hours), and its tag is
--- written just before it.
+-- Late: recordings that should have been stored, or ended, long ago. $1: how long after its tag, which is written just before it, a
+-- recording must have ended.
 SELECT state, count(*),
        count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
-                           OR state IN ('tagged', 'recording') AND tagged_at < now() - interval '5 hours') AS late
+                           OR state IN ('tagged', 'recording') AND tagged_at < now() - $1::interval) AS late
 FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
 
 -- name: settled_recordings

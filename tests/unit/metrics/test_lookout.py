@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 from ccari.errors import StoreError
 from ccari.metrics.lookout import Lookout
 from ccari.metrics.meter import Metrics
+from ccari.policy.campaign import MOST_MINUTES
 from ccari.policy.deadlines import local_day
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
@@ -142,9 +143,22 @@ async def test_a_recording_whose_end_nobody_will_see_is_in_the_log_and_not_in_th
     await store.database.rows("UPDATE recordings SET tagged_at = now() RETURNING 1")
     assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (0, 0)
     await store.database.rows(
-        "UPDATE recordings SET tagged_at = now() - interval '6 hours' WHERE id = $1 RETURNING 1", tags[1].recording_id
+        "UPDATE recordings SET tagged_at = now() - interval '12 hours' WHERE id = $1 RETURNING 1", tags[1].recording_id
     )  # fmt: skip
     assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (1, 1)
+
+
+async def test_the_recording_of_the_longest_call_there_may_be_raises_an_alarm(store: Store) -> None:
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", None, ())
+    await store.recordings.tag(made.tag(call), ())
+    since = timedelta(minutes=MOST_MINUTES + 5)
+    await store.database.rows("UPDATE recordings SET tagged_at = now() - $1::interval RETURNING 1", since)
+    assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (0, 0)
+    # nor does another Asterisk's service end the call
+    await store.database.rows("UPDATE calls SET opened_at = now() - $1::interval RETURNING 1", since)
+    assert await store.calls.close_abandoned("another", datetime.now(UTC)) == 0
 
 
 async def test_a_bar_that_has_ended_is_counted_on(store: Store) -> None:

@@ -343,7 +343,7 @@ async def test_nobody_tells_of_a_recording_whose_end_nobody_will_see(
     await recorded(store, spool)
     with capture_logs() as logged:
         await caretaker.tend()
-        await database.rows("UPDATE recordings SET tagged_at = now() - interval '6 hours'")
+        await database.rows("UPDATE recordings SET tagged_at = now() - interval '12 hours'")
         await caretaker.tend()
     assert [(each["event"], each["recordings"]) for each in logged] == [("recordings_late", 1)]
 
