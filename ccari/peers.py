@@ -1,14 +1,14 @@
 """Connections to other people's HTTP servers, such as a controller's webhook: whatever those send, no call waits for it."""
 
+import asyncio
 import contextlib
 import os
 import ssl
 from functools import partial
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
-from aiohttp.client_reqrep import ClientRequest
 
 from ccari.names import Names
 
@@ -24,15 +24,11 @@ class Connector(aiohttp.TCPConnector):
     """
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(resolver=Names(), **options)
+        super().__init__(resolver=Names(), ssl=_Trust(), **options)
         # aiohttp has no setting for the class of its connections; a test fails if this private name changes
-        self._factory = cast("partial[ResponseHandler]", partial(_Connection, loop=self._loop))
-        self._trust = _Trust()
-
-    def _get_ssl_context(self, req: ClientRequest) -> ssl.SSLContext | None:
-        # another private name that a test watches: aiohttp's own context keeps the certificates trusted when
-        # aiohttp was loaded
-        return self._trust.context() if req.is_ssl() else None
+        self._factory = cast(
+            "partial[ResponseHandler]", partial(_Connection, loop=asyncio.get_running_loop())
+        )
 
 
 async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:
@@ -45,16 +41,23 @@ async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None
     return bytes(received)
 
 
-class _Trust:
+class _Trust(ssl.SSLContext):
     """The certificates that the system trusts. OpenSSL keeps those it has read: until a restart, it would
-    refuse a renewed certificate of an authority whose name it knows, and trust one that was removed.
+    refuse a renewed certificate of an authority whose name it knows, and trust one that was removed. So each
+    connection is made in a context that has read what there is.
     """
 
-    def __init__(self) -> None:
-        self._context: ssl.SSLContext | None = None
-        self._read: tuple[object, ...] = ()
+    _context: ssl.SSLContext | None = None
+    _read: tuple[object, ...] = ()
 
-    def context(self) -> ssl.SSLContext:
+    def __new__(cls) -> Self:
+        return super().__new__(cls, ssl.PROTOCOL_TLS_CLIENT)
+
+    def wrap_bio(self, *ends: Any, **named: Any) -> ssl.SSLObject:
+        """Begin one connection, as asyncio and uvloop ask for it."""
+        return self._newest().wrap_bio(*ends, **named)
+
+    def _newest(self) -> ssl.SSLContext:
         """The context for the next connection. Read again, in some milliseconds, if the system's certificates have changed."""
         there = tuple(map(_version, ssl.get_default_verify_paths()[:2]))
         if self._context is None or there != self._read:
@@ -93,6 +96,6 @@ class _Connection(ResponseHandler):
         # without data, aiohttp goes on with what it has
         for start in range(0, len(data), _PIECE_BYTES) or (0,):
             super().data_received(data[start : start + _PIECE_BYTES])
-            if len(self._buffer) > _MOST_WAITING:
+            if len(self) > _MOST_WAITING:
                 self.abort()
                 return

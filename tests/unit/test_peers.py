@@ -4,11 +4,12 @@ import asyncio
 import contextlib
 import os
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from pathlib import Path
 
 import aiohttp
 import pytest
+import uvloop
 from aiohttp import web
 
 from ccari.forward import webhook
@@ -18,6 +19,8 @@ from tests.unit.certificates import certificate
 
 #: The tests are to catch what goes on for as long as a request may take.
 SECONDS, LONGEST_SECONDS = 20.0, 600.0
+#: A command's, and the service's, which has connections and TLS of its own.
+LOOPS = (asyncio.run, uvloop.run)
 
 
 @contextlib.asynccontextmanager
@@ -47,17 +50,23 @@ async def _stamped(url: str) -> None:
 
 @pytest.mark.parametrize(("ask", "error"), [(_told, NotTakenError), (_stamped, aiohttp.ClientError)])
 @pytest.mark.parametrize("code", [b"100 Continue", b"103 Early Hints"])
-async def test_a_server_that_says_without_end_that_its_answer_is_to_come_holds_up_all_calls(
+@pytest.mark.parametrize("run", LOOPS)
+def test_a_server_that_says_without_end_that_its_answer_is_to_come_holds_up_all_calls(
     ask: Callable[[str], Awaitable[None]],
     error: type[Exception],
     code: bytes,
+    run: Callable[[Coroutine[None, None, None]], None],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Everything that a server says is read before anything else is done."""
     monkeypatch.setattr(webhook, "TIMEOUT_SECONDS", LONGEST_SECONDS)
-    async with saying(b"HTTP/1.1 %b\r\n\r\n" % code * 1000) as url, asyncio.timeout(SECONDS):
-        with pytest.raises(error):
-            await ask(url)
+
+    async def asked() -> None:
+        async with saying(b"HTTP/1.1 %b\r\n\r\n" % code * 1000) as url, asyncio.timeout(SECONDS):
+            with pytest.raises(error):
+                await ask(url)
+
+    run(asked())
 
 
 @contextlib.asynccontextmanager
@@ -112,9 +121,11 @@ def _tick(scratch: Path, trusted: Path) -> None:
 
 @pytest.mark.parametrize("put", [_in_its_place, _over_it, _over_what_it_leads_to])
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
-async def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_somebody_restarts_the_service(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, put: Callable[[Path, Path], None]
-) -> None:
+@pytest.mark.parametrize("run", LOOPS)
+def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_somebody_restarts_the_service(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variable: str, put: Callable[[Path, Path], None],
+    run: Callable[[Coroutine[None, None, None]], None],
+) -> None:  # fmt: skip
     """It has the same name, as when a centre renews its own. All in one file; or each in one that OpenSSL finds by the
     name, as ``update-ca-certificates`` also makes them.
     """
@@ -128,10 +139,13 @@ async def test_a_renewed_authority_is_refused_or_the_old_one_trusted_until_someb
     name = "all.pem" if variable == "SSL_CERT_FILE" else "d6c99762.0"
     monkeypatch.setenv(variable, str(trusted / name if variable == "SSL_CERT_FILE" else trusted))
 
-    async with webhook.open_webhook() as opened, taking(old) as before, taking(renewed) as after:
-        for trust_now, taken, refused in ((old, before, after), (renewed, after, before)):
-            _tick(tmp_path / "tick", trusted / name)
-            put(trust_now, trusted / name)
-            assert await opened.post(taken, b"key", "an-id", b"{}") == 204
-            with pytest.raises(NotTakenError, match="its certificate is refused"):
-                await opened.post(refused, b"key", "an-id", b"{}")
+    async def renew() -> None:
+        async with webhook.open_webhook() as opened, taking(old) as before, taking(renewed) as after:
+            for trust_now, taken, refused in ((old, before, after), (renewed, after, before)):
+                _tick(tmp_path / "tick", trusted / name)
+                put(trust_now, trusted / name)
+                assert await opened.post(taken, b"key", "an-id", b"{}") == 204
+                with pytest.raises(NotTakenError, match="its certificate is refused"):
+                    await opened.post(refused, b"key", "an-id", b"{}")
+
+    run(renew())
