@@ -20,6 +20,11 @@ from ccari.peers import whole
 OLDEST_ASTERISK = (22, 10, 1)
 #: Asterisk's global variable that has the application and the database of the service that drives it. It is lost with a restart.
 DRIVEN_BY = "CCARI_DRIVEN_BY"
+#: What to do about a service with another database.
+APART = (
+    "give this one an Asterisk of its own and keep it from being started again; if there is no other, let the calls end, or give them up by "
+    f"asterisk -rx 'dialplan set global {DRIVEN_BY} none'"
+)
 #: How long another service's application may remain: Asterisk may take a moment to see that a killed service is gone.
 PATIENCE_SECONDS = 3.0
 _WORD = re.compile(r"([A-Za-z0-9_-]{1,40}) (\S+)")
@@ -60,14 +65,47 @@ async def identify(session: aiohttp.ClientSession, credentials: Credentials) -> 
     return Identity(version, f"{entity}@{urlsplit(credentials.url).netloc}", f"{entity}/{started}")
 
 
+@dataclass(frozen=True, slots=True)
+class Driver:
+    """A service that drives an Asterisk, or did, by its own word. ``app``: its application; ``database``: the name of its database."""
+
+    app: str
+    database: str
+
+    @property
+    def as_stranger(self) -> str:
+        """What is wrong if its database is another one."""
+        return f"a service with another database drives this Asterisk as {self.app}, or has left calls in it"
+
+
+async def driver(session: aiohttp.ClientSession, credentials: Credentials) -> Driver | None:
+    """Who drives this Asterisk. None: nobody has left word since Asterisk started. Raises AsteriskError if it cannot be asked.
+
+    A service that is no ccari, or whose PostgreSQL does not say which database it is, leaves no word.
+    """
+    async with _asked(session, credentials, "asterisk/variable", variable=DRIVEN_BY) as reply:
+        word = _WORD.fullmatch(str((await _read(reply, credentials)).get("value")))
+    return None if word is None else Driver(word[1], word[2])
+
+
+async def is_active(session: aiohttp.ClientSession, credentials: Credentials, app: str) -> bool:
+    """Whether Asterisk knows the application: somebody is connected for its events, or it has channels. Raises AsteriskError if it cannot
+    be asked.
+    """
+    async with _asked(session, credentials, f"applications/{app}") as reply:
+        if reply.status == HTTPStatus.NOT_FOUND:
+            return False
+        reply.raise_for_status()
+    return True
+
+
 async def refuse_strangers(
     session: aiohttp.ClientSession, credentials: Credentials, ours: Collection[str]
 ) -> None:
     """See that no service with another database than those that are ``ours`` drives this Asterisk.
 
     The lock that keeps two services apart is in their database. A service with another one would take the application over, and end
-    all conversations as it takes stock. A service that has left no word is not noticed: one that is no ccari, or whose PostgreSQL does not
-    say which database it is.
+    all conversations as it takes stock. A service that has left no word is not noticed.
 
     Raises
     ------
@@ -79,22 +117,11 @@ async def refuse_strangers(
     loop = asyncio.get_running_loop()
     patient_until = loop.time() + PATIENCE_SECONDS
     while True:
-        async with _asked(session, credentials, "asterisk/variable", variable=DRIVEN_BY) as reply:
-            word = _WORD.fullmatch(str((await _read(reply, credentials)).get("value")))
-        if word is None or word[2] in ours:
+        who = await driver(session, credentials)
+        if who is None or who.database in ours or not await is_active(session, credentials, who.app):
             return
-        app = word[1]
-        # Asterisk knows an application as long as somebody is connected for its events, or it has channels
-        async with _asked(session, credentials, f"applications/{app}") as reply:
-            if reply.status == HTTPStatus.NOT_FOUND:
-                return
-            reply.raise_for_status()
         if loop.time() > patient_until:
-            raise RivalError(
-                f"a service with another database drives this Asterisk as {app}, or has left calls in it, and they would end: give this one an "
-                "Asterisk of its own and keep it from being started again; if there is no other, let the calls end, or give them up by "
-                f"asterisk -rx 'dialplan set global {DRIVEN_BY} none'"
-            )
+            raise RivalError(f"{who.as_stranger}, and they would end: {APART}")
         await asyncio.sleep(_ASK_AGAIN_SECONDS)
 
 

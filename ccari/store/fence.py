@@ -10,7 +10,7 @@ import structlog
 
 from ccari.errors import RivalError, StoreError
 from ccari.store.connecting import connect, refuse_outdated
-from ccari.store.database import COMMAND_SECONDS, translated
+from ccari.store.database import COMMAND_SECONDS, Connection, Database, translated
 from ccari.tasks import beside
 
 _log = structlog.get_logger()
@@ -29,6 +29,12 @@ _ANSWER_SECONDS = 8.0
 _SESSION = {"application_name": "ccari fence"}
 #: The server shares its part with its standbys, of which one may be promoted.
 _DATABASE = """SELECT system_identifier || '/' || oid FROM pg_control_system(), pg_database WHERE datname = current_database()"""
+
+
+async def name_of(database: Database) -> str:
+    """The name by which a service with another database knows this one; empty if its server does not say it. Raises StoreError."""
+    async with database.connection() as connection:
+        return await _name_of_database(connection)
 
 
 class PostgresFence:
@@ -153,7 +159,7 @@ async def _answers(connection: asyncpg.Connection) -> bool:
     return True
 
 
-async def _name_of_database(connection: asyncpg.Connection) -> str:
+async def _name_of_database(connection: Connection) -> str:
     try:
         return str(await connection.fetchval(_DATABASE, timeout=COMMAND_SECONDS))
     except asyncpg.PostgresError:

@@ -157,9 +157,7 @@ async def test_a_running_service_loses_its_calls_to_the_doctor_or_is_called_faul
         assert await service.stop() == 0
 
 
-async def test_it_is_not_said_that_a_service_with_another_database_keeps_this_one_from_starting(
-    ward: Ward,
-) -> None:
+async def test_it_is_not_said_that_another_service_keeps_this_one_from_starting(ward: Ward, dsn: str) -> None:
     service = ward.service
     await service.start()
     try:
@@ -168,7 +166,14 @@ async def test_it_is_not_said_that_a_service_with_another_database_keeps_this_on
         found = await ward.examined(0, CCARI_HTTP__LISTEN=elsewhere)
         (told,) = [each for each in found.values() if each["state"] != "ok"]
         assert (told["check"], told["state"]) == ("asterisk app", "warning")
-        assert "if it has another database, ccari serve does not start beside it" in told["found"]
+        assert told["found"].startswith(
+            "a service with this database is connected as ccari, and no ccari answers"
+        )
+        found = await ward.examined(1, CCARI_DATABASE__URL=await new_database(dsn, "another"))
+        assert found["asterisk app"]["state"] == "fault"
+        assert (
+            "a service with another database drives this Asterisk as ccari" in found["asterisk app"]["found"]
+        )
     finally:
         assert await service.stop() == 0
 

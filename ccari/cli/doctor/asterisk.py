@@ -11,7 +11,7 @@ import aiohttp
 import orjson
 
 from ccari.calls.dialplan import MACHINE_CONTEXT
-from ccari.calls.identity import identify
+from ccari.calls.identity import APART, DRIVEN_BY, Driver, driver, identify, is_active
 from ccari.calls.modules import MODULES, declared_modules, in_words, lacking
 from ccari.calls.transport import Credentials
 from ccari.cli.doctor.addresses import ccari_answers
@@ -50,7 +50,6 @@ async def asterisk(settings: Settings) -> list[Finding]:
         spool = settings.asterisk.spool
         if not settings.asterisk.is_spool_remote:
             found += await found_by("asterisk spool", _spool(session, asked, spool), ADVICE)
-        found += await found_by(APP, _application(session, asked, settings), ADVICE)
         found += await found_by("clock Asterisk", _clock(session, asked), ADVICE)
         found += await found_by(CHECK, dialplan(session, asked), ADVICE)
     return found
@@ -154,20 +153,35 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
                     f'set [asterisk] spool = "{theirs}", unless that folder is mounted here under the other name')]  # fmt: skip
 
 
-async def _application(
-    session: aiohttp.ClientSession, credentials: Credentials, settings: Settings
-) -> list[Finding]:
+async def application(settings: Settings, database: str | None) -> list[Finding]:
     """Whether ``ccari serve`` would be refused because of another service, or take Asterisk over from one that left no word of itself.
-    Asterisk knows the application as long as somebody is connected for its events, or it has channels.
+    Raises AsteriskError if Asterisk cannot be asked.
+
+    ``database``: the name of the settings' database, empty if its server does not say it; None: the database is away.
     """
-    async with asked_of(session, credentials, f"applications/{credentials.app}") as reply:
-        if reply.status == HTTPStatus.NOT_FOUND:
-            return [ok(APP, f"no service is connected as {credentials.app}")]
+    if settings.asterisk.is_off:
+        return []
+    async with session_with(settings) as (session, asked):
+        who = await driver(session, asked)
+        is_stranger = who is not None and database is not None and who.database != database
+        if who is not None and is_stranger and await is_active(session, asked, who.app):
+            return [_stranger(who, database or "not known, as its PostgreSQL does not say it")]
+        if not await is_active(session, asked, asked.app):
+            return [ok(APP, f"no service is connected as {asked.app}")]
     if await ccari_answers(settings):
-        return [ok(APP, f"a service is connected as {credentials.app}, and ccari runs here")]
-    return [warning(APP, f"a service is connected as {credentials.app}, and no ccari answers on [http] listen: if it has another database, "
+        return [ok(APP, f"a service is connected as {asked.app}, and ccari runs here")]
+    if who is not None and who.database == database:
+        return [warning(APP, f"a service with this database is connected as {asked.app}, and no ccari answers on [http] listen: "
+                             "ccari serve does not start beside it",
+                        "stop that service before ccari serve, unless it is this one, with another [http] listen")]  # fmt: skip
+    return [warning(APP, f"a service is connected as {asked.app}, and no ccari answers on [http] listen: if it has another database, "
                          "ccari serve does not start beside it; if it is no ccari, it loses the application",
                     "stop that service before ccari serve, or give this one an Asterisk of its own")]  # fmt: skip
+
+
+def _stranger(who: Driver, database: str) -> Finding:
+    return fault(APP, f"{who.as_stranger}, so that ccari serve does not start: {DRIVEN_BY} has the database {who.database}, "
+                      f"and that of [database] is {database}", APART)  # fmt: skip
 
 
 async def _clock(session: aiohttp.ClientSession, credentials: Credentials) -> list[Finding]:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ccari import config
@@ -29,6 +30,7 @@ from ccari.cli.doctor.readiness import BUILD, Need
 from ccari.config import Settings
 from ccari.errors import ConfigError
 from ccari.policy.declaration import Policy
+from ccari.store.fence import name_of
 from ccari.store.opened import Store
 from ccari.store.untouched import AnothersError
 
@@ -74,15 +76,25 @@ async def _files(check: str, look: Callable[[], Iterable[Finding]], advice: str)
     return await found_by(check, in_daemon_thread(lambda: list(look())), advice)
 
 
+@dataclass
+class _Known:
+    """What the database has told: the policy in force, if there is one, and the database's name; None: it has told nothing."""
+
+    declared: list[Policy] = field(default_factory=list)
+    database: str | None = None
+
+
 async def _database_and_asterisk(settings: Settings) -> list[Finding]:
-    """The checks of both; then, if Asterisk answers, what the campaigns of the policy in force need of it."""
-    declared: list[Policy] = []
+    """The checks of both; then, if Asterisk answers, who drives it, and what the campaigns of the policy in force need of it."""
+    known = _Known()
     of_database, of_asterisk = await asyncio.gather(
-        _database(settings, declared),
+        _database(settings, known),
         found_by("asterisk", asterisk.asterisk(settings), asterisk.ADVICE),
     )
     if of_asterisk[0].state is State.OK:
-        for in_force in declared:
+        look_at_app = asterisk.application(settings, known.database)
+        of_asterisk += await found_by(asterisk.APP, look_at_app, asterisk.ADVICE)
+        for in_force in known.declared:
             of_asterisk += await found_by("modules", asterisk.campaigns(settings, in_force), asterisk.ADVICE)
             if not settings.asterisk.is_off:
                 look = telephones.telephones(settings, in_force)
@@ -90,10 +102,8 @@ async def _database_and_asterisk(settings: Settings) -> list[Finding]:
     return [*of_database, *of_asterisk]
 
 
-async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]:
-    """The checks of the database; if it goes away meanwhile, the findings until then, and the fault. Puts the policy in force into
-    ``declared``.
-    """
+async def _database(settings: Settings, known: _Known) -> list[Finding]:
+    """The checks of the database; if it goes away meanwhile, the findings until then, and the fault. Fills in what is ``known``."""
     found: list[Finding] = []
     mend = database.mend(settings)
 
@@ -102,7 +112,8 @@ async def _database(settings: Settings, declared: list[Policy]) -> list[Finding]
             async with database.opened(settings) as store:
                 found.extend(await found_by("database", database.database(store, settings), mend))
                 found.extend(await found_by("schema", database.migrations(store), mend))
-                found.extend(await _policy(settings, store, declared))
+                found.extend(await _policy(settings, store, known.declared))
+                known.database = await name_of(store.database)
         except AnothersError as error:
             return [database.of_another_user(error)]
         return []
