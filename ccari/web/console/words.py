@@ -29,8 +29,10 @@ _OTHER = "other_"
 _DETAILS: Mapping[str, tuple[str, ...]] = {
     "right": ("right",), "action": ("action", "right"), "stage": ("stage",), "direction": ("direction",), "outcome": ("outcome",),
     "mode": ("mode",), "legal_basis": ("basis",), "recording_basis": ("basis",), "recorded": ("answer",), "silent": ("answer",),
-    "why": ("deletion",), "language": ("language",),
+    "why": ("deletion",), "language": ("language",), "party": ("party",),
 }  # fmt: skip
+#: Journal fields that name who did something.
+_ACTORS = frozenset({"by", "who"})
 
 
 class Words:
@@ -82,8 +84,23 @@ class Words:
     def detail(self, name: str, value: object) -> str:
         """One field of a journal's entry, such as ``stage: hears the notice``."""
         text = str(value)
-        shown = self.reason(text) if name == "reason" else self._term_of(_DETAILS.get(name, ()), text) or text
+        if name == "reason":
+            shown = self.reason(text)
+        elif name in _ACTORS:
+            shown = self.actor(text)
+        else:
+            shown = self._term_of(_DETAILS.get(name, ()), text) or text
         return f"{self.term('detail', name)}: {shown}"
+
+    def actor(self, name: str) -> str:
+        """Who did something, or how something came, such as ``cli:anna``, ``import:token:crm``, ``request:letter`` or ``housekeeping``. What
+        ccari did not write is shown as it is: an agent's name, and what an imported list says of itself.
+        """
+        way, colon, whose = name.partition(":")
+        text = self.said.get(f"actor.{way}")
+        if not isinstance(text, str) or bool(colon and whose) is not ("{whose}" in text):
+            return name
+        return text.format(whose=self.term("channel", whose) if way == "request" else self.actor(whose))
 
     def reason(self, name: str) -> str:
         """Why a call was blocked, or how it ended. ``name``: a reason of the gate or the call, or an error's English words."""

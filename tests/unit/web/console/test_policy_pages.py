@@ -42,7 +42,7 @@ async def test_a_change_of_the_policy_is_not_shown(api: Api, visitor: Visitor, s
     assert MARKUP not in seen.text
     assert seen.text.count('<tr class="plus">') == 1
     assert seen.text.count('<tr class="minus">') == 1
-    assert "cli:anna" in seen.words
+    assert "anna (command line)" in seen.words
     assert "odnowienie umowy" in seen.words
     first = await visitor.get(f"{HOME}/{number}?against=1")
     assert "Changed since revision 1" in first.words

@@ -34,6 +34,9 @@ async def test_a_bar_is_not_found_again_or_its_number_is_shown(officer: Visitor,
     found = await officer.send(HOME, CHECK, **WHOSE, why="he has asked")
     assert "The number is barred" in found.words
     assert "do not call" in found.words
+    for seen in (found, await officer.get(HOME)):
+        assert re.search(r"dpo-\w+ \(token\), &lt;script", seen.text), seen.words
+        assert "token:" not in seen.text
     newest = (await store.accesses.list(1, WantedAccesses(looked=Looked.NUMBER_CHECKED)))[0]
     assert newest["why"] == "he has asked"
     lifted = await officer.send(HOME, LIFT, **WHOSE, why="by mistake", reason="")

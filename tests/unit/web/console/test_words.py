@@ -17,7 +17,7 @@ from ccari.errors import ConfigError
 from ccari.gating.findings import findings
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
-from ccari.policy.call import HANDED_BACK, Direction, Outcome, reaching
+from ccari.policy.call import HANDED_BACK, Direction, Outcome, Party, reaching
 from ccari.policy.call.state import Stage
 from ccari.policy.consent import Channel, Consent, ConsentState
 from ccari.policy.erasure import Ground, What
@@ -30,6 +30,7 @@ from ccari.ports.access import Role
 from ccari.ports.live import Taped
 from ccari.ports.requests import Intake
 from ccari.recordings.reading import identities_in
+from ccari.recordings.subject.account import _WAYS
 from ccari.web.console.menu import ENTRIES
 from ccari.web.console.words import CATALOGUES, Words, preferred
 from tests.reference import page as reference
@@ -123,6 +124,37 @@ def test_the_law_speaks_english_to_polish_officers() -> None:
         told = polish.said_of(f"ACME-2026-000001 is in progress: {fault}")
         assert told.startswith("ACME-2026-000001, stan: w toku: ")
         assert str(fault) not in told
+
+
+@pytest.mark.parametrize(
+    ("who", "english", "polish"),
+    [
+        ("cli:anna", "anna (command line)", "anna (wiersz poleceń)"),
+        ("token:dpo-1", "dpo-1 (token)", "dpo-1 (token)"),
+        ("import:cli:anna", "list of anna (command line)", "lista: anna (wiersz poleceń)"),
+        ("request:letter", "request by letter", "żądanie: list"),
+        ("housekeeping", "ccari, by itself", "ccari, samo"),
+        # an agent, and what an imported list says itself
+        ("anna", "anna", "anna"),
+        ("fair: 12 March", "fair: 12 March", "fair: 12 March"),
+        ("request:", "request:", "request:"),
+    ],
+)  # fmt: skip
+def test_who_did_it_is_said_in_codes(who: str, english: str, polish: str) -> None:
+    for language, told in (("en", english), ("pl", polish)):
+        words = CATALOGUES[language]
+        assert words.actor(who) == told
+        assert words.detail("by", who) == f"{words.term('detail', 'by')}: {told}"
+
+
+def test_a_way_in_which_something_came_has_no_name_in_a_language() -> None:
+    for language, words in CATALOGUES.items():
+        for way in _WAYS:
+            assert f"actor.{way}" in words.said, (language, way)
+        for party in Party:
+            told = f"{words.term('detail', 'party')}: {words.term('party', party.value)}"
+            assert words.detail("party", party.value) == told
+            assert f"party.{party.value}" in words.said
 
 
 def test_what_an_erasure_would_take_has_no_name_in_a_language() -> None:
@@ -289,7 +321,7 @@ def test_a_call_ends_for_a_reason_that_no_catalogue_has() -> None:
     [
         ("key", "7", "klawisz: 7"), ("stage", "notice", "etap: słucha komunikatu"), ("action", "erasure", "czynność: usunięcie"),
         ("action", "pause_recording", "czynność: wstrzymanie nagrywania"), ("recorded", "yes", "nagrywane: tak"),
-        ("reason", "no_agent", "przyczyna: żaden agent nie odebrał"), ("by", "token:anna", "przez: token:anna"),
+        ("reason", "no_agent", "przyczyna: żaden agent nie odebrał"), ("by", "token:anna", "przez: anna (token)"),
         ("legal_basis", "contract", "podstawa prawna: umowa, art. 6 ust. 1 lit. b"),
     ],
 )  # fmt: skip
