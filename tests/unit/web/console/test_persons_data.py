@@ -89,7 +89,11 @@ async def test_what_refuses_an_erasure_is_not_told(
     assert "17 ust. 3 lit. e" in told
     assert "ccari subject erase" not in told
     unsure = await person.asked(shelf, level=Level.L1)
-    assert "potrzebny jest poziom L2" in said(await visitor.get(page(unsure)))
+    seen = await visitor.get(page(unsure))
+    assert "potrzebny jest poziom L2" in said(seen)
+    # where it is recorded, without a command
+    assert f'<a href="/console/requests/{unsure}#h-steps">' in seen.text
+    assert 'id="h-steps"' in (await visitor.get(f"/console/requests/{unsure}")).text
 
 
 async def test_the_file_for_the_person_is_not_given_out_or_not_on_record(

@@ -13,10 +13,12 @@ from string import Formatter
 import pytest
 
 import ccari
+from ccari.cli.commands import MODULES
 from ccari.errors import ConfigError
 from ccari.gating.findings import findings
 from ccari.lists import numberlist
 from ccari.policy.bases import LegalBasis
+from ccari.policy.blocks import WHY
 from ccari.policy.call import HANDED_BACK, Direction, Outcome, Party, reaching
 from ccari.policy.call.state import Stage
 from ccari.policy.consent import Channel, Consent, ConsentState
@@ -210,6 +212,29 @@ def test_what_is_wrong_with_a_form_or_a_line_is_said_in_english() -> None:
     assert len(said) > 50
     polish = CATALOGUES["pl"]
     assert {text: where for text, where in said.items() if polish.said_of(text) == text} == {}
+
+
+#: Whom the console names, in each language, for what is done by a command.
+OPERATOR = {"en": "whoever runs ccari", "pl": "osoba, która prowadzi ccari"}
+
+
+def test_who_has_only_a_browser_is_told_to_type_a_command() -> None:
+    """What the console can do itself it links to, and for the rest it says whom to ask."""
+    command = re.compile(rf"\bccari (?:{'|'.join(MODULES)})\b")
+    said = {
+        *literals(),
+        *(each.value for each in MandateFault),
+        *(each.words for each in Ground),
+        WHY[Block.NO_POLICY],
+    }
+    said |= {key.removeprefix("said.") for key in CATALOGUES["pl"].said if key.startswith("said.")}
+    for language, words in CATALOGUES.items():
+        shown = {words.said_of(each) for each in said} | {
+            text for key in keys(words) for text in [words.said[key]] if isinstance(text, str)
+        }
+        told = [each for each in shown if command.search(each)]
+        assert len(told) > 5
+        assert [each for each in told if OPERATOR[language] not in each.lower()] == [], language
 
 
 def returned() -> dict[str, str]:
