@@ -163,18 +163,22 @@ async def application(settings: Settings, database: str | None) -> list[Finding]
         return []
     async with session_with(settings) as (session, asked):
         who = await driver(session, asked)
-        is_stranger = who is not None and database is not None and who.database != database
-        if who is not None and is_stranger and await is_active(session, asked, who.app):
+        if who is not None and (database is None or not await is_active(session, asked, who.app)):
+            # it is gone, or its database can be compared with none
+            who = None
+        if who is not None and who.database != database:
             return [_stranger(who, database or "not known, as its PostgreSQL does not say it")]
-        if not await is_active(session, asked, asked.app):
-            return [ok(APP, f"no service is connected as {asked.app}")]
+        # its application may have had another name than the settings have now: the lock is on the whole Asterisk
+        app = asked.app if who is None else who.app
+        if who is None and not await is_active(session, asked, app):
+            return [ok(APP, f"no service is connected as {app}")]
     if await ccari_answers(settings):
-        return [ok(APP, f"a service is connected as {asked.app}, and ccari runs here")]
-    if who is not None and who.database == database:
-        return [warning(APP, f"a service with this database is connected as {asked.app}, and no ccari answers on [http] listen: "
+        return [ok(APP, f"a service is connected as {app}, and ccari runs here")]
+    if who is not None:
+        return [warning(APP, f"a service with this database is connected as {app}, and no ccari answers on [http] listen: "
                              "ccari serve does not start beside it",
                         "stop that service before ccari serve, unless it is this one, with another [http] listen")]  # fmt: skip
-    return [warning(APP, f"a service is connected as {asked.app}, and no ccari answers on [http] listen: if it has another database, "
+    return [warning(APP, f"a service is connected as {app}, and no ccari answers on [http] listen: if it has another database, "
                          "ccari serve does not start beside it; if it is no ccari, it loses the application",
                     "stop that service before ccari serve, or give this one an Asterisk of its own")]  # fmt: skip
 

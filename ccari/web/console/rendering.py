@@ -89,7 +89,7 @@ def page(template: str, words: Words, policy: Policy | None, fields: Mapping[str
     """A page, with all values escaped. Times are in the controllers' time zones, and the page says which."""
     zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
-        t=words, term=words.term, actor=words.actor, language=words.language, today=datetime.now(UTC), when=_when(zones), told=_told(words, zones),
+        t=words, term=words.term, actor=words.actor, origin=words.origin, language=words.language, today=datetime.now(UTC), when=_when(zones), told=_told(words, zones),
         zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length,
         clocks=_clocks(zones), common=_common(zones), **fields,
     )  # fmt: skip

@@ -93,14 +93,27 @@ class Words:
         return f"{self.term('detail', name)}: {shown}"
 
     def actor(self, name: str) -> str:
-        """Who did something, or how something came, such as ``cli:anna``, ``import:token:crm``, ``request:letter`` or ``housekeeping``. What
-        ccari did not write is shown as it is: an agent's name, and what an imported list says of itself.
+        """Who did something: ``cli:anna``, ``token:crm``, ``housekeeping``. Any other name, such as an agent's, is shown as it is."""
+        text, whose = self._way("actor", name)
+        return name if text is None else text.format(whose=whose)
+
+    def origin(self, name: str) -> str:
+        """How something came: ``import:token:crm``, ``request:letter``, ``call``; or who entered it. The words of an imported list are shown as
+        they are, if they are not such a way.
         """
+        text, whose = self._way("origin", name)
+        if text is None:
+            return self.actor(name)
+        return text.format(
+            whose=self.term("channel", whose) if name.startswith("request:") else self.actor(whose)
+        )
+
+    def _way(self, kind: str, name: str) -> tuple[str | None, str]:
+        """The text for ``way:whose``, and ``whose``; None if no such text needs just this."""
         way, colon, whose = name.partition(":")
-        text = self.said.get(f"actor.{way}")
-        if not isinstance(text, str) or bool(colon and whose) is not ("{whose}" in text):
-            return name
-        return text.format(whose=self.term("channel", whose) if way == "request" else self.actor(whose))
+        text = self.said.get(f"{kind}.{way}")
+        fits = isinstance(text, str) and ("{whose}" in text) is bool(whose) and bool(whose) is bool(colon)
+        return str(text) if fits else None, whose
 
     def reason(self, name: str) -> str:
         """Why a call was blocked, or how it ended. ``name``: a reason of the gate or the call, or an error's English words."""

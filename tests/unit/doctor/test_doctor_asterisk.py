@@ -61,6 +61,16 @@ async def test_a_service_with_the_same_database_is_suspected_of_another(
     )
 
 
+async def test_a_service_that_was_started_under_another_application_goes_unseen(
+    patient: Patient, ari: AriServer, dsn: str
+) -> None:
+    """Its settings name a new one now, and it holds the lock on this Asterisk all the same."""
+    ari.variable, ari.app_statuses = f"calls {await named(dsn)}", [200, 404]
+    found = await app(patient)
+    assert found.state is State.WARNING
+    assert found.found.startswith("a service with this database is connected as calls")
+
+
 @pytest.mark.parametrize("word", ["", "none", "ccari "])
 async def test_a_service_that_has_left_no_word_goes_unseen(
     patient: Patient, ari: AriServer, word: str

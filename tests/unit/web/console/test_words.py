@@ -133,13 +133,12 @@ def test_the_law_speaks_english_to_polish_officers() -> None:
     [
         ("cli:anna", "anna (command line)", "anna (wiersz poleceń)"),
         ("token:dpo-1", "dpo-1 (token)", "dpo-1 (token)"),
-        ("import:cli:anna", "list of anna (command line)", "lista: anna (wiersz poleceń)"),
-        ("request:letter", "request by letter", "żądanie: list"),
         ("housekeeping", "ccari, by itself", "ccari, samo"),
-        # an agent, and what an imported list says itself
+        # agents
         ("anna", "anna", "anna"),
-        ("fair: 12 March", "fair: 12 March", "fair: 12 March"),
-        ("request:", "request:", "request:"),
+        ("call", "call", "call"),
+        ("token:", "token:", "token:"),
+        ("housekeeping:", "housekeeping:", "housekeeping:"),
     ],
 )  # fmt: skip
 def test_who_did_it_is_said_in_codes(who: str, english: str, polish: str) -> None:
@@ -149,10 +148,32 @@ def test_who_did_it_is_said_in_codes(who: str, english: str, polish: str) -> Non
         assert words.detail("by", who) == f"{words.term('detail', 'by')}: {told}"
 
 
+@pytest.mark.parametrize(
+    ("way", "english", "polish"),
+    [
+        ("import:cli:anna", "imported by anna (command line)", "z importu: anna (wiersz poleceń)"),
+        ("request:letter", "request by letter", "żądanie: list"),
+        ("call", "in the call", "w rozmowie"),
+        ("cli:anna", "anna (command line)", "anna (wiersz poleceń)"),
+        # what an imported list says itself
+        ("fair: 12 March", "fair: 12 March", "fair: 12 March"),
+        ("request:", "request:", "request:"),
+    ],
+)  # fmt: skip
+def test_how_it_came_is_said_in_codes(way: str, english: str, polish: str) -> None:
+    assert (CATALOGUES["en"].origin(way), CATALOGUES["pl"].origin(way)) == (english, polish)
+
+
+@pytest.mark.parametrize("way", ["cli:", "token:", "import:"])
+def test_a_list_that_names_a_way_a_thousand_times_takes_the_page_down(way: str) -> None:
+    """Its origin may be as long as a line, and stays on the page for as long as the bar is in force."""
+    assert "anna" in CATALOGUES["en"].origin(1000 * way + "anna")
+
+
 def test_a_way_in_which_something_came_has_no_name_in_a_language() -> None:
     for language, words in CATALOGUES.items():
         for way in _WAYS:
-            assert f"actor.{way}" in words.said, (language, way)
+            assert {f"actor.{way}", f"origin.{way}"} & words.said.keys(), (language, way)
         for party in Party:
             told = f"{words.term('detail', 'party')}: {words.term('party', party.value)}"
             assert words.detail("party", party.value) == told
