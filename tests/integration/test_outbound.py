@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import numpy as np
 import pytest
@@ -194,9 +195,12 @@ async def test_erasure_by_key_is_durable_before_it_is_confirmed_and_bars_the_nex
     (request,) = await requests_of(service, ended)
     assert (request["right"], request["state"], request["article"]) == ("erasure", "received", "17")
     # Asterisk's own clock and log say when the confirmation began; the database says when the request was there
-    assert await registered_at(service, ended) < playing_at(
-        lab, "right_registered_erasure", after=ended.at("call_gated")
+    confirmed = next(
+        at
+        for at, prompt in playing(lab, after=ended.at("call_gated"))
+        if prompt == "right_registered_erasure"
     )
+    assert await registered_at(service, ended) < confirmed
     assert files_of(service, lab, ended) == []
     again = await through(service, lab, callee)
     assert again.verdict == ("blocked", "suppressed_erasure")
@@ -620,13 +624,14 @@ async def registered_at(service: Service, ended: Ended) -> datetime:
     return datetime.fromisoformat(request["registered_at"])
 
 
-def playing_at(lab: Lab, prompt: str, *, after: datetime) -> datetime:
-    """When Asterisk began to play a prompt, according to its own log."""
+def playing(lab: Lab, *, after: datetime) -> list[tuple[datetime, str]]:
+    """When Asterisk began to play which prompt, according to its own log, which has the times of its machine's zone."""
     found = re.findall(
-        rf"^\[([^\]]+)\] VERBOSE.* Playing '\S*/{prompt}\.", lab.pbx.log.read_text(), re.MULTILINE
+        r"^\[([^\]]+)\] VERBOSE.* Playing '(?:\S*/)?([^/\s]+)\.", lab.pbx.log.read_text(), re.MULTILINE
     )
-    times = [datetime.fromisoformat(each).replace(tzinfo=after.tzinfo) for each in found]
-    return next(each for each in times if each >= after)
+    zone = ZoneInfo(lab.pbx.time_zone or "UTC")
+    times = [(datetime.fromisoformat(at).replace(tzinfo=zone), prompt) for at, prompt in found]
+    return [(at, prompt) for at, prompt in times if at >= after]
 
 
 async def test_a_channel_that_the_dialplan_hands_over_again_waits_in_silence(
