@@ -1,7 +1,8 @@
 """ccari is killed at an exact step of a call, and another one is started: what the far end has seen, and what is left."""
 
+import contextlib
 import signal
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any
 from uuid import UUID
 
@@ -167,6 +168,11 @@ async def test_an_agent_who_is_played_to_is_told_over_the_connection_of_all_call
     assert [each for each in asked if each.startswith("POST channels") and each.endswith("/variable")] == []
 
 
+def is_the_end_of_the_notice(message: Message) -> bool:
+    """Its last prompt, in the campaign with the longest notice."""
+    return message["type"] == "PlaybackFinished" and "/rights" in str(message["playback"])
+
+
 async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_records(
     ground: Ground,
 ) -> None:
@@ -176,16 +182,18 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
     The callee does not want to be recorded, so no tag has to be written before the two could be bridged.
     """
     callee = callees.presses("2", 0, 5)
-    connection = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
-    try:
-        async with ground.running() as service:
-            placed = await ground.dial(callee)
+    async with relay(ground.lab.pbx.ari_url) as between, connected(ground) as connection:
+        async with ground.running(ari=between.url) as service:
+            moment = Moment(between, is_the_end_of_the_notice)
+            placed = await ground.lab.world.dial(callee.number, campaign="renewals")
             refused = await service.logged("right_registered")
             call_id = refused["call_id"]
+            await moment.reached()
             async with connection.transaction():
                 assert await connection.fetchval(
                     "SELECT id FROM calls WHERE id = $1 FOR UPDATE", UUID(call_id)
                 )
+                moment.go_on()
                 # logged at once, and committed when the row lock is released
                 await service.logged("notice_heard")
                 # long enough for a service that does not wait for the commit
@@ -196,14 +204,21 @@ async def test_invariant_3_a_notice_whose_hearing_is_not_on_record_connects_or_r
                 await connection.fetch(
                     "SELECT pg_terminate_backend(pid, 10000) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
                 )
-    finally:
-        await connection.close()
-    async with ground.running() as service:
-        shown = await cleared(ground, service, placed, call_id)
-        assert (shown["heard_at"], shown["recordings"]) == (None, [])
-        assert "notice_heard" not in [each["event"] for each in shown["events"]]
-        await assert_never_brought_together(ground.lab, callee, placed)
+        async with ground.running(ari=between.url) as service:
+            shown = await cleared(ground, service, placed, call_id)
+            assert (shown["heard_at"], shown["recordings"]) == (None, [])
+            assert "notice_heard" not in [each["event"] for each in shown["events"]]
+            await assert_never_brought_together(ground.lab, callee, placed)
     assert list(ground.lab.pbx.spool.iterdir()) == []
+
+
+@contextlib.asynccontextmanager
+async def connected(ground: Ground) -> AsyncIterator[asyncpg.Connection]:
+    opened = await asyncpg.connect(ground.url, server_settings={"search_path": SCHEMA})
+    try:
+        yield opened
+    finally:
+        await opened.close()
 
 
 async def test_invariant_4_a_recorder_whose_service_died_as_it_began_records_on_or_leaves_a_file_without_a_tag(

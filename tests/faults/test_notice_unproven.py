@@ -129,7 +129,7 @@ async def test_invariant_3_a_notice_whose_end_is_not_reported_counts_as_heard_or
 
 async def test_invariant_3_a_callee_who_hangs_up_in_the_notice_has_heard_it(ground: Ground) -> None:
     """Case 15: it is cut short, and the next call plays it from the beginning."""
-    callee = callees.hangs_up(1, 7)
+    callee = callees.hangs_up(2, 7)
     async with ground.running() as service:
         for _ in range(2):
             placed = await ground.lab.world.dial(callee.number, campaign="renewals")

@@ -9,7 +9,7 @@ import pytest
 from ccari.calls.events import LATE_SECONDS
 from ccari.calls.transport import HEARTBEAT_SECONDS, REQUEST_SECONDS
 from tests.faults.moments import Moment, reply
-from tests.integration.ground import Ground, kept_later
+from tests.integration.ground import Ground, callee_hangs_up, kept_later
 from tests.integration.relay import relay
 from tests.integration.service import START_SECONDS
 from tests.lab import callees
@@ -143,10 +143,12 @@ async def test_a_recording_that_ended_while_the_service_stood_still_passes_for_o
     ground: Ground,
 ) -> None:
     """The callee hangs up, which ends it."""
+    callee = callees.answers(72)
     async with ground.running() as service:
-        placed, call_id = await ground.talk(service, callees.hangs_up(5, 72))
+        placed, call_id = await ground.talk(service, callee)
         await ground.recorded_a_while()
         with service.stopped():
+            await callee_hangs_up(ground.lab.world, callee)
             await asyncio.sleep(WAKES_SECONDS)
         await placed.ended()
         shown = await kept_later(service, call_id)

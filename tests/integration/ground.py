@@ -16,6 +16,7 @@ from tests.integration.service import Service
 from tests.lab import AgentCall, Callee, Lab, Outcome
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
+from tests.lab.world import World
 
 GONE_SECONDS = 30.0
 
@@ -114,13 +115,17 @@ class Ground:
             lambda line: line["event"] == "call_bridged" and line["number"].endswith(callee.number[-4:])
         )
         call_id: str = bridged["call_id"]
+        await self.on_record(service, call_id, "call_bridged")
+        return call, call_id
+
+    async def on_record(self, service: Service, call_id: str, event: str) -> None:
+        """Wait until an event of a call is on record."""
 
         async def is_kept() -> bool:
             shown = await service.json("calls", "show", call_id)
-            return any(each["event"] == "call_bridged" for each in shown["events"])
+            return any(each["event"] == event for each in shown["events"])
 
         await until(is_kept, within=GONE_SECONDS)
-        return call, call_id
 
     async def ended(self, service: Service, call: AgentCall) -> tuple[Outcome, dict[str, Any]]:
         """The outcome that the dialplan was given for a call, and the call in the database."""
@@ -156,7 +161,7 @@ class Ground:
             return sorted((0, *(each.stat().st_size for each in own)))[-sides:][0]
 
         enough = more + longest() if more else 24_000
-        await until(lambda: longest() > enough, within=10)
+        await until(lambda: longest() > enough, within=GONE_SECONDS)
 
     async def nothing_left(self) -> None:
         """Wait until Asterisk holds no channel, no bridge and no running recording."""
@@ -190,6 +195,23 @@ def assert_kept(service: Service, shown: Mapping[str, Any]) -> None:
     assert (tag["call_id"], tag["legal_basis"]) == (shown["id"], "legitimate_interest")
     sound = service.recorded(row)
     assert row["duration_ms"] == len(sound.samples) // 8 == tag["duration_ms"]
+
+
+async def heard_on(world: World, callee: Callee) -> None:
+    """Wait while a callee hears two seconds more, or four: Asterisk writes their file about two seconds at a time, and
+    the first two may hold what they had heard before.
+    """
+    (file,) = world.heard.glob(f"{callee.digits}-*.wav")
+    enough = file.stat().st_size + 48_000
+    await until(lambda: file.stat().st_size > enough, within=GONE_SECONDS)
+
+
+async def callee_hangs_up(world: World, callee: Callee) -> None:
+    """The callee at a number hangs up."""
+    channels = [each.split("!")[0] for each in (await world.cli("core show channels concise")).splitlines()
+                if callee.digits in each]  # fmt: skip
+    (channel,) = channels
+    await world.cli(f"channel request hangup {channel}")
 
 
 async def kept_later(service: Service, call_id: str) -> dict[str, Any]:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 import pytest_asyncio
 
-from tests.integration.ground import Ground
+from tests.integration.ground import GONE_SECONDS, Ground, heard_on
+from tests.integration.relay import Relay, relay
 from tests.lab import audio, callees
 from tests.lab.audio import PRESENT_DBFS
 from tests.lab.waiting import until
@@ -39,12 +40,23 @@ def is_heard_to_the_end(file: Path, hz: float) -> bool:
     return bool((levels > PRESENT_DBFS).all())
 
 
+def has_played(between: Relay, since: int) -> bool:
+    """Whether Asterisk has played something to its end since this event."""
+    return any(each["type"] == "PlaybackFinished" for each in between.events[since:])
+
+
 async def test_an_agent_is_deaf_to_a_callee_who_has_pressed_a_key(by_info: Ground) -> None:
-    async with by_info.running() as service:
-        call = await by_info.dial(callees.presses("2", 3, 1), agent="drops-8")
+    callee, world = callees.answers(2), by_info.lab.world
+    async with relay(by_info.lab.pbx.ari_url) as between, by_info.running(ari=between.url) as service:
+        call, _ = await by_info.talk(service, callee)
+        before = len(between.events)
+        await world.callee_presses(callee.number, "2")
+        await until(lambda: has_played(between, before), within=GONE_SECONDS)
+        await heard_on(world, callee)
+        await world.hang_up(call)
         outcome, _ = await by_info.ended(service, call)
     assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
-    assert is_heard_to_the_end(await by_info.lab.world.heard_by_agent(call), callees.TONE_HZ)
+    assert is_heard_to_the_end(await world.heard_by_agent(call), callees.TONE_HZ)
 
 
 async def test_a_callee_is_deaf_to_an_agent_who_has_entered_a_code(by_info: Ground) -> None:

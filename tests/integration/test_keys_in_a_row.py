@@ -5,9 +5,11 @@ from collections.abc import AsyncIterator
 import pytest
 import pytest_asyncio
 
-from tests.integration.ground import Ground
-from tests.integration.test_keys_by_info import is_heard_to_the_end
+from tests.integration.ground import GONE_SECONDS, Ground, heard_on
+from tests.integration.relay import relay
+from tests.integration.test_keys_by_info import has_played, is_heard_to_the_end
 from tests.lab import callees
+from tests.lab.waiting import until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,10 +28,14 @@ async def in_a_row(ground: Ground) -> AsyncIterator[Ground]:
 
 async def test_an_agent_is_deaf_to_a_callee_who_has_pressed_a_key_twice(in_a_row: Ground) -> None:
     callee, world = callees.answers(1), in_a_row.lab.world
-    async with in_a_row.running() as service:
-        call = await in_a_row.dial(callee, agent="drops-8")
-        await service.logged("call_bridged")
+    async with relay(in_a_row.lab.pbx.ari_url) as between, in_a_row.running(ari=between.url) as service:
+        call, _ = await in_a_row.talk(service, callee)
+        before = len(between.events)
         await world.callee_presses(callee.number, "22")
+        await service.logged(lambda _: service.count("key_pressed") == 2)
+        await until(lambda: has_played(between, before), within=GONE_SECONDS)
+        await heard_on(world, callee)
+        await world.hang_up(call)
         outcome, shown = await in_a_row.ended(service, call)
     assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
     assert [each["event"] for each in shown["events"]].count("key_pressed") == 2

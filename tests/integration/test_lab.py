@@ -215,11 +215,11 @@ async def test_a_callee_talks_on_after_a_key(lab: Lab) -> None:
 
 async def test_a_late_callee_rings_first(lab: Lab) -> None:
     """Catches an answer without the delay."""
-    call = await dial(lab, callees.answers_late(1, 90), agent="drops-0")
+    call = await dial(lab, callees.answers_late(2, 90), agent="drops-0")
     answered = await call.answered(within=CALL_SECONDS)
     await call.ended(within=CALL_SECONDS)
     assert call.rang_at is not None
-    assert (answered - call.rang_at).total_seconds() == pytest.approx(1, abs=0.3)
+    assert (answered - call.rang_at).total_seconds() > 1
 
 
 async def test_an_unanswered_call_ends_when_the_agent_gives_up(lab: Lab) -> None:

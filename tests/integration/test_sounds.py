@@ -10,6 +10,7 @@ import pytest_asyncio
 
 from ccari.policy.notices import Prompt
 from ccari.sounds import EspeakNg, Manifest, build
+from tests.integration.ground import heard_on
 from tests.integration.test_lab import Ari, ari
 from tests.lab import Callee, Lab, audio, callees, laboratory
 from tests.lab.audio import Audio
@@ -130,7 +131,7 @@ async def test_whoever_hears_a_prompt_in_a_talk_with_a_telephone_of_another_rate
     """Debian's Asterisk drops frames by their sequence numbers if it converts both sources in the same way: those of
     the file, or else the other party's after it.
     """
-    listener, talker = callees.silent(3), callees.hangs_up(6, 0)
+    listener, talker = callees.silent(3), callees.answers(0)
     async with ari(playing) as pbx:
         await called(pbx, listener, "g722")
         await called(pbx, talker, "alaw")
@@ -138,8 +139,9 @@ async def test_whoever_hears_a_prompt_in_a_talk_with_a_telephone_of_another_rate
         await pbx.post("bridges/talk/addChannel", channel=f"{listener.digits},{talker.digits}")
         await hears(pbx, listener)
         await play(pbx, listener, prompt)
-        await pbx.event("ChannelDestroyed", talker.digits)
-        await pbx.hang_up(listener.digits)
+        await heard_on(playing.world, listener)
+        for each in (talker, listener):
+            await pbx.hang_up(each.digits)
     heard = audio.read(await playing.world.heard_by(listener.number))
     again = heard.tone_levels(callees.TONE_HZ)[where_played(heard, prompt).stop :]
     assert np.count_nonzero(again > PRESENT_DBFS) * audio.WINDOW_SECONDS >= HEARD_AGAIN_SECONDS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ccari.ports.recordings import agents_side
-from tests.integration.ground import Ground, assert_kept, kept_later
+from tests.integration.ground import GONE_SECONDS, Ground, assert_kept, kept_later
 from tests.integration.service import Service
 from tests.lab import callees
 from tests.lab.audio import WINDOW_SECONDS, Audio
@@ -93,11 +93,14 @@ async def test_an_answer_comes_long_before_its_question_or_long_after_it(ground:
 
 async def test_one_side_goes_on_after_a_refusal(ground: Ground) -> None:
     async with ground.running(channels="stereo") as service:
-        placed, call_id = await ground.talk(service, callees.presses("2", 4, 2))
+        callee = callees.answers(2)
+        placed, call_id = await ground.talk(service, callee)
+        await ground.recorded_a_while(sides=2)
+        await ground.lab.world.callee_presses(callee.number, "2")
         await service.logged("right_registered", call_id=call_id)
         (row,) = (await service.json("calls", "show", call_id))["recordings"]
         for name in (row["id"], agents_side(row["id"])):
-            await until(functools.partial(_stopped, ground, name), within=10)
+            await until(functools.partial(_stopped, ground, name), within=GONE_SECONDS)
         await ground.lab.world.hang_up(placed)
         outcome, _ = await ground.ended(service, placed)
         assert (outcome.outcome, outcome.reason) == ("bridged", "recording_refused")
@@ -111,7 +114,9 @@ async def test_one_side_goes_on_after_a_refusal(ground: Ground) -> None:
 
 async def test_a_refusal_before_the_talk_leaves_a_side_in_the_spool(ground: Ground) -> None:
     async with ground.running(channels="stereo") as service:
-        placed = await ground.dial(callees.presses("2", 0, 3), agent="drops-1")
+        # the campaign with the longest notice
+        callee = callees.presses("2", 0, 3)
+        placed = await ground.lab.world.dial(callee.number, campaign="renewals", agent="drops-1")
         outcome, shown = await ground.ended(service, placed)
         assert (outcome.reason, [each["state"] for each in shown["recordings"]]) == ("recording_refused", [])
     assert ground.raw(shown) == []
@@ -142,4 +147,4 @@ async def test_an_asterisk_killed_in_the_talk_loses_a_side(ground: Ground) -> No
         await ground.lab.world.hang_up(placed)
         shown = await kept_later(service, call_id)
         assert_apart(service, shown, least_seconds=1.0)
-        await until(lambda: ground.raw(shown) == [], within=10)
+        await until(lambda: ground.raw(shown) == [], within=GONE_SECONDS)

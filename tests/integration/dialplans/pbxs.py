@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from tests.integration.service import Service
 from tests.lab import Lab, Outcome
+from tests.lab.calls import END_SECONDS
 from tests.lab.foreign import ForeignPbx
 from tests.lab.ports import free_port
 
@@ -54,14 +55,15 @@ class Through:
         return list(WAYS.values()).index(self.way)
 
     async def dial(
-        self, number: str, *, campaign: str | None = None, agent: str = "drops-1", caller: str = "101"
-    ) -> Outcome:
+        self, number: str, *, campaign: str | None = None, agent: str = "drops-1", caller: str = "101",
+        within: float = END_SECONDS,
+    ) -> Outcome:  # fmt: skip
         """Place one call and wait for its end."""
         call = await self.lab.world.dial(
             self.way.dialled(number), campaign=campaign or self.way.campaign, context=self.way.context,
             agent=agent, caller=caller, pbx=self.pbx,
         )  # fmt: skip
-        await call.ended(within=BOUND_SECONDS)
+        await call.ended(within=within)
         return await self.pbx.outcome(call.id)
 
 

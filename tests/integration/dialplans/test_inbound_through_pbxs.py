@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from ccari.gating.shipped import DIALPLAN, VERSION
-from tests.integration.dialplans.pbxs import Through, Way, away, hung
+from tests.integration.dialplans.pbxs import BOUND_SECONDS, Through, Way, away, hung
 from tests.integration.service import Service
 from tests.lab import Lab, Outcome
 from tests.lab.foreign import ForeignPbx
@@ -49,7 +49,9 @@ async def without_fastagi(pbx: ForeignPbx) -> AsyncIterator[None]:
 
 async def call_in(lab: Lab, pbx: ForeignPbx, context: str, choice: str) -> Outcome:
     async with chosen(pbx, choice):
-        return await Through(lab, pbx, Way("current", context)).dial("123456", caller="+48600990088")
+        return await Through(lab, pbx, Way("current", context)).dial(
+            "123456", caller="+48600990088", within=BOUND_SECONDS
+        )
 
 
 @pytest.mark.parametrize("choice", ["connect", "", "refuse"])

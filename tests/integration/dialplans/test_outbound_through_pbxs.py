@@ -7,6 +7,7 @@ import pytest
 
 from ccari.policy.gate import Block
 from tests.integration.dialplans.pbxs import (
+    BOUND_SECONDS,
     FREEPBX_16,
     FREEPBX_17,
     PLAIN_16,
@@ -78,7 +79,9 @@ async def test_ccari_hung_holds_a_call_or_lets_it_through(
     numbers = [callees.silent(55 + nth).number for nth in range(len(ways))]
     logged = len(vicidial_log.hangups)
     async with hung() as address, old.asking(address), current.asking(address):
-        told = await asyncio.gather(*(way.dial(number) for way, number in zip(ways, numbers, strict=True)))
+        told = await asyncio.gather(
+            *(way.dial(number, within=BOUND_SECONDS) for way, number in zip(ways, numbers, strict=True))
+        )
     assert [(each.outcome, each.reason) for each in told] == [
         (way.way.refused, "service_hung") for way in ways
     ]
@@ -91,7 +94,7 @@ async def test_an_emergency_waits_for_ccari(service: Service, through: Through) 
     callee = callees.silent(60 + through.nth)
     await bar(service, callee.number)
     async with hung() as address, through.pbx.asking(address):
-        await through.dial(callee.number, campaign="2")
+        await through.dial(callee.number, campaign="2", within=BOUND_SECONDS)
     assert await through.lab.world.invites(callee.number) == 1
 
 
