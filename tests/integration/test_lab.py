@@ -14,6 +14,7 @@ from typing import Any
 import aiohttp
 import pytest
 
+from tests.integration.ground import heard_on
 from tests.lab import AgentCall, Callee, Lab, LabError, audio, callees, laboratory
 from tests.lab.fixtures import lab as lab  # noqa: PLC0414 - a fixture is found by its name here
 from tests.lab.pbx import Pbx
@@ -149,8 +150,11 @@ async def test_a_redirection_is_counted_where_it_leads(lab: Lab) -> None:
 
 async def test_agent_and_callee_hear_each_other_and_nothing_else(lab: Lab) -> None:
     """Catches mute or crossed audio, and recordings of the wrong side."""
-    callee = callees.hangs_up(2, 90)
+    callee = callees.answers(90)
     call = await dial(lab, callee)
+    await call.answered(within=CALL_SECONDS)
+    await heard_on(lab.world, callee)
+    await lab.world.hang_up(call)
     await call.ended(within=CALL_SECONDS)
     for path, tone, absent in (
         (await lab.world.heard_by(callee.number), callees.AGENT_TONE_HZ, callees.TONE_HZ),
@@ -158,7 +162,7 @@ async def test_agent_and_callee_hear_each_other_and_nothing_else(lab: Lab) -> No
     ):
         heard = audio.read(path)
         inner = slice(EDGE_WINDOWS, -EDGE_WINDOWS)
-        assert heard.seconds == pytest.approx(2, abs=0.5)
+        assert heard.seconds > 1.5
         assert (heard.tone_levels(tone)[inner] > AUDIBLE_DBFS).all()
         assert (heard.tone_levels(absent)[inner] < INAUDIBLE_DBFS).all()
         assert (heard.other_levels([tone])[inner] < INAUDIBLE_DBFS).all()

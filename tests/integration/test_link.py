@@ -69,6 +69,7 @@ async def test_a_cut_connection_ends_the_talk_loses_its_recording_or_dials_meanw
         between.away = False
         connected = await service.logged("asterisk_connected", resumed_talks=1)
         assert (connected["swept_channels"], connected["abandoned_calls"]) == (0, 0)
+        await ground.recorded_a_while()
         await ground.lab.world.hang_up(talking)
         outcome, shown = await ground.ended(service, talking)
         assert (shown["id"], shown["outcome"], shown["fault"]) == (call_id, "bridged", None)

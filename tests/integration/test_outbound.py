@@ -98,13 +98,15 @@ async def talking(
     return placed, call_id
 
 
-async def recorded_a_while(service: Service, lab: Lab, call_id: str) -> None:
-    """Wait until the call's newest recording has grown in the spool: Asterisk writes some two seconds at a time."""
+async def recorded_a_while(service: Service, lab: Lab, call_id: str, *, seconds: float = 1.0) -> None:
+    """Wait until so much of the call's newest recording is in the spool: Asterisk writes some two seconds at a time. A
+    machine that stands still for a moment records less than its clock says.
+    """
 
     async def has_grown() -> bool:
         recordings = (await service.call(call_id))["recordings"]
         raw = lab.pbx.spool / f"{recordings[-1]['id']}.wav" if recordings else None
-        return raw is not None and raw.exists() and raw.stat().st_size > BYTES_PER_SECOND
+        return raw is not None and raw.exists() and raw.stat().st_size > seconds * BYTES_PER_SECOND
 
     await until(has_grown, within=GONE_SECONDS)
 
@@ -158,7 +160,10 @@ async def test_an_allowed_call_is_announced_then_recorded_then_bridged(service: 
 async def test_the_recording_holds_both_voices_from_its_start_and_nothing_of_the_notice(
     service: Service, lab: Lab
 ) -> None:
-    ended = await through(service, lab, callees.answers(2), agent="drops-3")
+    placed, call_id = await come_to("call_bridged", service, lab, callees.answers(2))
+    await recorded_a_while(service, lab, call_id, seconds=3.0)
+    await lab.world.hang_up(placed)
+    ended = await over(service, lab, placed)
     sound = recording(service, ended)
     assert seconds_of(sound, callees.TONE_HZ) > 2.5
     assert seconds_of(sound, callees.AGENT_TONE_HZ) > 2.5
@@ -288,7 +293,10 @@ async def test_the_same_key_twice_is_one_request(service: Service, lab: Lab) -> 
 
 async def test_a_callee_who_sends_no_packet_ends_the_recording(service: Service, lab: Lab) -> None:
     """Asterisk ends a recording without an event after two seconds without a frame; a snoop channel always has frames."""
-    ended = await through(service, lab, callees.mute(31), agent="drops-6")
+    placed, call_id = await come_to("call_bridged", service, lab, callees.mute(31))
+    await recorded_a_while(service, lab, call_id, seconds=5.5)
+    await lab.world.hang_up(placed)
+    ended = await over(service, lab, placed)
     assert ended.verdict == ("bridged", "")
     sound = recording(service, ended)
     talk = (ended.at("call_ended") - ended.at("call_bridged")).total_seconds()
@@ -331,7 +339,7 @@ async def test_a_refusal_in_the_talk_stops_the_recorder(service: Service, lab: L
     began, refused = (
         datetime.fromisoformat(each) for each in (_kept(ended)["started_at"], request["received_at"])
     )
-    assert sound.seconds == pytest.approx((refused - began).total_seconds(), abs=0.5)
+    assert 2.0 < sound.seconds < (refused - began).total_seconds() + 0.5
 
 
 async def test_a_refusal_ends_the_call_where_the_campaign_says_so(service: Service, lab: Lab) -> None:
@@ -391,16 +399,14 @@ async def test_a_notice_that_was_not_heard_to_its_end_is_told_again(service: Ser
 async def test_who_agrees_by_key_is_recorded_on_the_basis_of_consent(
     service: Service, lab: Lab, callee: Callee, *, is_heard: bool
 ) -> None:
+    event = "notice_heard" if is_heard else "call_bridged"
+    placed, call_id = await come_to(event, service, lab, callee, campaign="survey")
     if is_heard:
-        placed, call_id = await come_to("notice_heard", service, lab, callee, campaign="survey")
         await lab.world.callee_presses(callee.number, "1")
         await service.logged("call_bridged", call_id=call_id)
-        await recorded_a_while(service, lab, call_id)
-        await heard_on(lab.world, callee)
-        await lab.world.hang_up(placed)
-        ended = await over(service, lab, placed)
-    else:
-        ended = await through(service, lab, callee, campaign="survey", agent="drops-3")
+    await recorded_a_while(service, lab, call_id, seconds=3.0)
+    await lab.world.hang_up(placed)
+    ended = await over(service, lab, placed)
     assert ended.verdict == ("bridged", "")
     order = ["notice_heard", "recording_agreed", "recording_tagged", "recording_started", "call_bridged"]
     if not is_heard:

@@ -72,9 +72,12 @@ def heard_from(sound: Audio, hz: float) -> float:
 @pytest.mark.parametrize("spool", [None, "ari"], ids=["shared-spool", "asterisk-elsewhere"])
 async def test_a_voice_is_on_the_side_of_the_other(ground: Ground, spool: str | None) -> None:
     async with ground.running(channels="stereo", spool=spool) as service:
-        placed = await ground.dial(callees.answers(1), agent="drops-3")
-        outcome, _ = await ground.ended(service, placed)
-        shown = await kept_later(service, outcome.call)
+        placed, call_id = await ground.talk(service, callees.answers(1))
+        await ground.recorded_a_while(sides=2)
+        await ground.recorded_a_while(more=16_000, sides=2)
+        await ground.lab.world.hang_up(placed)
+        await ground.ended(service, placed)
+        shown = await kept_later(service, call_id)
         assert_apart(service, shown, least_seconds=2.5)
         await ground.nothing_left()
     assert ground.raw(shown) == []
