@@ -112,6 +112,10 @@ FAULTS = [
     ("marketing = false", 'marketing = true\npreset = "PL"\nconsent_required = false', "campaigns[0].consent_required",
      "must not be false for marketing: the rules of the preset PL require consent", "consent_required"),
     ("marketing = false", 'consent_channel = "fax"', "campaigns[0].consent_channel", "phone"),
+    ('"8" = "access"', '"8" = "language"', "campaigns[0].keys", "the key language needs another language to change to: set languages",
+     "[campaigns.keys]"),
+    ("[campaigns.keys]", '[campaigns.agent_keys]\n"*1" = "access"\n"*2" = "erasure"\n"*12" = "restriction"\n[campaigns.keys]',
+     "campaigns[0].agent_keys.*12", "can never be entered: *1 is already a code", '"*12"'),
     ('data_source = "umowa zawarta z ACME"', "", "campaigns[0].notice.prompts", "the prompt source speaks the campaign's data_source",
      "prompts ="),
     ('data_source = "umowa zawarta z ACME"', "", "campaigns[0].keys", "the key data_source speaks the campaign's data_source",
@@ -329,6 +333,13 @@ def test_what_hangs_together_is_refused_or_a_call_goes_on_that_must_be_recorded(
     changes: dict[str, Any], *, must: bool
 ) -> None:
     assert campaign(**changes).recording.must is must
+
+
+@pytest.mark.parametrize("pause", ["pause_recording", "resume_recording"])
+def test_a_code_of_the_agent_leaves_out_what_a_law_has_recorded(pause: str) -> None:
+    assert campaign(recording={"mode": "mandatory"}, agent_keys={"*1": "stop_recording"}).recording.must
+    with pytest.raises(ValueError, match=f"{pause} cannot be used with recording.mode mandatory"):
+        campaign(recording={"mode": "mandatory"}, agent_keys={"*1": pause})
 
 
 @pytest.mark.parametrize(
