@@ -169,6 +169,22 @@ async def test_a_callee_who_was_cut_off_has_hung_up() -> None:
     assert await taken(inbox) == [unanswered]
 
 
+async def test_a_call_that_is_over_hears_of_more_than_rights() -> None:
+    """What else waits would have a call that has ended go on."""
+    pressed, registered = on.KeyPressed("7", AT), on.RightRegistered(Right.ERASURE, "R-1")
+    inbox = holding(on.AgentAnswered(), pressed, on.Gone(Party.AGENT), registered, LET_GO)
+    assert [inbox.next_right() for _ in range(3)] == [pressed, registered, None]
+
+
+async def test_a_full_inbox_has_room_for_what_is_put_before_others() -> None:
+    gone, registered = on.Gone(Party.CALLEE), on.RightRegistered(Right.ERASURE, "R-1")
+    for waiting, left in ((INBOX_EVENTS - 1, INBOX_EVENTS), (INBOX_EVENTS, 2)):
+        inbox = holding(*[gone] * waiting)
+        inbox.put_before(registered, lambda each: each == gone)
+        assert len(inbox) == left
+        assert await inbox.next(Stage.TALK) == registered
+
+
 async def test_a_timer_that_is_set_anew_runs_out_as_the_earlier_one() -> None:
     """Whether the earlier one has already run out, or would have."""
     inbox = holding(on.TimeRanOut(Timer.STOP), on.TimeRanOut(Timer.CODE))
