@@ -19,7 +19,7 @@ from ccari.calls.switchboard import Switchboard
 from ccari.calls.talks import Talk
 from ccari.errors import AsteriskError
 from ccari.gating.journal import Journal
-from ccari.gating.labels import agent_name, label, phone_name
+from ccari.gating.labels import NAMELESS, agent_name, label, phone_name
 from ccari.policy.call import Call, Direction, Party, Stage
 from ccari.policy.call import events as on
 from ccari.policy.rights import Right
@@ -289,6 +289,34 @@ async def test_a_recording_that_is_moved_on_a_disk_that_hangs_keeps_a_lost_conne
 def test_an_order_shows_a_number_in_the_place_of_the_campaign() -> None:
     swapped = Order(Direction.OUTBOUND, "renewals", "+48600100001", "anna", channel="phone-1")
     assert "600100001" not in repr(swapped)
+
+
+@pytest.mark.parametrize(
+    ("args", "asked"),
+    [
+        (["outbound", "600100001", "renewals"], (Direction.OUTBOUND, "600100001", "renewals", "anna", None)),
+        (["outbound", "600100001", "renewals", "jan"], (Direction.OUTBOUND, "600100001", "renewals", "jan", None)),
+        (["inbound", "hotline"], (Direction.INBOUND, "600100002", "hotline", "hotline", None)),
+        (["inbound", "hotline", "sales"], (Direction.INBOUND, "600100002", "hotline", "sales", "sales")),
+        # an empty argument was meant to name something
+        (["outbound", "600100001", ""], (Direction.OUTBOUND, "600100001", NAMELESS, "anna", None)),
+        (["outbound", "600100001", "", "jan"], (Direction.OUTBOUND, "600100001", NAMELESS, "jan", None)),
+        (["inbound", ""], (Direction.INBOUND, "600100002", NAMELESS, NAMELESS, None)),
+        (["inbound", "", "sales"], (Direction.INBOUND, "600100002", NAMELESS, "sales", "sales")),
+        # nothing says whom it is about
+        (["inbound"], (Direction.INBOUND, None, "", "anna", None)),
+        (["inbound", "hotline", "sales", "more"], (Direction.INBOUND, None, "", "anna", None)),
+        (["outbound", "600100001"], (Direction.OUTBOUND, None, "", "anna", None)),
+        ([], (Direction.OUTBOUND, None, "", "anna", None)),
+    ],
+)  # fmt: skip
+def test_a_dialplan_gets_another_call_than_it_asks_for(args: list[str], asked: tuple[object, ...]) -> None:
+    phone = {"id": "phone-1", "name": "PJSIP/anna-00000001", "caller": {"number": "600100002"}}
+    for state, answered in (("Up", True), ("Ring", False)):
+        order = order_of(phone | {"state": state}, args)
+        assert (order.direction, order.number, order.campaign, order.agent, order.destination) == asked
+        assert (order.channel, order.answered) == ("phone-1", answered)
+        assert order.rings_agent is (asked[0] is Direction.INBOUND)
 
 
 def test_the_transfers_of_a_phone_that_called_with_bad_arguments_are_left_to_asterisk() -> None:
