@@ -267,6 +267,46 @@ def test_what_the_agent_who_was_does_is_taken_for_the_colleagues(
     assert translate(destroyed, ids, {}, None) == on.Gone(Party.AGENT, 16)
 
 
+@pytest.mark.parametrize(
+    ("direction", "home", "gets_back", "callee", "former"),
+    [
+        # the dialplan's own channel is not ours to hang up
+        (Direction.OUTBOUND, "phone-1", None, "-callee", ["-agent1"]),
+        (Direction.INBOUND, "phone-1", Party.CALLEE, "phone-1", ["-agent", "-agent1"]),
+        (Direction.AGENT_FIRST, None, None, "-callee", ["-agent", "-agent1"]),
+    ],
+)
+@pytest.mark.parametrize("taken_up", [False, True])
+def test_after_transfers_the_callee_is_lost_or_an_agent_who_was_stays_on_the_line(
+    direction: Direction, home: str | None, gets_back: Party | None, callee: str, former: list[str], *, taken_up: bool
+) -> None:  # fmt: skip
+    """Whether this run of the service made the transfers, or takes the talk up after them."""
+    ids = Ids(IDS.call, direction, home, agents=2 if taken_up else 0)
+    if not taken_up:
+        ids.hand_over()
+        ids.hand_over()
+    ours = f"ccari-{IDS.call}"
+    assert ids.callee == (callee if callee == home else f"{ours}{callee}")
+    assert (ids.agent, ids.home_party) == (f"{ours}-agent2", gets_back)
+    assert ids.former_agents == [f"{ours}{each}" for each in former]
+
+
+@pytest.mark.parametrize(
+    ("verdict", "meaning"),
+    [("MACHINE", on.MachineFound()), ("HUMAN", on.HumanFound()), ("NOTSURE", on.HumanFound())],
+)
+def test_whoever_answers_is_taken_for_a_machine_or_one_for_a_person(
+    recorded: Recorded, verdict: str, meaning: Event
+) -> None:
+    assert meant(recorded["callee_created"] | {"args": ["callee", verdict]}) == meaning
+
+
+def test_the_channel_of_an_agent_who_is_called_is_not_known_to_be_there(recorded: Recorded) -> None:
+    ids = Ids(IDS.call, Direction.AGENT_FIRST, None)
+    created = recorded["callee_created"] | {"channel": {"id": ids.agent}, "args": []}
+    assert translate(created, ids, {}, None) == on.AgentCreated()
+
+
 def test_an_event_is_handed_to_no_call_or_to_the_wrong_one(recorded: Recorded) -> None:
     channels = {name: channel_of(event) for name, event in recorded.items()}
     assert channels["redirected"] == channels["dial_ringing"] == channels["playback_whole"] == IDS.callee
