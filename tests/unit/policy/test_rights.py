@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode, stored
+from ccari.policy.campaign import RecordingMode, ended_by, stops_recording, stored
 from ccari.policy.rights import (
     EFFECTS,
     Effect,
@@ -25,6 +25,7 @@ from ccari.policy.rights import (
     verification_fault,
 )
 from ccari.policy.suppression import Reason
+from tests.unit.policy.campaigns import campaign
 
 #: Each right's article, what it bars at once, whether it stops the running recording (always, or if that is on
 #: consent), what becomes of stored ones, which identity level it is fulfilled from, whether it can be refused, and
@@ -198,6 +199,19 @@ def test_what_a_recording_rests_on_changes_another_right_than_its_refusal(right:
     under = EFFECTS[right].article
     assert {article(right, basis) for basis in LegalBasis} == {under}
     assert refusable(right, "17") is refusable(right, under) is (right not in ABSOLUTE)
+
+
+def test_a_right_ends_a_recording_that_it_leaves_or_is_told_to_end_one_where_there_is_none() -> None:
+    """Agents read on their card what ends a recording."""
+    ends = {
+        basis: {right for right in Right if stops_recording(right, basis, RecordingMode.OPT_IN)}
+        for basis in LegalBasis
+    }
+    agreed = {Right.ERASURE, Right.OBJECTION, Right.REFUSE_RECORDING, Right.WITHDRAW_CONSENT}
+    assert ends == dict.fromkeys(LegalBasis, agreed)
+    on_contract = campaign(recording={"mode": "opt_out", "legal_basis": "contract"}).recording
+    assert set(ended_by(on_contract)) == agreed - {Right.WITHDRAW_CONSENT}
+    assert ended_by(campaign(recording={"mode": "off"}).recording) == ()
 
 
 def test_nobody_decides_on_what_was_agreed_to_and_taken_back_or_on_what_needs_no_decision() -> None:
