@@ -232,9 +232,8 @@ def prompts(
     fields["key"] = next(
         (words.key_word(key, language) for key, action in campaign.keys.items() if action is answer), ""
     )
-    ids = dict.fromkeys(
-        (*sequence(campaign, informed=False), *sequence(campaign, informed=True), *_inbound(campaign))
-    )
+    # what is played to a person who was informed before is a part of it
+    ids = dict.fromkeys((*sequence(campaign, informed=False), *_inbound(campaign)))
     if KeyAction.DATA_SOURCE in campaign.keys.values():
         ids[NoticePrompt.SOURCE.value] = None
     if campaign.answering_machine is not None and campaign.answering_machine.message:
