@@ -96,6 +96,18 @@ async def test_a_call_ends_because_its_recorder_does_not_come(
     assert (("recorded", "out") in asterisk.asked) == (fails[0] == "tell")
 
 
+async def test_invariant_2_what_was_recorded_by_a_recorder_that_was_given_up_is_kept() -> None:
+    """The reply was lost, and it began after all: the call went on as one that is not recorded."""
+    recorder = await tagged(Asterisk(("record", "in")))
+    with pytest.raises(AsteriskError):
+        await recorder.start()
+    begun = datetime.now(UTC)
+    await recorder.started(begun)
+    await recorder.ended(begun + timedelta(seconds=10))
+    await recorder.settle()
+    assert cast("Rows", recorder._desk.recordings).said[-1] == "discarded"
+
+
 @pytest.mark.parametrize(
     "fails", [("snoop", "out"), ("snoop", "in"), ("record", "out"), ("begin", "out"), ("record", "in")]
 )

@@ -425,6 +425,15 @@ def test_the_shipped_catalogue_has_words_for_every_prompt_of_every_campaign(
         assert "{" not in prompt.text
 
 
+def test_who_changes_the_language_hears_on_in_the_one_that_the_call_began_in() -> None:
+    """Only the offer of the next language is in that language."""
+    declared = campaign(language="pl", languages=["en", "uk"], keys=ALL_KEYS | {"#": "language"})
+    for language, offered in (("pl", "en"), ("en", "uk"), ("uk", "pl")):
+        spoken = {each.id: each.language for each in prompts(CONTROLLER, declared, SHIPPED, language)}
+        assert spoken.pop("language_offer") == offered
+        assert set(spoken.values()) == {language}
+
+
 @pytest.mark.parametrize("language", ["pl", "en"])
 def test_the_shipped_catalogue_has_what_is_said_at_the_end_of_a_call(language: str) -> None:
     common = {prompt.id for prompt in prompts(CONTROLLER, campaign(language=language), SHIPPED)}
