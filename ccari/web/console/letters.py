@@ -6,7 +6,7 @@ from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
-from functools import partial
+from functools import cache, partial
 from importlib import resources
 from typing import Any
 
@@ -63,6 +63,8 @@ _BOOK: Mapping[str, Mapping[str, Any]] = {
 _SPACE = re.compile(r"[ \t\n]+")
 # letters are plain text; the page that shows one escapes it
 _ENVIRONMENT = Environment(autoescape=False, undefined=StrictUndefined)  # noqa: S701
+#: Of the book's texts, which are few: compiling one takes longer than filling it in.
+_template = cache(_ENVIRONMENT.from_string)
 
 
 def offered(request: RequestShown, steps: Container[str]) -> tuple[Outcome, ...]:
@@ -119,9 +121,9 @@ def write(
     paragraphs = [
         languages.bound(language, ended_once(_SPACE.sub(" ", paragraph).strip()))
         for body in bodies
-        for paragraph in _ENVIRONMENT.from_string(body).render(fields).split("\n\n")
+        for paragraph in _template(body).render(fields).split("\n\n")
     ]
-    subject = _ENVIRONMENT.from_string(book[outcome]["subject"]).render(fields)
+    subject = _template(book[outcome]["subject"]).render(fields)
     return Letter(
         language, controller.name, controller.dpo, book["gap"]["addressee"], day(today), subject,
         tuple(filter(None, paragraphs)),
