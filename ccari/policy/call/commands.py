@@ -196,7 +196,7 @@ class Note:
     """Write an event of the call: one log line, and one entry of its append-only journal."""
 
     event: str
-    fields: dict[str, str] = field(default_factory=dict)
+    fields: dict[str, str] = field(default_factory=dict, hash=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """What no step of any call may do; each breach is given in the words that a failing test shows."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ccari.policy import confirmations, notices
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer
@@ -21,7 +21,7 @@ _CONFIRMED: dict[str, set[Right]] = {
 }
 
 
-def ignored(campaign: Campaign, world: World, event: Event, commands: list[Command]) -> Iterator[str]:
+def ignored(campaign: Campaign, world: World, event: Event, commands: Sequence[Command]) -> Iterator[str]:
     """What an event must lead to, and did not. ``world`` is as it was before the event."""
     match event:
         case on.KeyPressed(key) if (right := right_of(campaign, key)) is not None:
@@ -45,7 +45,7 @@ def _to_be_registered(world: World, right: Right) -> int:
     return 0 if not world.known or right in world.sent else 1
 
 
-def _registered(commands: list[Command], right: Right) -> int:
+def _registered(commands: Sequence[Command], right: Right) -> int:
     return sum(isinstance(each, do.RegisterRight) and each.right is right for each in commands)
 
 
@@ -214,8 +214,7 @@ def _ends_with_transfer(campaign: Campaign, world: World) -> bool:
 def _about_words(campaign: Campaign, world: World, command: Command) -> Iterator[str]:  # noqa: PLR0912 - one arm a command
     match command:
         case do.CommitHeard(prompts):
-            inbound = world.direction is Direction.INBOUND
-            needed = {*prompts, *notices.sequence(campaign, informed=world.informed, inbound=inbound)}
+            needed = {*prompts, *world.notice(campaign)}
             if not {(prompt, world.language) for prompt in needed} <= world.heard:
                 yield "a notice proven that was not heard whole, in one language"
             if world.machine in {"detecting", "machine"}:
@@ -305,35 +304,39 @@ def _bars(campaign: Campaign, right: Right) -> bool:
 
 
 def out_of_place(
-    campaign: Campaign, before: Call, event: Event, after: Call, world: World, commands: list[Command]
+    campaign: Campaign, before: Stage, event: Event, after: Stage, world: World, commands: Sequence[Command]
 ) -> Iterator[str]:
-    """What may not be true after a step."""
+    """What may not be true after a step from one stage to another, or the same."""
     closes = [isinstance(each, do.CloseCall) for each in commands]
-    if any(closes) is not (after.stage is Stage.CLOSED) or any(closes[:-1]):
+    if any(closes) is not (after is Stage.CLOSED) or any(closes[:-1]):
         yield "an end that is not the last thing, once"
-    if before.stage in _ENDING and after.stage not in _ENDING:
+    if before in _ENDING and after not in _ENDING:
         yield "a call that comes back to life"
-    unwanted = after.stage in _ENDING or (world.blocked and after.stage is not Stage.CLOSED)
+    unwanted = after in _ENDING or (world.blocked and after is not Stage.CLOSED)
     if _is_left(world.callee) and unwanted:
         yield "a callee left on the line"
-    if _is_left(world.agent) and after.stage in _ENDING:
+    if _is_left(world.agent) and after in _ENDING:
         yield "an agent left on the line"
-    if after.stage is Stage.FAREWELL and world.bridging and not world.parted:
+    if after is Stage.FAREWELL and world.bridging and not world.parted:
         yield "last words to a callee who hears the agent"
-    if world.on_hold and after.stage in _PATIENT and any(_is_said_to_the_callee(each) for each in commands):
+    if world.on_hold and after in _PATIENT and any(_is_said_to_the_callee(each) for each in commands):
         yield "words to a callee who has put the call on hold"
-    if len(set(after.upcoming)) < len(after.upcoming) or len(set(after.whispers)) < len(after.whispers):
-        yield "a prompt that waits twice"
     if isinstance(event, on.TransferAsked) and not _is_away(world, Party.AGENT):
         answered = any(isinstance(each, do.RefuseTransfer | do.HandOver) for each in commands)
-        if not answered and after.stage is not Stage.HANDOVER:
+        if not answered and after is not Stage.HANDOVER:
             yield "a transfer that is neither made nor refused"
-        if before.stage is Stage.HANDOVER and do.RefuseTransfer() in commands:
+        if before is Stage.HANDOVER and do.RefuseTransfer() in commands:
             yield "a transfer refused that is under way"
     yield from _about_talks(campaign, before, event, after, world)
     unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
     if any(closes) and unanswered and event != on.TimeRanOut(Timer.CLOSE):
         yield "an end before it is known what became of a right"
+
+
+def contradictory(call: Call) -> Iterator[str]:
+    """What may not be true of a call, whatever the world around it is like."""
+    if len(set(call.upcoming)) < len(call.upcoming) or len(set(call.whispers)) < len(call.whispers):
+        yield "a prompt that waits twice"
 
 
 def _is_said_to_the_callee(command: Command) -> bool:
@@ -344,24 +347,26 @@ def _is_left(side: Side) -> bool:
     return side.there == "made" and not side.let_go
 
 
-def _about_talks(campaign: Campaign, before: Call, event: Event, after: Call, world: World) -> Iterator[str]:
-    if (world.refused or (world.paused and after.stage is Stage.TALK)) and world.recorder == "running":
+def _about_talks(
+    campaign: Campaign, before: Stage, event: Event, after: Stage, world: World
+) -> Iterator[str]:
+    if (world.refused or (world.paused and after is Stage.TALK)) and world.recorder == "running":
         yield "a recorder that runs on after a refusal, or a pause"
-    if world.refused and world.recorder in {"overdue", "stuck"} and after.stage not in _ENDING:
+    if world.refused and world.recorder in {"overdue", "stuck"} and after not in _ENDING:
         yield "a call that goes on while a refused recorder cannot be stopped"
-    if event == on.TimeRanOut(Timer.STOP) and world.recorder != "overdue" and after.stage is not before.stage:
+    if event == on.TimeRanOut(Timer.STOP) and world.recorder != "overdue" and after is not before:
         yield "a talk that ends because its recorder stopped in time"
     unanswered = any(isinstance(each, do.RegisterRight) for each in world.owed)
     tagging = world.tagged or do.TagRecording() in world.owed
     unrecorded = world.refused or (world.recorder in {"none", "over"} and not world.paused and not tagging)
-    if campaign.recording.must and after.stage is Stage.TALK and unrecorded and not unanswered:
+    if campaign.recording.must and after is Stage.TALK and unrecorded and not unanswered:
         yield "a talk that goes on without the recorder that it must have"
-    if after.stage is Stage.TALK and _is_over(campaign, world) and not unanswered:
+    if after is Stage.TALK and _is_over(campaign, world) and not unanswered:
         yield "a talk that goes on after it was barred"
     if (
         isinstance(event, on.RightRegistered | on.RightSpooled)
-        and after.stage is Stage.FAREWELL
-        and before.stage is not after.stage
+        and after is Stage.FAREWELL
+        and before is not after
     ):
         stopped = stops(campaign, event.right) and campaign.recording.must
         if not stopped and (not campaign.ends_after_right or not _bars(campaign, event.right)):

@@ -5,6 +5,7 @@ from collections.abc import Hashable
 from ccari.policy import notices
 from ccari.policy.call import Call, Command, Direction, Party, Stage, Timer
 from ccari.policy.call import commands as do
+from ccari.policy.campaign import Campaign
 from tests.unit.policy.world import Side, Sounding, World
 
 #: Everything that may fail, or be reported, in a call whose callee was dialled.
@@ -49,16 +50,16 @@ _CONVERSING = frozenset(
 _AFTER_THE_NOTICE = _CONVERSING - {Stage.HEARD}
 
 
-def merge(call: Call, world: World) -> World:
-    """Forget what no later step can distinguish; for the rest assume the worst: every timer set, everything may yet
-    fail.
+def merge(campaign: Campaign, stage: Stage, world: World) -> World:
+    """The world of a call in this stage. Forget what no later step can distinguish; for the rest assume the worst: every
+    timer set, everything may yet fail.
     """
-    if call.stage is Stage.CLOSED:
+    if stage is Stage.CLOSED:
         return _NO_WORLD
     if world.heard_committed:
         # the notice is no longer proven, in any language
         world = world._replace(heard=_NONE_HEARD, language="", informed=False, sounding=_mute(world))
-    if call.stage is Stage.CLOSE:
+    if stage is Stage.CLOSE:
         return world._replace(
             asked=_everything(world) | _HANG_UPS,
             timers=_EVERY_TIMER,
@@ -84,7 +85,7 @@ def merge(call: Call, world: World) -> World:
             reheard=False,
             sounding=_LAST_WORDS if _reached(world) else world.sounding,
         )
-    if call.stage is Stage.FAREWELL and world.callee.answered:
+    if stage is Stage.FAREWELL and world.callee.answered:
         agent = _end(world.agent) if _is_past(world.agent) else world.agent
         return world._replace(
             agent=agent,
@@ -104,12 +105,13 @@ def merge(call: Call, world: World) -> World:
             briefed=False,
             reheard=False,
         )
-    if call.stage is Stage.TALK:
+    if stage is Stage.TALK:
         return world._replace(asked=_everything(world), timers=_EVERY_TIMER)
-    if call.stage is Stage.UNHEARD:
+    if stage is Stage.UNHEARD:
         world = world._replace(heard=_NONE_HEARD)
     elif world.heard:
-        world = world._replace(heard=frozenset(each for each in world.heard if each[0] in call.notice))
+        due = world.notice(campaign)
+        world = world._replace(heard=frozenset(each for each in world.heard if each[0] in due))
     if _is_past(world.agent):
         world = world._replace(agent=_end(world.agent), asked=world.asked | _OF_AN_AGENT)
     return world
@@ -138,7 +140,7 @@ def _reached(world: World) -> bool:
     return do.Dial() in world.asked or do.AnswerCallee() in world.asked
 
 
-def same(call: Call, world: World) -> Hashable:
+def same(call: Call) -> Hashable:
     """Equal for states that nothing can distinguish: only the set of the rights counts, and only whether there is a
     reason.
     """
@@ -154,7 +156,6 @@ def same(call: Call, world: World) -> Hashable:
             call.registering,
             call.recorder,
             call.outcome,
-            world,
         )
     before_the_end: Hashable = None
     if stage is not Stage.FAREWELL:
@@ -186,5 +187,5 @@ def same(call: Call, world: World) -> Hashable:
         stage, call.campaign is None, call.agent, call.callee, call.nobody, call.playing, call.upcoming, call.whisper,
         call.whispers, frozenset(call.exercised), call.registering, call.by_agent, call.refused, call.recorded,
         call.recorder, call.outcome, bool(call.reason), call.known, call.on_hold,
-        before_the_end, world,
+        before_the_end,
     )  # fmt: skip

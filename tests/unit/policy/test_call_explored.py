@@ -19,7 +19,7 @@ _NEVER = {
     Direction.INBOUND: frozenset({Outcome.AGENT_HANGUP, Outcome.BUSY, Outcome.NO_ANSWER}),
 }
 #: Fewer would mean that something can no longer be reached at all.
-_LEAST_STATES, _LEAST_TRANSITIONS = 80_000, 3_000_000
+_LEAST_STATES, _LEAST_TRANSITIONS = 170_000, 7_000_000
 
 
 @cache

@@ -119,6 +119,11 @@ class World(NamedTuple):
         together = self.bridging and reached and do.Bridge() not in self.owed
         return self.handed_over or (together and self.machine not in NOBODY)
 
+    def notice(self, campaign: Campaign) -> tuple[str, ...]:
+        """The prompts that must be heard before the two may talk."""
+        inbound = self.direction is Direction.INBOUND
+        return notices.sequence(campaign, informed=self.informed, inbound=inbound)
+
     def side(self, party: Party) -> Side:
         return self.agent if party is Party.AGENT else self.callee
 
