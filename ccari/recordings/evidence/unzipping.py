@@ -16,6 +16,8 @@ from ccari.errors import EvidenceError
 
 #: The most bytes, far more than any pack has: a few packed bytes of zeroes must not fill the verifier's memory.
 MOST_BYTES = 256 * 2**20
+#: The most files in a ZIP without ZIP64.
+MOST_ENTRIES = 65535
 #: What the library raises for a ZIP with a flipped bit. Not all of these are documented.
 _DAMAGED = (zipfile.BadZipFile, zlib.error, struct.error, NotImplementedError, ValueError, OverflowError)
 #: The one flag that a file of a pack may have: its name is in UTF-8.
@@ -38,7 +40,10 @@ def unzipped(content: bytes) -> dict[str, bytes]:
 def listed(file: BinaryIO) -> list[zipfile.ZipInfo]:
     """What the directory of a ZIP says of each file; nothing of it is checked yet. Raises EvidenceError if it is no ZIP, and OSError."""
     with _named(), zipfile.ZipFile(file) as packed:
-        return packed.infolist()
+        entries = packed.infolist()
+    if len(entries) > MOST_ENTRIES:
+        raise EvidenceError(f"it has more than {MOST_ENTRIES:,} files")
+    return entries
 
 
 def contents(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> Iterator[tuple[str, bytes]]:
@@ -56,8 +61,10 @@ def contents(file: BinaryIO, entries: Sequence[zipfile.ZipInfo]) -> Iterator[tup
         yield from _contents(file, entries)
 
 
-def content_of(file: BinaryIO, entry: zipfile.ZipInfo) -> bytes:
-    """The content of one file, wherever it lies in the ZIP. Raises like :func:`contents`."""
+def content_of(file: BinaryIO, entry: zipfile.ZipInfo, most: int = MOST_BYTES) -> bytes:
+    """The content of one file of at most ``most`` bytes, wherever it lies in the ZIP. Raises like :func:`contents`."""
+    if max(entry.file_size, entry.compress_size) > most:
+        raise EvidenceError(f"{entry.filename} is larger than it can be")
     with _named():
         return _content_of(file, entry, entry.FileHeader())
 

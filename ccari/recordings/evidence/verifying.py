@@ -5,7 +5,7 @@ import hmac
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
@@ -117,7 +117,7 @@ def verify(
     legible(lambda: _consents(files, journal), "gate.json is damaged")
     not_told = legible(lambda: _subject(files, kind, journal), "subject.json is damaged")
     return Verdict(
-        kind, id_, datetime.fromisoformat(document["created_at"]), key.fingerprint, len(journal),
+        kind, id_, legible(lambda: moment(document["created_at"]), f"the date of {VCON} is damaged"), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
         tuple(min((by.at for of, by in stamps if by and each.digest in of), default=None) for each in sealed),
         tuple(dict.fromkeys(by.by for _, by in stamps if by)), sum(by is None for _, by in stamps), heard.unheard,
@@ -168,7 +168,7 @@ def _entry(row: Mapping[str, Any]) -> Linked:
     salt = None if row["salt"] is None else bytes.fromhex(row["salt"])
     fields, salt = (None, salt) if row["fields"] is None else chain.entry_fields(row["fields"], salt)
     return Linked(
-        int(row["seq"]), datetime.fromisoformat(row["at"]), str(row["event"]), bytes.fromhex(row["commitment"]),
+        int(row["seq"]), moment(row["at"]), str(row["event"]), bytes.fromhex(row["commitment"]),
         bytes.fromhex(row["link"]), fields, salt,
     )  # fmt: skip
 
@@ -218,7 +218,7 @@ def _seal(row: Mapping[str, Any]) -> tuple[Statement, bytes, Leaf, int, list[byt
 
 def _statement(signed: Mapping[str, Any]) -> Statement:
     return Statement(
-        datetime.fromisoformat(signed["sealed_at"]), int(signed["leaves"]), bytes.fromhex(signed["root"]),
+        moment(signed["sealed_at"]), int(signed["leaves"]), bytes.fromhex(signed["root"]),
         bytes.fromhex(signed["before"]), str(signed["key"]),
     )  # fmt: skip
 
@@ -350,6 +350,11 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
+
+
+def moment(text: str) -> datetime:
+    """A moment in UTC. Raises ValueError or OverflowError, for :func:`legible`: some that can be written cannot be converted later."""
+    return datetime.fromisoformat(text).astimezone(UTC)
 
 
 def legible(reading: Callable[[], _T], fault: str) -> _T:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import rfc8785
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,7 +22,15 @@ from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import CALL, KEY, NOON, OTHER_KEY, RECORDING
-from tests.unit.recordings.packing import Files, checked, fault_of, files_of, packed, zipped
+from tests.unit.recordings.packing import (
+    Files,
+    checked,
+    fault_of,
+    files_of,
+    packed,
+    vcon_of,
+    zipped,
+)
 
 
 def journal(change: Callable[[list[dict[str, Any]]], None]) -> Callable[[Files], None]:
@@ -389,3 +398,15 @@ def json_like(one: bytes, other: bytes) -> bool:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError):
         return False
     return bool(documents[0] == documents[1])
+
+
+@pytest.mark.parametrize("at", ["0001-01-01T00:00:00+14:00", "9999-12-31T23:59:59-12:00", "noon", 5, None])
+def test_whoever_has_the_key_can_write_a_date_that_ends_in_a_traceback(at: object) -> None:
+    """The command that verifies shows it in UTC, in which some moments do not exist."""
+    document = {**vcon_of(packed()), "created_at": at}
+
+    def changed(files: Files) -> None:
+        again = signing.signed(rfc8785.dumps(document), document["uuid"], KEY)
+        files[VCON] = json.dumps(again).encode()
+
+    assert fault_of(changed) == "the date of vcon.json is damaged"
