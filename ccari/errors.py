@@ -157,6 +157,10 @@ class EvidenceError(CcariError):
     """Evidence is not consistent, or cannot be given."""
 
 
+class UnfinishedError(EvidenceError):
+    """Evidence cannot be given yet: what it is of goes on, or is not sealed to its end."""
+
+
 class RequestError(CcariError):
     """There is no such rights request, or it may not take that step."""
 

@@ -1,5 +1,6 @@
 """``ccari evidence verify``: checks a pack or a dossier that somebody was given, and says by when each entry was there."""
 
+import hashlib
 import io
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,6 +14,7 @@ from ccari.cli.plain import printable
 from ccari.counting import counted
 from ccari.errors import ConfigError, EvidenceError, why
 from ccari.policy.seal import Kind
+from ccari.recordings.dossier.binding import LeftOut
 from ccari.recordings.dossier.verifying import DossierVerdict, is_dossier
 from ccari.recordings.dossier.verifying import verify as verify_dossier
 from ccari.recordings.evidence.authority import Authority
@@ -52,15 +54,16 @@ def command(
     keys = _keys(context, key)
     if authority is None and not key:
         authority = context.obj.settings().time_stamps.certificates
-    verdict = _verified(file, keys, recordings, authority_of(authority))
+    verdict, sha256 = _verified(file, keys, recordings, authority_of(authority))
     packs = verdict.packs if isinstance(verdict, DossierVerdict) else [verdict]
     if json:
-        as_json(_as_dict(verdict))
+        as_json({**_as_dict(verdict), "sha256": sha256})
         return
     if isinstance(verdict, DossierVerdict):
         _print_dossier(verdict)
     else:
         _print(verdict)
+    typer.echo(f"the SHA-256 of the file is {sha256}")
     if recordings is not None:
         compared = sum(each.recordings for each in packs)
         typer.echo(f"{counted(compared, 'file of a recording', 'files of recordings')} compared")
@@ -79,6 +82,12 @@ def not_checked(time_stamps: int) -> str:
     return f"{counted(time_stamps, 'time stamp was', 'time stamps were')} not checked"
 
 
+def without_evidence(which: str, left_out: LeftOut) -> str:
+    """Says why a dossier has no pack of a call or request."""
+    state = "not valid" if left_out.unfit else "not over yet"
+    return f"without the evidence of {which}, {state}: {left_out.reason}"
+
+
 def _as_dict(verdict: Verdict | DossierVerdict) -> dict[str, Any]:
     if isinstance(verdict, DossierVerdict):
         told = {name: getattr(verdict, name) for name in DossierVerdict.__slots__}
@@ -87,13 +96,22 @@ def _as_dict(verdict: Verdict | DossierVerdict) -> dict[str, Any]:
 
 
 def _print_dossier(verdict: DossierVerdict) -> None:
-    typer.echo(printable(f"dossier of {verdict.controller}: no fault was found"))
+    missing = len(verdict.left_out)
+    are = "is" if missing == 1 else "are"
+    found = (
+        f"is as it was signed; {counted(missing, 'call or request', 'calls and requests')} {are} without evidence"
+        if missing
+        else "no fault was found"
+    )
+    typer.echo(printable(f"dossier of {verdict.controller}: {found}"))
     typer.echo(f"made {moment(verdict.made_at)}, signed with the key {verdict.key}")
     calls = sum(each.kind is Kind.CALL for each in verdict.packs)
     held = f"{counted(calls, 'call')} and {counted(len(verdict.packs) - calls, 'request')}"
     typer.echo(f"evidence of {held}")
-    for which, reason in verdict.left_out.items():
-        typer.echo(printable(f"without the evidence of {which}: {reason}"))
+    for which, why_not in verdict.left_out.items():
+        typer.echo(printable(without_evidence(which, why_not)))
+    if verdict.uncompared:
+        typer.echo(printable(f"not compared with the number: {', '.join(verdict.uncompared)}"))
     for each in verdict.packs:
         typer.echo()
         _print(each)
@@ -157,16 +175,18 @@ def _dated(entered: Entered) -> str:
 
 def _verified(
     file: Path, keys: list[VerifyingKey], recordings: Path | None, authority: Authority | None
-) -> Verdict | DossierVerdict:
+) -> tuple[Verdict | DossierVerdict, str]:
+    """The verdict, and the SHA-256 of the file."""
     try:
         with file.open("rb") as opened:
             # it may be a pipe
             content = opened if opened.seekable() else io.BytesIO(opened.read())
+            sha256 = hashlib.file_digest(content, "sha256").hexdigest()
             if not is_dossier(content):
                 content.seek(0)
-                return verify(content.read(), keys, recordings, authority)
+                return verify(content.read(), keys, recordings, authority), sha256
             with watched("checking files") as progress:
-                return verify_dossier(content, keys, recordings, authority, progress)
+                return verify_dossier(content, keys, recordings, authority, progress), sha256
     except OSError as error:
         raise EvidenceError(f"{file} cannot be read: {why(error)}") from None
     except EvidenceError as error:

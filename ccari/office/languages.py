@@ -35,7 +35,7 @@ _OF_COUNTRIES: Mapping[str, AnswerLanguage] = {"AT": "de", "DE": "de", "LI": "de
 
 
 def of_country(country: str) -> AnswerLanguage | None:
-    """The language of the supervisory authority of a country (ISO 3166 alpha-2); None if there is none but English."""
+    """The language of the supervisory authority of a country (ISO 3166 alpha-2); None if it is English, or one in which nobody is answered."""
     return _OF_COUNTRIES.get(country)
 
 

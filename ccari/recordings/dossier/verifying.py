@@ -13,28 +13,42 @@ import orjson
 
 from ccari.errors import EvidenceError
 from ccari.policy.seal import Kind
-from ccari.recordings.dossier.binding import ABOUT, FORMAT, KNOWN, SIGNATURE, SUMS, journals_of, pack_of
+from ccari.recordings.dossier.binding import (
+    ABOUT,
+    FORMAT,
+    KNOWN,
+    SIGNATURE,
+    SUMS,
+    LeftOut,
+    calls_of,
+    difference,
+    journals_of,
+    pack_of,
+)
 from ccari.recordings.evidence import verifying as packs
 from ccari.recordings.evidence.authority import Authority
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.unzipping import content_of, contents, listed, unzipped
-from ccari.recordings.evidence.verifying import Verdict, legible
+from ccari.recordings.evidence.verifying import Verdict, legible, moment
 
 #: A line of sha256sum(1).
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\n\\]+)\n")
+#: The most bytes of each, read before anybody has signed anything: some 65,535 lines; 64 bytes, packed.
+_MOST_OF_SUMS, _MOST_OF_SIGNATURE = 16 * 2**20, 1024
 
 
 @dataclass(frozen=True, slots=True)
 class DossierVerdict:
     """What a valid dossier holds: the id of its ``controller``, the verdict on each pack, and, by call or reference, why a pack was
-    ``left_out``.
+    ``left_out``. ``uncompared``: those whose number could not be compared, as it is erased or under a retired secret.
     """
 
     controller: str
     made_at: datetime
     key: str
     packs: Sequence[Verdict]
-    left_out: Mapping[str, str]
+    left_out: Mapping[str, LeftOut]
+    uncompared: Sequence[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +58,7 @@ class _About:
     controller: str
     made_at: datetime
     digests: frozenset[str]
-    left_out: Mapping[str, str]
+    left_out: Mapping[str, LeftOut]
 
 
 def is_dossier(file: BinaryIO) -> bool:
@@ -75,19 +89,22 @@ def verify(
     about = legible(lambda: _about(_checked(file, named[ABOUT], sums)), f"{ABOUT} is damaged")
     known = legible(lambda: orjson.loads(_checked(file, named[KNOWN], sums))[0], f"{KNOWN} is damaged")
     held = legible(lambda: _held(known, about, sums), f"{KNOWN} is damaged")
-    verdicts = {}
+    calls, verdicts, uncompared = calls_of(known), {}, list[str]()
     for done, (name, content) in enumerate(contents(file, entries), start=1):
         if name in sums and _sha256(content) != sums[name]:
             raise EvidenceError(f"{name} was changed")
         if name in held:
             try:
                 verdicts[name] = verdict = packs.verify(content, keys, recordings, authority)
-                _refuse_anothers(content, verdict, held[name], about)
+                if not _is_theirs(content, verdict, held[name], about, calls):
+                    uncompared.append(verdict.id)
             except EvidenceError as error:
                 raise EvidenceError(f"{name}: {error}") from None
         progress(done)
     in_order = [verdicts[each] for each in held]
-    return DossierVerdict(about.controller, about.made_at, key.fingerprint, in_order, about.left_out)
+    return DossierVerdict(
+        about.controller, about.made_at, key.fingerprint, in_order, about.left_out, uncompared
+    )
 
 
 def _signed(
@@ -97,7 +114,10 @@ def _signed(
     for each in (SUMS, SIGNATURE):
         if each not in named:
             raise EvidenceError(f"{each} is missing from the dossier")
-    content, signature = content_of(file, named[SUMS]), content_of(file, named[SIGNATURE])
+    content, signature = (
+        content_of(file, named[SUMS], _MOST_OF_SUMS),
+        content_of(file, named[SIGNATURE], _MOST_OF_SIGNATURE),
+    )
     key = next((each for each in keys if each.verifies(signature, content)), None)
     if key is None:
         raise EvidenceError(
@@ -133,9 +153,12 @@ def _about(content: bytes) -> _About:
         raise EvidenceError(
             f"this version of ccari does not know dossiers of the kind {told.get('dossier')!r}"
         )
-    left_out = {str(each): str(reason) for each, reason in told["left_out"].items()}
-    made_at = datetime.fromisoformat(told["made_at"])
-    return _About(str(told["controller"]["id"]), made_at, frozenset(told["digests"]), left_out)
+    left_out = {
+        str(each): LeftOut(str(why["reason"]), bool(why["unfit"])) for each, why in told["left_out"].items()
+    }
+    return _About(
+        str(told["controller"]["id"]), moment(told["made_at"]), frozenset(told["digests"]), left_out
+    )
 
 
 def _held(known: Mapping[str, Any], about: _About, sums: Mapping[str, str]) -> dict[str, tuple[Kind, str]]:
@@ -150,16 +173,25 @@ def _held(known: Mapping[str, Any], about: _About, sums: Mapping[str, str]) -> d
     return held
 
 
-def _refuse_anothers(content: bytes, verdict: Verdict, expected: tuple[Kind, str], about: _About) -> None:
-    """Raise EvidenceError unless a verified pack is of that call or request, and of this person and controller."""
+def _is_theirs(
+    content: bytes, verdict: Verdict, expected: tuple[Kind, str], about: _About, calls: Mapping[str, Mapping[str, Any]]
+) -> bool:  # fmt: skip
+    """Whether a verified pack is of this number; False also if that cannot be seen. ``calls``: those that are known, by id.
+
+    Raises EvidenceError if it is of another call, request or controller, of a call with another number, or of one that is known otherwise.
+    """
     if (verdict.kind, verdict.id) != expected:
         raise EvidenceError(f"it is the evidence of {verdict.kind} {verdict.id}")
     row = legible(lambda: dict(orjson.loads(unzipped(content)["subject.json"])), "subject.json is damaged")
     if row.get("controller") != about.controller:
         raise EvidenceError(f"it is of another controller than {ABOUT} says")
+    is_call, is_theirs = verdict.kind is Kind.CALL, str(row.get("digest")) in about.digests
     # a request stays with the person when the secret under which it came is retired, so its first digest may be an earlier one
-    if verdict.kind is Kind.CALL and "digest" in row and str(row["digest"]) not in about.digests:
+    if is_call and "digest" in row and not is_theirs:
         raise EvidenceError(f"it is of another number than {ABOUT} says")
+    if is_call and (fault := legible(lambda: difference(calls[verdict.id], row), f"{KNOWN} is damaged")):
+        raise EvidenceError(fault)
+    return is_theirs
 
 
 def _sha256(content: bytes) -> str:

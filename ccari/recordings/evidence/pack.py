@@ -11,7 +11,7 @@ from typing import Any
 
 import rfc8785
 
-from ccari.errors import EvidenceError
+from ccari.errors import EvidenceError, UnfinishedError
 from ccari.policy import chain, seal
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy, PolicyError, read
@@ -107,7 +107,7 @@ def refuse_unfit(account: Account) -> None:
             f"{what} is no longer valid evidence: a seal before its time stamp was changed or removed"
         )
     if not sealed or sealed[-1][0].events != len(journal):
-        raise EvidenceError(f"{what} is not fully sealed yet: ccari evidence seal")
+        raise UnfinishedError(f"{what} is not fully sealed yet: ccari evidence seal")
 
 
 def _files(

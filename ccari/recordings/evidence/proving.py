@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from ccari.errors import EvidenceError, UnknownError
+from ccari.errors import UnfinishedError, UnknownError
 from ccari.policy.declaration import Policy
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, AccountStore, HeardSound
@@ -41,7 +41,7 @@ class Prover:
             if not sees(account.subject["controller"]):
                 raise UnknownError(f"there is no {which}")
             if account.kind is Kind.CALL and account.subject["ended_at"] is None:
-                raise EvidenceError(f"the call {which} is not over yet")
+                raise UnfinishedError(f"the call {which} is not over yet")
             if account.seals and account.seals[-1].leaf.events == len(account.journal):
                 break
             await sealer.seal_one(account.kind, account.id)

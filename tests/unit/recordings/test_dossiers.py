@@ -15,16 +15,27 @@ from typing import Any
 
 import pytest
 
-from ccari.errors import EvidenceError, UnknownError
+from ccari.errors import EvidenceError, UnfinishedError, UnknownError
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.seal import Kind
-from ccari.ports.evidence import Account, HeardSound
+from ccari.ports.evidence import Account, HeardSound, TimeStamp
 from ccari.ports.keying import Digests
-from ccari.recordings.dossier.binding import SIGNATURE, SUMS, Bound, Matter, bind
+from ccari.recordings.dossier.binding import (
+    SIGNATURE,
+    SUMS,
+    Bound,
+    LeftOut,
+    Matter,
+    Packing,
+    bind,
+)
 from ccari.recordings.dossier.verifying import DossierVerdict, is_dossier, verify
+from ccari.recordings.evidence.authority import Authority, authority
 from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON
+from ccari.recordings.evidence.unzipping import listed
+from ccari.recordings.evidence.vcon import plain
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import CALL, HEARD, KEY, NOON, OTHER_KEY, REFERENCE
 from tests.unit.recordings.packing import Files, files_of, packed, zipped
@@ -36,6 +47,11 @@ UNPROVEN = "00000000-0000-4000-8000-000000000001"
 
 
 DIGEST = bytes(32)
+#: What is known of the call besides its evidence, like a row of the store.
+KNOWN_CALL = {
+    "opened_at": NOON, "direction": "outbound", "controller": "acme", "campaign": "renewals", "legal_basis": "contract",
+    "outcome": "bridged", "revision": 1, "expired_at": None,
+}  # fmt: skip
 
 
 def call() -> Account:
@@ -51,7 +67,7 @@ class Prover:
 
     async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
         if which == UNPROVEN:
-            raise EvidenceError(f"the call {which} is not over yet")
+            raise UnfinishedError(f"the call {which} is not over yet")
         account = {str(CALL): call, REFERENCE: accounts.request}[which]()
         if not sees(account.subject["controller"]):
             raise UnknownError(f"there is no {which}")
@@ -66,17 +82,21 @@ def matter(**changed: Any) -> Matter:
     told: dict[str, Any] = {
         "controller": Controller(id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example"),
         "number": WHO, "digests": Digests(DIGEST, 1, (DIGEST,)), "why": "letter 7",
-        "known": {"controller": "acme", "calls": [{"id": CALL}, {"id": UNPROVEN}], "requests": [{"reference": REFERENCE}]},
+        "known": {"controller": "acme", "calls": [{**KNOWN_CALL, "id": CALL}, {"id": UNPROVEN}], "requests": [{"reference": REFERENCE}]},
         "requests": {REFERENCE: {"reference": REFERENCE, "due": "2026-04-10"}}, "accesses": [], "accesses_expired_before": None,
     }  # fmt: skip
     return Matter(**{**told, **changed})
 
 
 async def bound(
-    of: Matter | None = None, heard: Sequence[HeardSound] = HEARD
+    of: Matter | None = None,
+    heard: Sequence[HeardSound] = HEARD,
+    prover: Prover | None = None,
+    trusted: Authority | None = None,
 ) -> tuple[bytes, Bound, list[int]]:
     into, steps = io.BytesIO(), list[int]()
-    done = await bind(into, of or matter(), Prover(heard), KEY, MADE_AT, steps.append)
+    packing = Packing(prover or Prover(heard), KEY, [KEY.verifying], trusted)
+    done = await bind(into, of or matter(), packing, MADE_AT, steps.append)
     return into.getvalue(), done, steps
 
 
@@ -107,7 +127,7 @@ def fault_of(content: bytes, *keys: SigningKey) -> str:
 async def test_a_dossier_does_not_fit_or_leaves_out_what_has_no_evidence_without_a_word() -> None:
     content, done, steps = await bound()
     assert (done.packs, done.unheard, steps) == (2, [], [1, 2, 3])
-    assert done.left_out == {UNPROVEN: f"the call {UNPROVEN} is not over yet"}
+    assert done.left_out == {UNPROVEN: LeftOut(f"the call {UNPROVEN} is not over yet", unfit=False)}
     assert done.sha256 == hashlib.sha256(content).hexdigest()
     assert is_dossier(io.BytesIO(content))
     verdict = checked(content)
@@ -133,22 +153,26 @@ async def test_who_has_no_ccari_cannot_check_a_dossier_by_what_its_readme_says(
     with zipfile.ZipFile(io.BytesIO(whole)) as archive:
         archive.extractall(tmp_path / "unpacked")
     (tmp_path / "unpacked" / "PUBLIC.pem").write_bytes(KEY.public_pem)
+    (tmp_path / "unpacked" / f"{KEY.fingerprint}.pub").write_bytes(KEY.public_pem)
+    (tmp_path / "unpacked" / "FILE.zip").write_bytes(whole)
     explained = (tmp_path / "unpacked" / "README.txt").read_text()
-    commands = [
-        line.split() for line in explained.splitlines() if line.startswith(("    openssl", "    sha256sum"))
+    said = [
+        line.strip() for line in explained.splitlines() if line.startswith(("    openssl", "    sha256sum"))
     ]
-    assert len(commands) == 2
-    statuses = [await asyncio.to_thread(status_of, each, tmp_path / "unpacked") for each in commands]
-    assert statuses == [0, 0]
+    ran = [await asyncio.to_thread(run, each, tmp_path / "unpacked") for each in said]
+    assert [each.returncode for each in ran] == [0, 0, 0, 0]
+    assert ran[0].stdout.startswith(KEY.fingerprint)
+    assert ran[1].stdout.startswith(hashlib.sha256(whole).hexdigest())
+    commands = said[2:]
     (tmp_path / "unpacked" / "known.json").write_text("[]")
     sums = tmp_path / "unpacked" / SUMS
     sums.write_text(sums.read_text().replace("a", "b"))
-    statuses = [await asyncio.to_thread(status_of, each, tmp_path / "unpacked") for each in commands]
-    assert statuses == [1, 1]
+    ran = [await asyncio.to_thread(run, each, tmp_path / "unpacked") for each in commands]
+    assert [each.returncode for each in ran] == [1, 1]
 
 
-def status_of(command: Sequence[str], folder: Path) -> int:
-    return subprocess.run(command, cwd=folder, check=False, capture_output=True).returncode
+def run(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(command, cwd=folder, shell=True, check=False, capture_output=True, text=True)  # noqa: S602 - as people run it
 
 
 @pytest.mark.parametrize(("country", "language"), [("PL", "pl"), ("AT", "de"), ("FR", None)])
@@ -208,6 +232,15 @@ def another(files: Files, name: str, **changed: object) -> Files:
     return {**files, name: json.dumps(told).encode()}
 
 
+def known_otherwise(files: Files, **changed: object) -> Files:
+    (known,) = json.loads(files["known.json"])
+    known["calls"][0].update(changed)
+    return {**files, "known.json": json.dumps([known]).encode()}
+
+
+OPENED_AT = plain({"at": NOON})["at"]
+
+
 def with_another_pack(files: Files) -> Files:
     inside = files_of(files[PACK])
     return {
@@ -229,7 +262,12 @@ def with_another_pack(files: Files) -> Files:
         (lambda files: another(files, "dossier.json", controller={"id": "beta"}), f"{PACK}: it is of another controller than dossier.json says"),
         (lambda files: another(files, "dossier.json", dossier="ccari dossier 2"), "this version of ccari does not know dossiers of the kind 'ccari dossier 2'"),
         (lambda files: another(files, "dossier.json", made_at="noon"), "dossier.json is damaged"),
+        (lambda files: another(files, "dossier.json", made_at="0001-01-01T00:00:00+14:00"), "dossier.json is damaged"),
         (lambda files: another(files, "dossier.json", left_out=None), "dossier.json is damaged"),
+        (lambda files: known_otherwise(files, legal_basis="consent"), f"{PACK}: legal_basis is consent in known.json, and contract in its evidence"),
+        (lambda files: known_otherwise(files, opened_at="2026-03-10T12:00:01+00:00"), f"{PACK}: opened_at is 2026-03-10T12:00:01+00:00 in known.json, and {OPENED_AT} in its evidence"),
+        (lambda files: known_otherwise(files, opened_at="0001-01-01T00:00:00+14:00"), f"{PACK}: known.json is damaged"),
+        (lambda files: known_otherwise(files, outcome=None), f"{PACK}: outcome is None in known.json, and bridged in its evidence"),
         (lambda files: {**files, "dossier.json": b"["}, "dossier.json is damaged"),
         (lambda files: {**files, "known.json": b"[]"}, "known.json is damaged"),
         (lambda files: {name: each for name, each in files.items() if name != "known.json"}, "known.json is missing from the dossier"),
@@ -250,6 +288,86 @@ async def test_a_list_that_reads_otherwise_with_another_program_is_taken(whole: 
         assert fault_of(zipped(changed)) == "SHA256SUMS is damaged", more
 
 
+class Forgetful(Prover):
+    """Its call is gone since the list of calls was read."""
+
+    async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
+        if which == str(CALL):
+            raise UnknownError(f"there is no {which}")
+        return await super().sealed(which, sees)
+
+
+async def test_a_call_that_is_gone_or_has_changed_meanwhile_leaves_no_dossier_or_one_that_contradicts_itself() -> (
+    None
+):
+    content, done, _ = await bound(prover=Forgetful(HEARD))
+    reason = f"call {CALL} was no longer on record of the controller when it was to be packed"
+    assert done.left_out[str(CALL)] == LeftOut(reason, unfit=True)
+    assert [each.id for each in checked(content).packs] == [REFERENCE]
+    on_the_line = matter()
+    on_the_line.known["calls"][0]["outcome"] = None
+    content, done, _ = await bound(on_the_line)
+    reason = "outcome is None in known.json, and bridged in its evidence"
+    assert done.left_out[str(CALL)] == LeftOut(
+        f"it changed while the dossier was made ({reason}): make it again", unfit=False
+    )
+    assert [each.id for each in checked(content).packs] == [REFERENCE]
+
+
+class Stamped(Prover):
+    """Its call has a time stamp that nobody has made."""
+
+    async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
+        account = await super().sealed(which, sees)
+        stamp = TimeStamp([account.seals[0].seal.statement], b"forged", NOON)
+        return replace(account, time_stamps=[stamp]) if which == str(CALL) else account
+
+
+async def test_one_forged_time_stamp_makes_the_whole_dossier_unverifiable() -> None:
+    trusted = authority(Path(__file__).parent / "root_of_2020.pem")
+    content, done, _ = await bound(prover=Stamped(HEARD), trusted=trusted)
+    left_out = done.left_out[str(CALL)]
+    assert (
+        left_out.unfit,
+        left_out.reason.startswith("time_stamps.json: time stamp 1: it is no answer"),
+    ) == (
+        True,
+        True,
+    )
+    verdict = verify(io.BytesIO(content), [KEY.verifying], authority=trusted)
+    assert [each.id for each in verdict.packs] == [REFERENCE]
+
+
+async def test_a_request_whose_number_was_not_compared_is_taken_for_one_of_this_number(whole: bytes) -> None:
+    assert checked(whole).uncompared == [REFERENCE]
+
+
+class Erased(Prover):
+    """Its call no longer has the digest of its number."""
+
+    async def sealed(self, which: str, sees: Callable[[str | None], bool]) -> Account:
+        account = await super().sealed(which, sees)
+        return replace(account, subject={**account.subject, "digest": None, "key_version": None})
+
+
+async def test_a_call_whose_number_is_erased_may_be_known_otherwise_than_its_evidence_says() -> None:
+    content, _, _ = await bound(prover=Erased(HEARD))
+    assert checked(content).uncompared == [str(CALL), REFERENCE]
+    changed = zipped(signed_again(known_otherwise(files_of(content), campaign="another")))
+    assert fault_of(changed) == f"{PACK}: campaign is another in known.json, and renewals in its evidence"
+
+
+async def test_what_nobody_has_signed_fills_the_memory(whole: bytes) -> None:
+    files = files_of(whole)
+    for name, most in ((SUMS, 16 * 2**20), (SIGNATURE, 1024)):
+        assert fault_of(zipped({**files, name: bytes(most + 1)})) == f"{name} is larger than it can be"
+    with zipfile.ZipFile(many := io.BytesIO(), "w") as archive:
+        for number in range(65536):
+            archive.writestr(f"{number}", b"")
+    with pytest.raises(EvidenceError, match="it has more than 65,535 files"):
+        listed(many)
+
+
 async def test_a_file_that_only_some_programs_see_is_missed(whole: bytes) -> None:
     twice = io.BytesIO(whole)
     with (
@@ -264,7 +382,7 @@ async def test_a_file_that_only_some_programs_see_is_missed(whole: bytes) -> Non
         archive.infolist().pop()
     assert fault_of(hidden.getvalue()).startswith("the ZIP contains something besides its directory")
     assert fault_of(whole + b"more").startswith("the ZIP contains something besides its directory")
-    assert fault_of(b"#!/bin/sh\n" + whole).startswith("the ZIP does not begin with README.txt")
+    assert fault_of(b"#!/bin/sh\n" + whole).startswith(f"the ZIP does not begin with {PACK}")
 
 
 async def test_a_damaged_or_truncated_dossier_ends_in_a_traceback_or_in_another_verdict(

@@ -1,7 +1,12 @@
 """``ccari subject dossier``, run as a person runs it who has to answer an authority, on a real database and with real keys."""
 
+import asyncio
+import hashlib
 import json
+import shlex
+import shutil
 import stat
+import subprocess
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -181,9 +186,15 @@ async def test_a_call_without_evidence_is_kept_quiet_or_keeps_the_rest_from_the_
     await forge(database, "UPDATE calls SET legal_basis = 'consent' WHERE id = $1", forged.id)
     done = await dossier(ccari, tmp_path / "dossier.zip", *OF_ACME, "--json")
     left_out = json.loads(done.out)["left_out"]
-    assert done.code == 0
-    assert left_out[str(on_the_line.id)] == f"the call {on_the_line.id} is not over yet"
-    assert left_out[str(forged.id)].startswith(
+    # it was written, and is not to be handed over unread
+    assert done.code == 1
+    assert done.err.splitlines()[-1].startswith("ccari: 1 call or request has no valid evidence")
+    assert left_out[str(on_the_line.id)] == {
+        "reason": f"the call {on_the_line.id} is not over yet",
+        "unfit": False,
+    }
+    assert left_out[str(forged.id)]["unfit"] is True
+    assert left_out[str(forged.id)]["reason"].startswith(
         f"call {forged.id} is no longer valid evidence: the legal_basis of the call is consent"
     )
     assert done.err.count("without the evidence of ") == len(left_out) == 2
@@ -191,8 +202,112 @@ async def test_a_call_without_evidence_is_kept_quiet_or_keeps_the_rest_from_the_
     assert files["dossier.json"]["left_out"] == left_out
     assert f"calls/{whole.id}.zip" in files
     said = (await ccari.succeeds("evidence", "verify", str(tmp_path / "dossier.zip"))).out
-    for each, why in left_out.items():
-        assert f"without the evidence of {each}: {why}" in said
+    assert "dossier of acme: is as it was signed; 2 calls and requests are without evidence\n" in said
+    assert "dossier of acme: no fault" not in said
+    assert (
+        f"without the evidence of {on_the_line.id}, not over yet: {left_out[str(on_the_line.id)]['reason']}"
+        in said
+    )
+    assert f"without the evidence of {forged.id}, not valid: {left_out[str(forged.id)]['reason']}" in said
+
+
+async def test_only_a_call_that_is_not_over_makes_the_command_fail(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    await over(shelf)
+    on_the_line = await shelf.call()
+    done = await dossier(ccari, tmp_path / "dossier.zip")
+    assert done.code == 0
+    assert done.err.startswith(f"without the evidence of {on_the_line.id}, not over yet: ")
+    said = (await ccari.succeeds("evidence", "verify", str(tmp_path / "dossier.zip"))).out
+    assert "dossier of acme: is as it was signed; 1 call or request is without evidence\n" in said
+
+
+@pytest.mark.parametrize("change", ["signature = '\\x00'", "sealed_at = 'infinity'", "root = sha256('x')"])
+async def test_one_damaged_seal_makes_the_whole_dossier_unverifiable(
+    ccari: Service, shelf: Shelf, database: Database, tmp_path: Path, change: str
+) -> None:
+    damaged = await over(shelf)
+    await ccari.succeeds("evidence", "seal")
+    await forge(database, f"UPDATE seals SET {change}")  # noqa: S608 - constants
+    whole, out = await over(shelf), tmp_path / "dossier.zip"
+    done = await dossier(ccari, out)
+    assert (done.code, done.out.startswith("the evidence of 1 call or request is in ")) == (1, True)
+    assert f"without the evidence of {damaged.id}, not valid: seals.json: seal 1 " in done.err
+    told = json.loads((await ccari.succeeds("evidence", "verify", str(out), "--json")).out)
+    assert [each["id"] for each in told["packs"]] == [str(whole.id)]
+    assert told["left_out"][str(damaged.id)]["unfit"] is True
+    assert told["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
+
+
+async def test_one_missing_public_key_keeps_the_rest_from_the_authority(
+    ccari: Service, shelf: Shelf, keys: SigningKeys, tmp_path: Path
+) -> None:
+    early = await over(shelf)
+    await ccari.succeeds("evidence", "seal")
+    lost = keys.newest().fingerprint
+    keys.rotate()
+    for each in (tmp_path / "keys").glob("evidence-1.*"):
+        each.unlink()
+    late = await over(shelf)
+    done = await dossier(ccari, tmp_path / "dossier.zip")
+    assert done.code == 1
+    reason = f"a seal of call {early.id} is signed with the key {lost}, which is not in [keys] dir"
+    assert f"without the evidence of {early.id}, not valid: {reason}" in done.err
+    assert f"calls/{late.id}.zip" in opened(tmp_path / "dossier.zip")
+
+
+@pytest.mark.parametrize("language", ["txt", "pl.txt", "de.txt"])
+async def test_a_dossier_after_a_rotation_cannot_be_checked_by_what_its_readme_says(
+    ccari: Service, shelf: Shelf, keys: SigningKeys, tmp_path: Path, language: str
+) -> None:
+    controller = "other" if language == "de.txt" else "acme"
+    await shelf.store.policies.apply(made.POLICY + made.OTHER, "test")
+    older = keys.newest()
+    await over(shelf, controller)
+    await ccari.succeeds("evidence", "seal")
+    # a key that signs nothing of this, and another
+    unused, newest = keys.rotate(), keys.rotate()
+    await over(shelf, controller)
+    out, unpacked = tmp_path / "FILE.zip", tmp_path / "unpacked"
+    whose = (made.NUMBER.e164, "--controller", controller, "--why", "letter 7")
+    done = unseen(await ccari.ccari("subject", "dossier", *whose, "--out", str(out)))
+    assert done.code == 0, done.err
+    files = f"evidence-1.pub ({older.fingerprint}), evidence-3.pub ({newest.fingerprint})"
+    assert f"to check it, they need of [keys] dir, by another way than the file: {files}\n" in done.out
+    with zipfile.ZipFile(out) as archive:
+        archive.extractall(unpacked)
+    assert json.loads((unpacked / "dossier.json").read_bytes())["keys"] == [
+        older.fingerprint,
+        newest.fingerprint,
+    ]
+    assert not (unpacked / "keys" / f"{unused.fingerprint}.pub").exists()
+    explained = (unpacked / f"README.{language}").read_text().splitlines()
+    (verifying,) = (line.split()[4:] for line in explained if line.startswith("    ccari evidence verify"))
+    given = [str(unpacked / "keys" / each) if each.endswith(".pub") else each for each in verifying]
+    elsewhere = {**NOWHERE, "CCARI_DATA_DIR": str(tmp_path / "elsewhere")}
+    verdict = await ccari.ccari("evidence", "verify", str(out), *given, environment=elsewhere)
+    assert verdict.code == 0, verdict.err
+    for each in unpacked.glob("keys/*.pub"):
+        shutil.copy(each, unpacked)
+    (signed,) = (line.strip() for line in explained if line.startswith("    openssl pkeyutl"))
+    assert (await asyncio.to_thread(subprocess.run, shlex.split(signed), cwd=unpacked)).returncode == 0
+
+
+async def test_a_policy_that_was_to_be_kept_out_names_other_controllers(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    await shelf.store.policies.apply(made.POLICY + made.OTHER, "test")
+    call = await over(shelf)
+    done = await dossier(ccari, tmp_path / "with.zip")
+    assert (done.code, "your 2 controllers" in done.err, "--without-policy" in done.err) == (0, True, True)
+    done = await dossier(ccari, tmp_path / "without.zip", *OF_ACME, "--without-policy")
+    assert (done.code, done.err) == (0, "")
+    pack = f"calls/{call.id}.zip"
+    assert "policy.toml" in files_of(opened(tmp_path / "with.zip")[pack])
+    without = files_of(opened(tmp_path / "without.zip")[pack])
+    assert not [name for name, content in without.items() if b"Other GmbH" in content]
+    await ccari.succeeds("evidence", "verify", str(tmp_path / "without.zip"))
 
 
 async def test_an_authority_finds_out_first_that_a_notice_is_missing(
@@ -296,3 +411,4 @@ async def test_a_request_whose_first_secret_is_retired_is_taken_for_another_pers
     assert (await dossier(ccari, tmp_path / "dossier.zip")).code == 0
     said = (await ccari.succeeds("evidence", "verify", str(tmp_path / "dossier.zip"))).out
     assert f"request {reference}: no fault was found" in said
+    assert f"not compared with the number: {reference}\n" in said
