@@ -155,7 +155,7 @@ class Proving(Protocol):
         """The account of a call (by its id) or of a request (by its reference), sealed up to its last entry.
 
         ``sees``: whether a controller's account may be given out. Raises UnknownError, also if it may not;
-        StoreError; ConfigError; and UnfinishedError if the call is not over yet.
+        StoreError; ConfigError; UnfinishedError if the call is not over yet; and EvidenceError if only its row says so.
         """
         ...
 

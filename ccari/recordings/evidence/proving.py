@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
-from ccari.errors import UnfinishedError, UnknownError
+from ccari.errors import EvidenceError, UnfinishedError, UnknownError
+from ccari.policy import chain
 from ccari.policy.declaration import Policy
 from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, AccountStore, HeardSound
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.pack import pack, policy_of, refuse_unfit
 from ccari.recordings.evidence.sealer import Sealer
+from ccari.recordings.evidence.vcon import plain
 
 #: How often to seal and read again: a journal may grow in between, but soon stops growing.
 _TRIES = 5
@@ -41,6 +43,7 @@ class Prover:
             if not sees(account.subject["controller"]):
                 raise UnknownError(f"there is no {which}")
             if account.kind is Kind.CALL and account.subject["ended_at"] is None:
+                _refuse_reopened(account)
                 raise UnfinishedError(f"the call {which} is not over yet")
             if account.seals and account.seals[-1].leaf.events == len(account.journal):
                 break
@@ -61,3 +64,11 @@ class Prover:
         except ValueError:
             return await self._store.of_request(which.strip().upper())
         return await self._store.of_call(call)
+
+
+def _refuse_reopened(account: Account) -> None:
+    """Raise EvidenceError if the row of a call says that it goes on, and its journal that it does not: whoever takes the end out of the row
+    must not keep the call from being looked into.
+    """
+    if fault := chain.fault_of_call(account.journal, plain(account.subject)):
+        raise EvidenceError(f"call {account.id} is no longer valid evidence: {fault}")

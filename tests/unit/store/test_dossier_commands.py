@@ -240,6 +240,17 @@ async def test_one_damaged_seal_makes_the_whole_dossier_unverifiable(
     assert told["sha256"] == hashlib.sha256(out.read_bytes()).hexdigest()
 
 
+async def test_a_call_whose_end_was_taken_out_of_its_row_is_said_to_be_on_the_line(
+    ccari: Service, shelf: Shelf, database: Database, tmp_path: Path
+) -> None:
+    reopened = await over(shelf)
+    no_end = "UPDATE calls SET ended_at = NULL, outcome = NULL, reason = NULL WHERE id = $1"
+    await forge(database, no_end, reopened.id)
+    done = await dossier(ccari, tmp_path / "dossier.zip")
+    reason = f"call {reopened.id} is no longer valid evidence: "
+    assert (done.code, f"without the evidence of {reopened.id}, not valid: {reason}" in done.err) == (1, True)
+
+
 async def test_one_missing_public_key_keeps_the_rest_from_the_authority(
     ccari: Service, shelf: Shelf, keys: SigningKeys, tmp_path: Path
 ) -> None:
