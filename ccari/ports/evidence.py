@@ -143,7 +143,7 @@ class TimeStampStore(Protocol):
 
 
 class AccountStore(SealStore, Protocol):
-    """Each method raises StoreError, and UnknownError if there is no such call or request."""
+    """Each method raises StoreError, UnknownError if there is no such call or request, and EvidenceError if a seal lacks it."""
 
     async def of_call(self, call_id: UUID) -> Account: ...
 

@@ -6,7 +6,8 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from ccari.errors import UnknownError
+from ccari.counting import counted
+from ccari.errors import EvidenceError, UnknownError
 from ccari.policy import chain, merkle
 from ccari.policy.chain import Linked
 from ccari.policy.rights import EFFECTS, Right
@@ -218,6 +219,10 @@ async def _seals(connection: Connection, kind: Kind, of: str) -> list[SealedIn]:
     found = []
     for row in await connection.fetch(SQL["seals_of"], kind, of):
         leaves = [_leaf(dict(each)) for each in await connection.fetch(SQL["leaves_of"], row["seal"])]
+        if row["leaf"] >= len(leaves):
+            raise EvidenceError(
+                f"seal {row['seal']} has {counted(len(leaves), 'journal')}, and not the one that names it"
+            )
         # in a thread: a seal may have a thousand leaves, and a journal many seals
         path = await asyncio.to_thread(_path, leaves, row["leaf"])
         seal = Seal(statement(dict(row)), bytes(row["signature"]))

@@ -223,17 +223,25 @@ async def test_only_a_call_that_is_not_over_makes_the_command_fail(
     assert "dossier of acme: is as it was signed; 1 call or request is without evidence\n" in said
 
 
-@pytest.mark.parametrize("change", ["signature = '\\x00'", "sealed_at = 'infinity'", "root = sha256('x')"])
+@pytest.mark.parametrize(
+    ("change", "where"),
+    [
+        ("seals SET signature = '\\x00'", "seals.json: "),
+        ("seals SET sealed_at = 'infinity'", "seals.json: "),
+        ("seals SET root = sha256('x')", "seals.json: "),
+        ("sealed SET leaf = 9", ""),
+    ],
+)
 async def test_one_damaged_seal_makes_the_whole_dossier_unverifiable(
-    ccari: Service, shelf: Shelf, database: Database, tmp_path: Path, change: str
+    ccari: Service, shelf: Shelf, database: Database, tmp_path: Path, change: str, where: str
 ) -> None:
     damaged = await over(shelf)
     await ccari.succeeds("evidence", "seal")
-    await forge(database, f"UPDATE seals SET {change}")  # noqa: S608 - constants
+    await forge(database, f"UPDATE {change}")
     whole, out = await over(shelf), tmp_path / "dossier.zip"
     done = await dossier(ccari, out)
     assert (done.code, done.out.startswith("the evidence of 1 call or request is in ")) == (1, True)
-    assert f"without the evidence of {damaged.id}, not valid: seals.json: seal 1 " in done.err
+    assert f"without the evidence of {damaged.id}, not valid: {where}seal 1 " in done.err
     told = json.loads((await ccari.succeeds("evidence", "verify", str(out), "--json")).out)
     assert [each["id"] for each in told["packs"]] == [str(whole.id)]
     assert told["left_out"][str(damaged.id)]["unfit"] is True
