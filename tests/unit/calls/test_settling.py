@@ -379,11 +379,14 @@ async def test_invariant_6_what_is_recorded_anew_after_a_refusal_of_an_earlier_r
     assert rows.said[-1] == "discarded"
 
 
-@pytest.mark.parametrize(("pressed", "kept"), [(6, [6]), (None, [10]), (-1, [])])
+@pytest.mark.parametrize(
+    ("pressed", "kept"),
+    [((6,), [6]), ((None,), [10]), ((-1,), []), ((0,), []), ((6, 8), [6]), ((6, None), [6])],
+)
 async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_turn_came_late(
-    pressed: int | None, kept: list[int]
+    pressed: tuple[int | None, ...], kept: list[int]
 ) -> None:
-    """Pressed 6 s into the recording, its stop is sent at 10 s; or it is pressed before there is a recording."""
+    """Pressed 6 s into the recording, its stop is sent at 10 s; or it is pressed before there is a recording, or again."""
     begun = datetime.now(UTC) - timedelta(seconds=10)
     until: list[int] = []
 
@@ -394,8 +397,9 @@ async def test_invariant_6_what_was_said_after_a_refusal_is_kept_because_its_tur
 
     recorder, rows = await tagged(Whole(), Cutting(1000))
     await recorder.started(begun)
-    at = None if pressed is None else begun + timedelta(seconds=pressed)
-    assert await recorder.stop(keep=True, binding=True, at=at)
+    for each in pressed:
+        at = None if each is None else begun + timedelta(seconds=each)
+        assert await recorder.stop(keep=True, binding=True, at=at)
     await recorder.settle()
     assert until == kept
     assert rows.said[-1] == ("stored" if kept else "discarded")
