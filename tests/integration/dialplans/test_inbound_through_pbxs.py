@@ -123,7 +123,7 @@ async def test_the_shipped_dialplan_counts_as_another_version_or_tells_none(
 ) -> None:
     async with asked_first(current):
         await call_in(lab, current, "did", "")
-    gated = await Through(lab, current, Way("current", "lab-gated")).dial("+48600990077")
+    gated = await Through(lab, current, Way("current", "lab-gated")).dial("+48600990078")
     await service.ended(gated.call)
     assert service.count("dialplan_differs") == 0
     assert f"{DIALPLAN}={VERSION}" in await current.cli("dialplan show globals")
