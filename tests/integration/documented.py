@@ -158,12 +158,14 @@ class Desk:
             os.close(ours)
 
 
-def beside(desk: Desk, name: str, *, url: str) -> Desk:
-    """Another installation on the same PBX, with a folder and a ``data_dir`` of its own and the database at ``url``."""
+def beside(desk: Desk, name: str, *, url: str, **settings: str) -> Desk:
+    """Another installation on the same PBX, with a folder and a ``data_dir`` of its own and the database at ``url``. ``settings``: others
+    that differ.
+    """
     folder = desk.folder.with_name(name)
     data = folder / "data"
     service = Service(
-        {**desk.service.environment, "CCARI_DATA_DIR": str(data), "CCARI_DATABASE__URL": url},
+        {**desk.service.environment, "CCARI_DATA_DIR": str(data), "CCARI_DATABASE__URL": url, **settings},
         folder / "ccari.log",
         folder / "ccari.err",
     )

@@ -265,10 +265,9 @@ async def elsewhere(desk: Desk, dsn: str) -> AsyncIterator[Mapping[str, Desk]]:
         "listener": beside(desk, "listener", url=empty),
         "new": beside(desk, "new", url=empty),
         "without": beside(desk, "without", url=empty),
-        "restored": beside(desk, "restored", url=restored),
+        # the page stops the service before, but other pages need ours: to doctor, that is a stranger who drives this Asterisk
+        "restored": beside(desk, "restored", url=restored, CCARI_ASTERISK__URL="off"),
     }
-    # the page stops the service before, but other pages need ours: to doctor, that is a stranger who drives this Asterisk
-    made["restored"].service.environment["CCARI_ASTERISK__URL"] = "off"
     made["restored"].stands_for["template0 ccari"] = f"template0 {RESTORED}"
     made["restored"].environment |= {"PGHOST": host, "PGUSER": urlsplit(dsn).username or "postgres"}
     await made["listener"].service.succeeds("policy", "apply", str(POLICY))
