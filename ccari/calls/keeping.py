@@ -18,7 +18,7 @@ AGAIN_SECONDS = 5.0
 
 
 #: Stores it; None: there is nothing to take up any more. Raises StoreError.
-Store = Callable[[Mapping[str, Any] | None], Awaitable[None]]
+Storing = Callable[[Mapping[str, Any] | None], Awaitable[None]]
 
 
 class TalkKeeper:
@@ -32,7 +32,7 @@ class TalkKeeper:
         self._tried: Mapping[str, Any] | None = None
         self._again_at = 0.0
 
-    async def keep(self, call: Call, store: Store) -> None:
+    async def keep(self, call: Call, store: Storing) -> None:
         """Store the talk if it has changed. A call that is ending needs none. While the database is away, only what
         forbids more than before is tried at once.
         """

@@ -33,6 +33,14 @@ class Declared:
     revision: int
     policy_sha256: str
 
+    def asserted(self, direction: Direction) -> dict[str, str]:
+        """The terms in the row of a call that gets no others, for its journal: the journal is sealed, the row is not."""
+        campaign = self.campaign
+        return {
+            "controller": campaign.controller, "campaign": campaign.id, "legal_basis": campaign.legal_basis.value,
+            "revision": str(self.revision), "direction": direction.value, "policy_sha256": self.policy_sha256,
+        }  # fmt: skip
+
 
 class Drafter:
     """Draws up the terms of one call. Once its campaign is known, ``journal`` logs it with every event."""

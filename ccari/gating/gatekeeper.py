@@ -10,7 +10,7 @@ from uuid import uuid4
 import structlog
 
 from ccari.errors import ConfigError, SoundError
-from ccari.gating.drafting import Declared, Drafter, NoTerms
+from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
 from ccari.gating.labels import campaign_name
@@ -69,8 +69,7 @@ class Gatekeeper:
             block = none.block
         finally:
             if not self._journal.is_open and (declared := self._drafter.declared):
-                # the next entry says what the row will, as with an opened call's: the journal is sealed, the row is not
-                self._journal.know(_asserted(declared, self._asked.direction))
+                self._journal.know(declared.asserted(self._asked.direction))
         await self.put_on_record()
         return block
 
@@ -173,11 +172,3 @@ class Gatekeeper:
             await self._means.book.reload()
         self._journal.bind(number=terms.opened.number_masked, agent=terms.opened.agent)
         return terms, facts
-
-
-def _asserted(declared: Declared, direction: Direction) -> dict[str, str]:
-    campaign = declared.campaign
-    return {
-        "controller": campaign.controller, "campaign": campaign.id, "legal_basis": campaign.legal_basis.value,
-        "revision": str(declared.revision), "direction": direction.value, "policy_sha256": declared.policy_sha256,
-    }  # fmt: skip

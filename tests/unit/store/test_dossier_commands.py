@@ -31,16 +31,10 @@ from tests.unit.store.forging import forge
 from tests.unit.store.kept import Shelf
 from tests.unit.store.made import new_secret
 from tests.unit.store.test_evidence_commands import NOWHERE
+from tests.unit.store.test_evidence_commands import keys as keys  # noqa: PLC0414 - a fixture is found by its name here
 from tests.unit.store.test_replaying import Node
 
 OF_ACME = ("--controller", "acme", "--why", "letter 7")
-
-
-@pytest.fixture
-def keys(tmp_path: Path) -> SigningKeys:
-    made_there = SigningKeys(tmp_path / "keys")
-    made_there.create()
-    return made_there
 
 
 @pytest.fixture
