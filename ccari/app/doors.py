@@ -16,6 +16,7 @@ from ccari.calls.switchboard import Switchboard
 from ccari.config import OFF, Settings
 from ccari.lists.importing import Lists
 from ccari.metrics import catalogue
+from ccari.office.processing.record import measures
 from ccari.ports.calls import OVER_FASTAGI
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
@@ -83,6 +84,9 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
         live=parts.board,
         accesses=store.accesses,
         overview=store.overview,
+        measures=measures(
+            encrypted=settings.encrypts_recordings, time_stamped=settings.time_stamps.url is not None
+        ),
         placing=calls,
         voicing=calls,
     )

@@ -27,7 +27,7 @@ from ccari.ports.accesses import Access, Looked
 from ccari.ports.keying import Digests
 from ccari.ports.recordings import RecordingTag
 from ccari.store.opened import Store, open_store
-from ccari.store.policies import Book
+from ccari.store.policies import Applied, Book
 
 _T = TypeVar("_T")
 
@@ -41,6 +41,9 @@ ControllerId = Annotated[
 ]
 #: The same for a list, which covers all controllers if none is named.
 OfController = Annotated[str | None, typer.Option("--controller", help="Only this controller; default: all.")]
+RevisionNumber = Annotated[
+    int | None, typer.Argument(min=1, max=MOST, help="The revision's number; default: the one in force.")
+]
 #: Options parsed only while the command runs; an error in one still counts as wrong usage (exit status 2).
 _PARSED_LATE = frozenset({"until", "received", "note", "obtained", "valid_until"})
 
@@ -105,6 +108,14 @@ async def current_policy(store: Store) -> Policy:
     if revision is None:
         raise CcariError(NO_POLICY)
     return revision.policy
+
+
+async def applied_revision(store: Store, number: int | None) -> Applied:
+    """The revision of the policy with that number; None: the one in force. Raises CcariError if there is none."""
+    applied = await store.policies.applied(number)
+    if applied is None:
+        raise CcariError(NO_POLICY if number is None else f"there is no revision {number}: ccari policy list")
+    return applied
 
 
 async def policy_book(store: Store) -> Book:

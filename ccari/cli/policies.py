@@ -1,4 +1,4 @@
-"""``ccari policy``: checks, applies, lists and shows policies."""
+"""``ccari policy``: checks, applies, lists and shows policies, and draws up the record of processing."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli.context import MOST, NO_POLICY, Json, who, with_store
+from ccari.cli import policy_record
+from ccari.cli.context import NO_POLICY, Json, RevisionNumber, applied_revision, who, with_store
 from ccari.cli.doctor.readiness import BUILD, lacking, left_behind, unspoken
 from ccari.cli.output import as_json, as_list, telling
 from ccari.config import Settings
@@ -21,6 +22,7 @@ from ccari.store.opened import Store
 from ccari.store.policies import Applied
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")
+app.command("record")(policy_record.command)
 
 File = Annotated[Path, typer.Argument(help="A policy.toml.")]
 #: How much of a file is read: one UTF-8 character more than the longest policy, so that a longer one is refused.
@@ -107,21 +109,16 @@ def list_(context: typer.Context, *, json: Json = False) -> None:
 @app.command()
 def show(
     context: typer.Context,
-    revision: Annotated[
-        int | None, typer.Argument(min=1, max=MOST, help="The revision's number; default: the one in force.")
-    ] = None,
+    revision: RevisionNumber = None,
     *,
     json: Json = False,
 ) -> None:
     """Print a policy revision as it was applied; with --json, what it declares."""
 
-    async def work(_: Settings, store: Store) -> Applied | None:
-        return await store.policies.applied(revision)
+    async def work(_: Settings, store: Store) -> Applied:
+        return await applied_revision(store, revision)
 
     applied = with_store(context, work)
-    if applied is None:
-        unknown = f"there is no revision {revision}: ccari policy list"
-        raise CcariError(NO_POLICY if revision is None else unknown)
     if json:
         as_json(_revision(applied) | applied.policy().model_dump(mode="json", by_alias=True))
     else:

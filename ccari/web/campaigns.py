@@ -68,10 +68,7 @@ async def list_revisions(ask: Ask[PolicyPorts]) -> Reply[RevisionPage]:
 async def show_revision(ask: Ask[PolicyPorts]) -> Reply[RevisionShown]:
     """One revision: who applied it, when, and what it declares."""
     path: RevisionPath = ask.path
-    applied = await ask.front.policies.applied(path.number)
-    if applied is None:
-        raise not_there()
-    policy = await _sound(ask, applied)
+    applied, policy = await seen_revision(ask, path.number)
     return Reply(
         RevisionShown.model_construct(
             revision=applied.number, applied_at=applied.applied_at, applied_by=applied.applied_by, sha256=applied.sha256,
@@ -79,6 +76,14 @@ async def show_revision(ask: Ask[PolicyPorts]) -> Reply[RevisionShown]:
             accesses_days=policy.accesses_days, controllers=policy.controllers, registers=policy.registers, campaigns=policy.campaigns,
         )
     )  # fmt: skip
+
+
+async def seen_revision(ask: Ask[PolicyPorts], number: int) -> tuple[AppliedPolicy, Policy]:
+    """A revision, and the part of it that the bearer may see. Raises Refusal: 404, or 409 if this ccari refuses the revision."""
+    applied = await ask.front.policies.applied(number)
+    if applied is None:
+        raise not_there()
+    return applied, await _sound(ask, applied)
 
 
 async def _declared(ask: Ask[PolicyPorts], revision: int | None) -> tuple[int, Policy]:

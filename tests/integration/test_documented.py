@@ -56,6 +56,7 @@ SHOWS = {
     "ccari policy apply": r"revision \d+ is in force",
     "ccari policy check": r"is valid",
     "ccari policy presets": r"PL",
+    "ccari policy record": r"is in record\.html",
     "ccari controllers list": r"acme",
     "ccari keys init": r"recordings: \w+",
     "ccari sounds build": r"\d+ prompts are in ",

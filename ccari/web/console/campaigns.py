@@ -1,17 +1,24 @@
-"""Pages for campaigns, the revisions of the policy, and what each revision changed."""
+"""Pages for campaigns, the revisions of the policy, what each revision changed, and the records of processing that it amounts to."""
 
 import asyncio
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Annotated
 
+from aiohttp import web
 from pydantic import Field
 
+from ccari.office.naming import the_controller
+from ccari.office.processing.page import page
+from ccari.office.processing.record import Source
+from ccari.policy.declared import Identifier
 from ccari.web import campaigns as api
 from ccari.web.console.comparing import Matcher
 from ccari.web.console.pages import Answer, Shown, Visit, of_a_page
+from ccari.web.downloads import as_attachment
 from ccari.web.models.base import Given
 from ccari.web.models.campaigns import (
     CampaignList,
@@ -20,7 +27,7 @@ from ccari.web.models.campaigns import (
     RevisionShown,
     RevisionsQuery,
 )
-from ccari.web.problems import Refusal
+from ccari.web.problems import ALWAYS, Refusal
 
 #: How many unchanged lines are shown before and after a change.
 _CONTEXT = 3
@@ -28,6 +35,12 @@ _CONTEXT = 3
 
 class RevisionQuery(Given):
     against: Annotated[int | None, Field(ge=1, lt=2**31)] = None
+
+
+class RecordQuery(Given):
+    """``controller``: whose record; none: that of the centre, as the processor of all of them."""
+
+    controller: Identifier | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +86,21 @@ async def revision(visit: Visit) -> Answer:
         lines = [DiffLine(" ", None, at, line) for at, line in enumerate(_text(shown), 1)]
     fields = {"revision": shown, "other": other, "unread": unread, "others": others, "lines": lines}
     return Shown("revision.html.j2", fields)
+
+
+async def record(visit: Visit) -> Answer:
+    """The record of processing activities (Art 30) of a revision, as a file. Who does not see all controllers gets only one controller's."""
+    path: RevisionPath = visit.ask.path
+    query: RecordQuery = visit.ask.query
+    applied, policy = await api.seen_revision(visit.ask, path.number)
+    of_centre = query.controller is None and visit.ask.bearer.controllers is None
+    controller = None if of_centre else the_controller(policy, query.controller)
+    source = Source(applied, policy, visit.ask.front.measures, datetime.now(UTC))
+    name = f"record-{applied.number}-{'processor' if controller is None else controller.id}.html"
+    return web.Response(
+        body=await asyncio.to_thread(page, source, controller),
+        content_type="text/html", charset="utf-8", headers={**ALWAYS, **as_attachment(name)},
+    )  # fmt: skip
 
 
 async def _revision(visit: Visit, number: int) -> RevisionShown:

@@ -114,6 +114,10 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             query=campaigns.RevisionQuery,
         ),
         Page(
+            "GET", f"{PATH}/campaigns/{{number}}/record", READING, campaigns.record, in_path=RevisionPath,
+            query=campaigns.RecordQuery,
+        ),
+        Page(
             "POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody,
             again=suppressions.register, ids="add-", looks_up=LookUp.CHECK, once=True,
         ),

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from ccari.cli.context import NO_POLICY
 from ccari.cli.policies import read_policy
 from ccari.errors import CcariError
 from ccari.forward.secret import WebhookSecrets
@@ -278,6 +279,35 @@ async def test_a_revision_can_change_or_nobody_knows_who_applied_it(ccari: Servi
     assert (older_json["revision"], older_json["sha256"]) == (1, hashes[1])
     assert older_json["campaigns"][0]["purpose"] == "odnowienie umowy"
     assert (none.code, none.out, none.err) == (1, "", "ccari: there is no revision 3: ccari policy list\n")
+
+
+async def test_a_record_of_processing_is_of_another_revision_or_controller_or_readable_by_others(
+    ccari: Service, tmp_path: Path
+) -> None:
+    none = await ccari.ccari("policy", "record")
+    assert (none.code, none.out, none.err) == (1, "", f"ccari: {NO_POLICY}\n")
+    other = made.POLICY.replace("odnowienie umowy", "przedłużenie umowy")
+    for number, document in enumerate((made.POLICY, other)):
+        (tmp_path / f"{number}.toml").write_text(document, encoding="utf-8")
+        await ccari.ccari("policy", "apply", str(tmp_path / f"{number}.toml"))
+    out = tmp_path / "record.html"
+    newest, first, written, unknown, nobody, both = await asyncio.gather(
+        ccari.json("policy", "record"), ccari.ccari("policy", "record", "1"),
+        ccari.ccari("policy", "record", "--processor", "--language", "en", "--out", str(out)),
+        ccari.ccari("policy", "record", "3"), ccari.ccari("policy", "record", "--controller", "beta"),
+        ccari.ccari("policy", "record", "--processor", "--controller", "acme"),
+    )  # fmt: skip
+    assert newest["revision"]["number"] == 2
+    assert newest["activities"][0]["purpose"] == "przedłużenie umowy"
+    assert "encrypted" in newest["measures"]
+    assert "time_stamped" not in newest["measures"]
+    assert "Cel: odnowienie umowy" in first.out
+    assert written.out == f"the record of processing of revision 2 is in {out}\n"
+    assert "Article 30(2) GDPR" in out.read_text("utf-8")
+    assert out.stat().st_mode & 0o777 == 0o600
+    assert (unknown.code, unknown.err) == (1, "ccari: there is no revision 3: ccari policy list\n")
+    assert (nobody.code, nobody.err) == (1, "ccari: there is no controller 'beta', only acme\n")
+    assert both.code == 2
 
 
 async def test_the_same_policy_applied_by_two_at_once_is_two_revisions(own: Store) -> None:

@@ -93,6 +93,43 @@ async def test_a_token_of_one_controller_does_not_see_how_long_looks_are_kept(
     assert '"accesses_days": 800' in unescape(words)
 
 
+async def test_a_record_of_processing_names_another_controller_or_is_opened_as_a_page(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    number = await store.policies.apply(CHANGED, "cli:anna")
+    await signed_in(api, visitor, Role.AUDITOR, "other")
+    assert f"{HOME}/{number}/record?controller=other" in (await visitor.get(f"{HOME}/{number}")).text
+    for query in ("", "?controller=other"):
+        seen = await visitor.get(f"{HOME}/{number}/record{query}")
+        assert seen.status == HTTPStatus.OK
+        # with a style sheet of its own, which the console's pages may not have
+        wanted = f'attachment; filename="record-{number}-other.html"'
+        assert seen.headers["content-disposition"] == wanted
+        assert "Other GmbH" in seen.words
+        assert "ACME" not in seen.text
+    denied = await visitor.get(f"{HOME}/{number}/record?controller=acme")
+    assert denied.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "ACME" not in denied.text
+
+
+async def test_the_centres_record_lacks_a_controller_or_a_record_is_of_another_revision(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    number = await store.policies.apply(CHANGED, "cli:anna")
+    await signed_in(api, visitor, Role.DPO)
+    page = (await visitor.get(f"{HOME}/{number}")).text
+    for query in ("", "?controller=acme", "?controller=other"):
+        assert f'href="{HOME}/{number}/record{query}"' in page
+    centre = await visitor.get(f"{HOME}/{number}/record")
+    assert f'filename="record-{number}-processor.html"' in centre.headers["content-disposition"]
+    assert {"ACME", "Other"} <= set(centre.words.split())
+    assert "odnowienie umowy" in (await visitor.get(f"{HOME}/1/record?controller=acme")).words
+    newest = await visitor.get(f"{HOME}/{number}/record?controller=acme")
+    assert "odnowienie umowy" not in newest.words
+    assert MARKUP not in newest.text
+    assert (await visitor.get(f"{HOME}/99/record")).status == HTTPStatus.NOT_FOUND
+
+
 def test_a_difference_lacks_a_line_or_has_a_wrong_number() -> None:
     old = [f"line {each}" for each in range(20)]
     new = [*old[:10], "new", *old[11:]]

@@ -1,0 +1,63 @@
+"""``ccari policy record``: draws up the record of processing activities that a revision of the policy amounts to."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccari.cli.context import ControllerId, Json, RevisionNumber, applied_revision, with_store
+from ccari.cli.drafts import writing
+from ccari.cli.output import as_json
+from ccari.config import Settings
+from ccari.office.naming import the_controller
+from ccari.office.processing.record import RecordLanguage, Source, measures, record
+from ccari.store.opened import Store
+
+
+def command(
+    context: typer.Context,
+    revision: RevisionNumber = None,
+    *,
+    controller: ControllerId = None,
+    processor: Annotated[
+        bool,
+        typer.Option("--processor", help="Instead: that of the centre, as the processor of all of them."),
+    ] = False,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.html", help="Where to write the page; default: standard output."),
+    ] = None,
+    language: Annotated[
+        RecordLanguage | None,
+        typer.Option(
+            help="Of the page. Default: that of the controller's supervisory authority, or English."
+        ),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Write the record of processing activities of a controller (Art 30(1)), or of the centre (Art 30(2)), as an HTML page.
+
+    It says what ccari does with whose data, why, for how long, and who gets them, as the policy declares it; and at its end what you must add.
+    """
+    if processor and controller is not None:
+        raise typer.BadParameter("the centre's record covers all controllers", param_hint="--controller")
+
+    async def work(settings: Settings, store: Store) -> Source:
+        applied = await applied_revision(store, revision)
+        taken = measures(
+            encrypted=settings.encrypts_recordings, time_stamped=settings.time_stamps.url is not None
+        )
+        return Source(applied, await applied.read(), taken, datetime.now(UTC))
+
+    source = with_store(context, work)
+    whose = None if processor else the_controller(source.policy, controller)
+    if out is not None or not json:
+        from ccari.office.processing.page import page  # noqa: PLC0415 - no other command of policy draws one
+
+        with writing(out) as file:
+            file.write(page(source, whose, language))
+    if json:
+        as_json(record(source, whose))
+    elif out is not None:
+        typer.echo(f"the record of processing of revision {source.applied.number} is in {out}")

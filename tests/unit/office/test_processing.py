@@ -1,0 +1,132 @@
+"""The record of processing (Article 30) as JSON and as a page, in each language."""
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from ccari.office.processing import page as pages
+from ccari.office.processing.page import page
+from ccari.office.processing.record import RECORD_LANGUAGES, Measure, RecordLanguage, Source, measures, record
+from ccari.policy.activities import Datum, Kind, Subject, Until
+from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import RecordingMode
+from ccari.policy.declaration import Policy
+from ccari.policy.parties import Controller, Recipient, Register
+from ccari.store.policies import Applied
+from tests.unit.policy.campaigns import CONTROLLER, campaign
+
+AT = datetime(2026, 7, 1, 22, 30, tzinfo=UTC)
+ABROAD = Recipient(name="Cloud <Inc>", data="zgłoszenia", country="US", safeguard="SCC & (UE) 2021/914")
+ACME = CONTROLLER.model_copy(update={"recipients": (*CONTROLLER.recipients, ABROAD)})
+BETA = Controller(id="beta", name="Beta GmbH", country="DE", dpo="dsb@beta.example")
+POLICY = Policy(
+    controllers=(ACME, BETA),
+    registers=(Register(id="robinson", name="Lista Robinsonów"),),
+    campaigns=(
+        campaign(recording={"mode": "opt_out", "purpose": "jakość", "retention_days": 1}),
+        campaign(id="offers", purpose="<oferta>", legal_basis="consent", registers=["robinson"], recording={"mode": "off"}),
+        campaign(id="survey", controller="beta", purpose="Zufriedenheit", data_source=None, keys={"2": "continue_unrecorded"}),
+    ),
+)  # fmt: skip
+SOURCE = Source(
+    Applied(7, AT, "cli:anna", "ab" * 32, ""), POLICY, measures(encrypted=True, time_stamped=True), AT
+)
+WORDS: Mapping[str, tuple[type[StrEnum], str]] = {
+    "kinds": (Kind, ""), "subjects_of": (Subject, ""), "data_of": (Datum, ""), "bases": (LegalBasis, ""),
+    "until": (Until, ""), "measures_of": (Measure, ""), "modes": (RecordingMode, "off"),
+}  # fmt: skip
+
+
+def text(html: bytes) -> str:
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", html.decode().replace("\u00a0", " ")))
+
+
+def keys(words: Mapping[str, Any]) -> set[str]:
+    nested = {f"{name}.{each}" for name, told in words.items() if isinstance(told, dict) for each in told}
+    return nested | words.keys()
+
+
+@pytest.mark.parametrize("language", RECORD_LANGUAGES)
+def test_a_language_lacks_words(language: RecordLanguage) -> None:
+    words = pages._WORDS[language]
+    assert keys(words) == keys(pages._WORDS["en"])
+    for name, (kind, not_told) in WORDS.items():
+        assert set(words[name]) == {each.value for each in kind} - {not_told}
+    limited = {"calls", "recordings", "contacts", "consents", "requests", "accesses"}
+    assert set(words["days"]) == limited | {"one", "many"}
+    for name in ("to_complete_controller", "to_complete_processor"):
+        assert len(words[name]) == len(pages._WORDS["en"][name])
+
+
+@pytest.mark.parametrize("language", RECORD_LANGUAGES)
+def test_a_page_is_not_drawn_up_or_is_not_escaped(language: RecordLanguage) -> None:
+    for controller in (ACME, BETA, None):
+        html = page(SOURCE, controller, language)
+        assert b"None" not in html
+        assert b"{" not in re.sub(rb"<style>.*?</style>", b"", html, flags=re.DOTALL)
+        assert b"<oferta>" not in html
+        assert b"<Inc>" not in html
+
+
+def test_the_page_misstates_a_basis_a_limit_or_a_transfer() -> None:
+    told = text(page(SOURCE, ACME))
+    for words in (
+        "Rejestr czynności przetwarzania", "art. 30 ust. 1 RODO", "iod@acme.example", "02.07.2026 00:30",
+        "Cel: odnowienie umowy", "umowa, art. 6 ust. 1 lit. b", "Źródło: umowa zawarta z ACME", "1461 dni od zakończenia rozmowy",
+        "Cel: jakość", "prawnie uzasadniony interes, art. 6 ust. 1 lit. f", "po komunikacie, o ile rozmówca nie odmówi",
+        "1 dzień od nagrania", "zgoda, art. 6 ust. 1 lit. a", "dla wykonania art. 7 ust. 1", "Lista Robinsonów",
+        "Linia Sp. z o.o. wszystkie PL", "US Cloud &lt;Inc&gt; SCC &amp; (UE) 2021/914",
+    ):  # fmt: skip
+        assert words in told, words
+    assert "Zufriedenheit" not in told
+    assert "Beta" not in told
+
+
+def test_a_limit_that_is_missing_or_data_that_stay_in_the_eea_are_misstated() -> None:
+    told = text(page(SOURCE, BETA, "en"))
+    assert "until the person has them erased: the policy declares no limit (calls_days)" in told
+    assert "a source for each number" in told
+    assert "The policy names nobody else." in told
+    assert "no data go to a third country" in told
+
+
+def test_the_processors_record_lacks_a_controller_or_its_transfers() -> None:
+    centre = record(SOURCE, None)
+    assert [each["id"] for each in centre["controllers"]] == ["acme", "beta"]
+    acme, beta = centre["controllers"]
+    assert acme["processing"][0] == {"kind": Kind.CALLS, "purposes": ["odnowienie umowy", "<oferta>"]}
+    assert acme["processing"][1] == {"kind": Kind.RECORDINGS, "purposes": ["jakość"]}
+    assert [each["country"] for each in acme["transfers"]] == ["US"]
+    assert beta["transfers"] == []
+    told = text(page(SOURCE, None, "de"))
+    assert "01.07.2026 22:30 (UTC)" in told
+    assert "Telefonate (odnowienie umowy; &lt;oferta&gt;)" in told
+    assert "dsb@beta.example" in told
+
+
+def test_the_page_is_not_in_the_language_of_the_authority() -> None:
+    assert b'<html lang="de">' in page(SOURCE, BETA)
+    # of two authorities
+    assert b'<html lang="en">' in page(SOURCE, None)
+    french = BETA.model_copy(update={"country": "FR"})
+    assert b'<html lang="en">' in page(SOURCE, french)
+
+
+@pytest.mark.parametrize(
+    ("encrypted", "time_stamped", "lacking"),
+    [
+        (True, True, set()),
+        (False, True, {Measure.ENCRYPTED}),
+        (True, False, {Measure.TIME_STAMPED}),
+    ],
+)
+def test_a_measure_that_is_not_taken_is_claimed(
+    encrypted: bool,  # noqa: FBT001 - a case
+    time_stamped: bool,  # noqa: FBT001 - a case
+    lacking: set[Measure],
+) -> None:
+    assert set(Measure) - set(measures(encrypted=encrypted, time_stamped=time_stamped)) == lacking
