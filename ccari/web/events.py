@@ -135,27 +135,29 @@ class Streams:
         )
         closing = asyncio.create_task(self._closing.wait())
         coming = asyncio.create_task(watch.next())
-        loop = asyncio.get_running_loop()
-        checked = loop.time()
+        now = asyncio.get_running_loop().time
+        checked, beat_due = now(), now() + self._heartbeat
         try:
             await response.prepare(ask.request)
             await _write(response, f"retry: {_RETRY_MS}\n: watching\n\n")
             while True:
                 await asyncio.wait(
-                    (closing, coming), timeout=self._heartbeat, return_when=asyncio.FIRST_COMPLETED
+                    (closing, coming), timeout=beat_due - now(), return_when=asyncio.FIRST_COMPLETED
                 )
                 if closing.done():
                     break
-                if not coming.done() or loop.time() - checked >= every:
+                # a change that the bearer may not see is no sign of life to them
+                is_quiet = now() >= beat_due
+                if is_quiet or now() - checked >= every:
                     if not await _still_good(ask):
                         break
-                    checked = loop.time()
-                if not coming.done():
-                    await _write(response, beat)
-                    continue
-                text, coming = event_of(coming.result()), asyncio.create_task(watch.next())
+                    checked = now()
+                text = beat if is_quiet else None
+                if coming.done():
+                    text, coming = event_of(coming.result()) or text, asyncio.create_task(watch.next())
                 if text is not None:
                     await _write(response, text)
+                    beat_due = now() + self._heartbeat
             async with asyncio.timeout(WRITE_SECONDS):
                 await response.write_eof()
         except (ConnectionError, TimeoutError, FellBehindError):

@@ -1,5 +1,6 @@
 """Calls in progress over HTTP: each change, for the controllers whose calls they are, and for nobody else."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.live import LiveCall, Taped
 from ccari.store.opened import Store
+from ccari.tasks import started
 from ccari.web.events import MOST_STREAMS_EACH, Streams
 from ccari.web.front import Front
 from tests.unit.web.api import Api, serving
@@ -124,6 +126,23 @@ async def test_a_revoked_token_goes_on_seeing_calls(store: Store, front: Front) 
             while (told := await block(stream)) == ": still here":
                 pass
             assert told is None
+
+
+async def test_a_watcher_with_nothing_to_see_is_silent_while_others_call(store: Store, front: Front) -> None:
+    """A proxy would cut it off; and one that has left would keep its place, which nothing that is sent tells of."""
+
+    async def others_call() -> None:
+        while True:
+            board(front).put(live(campaign="offers"))
+            await asyncio.sleep(0)
+
+    async with (
+        serving(store, front, streams=Streams(heartbeat=0.2)) as api,
+        watching(api, await api.of(Role.OPS), "?campaign=renewals") as stream,
+        started(others_call()),
+    ):
+        for _ in range(3):
+            assert await block(stream) == ": still here"
 
 
 async def test_streams_of_calls_are_opened_without_end(api: Api) -> None:
