@@ -1,6 +1,7 @@
 """Threads for work on a disk or network that may hang, so that it does not use up the threads shared by the whole service."""
 
 import asyncio
+import errno
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +15,7 @@ _T = TypeVar("_T")
 #: Jobs under way, including those waiting for a thread. A healthy disk finishes each in some milliseconds.
 MOST_UNDER_WAY = 64
 _THREADS = 4
+NO_THREAD = "the system lets ccari start no more threads"
 
 
 class OwnThreads:
@@ -34,14 +36,27 @@ class OwnThreads:
         Raises
         ------
         CcariError
-            ``refusal``, if so many jobs are under way that the disk seems dead.
+            ``refusal``, if so many jobs are under way that the disk seems dead, or no thread can be started.
         """
         return asyncio.wrap_future(self._submit(work, *given))
 
     def _submit(self, work: Callable[..., _T], *given: Any) -> Future[_T]:
         if not self._room.acquire(blocking=False):
             raise self._refusal(f"the disk does not answer: {self._most} reads and writes are under way")
-        working = self._threads.submit(work, *given)
+        is_wanted = True
+
+        def begin() -> _T:
+            if not is_wanted:
+                raise self._refusal(NO_THREAD)
+            return work(*given)
+
+        try:
+            working = self._threads.submit(begin)
+        except RuntimeError:
+            # the job is queued all the same, and another thread may come to it
+            is_wanted = False
+            self._room.release()
+            raise self._refusal(NO_THREAD) from None
         # when the thread is done, not when the caller gives up: a hanging thread still takes up room
         working.add_done_callback(lambda _: self._room.release())
         return working
@@ -91,7 +106,7 @@ async def in_time(working: asyncio.Future[_T], seconds: float) -> _T:
 
 def alone(name: str, work: Callable[..., _T], *given: Any) -> Future[_T]:
     """Run ``work`` in a thread of its own, which nothing waits for, not even the end of the service. It
-    cannot be cancelled: the future is done when the thread is.
+    cannot be cancelled: the future is done when the thread is. It has an OSError if no thread can be started.
     """
     done: Future[_T] = Future()
     done.set_running_or_notify_cancel()
@@ -104,7 +119,10 @@ def alone(name: str, work: Callable[..., _T], *given: Any) -> Future[_T]:
         else:
             done.set_result(result)
 
-    threading.Thread(target=run, name=name, daemon=True).start()
+    try:
+        threading.Thread(target=run, name=name, daemon=True).start()
+    except RuntimeError:
+        done.set_exception(OSError(errno.EAGAIN, NO_THREAD))
     return done
 
 

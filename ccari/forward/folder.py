@@ -38,7 +38,11 @@ class Folders:
             raise ForwardError(f"{last.folder} has not answered since {last.at:%Y-%m-%d %H:%M:%S} UTC")
         begun = _Begun(folder, datetime.now(UTC), alone("ccari-folder", drop, folder, forward))
         self._last[forward.controller] = begun
-        await asyncio.wrap_future(begun.done)
+        try:
+            await asyncio.wrap_future(begun.done)
+        except OSError as error:
+            # no thread could be started
+            raise ForwardError(f"cannot write in {folder}: {why(error)}") from None
 
 
 def drop(folder: Path, forward: Forward) -> Path:

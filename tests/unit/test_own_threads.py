@@ -1,11 +1,12 @@
 """Work in threads of its own, for an event loop that is itself late."""
 
 import asyncio
+import contextlib
 import errno
 import gc
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Future, wait
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 import uvloop
 
 from ccari.errors import StoreError
-from ccari.own_threads import OwnThreads
+from ccari.names import Names
+from ccari.own_threads import MOST_UNDER_WAY, OwnThreads
 from ccari.store import local_journal
 from ccari.store.local_journal import LocalJournalFiles
 from tests.unit.store.test_local_journal import KEY, pressed
@@ -94,3 +96,50 @@ async def test_a_disk_that_fails_after_it_was_given_up_is_reported_as_an_error_o
     gc.collect()
     await asyncio.sleep(0)
     assert reported == []
+
+
+@contextlib.contextmanager
+def no_thread_to_spare() -> Iterator[None]:
+    """As under a limit on tasks, such as systemd's TasksMax= or a container's."""
+
+    def refused(_: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(threading.Thread, "start", refused)
+        yield
+
+
+async def test_a_moment_without_threads_closes_the_gate_until_the_service_is_restarted(
+    tmp_path: Path,
+) -> None:
+    """Each look that began no thread kept its place for ever, until the disk seemed dead."""
+    journal = LocalJournalFiles(tmp_path, lambda: KEY)
+    with no_thread_to_spare():
+        for _ in range(MOST_UNDER_WAY + 1):
+            with pytest.raises(StoreError, match="no more threads"):
+                await journal.unsettled()
+    assert (await journal.unsettled()).waiting == 0
+
+
+async def test_a_lock_that_was_refused_for_want_of_a_thread_is_taken_later_and_never_given_back(
+    tmp_path: Path,
+) -> None:
+    """By a thread that came to the job after all. Nothing that waited was registered until the service was restarted."""
+    journal, may_end = LocalJournalFiles(tmp_path, lambda: KEY), threading.Event()
+    busy = [journal.disk.begin(may_end.wait) for _ in range(2)]
+    with no_thread_to_spare(), pytest.raises(StoreError, match="no more threads"):
+        async with journal.registering():
+            pass
+    may_end.set()
+    await asyncio.gather(*busy)
+    # what was queued before is over once all threads have ended
+    await asyncio.to_thread(journal.disk._threads.shutdown)
+    async with LocalJournalFiles(tmp_path, lambda: KEY).registering() as ours:
+        assert ours
+
+
+async def test_a_name_that_no_thread_can_look_up_ends_the_service() -> None:
+    """aiohttp makes nothing of a RuntimeError, and whoever connects to Asterisk expects none."""
+    with no_thread_to_spare(), pytest.raises(OSError, match="no more threads"):
+        await Names().resolve("pbx.example", 8088)

@@ -18,6 +18,7 @@ from ccari.forward.message import message
 from ccari.ports.forwarding import Forward
 from tests.unit.forward.test_message import FORWARD
 from tests.unit.store.made import NUMBER
+from tests.unit.test_own_threads import no_thread_to_spare
 
 SECONDS = 30.0
 #: A service that ends while a folder hangs.
@@ -110,6 +111,12 @@ def test_an_older_try_gives_its_name_to_the_empty_draft_of_a_newer_one(
     assert b"" not in named
     assert json.loads(path.read_bytes())["sequence"] == 1
     assert list(tmp_path.iterdir()) == [path]
+
+
+async def test_a_folder_that_no_thread_can_write_to_is_a_fault_of_the_courier(tmp_path: Path) -> None:
+    """The other way, a webhook, went unrecorded, and was used again."""
+    with no_thread_to_spare(), pytest.raises(ForwardError, match="cannot write in"):
+        await folders.Folders().drop(tmp_path, FORWARD)
 
 
 def test_a_folder_that_hangs_keeps_the_service_from_ending(tmp_path: Path) -> None:
