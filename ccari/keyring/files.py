@@ -118,7 +118,7 @@ def give_as_above(folder: Path) -> None:
     """
     if os.geteuid() == 0:
         above = folder.parent.stat()
-        os.chown(folder, above.st_uid, above.st_gid)
+        os.chown(folder, above.st_uid, above.st_gid, follow_symlinks=False)
 
 
 def write_new(path: Path, content: bytes) -> bool:

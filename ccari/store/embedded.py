@@ -16,7 +16,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from functools import partial
 from importlib import metadata
 from pathlib import Path
@@ -153,9 +153,12 @@ async def take_control(file: IO[Any], patience_seconds: float = math.inf) -> boo
 
 
 def _lock_file(path: Path) -> IO[str]:
-    """Open the lock file, creating it if needed, for its owner only: anyone who can read the file can lock it, and block all commands."""
+    """Open the lock file, creating it if needed, for its owner only: anyone who can read the file can lock it, and block all commands.
+
+    Follows no link: root runs commands in a folder that the service's user can write to, who must not have other files opened to them.
+    """
     try:
-        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        handle = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         with contextlib.suppress(PermissionError):
             # an earlier version created it; if another user owns it, their processes change its mode
             os.fchmod(handle, 0o600)
@@ -282,7 +285,7 @@ class Server:
             shutil.rmtree(left_over, ignore_errors=True)
         part = Path(tempfile.mkdtemp(prefix=_UNFINISHED, dir=self.folder))
         if self._user is not None:
-            shutil.chown(part, self._user.uid)
+            os.chown(part, self._user.uid, -1, follow_symlinks=False)
         await self._run("initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
                         "--no-instructions", f"--pgdata={part}")  # fmt: skip
         await _to_its_end(part.rename, self.cluster)
@@ -291,15 +294,32 @@ class Server:
         """Give the server's user access to its folders and programs."""
         if self._user is None:
             return
-        self.folder.chmod(0o711)
-        shutil.chown(self.folder, self._user.uid)
-        # lock files too: the service may run as that user, and its commands as root
-        for each in (self.sockets, self.folder / USERS, self.folder / CONTROL):
-            shutil.chown(each, self._user.uid)
+        with self._opened() as handle:
+            os.fchmod(handle, 0o711)
+            os.fchown(handle, self._user.uid, -1)
+            # lock files too: the service may run as that user, and its commands as root
+            for each in (self.sockets.name, USERS, CONTROL):
+                os.chown(each, self._user.uid, -1, dir_fd=handle, follow_symlinks=False)
         if not await self.finds_programmes():
             # the package may be in a virtual environment below /root: its user gets a copy that it can run
             await _to_its_end(_copy_package, self._binaries.parents[1], self._copy)
             await self.finds_programmes()
+
+    @contextlib.contextmanager
+    def _opened(self) -> Iterator[int]:
+        """The folder's handle, for root: it stays the same folder, whatever the server's user puts into its place. Of links only root's
+        own is followed, as to another disk. Raises StoreError.
+        """
+        is_link = self.folder.is_symlink()
+        if is_link and self.folder.lstat().st_uid != 0:
+            raise StoreError(
+                f"{self.folder} is a link that root has not made: replace it by the folder it leads to"
+            )
+        handle = os.open(self.folder, os.O_RDONLY | os.O_DIRECTORY | (0 if is_link else os.O_NOFOLLOW))
+        try:
+            yield handle
+        finally:
+            os.close(handle)
 
     @property
     def _log(self) -> Path:

@@ -298,7 +298,7 @@ class LocalJournalFiles:
             each.mkdir(mode=FOLDER_MODE, parents=each is self.folder, exist_ok=True)
             if os.geteuid() == 0:
                 above = each.parent.stat()
-                os.chown(each, above.st_uid, above.st_gid)
+                os.chown(each, above.st_uid, above.st_gid, follow_symlinks=False)
             settle(each.parent)
 
     @contextlib.contextmanager
@@ -315,7 +315,8 @@ class LocalJournalFiles:
         path = self.folder / f"{name}.lock"
         try:
             self._make()
-            handle = os.open(path, os.O_RDWR | os.O_CREAT, PRIVATE_MODE)
+            # no link: root runs commands here, and must not give another's file to whoever can write to this folder
+            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, PRIVATE_MODE)
             try:
                 if os.geteuid() == 0:
                     above = self.folder.stat()

@@ -516,6 +516,57 @@ async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path)
     assert set(owners.values()) == {owners["cluster"]}, owners
 
 
+@pytest.mark.parametrize("name", [pytest.param("", id="folder"), embedded.USERS, embedded.CONTROL, "run"])
+async def test_root_gives_the_servers_user_whatever_that_user_has_laid_a_link_to(
+    tmp_path: Path, name: str
+) -> None:
+    """Such as /etc/shadow, with the next command that root runs."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who may give files away")
+    folder, roots, user = (
+        tmp_path / "postgresql",
+        tmp_path / "roots",
+        embedded._server_user(tmp_path / "none"),
+    )
+    assert user is not None
+    os.chown(tmp_path, user.uid, user.gid)
+    if name in {embedded.USERS, embedded.CONTROL}:
+        roots.touch(mode=0o640)
+    else:
+        roots.mkdir(mode=0o750)
+    if name:
+        folder.mkdir()
+    (folder / name).symlink_to(roots)
+    os.chown(folder / name, user.uid, user.gid, follow_symlinks=False)
+    before = roots.stat()
+    server = embedded.Server(folder, user)
+    with contextlib.suppress(StoreError):
+        server.make_folders()
+        for each in (embedded.USERS, embedded.CONTROL):
+            with embedded._lock_file(folder / each):
+                pass
+        await server._make_usable()
+    after = roots.stat()
+    assert (after.st_uid, after.st_gid, after.st_mode) == (before.st_uid, before.st_gid, before.st_mode)
+
+
+async def test_a_folder_that_root_has_put_on_another_disk_is_not_given_to_the_servers_user(
+    tmp_path: Path,
+) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who may give files away")
+    user, disk = embedded._server_user(tmp_path / "none"), tmp_path / "disk"
+    assert user is not None
+    disk.mkdir()
+    (tmp_path / "postgresql").symlink_to(disk)
+    server = embedded.Server(tmp_path / "postgresql", user)
+    server.make_folders()
+    for each in (embedded.USERS, embedded.CONTROL):
+        (disk / each).touch()
+    await server._make_usable()
+    assert {each.stat().st_uid for each in (disk, *disk.glob("*.lock"), disk / "run")} == {user.uid}
+
+
 async def test_any_user_of_the_machine_can_lock_what_all_commands_wait_for(home: Path) -> None:
     """Also in a folder that an earlier version has made."""
     before = os.umask(0)

@@ -210,6 +210,23 @@ async def test_somebody_who_gives_up_waiting_for_the_turn_to_register_keeps_it(
                     break
 
 
+async def test_root_gives_the_services_user_what_a_lock_of_theirs_links_to(
+    journal: LocalJournalFiles, tmp_path: Path
+) -> None:
+    """As root's command opened the lock, and gave it to the folder's owner, who had laid the link."""
+    if os.geteuid() != 0:
+        pytest.skip("needs root, who may give files away")
+    journal._make()
+    os.chown(journal.folder, 65534, 65534)
+    roots = tmp_path / "roots"
+    roots.touch()
+    (journal.folder / "registering.lock").symlink_to(roots)
+    with pytest.raises(StoreError, match="cannot be locked"):
+        async with journal.registering():
+            pass
+    assert roots.stat().st_uid == 0
+
+
 async def test_a_lock_that_the_disk_refuses_is_no_error_that_anybody_expects(
     journal: LocalJournalFiles,
 ) -> None:
