@@ -362,21 +362,21 @@ class Server:
 
     def _spawn_and_wait(self, programme: str, *arguments: str) -> tuple[int, str]:
         """Run one of the server's programs as its user. Output goes to a file, since the server would keep a pipe open."""
-        with tempfile.TemporaryFile() as output:
-            try:
+        try:
+            with tempfile.TemporaryFile() as output:
                 code = subprocess.run(
                     [self._binaries / programme, *arguments], check=False, timeout=START_SECONDS + STOP_SECONDS,
                     stdin=subprocess.DEVNULL, stdout=output, stderr=output, cwd="/", start_new_session=True,
                     user=self._user and self._user.uid, group=self._user and self._user.gid,
                     extra_groups=[] if self._user else None,
                 ).returncode  # fmt: skip
-            except OSError as error:
-                who = self._user.name if self._user else "this user"
-                return 127, f"cannot be run as {who}: {error.strerror}"
-            except subprocess.TimeoutExpired as error:
-                return 124, f"it did not end within {error.timeout:.0f} s"
-            output.seek(0)
-            return code, output.read().decode(errors="replace")
+                output.seek(0)
+                return code, output.read().decode(errors="replace")
+        except OSError as error:
+            who = self._user.name if self._user else "this user"
+            return 127, f"cannot be run as {who}: {error.strerror}"
+        except subprocess.TimeoutExpired as error:
+            return 124, f"it did not end within {error.timeout:.0f} s"
 
 
 def _reason(output: str) -> str | None:

@@ -140,6 +140,6 @@ async def test_a_lock_that_was_refused_for_want_of_a_thread_is_taken_later_and_n
 
 
 async def test_a_name_that_no_thread_can_look_up_ends_the_service() -> None:
-    """aiohttp makes nothing of a RuntimeError, and whoever connects to Asterisk expects none."""
+    """Whoever connects to Asterisk, or to a webhook, expects the errors of a network."""
     with no_thread_to_spare(), pytest.raises(OSError, match="no more threads"):
         await Names().resolve("pbx.example", 8088)

@@ -567,6 +567,16 @@ async def test_a_folder_that_root_has_put_on_another_disk_is_not_given_to_the_se
     assert {each.stat().st_uid for each in (disk, *disk.glob("*.lock"), disk / "run")} == {user.uid}
 
 
+async def test_a_machine_without_a_folder_for_passing_files_ends_in_a_traceback(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a container with a read-only file system and no /tmp."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
+    code, words = await embedded.Server(tmp_path, None)._spawn("postgres", "--version")
+    assert code != 0
+    assert words.startswith("cannot be run as this user: No such file")
+
+
 async def test_any_user_of_the_machine_can_lock_what_all_commands_wait_for(home: Path) -> None:
     """Also in a folder that an earlier version has made."""
     before = os.umask(0)
