@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ccari.config import Settings
 from ccari.errors import RecordingDelayed
-from ccari.keyring.files import settle
+from ccari.keyring.files import draft_of, settle
 
 #: Hidden, so that it is not taken for a controller's folder.
 _MARKER = ".ccari-recordings"
@@ -80,7 +80,11 @@ class KnownFolder:
     def remember(self, marked: bytes) -> None:
         """Record that something was stored in the folder, whose id is ``marked``. Raises OSError."""
         if self._remembered() != marked:
-            self._memory.write_bytes(marked + b"\n" + os.fsencode(self._folder.absolute()))
+            content = marked + b"\n" + os.fsencode(self._folder.absolute())
+            # whole or not at all: a full disk or a power failure must not make this machine forget the folder
+            with draft_of(self._memory, content) as draft:
+                draft.replace(self._memory)
+            settle(self._memory.parent)
 
     def _remembered(self) -> bytes | None:
         """The remembered id of the folder; None if nothing was stored in it, or in another one since."""

@@ -142,6 +142,18 @@ async def test_a_folder_that_was_full_at_first_is_known_by_no_id(kept_in: Path, 
         known.identify()
 
 
+def test_a_disk_that_is_full_has_this_machine_forget_where_recordings_were_stored(tmp_path: Path) -> None:
+    """What was stored next, while the folder's disk was not mounted, would have been hidden below it."""
+    known = KnownFolder(tmp_path, tmp_path / "memory")
+    known.remember(known.identify())
+    (tmp_path / ".ccari-recordings").unlink()
+    another = known.identify()
+    with no_file_beyond(0), pytest.raises(OSError, match="File too large"):
+        known.remember(another)
+    assert known.fault() is not None
+    assert [each.name for each in tmp_path.glob("*memory*")] == ["memory"]
+
+
 async def assert_delayed(
     archive: FileArchive, spool: Path, kept_in: Path, words: str, sound: bytes = SECOND
 ) -> None:
