@@ -13,6 +13,7 @@ import math
 import os
 import pwd
 import re
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -22,6 +23,7 @@ from importlib import metadata
 from pathlib import Path
 from time import monotonic
 from typing import IO, Any, NamedTuple, TypeVar
+from urllib.parse import quote
 
 import structlog
 
@@ -47,6 +49,8 @@ _DATABASE = "ccari"
 #: The name of PostgreSQL's socket on its default port.
 _SOCKET = ".s.PGSQL.5432"
 USERS, CONTROL = "users.lock", "control.lock"
+#: It splits a list of sockets' folders at commas, as asyncpg does, and ``pg_ctl`` puts paths between a shell's double quotes.
+_UNUSABLE = re.compile(r'[,"$`]')
 _UNFINISHED = "initdb-"
 #: How pg_ctl's last line begins if the server did not start.
 _SEE_LOG = "Examine the log output"
@@ -202,6 +206,10 @@ class Server:
             raise StoreError(
                 f"the path {self.sockets} is too long for a unix socket: choose a shorter data_dir"
             )
+        if _UNUSABLE.search(str(self.folder)):
+            raise StoreError(
+                f'PostgreSQL cannot use the path {self.folder}: choose a data_dir without any of , " $ ` in it'
+            )
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
             self.sockets.mkdir(mode=0o700, exist_ok=True)
@@ -212,7 +220,7 @@ class Server:
 
     @property
     def dsn(self) -> str:
-        return f"postgresql://postgres@/{_DATABASE}?host={self.sockets}"
+        return f"postgresql://postgres@/{_DATABASE}?host={quote(str(self.sockets))}"
 
     async def ensure_running(self) -> None:
         await self._make_usable()
@@ -257,7 +265,7 @@ class Server:
             )
         # terse: the server's own log quotes no refused row. Nothing rotates that log, so it has no checkpoint lines. wal_recycle off: no
         # old segment of the write-ahead log stays behind with erased data
-        options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c unix_socket_directories='{self.sockets}' -c unix_socket_permissions=0700"
+        options = f"-c log_error_verbosity=terse -c log_checkpoints=off -c wal_recycle=off -c listen_addresses='' -c {shlex.quote(f'unix_socket_directories={self.sockets}')} -c unix_socket_permissions=0700"
         await self._run("pg_ctl", "start", "--wait", f"--timeout={START_SECONDS:.0f}", f"--pgdata={self.cluster}",
                         f"--log={self._log}", f"--options={options}")  # fmt: skip
         return True

@@ -495,6 +495,21 @@ async def test_a_path_that_no_socket_fits_in_is_told_in_a_traceback(home: Path) 
     assert not (home / ("x" * 90)).exists()
 
 
+async def test_a_path_with_signs_that_mean_something_in_a_url_or_a_shell_leads_nowhere(home: Path) -> None:
+    async with embedded_postgres(home / "a+b c#%41&d'e;f") as dsn:
+        assert await answers(dsn)
+
+
+@pytest.mark.parametrize("sign", list(',"$`'))
+async def test_a_path_that_postgresql_reads_in_another_way_is_told_of_as_a_server_that_does_not_start(
+    home: Path, sign: str
+) -> None:
+    with pytest.raises(StoreError, match=r"cannot use the path .*: choose a data_dir without"):
+        async with embedded_postgres(home / f"a{sign}b"):
+            pass
+    assert not (home / f"a{sign}b").exists()
+
+
 async def test_root_without_a_user_for_the_server_is_not_told_what_to_do(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
