@@ -39,20 +39,23 @@ class Rates:
     ) -> None:
         self._a_minute = a_minute
         self._clock = clock
-        self._left: OrderedDict[tuple[LookUp, str], tuple[float, float]] = OrderedDict()
+        #: What is left, when it was counted, and whether the log says that it has come to its end.
+        self._left: OrderedDict[tuple[LookUp, str], tuple[float, float, bool]] = OrderedDict()
 
     def take(self, kind: LookUp, bearer: str) -> None:
         """Count one look-up of the token of that name. Raises Refusal (429), which says when to try again."""
         most, now, key = self._a_minute[kind], self._clock(), (kind, bearer)
-        left, at = self._left.pop(key, (float(most), now))
+        left, at, logged = self._left.pop(key, (float(most), now, False))
         left = min(float(most), left + (now - at) * most / _MINUTE)
-        refused = left < 1
-        self._left[key] = (left if refused else left - 1, now)
+        refused, is_last = left < 1, left < 2  # noqa: PLR2004
+        # once for as long as it goes on: at the limit, each look-up is the last for a moment
+        is_news, logged = is_last and not logged, is_last or (logged and left < most / 2)
+        self._left[key] = (left if refused else left - 1, now, logged)
         while len(self._left) > _MOST:
             self._left.popitem(last=False)
+        if is_news:
+            _log.warning("lookups_at_limit", token=bearer, kind=kind, a_minute=most)
         if not refused:
-            if left < 2:  # noqa: PLR2004 - this one was the last
-                _log.warning("lookups_at_limit", token=bearer, kind=kind, a_minute=most)
             return
         raise Refusal(
             HTTPStatus.TOO_MANY_REQUESTS, f"a token may look up at most {most} numbers a minute",

@@ -107,6 +107,30 @@ def test_a_dialler_at_its_full_rate_is_told_to_wait() -> None:
         rates.take(LookUp.GATE, "dialer")
 
 
+def test_a_token_that_stays_at_its_limit_floods_the_log() -> None:
+    """With a line for each look-up that it may make, some fifty a second."""
+    now, refused = 0.0, 0
+    rates = Rates(clock=lambda: now)
+
+    def hammer(seconds: float) -> None:
+        nonlocal now, refused
+        until = now + seconds
+        while now < until:
+            now += 1 / 60
+            try:
+                rates.take(LookUp.GATE, "dialer")
+            except Refusal:
+                refused += 1
+
+    with capture_logs() as logs:
+        hammer(600)
+        assert (len(logs), refused > 0) == (1, True)
+        # after a pause it is news again
+        now += 60
+        hammer(600)
+    assert len(logs) == 2
+
+
 def test_counting_takes_more_memory_with_each_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ccari.web.rates._MOST", 3)
     rates = Rates()
