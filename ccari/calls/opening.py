@@ -1,6 +1,7 @@
 """Waits until a channel's media leaves Asterisk: with DTLS, Asterisk sends nothing before the keys are agreed."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable
 from http import HTTPStatus
 
@@ -96,16 +97,24 @@ class Openings:
         try:
             await self._ari.start_silence(channel)
             try:
-                async with asyncio.timeout(OPENING_SECONDS):
-                    while not await self._ari.packets_sent(channel):
-                        if self._is_ending():
-                            raise NoMedia("nothing that is sent had left Asterisk when the call ended")
-                        await asyncio.sleep(_ASK_AGAIN_SECONDS)
-            except TimeoutError:
-                return False
-            finally:
+                sends = await self._sends_in_time(channel)
+            except AsteriskError:
                 await self._ari.stop_silence(channel)
+                raise
+            # not after a cancellation: an Asterisk that does not answer would keep the call from ending
+            await self._ari.stop_silence(channel)
         except Refused as refusal:
             if refusal.status != HTTPStatus.NOT_FOUND:
                 raise
-        return True
+            return True
+        return sends
+
+    async def _sends_in_time(self, channel: str) -> bool:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(OPENING_SECONDS):
+                while not await self._ari.packets_sent(channel):
+                    if self._is_ending():
+                        raise NoMedia("nothing that is sent had left Asterisk when the call ended")
+                    await asyncio.sleep(_ASK_AGAIN_SECONDS)
+                return True
+        return False

@@ -110,6 +110,17 @@ async def test_a_prompt_of_which_nothing_leaves_asterisk_counts(monkeypatch: pyt
     assert talking.actions.player.playbacks == {}
 
 
+async def test_a_call_that_is_cut_while_it_waits_lives_on_because_asterisk_does_not_answer() -> None:
+    """The answer that did not come took the place of the cancellation, and no right that had been pressed was registered then."""
+    asterisk, counted = Encrypting(0), asyncio.Event()
+    asterisk.refusals["no silence"], asterisk.meanwhile["count"] = None, counted.set
+    waiting = asyncio.create_task(calling(asterisk).actions.carry_out(TO_CALLEE))
+    await counted.wait()
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+
+
 @pytest.mark.parametrize("encryption", ["no", "sdes"])
 async def test_a_call_whose_keys_are_there_waits(encryption: str) -> None:
     assert await played(Encrypting(0, encryption=encryption)) == [SETTINGS, "play"]
