@@ -1,7 +1,6 @@
 """Where recordings come from, where they go, and who deletes them."""
 
 import contextlib
-import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager
 
@@ -32,10 +31,11 @@ async def open_spool(settings: Settings) -> AsyncIterator[Spool]:
         async with open_remote_spool(asterisk.url, asterisk.username, asterisk.secret, incoming) as spool:
             yield spool
         return
-    if not os.access(asterisk.spool, os.R_OK | os.W_OK | os.X_OK):
+    shared = SharedSpool(asterisk.spool)
+    if not await shared.is_reachable():
         # not an error: Asterisk creates the folder with its first recording
         _log.warning("spool_unreachable", folder=str(asterisk.spool), advice="check [asterisk] spool")
-    yield SharedSpool(asterisk.spool)
+    yield shared
 
 
 def open_archive(settings: Settings, spool: Spool) -> FileArchive:

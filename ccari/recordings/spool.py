@@ -18,6 +18,8 @@ _T = TypeVar("_T")
 
 #: How long the folder may take to answer; it may be on another machine. Listing a million files takes 20 s.
 ANSWER_SECONDS = 30.0
+#: The same while the service starts, which must not wait for it.
+REACH_SECONDS = 5.0
 #: How many operations may be under way at once: when a trunk fails, all calls of a service end at the same moment.
 MOST_UNDER_WAY = 4096
 
@@ -60,6 +62,15 @@ class SharedSpool:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         self._threads = OwnThreads("ccari-spool", RecordingDelayed, MOST_UNDER_WAY)
+
+    async def is_reachable(self) -> bool:
+        """Whether the folder can be read and written. One that does not answer within :data:`REACH_SECONDS` cannot."""
+        try:
+            return await self._threads.within(
+                REACH_SECONDS, os.access, self._folder, os.R_OK | os.W_OK | os.X_OK
+            )
+        except RecordingDelayed:
+            return False
 
     async def take(self, recording_id: UUID) -> Path:
         path = self._path(recording_id)

@@ -1,7 +1,9 @@
 """A spool or a recordings folder that does not answer, as may happen on a network: nothing else waits for it."""
 
 import asyncio
+import contextlib
 import itertools
+import os
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,7 +14,10 @@ from uuid import uuid4
 
 import pytest
 from aiohttp.test_utils import TestServer
+from structlog.testing import capture_logs
 
+from ccari.app.recordings import open_spool
+from ccari.config import AsteriskSection, Settings
 from ccari.errors import RecordingDelayed
 from ccari.ports.recordings import InPlace, Spool, StoredFile
 from ccari.recordings import listening, remote, shelf
@@ -77,6 +82,26 @@ async def test_a_spool_that_hangs_takes_the_threads_of_all_the_service(
         told = await asyncio.gather(*ends, return_exceptions=True)
     assert all("the disk does not answer" in each for each in refused)
     assert {type(each) for each in told} == {RecordingDelayed}
+
+
+async def test_a_service_does_not_start_because_its_spool_hangs(
+    spool: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the spool of an Asterisk on another machine may: nobody was called, and no right was registered, nor anything deleted."""
+
+    def hang(*_: Any) -> bool:
+        with contextlib.suppress(RuntimeError):
+            asyncio.get_running_loop()
+            pytest.fail("it hangs in the event loop")
+        return disk.hang()
+
+    monkeypatch.setattr(spools, "REACH_SECONDS", 0.05)
+    monkeypatch.setattr(os, "access", hang)
+    settings = Settings(asterisk=AsteriskSection(spool=spool))
+    with capture_logs() as logs:
+        async with asyncio.timeout(SECONDS), open_spool(settings):
+            await assert_others_go_on()
+    assert [each["event"] for each in logs] == ["spool_unreachable"]
 
 
 @pytest.mark.parametrize(
