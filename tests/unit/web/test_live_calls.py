@@ -130,10 +130,11 @@ async def test_a_revoked_token_goes_on_seeing_calls(store: Store, front: Front) 
 
 async def test_a_watcher_with_nothing_to_see_is_silent_while_others_call(store: Store, front: Front) -> None:
     """A proxy would cut it off; and one that has left would keep its place, which nothing that is sent tells of."""
+    theirs = live(campaign="offers")
 
     async def others_call() -> None:
         while True:
-            board(front).put(live(campaign="offers"))
+            board(front).put(theirs)
             await asyncio.sleep(0)
 
     async with (
