@@ -21,11 +21,13 @@ class Kind(StrEnum):
     REGISTERS = "registers"
     REQUESTS = "requests"
     BARS = "bars"
+    HOLDS = "holds"
+    AUTHORISATIONS = "authorisations"
     ACCESSES = "accesses"
 
 
 class Subject(StrEnum):
-    """A category of data subjects, Art 30(1)(c): people whom the centre talks to by telephone; its agents; whoever works with its records."""
+    """A category of data subjects, Art 30(1)(c): people whom the centre talks to by telephone; its agents; whoever enters, decides or looks."""
 
     CALLED = "called"
     AGENT = "agent"
@@ -33,9 +35,12 @@ class Subject(StrEnum):
 
 
 class Datum(StrEnum):
-    """A category of personal data, Art 30(1)(c). ``NUMBER``: as a keyed digest; ``WHOLE_NUMBER``: in full."""
+    """A category of personal data, Art 30(1)(c). ``NUMBER``: as a keyed digest; ``MASKED_NUMBER``: with its last digits, too;
+    ``WHOLE_NUMBER``: in full. ``WHO``: the name of who entered, changed or decided it.
+    """
 
     NUMBER = "number"
+    MASKED_NUMBER = "masked_number"
     WHOLE_NUMBER = "whole_number"
     COURSE = "course"
     VOICE = "voice"
@@ -44,16 +49,22 @@ class Datum(StrEnum):
     CONSENT = "consent"
     REQUEST = "request"
     BAR = "bar"
+    HOLD = "hold"
+    AUTHORISATION = "authorisation"
     LOOK = "look"
+    WHO = "who"
 
 
 class Until(StrEnum):
-    """How long data are kept for which no number of days is declared, Art 30(1)(f)."""
+    """How long data are kept for which no number of days is declared, Art 30(1)(f). ``LEFT``: until the controller has left, and somebody has
+    deleted its data; ``UNLISTED``: until a whole copy of the register is loaded that the number is not in.
+    """
 
     ERASED = "erased"
     ANSWER_PROVEN = "answer_proven"
-    LIFTED = "lifted"
-    NEXT_COPY = "next_copy"
+    LEFT = "left"
+    UNLISTED = "unlisted"
+    ALWAYS = "always"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,8 +78,8 @@ class Kept:
 
 @dataclass(frozen=True, slots=True)
 class Activity:
-    """One activity. ``legal_basis``: as the policy declares it. ``articles``: those of the GDPR that demand it, of what is done for every
-    controller. ``source``: None if each number has its own.
+    """One activity. ``legal_basis``: as the policy declares it. ``articles``: those of the GDPR under which it is done, of what is
+    done for every controller; none of contacts, each of which has a legal basis of its own. ``source``: None if each number has its own.
     """
 
     kind: Kind
@@ -96,39 +107,52 @@ def activities(policy: Policy, controller: Controller) -> list[Activity]:
 def _of_campaign(campaign: Campaign, controller: Controller) -> Iterator[Activity]:
     both = (Subject.CALLED, Subject.AGENT)
     yield Activity(
-        Kind.CALLS, both, (Datum.NUMBER, Datum.COURSE, Datum.AGENT), _limited(controller, Limited.CALLS),
+        Kind.CALLS, both, (Datum.MASKED_NUMBER, Datum.COURSE, Datum.AGENT), _limited(controller, Limited.CALLS),
         legal_basis=campaign.legal_basis, campaign=campaign.id, purpose=campaign.purpose, source=campaign.data_source,
     )  # fmt: skip
     recording = campaign.recording
     if recording.mode is not RecordingMode.OFF:
         yield Activity(
-            Kind.RECORDINGS, both, (Datum.VOICE, Datum.NUMBER, Datum.AGENT), Kept(recording.retention_days),
+            Kind.RECORDINGS, both, (Datum.VOICE, Datum.MASKED_NUMBER, Datum.AGENT), Kept(recording.retention_days),
             legal_basis=recording.legal_basis, campaign=campaign.id, purpose=recording.purpose or campaign.purpose, mode=recording.mode,
         )  # fmt: skip
 
 
 def _of_all(policy: Policy, campaigns: Sequence[Campaign], controller: Controller) -> Iterator[Activity]:
-    called = (Subject.CALLED,)
+    # whatever is entered or decided says by whom; a right that an agent enters by code names the agent
+    both = (Subject.CALLED, Subject.STAFF)
     yield Activity(
-        Kind.CONTACTS, called, (Datum.NUMBER, Datum.SOURCE), _limited(controller, Limited.CONTACTS), ("5(1)(a)", "14(2)(f)")
-    )  # fmt: skip
+        Kind.CONTACTS, both, (Datum.NUMBER, Datum.SOURCE, Datum.WHO), _limited(controller, Limited.CONTACTS)
+    )
     if any(each.needs_consent for each in campaigns):
         yield Activity(
-            Kind.CONSENTS, called, (Datum.NUMBER, Datum.CONSENT), _limited(controller, Limited.CONSENTS), ("7(1)",)
+            Kind.CONSENTS, both, (Datum.NUMBER, Datum.CONSENT, Datum.WHO), _limited(controller, Limited.CONSENTS), ("7(1)",)
         )  # fmt: skip
     if registers := policy.registers_heeded_by(controller.id):
         yield Activity(
-            Kind.REGISTERS, called, (Datum.NUMBER,), Kept(until=Until.NEXT_COPY), registers=tuple(each.name for each in registers)
+            Kind.REGISTERS, both, (Datum.NUMBER, Datum.WHO), Kept(until=Until.UNLISTED), ("21(3)", "24(1)"),
+            registers=tuple(each.name for each in registers),
         )  # fmt: skip
     yield Activity(
-        Kind.REQUESTS, called, (Datum.WHOLE_NUMBER, Datum.REQUEST), _limited(controller, Limited.REQUESTS), ("12(2)", "12(3)", "5(2)")
+        Kind.REQUESTS, (*both, Subject.AGENT), (Datum.WHOLE_NUMBER, Datum.REQUEST, Datum.WHO),
+        _limited(controller, Limited.REQUESTS), ("12(2)", "12(3)", "5(2)"),
     )  # fmt: skip
     yield Activity(
-        Kind.BARS, called, (Datum.NUMBER, Datum.BAR), Kept(until=Until.LIFTED), ("7(3)", "17(1)", "18(1)", "21(3)")
+        Kind.BARS, both, (Datum.NUMBER, Datum.BAR, Datum.WHO), Kept(until=Until.LEFT), ("7(3)", "17(1)", "18(1)", "21(3)")
     )  # fmt: skip
     yield Activity(
-        Kind.ACCESSES, (Subject.STAFF, Subject.CALLED), (Datum.LOOK, Datum.NUMBER), Kept(policy.accesses_days), ("5(2)", "32(4)")
-    )  # fmt: skip
+        Kind.HOLDS, both, (Datum.NUMBER, Datum.HOLD, Datum.WHO), Kept(until=Until.ALWAYS), ("17(3)(e)",)
+    )
+    yield Activity(
+        Kind.AUTHORISATIONS,
+        (Subject.STAFF, Subject.AGENT),
+        (Datum.AUTHORISATION,),
+        Kept(until=Until.ALWAYS),
+        ("29", "32(4)"),
+    )
+    yield Activity(
+        Kind.ACCESSES, both, (Datum.LOOK, Datum.NUMBER), Kept(policy.accesses_days), ("5(2)", "32(4)")
+    )
 
 
 def _limited(controller: Controller, limited: Limited) -> Kept:

@@ -13,14 +13,29 @@ from jinja2 import Environment, StrictUndefined
 from ccari.office import languages, moments
 from ccari.office.naming import zone_of
 from ccari.office.processing.record import RECORD_LANGUAGES, RecordLanguage, Source, record
+from ccari.policy.activities import Kind
 from ccari.policy.bases import LegalBasis
 from ccari.policy.parties import Controller
 
 _HERE = resources.files("ccari.office.processing")
-_WORDS: Mapping[str, Mapping[str, Any]] = tomllib.loads(_HERE.joinpath("words.toml").read_text("utf-8"))
 _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
     _HERE.joinpath("page.html.j2").read_text("utf-8")
 )
+
+
+def _bound(language: str, words: Any) -> Any:
+    """All the words of a language with no-break spaces where its lines may not end."""
+    if isinstance(words, str):
+        return languages.bound(language, words)
+    if isinstance(words, list):
+        return [_bound(language, each) for each in words]
+    return {name: _bound(language, told) for name, told in words.items()}
+
+
+_WORDS: Mapping[str, Mapping[str, Any]] = {
+    language: _bound(language, words)
+    for language, words in tomllib.loads(_HERE.joinpath("words.toml").read_text("utf-8")).items()
+}
 
 
 def page(source: Source, controller: Controller | None, language: RecordLanguage | None = None) -> bytes:
@@ -45,8 +60,9 @@ def page(source: Source, controller: Controller | None, language: RecordLanguage
     def basis(activity: Mapping[str, Any]) -> str:
         if (declared := activity["legal_basis"]) is not None:
             return f"{words['bases'][declared]}, {article(f'6(1)({LegalBasis(declared).letter})')}"
-        demanded = ", ".join(map(article, activity["articles"]))
-        return f"{words['demanded']} {demanded}" if demanded else "–"
+        if activity["kind"] is Kind.CONTACTS:
+            return str(words["own_basis"])
+        return f"{words['demanded']} {', '.join(map(article, activity['articles']))}"
 
     def kept(activity: Mapping[str, Any]) -> str:
         days, until, setting = (activity["kept"][name] for name in ("days", "until", "setting"))

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
+from html import unescape
 from typing import Any
 
 import pytest
@@ -76,9 +77,9 @@ def test_the_page_misstates_a_basis_a_limit_or_a_transfer() -> None:
     told = text(page(SOURCE, ACME))
     for words in (
         "Rejestr czynności przetwarzania", "art. 30 ust. 1 RODO", "iod@acme.example", "02.07.2026 00:30",
-        "Cel: odnowienie umowy", "umowa, art. 6 ust. 1 lit. b", "Źródło: umowa zawarta z ACME", "1461 dni od zakończenia rozmowy",
+        "Cel: odnowienie umowy", "wykonanie umowy, art. 6 ust. 1 lit. b", "Źródło: umowa zawarta z ACME", "1461 dni od zakończenia rozmowy",
         "Cel: jakość", "prawnie uzasadniony interes, art. 6 ust. 1 lit. f", "po komunikacie, o ile rozmówca nie odmówi",
-        "1 dzień od nagrania", "zgoda, art. 6 ust. 1 lit. a", "dla wykonania art. 7 ust. 1", "Lista Robinsonów",
+        "1 dzień od nagrania", "zgoda, art. 6 ust. 1 lit. a", "na podstawie art. 7 ust. 1", "Lista Robinsonów",
         "Linia Sp. z o.o. wszystkie PL", "US Cloud &lt;Inc&gt; SCC &amp; (UE) 2021/914",
     ):  # fmt: skip
         assert words in told, words
@@ -86,12 +87,50 @@ def test_the_page_misstates_a_basis_a_limit_or_a_transfer() -> None:
     assert "Beta" not in told
 
 
-def test_a_limit_that_is_missing_or_data_that_stay_in_the_eea_are_misstated() -> None:
+def test_a_limit_or_a_recipient_that_is_missing_is_misstated() -> None:
     told = text(page(SOURCE, BETA, "en"))
     assert "until the person has them erased: the policy declares no limit (calls_days)" in told
     assert "a source for each number" in told
     assert "The policy names nobody else." in told
-    assert "no data go to a third country" in told
+
+
+def test_what_ccari_cannot_know_is_said_to_be_so() -> None:
+    for controller in (BETA, None):
+        told = text(page(SOURCE, controller, "en"))
+        # a webhook may lead there, and a recipient may be an international organisation
+        assert "no data go to" not in told
+        assert "no international organisation" not in told
+    assert "The policy names no recipient in a third country." in text(page(SOURCE, BETA, "en"))
+
+
+def test_the_record_does_not_ask_for_a_contact_that_article_30_demands() -> None:
+    # Art 30(1)(a) and 30(2)(a): more than the policy has
+    assert "the controller's address and contact details" in unescape(text(page(SOURCE, ACME, "en")))
+    assert "the contact details of the controllers, and their representatives" in text(
+        page(SOURCE, None, "en")
+    )
+
+
+def test_what_stays_linked_to_a_person_is_said_to_be_anonymous_or_bars_to_end_when_lifted() -> None:
+    told = text(page(SOURCE, ACME, "en"))
+    assert "without any link" not in told
+    assert (
+        "then without the number and the agents, though a request, a bar or a consent from the call still names it"
+        in told
+    )
+    assert "a bar that has ended or was lifted stays on record until then" in told
+    assert "a law requires the proof" in told
+
+
+@pytest.mark.parametrize("language", RECORD_LANGUAGES)
+def test_a_line_ends_within_a_citation_or_after_a_one_letter_word(language: RecordLanguage) -> None:
+    for controller in (CONTROLLER, None):
+        html = page(SOURCE, controller, language).decode()
+        for declared in ("ACME Sp. z o.o.", "Linia Sp. z o.o.", "umowa zawarta z ACME"):
+            html = html.replace(declared, "")
+        assert not re.search(r"\b(?:[Aa]rt\.|ust\.|lit\.|Abs\.|Article) ", html)
+        if language == "pl":
+            assert not re.search(r"(?<=[ >(])[aiouwz] \w", html)
 
 
 def test_the_processors_record_lacks_a_controller_or_its_transfers() -> None:

@@ -303,7 +303,7 @@ async def test_a_record_of_processing_is_of_another_revision_or_controller_or_re
     assert "time_stamped" not in newest["measures"]
     assert "Cel: odnowienie umowy" in first.out
     assert written.out == f"the record of processing of revision 2 is in {out}\n"
-    assert "Article 30(2) GDPR" in out.read_text("utf-8")
+    assert "Article\u00a030(2)\u00a0GDPR" in out.read_text("utf-8")
     assert out.stat().st_mode & 0o777 == 0o600
     assert (unknown.code, unknown.err) == (1, "ccari: there is no revision 3: ccari policy list\n")
     assert (nobody.code, nobody.err) == (1, "ccari: there is no controller 'beta', only acme\n")

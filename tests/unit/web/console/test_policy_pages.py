@@ -63,9 +63,10 @@ async def test_a_revision_that_this_version_refuses_takes_the_page_of_the_next_w
     assert "renewals" in seen.words
     assert 'class="plus"' not in seen.text
     assert "Changed since revision 1" in (await visitor.get(f"{HOME}/{newest}?against=1")).words
-    refused = await visitor.get(f"{HOME}/{unsound}")
-    assert refused.status == HTTPStatus.CONFLICT
-    assert "is not valid for this version of ccari" in refused.words
+    for path in (f"{HOME}/{unsound}", f"{HOME}/{unsound}/record"):
+        refused = await visitor.get(path)
+        assert refused.status == HTTPStatus.CONFLICT
+        assert "is not valid for this version of ccari" in refused.words
 
 
 async def test_a_token_of_one_controller_sees_anothers_campaigns(
