@@ -122,6 +122,13 @@ def test_what_stays_linked_to_a_person_is_said_to_be_anonymous_or_bars_to_end_wh
     assert "a law requires the proof" in told
 
 
+def test_a_measure_claims_more_than_ccari_does() -> None:
+    told = text(page(SOURCE, ACME, "en"))
+    # FastAGI asks for no token
+    assert "Over HTTP, data are reached only with a token" in told
+    assert "what agents and the dialler are shown of their own calls, are not" in told
+
+
 @pytest.mark.parametrize("language", RECORD_LANGUAGES)
 def test_a_line_ends_within_a_citation_or_after_a_one_letter_word(language: RecordLanguage) -> None:
     for controller in (CONTROLLER, None):
