@@ -95,8 +95,9 @@ def verify(
             raise EvidenceError(f"{name} was changed")
         if name in held:
             try:
-                verdicts[name] = verdict = packs.verify(content, keys, recordings, authority)
-                if not _is_theirs(content, verdict, held[name], about, calls):
+                files = unzipped(content)
+                verdicts[name] = verdict = packs.verify_files(files, keys, recordings, authority)
+                if not _is_theirs(files, verdict, held[name], about, calls):
                     uncompared.append(verdict.id)
             except EvidenceError as error:
                 raise EvidenceError(f"{name}: {error}") from None
@@ -174,15 +175,17 @@ def _held(known: Mapping[str, Any], about: _About, sums: Mapping[str, str]) -> d
 
 
 def _is_theirs(
-    content: bytes, verdict: Verdict, expected: tuple[Kind, str], about: _About, calls: Mapping[str, Mapping[str, Any]]
+    files: Mapping[str, bytes], verdict: Verdict, expected: tuple[Kind, str], about: _About,
+    calls: Mapping[str, Mapping[str, Any]],
 ) -> bool:  # fmt: skip
-    """Whether a verified pack is of this number; False also if that cannot be seen. ``calls``: those that are known, by id.
+    """Whether a verified pack is of this number; False also if that cannot be seen. ``files``: the pack's, by name; ``calls``: those that
+    are known, by id.
 
     Raises EvidenceError if it is of another call, request or controller, of a call with another number, or of one that is known otherwise.
     """
     if (verdict.kind, verdict.id) != expected:
         raise EvidenceError(f"it is the evidence of {verdict.kind} {verdict.id}")
-    row = legible(lambda: dict(orjson.loads(unzipped(content)["subject.json"])), "subject.json is damaged")
+    row = legible(lambda: dict(orjson.loads(files["subject.json"])), "subject.json is damaged")
     if row.get("controller") != about.controller:
         raise EvidenceError(f"it is of another controller than {ABOUT} says")
     is_call, is_theirs = verdict.kind is Kind.CALL, str(row.get("digest")) in about.digests

@@ -89,7 +89,13 @@ def verify(
     EvidenceError
         If something is wrong, naming the first such thing.
     """
-    files = unzipped(content)
+    return verify_files(unzipped(content), keys, recordings, authority)
+
+
+def verify_files(
+    files: Mapping[str, bytes], keys: Sequence[VerifyingKey], recordings: Path | None, authority: Authority | None
+) -> Verdict:  # fmt: skip
+    """:func:`verify` for the files of a pack, by name."""
     if VCON not in files:
         raise EvidenceError(f"it is not an evidence pack: it contains no {VCON}")
     document, key = _opened(files, keys)
