@@ -184,7 +184,7 @@ RECORDINGS_LATE = Family(
     "ccari_recordings_late",
     Kind.GAUGE,
     "Recordings that ended more than an hour ago and are still unencrypted in the spool, and those that have been running for eleven "
-    "hours according to the database: their Asterisk has another name now, or no service any more.",
+    "hours according to the database, without a transfer since: their Asterisk has another name now, or no service any more.",
 )
 RECORDINGS = Family(
     "ccari_recordings", Kind.GAUGE, "All recordings that have a row, by state.",

@@ -18,7 +18,8 @@ from ccari.store.database import Database
 from ccari.store.journals import Journals
 from ccari.store.queries import SQL
 
-#: How long after its tag a recording must have ended: as long as a leg may live, and an hour for the end to be noticed.
+#: How long after its tag, or after its call was last handed over to a colleague, a recording must have ended: as long as a leg may live,
+#: and an hour for the end to be noticed.
 ENDED_WITHIN = timedelta(minutes=MOST_MINUTES, hours=1)
 #: Three columns: a right, and the legal basis and mode of the recordings that it stops.
 _STOPPING = tuple(

@@ -118,11 +118,14 @@ SELECT id FROM recordings WHERE id = $1 AND state IN ('tagged', 'recording', 'fi
 
 -- name: unfinished_by_state
 -- Late: recordings that should have been stored, or ended, long ago. $1: how long after its tag, which is written just before it, a
--- recording must have ended.
+-- recording must have ended. A call's recordings are settled when it ends, and each colleague whom it is handed over to has a leg that
+-- may live as long as the first agent's; a caller's leg has no limit of ours.
 SELECT state, count(*),
        count(*) FILTER (WHERE state = 'finished' AND stopped_at < now() - interval '1 hour'
-                           OR state IN ('tagged', 'recording') AND tagged_at < now() - $1::interval) AS late
-FROM recordings WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
+                           OR state IN ('tagged', 'recording') AND tagged_at < now() - $1::interval
+                              AND NOT EXISTS (SELECT FROM call_events e WHERE e.call_id = r.call_id AND e.event = 'call_handed_over'
+                                                                          AND e.at > now() - $1::interval)) AS late
+FROM recordings r WHERE state IN ('tagged', 'recording', 'finished') GROUP BY state
 
 -- name: settled_recordings
 SELECT id FROM recordings r

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from ccari.errors import StoreError
+from ccari.gating.journal import entry
 from ccari.metrics.lookout import Lookout
 from ccari.metrics.meter import Metrics
 from ccari.policy.campaign import MOST_MINUTES
@@ -26,7 +27,7 @@ from ccari.store.policies import Book
 from ccari.store.queries import SQL
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
-from tests.unit.store.forging import apply_unread
+from tests.unit.store.forging import apply_unread, forge
 
 STANDING = Standing(2, made.NOW, aside=1, torn=0, bytes=4096)
 REGISTER = '[[registers]]\nid = "robinson"\nname = "Lista Robinsonów"\n'
@@ -159,6 +160,29 @@ async def test_the_recording_of_the_longest_call_there_may_be_raises_an_alarm(st
     # nor does another Asterisk's service end the call
     await store.database.rows("UPDATE calls SET opened_at = now() - $1::interval RETURNING 1", since)
     assert await store.calls.close_abandoned("another", datetime.now(UTC)) == 0
+
+
+async def test_the_recording_of_a_caller_who_was_handed_over_raises_an_alarm_before_the_call_must_have_ended(
+    store: Store,
+) -> None:
+    """Each colleague's leg may live as long as the first agent's did, and a caller's has no limit: what was recorded before the hand-over
+    waits for the end of the call.
+    """
+    call, now = replace(made.call(), direction="inbound"), datetime.now(UTC)
+    await store.calls.open(call, made.question(call))
+    await store.calls.commit_heard(call.id, "v1", None, ())
+    await store.recordings.tag(made.tag(call), ())
+    long = timedelta(minutes=MOST_MINUTES) * 3
+    await store.database.rows("UPDATE recordings SET tagged_at = $1 RETURNING 1", now - long)
+    await store.database.rows("UPDATE calls SET opened_at = $1 RETURNING 1", now - long)
+    for hours in (20, 9):
+        await store.calls.write(call.id, [entry("call_handed_over", {}, now - timedelta(hours=hours))])
+    assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (0, 0)
+    assert await store.calls.close_abandoned("another", now) == 0
+    # but one whose last colleague can no longer be there has ended, and nobody has noticed
+    await forge(store.database, "UPDATE call_events SET at = at - interval '1 day'")
+    assert (await store.recordings.late(), (await looked(store))["ccari_recordings_late"]) == (1, 1)
+    assert await store.calls.close_abandoned("another", now) == 1
 
 
 async def test_a_bar_that_has_ended_is_counted_on(store: Store) -> None:
