@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from uuid import uuid4
 
-from ccari.errors import CcariError, ConfigError
+from ccari.errors import CcariError, ConfigError, SoundError
 from ccari.gating.journal import Journal
 from ccari.gating.labels import phone_name
 from ccari.gating.means import Means, RequestedCall
@@ -55,8 +55,11 @@ class Drafter:
         self._token = uuid4()
 
     async def draft(self, *, needs_number: bool) -> Terms:
-        """The terms under the policy in force. ``needs_number``: if False, a caller whose number is withheld
+        """The terms under the policy last read. ``needs_number``: if False, a caller whose number is withheld
         or invalid is let in.
+
+        Before a call is refused, the policy is read again: a newer one may have been applied since, or the database restored, so
+        that it lacks the one that was read.
 
         Raises
         ------
@@ -65,7 +68,18 @@ class Drafter:
         StoreError, ConfigError, SoundError
             If that cannot be known.
         """
-        policy, declared = await self._campaign()
+        book = self._means.book
+        while True:
+            under = book.revision
+            try:
+                return await self._draft(needs_number=needs_number)
+            except (NoTerms, ConfigError, SoundError):
+                await book.reload()
+                if book.revision == under:
+                    raise
+
+    async def _draft(self, *, needs_number: bool) -> Terms:
+        policy, declared = self._campaign()
         number = self._number(policy, declared.campaign)
         if isinstance(number, NumberFault) and needs_number:
             raise NoTerms(Block(number.value))
@@ -93,31 +107,25 @@ class Drafter:
             language=of.kept["language"] or campaign.language,
         )  # fmt: skip
 
-    async def _campaign(self) -> tuple[Policy, Declared]:
+    def _campaign(self) -> tuple[Policy, Declared]:
         """The campaign asked for. Raises NoTerms if there is none, or if it should call an agent and the
         request names none.
-
-        The campaign, or its agent, may have been declared since the policy was read: then the policy is read again.
         """
         asked, book = self._asked, self._means.book
+        self.declared = None
         if not asked.campaign or (asked.number is None and asked.direction is not Direction.INBOUND):
             raise NoTerms(Block.BAD_ARGUMENTS)
-        for reload in (False, True):
-            if reload:
-                await book.reload()
-            policy, revision, sha256 = book.policy, book.revision, book.sha256
-            if policy is None or revision is None or sha256 is None:
-                self.declared, block = None, Block.NO_POLICY
-                continue
-            campaign = policy.campaign(asked.campaign)
-            if campaign is None:
-                self.declared, block = None, Block.UNKNOWN_CAMPAIGN
-                continue
-            self._bind(campaign)
-            self.declared, block = Declared(campaign, revision, sha256), Block.NO_DESTINATION
-            if self._agent_string(campaign) is not None:
-                return policy, self.declared
-        raise NoTerms(block)
+        policy, revision, sha256 = book.policy, book.revision, book.sha256
+        if policy is None or revision is None or sha256 is None:
+            raise NoTerms(Block.NO_POLICY)
+        campaign = policy.campaign(asked.campaign)
+        if campaign is None:
+            raise NoTerms(Block.UNKNOWN_CAMPAIGN)
+        self._bind(campaign)
+        self.declared = Declared(campaign, revision, sha256)
+        if self._agent_string(campaign) is None:
+            raise NoTerms(Block.NO_DESTINATION)
+        return policy, self.declared
 
     def _bind(self, campaign: Campaign) -> None:
         self._journal.meter.belongs_to(campaign.id)

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import structlog
 
-from ccari.errors import ConfigError, SoundError
+from ccari.errors import ConfigError, RefusedError, SoundError
 from ccari.gating.drafting import Drafter, NoTerms
 from ccari.gating.findings import findings
 from ccari.gating.journal import Journal
@@ -24,6 +24,9 @@ from ccari.ports.calls import RefusedCall
 from ccari.ports.metering import Step
 
 _log = structlog.get_logger()
+
+#: What a journal says of the policy that its call was refused under.
+OF_REVISION = frozenset({"revision", "policy_sha256"})
 
 
 class Gatekeeper:
@@ -83,20 +86,24 @@ class Gatekeeper:
         """
         asked, declared = self._asked, self._drafter.declared
         campaign = declared.campaign if declared else None
-        await self._means.store.open_refused(
-            RefusedCall(
-                self._journal.call_id,
-                uuid4(),
-                self._means.asterisk,
-                asked.agent,
-                campaign.id if campaign else campaign_name(self._means.book.policy, asked.campaign),
-                self._asked_at,
-                asked.direction.value,
-                declared.revision if declared else None,
-                campaign.controller if campaign else None,
-                campaign.legal_basis.value if campaign else None,
-            )
+        refused = RefusedCall(
+            self._journal.call_id,
+            uuid4(),
+            self._means.asterisk,
+            asked.agent,
+            campaign.id if campaign else campaign_name(self._means.book.policy, asked.campaign),
+            self._asked_at,
+            asked.direction.value,
+            declared.revision if declared else None,
+            campaign.controller if campaign else None,
+            campaign.legal_basis.value if campaign else None,
         )
+        try:
+            await self._means.store.open_refused(refused)
+        except RefusedError:
+            # a database that was restored lacks the revision that the call was refused under
+            self._journal.retract(OF_REVISION)
+            await self._means.store.open_refused(replace(refused, revision=None))
         self._journal.opened()
 
     async def spend_token(self, terms: Terms) -> Block | None:
@@ -159,9 +166,17 @@ class Gatekeeper:
 
     async def _open(self, *, needs_number: bool) -> tuple[Terms, Facts]:
         """Write the call's row under the newest policy. Gives its terms, and the facts of the number. Raises NoTerms."""
+        book = self._means.book
         while True:
             terms = await self._drafter.draft(needs_number=needs_number)
-            facts, newest = await self._means.store.open(terms.opened, terms.question())
+            try:
+                facts, newest = await self._means.store.open(terms.opened, terms.question())
+            except RefusedError:
+                # the database was restored, and may lack the policy that was read
+                await book.reload()
+                if book.revision == terms.opened.revision:
+                    raise
+                continue
             self._journal.know(findings(facts) | terms.asserted)
             self._journal.opened()
             if terms.opened.keyed is not None:
@@ -169,6 +184,6 @@ class Gatekeeper:
             if newest == terms.opened.revision:
                 break
             # a newer policy was applied a moment ago, and counts
-            await self._means.book.reload()
+            await book.reload()
         self._journal.bind(number=terms.opened.number_masked, agent=terms.opened.agent)
         return terms, facts

@@ -2,7 +2,8 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Container, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from secrets import token_bytes
 from time import monotonic
@@ -54,6 +55,14 @@ class Journal:
     def know(self, findings: Mapping[str, str]) -> None:
         """Put ``findings`` into the next entry, as its evidence; they are too long for the log."""
         self._findings |= findings
+
+    def retract(self, names: Container[str]) -> None:
+        """Leave these findings out of entries that wait for a commit, and of the next one."""
+        self._findings = {name: value for name, value in self._findings.items() if name not in names}
+        self._entries = [
+            replace(each, fields={name: value for name, value in each.fields.items() if name not in names})
+            for each in self._entries
+        ]
 
     def note(self, event: str, fields: Mapping[str, str]) -> None:
         """Log an event and queue its entry. In the log, ``since_request_ms`` is the time since the call was requested."""

@@ -461,9 +461,12 @@ class Away:
 async def test_the_calls_of_a_controller_lack_those_that_were_blocked_before_the_gate_was_asked(
     desk: Desk, store: Store, why: str
 ) -> None:
-    """Such as to a number that is none: whoever answers for the controller would not see that they were tried."""
+    """Such as to a number that is none: whoever answers for the controller would not see that they were tried. Or they are under
+    the terms that the policy had when the service last read it.
+    """
     await store.policies.apply(CHANGED, "anna")
-    await desk.book.reload()
+    if why == "database":
+        await desk.book.reload()
     direction = Direction.CALLEE_FIRST if why == "destination" else Direction.OUTBOUND
     desk = {
         "sounds": replace(desk, prompts=cast("Any", Speechless())),
@@ -512,3 +515,50 @@ async def test_a_call_under_no_campaign_is_put_on_record_as_a_controllers_or_wit
     )
     record = await store.records.show_call(journal.call_id)
     assert (record.call["controller"], record.call["revision"], record.fault) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("why", "block", "revision"),
+    [("number", Block.NUMBER_INVALID, 1), ("sounds", Block.PROMPTS_MISSING, 1), ("database", Block.STORE_UNAVAILABLE, None)],
+)  # fmt: skip
+async def test_a_call_that_is_refused_on_a_database_that_was_restored_leaves_no_record(
+    desk: Desk, store: Store, database: Database, why: str, block: Block, revision: int | None
+) -> None:
+    """The policy that the service has read was applied after the copy was made, and so no row can name it."""
+    await restored_since(desk, store, database)
+    desk = {
+        "sounds": replace(desk, prompts=cast("Any", Speechless())),
+        "database": replace(desk, store=cast("Any", Away(store.calls))),
+    }.get(why, desk)
+    journal = Journal(uuid4(), "anna")
+    order = Order(Direction.OUTBOUND, "12" if why == "number" else NUMBER.e164, "renewals", "anna")
+    asked = Gatekeeper(order, desk, journal)
+    if why == "database":
+        with pytest.raises(StoreError, match="away"):
+            await asked.ask()
+    else:
+        assert await asked.ask() is block
+    journal.note("call_blocked", {"reason": block.value})
+    if why == "database":
+        await asked.put_on_record()
+    await journal.durably(lambda entries: store.calls.close(journal.call_id, "blocked", block.value, entries))
+    record = await store.records.show_call(journal.call_id)
+    under = [record.call[each] for each in ("controller", "campaign", "revision")]
+    assert (under, record.fault) == (["acme", "renewals", revision], None)
+    assert [fault async for _, _, fault in store.seals.journals()] == [None] * 2
+
+
+async def test_nobody_is_called_on_a_database_that_was_restored_until_the_policy_is_read_again(
+    desk: Desk, store: Store, database: Database
+) -> None:
+    await restored_since(desk, store, database)
+    terms = await ask(desk)
+    assert isinstance(terms, Terms)
+    assert (terms.opened.revision, terms.campaign.legal_basis) == (1, LegalBasis.CONTRACT)
+
+
+async def restored_since(desk: Desk, store: Store, database: Database) -> None:
+    """The service has read a policy, and then the database is one in which it was never applied."""
+    await store.policies.apply(CHANGED, "anna")
+    await desk.book.reload()
+    await forge(database, "DELETE FROM policy_revisions WHERE revision = 2")
