@@ -166,9 +166,11 @@ class Gatekeeper:
 
     async def _open(self, *, needs_number: bool) -> tuple[Terms, Facts]:
         """Write the call's row under the newest policy. Gives its terms, and the facts of the number. Raises NoTerms."""
-        book = self._means.book
+        book, written = self._means.book, dict[str, str]()
         while True:
             terms = await self._drafter.draft(needs_number=needs_number)
+            # if no answer comes, the row has these terms or the earlier ones, so its journal must not say which
+            self._journal.retract({name for name, _ in written.items() - terms.asserted.items()})
             try:
                 facts, newest = await self._means.store.open(terms.opened, terms.question())
             except RefusedError:
@@ -177,7 +179,8 @@ class Gatekeeper:
                 if book.revision == terms.opened.revision:
                     raise
                 continue
-            self._journal.know(findings(facts) | terms.asserted)
+            written = terms.asserted
+            self._journal.know(findings(facts) | written)
             self._journal.opened()
             if terms.opened.keyed is not None:
                 self._means.secrets.heed(facts.secrets, terms.opened.keyed)

@@ -57,6 +57,12 @@ class Relay:
     def go_on(self) -> None:
         self._answers.set()
 
+    def cut(self) -> None:
+        """Every existing connection breaks off, with what is held up in it; new ones are let in."""
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
     async def accept(self, near: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
         self._writers.add(back)
         await self._admits.wait()

@@ -24,7 +24,7 @@ from ccari.policy import notices
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Direction
 from ccari.policy.campaign import Campaign
-from ccari.policy.chain import policy_of_call, unproven_of_call
+from ccari.policy.chain import OF_CALL, policy_of_call, unproven_of_call
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
@@ -37,7 +37,8 @@ from ccari.ports.sounds import Script, Sound
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.verifying import verify
-from ccari.store.database import Database
+from ccari.store.calls import PostgresCallStore
+from ccari.store.database import SESSION, Database, as_it_is
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.registers import Copy
@@ -45,6 +46,7 @@ from tests.unit.calls.talking import IDLE_DESK
 from tests.unit.store.forging import forge
 from tests.unit.store.listed import batches
 from tests.unit.store.made import ASTERISK, NUMBER, POLICY, new_secret, numbers
+from tests.unit.store.relayed import Relay, relayed
 
 CHANGED = POLICY.replace('"contract"', '"legitimate_interest"')
 ORDER = Order(Direction.OUTBOUND, NUMBER.e164, "renewals", "anna", channel="channel")
@@ -562,3 +564,45 @@ async def restored_since(desk: Desk, store: Store, database: Database) -> None:
     await store.policies.apply(CHANGED, "anna")
     await desk.book.reload()
     await forge(database, "DELETE FROM policy_revisions WHERE revision = 2")
+
+
+class CutOff(PostgresCallStore):
+    """The connection breaks off when the row was written a second time, before the answer has come."""
+
+    relay: Relay
+    times = 0
+
+    async def open(self, *arguments: Any) -> Any:
+        self.times += 1
+        if self.times == 1:
+            return await super().open(*arguments)
+        self.relay.hold_up()
+        writing = asyncio.create_task(super().open(*arguments))
+        await self.relay.withheld.wait()
+        self.relay.cut()
+        self.relay.go_on()
+        return await writing
+
+
+async def test_a_row_that_was_written_anew_and_whose_answer_was_lost_is_said_to_differ_from_its_journal(
+    desk: Desk, store: Store, dsn: str
+) -> None:
+    """A newer policy was applied, so the gate was asked again; whether under that one the row was written, nobody knows."""
+    await store.policies.apply(CHANGED, "anna")
+    async with relayed(dsn) as (url, relay), as_it_is(url, 1, SESSION) as behind:
+        calls = CutOff(behind)
+        calls.relay = relay
+        journal = Journal(uuid4(), "anna")
+        with pytest.raises(StoreError, match="lost"):
+            await Gatekeeper(ORDER, replace(desk, store=calls), journal).ask()
+    journal.note("call_blocked", {"reason": "store_unavailable"})
+    await journal.durably(
+        lambda entries: store.calls.close(journal.call_id, "blocked", "store_unavailable", entries)
+    )
+    record = await store.records.show_call(journal.call_id)
+    assert (record.call["revision"], record.call["legal_basis"]) == (2, "legitimate_interest")
+    assert record.fault is None
+    # what both policies say of it is proven
+    account = await store.seals.of_call(journal.call_id)
+    unproven = {*unproven_of_call(account.journal, account.subject)}
+    assert unproven & {*OF_CALL} == {"legal_basis", "revision"}
