@@ -115,19 +115,22 @@ def command(
 
 
 async def _matter(store: Store, policy: Policy, secrets: Secrets, whose: Claimant, why: str) -> Matter:
-    """Raises CcariError if the controller knows nothing of the number."""
+    """All but the packs, as of one moment: making those may take minutes, and sealing writes. Raises CcariError if the controller knows
+    nothing of the number.
+    """
     known_as = {whose.controller.id: whose.digests}
-    # all of them, as a dossier without the oldest calls would look whole
-    (known,) = await known_of(whose.number.e164, known_as, store, policy, secrets, MOST - 1)
-    if not is_known(known):
-        raise CcariError(
-            f"{whose.controller.id} knows nothing of this number, so there is no dossier to write"
-        )
-    requests = {
-        each["reference"]: await dossiers.dossier(each["reference"], store.requests, store.forwards, policy)
-        for each in known["requests"]
-    }
-    accesses = await store.accesses.list(MOST, WantedAccesses(known_as=known_as))
-    return Matter(
-        whose.controller, whose.number, whose.digests, why, known, requests, accesses, await store.accesses.expired_before()
-    )  # fmt: skip
+    async with store.as_of_now() as then:
+        # all of them, as a dossier without the oldest calls would look whole
+        (known,) = await known_of(whose.number.e164, known_as, then, policy, secrets, MOST - 1)
+        if not is_known(known):
+            raise CcariError(
+                f"{whose.controller.id} knows nothing of this number, so there is no dossier to write"
+            )
+        requests = {
+            each["reference"]: await dossiers.dossier(each["reference"], then.requests, then.forwards, policy)
+            for each in known["requests"]
+        }
+        accesses = await then.accesses.list(MOST, WantedAccesses(known_as=known_as))
+        return Matter(
+            whose.controller, whose.number, whose.digests, why, known, requests, accesses, await then.accesses.expired_before()
+        )  # fmt: skip

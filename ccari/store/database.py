@@ -112,6 +112,14 @@ class Database:
         ):
             yield connection
 
+    @contextlib.asynccontextmanager
+    async def as_of_now(self) -> AsyncIterator["Database"]:
+        """The database as it is when it is first read in the context, for one statement at a time, on a connection outside the pool.
+        Writing to it raises StoreError.
+        """
+        async with self.snapshot(outside_pool=True) as connection:
+            yield _AsOfNow(connection, self._pool, self._dsn)
+
     def _either(self, *, outside_pool: bool) -> contextlib.AbstractAsyncContextManager[Connection]:
         return self.outside_pool() if outside_pool else self.connection()
 
@@ -119,6 +127,29 @@ class Database:
     async def transaction(self) -> AsyncIterator[Connection]:
         """A pooled connection in a transaction: commits when the context ends, rolls back on an exception."""
         async with self.connection() as connection, in_transaction(connection):
+            yield connection
+
+
+class _AsOfNow(Database):
+    """:meth:`Database.as_of_now`. ``connection``: in a read-only transaction whose statements see one snapshot."""
+
+    def __init__(self, connection: Connection, pool: Pool, dsn: str) -> None:
+        super().__init__(pool, dsn)
+        self._connection = connection
+
+    @contextlib.asynccontextmanager
+    async def connection(self) -> AsyncIterator[Connection]:
+        with translated():
+            yield self._connection
+
+    @contextlib.asynccontextmanager
+    async def outside_pool(self, *, slow_reader: bool = False) -> AsyncIterator[Connection]:  # noqa: ARG002 - its limits stay the snapshot's
+        async with self.connection() as connection:
+            yield connection
+
+    @contextlib.asynccontextmanager
+    async def snapshot(self, *, outside_pool: bool = False) -> AsyncIterator[Connection]:  # noqa: ARG002 - it is the same snapshot
+        async with self.connection() as connection:
             yield connection
 
 

@@ -66,6 +66,14 @@ class Store:
         self.overview = Overviews(database)
         self.webhooks = Webhooks(database)
 
+    @contextlib.asynccontextmanager
+    async def as_of_now(self) -> AsyncIterator["Store"]:
+        """The store as it is now, for reading, one statement at a time (:meth:`Database.as_of_now`): what is read of it fits together,
+        whatever is written meanwhile.
+        """
+        async with self.database.as_of_now() as database:
+            yield Store(self.dsn, database)
+
 
 @contextlib.asynccontextmanager
 async def database_dsn(settings: Settings) -> AsyncIterator[str]:

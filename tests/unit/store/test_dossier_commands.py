@@ -8,13 +8,18 @@ import shutil
 import stat
 import subprocess
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ccari.cli.subject_dossier import _matter
+from ccari.errors import StoreError
 from ccari.keyring.secrets import SecretStore
+from ccari.office.claimants import Claimant
+from ccari.policy.declaration import read
 from ccari.policy.rights import Level, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, WantedAccesses, whose_number
@@ -22,6 +27,7 @@ from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.database import Database
+from ccari.store.requests import Requests
 from tests.integration.service import Done, Service
 from tests.unit.recordings.disks import mounted
 from tests.unit.recordings.packing import files_of, zipped
@@ -360,6 +366,31 @@ async def test_another_controllers_data_are_in_a_dossier(
     assert f"calls/{theirs.id}.zip" not in files
     assert "their form" not in json.dumps(files["known.json"])
     assert "theirs" not in json.dumps(files["accesses.json"])
+
+
+async def test_two_files_of_a_dossier_say_otherwise_of_a_request_that_was_closed_meanwhile(
+    ccari: Service, shelf: Shelf, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reference, listed = await person.asked(shelf), Requests.of
+
+    async def closed_once_listed(*arguments: Any, **clock: Any) -> Sequence[Any]:
+        found = await listed(*arguments, **clock)
+        await person.resolved(shelf, reference)
+        return found
+
+    monkeypatch.setattr(Requests, "of", closed_once_listed)
+    policy = read(made.POLICY)
+    whose = Claimant(policy.controllers[0], made.NUMBER, made.digests())
+    matter = await _matter(shelf.store, policy, SecretStore(tmp_path / "keys"), whose, "letter 7")
+    (known,) = matter.known["requests"]
+    assert (known["state"], matter.requests[reference]["state"]) == ("received", "received")
+    assert (await shelf.store.requests.show(reference)).request["state"] == "fulfilled"
+
+
+async def test_the_database_as_of_a_moment_is_written_to(shelf: Shelf) -> None:
+    async with shelf.store.as_of_now() as then:
+        with pytest.raises(StoreError, match="cannot be written to"):
+            await then.suppressions.add("acme", made.digests(), Reason.OBJECTION, "cli", "")
 
 
 async def test_somebody_looks_unseen_or_a_number_that_nobody_knows_has_a_dossier(
