@@ -8,7 +8,7 @@ from uuid import UUID
 import typer
 
 from ccari.cli.context import Json, Limit, OfController, Why, looked_up_in, with_store
-from ccari.cli.output import as_list, day
+from ccari.cli.output import as_list, cell
 from ccari.cli.plain import printable
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -65,7 +65,7 @@ def list_(
         shown=lambda row: {**row, "what": " ".join(f"{name}={value}" for name, value in row["what"].items())},
     )  # fmt: skip
     if before is not None and (since is None or since < before):
-        typer.echo(f"accesses before {day(before)} have expired, but for those that are held", err=True)
+        typer.echo(f"accesses before {cell(before)} have expired, but for those that are held", err=True)
 
 
 def _id(text: str | None) -> str | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from ccari.cli.context import Json, who, with_store
-from ccari.cli.output import as_done, as_json, as_list, as_table, day, watched
+from ccari.cli.output import as_done, as_json, as_list, as_table, cell, day, watched
 from ccari.cli.purging import Yes
 from ccari.cli.spooled import Waiting, waiting
 from ccari.config import Settings
@@ -228,8 +228,8 @@ def _deletion(deletion: Deletion) -> dict[str, Any]:
 
 def _was(deletion: Deletion) -> str:
     if deletion.finished_at is None:
-        return f"a deletion that {deletion.begun_by} began on {_day(deletion.begun_at)} was interrupted"
-    return f"deleted by {deletion.finished_by} on {_day(deletion.finished_at)}: {_count(deletion)}"
+        return f"a deletion that {deletion.begun_by} began on {cell(deletion.begun_at)} was interrupted"
+    return f"deleted by {deletion.finished_by} on {cell(deletion.finished_at)}: {_count(deletion)}"
 
 
 def _count(deletion: Deletion) -> str:

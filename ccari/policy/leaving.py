@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from ccari.counting import counted
+from ccari.policy.sentences import told
 
 
 class Goes(StrEnum):
@@ -42,7 +43,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """How many consents' proofs the law still requires; the last of them ``until`` that moment, whose day is named in its time zone."""
+    """How many consents' proofs the law still requires; the last of them ``until`` that moment, which is named in its time zone."""
 
     held: int
     until: datetime
@@ -62,7 +63,7 @@ def obstacles(campaigns: Iterable[str], kept: Mapping[Keeps, Amount], proofs: Pr
 
 def _by_law(proofs: Proofs) -> str:
     return (
-        f"the law has the proof of {counted(proofs.held, 'consent')} kept until {proofs.until:%Y-%m-%d} (DE: §7a(2) UWG): wait, or hand it over "
+        f"the law has the proof of {counted(proofs.held, 'consent')} kept until {told(proofs.until)} (DE: §7a(2) UWG): wait, or hand it over "
         "to be kept, and add --drop-proof"
     )
 
@@ -92,7 +93,7 @@ def _words(kind: Keeps, held: int) -> str:
 
 
 def called_again(controller: str, begun: datetime, finished: datetime | None) -> str:
-    """Why campaigns cannot be declared for a controller whose deletion was ``begun``, and ``finished``, with what to do. The days of these
+    """Why campaigns cannot be declared for a controller whose deletion was ``begun``, and ``finished``, with what to do. These
     moments are named in their time zones.
     """
     return (
@@ -112,9 +113,5 @@ def entered_again(controller: str, begun: datetime, finished: datetime | None) -
 
 
 def _deleted(controller: str, begun: datetime, finished: datetime | None) -> str:
-    what = (
-        f"is being deleted since {begun:%Y-%m-%d}"
-        if finished is None
-        else f"was deleted on {finished:%Y-%m-%d}"
-    )
+    what = f"is being deleted since {told(begun)}" if finished is None else f"was deleted on {told(finished)}"
     return f"the controller {controller!r} {what}"

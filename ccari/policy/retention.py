@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from ccari.policy.bases import ANY_BASIS, OBJECTABLE, LegalBasis
 from ccari.policy.rights import Right
+from ccari.policy.sentences import told
 
 
 class HoldKind(StrEnum):
@@ -120,9 +121,9 @@ def ended_until(now: datetime, days: int) -> datetime:
 def purge_fault(
     basis: LegalBasis, limit: datetime, now: datetime, holding: Collection[HoldKind]
 ) -> str | None:
-    """Why a recording may not be deleted before its time, in words; None if it may. The words name the day of ``limit`` in its time zone."""
+    """Why a recording may not be deleted before its time, in words; None if it may. The words name ``limit`` in its time zone."""
     if holding:
         return "it is held"
     if basis is LegalBasis.LEGAL_OBLIGATION and now < limit:
-        return f"a legal obligation keeps it until {limit:%Y-%m-%d} (Art 17(3)(b))"
+        return f"a legal obligation keeps it until {told(limit)} (Art 17(3)(b))"
     return None

@@ -1,6 +1,7 @@
-"""Sentences that end with inserted text, which may have its own full stop: ``ACME Sp. z o.o.``"""
+"""What sentences have in common: inserted text that may have its own full stop, as in ``ACME Sp. z o.o.``, and moments."""
 
 import re
+from datetime import datetime
 
 _TWICE = re.compile(r"(?<!\.)\.\.(?!\.)")
 
@@ -8,3 +9,8 @@ _TWICE = re.compile(r"(?<!\.)\.\.(?!\.)")
 def ended_once(text: str) -> str:
     """The text with one full stop wherever there are two. An ellipsis stays."""
     return _TWICE.sub(".", text)
+
+
+def told(at: datetime) -> str:
+    """A moment by the clock of its time zone, which is named: a day alone does not say where it is that day."""
+    return f"{at:%Y-%m-%d %H:%M %Z}"

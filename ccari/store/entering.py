@@ -34,6 +34,6 @@ async def refuse_gone(connection: Connection, controller: str) -> None:
 
 
 def deletion(row: Mapping[str, Any]) -> tuple[str, datetime, datetime | None]:
-    """Of which controller a deletion is, when it began, and when it ended: in this machine's time zone, as people are told these days."""
+    """Of which controller a deletion is, when it began, and when it ended: in this machine's time zone, in which people are told of them."""
     finished = row["finished_at"]
     return row["controller"], row["begun_at"].astimezone(), finished.astimezone() if finished else None

@@ -11,6 +11,7 @@ from ccari.errors import NoRequestError, RecordingError, UnknownError
 from ccari.policy.chain import Linked
 from ccari.policy.retention import HOLDING, HOLDING_ON, HoldKind
 from ccari.policy.rights import EFFECTS
+from ccari.policy.sentences import told
 from ccari.ports.accesses import Looked
 from ccari.ports.holds import Held, HoldOn
 from ccari.store import accesses
@@ -53,7 +54,7 @@ class Holds:
         async with self._database.transaction() as connection:
             if await connection.fetchval(SQL["release_hold"], hold, who, reason) is None:
                 since = await connection.fetchval(SQL["released_hold"], hold)
-                when = f"was released on {since.astimezone():%Y-%m-%d}" if since else "does not exist"
+                when = f"was released on {told(since.astimezone())}" if since else "does not exist"
                 raise UnknownError(f"hold {hold} {when}: see ccari recordings holds --all")
             shown = await _shown(connection, hold) or {}
             noted = await _note(connection, Looked.HOLD_RELEASED, hold, who)
@@ -106,9 +107,7 @@ async def _check(connection: Connection, on: HoldOn) -> None:
             raise UnknownError(f"there is no recording {on.recording_id}")
         if recording["deleted_at"] is not None or recording["doomed"]:
             when = (
-                f"on {recording['deleted_at'].astimezone():%Y-%m-%d}"
-                if recording["deleted_at"]
-                else "just now"
+                f"on {told(recording['deleted_at'].astimezone())}" if recording["deleted_at"] else "just now"
             )
             raise RecordingError(f"recording {on.recording_id} was deleted {when}: there is nothing to hold")
     if on.call_id is not None:
@@ -117,7 +116,7 @@ async def _check(connection: Connection, on: HoldOn) -> None:
             raise UnknownError(f"there is no call {on.call_id}")
         if call["expired_at"] is not None:
             raise UnknownError(
-                f"call {on.call_id} expired on {call['expired_at'].astimezone():%Y-%m-%d}: there is nothing to hold"
+                f"call {on.call_id} expired on {told(call['expired_at'].astimezone())}: there is nothing to hold"
             )
     if on.reference is not None and await connection.fetchval(SQL["request_to_hold"], on.reference) is None:
         raise NoRequestError(on.reference)

@@ -143,7 +143,12 @@ def test_a_right_keeps_what_its_effect_says_is_to_be_held() -> None:
         ("contract", WITHIN, (), None),
         ("contract", WITHIN, ("request",), "it is held"),
         ("consent", AFTER, ("legal",), "it is held"),
-        ("legal_obligation", WITHIN, (), "a legal obligation keeps it until 2026-06-08 (Art 17(3)(b))"),
+        (
+            "legal_obligation",
+            WITHIN,
+            (),
+            "a legal obligation keeps it until 2026-06-08 12:00 UTC (Art 17(3)(b))",
+        ),
         ("legal_obligation", LIMIT, (), None),
     ],
 )

@@ -14,6 +14,7 @@ from typing import Any
 import asyncpg
 import pytest
 
+from ccari.cli.output import cell
 from ccari.errors import ExpiryError, StoreError
 from ccari.keyring.secrets import SecretStore
 from ccari.office.limits import Expired
@@ -480,7 +481,7 @@ async def test_the_command_has_looks_expire_unasked_or_does_not_say_since_when(
     (said,) = await declared(shelf)
     assert said["who"].startswith("cli:")
     listed = await ccari.ccari("audit", "list")
-    before = f"{datetime.fromisoformat(said['what']['before']).astimezone():%Y-%m-%d}"
+    before = cell(datetime.fromisoformat(said["what"]["before"]))
     assert listed.err == f"accesses before {before} have expired, but for those that are held\n"
     assert "#1 " not in listed.out
     # a program that reads only the list would take it for the whole record

@@ -222,7 +222,9 @@ async def test_an_unknown_basis_lets_a_call_go_that_a_request_needs(shelf: Shelf
 async def test_a_hold_is_confirmed_on_a_call_that_has_expired(shelf: Shelf) -> None:
     call = await over(shelf)
     assert await expire(shelf, LIMIT) == Expired(1)
-    with pytest.raises(UnknownError, match=r"expired on \d{4}-\d\d-\d\d: there is nothing to hold"):
+    with pytest.raises(
+        UnknownError, match=r"expired on \d{4}-\d\d-\d\d \d\d:\d\d \S+: there is nothing to hold"
+    ):
         await shelf.store.holds.place(HoldOn(call_id=call.id), "lawsuit", "cli:anna")
 
 

@@ -15,6 +15,7 @@ from ccari.keyring.secrets import SecretStore
 from ccari.policy.erasure import proof_kept
 from ccari.policy.leaving import Goes, Keeps
 from ccari.policy.rights import Right
+from ccari.policy.sentences import told
 from ccari.ports.holds import HoldOn, Subject
 from ccari.store import accesses, controllers
 from ccari.store.controllers import OfController
@@ -241,7 +242,7 @@ async def test_a_proof_goes_that_the_law_has_kept(leaving: Shelf) -> None:
     await leaving.store.policies.apply(GERMAN, "cli:anna")
     await leaving.store.policies.apply(BETA + BETAS, "cli:anna")
     until = NOW - 20 * DAY + proof_kept(["DE"])
-    await refused(leaving, f"the law has the proof of 4 consents kept until {until.astimezone():%Y-%m-%d}")
+    await refused(leaving, f"the law has the proof of 4 consents kept until {told(until.astimezone())}")
     assert await delete(leaving, drop_proof=True) == ALL
     (row,) = await deletions(leaving.database)
     assert (row["drop_proof"], (await accounts(leaving))[0]["drop_proof"]) == (True, "yes")
