@@ -58,16 +58,17 @@ def until(text: str, zone: ZoneInfo) -> datetime:
 
 
 def shown(
-    moment: datetime, zone: ZoneInfo, *, seconds: bool = True, day: Callable[[date], str] = date.isoformat, clock: str = "%Z"
+    moment: datetime, zone: ZoneInfo, *, seconds: bool = True, day: Callable[[date], str] = date.isoformat, clock: str = "%Z",
+    named: bool = False,
 ) -> str:  # fmt: skip
     """A moment by the clock of ``zone``. In the hour that comes twice, when clocks are put back, it also says
     which clock applies: CEST, then CET (``clock``: its strftime format). Otherwise the two could not be told
-    apart, and later moments would seem earlier. ``day``: formats a date.
+    apart, and later moments would seem earlier. ``named``: it always says so. ``day``: formats a date.
     """
     local = moment.astimezone(zone)
     text = f"{day(local.date())} {local:%H:%M:%S}" if seconds else f"{day(local.date())} {local:%H:%M}"
     comes_twice = local.utcoffset() != local.replace(fold=1 - local.fold).utcoffset()
-    return f"{text} {local.strftime(clock)}" if comes_twice else text
+    return f"{text} {local.strftime(clock)}" if named or comes_twice else text
 
 
 def _plausible(found: _Day) -> _Day:

@@ -3,7 +3,7 @@
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from hashlib import sha256
 from importlib import resources
 from typing import Any
@@ -90,20 +90,22 @@ def page(template: str, words: Words, policy: Policy | None, fields: Mapping[str
     zones = {each.id: TIME_ZONES[each.country] for each in policy.controllers} if policy else {}
     return _ENVIRONMENT.get_template(template).render(
         t=words, term=words.term, actor=words.actor, origin=words.origin, language=words.language, today=datetime.now(UTC), when=_when(zones), told=_told(words, zones),
-        zone_of=lambda controller: zones.get(controller or "", ""), day=_day, length=_length,
+        zone_of=lambda controller: zones.get(controller or "", ""), length=_length,
         clocks=_clocks(zones), common=_common(zones), **fields,
     )  # fmt: skip
 
 
 def _when(zones: Mapping[str, str]) -> Callable[..., str]:
-    """A template function: a moment as text, in a controller's time zone. ``zones``: time zones, by controller."""
+    """A template function: a moment as text, in a controller's time zone. ``zones``: time zones, by controller. If they differ, it says which
+    clock applies, as most lists do not say which controller's call or recording it is.
+    """
+    differ = len(set(zones.values())) > 1
 
     def when(moment: datetime | None, controller: str | None = None, *, seconds: bool = False) -> str:
         if moment is None:
             return "–"
         zone = zones.get(controller or "", "UTC")
-        text = moments.shown(moment, ZoneInfo(zone), seconds=seconds)
-        return f"{text} UTC" if zone == "UTC" else text
+        return moments.shown(moment, ZoneInfo(zone), seconds=seconds, named=differ or zone == "UTC")
 
     return when
 
@@ -133,10 +135,6 @@ def _clocks(zones: Mapping[str, str]) -> str:
         return next(iter(zones.values()))
     controllers_of = {zone: [name for name, its in zones.items() if its == zone] for zone in zones.values()}
     return ", ".join(f"{zone} ({', '.join(names)})" for zone, names in controllers_of.items()) or "UTC"
-
-
-def _day(moment: date | None) -> str:
-    return f"{moment:%Y-%m-%d}" if moment else "–"
 
 
 def _length(milliseconds: int | None) -> str:

@@ -49,6 +49,14 @@ def test_two_hours_have_the_same_name(zone: str, hour: int, told: str) -> None:
     assert when(moment, "acme") == told.replace(":05", "")
 
 
+@pytest.mark.parametrize(
+    ("controller", "told"), [("acme", "2026-05-05 00:30 CEST"), ("baltica", "2026-05-05 01:30 EEST")]
+)
+def test_times_of_two_clocks_in_one_list_are_taken_for_those_of_one(controller: str, told: str) -> None:
+    """A list of calls does not say which controller's a call was."""
+    assert rendering._when({"acme": "Europe/Warsaw", "baltica": "Europe/Vilnius"})(MOMENT, controller) == told
+
+
 @pytest.mark.parametrize("name", ["delete_at", "pressed_at"])
 @pytest.mark.parametrize(
     ("value", "told"),
