@@ -157,7 +157,7 @@ def _raise_fault(verified: _Verified) -> None:
     wrong, left = verified.wrong, verified.left_over
     if wrong:
         raise CcariError(
-            f"{len(wrong)} of {verified.checked} recordings are not as they should be; the first is {wrong[0]['recording']}"
+            f"of {counted(verified.checked, 'recording')}, {counted(len(wrong), 'is', 'are')} faulty; the first is {wrong[0]['recording']}"
         )
     if left:
         raise CcariError(

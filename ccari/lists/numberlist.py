@@ -200,7 +200,9 @@ class NumberList:
         if isinstance(cells, LineFault):
             return cells
         if len(cells) != len(names):
-            return LineFault(line, None, f"it has {len(cells)} cells, but the header has {len(names)}")
+            return LineFault(
+                line, None, f"it has not as many cells as the header: {len(cells)}, not {len(names)}"
+            )
         fields = {name: cell.strip(_BLANKS) for name, cell in zip(names, cells, strict=True)}
         for name, text in fields.items():
             if not text.isprintable() and not text.replace("\n", "").isprintable():

@@ -92,7 +92,7 @@ def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
 
 def mismatch(events: int, at: datetime) -> str:
     """Says, in words, that the first ``events`` entries of a journal are not those that were sealed."""
-    return f"the first {events} entries are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"the entries up to number {events} are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
 
 
 def statement(leaves: Sequence[Leaf], before: Statement | None, key: str, at: datetime) -> Statement:

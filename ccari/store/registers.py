@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from ccari.counting import counted
 from ccari.errors import ListError
 from ccari.keyring.secrets import Key
 from ccari.ports.lists import LineFault, Listed, Progress, Report
@@ -102,7 +103,7 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Progres
     expected = before["entries"] if before is not None else 1
     if not copy.update and not copy.shrunk and entries < _LEAST_LEFT * expected:
         raise ListError(
-            f"the file has {entries} numbers, but the copy of {copy.register!r} "
+            f"the file has {counted(entries, 'number')}, but the copy of {copy.register!r} "
             f"{'had ' + str(expected) if before is not None else 'cannot be empty'}: "
             "get the file again, or add --shrunk if it is right"
         )

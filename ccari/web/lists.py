@@ -144,7 +144,7 @@ def _reported(
     if not report.taken:
         raise Refusal(
             HTTPStatus.UNPROCESSABLE_ENTITY,
-            f"nothing was changed: {shown.invalid} of {shown.lines} lines are invalid: correct the list, or "
+            f"nothing was changed, as lines are invalid ({shown.invalid} of {shown.lines}): correct the list, or "
             "import the rest with keep_going",
             report=shown,
         )  # fmt: skip

@@ -9,6 +9,7 @@ from ccari.cli.doctor import readiness
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
 from ccari.cli.doctor.reader import ENTER, READ, Reader
 from ccari.config import Settings
+from ccari.counting import counted
 from ccari.errors import SoundError
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -67,7 +68,7 @@ def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[F
             path, top = ours / path.relative_to(theirs), ours
         closed |= set(_closed(path.with_name(f"{path.name}.{FORMAT}").absolute(), top, reader))
     for each in sorted(closed)[:1]:
-        more = f", nor can {len(closed) - 1} more files" if len(closed) > 1 else ""
+        more = f", nor can {counted(len(closed) - 1, 'more file')}" if len(closed) > 1 else ""
         yield fault(check, f"{each} cannot be read by {name}{more}: calls would end in silence",
                     " && ".join(_chmods(sorted(closed), (ours, shipped_sounds().absolute()), reader)))  # fmt: skip
     if not closed:

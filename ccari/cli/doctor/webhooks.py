@@ -34,7 +34,7 @@ async def given_up(store: Store) -> list[Finding]:
     ]  # fmt: skip
     if unsent.forwards:
         findings.append(
-            warning("forwarding", f"{unsent.forwards} messages that tell a controller of a request were not delivered",
+            warning("forwarding", f"{counted(unsent.forwards, 'message')} to tell a controller of a request could not be delivered",
                     "ccari requests forwards shows why; then: ccari requests forwards --retry REFERENCE")
         )  # fmt: skip
     return findings

@@ -60,13 +60,13 @@ def fault_of_recordings(recordings: Sequence[Row], journal: Sequence[Linked]) ->
     for states, event in _ENTRY_FOR.items():
         rows = sum(each["state"] in states or not states for each in recordings)
         if rows > (entries := sum(each.event == event for each in journal)):
-            return f"{rows} recordings need an entry {event}, but the journal has {entries}"
+            return f"of the entries {event}, the recordings need {rows}, but the journal has {entries}"
     started, rows_of = _started(journal), {each["id"] for each in recordings}
     for name in [*stored.fields, *deleted.fields, *lost.fields, *filter(None, started)]:
         if name not in rows_of:
             return f"recording {name} is in the journal, but missing from the list of recordings"
     if len(recordings) < len(started):
-        return f"the journal has {len(started)} recordings, but the list of recordings has {len(recordings)}"
+        return f"of the recordings, the journal has {len(started)}, but the list of recordings has {len(recordings)}"
     return None
 
 

@@ -200,7 +200,7 @@ def _seals(
         if (leaf.kind, leaf.id) != (kind, id_):
             raise EvidenceError(f"{which} belongs to another journal")
         if not 0 < leaf.events <= len(journal) or journal[leaf.events - 1].link != leaf.link:
-            raise EvidenceError(f"{which} does not match the first {leaf.events} entries of the journal")
+            raise EvidenceError(f"{which} does not match the journal up to entry {leaf.events}")
         if not merkle.is_included(leaf.canonical, index, statement.leaves, path, statement.root):
             raise EvidenceError(f"{which}: its proof does not link the journal to what was signed")
         new = journal[reached : leaf.events]
@@ -317,7 +317,7 @@ def _recordings(
             )
     if len(rows) != len(signed):
         raise EvidenceError(
-            f"recordings.json: there are {len(rows)} recordings, but {len(signed)} were signed"
+            f"recordings.json: the number of recordings is {len(rows)}, but the signed one is {len(signed)}"
         )
     fault = fault_of_recordings(signed, journal)
     if fault:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from ccari.counting import counted
 from ccari.errors import AllKeptError
 from ccari.policy.erasure import ErasureTerms, Plan, Thing, What, count_kept, plan
 from ccari.policy.numbers import Number
@@ -71,7 +72,7 @@ class Eraser:
         if missing:
             traces["left"] = {
                 **traces["left"],
-                "recordings": f"{missing} files were missing: {_OTHER_FOLDER}",
+                "recordings": f"{counted(missing, 'file was', 'files were')} missing: {_OTHER_FOLDER}",
             }
         left = await self.plan(wanted, terms)
         if faults:

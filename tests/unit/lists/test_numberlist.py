@@ -75,7 +75,7 @@ async def test_a_line_break_in_quotes_breaks_the_row_or_the_count_of_lines(tmp_p
     assert await told(tmp_path, text) == [
         (2, FIRST, {"proof": 'letter of 1 May,\nsays "no"'}),
         (4, SECOND, {"proof": "x"}),
-        (5, None, "it has 1 cells, but the header has 2"),
+        (5, None, "it has not as many cells as the header: 1, not 2"),
     ]
 
 

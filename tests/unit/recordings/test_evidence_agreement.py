@@ -109,7 +109,7 @@ def test_a_recording_that_was_left_out_is_not_missed(journal: list[Linked], beli
 
 def test_a_recording_is_left_out_unnoticed_once_the_fields_are_erased(believing: Believing) -> None:
     account = accounts.call(erased(accounts.journal(*RAN), range(8)), recordings=[])
-    refused(account, "the journal has 1 recordings, but the list of recordings has 0", believing)
+    refused(account, "of the recordings, the journal has 1, but the list of recordings has 0", believing)
 
 
 def test_a_recording_is_put_in_unnoticed_once_the_fields_are_erased(believing: Believing) -> None:
@@ -117,7 +117,7 @@ def test_a_recording_is_put_in_unnoticed_once_the_fields_are_erased(believing: B
         erased(accounts.journal(*RAN), range(8)), recordings=[recording(), recording(id=OTHER)]
     )
     refused(
-        account, "2 recordings need an entry recording_tagged, but the journal has 1", believing
+        account, "of the entries recording_tagged, the recordings need 2, but the journal has 1", believing
     )  # fmt: skip
 
 

@@ -178,7 +178,7 @@ def test_words_that_were_not_heard_pass_beside_some_that_nobody_knows(
     ("account", "fault"),
     [
         (accounts.call(seals=[]), "is not fully sealed yet: ccari evidence seal"),
-        (accounts.call(journal=accounts.journal()[:5]), "entries are not those that were sealed at"),
+        (accounts.call(journal=accounts.journal()[:5]), "are not those that were sealed at"),
         (
             accounts.call(journal=[replace(each, event="x") for each in accounts.journal()]),
             "is no longer valid evidence: entry 1 .x. was changed",

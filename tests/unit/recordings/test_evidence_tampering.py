@@ -136,11 +136,11 @@ def seals(change: Callable[[dict[str, Any]], None]) -> Callable[[Files], None]:
         (lambda seal: seal["leaf"].update(id="22"), "seal 1 belongs to another journal"),
         (
             lambda seal: seal["leaf"].update(events=4),
-            "seal 1 does not match the first 4 entries of the journal",
+            "seal 1 does not match the journal up to entry 4",
         ),
         (
             lambda seal: seal["leaf"].update(events=9),
-            "seal 1 does not match the first 9 entries of the journal",
+            "seal 1 does not match the journal up to entry 9",
         ),
         (
             lambda seal: seal.update(index=3),
@@ -247,7 +247,7 @@ def _another_hash(files: Files) -> None:
         (_another_hash, f"recordings.json: sha256 of recording {RECORDING} was changed"),
         (
             lambda files: files.update({"recordings.json": b"[]"}),
-            "recordings.json: there are 0 recordings, but 1 were signed",
+            "recordings.json: the number of recordings is 0, but the signed one is 1",
         ),
         (lambda files: files.update({"policy.toml": b"x"}), "policy.toml is not revision 1 of the policy: its hash differs"),
         (lambda files: files.update({"gate.json": b"{}"}), "gate.json was changed"),

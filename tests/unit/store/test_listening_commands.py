@@ -175,7 +175,7 @@ async def test_what_is_not_as_it_was_put_goes_unnoticed_or_unnamed(
     spoil(folder / spoiled.kept.file)
     done = await ccari.ccari("recordings", "verify", "--json")
     assert done.code == 1
-    assert f"1 of 2 recordings are not as they should be; the first is {spoiled.tag.recording_id}" in done.err
+    assert f"of 2 recordings, 1 is faulty; the first is {spoiled.tag.recording_id}" in done.err
     told = json.loads(done.out)
     assert (told["checked"], [each["recording"] for each in told["wrong"]]) == (
         2,
@@ -363,7 +363,7 @@ async def test_a_folder_that_may_not_be_read_keeps_what_is_wrong_from_being_told
     assert f"{spoiled.tag.recording_id} {spoiled.kept.file}: its file is missing" in done.out
     assert "2 recordings checked, 1 faulty\n" in done.out
     assert fault in done.out
-    assert done.err.startswith("ccari: 1 of 2 recordings are not as they should be")
+    assert done.err.startswith("ccari: of 2 recordings, 1 is faulty")
 
 
 @pytest.mark.parametrize("at", [".", "acme"])

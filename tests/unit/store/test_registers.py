@@ -137,7 +137,7 @@ async def test_an_update_drops_the_numbers_that_it_does_not_name(store: Store) -
             NOW + DAY,
             "the file has 0 numbers, but the copy of 'robinson' had 4: get the file again, or add --shrunk",
         ),
-        (listed(4), NOW + DAY, "the file has 1 numbers, but the copy of 'robinson' had 4"),
+        (listed(4), NOW + DAY, "the file has 1 number, but the copy of 'robinson' had 4"),
     ],
 )
 async def test_a_copy_that_broke_off_or_is_of_last_year_replaces_a_good_one(
