@@ -8,6 +8,10 @@ from typing import Any
 #: The port in an SDP. All ports have five digits, as the kernel's do, so no length changes.
 _PORT = re.compile(rb"(?<=\r\nm=audio )\d{5}(?= )")
 
+#: The least between two packets; the pbx sends one each 20 ms. If the machine stood still, what is overdue does not all come at once:
+#: the callee's MixMonitor drops what arrives faster than it is heard (``ast_audiohook_write_frame`` in main/audiohook.c).
+PACE_SECONDS = 0.018
+
 Address = tuple[str, int]
 
 
@@ -39,8 +43,9 @@ class Distance(_Socket):
         self._answering: set[asyncio.Task[None]] = set()
 
     def close(self) -> None:
-        for each in (self, *self._ways):
-            each.transport.close()
+        for each in self._ways:
+            each.close()
+        self.transport.close()
 
     def datagram_received(self, data: bytes, addr: Address) -> None:
         if addr != self._callee:
@@ -64,7 +69,21 @@ class _Way(_Socket):
     def __init__(self, to: Address, seconds: float) -> None:
         self._to = to
         self._seconds = seconds
+        #: What is under way, with the time at which it is due.
+        self._under_way = asyncio.Queue[tuple[float, bytes]]()
+        self._passing_on = asyncio.create_task(self._pass_on())
+
+    def close(self) -> None:
+        self._passing_on.cancel()
+        self.transport.close()
 
     def datagram_received(self, data: bytes, _: Address) -> None:
         if not math.isinf(self._seconds):
-            asyncio.get_running_loop().call_later(self._seconds, self.transport.sendto, data, self._to)
+            self._under_way.put_nowait((asyncio.get_running_loop().time() + self._seconds, data))
+
+    async def _pass_on(self) -> None:
+        while True:
+            due, data = await self._under_way.get()
+            await asyncio.sleep(due - asyncio.get_running_loop().time())
+            self.transport.sendto(data, self._to)
+            await asyncio.sleep(PACE_SECONDS)
