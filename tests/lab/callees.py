@@ -1,7 +1,8 @@
 """Who answers at which number: world's dialplan derives a callee's behaviour from the number that is dialled.
 
 Numbers are valid Polish mobile numbers, ``48 600 BB KN SS``: behaviour, key, seconds or what is waited for, and a serial
-from 00 to 99 that gives each test its own numbers. ``48 601`` and ``48 602 KN KN SS`` press two keys.
+from 00 to 99 that gives each test its own numbers. ``48 601`` and ``48 602 KN KN SS`` press two keys, ``48 603 KN KC SS`` the
+second of them once they hear what C stands for.
 """
 
 from dataclasses import dataclass
@@ -14,8 +15,10 @@ AGENT_TONE_HZ = 440
 RINGING_HZ = 1060
 """Of the ringing that Asterisk plays on an answered line."""
 
-CUES = {"agent": AGENT_TONE_HZ, "identity": 1130, "recording": 1370, "rights": 1510}
-"""What a callee can wait for before it presses a key: the agent's voice, or a part of the notice, by its tone in Hz."""
+CUES = {
+    "agent": AGENT_TONE_HZ, "identity": 1130, "recording": 1370, "rights": 1510, "stopped": 3130, "unrecorded": 1870,
+}  # fmt: skip
+"""What a callee can wait for before it presses a key: the agent's voice, or a part of the notice or of an answer, by its tone in Hz."""
 
 
 @dataclass(frozen=True)
@@ -109,11 +112,9 @@ def presses(key: str, after_seconds: int, serial: int) -> Callee:
 def presses_at(key: str, cue: str, serial: int) -> Callee:
     """``cue``: one of :data:`CUES`. However late the notice begins, the key falls into what the callee has just begun to hear."""
     behaviour, digit = _key(key)
-    if cue not in CUES:
-        raise ValueError(f"a callee waits for one of {', '.join(CUES)}, not for {cue}")
     return _callee(
         36 + behaviour,
-        10 * digit + [*CUES].index(cue),
+        10 * digit + _cue(cue),
         serial,
         f"answers, presses {key} as soon as it hears {cue}, and talks on",
     )
@@ -140,6 +141,17 @@ def presses_then(first: str, first_after: int, second: str, second_after: int, s
     return Callee(
         f"+4860{plan}{keys[0]}{_one_digit(first_after)}{keys[1]}{_one_digit(second_after)}{_serial(serial)}",
         f"answers, presses {first} after {first_after} s and {second} {second_after} s later",
+    )
+
+
+def presses_once_answered(first: str, after_seconds: int, second: str, cue: str, serial: int) -> Callee:
+    """Press ``second`` when it hears the ``cue``, one of :data:`CUES`: into the answer to ``first``, however late that comes. Both keys are
+    digits.
+    """
+    keys = [digit for _, digit in map(_key, (first, second))]
+    return Callee(
+        f"+48603{keys[0]}{_one_digit(after_seconds)}{keys[1]}{_cue(cue)}{_serial(serial)}",
+        f"answers, presses {first} after {after_seconds} s and {second} as soon as it hears {cue}, and talks on",
     )
 
 
@@ -179,6 +191,7 @@ def directory() -> list[Callee]:
         presses_at("2", "recording", 1),
         presses_twice("7", 3, 1),
         presses_then("9", 2, "5", 3, 1),
+        presses_once_answered("2", 3, "2", "stopped", 1),
         hangs_up(2, 1),
         holds(3, 1),
         redirects(1),
@@ -198,6 +211,13 @@ def _key(key: str) -> tuple[int, int]:
     if len(key) == 1 and key in "0123456789":
         return 0, int(key)
     raise ValueError(f"a telephone has no key {key!r}")
+
+
+def _cue(cue: str) -> int:
+    """The place of the cue, by which the dialplan knows it."""
+    if cue not in CUES:
+        raise ValueError(f"a callee waits for one of {', '.join(CUES)}, not for {cue}")
+    return [*CUES].index(cue)
 
 
 def _one_digit(seconds: int) -> int:
