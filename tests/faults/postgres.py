@@ -6,8 +6,9 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from ccari.store.embedded import Server, User, embedded_postgres
+from ccari.store.embedded import User
 from tests.lab.waiting import until
+from tests.postgres import postgres, server, start
 from tests.unit.store.server import unsynced
 
 GONE_SECONDS = 30.0
@@ -21,7 +22,7 @@ class OwnPostgres:
         cluster = folder / "postgresql" / "cluster"
         owner = cluster.stat()
         user = User(owner.st_uid, owner.st_gid) if os.geteuid() == 0 else None
-        self._server = Server(folder / "postgresql", user)
+        self._server = server(folder / "postgresql", user)
         self._pid_file = cluster / "postmaster.pid"
 
     async def kill(self) -> None:
@@ -35,7 +36,7 @@ class OwnPostgres:
 
     async def start(self) -> None:
         await self._server.finds_programmes()
-        await self._server.start()
+        await start(self._server)
 
     @contextlib.contextmanager
     def stopped(self) -> Iterator[None]:
@@ -71,6 +72,6 @@ def _parent(process: int) -> int | None:
 @contextlib.asynccontextmanager
 async def own_postgres(folder: Path) -> AsyncIterator[OwnPostgres]:
     """A new server in ``folder``, which its own user must be able to reach."""
-    async with embedded_postgres(folder) as dsn:
+    async with postgres(folder) as dsn:
         await unsynced(dsn)
         yield OwnPostgres(folder, dsn)

@@ -14,7 +14,6 @@ import pytest_asyncio
 
 from ccari.policy.declaration import read
 from ccari.store import database as databases
-from ccari.store.embedded import embedded_postgres
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from tests.folders import open_folder
@@ -24,6 +23,7 @@ from tests.integration.ground import Ground
 from tests.integration.service import Service
 from tests.lab import Lab, laboratory
 from tests.lab.ports import free_port
+from tests.postgres import postgres
 from tests.unit.store.server import unsynced
 
 POLICY = Path(__file__).parent / "policy.toml"
@@ -62,7 +62,7 @@ def sounds(folder: Path, policy_file: Path, tmp_path_factory: pytest.TempPathFac
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def dsn(folder: Path) -> AsyncIterator[str]:
-    async with embedded_postgres(folder / "data") as running:
+    async with postgres(folder / "data") as running:
         await unsynced(running)
         yield running
 
@@ -77,7 +77,7 @@ async def lab(sounds: Path) -> AsyncIterator[Lab]:
 async def service(
     lab: Lab, folder: Path, sounds: Path, dsn: str, policy_file: Path
 ) -> AsyncIterator[Service]:
-    """The service under test, driving the lab's pbx with the embedded database in ``data_dir``."""
+    """The service under test, driving the lab's pbx with the database in ``data_dir``."""
     made = Service(
         {
             "CCARI_DATA_DIR": str(folder / "data"),

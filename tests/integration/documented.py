@@ -14,8 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from ccari.store.embedded import _shipped_binaries
 from tests.integration.service import Done, Service, command
+from tests.postgres import programmes
 from tests.unit.documents.pages import CHECKOUT, Block, blocks
 
 #: Programs whose lines are typed into a shell, and are run here.
@@ -101,7 +101,7 @@ class Desk:
         if shutil.which("rsync") is None:
             (tools / "rsync").write_text(_RSYNC)
             (tools / "rsync").chmod(0o755)
-        path = os.pathsep.join((str(tools), str(_shipped_binaries()), os.environ["PATH"]))
+        path = os.pathsep.join((str(tools), str(programmes()), os.environ["PATH"]))
         self.environment |= {"PATH": path, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
     async def type(self, line: Line) -> Done:

@@ -18,6 +18,7 @@ from tests.integration.databases import new_database
 from tests.integration.service import Service, command
 from tests.integration.test_outbound import through
 from tests.lab import Lab, callees
+from tests.postgres import programmes
 from tests.unit.documents.pages import CHECKOUT, blocks
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
@@ -28,7 +29,7 @@ TYPED_SECONDS = 120.0
 
 async def postgresql(program: str, *arguments: str) -> None:
     """Run one of the server's own programs."""
-    command = [str(_shipped_binaries() / program), *arguments]
+    command = [str(programmes() / program), *arguments]
     await asyncio.to_thread(subprocess.run, command, check=True, capture_output=True)
 
 

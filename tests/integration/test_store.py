@@ -29,6 +29,7 @@ from ccari.store.migrating import OLDEST_SERVER, open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Policies
 from tests.lab.ports import free_port
+from tests.postgres import named
 from tests.unit.store import made
 
 PASSWORD = "s3cret-p4ssword"  # noqa: S105 - of a server that lives for this file
@@ -53,6 +54,8 @@ class Server:
 
 
 def _binaries() -> Path | None:
+    if (told := named()) is not None:
+        return told
     found = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=lambda path: int(path.parts[4]))
     fit = [path.parent for path in found if int(path.parts[4]) >= OLDEST_SERVER]
     return fit[-1] if fit else None

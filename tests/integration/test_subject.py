@@ -14,10 +14,10 @@ from ccari.office import limits
 from ccari.policy.limits import Limit
 from ccari.policy.numbers import mask
 from ccari.policy.retention import Limited
-from ccari.store.embedded import _shipped_binaries
 from tests.integration.service import Service
 from tests.integration.test_outbound import Ended, through
 from tests.lab import Lab, callees
+from tests.postgres import programmes
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -39,7 +39,7 @@ async def run(service: Service, *arguments: str) -> str:
 
 def dumped(service: Service) -> str:
     assert service.store is not None
-    dump = _shipped_binaries() / "pg_dump"
+    dump = programmes() / "pg_dump"
     return subprocess.run([dump, service.store.dsn], check=True, capture_output=True).stdout.decode()
 
 

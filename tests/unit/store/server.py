@@ -15,11 +15,11 @@ from ccari.store import connecting, fence, local_journal, replaying
 from ccari.store import database as databases
 from ccari.store.calls import PostgresCallStore
 from ccari.store.database import Database, as_it_is
-from ccari.store.embedded import embedded_postgres
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
 from tests.folders import open_folder
+from tests.postgres import postgres
 from tests.unit.store.made import POLICY, elsewhere
 
 MEMORY = Path("/dev/shm")  # noqa: S108 - a folder that nobody guesses is made in it
@@ -93,8 +93,8 @@ def _roomy(folder: Path) -> bool:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def server(quick: Path) -> AsyncIterator[str]:
-    """The DSN of the embedded server, with a migrated database ``template`` that holds one policy."""
-    async with embedded_postgres(quick / "data") as dsn:
+    """The DSN of a server, with a migrated database ``template`` that holds one policy."""
+    async with postgres(quick / "data") as dsn:
         # what is in memory must not grow
         await execute(dsn, "ALTER SYSTEM SET max_wal_size = '64MB'", "CREATE DATABASE template")
         await unsynced(dsn)
@@ -116,8 +116,9 @@ async def administrator(server: str) -> AsyncIterator[asyncpg.Connection]:
 async def copied(administrator: asyncpg.Connection, template: str) -> AsyncIterator[str]:
     """The name of a new database with the content of another one, to which nobody is connected."""
     name = f"t{uuid4().hex}"
-    # the files are copied, not written page by page to the server's log
-    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy")
+    # the files are copied, not written page by page to the server's log; PostgreSQL 14 knows no other way
+    strategy = "STRATEGY file_copy" if administrator.get_server_version().major > 14 else ""
+    await administrator.execute(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
     yield name
     await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
 

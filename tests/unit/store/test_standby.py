@@ -21,7 +21,7 @@ from ccari.ports.keying import Sought
 from ccari.store import connecting, migrating, timelines
 from ccari.store import database as databases
 from ccari.store.database import Database, as_it_is
-from ccari.store.embedded import Server, embedded_postgres
+from ccari.store.embedded import Server
 from ccari.store.fence import PostgresFence
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
@@ -29,6 +29,7 @@ from ccari.store.untouched import open_untouched
 from ccari.tasks import beside
 from tests.faults.postgres import OwnPostgres
 from tests.lab.waiting import until
+from tests.postgres import postgres, server, start
 from tests.unit.store import made
 from tests.unit.store.server import connected, execute
 from tests.unit.store.test_replaying import Node
@@ -65,9 +66,9 @@ def folder(quick: Path) -> Iterator[Path]:
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def pair(folder: Path) -> AsyncIterator[Pair]:
     """A primary that acknowledges nothing before its standby has it."""
-    async with embedded_postgres(folder / "one") as dsn:
+    async with postgres(folder / "one") as dsn:
         primary = OwnPostgres(folder / "one", dsn)
-        standby = Server(folder / "two/postgresql", primary._server._user)
+        standby = server(folder / "two/postgresql", primary._server._user)
         standby.make_folders()
         (standby.folder / "users.lock").touch()
         (standby.folder / "control.lock").touch()
@@ -76,7 +77,7 @@ async def pair(folder: Path) -> AsyncIterator[Pair]:
             "pg_basebackup", "--username=postgres", f"--host={primary._server.sockets}", "--write-recovery-conf",
             "--wal-method=stream", "--checkpoint=fast", f"--pgdata={standby.cluster}",
         )  # fmt: skip
-        await standby.start()
+        await start(standby)
         both = Pair(
             primary, standby, dsn.replace("host=", f"target_session_attrs=read-write&host={standby.sockets},")
         )
@@ -114,7 +115,7 @@ async def test_invariant_5_a_right_is_confirmed_that_the_standby_has_not_or_is_r
         assert len(node.journal.names()) == 1
         with pytest.raises(StoreError):
             await node.database.open(other := made.call(), made.question(other))
-        await pair.standby.start()
+        await start(pair.standby)
         await until(pair.is_synchronous, within=WITHIN)
         async with asyncio.timeout(WITHIN):
             (registered,) = await _replayed(node)

@@ -1,5 +1,6 @@
 """Indexes that were made in another order than the one in which they are searched: what is there is not found."""
 
+import math
 import shutil
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -10,15 +11,17 @@ from structlog.testing import capture_logs
 from ccari.errors import StoreError
 from ccari.policy.suppression import Reason
 from ccari.ports.keying import Digests
-from ccari.store import migrating
+from ccari.store import migrating, text_order
 from ccari.store.connecting import connect
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.untouched import open_untouched, server
+from tests.postgres import since
 from tests.unit.store.server import connected, execute
 from tests.unit.store.test_database import MIGRATIONS, opened_once
 
 SAID = "SELECT obj_description('ccari'::regnamespace) AS order"
+VERSIONED = since(15, "the server keeps no version of its C library")
 #: The files of the indexes on texts, each of which changes when it is made anew.
 FILES = """
 SELECT DISTINCT c.relname, c.relfilenode
@@ -57,6 +60,7 @@ async def test_indexes_of_another_order_stay_so(dsn: str, database: Database) ->
     await (await connect(dsn)).close()
 
 
+@VERSIONED
 async def test_indexes_are_made_anew_at_each_start_or_for_an_earlier_versions_database(
     dsn: str, database: Database
 ) -> None:
@@ -68,6 +72,7 @@ async def test_indexes_are_made_anew_at_each_start_or_for_an_earlier_versions_da
     assert await database.rows(FILES) == before
 
 
+@VERSIONED
 async def test_indexes_of_an_earlier_versions_database_are_taken_to_be_right_on_another_c_library(
     dsn: str, database: Database
 ) -> None:
@@ -78,6 +83,20 @@ async def test_indexes_of_an_earlier_versions_database_are_taken_to_be_right_on_
         # as in a folder from a system whose C library had a version
         "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = current_database()",
     )
+    await opened_once(dsn)
+    assert not [each for each in await database.rows(FILES) if each in before]
+    assert await database.rows(SAID) == said
+
+
+async def test_indexes_are_taken_to_be_right_on_a_server_that_keeps_no_version_or_are_made_anew_at_each_start(
+    dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL 14: nothing vouches for them but the order that ccari itself has recorded."""
+    monkeypatch.setattr(text_order, "_KEEPS_VERSIONS", math.inf)
+    said, before = await database.rows(SAID), await database.rows(FILES)
+    await opened_once(dsn)
+    assert await database.rows(FILES) == before
+    await execute(dsn, "COMMENT ON SCHEMA ccari IS NULL")
     await opened_once(dsn)
     assert not [each for each in await database.rows(FILES) if each in before]
     assert await database.rows(SAID) == said
@@ -129,7 +148,14 @@ async def test_bars_that_were_entered_twice_end_a_start_without_a_word_or_are_no
     await opened_once(dsn)
 
 
-async def test_who_does_not_own_the_schema_is_kept_out(dsn: str, database: Database) -> None:
+@pytest.mark.parametrize(
+    "versioned", [False, pytest.param(True, marks=VERSIONED)], ids=["keeping no version", "keeping a version"]
+)
+async def test_who_does_not_own_the_schema_is_kept_out(
+    dsn: str, database: Database, monkeypatch: pytest.MonkeyPatch, *, versioned: bool
+) -> None:
+    if not versioned:
+        monkeypatch.setattr(text_order, "_KEEPS_VERSIONS", math.inf)
     await execute(
         dsn,
         f"COMMENT ON SCHEMA ccari IS NULL; CREATE ROLE guest LOGIN; GRANT ALL ON DATABASE {urlsplit(dsn).path[1:]} TO guest;"
@@ -142,12 +168,13 @@ async def test_who_does_not_own_the_schema_is_kept_out(dsn: str, database: Datab
         await moved(dsn)
         with pytest.raises(StoreError, match="run ALTER SCHEMA ccari OWNER TO"):
             await opened_once(as_guest)
-        await execute(
-            dsn,
-            "COMMENT ON SCHEMA ccari IS NULL",
-            "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = current_database()",
-        )
-        with pytest.raises(StoreError, match="run ALTER SCHEMA ccari OWNER TO"):
-            await opened_once(as_guest)
+        if versioned:
+            await execute(
+                dsn,
+                "COMMENT ON SCHEMA ccari IS NULL",
+                "UPDATE pg_database SET datcollversion = '2.36' WHERE datname = current_database()",
+            )
+            with pytest.raises(StoreError, match="run ALTER SCHEMA ccari OWNER TO"):
+                await opened_once(as_guest)
     finally:
         await execute(dsn, "DROP OWNED BY guest; DROP ROLE guest")

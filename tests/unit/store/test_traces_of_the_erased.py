@@ -23,10 +23,10 @@ from ccari.ports.holds import HoldOn, Subject
 from ccari.recordings.housekeeping import purging
 from ccari.store import traces
 from ccari.store.database import Database
-from ccari.store.embedded import _shipped_binaries
 from ccari.store.opened import open_store
 from tests.folders import open_folder
 from tests.integration.service import Service
+from tests.postgres import on_it, programmes
 from tests.unit.store import made, person
 from tests.unit.store.kept import Shelf
 from tests.unit.store.made import new_secret
@@ -52,7 +52,7 @@ async def prepared(quick: Path) -> AsyncIterator[Path]:
         secrets = SecretStore(data_dir / "keys")
         new_secret(secrets, "acme")
         (data_dir / "keys" / "acme" / "suppression-1.key").write_text(b"acme".ljust(32, b".").hex())
-        async with open_store(Settings(data_dir=data_dir)) as store:
+        async with on_it(open_store(Settings(data_dir=data_dir))) as store:
             await store.policies.apply(made.POLICY, "test")
         yield data_dir
 
@@ -62,7 +62,7 @@ async def shelf(prepared: Path, quick: Path) -> AsyncIterator[Shelf]:
     with open_folder("erased", quick) as data_dir:
         copying = await asyncio.create_subprocess_exec("cp", "-a", f"{prepared}/.", data_dir)
         assert await copying.wait() == 0
-        async with open_store(Settings(data_dir=data_dir)) as store:
+        async with on_it(open_store(Settings(data_dir=data_dir))) as store:
             yield Shelf(store, store.database, data_dir / "recordings")
 
 
@@ -118,7 +118,7 @@ def holding(kept: Mapping[str, str], *spellings: str) -> set[str]:
 
 def dumped(shelf: Shelf) -> str:
     """What pg_dump from the server's own package prints."""
-    binary = _shipped_binaries() / "pg_dump"
+    binary = programmes() / "pg_dump"
     done = subprocess.run([binary, shelf.store.dsn], check=True, capture_output=True)
     return done.stdout.decode()
 
