@@ -21,6 +21,7 @@ from ccari.store.database import Database
 from ccari.store.migrating import migrations_folder
 from ccari.store.opened import Store
 from ccari.store.untouched import Server
+from tests.postgres import major
 from tests.unit.doctor import conftest
 from tests.unit.doctor.conftest import Patient
 from tests.unit.store import made
@@ -87,7 +88,7 @@ async def test_an_embedded_server_that_a_service_uses_is_stopped_or_not_joined(
     del patient.settings["database"]
     patient.data_dir = quick / "data"
     found = {each.check: each for each in await patient.examined()}
-    assert found["database"].found.startswith("the embedded PostgreSQL 18")
+    assert found["database"].found.startswith(f"the embedded PostgreSQL {major()}")
     # nobody has used this database yet, and nothing was written into it
     assert (found["schema"].state, found["policy"].state) == (State.WARNING, State.FAULT)
     connection = await asyncpg.connect(server)
