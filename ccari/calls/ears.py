@@ -1,7 +1,7 @@
 """What the reader of a connection does with the events: those that come before stock is taken wait until it is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -21,14 +21,19 @@ class Ears:
     """Takes the reader's events. Keeps them until stock is taken, then passes them on. Notices if another
     service takes over.
 
-    ``silence``: called when nothing more may be sent over the connection.
+    ``silence``: called when nothing more may be sent over the connection. ``keys``: those of the last connection.
     """
 
-    def __init__(self, switchboard: Switchboard, silence: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        switchboard: Switchboard,
+        silence: Callable[[], None],
+        keys: Sequence[tuple[dict[str, Any], datetime]] = (),
+    ) -> None:
         self._switchboard = switchboard
         self._silence = silence
         #: Events that came before stock was taken, each with its arrival; None once stock is taken.
-        self._early: list[tuple[dict[str, Any], datetime]] | None = []
+        self._early: list[tuple[dict[str, Any], datetime]] | None = list(keys)
         #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped:
         #: there was no room (they are given back once stock is taken), or they were given back. ``_handed_back``:
         #: channels given back. ``_left``: channels of the last two sets that have left the application since.
@@ -55,6 +60,16 @@ class Ears:
             self._keep(event, self._early)
         elif event.get("type") in {"StasisEnd", "ChannelDestroyed"}:
             self._left.add(channel)
+
+    @property
+    def keys(self) -> Sequence[tuple[dict[str, Any], datetime]]:
+        """The keys not passed on, each with its arrival, if the connection ends before stock is taken. Asterisk repeats no key
+        over the next connection, which may take up the talk that it was pressed in.
+
+        At most half of what is kept: otherwise a flood of keys would overrun each connection that follows.
+        """
+        keys = [each for each in self._early or () if each[0].get("type") == "ChannelDtmfReceived"]
+        return keys[: MOST_EARLY_EVENTS // 2]
 
     def early_channels(self) -> set[str]:
         """The channels that entered over this connection, except those that there was no room for."""

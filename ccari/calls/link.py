@@ -3,9 +3,11 @@
 import asyncio
 import contextlib
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from functools import partial
+from typing import Any
 
 import aiohttp
 import structlog
@@ -69,6 +71,8 @@ class Link:
         self.connected = asyncio.Event()
         self.connections = 0
         self._transport: Transport | None = None
+        #: Keys that came over a connection that ended before stock was taken.
+        self._keys: Sequence[tuple[dict[str, Any], datetime]] = ()
         self._said = ""
 
     async def answers(self) -> bool:
@@ -121,7 +125,7 @@ class Link:
             # the name changes if a restored database has taken the place of ours
             await refuse_strangers(session, credentials, {self._fence.database, self._said})
             transport = await connect(session, credentials)
-            ears = Ears(self._switchboard, transport.fence)
+            ears = Ears(self._switchboard, transport.fence, self._keys)
             async with started(transport.read(ears.take)) as (reader,):
                 self._transport = transport
                 try:
@@ -130,6 +134,7 @@ class Link:
                     self._transport = None
                     transport.fence()
                     await transport.close()
+                    self._keys = ears.keys
 
     async def _serve(self, connection: "_Connection", identity: Identity) -> None:
         async with open_ari(connection.transport, self._credentials) as ari:

@@ -103,6 +103,21 @@ def test_events_that_cannot_be_kept_are_lost_and_the_connection_is_served_all_th
     assert [each["event"] for each in logged] == ["early_events_lost"]
 
 
+def test_a_flood_of_keys_overruns_each_connection_that_follows() -> None:
+    ears = Ears(cast("Switchboard", Heard()), _go_on)
+    for _ in range(MOST_EARLY_EVENTS):
+        ears.take(KEY)
+    ears = Ears(cast("Switchboard", heard := Heard()), _go_on, ears.keys)
+    ears.take(begins(0))
+    ears.take(KEY)
+    assert not ears.overrun.is_set()
+    # what is pressed later comes later; nothing but keys is given on
+    assert {each[0]["type"] for each in ears.keys} == {KEY["type"]}
+    ears.open()
+    assert heard.events[-2:] == [begins(0), KEY]
+    assert not ears.keys
+
+
 def test_one_odd_event_ends_the_service_or_takes_the_others_along() -> None:
     ears = Ears(cast("Switchboard", heard := Heard()), _go_on)
     for event in ({"type": "Odd"}, KEY):

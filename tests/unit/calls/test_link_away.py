@@ -161,6 +161,46 @@ async def test_invariant_5_a_key_is_lost_because_rights_wait_to_be_registered_wh
     assert [each["event"] for each in logged] == ["database_away", "asterisk_connected"]
 
 
+class Held:
+    """A fence that nobody else wants."""
+
+    database = ""
+
+    @contextlib.asynccontextmanager
+    async def hold(self, _run: str, _filed_as: str) -> AsyncIterator[asyncio.Event]:
+        yield asyncio.Event()
+
+
+async def test_invariant_5_a_key_is_lost_with_a_connection_that_ends_before_stock_is_taken(
+    server: AriServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The talk that it was pressed in is taken up over the next one: the key is not registered, and what it stops is recorded on."""
+    taken: list[tuple[Any, ...]] = []
+    arrived: list[object] = []
+
+    async def serve(connection: _Connection, *_: Any) -> None:
+        if not arrived:
+            await server.send(KEY)
+            while not connection.ears.keys:  # noqa: ASYNC110 - nothing tells of it
+                await asyncio.sleep(0)
+            arrived.append(connection.ears.keys[0][1])
+        elif not taken:
+            connection.ears.open()
+        raise AsteriskError("the connection was closed")
+
+    board = Switchboard(Admission(1000))
+    monkeypatch.setattr(board, "take", lambda *given: taken.append(given))
+    link = Link(Credentials(server.url, "ccari", "secret", "ccari"), Held(), board, no_desk)
+    cast("Any", link)._serve = serve
+    async with aiohttp.ClientSession() as session, asyncio.timeout(SECONDS):
+        for _each in range(3):
+            with pytest.raises(AsteriskError):
+                await link._hold(session)
+    # once, as of when it came
+    assert taken == [(KEY, arrived[0])]
+    assert not link._keys
+
+
 async def test_a_caller_waits_in_silence_for_a_database_that_stays_away(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -226,13 +266,6 @@ async def test_a_connection_is_used_while_it_is_closed_for_whoever_holds_the_loc
 ) -> None:
     """Calls that are told to let go would hang up channels of the other service."""
     sent: list[asyncio.Task[Any]] = []
-
-    class Held:
-        database = ""
-
-        @contextlib.asynccontextmanager
-        async def hold(self, _run: str, _filed_as: str) -> AsyncIterator[asyncio.Event]:
-            yield asyncio.Event()
 
     async def serve(connection: _Connection, *_: Any) -> None:
         transport = connection.transport
