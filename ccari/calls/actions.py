@@ -4,7 +4,7 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import structlog
@@ -29,7 +29,7 @@ from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
-from ccari.policy.campaign import RecordingMode
+from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.gate import Block
 
 _log = structlog.get_logger()
@@ -166,7 +166,10 @@ class Actions:
                 return on.Bridged()
             case do.Part():
                 await self._legs.part(beside=not self.player.knows_all(Party.CALLEE))
-            case do.RegisterRight():
+            case do.RegisterRight(right, at=at):
+                rules = self._terms.campaign.recording
+                if stops_recording(right, rules.legal_basis, rules.mode):
+                    self.recorder.refused(at or datetime.now(UTC))
                 return await self._ledger.register(command, self._terms)
             case do.HangUp(party):
                 if not await ari.hang_up(ids.channel(party)):

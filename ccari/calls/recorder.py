@@ -107,6 +107,13 @@ class Recorder:
         """
         return await self._newest.stop(keep=keep, binding=binding, at=at)
 
+    def refused(self, at: datetime) -> None:
+        """Note that nothing said since ``at`` may be kept, also of a segment that was told to stop before, for another
+        reason: a busy Asterisk may have gone on recording.
+        """
+        if self._segments:
+            self._newest.refused(at)
+
     async def detach(self) -> None:
         """Hang up the snoop channels."""
         for segment in self._segments:

@@ -119,6 +119,10 @@ class Segment:
                     await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
             raise
 
+    def refused(self, at: datetime) -> None:
+        if self._ended_at is None or at < self._ended_at:
+            self._keep_until = min(at, self._keep_until or at)
+
     async def _stop(self, *, keep: bool) -> bool:
         """Stop each side even if another fails. True if the callee's side, the last, could be stopped."""
         there, failure = False, None
