@@ -20,7 +20,7 @@ import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import NamedTuple, Self
 
 _START_SECONDS = 60.0
 _STOP_SECONDS = 30.0
@@ -119,6 +119,70 @@ class Parent:
             return status, out.read(), err.read()
 
 
+class _Job(NamedTuple):
+    """Descriptors: of what is to be run, and for what it writes."""
+
+    told: int
+    out: int
+    err: int
+
+
+class _Asked:
+    """Whoever asks for a process, and has yet to hear how it ended."""
+
+    def __init__(self, address: str) -> None:
+        self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        self._listener.bind(address)
+        self._listener.listen()
+        #: By the descriptor that tells of its end: a process, and who asked for it.
+        self._running: dict[int, tuple[int, socket.socket]] = {}
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *how: object) -> None:
+        self._listener.close()
+        for ended, (_, asker) in self._running.items():
+            os.close(ended)
+            asker.close()
+
+    def next(self) -> _Job | None:
+        """In each new process, what it is to do; in this one None, once the process that started it has ended."""
+        while True:
+            readable = select.select([self._listener, sys.stdin, *self._running], [], [])[0]
+            for each in readable:
+                if isinstance(each, int):
+                    self._tell(each)
+            if sys.stdin in readable:
+                return None
+            if self._listener in readable and (job := self._fork()) is not None:
+                return job
+
+    def _fork(self) -> _Job | None:
+        asker, _ = self._listener.accept()
+        _, given, _, _ = socket.recv_fds(asker, 1, 3)
+        if (process := os.fork()) == 0:
+            asker.close()
+            return _Job(*given)
+        for each in given:
+            os.close(each)
+        self._running[os.pidfd_open(process)] = process, asker
+        _say(asker, process)
+        return None
+
+    def _tell(self, ended: int) -> None:
+        process, asker = self._running.pop(ended)
+        os.close(ended)
+        _say(asker, os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]))
+        asker.close()
+
+
+def _say(asker: socket.socket, what: int) -> None:
+    # it may have given up waiting
+    with contextlib.suppress(BrokenPipeError):
+        asker.sendall(str(what).encode())
+
+
 def _serve(address: str) -> None:
     # before any import: what is registered first runs last
     leaving = _Leaving()
@@ -130,27 +194,13 @@ def _serve(address: str) -> None:
     for name in (*(f"ccari.cli.{each}" for each in commands.MODULES.values()), *late):
         importlib.import_module(name)
     gc.freeze()
-    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
-        listener.bind(address)
-        listener.listen()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    with _Asked(address) as asked:
         print("ready", flush=True)
-        while sys.stdin not in (readable := select.select([listener, sys.stdin], [], [])[0]):
-            assert readable
-            asked, _ = listener.accept()
-            if os.fork() == 0:
-                break
-            asked.close()
-        else:
+        if (job := asked.next()) is None:
             leaving.status = 0
             return
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    _, (job, out, err), _, _ = socket.recv_fds(asked, 1, 3)
-    command = os.fork()
-    if command != 0:
-        _tell(asked, command)
-    asked.close()
-    with os.fdopen(job, "rb") as told:
+    out, err = job.out, job.err
+    with os.fdopen(job.told, "rb") as told:
         arguments, environment, folder = json.load(told)
     _become(out, err, environment, folder)
     sys.argv = ["ccari", *arguments]
@@ -178,15 +228,6 @@ class _Leaving:
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(self.status)
-
-
-def _tell(asked: socket.socket, command: int) -> NoReturn:
-    with contextlib.suppress(BrokenPipeError):
-        # the one that gave up waiting
-        asked.sendall(str(command).encode())
-        _, status = os.waitpid(command, 0)
-        asked.sendall(str(os.waitstatus_to_exitcode(status)).encode())
-    os._exit(0)
 
 
 def _become(out: int, err: int, environment: Mapping[str, str], folder: str) -> None:
