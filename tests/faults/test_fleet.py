@@ -153,7 +153,7 @@ async def test_what_is_due_is_deleted_or_told_of_by_each_node(ground: Ground, tw
 
 async def _deletions(service: Service, call_id: str) -> list[dict[str, Any]]:
     """The deletions in the call's journal."""
-    shown = await service.json("calls", "show", call_id)
+    shown = await service.call(call_id)
     return [each for each in shown["events"] if each["event"] == "recording_deleted"]
 
 

@@ -189,12 +189,12 @@ async def test_a_pause_ends_or_an_agents_code_is_not_heard_any_more(ground: Grou
 
 async def is_known(service: Service, call_id: str, event: str) -> bool:
     """Whether the event is durable."""
-    return event in events(await service.json("calls", "show", call_id))
+    return event in events(await service.call(call_id))
 
 
 async def recordings(service: Service, call_id: str, stored: int) -> bool:
     """Whether that many are stored, and none is running."""
-    rows = (await service.json("calls", "show", call_id))["recordings"]
+    rows = (await service.call(call_id))["recordings"]
     return [each["state"] for each in rows].count("stored") == stored
 
 

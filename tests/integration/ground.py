@@ -122,7 +122,7 @@ class Ground:
         """Wait until an event of a call is on record."""
 
         async def is_kept() -> bool:
-            shown = await service.json("calls", "show", call_id)
+            shown = await service.call(call_id)
             return any(each["event"] == event for each in shown["events"])
 
         await until(is_kept, within=GONE_SECONDS)
@@ -138,7 +138,7 @@ class Ground:
         shown: dict[str, Any] = {}
 
         async def closed() -> bool:
-            shown.update(await service.json("calls", "show", call_id))
+            shown.update(await service.call(call_id))
             return shown["ended_at"] is not None
 
         await until(closed, within=GONE_SECONDS)
@@ -219,10 +219,10 @@ async def kept_later(service: Service, call_id: str) -> dict[str, Any]:
     await service.logged("recording_stored", call_id=call_id)
 
     async def stored() -> bool:
-        shown = await service.json("calls", "show", call_id)
+        shown = await service.call(call_id)
         return [each["state"] for each in shown["recordings"]] == ["stored"]
 
     await until(stored, within=GONE_SECONDS)
-    shown: dict[str, Any] = await service.json("calls", "show", call_id)
+    shown = await service.call(call_id)
     assert_kept(service, shown)
     return shown

@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from uuid import UUID
 
 import orjson
 
+from ccari.store.database import SESSION, as_it_is
 from ccari.store.opened import Store
 from tests.integration.forked import Forked, Parent
 from tests.lab import audio
@@ -142,9 +143,11 @@ class Service:
         return [line["event"] for line in self.lines() if line.get("call_id") == call_id]
 
     async def call(self, call_id: str) -> dict[str, Any]:
-        """The output of ``ccari calls show --json`` for a call, without starting a process for each question."""
-        assert self.store is not None
-        record = await self.store.records.show_call(UUID(call_id))
+        """The output of ``ccari calls show --json`` for a call, without starting a process for each question: waiting for what a
+        call leaves asks again and again.
+        """
+        async with self._stored() as store:
+            record = await store.records.show_call(UUID(call_id))
         shown = {
             **record.call,
             "events": record.events,
@@ -154,6 +157,16 @@ class Service:
         }
         told: dict[str, Any] = orjson.loads(orjson.dumps(shown, default=str))
         return told
+
+    @contextlib.asynccontextmanager
+    async def _stored(self) -> AsyncIterator[Store]:
+        """The store that was opened for it, or the database of its settings, as it is and as long as a command has it."""
+        if self.store is not None:
+            yield self.store
+            return
+        url = self.environment["CCARI_DATABASE__URL"]
+        async with as_it_is(url, 1, SESSION) as database:
+            yield Store(url, database)
 
     async def ended(self, call_id: str, *, within: float = EVENT_SECONDS) -> dict[str, Any]:
         """As :meth:`call`, once its row is closed and its recordings are stored. The row is closed a moment after the
