@@ -4,8 +4,10 @@ A state is a call with the world around it. Each call is met in several worlds, 
 event makes of either is worked out once.
 """
 
+import contextlib
+import gc
 from collections import deque
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer, decide
@@ -58,13 +60,24 @@ def explore(
 ) -> Exploration:
     """Send every possible event to every state that can be reached from the request of a call."""
     walk = _Walk(campaign, direction, strange, holds=holds)
-    while walk.ahead:
-        if len(walk.states) > _MOST_STATES:
-            raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
-        walk.visit(walk.ahead.popleft())
+    with _uncollected():
+        while walk.ahead:
+            if len(walk.states) > _MOST_STATES:
+                raise AssertionError(f"more than {_MOST_STATES} states: something grows without end")
+            walk.visit(walk.ahead.popleft())
     walk.follow()
     walk.found.states = len(walk.states)
     return walk.found
+
+
+@contextlib.contextmanager
+def _uncollected() -> Iterator[None]:
+    """No search for garbage: a walk makes none while it lasts, but some hundred thousand objects to look at each time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 class _Explored(Campaign):
