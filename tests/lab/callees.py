@@ -148,9 +148,10 @@ def presses_once_answered(first: str, after_seconds: int, second: str, cue: str,
     """Press ``second`` when it hears the ``cue``, one of :data:`CUES`: into the answer to ``first``, however late that comes. Both keys are
     digits.
     """
-    keys = [digit for _, digit in map(_key, (first, second))]
+    if any(_key(key)[0] for key in (first, second)):
+        raise ValueError("the number plan has no callee that waits for an answer and presses star or hash")
     return Callee(
-        f"+48603{keys[0]}{_one_digit(after_seconds)}{keys[1]}{_cue(cue)}{_serial(serial)}",
+        f"+48603{first}{_one_digit(after_seconds)}{second}{_cue(cue)}{_serial(serial)}",
         f"answers, presses {first} after {after_seconds} s and {second} as soon as it hears {cue}, and talks on",
     )
 

@@ -27,10 +27,12 @@ def test_a_number_plan_that_cannot_say_it_says_so() -> None:
         callees.answers(100)
     with pytest.raises(ValueError, match="seconds are 0 to 99, not 100"):
         callees.hangs_up(100, 0)
-    with pytest.raises(ValueError, match="one of agent, identity, recording, rights, not for weather"):
+    with pytest.raises(ValueError, match="one of agent, identity, .*, not for weather"):
         callees.presses_at("1", "weather", 0)
     with pytest.raises(ValueError, match="no callee that presses star or hash together with 0 or 1"):
         callees.presses_then("*", 0, "1", 0, 0)
+    with pytest.raises(ValueError, match="waits for an answer and presses star or hash"):
+        callees.presses_once_answered("1", 0, "#", "agent", 0)
 
 
 def test_retransmissions_and_reinvites_are_no_new_calls() -> None:
