@@ -27,7 +27,7 @@ def test_a_number_plan_that_cannot_say_it_says_so() -> None:
         callees.answers(100)
     with pytest.raises(ValueError, match="seconds are 0 to 99, not 100"):
         callees.hangs_up(100, 0)
-    with pytest.raises(ValueError, match="one of agent, identity, .*, not for weather"):
+    with pytest.raises(ValueError, match=r"one of agent, identity, .*, not for weather"):
         callees.presses_at("1", "weather", 0)
     with pytest.raises(ValueError, match="no callee that presses star or hash together with 0 or 1"):
         callees.presses_then("*", 0, "1", 0, 0)
