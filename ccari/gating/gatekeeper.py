@@ -170,7 +170,8 @@ class Gatekeeper:
         while True:
             terms = await self._drafter.draft(needs_number=needs_number)
             # if no answer comes, the row has these terms or the earlier ones, so its journal must not say which
-            self._journal.retract({name for name, _ in written.items() - terms.asserted.items()})
+            if outdated := {name for name, _ in written.items() - terms.asserted.items()}:
+                self._journal.retract(outdated)
             try:
                 facts, newest = await self._means.store.open(terms.opened, terms.question())
             except RefusedError:
