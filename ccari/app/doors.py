@@ -10,13 +10,13 @@ from functools import partial
 from ccari.agi.desk import Desk
 from ccari.agi.server import serve_agi
 from ccari.app.health import checks
+from ccari.app.installed import installed
 from ccari.app.parts import Parts
 from ccari.calls.link import Link
 from ccari.calls.switchboard import Switchboard
 from ccari.config import OFF, Settings
 from ccari.lists.importing import Lists
 from ccari.metrics import catalogue
-from ccari.office.processing.record import measures
 from ccari.ports.calls import OVER_FASTAGI
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
@@ -84,9 +84,7 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
         live=parts.board,
         accesses=store.accesses,
         overview=store.overview,
-        measures=measures(
-            encrypted=settings.encrypts_recordings, time_stamped=settings.time_stamps.url is not None
-        ),
+        installed=installed(settings),
         placing=calls,
         voicing=calls,
     )

@@ -6,12 +6,13 @@ from typing import Annotated
 
 import typer
 
+from ccari.app.installed import installed
 from ccari.cli.context import ControllerId, Json, RevisionNumber, applied_revision, with_store
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.office.naming import the_controller
-from ccari.office.processing.record import RecordLanguage, Source, measures, record
+from ccari.office.processing.record import RecordLanguage, Source, record
 from ccari.store.opened import Store
 
 
@@ -45,10 +46,7 @@ def command(
 
     async def work(settings: Settings, store: Store) -> Source:
         applied = await applied_revision(store, revision)
-        taken = measures(
-            encrypted=settings.encrypts_recordings, time_stamped=settings.time_stamps.url is not None
-        )
-        return Source(applied, await applied.read(), taken, datetime.now(UTC))
+        return Source(applied, await applied.read(), installed(settings), datetime.now(UTC))
 
     source = with_store(context, work)
     whose = None if processor else the_controller(source.policy, controller)

@@ -3,7 +3,7 @@
 Each handler says in its signature which of the ports it may touch.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from ccari.gating.labels import unnumbered
 from ccari.office.claimants import access_target
 from ccari.office.naming import the_controller
-from ccari.office.processing.record import Measure
+from ccari.office.processing.record import Installed
 from ccari.office.subjects import SubjectWork
 from ccari.policy.blocks import WHY
 from ccari.policy.declaration import Policy
@@ -91,7 +91,7 @@ class NumberPorts(Ports, Protocol):
 class Front:
     """All the ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run.
 
-    ``measures``: those of security that this installation takes.
+    ``installed``: what records of processing say of this installation.
     ``secrets``: the same as ``vouched`` without its check, for the gate, whose query for the facts also returns which secrets there are.
     """
 
@@ -123,7 +123,7 @@ class Front:
     live: LiveCalls
     accesses: AccessLog
     overview: OverviewStore
-    measures: Sequence[Measure]
+    installed: Installed
     placing: Placing | None
     voicing: Voicing | None = None
 

@@ -10,6 +10,7 @@ from ccari.policy.activities import activities
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller
 from ccari.ports.policies import AppliedPolicy
+from ccari.ports.webhooks import Told
 
 FORMAT = "ccari record of processing 1"
 #: The languages of supervisory authorities in which it can be read.
@@ -31,14 +32,29 @@ class Measure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class Webhook:
+    """A webhook of the centre's own: the ``host`` of its address, and the ``events`` it is told of. ``controllers``: only theirs; None: all."""
+
+    host: str
+    events: tuple[Told, ...]
+    controllers: tuple[str, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Installed:
+    """What no policy says: the ``measures`` that this installation takes, and the ``webhooks`` of its settings."""
+
+    measures: Sequence[Measure]
+    webhooks: Sequence[Webhook] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Source:
-    """What the record is drawn up from, and when. ``policy``: what the revision ``applied`` declares, or the part of it that the reader may see;
-    ``measures``: those that this installation takes.
-    """
+    """What the record is drawn up from, and when. ``policy``: what the revision ``applied`` declares, or the part of it that the reader may see."""
 
     applied: AppliedPolicy
     policy: Policy
-    measures: Sequence[Measure]
+    installed: Installed
     made_at: datetime
 
 
@@ -49,7 +65,8 @@ def measures(*, encrypted: bool, time_stamped: bool) -> list[Measure]:
 
 
 def record(source: Source, controller: Controller | None) -> dict[str, Any]:
-    """The record of a controller: its ``activities``, its ``recipients`` with what a transfer to a third country rests on, and the ``measures``.
+    """The record of a controller: its ``activities``, its ``recipients`` with what a transfer to a third country rests on, the ``addresses`` that
+    ccari sends to by itself, and the ``measures``.
 
     None: the record of the processor, which has, of each of the ``controllers``, the kinds of processing, their purposes, and the transfers to third
     countries.
@@ -63,7 +80,7 @@ def record(source: Source, controller: Controller | None) -> dict[str, Any]:
         "format": FORMAT,
         "made_at": source.made_at,
         "revision": revision,
-        "measures": list(source.measures),
+        "measures": list(source.installed.measures),
     }
     if controller is None:
         return headed | {
@@ -73,7 +90,26 @@ def record(source: Source, controller: Controller | None) -> dict[str, Any]:
         "controller": _contact(controller),
         "activities": [asdict(each) for each in activities(source.policy, controller)],
         "recipients": [each.model_dump() for each in controller.recipients],
+        "addresses": addresses(controller, source.installed.webhooks),
     }
+
+
+def addresses(controller: Controller, webhooks: Sequence[Webhook]) -> list[dict[str, Any]]:
+    """Where ccari itself sends data of the controller's, Art 30(1)(d): its requests to the controller, events to webhooks. ``host``: None for a folder;
+    ``events``: None for requests, each step of which is sent, with the whole number. Who works there, no setting says.
+    """
+    told: list[dict[str, Any]] = []
+    if controller.forward is not None:
+        if controller.forward.url is not None:
+            told.append({"host": controller.forward.url.host, "events": None})
+        if controller.forward.folder is not None:
+            told.append({"host": None, "events": None})
+    told += [
+        {"host": each.host, "events": list(each.events)}
+        for each in webhooks
+        if each.controllers is None or controller.id in each.controllers
+    ]
+    return told
 
 
 def _contact(controller: Controller) -> dict[str, Any]:

@@ -95,7 +95,7 @@ async def record(visit: Visit) -> Answer:
     applied, policy = await api.seen_revision(visit.ask, path.number)
     of_centre = query.controller is None and visit.ask.bearer.controllers is None
     controller = None if of_centre else the_controller(policy, query.controller)
-    source = Source(applied, policy, visit.ask.front.measures, datetime.now(UTC))
+    source = Source(applied, policy, visit.ask.front.installed, datetime.now(UTC))
     name = f"record-{applied.number}-{'processor' if controller is None else controller.id}.html"
     return web.Response(
         body=await asyncio.to_thread(page, source, controller),

@@ -2,21 +2,35 @@
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
 from html import unescape
 from typing import Any
 
 import pytest
+from pydantic import HttpUrl
 
+from ccari.app.installed import installed
+from ccari.config import Settings
 from ccari.office.processing import page as pages
 from ccari.office.processing.page import page
-from ccari.office.processing.record import RECORD_LANGUAGES, Measure, RecordLanguage, Source, measures, record
+from ccari.office.processing.record import (
+    RECORD_LANGUAGES,
+    Installed,
+    Measure,
+    RecordLanguage,
+    Source,
+    Webhook,
+    measures,
+    record,
+)
 from ccari.policy.activities import Datum, Kind, Subject, Until
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import RecordingMode
 from ccari.policy.declaration import Policy
-from ccari.policy.parties import Controller, Recipient, Register
+from ccari.policy.parties import Controller, Forwarding, Recipient, Register
+from ccari.ports.webhooks import Told
 from ccari.store.policies import Applied
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
@@ -33,12 +47,16 @@ POLICY = Policy(
         campaign(id="survey", controller="beta", purpose="Zufriedenheit", data_source=None, keys={"2": "continue_unrecorded"}),
     ),
 )  # fmt: skip
-SOURCE = Source(
-    Applied(7, AT, "cli:anna", "ab" * 32, ""), POLICY, measures(encrypted=True, time_stamped=True), AT
+WEBHOOKS = (
+    Webhook("crm.example", (Told.CALL_ENDED, Told.REQUEST_OVERDUE), ("acme",)),
+    Webhook("wall.example", (Told.RECORDING_STORED,)),
 )
+INSTALLED = Installed(measures(encrypted=True, time_stamped=True), WEBHOOKS)
+SOURCE = Source(Applied(7, AT, "cli:anna", "ab" * 32, ""), POLICY, INSTALLED, AT)
 WORDS: Mapping[str, tuple[type[StrEnum], str]] = {
     "kinds": (Kind, ""), "subjects_of": (Subject, ""), "data_of": (Datum, ""), "bases": (LegalBasis, ""),
     "until": (Until, ""), "measures_of": (Measure, ""), "modes": (RecordingMode, "off"),
+    "events": (Told, ""),
 }  # fmt: skip
 
 
@@ -101,6 +119,36 @@ def test_what_ccari_cannot_know_is_said_to_be_so() -> None:
         assert "no data go to" not in told
         assert "no international organisation" not in told
     assert "The policy names no recipient in a third country." in text(page(SOURCE, BETA, "en"))
+
+
+def test_an_address_that_data_are_sent_to_is_left_out_or_is_anothers_or_shows_its_path() -> None:
+    forward = Forwarding(url=HttpUrl("https://api.acme.example/in/k3y?t=1"), folder="/srv/acme")
+    acme = ACME.model_copy(update={"forward": forward})
+    assert record(SOURCE, acme)["addresses"] == [
+        {"host": "api.acme.example", "events": None},
+        {"host": None, "events": None},
+        {"host": "crm.example", "events": [Told.CALL_ENDED, Told.REQUEST_OVERDUE]},
+        {"host": "wall.example", "events": [Told.RECORDING_STORED]},
+    ]
+    html = page(SOURCE, acme, "en")
+    assert b"k3y" not in html
+    assert b"/srv/acme" not in html
+    told = text(html)
+    for words in (
+        "api.acme.example each step of a request, with the telephone number while it is open",
+        "a folder of the machine that ccari runs on each step",
+        "crm.example events, with at most the last digits of the telephone number: a call that has ended, with its course and its agent; a request that is overdue",
+    ):  # fmt: skip
+        assert words in told, words
+    assert [each["host"] for each in record(SOURCE, BETA)["addresses"]] == ["wall.example"]
+    nowhere = replace(SOURCE, installed=Installed(INSTALLED.measures))
+    assert "ccari sends these by itself" not in text(page(nowhere, BETA, "en"))
+
+
+def test_the_path_of_a_webhook_or_one_of_another_controller_is_taken_from_the_settings() -> None:
+    hook = {"name": "crm", "secret": "whsec_x", "events": ["call.ended"], "controllers": ["acme"]}
+    settings = Settings.model_validate({"webhooks": [{"url": "https://crm.example/in/k3y", **hook}]})
+    assert installed(settings).webhooks == [Webhook("crm.example", (Told.CALL_ENDED,), ("acme",))]
 
 
 def test_the_record_does_not_ask_for_a_contact_that_article_30_demands() -> None:

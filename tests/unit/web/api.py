@@ -18,7 +18,7 @@ from ccari.calls.cards import Rack
 from ccari.errors import SoundError
 from ccari.keyring.secrets import SecretStore
 from ccari.lists.importing import Lists
-from ccari.office.processing.record import Measure
+from ccari.office.processing.record import Installed, Measure
 from ccari.policy.campaign import Campaign
 from ccari.policy.deadlines import local_day
 from ccari.policy.parties import Controller
@@ -94,7 +94,7 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
 
         forwards=store.forwards, repeats=store.repeats,
         secrets=kept, vouched=partial(store.key_versions.keep_vouching, kept), prompts=Silent(), cards=Rack(), live=Board(),
-        accesses=store.accesses, overview=store.overview, measures=(Measure.DIGESTS,), placing=None,
+        accesses=store.accesses, overview=store.overview, installed=Installed((Measure.DIGESTS,)), placing=None,
     )  # fmt: skip
 
 
