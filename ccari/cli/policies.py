@@ -1,4 +1,4 @@
-"""``ccari policy``: checks, applies, lists and shows policies, and draws up the record of processing."""
+"""``ccari policy``: checks, applies, lists and shows policies, and draws up the record of processing and the information for people."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ccari.cli import policy_record
+from ccari.cli import policy_information, policy_record
 from ccari.cli.context import NO_POLICY, Json, RevisionNumber, applied_revision, who, with_store
 from ccari.cli.doctor.readiness import BUILD, lacking, left_behind, unspoken
 from ccari.cli.output import as_json, as_list, telling
@@ -23,6 +23,7 @@ from ccari.store.policies import Applied
 
 app = typer.Typer(help="Controllers and campaigns, as declared.")
 app.command("record")(policy_record.command)
+app.command("information")(policy_information.command)
 
 File = Annotated[Path, typer.Argument(help="A policy.toml.")]
 #: How much of a file is read: one UTF-8 character more than the longest policy, so that a longer one is refused.

@@ -1,8 +1,11 @@
-"""How an article of the law and a day are written, in each language in which people are answered."""
+"""How an article of the law, a day and a number of days are written, in each language in which people are answered."""
 
 import re
+import tomllib
 from collections.abc import Mapping
 from datetime import date
+from importlib import resources
+from typing import Any
 
 from ccari.ports.subjects import AnswerLanguage
 
@@ -63,6 +66,28 @@ def day(language: str, of: date) -> str:
 def numeric_day(language: str, of: date) -> str:
     """A day as in a table. In English it is the long form, as figures alone do not say which is the month."""
     return day(language, of) if language == "en" else f"{of:%d.%m.%Y}"
+
+
+def plural(language: str, count: int) -> str:
+    """Which form of a noun goes with a count: ``one``, ``many``, or in Ukrainian also ``few``: 1 день, 2 дні, 5 днів, 11 днів, 21 день."""
+    if language != "uk":
+        return "one" if count == 1 else "many"
+    last = count % 10 if count % 100 not in range(11, 15) else 0
+    return "one" if last == 1 else "few" if last in range(2, 5) else "many"
+
+
+def words_of(package: str) -> Mapping[str, Mapping[str, Any]]:
+    """What the ``words.toml`` of a package says, by language, each of them :func:`bound`."""
+    found = tomllib.loads(resources.files(package).joinpath("words.toml").read_text("utf-8"))
+    return {language: _all_bound(language, words) for language, words in found.items()}
+
+
+def _all_bound(language: str, words: Any) -> Any:
+    if isinstance(words, str):
+        return bound(language, words)
+    if isinstance(words, list):
+        return [_all_bound(language, each) for each in words]
+    return {name: _all_bound(language, told) for name, told in words.items()}
 
 
 def bound(language: str, text: str) -> str:

@@ -312,9 +312,14 @@ def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
     return sentences
 
 
-def _menu_order(bound: tuple[str, KeyAction]) -> tuple[int, str]:
-    key, action = bound
-    return (action in _LAST) - (action in _FIRST), key
+def in_menu_order(keys: Mapping[str, KeyAction]) -> list[tuple[str, KeyAction]]:
+    """The keys with their actions, as the menu lists them."""
+
+    def place(bound: tuple[str, KeyAction]) -> tuple[int, str]:
+        key, action = bound
+        return (action in _LAST) - (action in _FIRST), key
+
+    return sorted(keys.items(), key=place)
 
 
 def _menu(campaign: Campaign) -> dict[str, str]:
@@ -324,13 +329,11 @@ def _menu(campaign: Campaign) -> dict[str, str]:
     if rules.mode is RecordingMode.OFF:
         left_out.add(KeyAction.CONTINUE_UNRECORDED)
     return {
-        key: _sentence(action, rules)
-        for key, action in sorted(campaign.keys.items(), key=_menu_order)
-        if action not in left_out
+        key: sentence(action, rules) for key, action in in_menu_order(campaign.keys) if action not in left_out
     }
 
 
-def _sentence(action: KeyAction, rules: Recording) -> str:
+def sentence(action: KeyAction, rules: Recording) -> str:
     """The id of the sentence about a key, including what the key does to the recording, Art 4(11) and 7(3), and to the call."""
     match action:
         case KeyAction.CONTINUE_UNRECORDED if rules.must:

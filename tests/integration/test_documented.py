@@ -57,6 +57,7 @@ SHOWS = {
     "ccari policy check": r"is valid",
     "ccari policy presets": r"PL",
     "ccari policy record": r"is in record\.html",
+    "ccari policy information": r"is in information\.html: complete it",
     "ccari controllers list": r"acme",
     "ccari keys init": r"recordings: \w+",
     "ccari sounds build": r"\d+ prompts are in ",

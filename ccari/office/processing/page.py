@@ -1,6 +1,5 @@
 """Renders a record of processing as one HTML page, to print or to put into the file of the controller's other activities."""
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -22,20 +21,7 @@ _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True
     _HERE.joinpath("page.html.j2").read_text("utf-8")
 )
 
-
-def _bound(language: str, words: Any) -> Any:
-    """All the words of a language with no-break spaces where its lines may not end."""
-    if isinstance(words, str):
-        return languages.bound(language, words)
-    if isinstance(words, list):
-        return [_bound(language, each) for each in words]
-    return {name: _bound(language, told) for name, told in words.items()}
-
-
-_WORDS: Mapping[str, Mapping[str, Any]] = {
-    language: _bound(language, words)
-    for language, words in tomllib.loads(_HERE.joinpath("words.toml").read_text("utf-8")).items()
-}
+_WORDS = languages.words_of("ccari.office.processing")
 
 
 def page(source: Source, controller: Controller | None, language: RecordLanguage | None = None) -> bytes:
@@ -68,7 +54,7 @@ def page(source: Source, controller: Controller | None, language: RecordLanguage
         days, until, setting = (activity["kept"][name] for name in ("days", "until", "setting"))
         if days is None:
             return str(words["until"][until].format(setting=setting))
-        of_time = words["days"]["one" if days == 1 else "many"].format(n=days)
+        of_time = words["days"][languages.plural(language, days)].format(n=days)
         return f"{of_time} {words['days'][activity['kind']]}"
 
     fields: dict[str, Any] = {"controller": None, **told}

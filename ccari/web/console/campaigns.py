@@ -1,4 +1,4 @@
-"""Pages for campaigns, the revisions of the policy, what each revision changed, and the records of processing that it amounts to."""
+"""Pages for campaigns, the revisions of the policy, what each revision changed, and the documents that it amounts to: records of processing, information for people."""
 
 import asyncio
 import json
@@ -11,10 +11,13 @@ from typing import Annotated
 from aiohttp import web
 from pydantic import Field
 
+from ccari.office.informing import layout
+from ccari.office.informing.text import text
 from ccari.office.naming import the_controller
 from ccari.office.processing.page import page
 from ccari.office.processing.record import Source
 from ccari.policy.declared import Identifier
+from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.web import campaigns as api
 from ccari.web.console.comparing import Matcher
 from ccari.web.console.pages import Answer, Shown, Visit, of_a_page
@@ -41,6 +44,11 @@ class RecordQuery(Given):
     """``controller``: whose record; none: that of the centre, as the processor of all of them."""
 
     controller: Identifier | None = None
+
+
+class InformationQuery(Given):
+    controller: Identifier
+    language: AnswerLanguage
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +92,14 @@ async def revision(visit: Visit) -> Answer:
         lines = await asyncio.to_thread(lambda: list(_differences(old, _text(shown))))
     else:
         lines = [DiffLine(" ", None, at, line) for at, line in enumerate(_text(shown), 1)]
-    fields = {"revision": shown, "other": other, "unread": unread, "others": others, "lines": lines}
+    fields = {
+        "revision": shown,
+        "other": other,
+        "unread": unread,
+        "others": others,
+        "lines": lines,
+        "answer_languages": ANSWER_LANGUAGES,
+    }
     return Shown("revision.html.j2", fields)
 
 
@@ -97,10 +112,24 @@ async def record(visit: Visit) -> Answer:
     controller = None if of_centre else the_controller(policy, query.controller)
     source = Source(applied, policy, visit.ask.front.installed, datetime.now(UTC))
     name = f"record-{applied.number}-{'processor' if controller is None else controller.id}.html"
-    return web.Response(
-        body=await asyncio.to_thread(page, source, controller),
-        content_type="text/html", charset="utf-8", headers={**ALWAYS, **as_attachment(name)},
-    )  # fmt: skip
+    return _as_file(await asyncio.to_thread(page, source, controller), name)
+
+
+async def information(visit: Visit) -> Answer:
+    """What a controller must tell people (Art 13 and 14) under a revision, as a file."""
+    path: RevisionPath = visit.ask.path
+    query: InformationQuery = visit.ask.query
+    applied, policy = await api.seen_revision(visit.ask, path.number)
+    controller = the_controller(policy, query.controller)
+    source = Source(applied, policy, visit.ask.front.installed, datetime.now(UTC))
+    told = await asyncio.to_thread(text, source, controller, query.language)
+    return _as_file(layout.page(told), f"information-{applied.number}-{controller.id}-{query.language}.html")
+
+
+def _as_file(html: bytes, name: str) -> web.Response:
+    """A page with a style sheet of its own, which the console's pages may not have."""
+    headers = {**ALWAYS, **as_attachment(name)}
+    return web.Response(body=html, content_type="text/html", charset="utf-8", headers=headers)
 
 
 async def _revision(visit: Visit, number: int) -> RevisionShown:

@@ -118,6 +118,10 @@ def pages(entrance: Entrance, live: LivePages) -> Sequence[Page]:
             query=campaigns.RecordQuery,
         ),
         Page(
+            "GET", f"{PATH}/campaigns/{{number}}/information", READING, campaigns.information, in_path=RevisionPath,
+            query=campaigns.InformationQuery,
+        ),
+        Page(
             "POST", f"{PATH}/suppressions/add", _ENTERING, suppressions.add, form=BarringBody,
             again=suppressions.register, ids="add-", looks_up=LookUp.CHECK, once=True,
         ),

@@ -310,6 +310,32 @@ async def test_a_record_of_processing_is_of_another_revision_or_controller_or_re
     assert both.code == 2
 
 
+async def test_the_information_for_people_is_of_another_revision_or_form_or_said_to_be_complete(
+    ccari: Service, tmp_path: Path
+) -> None:
+    other = made.POLICY.replace("odnowienie umowy", "przedłużenie umowy")
+    for number, document in enumerate((made.POLICY, other)):
+        (tmp_path / f"{number}.toml").write_text(document, encoding="utf-8")
+        await ccari.ccari("policy", "apply", str(tmp_path / f"{number}.toml"))
+    out = tmp_path / "information.html"
+    newest, first, written, nobody, french = await asyncio.gather(
+        ccari.json("policy", "information"), ccari.ccari("policy", "information", "1", "--format", "markdown"),
+        ccari.ccari("policy", "information", "--language", "uk", "--out", str(out)),
+        ccari.ccari("policy", "information", "--controller", "beta"), ccari.ccari("policy", "information", "--language", "fr"),
+    )  # fmt: skip
+    assert newest["revision"]["number"] == 2
+    assert newest["processing"][0]["purpose"] == "przedłużenie umowy"
+    assert {"missing", "articles", "setting"} <= newest["gaps"][0].keys()
+    assert first.out.splitlines()[2].startswith("# Jak wykorzystujemy")
+    assert "### Rozmowy telefoniczne: odnowienie umowy" in first.out
+    assert (
+        written.out == f"the information for the people of 'acme', of revision 2, is in {out}: complete it\n"
+    )
+    assert '<html lang="uk">' in out.read_text("utf-8")
+    assert (nobody.code, nobody.err) == (1, "ccari: there is no controller 'beta', only acme\n")
+    assert french.code == 2
+
+
 async def test_the_same_policy_applied_by_two_at_once_is_two_revisions(own: Store) -> None:
     done = await asyncio.gather(*(own.policies.apply(made.POLICY, f"person {each}") for each in range(8)))
     assert set(done) == {1}

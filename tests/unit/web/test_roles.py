@@ -118,6 +118,7 @@ POST /console/suppressions/import                      . . o D .
 GET  /console/campaigns                                . . o D A
 GET  /console/campaigns/{number}                       . . o D A
 GET  /console/campaigns/{number}/record                . . o D A
+GET  /console/campaigns/{number}/information           . . o D A
 POST /console/suppressions/add                         . . o D .
 POST /console/suppressions/lift                        . . . D .
 """

@@ -131,6 +131,45 @@ async def test_the_centres_record_lacks_a_controller_or_a_record_is_of_another_r
     assert (await visitor.get(f"{HOME}/99/record")).status == HTTPStatus.NOT_FOUND
 
 
+async def test_the_information_for_people_is_anothers_or_of_another_revision_or_in_one_language_only(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    number = await store.policies.apply(CHANGED, "cli:anna")
+    await signed_in(api, visitor, Role.AUDITOR, "other")
+    page = (await visitor.get(f"{HOME}/{number}")).text
+    assert "controller=acme" not in page
+    for language, title in (
+        ("uk", "Як ми використовуємо"),
+        ("de", "Wie wir Ihre"),
+        ("pl", "Jak wykorzystujemy"),
+        ("en", "How your"),
+    ):
+        path = f"{HOME}/{number}/information?controller=other&amp;language={language}"
+        assert f'href="{path}"' in page
+        seen = await visitor.get(path.replace("&amp;", "&"))
+        assert title in seen.words
+        wanted = f'attachment; filename="information-{number}-other-{language}.html"'
+        assert seen.headers["content-disposition"] == wanted
+        assert "Other GmbH" in seen.words
+        assert "ACME" not in seen.text
+    for query in (
+        "controller=acme&language=pl",
+        "controller=other&language=fr",
+        "controller=other",
+        "language=pl",
+    ):
+        refused = await visitor.get(f"{HOME}/{number}/information?{query}")
+        assert refused.status == HTTPStatus.UNPROCESSABLE_ENTITY, query
+        assert "ACME" not in refused.text
+    await signed_in(api, visitor, Role.DPO)
+    query = "controller=acme&language=pl"
+    assert "odnowienie umowy" in (await visitor.get(f"{HOME}/1/information?{query}")).words
+    newest = await visitor.get(f"{HOME}/{number}/information?{query}")
+    assert "odnowienie umowy" not in newest.words
+    assert MARKUP not in newest.text
+    assert (await visitor.get(f"{HOME}/99/information?{query}")).status == HTTPStatus.NOT_FOUND
+
+
 def test_a_difference_lacks_a_line_or_has_a_wrong_number() -> None:
     old = [f"line {each}" for each in range(20)]
     new = [*old[:10], "new", *old[11:]]

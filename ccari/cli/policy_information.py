@@ -1,0 +1,72 @@
+"""``ccari policy information``: draws up what the people on the telephone must be told (Articles 13 and 14) by a revision of the policy."""
+
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ccari.app.installed import installed
+from ccari.cli.context import ControllerId, Json, RevisionNumber, applied_revision, with_store
+from ccari.cli.drafts import writing
+from ccari.cli.output import as_json
+from ccari.config import Settings
+from ccari.office.informing.information import information
+from ccari.office.naming import the_controller
+from ccari.office.processing.record import Source
+from ccari.ports.subjects import AnswerLanguage
+from ccari.store.opened import Store
+
+
+class Format(StrEnum):
+    HTML = "html"
+    MARKDOWN = "markdown"
+
+
+def command(
+    context: typer.Context,
+    revision: RevisionNumber = None,
+    *,
+    controller: ControllerId = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Where to write it; default: standard output.")
+    ] = None,
+    language: Annotated[
+        AnswerLanguage | None,
+        typer.Option(
+            help="Of the text. Default: that of the controller's supervisory authority, or English."
+        ),
+    ] = None,
+    format_: Annotated[
+        Format,
+        typer.Option(
+            "--format", help="A page, or text for a letter, a message or a site of your own (Markdown)."
+        ),
+    ] = Format.HTML,
+    json: Json = False,
+) -> None:
+    """Write what a controller must tell the people whom it calls, and who call it (Art 13 and 14), in full.
+
+    What the policy does not say is marked, and listed at the end: you must add it before anybody is given the text.
+    """
+
+    async def work(settings: Settings, store: Store) -> Source:
+        applied = await applied_revision(store, revision)
+        return Source(applied, await applied.read(), installed(settings), datetime.now(UTC))
+
+    source = with_store(context, work)
+    whose = the_controller(source.policy, controller)
+    if out is not None or not json:
+        from ccari.office.informing import layout  # noqa: PLC0415 - no other command of policy draws one
+        from ccari.office.informing.text import text  # noqa: PLC0415
+
+        told = text(source, whose, language)
+        with writing(out) as file:
+            file.write(layout.page(told) if format_ is Format.HTML else layout.markdown(told))
+    if json:
+        as_json(information(source, whose))
+    elif out is not None:
+        typer.echo(
+            f"the information for the people of {whose.id!r}, of revision {source.applied.number}, is in {out}: complete it"
+        )

@@ -1,0 +1,1 @@
+"""The information for data subjects (Articles 13 and 14), drawn up from a revision of the policy."""
