@@ -13,7 +13,7 @@ from ccari.cli.drafts import writing
 from ccari.cli.output import as_json
 from ccari.config import Settings
 from ccari.office.informing.information import information
-from ccari.office.naming import the_controller
+from ccari.office.naming import campaign_of, the_campaign, the_controller
 from ccari.office.processing.record import Source
 from ccari.ports.subjects import AnswerLanguage
 from ccari.store.opened import Store
@@ -29,6 +29,12 @@ def command(
     revision: RevisionNumber = None,
     *,
     controller: ControllerId = None,
+    campaign: Annotated[
+        str | None,
+        typer.Option(
+            help="Only what concerns the people of this campaign; default: all of the controller's."
+        ),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Where to write it; default: standard output.")
     ] = None,
@@ -56,16 +62,20 @@ def command(
         return Source(applied, await applied.read(), installed(settings), datetime.now(UTC))
 
     source = with_store(context, work)
-    whose = the_controller(source.policy, controller)
+    policy = source.policy
+    if campaign is not None and controller is None:
+        controller = the_campaign(policy, campaign).controller
+    whose = the_controller(policy, controller)
+    only = campaign_of(policy, whose, campaign)
     if out is not None or not json:
         from ccari.office.informing import layout  # noqa: PLC0415 - no other command of policy draws one
         from ccari.office.informing.text import text  # noqa: PLC0415
 
-        told = text(source, whose, language)
+        told = text(source, whose, language, only)
         with writing(out) as file:
             file.write(layout.page(told) if format_ is Format.HTML else layout.markdown(told))
     if json:
-        as_json(information(source, whose))
+        as_json(information(source, whose, only))
     elif out is not None:
         typer.echo(
             f"the information for the people of {whose.id!r}, of revision {source.applied.number}, is in {out}: complete it"

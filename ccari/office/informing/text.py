@@ -10,6 +10,7 @@ from ccari.office.naming import zone_of
 from ccari.office.processing.record import Source
 from ccari.policy.activities import Activity, Kind
 from ccari.policy.bases import LegalBasis
+from ccari.policy.campaign import Campaign
 from ccari.policy.informing import ARTICLES, Gap, Information, Menu, Missing, Processing
 from ccari.policy.parties import Controller
 from ccari.ports.subjects import AnswerLanguage
@@ -55,18 +56,18 @@ class Text:
     to_complete: Part
 
 
-def text(source: Source, controller: Controller, language: AnswerLanguage | None = None) -> Text:
-    """What a controller tells people. ``language``: by default that of its supervisory authority, or English."""
+def text(
+    source: Source, controller: Controller, language: AnswerLanguage | None = None, campaign: Campaign | None = None
+) -> Text:  # fmt: skip
+    """What a controller tells people, or those of one of its campaigns. ``language``: by default that of its supervisory authority, or English."""
     language = language or languages.of_country(controller.country) or "en"
-    teller = _Teller(source, controller, language, facts(source, controller))
+    teller = _Teller(source, controller, language, facts(source, controller, campaign))
     words = teller.words
+    law = words["law"]
+    if campaign is not None:
+        law = f"{law}. {words['only_of'].format(purpose=campaign.purpose)}"
     return Text(
-        language,
-        words["title"],
-        words["law"],
-        words["unfinished"],
-        list(teller.parts()),
-        teller.to_complete(),
+        language, words["title"], law, words["unfinished"], list(teller.parts()), teller.to_complete()
     )
 
 
@@ -112,7 +113,7 @@ class _Teller:
         how = (words["object_how"].format(dpo=self.controller.dpo),)
         said = [*((words["rights_of"][each],) for each in self.told.objections), how]
         if self.told.objects_by_key:
-            said.append((words["object_keys"],))
+            said.append((words["object_keys"].format(how=words["how"]),))
         concerned = [(self.name(each),) for each in self.told.objectable]
         if concerned:
             said.append((words["objectable"],))

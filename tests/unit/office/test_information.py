@@ -152,6 +152,26 @@ def test_a_recording_is_claimed_of_a_controller_that_never_records(language: Ans
     assert "voice" not in json.dumps(information(source, silent)["processing"])
 
 
+def test_the_people_of_one_campaign_are_told_of_another() -> None:
+    renewals, offers, _ = POLICY.campaigns
+    one = layout.markdown(text(SOURCE, ACME, "en", offers)).decode()
+    assert r"This text covers only calls with this purpose: \<oferta\>." in one
+    for theirs in (renewals.purpose, "jakość", "Recording"):
+        assert theirs not in one.rpartition("\n---\n")[0]
+    assert "Lista Robinsonów" in one
+    assert "Lista Robinsonów" not in layout.markdown(text(SOURCE, ACME, "en", renewals)).decode()
+    found = information(SOURCE, ACME, renewals)
+    assert found["campaign"] == "renewals"
+    assert [each["campaign"] for each in found["menus"]] == ["renewals"]
+
+
+def test_a_controller_without_campaigns_is_said_to_call() -> None:
+    said = told(of(), CONTROLLER, "en")
+    assert "Telephone calls" not in said
+    assert "press a key" not in said
+    assert "Keys work" not in said
+
+
 @pytest.mark.parametrize(
     ("declared", "said", "unsaid"),
     [

@@ -318,10 +318,11 @@ async def test_the_information_for_people_is_of_another_revision_or_form_or_said
         (tmp_path / f"{number}.toml").write_text(document, encoding="utf-8")
         await ccari.ccari("policy", "apply", str(tmp_path / f"{number}.toml"))
     out = tmp_path / "information.html"
-    newest, first, written, nobody, french = await asyncio.gather(
+    newest, first, written, nobody, french, one, none = await asyncio.gather(
         ccari.json("policy", "information"), ccari.ccari("policy", "information", "1", "--format", "markdown"),
         ccari.ccari("policy", "information", "--language", "uk", "--out", str(out)),
         ccari.ccari("policy", "information", "--controller", "beta"), ccari.ccari("policy", "information", "--language", "fr"),
+        ccari.json("policy", "information", "--campaign", "renewals"), ccari.ccari("policy", "information", "--campaign", "lottery"),
     )  # fmt: skip
     assert newest["revision"]["number"] == 2
     assert newest["processing"][0]["purpose"] == "przedłużenie umowy"
@@ -334,6 +335,9 @@ async def test_the_information_for_people_is_of_another_revision_or_form_or_said
     assert '<html lang="uk">' in out.read_text("utf-8")
     assert (nobody.code, nobody.err) == (1, "ccari: there is no controller 'beta', only acme\n")
     assert french.code == 2
+    assert one["campaign"] == "renewals"
+    assert (none.code, none.out) == (1, "")
+    assert none.err.startswith("ccari: there is no campaign 'lottery'")
 
 
 async def test_the_same_policy_applied_by_two_at_once_is_two_revisions(own: Store) -> None:
