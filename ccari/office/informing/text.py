@@ -138,9 +138,10 @@ class _Teller:
             said.append((words["why"][activity.kind].format(registers=", ".join(activity.registers)),))
         facts = [(words["basis"], self.basis(processing)), (words["data"], self.data(processing))]
         if activity.kind is Kind.CALLS:
-            facts.append(
-                (words["source"], (activity.source or words["own_source"], *self.marks(processing, Missing.SOURCE)))
-            )  # fmt: skip
+            source = words["declared_source" if activity.source else "own_source"].format(
+                source=activity.source
+            )
+            facts.append((words["source"], (source, *self.marks(processing, Missing.SOURCE))))
         facts.append((words["kept"], (self.kept(activity), *self.marks(processing, Missing.LIMIT))))
         return Part(self.name(processing), said, facts, level=3)
 
