@@ -1,22 +1,18 @@
 """``ccari policy information``: draws up what the people on the telephone must be told (Articles 13 and 14) by a revision of the policy."""
 
-from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ccari.app.installed import installed
-from ccari.cli.context import ControllerId, Json, RevisionNumber, applied_revision, with_store
+from ccari.cli import policy_source
+from ccari.cli.context import ControllerId, Json, RevisionNumber
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json
-from ccari.config import Settings
 from ccari.office.informing.information import information
 from ccari.office.naming import campaign_of, the_campaign, the_controller
-from ccari.office.processing.record import Source
 from ccari.ports.subjects import AnswerLanguage
-from ccari.store.opened import Store
 
 
 class Format(StrEnum):
@@ -56,12 +52,7 @@ def command(
 
     What the policy does not say is marked, and listed at the end: you must add it before anybody is given the text.
     """
-
-    async def work(settings: Settings, store: Store) -> Source:
-        applied = await applied_revision(store, revision)
-        return Source(applied, await applied.read(), installed(settings), datetime.now(UTC))
-
-    source = with_store(context, work)
+    source = policy_source.source(context, revision)
     policy = source.policy
     if campaign is not None and controller is None:
         controller = the_campaign(policy, campaign).controller

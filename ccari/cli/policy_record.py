@@ -1,19 +1,16 @@
 """``ccari policy record``: draws up the record of processing activities that a revision of the policy amounts to."""
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from ccari.app.installed import installed
-from ccari.cli.context import ControllerId, Json, RevisionNumber, applied_revision, with_store
+from ccari.cli import policy_source
+from ccari.cli.context import ControllerId, Json, RevisionNumber
 from ccari.cli.drafts import writing
 from ccari.cli.output import as_json
-from ccari.config import Settings
 from ccari.office.naming import the_controller
-from ccari.office.processing.record import RecordLanguage, Source, record
-from ccari.store.opened import Store
+from ccari.office.processing.record import RecordLanguage, record
 
 
 def command(
@@ -44,11 +41,7 @@ def command(
     if processor and controller is not None:
         raise typer.BadParameter("the centre's record covers all controllers", param_hint="--controller")
 
-    async def work(settings: Settings, store: Store) -> Source:
-        applied = await applied_revision(store, revision)
-        return Source(applied, await applied.read(), installed(settings), datetime.now(UTC))
-
-    source = with_store(context, work)
+    source = policy_source.source(context, revision)
     whose = None if processor else the_controller(source.policy, controller)
     if out is not None or not json:
         from ccari.office.processing.page import page  # noqa: PLC0415 - no other command of policy draws one
