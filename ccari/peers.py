@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 import aiohttp
 from aiohttp.client_proto import ResponseHandler
 
+from ccari import __version__
 from ccari.names import Names
 
 #: How much of the received data is parsed at a time.
@@ -29,6 +30,18 @@ class Connector(aiohttp.TCPConnector):
         self._factory = cast(
             "partial[ResponseHandler]", partial(_Connection, loop=asyncio.get_running_loop())
         )
+
+
+def client(connector: Connector | None = None) -> aiohttp.ClientSession:
+    """A client of such servers, to be used as a context. It keeps no cookies, and unpacks no answer: a short one could fill the memory, or
+    take seconds in which no call goes on.
+    """
+    return aiohttp.ClientSession(
+        connector=connector or Connector(),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        auto_decompress=False,
+        headers={"user-agent": f"ccari/{__version__}", "accept-encoding": "identity"},
+    )
 
 
 async def whole(answer: aiohttp.ClientResponse, most_bytes: int) -> bytes | None:

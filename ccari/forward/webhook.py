@@ -9,10 +9,9 @@ from http import HTTPStatus
 
 import aiohttp
 
-from ccari import __version__
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id, signature
-from ccari.peers import Connector
+from ccari.peers import client
 from ccari.ports.forwarding import Forward
 
 #: From the first packet to the status line; Standard Webhooks recommends 15 to 30.
@@ -84,11 +83,7 @@ class Webhook:
 
 @contextlib.asynccontextmanager
 async def open_webhook() -> AsyncIterator[Webhook]:
-    async with aiohttp.ClientSession(
-        connector=Connector(),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"user-agent": f"ccari/{__version__}"},
-    ) as session:
+    async with client() as session:
         yield Webhook(session)
 
 

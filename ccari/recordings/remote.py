@@ -15,7 +15,7 @@ import orjson
 
 from ccari.errors import ConfigError, RecordingDelayed, RecordingError, why
 from ccari.own_threads import OwnThreads
-from ccari.peers import Connector, whole
+from ccari.peers import Connector, client, whole
 from ccari.ports.recordings import AGENTS_SIDE, agents_side
 from ccari.recordings import raw
 from ccari.recordings.spool import uuid_of
@@ -195,10 +195,7 @@ async def open_remote_spool(
     no password.
     """
     # Asterisk closes the connection after each answer, whatever its headers say
-    connector = Connector(force_close=True)
-    # a short compressed answer could fill the memory
-    headers = {"Accept-Encoding": "identity"}
-    async with aiohttp.ClientSession(connector=connector, headers=headers, auto_decompress=False) as session:
+    async with client(Connector(force_close=True)) as session:
         yield RemoteSpool(session, url, username, password, incoming)
 
 

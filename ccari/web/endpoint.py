@@ -164,6 +164,12 @@ async def _answered(request: web.Request, handler: WebHandler) -> web.StreamResp
     if not request.raw_path.isascii():
         # aiohttp's compiled parser refuses this; its pure Python parser lets it through with surrogates, which cannot be written anywhere
         return Refusal(HTTPStatus.BAD_REQUEST, "the request cannot be read").response()
+    if request.body_exists and request.headers.get(hdrs.CONTENT_ENCODING, "identity").lower() != "identity":
+        return Refusal(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "the body must not be compressed",
+            headers={"accept-encoding": "identity"},
+        ).response()
     try:
         return await handler(request)
     except Refusal as refusal:

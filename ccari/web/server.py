@@ -177,7 +177,15 @@ class _Connection(web.RequestHandler):
     def __init__(self, server: web.Server, turned_away: Flood) -> None:
         no_log: dict[str, Any] = {"access_log": None}
         loop = asyncio.get_running_loop()
-        super().__init__(server, loop=loop, logger=_errors(), keepalive_timeout=KEEPALIVE_SECONDS, **no_log)
+        # a compressed body is refused: aiohttp would unpack it on the loop, before anybody asks for a token, and a megabyte may be a gigabyte
+        super().__init__(
+            server,
+            loop=loop,
+            logger=_errors(),
+            keepalive_timeout=KEEPALIVE_SECONDS,
+            auto_decompress=False,
+            **no_log,
+        )
         self._server = server
         self._turned_away = turned_away
         self._has_asked = self._is_busy = False

@@ -14,11 +14,10 @@ from typing import Never
 import aiohttp
 import structlog
 
-from ccari import __version__
 from ccari.errors import CcariError, EvidenceError, why
 from ccari.office.rounds import again_and_again
 from ccari.own_threads import OwnThreads
-from ccari.peers import Connector, whole
+from ccari.peers import client, whole
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -145,11 +144,7 @@ class Stamper:
 @contextlib.asynccontextmanager
 async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
     """A client for one authority."""
-    async with aiohttp.ClientSession(
-        connector=Connector(),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"user-agent": f"ccari/{__version__}"},
-    ) as session:
+    async with client() as session:
         yield session
 
 

@@ -6,13 +6,14 @@ import json
 import re
 import socket
 import threading
+import zlib
 from collections.abc import AsyncIterator, Callable, Collection
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import web
+from aiohttp import http_parser, web
 from structlog.testing import capture_logs
 
 from ccari.app.messengers import forwarding
@@ -166,6 +167,27 @@ async def test_an_answer_without_end_is_read(store: Store, keys: WebhookSecrets,
     async with at_work(store, keys) as courier, asyncio.timeout(WITHIN_SECONDS):
         (told,) = await courier.deliver()
     assert (told.status, told.fault) == (200, "")
+
+
+async def test_an_answer_is_unpacked_while_all_calls_wait(
+    store: Store, keys: WebhookSecrets, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unpacked, unpack = [], http_parser.DeflateBuffer.feed_data
+
+    def fed(buffer: http_parser.DeflateBuffer, chunk: bytes) -> bool:
+        unpacked.append(len(chunk))
+        return unpack(buffer, chunk)
+
+    async def swells(_: web.Request) -> web.Response:
+        return web.Response(body=zlib.compress(bytes(1_000_000)), headers={"content-encoding": "deflate"})
+
+    monkeypatch.setattr(http_parser.DeflateBuffer, "feed_data", fed)
+    receiver.manner = swells
+    await to_webhook(store, receiver)
+    await added(store)
+    async with at_work(store, keys) as courier:
+        assert [told.fault for told in await courier.deliver()] == [""]
+    assert (receiver.heard[0].headers["accept-encoding"], unpacked) == ("identity", [])
 
 
 async def rude(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
