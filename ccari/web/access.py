@@ -140,8 +140,8 @@ class Doorkeeper:
 
 
 def token_fingerprint(request: web.Request) -> bytes:
-    """The fingerprint of an admitted request's token."""
-    return fingerprint(request.headers[hdrs.AUTHORIZATION].partition(" ")[2].strip())
+    """The fingerprint of the token that the request shows, good or not; that of no text if it shows none."""
+    return fingerprint(request.headers.get(hdrs.AUTHORIZATION, "").partition(" ")[2].strip())
 
 
 def no_token() -> Refusal:

@@ -15,13 +15,13 @@ from pydantic import BaseModel, ValidationError
 
 from ccari.ports.access import Bearer, Role
 from ccari.web import problems
-from ccari.web.access import Doorkeeper
+from ccari.web.access import Doorkeeper, token_fingerprint
 from ccari.web.front import Ask, Front, Reply
 from ccari.web.problems import Fault, Refusal
 from ccari.web.rates import Rates
 from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
-from ccari.web.turns import Room, Shares, Turns
+from ccari.web.turns import Shares, Turns
 
 #: The time-out for a body to arrive.
 BODY_SECONDS = 10.0
@@ -33,8 +33,8 @@ GATES_AT_ONCE = 32
 #: files, so that neither kind waits for the other.
 LONG_AT_ONCE = 2
 #: All requests at a time, including those that wait or whose body is still arriving; not counting open streams, nor sign-ins, which the
-#: console limits itself.
-MOST_REQUESTS = 200
+#: console limits itself. And those with one token: whoever sends requests without end must leave room for other clients' gate requests.
+MOST_REQUESTS, MOST_REQUESTS_OF_ONE = 200, 150
 #: How many of them may wait for a body that did not come with the head: in all, and per token. A dialler's bodies come within
 #: milliseconds; a client whose bodies never come must leave room for other clients' gate requests.
 MOST_BODIES, MOST_BODIES_OF_ONE = 100, 40
@@ -54,7 +54,8 @@ class Counter:
         self.front = front
         self.doorkeeper = doorkeeper
         self.rates = rates
-        self.room = Room(MOST_REQUESTS)
+        #: By the fingerprint of the token that was shown, which may be a wrong one.
+        self.room = Shares(MOST_REQUESTS, MOST_REQUESTS_OF_ONE)
         self._bodies = Shares(MOST_BODIES, MOST_BODIES_OF_ONE)
         self.turns = Turns(AT_ONCE)
         self.gates = Turns(GATES_AT_ONCE)
@@ -90,7 +91,7 @@ class Endpoint:
     async def answer(self, request: web.Request) -> web.StreamResponse:
         route, counter = self._route, self._counter
         request[_IN_URL] = route.body is None
-        with counter.room:
+        with counter.room.of(token_fingerprint(request)):
             ask, raw = await self._admitted(request)
             if not route.streams:
                 key = key_of(request) if route.repeats else None

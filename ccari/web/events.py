@@ -25,8 +25,8 @@ HEARTBEAT_SECONDS = 15.0
 WRITE_SECONDS = 10.0
 #: How soon a browser reconnects, in milliseconds.
 _RETRY_MS = 3000
-#: Concurrent streams: in all, and per token and agent.
-MOST_STREAMS, MOST_STREAMS_EACH = 500, 5
+#: Concurrent streams: in all, per token, and per token and agent.
+MOST_STREAMS, MOST_STREAMS_OF_ONE, MOST_STREAMS_EACH = 500, 450, 5
 #: The shortest time between look-ups of the token of a stream of calls: calls change stage some hundred times a second.
 RECHECK_SECONDS = 1.0
 
@@ -98,9 +98,11 @@ class Streams:
         limit a token's streams on it.
         """
         key = (ask.bearer.name, which)
+        of_one = sum(count for (name, _), count in self._open.items() if name == ask.bearer.name)
         if (
             self._closing.is_set()
             or self._open.total() >= MOST_STREAMS
+            or of_one >= MOST_STREAMS_OF_ONE
             or self._open[key] >= MOST_STREAMS_EACH
         ):
             raise Refusal(

@@ -49,27 +49,27 @@ class Room:
 
 
 class Shares:
-    """``with shares.of(name)``: at most ``most`` at a time, and at most ``of_one`` with that name. Raises Refusal (503) at once if there
+    """``with shares.of(whose)``: at most ``most`` at a time, and at most ``of_one`` of the same. Raises Refusal (503) at once if there
     are too many.
     """
 
     def __init__(self, most: int, of_one: int) -> None:
         self._all = Room(most)
         self._of_one = of_one
-        self._inside: Counter[str] = Counter()
+        self._inside: Counter[bytes | str] = Counter()
 
     @contextlib.contextmanager
-    def of(self, name: str) -> Iterator[None]:
-        if self._inside.get(name, 0) >= self._of_one:
+    def of(self, whose: bytes | str) -> Iterator[None]:
+        if self._inside.get(whose, 0) >= self._of_one:
             raise _busy()
         with self._all:
-            self._inside[name] += 1
+            self._inside[whose] += 1
             try:
                 yield
             finally:
-                self._inside[name] -= 1
-                if not self._inside[name]:
-                    del self._inside[name]
+                self._inside[whose] -= 1
+                if not self._inside[whose]:
+                    del self._inside[whose]
 
 
 def _busy() -> Refusal:

@@ -97,9 +97,9 @@ class Window:
 
     async def _answered(self, request: web.Request, words: Words) -> web.StreamResponse:
         page, counter = self._page, self._house.counter
-        with counter.room:
-            session = await self._session(request)
-            if session is None:
+        session = self._house.sessions.of(request)
+        with counter.room.of(session.token if session else b""):
+            if session is None or not await self._goes_on(session):
                 return to_sign_in(request)
             request[BEARER] = session.bearer.name
             if session.bearer.role not in page.roles:
@@ -120,17 +120,12 @@ class Window:
             return counter.lists_in
         return counter.files_out if page.long else counter.turns
 
-    async def _session(self, request: web.Request) -> Session | None:
-        """The session of the cookie. It ends here if its token was revoked."""
-        sessions = self._house.sessions
-        session = sessions.of(request)
-        if (
-            session is not None
-            and await self._house.counter.doorkeeper.bearer_of(session.token) != session.bearer
-        ):
-            sessions.end(session)
-            return None
-        return session
+    async def _goes_on(self, session: Session) -> bool:
+        """Whether the session's token is still good. If it was revoked, the session ends here."""
+        is_good = await self._house.counter.doorkeeper.bearer_of(session.token) == session.bearer
+        if not is_good:
+            self._house.sessions.end(session)
+        return is_good
 
     def _ask(self, request: web.Request, session: Session) -> Ask[Front]:
         page, front = self._page, self._house.counter.front

@@ -1,0 +1,81 @@
+"""What one token takes as often as it can leaves enough for the others."""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import aiohttp
+import pytest
+
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from ccari.web import endpoint, events
+from ccari.web.endpoint import AT_ONCE
+from ccari.web.front import Front
+from tests.lab.waiting import until
+from tests.unit.store.server import connected
+from tests.unit.web.api import AS_WRITTEN, Api, serving
+from tests.unit.web.console.browsing import Visitor, browser, signed_in
+
+SECONDS = 60.0
+GATE = {"number": AS_WRITTEN, "campaign": "renewals"}
+
+
+@contextlib.asynccontextmanager
+async def waiting(
+    dsn: str, session: aiohttp.ClientSession, url: str, headers: dict[str, str], count: int
+) -> AsyncIterator[None]:
+    """That many requests for recordings, whose table is locked. At the end, those that were refused are as many as there may not be."""
+
+    async def ask() -> int:
+        async with session.get(url, headers=headers, allow_redirects=False) as answer:
+            return answer.status
+
+    async with connected(dsn) as other, asyncio.timeout(SECONDS):
+
+        async def all_turns_are_taken() -> bool:
+            return await other.fetchval("SELECT count(*) FROM pg_locks WHERE NOT granted") >= AT_ONCE
+
+        async with asyncio.TaskGroup() as asking, other.transaction():
+            await other.execute("LOCK TABLE recordings IN ACCESS EXCLUSIVE MODE")
+            asked = [asking.create_task(ask()) for _ in range(count)]
+            await until(all_turns_are_taken, within=SECONDS)
+            yield
+    refused = count - endpoint.MOST_REQUESTS_OF_ONE
+    statuses = sorted(each.result() for each in asked)
+    assert statuses == [HTTPStatus.OK] * (count - refused) + [HTTPStatus.SERVICE_UNAVAILABLE] * refused
+
+
+@pytest.mark.parametrize("path", ["/v1/recordings", "/console/recordings"])
+async def test_one_token_that_asks_and_asks_keeps_the_diallers_from_the_gate(
+    store: Store, front: Front, dsn: str, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    """It took every place with requests that waited for a turn."""
+    monkeypatch.setattr(endpoint, "MOST_REQUESTS", 8)
+    monkeypatch.setattr(endpoint, "MOST_REQUESTS_OF_ONE", 6)
+    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", SECONDS)
+    async with serving(store, front) as api, browser() as session:
+        visitor = await signed_in(api, Visitor(api.url, session), Role.AUDITOR)
+        headers = {
+            "authorization": f"Bearer {await api.of(Role.AUDITOR)}", "cookie": f"ccari_session={visitor.cookie}",
+        }  # fmt: skip
+        await api.of(Role.DIALER)
+        async with waiting(dsn, api.session, api.url + path, headers, 8):
+            assert (await api.ask("POST", "/v1/gate", GATE, role=Role.DIALER)).status == HTTPStatus.OK
+
+
+async def test_one_token_that_watches_agent_after_agent_keeps_the_others_from_watching(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(events, "MOST_STREAMS", 4)
+    monkeypatch.setattr(events, "MOST_STREAMS_OF_ONE", 3)
+    watched = []
+    async with contextlib.AsyncExitStack() as open_streams, asyncio.timeout(SECONDS):
+        for role, agent in [(Role.DIALER, f"agent{each}") for each in range(4)] + [(Role.AGENT, "anna")]:
+            stream = api.session.get(
+                f"{api.url}/v1/agents/{agent}/events",
+                headers={"authorization": f"Bearer {await api.of(role)}"},
+            )
+            watched.append((await open_streams.enter_async_context(stream)).status)
+    assert watched == [200, 200, 200, 503, 200]
