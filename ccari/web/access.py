@@ -77,7 +77,7 @@ class Doorkeeper:
 
     async def recognise(self, token: str, remote: str | None) -> Bearer:
         """The bearer of a token shown from that address. Raises like :meth:`admit`."""
-        peer = _network(remote)
+        peer = network_of(remote)
         sha256 = fingerprint(token)
         if sha256 not in self._recognised and (wait := self._wait(peer)) and not await self._is_good(sha256):
             raise Refusal(
@@ -95,7 +95,7 @@ class Doorkeeper:
     def disown(self, request: web.Request) -> None:
         """Count the request's token as wrong: it was good some seconds ago, and is not any more."""
         self._recognised.pop(token_fingerprint(request), None)
-        self._failed(_network(request.remote))
+        self._failed(network_of(request.remote))
 
     async def still(self, request: web.Request, bearer: Bearer) -> bool:
         """Whether the token of a long request is still good, and has the same bearer. Raises like :meth:`admit`."""
@@ -154,8 +154,8 @@ def _unauthorized(detail: str, why: str) -> Refusal:
     )
 
 
-def _network(remote: str | None) -> str:
-    """The peer that failures are counted for: an IPv4 address, or an IPv6 network, since the holder of one address in it has them all."""
+def network_of(remote: str | None) -> str:
+    """The peer that requests without a good token are counted for: an IPv4 address, or an IPv6 network, since the holder of one address in it has them all."""
     try:
         address = ipaddress.ip_address(remote or "")
     except ValueError:

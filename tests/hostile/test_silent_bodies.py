@@ -5,12 +5,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
+import aiohttp
 import pytest
 
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web import endpoint
-from ccari.web.console.signing_in import MOST_SIGN_INS
+from ccari.web.console.signing_in import MOST_SIGN_INS_OF_ONE
 from ccari.web.console.window import SIGN_IN
 from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE, MOST_BODIES_OF_ONE
 from ccari.web.front import Front
@@ -46,13 +47,22 @@ async def silent(api: Api, path: str, count: int, headers: str = "", kind: str =
 async def test_who_has_no_token_keeps_the_diallers_from_the_gate(
     store: Store, front: Front, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(endpoint, "MOST_REQUESTS", MOST_SIGN_INS)
-    async with serving(store, front) as api, silent(api, SIGN_IN, MOST_SIGN_INS):
+    monkeypatch.setattr(endpoint, "MOST_REQUESTS", MOST_SIGN_INS_OF_ONE)
+    async with serving(store, front) as api, silent(api, SIGN_IN, MOST_SIGN_INS_OF_ONE):
         asked = {"number": AS_WRITTEN, "campaign": "renewals"}
         assert (await api.ask("POST", "/v1/gate", asked, role=Role.DIALER)).status == HTTPStatus.OK
         # nor are there ever more of them
         more = await api.ask("POST", SIGN_IN, role=None, data=b"token=x", headers={"content-type": FORM})
         assert (more.status, more.headers["retry-after"]) == (HTTPStatus.SERVICE_UNAVAILABLE, "1")
+
+
+async def test_who_has_no_token_keeps_people_elsewhere_from_signing_in(api: Api) -> None:
+    elsewhere = aiohttp.TCPConnector(local_addr=("127.0.0.2", 0))
+    async with (
+        silent(api, SIGN_IN, MOST_SIGN_INS_OF_ONE),
+        aiohttp.ClientSession(connector=elsewhere, cookie_jar=aiohttp.CookieJar(unsafe=True)) as session,
+    ):
+        assert (await signed_in(api, Visitor(api.url, session), Role.AGENT)).cookie
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from urllib.parse import SplitResult, urlsplit
 from aiohttp import hdrs, web
 
 from ccari.ports.access import fingerprint
+from ccari.web.access import network_of
 from ccari.web.console import rendering
 from ccari.web.console.forms import CSRF, from_elsewhere, read_form
 from ccari.web.console.menu import menu
@@ -30,10 +31,11 @@ from ccari.web.console.window import (
 from ccari.web.console.words import LANGUAGES, Words
 from ccari.web.endpoint import BEARER
 from ccari.web.problems import Refusal
-from ccari.web.turns import Room
+from ccari.web.turns import Shares
 
-#: Concurrent sign-ins. They have their own limit, so that they take no slot from people who are signed in.
-MOST_SIGN_INS = 20
+#: Concurrent sign-ins: in all, and from one address or IPv6 network, which may be a floor of agents behind a NAT. They have their own limit,
+#: so that they take no slot from people who are signed in. Whoever sends forms that never end must not keep others from signing in.
+MOST_SIGN_INS, MOST_SIGN_INS_OF_ONE = 60, 20
 #: The cookie with the CSRF secret of the sign-in form, before there is a session; the form must have the same. It belongs to the browser,
 #: so that every tab can sign in, however long it has been open.
 _FORM_COOKIE = "ccari_sign_in"
@@ -56,7 +58,7 @@ class Entrance:
 
     def __init__(self, house: House) -> None:
         self._house = house
-        self._room = Room(MOST_SIGN_INS)
+        self._room = Shares(MOST_SIGN_INS, MOST_SIGN_INS_OF_ONE)
 
     async def form(self, request: web.Request) -> web.Response:
         """The form to sign in with."""
@@ -68,7 +70,7 @@ class Entrance:
         """Exchange a token for a session. Wrong tokens are counted together with those shown to the API."""
         words = words_of(request)
         try:
-            with self._room:
+            with self._room.of(network_of(request.remote)):
                 return await self._signed_in(request, words)
         except ConnectionError:
             raise
