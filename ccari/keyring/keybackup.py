@@ -4,6 +4,7 @@ The file is a tar in an age file, so ``age -d FILE | tar x`` opens it without cc
 """
 
 import contextlib
+import glob
 import io
 import os
 import secrets
@@ -27,6 +28,7 @@ from ccari.keyring.files import (
     lock_folder,
     put_in_place,
     refuse_taken,
+    settle,
     write_new,
 )
 
@@ -40,6 +42,7 @@ MOST_BYTES = 1 << 20
 TRIES = 100
 BREATH_SECONDS = 0.2
 _TOO_MUCH = "Excessive work"
+_RESTORING = ".restoring"
 _AGE = (b"age-encryption.org/v1\n", b"-----BEGIN AGE ENCRYPTED FILE-----")
 
 
@@ -119,9 +122,11 @@ def unpack(tar: bytes, folder: Path) -> tuple[str, ...]:
 
 
 def refuse_full(folder: Path) -> None:
-    """Raise ConfigError if the folder is not empty: keys are never overwritten, nor mixed with others."""
+    """Raise ConfigError if the folder is not empty: keys are never overwritten, nor mixed with others. What a killed restore has left there
+    does not count: :func:`unpack` removes it.
+    """
     try:
-        if any(folder.iterdir()):
+        if set(folder.iterdir()).difference(_left(folder, folder)):
             raise ConfigError(
                 f"{folder} is not empty, and keys are never overwritten: set [keys] dir to an empty folder, "
                 "restore into that, and compare"
@@ -235,12 +240,15 @@ def _checked(tar: bytes) -> dict[PurePosixPath, bytes]:
 @contextlib.contextmanager
 def _staged(folder: Path) -> Iterator[Path]:
     """A folder to write into, renamed to ``folder`` at the end. If ``folder`` exists (it may be a mount
-    point), the content is moved into it instead.
+    point), the content is moved into it instead. At the end it is all on disk.
     """
     inside = folder.is_dir()
-    staging = (folder if inside else folder.parent) / f".{folder.name}.{secrets.token_hex(4)}.restoring"
+    above = folder if inside else folder.parent
+    staging = above / f".{folder.name}.{secrets.token_hex(4)}{_RESTORING}"
     moved: list[Path] = []
     try:
+        for left in _left(above, folder):
+            shutil.rmtree(left)
         staging.mkdir(mode=FOLDER_MODE, parents=True)
         give_as_above(staging)
         yield staging
@@ -249,9 +257,16 @@ def _staged(folder: Path) -> Iterator[Path]:
                 moved.append(path.rename(folder / path.name))  # noqa: PERF401 - removed again if the next one fails
         else:
             staging.rename(folder)
+        with contextlib.suppress(PermissionError):
+            settle(above)
     except BaseException:
         for path in moved:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def _left(above: Path, folder: Path) -> list[Path]:
+    """What killed restores into ``folder`` have left in ``above``."""
+    return list(above.glob(f".{glob.escape(folder.name)}.*{_RESTORING}"))

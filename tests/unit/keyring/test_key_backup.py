@@ -110,6 +110,42 @@ def test_a_backup_cannot_be_put_into_an_empty_folder_or_goes_over_a_full_one(
     assert content_of(there) == before
 
 
+@pytest.mark.parametrize("there", [True, False])
+def test_a_restore_is_over_before_it_is_on_the_disk(
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
+) -> None:
+    """After a power cut some seconds later, only the folder of the restore was there: the keys were not, and could not be restored."""
+    to, sync = tmp_path / "new", os.fsync
+    settled: list[tuple[Path, bool]] = []
+
+    def synced(handle: int) -> None:
+        settled.append((Path(f"/proc/self/fd/{handle}").readlink(), (to / "acme").exists()))
+        sync(handle)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    if there:
+        to.mkdir()
+    keybackup.unpack(keybackup.pack(keys).tar, to)
+    assert settled[-1] == (to if there else tmp_path, True)
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_what_a_killed_restore_has_left_stays_for_good_or_is_in_the_way(
+    keys: Path, tmp_path: Path, *, there: bool
+) -> None:
+    to, packed = tmp_path / "new", keybackup.pack(keys)
+    if there:
+        to.mkdir()
+    if not (killed := os.fork()):
+        # at the first key
+        keybackup.write_new = lambda *_: os._exit(9)  # type: ignore[assignment]
+        keybackup.unpack(packed.tar, to)
+    assert os.waitstatus_to_exitcode(os.waitpid(killed, 0)[1]) == 9
+    assert [*tmp_path.rglob("*.restoring")]
+    assert keybackup.unpack(packed.tar, to) == packed.files
+    assert not [*tmp_path.rglob("*.restoring")]
+
+
 @pytest.mark.parametrize("there", [False, True], ids=["no-folder", "an-empty-folder"])
 def test_what_root_restores_cannot_be_read_by_the_service(keys: Path, tmp_path: Path, *, there: bool) -> None:
     """As what root creates there: it belongs to the owner of the folder above."""
