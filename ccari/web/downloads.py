@@ -1,6 +1,7 @@
 """Sending files that are too long to be held in memory, piece by piece."""
 
 import asyncio
+import io
 import traceback
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
@@ -70,6 +71,13 @@ async def pieces_of(file: Path) -> AsyncGenerator[bytes, None]:
             yield piece
     finally:
         opened.close()
+
+
+async def pieces_held(content: io.BytesIO) -> AsyncGenerator[bytes, None]:
+    """What was written, from its beginning."""
+    content.seek(0)
+    while piece := content.read(_PIECE_BYTES):
+        yield piece
 
 
 def as_attachment(name: str) -> dict[str, str]:

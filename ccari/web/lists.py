@@ -11,7 +11,7 @@ from ccari.office.naming import the_campaign, the_controller
 from ccari.ports.accesses import Looked
 from ccari.ports.lists import BarsGiven, ContactsGiven, ListWork, Report, Source, by_reason
 from ccari.ports.requests import RequestRegister
-from ccari.web.downloads import as_attachment, sent
+from ccari.web.downloads import pieces_held, sent
 from ccari.web.front import Ask, ListsOf, NumberPorts, Ports, Reply
 from ccari.web.models.consents import ConsentsImportQuery
 from ccari.web.models.contacts import ContactsImportQuery, ScrubQuery
@@ -89,8 +89,9 @@ async def scrub(ask: Ask[ListPorts]) -> web.StreamResponse:
     scrubbed = {"controller": declared.controller, "campaign": declared.id, "lines": str(left.lines)}
     await ask.note(Looked.LIST_SCRUBBED, scrubbed)
     counts = {name: value for name, value in left.as_dict().items() if name != "faults"}
-    headers = {**as_attachment("scrubbed.csv"), REPORT: orjson.dumps(counts).decode()}
-    return web.Response(body=rest.getvalue(), content_type=CSV, charset="utf-8", headers=headers)
+    headers = {REPORT: orjson.dumps(counts).decode(), "content-length": str(rest.tell())}
+    # within its turn, as each of these is held in memory until it is read
+    return await sent(ask, f"{CSV}; charset=utf-8", "scrubbed.csv", pieces_held(rest), headers)
 
 
 async def export_bars(ask: Ask[ListPorts]) -> web.StreamResponse:

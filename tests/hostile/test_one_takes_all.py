@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import socket
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 
@@ -11,7 +12,7 @@ import pytest
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web import endpoint, events
-from ccari.web.endpoint import AT_ONCE
+from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE
 from ccari.web.front import Front
 from tests.lab.waiting import until
 from tests.unit.store.server import connected
@@ -79,3 +80,28 @@ async def test_one_token_that_watches_agent_after_agent_keeps_the_others_from_wa
             )
             watched.append((await open_streams.enter_async_context(stream)).status)
     assert watched == [200, 200, 200, 503, 200]
+
+
+async def test_what_is_left_of_lists_fills_the_memory_until_somebody_reads_it(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Thirty megabytes of each stayed there, and the next could be sent at once."""
+    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
+    # more than the kernel takes in
+    listed = b"number,text\n" + b"600100001,%b\n" % (b"x" * 4000) * 5000
+    head = (
+        f"POST /v1/contacts/scrub?campaign=renewals HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {await api.of(Role.OPS)}\r\n"
+        f"content-type: text/csv\r\ncontent-length: {len(listed)}\r\n\r\n"
+    )
+    async with contextlib.AsyncExitStack() as unread, asyncio.timeout(SECONDS):
+        answers, opened = [], []
+        for _ in range(LONG_AT_ONCE + 1):
+            near = socket.socket()
+            near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            near.connect(("127.0.0.1", int(api.url.rpartition(":")[2])))
+            opened.append(await asyncio.open_connection(sock=near))
+            reader, writer = opened[-1]
+            unread.callback(writer.transport.abort)
+            writer.write(head.encode() + listed)
+            answers.append((await reader.readline()).split()[1])
+    assert answers == [b"200"] * LONG_AT_ONCE + [b"503"]
