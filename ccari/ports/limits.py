@@ -34,5 +34,7 @@ class Limits(Protocol):
         ...
 
     def turn(self) -> AbstractAsyncContextManager[bool]:
-        """True on one node of the fleet at a time. If that node dies, another gets the turn."""
+        """True on one node of the fleet at a time. If that node dies, another gets the turn. On that node, what has a limit of its own,
+        whatever the policy says, is deleted by then: answers to HTTP requests with an Idempotency-Key.
+        """
         ...

@@ -11,6 +11,7 @@ from ccari.policy import retention
 from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.ports.limits import PastLimit
+from ccari.store import repeats
 from ccari.store.database import Connection, Database, in_transaction, translated
 from ccari.store.expiry.accesses import ExpiringAccesses
 from ccari.store.expiry.calls import ExpiringCalls
@@ -40,7 +41,11 @@ class Limits:
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:
         async with self._database.outside_pool() as connection:
-            yield bool(await connection.fetchval(SQL["turn_to_expire"]))
+            mine = bool(await connection.fetchval(SQL["turn_to_expire"]))
+            if mine:
+                # otherwise only the next request with a key would do so
+                await connection.execute(SQL["forget_old_repeats"], repeats.KEPT)
+            yield mine
 
     async def past(self, limit: Limit, now: datetime) -> AsyncGenerator[PastLimit, None]:
         kind = self._kinds[limit.limited]

@@ -226,6 +226,19 @@ async def test_an_answer_is_kept_for_ever_or_with_a_number(api: Api, store: Stor
     assert len(await store.database.rows("SELECT FROM http_repeats")) == 1
 
 
+async def test_an_answer_is_kept_for_ever_if_nobody_sends_another_key(store: Store) -> None:
+    key, mine = bytes(32), uuid4()
+    await store.repeats.claim(key, bytes(32), mine)
+    await store.repeats.settle(key, mine, Answered(201, None, "text/plain", b"done"))
+    for age, kept in [("23 hours", 1), ("25 hours", 0)]:
+        await store.database.rows(
+            "UPDATE http_repeats SET made_at = now() - $1::text::interval RETURNING 1", age
+        )
+        async with store.limits.turn() as mine_to_expire:
+            assert mine_to_expire
+        assert len(await store.database.rows("SELECT FROM http_repeats")) == kept
+
+
 @pytest.mark.parametrize("key", ["", " ", "x" * 201, "a b", "é"])
 async def test_what_is_no_key_is_taken_for_one(api: Api, key: str) -> None:
     (await ask(api, "/v1/requests", ERASE, key)).problem(HTTPStatus.UNPROCESSABLE_ENTITY)
