@@ -69,6 +69,9 @@ class BarReader:
                 raise CellError("campaign", f"{self.controller!r} has no campaigns")
             known = ", ".join(self.campaigns)
             raise CellError("campaign", f"{self.controller!r} has no such campaign, only {known}")
+        if campaign is not None and not cells.is_identifier(campaign):
+            # it would be in every export from then on
+            raise CellError("campaign", "it is not the id of a campaign")
         return campaign
 
     def _keyed(self, fields: Mapping[str, str]) -> Keyed:

@@ -7,9 +7,14 @@ from enum import StrEnum
 from typing import TypeVar
 from zoneinfo import ZoneInfo
 
+from pydantic import TypeAdapter, ValidationError
+
 from ccari.lists.numberlist import Row
 from ccari.office import moments
+from ccari.policy.declared import Identifier
 from ccari.ports.lists import LineFault
+
+_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 _T = TypeVar("_T")
 _Choice = TypeVar("_Choice", bound=StrEnum)
@@ -31,6 +36,15 @@ def inert(text: str) -> str:
 def as_written(text: str) -> str:
     """The inverse of :func:`inert`."""
     return _INERT.sub(r"\1\2", text)
+
+
+def is_identifier(text: str) -> bool:
+    """Whether the policy could declare something by that id."""
+    try:
+        _IDENTIFIER.validate_python(text)
+    except ValidationError:
+        return False
+    return True
 
 
 class CellError(ValueError):

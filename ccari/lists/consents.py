@@ -4,18 +4,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from zoneinfo import ZoneInfo
 
-from pydantic import TypeAdapter, ValidationError
-
 from ccari.lists import cells
 from ccari.lists.cells import CellError
 from ccari.lists.numberlist import Row
 from ccari.policy.consent import Channel
-from ccari.policy.declared import Identifier
 from ccari.ports.lists import Agreed, LineFault
 
 REQUIRED = ("purpose", "channel", "given", "proof")
 COLUMNS = (*REQUIRED, "withdrawn", "valid_until")
-_IDENTIFIER: TypeAdapter[str] = TypeAdapter(Identifier)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,9 +43,7 @@ class ConsentReader:
 
 
 def _purpose(row: Row) -> str:
-    try:
-        return _IDENTIFIER.validate_python(cells.words(row, "purpose"))
-    except ValidationError:
-        raise CellError(
-            "purpose", "it is neither marketing nor the id or the consent_purpose of a campaign"
-        ) from None
+    purpose = cells.words(row, "purpose")
+    if not cells.is_identifier(purpose):
+        raise CellError("purpose", "it is neither marketing nor the id or the consent_purpose of a campaign")
+    return purpose

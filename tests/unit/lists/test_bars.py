@@ -122,6 +122,13 @@ def test_a_bar_on_a_campaign_that_is_no_more_cannot_be_restored() -> None:
     assert found.campaign == "of_last_year"
 
 
+@pytest.mark.parametrize("campaign", ['=HYPERLINK("//x"&A1)', "@x", "-1", "renewals\n=1+1", "R", "x" * 41])
+def test_a_formula_is_taken_for_a_campaign_that_is_no_more_and_exported(campaign: str) -> None:
+    found = read(None, **EXPORTED, campaign=campaign)
+    assert isinstance(found, LineFault)
+    assert (found.column, found.why) == ("campaign", "it is not the id of a campaign")
+
+
 def test_an_exported_row_is_keyed_again() -> None:
     found = read(None, **EXPORTED)
     assert isinstance(found, Bar)
