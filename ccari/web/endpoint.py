@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
 from http import HTTPStatus
 from time import monotonic
 from typing import Any
@@ -21,7 +22,7 @@ from ccari.web.problems import Fault, Refusal
 from ccari.web.rates import Rates
 from ccari.web.repeats import Repeat, key_of
 from ccari.web.routes import Route
-from ccari.web.turns import Shares, Turns
+from ccari.web.turns import SharedTurns, Shares, Turns
 
 #: The time-out for a body to arrive.
 BODY_SECONDS = 10.0
@@ -30,8 +31,8 @@ AT_ONCE = 4
 #: Gate requests of diallers, in addition. They share one connection: the database is asked about several at once.
 GATES_AT_ONCE = 32
 #: Long requests, in addition, each with its own database connection: this many uploads of lists, and this many downloads of lists and
-#: files, so that neither kind waits for the other.
-LONG_AT_ONCE = 2
+#: files, so that neither kind waits for the other. And those with one token: they may take hours, while somebody else must export something.
+LONG_AT_ONCE, LONG_AT_ONCE_OF_ONE = 3, 2
 #: All requests at a time, including those that wait or whose body is still arriving; not counting open streams, nor sign-ins, which the
 #: console limits itself. And those with one token: whoever sends requests without end must leave room for other clients' gate requests.
 MOST_REQUESTS, MOST_REQUESTS_OF_ONE = 200, 150
@@ -59,8 +60,8 @@ class Counter:
         self._bodies = Shares(MOST_BODIES, MOST_BODIES_OF_ONE)
         self.turns = Turns(AT_ONCE)
         self.gates = Turns(GATES_AT_ONCE)
-        self.lists_in = Turns(LONG_AT_ONCE)
-        self.files_out = Turns(LONG_AT_ONCE)
+        self.lists_in = SharedTurns(LONG_AT_ONCE, LONG_AT_ONCE_OF_ONE)
+        self.files_out = SharedTurns(LONG_AT_ONCE, LONG_AT_ONCE_OF_ONE)
 
     @contextlib.contextmanager
     def receiving(self, request: web.Request, bearer: Bearer) -> Iterator[None]:
@@ -73,14 +74,14 @@ class Counter:
         with self._bodies.of(bearer.name):
             yield
 
-    def turns_of(self, route: Route, bearer: Bearer) -> Turns:
+    def turns_of(self, route: Route, bearer: Bearer) -> AbstractAsyncContextManager[None]:
         """The turns that a request waits for. Short requests never wait for those that may take minutes."""
         if route.takes_list:
-            return self.lists_in
+            return self.lists_in.of(bearer.name)
         if route.vouches and bearer.role is Role.DIALER:
             # only for diallers: other roles' look-ups are recorded, which takes another connection
             return self.gates
-        return self.turns if route.reply is not None else self.files_out
+        return self.turns if route.reply is not None else self.files_out.of(bearer.name)
 
 
 class Endpoint:

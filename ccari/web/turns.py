@@ -3,8 +3,9 @@
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from http import HTTPStatus
+from weakref import WeakValueDictionary
 
 from ccari.web.problems import Refusal
 
@@ -30,6 +31,24 @@ class Turns:
 
     async def __aexit__(self, *_: object) -> None:
         self._working.release()
+
+
+class SharedTurns:
+    """``async with turns.of(whose)``: like :class:`Turns`, and at most ``of_one`` of the same run at a time."""
+
+    def __init__(self, at_once: int, of_one: int) -> None:
+        self._all = Turns(at_once)
+        self._of_one = of_one
+        #: By whose they are, for as long as somebody has one or waits for one.
+        self._own: WeakValueDictionary[str, Turns] = WeakValueDictionary()
+
+    @contextlib.asynccontextmanager
+    async def of(self, whose: str) -> AsyncIterator[None]:
+        own = self._own.get(whose)
+        if own is None:
+            own = self._own[whose] = Turns(self._of_one)
+        async with own, self._all:
+            yield
 
 
 class Room:

@@ -12,7 +12,7 @@ import pytest
 from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web import endpoint, events
-from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE
+from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE_OF_ONE
 from ccari.web.front import Front
 from tests.lab.waiting import until
 from tests.unit.store.server import connected
@@ -95,7 +95,7 @@ async def test_what_is_left_of_lists_fills_the_memory_until_somebody_reads_it(
     )
     async with contextlib.AsyncExitStack() as unread, asyncio.timeout(SECONDS):
         answers, opened = [], []
-        for _ in range(LONG_AT_ONCE + 1):
+        for _ in range(LONG_AT_ONCE_OF_ONE + 1):
             near = socket.socket()
             near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
             near.connect(("127.0.0.1", int(api.url.rpartition(":")[2])))
@@ -104,4 +104,31 @@ async def test_what_is_left_of_lists_fills_the_memory_until_somebody_reads_it(
             unread.callback(writer.transport.abort)
             writer.write(head.encode() + listed)
             answers.append((await reader.readline()).split()[1])
-    assert answers == [b"200"] * LONG_AT_ONCE + [b"503"]
+    assert answers == [b"200"] * LONG_AT_ONCE_OF_ONE + [b"503"]
+
+
+async def test_one_token_whose_lists_take_hours_keeps_others_from_importing_one(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
+    end = asyncio.Event()
+
+    async def hours() -> AsyncIterator[bytes]:
+        yield b"600100001\n"
+        await end.wait()
+
+    async def given(role: Role, listed: bytes | AsyncIterator[bytes]) -> int:
+        url = f"{api.url}/v1/suppressions/import?controller=acme"
+        headers = {"authorization": f"Bearer {await api.of(role)}", "content-type": "text/plain"}
+        async with api.session.post(url, data=listed, headers=headers) as answer:
+            return answer.status
+
+    async def are_all_in() -> bool:
+        return await given(Role.OPS, b"600100002\n") == HTTPStatus.SERVICE_UNAVAILABLE
+
+    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
+        long = [tasks.create_task(given(Role.OPS, hours())) for _ in range(LONG_AT_ONCE_OF_ONE)]
+        await until(are_all_in, within=SECONDS)
+        assert await given(Role.DPO, b"600100002\n") == HTTPStatus.OK
+        end.set()
+    assert [each.result() for each in long] == [HTTPStatus.OK] * len(long)

@@ -5,6 +5,7 @@ page too.
 import secrets
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
@@ -35,7 +36,6 @@ from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
 from ccari.web.endpoint import BEARER, Counter
 from ccari.web.front import Ask, Front
 from ccari.web.problems import Refusal
-from ccari.web.turns import Turns
 
 LANGUAGE_COOKIE = "ccari_language"
 SIGN_IN = f"{PATH}/sign-in"
@@ -108,17 +108,17 @@ class Window:
             if not page.lasts:
                 # before waiting for a turn: a form that never arrives must not hold up anybody
                 fault = await self._read_form(visit)
-                async with self._turns():
+                async with self._turns(session.bearer):
                     answer = await (self._work(visit) if fault is None else self._again(visit, fault))
                     return await self._finished(visit, answer)
         return await self._finished(visit, await page.handler(visit))
 
-    def _turns(self) -> Turns:
+    def _turns(self, bearer: Bearer) -> AbstractAsyncContextManager[None]:
         """The turns that the request waits for, shared with the API. See :meth:`Counter.turns_of`."""
         page, counter = self._page, self._house.counter
         if page.takes_list:
-            return counter.lists_in
-        return counter.files_out if page.long else counter.turns
+            return counter.lists_in.of(bearer.name)
+        return counter.files_out.of(bearer.name) if page.long else counter.turns
 
     async def _goes_on(self, session: Session) -> bool:
         """Whether the session's token is still good. If it was revoked, the session ends here."""
