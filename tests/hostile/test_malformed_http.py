@@ -189,9 +189,9 @@ async def test_who_has_no_token_has_bodies_unpacked_while_all_calls_wait(
     """A megabyte that was a gigabyte kept the loop for two and three seconds on end."""
     unpacked, unpack = [], http_parser.DeflateBuffer.feed_data
 
-    def fed(buffer: http_parser.DeflateBuffer, chunk: bytes) -> bool:
+    def fed(buffer: http_parser.DeflateBuffer, chunk: bytes, size: int) -> bool:
         unpacked.append(len(chunk))
-        return unpack(buffer, chunk)
+        return unpack(buffer, chunk, size)
 
     monkeypatch.setattr(http_parser.DeflateBuffer, "feed_data", fed)
     body = zlib.compress(

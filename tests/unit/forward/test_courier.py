@@ -174,9 +174,9 @@ async def test_an_answer_is_unpacked_while_all_calls_wait(
 ) -> None:
     unpacked, unpack = [], http_parser.DeflateBuffer.feed_data
 
-    def fed(buffer: http_parser.DeflateBuffer, chunk: bytes) -> bool:
+    def fed(buffer: http_parser.DeflateBuffer, chunk: bytes, size: int) -> bool:
         unpacked.append(len(chunk))
-        return unpack(buffer, chunk)
+        return unpack(buffer, chunk, size)
 
     async def swells(_: web.Request) -> web.Response:
         return web.Response(body=zlib.compress(bytes(1_000_000)), headers={"content-encoding": "deflate"})

@@ -131,14 +131,14 @@ def test_a_restore_is_over_before_it_is_on_the_disk(
 
 @pytest.mark.parametrize("there", [True, False])
 def test_what_a_killed_restore_has_left_stays_for_good_or_is_in_the_way(
-    keys: Path, tmp_path: Path, *, there: bool
+    keys: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, there: bool
 ) -> None:
     to, packed = tmp_path / "new", keybackup.pack(keys)
     if there:
         to.mkdir()
     if not (killed := os.fork()):
         # at the first key
-        keybackup.write_new = lambda *_: os._exit(9)  # type: ignore[assignment]
+        monkeypatch.setattr(keybackup, "write_new", lambda *_: os._exit(9))
         keybackup.unpack(packed.tar, to)
     assert os.waitstatus_to_exitcode(os.waitpid(killed, 0)[1]) == 9
     assert [*tmp_path.rglob("*.restoring")]
