@@ -17,7 +17,7 @@ from ccari.web.console import rendering
 from ccari.web.console.forms import CSRF, from_elsewhere, read_form
 from ccari.web.console.menu import menu
 from ccari.web.console.pages import Answer, Moved, Visit, Wrong
-from ccari.web.console.sessions import COOKIE, PATH
+from ccari.web.console.sessions import COOKIE, PATH, cookie_of
 from ccari.web.console.window import (
     LANGUAGE_COOKIE,
     SIGN_IN,
@@ -85,7 +85,7 @@ class Entrance:
         if "lost" in request.query:
             said = words("sign_in.lost_kept" if written else "sign_in.lost")
             return form(_ours(request.query.get("back", "")), said, field="")
-        kept, back = request.cookies.get(_FORM_COOKIE, ""), _ours(given.get("back", ""))
+        kept, back = cookie_of(request, _FORM_COOKIE), _ours(given.get("back", ""))
         if not kept or not hmac.compare_digest(
             given.get(CSRF, "").encode(errors="replace"), kept.encode(errors="replace")
         ):
@@ -158,7 +158,7 @@ def _form(
     request: web.Request, words: Words, back: str, fault: str = "", status: HTTPStatus = HTTPStatus.OK, *,
     field: str = "token", written: Mapping[str, str] = MappingProxyType({}),
 ) -> web.Response:  # fmt: skip
-    kept = request.cookies.get(_FORM_COOKIE, "")
+    kept = cookie_of(request, _FORM_COOKIE)
     secret = kept if _SECRET.fullmatch(kept) else secrets.token_urlsafe(32)
     faults = (Wrong(fault, field),) if fault else ()
     fields = {**SIGNED_OUT, "csrf": secret, "back": back, "faults": faults, "written": written}

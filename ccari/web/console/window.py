@@ -31,7 +31,7 @@ from ccari.web.console.forms import CSRF, EARLIER, check_csrf, filled, from_else
 from ccari.web.console.menu import menu
 from ccari.web.console.once import ONCE, once
 from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
-from ccari.web.console.sessions import PATH, Session, Sessions
+from ccari.web.console.sessions import PATH, Session, Sessions, cookie_of
 from ccari.web.console.words import CATALOGUES, LANGUAGES, Words, preferred
 from ccari.web.endpoint import BEARER, Counter
 from ccari.web.front import Ask, Front
@@ -266,7 +266,7 @@ def trouble_page(words: Words, error: Exception) -> web.Response:
 
 def words_of(request: web.Request) -> Words:
     """The catalogue in the chosen language, else in the browser's preferred one."""
-    chosen = request.cookies.get(LANGUAGE_COOKIE, "")
+    chosen = cookie_of(request, LANGUAGE_COOKIE)
     if chosen not in LANGUAGES:
         chosen = preferred(request.headers.get(hdrs.ACCEPT_LANGUAGE, ""))
     return CATALOGUES[chosen]

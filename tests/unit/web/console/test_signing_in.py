@@ -1,10 +1,13 @@
 """Signing in to the console and out of it, and what ensures that a session stays its owner's."""
 
 from http import HTTPStatus
+from http.cookies import Morsel
 from urllib.parse import urlencode
 
 import aiohttp
 import pytest
+from aiohttp import web_request
+from aiohttp._cookie_helpers import parse_cookie_header
 from aiohttp.test_utils import make_mocked_request
 from yarl import URL
 
@@ -35,6 +38,25 @@ async def test_a_page_is_shown_to_somebody_who_is_not_signed_in(visitor: Visitor
         seen = await visitor.get(path)
         assert (seen.status, seen.url) == (HTTPStatus.OK, SIGN_IN)
         assert [each.action for each in seen.forms] == [SIGN_IN]
+
+
+async def test_who_has_no_session_has_thousands_of_cookies_parsed_while_all_calls_wait(
+    api: Api, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    parsed: list[str] = []
+
+    def parse(header: str) -> list[tuple[str, Morsel[str]]]:
+        parsed.append(header)
+        return parse_cookie_header(header)
+
+    monkeypatch.setattr(web_request, "parse_cookie_header", parse)
+    assert (await visitor.get(REQUESTS, headers={"cookie": "a; " * 2000})).url == SIGN_IN
+    # and ours are found among others
+    cookie = (await signed_in(api, visitor, Role.DPO)).cookie
+    visitor.session.cookie_jar.clear()
+    for sent in (f"ccari_session={cookie}", f"a=b;ccari_session=x; b; ccari_session = {cookie} ;c="):
+        assert (await visitor.get(REQUESTS, headers={"cookie": sent})).url == REQUESTS
+    assert parsed == []
 
 
 async def test_who_types_the_address_of_the_service_does_not_find_the_console(visitor: Visitor) -> None:
