@@ -61,6 +61,7 @@ class Revision:
     """
 
     number: int
+    applied_at: datetime
     policy: Policy
     document: str
     sha256: str
@@ -88,10 +89,12 @@ class Policies:
         applied = [_applied(row) for row in await self._database.rows(SQL["policies_since"], ago)]
         return [await each.read() for each in applied]
 
-    async def number(self) -> int | None:
-        """The number of the newest revision, or None, read without its document, which may be long."""
-        (newest,) = await self._database.rows(SQL["newest_revision"])
-        return None if newest["revision"] is None else int(newest["revision"])
+    async def mark(self) -> tuple[int, datetime] | None:
+        """Which revision is the newest: its number and when it was applied, read without its document, which may be long. A number
+        alone does not say: a database that was restored gives it again.
+        """
+        rows = await self._database.rows(SQL["newest_revision"])
+        return (rows[0]["revision"], rows[0]["applied_at"]) if rows else None
 
     async def revisions(self) -> list[dict[str, Any]]:
         rows = await self._database.rows(SQL["policy_revisions"])
@@ -197,7 +200,7 @@ def _applied(row: Mapping[str, Any]) -> Applied:
 
 async def _revision(applied: Applied) -> Revision:
     hashed = sha256(applied.document.encode()).hexdigest()
-    return Revision(applied.number, await applied.read(), applied.document, hashed)
+    return Revision(applied.number, applied.applied_at, await applied.read(), applied.document, hashed)
 
 
 class DeclaredCampaigns:
@@ -291,13 +294,16 @@ class Book:
         await self._reloads.ask(None)
 
     async def _reload(self, askers: Sequence[None]) -> Sequence[None]:
-        if self._newest is None or await self._policies.number() != self._newest.number:
+        if self._newest is None or await self._policies.mark() != (
+            self._newest.number,
+            self._newest.applied_at,
+        ):
             await self._read()
         return askers
 
     async def _read(self) -> None:
-        applied = await self._policies.applied()
-        if applied is None:
-            self._newest = None
-        elif applied.number != self.revision:
-            self._newest = await _revision(applied)
+        newest, before = await self._policies.newest(), self._newest
+        if before is not None and (newest is None or newest.number <= before.number):
+            # the database was restored: an older number may be another's, too
+            self._older.clear()
+        self._newest = newest

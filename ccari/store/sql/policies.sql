@@ -15,7 +15,7 @@ ORDER BY revision DESC
 SELECT revision, document FROM policy_revisions WHERE revision > $1 ORDER BY revision
 
 -- name: newest_revision
-SELECT max(revision) AS revision FROM policy_revisions
+SELECT revision, applied_at FROM policy_revisions ORDER BY revision DESC LIMIT 1
 
 -- name: policy_revisions
 SELECT revision, applied_at, applied_by, sha256 FROM policy_revisions ORDER BY revision DESC

@@ -14,7 +14,7 @@ from ccari.store import policies
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.policies import Applied, Book, Policies
-from tests.unit.store.made import LONG_AGO, POLICY, digests, exercise
+from tests.unit.store.made import LONG_AGO, OTHER, POLICY, digests, exercise
 
 
 async def test_the_same_policy_again_is_a_new_revision(store: Store) -> None:
@@ -31,7 +31,9 @@ async def test_a_policy_is_in_force_that_nobody_has_validated(store: Store, faul
     """Its calls would all be blocked, and the earlier policy is as sound as before."""
     with pytest.raises(PolicyError):
         await store.policies.apply(POLICY.replace(*fault), "anna")
-    assert await store.policies.number() == 1
+    newest = await store.policies.newest()
+    assert newest is not None
+    assert newest.number == 1
 
 
 async def test_a_policy_of_an_older_ccari_bars_every_newer_one(store: Store, database: Database) -> None:
@@ -63,6 +65,23 @@ async def test_each_question_reads_the_whole_policy_again(database: Database) ->
     assert await Policies(database).apply(POLICY.replace("odnowienie", "przedłużenie"), "anna") == 2
     await book.reload()
     assert (book.revision, read_whole) == (2, [None, None])
+
+
+async def test_a_policy_goes_on_that_lost_its_number_to_another_when_the_database_was_restored(
+    database: Database,
+) -> None:
+    """A dump from before it was restored, and at once another applied: calls were gated by the lost one until the next restart."""
+    book = Book(Policies(database))
+    await book.reload()
+    async with database.outside_pool() as connection:
+        await connection.execute(
+            "ALTER TABLE policy_revisions DISABLE TRIGGER append_only; DELETE FROM policy_revisions;"
+            "ALTER TABLE policy_revisions ENABLE TRIGGER append_only, ALTER revision RESTART"
+        )
+    assert await Policies(database).apply(OTHER, "anna") == 1
+    await book.reload()
+    assert book.policy == read(OTHER)
+    assert await book.at(1) == read(OTHER)
 
 
 async def test_each_talk_that_is_taken_up_reads_its_older_policy_anew(database: Database) -> None:
