@@ -41,18 +41,24 @@ _SETTINGS = {
 #: not see bars committed meanwhile. A row security policy could hide bars: with row_security off it is an error instead. JIT compiles a
 #: plan that PostgreSQL expects to be expensive, such as sealing many journals, for seconds, longer than the statement's time-out; without
 #: it the statement takes milliseconds. Without synchronous commit, a right would be confirmed to the person before it is on the server's
-#: disk; a value that waits for a standby is kept.
+#: disk; a value that waits for a standby is kept. Without triggers no webhook is told of anything, and what is append-only can be changed;
+#: only some users may turn them on.
 _SET_RIGHT = """
 SELECT set_config(name, ours, false)
 FROM (VALUES ('default_transaction_isolation', 'read committed'), ('row_security', 'off'), ('lock_timeout', '0'),
              ('transaction_timeout', '0'), ('idle_session_timeout', '0'), ('jit', 'off')) AS _ (name, ours)
 WHERE current_setting(name, true) IS NOT NULL;
-SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'on')
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'on');
+SELECT set_config('session_replication_role', 'origin', false) WHERE current_setting('session_replication_role') = 'replica'
 """
 _READ_ONLY = "default_transaction_read_only"
 UNWRITABLE = (
     "the database cannot be written to: [database] url must lead to the primary, not to a replica, "
     f"and {_READ_ONLY} must be off there"
+)
+WITHOUT_TRIGGERS = (
+    "triggers are off in the database, which ccari needs, and its user may not turn them on: an administrator must reset "
+    "session_replication_role (ALTER DATABASE … RESET session_replication_role; or ALTER ROLE, or in postgresql.conf)"
 )
 #: If a pooler changes the session with each transaction, the new session lacks :data:`_SET_RIGHT`, and session locks outlive their
 #: holder.
@@ -200,10 +206,13 @@ async def _connect(
         refuse_unwritable(connection)
         async with asyncio.timeout(CONNECT_SECONDS):
             await moments.read_all(connection)
-            with text_order.refused():
-                await connection.execute(
-                    _SET_RIGHT if any_order else f"{_SET_RIGHT};{text_order.REFUSE_ANOTHER}"
-                )
+            try:
+                with text_order.refused():
+                    await connection.execute(
+                        _SET_RIGHT if any_order else f"{_SET_RIGHT};{text_order.REFUSE_ANOTHER}"
+                    )
+            except asyncpg.InsufficientPrivilegeError:
+                raise StoreError(WITHOUT_TRIGGERS) from None
             if one_of_many:
                 await timelines.learn(connection)
                 timelines.refuse_replaced(connection)

@@ -11,6 +11,7 @@ import pytest
 from ccari.errors import StoreError
 from ccari.policy.gate import Block
 from ccari.policy.suppression import Reason
+from ccari.ports.webhooks import Endpoint, Told
 from ccari.store import connecting
 from ccari.store.connecting import Connection, connect, refuse_shared
 from ccari.store.database import Database
@@ -126,6 +127,28 @@ async def test_a_statement_is_compiled_for_longer_than_it_may_take(dsn: str) -> 
     async with open_database(dsn) as database, database.outside_pool() as connection:
         assert await database.rows("SHOW jit") == [{"jit": "off"}]
         assert await connection.fetchval("SHOW jit") == "off"
+
+
+async def test_whoever_turned_triggers_off_for_a_load_keeps_webhooks_from_being_told(dsn: str) -> None:
+    """Set for the database and forgotten, as after an import by hand: nothing said so, and what is append-only could be changed."""
+    await set_for_all(dsn, session_replication_role="replica")
+    async with open_database(dsn) as database:
+        store, call = Store(dsn, database), made.call()
+        await store.webhooks.know([Endpoint("crm", tuple(Told))])
+        await store.calls.open(call, made.question(call))
+        await store.calls.close(call.id, "failed", "test", ())
+        assert [each["event"] for each in await store.webhooks.page(10)] == [Told.CALL_ENDED]
+
+
+async def test_a_user_who_may_not_turn_triggers_on_goes_on_without_them(dsn: str) -> None:
+    name = urlsplit(dsn).path[1:]
+    await set_for_all(dsn, session_replication_role="replica")
+    await execute(dsn, f"CREATE ROLE clerk LOGIN; GRANT ALL ON DATABASE {name} TO clerk")
+    try:
+        with pytest.raises(StoreError, match="reset session_replication_role"):
+            await connect(dsn.replace("postgres@", "clerk@"))
+    finally:
+        await execute(dsn, "DROP OWNED BY clerk; DROP ROLE clerk")
 
 
 async def test_who_made_the_database_read_only_is_told_of_a_replica_alone_or_its_gate_answers(
