@@ -276,7 +276,7 @@ class PostgresCallStore(CallRows):
         async with self._journals.transaction() as transaction:
             if opens:
                 await _make_row(transaction.connection, call, exercise.received_at)
-            return await _register(transaction, call, exercise, journal)
+            return await _register(transaction, call, exercise, journal, at_once=True)
 
 
 def _on_record(registered: str | None) -> tuple[RightOnRecord, ...]:
@@ -305,8 +305,8 @@ async def _make_row(connection: Connection, call: OpenedCall, at: datetime) -> b
 
 
 async def _register(
-    transaction: JournalTransaction, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry]
-) -> str:
+    transaction: JournalTransaction, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, at_once: bool = False
+) -> str:  # fmt: skip
     """Register the right, unless this same press is registered already. Returns the request's reference."""
     connection = transaction.connection
     await transaction.write(call.id, journal)
@@ -317,8 +317,8 @@ async def _register(
     if known:
         return str(known)
     return await requests.register(
-        connection, call.controller, exercise, call.digests, campaign=call.campaign, call_id=call.id
-    )
+        connection, call.controller, exercise, call.digests, campaign=call.campaign, call_id=call.id, at_once=at_once
+    )  # fmt: skip
 
 
 async def _abandon(connection: Connection, row: asyncpg.Record, at: datetime) -> bool:

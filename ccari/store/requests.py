@@ -137,14 +137,20 @@ class Requests:
 
 async def register(
     connection: Connection, controller: str, exercise: Exercise, digests: Digests, *,
-    campaign: str | None = None, call_id: UUID | None = None,
+    campaign: str | None = None, call_id: UUID | None = None, at_once: bool = False,
 ) -> str:  # fmt: skip
-    """Enter a request with its immediate effect, in ``connection``'s transaction. Returns its reference, such as ``ACME-2026-000123``."""
-    effect = EFFECTS[exercise.right]
+    """Enter a request with its immediate effect, in ``connection``'s transaction. Returns its reference, such as ``ACME-2026-000123``.
+
+    ``at_once``: the person is exercising the right at this moment. A withdrawal then ends whatever is on record, however slow the
+    clock is by which it was received.
+    """
+    effect, withdrawn_at = EFFECTS[exercise.right], exercise.received_at
     if exercise.right is Right.WITHDRAW_CONSENT:
+        if at_once:
+            withdrawn_at = await connection.fetchval(SQL["now_at_the_earliest"], withdrawn_at)
         # before locking the counter's row, which all of the controller's requests wait for
         purposes = None if exercise.consent_purpose is None else [exercise.consent_purpose]
-        await withdraw(connection, controller, digests, purposes, exercise.received_at)
+        await withdraw(connection, controller, digests, purposes, withdrawn_at)
     # a request made outside a call may concern any recording
     may_be_recorded = call_id is None or exercise.recorded_elsewhere
     recorded = may_be_recorded or await connection.fetchval(SQL["is_recorded"], call_id)
@@ -168,7 +174,7 @@ async def register(
     if effect.suppress is not None:
         origin = "call" if call_id else f"request:{exercise.intake}"
         # a consent given after the withdrawal stands
-        since = exercise.received_at if exercise.right is Right.WITHDRAW_CONSENT else None
+        since = withdrawn_at if exercise.right is Right.WITHDRAW_CONSENT else None
         campaigns = rights.barred_campaigns(
             exercise.right, exercise.consent_purpose, exercise.consent_campaigns
         )

@@ -3,6 +3,9 @@ INSERT INTO request_counters AS counter (controller, year, last) VALUES ($1, $2,
 ON CONFLICT (controller, year) DO UPDATE SET last = counter.last + 1
 RETURNING last
 
+-- name: now_at_the_earliest
+SELECT greatest($1::timestamptz, now())
+
 -- name: add_request
 INSERT INTO rights_requests (reference, controller, campaign, call_id, "right", article, state, key, notice_version,
                              number, digest, key_version, received_at, due, purpose, language, channel, number_from,

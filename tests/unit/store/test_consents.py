@@ -25,6 +25,7 @@ from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Agreed, Bar, LineFault, Report
+from ccari.ports.pressed import Pressed
 from ccari.store import policies, withdrawals
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
@@ -289,6 +290,25 @@ async def test_a_letter_that_is_entered_late_ends_what_was_agreed_to_since(store
     await register(NOW - 20 * DAY)
     (bar,) = await store.suppressions.of("acme", made.digests())
     assert bar["entered_at"] == received
+
+
+async def test_a_key_that_is_pressed_by_a_slow_clock_leaves_a_consent_that_is_older(store: Store) -> None:
+    """A virtual machine that stood still overnight: what was agreed to meanwhile seemed to be newer than its withdrawal."""
+    await load(store, agreed(given=NOW - DAY))
+    call = made.call()
+    await store.calls.open(call, made.question(call))
+    pressed = replace(made.exercise(Right.WITHDRAW_CONSENT), received_at=NOW - 2 * DAY)
+    await store.calls.register_right(call, pressed, ())
+    assert await refusal(store, OFFERS) is Block.SUPPRESSED_WITHDRAW_CONSENT
+    ((withdrawn_at,),) = await kept(store, "withdrawn_at")
+    assert withdrawn_at >= NOW
+
+
+async def test_a_key_that_waited_on_a_disk_ends_what_was_agreed_to_since(store: Store) -> None:
+    await load(store, agreed(given=NOW - DAY))
+    pressed = replace(made.exercise(Right.WITHDRAW_CONSENT), received_at=NOW - 2 * DAY)
+    await store.calls.replay(Pressed(made.call(), pressed, ()))
+    assert await refusal(store, OFFERS) is None
 
 
 async def test_a_withdrawal_ends_what_it_does_not_reach(store: Store) -> None:
