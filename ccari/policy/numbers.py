@@ -30,6 +30,9 @@ _TRUNK_ZERO = "0"
 _SHORTEST = 2
 _NEVER = r"(?!)"
 
+#: Area codes of one country that lead to another: whoever has such a line has two numbers, and a bar on one must bar the other. Ireland
+#: dials Northern Ireland as 048, Italy dials San Marino as 0549.
+_LEADS_TO = {"+35348": "+4428", "+390549": "+3780549"}
 _COUNTRY_CODES = frozenset(map(str, phonenumbers.COUNTRY_CODE_TO_REGION_CODE))
 _PREMIUM = frozenset({PhoneNumberType.PREMIUM_RATE, PhoneNumberType.SHARED_COST, PhoneNumberType.PAGER})
 
@@ -148,7 +151,16 @@ def _read(dialled: str, country: str) -> Number | NumberFault:
     # libphonenumber accepts some countries' numbers that are longer than ITU-T E.164 allows
     if kind == PhoneNumberType.UNKNOWN or len(e164) > 1 + _LONGEST_E164:
         return NumberFault.INVALID
-    return NumberFault.PREMIUM if kind in _PREMIUM else Number(e164)
+    return NumberFault.PREMIUM if kind in _PREMIUM else Number(_where_it_leads(e164))
+
+
+def _where_it_leads(e164: str) -> str:
+    """The line's number in its own country, if it has one."""
+    for area, leads_to in _LEADS_TO.items():
+        if e164.startswith(area):
+            theirs = leads_to + e164.removeprefix(area)
+            return theirs if phonenumbers.is_valid_number(phonenumbers.parse(theirs)) else e164
+    return e164
 
 
 def _plain_e164(dialled: str) -> PhoneNumber | None:

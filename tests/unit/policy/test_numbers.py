@@ -236,6 +236,25 @@ def test_the_same_digits_are_another_number_without_their_plus(region: str, nati
         assert parse(bare, region) == read
 
 
+@pytest.mark.parametrize(
+    ("country", "ways", "e164"),
+    [
+        ("IE", ["048 9012 3456", "+353 48 9012 3456", "0044 28 9012 3456"], "+442890123456"),
+        ("IT", ["0549 886377", "+39 0549 886377", "0039 0549 886377", "+378 886377"], "+3780549886377"),
+    ],
+    ids=["Northern Ireland from Ireland", "San Marino from Italy"],
+)
+def test_invariant_1_a_line_with_an_area_code_of_two_countries_is_barred_by_one_of_its_numbers_alone(
+    country: str, ways: list[str], e164: str
+) -> None:
+    assert {parse(way, country) for way in ways} == {Number(e164)}
+    assert parse(e164, country) == Number(e164)
+
+
+def test_an_area_code_for_a_neighbour_makes_a_number_of_one_that_the_neighbour_does_not_have() -> None:
+    assert parse("0549 123456", "IT") == Number("+390549123456")
+
+
 def test_an_area_that_has_the_digits_of_its_country_is_lost_where_there_is_no_trunk_prefix() -> None:
     """Radom."""
     assert parse("48 300 00 00", "PL") == parse("48 48 300 00 00", "PL") == Number("+48483000000")
