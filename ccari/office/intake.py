@@ -70,7 +70,9 @@ async def enter(
         # if another request has that id, it was used twice by mistake
         id=claim.id if claim.id is not None and before is None else uuid4(),
     )  # fmt: skip
-    reference = await register.add(whose.id, exercise, digests, about.id if about else None)
+    reference = await register.add(
+        whose.id, exercise, digests, about.id if about else None, at_once=claim.received is None
+    )
     state = begins(claim.right, recorded=True)
     return _told(
         Entered(reference, whose.id, claim.right, state, claim.level, at, exercise.due, digests.newest),

@@ -156,9 +156,11 @@ class RequestRegister(Protocol):
     async def show(self, reference: str) -> RequestRecord: ...
 
     async def add(
-        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
-    ) -> str:
-        """Enter a request that did not come in by key, with the same effects. Gives its reference."""
+        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None, *, at_once: bool = False
+    ) -> str:  # fmt: skip
+        """Enter a request that did not come in by key, with the same effects. Gives its reference. ``at_once``: it came in at this
+        moment, so a withdrawal ends whatever is on record, however slow the clock is by which it was received.
+        """
         ...
 
     async def entered_as(self, exercise_id: UUID) -> Entered | None:

@@ -58,10 +58,12 @@ class Requests:
                     yield dict(row)
 
     async def add(
-        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
-    ) -> str:
+        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None, *, at_once: bool = False
+    ) -> str:  # fmt: skip
         async with self._database.transaction() as connection:
-            return await register(connection, controller, exercise, digests, campaign=campaign)
+            return await register(
+                connection, controller, exercise, digests, campaign=campaign, at_once=at_once
+            )
 
     async def entered_as(self, exercise_id: UUID) -> Entered | None:
         rows = await self._database.rows(SQL["request_entered_as"], exercise_id, KEPT)

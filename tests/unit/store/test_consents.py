@@ -4,15 +4,18 @@ import asyncio
 import threading
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from itertools import permutations
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
 
 from ccari.errors import ConsentError, StoreError
-from ccari.keyring.secrets import Key
+from ccari.keyring.secrets import Key, SecretStore
+from ccari.office import intake
+from ccari.office.intake import Claim
 from ccari.office.naming import purposes_of
 from ccari.policy import gate
 from ccari.policy.campaign import Campaign
@@ -20,12 +23,13 @@ from ccari.policy.consent import Channel, ConsentState
 from ccari.policy.declaration import read
 from ccari.policy.gate import Block, Question
 from ccari.policy.numbers import Number
-from ccari.policy.rights import Right
+from ccari.policy.rights import Level, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.calls import OpenedCall
 from ccari.ports.keying import Digests, Sought
 from ccari.ports.lists import Agreed, Bar, LineFault, Report
 from ccari.ports.pressed import Pressed
+from ccari.ports.requests import Intake
 from ccari.store import policies, withdrawals
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
@@ -302,6 +306,25 @@ async def test_a_key_that_is_pressed_by_a_slow_clock_leaves_a_consent_that_is_ol
     assert await refusal(store, OFFERS) is Block.SUPPRESSED_WITHDRAW_CONSENT
     ((withdrawn_at,),) = await kept(store, "withdrawn_at")
     assert withdrawn_at >= NOW
+
+
+async def test_a_letter_that_is_entered_by_a_slow_clock_leaves_a_consent_that_is_older(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> "Slow":
+            return cls.fromtimestamp((NOW - 2 * DAY).timestamp(), tz)
+
+    secrets = SecretStore(tmp_path / "keys")
+    made.new_secret(secrets, "acme")
+    digests = secrets.digests("acme", made.NUMBER)
+    await load(store, (agreed(given=NOW - DAY)[0], digests))
+    monkeypatch.setattr(intake, "datetime", Slow)
+    claim = Claim(Right.WITHDRAW_CONSENT, made.NUMBER.e164, None, None, None, Intake.LETTER, Level.L0, "")
+    await intake.enter(read(made.POLICY), claim, store.requests, secrets, "cli:anna")
+    (consent,) = await store.consents.of("acme", digests)
+    assert consent["withdrawn_at"] >= NOW
 
 
 async def test_a_key_that_waited_on_a_disk_ends_what_was_agreed_to_since(store: Store) -> None:

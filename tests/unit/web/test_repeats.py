@@ -51,9 +51,9 @@ class Unheard(Requests):
     """The database accepts what is entered, and its answer is lost."""
 
     async def add(
-        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None
-    ) -> str:
-        await super().add(controller, exercise, digests, campaign)
+        self, controller: str, exercise: Exercise, digests: Digests, campaign: str | None = None, *, at_once: bool = False
+    ) -> str:  # fmt: skip
+        await super().add(controller, exercise, digests, campaign, at_once=at_once)
         raise StoreError("the database failed: ConnectionDoesNotExistError")
 
 
