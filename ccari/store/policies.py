@@ -5,7 +5,7 @@ import contextlib
 from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from typing import Any, NamedTuple
 
@@ -164,13 +164,13 @@ async def countries_of(connection: Connection, controller: str) -> set[str]:
     """The countries whose law has ever applied to the controller's calls, by any revision. Raises StoreError if a revision cannot be
     read.
     """
-    rows = list(map(dict, await connection.fetch(SQL["policies_after"], 0)))
+    rows = list(map(dict, await connection.fetch(SQL["policies_after"], 0, None)))
     return (await asyncio.to_thread(_countries, rows)).get(controller, set())
 
 
 async def countries(database: Database) -> dict[str, set[str]]:
     """Like :func:`countries_of`, for every controller, skipping revisions that cannot be read."""
-    rows = await database.rows(SQL["policies_after"], 0, outside_pool=True)
+    rows = await database.rows(SQL["policies_after"], 0, None, outside_pool=True)
     return await asyncio.to_thread(_countries, rows, StoreError)
 
 
@@ -207,8 +207,8 @@ class DeclaredCampaigns:
     """The campaigns declared by any applied policy. A revision never changes, so each is read once."""
 
     def __init__(self) -> None:
-        #: The newest revision read so far.
-        self._read = 0
+        #: The newest revision read so far, and when the last of them was applied.
+        self._read, self._applied_at = 0, datetime.min.replace(tzinfo=UTC)
         self._found: frozenset[Declared] = frozenset()
 
     async def asked(self, connection: Connection, controller: str) -> set[tuple[str, str]]:
@@ -219,12 +219,13 @@ class DeclaredCampaigns:
 
     async def of(self, connection: Connection, controller: str) -> list["Declared"]:
         """The controller's campaigns, past and present. Raises StoreError like :meth:`asked`."""
-        if rows := await connection.fetch(SQL["policies_after"], self._read):
+        if rows := await connection.fetch(SQL["policies_after"], self._read, self._applied_at):
             # in a thread: parsing long files would hold up running calls
             found = await asyncio.to_thread(_declared, rows)
             # another task may have read some of them meanwhile
             self._found |= found
             self._read = max(self._read, rows[-1]["revision"])
+            self._applied_at = max(self._applied_at, *(row["applied_at"] for row in rows))
         return [each for each in self._found if each.controller == controller]
 
 

@@ -11,8 +11,9 @@ WHERE revision >= (SELECT max(revision) FROM policy_revisions WHERE applied_at <
 ORDER BY revision DESC
 
 -- name: policies_after
--- The revisions applied after that one.
-SELECT revision, document FROM policy_revisions WHERE revision > $1 ORDER BY revision
+-- The revisions applied after that one, and those applied since $2 (NULL: none of these): in a database that was restored, they get the
+-- numbers of those that it lost.
+SELECT revision, applied_at, document FROM policy_revisions WHERE revision > $1 OR applied_at > $2::timestamptz ORDER BY revision
 
 -- name: newest_revision
 SELECT revision, applied_at FROM policy_revisions ORDER BY revision DESC LIMIT 1

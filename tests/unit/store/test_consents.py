@@ -468,6 +468,22 @@ async def test_a_policy_is_forgotten_that_is_read_while_another_is(
     assert {campaign for campaign, _ in found} >= {"spring", "autumn"}
 
 
+async def test_a_campaign_is_unknown_whose_revision_has_the_number_of_one_from_before_the_database_was_restored(
+    store: Store, database: Database
+) -> None:
+    """A withdrawal from what it asks for ended no consent."""
+    campaigns = policies.DeclaredCampaigns()
+    await store.policies.apply(offering("spring"), "anna")
+    async with database.outside_pool() as connection:
+        await campaigns.asked(connection, "acme")
+        await connection.execute(
+            "ALTER TABLE policy_revisions DISABLE TRIGGER append_only; DELETE FROM policy_revisions WHERE revision = 2;"
+            "ALTER TABLE policy_revisions ENABLE TRIGGER append_only, ALTER revision RESTART WITH 2"
+        )
+        assert await store.policies.apply(offering("autumn"), "anna") == 2
+        assert "autumn" in {campaign for campaign, _ in await campaigns.asked(connection, "acme")}
+
+
 async def enter_bar(store: Store, on: str) -> None:
     await store.suppressions.add("acme", made.digests(), Reason.WITHDRAW_CONSENT, "x", "", campaign=on)
 
