@@ -12,8 +12,9 @@ from typing import TypeVar
 
 import pytest
 
-from ccari.store import embedded
-from ccari.store.embedded import Server, User, embedded_postgres
+from ccari.store.embedded import embedded_postgres, programs
+from ccari.store.embedded.server import Server
+from ccari.store.embedded.users import User
 
 T = TypeVar("T")
 
@@ -26,7 +27,7 @@ def named() -> Path | None:
 
 def programmes() -> Path:
     """The folder of the server's own programs, pg_dump among them."""
-    return named() or embedded._shipped_binaries()
+    return named() or programs.shipped_binaries()
 
 
 @cache
@@ -48,8 +49,8 @@ def chosen() -> Iterator[None]:
     """Servers that are made or started within it are of that version."""
     folder = programmes()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(embedded, "_shipped_binaries", lambda: folder)
-        patch.setattr(embedded, "_MAJOR", str(major()))
+        patch.setattr(programs, "shipped_binaries", lambda: folder)
+        patch.setattr(programs, "MAJOR", str(major()))
         yield
 
 

@@ -12,9 +12,12 @@ from typing import IO
 import asyncpg
 
 from ccari.errors import StoreError
-from ccari.store import embedded, migrating
+from ccari.store import migrating
 from ccari.store.connecting import look_at_each
 from ccari.store.database import SCHEMA, SESSION, Connection, Database, as_it_is
+from ccari.store.embedded.locks import CONTROL, USERS, take_control
+from ccari.store.embedded.server import Server as EmbeddedServer
+from ccari.store.embedded.users import User
 from ccari.store.opened import Store
 
 #: How long to wait for control: an embedded server starts and stops within a second or two.
@@ -77,7 +80,7 @@ class AnothersError(StoreError):
 class Embedded:
     """An existing embedded server. Its lock files are opened only for reading."""
 
-    server: embedded.Server
+    server: EmbeddedServer
     owner: str
     users: IO[bytes]
     control: IO[bytes]
@@ -111,8 +114,8 @@ class Embedded:
                     await self.server.stop()
 
     async def _lock_control(self) -> None:
-        """Like :func:`embedded.take_control`. Raises StoreError if another process keeps control for too long."""
-        if not await embedded.take_control(self.control, PATIENCE_SECONDS):
+        """Like :func:`take_control`. Raises StoreError if another process keeps control for too long."""
+        if not await take_control(self.control, PATIENCE_SECONDS):
             raise StoreError(
                 f"another ccari has been starting or stopping the embedded PostgreSQL for {PATIENCE_SECONDS:.0f} s: "
                 f"check what it waits for: fuser -v {self.control.name}"
@@ -121,7 +124,7 @@ class Embedded:
     async def _ensure_running(self) -> None:
         if await self.server.listens():
             return
-        if not await self.server.finds_programmes():
+        if not await self.server.programs.are_runnable():
             raise AnothersError(
                 f"the embedded PostgreSQL in {self.server.folder} is not running, and its owner, "
                 f"{self.owner}, has no access to where this ccari is installed",
@@ -144,10 +147,10 @@ def find_embedded(data_dir: Path) -> Embedded:
     try:
         cluster = (folder / "cluster").stat()
         (folder / "cluster" / "PG_VERSION").stat()
-        user = embedded.User(cluster.st_uid, cluster.st_gid)
+        user = User(cluster.st_uid, cluster.st_gid)
         return Embedded(
-            embedded.Server(folder, user if os.geteuid() == 0 else None), user.name,
-            (folder / embedded.USERS).open("rb"), (folder / embedded.CONTROL).open("rb"),
+            EmbeddedServer(folder, user if os.geteuid() == 0 else None), user.name,
+            (folder / USERS).open("rb"), (folder / CONTROL).open("rb"),
         )  # fmt: skip
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
@@ -164,7 +167,7 @@ def _owner(*paths: Path) -> str | None:
     for path in paths:
         with contextlib.suppress(OSError):
             status = path.stat()
-            return embedded.User(status.st_uid, status.st_gid).name
+            return User(status.st_uid, status.st_gid).name
     return None
 
 

@@ -6,7 +6,7 @@ import signal
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
-from ccari.store.embedded import User
+from ccari.store.embedded.users import User
 from tests.lab.waiting import until
 from tests.postgres import postgres, server, start
 from tests.unit.store.server import unsynced
@@ -35,7 +35,7 @@ class OwnPostgres:
         )
 
     async def start(self) -> None:
-        await self._server.finds_programmes()
+        await self._server.programs.are_runnable()
         await start(self._server)
 
     @contextlib.contextmanager

@@ -12,7 +12,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from ccari.store.embedded import _server_user, _shipped_binaries, embedded_postgres
+from ccari.store.embedded import embedded_postgres
+from ccari.store.embedded.programs import shipped_binaries
+from ccari.store.embedded.users import server_user
 from tests.integration.conftest import POLICY
 from tests.integration.databases import new_database
 from tests.integration.service import Service, command
@@ -151,7 +153,7 @@ def _programs(home: Path, data: Path) -> Path:
     """A folder in which a shell finds ccari, run as the tests' user, and PostgreSQL's programs, which root may not run."""
     (folder := home / "bin").mkdir(exist_ok=True)
     (folder / "ccari").write_text(f'#!/bin/sh\nexec {shlex.join(command())} "$@"\n')
-    shipped, user = _shipped_binaries(), _server_user(data / "postgresql" / "cluster")
+    shipped, user = shipped_binaries(), server_user(data / "postgresql" / "cluster")
     # in the package or, if the server's user cannot reach that, beside the cluster
     copied = data / "postgresql" / "server" / shipped.relative_to(shipped.parents[2])
     as_user = f"setpriv --reuid={user.uid} --regid={user.gid} --clear-groups " if user else ""

@@ -8,7 +8,9 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from ccari.errors import StoreError
-from ccari.store.embedded import CONTROL, USERS, Server, _server_user
+from ccari.store.embedded.locks import CONTROL, USERS
+from ccari.store.embedded.server import Server
+from ccari.store.embedded.users import server_user
 from tests.lab.waiting import until
 
 SOCKET = ".s.PGSQL.5432"
@@ -21,7 +23,7 @@ class Postgres:
     """``dsn`` leads past every link; a service is given :meth:`through`."""
 
     def __init__(self, folder: Path) -> None:
-        self._server = Server(folder, _server_user(folder / "cluster"))
+        self._server = Server(folder, server_user(folder / "cluster"))
         self._stopped: list[int] = []
 
     @property

@@ -11,8 +11,7 @@ import pytest_asyncio
 
 from ccari.cli.doctor.database import of_another_user
 from ccari.cli.doctor.findings import State
-from ccari.store import embedded
-from ccari.store.embedded import embedded_postgres
+from ccari.store.embedded import embedded_postgres, programs
 from ccari.store.untouched import AnothersError, find_embedded
 from tests.folders import open_folder
 from tests.unit.doctor.conftest import Patient
@@ -84,7 +83,7 @@ async def test_a_server_that_runs_is_stopped_or_started_anew_by_looking(
         before, pid = seen(anothers), (anothers / "cluster" / "postmaster.pid").read_text()
         # nor are its programs needed for it
         with monkeypatch.context() as context:
-            context.setattr(embedded, "_shipped_binaries", lambda: anothers / "none" / "server" / "bin")
+            context.setattr(programs, "shipped_binaries", lambda: anothers / "none" / "server" / "bin")
             found = {each.check: each for each in await patient.examined()}
         assert found["database"].state is State.OK
         assert seen(anothers) == before
@@ -94,11 +93,11 @@ async def test_a_server_that_runs_is_stopped_or_started_anew_by_looking(
 async def test_programs_are_copied_for_a_user_who_cannot_run_them(
     patient: Patient, anothers: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.rmtree(anothers / f"server-{embedded._shipped_version()}", ignore_errors=True)
+    shutil.rmtree(anothers / f"server-{programs.shipped_version()}", ignore_errors=True)
     closed = patient.folder / "closed" / "server" / "bin"
     closed.mkdir(parents=True)
     (patient.folder / "closed").chmod(0o700)
-    monkeypatch.setattr(embedded, "_shipped_binaries", lambda: closed)
+    monkeypatch.setattr(programs, "shipped_binaries", lambda: closed)
     before = seen(anothers)
     found = await patient.unwell()
     assert (found["database"].state, found["database"].advice) == (

@@ -22,9 +22,9 @@ from structlog.testing import capture_logs
 
 from ccari import tasks
 from ccari.errors import StoreError
-from ccari.store import embedded
 from ccari.store.database import COMMAND_SECONDS
-from ccari.store.embedded import embedded_postgres
+from ccari.store.embedded import embedded_postgres, locks, programs, sharing, users
+from ccari.store.embedded.server import Server
 from ccari.store.migrating import open_database
 from tests.lab.waiting import until
 from tests.unit.recordings.disks import mounted
@@ -216,7 +216,7 @@ async def test_one_that_waits_while_another_starts_the_server_goes_on_waiting_wh
 ) -> None:
     async with user(home):
         pass
-    control = home / "postgresql" / embedded.CONTROL
+    control = home / "postgresql" / locks.CONTROL
     with control.open("a") as held:
         fcntl.flock(held, fcntl.LOCK_EX)
         async with user(home, joined=False) as process:
@@ -252,7 +252,7 @@ async def test_a_server_that_dies_is_away_until_a_person_starts_it(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Killed for want of memory, for example, or ended by a full disk; a service went on without it, and called nobody."""
-    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.1)
     data, settings = home / "dying", home / "dying" / "postgresql" / "cluster" / "postgresql.conf"
 
     async def is_back() -> bool:
@@ -285,7 +285,7 @@ async def test_a_server_that_dies_is_away_for_ever_in_a_container(
     """There the service is the first process, to which orphans fall: nobody else asks how they ended, and until then
     they count as running.
     """
-    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.1)
     data, libc, others = home / "contained", ctypes.CDLL(None), {*children_of(os.getpid())}
     assert libc.prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0
     try:
@@ -308,7 +308,7 @@ async def test_a_server_that_somebody_told_to_end_lets_nobody_in_while_a_service
     """By SIGTERM, as pkill does: it waits for those who are connected, and refuses all others, for as long as the
     service runs.
     """
-    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.1)
     data = home / "told"
     async with embedded_postgres(data, revived=True) as dsn:
         connection = await asyncpg.connect(dsn)
@@ -329,8 +329,8 @@ async def test_a_server_that_another_process_has_started_again_is_ended_once_mor
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Both have seen that it was told to end, and get to it one after the other. Each end cuts the calls off from the database."""
-    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
-    data, controlling, listens = home / "contested", embedded._controlling, embedded.Server.listens
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.1)
+    data, controlling, listens = home / "contested", locks.controlling, Server.listens
     by_another: list[int | None] = []
     looked = asyncio.Event()
 
@@ -343,7 +343,7 @@ async def test_a_server_that_another_process_has_started_again_is_ended_once_mor
                 by_another.append(server_pid(data))
             yield
 
-    async def and_told(server: embedded.Server) -> bool:
+    async def and_told(server: Server) -> bool:
         answered = await listens(server)
         if by_another:
             looked.set()
@@ -352,10 +352,10 @@ async def test_a_server_that_another_process_has_started_again_is_ended_once_mor
     async with embedded_postgres(data, revived=True) as dsn:
         connection = await asyncpg.connect(dsn)
         folder = data / "postgresql"
-        another = embedded.Server(folder, embedded._server_user(folder / "cluster"))
+        another = Server(folder, users.server_user(folder / "cluster"))
         await another.ensure_running()
-        monkeypatch.setattr(embedded, "_controlling", after_another)
-        monkeypatch.setattr(embedded.Server, "listens", and_told)
+        monkeypatch.setattr(sharing, "controlling", after_another)
+        monkeypatch.setattr(Server, "listens", and_told)
         try:
             first = server_pid(data)
             assert first is not None
@@ -371,17 +371,17 @@ async def test_a_server_that_dies_stays_away_after_one_look_that_failed_unforese
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A machine that has no thread to spare kills servers too. The watch ended with its first such failure, and said nothing."""
-    monkeypatch.setattr(embedded, "LOOK_SECONDS", 0.1)
+    monkeypatch.setattr(sharing, "LOOK_SECONDS", 0.1)
     monkeypatch.setattr(tasks, "TASK_AGAIN_SECONDS", 0.1)
-    listens, data = embedded.Server.listens, home / "unwatched"
+    listens, data = Server.listens, home / "unwatched"
 
-    async def listens_once_there_is_a_thread(server: embedded.Server) -> bool:
-        monkeypatch.setattr(embedded.Server, "listens", listens)
+    async def listens_once_there_is_a_thread(server: Server) -> bool:
+        monkeypatch.setattr(Server, "listens", listens)
         raise RuntimeError("can't start new thread")
 
     async with embedded_postgres(data, revived=True):
         with capture_logs() as logged:
-            monkeypatch.setattr(embedded.Server, "listens", listens_once_there_is_a_thread)
+            monkeypatch.setattr(Server, "listens", listens_once_there_is_a_thread)
             await until(lambda: "task_failed" in [each["event"] for each in logged], within=GONE_SECONDS)
             pid = (data / "postgresql" / "cluster" / "postmaster.pid").read_text().split()[0]
             os.kill(int(pid), signal.SIGKILL)
@@ -393,8 +393,8 @@ async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
 ) -> None:
     """For example once an update of ccari brings another version."""
     data = home / "older"
-    monkeypatch.setattr(embedded, "_SERVER", "pginstall")
-    monkeypatch.setattr(embedded, "_MAJOR", "16")
+    monkeypatch.setattr(programs, "_INSTALLATION", "pginstall")
+    monkeypatch.setattr(programs, "MAJOR", "16")
     async with embedded_postgres(data) as dsn:
         assert await answers(dsn)
     monkeypatch.undo()
@@ -405,8 +405,8 @@ async def test_a_server_of_another_major_version_is_told_of_by_its_log_alone(
         async with embedded_postgres(data):
             pass
     # nothing of it was touched
-    monkeypatch.setattr(embedded, "_SERVER", "pginstall")
-    monkeypatch.setattr(embedded, "_MAJOR", "16")
+    monkeypatch.setattr(programs, "_INSTALLATION", "pginstall")
+    monkeypatch.setattr(programs, "MAJOR", "16")
     async with embedded_postgres(data) as dsn:
         assert await answers(dsn)
 
@@ -418,14 +418,14 @@ async def test_a_copy_of_the_server_outlives_the_update_that_mends_it(
     if os.geteuid() != 0:
         pytest.skip("needs root, whose folders another user may not enter")
     closed, data = home / "closed", home / "updated"
-    embedded._copy_package(embedded._shipped_binaries().parents[1], closed)
+    programs.copy_package(programs.shipped_binaries().parents[1], closed)
     (package,) = closed.glob("*/*/bin")
     closed.chmod(0o700)
-    monkeypatch.setattr(embedded, "_shipped_binaries", lambda: package)
+    monkeypatch.setattr(programs, "shipped_binaries", lambda: package)
     (data / "postgresql" / "server").mkdir(parents=True)  # as made by a ccari that knew only one copy
-    monkeypatch.setattr(embedded, "_shipped_version", lambda: "0.5.0-18")
+    monkeypatch.setattr(programs, "shipped_version", lambda: "0.5.0-18")
     async with embedded_postgres(data) as dsn:
-        monkeypatch.setattr(embedded, "_shipped_version", lambda: "0.6.0-18")
+        monkeypatch.setattr(programs, "shipped_version", lambda: "0.6.0-18")
         async with embedded_postgres(data):
             # nobody takes it away from under the running server
             assert await answers(dsn)
@@ -452,10 +452,10 @@ async def test_a_disk_that_is_full_while_the_server_is_made_is_told_of_by_what_i
     home: Path,
 ) -> None:
     # if the checkout is closed to the server's user, as below /root, this is the copy that would not fit there
-    embedded._copy_package(embedded._shipped_binaries().parents[1], home / "copy")
+    programs.copy_package(programs.shipped_binaries().parents[1], home / "copy")
     with mounted(home / "tiny", "size=8m,mode=711") as tiny:
         (tiny / "server" / "postgresql").mkdir(parents=True)
-        copy = tiny / "server" / "postgresql" / f"server-{embedded._shipped_version()}"
+        copy = tiny / "server" / "postgresql" / f"server-{programs.shipped_version()}"
         copy.symlink_to(home / "copy")
         with pytest.raises(StoreError, match=r"initdb failed.*: could not .*No space left on device$"):
             async with embedded_postgres(tiny / "server"):
@@ -470,7 +470,7 @@ def test_a_disk_on_which_a_copy_of_the_server_does_not_fit_ends_in_a_list_of_all
         with pytest.raises(
             StoreError, match=r"cannot be copied .*: \[Errno 28\] No space left on device$"
         ) as raised:
-            embedded._copy_package(embedded._shipped_binaries().parents[1], narrow / "server")
+            programs.copy_package(programs.shipped_binaries().parents[1], narrow / "server")
         assert len(str(raised.value)) < 400
         assert list(narrow.iterdir()) == []
 
@@ -484,8 +484,8 @@ async def test_a_file_that_no_user_could_write_is_said_to_be_its_owners(
     home: Path, options: str, words: str
 ) -> None:
     with mounted(home / "unwritten", options) as folder, pytest.raises(StoreError) as raised:
-        embedded._lock_file(folder / embedded.USERS)
-    assert str(raised.value) == f"cannot write {folder / embedded.USERS}: {words}"
+        locks.lock_file(folder / locks.USERS)
+    assert str(raised.value) == f"cannot write {folder / locks.USERS}: {words}"
 
 
 async def test_a_path_that_no_socket_fits_in_is_told_in_a_traceback(home: Path) -> None:
@@ -514,7 +514,7 @@ async def test_root_without_a_user_for_the_server_is_not_told_what_to_do(
     home: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "geteuid", lambda: 0)
-    monkeypatch.setattr(embedded, "_SYSTEM_USERS", ("no-such-user",))
+    monkeypatch.setattr(users, "_SYSTEM_USERS", ("no-such-user",))
     with pytest.raises(StoreError, match=r"does not run as root: make a user .*useradd --system ccari"):
         async with embedded_postgres(home / "none"):
             pass
@@ -531,7 +531,7 @@ async def test_the_servers_own_user_cannot_take_over_what_root_began(home: Path)
     assert set(owners.values()) == {owners["cluster"]}, owners
 
 
-@pytest.mark.parametrize("name", [pytest.param("", id="folder"), embedded.USERS, embedded.CONTROL, "run"])
+@pytest.mark.parametrize("name", [pytest.param("", id="folder"), locks.USERS, locks.CONTROL, "run"])
 async def test_root_gives_the_servers_user_whatever_that_user_has_laid_a_link_to(
     tmp_path: Path, name: str
 ) -> None:
@@ -541,11 +541,11 @@ async def test_root_gives_the_servers_user_whatever_that_user_has_laid_a_link_to
     folder, roots, user = (
         tmp_path / "postgresql",
         tmp_path / "roots",
-        embedded._server_user(tmp_path / "none"),
+        users.server_user(tmp_path / "none"),
     )
     assert user is not None
     os.chown(tmp_path, user.uid, user.gid)
-    if name in {embedded.USERS, embedded.CONTROL}:
+    if name in {locks.USERS, locks.CONTROL}:
         roots.touch(mode=0o640)
     else:
         roots.mkdir(mode=0o750)
@@ -554,11 +554,11 @@ async def test_root_gives_the_servers_user_whatever_that_user_has_laid_a_link_to
     (folder / name).symlink_to(roots)
     os.chown(folder / name, user.uid, user.gid, follow_symlinks=False)
     before = roots.stat()
-    server = embedded.Server(folder, user)
+    server = Server(folder, user)
     with contextlib.suppress(StoreError):
         server.make_folders()
-        for each in (embedded.USERS, embedded.CONTROL):
-            with embedded._lock_file(folder / each):
+        for each in (locks.USERS, locks.CONTROL):
+            with locks.lock_file(folder / each):
                 pass
         await server._make_usable()
     after = roots.stat()
@@ -570,13 +570,13 @@ async def test_a_folder_that_root_has_put_on_another_disk_is_not_given_to_the_se
 ) -> None:
     if os.geteuid() != 0:
         pytest.skip("needs root, who may give files away")
-    user, disk = embedded._server_user(tmp_path / "none"), tmp_path / "disk"
+    user, disk = users.server_user(tmp_path / "none"), tmp_path / "disk"
     assert user is not None
     disk.mkdir()
     (tmp_path / "postgresql").symlink_to(disk)
-    server = embedded.Server(tmp_path / "postgresql", user)
+    server = Server(tmp_path / "postgresql", user)
     server.make_folders()
-    for each in (embedded.USERS, embedded.CONTROL):
+    for each in (locks.USERS, locks.CONTROL):
         (disk / each).touch()
     await server._make_usable()
     assert {each.stat().st_uid for each in (disk, *disk.glob("*.lock"), disk / "run")} == {user.uid}
@@ -587,7 +587,7 @@ async def test_a_machine_without_a_folder_for_passing_files_ends_in_a_traceback(
 ) -> None:
     """As a container with a read-only file system and no /tmp."""
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "none"))
-    code, words = await embedded.Server(tmp_path, None)._spawn("postgres", "--version")
+    code, words = await programs.Programs(tmp_path, None)._spawn("postgres", "--version")
     assert code != 0
     assert words.startswith("cannot be run as this user: No such file")
 
@@ -596,12 +596,12 @@ async def test_any_user_of_the_machine_can_lock_what_all_commands_wait_for(home:
     """Also in a folder that an earlier version has made."""
     before = os.umask(0)
     try:
-        for each in (embedded.USERS, embedded.CONTROL):
+        for each in (locks.USERS, locks.CONTROL):
             (home / "postgresql" / each).chmod(0o644)
         async with embedded_postgres(home):
             pass
         made = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (home / "postgresql").glob("*.lock")}
-        assert made == {embedded.USERS: 0o600, embedded.CONTROL: 0o600}
+        assert made == {locks.USERS: 0o600, locks.CONTROL: 0o600}
         for each in made:
             (home / "postgresql" / each).unlink()
         async with embedded_postgres(home):

@@ -21,7 +21,7 @@ from ccari.ports.keying import Sought
 from ccari.store import connecting, migrating, timelines
 from ccari.store import database as databases
 from ccari.store.database import Database, as_it_is
-from ccari.store.embedded import Server
+from ccari.store.embedded.server import Server
 from ccari.store.fence import PostgresFence
 from ccari.store.migrating import open_database
 from ccari.store.opened import Store
@@ -47,7 +47,7 @@ class Pair:
     dsn: str
 
     async def promote(self) -> None:
-        await self.standby._run("pg_ctl", "promote", "--wait", f"--pgdata={self.standby.cluster}")
+        await self.standby.programs.run("pg_ctl", "promote", "--wait", f"--pgdata={self.standby.cluster}")
 
     async def is_synchronous(self) -> bool:
         async with connected(self.primary.dsn) as connection:
@@ -73,7 +73,7 @@ async def pair(folder: Path) -> AsyncIterator[Pair]:
         (standby.folder / "users.lock").touch()
         (standby.folder / "control.lock").touch()
         await standby._make_usable()
-        await standby._run(
+        await standby.programs.run(
             "pg_basebackup", "--username=postgres", f"--host={primary._server.sockets}", "--write-recovery-conf",
             "--wal-method=stream", "--checkpoint=fast", f"--pgdata={standby.cluster}",
         )  # fmt: skip
