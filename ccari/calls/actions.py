@@ -1,11 +1,11 @@
-"""Carry out the commands of ``policy.call``: one list of all commands, each with the event that follows at once."""
+"""Carry out the commands of ``policy.call`` that reach beyond the call: :meth:`Actions.carry_out` lists them all."""
 
 import contextlib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, assert_never
 
 import structlog
 
@@ -25,7 +25,7 @@ from ccari.errors import AsteriskError, StoreError
 from ccari.gating.journal import Journal
 from ccari.gating.labels import label
 from ccari.gating.terms import Terms
-from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party
+from ccari.policy.call import Call, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
@@ -104,8 +104,11 @@ class Actions:
             raise AssertionError("the gate has not let this call through")
         return self._allowed
 
-    async def carry_out(self, command: Command) -> Event | None:  # noqa: C901, PLR0912, PLR0915 - one arm a command
-        """Carry out the command. Gives the event that follows at once, or None if Asterisk will report the result."""
+    async def carry_out(self, command: do.Action) -> Event | None:  # noqa: C901, PLR0912, PLR0915 - one arm a command
+        """Carry out the command. Gives the event that follows at once, or None if Asterisk will report the result.
+
+        A type checker proves that no command is left out.
+        """
         ari, ids = self._desk.ari, self._ids
         match command:
             case do.CheckGate():
@@ -115,8 +118,7 @@ class Actions:
             case do.DialAgent():
                 await ari.dial(ids.agent, seconds=self._agent_seconds())
             case do.CreateCallee():
-                await self._legs.create_callee(self._terms)
-                await self._openings.look(ids.callee, self._made_as(Party.CALLEE))
+                await self._create_callee()
             case do.SpendToken():
                 return await self._spend_token()
             case do.Dial():
@@ -130,10 +132,7 @@ class Actions:
             case do.AnswerAgent():
                 await self._dialplan.answer(self._order.technology)
             case do.AnswerCallee():
-                order = self._order
-                await self._openings.look(ids.callee, order.made_as)
-                await self._dialplan.answer(order.technology)
-                return on.CalleeAnswered(order.answered and await self._dialplan.is_on_hold(order.technology))
+                return await self._answer_callee()
             case do.RefuseTransfer():
                 await ari.answer_transfer(ids.agent, made=False)
             case do.HandOver(to):
@@ -143,11 +142,7 @@ class Actions:
             case do.ShowCard():
                 await self._show_card()
             case do.Play(party, prompt):
-                if self._legs.have_met:
-                    await self.player.await_keys()
-                else:
-                    await self._openings.await_opening(ids.channel(party), self._made_as(party))
-                await self.player.play(party, prompt, self._allowed)
+                await self._play(party, prompt)
             case do.StopPlaying():
                 await self.player.stop()
             case do.CommitHeard(prompts):
@@ -166,30 +161,23 @@ class Actions:
                 return on.Bridged()
             case do.Part():
                 await self._legs.part(beside=not self.player.knows_all(Party.CALLEE))
-            case do.RegisterRight(right, at=at):
-                rules = self._terms.campaign.recording
-                if stops_recording(right, rules.legal_basis, rules.mode):
-                    self.recorder.refused(at or datetime.now(UTC))
-                return await self._ledger.register(command, self._terms)
+            case do.RegisterRight():
+                return await self._register(command)
             case do.HangUp(party):
                 if not await ari.hang_up(ids.channel(party)):
                     return on.Gone(party)
             case do.TellDialplan(outcome, reason):
-                home = ids.home_party
-                beside = home is not None and not self.player.knows_all(home)
-                await self._dialplan.tell(outcome, reason, beside=beside)
+                await self._tell_dialplan(outcome, reason)
             case do.GiveBack(outcome, reason):
                 return await self._give_back(outcome, reason)
             case do.LeaveTalk():
                 await self._ledger.leave_talk()
             case do.SettleRecording():
-                await self.recorder.detach()
-                await self._legs.let_go(gated=self._allowed is not None)
-                await self.recorder.settle()
+                await self._settle_recording()
             case do.CloseCall(outcome, reason):
                 await self._ledger.close(outcome, reason)
             case _:
-                raise AssertionError(command)
+                assert_never(command)
         return None
 
     async def _check_gate(self) -> Event:
@@ -218,6 +206,16 @@ class Actions:
             )
         return bool(found)
 
+    async def _create_callee(self) -> None:
+        await self._legs.create_callee(self._terms)
+        await self._openings.look(self._ids.callee, self._made_as(Party.CALLEE))
+
+    async def _answer_callee(self) -> Event:
+        order = self._order
+        await self._openings.look(self._ids.callee, order.made_as)
+        await self._dialplan.answer(order.technology)
+        return on.CalleeAnswered(order.answered and await self._dialplan.is_on_hold(order.technology))
+
     def _agent_seconds(self) -> int:
         """How long Asterisk may ring the agent; the call's own timer is shorter.
 
@@ -240,6 +238,21 @@ class Actions:
     async def _spend_token(self) -> Event:
         block = await self._ledger.spend_token(self._terms)
         return on.TokenSpent() if block is None else on.TokenRefused(block)
+
+    async def _play(self, party: Party, prompt: str) -> None:
+        """Play a prompt. Before the talk, wait until the channel carries sound; in the talk, until the last key has been passed on."""
+        if self._legs.have_met:
+            await self.player.await_keys()
+        else:
+            await self._openings.await_opening(self._ids.channel(party), self._made_as(party))
+        await self.player.play(party, prompt, self._allowed)
+
+    async def _register(self, command: do.RegisterRight) -> Event:
+        """Register a right. One that ends the recording cuts it at the press, even if the recorder is being stopped for another reason."""
+        rules = self._terms.campaign.recording
+        if stops_recording(command.right, rules.legal_basis, rules.mode):
+            self.recorder.refused(command.at or datetime.now(UTC))
+        return await self._ledger.register(command, self._terms)
 
     async def _hand_over(self, to: str) -> None:
         """Release the agent and call the colleague ``to``, who takes their place."""
@@ -272,6 +285,16 @@ class Actions:
         with contextlib.suppress(StoreError):
             past = await self._desk.store.past_of(terms.opened)
         self._desk.cards.hand_out(terms.card(past))
+
+    async def _tell_dialplan(self, outcome: Outcome, reason: str) -> None:
+        home = self._ids.home_party
+        beside = home is not None and not self.player.knows_all(home)
+        await self._dialplan.tell(outcome, reason, beside=beside)
+
+    async def _settle_recording(self) -> None:
+        await self.recorder.detach()
+        await self._legs.let_go(gated=self._allowed is not None)
+        await self.recorder.settle()
 
     async def _give_back(self, outcome: Outcome, reason: str) -> Event | None:
         home, party = self._ids.home, self._ids.home_party

@@ -247,7 +247,7 @@ class CallRunner:
                     await self._act(command)
             self._undone = self._undone[1:]
 
-    async def _act(self, command: do.Command) -> None:
+    async def _act(self, command: do.Action) -> None:
         """Carry out a command in Asterisk, in the database or on the agent's card, and queue the event that follows."""
         if isinstance(command, do.HandOver):
             self._forget_agent()

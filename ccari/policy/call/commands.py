@@ -217,9 +217,10 @@ class CloseCall:
     reason: str
 
 
-Command = (
+#: What is to be done outside of the call: in Asterisk, in the database, or on the agent's screen.
+Action = (
     CheckGate | CallAgent | DialAgent | CreateCallee | SpendToken | Dial | DetectMachine | Ring | StopRinging | AnswerAgent
     | AnswerCallee | RefuseTransfer | HandOver | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
-    | Bridge | Part | RegisterRight | HangUp | TellDialplan | GiveBack | SetTimer | Note | LeaveTalk | SettleRecording
-    | CloseCall
+    | Bridge | Part | RegisterRight | HangUp | TellDialplan | GiveBack | LeaveTalk | SettleRecording | CloseCall
 )  # fmt: skip
+Command = Action | SetTimer | Note

@@ -19,7 +19,7 @@ from ccari.calls.order import Order
 from ccari.errors import StoreError
 from ccari.gating.journal import Journal
 from ccari.keyring.secrets import SecretStore
-from ccari.policy.call import Command, Direction, Event, Party
+from ccari.policy.call import Direction, Event, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.campaign import Campaign
@@ -92,7 +92,7 @@ class Played:
         await self._book.reload()
         assert isinstance(await self.does(do.CheckGate()), on.GateAllowed)
 
-    async def does(self, command: Command) -> Event | None:
+    async def does(self, command: do.Action) -> Event | None:
         return await self._actions.carry_out(command)
 
     async def cards(self, *names: str) -> dict[str, AgentCard]:
