@@ -29,8 +29,8 @@ from ccari.policy.call import Call, Direction, Event, Outcome, Party
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
-from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.gate import Block
+from ccari.policy.recording import RecordingMode, stops_recording
 
 _log = structlog.get_logger()
 

@@ -6,10 +6,11 @@ from datetime import UTC, datetime
 
 from ccari.policy import deadlines, gate, notices
 from ccari.policy.call import Direction
-from ccari.policy.campaign import Campaign, ended_by
+from ccari.policy.campaign import Campaign
 from ccari.policy.gate import Block, Facts, Question
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller, Register
+from ccari.policy.recording import ended_by
 from ccari.policy.rights import NumberFrom, Right
 from ccari.ports.calls import OpenedCall
 from ccari.ports.cards import AgentCard, Past

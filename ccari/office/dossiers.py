@@ -9,9 +9,9 @@ from zoneinfo import ZoneInfo
 from ccari.office import moments
 from ccari.policy.bases import LegalBasis
 from ccari.policy.calendars import TIME_ZONES
-from ccari.policy.campaign import RecordingMode, stops_recording, stored
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import mask
+from ccari.policy.recording import RecordingMode, stops_recording, stored
 from ccari.policy.rights import EFFECTS, Level, Right, refusable
 from ccari.ports.forwarding import ForwardLog
 from ccari.ports.requests import Clock, RequestRecord, RequestRegister

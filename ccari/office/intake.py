@@ -10,10 +10,11 @@ from ccari.office import moments
 from ccari.office.naming import campaign_of, the_controller, the_number, zone_of
 from ccari.policy import deadlines
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
+from ccari.policy.recording import RecordingMode
 from ccari.policy.rights import APPLIES_SINCE, EFFECTS, Level, NumberFrom, Right, article, begins
 from ccari.ports.keying import Digests, Secrets
 from ccari.ports.requests import Entered, Exercise, Intake, RequestRegister

@@ -5,9 +5,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller
+from ccari.policy.recording import RecordingMode
 from ccari.policy.retention import Limited
 
 

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 from ccari.policy import accesses, faults
-from ccari.policy.campaign import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign
 from ccari.policy.declared import Contradiction, Declared
 from ccari.policy.faults import Fault
 from ccari.policy.parties import Controller, Register
+from ccari.policy.recording import RecordingMode
 
 #: The most characters in a file. A campaign takes some five hundred; a larger file is not a policy, or is meant to exhaust memory.
 MOST_CHARACTERS = 2**20

@@ -4,12 +4,13 @@ from collections.abc import Callable, Iterator
 
 from ccari.policy import accesses
 from ccari.policy.bases import OBJECTABLE, LegalBasis
-from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode
+from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.consent import Channel
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
 from ccari.policy.presets import PRESETS
+from ccari.policy.recording import RecordingMode
 from ccari.policy.retention import Limited
 
 #: A year, and some days for what falls due at its end.

@@ -8,17 +8,10 @@ from typing import Protocol
 
 from ccari.policy import confirmations, speech
 from ccari.policy.bases import OBJECTABLE
-from ccari.policy.campaign import (
-    RECORDING_ANSWERS,
-    Campaign,
-    Information,
-    NoticePrompt,
-    Recording,
-    RecordingMode,
-    stops_recording,
-)
+from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
+from ccari.policy.recording import RECORDING_ANSWERS, Recording, RecordingMode, stops_recording
 from ccari.policy.rights import Right
 from ccari.policy.sentences import ended_once
 

@@ -10,8 +10,9 @@ from uuid import UUID
 
 from ccari.errors import StoreError, UnknownError
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import MOST_MINUTES, RecordingMode, stops_recording
+from ccari.policy.campaign import MOST_MINUTES
 from ccari.policy.chain import Entry, entry_fields
+from ccari.policy.recording import RecordingMode, stops_recording
 from ccari.policy.rights import Right
 from ccari.ports.recordings import InPlace, RecordingTag, StoredFile, ToldOtherwise, Unfinished
 from ccari.store.database import Database

@@ -21,9 +21,9 @@ from ccari.policy.call.telling import (
     without_agreement,
 )
 from ccari.policy.call.vocabulary import Outcome, Party
-from ccari.policy.campaign import stops_recording
 from ccari.policy.gate import bars_the_like
 from ccari.policy.keypad import KeyAction, noted
+from ccari.policy.recording import stops_recording
 from ccari.policy.retention import WITHDRAWING
 from ccari.policy.rights import Right
 

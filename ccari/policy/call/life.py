@@ -30,8 +30,8 @@ from ccari.policy.call.state import (
 )
 from ccari.policy.call.telling import farewell, hold_began, hold_ended, played, unanswered
 from ccari.policy.call.vocabulary import ON_HOLD, Direction, Outcome, Party, Timer
-from ccari.policy.campaign import RecordingMode
 from ccari.policy.gate import Block
+from ccari.policy.recording import RecordingMode
 
 #: States in which the recorder's end can be reported.
 _RECORDING = frozenset(

@@ -16,7 +16,7 @@ from ccari.policy.call.telling import (
     without_word_of_recording,
 )
 from ccari.policy.call.vocabulary import Direction, Outcome, Party, Timer
-from ccari.policy.campaign import OnTransfer, RecordingMode
+from ccari.policy.recording import OnTransfer, RecordingMode
 
 #: Why a recordable call is not recorded; dropped if it is recorded later.
 NOT_AGREED = "recording_not_agreed"

@@ -17,7 +17,7 @@ from ccari.policy.call.recording import running, stop_recorder, unrecorded, want
 from ccari.policy.call.state import Call, Leg, RecorderState, Stage, Step, replace
 from ccari.policy.call.telling import farewell, owed, speak, whisper
 from ccari.policy.call.vocabulary import Outcome
-from ccari.policy.campaign import stops_recording
+from ccari.policy.recording import stops_recording
 from ccari.policy.rights import Right
 
 #: The format of what is stored. A talk stored in another format is not taken up.

@@ -22,7 +22,7 @@ from ccari.policy.call.telling import (
     without_word_of_recording,
 )
 from ccari.policy.call.vocabulary import Party, Timer
-from ccari.policy.campaign import OnTransfer
+from ccari.policy.recording import OnTransfer
 
 #: States in which a hand-over may begin: a recorder about to run cannot be stopped yet; a lost one is not waited for.
 _STOPPABLE = frozenset(

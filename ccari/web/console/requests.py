@@ -13,9 +13,9 @@ from ccari.office import dossiers
 from ccari.office.subjects import language_of
 from ccari.policy import deadlines, rights, speech
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.chain import GATED
 from ccari.policy.declaration import Policy
+from ccari.policy.recording import RecordingMode, stops_recording
 from ccari.policy.rights import Level, RequestState, Right, StepFault
 from ccari.ports.requests import SOON_DAYS, EnteredBy
 from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage

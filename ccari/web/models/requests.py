@@ -7,8 +7,8 @@ from uuid import UUID
 from pydantic import Field
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.declared import Identifier
+from ccari.policy.recording import RecordingMode, stops_recording
 from ccari.policy.rights import RequestState, Right
 from ccari.policy.suppression import Reason
 from ccari.ports.requests import EnteredBy, LevelName

@@ -12,7 +12,7 @@ from ccari.errors import AsteriskError
 from ccari.policy.call import Direction
 from ccari.policy.call import commands as do
 from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
-from ccari.policy.campaign import RecordingMode
+from ccari.policy.recording import RecordingMode
 from ccari.ports.sounds import Script, Sound
 from tests.unit.calls.talking import Talking
 from tests.unit.policy.campaigns import ALL_KEYS, campaign

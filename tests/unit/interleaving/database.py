@@ -19,10 +19,10 @@ from ccari.policy import chain
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import Outcome
 from ccari.policy.call.events import RightOnRecord
-from ccari.policy.campaign import RecordingMode, stops_recording
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.gate import Block, Contact, Facts, Question
 from ccari.policy.pacing import Lately
+from ccari.policy.recording import RecordingMode, stops_recording
 from ccari.ports.calls import LeftTalk, OpenedCall, RefusedCall
 from ccari.ports.cards import Past
 from ccari.ports.recordings import RecordingTag, StoredFile, Unfinished

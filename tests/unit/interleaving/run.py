@@ -32,9 +32,10 @@ from ccari.calls.transport import Credentials, Transport
 from ccari.errors import AsteriskError, RecordingError
 from ccari.policy import confirmations, notices
 from ccari.policy.call import Direction
-from ccari.policy.campaign import Campaign, RecordingMode, stops_recording
+from ccari.policy.campaign import Campaign
 from ccari.policy.chain import fault as chain_fault
 from ccari.policy.chain import start
+from ccari.policy.recording import RecordingMode, stops_recording
 from ccari.policy.rights import Right
 from ccari.ports.placing import CallToPlace
 from ccari.ports.recordings import Channels, RecordingTag, StoredFile

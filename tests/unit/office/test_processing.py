@@ -27,9 +27,9 @@ from ccari.office.processing.record import (
 )
 from ccari.policy.activities import Datum, Kind, Subject, Until
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Forwarding, Recipient, Register
+from ccari.policy.recording import RecordingMode
 from ccari.ports.webhooks import Told
 from ccari.store.policies import Applied
 from tests.unit.policy.campaigns import CONTROLLER, campaign

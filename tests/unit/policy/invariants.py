@@ -6,7 +6,8 @@ from ccari.policy import confirmations, notices
 from ccari.policy.call import Call, Command, Direction, Event, Outcome, Party, Stage, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.campaign import Campaign, OnTransfer, RecordingMode
+from ccari.policy.campaign import Campaign
+from ccari.policy.recording import OnTransfer, RecordingMode
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.suppression import bars
 from tests.unit.policy.world import NOBODY, Side, World, code_entered, right_of, stops

@@ -8,9 +8,9 @@ import pytest
 
 from ccari.policy.activities import Activity, Datum, Kept, Kind, Subject, Until, activities
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
+from ccari.policy.recording import RecordingMode
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 
 SCHEMA = Path(__file__).parents[1] / "store" / "schema.txt"

@@ -10,12 +10,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import Campaign, Information, NoticePrompt, RecordingMode, Without
+from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.faults import Fault
 from ccari.policy.keypad import KeyAction
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Forwarding, Register
+from ccari.policy.recording import RecordingMode, Without
 from ccari.policy.rights import Right
 from tests.unit.policy.campaigns import campaign
 

@@ -5,7 +5,7 @@ from itertools import product
 import pytest
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RecordingMode, ended_by, stops_recording, stored
+from ccari.policy.recording import RecordingMode, ended_by, stops_recording, stored
 from ccari.policy.rights import (
     EFFECTS,
     Effect,

@@ -10,8 +10,9 @@ from ccari.policy import notices
 from ccari.policy.call import Command, Direction, Event, Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
-from ccari.policy.campaign import Campaign, RecordingMode
+from ccari.policy.campaign import Campaign
 from ccari.policy.keypad import AgentAction, KeyAction
+from ccari.policy.recording import RecordingMode
 from ccari.policy.rights import EFFECTS, Right
 
 #: Values of ``World.machine`` in which a pressed key is nobody's will.

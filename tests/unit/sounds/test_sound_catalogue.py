@@ -11,7 +11,8 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy import confirmations, notices, speech
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import NoticePrompt, RecordingMode, Without
+from ccari.policy.campaign import NoticePrompt
+from ccari.policy.recording import RecordingMode, Without
 from ccari.policy.rights import EFFECTS
 from ccari.sounds import Catalogue
 from ccari.sounds.catalogue import Kind

@@ -14,8 +14,9 @@ import pytest
 
 from ccari.calls.cards import MOST_WAITING, Rack
 from ccari.gating.terms import Terms
-from ccari.policy.campaign import AgentScripts, Recording
+from ccari.policy.campaign import AgentScripts
 from ccari.policy.declaration import read
+from ccari.policy.recording import Recording
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.ports.cards import AgentCard, Asked, Past
