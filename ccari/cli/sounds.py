@@ -16,10 +16,10 @@ from ccari.cli.policies import read_policy
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import SoundError
-from ccari.policy import notices
+from ccari.policy import notices, wording
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import Catalogue, Entry, EspeakNg, Manifest, build
 from ccari.sounds.build import Progress as Built
 from ccari.sounds.intake import Recording, examine, take
@@ -265,9 +265,9 @@ def prompts_of(
     for campaign in policy.campaigns:
         own_sources = (sources or {}).get(campaign.controller, ())
         for language in campaign.spoken:
-            yield from notices.prompts(policy.controller_of(campaign), campaign, words, language)
+            yield from wording.prompts(policy.controller_of(campaign), campaign, words, language)
             if KeyAction.DATA_SOURCE in campaign.keys.values():
-                yield from (notices.source(each, words, language) for each in own_sources)
+                yield from (wording.source(each, words, language) for each in own_sources)
 
 
 async def _in_force(_: Settings, store: Store) -> Policy:

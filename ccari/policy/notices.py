@@ -1,19 +1,12 @@
-"""What the callee is told: which prompts, and their words, by campaign and recording mode (Art 13, 14, 21(4))."""
+"""What the callee is told: which prompts, by campaign and recording mode (Art 13, 14, 21(4)). Their words: ``wording``."""
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Mapping
 
 from ccari.policy import confirmations, speech
-from ccari.policy.bases import OBJECTABLE
 from ccari.policy.campaign import Campaign, Information, NoticePrompt
 from ccari.policy.keypad import KeyAction
-from ccari.policy.parties import Controller
 from ccari.policy.recording import RECORDING_ANSWERS, Recording, RecordingMode, stops_recording
 from ccari.policy.rights import Right
-from ccari.policy.sentences import ended_once
 
 #: Answers the key that agrees to the recording.
 RECORDING_AGREED = "recording_agreed"
@@ -42,7 +35,7 @@ AGENT_CALL_RECORDED = "agent_call_recorded"
 AGENT_TRANSFER_FAILED = "agent_transfer_failed"
 
 #: The very first prompt, in the language that it offers.
-_LANGUAGE_OFFER = "language_offer"
+LANGUAGE_OFFER = "language_offer"
 #: Instead of ``identity``, in inbound calls.
 _IDENTITY_INBOUND = "identity_inbound"
 
@@ -76,8 +69,7 @@ COMMON = (
 )
 
 #: Art 21(4): people are told of the right to object, even if no key exercises it.
-_RIGHTS_WITHOUT_KEYS = "rights_no_keys"
-_RECORDING_PURPOSE = "recording_purpose"
+RIGHTS_WITHOUT_KEYS = "rights_no_keys"
 _RECORDING = {
     RecordingMode.NOTICE: "recording_notice",
     RecordingMode.OPT_OUT: "recording_opt_out",
@@ -94,35 +86,6 @@ _FIRST = (KeyAction.OBJECTION_MARKETING, KeyAction.OBJECTION)
 _LAST = (KeyAction.DATA_SOURCE, KeyAction.REPEAT)
 
 
-class Words(Protocol):
-    """The catalogue of prompt texts, by language."""
-
-    def template(self, id: str, language: str) -> str: ...  # noqa: A002 - the catalogue's own word
-
-    def key_word(self, key: str, language: str) -> str: ...
-
-    def basis_words(self, basis: str, language: str) -> str: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Prompt:
-    """One sound, and the words spoken in it.
-
-    ``campaign``: None for a prompt shared by all campaigns, such as a confirmation. Otherwise the words are the campaign's own: who is
-    calling, why, where the number comes from, which key does what.
-    """
-
-    id: str
-    language: str
-    text: str
-    campaign: str | None = None
-
-    @property
-    def key(self) -> str:
-        """The path of the sound below the sounds folder, without its ending: ``pl/renewals/identity``."""
-        return "/".join(part for part in (self.language, self.campaign, self.id) if part)
-
-
 def sequence(campaign: Campaign, *, informed: bool, inbound: bool = False) -> tuple[str, ...]:
     """The ids of the prompts that make up the notice, in playing order.
 
@@ -136,7 +99,7 @@ def sequence(campaign: Campaign, *, informed: bool, inbound: bool = False) -> tu
         for prompt in campaign.notice.prompts
         if _is_played(campaign, prompt, informed=informed)
     ]
-    offer = (_LANGUAGE_OFFER,) if KeyAction.LANGUAGE in campaign.keys.values() else ()
+    offer = (LANGUAGE_OFFER,) if KeyAction.LANGUAGE in campaign.keys.values() else ()
     return tuple(dict.fromkeys((*offer, *(each for each in ids if each is not None))))
 
 
@@ -192,7 +155,7 @@ def _id(campaign: Campaign, prompt: NoticePrompt, *, inbound: bool = False) -> s
         case NoticePrompt.RECORDING:
             return recording(campaign)
         case NoticePrompt.RIGHTS:
-            return prompt.value if _menu(campaign) else _RIGHTS_WITHOUT_KEYS
+            return prompt.value if menu(campaign) else RIGHTS_WITHOUT_KEYS
         case NoticePrompt.SOURCE if campaign.data_source is None:
             return None
         case _:
@@ -206,105 +169,6 @@ def recording(campaign: Campaign) -> str | None:
     return _RECORDING_OR_END.get(mode, prompt) if campaign.recording.must else prompt
 
 
-def prompts(
-    controller: Controller, campaign: Campaign, words: Words, language: str | None = None
-) -> tuple[Prompt, ...]:
-    """Every prompt that a call of this campaign may play in one of its languages, with its words filled in.
-
-    ``language``: None for the one that its calls begin in.
-    """
-    language = language or campaign.language
-    fields = {
-        "controller": controller.name,
-        "purpose": campaign.purpose,
-        "recording_purpose": campaign.recording.purpose or "",
-        "data_source": campaign.data_source or "",
-        "legal_basis_words": words.basis_words(campaign.legal_basis, language),
-    }
-    answer = RECORDING_ANSWERS.get(campaign.recording.mode)
-    fields["key"] = next(
-        (words.key_word(key, language) for key, action in campaign.keys.items() if action is answer), ""
-    )
-    # what is played to a person who was informed before is a part of it
-    ids = dict.fromkeys((*sequence(campaign, informed=False), *_inbound(campaign)))
-    if KeyAction.DATA_SOURCE in campaign.keys.values():
-        ids[NoticePrompt.SOURCE.value] = None
-    if campaign.answering_machine is not None and campaign.answering_machine.message:
-        ids[MACHINE_MESSAGE] = None
-    filled: list[Prompt] = []
-    if _LANGUAGE_OFFER in ids:
-        del ids[_LANGUAGE_OFFER]
-        filled.append(_language_offer(campaign, words, language))
-    for name in ids:
-        template = words.template(name, language)
-        text = template.format_map(fields)
-        if name == recording(campaign) and campaign.recording.purpose:
-            # Art 4(11), 13(1)(c): the purpose is said before anybody agrees
-            text = f"{words.template(_RECORDING_PURPOSE, language).format_map(fields)} {text}"
-        if name == NoticePrompt.RIGHTS.value:
-            text = " ".join([text, *_rights(campaign, words, language)])
-        text = ended_once(text)
-        # a template without placeholders is one sound for all campaigns
-        filled.append(Prompt(name, language, text, None if text == template else campaign.id))
-    filled += [Prompt(name, language, words.template(name, language)) for name in COMMON]
-    return tuple(filled)
-
-
-def _language_offer(campaign: Campaign, words: Words, language: str) -> Prompt:
-    """Offers the next language after ``language``, in that next language: callees who need it understand no other."""
-    other = campaign.next_language(language)
-    key = next(key for key, action in campaign.keys.items() if action is KeyAction.LANGUAGE)
-    text = words.template("menu_language", other).format(key=words.key_word(key, other))
-    return Prompt(_LANGUAGE_OFFER, other, text, campaign.id)
-
-
-def _inbound(campaign: Campaign) -> tuple[str, ...]:
-    """The ids of the notice of inbound calls. A campaign without an agent has none: it could not connect anybody."""
-    return () if campaign.agent is None else sequence(campaign, informed=False, inbound=True)
-
-
-def source(data_source: str, words: Words, language: str) -> Prompt:
-    """The prompt that names a contact's source, such as the source of a list. It is shared by all campaigns."""
-    name = f"source-{hashlib.sha256(data_source.encode()).hexdigest()[:16]}"
-    text = words.template(NoticePrompt.SOURCE.value, language).format(data_source=data_source)
-    return Prompt(name, language, ended_once(text))
-
-
-def version(notice: tuple[Prompt, ...]) -> str:
-    """The version of a notice: 16 hex digits, a hash of its words in order. Changed words are a new version."""
-    return wording((prompt.key, prompt.text) for prompt in notice)
-
-
-def wording(prompts: Iterable[tuple[str, str]]) -> str:
-    """Like :func:`version`, from the key and words of each prompt."""
-    lines = "\n".join(f"{key}\t{text}" for key, text in prompts)
-    return hashlib.sha256(lines.encode()).hexdigest()[:16]
-
-
-def audio(files: Mapping[str, str]) -> str:
-    """The digest of a prompt's audio, whichever of its files was played: SHA-256 in hex.
-
-    ``files``: the ending of each file, with the SHA-256 in hex of its content.
-    """
-    listed = json.dumps(dict(files), sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(listed.encode()).hexdigest()
-
-
-def _rights(campaign: Campaign, words: Words, language: str) -> list[str]:
-    """A sentence for each key. If no key exercises a right, or none the right to object, one more sentence says that the agent takes it."""
-    menu = _menu(campaign)
-    sentences = [
-        words.template(name, language).format(key=words.key_word(key, language)) for key, name in menu.items()
-    ]
-    bound = {campaign.keys[key] for key in menu}
-    rights = {action.right for action in bound} - {None, Right.REFUSE_RECORDING}
-    objection = KeyAction.OBJECTION_MARKETING if campaign.marketing else KeyAction.OBJECTION
-    may_object = campaign.marketing or campaign.legal_basis in OBJECTABLE
-    if not rights or (may_object and objection not in bound):
-        sentences.append(words.template(_RIGHTS_WITHOUT_KEYS, language))
-    return sentences
-
-
 def in_menu_order(keys: Mapping[str, KeyAction]) -> list[tuple[str, KeyAction]]:
     """The keys with their actions, as the menu lists them."""
 
@@ -315,7 +179,7 @@ def in_menu_order(keys: Mapping[str, KeyAction]) -> list[tuple[str, KeyAction]]:
     return sorted(keys.items(), key=place)
 
 
-def _menu(campaign: Campaign) -> dict[str, str]:
+def menu(campaign: Campaign) -> dict[str, str]:
     """The ids of the menu's sentences, by key. Keys already named by the recording or language prompt are left out."""
     rules = campaign.recording
     left_out = {RECORDING_ANSWERS.get(rules.mode), KeyAction.LANGUAGE}

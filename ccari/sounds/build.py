@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import audio
 from ccari.sounds.engine import Engine
 from ccari.sounds.locking import UNFINISHED, lock_folder, make_folder

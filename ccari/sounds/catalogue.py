@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from ccari.errors import SoundError
 from ccari.policy import speech
 from ccari.policy.bases import LegalBasis
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 
 #: The telephone keys that a policy can bind.
 KEYS = frozenset("0123456789*#")
@@ -86,7 +86,7 @@ class Catalogue:
         entries = {id_: _entry(path, id_, table, languages) for id_, table in tables.items()}
         return cls(path, languages, entries | numbers, keys, bases)
 
-    def template(self, id: str, language: str) -> str:  # noqa: A002 - as policy.notices.Words names it
+    def template(self, id: str, language: str) -> str:  # noqa: A002 - as policy.wording.Words names it
         """The words of a prompt, with its {placeholders}. Raises SoundError if there are none."""
         entry = self.entries.get(id)
         if entry is None:

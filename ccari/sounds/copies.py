@@ -15,7 +15,7 @@ import structlog
 from ccari.errors import StoreError, why
 from ccari.keyring.files import draft_of, settle
 from ccari.own_threads import OwnThreads
-from ccari.policy import notices
+from ccari.policy import wording
 
 _log = structlog.get_logger()
 
@@ -113,7 +113,7 @@ class Copies:
             words = [
                 (str(key), str(text)) for key, text in json.loads(self._words_path(version).read_bytes())
             ]
-            if notices.wording(words) == version:
+            if wording.version_of(words) == version:
                 return words
         return None
 
@@ -122,7 +122,7 @@ class Copies:
 
 
 def _digest(files: Mapping[str, bytes]) -> str:
-    return notices.audio({ending: sha256(content).hexdigest() for ending, content in files.items()})
+    return wording.audio_digest({ending: sha256(content).hexdigest() for ending, content in files.items()})
 
 
 def _holds(copy: Path, content: bytes) -> bool:

@@ -7,13 +7,13 @@ from hashlib import sha256
 
 from ccari.config import Settings
 from ccari.errors import SoundError
-from ccari.policy import notices
+from ccari.policy import wording
 from ccari.policy.campaign import Campaign
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy
 from ccari.policy.heard import HeardNotice, notices_heard
-from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
+from ccari.policy.wording import Prompt
 from ccari.ports.evidence import Account, HeardSound
 from ccari.sounds.copies import Copies
 from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
@@ -30,7 +30,7 @@ class Today:
     def prompts(self, language: str) -> dict[str, Prompt]:
         """The prompts by id; none if the catalogue no longer has the language, or lacks a prompt."""
         with contextlib.suppress(SoundError):
-            prompts = notices.prompts(self.controller, self.campaign, self.board.catalogue, language)
+            prompts = wording.prompts(self.controller, self.campaign, self.board.catalogue, language)
             return {each.id: each for each in prompts}
         return {}
 
@@ -39,7 +39,9 @@ class Today:
         with contextlib.suppress(SoundError, OSError):
             files = {ending: path.read_bytes() for ending, path in self.board.files(prompt).items()}
             if (
-                notices.audio({ending: sha256(content).hexdigest() for ending, content in files.items()})
+                wording.audio_digest(
+                    {ending: sha256(content).hexdigest() for ending, content in files.items()}
+                )
                 == digest
             ):
                 return files
@@ -83,4 +85,4 @@ def _words(
     if kept is not None and [key.split("/")[-1] for key, _ in kept] == ids:
         return kept
     words = [(each.key, each.text) for each in map(prompts.get, ids) if each]
-    return words if notices.wording(words) == notice.version else None
+    return words if wording.version_of(words) == notice.version else None

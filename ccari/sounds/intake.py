@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ccari.errors import SoundError, why
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import audio
 from ccari.sounds.studio import ENDINGS, WORDS, check_words
 

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ccari.errors import SoundError
-from ccari.policy import notices
+from ccari.policy import wording
 from ccari.sounds.audio import FORMAT
 
 #: Asterisk reads sounds as another user, and only their owner may change them, whatever the umask of the build.
@@ -47,8 +47,8 @@ class Entry:
 
     @property
     def digest(self) -> str:
-        """The digest of its audio: see :func:`ccari.policy.notices.audio`."""
-        return notices.audio({ending: file.sha256 for ending, file in self.files.items()})
+        """The digest of its audio: see :func:`ccari.policy.wording.audio_digest`."""
+        return wording.audio_digest({ending: file.sha256 for ending, file in self.files.items()})
 
 
 @dataclass(frozen=True, slots=True)

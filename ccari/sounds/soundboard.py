@@ -10,10 +10,10 @@ from time import monotonic
 
 from ccari.config import Settings
 from ccari.errors import SoundError
-from ccari.policy import notices
+from ccari.policy import notices, wording
 from ccari.policy.campaign import Campaign
-from ccari.policy.notices import Prompt
 from ccari.policy.parties import Controller
+from ccari.policy.wording import Prompt
 from ccari.ports.sounds import Script, Sound
 from ccari.sounds.catalogue import Catalogue
 from ccari.sounds.copies import Copies
@@ -131,7 +131,7 @@ class Soundboard:
 
     def _script(self, controller: Controller, campaign: Campaign, language: str, checked: _Checked) -> Script:
         """The script of one language. Adds to ``checked`` the stamps of its files, and what must be copied."""
-        prompts = {each.id: each for each in notices.prompts(controller, campaign, self.catalogue, language)}
+        prompts = {each.id: each for each in wording.prompts(controller, campaign, self.catalogue, language)}
         in_notices = {id_ for ids in notices.wordings(campaign) for id_ in ids}
         found = {
             id_: self._find(prompt, checked.notices if id_ in in_notices else checked.others)
@@ -143,7 +143,7 @@ class Soundboard:
             for id_, (folder, _, entry) in found.items()
         ]
         wordings = [ids for ids in notices.wordings(campaign) if prompts.keys() >= set(ids)]
-        versions = {ids: notices.version(tuple(prompts[id_] for id_ in ids)) for ids in wordings}
+        versions = {ids: wording.version(tuple(prompts[id_] for id_ in ids)) for ids in wordings}
         checked.said |= {
             version: [(prompts[id_].key, prompts[id_].text) for id_ in ids]
             for ids, version in versions.items()
@@ -168,7 +168,7 @@ class Soundboard:
 
     def source(self, words: str, language: str) -> Sound:
         self._refresh()
-        return self._sound(notices.source(words, self.catalogue, language))
+        return self._sound(wording.source(words, self.catalogue, language))
 
     def find(self, prompt: Prompt) -> Entry:
         """The manifest's entry of the sound that a call would play. Raises SoundError like :meth:`scripts`."""

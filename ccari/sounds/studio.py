@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 
 #: The file types that a studio may deliver. Whatever they contain is converted.
 ENDINGS = ("wav", "flac", "aiff", "mp3", "m4a", "ogg", "opus")

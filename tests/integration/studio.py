@@ -8,7 +8,7 @@ import numpy as np
 
 from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import Policy
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import Catalogue, EspeakNg, build
 from ccari.sounds.soundboard import shipped_sounds
 from tests.lab import callees

@@ -18,7 +18,7 @@ import pytest_asyncio
 
 from ccari.cli.sounds import prompts_of
 from ccari.policy.declaration import read
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import Catalogue, EspeakNg, Manifest
 from ccari.sounds.soundboard import shipped_sounds
 from ccari.sounds.studio import folder_of

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import pytest_asyncio
 
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, Manifest, build
 from tests.integration.ground import heard_on
 from tests.integration.test_lab import Ari, ari

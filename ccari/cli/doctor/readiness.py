@@ -19,7 +19,7 @@ from ccari.forward.secret import WebhookSecrets
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.journal_key import check as journal_check
 from ccari.keyring.secrets import SecretStore
-from ccari.policy import gate, notices
+from ccari.policy import gate, wording
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Register
@@ -81,7 +81,7 @@ def unspoken(policy: Policy) -> list[str]:
 def _wordless(catalogue: Catalogue, controller: Controller, campaign: Campaign) -> SoundError | None:
     try:
         for language in campaign.spoken:
-            notices.prompts(controller, campaign, catalogue, language)
+            wording.prompts(controller, campaign, catalogue, language)
     except SoundError as error:
         return error
     return None

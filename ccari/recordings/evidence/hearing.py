@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ccari.errors import EvidenceError
-from ccari.policy import notices
+from ccari.policy import wording
 from ccari.policy.chain import Linked
 from ccari.policy.heard import HeardNotice, notices_heard
 from ccari.ports.evidence import HeardSound
@@ -64,7 +64,7 @@ def hearing(files: Mapping[str, bytes], journal: Sequence[Linked]) -> Hearing:
     proven: list[Row] = []
     for notice in heard if rows else ():
         spoken = [row for row in _rows_of(worded, notice) if row]
-        if notices.wording((row["key"], row["text"]) for row in spoken) == notice.version:
+        if wording.version_of((row["key"], row["text"]) for row in spoken) == notice.version:
             proven += spoken
         elif not all(_rows_of(wordless, notice)):
             raise EvidenceError(f"{NOTICE}: the words are not those of the version that was heard")
@@ -87,7 +87,7 @@ def _check_audio(row: Row, files: Mapping[str, bytes]) -> None:
             raise EvidenceError(f"{name} is missing from the pack")
         if hashlib.sha256(files[name]).hexdigest() != row["sha256"][ending]:
             raise EvidenceError(f"{name} is not the audio that was played: its hash differs")
-    if row["files"] and notices.audio(row["sha256"]) != row["digest"]:
+    if row["files"] and wording.audio_digest(row["sha256"]) != row["digest"]:
         raise EvidenceError(f"{NOTICE}: the files of {row['key']} do not match its digest")
 
 

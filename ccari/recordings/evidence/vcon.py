@@ -11,7 +11,7 @@ from typing import Any
 from uuid import UUID
 
 from ccari import __version__
-from ccari.policy import notices
+from ccari.policy import wording
 from ccari.policy.bases import LegalBasis
 from ccari.policy.call import HANDED_BACK, Direction
 from ccari.policy.campaign import Campaign
@@ -151,7 +151,7 @@ def _words_heard(heard: Sequence[HeardSound], version: str | None) -> str:
         )
     if version is None:
         return "[The call was handed back to the dialplan. What was said in it is not known.]"
-    if version == notices.wording(()):
+    if version == wording.version_of(()):
         return "[Nothing had to be said before the talk.]"
     return f"[A notice was heard, of the version {version}. Its words are not in this evidence.]"
 

@@ -18,7 +18,7 @@ from ccari.cli.doctor.findings import Finding, State
 from ccari.cli.doctor.rounds import examine
 from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
-from ccari.policy import notices
+from ccari.policy import wording
 from ccari.policy.declaration import read
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.recipients import RecipientFile
@@ -101,7 +101,7 @@ class Patient:
         policy, words = read(document), Catalogue.load(shipped_sounds() / "catalogue.toml")
         shipped, entries = Manifest.load(shipped_sounds()).entries, {}
         for campaign in policy.campaigns:
-            for prompt in notices.prompts(policy.controller_of(campaign), campaign, words, campaign.language):
+            for prompt in wording.prompts(policy.controller_of(campaign), campaign, words, campaign.language):
                 if prompt.key in shipped:
                     continue
                 path = self.sounds / f"{prompt.key}.{FORMAT}"

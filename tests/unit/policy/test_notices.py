@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 
-from ccari.policy import confirmations, notices
+from ccari.policy import confirmations, notices, wording
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import Campaign, Information, NoticePrompt
-from ccari.policy.notices import Prompt, information, prompts, sequence, version
+from ccari.policy.notices import information, sequence
 from ccari.policy.rights import EFFECTS, Right
 from ccari.policy.sentences import ended_once
+from ccari.policy.wording import Prompt, prompts, version
 from ccari.sounds.catalogue import Catalogue
 from tests.unit.policy.campaigns import ALL_KEYS, CONTROLLER, campaign
 
@@ -42,7 +43,7 @@ class Echo:
         return f"<{basis}>"
 
 
-def texts(declared: Campaign, words: notices.Words | None = None) -> dict[str, str]:
+def texts(declared: Campaign, words: wording.Words | None = None) -> dict[str, str]:
     return {prompt.id: prompt.text for prompt in prompts(CONTROLLER, declared, words or Echo())}
 
 
@@ -62,7 +63,7 @@ def test_a_name_that_ends_with_a_full_stop_ends_its_sentence_twice(language: str
     assert CONTROLLER.name.endswith("o.o.")
     assert [each.id for each in told if ".." in each.text] == []
     assert {"identity", "purpose", "source", "machine_message"} <= {each.id for each in told}
-    assert ".." not in notices.source("targi, itp.", SHIPPED, language).text
+    assert ".." not in wording.source("targi, itp.", SHIPPED, language).text
 
 
 def test_an_ellipsis_is_cut_short() -> None:

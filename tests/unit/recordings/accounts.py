@@ -9,7 +9,7 @@ from uuid import UUID
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from ccari.policy import chain, merkle, notices
+from ccari.policy import chain, merkle, wording
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.seal import Kind, Leaf, statement
 from ccari.ports.evidence import Account, HeardSound, Revision, Seal, SealedIn
@@ -47,14 +47,14 @@ legal_basis = "legitimate_interest"
 def sound(name: str, text: str, language: str = "pl", endings: Sequence[str] = ("sln12",)) -> HeardSound:
     files = {ending: f"{name} as {ending}".encode() for ending in endings}
     hashes = {ending: hashlib.sha256(content).hexdigest() for ending, content in files.items()}
-    return HeardSound(f"{language}/renewals/{name}", text, notices.audio(hashes), files)
+    return HeardSound(f"{language}/renewals/{name}", text, wording.audio_digest(hashes), files)
 
 
 HEARD = [sound("identity", "Dzwoni ACME."), sound("recording", "Rozmowa jest nagrywana.")]
 
 
 def version(heard: Sequence[HeardSound]) -> str:
-    return notices.wording((each.key, each.text or "") for each in heard)
+    return wording.version_of((each.key, each.text or "") for each in heard)
 
 
 VERSION = version(HEARD)

@@ -6,7 +6,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds.soundboard import Soundboard, shipped_sounds
 
 

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 
 from ccari.errors import SoundError
 from ccari.own_threads import OwnThreads
-from ccari.policy import chain, notices
+from ccari.policy import chain, notices, wording
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
 from ccari.ports.evidence import HeardSound
@@ -45,12 +45,12 @@ class Desk:
         return Soundboard(self.sounds, self.shipped, copies=self.copies)
 
     def speak(self, voice: str, endings: Sequence[str] = (FORMAT,)) -> None:
-        prompts = notices.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
+        prompts = wording.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
         entries = dict(self._spoken(voice, prompts, endings))
         Manifest(entries).save(self.sounds)
 
     def _spoken(
-        self, voice: str, prompts: Iterable[notices.Prompt], endings: Sequence[str]
+        self, voice: str, prompts: Iterable[wording.Prompt], endings: Sequence[str]
     ) -> Iterable[tuple[str, Built]]:
         for prompt in prompts:
             files = {}
@@ -84,9 +84,9 @@ class Desk:
         board = self.board
         script = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
         asyncio.run(board.keep(CAMPAIGN))
-        prompts = {each.id: each for each in notices.prompts(CONTROLLER, CAMPAIGN, board.catalogue, "pl")}
+        prompts = {each.id: each for each in wording.prompts(CONTROLLER, CAMPAIGN, board.catalogue, "pl")}
         fields = {
-            "notice_version": notices.version(tuple(prompts[each] for each in ids)), "language": "pl",
+            "notice_version": wording.version(tuple(prompts[each] for each in ids)), "language": "pl",
             "prompts": ",".join(ids), "sounds": ",".join(script.sounds[each].digest for each in ids),
         }  # fmt: skip
         return chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, Manifest, build
 from ccari.sounds.build import Progress
 from ccari.sounds.manifest import damage

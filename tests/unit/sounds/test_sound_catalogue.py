@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy import confirmations, notices, speech
+from ccari.policy import confirmations, notices, speech, wording
 from ccari.policy.bases import LegalBasis
 from ccari.policy.campaign import NoticePrompt
 from ccari.policy.recording import RecordingMode, Without
@@ -113,7 +113,7 @@ def test_notices_and_menu_leave_exactly_what_the_policy_fills_in(catalogue: Cata
 
 
 def test_every_sound_that_the_policy_plays_in_all_campaigns_needs_no_campaign(catalogue: Catalogue) -> None:
-    words: notices.Words = catalogue
+    words: wording.Words = catalogue
     for language in catalogue.languages:
         fixed = {prompt.id: prompt.text for prompt in catalogue.fixed(language)}
         assert set(notices.COMMON) <= set(fixed)
@@ -169,9 +169,9 @@ def test_the_catalogue_has_no_words_that_nothing_says(catalogue: Catalogue) -> N
             if keys or mode not in {RecordingMode.OPT_OUT, RecordingMode.OPT_IN}:
                 recording = {"mode": mode, "without": without, "purpose": "szkolenia"}
                 declared = campaign(recording=recording, keys=keys, notice=everything)
-                notices.prompts(CONTROLLER, declared, Asked())
+                wording.prompts(CONTROLLER, declared, Asked())
     calls = {"agent": "PJSIP/{agent}", "languages": ["en"], "answering_machine": {"message": True}}
-    notices.prompts(
+    wording.prompts(
         CONTROLLER, campaign(keys=ALL_KEYS | {"#": "language"}, notice=everything, **calls), Asked()
     )
     assert asked == set(catalogue.entries)

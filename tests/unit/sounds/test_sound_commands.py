@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy import notices
+from ccari.policy import wording
 from ccari.policy.declaration import read
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, build
 from ccari.sounds.locking import lock_folder
 from ccari.sounds.soundboard import Soundboard
@@ -105,7 +105,7 @@ def test_a_sound_that_one_language_of_a_campaign_lacks_blocks_it(
     prompts = [
         each
         for language in campaign.spoken
-        for each in notices.prompts(policy.controller_of(campaign), campaign, board.catalogue, language)
+        for each in wording.prompts(policy.controller_of(campaign), campaign, board.catalogue, language)
         if each.campaign
     ]
     build([each for each in prompts if each.language != lacking], desk.sounds, engine=engine)

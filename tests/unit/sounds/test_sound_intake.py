@@ -9,7 +9,7 @@ import numpy.typing as npt
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, build
 from ccari.sounds.intake import Recording, examine, take
 from ccari.sounds.studio import folder_of

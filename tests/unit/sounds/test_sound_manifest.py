@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, Manifest, build
 from tests.faults.files import with_a_bit_changed
 from tests.unit.sounds.fitness import check

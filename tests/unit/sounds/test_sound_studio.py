@@ -8,7 +8,7 @@ import numpy.typing as npt
 import pytest
 
 from ccari.errors import SoundError
-from ccari.policy.notices import Prompt
+from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, build
 from tests.unit.sounds.earlier import as_an_earlier_version_left_it
 from tests.unit.sounds.fitness import check

@@ -19,7 +19,7 @@ import pytest
 
 from ccari.errors import EvidenceError
 from ccari.gating.journal import entry
-from ccari.policy import chain, notices
+from ccari.policy import chain, wording
 from ccari.policy.rights import Level, RequestState, Right
 from ccari.policy.seal import Kind
 from ccari.ports.accesses import Access, Looked
@@ -293,7 +293,7 @@ async def test_a_call_to_which_nothing_was_to_be_said_misses_a_notice(
     ccari: Service, store: Store, tmp_path: Path
 ) -> None:
     await store.policies.apply(made.POLICY, "test")
-    call, version = made.call(), notices.wording(())
+    call, version = made.call(), wording.version_of(())
     await store.calls.open(call, made.question(call))
     told = {"notice_version": version, "language": "pl", "prompts": "", "sounds": ""}
     await store.calls.commit_heard(call.id, version, None, [entry("notice_heard", told)])
