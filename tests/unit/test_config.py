@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ccari import config
-from ccari.config import Settings, load, password_in
+from ccari.config import Settings, load, loading, password_in
 from ccari.errors import ConfigError
 from ccari.keyring.files import read_guarded
 from ccari.own_threads import alone
@@ -33,7 +32,7 @@ def write(tmp_path: Path) -> Write:
 @pytest.fixture(autouse=True)
 def _alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """No file and no variable of the machine that runs the test."""
-    monkeypatch.setattr(config, "DEFAULT_PATHS", ())
+    monkeypatch.setattr(loading, "DEFAULT_PATHS", ())
 
 
 def refused(path: Path | None) -> str:
@@ -205,7 +204,7 @@ def test_a_default_file_that_may_not_be_looked_at_is_passed_over(
 ) -> None:
     """A name that is too long stands for every error but "no such file": root is never refused."""
     unreadable = tmp_path / ("x" * 300)
-    monkeypatch.setattr(config, "DEFAULT_PATHS", (unreadable,))
+    monkeypatch.setattr(loading, "DEFAULT_PATHS", (unreadable,))
     assert refused(None) == f"cannot read {unreadable}: File name too long"
 
 
@@ -214,7 +213,7 @@ def test_it_is_not_told_in_which_folder_a_file_could_not_be_looked_for(
 ) -> None:
     """Root's own folder, as a rule, if somebody works as the service's user."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(config, "DEFAULT_PATHS", (Path("x" * 300), Path("/etc/ccari/ccari.toml")))
+    monkeypatch.setattr(loading, "DEFAULT_PATHS", (Path("x" * 300), Path("/etc/ccari/ccari.toml")))
     assert refused(None) == (
         f"cannot read {tmp_path / ('x' * 300)}: File name too long: "
         "run it in a folder that its user can read, such as /etc/ccari"
