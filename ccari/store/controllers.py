@@ -14,9 +14,10 @@ from ccari.policy.erasure import proof_kept
 from ccari.policy.leaving import Amount, Goes, Keeps, Proofs
 from ccari.ports.accesses import Looked
 from ccari.store import accesses
-from ccari.store.database import Connection, Database, in_transaction, translated
+from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.policies import countries, countries_of, in_force
 from ccari.store.queries import SQL
+from ccari.store.translating import translated
 
 Progress = Callable[[int], None]
 

@@ -15,8 +15,9 @@ from ccari.policy.chain import Entry
 from ccari.policy.retention import WITHDRAWING, Why
 from ccari.ports.holds import Disposal, Doomed, Held, Judge, StoredRecording
 from ccari.store import holds, journals
-from ccari.store.database import Connection, Database, in_transaction, translated
+from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.queries import SQL
+from ccari.store.translating import translated
 
 _WITHDRAWING = sorted(WITHDRAWING)
 _BASES = frozenset(each.value for each in LegalBasis)

@@ -10,7 +10,8 @@ import structlog
 
 from ccari.errors import RivalError, StoreError
 from ccari.store.connecting import connect, refuse_outdated
-from ccari.store.database import COMMAND_SECONDS, Connection, Database, translated
+from ccari.store.database import COMMAND_SECONDS, Connection, Database
+from ccari.store.translating import translated
 from ccari.tasks import beside
 
 _log = structlog.get_logger()

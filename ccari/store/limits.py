@@ -12,7 +12,7 @@ from ccari.policy.limits import Limit
 from ccari.policy.retention import Limited
 from ccari.ports.limits import PastLimit
 from ccari.store import repeats
-from ccari.store.database import Connection, Database, in_transaction, translated
+from ccari.store.database import Connection, Database, in_transaction
 from ccari.store.expiry.accesses import ExpiringAccesses
 from ccari.store.expiry.calls import ExpiringCalls
 from ccari.store.expiry.consents import ExpiringConsents
@@ -20,6 +20,7 @@ from ccari.store.expiry.contacts import ExpiringContacts
 from ccari.store.expiry.kind import ExpiringKind, Keepers
 from ccari.store.expiry.requests import ExpiringRequests
 from ccari.store.queries import SQL
+from ccari.store.translating import translated
 
 #: How many rows expire in one transaction, which blocks new holds.
 BATCH = 250

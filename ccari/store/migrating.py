@@ -23,10 +23,9 @@ from ccari.store.database import (
     Connection,
     Database,
     as_it_is,
-    denied,
     idle_limit,
-    translated,
 )
+from ccari.store.translating import denied, translated
 from ccari.tasks import beside
 
 _log = structlog.get_logger()

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 from ccari.cli.doctor.findings import Finding, fault, in_daemon_thread, ok, warning
 from ccari.config import Settings
-from ccari.store.database import ANOTHER_OWNER, unprivileged
 from ccari.store.migrating import ANOTHER_ENCODING, ANOTHER_VERSION, ENCODING, OLDEST_SERVER, of_newer, unfit
 from ccari.store.opened import Store
+from ccari.store.translating import ANOTHER_OWNER, unprivileged
 from ccari.store.untouched import AnothersError, Schema, Server, find_embedded, open_untouched, schema, server
 
 #: The maximum round-trip time: a right takes some twenty-five round trips, which the person who pressed it waits for: docs/scaling.md.

@@ -24,6 +24,7 @@ from ccari.store.database import Database
 from ccari.store.fence import PostgresFence
 from ccari.store.migrating import migrations_folder, open_database
 from ccari.store.queries import SQL
+from ccari.store.translating import translated
 from ccari.store.untouched import open_untouched
 from ccari.store.untouched import schema as schema_in
 from tests.lab.ports import free_port
@@ -623,7 +624,7 @@ async def test_a_connection_that_is_lost_in_a_transaction_is_told_by_the_name_of
 @pytest.mark.parametrize("refusal", [asyncpg.ProtocolViolationError, asyncpg.ConnectionRejectionError])
 def test_what_refuses_a_connection_is_told_as_a_lost_one(refusal: type[asyncpg.PostgresError]) -> None:
     """PgBouncer says everything that it has to say in this way."""
-    with pytest.raises(StoreError, match="unsupported startup parameter"), databases.translated():
+    with pytest.raises(StoreError, match="unsupported startup parameter"), translated():
         raise refusal("unsupported startup parameter: statement_timeout")
 
 
