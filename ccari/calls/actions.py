@@ -37,7 +37,7 @@ _log = structlog.get_logger()
 
 class Actions:
     """Carries out the commands of one call. Failures raise a CcariError, which the runner turns into an
-    event. ``is_ending``: whether something has happened after which nobody may be connected.
+    event. ``is_ending``: tells whether something has happened after which nobody may be connected.
     """
 
     def __init__(

@@ -18,7 +18,7 @@ LOOK_SECONDS = 1.0
 
 
 class Dialplan:
-    """``ari`` and ``ids`` are the call's. Failures raise AsteriskError."""
+    """The dialplan's side of one call. Failures raise AsteriskError."""
 
     def __init__(self, ari: Ari, ids: Ids) -> None:
         self._ari = ari

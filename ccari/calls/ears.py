@@ -18,10 +18,10 @@ MOST_EARLY_EVENTS = 20_000
 
 
 class Ears:
-    """Takes the reader's events. Keeps them until stock is taken, then passes them on. Notices if another
+    """Takes the reader's events. It keeps them until stock is taken, and then passes them on. It notices if another
     service takes over.
 
-    ``silence``: called when nothing more may be sent over the connection. ``keys``: those of the last connection.
+    ``silence``: called when nothing more may be sent over the connection. ``keys``: those that the last connection left.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Ears:
         self.overrun = asyncio.Event()
 
     def take(self, event: dict[str, Any]) -> None:
+        """Take one event. Called from the reader, so it returns at once."""
         if event.get("type") == "ApplicationReplaced":
             # Asterisk sends events only to the newest connection, but still obeys this one: send nothing more
             self._silence()

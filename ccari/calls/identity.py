@@ -74,7 +74,7 @@ class Driver:
 
     @property
     def as_stranger(self) -> str:
-        """What is wrong if its database is another one."""
+        """What is wrong, in words, if its database is not ours."""
         return f"a service with another database drives this Asterisk as {self.app}, or has left calls in it"
 
 
@@ -102,10 +102,10 @@ async def is_active(session: aiohttp.ClientSession, credentials: Credentials, ap
 async def refuse_strangers(
     session: aiohttp.ClientSession, credentials: Credentials, ours: Collection[str]
 ) -> None:
-    """See that no service with another database than those that are ``ours`` drives this Asterisk.
+    """Make sure that no service with another database than ``ours`` drives this Asterisk.
 
-    The lock that keeps two services apart is in their database. A service with another one would take the application over, and end
-    all conversations as it takes stock. A service that has left no word is not noticed.
+    The lock that keeps two services apart is in their database. A service with another one would take the application over, and end all
+    conversations as it takes stock. A service that has left no word is not noticed.
 
     Raises
     ------

@@ -52,7 +52,7 @@ class Inbox:
         self.put(last)
 
     def awaits(self, event: Event) -> bool:
-        """True if the event is waiting."""
+        """True if this event is in the queue."""
         return event in self._waiting
 
     def awaits_any(self, of_kind: Callable[[Event], bool]) -> bool:

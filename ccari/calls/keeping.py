@@ -22,7 +22,7 @@ Storing = Callable[[Mapping[str, Any] | None], Awaitable[None]]
 
 
 class TalkKeeper:
-    """Of one call."""
+    """Keeps the talk of one call."""
 
     def __init__(self, call_id: UUID, inbox: Inbox) -> None:
         self._call_id = call_id
@@ -52,7 +52,7 @@ class TalkKeeper:
             self._kept = kept
 
     def put_off(self, call: Call) -> None:
-        """Store it later: this node's disk already has what a right forbids, and the person on the line waits for the answer."""
+        """Store the talk later. The person on the line waits for an answer, and this node's disk already has what their right forbids."""
         self._tried = resuming.to_keep(call)
         self._keep_later()
 

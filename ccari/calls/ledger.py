@@ -19,7 +19,7 @@ from ccari.ports.requests import Intake
 
 
 class Ledger:
-    """Each method also writes the journal's waiting entries, and raises StoreError if it fails."""
+    """What one call writes. Each method also writes the journal's waiting entries, and raises StoreError if it fails."""
 
     def __init__(self, desk: Desk, journal: Journal) -> None:
         self._call = journal.call_id
@@ -76,6 +76,9 @@ class Ledger:
         await self._journal.persistently(lambda entries: self._desk.store.write(self._call, entries))
 
     async def close(self, outcome: Outcome, reason: str) -> None:
+        """Write the end of the call, trying again for some minutes while the database is away. Does nothing if the gate
+        was never asked.
+        """
         gatekeeper, store = self._gatekeeper, self._desk.store
         if gatekeeper is None and not self._journal.is_open:
             return

@@ -31,7 +31,7 @@ class TooLate(AsteriskError):  # noqa: N818 - a state, told as such
 
 
 class Legs:
-    """``ids`` names the channels and the bridge. Failures raise AsteriskError."""
+    """The channels and the bridge of one call. ``ids`` names them. Failures raise AsteriskError."""
 
     def __init__(self, ari: Ari, ids: Ids, dialplan: Dialplan) -> None:
         self._ari = ari
@@ -54,6 +54,7 @@ class Legs:
         self._bridge_made = self.have_met = True
 
     async def create_agent(self, terms: Terms) -> None:
+        """Create the agent's channel, which is not rung yet. Their phone will show the callee's number, if that is known."""
         variables = self._variables(terms, terms.agent_string)
         if terms.number is not None:
             # the number that the agent's phone shows
@@ -67,6 +68,7 @@ class Legs:
         )
 
     async def create_callee(self, terms: Terms) -> None:
+        """Create the callee's channel, which is not dialled yet. Asterisk hangs it up unless it is dialled within :data:`DIAL_SECONDS`."""
         dialled = terms.campaign.dial_string(terms.known_number)
         variables = {**self._variables(terms, dialled), _LIMIT: str(DIAL_SECONDS)}
         # the run that takes the talk up reads from it whose rights are pressed; Asterisk knows the number anyway
@@ -103,6 +105,7 @@ class Legs:
         return variables
 
     async def bridge(self) -> None:
+        """Connect the two. The bridge is made the first time."""
         self.have_met = True
         if not self._bridge_made:
             # set before the request: even if the reply is lost, there may be a bridge

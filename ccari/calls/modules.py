@@ -50,4 +50,5 @@ def why_unfit(lacking: Mapping[str, Sequence[str]]) -> str:
 
 
 def in_words(lacking: Mapping[str, Sequence[str]]) -> str:
+    """The modules in words, each with what needs it."""
     return "; ".join(f"{', '.join(names)}, for its {key}" for key, names in lacking.items())

@@ -30,7 +30,10 @@ KEY_GRACE_SECONDS = 0.1
 
 
 class Player:
-    """``campaign``: the campaign as requested, unchecked. ``playbacks``: the newest one to each party."""
+    """Plays the prompts of one call.
+
+    ``campaign``: the campaign as requested, unchecked. ``playbacks``: the newest one to each party.
+    """
 
     def __init__(self, ids: Ids, desk: Desk, campaign: str) -> None:
         self._ids = ids

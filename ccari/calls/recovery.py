@@ -22,8 +22,8 @@ _log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Stock:
-    """What was left. ``talks``: talks to be taken up. ``handed_over``: channels that the dialplan must get
-    back. ``counts``: how many there were of each kind, for the log.
+    """What an earlier run has left. ``talks``: talks to be taken up. ``handed_over``: channels that the dialplan must
+    get back. ``counts``: how many there were of each kind, for the log.
     """
 
     talks: Sequence[Talk]
@@ -170,7 +170,7 @@ def _tell_lost(desk: Desk, tag: RecordingTag) -> None:
 
 @contextlib.contextmanager
 def _others_spared(recording: Unfinished) -> Iterator[None]:
-    """Keep a call that was tampered with from holding up other calls' recordings, or the start of the service."""
+    """Let a call that was tampered with hold up neither other calls' recordings nor the start of the service."""
     try:
         yield
     except RefusedError:

@@ -52,8 +52,8 @@ PLAYBACK_GRACE_SECONDS = 5.0
 
 
 class CallRunner:
-    """Belongs to the task that runs :meth:`run`. Other tasks call the other public methods, which note what
-    was reported, queue what it means to the call, and never await.
+    """One call. It belongs to the task that runs :meth:`run`. Other tasks call the other public methods, which note
+    what was reported, queue what it means to the call, and never await.
     """
 
     def __init__(self, order: Order, desk: Desk, ids: Ids, journal: Journal) -> None:
@@ -333,5 +333,5 @@ class CallRunner:
 
 
 def _may_be_cut(event: Event) -> bool:
-    """True for the end of a callee's channel that Asterisk may have hung up itself: then no other cause is named than 16."""
+    """True for the end of the callee's channel, if Asterisk may have hung it up itself. It then names no cause, or 16."""
     return isinstance(event, on.Gone) and event.party is Party.CALLEE and event.cause in {0, 16}

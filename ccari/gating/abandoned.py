@@ -20,7 +20,7 @@ _log = structlog.get_logger()
 async def sweep(
     store: CallStore, asterisk: str, older_than: float, under_way: Callable[[], Sequence[UUID]] = lambda: ()
 ) -> Never:
-    """End, again and again until cancelled, calls opened at least ``older_than`` seconds ago and not ``under_way``."""
+    """At intervals, until cancelled, end the calls that were opened at least ``older_than`` seconds ago and are not ``under_way``."""
     while True:
         await asyncio.sleep(SWEEP_SECONDS)
         try:

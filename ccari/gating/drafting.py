@@ -34,7 +34,9 @@ class Declared:
     policy_sha256: str
 
     def asserted(self, direction: Direction) -> dict[str, str]:
-        """The terms in the row of a call that gets no others, for its journal: the journal is sealed, the row is not."""
+        """What the row of a call without terms says, for the call's journal. Only the journal is sealed: it proves what the row may be
+        changed to hide.
+        """
         campaign = self.campaign
         return {
             "controller": campaign.controller, "campaign": campaign.id, "legal_basis": campaign.legal_basis.value,

@@ -7,10 +7,10 @@ from ccari.policy.gate import Facts
 
 
 def findings(facts: Facts) -> dict[str, str]:
-    """The facts, each with its date, and without the number.
+    """The facts by which the gate decided, each with its date, and without the number.
 
-    ``attempts``: the campaign's within the days of its own limit, all of the campaign's, and the controller's
-    within the days of its country's rules.
+    ``attempts``: three counts: the campaign's calls within the days of its own limit, all calls of the campaign, and the controller's within
+    the days of its country's rules.
     """
     consent, contact, attempts = facts.consent, facts.contact, facts.attempts
     found = {

@@ -59,9 +59,9 @@ class Gatekeeper:
             return await self._on_record(self._admit)
 
     async def _on_record(self, answer: Callable[[], Awaitable[Terms | Block]]) -> Terms | Block:
-        """The answer. If it fails before the call's row is written, write a row that records the refusal.
+        """What ``answer`` gives. If that fails before the call's row is written, write a row that records the refusal.
 
-        Raises StoreError: the row may then be written with the call's end.
+        Raises StoreError. Then the row may still be written when the call ends.
         """
         try:
             return await answer()
@@ -107,10 +107,9 @@ class Gatekeeper:
         self._journal.opened()
 
     async def spend_token(self, terms: Terms) -> Block | None:
-        """Ask again, and spend the call's token. None: dial now; else why not.
+        """Ask the gate again, and spend the call's token. None: dial now. Otherwise: why not.
 
-        The number's digests are computed again: since the first answer a secret may have been added, and the
-        number barred under it.
+        The number's digests are computed again: since the first answer a secret may have been added, and the number barred under it.
 
         Raises
         ------

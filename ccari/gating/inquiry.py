@@ -20,6 +20,8 @@ from ccari.ports.sounds import Prompts
 
 
 class FactStore(Protocol):
+    """Where the facts about a number are read."""
+
     async def facts(self, question: Question, sought: Sought) -> tuple[Facts, int | None]:
         """The facts the gate would get about a number, and the newest policy revision. Raises StoreError if
         the database fails.
@@ -29,8 +31,9 @@ class FactStore(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Inquiry:
-    """``sees``: whether the asker may ask about a controller's campaigns. If not, the answer is as if there
-    were no such campaign.
+    """Answers what the gate would say about a number, without a call.
+
+    ``sees``: whether the asker may ask about a controller's campaigns. If not, the answer is as if there were no such campaign.
     """
 
     book: PolicyBook

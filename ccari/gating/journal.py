@@ -30,8 +30,8 @@ LEFT_OUT = "entries_left_out"
 
 
 class Journal:
-    """``note`` logs an event, counts it (``meter``) and queues its entry; ``durably`` commits the queue
-    together with something else.
+    """The journal of one call while it runs. ``note`` logs an event, counts it (``meter``) and queues its entry; ``durably`` commits what
+    is queued, together with what it is about.
     """
 
     def __init__(self, call_id: UUID, agent: str, meter: CallMeter = UNMETERED_CALL) -> None:
@@ -53,11 +53,11 @@ class Journal:
         self._log = self._log.bind(**context)
 
     def know(self, findings: Mapping[str, str]) -> None:
-        """Put ``findings`` into the next entry, as its evidence; they are too long for the log."""
+        """Add ``findings`` to the next entry, as evidence for it. They are too long for the log."""
         self._findings |= findings
 
     def retract(self, names: Container[str]) -> None:
-        """Leave these findings out of entries that wait for a commit, and of the next one."""
+        """Take these findings out of the entries that wait for a commit, and do not add them to the next one."""
         self._findings = {name: value for name, value in self._findings.items() if name not in names}
         self._entries = [
             replace(each, fields={name: value for name, value in each.fields.items() if name not in names})
@@ -104,7 +104,7 @@ class Journal:
         return result
 
     async def persistently(self, write: Callable[[Sequence[Entry]], Awaitable[None]]) -> bool:
-        """As :meth:`durably`, retried as by :func:`persistently`."""
+        """Like :meth:`durably`, and try again for some minutes while the database is away: see :func:`persistently`."""
         return await persistently(self.call_id, lambda: self.durably(write))
 
 

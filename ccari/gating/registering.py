@@ -8,7 +8,7 @@ from ccari.ports.requests import Exercise
 
 
 async def register(store: CallStore, journal: Journal, call: OpenedCall, exercise: Exercise) -> str | None:
-    """Give the request's reference, or None if the right is kept on this node until the database is back.
+    """Register the right. Gives the request's reference, or None if the right is kept on this node until the database is back.
 
     If the call has no row yet, one is written.
 

@@ -20,13 +20,12 @@ from ccari.ports.sounds import Script
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """The terms that one call is made under; a newer policy does not change them. ``number``: None for a
-    caller who withholds it.
+    """The terms that one call is made under; a newer policy does not change them.
 
-    ``agent_string``: the dial string of the agent, if we ring one. ``language``: the current language of the
-    call. ``informed``: whether the number has heard this controller's information before. ``heard_version``:
-    the wording of the notice heard in this call; None until then. ``policy_sha256``: the hash of the policy
-    file in hex; empty in a talk that is taken up.
+    ``number``: None for a caller who withholds it. ``agent_string``: the dial string of the agent, if we ring one. ``language``: the
+    current language of the call. ``informed``: whether the number has heard this controller's information before. ``heard_version``: the
+    version of the notice heard in this call; None until then. ``policy_sha256``: the hash of the policy file in hex; empty in a talk that
+    is taken up.
     """
 
     controller: Controller
@@ -48,34 +47,38 @@ class Terms:
 
     @property
     def script(self) -> Script:
+        """What is said in this call, in its current language."""
         return self.scripts[self.language]
 
     @property
     def known_number(self) -> Number:
+        """The number of a call that has one."""
         if self.number is None:
             raise AssertionError("the number of this call is not known")
         return self.number
 
     @property
     def proven_version(self) -> str:
+        """The version of the notice that was heard, in a call that has come this far."""
         if self.heard_version is None:
             raise AssertionError("the notice of this call was not heard")
         return self.heard_version
 
     @property
     def information_version(self) -> str:
+        """The version of the information layer, in the current language of the call."""
         return self.script.versions[notices.information(self.campaign, inbound=self.inbound)]
 
     @property
     def notice_ms(self) -> int:
-        """How long the notice of this call is."""
+        """How long the notice of this call takes, in milliseconds."""
         return self.script.length_ms(
             notices.sequence(self.campaign, informed=self.informed, inbound=self.inbound)
         )
 
     @property
     def asserted(self) -> dict[str, str]:
-        """The terms and parties in the call's row, and the policy's hash, for its journal: only the journal is sealed."""
+        """What the call's row says of its terms and parties, with the policy's hash, for the call's journal: only the journal is sealed."""
         return {**self.opened.asserted, "policy_sha256": self.policy_sha256}
 
     def has_informed(self, facts: Facts) -> bool:
@@ -102,6 +105,7 @@ class Terms:
         )
 
     def question(self) -> Question:
+        """What the gate must look up for this call now."""
         return gate.question(self.campaign, datetime.now(UTC))
 
     def exercise(self, right: Right, key: str, at: datetime | None = None) -> Exercise:

@@ -33,6 +33,8 @@ class Information(StrEnum):
 
 
 class NoticePrompt(StrEnum):
+    """The parts of a notice, as the policy file names them."""
+
     IDENTITY = "identity"
     PURPOSE = "purpose"
     BASIS = "basis"
@@ -57,7 +59,10 @@ class Attempts(Declared):
 
 
 class Notice(Declared):
-    """``barge_in``: the prompts that a key cuts short when they are repeated. What must still be heard is never cut short."""
+    """What is said before the talk.
+
+    ``barge_in``: the prompts that a key cuts short when they are repeated. What must still be heard is never cut short.
+    """
 
     information: Information = Information.ALWAYS
     prompts: tuple[NoticePrompt, ...] = tuple(NoticePrompt)
@@ -174,6 +179,7 @@ class Campaign(Declared):
 
     @property
     def needs_consent(self) -> bool:
+        """Whether a call of the campaign needs a consent of the person called."""
         if self.consent_required is not None:
             return self.consent_required
         return self.marketing or self.legal_basis is LegalBasis.CONSENT
@@ -227,8 +233,9 @@ class Campaign(Declared):
 
     @property
     def counts_for_days(self) -> int:
-        """For how many days a call counts as an attempt to its number; 0 if attempts are not counted. Ignores ``attempts.total``, which
-        counts all calls that can still be linked to the number.
+        """For how many days a call counts as an attempt to reach its number; 0 if attempts are not counted.
+
+        Not for ``attempts.total``: that counts all calls that can still be linked to the number.
         """
         rules = self.country_rules
         return max(self.attempts.per_days if self.attempts else 0, (rules and rules.per_days) or 0)

@@ -171,7 +171,7 @@ def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tupl
 
 
 def _told_of_call(journal: Iterable[Linked]) -> Iterator[tuple[str, str]]:
-    """The columns of the call's row that the journal also states: their names, with the values as text."""
+    """The columns of the call's row that the journal states too: their names, with the values as text."""
     for entry in journal:
         # if the gate was never asked, as in the dialplan's keys menu, the entry of the call's first right has these fields
         is_told = entry.event in GATED or "digest" in (entry.fields or {})
@@ -244,7 +244,7 @@ def _moment(at: datetime | str) -> datetime:
 
 
 def was_not_heard(version: str | None, heard: Sequence[Linked]) -> bool:
-    """True if none of the entries ``heard`` is of that version of the notice. An erased entry may have been of any version."""
+    """True if none of the entries ``heard`` tells of that version of the notice. An erased entry may have told of any."""
     return all(each.fields is not None and each.fields.get("notice_version") != version for each in heard)
 
 
@@ -317,7 +317,7 @@ def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -
 
 
 def fits_commitment(entry: Linked) -> bool:
-    """Whether the entry's fields are the original ones. False if they are erased."""
+    """Whether the entry's fields are the original ones, by its commitment. False if they are erased."""
     if entry.fields is None or entry.salt is None:
         return False
     try:

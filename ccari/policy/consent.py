@@ -6,13 +6,15 @@ from enum import StrEnum
 
 
 class Channel(StrEnum):
-    """How the person agreed to be reached. A consent for one channel does not cover another (PL: PKE Art 398(1))."""
+    """The kind of calls that a consent is to: by people, or automatic. A consent to one does not cover the other (PL: PKE Art 398(1))."""
 
     PHONE = "phone"
     AUTOMATIC_CALLS = "automatic_calls"
 
 
 class ConsentState(StrEnum):
+    """What has become of a consent."""
+
     NONE = "none"
     GIVEN = "given"
     WITHDRAWN = "withdrawn"

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, Strict, model
 
 
 class Contradiction(NamedTuple):
-    """Something wrong in a table whose keys are each valid. ``path``: the key to change, relative to that table."""
+    """A fault of a table whose keys are each valid, and do not go together. ``path``: the key to change, relative to that table."""
 
     path: tuple[int | str, ...]
     words: str

@@ -20,7 +20,7 @@ from ccari.policy.rights import Right
 
 
 def _years(count: int) -> timedelta:
-    """That many years, counting the most leap days possible."""
+    """The length of so many years, with the most leap days that they can have."""
     return timedelta(days=count * 365 + -(-count // 4))
 
 
@@ -108,10 +108,10 @@ REMAINS: Mapping[str, str] = {
 class Thing:
     """A piece of data kept about a person.
 
-    ``over``: it is finished, and nobody works on it any more. ``holds``: what holds it, by kind and in words. ``limit``: until when a
-    legal obligation keeps it; None: unknown, so it stays. ``with_``: ids of the things that it stays together with, because one would be
-    useless without the other. ``given_at``: when a consent was given. ``used_at``: when a call was last made on it. ``needed``: another
-    legal ground to keep it.
+    ``over``: whether it is finished, so that nobody works on it any more. ``holds``: what holds it, by kind and in words. ``limit``: until
+    when a legal obligation keeps it; None: unknown, so it stays. ``with_``: the ids of the things that it must stay together with, because
+    one would be useless without the other. ``given_at``: when a consent was given. ``used_at``: when a call was last made on it.
+    ``needed``: another legal ground to keep it.
     """
 
     what: What
@@ -212,8 +212,8 @@ def plan(things: Iterable[Thing], terms: ErasureTerms) -> Plan:
 
 
 def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
-    """Whether an open request for the right needs data processed on ``basis``. None: a thing without its own basis, which only a right
-    that holds all bases needs.
+    """Whether an open request for the right needs data that are processed on ``basis``. None: data without a legal basis of their own, which
+    are needed only by a right that holds data on every basis.
     """
     bases = HOLDING.get(right, frozenset())
     return basis in bases if basis is not None else bases >= frozenset(LegalBasis)

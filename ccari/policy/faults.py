@@ -31,7 +31,7 @@ _NO_VALUE = "Invalid value"
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """``line`` counts from 1. It is None, and ``key`` empty, if the fault has no position."""
+    """One fault of a policy file. ``line`` counts from 1. It is None, and ``key`` empty, if the fault has no position."""
 
     line: int | None
     key: str

@@ -67,7 +67,7 @@ class Block(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Contact:
-    """A number for which the controller has a source. ``valid_until``: until when the last of its sources may be used; None: no limit."""
+    """A number that the controller has from a source. ``valid_until``: until when the last of its sources may be used; None: no limit."""
 
     valid_until: datetime | None = None
 
@@ -130,7 +130,7 @@ _BARS_EVERY_CALL = tuple(filter(suppression.bars_all, Reason))
 
 
 def question(campaign: Campaign, now: datetime) -> Question:
-    """The facts to look up for a call of this campaign at ``now``."""
+    """What the gate must look up for a call of this campaign at ``now``."""
     rules, attempts = campaign.country_rules, campaign.attempts
     return Question(
         controller=campaign.controller, campaign=campaign.id,
@@ -187,7 +187,7 @@ def refusal(campaign: Campaign, registers: Collection[Register], facts: Facts, n
 
 
 def barred(campaign: Campaign, registers: Collection[Register], facts: Facts, now: datetime) -> Block | None:
-    """Like :func:`refusal`, regardless of consent and source: a new contact may be about to get those."""
+    """Like :func:`refusal`, whatever is known of consent and source: a new contact may be about to get those."""
     return _suppressed(barring(campaign), campaign.id, facts, now) or _listed(registers, facts, now)
 
 

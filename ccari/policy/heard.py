@@ -8,8 +8,10 @@ from ccari.policy.chain import Linked
 
 @dataclass(frozen=True, slots=True)
 class HeardNotice:
-    """``seq``: the number of its entry. ``version``: the version of its words. ``sounds``: each prompt with the digest of its audio, in
-    order; empty if the notice had nothing to say.
+    """One notice that was heard in a call.
+
+    ``seq``: the number of its entry in the journal. ``version``: the version of its words. ``sounds``: each prompt with the digest of its
+    audio, in order; empty if the notice had nothing to say.
     """
 
     seq: int

@@ -29,10 +29,10 @@ TimeOfDay = Annotated[time, BeforeValidator(_clock_time)]
 
 
 class Hours(Declared):
-    """One span of the day, on some days of the week. ``from`` belongs to it, ``to`` does not.
+    """One span of the day on some days of the week, in which people may be called. It includes ``from``, and not ``to``.
 
-    ``timezone``: None stands for the time zone of the called number; if the number may be in several zones, it must be open in
-    all of them. ``holidays``: whether people are called on public holidays of the number's country.
+    ``timezone``: None stands for the time zone of the called number; if the number may be in several zones, the span must be open in all
+    of them. ``holidays``: whether people are called on public holidays of the number's country.
     """
 
     timezone: str | None = None

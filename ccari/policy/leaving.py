@@ -43,7 +43,7 @@ class Amount:
 
 @dataclass(frozen=True, slots=True)
 class Proofs:
-    """How many consents' proofs the law still requires; the last of them ``until`` that moment, which is named in its time zone."""
+    """The proofs of consents that the law still requires: how many, and ``until`` when the last of them, which is named in its time zone."""
 
     held: int
     until: datetime

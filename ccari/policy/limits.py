@@ -14,8 +14,10 @@ GRACE = timedelta(days=1)
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """``days`` after the ``limited`` data have ended, nothing on record says any more which person of ``controller`` they are about.
-    ``controller``: empty for accesses, which have one record for all controllers.
+    """One storage limit, of one kind of data and one controller.
+
+    ``days`` after the ``limited`` data have ended, nothing on record says any more which person they are about. ``controller``: empty for
+    accesses, which have one record for all controllers.
 
     ``forwarded``: whether the controller is told of each step of its requests. ``sourced``: whether one of its campaigns states the
     source of its numbers itself, so that it calls numbers that are no contacts. ``proof``: how long after it was given, and after each
@@ -37,7 +39,7 @@ class Limit:
 
 
 def standing(policies: Sequence[Policy]) -> list[Limit]:
-    """The limits that all of the ``policies`` (the newest first) have; for each kind and controller, the longest one."""
+    """The limits in force: those that each of the ``policies`` (the newest first) declares. Where they differ, the longest one counts."""
     of_all = [Limit(Limited.ACCESSES, "", max(each.accesses_days for each in policies))] if policies else []
     return [*_of_controllers(policies), *of_all]
 

@@ -46,6 +46,7 @@ def is_included(leaf: bytes, index: int, size: int, proof: Sequence[bytes], root
 
 
 def leaf_hash(leaf: bytes) -> bytes:
+    """The hash of a leaf: prefixed by 0x00, so that no inner node can pass for it."""
     return hashlib.sha256(_LEAF + leaf).digest()
 
 

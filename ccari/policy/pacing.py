@@ -11,10 +11,10 @@ SLOW_SECONDS = 60
 
 @dataclass(frozen=True, slots=True)
 class Lately:
-    """A campaign's last calls that rang the callee first. ``heard``: callees who heard the notice; ``abandoned``: those of them for whom
-    no agent came.
+    """A campaign's latest calls that rang the callee first.
 
-    ``last``: when the newest other call was dialled, or let through; None if there is none.
+    ``heard``: how many callees heard the notice; ``abandoned``: for how many of them no agent came. ``last``: when the newest call besides
+    the one in question was dialled, or let through; None if there is none.
     """
 
     heard: int = 0

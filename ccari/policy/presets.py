@@ -13,11 +13,12 @@ from ccari.policy.hours import Hours
 
 @dataclass(frozen=True, slots=True)
 class Preset:
-    """``source``: where the rules come from. ``calls`` in ``per_days``: the most calls of one controller to one number.
+    """One country's rules for calling consumers. ``source``: where they come from.
 
-    ``register_days``: how old a copy of the country's register of objections may be. ``consent``: whether marketing needs prior consent
-    there. ``proof_years``: how long the proof of a consent, and of each use, is kept. ``pause_days``: how long a person who declined is
-    left alone; only the agent knows that, and enters a bar that expires.
+    ``calls`` in ``per_days``: the most calls of one controller to one number. ``register_days``: how old a copy of the country's register
+    of objections may be. ``consent``: whether marketing needs prior consent there. ``proof_years``: how long the proof of a consent, and
+    of each use, is kept. ``pause_days``: how long a person who declined is left alone; only the agent knows that, and enters a bar that
+    expires.
     """
 
     country: str

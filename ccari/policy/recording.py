@@ -57,8 +57,9 @@ def _recording_basis(mode: RecordingMode | None) -> LegalBasis:
 
 
 class Recording(Declared):
-    """``purpose``: why calls are recorded, as it is spoken. Left out, they are recorded for the campaign's purpose, and no
-    prompt says why.
+    """How a campaign's calls are recorded.
+
+    ``purpose``: why calls are recorded, as it is spoken. Left out, they are recorded for the campaign's purpose, and no prompt says why.
     """
 
     mode: RecordingMode
@@ -103,7 +104,9 @@ def stops_recording(right: Right, basis: LegalBasis, mode: RecordingMode) -> boo
 
 
 def stored(right: Right, recorded: Collection[tuple[LegalBasis, RecordingMode]]) -> Stored:
-    """What the right means for existing recordings; ``recorded``: the bases and modes of those made in the call that it was exercised in.
+    """What the right means for the recordings that exist already.
+
+    ``recorded``: the bases and modes of the recordings made in the call in which the right was exercised.
 
     Withdrawing the agreement to a recording that rests on another basis does not make the earlier recording unlawful, Art 7(3), and Art
     17(1)(b) covers only recordings that rest on consent alone. But the callees were asked, and told that they may withdraw. So a person

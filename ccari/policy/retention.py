@@ -114,7 +114,7 @@ def delete_at(recorded: datetime, retention_days: int) -> datetime:
 
 
 def ended_until(now: datetime, days: int) -> datetime:
-    """The moment by which something must have ended to be past its controller's limit of ``days``."""
+    """The moment before which data must have ended to be past their controller's limit of ``days``."""
     return now - timedelta(days=days)
 
 

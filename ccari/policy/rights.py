@@ -17,6 +17,8 @@ APPLIES_SINCE = datetime(2018, 5, 25, tzinfo=UTC)
 
 
 class Right(StrEnum):
+    """A right that a person can exercise, by the names of the API, the commands and the policy file."""
+
     ACCESS = "access"
     RECTIFICATION = "rectification"
     ERASURE = "erasure"
@@ -67,6 +69,8 @@ class Stored(StrEnum):
 
 
 class RequestState(StrEnum):
+    """Where a request stands."""
+
     RECEIVED = "received"
     VERIFYING = "verifying"
     IN_PROGRESS = "in_progress"

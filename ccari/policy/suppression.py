@@ -93,7 +93,7 @@ def bars_all(reason: Reason) -> bool:
 
 
 def in_force(expires_at: datetime | None, now: datetime) -> bool:
-    """True while a bar bars: one that never expires has ``expires_at`` None."""
+    """Whether a bar applies at this moment. One that never expires has ``expires_at`` None."""
     return expires_at is None or expires_at > now
 
 

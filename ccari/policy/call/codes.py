@@ -48,6 +48,7 @@ def right_voiced(call: Call, right: Right, at: datetime | None) -> Step:
 
 
 def code_forgotten(call: Call) -> Step:
+    """The agent has typed no further key of a code for too long: begin anew."""
     return (replace(call, typed=""), []) if call.typed else (call, [])
 
 

@@ -55,6 +55,8 @@ class Ring:
 
 @dataclass(frozen=True, slots=True)
 class StopRinging:
+    """End the ringing that :class:`Ring` began."""
+
     party: Party
 
 
@@ -109,7 +111,7 @@ class StopPlaying:
 
 @dataclass(frozen=True, slots=True)
 class CommitHeard:
-    """Make it durable that these prompts were heard. Answer: :class:`HeardCommitted`."""
+    """Store that these prompts were heard, durably. Answer: :class:`HeardCommitted`."""
 
     prompts: tuple[str, ...]
 
@@ -149,7 +151,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class RegisterRight:
-    """Make the right durable, with its effect, in one transaction. Answer: RightRegistered or RightSpooled.
+    """Store the right durably, with its effect, in one transaction. Answer: RightRegistered or RightSpooled.
 
     ``at``: when the key was pressed; None: now.
     """
@@ -201,7 +203,7 @@ class Note:
 
 @dataclass(frozen=True, slots=True)
 class LeaveTalk:
-    """Leave a talk that goes on to the run that takes it up: stop nothing, and keep what is known of it."""
+    """Leave a talk that goes on without this connection: stop nothing, and store what is known of it for the run that takes it up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +213,7 @@ class SettleRecording:
 
 @dataclass(frozen=True, slots=True)
 class CloseCall:
-    """Make the end of the call durable and release everything it held."""
+    """Store the end of the call durably, and release everything it held."""
 
     outcome: Outcome
     reason: str

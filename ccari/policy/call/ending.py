@@ -54,6 +54,7 @@ def close_if_over(call: Call) -> Step:
 
 
 def close(call: Call) -> Step:
+    """The call is over: store or discard its recording, and write its end."""
     outcome = call.outcome or Outcome.FAILED
     note = do.Note("call_ended", {"outcome": outcome.value, "reason": call.reason})
     return replace(call, stage=Stage.CLOSED), [do.SettleRecording(), note, do.CloseCall(outcome, call.reason)]

@@ -45,7 +45,10 @@ class TalkResumed:
 
 @dataclass(frozen=True, slots=True)
 class GateAllowed:
-    """``informed``: the number has heard this information from this controller before. ``known``: there is a number."""
+    """The gate allows the call.
+
+    ``informed``: the number has heard this information from this controller before. ``known``: there is a number.
+    """
 
     campaign: Campaign
     informed: bool = False
@@ -99,7 +102,10 @@ class CalleeRang:
 
 @dataclass(frozen=True, slots=True)
 class CalleeAnswered:
-    """``on_hold``: the caller had put the call on hold before it was handed over, and is not back."""
+    """The callee has answered, or Asterisk has answered a caller for us.
+
+    ``on_hold``: the caller had put the call on hold before the dialplan handed it over, and is not back.
+    """
 
     on_hold: bool = False
 
@@ -129,7 +135,7 @@ class Gone:
 
 @dataclass(frozen=True, slots=True)
 class Played:
-    """A playback ended; ``whole`` only if it provably ran from start to end."""
+    """A playback has ended. ``whole``: only if it provably ran from start to end."""
 
     prompt: str
     whole: bool
@@ -204,7 +210,10 @@ class LedAway:
 
 @dataclass(frozen=True, slots=True)
 class RightRegistered:
-    """``reference``: of the request, as quoted; ``due``: the last day for its answer, if it gets one."""
+    """A right is durable in the database.
+
+    ``reference``: of the request, as quoted; ``due``: the last day for its answer, if it gets one.
+    """
 
     right: Right
     reference: str

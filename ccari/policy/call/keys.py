@@ -1,4 +1,4 @@
-"""The callee's keys: exercising rights, agreeing to the recording or refusing it, and steering the prompts."""
+"""The callee's keys: they exercise rights, agree to the recording or refuse it, and choose what is played."""
 
 from datetime import date, datetime
 
@@ -64,6 +64,7 @@ _LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
 
 
 def key_pressed(call: Call, key: str, at: datetime | None) -> Step:
+    """The callee has pressed a key. A key that exercises a right does so in every stage, even while the call is ending."""
     if call.campaign is None:
         return call, []
     action = call.campaign.keys.get(key)
@@ -105,7 +106,7 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
 
 
 def pressed(call: Call, event: Event) -> list[Command]:
-    """The right that an event exercises, for a call whose ``decide`` failed on it: nothing else is done with the event."""
+    """The right that an event exercises, to be registered although ``decide`` has failed on that event. Nothing else is done about it."""
     if call.campaign is None or not call.known or call.nobody:
         return []
     match event:

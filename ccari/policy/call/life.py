@@ -1,4 +1,4 @@
-"""Which event leads where.
+"""Which event leads where: the table of a call's life, whose steps are in the modules beside it.
 
 Pure: no clock, no network, no randomness. The caller carries out the commands in order and feeds the results
 back. These invariants are enforced here: no bridge before :class:`HeardCommitted` (3); no recorder before
@@ -48,7 +48,7 @@ _WAITING = frozenset(
 
 
 def decide(call: Call, event: Event) -> Step:
-    """The step that follows from ``event``. An event that no longer matters changes nothing."""
+    """What follows from ``event``: the call's new state, and what is to be done. An event that no longer matters changes nothing."""
     if call.stage is Stage.CLOSED:
         return call, []
     after, commands = _react(call, event)
@@ -62,7 +62,7 @@ def decide(call: Call, event: Event) -> Step:
 
 
 def _has_said_all(before: Call, after: Call) -> bool:
-    """True once: when nothing more is to be said, in a stage that waits for that."""
+    """True at the step that leaves nothing more to say, in a stage that goes on then."""
     if after.stage not in _SPEAKING or not after.is_silent or after.whisper is not None:
         return False
     spoke = not before.is_silent or before.whisper is not None
@@ -71,7 +71,7 @@ def _has_said_all(before: Call, after: Call) -> bool:
 
 
 def _has_fallen_quiet(before: Call, after: Call) -> bool:
-    """True once: when the last prompt has ended that delayed connecting or parting the two."""
+    """True at the step with which the last prompt ends, in a stage that connects or parts the two once nothing is playing."""
     waits = after.stage in {Stage.QUIET, Stage.HANDOVER} and before.stage is after.stage
     return waits and after.is_quiet and not before.is_quiet
 
@@ -239,7 +239,7 @@ def _gone(call: Call, party: Party, cause: int) -> Step:
 
 
 def _agent_gone(call: Call, was: Leg) -> Step:
-    """A callee who is waiting for an agent gets no second one; one still hearing prompts hears them to the end."""
+    """The agent has hung up. A callee who waits for one is not given another; one who still hears prompts hears them to the end."""
     if call.handed_over:
         return recording.no_agent(call)
     if call.direction is Direction.OUTBOUND or (was is Leg.HERE and call.direction is Direction.AGENT_FIRST):
@@ -250,7 +250,9 @@ def _agent_gone(call: Call, was: Leg) -> Step:
 
 
 def _led_away(call: Call, event: on.LedAway) -> Step:
-    """Release both: the other party is left alone. What was recorded since is discarded: it may be another conversation."""
+    """A third party took one of the two out of the talk: release both. What was recorded since is discarded, since it may be
+    another conversation.
+    """
     commands: list[Command] = [do.Note("leg_led_away", {"party": event.party.value})]
     if call.recorder is RecorderState.RUNNING:
         call, stop = recording.stop_recorder(call, keep=call.recorded, at=event.at)

@@ -1,4 +1,4 @@
-"""Gets the two on the line: the gate, the channels, the ringing, and the results."""
+"""Brings the two parties onto the line: the gate, the channels, the ringing, and how each of these can turn out."""
 
 from ccari.policy import notices
 from ccari.policy.call import commands as do
@@ -43,6 +43,7 @@ _FAILURES = {
 
 
 def allowed(call: Call, event: on.GateAllowed) -> Step:
+    """The gate has allowed the call. A caller is answered; otherwise whoever is to be on the line first is called."""
     call = replace(call, campaign=event.campaign, informed=event.informed, known=event.known)
     gated = do.Note(
         "call_gated", {} if call.direction is Direction.OUTBOUND else {"direction": call.direction.value}
@@ -61,6 +62,7 @@ def allowed(call: Call, event: on.GateAllowed) -> Step:
 
 
 def create_callee(call: Call) -> Step:
+    """Create the callee's channel. It is not dialled before the token is spent."""
     call = replace(call, stage=Stage.CREATE, callee=Leg.CALLED)
     return call, [do.SetTimer(Timer.CREATE, CREATE_SECONDS), do.CreateCallee()]
 
@@ -71,6 +73,7 @@ def outcome_of(block: Block) -> Outcome:
 
 
 def block(call: Call, why: Block) -> Step:
+    """The gate has refused the call, at first or when the token was to be spent. An agent who is here is told why, in a whisper."""
     if why.startswith("suppressed"):
         prompt = notices.BLOCKED_SUPPRESSED
     elif why is Block.STORE_UNAVAILABLE:
@@ -93,6 +96,7 @@ def block(call: Call, why: Block) -> Step:
 
 
 def agent_answered(call: Call) -> Step:
+    """The agent has answered: go on with whatever waited for them."""
     if not call.agent.is_awaited:
         return call, []
     call, note = replace(call, agent=Leg.HERE), do.Note("agent_answered")
@@ -106,6 +110,7 @@ def agent_answered(call: Call) -> Step:
 
 
 def dial(call: Call) -> Step:
+    """The token is spent: dial the callee, and let it ring for as long as the campaign says."""
     return replace(call, stage=Stage.RING, nobody=True), [
         do.SetTimer(Timer.RING, float(call.declared.ring_seconds)),
         do.Dial(),
@@ -114,11 +119,13 @@ def dial(call: Call) -> Step:
 
 
 def rang(call: Call) -> Step:
+    """The callee's telephone rings: an agent who waits hears that."""
     ringing: list[Command] = [do.Ring(Party.AGENT)] if call.agent is Leg.HERE else []
     return replace(call, rang=True), [*ringing, do.Note("callee_rang")]
 
 
 def answered(call: Call) -> Step:
+    """The callee has answered. The notice begins at once, unless a machine may have answered."""
     note = do.Note("callee_answered")
     if call.declared.answering_machine is not None and not call.is_inbound:
         timer = do.SetTimer(Timer.MACHINE, MACHINE_SECONDS)
@@ -152,6 +159,7 @@ def machine_found(call: Call) -> Step:
 
 
 def agent_created(call: Call) -> Step:
+    """The agent's channel exists: ring it, unless the agent is no longer wanted."""
     return (replace(call, agent=Leg.RINGING), [do.DialAgent()]) if call.agent is Leg.CALLED else (call, [])
 
 
@@ -161,6 +169,7 @@ def agent_not_called(call: Call) -> Step:
 
 
 def unanswered(call: Call, cause: int) -> Step:
+    """The callee was not reached. ``cause``: the Q.850 cause of the hang-up."""
     if cause == _BUSY:
         return end(call, Outcome.BUSY, "")
     if cause in _NO_ANSWER:
@@ -169,4 +178,5 @@ def unanswered(call: Call, cause: int) -> Step:
 
 
 def spend_token(call: Call) -> Step:
+    """The callee's channel exists: ask the gate once more, and spend the token that lets one dial."""
     return replace(call, stage=Stage.TOKEN), [do.SpendToken()]

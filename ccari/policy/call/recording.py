@@ -1,4 +1,4 @@
-"""From the heard notice to the talk, and its recorder: tagged, started, stopped, paused, started again."""
+"""From the heard notice to the talk, and the recorder of the talk: when it is tagged, started, stopped, paused and started again."""
 
 from datetime import datetime
 
@@ -51,8 +51,8 @@ def connect(call: Call) -> Step:
 
 
 def must_end(call: Call) -> bool:
-    """True if the callee has refused a recording that the call must have. The answer to that right is
-    followed by the last words.
+    """True if the callee has refused a recording without which the campaign holds no call. The refusal is
+    answered, and then the last words are said.
     """
     return call.refused and call.declared.recording.must
 
@@ -71,6 +71,7 @@ def no_agent(call: Call) -> Step:
 
 
 def record_or_bridge(call: Call) -> Step:
+    """Callee and agent are on the line: begin with the recording's tag if the call is recorded, and else connect the two."""
     if wants_recorder(call):
         return replace(call, stage=Stage.TAG), [do.TagRecording()]
     return bridge(call)
@@ -111,6 +112,7 @@ def _ready_agent(call: Call) -> list[Command]:
 
 
 def bridged(call: Call) -> Step:
+    """The two are connected: the talk begins."""
     recorded = "yes" if call.recorder is RecorderState.RUNNING else "no"
     call = replace(call, stage=Stage.TALK, recorded=call.recorder is RecorderState.RUNNING)
     call, commands = set_reason(call, call.reason, do.Note("call_bridged", {"recorded": recorded}))
@@ -118,7 +120,9 @@ def bridged(call: Call) -> Step:
 
 
 def record_on(call: Call) -> Step:
-    """During the talk: start recording, or start it again, once nothing forbids it and a colleague has been told."""
+    """During the talk, start a recorder if one is wanted and none runs: after a pause, or for a colleague. The
+    colleague is told first.
+    """
     if call.recorder not in {RecorderState.IDLE, RecorderState.DONE} or not wants_recorder(call):
         return call, []
     if call.handed_over and not call.briefed:
@@ -128,6 +132,7 @@ def record_on(call: Call) -> Step:
 
 
 def tagged(call: Call) -> Step:
+    """The recording's tag is committed: start the recorder, unless the recording was refused or paused meanwhile."""
     if call.stage is Stage.TALK and call.recorder is RecorderState.TAGGING:
         if not wants_recorder(call):
             return replace(call, recorder=RecorderState.IDLE), []
@@ -143,6 +148,7 @@ def _start(call: Call) -> Step:
 
 
 def recorder_started(call: Call) -> Step:
+    """Asterisk reports that the recorder runs. If it is no longer wanted, it is stopped, and what it has recorded is discarded."""
     note = do.Note("recording_started")
     if call.stage is Stage.RECORDER and not call.refused:
         return then([note], bridge(running(call)))
@@ -155,14 +161,14 @@ def recorder_started(call: Call) -> Step:
 
 
 def running(call: Call) -> Call:
-    """The recorder runs. A callee who had not agreed in time has agreed now: drop that reason."""
+    """Note that the recorder runs. If the callee had not agreed in time, they have by now: that reason no longer holds."""
     return replace(
         call, recorder=RecorderState.RUNNING, reason="" if call.reason == NOT_AGREED else call.reason
     )
 
 
 def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step:
-    """``at``: when the key was pressed that stops it; nothing recorded since then is kept."""
+    """Stop the recorder. ``at``: when the key was pressed that stops it; nothing recorded since then is kept."""
     if call.stage in {Stage.RECORDER, Stage.QUIET}:
         # delay the bridge: not one syllable of the talk may get into that file
         call = replace(call, stage=Stage.DISCARD)
@@ -172,6 +178,7 @@ def stop_recorder(call: Call, *, keep: bool, at: datetime | None = None) -> Step
 
 
 def recorder_stopped(call: Call) -> Step:
+    """Asterisk reports that the recorder has ended, because we have stopped it or by itself."""
     was, call = call.recorder, replace(call, recorder=RecorderState.DONE)
     if call.stage is Stage.CLOSE:
         return close_if_over(call)
@@ -186,6 +193,7 @@ def recorder_stopped(call: Call) -> Step:
 
 
 def recorder_overdue(call: Call) -> Step:
+    """A recorder that was told to stop has not reported its end in time."""
     if call.recorder is not RecorderState.STOPPING or call.stage not in _STOPPING_IS_TIMED:
         return call, []
     if call.stage is Stage.DISCARD and not call.has_talked:
@@ -204,7 +212,7 @@ def recorder_unstoppable(call: Call) -> Step:
 
 
 def unrecorded(call: Call) -> Step:
-    """The call cannot be recorded (any more): the campaign decides what becomes of it."""
+    """The call cannot be recorded, or no longer. The campaign says whether it ends or goes on without a recording."""
     note = do.Note("recording_impossible", {"stage": call.stage.value})
     call = replace(call, unrecordable=True)
     if call.stage is Stage.CLOSE:

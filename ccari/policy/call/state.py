@@ -137,7 +137,7 @@ _LEGS = {
 
 @dataclass(frozen=True)
 class Call:
-    """Everything known of a call."""
+    """Everything known of a call. It is never changed: each step makes another with :func:`replace`."""
 
     stage: Stage = Stage.GATE
     direction: Direction = Direction.OUTBOUND
@@ -280,7 +280,7 @@ Step = tuple[Call, list[Command]]
 
 
 def begun(direction: Direction) -> Call:
-    """A call when it is requested."""
+    """The state of a call that was just requested."""
     agent, callee = _LEGS[direction]
     return Call(direction=direction, agent=agent, callee=callee)
 
@@ -292,8 +292,10 @@ def then(first: list[Command], step: Step) -> Step:
 
 
 def leg(call: Call, party: Party) -> Leg:
+    """The state of one party's channel."""
     return call.agent if party is Party.AGENT else call.callee
 
 
 def with_leg(call: Call, party: Party, state: Leg) -> Call:
+    """The call, with another state of one party's channel."""
     return replace(call, agent=state) if party is Party.AGENT else replace(call, callee=state)

@@ -50,6 +50,7 @@ def speak(call: Call, *first: Command) -> Step:
 
 
 def played(call: Call, prompt: str, *, whole: bool) -> Step:
+    """A prompt to the callee has ended. Only a prompt that ran whole, to a callee who was not on hold, counts as heard."""
     if prompt != call.playing:
         return call, []
     counts = whole and not (call.discounted or call.on_hold or call.maybe_on_hold)
@@ -71,7 +72,7 @@ def played(call: Call, prompt: str, *, whole: bool) -> Step:
 
 
 def hold_began(call: Call) -> Step:
-    """A callee on hold hears nothing: what is playing proves nothing, and is said again once they are back."""
+    """The callee has put the call on hold, and hears nothing. So what is playing proves nothing, and is said again once they are back."""
     if call.on_hold:
         return call, []
     call = replace(call, on_hold=True, maybe_on_hold=False, discounted=call.playing is not None)
@@ -82,7 +83,9 @@ def hold_began(call: Call) -> Step:
 
 
 def _missed(call: Call) -> tuple[str, ...]:
-    """What is left to say, including what is cut off: of a notice, the answers and the prompts not yet heard."""
+    """What must be said once the callee is back, beginning with the prompt that was cut off. In a notice: the answers, and
+    the prompts that were not heard yet.
+    """
     begun = () if call.playing is None else (call.playing,)
     if call.stage is not Stage.NOTICE:
         return *begun, *call.upcoming
@@ -117,7 +120,7 @@ def barge_in(call: Call) -> list[Command]:
 
 
 def cut_short(call: Call) -> list[Command]:
-    """Stop a prompt that need not be heard, which is any but the answers to keys."""
+    """Stop the prompt that is playing, if it need not be heard. Answers to keys must be."""
     return [] if call.playing is None or _is_answer(call.playing) else [do.StopPlaying()]
 
 
@@ -140,7 +143,9 @@ def answers(call: Call, *words: str) -> tuple[str, ...]:
 
 
 def _begun(call: Call) -> tuple[str, ...]:
-    """The reference of the confirmation now playing: after other words it would seem to belong to them."""
+    """The reference that belongs to the confirmation now playing. It must come next: after other words it would seem to belong
+    to those.
+    """
     return tuple(each for each in call.upcoming[:1] if confirmations.is_reference(each))
 
 
@@ -220,6 +225,7 @@ def without_word_of_recording(call: Call) -> Call:
 
 
 def whispered(call: Call, prompt: str) -> Step:
+    """A whisper to the agent has ended: play the next one."""
     if prompt != call.whisper:
         return call, []
     call, commands = tell_reason(replace(call, whisper=None))

@@ -14,7 +14,7 @@ class Party(StrEnum):
 
 
 class Direction(StrEnum):
-    """Who begins: the agent's phone over the dialplan; an API that rings the agent, or the callee, first; or somebody calls."""
+    """Who begins the call: the agent, dialling through the dialplan; an API, which has the agent or the callee rung first; or a caller."""
 
     OUTBOUND = "outbound"
     AGENT_FIRST = "agent_first"
@@ -27,7 +27,9 @@ HOMES = {Direction.OUTBOUND: Party.AGENT, Direction.INBOUND: Party.CALLEE}
 
 
 class Timer(StrEnum):
-    """What a call waits for, for a limited time. Each runs once at a time, and counts only if the call still waits for it."""
+    """What a call waits for, for a limited time. One timer of each kind runs at a time. It counts only if the call still waits
+    for that.
+    """
 
     #: The callee's channel.
     CREATE = "create"
