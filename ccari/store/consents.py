@@ -19,7 +19,7 @@ from ccari.store.database import Database
 from ccari.store.entering import let_in
 from ccari.store.policies import DeclaredCampaigns
 from ccari.store.queries import SQL
-from ccari.store.suppressions import enter
+from ccari.store.suppressions import NewBar, enter
 from ccari.store.withdrawals import SLICE_ROWS, settling, withdraw
 
 _INCOMING = {
@@ -87,7 +87,9 @@ class Consents:
                     raise ConsentError(_nothing_to_withdraw(controller, purposes))
             wanted = None if purpose is None else [purpose]
             withdrawn = await withdraw(connection, controller, digests, wanted, at)
-            await enter(connection, controller, digests, campaigns, Reason.WITHDRAW_CONSENT, origin, proof)
+            await enter(
+                connection, controller, digests, NewBar(Reason.WITHDRAW_CONSENT, origin, proof, campaigns)
+            )
             ended = {**whose_number(controller, digests), "consents": str(withdrawn)}
             noted = await accesses.add(
                 connection, Looked.CONSENTS_WITHDRAWN, {**ended, "who": origin, "why": ""}

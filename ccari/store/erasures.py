@@ -22,7 +22,7 @@ from ccari.ports.subjects import Wanted
 from ccari.store import holds, journals, mandates
 from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL
-from ccari.store.suppressions import enter
+from ccari.store.suppressions import NewBar, enter
 from ccari.store.traces import clear
 from ccari.store.withdrawals import withdraw
 
@@ -69,9 +69,8 @@ class Erasures:
             for lists in ("share_consents", "share_contacts"):
                 await connection.execute(SQL[lists], wanted.subject.controller)
             # without a bar the next list would bring the number back (CJEU C-129/21)
-            await enter(
-                connection, wanted.subject.controller, digests, [""], Reason.ERASURE, "erasure", reference
-            )
+            bar = NewBar(Reason.ERASURE, "erasure", reference)
+            await enter(connection, wanted.subject.controller, digests, bar)
             await connection.execute(SQL["begin_erasure"], reference, wanted.subject.controller, who)
             return int(await connection.fetchval(SQL["erasure_under_way"], reference))
 

@@ -68,10 +68,10 @@ class Forwards:
             request = await connection.fetchrow(SQL["lock_request"], reference)
             settled = await connection.fetch(SQL["told_otherwise"], reference)
             if request is not None and settled:
-                await journals.append_to_request(
-                    connection, reference, request["state"], request["level"], request["due"], who,
-                    f"its controller was told in another way: {how}",
+                told = journals.RequestEntry(
+                    request["state"], request["level"], request["due"], who, f"its controller was told in another way: {how}"
                 )  # fmt: skip
+                await journals.append_to_request(connection, reference, told)
         return sorted(row["seq"] for row in settled)
 
     async def without_number(self, reference: str) -> list[int]:

@@ -247,14 +247,24 @@ def _in_json(entries: Sequence[Linked]) -> str:
     ]).decode()  # fmt: skip
 
 
-async def append_to_request(
-    connection: Connection, reference: str, state: str, level: int, due: date, who: str, reason: str,
-    asserted: Mapping[str, str] | None = None,
-) -> int:  # fmt: skip
-    """Append an entry to a request's journal and return its number. The request's row stays locked until the transaction ends.
+@dataclass(frozen=True, slots=True)
+class RequestEntry:
+    """An entry for a request's journal: how the request stands now, who has changed that, and why.
 
     ``state``, ``level`` and ``due`` stay for good; ``who``, ``reason`` and ``asserted`` can be erased. ``asserted``: in the first
     entry, what the request's row says of what was asked for (:data:`chain.OF_REQUEST`).
+    """
+
+    state: str
+    level: int
+    due: date
+    who: str
+    reason: str
+    asserted: Mapping[str, str] | None = None
+
+
+async def append_to_request(connection: Connection, reference: str, new: RequestEntry) -> int:
+    """Append an entry to a request's journal and return its number. The request's row stays locked until the transaction ends.
 
     Raises
     ------
@@ -265,15 +275,14 @@ async def append_to_request(
     if held is None:
         raise StoreError(f"there is no request {reference!r}")
     before = chain.start_of_request(reference) if held["last_link"] is None else bytes(held["last_link"])
-    event = chain.request_event(state, level, due)
-    (new,) = chain.follow(
-        before, held["events"], [entry(event, {**(asserted or {}), "who": who, "reason": reason}, held["at"])]
-    )
+    event = chain.request_event(new.state, new.level, new.due)
+    fields = {**(new.asserted or {}), "who": new.who, "reason": new.reason}
+    (link,) = chain.follow(before, held["events"], [entry(event, fields, held["at"])])
     await connection.execute(
-        SQL["add_request_event"], reference, new.seq, new.at, state, level, due, new.commitment, new.link,
-        new.salt, who, reason, json.dumps(asserted) if asserted else None,
+        SQL["add_request_event"], reference, link.seq, link.at, new.state, new.level, new.due, link.commitment, link.link,
+        link.salt, new.who, new.reason, json.dumps(new.asserted) if new.asserted else None,
     )  # fmt: skip
-    return new.seq
+    return link.seq
 
 
 def linked(row: Mapping[str, Any]) -> Linked:

@@ -32,7 +32,6 @@ async def note(connection: Connection, mandate: Mandate, who: str, words: str) -
         raise RequestError(f"{mandate.reference} was changed meanwhile: try again")
     to = law.after(mandate.state)
     await connection.execute(SQL["move_request"], mandate.reference, to)
-    seq = await journals.append_to_request(
-        connection, mandate.reference, to, row["level"], row["due"], who, words
-    )
+    acted_on = journals.RequestEntry(to, row["level"], row["due"], who, words)
+    seq = await journals.append_to_request(connection, mandate.reference, acted_on)
     await connection.execute(SQL["queue_forward"], mandate.reference, seq, row["number"])

@@ -20,7 +20,7 @@ from ccari.store.database import Connection, Database
 from ccari.store.queries import SQL, by_controller
 from ccari.store.repeats import KEPT
 from ccari.store.seals import sealed
-from ccari.store.suppressions import enter
+from ccari.store.suppressions import NewBar, enter
 from ccari.store.withdrawals import withdraw
 
 
@@ -146,7 +146,7 @@ async def register(
     ``at_once``: the person is exercising the right at this moment. A withdrawal then ends whatever is on record, however slow the
     clock is by which it was received.
     """
-    effect, withdrawn_at = EFFECTS[exercise.right], exercise.received_at
+    withdrawn_at = exercise.received_at
     if exercise.right is Right.WITHDRAW_CONSENT:
         if at_once:
             withdrawn_at = await connection.fetchval(SQL["now_at_the_earliest"], withdrawn_at)
@@ -173,28 +173,23 @@ async def register(
         exercise.due, exercise.purpose, exercise.language, exercise.intake, exercise.number_from, exercise.level,
         list(digests.all), exercise.id, not state.is_open,
     )  # fmt: skip
-    if effect.suppress is not None:
-        origin = "call" if call_id else f"request:{exercise.intake}"
-        # a consent given after the withdrawal stands
-        since = withdrawn_at if exercise.right is Right.WITHDRAW_CONSENT else None
-        campaigns = rights.barred_campaigns(
-            exercise.right, exercise.consent_purpose, exercise.consent_campaigns
-        )
-        await enter(
-            connection, controller, digests, campaigns, effect.suppress, origin, reference, call_id=call_id, since=since
-        )  # fmt: skip
-    await _note(
-        connection,
-        reference,
-        exercise.who,
-        state,
-        exercise.level,
-        exercise.due,
-        exercise.note,
-        exercise.number,
-        asserted,
-    )
+    if (bar := _bar_of(exercise, reference, call_id, withdrawn_at)) is not None:
+        await enter(connection, controller, digests, bar)
+    first = journals.RequestEntry(state, exercise.level, exercise.due, exercise.who, exercise.note, asserted)
+    await _note(connection, reference, first, exercise.number)
     return reference
+
+
+def _bar_of(exercise: Exercise, reference: str, call_id: UUID | None, withdrawn_at: datetime) -> NewBar | None:
+    """The bar that the right enters at once; None if it bars no calls. ``withdrawn_at``: when a consent was withdrawn."""
+    reason = EFFECTS[exercise.right].suppress
+    if reason is None:
+        return None
+    origin = "call" if call_id else f"request:{exercise.intake}"
+    campaigns = rights.barred_campaigns(exercise.right, exercise.consent_purpose, exercise.consent_campaigns)
+    # a consent given after the withdrawal stands
+    since = withdrawn_at if exercise.right is Right.WITHDRAW_CONSENT else None
+    return NewBar(reason, origin, reference, campaigns, call_id=call_id, since=since)
 
 
 async def _change(
@@ -207,16 +202,18 @@ async def _change(
         SQL["change_request"], reference, to, level, due, to is RequestState.EXTENDED, not to.is_open
     )
     number = request["number"] if to.is_open else None
-    await _note(connection, reference, handling.who, to, level, due, handling.words.strip(), number)
+    entry = journals.RequestEntry(to, level, due, handling.who, handling.words.strip())
+    await _note(connection, reference, entry, number)
     return {"reference": reference, "right": request["right"], "state": to, "level": level.name, "due": due}
 
 
 async def _note(
-    connection: Connection, reference: str, who: str, state: RequestState, level: Level, due: date, reason: str,
-    number: str | None, asserted: Mapping[str, str] | None = None,
-) -> None:  # fmt: skip
-    """Record the change in the request's journal, and queue it for the controller (Art 28(3)(e))."""
-    seq = await journals.append_to_request(connection, reference, state, level, due, who, reason, asserted)
+    connection: Connection, reference: str, entry: journals.RequestEntry, number: str | None
+) -> None:
+    """Record the change in the request's journal, and queue it for the controller (Art 28(3)(e)). ``number``: whose request it is, if
+    that is still kept.
+    """
+    seq = await journals.append_to_request(connection, reference, entry)
     await connection.execute(SQL["queue_forward"], reference, seq, number)
 
 

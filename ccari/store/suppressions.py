@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterable, AsyncIterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -22,6 +23,23 @@ _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "campaign": "text", "reason": "text", "origin": "text",
     "proof": "text", "entered_at": "timestamptz", "expires_at": "timestamptz", "older": "bytea[]", "digests": "bytea[]",
 }  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class NewBar:
+    """A bar to be entered with :func:`enter`, on each of ``campaigns``: '' means all calls of the controller.
+
+    ``origin``: who or what entered it; ``proof``: what shows why. ``since``: when it was asked for; None: now. ``expires_at``: None if it
+    stays until somebody removes it.
+    """
+
+    reason: Reason
+    origin: str
+    proof: str
+    campaigns: Sequence[str] = ("",)
+    call_id: UUID | None = None
+    expires_at: datetime | None = None
+    since: datetime | None = None
 
 
 class Suppressions:
@@ -46,9 +64,8 @@ class Suppressions:
                     asked = await self._campaigns.asked(connection, controller)
                     purposes = {purpose for each, purpose in asked if each == campaign}
                 await withdraw(connection, controller, digests, purposes, at=None)
-            added = await enter(
-                connection, controller, digests, [campaign or ""], reason, origin, proof, expires_at=expires_at
-            )  # fmt: skip
+            bar = NewBar(reason, origin, proof, [campaign or ""], expires_at=expires_at)
+            added = await enter(connection, controller, digests, bar)
             barred = {**whose_number(controller, digests), "reason": reason, "campaign": campaign or ""}
             noted = await accesses.add(connection, Looked.NUMBER_BARRED, {**barred, "who": origin, "why": ""})
         accesses.log(Looked.NUMBER_BARRED, origin, noted)
@@ -134,27 +151,24 @@ class Suppressions:
         return self._database.stream(SQL["export_suppressions"], controller)
 
 
-async def enter(
-    connection: Connection, controller: str, digests: Digests, campaigns: Sequence[str], reason: Reason, origin: str,
-    proof: str, *, call_id: UUID | None = None, expires_at: datetime | None = None, since: datetime | None = None,
-) -> bool:  # fmt: skip
-    """Bar a number on ``campaigns`` ('' means all calls of the controller), in ``connection``'s transaction.
+async def enter(connection: Connection, controller: str, digests: Digests, bar: NewBar) -> bool:
+    """Bar a number in ``connection``'s transaction. False if bars for this reason already covered all of the bar's campaigns.
 
-    ``since``: when it was asked for; None: now. A withdrawal of consent is also entered under each older secret under which there is a
-    recording on consent, so that it reaches the recording. False if bars for this reason already covered all campaigns.
+    A withdrawal of consent is also entered under each older secret under which there is a recording on consent, so that it reaches the
+    recording.
     """
     places = [(digests.newest, digests.key_version)]
-    if reason is Reason.WITHDRAW_CONSENT and len(digests.all) > 1:
+    if bar.reason is Reason.WITHDRAW_CONSENT and len(digests.all) > 1:
         older = [each for each in digests.all if each != digests.newest]
         rows = await connection.fetch(SQL["older_places_of_withdrawal"], controller, older)
         places += [(bytes(row["digest"]), row["key_version"]) for row in rows]
     added = False
     # in the order in which lists are merged, so that the two cannot deadlock
     for digest, version in sorted(places):
-        for campaign in sorted(campaigns):
+        for campaign in sorted(bar.campaigns):
             is_new = await connection.fetchval(
-                SQL["add_suppression"], controller, digest, version, campaign, reason, origin, proof, call_id,
-                expires_at, since,
+                SQL["add_suppression"], controller, digest, version, campaign, bar.reason, bar.origin, bar.proof,
+                bar.call_id, bar.expires_at, bar.since,
             )  # fmt: skip
             added |= is_new and digest == digests.newest
     return added

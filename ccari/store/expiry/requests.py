@@ -52,9 +52,8 @@ class ExpiringRequests:
         await connection.execute(SQL["erase_notes"], ids)
         words = f"{limit.limited.setting} = {limit.days}: from now on it does not show whose it was"
         for row in await connection.fetch(SQL["requests_to_go_on_with"], ids):
-            await journals.append_to_request(
-                connection, row["reference"], row["state"], Level(row["level"]), row["due"], who, words
-            )
+            expired = journals.RequestEntry(row["state"], Level(row["level"]), row["due"], who, words)
+            await journals.append_to_request(connection, row["reference"], expired)
         await connection.execute(SQL["expire_requests"], ids)
 
     def changed(self, one: str) -> str:

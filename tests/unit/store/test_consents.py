@@ -34,7 +34,7 @@ from ccari.store import policies, withdrawals
 from ccari.store.database import Connection, Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
-from ccari.store.suppressions import enter
+from ccari.store.suppressions import NewBar, enter
 from tests.unit.policy.campaigns import campaign
 from tests.unit.store import listed, made
 from tests.unit.store.listed import DAY, NOW, agreed, batches, number, whole
@@ -581,7 +581,7 @@ async def until_somebody_waits(connection: Connection) -> None:
 async def test_a_list_that_comes_in_during_a_withdrawal_outlives_it(store: Store, database: Database) -> None:
     """The withdrawal has looked for consents, found none, and is not yet committed when the list is entered."""
     async with database.transaction() as connection:
-        await enter(connection, "acme", made.digests(), [""], Reason.WITHDRAW_CONSENT, "call", "")
+        await enter(connection, "acme", made.digests(), NewBar(Reason.WITHDRAW_CONSENT, "call", ""))
         await withdrawals.withdraw(connection, "acme", made.digests(), ["marketing"], datetime.now(UTC))
         loading = asyncio.create_task(load(store, agreed()))
         await until_somebody_waits(connection)

@@ -354,7 +354,9 @@ async def test_what_is_written_into_a_request_that_has_expired_stays_for_good(sh
     assert await expire(shelf, LIMIT) == Expired(1)
     due = (await row(shelf, reference))["due"]
     async with shelf.database.transaction() as connection:
-        await journals.append_to_request(connection, reference, "withdrawn", 2, due, "cli:anna", "of Jan")
+        await journals.append_to_request(
+            connection, reference, journals.RequestEntry("withdrawn", 2, due, "cli:anna", "of Jan")
+        )
     assert await expire(shelf, LIMIT) == Expired(1)
     record = await shelf.store.requests.show(reference)
     assert (record.fault, [each["reason"] for each in record.history[:-1]]) == (None, ["erased"] * 4)

@@ -18,7 +18,7 @@ from ccari.ports.keying import Digests, Keyed
 from ccari.ports.lists import Bar
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.suppressions import enter
+from ccari.store.suppressions import NewBar, enter
 from tests.unit.store.made import bar, call, digests, judge, key, new_secret, numbers, question
 from tests.unit.store.waiting import until_they_wait
 
@@ -172,7 +172,7 @@ async def test_two_who_enter_a_bar_anew_at_once_have_both_entered_it(
             return await store.suppressions.add("acme", whose, Reason.OBJECTION, "y", "")
 
         async with database.transaction() as connection:
-            assert await enter(connection, "acme", whose, [""], Reason.OBJECTION, "first", "")
+            assert await enter(connection, "acme", whose, NewBar(Reason.OBJECTION, "first", ""))
             waiting = asyncio.create_task(alone() if second == "by itself" else listed())
             await until_they_wait(database)
         assert await waiting == 0
@@ -193,7 +193,7 @@ async def test_a_list_that_waits_for_one_bar_holds_those_that_come_after_it(
 
     async with database.transaction() as connection:
         pressed = digests(number=numbers(first + 1)[-1])
-        assert await enter(connection, "acme", pressed, [""], Reason.OBJECTION, "first", "")
+        assert await enter(connection, "acme", pressed, NewBar(Reason.OBJECTION, "first", ""))
         loading = asyncio.create_task(store.suppressions.load("acme", key(), batches(), keep_going=False))
         await until_they_wait(database)
         locked = "SELECT FROM suppressions WHERE digest = $1 FOR UPDATE NOWAIT"
@@ -212,9 +212,8 @@ async def test_a_withdrawal_that_had_ended_stands_again_on_its_old_proof(
         await load(store, bar(reason=Reason.WITHDRAW_CONSENT, since=NOW - 5 * DAY, proof="b"))
     else:
         async with database.transaction() as connection:
-            await enter(
-                connection, "acme", digests(), [""], Reason.WITHDRAW_CONSENT, "request:letter", "b", since=NOW - 5 * DAY
-            )  # fmt: skip
+            withdrawal = NewBar(Reason.WITHDRAW_CONSENT, "request:letter", "b", since=NOW - 5 * DAY)
+            await enter(connection, "acme", digests(), withdrawal)
     (row,) = await store.suppressions.of("acme", digests())
     assert (row["proof"], row["expires_at"]) == ("b", None)
 
