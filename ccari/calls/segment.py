@@ -203,13 +203,16 @@ class Segment:
             await self._lost(str(error))
             await self._clear()
         else:
-            self._measure(kept)
-            self._journal.note("recording_stored", kept.journal_fields)
-            self._journal.meter.filed(Filed.STORED)
-            if await self._journal.persistently(
-                lambda entries: self._desk.recordings.stored(tag, kept, entries)
-            ):
-                await self._clear()
+            await self._stored(kept)
+
+    async def _stored(self, kept: StoredFile) -> None:
+        """Record that the file is archived; then the spool's is no longer needed."""
+        tag = self._tag
+        self._measure(kept)
+        self._journal.note("recording_stored", kept.journal_fields)
+        self._journal.meter.filed(Filed.STORED)
+        if await self._journal.persistently(lambda entries: self._desk.recordings.stored(tag, kept, entries)):
+            await self._clear()
 
     async def _delay(self, reason: str) -> None:
         self._journal.note("recording_delayed", {"reason": reason})

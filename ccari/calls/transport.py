@@ -176,28 +176,18 @@ class Transport:
         if self._is_over():
             raise LinkLost("the connection to Asterisk was lost")
         uri = url.partition("/ari/")[2]
-        self._last_id += 1
-        request_id = str(self._last_id)
-        message: dict[str, Any] = {
-            "type": "RESTRequest",
-            "request_id": request_id,
-            "transaction_id": request_id,
+        request: dict[str, Any] = {
             "method": method,
             "uri": uri,
             "query_strings": [{"name": name, "value": str(value)} for name, value in (params or {}).items()],
         }
         if data is not None:
-            message |= {"content_type": "application/json", "message_body": data}
-        future = asyncio.get_running_loop().create_future()
-        self._waiting[request_id] = future
+            request |= {"content_type": "application/json", "message_body": data}
         try:
             async with asyncio.timeout(REQUEST_SECONDS):
-                await self._socket.send_frame(orjson.dumps(message), aiohttp.WSMsgType.TEXT)
-                reply = await future
+                reply = await self._reply_to(request)
         except (TimeoutError, ConnectionError, aiohttp.ClientError):
             raise LinkLost(f"Asterisk gave no answer to {method} {_kind(uri)}") from None
-        finally:
-            self._waiting.pop(request_id, None)
         status, body = int(reply["status_code"]), str(reply.get("message_body") or "")
         self._heed(status)
         if status >= HTTPStatus.BAD_REQUEST:
@@ -205,6 +195,19 @@ class Transport:
                 status, f"{method} {_kind(uri)}", _message(body) or str(reply.get("reason_phrase", ""))
             )
         return Reply(status, body)
+
+    async def _reply_to(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Send a ``RESTRequest``, and wait for the ``RESTResponse`` to it."""
+        self._last_id += 1
+        request_id = str(self._last_id)
+        message = {"type": "RESTRequest", "request_id": request_id, "transaction_id": request_id, **request}
+        future: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        self._waiting[request_id] = future
+        try:
+            await self._socket.send_frame(orjson.dumps(message), aiohttp.WSMsgType.TEXT)
+            return await future
+        finally:
+            self._waiting.pop(request_id, None)
 
     def _heed(self, status: int) -> None:
         """Give the connection up if Asterisk refuses the user. Raises LinkLost if it rejects the password."""

@@ -185,23 +185,7 @@ async def _connect(
     one_of_many: bool,
 ) -> Connection:
     """Like :func:`connect`, for one host."""
-    dsn, password = await _password_of(dsn)
-    _leave_a_closed_home()
-    try:
-        connection: Connection = await asyncpg.connect(
-            dsn, password=password, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
-        )
-    except ssl.SSLError as error:
-        raise StoreError(f"the database cannot be reached by TLS: {why(error)}") from None
-    except OSError:
-        _refuse_unreadable_files(dsn)
-        raise
-    except (ValueError, OverflowError) as error:
-        words = str(error).partition("\n")[0]
-        # the parser's other messages may quote part of the password
-        raise StoreError(f"[database] url: {words}" if words.startswith(_ABOUT_TLS) else _NO_URL) from None
-    except asyncpg.TargetServerAttributeNotMatched:
-        raise StoreError(UNWRITABLE) from None
+    connection = await _open(dsn, settings, options)
     try:
         refuse_unwritable(connection)
         async with asyncio.timeout(CONNECT_SECONDS):
@@ -222,6 +206,28 @@ async def _connect(
     except BaseException:
         connection.terminate()
         raise
+    return connection
+
+
+async def _open(dsn: str, settings: Mapping[str, str], options: Mapping[str, Any]) -> Connection:
+    """Open a connection, as it is. Raises StoreError where asyncpg's own error would not say what to do."""
+    dsn, password = await _password_of(dsn)
+    _leave_a_closed_home()
+    try:
+        connection: Connection = await asyncpg.connect(
+            dsn, password=password, timeout=CONNECT_SECONDS, server_settings=dict(settings), **options
+        )
+    except ssl.SSLError as error:
+        raise StoreError(f"the database cannot be reached by TLS: {why(error)}") from None
+    except OSError:
+        _refuse_unreadable_files(dsn)
+        raise
+    except (ValueError, OverflowError) as error:
+        words = str(error).partition("\n")[0]
+        # the parser's other messages may quote part of the password
+        raise StoreError(f"[database] url: {words}" if words.startswith(_ABOUT_TLS) else _NO_URL) from None
+    except asyncpg.TargetServerAttributeNotMatched:
+        raise StoreError(UNWRITABLE) from None
     return connection
 
 

@@ -19,10 +19,10 @@ Connection = connecting.Connection
 SCHEMA = "ccari"
 #: Seconds before the database counts as away; a call waits for the answer.
 COMMAND_SECONDS = 2.0
-#: The share of :data:`COMMAND_SECONDS` after which the server itself gives a statement up, as we do not stop it by no longer waiting: it
-#: would run on and keep its locks. It comes first, so that a server that is slow, or waits for a lock, says so. Only one that is silent
-#: takes the whole time, and costs the idle connections too (:class:`Pool`). The quarter of a second between the two is for two ways there
-#: and back, one of them to prepare the statement.
+#: The share of :data:`COMMAND_SECONDS` after which the server itself ends a statement. If only we stopped waiting, the statement would
+#: run on and keep its locks. The server gives up first, so that one that is slow, or waits for a lock, can say so. Only a server that is
+#: silent takes the whole time, and costs the idle connections too (:class:`Pool`). The quarter of a second between the two leaves time
+#: for two round trips, one of them to prepare the statement.
 SERVERS_SHARE = 7 / 8
 #: The time-out of one statement of :meth:`Database.outside_pool`.
 LIST_SECONDS = 600.0
