@@ -115,13 +115,15 @@ def import_(
             f"{counted(len(taken), 'recording replaces', 'recordings replace')} the synthetic voice, {counted(len(refused), 'was', 'were')} refused"
         )
     if not taken:
-        why = (
-            f"{len(refused)} of {counted(len(examined), 'recording is', 'recordings are')} refused"
-            if examined
-            else f"there are no recordings in {recordings}"
-        )
-        hint = ": correct them, or import the rest with --keep-going" if len(refused) < len(examined) else ""
-        raise SoundError(f"nothing was changed: {why}{hint}")
+        raise SoundError(f"nothing was changed: {_why_none(len(refused), len(examined), recordings)}")
+
+
+def _why_none(refused: int, examined: int, folder: Path) -> str:
+    """Why no recording was imported, and what to do."""
+    if not examined:
+        return f"there are no recordings in {folder}"
+    hint = ": correct them, or import the rest with --keep-going" if refused < examined else ""
+    return f"{refused} of {counted(examined, 'recording is', 'recordings are')} refused{hint}"
 
 
 @app.command("list")

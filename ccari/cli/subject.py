@@ -82,11 +82,7 @@ def erase(
     if erased is None:
         _print_plan(plan, json=json)
         return
-    if erased.faults:
-        first = next(iter(erased.faults.values()))
-        raise CcariError(
-            f"{counted(len(erased.faults), 'recording')} could not be removed: {first}; all but these and their calls is erased: put this right and run the command again"
-        )
+    _refuse_unfinished(erased)
     fault = _write(report, last_report) if report is not None and last_report is not None else None
     if json:
         as_json(erased.report)
@@ -100,6 +96,16 @@ def erase(
         )
     if report is not None and last_report is not None and erased.report is None:
         typer.echo(f"the report of what was erased before is in {report}", err=True)
+
+
+def _refuse_unfinished(erased: Erased) -> None:
+    """Raise CcariError if a recording could not be removed."""
+    if erased.faults:
+        first = next(iter(erased.faults.values()))
+        raise CcariError(
+            f"{counted(len(erased.faults), 'recording')} could not be removed: {first}; all but these and their calls is erased: "
+            "put this right and run the command again"
+        )
 
 
 def _write(path: Path, report: _Report) -> str | None:

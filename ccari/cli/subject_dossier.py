@@ -92,6 +92,14 @@ def command(
             return await bind(file, matter, packing, datetime.now(UTC), progress)
 
     bound = with_store(context, work)
+    _tell(bound, out, json=json)
+    if unfit := [which for which, left_out in bound.left_out.items() if left_out.unfit]:
+        found = counted(len(unfit), "call or request has", "calls and requests have")
+        raise EvidenceError(f"{found} no valid evidence, as {out} says: find out why before you hand it over")
+
+
+def _tell(bound: Bound, out: Path, *, json: bool) -> None:
+    """Print what is in the file, how it is checked, and on the standard error what is not in it."""
     if json:
         told = {name: getattr(bound, name) for name in Bound.__slots__}
         as_json({"file": out, **told, "keys": [each.fingerprint for each in bound.keys]})
@@ -109,9 +117,6 @@ def command(
             f"without audio or words of the notice that was heard in {which}: see ccari evidence verify",
             err=True,
         )
-    if unfit := [which for which, left_out in bound.left_out.items() if left_out.unfit]:
-        found = counted(len(unfit), "call or request has", "calls and requests have")
-        raise EvidenceError(f"{found} no valid evidence, as {out} says: find out why before you hand it over")
 
 
 async def _matter(store: Store, policy: Policy, secrets: Secrets, whose: Claimant, why: str) -> Matter:

@@ -54,21 +54,11 @@ class Subjects:
                 calls=[{**each, "events": [_event(one) for one in events[each["id"]]]} for each in calls],
                 heard=await rows("disclosed_heard", *person),
                 contacts=await rows("contacts_of", *person),
-                consents=[
-                    {**each, "used_in_calls": [one["call_id"] for one in uses[each.pop("id")]]} for each in consents
-                ],
+                consents=[_consent(each, uses[each["id"]]) for each in consents],
                 suppressions=await rows("disclosed_suppressions", *person),
                 listings=await rows("disclosed_listings", *columns(listed_as)),
-                requests=[
-                    {**each, "level": Level(each["level"]).name,
-                     "steps": [{**one, "level": Level(one["level"]).name} for one in steps[each["reference"]]]}
-                    for each in requests
-                ],
-                recordings=[
-                    {**each, "kept_for_claims": _legal(by := held.get(each["id"], ())),
-                     "kept_for_requests": any(one.kind is HoldKind.REQUEST for one in by)}
-                    for each in recordings
-                ],
+                requests=[_request(each, steps[each["reference"]]) for each in requests],
+                recordings=[_recording(each, held.get(each["id"], ())) for each in recordings],
                 forwards=await rows("disclosed_forwards", references),
                 kept_for_claims=_legal(await holds_on_number(connection, subject))
                 or bool(await rows("holds_on_calls", [each["id"] for each in calls])),
@@ -96,6 +86,26 @@ async def _rows_by(
     for row in await connection.fetch(SQL[query], ids):
         grouped[row.get(key)].append({name: value for name, value in row.items() if name != key})
     return grouped
+
+
+def _consent(row: Mapping[str, Any], uses: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {**row, "used_in_calls": [each["call_id"] for each in uses]}
+
+
+def _request(row: Mapping[str, Any], steps: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    return {
+        **row,
+        "level": Level(row["level"]).name,
+        "steps": [{**each, "level": Level(each["level"]).name} for each in steps],
+    }
+
+
+def _recording(row: Mapping[str, Any], held: Sequence[Held]) -> dict[str, Any]:
+    return {
+        **row,
+        "kept_for_claims": _legal(held),
+        "kept_for_requests": any(each.kind is HoldKind.REQUEST for each in held),
+    }
 
 
 def _event(row: Mapping[str, Any]) -> dict[str, Any]:

@@ -76,14 +76,7 @@ def resumed(event: on.TalkResumed) -> Step:
     The dialplan is told what it does not know after the next prompt, not now: an earlier prompt may still be
     playing to its channel, and until that ends Asterisk answers no request about the channel.
     """
-    kept, recording = event.kept, event.campaign.recording
-    call = Call(
-        stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
-        heard=frozenset(kept["heard"]), exercised=tuple(map(Right, kept["exercised"])),
-        by_agent=frozenset(map(Right, kept["by_agent"])), untold=kept.get("untold", True),
-        maybe_on_hold=kept.get("on_hold", False),
-        upcoming=tuple(kept.get("owed", ())), **{name: kept[name] for name in (*_FLAGS, *_WORDS)},
-    )  # fmt: skip
+    kept, recording, call = event.kept, event.campaign.recording, _as_kept(event)
     commands: list[Command] = [do.Note("talk_resumed", {"recorded": "yes" if event.recording else "no"})]
     was = call.reason
     if event.recording:
@@ -110,6 +103,18 @@ def resumed(event: on.TalkResumed) -> Step:
     later: list[Command] = [each for each in commands if not isinstance(each, do.TellDialplan)]
     untold = call.untold or call.reason != was or len(later) < len(commands)
     return replace(call, untold=untold), later
+
+
+def _as_kept(event: on.TalkResumed) -> Call:
+    """The talk as it was stored."""
+    kept = event.kept
+    return Call(
+        stage=Stage.TALK, direction=event.direction, campaign=event.campaign, agent=Leg.HERE, callee=Leg.HERE,
+        heard=frozenset(kept["heard"]), exercised=tuple(map(Right, kept["exercised"])),
+        by_agent=frozenset(map(Right, kept["by_agent"])), untold=kept.get("untold", True),
+        maybe_on_hold=kept.get("on_hold", False),
+        upcoming=tuple(kept.get("owed", ())), **{name: kept[name] for name in (*_FLAGS, *_WORDS)},
+    )  # fmt: skip
 
 
 def _confirmed(call: Call, right: on.RightOnRecord) -> Step:
