@@ -17,7 +17,7 @@ _log = structlog.get_logger()
 MOST_AT_GATE = 64
 #: An event loop later than this cannot keep up: a key press should be answered well within it.
 BEHIND_SECONDS = 0.25
-#: Each look wakes an idle service: ten a second cost a thirtieth of what four calls a second cost.
+#: How often the event loop is looked at. Each look wakes an idle service: ten a second cost a thirtieth of what four calls a second cost.
 _LOOK_SECONDS = 0.2
 #: How many of the last looks count: those of one second, or of longer while the loop is late.
 _LOOKS = 5

@@ -34,12 +34,14 @@ class Ears:
         self._silence = silence
         #: Events that came before stock was taken, each with its arrival; None once stock is taken.
         self._early: list[tuple[dict[str, Any], datetime]] | None = list(keys)
-        #: ``_begun``: channels whose StasisStart is kept. ``_unkept``: channels whose events are dropped:
-        #: there was no room (they are given back once stock is taken), or they were given back. ``_handed_back``:
-        #: channels given back. ``_left``: channels of the last two sets that have left the application since.
+        #: Channels whose StasisStart is kept.
         self._begun: set[str] = set()
+        #: Channels whose events are dropped: there was no room for them (they are given back once stock is taken), or
+        #: they were given back.
         self._unkept: set[str] = set()
+        #: Channels that were given back.
         self._handed_back: set[str] = set()
+        #: Channels of the last two sets that have left the application since.
         self._left: set[str] = set()
         #: Another service has taken over the application.
         self.replaced = asyncio.Event()

@@ -27,9 +27,11 @@ class TalkKeeper:
     def __init__(self, call_id: UUID, inbox: Inbox) -> None:
         self._call_id = call_id
         self._inbox = inbox
-        #: As the database has it; as last attempted, or as needs no storing; and when to try again, by the loop's clock.
+        #: The talk as the database has it.
         self._kept: Mapping[str, Any] | None = None
+        #: The talk as it was last tried to be stored, or as it need not be stored.
         self._tried: Mapping[str, Any] | None = None
+        #: When to try again, by the loop's clock.
         self._again_at = 0.0
 
     async def keep(self, call: Call, store: Storing) -> None:

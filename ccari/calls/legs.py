@@ -71,7 +71,7 @@ class Legs:
         """Create the callee's channel, which is not dialled yet. Asterisk hangs it up unless it is dialled within :data:`DIAL_SECONDS`."""
         dialled = terms.campaign.dial_string(terms.known_number)
         variables = {**self._variables(terms, dialled), _LIMIT: str(DIAL_SECONDS)}
-        # the run that takes the talk up reads from it whose rights are pressed; Asterisk knows the number anyway
+        # a run that takes the talk up reads the number here, to know whose rights are pressed; Asterisk knows it anyway
         variables[NUMBER] = terms.known_number.e164
         if terms.campaign.caller_id is not None:
             # an outgoing PJSIP channel puts this into its From header

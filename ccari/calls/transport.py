@@ -32,7 +32,8 @@ BESIDE_SECONDS = 60.0
 CLOSE_SECONDS = 1.0
 #: Asterisk sends no keep-alive of its own: without ours, a dead link would never be noticed.
 HEARTBEAT_SECONDS = 10.0
-#: How long what Asterisk has said counts as a sign that the connection is alive. With some calls at a time it says more than that.
+#: A connection over which Asterisk has said anything in this time is alive, and is not asked. A few calls make Asterisk say something
+#: more often than that.
 LATELY_SECONDS = 0.1
 _FILES_OF_PASSWORDS = OwnThreads("ccari-ari-password", AsteriskError)
 #: The message types by which aiohttp reports that the connection has ended.

@@ -216,7 +216,7 @@ def _fault_of_moments(journal: Sequence[Linked], call: Mapping[str, Any]) -> str
             continue
         if at is None:
             return f"the {name} of the call is nothing, but {entry.at.isoformat()} in the journal"
-        # if the gate had no answer, earlier versions dated the call's row, which has no controller, by when the database took it
+        # the row of a call for which the gate had no answer has no controller. Earlier versions dated it by when the database took it
         is_late = name == "ended_at" or (entry.event == "call_blocked" and call.get("controller") is None)
         late = ENDS_LATE if is_late else CLOCKS_DIFFER
         if not -CLOCKS_DIFFER <= _moment(at) - entry.at <= late:

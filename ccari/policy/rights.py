@@ -102,7 +102,7 @@ class Effect:
     """What a right does, and what it requires.
 
     ``suppress``: the bar entered at once for the controller, or None. ``stops``: a running recording on one of these legal bases ends; a
-    withdrawal also ends the consent to it, Art 7(3): see ``campaign.stops_recording``. ``stored``: what happens to earlier recordings.
+    withdrawal also ends the consent to it, Art 7(3): see ``recording.stops_recording``. ``stored``: what happens to earlier recordings.
     ``fulfil_at``: how certain the person's identity must be before the request is fulfilled (it is registered at any level).
     ``refusable``: whether Art 12(5), 17(3), 21(1) or the like can be a ground to refuse; an objection to marketing and a withdrawal are
     absolute. ``state``: the request's initial state: fulfilled, if the right's effect completes it.

@@ -157,7 +157,7 @@ def _steer(call: Call, action: KeyAction, key: str, note: do.Note) -> Step:
     match action:
         case KeyAction.CONSENT_RECORDING:
             agreed = replace(call, agreed=True)
-            # accept and confirm no agreement that no recording would follow
+            # an agreement is accepted, and confirmed, only if a recording would follow
             if call.agreed or not _is_asked(call) or not is_recordable(agreed):
                 return call, [note]
             agreed = answer(agreed, notices.RECORDING_AGREED)

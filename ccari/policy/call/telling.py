@@ -26,7 +26,7 @@ _PASSING = frozenset({notices.RECORDING_AGREED, notices.SOURCE_ASKED})
 _OF_RECORDING = frozenset(
     {notices.AGENT_RECORDING_STARTED, notices.AGENT_RECORDING_STOPPED, notices.AGENT_RECORDING_PAUSED}
 )
-#: Stages in which nobody has answered yet who could listen, or perhaps a machine has.
+#: Stages in which no person is known to have answered: nobody is there to listen, or perhaps a machine is.
 _BEFORE_HELLO = frozenset(
     {Stage.GATE, Stage.AGENT, Stage.CREATE, Stage.TOKEN, Stage.RING, Stage.ANSWER, Stage.MACHINE}
 )
