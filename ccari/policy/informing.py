@@ -7,11 +7,12 @@ from enum import StrEnum
 from ccari.policy import notices
 from ccari.policy.activities import Activity, Datum, Kind, Subject, activities
 from ccari.policy.bases import OBJECTABLE, LegalBasis
-from ccari.policy.campaign import RECORDING_ANSWERS, Campaign, RecordingMode
+from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
 from ccari.policy.keypad import KeyAction
 from ccari.policy.mandate import PORTABLE
 from ccari.policy.parties import Controller
+from ccari.policy.recording import RECORDING_ANSWERS, RecordingMode
 from ccari.policy.rights import Right
 
 

@@ -180,7 +180,9 @@ async def register(
     return reference
 
 
-def _bar_of(exercise: Exercise, reference: str, call_id: UUID | None, withdrawn_at: datetime) -> NewBar | None:
+def _bar_of(
+    exercise: Exercise, reference: str, call_id: UUID | None, withdrawn_at: datetime
+) -> NewBar | None:
     """The bar that the right enters at once; None if it bars no calls. ``withdrawn_at``: when a consent was withdrawn."""
     reason = EFFECTS[exercise.right].suppress
     if reason is None:

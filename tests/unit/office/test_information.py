@@ -18,11 +18,11 @@ from ccari.office.processing.record import Installed, Source, Webhook
 from ccari.policy import notices
 from ccari.policy.activities import Datum, Kind, Until
 from ccari.policy.bases import LegalBasis
-from ccari.policy.campaign import RECORDING_ANSWERS, Recording, RecordingMode, Without
 from ccari.policy.declaration import Policy
 from ccari.policy.informing import Missing
 from ccari.policy.keypad import KeyAction
 from ccari.policy.parties import Controller
+from ccari.policy.recording import RECORDING_ANSWERS, Recording, RecordingMode, Without
 from ccari.policy.rights import Right
 from ccari.ports.subjects import ANSWER_LANGUAGES, AnswerLanguage
 from ccari.ports.webhooks import Told
