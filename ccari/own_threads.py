@@ -20,12 +20,18 @@ NO_THREAD = "the system lets ccari start no more threads"
 
 class OwnThreads:
     """A pool of a few threads. ``name``: of the threads, for debugging a process that hangs. ``refusal``: the
-    error raised if more than ``most`` jobs would be under way.
+    error raised if more than ``most`` jobs would be under way. ``threads``: how many; with one, jobs run one after the other.
     """
 
-    def __init__(self, name: str, refusal: type[CcariError] = StoreError, most: int = MOST_UNDER_WAY) -> None:
+    def __init__(
+        self,
+        name: str,
+        refusal: type[CcariError] = StoreError,
+        most: int = MOST_UNDER_WAY,
+        threads: int = _THREADS,
+    ) -> None:
         self._refusal = refusal
-        self._threads = ThreadPoolExecutor(_THREADS, name)
+        self._threads = ThreadPoolExecutor(threads, name)
         self._most = most
         self._room = threading.BoundedSemaphore(most)
 

@@ -99,7 +99,8 @@ async def _apologise(session: Session, desk: Desk, campaign_id: str) -> None:
     policy = desk.book.policy
     campaign = policy.campaign(campaign_id) if policy else None
     try:
-        sound = desk.prompts.common(notices.RIGHT_FAILED, campaign.language if campaign else DEFAULT_LANGUAGE)
+        language = campaign.language if campaign else DEFAULT_LANGUAGE
+        sound = await desk.prompts.common(notices.RIGHT_FAILED, language)
     except SoundError as error:
         _log.error("prompt_missing", reason=str(error))
         return

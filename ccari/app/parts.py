@@ -12,7 +12,7 @@ from ccari.keyring.secrets import SecretStore
 from ccari.metrics import catalogue
 from ccari.metrics.meter import Metrics
 from ccari.recordings.evidence.newest import NewestSeal
-from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
+from ccari.sounds.prompter import Prompter, open_prompter
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.policies import Book
@@ -28,7 +28,7 @@ class Parts:
     settings: Settings
     store: Store
     secrets: SecretStore
-    prompts: Soundboard
+    prompts: Prompter
     book: Book
     local_journal: LocalJournalFiles
     call_store: SpoolingCallStore
@@ -53,7 +53,7 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
         If a secret that stored data needs is missing, or the database cannot be asked.
     """
     secrets = await store.key_versions.vouch(SecretStore(settings.keys_dir))
-    prompts = open_soundboard(settings, open_copies(settings))
+    prompts = open_prompter(settings)
     book, metrics = Book(store.policies), Metrics()
     await book.reload()
     local_journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)

@@ -44,8 +44,7 @@ async def check_policy(parts: Parts) -> None:
         found = unfit.get(campaign.controller)
         reasons = [found, *(unloaded.get(each.id) for each in policy.registers_of(campaign))]
         try:
-            parts.prompts.scripts(policy.controller_of(campaign), campaign)
-            await parts.prompts.keep(campaign)
+            await parts.prompts.prepare(policy.controller_of(campaign), campaign)
         except SoundError as error:
             reasons.append(error)
         for reason in filter(None, reasons):

@@ -128,7 +128,7 @@ class Player:
 
     async def _sound(self, party: Party, prompt: str, terms: Terms | None) -> Sound:
         if terms is None:
-            return self._before_the_gate(prompt)
+            return await self._before_the_gate(prompt)
         if prompt == notices.SOURCE_ASKED:
             # else the source that the campaign gives for all of its numbers
             return await own_source(self._desk, terms) or terms.script.sounds[NoticePrompt.SOURCE.value]
@@ -138,14 +138,14 @@ class Player:
         parts = confirmations.spelt_out(prompt)
         if parts == (prompt,):
             return terms.script.sounds[prompt]
-        sounds = [self._desk.prompts.common(each, terms.language) for each in parts]
+        sounds = [await self._desk.prompts.common(each, terms.language) for each in parts]
         # one playback of several files: a confirmation, unlike the notice, needs no proof that it was heard
         return Sound(
             ",".join(each.media for each in sounds), sum(each.duration_ms for each in sounds),
             " ".join(each.text for each in sounds),
         )  # fmt: skip
 
-    def _before_the_gate(self, prompt: str) -> Sound:
+    async def _before_the_gate(self, prompt: str) -> Sound:
         """The sound of a prompt for a call without terms: in the campaign's language, if the campaign is
         known and has the sound.
         """
@@ -153,5 +153,5 @@ class Player:
         campaign = policy.campaign(self._campaign) if policy else None
         if campaign is not None:
             with contextlib.suppress(SoundError):
-                return prompts.common(prompt, campaign.language)
-        return prompts.common(prompt, DEFAULT_LANGUAGE)
+                return await prompts.common(prompt, campaign.language)
+        return await prompts.common(prompt, DEFAULT_LANGUAGE)

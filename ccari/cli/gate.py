@@ -12,7 +12,7 @@ from ccari.gating.inquiry import Inquiry
 from ccari.keyring.journal_key import JournalKey
 from ccari.ports.accesses import Looked
 from ccari.recordings.evidence.newest import NewestSeal
-from ccari.sounds.soundboard import open_soundboard
+from ccari.sounds.prompter import open_prompter
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.replaying import SpoolingCallStore
@@ -31,7 +31,7 @@ def command(
     """
 
     async def work(settings: Settings, store: Store) -> dict[str, Any]:
-        book, prompts = await policy_book(store), open_soundboard(settings)
+        book, prompts = await policy_book(store), open_prompter(settings)
         # as in the service, every call is blocked while rights wait in this node's local journal, and on an older database
         waiting = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
         newest = NewestSeal(settings.data_dir, store.seals)

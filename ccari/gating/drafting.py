@@ -171,7 +171,7 @@ class Drafter:
             listed_as=means.secrets.listed_as((each.id for each in registers), number) if number else (),
             direction=self._asked.direction.value,
         )  # fmt: skip
-        scripts = means.prompts.scripts(controller, campaign)
+        scripts = await means.prompts.scripts(controller, campaign)
         await means.prompts.keep(campaign)
         return Terms(
             controller, campaign, registers, number, opened, scripts,

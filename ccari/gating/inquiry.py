@@ -89,7 +89,7 @@ class Inquiry:
         if isinstance(parsed, NumberFault):
             return answer_of(Block(parsed.value), number=None, campaign=campaign, **whose), None
         barred, newest = await self._barred(policy, declared, parsed)
-        block = barred or self._unplayable(controller, declared)
+        block = barred or await self._unplayable(controller, declared)
         return answer_of(block, number=parsed.masked, campaign=campaign, **whose), newest
 
     def _campaign(self, policy: Policy, campaign: str) -> Campaign | None:
@@ -107,9 +107,9 @@ class Inquiry:
         country = policy.controller_of(campaign).country
         return gate.verdict(campaign, registers, country, number, facts, now), newest
 
-    def _unplayable(self, controller: Controller, campaign: Campaign) -> Block | None:
+    async def _unplayable(self, controller: Controller, campaign: Campaign) -> Block | None:
         try:
-            self.prompts.scripts(controller, campaign, lately=True)
+            await self.prompts.scripts(controller, campaign, lately=True)
         except SoundError:
             return Block.PROMPTS_MISSING
         return None

@@ -15,5 +15,5 @@ async def own_source(means: Means, terms: Terms) -> Sound | None:
     with contextlib.suppress(StoreError, SoundError):
         past = await means.store.past_of(terms.opened)
         if past.source is not None:
-            return means.prompts.source(past.source, terms.language)
+            return await means.prompts.source(past.source, terms.language)
     return None

@@ -37,12 +37,13 @@ class Script:
 
 
 class Prompts(Protocol):
-    def scripts(
+    async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> Mapping[str, Script]:
-        """The script in each of the campaign's languages. Raises SoundError if a sound is missing or changed.
+        """The script in each of the campaign's languages. Raises SoundError if a sound is missing or changed, or if the disk does not say
+        in time: here and below.
 
-        ``lately``: an answer from a moment ago will do, for a question to the gate that places no call.
+        ``lately``: an answer from some seconds ago will do, for a question to the gate that places no call.
         """
         ...
 
@@ -52,8 +53,10 @@ class Prompts(Protocol):
         """
         ...
 
-    def common(self, prompt: str, language: str) -> Sound: ...
+    async def common(self, prompt: str, language: str) -> Sound:
+        """A sound shared by all campaigns."""
+        ...
 
-    def source(self, words: str, language: str) -> Sound:
+    async def source(self, words: str, language: str) -> Sound:
         """The sound that says a contact's source. Raises SoundError if it was not built."""
         ...

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import structlog
 
+from ccari.config import Settings
 from ccari.errors import StoreError, why
 from ccari.keyring.files import draft_of, settle
 from ccari.own_threads import OwnThreads
@@ -21,6 +22,16 @@ _log = structlog.get_logger()
 
 #: How long a call waits for the copies of its campaign, which are hundreds after a build. Over FastAGI the whole gate has 3 s.
 KEEP_SECONDS = 2.0
+
+
+def copies_folder(settings: Settings) -> Path:
+    """The folder of the copies. It is created with the first copy."""
+    return settings.data_dir / "heard"
+
+
+def open_copies(settings: Settings) -> "Copies":
+    """The copies of what calls play, in the folder where the service keeps them."""
+    return Copies(copies_folder(settings))
 
 
 class Copies:

@@ -15,8 +15,8 @@ from ccari.policy.heard import HeardNotice, notices_heard
 from ccari.policy.parties import Controller
 from ccari.policy.wording import Prompt
 from ccari.ports.evidence import Account, HeardSound
-from ccari.sounds.copies import Copies
-from ccari.sounds.soundboard import Soundboard, open_copies, open_soundboard
+from ccari.sounds.copies import Copies, open_copies
+from ccari.sounds.soundboard import Soundboard, open_soundboard
 
 
 @dataclass(frozen=True, slots=True)

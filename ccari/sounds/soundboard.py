@@ -1,6 +1,5 @@
 """Finds the sounds that calls play, checks that they say the policy's words, and gives the names that Asterisk knows them by."""
 
-import asyncio
 import os
 import sys
 from collections.abc import Callable
@@ -16,7 +15,6 @@ from ccari.policy.parties import Controller
 from ccari.policy.wording import Prompt
 from ccari.ports.sounds import Script, Sound
 from ccari.sounds.catalogue import Catalogue
-from ccari.sounds.copies import Copies
 from ccari.sounds.manifest import FILE_NAME, Entry, Manifest, damage
 
 
@@ -26,23 +24,13 @@ def shipped_sounds() -> Path:
     return checkout if (checkout / FILE_NAME).exists() else Path(sys.prefix) / "share" / "ccari" / "sounds"
 
 
-def open_soundboard(settings: Settings, copies: Copies | None = None) -> "Soundboard":
+def open_soundboard(settings: Settings) -> "Soundboard":
     """The sounds of the configured folder, with the shipped ones as a fallback."""
-    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir, copies)
-
-
-def open_copies(settings: Settings) -> Copies:
-    """The copies of what calls play, in the folder where the service keeps them."""
-    return Copies(copies_folder(settings))
-
-
-def copies_folder(settings: Settings) -> Path:
-    """The folder of the copies. It is created with the first copy."""
-    return settings.data_dir / "heard"
+    return Soundboard(settings.sounds_dir, shipped_sounds(), settings.sounds.asterisk_dir)
 
 
 #: How long, in seconds, damage to a sound outside the notices may go unnoticed; a call may play the sound minutes after its check anyway.
-#: Checking hundreds of files blocks all calls for half a millisecond. Changes made by a build are noticed at once.
+#: Checking hundreds of files takes half a millisecond. Changes made by a build are noticed at the next look.
 LOOK_SECONDS = 5.0
 
 #: Inode, size and ctime of a file or folder, which reveal a change; None if it does not exist.
@@ -51,12 +39,12 @@ _Stamps = dict[str, _Stamp]
 
 
 @dataclass
-class _Checked:
+class Checked:
     """The scripts of a campaign, with the stamps of their files at the check.
 
-    ``of``: the declarations that they were made for. ``notices``: the stamps of the notices' files, checked before each call: nobody is
+    ``of``: the declarations that they were made for. ``notices``: the stamps of the notices' files, checked at each look: nobody is
     rung if the notice cannot be played (invariant 3). ``others``: those of all other files, checked every :data:`LOOK_SECONDS`.
-    ``heard``: the digest and files of each sound. ``said``: the words of each notice, by version. ``copying``: the task that copies both.
+    ``heard``: the digest and files of each sound. ``said``: the words of each notice, by version.
     """
 
     of: tuple[Controller, Campaign]
@@ -66,70 +54,83 @@ class _Checked:
     looked_at: float
     heard: list[tuple[str, dict[str, Path]]] = field(default_factory=list)
     said: dict[str, list[tuple[str, str]]] = field(default_factory=dict)
-    copying: asyncio.Task[None] | None = None
 
-    def holds(self, now: float, *, lately: bool) -> bool:
-        """True if no file was changed, removed or added since, as far as this checks. ``lately``: a result less than :data:`LOOK_SECONDS`
-        old will do.
-        """
+    def holds(self, now: float) -> bool:
+        """True if no file was changed, removed or added since, as far as this checks."""
         if now - self.looked_at < LOOK_SECONDS:
-            return lately or _unchanged(self.notices)
+            return _unchanged(self.notices)
         self.looked_at = now
         return _unchanged(self.notices) and _unchanged(self.others)
 
 
 class Soundboard:
-    """:class:`ccari.ports.sounds.Prompts` over a folder of built sounds and, for prompts that it lacks, the shipped ones.
+    """A folder of built sounds and, for prompts that it lacks, the shipped ones.
 
-    ``asterisk_dir``: the path of the folder for Asterisk, if it differs. ``copies``: keeps copies of what the scripts play.
-    ``clock``: in seconds, for the age of a check.
+    Everything here reads the disk, which may hang, and is for one thread at a time: the service asks through
+    :class:`ccari.sounds.prompter.Prompter`. ``asterisk_dir``: the path of the folder for Asterisk, if it differs. ``clock``: in seconds, for
+    the age of a check.
     """
 
     def __init__(
-        self, folder: Path, shipped: Path, asterisk_dir: Path | None = None, copies: Copies | None = None,
+        self,
+        folder: Path,
+        shipped: Path,
+        asterisk_dir: Path | None = None,
         clock: Callable[[], float] = monotonic,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self._clock = clock
-        self._copies = copies
         self.catalogue = Catalogue.load(shipped / "catalogue.toml")
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
         self._manifests: list[Manifest | None] = []
         self._written = [str(place / FILE_NAME) for place, _ in self._places]
         self._stamps: list[_Stamp] | None = None
-        self._checked: dict[str, _Checked] = {}
+        self._checked: dict[str, Checked] = {}
         #: Intact sounds by path: the manifest's entry of each, and the stamps of its files. Calls wait while each language of a campaign
         #: has about a hundred checked.
         self._whole: dict[str, tuple[Entry, _Stamps]] = {}
 
-    def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
-    ) -> dict[str, Script]:
-        """Hashes a file only if it, its folder or the campaign has changed. To notice that, the stamps of the notices' files are checked
-        each time, unless ``lately`` accepts the result of the last :data:`LOOK_SECONDS`; the others every :data:`LOOK_SECONDS`. The error
-        names the first sound that is missing, damaged, or says other words.
+    @property
+    def folder(self) -> Path:
+        """The folder of built sounds."""
+        return self._places[0][0]
+
+    def scripts(self, controller: Controller, campaign: Campaign) -> dict[str, Script]:
+        """The script in each of the campaign's languages. Raises SoundError like :meth:`look`."""
+        return self.look(controller, campaign).scripts
+
+    def look(self, controller: Controller, campaign: Campaign) -> Checked:
+        """The scripts of a campaign, as its files are now.
+
+        Hashes a file only if it, its folder or the campaign has changed. To notice that, the stamps of the notices' files are checked
+        each time; the others every :data:`LOOK_SECONDS`.
+
+        Raises
+        ------
+        SoundError
+            Names the first sound that is missing, damaged, or says other words.
         """
         self._refresh()
         while True:
             try:
-                return self._scripts(controller, campaign, lately=lately)
+                return self._look(controller, campaign)
             except SoundError:
                 # try again if a build has replaced sounds since the manifests were read
                 if not self._refresh():
                     raise
 
-    def _scripts(self, controller: Controller, campaign: Campaign, *, lately: bool) -> dict[str, Script]:
+    def _look(self, controller: Controller, campaign: Campaign) -> Checked:
         # the time before the check, so that its age is not underestimated
         before, now = self._checked.get(campaign.id), self._clock()
-        if before is not None and before.of == (controller, campaign) and before.holds(now, lately=lately):
-            return before.scripts
+        if before is not None and before.of == (controller, campaign) and before.holds(now):
+            return before
         self._checked.pop(campaign.id, None)
-        checked = _Checked((controller, campaign), {}, {}, {}, now)
+        checked = Checked((controller, campaign), {}, {}, {}, now)
         for language in campaign.spoken:
             checked.scripts[language] = self._script(controller, campaign, language, checked)
         self._checked[campaign.id] = checked
-        return checked.scripts
+        return checked
 
-    def _script(self, controller: Controller, campaign: Campaign, language: str, checked: _Checked) -> Script:
+    def _script(self, controller: Controller, campaign: Campaign, language: str, checked: Checked) -> Script:
         """The script of one language. Adds to ``checked`` the stamps of its files, and what must be copied."""
         prompts = {each.id: each for each in wording.prompts(controller, campaign, self.catalogue, language)}
         in_notices = {id_ for ids in notices.wordings(campaign) for id_ in ids}
@@ -150,33 +151,23 @@ class Soundboard:
         }
         return Script(sounds, versions)
 
-    async def keep(self, campaign: Campaign) -> None:
-        """Runs in a thread, once for all calls; what was copied is not checked again."""
-        checked = self._checked.get(campaign.id)
-        if checked is None or self._copies is None:
-            return
-        if checked.copying is None:
-            checked.copying = asyncio.create_task(self._copies.keep_all(checked.heard, checked.said))
-        if not checked.copying.done():
-            # shielded, so that cancelling one call does not stop the copying for others
-            await asyncio.shield(checked.copying)
-
     def common(self, prompt: str, language: str) -> Sound:
-        """A sound shared by all campaigns. Raises SoundError like :meth:`scripts`."""
+        """A sound shared by all campaigns. Raises SoundError like :meth:`look`."""
         self._refresh()
         return self._sound(Prompt(prompt, language, self.catalogue.template(prompt, language)))
 
     def source(self, words: str, language: str) -> Sound:
+        """The sound that says a contact's source. Raises SoundError like :meth:`look`."""
         self._refresh()
         return self._sound(wording.source(words, self.catalogue, language))
 
     def find(self, prompt: Prompt) -> Entry:
-        """The manifest's entry of the sound that a call would play. Raises SoundError like :meth:`scripts`."""
+        """The manifest's entry of the sound that a call would play. Raises SoundError like :meth:`look`."""
         self._refresh()
         return self._find(prompt)[2]
 
     def files(self, prompt: Prompt) -> dict[str, Path]:
-        """The files of a prompt that a call would play, by ending. Raises SoundError like :meth:`scripts`."""
+        """The files of a prompt that a call would play, by ending. Raises SoundError like :meth:`look`."""
         self._refresh()
         folder, _, entry = self._find(prompt)
         return _files(folder, prompt, entry)

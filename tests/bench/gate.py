@@ -34,7 +34,7 @@ from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.call import Direction
 from ccari.ports.calls import CallStore
-from ccari.sounds.soundboard import open_copies, open_soundboard
+from ccari.sounds.prompter import open_prompter
 from ccari.store.database import Database
 from ccari.store.embedded import embedded_postgres
 from ccari.store.local_journal import LocalJournalFiles
@@ -104,7 +104,7 @@ class Bench:
     async def decisions(self, store: Store) -> None:
         """At a steady rate, in this process, with and without reading the local journal."""
         secrets = await store.key_versions.vouch(SecretStore(self.settings.keys_dir))
-        prompts, book = open_soundboard(self.settings, open_copies(self.settings)), Book(store.policies)
+        prompts, book = open_prompter(self.settings), Book(store.policies)
         await book.reload()
         waiting = LocalJournalFiles(self.settings.data_dir, JournalKey(self.settings.keys_dir).read)
         await asyncio.to_thread(waiting.tidy)

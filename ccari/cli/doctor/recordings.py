@@ -12,7 +12,7 @@ from ccari.cli.doctor.folders import closed
 from ccari.config import Settings
 from ccari.policy.declaration import Policy
 from ccari.recordings.known_folder import known_folder
-from ccari.sounds.soundboard import copies_folder
+from ccari.sounds.copies import copies_folder
 
 #: The name of ffmpeg's encoder for Opus.
 _OPUS = "libopus"

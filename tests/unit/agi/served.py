@@ -42,7 +42,7 @@ DATED = WITH_KEYS.replace('"renewals"', '"offers-20261001"')
 class Sounds:
     """Prompts whose sounds are named after them."""
 
-    def scripts(
+    async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
         names = (
@@ -57,19 +57,19 @@ class Sounds:
             "answer_by",
             *speech.PROMPTS,
         )
-        sounds = {name: self.common(name, "pl") for name in names}
+        sounds = {name: await self.common(name, "pl") for name in names}
         return {campaign.language: Script(sounds, dict.fromkeys(notices.wordings(campaign), "1"))}
 
     async def keep(self, campaign: Campaign) -> None:
         pass
 
-    def common(self, prompt: str, language: str) -> Sound:
+    async def common(self, prompt: str, language: str) -> Sound:
         return Sound(f"sound:{prompt}", 1000, prompt)
 
-    def source(self, words: str, language: str) -> Sound:
+    async def source(self, words: str, language: str) -> Sound:
         if words != "fair":
             raise SoundError("not built")
-        return self.common("source_fair", language)
+        return await self.common("source_fair", language)
 
 
 @contextlib.asynccontextmanager

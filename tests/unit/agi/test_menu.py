@@ -237,7 +237,7 @@ async def test_who_refuses_to_be_recorded_without_a_number_waits_for_a_database_
 
 
 class Unbuilt(Sounds):
-    def scripts(
+    async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
         raise SoundError("not built")

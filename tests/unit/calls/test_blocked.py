@@ -21,7 +21,7 @@ from tests.unit.policy.campaigns import CONTROLLER, campaign
 class Shipped:
     """The sounds that come with ccari, which speaks no French."""
 
-    def common(self, prompt: str, language: str) -> Sound:
+    async def common(self, prompt: str, language: str) -> Sound:
         if language == "fr":
             raise SoundError(f"{prompt} is not spoken in {language}")
         return Sound(f"sound:{language}/{prompt}", 1000, prompt)

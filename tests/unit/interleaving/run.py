@@ -79,15 +79,15 @@ def _sound(prompt: str) -> Sound:
 class _Prompts:
     """:class:`ccari.ports.sounds.Prompts`: every prompt, of the same length."""
 
-    def scripts(self, _: object, campaign: Campaign, *, lately: bool = False) -> Mapping[str, Script]:
+    async def scripts(self, _: object, campaign: Campaign, *, lately: bool = False) -> Mapping[str, Script]:
         return {campaign.language: Script(_Sounds(), _Versions())}
 
     async def keep(self, _: Campaign) -> None: ...
 
-    def common(self, prompt: str, _: str) -> Sound:
+    async def common(self, prompt: str, _: str) -> Sound:
         return _sound(prompt)
 
-    def source(self, _: str, __: str) -> Sound:
+    async def source(self, _: str, __: str) -> Sound:
         return _sound("source")
 
 

@@ -5,7 +5,7 @@ import hashlib
 import os
 import shutil
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -18,12 +18,14 @@ from ccari.policy import chain, notices, wording
 from ccari.policy.chain import Entry, Linked
 from ccari.policy.declaration import read
 from ccari.ports.evidence import HeardSound
+from ccari.ports.sounds import Script
 from ccari.sounds import soundboard
 from ccari.sounds.audio import FORMAT
 from ccari.sounds.copies import Copies
 from ccari.sounds.heard import Today, heard
 from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile, damage
 from ccari.sounds.manifest import Entry as Built
+from ccari.sounds.prompter import NOTICE_SECONDS, Prompter
 from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
 from tests.unit.recordings.accounts import CALL, NOON, POLICY
 from tests.unit.sounds.earlier import ENDINGS
@@ -42,7 +44,11 @@ class Desk:
 
     @property
     def board(self) -> Soundboard:
-        return Soundboard(self.sounds, self.shipped, copies=self.copies)
+        return Soundboard(self.sounds, self.shipped)
+
+    @property
+    def prompter(self) -> Prompter:
+        return Prompter(self.board, self.copies)
 
     def speak(self, voice: str, endings: Sequence[str] = (FORMAT,)) -> None:
         prompts = wording.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
@@ -81,15 +87,21 @@ class Desk:
 
     def play(self, *ids: str) -> list[Linked]:
         """The journal of a call that hears these prompts now."""
-        board = self.board
-        script = board.scripts(CONTROLLER, CAMPAIGN)["pl"]
-        asyncio.run(board.keep(CAMPAIGN))
-        prompts = {each.id: each for each in wording.prompts(CONTROLLER, CAMPAIGN, board.catalogue, "pl")}
+        script = asyncio.run(self._told())["pl"]
+        prompts = {
+            each.id: each for each in wording.prompts(CONTROLLER, CAMPAIGN, self.board.catalogue, "pl")
+        }
         fields = {
             "notice_version": wording.version(tuple(prompts[each] for each in ids)), "language": "pl",
             "prompts": ",".join(ids), "sounds": ",".join(script.sounds[each].digest for each in ids),
         }  # fmt: skip
         return chain.follow(chain.start(CALL), 0, [Entry(NOON, "notice_heard", fields, bytes(16))])
+
+    async def _told(self) -> Mapping[str, Script]:
+        prompter = self.prompter
+        scripts = await prompter.scripts(CONTROLLER, CAMPAIGN)
+        await prompter.keep(CAMPAIGN)
+        return scripts
 
     def heard(self, journal: list[Linked]) -> list[HeardSound]:
         return heard(self.copies, Today(self.board, CONTROLLER, CAMPAIGN), journal)
@@ -262,10 +274,10 @@ async def test_each_sound_that_is_copied_has_the_same_folders_flushed(
     monkeypatch.setattr(
         os, "fsync", lambda handle: flushed.append(Path(f"/proc/self/fd/{handle}").readlink())
     )
-    board = desk.board
-    board.scripts(CONTROLLER, CAMPAIGN)
+    prompter = desk.prompter
+    await prompter.scripts(CONTROLLER, CAMPAIGN)
     assert flushed == []
-    await asyncio.gather(board.keep(CAMPAIGN), board.keep(CAMPAIGN))
+    await asyncio.gather(prompter.keep(CAMPAIGN), prompter.keep(CAMPAIGN))
     heard = tmp_path / "heard"
     assert (flushed.count(heard), flushed.count(tmp_path)) == (1, 1)
     sounds = [each for each in heard.iterdir() if each.is_dir()]
@@ -285,9 +297,9 @@ async def test_a_slow_disk_under_the_copies_holds_up_all_calls(
         flush(handle)
 
     monkeypatch.setattr(os, "fsync", slowly)
-    board = desk.board
-    scripts = board.scripts(CONTROLLER, CAMPAIGN)
-    gone, waits = asyncio.create_task(board.keep(CAMPAIGN)), asyncio.create_task(board.keep(CAMPAIGN))
+    prompter = desk.prompter
+    scripts = await prompter.scripts(CONTROLLER, CAMPAIGN)
+    gone, waits = asyncio.create_task(prompter.keep(CAMPAIGN)), asyncio.create_task(prompter.keep(CAMPAIGN))
     assert await asyncio.to_thread(begun.wait, 30)
     gone.cancel()
     await asyncio.wait([gone])
@@ -299,12 +311,14 @@ async def test_a_slow_disk_under_the_copies_holds_up_all_calls(
 
 async def test_each_call_waits_for_copies_that_are_there(desk: Desk) -> None:
     """The gate is asked hundreds of times a second: starting a thread would take most of that time."""
-    board = desk.board
-    board.scripts(CONTROLLER, CAMPAIGN)
-    await board.keep(CAMPAIGN)
-    board.scripts(CONTROLLER, CAMPAIGN)
+    now = 0.0
+    prompter = Prompter(desk.board, desk.copies, clock=lambda: now)
+    await prompter.scripts(CONTROLLER, CAMPAIGN)
+    await prompter.keep(CAMPAIGN)
+    now += NOTICE_SECONDS
+    await prompter.scripts(CONTROLLER, CAMPAIGN)
     with pytest.raises(StopIteration):
-        board.keep(CAMPAIGN).send(None)
+        prompter.keep(CAMPAIGN).send(None)
 
 
 async def test_a_disk_under_the_copies_that_hangs_keeps_calls_from_being_made(
@@ -313,11 +327,11 @@ async def test_a_disk_under_the_copies_that_hangs_keeps_calls_from_being_made(
     works = threading.Event()
     monkeypatch.setattr("ccari.sounds.copies.KEEP_SECONDS", 0.05)
     monkeypatch.setattr(os, "fsync", lambda _: works.wait(30))
-    board = desk.board
-    board.scripts(CONTROLLER, CAMPAIGN)
+    prompter = desk.prompter
+    await prompter.scripts(CONTROLLER, CAMPAIGN)
     with capture_logs() as logged:
         async with asyncio.timeout(20):
-            await board.keep(CAMPAIGN)
+            await prompter.keep(CAMPAIGN)
     works.set()
     assert [(each["event"], each["reason"]) for each in logged] == [
         ("sound_not_copied", "the disk takes longer than a call can wait; it goes on")
@@ -349,7 +363,7 @@ def test_a_call_to_which_nothing_was_to_be_said_has_no_evidence(desk: Desk) -> N
 
 @pytest.mark.parametrize("how", ["another of the same length", "missing", "one beside it"])
 def test_invariant_3_a_notice_that_is_spoilt_while_the_service_runs_is_played(desk: Desk, how: str) -> None:
-    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
+    board = Soundboard(desk.sounds, desk.shipped, clock=lambda: 0.0)
     file = desk.sounds / "pl/renewals/identity.sln12"
     before = board.scripts(CONTROLLER, CAMPAIGN)
     assert board.scripts(CONTROLLER, CAMPAIGN) is before
@@ -371,29 +385,10 @@ def test_invariant_3_a_notice_that_is_spoilt_while_the_service_runs_is_played(de
     assert board.scripts(CONTROLLER, CAMPAIGN) == before
 
 
-def test_who_only_asks_is_told_nothing_of_a_spoilt_notice_for_more_than_a_moment(desk: Desk) -> None:
-    now = 0.0
-    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
-    before = board.scripts(CONTROLLER, CAMPAIGN, lately=True)
-    (desk.sounds / "pl/renewals/identity.sln12").unlink()
-    assert board.scripts(CONTROLLER, CAMPAIGN, lately=True) is before
-    now += LOOK_SECONDS
-    with pytest.raises(SoundError, match="pl/renewals/identity"):
-        board.scripts(CONTROLLER, CAMPAIGN, lately=True)
-
-
-def test_a_call_is_made_on_an_answer_given_to_somebody_who_only_asked(desk: Desk) -> None:
-    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
-    board.scripts(CONTROLLER, CAMPAIGN, lately=True)
-    (desk.sounds / "pl/renewals/identity.sln12").unlink()
-    with pytest.raises(SoundError, match="pl/renewals/identity"):
-        board.scripts(CONTROLLER, CAMPAIGN)
-
-
 def test_another_sound_that_is_spoilt_is_played_for_more_than_a_moment(desk: Desk) -> None:
     """A shipped one takes its place."""
     now = 0.0
-    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
+    board = Soundboard(desk.sounds, desk.shipped, clock=lambda: now)
     board.scripts(CONTROLLER, CAMPAIGN)
     (desk.sounds / "pl/recording_stopped.sln12").write_bytes(b"something else")
     now += LOOK_SECONDS
@@ -405,7 +400,7 @@ def test_each_call_waits_for_a_look_at_every_sound_there_is(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now, looks = 0.0, list[str]()
-    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: now)
+    board = Soundboard(desk.sounds, desk.shipped, clock=lambda: now)
     before, stamp = board.scripts(CONTROLLER, CAMPAIGN), soundboard._stamp
 
     def look(path: str) -> soundboard._Stamp:
@@ -448,7 +443,7 @@ def test_each_campaign_has_the_sounds_of_all_checked_anew(
 
 
 def test_a_build_counts_for_nothing_until_the_next_look(desk: Desk) -> None:
-    board = Soundboard(desk.sounds, desk.shipped, copies=desk.copies, clock=lambda: 0.0)
+    board = Soundboard(desk.sounds, desk.shipped, clock=lambda: 0.0)
     before = board.scripts(CONTROLLER, CAMPAIGN)
     desk.speak("bert")
     assert board.scripts(CONTROLLER, CAMPAIGN) != before

@@ -65,7 +65,7 @@ OTHER = POLICY.replace('"renewals"', '"surveys"')
 class Silent:
     """Prompts of a campaign that says nothing."""
 
-    def scripts(
+    async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
         return {campaign.language: Script({}, dict.fromkeys(notices.wordings(campaign), "1"))}
@@ -73,17 +73,17 @@ class Silent:
     async def keep(self, campaign: Campaign) -> None:
         pass
 
-    def common(self, prompt: str, language: str) -> Sound:
+    async def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
-    def source(self, words: str, language: str) -> Sound:
+    async def source(self, words: str, language: str) -> Sound:
         raise NotImplementedError
 
 
 class Speechless(Silent):
     """Prompts that were not built."""
 
-    def scripts(
+    async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> dict[str, Script]:
         raise SoundError("not built")

@@ -56,7 +56,7 @@ class Silent:
 
     missing = False
 
-    def scripts(
+    async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False
     ) -> Mapping[str, Script]:
         if self.missing:
@@ -66,10 +66,10 @@ class Silent:
     async def keep(self, campaign: Campaign) -> None:
         pass
 
-    def common(self, prompt: str, language: str) -> Sound:
+    async def common(self, prompt: str, language: str) -> Sound:
         raise NotImplementedError
 
-    def source(self, words: str, language: str) -> Sound:
+    async def source(self, words: str, language: str) -> Sound:
         raise NotImplementedError
 
 

@@ -1,0 +1,117 @@
+"""Gives calls their sounds without waiting for a disk that hangs: only a thread of its own looks at the files."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from time import monotonic
+
+from ccari.config import Settings
+from ccari.errors import SoundError
+from ccari.own_threads import OwnThreads, in_time
+from ccari.policy.campaign import Campaign
+from ccari.policy.parties import Controller
+from ccari.ports.sounds import Script, Sound
+from ccari.sounds.copies import Copies, open_copies
+from ccari.sounds.soundboard import LOOK_SECONDS, Checked, Soundboard, open_soundboard
+
+#: How old, in seconds, a look at the notice's files may be when a call is let through. The callee's telephone rings for longer than that
+#: between the gate and the notice. Whether it was heard is proven in the call, never by the look (invariant 3).
+NOTICE_SECONDS = 1.0
+#: How long, in seconds, calls wait for a look before they are refused: over FastAGI the whole gate has three.
+ANSWER_SECONDS = 2.0
+#: How long, in seconds, the start waits for the first look at a campaign's sounds, which reads them all.
+FIRST_SECONDS = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """A look at the sounds of one campaign, as it was declared to be. ``at``: when it was asked for."""
+
+    of: tuple[Controller, Campaign]
+    at: float
+    working: asyncio.Future[Checked]
+
+
+class Prompter:
+    """:class:`ccari.ports.sounds.Prompts` over a soundboard. ``copies``: keeps copies of what the scripts play.
+    ``clock``: in seconds, for the age of a look.
+    """
+
+    def __init__(self, board: Soundboard, copies: Copies, clock: Callable[[], float] = monotonic) -> None:
+        self._board = board
+        self._copies = copies
+        self._clock = clock
+        # one thread: a look uses what the one before has found
+        self._thread = OwnThreads("ccari-sounds", SoundError, threads=1)
+        #: The last look at each campaign's sounds, and the last that found them whole.
+        self._looks: dict[str, _Look] = {}
+        self._whole: dict[str, _Look] = {}
+        #: The task that copies what a look has found.
+        self._copying: dict[str, tuple[Checked, asyncio.Task[None]]] = {}
+
+    async def scripts(
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+    ) -> Mapping[str, Script]:
+        """Without waiting, if the last look is less than :data:`NOTICE_SECONDS` old; with ``lately``, :data:`LOOK_SECONDS`. Otherwise all
+        who ask wait for one look, at most :data:`ANSWER_SECONDS` from its beginning.
+        """
+        whole, oldest = self._whole.get(campaign.id), LOOK_SECONDS if lately else NOTICE_SECONDS
+        if whole is None or whole.of != (controller, campaign) or self._clock() - whole.at >= oldest:
+            whole = await self._look(controller, campaign, ANSWER_SECONDS)
+        return whole.working.result().scripts
+
+    async def prepare(self, controller: Controller, campaign: Campaign) -> None:
+        """Look at the sounds and copy them before the first call, one campaign after the other. Raises SoundError as :meth:`scripts` does,
+        but waits for up to :data:`FIRST_SECONDS`, unless the look at another campaign's still hangs.
+        """
+        hangs = any(not each.working.done() for each in self._looks.values())
+        await self._look(controller, campaign, 0.0 if hangs else FIRST_SECONDS)
+        await self.keep(campaign)
+
+    async def _look(self, controller: Controller, campaign: Campaign, seconds: float) -> _Look:
+        look = self._looks.get(campaign.id)
+        if look is None or look.working.done() or look.of != (controller, campaign):
+            working = self._thread.begin(self._board.look, controller, campaign)
+            look = self._looks[campaign.id] = _Look((controller, campaign), self._clock(), working)
+            working.add_done_callback(partial(self._looked, look))
+        try:
+            await in_time(look.working, look.at + seconds - self._clock())
+        except TimeoutError:
+            raise SoundError(
+                f"the disk does not say in time whether the sounds are there: {self._board.folder}"
+            ) from None
+        return look
+
+    def _looked(self, look: _Look, working: asyncio.Future[Checked]) -> None:
+        _, campaign = look.of
+        if self._looks.get(campaign.id) is not look:
+            return
+        if working.cancelled() or working.exception():
+            self._whole.pop(campaign.id, None)
+        else:
+            self._whole[campaign.id] = look
+
+    async def keep(self, campaign: Campaign) -> None:
+        """Runs in a thread, once for all calls; what was copied is not checked again."""
+        whole = self._whole.get(campaign.id)
+        if whole is None:
+            return
+        found, (copied, copying) = whole.working.result(), self._copying.get(campaign.id, (None, None))
+        if copying is None or copied is not found:
+            copying = asyncio.create_task(self._copies.keep_all(found.heard, found.said))
+            self._copying[campaign.id] = found, copying
+        if not copying.done():
+            # shielded, so that cancelling one call does not stop the copying for others
+            await asyncio.shield(copying)
+
+    async def common(self, prompt: str, language: str) -> Sound:
+        return await self._thread.within(ANSWER_SECONDS, self._board.common, prompt, language)
+
+    async def source(self, words: str, language: str) -> Sound:
+        return await self._thread.within(ANSWER_SECONDS, self._board.source, words, language)
+
+
+def open_prompter(settings: Settings) -> Prompter:
+    """The sounds of the configured folder, with the shipped ones as a fallback, and their copies in ``data_dir``."""
+    return Prompter(open_soundboard(settings), open_copies(settings))

@@ -1,0 +1,178 @@
+"""Calls get their sounds without waiting for a disk that hangs, and none is let through on what was known too long ago."""
+
+import asyncio
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ccari.errors import SoundError
+from ccari.ports.sounds import Script
+from ccari.sounds import soundboard
+from ccari.sounds.prompter import ANSWER_SECONDS, NOTICE_SECONDS, Prompter
+from ccari.sounds.soundboard import LOOK_SECONDS
+from tests.unit.sounds.test_heard_sounds import CAMPAIGN, CONTROLLER, Desk
+
+FILE = "pl/renewals/identity.sln12"
+
+
+class Disk:
+    """The disk of the sounds, which hangs from :meth:`hang` until :meth:`answer`. ``looks``: how many there were."""
+
+    def __init__(self) -> None:
+        self.asked = threading.Event()
+        self._answers = threading.Event()
+        self._answers.set()
+        self._stamp = soundboard._stamp
+        self.looks = 0
+
+    def stamp(self, path: str) -> "soundboard._Stamp":
+        self.looks += path.endswith(FILE)
+        self.asked.set()
+        assert self._answers.wait(60), "the event loop has waited for the disk"
+        return self._stamp(path)
+
+    def hang(self) -> None:
+        self.asked.clear()
+        self._answers.clear()
+
+    def answer(self) -> None:
+        self._answers.set()
+
+
+@pytest.fixture
+def disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[Disk]:
+    disk = Disk()
+    monkeypatch.setattr(soundboard, "_stamp", disk.stamp)
+    yield disk
+    disk.answer()
+
+
+class Clock:
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Gate:
+    """A prompter with a clock of its own."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.clock = Clock()
+        self.prompter = Prompter(desk.board, desk.copies, self.clock)
+
+    async def ask(self, *, lately: bool = False) -> "dict[str, Script]":
+        return dict(await self.prompter.scripts(CONTROLLER, CAMPAIGN, lately=lately))
+
+    def ask_at_once(self, *, lately: bool = False) -> "dict[str, Script]":
+        """Without giving the event loop to anybody else."""
+        with pytest.raises(StopIteration) as told:
+            self.prompter.scripts(CONTROLLER, CAMPAIGN, lately=lately).send(None)
+        return dict(told.value.value)
+
+
+@pytest.fixture
+def desk(tmp_path: Path, shipped: Path) -> Desk:
+    made = Desk(tmp_path, shipped)
+    made.speak("anna")
+    return made
+
+
+@pytest.fixture
+def gate(desk: Desk) -> Gate:
+    return Gate(desk)
+
+
+async def test_invariant_3_a_call_is_let_through_on_a_look_from_before_the_notice_was_spoilt(
+    desk: Desk, gate: Gate
+) -> None:
+    before = await gate.ask()
+    (desk.sounds / FILE).unlink()
+    gate.clock.now += NOTICE_SECONDS / 2
+    assert gate.ask_at_once() == before
+    gate.clock.now += NOTICE_SECONDS / 2
+    for _ in range(2):
+        with pytest.raises(SoundError, match="pl/renewals/identity"):
+            await gate.ask()
+
+
+async def test_who_only_asks_is_told_nothing_of_a_spoilt_notice_for_more_than_a_moment(
+    desk: Desk, gate: Gate
+) -> None:
+    before = await gate.ask(lately=True)
+    (desk.sounds / FILE).unlink()
+    gate.clock.now += LOOK_SECONDS / 2
+    assert gate.ask_at_once(lately=True) == before
+    gate.clock.now += LOOK_SECONDS / 2
+    with pytest.raises(SoundError, match="pl/renewals/identity"):
+        await gate.ask(lately=True)
+
+
+async def test_a_call_is_made_on_an_answer_given_to_somebody_who_only_asked(desk: Desk, gate: Gate) -> None:
+    await gate.ask(lately=True)
+    (desk.sounds / FILE).unlink()
+    gate.clock.now += NOTICE_SECONDS
+    with pytest.raises(SoundError, match="pl/renewals/identity"):
+        await gate.ask()
+
+
+async def test_a_changed_campaign_gets_the_sounds_of_the_one_before(gate: Gate) -> None:
+    await gate.ask()
+    renamed = CONTROLLER.model_copy(update={"name": "Another"})
+    with pytest.raises(SoundError, match="other words"):
+        await gate.prompter.scripts(renamed, CAMPAIGN)
+
+
+async def test_a_disk_of_sounds_that_hangs_stops_the_event_loop(gate: Gate, disk: Disk) -> None:
+    """Each call of the node, its keys and its hang-ups waited until the disk answered."""
+    before = await gate.ask()
+    gate.clock.now += NOTICE_SECONDS
+    disk.hang()
+    waits = asyncio.create_task(gate.ask())
+    assert await asyncio.to_thread(disk.asked.wait, 30)
+    assert not waits.done()
+    disk.answer()
+    assert await waits == before
+
+
+async def test_invariant_3_a_call_is_let_through_while_the_disk_of_sounds_hangs(
+    gate: Gate, disk: Disk
+) -> None:
+    """And each call waits for the same look anew, or begins another, until no thread is left."""
+    await gate.ask()
+    gate.clock.now += NOTICE_SECONDS
+    disk.hang()
+    waits = asyncio.create_task(gate.ask())
+    assert await asyncio.to_thread(disk.asked.wait, 30)
+    gate.clock.now += ANSWER_SECONDS
+    looks = disk.looks
+    for _ in range(100):
+        with pytest.raises(SoundError, match="the disk does not say in time"):
+            await gate.ask()
+    with pytest.raises(SoundError, match="the disk does not say in time"):
+        await gate.prompter.prepare(CONTROLLER, CAMPAIGN)
+    disk.answer()
+    looking = [each.working for each in gate.prompter._looks.values()]
+    await asyncio.gather(waits, *looking, return_exceptions=True)
+    assert await gate.ask()
+    assert disk.looks <= looks + 2
+
+
+async def test_calls_that_come_at_once_each_have_the_sounds_looked_at(gate: Gate, disk: Disk) -> None:
+    await gate.ask()
+    gate.clock.now += NOTICE_SECONDS
+    disk.looks = 0
+    await asyncio.gather(*(gate.ask() for _ in range(50)))
+    assert disk.looks == 1
+
+
+async def test_a_prompt_outside_the_campaign_stops_the_event_loop_while_the_disk_hangs(
+    gate: Gate, disk: Disk
+) -> None:
+    disk.hang()
+    waits = asyncio.create_task(gate.prompter.common("goodbye", "pl"))
+    assert await asyncio.to_thread(disk.asked.wait, 30)
+    disk.answer()
+    assert (await waits).text
