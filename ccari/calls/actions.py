@@ -30,7 +30,7 @@ from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
 from ccari.policy.call.state import AGREEMENT_SECONDS, HOLD_SECONDS
 from ccari.policy.gate import Block
-from ccari.policy.recording import RecordingMode, stops_recording
+from ccari.policy.recording import RecordingMode
 
 _log = structlog.get_logger()
 
@@ -156,13 +156,15 @@ class Actions:
             case do.StopRecorder(keep, binding, at):
                 if not await self.recorder.stop(keep=keep, binding=binding, at=at):
                     return on.RecorderStopped()
+            case do.CutRecording(at):
+                self.recorder.cut(at or datetime.now(UTC))
             case do.Bridge():
                 await self._legs.bridge()
                 return on.Bridged()
             case do.Part():
                 await self._legs.part(beside=not self.player.knows_all(Party.CALLEE))
             case do.RegisterRight():
-                return await self._register(command)
+                return await self._ledger.register(command, self._terms)
             case do.HangUp(party):
                 if not await ari.hang_up(ids.channel(party)):
                     return on.Gone(party)
@@ -246,13 +248,6 @@ class Actions:
         else:
             await self._openings.await_opening(self._ids.channel(party), self._made_as(party))
         await self.player.play(party, prompt, self._allowed)
-
-    async def _register(self, command: do.RegisterRight) -> Event:
-        """Register a right. One that ends the recording cuts it at the press, even if the recorder is being stopped for another reason."""
-        rules = self._terms.campaign.recording
-        if stops_recording(command.right, rules.legal_basis, rules.mode):
-            self.recorder.refused(command.at or datetime.now(UTC))
-        return await self._ledger.register(command, self._terms)
 
     async def _hand_over(self, to: str) -> None:
         """Release the agent and call the colleague ``to``, who takes their place."""

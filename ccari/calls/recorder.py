@@ -107,12 +107,10 @@ class Recorder:
         """
         return await self._newest.stop(keep=keep, binding=binding, at=at)
 
-    def refused(self, at: datetime) -> None:
-        """Note that nothing said since ``at`` may be kept, also of a segment that was told to stop before, for another
-        reason: a busy Asterisk may have gone on recording.
-        """
+    def cut(self, at: datetime) -> None:
+        """Keep nothing of the newest segment that was said since ``at``."""
         if self._segments:
-            self._newest.refused(at)
+            self._newest.cut(at)
 
     async def detach(self) -> None:
         """Hang up the snoop channels."""

@@ -208,7 +208,9 @@ class CallRunner:
     async def _carry_out_for_rights(self, commands: Sequence[do.Command]) -> None:
         """Carry out only the commands that a pressed right needs."""
         rest: list[do.Command] = [
-            each for each in commands if isinstance(each, do.Note | do.StopRecorder | do.RegisterRight)
+            each
+            for each in commands
+            if isinstance(each, do.Note | do.StopRecorder | do.CutRecording | do.RegisterRight)
         ]
         while rest:
             self._undone = rest

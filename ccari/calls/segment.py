@@ -119,7 +119,7 @@ class Segment:
                     await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
             raise
 
-    def refused(self, at: datetime) -> None:
+    def cut(self, at: datetime) -> None:
         if self._ended_at is None or at < self._ended_at:
             self._keep_until = min(at, self._keep_until or at)
 

@@ -140,6 +140,15 @@ class StopRecorder:
 
 
 @dataclass(frozen=True, slots=True)
+class CutRecording:
+    """Keep nothing that was said since ``at`` (None: now) of a recorder that was told to stop before, for another reason: a busy Asterisk may
+    have gone on recording (invariant 6).
+    """
+
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Bridge:
     """Let the two hear each other. Answer: :class:`Bridged`."""
 
@@ -223,6 +232,6 @@ class CloseCall:
 Action = (
     CheckGate | CallAgent | DialAgent | CreateCallee | SpendToken | Dial | DetectMachine | Ring | StopRinging | AnswerAgent
     | AnswerCallee | RefuseTransfer | HandOver | UseLanguage | ShowCard | Play | StopPlaying | CommitHeard | TagRecording | StartRecorder | StopRecorder
-    | Bridge | Part | RegisterRight | HangUp | TellDialplan | GiveBack | LeaveTalk | SettleRecording | CloseCall
+    | CutRecording | Bridge | Part | RegisterRight | HangUp | TellDialplan | GiveBack | LeaveTalk | SettleRecording | CloseCall
 )  # fmt: skip
 Command = Action | SetTimer | Note

@@ -59,6 +59,8 @@ _AGREEABLE = frozenset(
         Stage.BRIEFING,
     }
 )
+#: A recorder that was told to stop, or whose end was not reported in time.
+_STOPPED = frozenset({RecorderState.STOPPING, RecorderState.DONE})
 #: Stages in which somebody who presses a key without a function is waiting for an effect.
 _LISTENING = frozenset({Stage.NOTICE, Stage.HEARD, Stage.AGREEMENT})
 
@@ -94,6 +96,8 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
     call = replace(call, exercised=(*call.exercised, right))
     if _stops(call, right):
         call = without_agreement(replace(call, refused=True))
+        if call.recorder in _STOPPED:
+            commands.append(do.CutRecording(at))
         if call.recorder is RecorderState.RUNNING:
             call, stop = stop_recorder(call, keep=call.recorded, at=at)
             commands += stop
@@ -106,16 +110,18 @@ def exercise(call: Call, right: Right, key: str, by: Party, at: datetime | None,
 
 
 def pressed(call: Call, event: Event) -> list[Command]:
-    """The right that an event exercises, to be registered although ``decide`` has failed on that event. Nothing else is done about it."""
-    if call.campaign is None or not call.known or call.nobody:
+    """What is needed for the right that an event exercises, although ``decide`` has failed on that event. Nothing else is done about it."""
+    if call.campaign is None or call.nobody:
         return []
     match event:
         case on.KeyPressed(key, at) if (action := call.campaign.keys.get(key)) and action.right is not None:
-            return [do.RegisterRight(action.right, key, Party.CALLEE, at)]
+            register = do.RegisterRight(action.right, key, Party.CALLEE, at)
         case on.RightVoiced(right, at):
-            return [do.RegisterRight(right, SCREEN, Party.AGENT, at)]
+            register = do.RegisterRight(right, SCREEN, Party.AGENT, at)
         case _:
             return []
+    cut = [do.CutRecording(register.at)] if _stops(call, register.right) else []
+    return [*cut, register] if call.known else [*cut]
 
 
 def _stops(call: Call, right: Right) -> bool:

@@ -510,7 +510,7 @@ class Run:
     def _watch_play(self, channel: Channel, prompts: list[str]) -> None:
         for each in prompts:
             right = _CONFIRMS.get(each)
-            if right is not None and right not in self._durable():
+            if right is not None and right not in self._durable() and not self.story.withheld:
                 self.fault(f"invariant 5: {each} said before it was durable")
 
     def _durable(self) -> Counter[Right]:
@@ -551,7 +551,8 @@ class Run:
     def _begin(self, service: Service) -> None:
         match self.story.direction:
             case Direction.INBOUND:
-                shown = {"CALLERID(num)": NUMBER, "CALLERID(num-pres)": "allowed_not_screened"}
+                presented = "prohib_not_screened" if self.story.withheld else "allowed_not_screened"
+                shown = {"CALLERID(num)": NUMBER, "CALLERID(num-pres)": presented}
                 self.asterisk.dial_in("phone-1", ["inbound", self.story.campaign, "1001"], shown)
             case Direction.OUTBOUND:
                 self.asterisk.dial_in("phone-1", ["outbound", NUMBER, self.story.campaign], {})
@@ -605,8 +606,8 @@ class Run:
     def _look_back_at_rights(self) -> None:
         durable = self._durable()
         for right in set(_RIGHTS.values()):
-            presses = [each for each in self.pressed if each.right is right]
-            if durable[right] > 1:
+            presses = [each for each in self.pressed if each.right is right and not self.story.withheld]
+            if durable[right] > (0 if self.story.withheld else 1):
                 self.fault(f"{right} registered {durable[right]} times")
             if presses and not durable[right] and self._must_be_known(presses[0]):
                 self.fault(f"invariant 5: {right}, pressed at {presses[0].at:%M:%S}, is lost")

@@ -76,13 +76,16 @@ def type_code(code: str) -> Act:
 
 @dataclass(frozen=True)
 class Story:
-    """``after``: what happens how many seconds after something has happened for the n-th time: ``("together", 1)``."""
+    """``after``: what happens how many seconds after something has happened for the n-th time: ``("together", 1)``. ``withheld``: the
+    caller withholds their number, so that no right of theirs can be registered.
+    """
 
     campaign: str
     direction: Direction = Direction.OUTBOUND
     after: Mapping[tuple[str, int], tuple[tuple[float, Act], ...]] = field(default_factory=dict)
     answers: bool = True
     stereo: bool = False
+    withheld: bool = False
 
     def reactions(self, what: str, nth: int) -> tuple[tuple[float, Act], ...]:
         return self.after.get((what, nth), ())
@@ -116,6 +119,8 @@ STORIES: dict[str, Story] = {
     "taken up": _story("opt_out", ("together", 2.0, lose), ("together", 6.0, press("8")), ("together", 16.0, hang_up("callee"))),
     "busy": _story("opt_out", answers=False),
     "inbound": _story("opt_out", _TALK, direction=Direction.INBOUND),
+    "refused by nobody after the agent has gone": _story("opt_out", ("together", 2.0, hang_up("agent")), ("together", 2.001, press("2")),
+                                                         direction=Direction.INBOUND, withheld=True),
     "placed for an agent": _story("opt_out", _TALK, direction=Direction.AGENT_FIRST),
     "placed by a dialler": _story("power", _TALK, direction=Direction.CALLEE_FIRST),
 }  # fmt: skip

@@ -57,6 +57,7 @@ def test_one_fault_breaks_an_invariant_or_leaves_something_behind(name: str) -> 
         ("refused in the talk", "cut@wait:32 unanswered@request:30"),
         ("refused in the talk", "done_late@request:22 agent_gone@wait:32"),
         ("refused after the agent has gone", "unanswered@request:21"),
+        ("refused by nobody after the agent has gone", "done_late@request:23"),
     ],
 )
 def test_what_was_wrong_once_is_wrong_again(name: str, faults: str) -> None:

@@ -1,6 +1,7 @@
 """What each key of the callee does, from the notice to the last word."""
 
-from datetime import date
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import pytest
 
@@ -8,11 +9,13 @@ from ccari.policy import confirmations
 from ccari.policy.call import Outcome, Party, Timer
 from ccari.policy.call import commands as do
 from ccari.policy.call import events as on
+from ccari.policy.call.keys import pressed
 from ccari.policy.call.state import RECORDER_SECONDS, Stage
 from ccari.policy.rights import Right
 from tests.unit.policy.story import Story
 
 AGENT_GONE, CALLEE_GONE = on.Gone(Party.AGENT), on.Gone(Party.CALLEE)
+NOON = datetime(2026, 10, 1, 12, tzinfo=UTC)
 OFFER = {"legal_basis": "consent", "marketing": True}
 MUST = {"recording": {"mode": "opt_out", "without": "hang_up"}}
 REFUSED = on.RightRegistered(Right.REFUSE_RECORDING, "R-1")
@@ -191,6 +194,29 @@ def test_a_right_pressed_as_the_callee_hangs_up_is_registered_before_the_call_en
     assert story.does(AGENT_GONE) == []
     assert story.does(ERASED)[-1] == do.CloseCall(Outcome.BRIDGED, "")
     assert story.notes[-2:] == ["right_registered", "call_ended"]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_invariant_6_a_refusal_cuts_nothing_while_the_recorder_is_stopped_for_another_reason(
+    *, known: bool
+) -> None:
+    """Of a caller without a number nothing is registered, and it cut nothing either."""
+    story = Story().talk()
+    story.call = replace(story.call, known=known)
+    story.send(AGENT_GONE)
+    assert do.CutRecording(NOON) not in story.does(on.KeyPressed("8", NOON))
+    cut, *registered = story.does(on.KeyPressed("2", NOON))
+    assert cut == do.CutRecording(NOON)
+    assert registered == ([do.RegisterRight(Right.REFUSE_RECORDING, "2", at=NOON)] if known else [])
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_invariant_6_a_refusal_that_a_call_fails_on_cuts_nothing(*, known: bool) -> None:
+    call = replace(Story().talk().call, known=known)
+    cut, *registered = pressed(call, on.KeyPressed("2", NOON))
+    assert cut == do.CutRecording(NOON)
+    assert registered == ([do.RegisterRight(Right.REFUSE_RECORDING, "2", at=NOON)] if known else [])
+    assert do.CutRecording(NOON) not in pressed(call, on.KeyPressed("8", NOON))
 
 
 def test_a_refusal_in_the_notice_leaves_the_call_unrecorded_from_the_start() -> None:
