@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 import structlog
 
 from ccari.agi.session import Session
+from ccari.agi.unrecorded import Unrecorded
 from ccari.gating.means import Means
 from ccari.gating.shipped import Dialplans
 from ccari.log import Flood
@@ -55,6 +56,7 @@ def _kept_from_stasis() -> Flood:
 class Desk(Means):
     """``asterisk``: one name for all FastAGI calls of this service, since the protocol does not say which Asterisk asks. ``takes_stasis``:
     whether a call that enters Stasis now would reach this service. ``kept_from_stasis``: logs those that were told that it would not.
+    ``unrecorded``: refused calls that wait for the database.
     """
 
     meter: Meter = UNMETERED
@@ -62,3 +64,4 @@ class Desk(Means):
     dialplans: Dialplans = field(default_factory=Dialplans)
     takes_stasis: Callable[[], Awaitable[bool]] = _without_ari
     kept_from_stasis: Flood = field(default_factory=_kept_from_stasis)
+    unrecorded: Unrecorded = field(default_factory=Unrecorded)

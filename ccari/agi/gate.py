@@ -4,6 +4,7 @@ The shipped dialplan asks ``/gate?agi=VERSION``; your own need not give a versio
 """
 
 import asyncio
+from collections.abc import Sequence
 from uuid import uuid4
 
 from ccari.agi.desk import Desk, Setting
@@ -18,6 +19,7 @@ from ccari.gating.terms import Terms
 from ccari.gating.variables import CALL, NUMBER, REASON
 from ccari.policy.call import HANDED_BACK, Direction, Outcome
 from ccari.policy.call.reaching import outcome_of
+from ccari.policy.chain import Entry
 from ccari.policy.gate import Block
 from ccari.ports.metering import Way
 
@@ -115,8 +117,19 @@ class _Visit:
             self._journal.note("call_blocked", {"reason": block.value})
         self._journal.note("call_ended", {"outcome": outcome, "reason": reason})
         if self._journal.is_open:
-            store = self._desk.store
-            await self._journal.persistently(lambda entries: store.close(self.call, outcome, reason, entries))
+            await self._journal.persistently(lambda entries: self._write_end(outcome, reason, entries))
+        else:
+            # the database did not answer the gate, and may be away for hours: this visit must not take up a session for as long
+            self._desk.unrecorded.add(self.call, lambda: self._put_on_record(outcome, reason))
+
+    async def _put_on_record(self, outcome: str, reason: str) -> None:
+        if not self._journal.is_open:
+            # the call's row may or may not be there
+            await self._gatekeeper.put_on_record()
+        await self._journal.durably(lambda entries: self._write_end(outcome, reason, entries))
+
+    async def _write_end(self, outcome: str, reason: str, entries: Sequence[Entry]) -> None:
+        await self._desk.store.close(self.call, outcome, reason, entries)
 
 
 def _end(block: Block | None, failure: AgiError | None, *, may_be_told: bool) -> tuple[str, str]:

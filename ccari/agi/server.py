@@ -52,11 +52,17 @@ async def serve_agi(listen: str, desk: Desk) -> AsyncIterator["Conversations"]:
         await _close_abandoned(desk)
         with _explained(listen):
             await server.start_serving()
-        async with beside(partial(sweep, desk.store, desk.asterisk, LONGEST_SECONDS)):
-            yield conversations
+        async with (
+            beside(desk.unrecorded.run),
+            beside(partial(sweep, desk.store, desk.asterisk, LONGEST_SECONDS)),
+        ):
+            try:
+                yield conversations
+            finally:
+                server.close()
+                await conversations.drain()
     finally:
         server.close()
-        await conversations.drain()
 
 
 @contextlib.contextmanager
