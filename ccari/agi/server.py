@@ -3,7 +3,6 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
-from datetime import UTC, datetime
 from functools import partial
 
 import structlog
@@ -13,7 +12,7 @@ from ccari.agi.desk import Desk
 from ccari.agi.gate import gate
 from ccari.agi.rights import rights
 from ccari.agi.session import LINE_BYTES, AgiError, GoneError, MalformedError, Session
-from ccari.errors import StoreError, cannot_listen
+from ccari.errors import cannot_listen
 from ccari.gating.abandoned import sweep
 from ccari.gating.labels import label
 from ccari.log import Flood
@@ -25,7 +24,8 @@ _log = structlog.get_logger()
 MOST_SESSIONS = 500
 #: How long conversations may take to end when the service stops. After that they are cut, and the dialplan's DENY stands.
 DRAIN_SECONDS = 5.0
-#: A visit lasts at most five minutes, and closing its call is tried for as long. A call older than this is no longer run.
+#: A visit lasts at most five minutes, and closing its call is tried for as long. A call older than this is no longer run, neither here nor
+#: on another machine with the same host name, such as a clone of this one. The service ends none that is younger: it may be the other's.
 LONGEST_SECONDS = 900.0
 
 Script = Callable[[Session, Desk], Awaitable[None]]
@@ -44,25 +44,16 @@ async def serve_agi(listen: str, desk: Desk) -> AsyncIterator["Conversations"]:
     conversations = Conversations(desk)
     host, _, port = listen.rpartition(":")
     with _explained(listen):
-        server = await asyncio.start_server(
-            conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES, start_serving=False
-        )
-    try:
-        # close them now: with the port ours, no other service has calls under this name, and no new call has come in
-        await _close_abandoned(desk)
-        with _explained(listen):
-            await server.start_serving()
-        async with (
-            beside(desk.unrecorded.run),
-            beside(partial(sweep, desk.store, desk.asterisk, LONGEST_SECONDS)),
-        ):
-            try:
-                yield conversations
-            finally:
-                server.close()
-                await conversations.drain()
-    finally:
-        server.close()
+        server = await asyncio.start_server(conversations.take, host.strip("[]"), int(port), limit=LINE_BYTES)
+    async with (
+        beside(desk.unrecorded.run),
+        beside(partial(sweep, desk.store, desk.asterisk, LONGEST_SECONDS)),
+    ):
+        try:
+            yield conversations
+        finally:
+            server.close()
+            await conversations.drain()
 
 
 @contextlib.contextmanager
@@ -71,16 +62,6 @@ def _explained(listen: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise cannot_listen(listen, error, "agi") from None
-
-
-async def _close_abandoned(desk: Desk) -> None:
-    """End the calls that an earlier run left open. Their dialplans got no verdict, unless it died as it had just sent one: a call whose
-    token it had spent ends as handed back.
-    """
-    try:
-        await desk.store.close_abandoned(desk.asterisk, datetime.now(UTC))
-    except StoreError as error:
-        _log.warning("database_away", reason=str(error))
 
 
 class Conversations:

@@ -110,8 +110,8 @@ async def fastagi(parts: Parts, link: Link | None) -> AsyncIterator[None]:
 
 
 def _agi_name(settings: Settings) -> str:
-    """The name that FastAGI calls are filed under. Services on one database have different names, so that
-    none ends another's calls.
+    """The name that FastAGI calls are filed under, so that those that a service left open when it died are found and ended. Clones of one
+    machine may share it.
     """
     where = settings.asterisk.name or socket.gethostname()
     return f"{OVER_FASTAGI}{where}:{settings.agi.listen.rpartition(':')[2]}"
