@@ -3,10 +3,12 @@
 import asyncio
 import contextlib
 import random
+import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -74,6 +76,8 @@ class Link:
         #: Keys that came over a connection that ended before stock was taken.
         self._keys: Sequence[tuple[dict[str, Any], datetime]] = ()
         self._said = ""
+        #: The kinds and places of unforeseen errors that were logged.
+        self._surprises: set[tuple[str, str]] = set()
 
     async def answers(self) -> bool:
         """Whether Asterisk is heard now, so that calls reach us: it would hold them on a connection of which it does not know yet that it
@@ -91,7 +95,7 @@ class Link:
         UnsuitableError
             If, before the first connection, a person must change something: a wrong password, an old Asterisk, a missing module that every
             call needs. Once it has connected, it logs this and retries: somebody may be changing the password or updating Asterisk, and
-            meanwhile FastAGI and HTTP gate calls, and rights are registered.
+            meanwhile FastAGI and HTTP gate calls, and rights are registered. So it does after an error that nobody has foreseen.
         """
         wait = FIRST_RETRY_SECONDS
         # one connection for the WebSocket; others for requests about strays, and for those that calls make beside it
@@ -108,11 +112,25 @@ class Link:
                 except StoreError as error:
                     # without the database, stock cannot be taken
                     _log.warning("database_away", reason=str(error))
+                except Exception as error:  # noqa: BLE001 - logged; the next connection takes stock, as after a lost one
+                    self._tell_surprise(error)
+                    # it may come again as soon as there is a connection: do not begin with short waits again
+                    self.connected.clear()
                 if self.connected.is_set():
                     self.connected.clear()
                     wait = FIRST_RETRY_SECONDS
                 await asyncio.sleep(wait + random.uniform(0, wait))  # noqa: S311 - jitter
                 wait = min(2 * wait, LONGEST_RETRY_SECONDS)
+
+    def _tell_surprise(self, error: Exception) -> None:
+        """Log an error that nobody has foreseen; with its traceback when it comes from there for the first time."""
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        surprise = type(error).__name__, f"{Path(last.filename).name}:{last.lineno}"
+        if surprise in self._surprises:
+            _log.error("asterisk_link_failed", error=surprise[0], place=surprise[1])
+        else:
+            self._surprises.add(surprise)
+            _log.exception("asterisk_link_failed", error=surprise[0], place=surprise[1])
 
     async def _hold(self, session: aiohttp.ClientSession) -> None:
         """Run one connection from beginning to end."""
@@ -133,8 +151,8 @@ class Link:
                 finally:
                     self._transport = None
                     transport.fence()
-                    await transport.close()
                     self._keys = ears.keys
+                    await transport.close()
 
     async def _serve(self, connection: "_Connection", identity: Identity) -> None:
         async with open_ari(connection.transport, self._credentials) as ari:
@@ -222,10 +240,16 @@ class _Connection:
             done, _ = await asyncio.wait([self.reader, *waits], timeout=within, return_when=first)
         return bool(done)
 
-    def why_over(self) -> AsteriskError:
+    def why_over(self) -> Exception:
         """The error that says why the connection is given up."""
         if self.ears.replaced.is_set():
             return Replaced()
+        if (
+            self.reader.done()
+            and not self.reader.cancelled()
+            and isinstance(error := self.reader.exception(), Exception)
+        ):
+            return error
         if self.transport.shut_out.is_set():
             return AsteriskError(
                 "Asterisk refuses the ARI user, whom it had let in: was its password changed, or read_only set, in ari.conf?"

@@ -191,6 +191,8 @@ class Asterisk:
         self.happened = happened
         self._jitter = jitter
         self.socket: Socket | None = None
+        #: Its next answer is one that nobody could foresee.
+        self.confused = False
         #: Those that serve requests.
         self._tasks: list[asyncio.Task[Any]] = []
         self.channels: dict[str, Channel] = {}
@@ -252,7 +254,11 @@ class Asterisk:
             return
         if fault is Fault.UNANSWERED:
             await asyncio.sleep(STANDSTILL_SECONDS)
-        self._tell("", socket, _reply(asked, status, body))
+        reply = _reply(asked, status, body)
+        if self.confused:
+            self.confused = False
+            del reply["status_code"]
+        self._tell("", socket, reply)
 
     async def answer(self, name: str, given: dict[str, Any]) -> tuple[int, str]:
         resource, _, operation = name.partition("/")

@@ -70,6 +70,11 @@ def lose(run: "Run") -> None:
     run.asterisk.lose()
 
 
+def confuse(run: "Run") -> None:
+    run.asterisk.confused = True
+    run.asterisk.lose()
+
+
 def type_code(code: str) -> Act:
     return lambda run: run.type_code(code)
 
@@ -117,6 +122,8 @@ STORIES: dict[str, Story] = {
     "transferred": _story("opt_out", ("together", 2.0, refer), ("transfer answered", 0.1, hang_up("agent")),
                           ("gone colleague", 0.1, hang_up("callee")), ("together", 25.0, hang_up("callee"))),
     "taken up": _story("opt_out", ("together", 2.0, lose), ("together", 6.0, press("8")), ("together", 16.0, hang_up("callee"))),
+    "taken up after a surprise": _story("opt_out", ("together", 2.0, confuse), ("together", 6.0, press("8")),
+                                        ("together", 16.0, hang_up("callee"))),
     "busy": _story("opt_out", answers=False),
     "inbound": _story("opt_out", _TALK, direction=Direction.INBOUND),
     "refused by nobody after the agent has gone": _story("opt_out", ("together", 2.0, hang_up("agent")), ("together", 2.001, press("2")),
