@@ -71,7 +71,7 @@ async def open_parts(settings: Settings, store: Store) -> Parts:
         call_store=SpoolingCallStore(
             store.database, local_journal, right_kept, store.journals, newest_seal.refuse_older
         ),
-        replayer=Replayer(local_journal, store.calls, right_kept, metrics),
+        replayer=Replayer(local_journal, store.calls, right_kept, metrics, newest_seal.check),
         newest_seal=newest_seal,
         cards=Rack(),
         board=Board(),

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -104,11 +104,12 @@ class SpoolingCallStore(CallRows):
         wait for a missing key, or be lost because the database is an older copy. That can last for days, so every talk is then resumed as
         if its callee had refused: it goes on, unrecorded.
         """
-        found = await self._journal.unsettled()
-        if found.waiting and found.waiting > await self._journal.passed_over():
+        found, lacks_bars = await self._journal.unsettled(), self._lacks_bars()
+        # an older database gets none of them until a person has seen to it, which may take hours
+        if found.waiting and not lacks_bars and found.waiting > await self._journal.passed_over():
             raise StoreError(_WAITING)
         left = await super().left_talks(asterisk)
-        unknown = found.waiting or found.aside or self._lacks_bars()
+        unknown = found.waiting or found.aside or lacks_bars
         return [replace(each, kept={**each.kept, "refused": True}) for each in left] if unknown else left
 
     async def register_right(
@@ -149,13 +150,22 @@ class SpoolingCallStore(CallRows):
             raise StoreError(_WAITING if found.waiting else _ASIDE)
 
 
+async def _none_is_newer() -> None:
+    """A person who registers them knows which database it is."""
+
+
 class Replayer:
-    """Registers the rights that wait in ``journal``. ``kept`` is set whenever a right is added to it."""
+    """Registers the rights that wait in ``journal``. ``kept`` is set whenever a right is added to it. ``check_newest``: raises StoreError
+    or ConfigError if the database is an older copy, or may be one. There a right would get a reference that somebody else has been told,
+    and be lost with the copy when the newer database comes back.
+    """
 
     def __init__(
-        self, journal: LocalJournalFiles, calls: CallRows, kept: asyncio.Event, meter: Meter = UNMETERED
-    ) -> None:
+        self, journal: LocalJournalFiles, calls: CallRows, kept: asyncio.Event, meter: Meter = UNMETERED,
+        check_newest: Callable[[], Awaitable[None]] = _none_is_newer,
+    ) -> None:  # fmt: skip
         self._meter = meter
+        self._check_newest = check_newest
         self._journal = journal
         self._calls = calls
         self._kept = kept
@@ -210,12 +220,16 @@ class Replayer:
         Raises
         ------
         StoreError
-            If the database or the disk fails: what is left waits on.
+            If the database or the disk fails, or the database is an older copy: what is left waits on.
         """
         done: list[Replayed] = []
         self._left_because = ""
         if not await self._on_disk(self._journal.names):
             return done
+        try:
+            await self._check_newest()
+        except ConfigError as error:
+            raise StoreError(str(error)) from None
         async with self._journal.registering() as ours:
             if not ours:
                 self._left_because = "another process is registering them"

@@ -18,6 +18,7 @@ from ccari.recordings.evidence.newest import FILE, NewestSeal, OlderDatabaseErro
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.store.database import Database
 from ccari.store.opened import Store
+from ccari.store.replaying import Replayer
 from tests.integration.service import START_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
@@ -25,6 +26,7 @@ from tests.unit.agi.asterisk import caller
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
 from tests.unit.store.forging import forge
+from tests.unit.store.test_replaying import Node
 from tests.unit.store.test_seals import closed
 
 MISSING = "this node has seen"
@@ -228,6 +230,34 @@ async def test_a_service_that_runs_calls_on_when_the_database_becomes_an_older_o
     (tmp_path / FILE).unlink()
     await newest.renew()
     newest.refuse_older()
+
+
+async def test_invariant_5_a_right_that_waits_is_registered_in_an_older_database_and_lost_with_it(
+    store: Store, database: Database, keys: SigningKeys, tmp_path: Path
+) -> None:
+    """Or gets a reference that somebody else has been told. It waits for the newer one, or until a person has entered what is missing."""
+    node, newest = Node(database, tmp_path), NewestSeal(tmp_path, store.seals)
+    node.replayer = Replayer(node.journal, node.database, node.kept, check_newest=newest.check)
+    await store.policies.apply(made.POLICY, "test")
+    await closed(store)
+    await a_round(store, keys, tmp_path)
+    await node.press(await node.under_way())
+    await forge(database, "UPDATE calls SET sealed = 0")
+    await lost(database)
+    with pytest.raises(OlderDatabaseError, match=MISSING):
+        await node.replayer.round()
+    assert len(node.journal.names()) == 1
+    assert await store.requests.list(None, 10) == []
+    written = (tmp_path / FILE).read_text()
+    (tmp_path / FILE).write_text("damaged")
+    with pytest.raises(StoreError, match="damaged"):
+        await node.replayer.round()
+    (tmp_path / FILE).write_text(written)
+    with capture_logs() as logged:
+        await node.replayer.begin()
+    assert [(each["event"], MISSING in each["reason"]) for each in logged] == [("rights_wait", True)]
+    (tmp_path / FILE).unlink()
+    assert len(await node.references()) == 1
 
 
 async def test_somebody_is_called_before_it_is_known_whether_the_database_is_an_older_one(

@@ -309,6 +309,9 @@ async def test_invariant_6_a_talk_is_recorded_on_whose_refusal_may_be_gone_with_
     known = BarsLostError("the database is an older one")
     (left,) = await on_older.left_talks(made.ASTERISK)
     assert left.kept == {"refused": True, "version": 1}
+    # nor do talks, and callers, wait for rights that are not registered there
+    await node.press(call)
+    assert await on_older.left_talks(made.ASTERISK) == [left]
 
 
 async def test_invariant_1_a_right_that_another_key_has_encrypted_is_put_aside_or_opens_the_gate(
