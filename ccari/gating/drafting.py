@@ -99,7 +99,7 @@ class Drafter:
         if campaign is None:
             raise ConfigError(f"policy revision {of.revision} has no campaign {of.campaign}")
         self._bind(campaign)
-        terms = await self._terms(policy, campaign, self._number(policy, campaign), of.revision)
+        terms = await self._terms(policy, campaign, self._number(policy, campaign), of.revision, heard=True)
         # after a transfer, the talk is a colleague's
         opened = replace(terms.opened, agent=self._asked.agent)
         self._journal.opened()
@@ -160,6 +160,8 @@ class Drafter:
         parsed: Number | NumberFault,
         revision: int,
         sha256: str = "",
+        *,
+        heard: bool = False,
     ) -> Terms:
         means, number = self._means, None if isinstance(parsed, NumberFault) else parsed
         controller, registers = policy.controller_of(campaign), policy.registers_of(campaign)
@@ -171,7 +173,7 @@ class Drafter:
             listed_as=means.secrets.listed_as((each.id for each in registers), number) if number else (),
             direction=self._asked.direction.value,
         )  # fmt: skip
-        scripts = await means.prompts.scripts(controller, campaign)
+        scripts = await means.prompts.scripts(controller, campaign, heard=heard)
         await means.prompts.keep(campaign)
         return Terms(
             controller, campaign, registers, number, opened, scripts,

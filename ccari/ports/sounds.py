@@ -38,12 +38,13 @@ class Script:
 
 class Prompts(Protocol):
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> Mapping[str, Script]:
         """The script in each of the campaign's languages. Raises SoundError if a sound is missing or changed, or if the disk does not say
         in time: here and below.
 
-        ``lately``: an answer from some seconds ago will do, for a question to the gate that places no call.
+        ``lately``: an answer from some seconds ago will do, for a question to the gate that places no call. ``heard``: for a talk that is
+        taken up, whose notice was heard: while the disk does not answer, the last answer will do.
         """
         ...
 

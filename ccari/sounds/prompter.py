@@ -24,6 +24,10 @@ ANSWER_SECONDS = 2.0
 FIRST_SECONDS = 10.0
 
 
+class _HangsError(SoundError):
+    """The disk does not answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Look:
     """A look at the sounds of one campaign, as it was declared to be. ``at``: when it was asked for."""
@@ -43,7 +47,7 @@ class Prompter:
         self._copies = copies
         self._clock = clock
         # one thread: a look uses what the one before has found
-        self._thread = OwnThreads("ccari-sounds", SoundError, threads=1)
+        self._thread = OwnThreads("ccari-sounds", _HangsError, threads=1)
         #: The last look at each campaign's sounds, and the last that found them whole.
         self._looks: dict[str, _Look] = {}
         self._whole: dict[str, _Look] = {}
@@ -51,14 +55,20 @@ class Prompter:
         self._copying: dict[str, tuple[Checked, asyncio.Task[None]]] = {}
 
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> Mapping[str, Script]:
         """Without waiting, if the last look is less than :data:`NOTICE_SECONDS` old; with ``lately``, :data:`LOOK_SECONDS`. Otherwise all
         who ask wait for one look, at most :data:`ANSWER_SECONDS` from its beginning.
         """
         whole, oldest = self._whole.get(campaign.id), LOOK_SECONDS if lately else NOTICE_SECONDS
-        if whole is None or whole.of != (controller, campaign) or self._clock() - whole.at >= oldest:
+        if whole is None or whole.of != (controller, campaign):
             whole = await self._look(controller, campaign, ANSWER_SECONDS)
+        elif self._clock() - whole.at >= oldest:
+            try:
+                whole = await self._look(controller, campaign, ANSWER_SECONDS)
+            except _HangsError:
+                if not heard:
+                    raise
         return whole.working.result().scripts
 
     async def prepare(self, controller: Controller, campaign: Campaign) -> None:
@@ -78,7 +88,7 @@ class Prompter:
         try:
             await in_time(look.working, look.at + seconds - self._clock())
         except TimeoutError:
-            raise SoundError(
+            raise _HangsError(
                 f"the disk does not say in time whether the sounds are there: {self._board.folder}"
             ) from None
         return look

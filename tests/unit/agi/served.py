@@ -43,7 +43,7 @@ class Sounds:
     """Prompts whose sounds are named after them."""
 
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> dict[str, Script]:
         names = (
             "rights",

@@ -238,7 +238,7 @@ async def test_who_refuses_to_be_recorded_without_a_number_waits_for_a_database_
 
 class Unbuilt(Sounds):
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> dict[str, Script]:
         raise SoundError("not built")
 

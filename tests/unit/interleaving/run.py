@@ -79,7 +79,9 @@ def _sound(prompt: str) -> Sound:
 class _Prompts:
     """:class:`ccari.ports.sounds.Prompts`: every prompt, of the same length."""
 
-    async def scripts(self, _: object, campaign: Campaign, *, lately: bool = False) -> Mapping[str, Script]:
+    async def scripts(
+        self, _: object, campaign: Campaign, *, lately: bool = False, heard: bool = False
+    ) -> Mapping[str, Script]:
         return {campaign.language: Script(_Sounds(), _Versions())}
 
     async def keep(self, _: Campaign) -> None: ...

@@ -160,6 +160,26 @@ async def test_invariant_3_a_call_is_let_through_while_the_disk_of_sounds_hangs(
     assert disk.looks <= looks + 2
 
 
+async def test_a_talk_is_ended_when_it_is_taken_up_while_the_disk_of_sounds_hangs(
+    gate: Gate, disk: Disk
+) -> None:
+    """A network that fails takes both the disk and the connection to Asterisk along."""
+    before = await gate.ask()
+    gate.clock.now += NOTICE_SECONDS
+    disk.hang()
+    waits = asyncio.create_task(gate.ask())
+    assert await asyncio.to_thread(disk.asked.wait, 30)
+    gate.clock.now += 100 * ANSWER_SECONDS
+    assert await gate.prompter.scripts(CONTROLLER, CAMPAIGN, heard=True) == before
+    renamed = CONTROLLER.model_copy(update={"name": "Another"})
+    with pytest.raises(SoundError):
+        await gate.ask()
+    disk.answer()
+    with pytest.raises(SoundError, match="other words"):
+        await gate.prompter.scripts(renamed, CAMPAIGN, heard=True)
+    await asyncio.gather(waits, return_exceptions=True)
+
+
 async def test_calls_that_come_at_once_each_have_the_sounds_looked_at(gate: Gate, disk: Disk) -> None:
     await gate.ask()
     gate.clock.now += NOTICE_SECONDS

@@ -66,7 +66,7 @@ class Silent:
     """Prompts of a campaign that says nothing."""
 
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> dict[str, Script]:
         return {campaign.language: Script({}, dict.fromkeys(notices.wordings(campaign), "1"))}
 
@@ -84,7 +84,7 @@ class Speechless(Silent):
     """Prompts that were not built."""
 
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> dict[str, Script]:
         raise SoundError("not built")
 

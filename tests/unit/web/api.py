@@ -57,7 +57,7 @@ class Silent:
     missing = False
 
     async def scripts(
-        self, controller: Controller, campaign: Campaign, *, lately: bool = False
+        self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> Mapping[str, Script]:
         if self.missing:
             raise SoundError("pl/rights: no such sound")
