@@ -6,14 +6,16 @@ import io
 import json
 import logging
 import os
+import re
 import select
+import traceback
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Literal, TextIO, cast
 
 import orjson
 import structlog
-from structlog.typing import EventDict, WrappedLogger
+from structlog.typing import EventDict, ExcInfo, WrappedLogger
 
 #: How long a line waits for a slow reader of the log. It waits on the event loop, which runs the calls.
 PATIENCE_SECONDS = 0.2
@@ -22,6 +24,7 @@ PATIENCE_SECONDS = 0.2
 _PIECE = select.PIPE_BUF // 6
 #: Interval between the lines of a :class:`Flood`.
 FLOOD_SECONDS = 1.0
+_LONG_DIGITS = re.compile(r"\+?\d{6,}")
 #: Loggers too talkative for our level. asyncari, for one, formats dial strings and whole events into its DEBUG lines.
 _TALKATIVE = ("asyncari", "asyncswagger11", "asyncio", "aiohttp.access", "httpx", "pydub")
 #: Loggers that warn of normal events: pogo_core warns of each migration.
@@ -133,12 +136,17 @@ def configure(
     shared: list[structlog.typing.Processor] = [output.report_missing, _headed]
     ending: list[structlog.typing.Processor]
     if format == "json":
-        ending = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer(_dumps)]
+        ending = [
+            structlog.processors.ExceptionRenderer(_traceback),
+            structlog.processors.JSONRenderer(_dumps),
+        ]
     else:
-        # not rich's tracebacks: they show local variables, which may hold numbers
-        plain = structlog.dev.plain_traceback
         in_colour = stream.isatty() and "NO_COLOR" not in os.environ
-        ending = [structlog.dev.ConsoleRenderer(colors=in_colour, pad_event_to=24, exception_formatter=plain)]
+        # not rich's tracebacks: they show local variables, which may hold numbers
+        rendered = structlog.dev.ConsoleRenderer(
+            colors=in_colour, pad_event_to=24, exception_formatter=_plain_traceback
+        )
+        ending = [rendered]
     threshold = logging.getLevelNamesMapping()[level.upper()]
     structlog.configure(
         processors=[*shared, *ending],
@@ -160,6 +168,19 @@ def configure(
         logging.getLogger(name).setLevel(logging.WARNING)
     for name in _ALARMIST:
         logging.getLogger(name).setLevel(logging.ERROR)
+
+
+def without_numbers(text: str) -> str:
+    """Words that are not ours, without what may be a telephone number that they quote."""
+    return _LONG_DIGITS.sub("…", text)
+
+
+def _traceback(failure: ExcInfo) -> str:
+    return without_numbers("".join(traceback.format_exception(failure[1])).rstrip())
+
+
+def _plain_traceback(stream: TextIO, failure: ExcInfo) -> None:
+    stream.write(f"\n{_traceback(failure)}")
 
 
 def _headed(_: WrappedLogger, level: str, event: EventDict) -> EventDict:

@@ -7,7 +7,6 @@ the URL and repeats a POST whose reply was lost, which would dial twice.
 import asyncio
 import contextlib
 import math
-import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from http import HTTPStatus
@@ -18,6 +17,7 @@ import orjson
 import structlog
 
 from ccari.errors import AsteriskError, CcariError, UnsuitableError, why
+from ccari.log import without_numbers
 from ccari.own_threads import OwnThreads
 from ccari.peers import whole
 
@@ -323,8 +323,6 @@ _EXPLANATIONS: dict[int, str] = {
 
 _FOR_A_PERSON = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 
-_LONG_DIGITS = re.compile(r"\+?\d{6,}")
-
 
 def _message(body: str | bytes) -> str:
     """Asterisk's own words, without any number that they quote."""
@@ -332,7 +330,7 @@ def _message(body: str | bytes) -> str:
         text = str(orjson.loads(body).get("message", ""))
     except (ValueError, AttributeError):
         return ""
-    return _LONG_DIGITS.sub("…", text)
+    return without_numbers(text)
 
 
 def _kind(uri: str) -> str:

@@ -44,6 +44,22 @@ def fail() -> None:
 
 
 @pytest.mark.parametrize("format_", ["json", "console"])
+def test_an_error_of_a_library_quotes_the_number_that_it_was_given(
+    format_: Literal["json", "console"],
+) -> None:
+    stream = written(format=format_)
+    for key in (NUMBER.e164, NUMBER.digits, f"PJSIP/{NUMBER.digits}@trunk"):
+        try:
+            {}[key]
+        except KeyError:
+            structlog.get_logger().exception("call_failed")
+            logging.getLogger("some.library").exception("it broke")
+    assert NUMBER.digits not in stream.getvalue()
+    assert stream.getvalue().count("KeyError: 'PJSIP/…@trunk'") == 2
+    assert "test_log.py" in stream.getvalue()
+
+
+@pytest.mark.parametrize("format_", ["json", "console"])
 def test_a_traceback_shows_the_number_or_the_password(format_: Literal["json", "console"]) -> None:
     """Rich shows the local variables of every frame unless it is told not to."""
     stream = written(format=format_)
