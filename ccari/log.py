@@ -175,12 +175,12 @@ def without_numbers(text: str) -> str:
     return _LONG_DIGITS.sub("…", text)
 
 
-def _traceback(failure: ExcInfo) -> str:
-    return without_numbers("".join(traceback.format_exception(failure[1])).rstrip())
+def _traceback(exc_info: ExcInfo) -> str:
+    return without_numbers("".join(traceback.format_exception(exc_info[1])).rstrip())
 
 
-def _plain_traceback(stream: TextIO, failure: ExcInfo) -> None:
-    stream.write(f"\n{_traceback(failure)}")
+def _plain_traceback(stream: TextIO, exc_info: ExcInfo) -> None:
+    stream.write(f"\n{_traceback(exc_info)}")
 
 
 def _headed(_: WrappedLogger, level: str, event: EventDict) -> EventDict:

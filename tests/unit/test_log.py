@@ -50,7 +50,7 @@ def test_an_error_of_a_library_quotes_the_number_that_it_was_given(
     stream = written(format=format_)
     for key in (NUMBER.e164, NUMBER.digits, f"PJSIP/{NUMBER.digits}@trunk"):
         try:
-            {}[key]
+            dict[str, str]()[key]
         except KeyError:
             structlog.get_logger().exception("call_failed")
             logging.getLogger("some.library").exception("it broke")
