@@ -20,6 +20,9 @@ from tests.unit.store.server import (
     store,
 )
 
+# the stories say what differs, wherever they are played
+pytest.register_assert_rewrite("tests.unit.interleaving.contract")
+
 #: Here, so that all folders of tests share a worker's server: a fixture that each of them imports is one of each.
 __all__ = ["administrator", "calls", "database", "dsn", "empty", "quick", "reachable", "server", "store"]
 

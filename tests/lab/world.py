@@ -201,14 +201,25 @@ class World(Asterisk):
 
     async def callee_presses(self, number: str, keys: str) -> None:
         """The callee at a number presses keys, as :meth:`press`."""
+        talking = await self._callee(number)
+        await self._press(talking, "callee-presses", keys)
+        self._pressed[number] = talking
+
+    async def callee_hangs_up(self, number: str) -> None:
+        """The callee at a number hangs up; returns before they have."""
+        answer = await self.cli(f"channel request hangup {await self._callee(number)}")
+        if "Requested Hangup" not in answer:
+            raise LabError(f"the callee does not hang up: {answer.strip()}")
+
+    async def _callee(self, number: str) -> str:
+        """The channel of the callee at a number."""
         channels = [each.split("!") for each in (await self.cli("core show channels concise")).splitlines()]
         # a channel that pressed keys before is at the keys' extension, no longer at its number
         before = self._pressed.get(number)
         talking = [each[0] for each in channels if number.removeprefix("+") in each or each[0] == before]
         if len(talking) != 1:
             raise LabError(f"{len(talking)} callees are on the line at that number")
-        await self._press(talking[0], "callee-presses", keys)
-        self._pressed[number] = talking[0]
+        return talking[0]
 
     async def _press(self, channel: str, context: str, keys: str) -> None:
         # ARI sends DTMF only on channels of an application, and a phone is in the dialplan.

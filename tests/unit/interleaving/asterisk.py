@@ -1,11 +1,15 @@
 # ruff: noqa: N802, N803 - the names are ARI's
-"""An Asterisk in memory, as far as calls know one, and the people on its telephones. What it does is what the laboratory shows:
+"""An Asterisk in memory, as far as calls know one, and the people on its telephones. That it does what Asterisk does,
+``contract.py`` and those who import it check:
 
 - what it reports of one channel keeps its order; what it reports of two channels, and its answers, may overtake one another;
 - requests on the WebSocket are served one after the other;
-- a channel that a prompt plays to is put into no bridge, taken out of none, and gets no variable, before the prompt is over;
+- what is asked of a channel is done in turn: while a prompt plays to it, it is put into no bridge, taken out of none, and gets no variable;
+  a channel that ends does at once all that is left, except for playing;
+- of a channel that the dialplan handed over, and of one that listens, nothing more is reported once it has left the application; of one
+  that was made for the application, everything is, until it is gone;
 - a stop of a recording that has not begun is ignored; the end of a channel ends what records it;
-- without a connection nothing is reported, no channel is made, and ``Stasis()`` fails.
+- without a connection nothing is reported, no channel stays that is made, and ``Stasis()`` fails.
 """
 
 import asyncio
@@ -15,7 +19,9 @@ import random
 from collections import Counter, deque
 from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import dataclass, field
+from functools import partial
 from http import HTTPStatus
+from itertools import accumulate
 from typing import Any, cast
 
 import aiohttp
@@ -29,11 +35,17 @@ from tests.unit.interleaving.plan import Fault, Place, Plan
 
 #: Longer than ccari waits for an answer.
 STANDSTILL_SECONDS = 6.0
-#: How long every prompt is.
+#: How long a prompt is.
 PROMPT_SECONDS = 2.0
 #: Until the heartbeat notices a silent connection.
 SILENT_SECONDS = 15.0
+#: The context of the dialplan that keeps a channel.
+STAYS = "stays"
+#: How long a key is held down.
+KEY_MS = 100
 _LIMIT = "TIMEOUT(absolute)"
+#: Of a PJSIP channel that has a session.
+_OF_SIP_SESSION = "CHANNEL(pjsip,call-id)"
 #: What Asterisk never refuses for want of something: it only may not find what the request is about.
 _NEVER_REFUSED = frozenset(
     {"channels/hangup", "bridges/destroy", "bridges/list", "applications/get", "asterisk/listModules", "asterisk/ping", "playbacks/stop",
@@ -49,48 +61,73 @@ class RefusedHere(Exception):  # noqa: N818 - an answer
 
 @dataclass(eq=False)
 class Playing:
+    """``lengths``: of each of its ``prompts``, in seconds."""
+
     id: str
     prompts: list[str]
+    lengths: list[float]
     began_at: float | None = None
     timer: asyncio.TimerHandle | None = None
     missed: bool = False
+    #: Stopped before it began.
+    is_stopped: bool = False
 
     @property
     def seconds(self) -> float:
-        return PROMPT_SECONDS * len(self.prompts)
+        return sum(self.lengths)
 
 
 @dataclass(eq=False)
 class Taping:
-    """A recording. ``began_at``: None until it runs; ``ended_at``: None while it runs."""
+    """A recording. ``began_at``: None until it runs; ``ended_at``: None while it runs. ``was_to_stop``: it was told
+    to, even before it began. ``is_forgotten``: it ended a moment ago, and is no longer live.
+    """
 
     name: str
     channel: str
     began_at: float | None = None
     ended_at: float | None = None
     kept: bool = True
+    was_to_stop: bool = False
+    is_forgotten: bool = False
 
 
 @dataclass(eq=False)
 class Channel:
+    """``is_ours``: it was made for our application, which hears of it until it is gone. ``queue``: what is asked of it, in turn."""
+
     id: str
     made_as: str
     state: str = "Down"
+    is_ours: bool = False
     in_app: bool = False
     variables: dict[str, str] = field(default_factory=dict)
     bridge: str | None = None
     spies_on: str | None = None
-    queue: deque[Playing] = field(default_factory=deque)
+    queue: deque[Playing | Callable[[], None]] = field(default_factory=deque)
     limit: asyncio.TimerHandle | None = None
     on_hold: bool = False
     dialled: bool = False
+    #: It goes back to the dialplan, which hangs up soon, or keeps it.
     leaves: bool = False
+    stays: bool = False
+    refers_to: str = ""
     #: Prompts that were heard from beginning to end.
     heard: set[str] = field(default_factory=set)
-    silent: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def __post_init__(self) -> None:
-        self.silent.set()
+    @property
+    def is_followed(self) -> bool:
+        """Whether our application hears of it."""
+        return self.in_app or self.is_ours
+
+    @property
+    def playing(self) -> Playing | None:
+        newest = self.queue[0] if self.queue else None
+        return newest if isinstance(newest, Playing) else None
+
+    @property
+    def playbacks(self) -> list[Playing]:
+        return [each for each in self.queue if isinstance(each, Playing)]
 
     @property
     def told(self) -> dict[str, Any]:
@@ -143,9 +180,10 @@ class Line(Transport):
     async def post_beside(self, url: str, params: Any, seconds: float) -> None:
         if self._is_over():
             raise LinkLost("the connection to Asterisk was lost")
-        name = "channels/setChannelVar" if url.endswith("/variable") else "bridges/removeChannel"
-        thing = url.split("/")[-2]
-        whose = {"channelId": thing} if name.startswith("channels") else {"bridgeId": thing}
+        thing, does = url.split("/")[-2:]
+        of_channel = does == "variable"
+        name = "channels/setChannelVar" if of_channel else f"bridges/{does}"
+        whose = {"channelId" if of_channel else "bridgeId": thing}
         served = _apart(self._asterisk.answer(name, {**whose, **params}))
         try:
             async with asyncio.timeout(seconds):
@@ -200,6 +238,8 @@ class Asterisk:
         self.bridges: dict[str, list[str]] = {}
         self.tapings: dict[str, Taping] = {}
         self.dials: Counter[str] = Counter()
+        #: Of prompts that are not :data:`PROMPT_SECONDS` long.
+        self.lengths: dict[str, float] = {}
         self._heard_until: dict[str, float] = {}
         self._handles: list[asyncio.TimerHandle] = []
         #: Looks at what is about to happen: ``dial``, ``record``, ``together`` and ``play``, each with its channel and more.
@@ -328,33 +368,42 @@ class Asterisk:
         if self.socket is None:
             self._later(0.1, self.hang_up, channel)
             return
+        self._enter(channel, args)
+
+    def _enter(self, channel: Channel, args: list[str]) -> None:
         channel.in_app = True
         self.report(channel, "StasisStart", args=args)
 
     def press(self, channel: Channel, key: str, arrived: Callable[[], None] = lambda: None) -> None:
         """``arrived``: called when the service hears it, if it does."""
-        if channel.id in self.channels and channel.state == "Up" and channel.in_app:
-            self.report(channel, "ChannelDtmfReceived", arrived=arrived, digit=key, duration_ms=0)
+        if channel.id in self.channels and channel.state == "Up" and channel.is_followed:
+            self.report(channel, "ChannelDtmfReceived", arrived=arrived, digit=key, duration_ms=KEY_MS)
 
     def hold(self, channel: Channel) -> None:
         if channel.id in self.channels and channel.state == "Up":
             channel.on_hold = not channel.on_hold
-            for each in channel.queue:
+            for each in channel.playbacks:
                 each.missed = True
-            if channel.in_app:
+            if channel.is_followed:
                 self.report(channel, "ChannelHold" if channel.on_hold else "ChannelUnhold")
 
     def refer(self, channel: Channel, to: str) -> None:
         if channel.id in self.channels and channel.in_app:
-            self.report(
-                None, "ChannelTransfer", channel.id, refer_to={"requested_destination": {"destination": to}},
-                referred_by={"source_channel": channel.told},
-            )  # fmt: skip
+            self._tell_of_refer(channel, to)
+
+    def _tell_of_refer(self, channel: Channel, to: str, **state: Any) -> None:
+        channel.refers_to = to
+        self.report(
+            None, "ChannelTransfer", channel.id, refer_to={"requested_destination": {"destination": to}},
+            referred_by={"source_channel": channel.told}, **state,
+        )  # fmt: skip
 
     def up(self, channel: Channel) -> None:
         if channel.id in self.channels and channel.state != "Up":
             channel.state = "Up"
             self.report(channel, "ChannelStateChange")
+            if channel.dialled:
+                self._tell_of_dial(channel, "ANSWER")
             self.happened(f"answered {_who(channel.id)}")
 
     def hang_up(self, channel: Channel, cause: int = 16) -> None:
@@ -364,8 +413,11 @@ class Asterisk:
         self.past[channel.id] = channel
         if channel.limit is not None:
             channel.limit.cancel()
-        for each in [*channel.queue]:
-            self._played(channel, each, "failed")
+        if channel.playing is not None:
+            self._played(channel, channel.playing, "failed")
+        while channel.queue:
+            if callable(what := channel.queue.popleft()):
+                what()
         self._leave_bridge(channel)
         for spy in [each for each in self.channels.values() if each.spies_on == channel.id]:
             self.hang_up(spy)
@@ -375,7 +427,8 @@ class Asterisk:
         if channel.in_app:
             channel.in_app = False
             self.report(channel, "StasisEnd")
-        self.report(channel, "ChannelDestroyed", cause=cause)
+        if channel.is_ours:
+            self.report(channel, "ChannelDestroyed", cause=cause)
         self.happened(f"gone {_who(channel.id)}")
 
     # channels
@@ -388,21 +441,35 @@ class Asterisk:
             raise RefusedHere(409)
         return channel
 
+    def _channels_get(self, *, channelId: str) -> dict[str, Any]:
+        return self._channel(channelId, in_app=False).told
+
     def _channels_create(
         self, *, channelId: str, endpoint: str, appArgs: str, variables: dict[str, str], **_: Any
     ) -> None:
-        if self.socket is None:
-            raise RefusedHere(400)
         if channelId in self.channels:
             raise RefusedHere(409)
-        channel = self.channels[channelId] = Channel(channelId, endpoint, in_app=True, variables=variables)
+        channel = self.channels[channelId] = Channel(channelId, endpoint, is_ours=True, variables=variables)
         self._limit(channel, variables[_LIMIT])
-        self.report(channel, "StasisStart", args=[appArgs])
+        self._enter_soon(channel, appArgs)
+
+    def _enter_soon(self, channel: Channel, args: str) -> None:
+        def enter() -> None:
+            if channel.id in self.channels:
+                if self.socket is None:
+                    self.hang_up(channel)
+                else:
+                    self._enter(channel, [args])
+
+        self._later(self._lag(), enter)
 
     def _limit(self, channel: Channel, seconds: str) -> None:
         if channel.limit is not None:
             channel.limit.cancel()
-        channel.limit = self._later(float(seconds), self.hang_up, channel)
+        channel.limit = self._later(float(seconds), self._expire, channel)
+
+    def _expire(self, channel: Channel) -> None:
+        self.hang_up(channel, 16 if channel.dialled else 21)
 
     def _channels_dial(self, *, channelId: str, timeout: int) -> None:
         channel = self._channel(channelId)
@@ -411,14 +478,20 @@ class Asterisk:
         channel.dialled = True
         self.dials[channelId] += 1
         self.watch("dial", channel)
-        self._later(0.05, self._ring, channel)
+        self._tell_of_dial(channel, "")
+        self._later(0.05, self.ring, channel)
         self._later(float(timeout), self._give_up, channel)
 
-    def _ring(self, channel: Channel) -> None:
+    def _tell_of_dial(self, channel: Channel, status: str) -> None:
+        # in any order: one thread dials, another hears what comes of it
+        self.report(None, "Dial", f"{channel.id} {status}", dialstatus=status, forward="", peer=channel.told)
+
+    def ring(self, channel: Channel) -> None:
+        """The telephone that was dialled rings."""
         if channel.id in self.channels and channel.state == "Down":
             channel.state = "Ringing"
-            self.report(None, "Dial", channel.id, dialstatus="RINGING", forward="", peer=channel.told)
             self.report(channel, "ChannelStateChange")
+            self._tell_of_dial(channel, "RINGING")
             self.happened(f"rung {_who(channel.id)}")
 
     def _give_up(self, channel: Channel) -> None:
@@ -433,77 +506,111 @@ class Asterisk:
 
     def _channels_playWithId(self, *, channelId: str, playbackId: str, media: str) -> None:
         channel = self._channel(channelId)
-        if channel.state != "Up":
+        if channel.state not in {"Up", "Ring"}:
             raise RefusedHere(412)
-        playing = Playing(playbackId, [each.removeprefix("sound:") for each in media.split(",")])
+        prompts = [each.removeprefix("sound:") for each in media.split(",")]
+        playing = Playing(playbackId, prompts, [self.lengths.get(each, PROMPT_SECONDS) for each in prompts])
         self.watch("play", channel, playing.prompts)
         channel.queue.append(playing)
-        channel.silent.clear()
         if len(channel.queue) == 1:
-            self._play(channel)
+            self._go_on(channel)
 
-    def _play(self, channel: Channel) -> None:
-        playing = channel.queue[0]
+    def _go_on(self, channel: Channel) -> None:
+        """Do what is asked of the channel, up to the next that takes time."""
+        while channel.queue:
+            what = channel.queue[0]
+            if not isinstance(what, Playing):
+                channel.queue.popleft()
+                what()
+            elif what.is_stopped:
+                channel.queue.popleft()
+                self._tell_of_playing(channel, what, "PlaybackFinished", "done")
+            else:
+                self._play(channel, what)
+                return
+        if channel.leaves:
+            self._leave(channel)
+
+    def _in_turn(self, channel: Channel, act: Callable[[], None]) -> asyncio.Future[None]:
+        """Have the channel do it after what was asked of it before."""
+        done = self._loop.create_future()
+
+        def do() -> None:
+            act()
+            done.set_result(None)
+
+        channel.queue.append(do)
+        if len(channel.queue) == 1:
+            self._go_on(channel)
+        return done
+
+    def _play(self, channel: Channel, playing: Playing) -> None:
         playing.began_at, playing.missed = self._loop.time(), channel.on_hold
-        told = {"id": playing.id, "state": "playing", "target_uri": f"channel:{channel.id}"}
-        self.report(None, "PlaybackStarted", channel.id, playback=told)
+        self._tell_of_playing(channel, playing, "PlaybackStarted", "playing")
+        for until in accumulate(playing.lengths[:-1]):
+            self._later(until, self._play_on, channel, playing)
         self.happened(f"playing {playing.prompts[0]}")
         playing.timer = self._later(playing.seconds, self._played, channel, playing, "done")
 
+    def _play_on(self, channel: Channel, playing: Playing) -> None:
+        """The next of several files."""
+        if channel.playing is playing:
+            self._tell_of_playing(channel, playing, "PlaybackStarted", "playing")
+
+    def _tell_of_playing(self, channel: Channel, playing: Playing, kind: str, state: str) -> None:
+        told = {"id": playing.id, "state": state, "target_uri": f"channel:{channel.id}"}
+        self.report(None, kind, channel.id, playback=told)
+
     def _played(self, channel: Channel, playing: Playing, state: str) -> None:
-        if playing not in channel.queue:
+        if playing is not channel.playing or playing.began_at is None:
             return
-        channel.queue.remove(playing)
+        channel.queue.popleft()
         if playing.timer is not None:
             playing.timer.cancel()
-        lasted = self._loop.time() - playing.began_at if playing.began_at is not None else 0.0
-        whole = lasted >= playing.seconds - 0.01
+        whole = self._loop.time() - playing.began_at >= playing.seconds - 0.01
         if whole and not playing.missed:
             channel.heard.update(playing.prompts)
-        told = {"id": playing.id, "state": state, "target_uri": f"channel:{channel.id}"}
-        self.report(None, "PlaybackFinished", channel.id, playback=told)
-        if not channel.queue:
-            channel.silent.set()
+        self._tell_of_playing(channel, playing, "PlaybackFinished", state)
         if channel.id not in self.channels:
             return
         if whole:
             self.happened(f"played {playing.prompts[0]}")
-        if channel.queue:
-            if channel.queue[0].began_at is None:
-                self._play(channel)
-        elif channel.leaves:
-            self._leave(channel)
+        self._go_on(channel)
 
     def _playbacks_stop(self, *, playbackId: str) -> None:
         for channel in self.channels.values():
-            for each in channel.queue:
+            for each in channel.playbacks:
                 if each.id == playbackId:
+                    each.is_stopped = True
                     self._played(channel, each, "done")
                     return
         raise RefusedHere(404)
 
     def _channels_getChannelVar(self, *, channelId: str, variable: str) -> dict[str, str]:
-        return {"value": self._channel(channelId, in_app=False).variables.get(variable, "")}
+        channel = self._channel(channelId, in_app=False)
+        known = {_OF_SIP_SESSION: channel.id} | channel.variables
+        if variable not in known:
+            raise RefusedHere(404)
+        return {"value": known[variable]}
 
     async def _channels_setChannelVar(self, *, variable: str, value: str, channelId: str) -> None:
         channel = self._channel(channelId)
-        await self._quiet(channel)
-        channel.variables[variable] = value
-        if variable == _LIMIT:
-            self._limit(channel, value)
 
-    async def _quiet(self, channel: Channel) -> None:
-        await channel.silent.wait()
-        if channel.id not in self.channels or not channel.in_app:
-            raise RefusedHere(404)
+        def set_it() -> None:
+            channel.variables[variable] = value
+            if variable == _LIMIT and channel.id in self.channels:
+                self._limit(channel, value)
+
+        await self._in_turn(channel, set_it)
 
     def _channels_transfer_progress(self, *, channelId: str, states: str) -> None:
-        self._channel(channelId)
+        channel = self._channel(channelId)
+        self._tell_of_refer(channel, channel.refers_to, state=states)
         self.happened(states)
 
-    def _channels_continueInDialplan(self, *, channelId: str, **_: Any) -> None:
+    def _channels_continueInDialplan(self, *, channelId: str, context: str = "", **_: Any) -> None:
         channel = self._channel(channelId)
-        channel.leaves = True
+        channel.leaves, channel.stays = True, context == STAYS
         if not channel.queue:
             self._leave(channel)
 
@@ -511,23 +618,25 @@ class Asterisk:
         channel.in_app = channel.leaves = False
         self._leave_bridge(channel)
         self.report(channel, "StasisEnd")
-        self._later(0.2, self.hang_up, channel)
+        if not channel.stays:
+            self._later(0.2, self.hang_up, channel)
 
     # recordings
 
     def _channels_snoopChannelWithId(self, *, channelId: str, snoopId: str, **_: Any) -> None:
         self._channel(channelId, in_app=False)
         if snoopId in self.channels:
-            raise RefusedHere(409)
-        snoop = self.channels[snoopId] = Channel(snoopId, "Snoop/1", "Up", in_app=True, spies_on=channelId)
-        self.report(snoop, "StasisStart", args=["snoop"])
+            raise RefusedHere(500)
+        snoop = self.channels[snoopId] = Channel(snoopId, "Snoop/1", "Up", spies_on=channelId)
+        self._enter_soon(snoop, "snoop")
 
     def _channels_record(self, *, channelId: str, name: str, **_: Any) -> None:
         channel = self._channel(channelId)
         if name in self.tapings:
             raise RefusedHere(409)
         taping = self.tapings[name] = Taping(name, channelId)
-        self._later(0.02 if self._jitter is None else self._lag(), self._begin, channel, taping)
+        until = 0.02 if self._jitter is None else self._lag()
+        self._later(until, self._in_turn, channel, partial(self._begin, channel, taping))
 
     def _begin(self, channel: Channel, taping: Taping) -> None:
         if taping.ended_at is not None:
@@ -541,8 +650,8 @@ class Asterisk:
 
     def _end(self, taping: Taping, *, kept: bool) -> None:
         taping.ended_at, taping.kept = self._loop.time(), kept and taping.began_at is not None
-        kind = "RecordingFinished" if kept else "RecordingFailed"
-        self.report(None, kind, taping.channel, recording=self._told_of(taping))
+        self._later(2 * self._lag(), setattr, taping, "is_forgotten", True)
+        self.report(None, "RecordingFinished", taping.channel, recording=self._told_of(taping))
 
     def _recordings_stop(self, *, recordingName: str) -> None:
         self._stop(recordingName, kept=True)
@@ -552,12 +661,15 @@ class Asterisk:
 
     def _stop(self, name: str, *, kept: bool) -> None:
         taping = self._live(name)
+        if taping.ended_at is not None or (taping.began_at is None and taping.was_to_stop):
+            raise RefusedHere(409)
+        taping.was_to_stop = True
         if taping.began_at is not None:
             self._end(taping, kept=kept)
 
     def _live(self, name: str) -> Taping:
         taping = self.tapings.get(name)
-        if taping is None or taping.ended_at is not None:
+        if taping is None or taping.is_forgotten:
             raise RefusedHere(404)
         return taping
 
@@ -565,35 +677,46 @@ class Asterisk:
         self._live(recordingName)
 
     def _recordings_getStored(self, *, recordingName: str) -> None:
-        if not self.has_file(recordingName):
+        taping = self.tapings.get(recordingName)
+        if taping is None or taping.began_at is None or not taping.kept:
             raise RefusedHere(404)
 
     def has_file(self, name: str) -> bool:
+        """Whether there is a whole file."""
         taping = self.tapings.get(name)
         return taping is not None and taping.ended_at is not None and taping.kept
 
     # bridges
 
     def _bridges_createWithId(self, *, bridgeId: str, **_: Any) -> None:
-        self.bridges.setdefault(bridgeId, [])
+        if bridgeId in self.bridges:
+            raise RefusedHere(409)
+        self.bridges[bridgeId] = []
 
-    async def _bridges_addChannel(self, *, bridgeId: str, channel: list[str], **_: Any) -> None:
+    async def _bridges_addChannel(self, *, bridgeId: str, channel: list[str] | str, **_: Any) -> None:
         self._bridge(bridgeId)
-        for each in channel:
-            if each not in self.channels:
-                raise RefusedHere(400)
-            if not self.channels[each].in_app:
-                raise RefusedHere(422)
-        for each in channel:
-            if each not in self.channels:
-                raise RefusedHere(400)
-            await self._quiet(self.channels[each])
-            if each not in self._bridge(bridgeId):
-                self.bridges[bridgeId].append(each)
-                self.channels[each].bridge = bridgeId
-            if len(self.bridges[bridgeId]) > 1:
-                self.watch("together", *(self.channels[member] for member in self.bridges[bridgeId]))
-                self.happened("together")
+        found = [self._to_bridge(each) for each in ([channel] if isinstance(channel, str) else channel)]
+        for each in found:
+            await self._in_turn(each, partial(self._join, bridgeId, each))
+
+    def _to_bridge(self, channel_id: str) -> Channel:
+        channel = self.channels.get(channel_id)
+        if channel is None:
+            raise RefusedHere(400)
+        if not channel.in_app:
+            raise RefusedHere(422)
+        return channel
+
+    def _join(self, bridge_id: str, channel: Channel) -> None:
+        self._leave_bridge(channel)
+        members = self.bridges.get(bridge_id)
+        if members is None:
+            return
+        channel.bridge = bridge_id
+        members.append(channel.id)
+        if channel.id in self.channels and len(members) > 1:
+            self.watch("together", *(self.channels[each] for each in members))
+            self.happened("together")
 
     def _bridge(self, bridge_id: str) -> list[str]:
         if bridge_id not in self.bridges:
@@ -603,23 +726,24 @@ class Asterisk:
     async def _bridges_removeChannel(self, *, bridgeId: str, channel: list[str] | str) -> None:
         self._bridge(bridgeId)
         for each in [channel] if isinstance(channel, str) else channel:
-            if each not in self.channels:
-                raise RefusedHere(400)
-            if self.channels[each].bridge != bridgeId:
+            found = self._to_bridge(each)
+            if found.bridge != bridgeId:
                 raise RefusedHere(422)
-            await self._quiet(self.channels[each])
-            self._leave_bridge(self.channels[each])
+            await self._in_turn(found, partial(self._leave_bridge, found))
 
     def _leave_bridge(self, channel: Channel) -> None:
         bridge, channel.bridge = channel.bridge, None
+        if bridge is None:
+            return
         if bridge in self.bridges:
             self.bridges[bridge].remove(channel.id)
-            self.report(channel, "ChannelLeftBridge", bridge={"id": bridge})
+        self.report(channel, "ChannelLeftBridge", bridge={"id": bridge})
 
     def _bridges_destroy(self, *, bridgeId: str) -> None:
-        for each in [*self._bridge(bridgeId)]:
-            self._leave_bridge(self.channels[each])
+        members = [self.channels[each] for each in self._bridge(bridgeId)]
         del self.bridges[bridgeId]
+        for each in members:
+            self._in_turn(each, partial(self._leave_bridge, each))
 
     def _bridges_list(self) -> list[dict[str, Any]]:
         return [{"id": name, "channels": list(members)} for name, members in self.bridges.items()]
@@ -627,10 +751,11 @@ class Asterisk:
     # the rest
 
     def _applications_get(self, **_: Any) -> dict[str, Any]:
-        return {"channel_ids": [each.id for each in self.channels.values() if each.in_app]}
+        return {"channel_ids": [each.id for each in self.channels.values() if each.is_followed]}
 
     def _channels_rtpstatistics(self, *, channelId: str) -> dict[str, int]:
-        self._channel(channelId, in_app=False)
+        if self._channel(channelId, in_app=False).state == "Down":
+            raise RefusedHere(404, '{"message": "RTP info not found"}')
         return {"txcount": 1}
 
     def _asterisk_listModules(self) -> list[dict[str, str]]:
