@@ -283,12 +283,17 @@ class Ari:
         await self._api.channels.record(channelId=channel_id, name=name, format="wav", ifExists="fail")
 
     async def stop_recording(self, name: str, *, keep: bool) -> bool:
-        """Stop a live recording, and keep or discard it; False if there was none."""
-        with _unless_gone():
-            recordings = self._api.recordings
+        """Stop a live recording, and keep or discard it; False if there was none. Asterisk reports its end, also if it ended by itself
+        this very moment: then it answers 409, until it has forgotten the recording.
+        """
+        recordings = self._api.recordings
+        try:
             await (recordings.stop if keep else recordings.cancel)(recordingName=name)
-            return True
-        return False
+        except Refused as refusal:
+            if refusal.status not in {HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT}:
+                raise
+            return refusal.status == HTTPStatus.CONFLICT
+        return True
 
     async def recorded(self, name: str) -> bool:
         """Wait until the live recording has ended, so that its file is whole. False if there is no file.

@@ -84,6 +84,8 @@ class Plan:
         self._left = self._drawn.randint(0, most) if self._drawn else 0
         self._chance = self._drawn.choice((0.01, 0.03, 0.1)) if self._drawn else 0.0
         self.counts: Counter[Place] = Counter()
+        #: Whether anything went wrong.
+        self.came = False
 
     def at(self, place: Place) -> Fault | None:
         """What goes wrong here; this counts the place."""
@@ -92,4 +94,5 @@ class Plan:
         if chosen is None and self._drawn is not None and self._left and self._drawn.random() < self._chance:
             self._left -= 1
             chosen = self._drawn.choice(AT[place])
+        self.came = self.came or chosen is not None
         return chosen

@@ -330,6 +330,11 @@ class Run:
                 each.by_call = True
         if event["event"] == "recording_left":
             self._left = self._asked_again + 1
+        if (event["event"], event.get("command")) == (
+            "command_failed",
+            "StopRecorder",
+        ) and not self.plan.came:
+            self.fault(f"a recorder was taken for one that does not stop: {event['reason']}")
         if event["event"] in _UNEXPECTED:
             self.fault(f"logged {event['event']}: {event.get('reason', '')}{_current()}")
         raise structlog.DropEvent
@@ -397,6 +402,11 @@ class Run:
         for key in code:
             if (channel := self._leg("agent")) is not None:
                 self.asterisk.press(channel, key)
+
+    def end_recorder(self) -> None:
+        """The recorder ends by itself, as it does when no packet comes for some seconds."""
+        for snoop in [each for each in self.asterisk.channels.values() if each.spies_on is not None]:
+            self.asterisk.hang_up(snoop)
 
     def refer(self, to: str) -> None:
         if (channel := self._leg("agent")) is not None:

@@ -75,6 +75,10 @@ def confuse(run: "Run") -> None:
     run.asterisk.lose()
 
 
+def end_recorder(run: "Run") -> None:
+    run.end_recorder()
+
+
 def type_code(code: str) -> Act:
     return lambda run: run.type_code(code)
 
@@ -119,6 +123,8 @@ STORIES: dict[str, Story] = {
                                                ("together", 4.0, press("2"))),
     "paused": _story("opt_out", ("together", 1.5, type_code("*1")), ("together", 6.0, type_code("*2")),
                      ("together", 14.0, hang_up("callee"))),
+    "recorder ends as it is paused": _story("opt_out", ("together", 1.5, type_code("*1")), ("together", 1.5015, end_recorder),
+                                            ("together", 14.0, hang_up("callee"))),
     "transferred": _story("opt_out", ("together", 2.0, refer), ("transfer answered", 0.1, hang_up("agent")),
                           ("gone colleague", 0.1, hang_up("callee")), ("together", 25.0, hang_up("callee"))),
     "taken up": _story("opt_out", ("together", 2.0, lose), ("together", 6.0, press("8")), ("together", 16.0, hang_up("callee"))),

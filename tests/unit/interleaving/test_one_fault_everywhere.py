@@ -64,6 +64,12 @@ def test_what_was_wrong_once_is_wrong_again(name: str, faults: str) -> None:
     assert_sound([(name, tuple(map(At.read, faults.split())), None)])
 
 
+def test_a_recorder_that_ends_as_it_is_stopped_is_taken_for_one_that_does_not_stop() -> None:
+    name = "recorder ends as it is paused"
+    assert any("refused recordings/stop 409" in line for line in play(name).trace), "it ends at another time"
+    assert_sound([(name, (), None)])
+
+
 @pytest.mark.parametrize("fault", [Fault.CANCELLED, Fault.KILLED])
 def test_a_right_is_lost_or_doubled_when_its_call_is_cut_off(fault: Fault) -> None:
     """At each of its waits: the one that loses it may be between any two others."""
