@@ -274,6 +274,7 @@ def _played(event: dict[str, Any], playbacks: Mapping[Party, Playback]) -> on.Pl
         return None
     at = datetime.fromisoformat(event["timestamp"])
     if event["type"] == "PlaybackStarted":
-        playback.started = at
+        # reported for each file of several
+        playback.started = playback.started or at
         return None
     return playback.finished(event["playback"]["state"], at)

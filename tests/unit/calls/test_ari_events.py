@@ -197,6 +197,15 @@ def test_a_playback_to_its_end_is_not_believed(recorded: Recorded) -> None:
     )
 
 
+def test_a_reference_that_is_read_out_to_its_end_is_not_believed(recorded: Recorded) -> None:
+    """It is one playback of several files. Asterisk reports each of them as its start."""
+    first, last = recorded["playback_started"], recorded["playback_whole"]
+    under_way = playback(first)
+    for each in (first, {**first, "timestamp": last["timestamp"]}):
+        assert meant(each, under_way) is None
+    assert meant(last, under_way) == on.Played("identity", whole=True)
+
+
 def test_a_stopped_playback_counts_as_heard_because_it_is_done(recorded: Recorded) -> None:
     """Asterisk reports such a playback as ``done``: here at 348 of 948 ms, and without saying that somebody stopped it."""
     assert recorded["playback_stopped"]["playback"]["state"] == "done"
