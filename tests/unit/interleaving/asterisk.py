@@ -242,7 +242,8 @@ class Asterisk:
         self.lengths: dict[str, float] = {}
         self._heard_until: dict[str, float] = {}
         self._handles: list[asyncio.TimerHandle] = []
-        #: Looks at what is about to happen: ``dial``, ``record``, ``together`` and ``play``, each with its channel and more.
+        #: Looks at what is about to happen: ``dial``, ``record``, ``together`` and ``play``, each with its channel and more; and
+        #: ``stock``, without any.
         self.watch: Callable[..., None] = lambda *_: None
 
     # the connection
@@ -276,6 +277,8 @@ class Asterisk:
         given = orjson.loads(asked.get("message_body") or "{}")
         fault = self._plan.at(Place.REQUEST)
         self.note("request", name, _about(given), fault or "")
+        if name == "bridges/list":
+            self.watch("stock")
         await asyncio.sleep(self._lag())
         if socket is not self.socket:
             # what was on its way when the connection was lost has not arrived
@@ -298,7 +301,7 @@ class Asterisk:
         if self.confused:
             self.confused = False
             del reply["status_code"]
-        self._tell("", socket, reply)
+        self._tell("", socket, reply, partial(socket.tell, reply) if fault is Fault.TWICE else lambda: None)
 
     async def answer(self, name: str, given: dict[str, Any]) -> tuple[int, str]:
         resource, _, operation = name.partition("/")

@@ -25,6 +25,8 @@ class Fault(StrEnum):
     #: The connection is cut before, or just after, Asterisk does what it was asked for.
     CUT_BEFORE = "cut_before"
     CUT_AFTER = "cut_after"
+    #: Asterisk answers, and the answer comes a second time.
+    TWICE = "twice"
 
     #: The database fails before, or just after, its commit; or is away for a while; or is slow.
     NOT_WRITTEN = "not_written"
@@ -48,7 +50,7 @@ class Fault(StrEnum):
 
 
 AT = {
-    Place.REQUEST: (Fault.REFUSED, Fault.DONE_LATE, Fault.UNANSWERED, Fault.CUT_BEFORE, Fault.CUT_AFTER),
+    Place.REQUEST: (Fault.REFUSED, Fault.DONE_LATE, Fault.UNANSWERED, Fault.CUT_BEFORE, Fault.CUT_AFTER, Fault.TWICE),
     Place.WRITE: (Fault.NOT_WRITTEN, Fault.WRITTEN_UNTOLD, Fault.AWAY, Fault.SLOW),
     Place.WAIT: (
         Fault.CANCELLED, Fault.CUT, Fault.SILENT, Fault.KILLED, Fault.STOPPED, Fault.CALLEE_GONE, Fault.AGENT_GONE, Fault.PRESSED,

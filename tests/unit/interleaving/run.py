@@ -51,6 +51,8 @@ NUMBER = "+48600100001"
 #: When everybody has hung up, whatever happened; and when everything must be over.
 PATIENCE_SECONDS = 120.0
 OVER_SECONDS = 600.0
+#: Until a recorder has surely stopped that somebody is to stop.
+STOPS_SECONDS = 15.0
 #: How much of what was said after a refusal may be kept: none; the times of the world are in milliseconds.
 _ROUNDING_SECONDS = 0.002
 _RIGHTS = {"2": Right.REFUSE_RECORDING, "7": Right.ERASURE, "8": Right.ACCESS}
@@ -295,6 +297,8 @@ class Run:
         #: When the service was killed, or a call was cancelled that had been cancelled before: what it was doing may be lost.
         self._killed_at: list[datetime] = []
         self._cancelled: set[asyncio.Task[Any]] = set()
+        #: The newest recorder could not be started, and was taken down.
+        self._taken_down = False
         #: How often recordings were left for the next connection, and how often there was one because of it.
         self._left = self._asked_again = 0
         loop.suspended = self._suspended
@@ -330,14 +334,43 @@ class Run:
                 each.by_call = True
         if event["event"] == "recording_left":
             self._left = self._asked_again + 1
-        if (event["event"], event.get("command")) == (
-            "command_failed",
-            "StopRecorder",
-        ) and not self.plan.came:
-            self.fault(f"a recorder was taken for one that does not stop: {event['reason']}")
+        self._look_at_recorder(event)
+        if event["event"] == "asterisk_connected":
+            self._look_at_stock(by)
         if event["event"] in _UNEXPECTED:
             self.fault(f"logged {event['event']}: {event.get('reason', '')}{_current()}")
         raise structlog.DropEvent
+
+    def _look_at_recorder(self, event: Mapping[str, Any]) -> None:
+        match event:
+            case {"event": "command_failed", "command": "StopRecorder", "reason": why} if not self.plan.came:
+                self.fault(f"a recorder was taken for one that does not stop: {why}")
+            case {"event": "command_failed", "command": "StartRecorder"}:
+                self._taken_down = True
+            case {"event": "recording_tagged"}:
+                self._taken_down = False
+            case {"event": "recording_started"} if self._taken_down:
+                self.fault("a recorder that was taken down again is taken for one that runs")
+
+    def _look_at_stock(self, by: Service) -> None:
+        """What must be so when stock has been taken: later a caretaker would see to some of it."""
+        for row in self.database.calls.values():
+            if row.ended_at is None and str(row.id) not in by.calls._by_id:
+                self.fault("a call that nobody runs is still open after taking stock")
+        ends = any(self.database.unfinished(each).until for each in self.database.recordings.values())
+        if ends or any(self._stops(each) for each in self._durable()):
+            self.asterisk._later(STOPS_SECONDS, self._look_at_refused, by, by.link.connections)
+
+    def _look_at_refused(self, by: Service, connection: int) -> None:
+        """Some time after it was on record, when the ``connection`` began, that somebody is not to be recorded."""
+        running = any(each.began_at and each.ended_at is None for each in self.asterisk.tapings.values())
+        if (
+            running
+            and by is self.service
+            and by.link.connected.is_set()
+            and by.link.connections == connection
+        ):
+            self.fault("invariant 6: recorded on, although it was on record that they refuse it")
 
     # people
 
@@ -487,8 +520,19 @@ class Run:
         if self.asterisk.dials[channel.id] > 1:
             self.fault("invariant 1: dialled twice")
 
+    def _watch_stock(self) -> None:
+        if self.service is not None and self.service.calls.under_way:
+            self.fault("stock is taken while calls of the lost connection still run")
+
     def _watch_record(self, snoop: Channel, name: str) -> None:
         call = _call(snoop.id)
+        earlier = [
+            each
+            for each in self.asterisk.channels.values()
+            if each.spies_on and _segment(each) != _segment(snoop)
+        ]
+        if earlier and not self.plan.came:
+            self.fault("the channel of an earlier recording still listens")
         tagged = self.database.recordings.get(UUID(name[:36]))
         if tagged is None:
             self.fault("invariant 4: recorded before the tag was committed")
@@ -679,6 +723,11 @@ class Run:
 
 def _call(name: str) -> UUID:
     return UUID(name.removeprefix("ccari-")[:36])
+
+
+def _segment(snoop: Channel) -> str:
+    """Which of its call's recordings it is for."""
+    return snoop.id.partition("-snoop")[2].partition("-")[0]
 
 
 def _current() -> str:
