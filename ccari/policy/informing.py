@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ccari.policy import notices
-from ccari.policy.activities import Activity, Datum, Kind, Subject, activities
+from ccari.policy.activities import Activity, Datum, Kind, Subject, Until, activities
 from ccari.policy.bases import OBJECTABLE, LegalBasis
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -17,8 +17,9 @@ from ccari.policy.rights import Right
 
 
 class Missing(StrEnum):
-    """What a controller must tell and ccari cannot know. ``DUTY``: which point of Art 6(1) covers what the GDPR itself demands or allows;
-    ``HOST``: who works at an address that data are sent to; ``LAW``: the law behind a legal obligation, a public task or a mandatory recording.
+    """What a controller must tell and ccari cannot know. ``CONTACT``: also of its data protection officer; ``NUMBER_BASIS``: with the interests
+    or the rights that go with it; ``DUTY``: which point of Art 6(1) covers what the GDPR itself demands or allows, and the interest or law behind
+    it; ``HOST``: who works at an address that data are sent to; ``LAW``: the law behind a legal obligation, a public task or a mandatory recording.
     """
 
     CONTACT = "contact"
@@ -41,17 +42,25 @@ class Missing(StrEnum):
 
 
 _BASES_ARE_TOLD = ("13(1)(c)", "14(1)(c)")
+_INTERESTS_ARE_TOLD = ("13(1)(d)", "14(2)(b)")
 _RECIPIENTS_ARE_TOLD = ("13(1)(e)", "14(1)(e)")
 #: The articles that demand it of the controller.
 ARTICLES: Mapping[Missing, tuple[str, ...]] = {
-    Missing.CONTACT: ("13(1)(a)", "14(1)(a)"),
+    Missing.CONTACT: ("13(1)(a)", "13(1)(b)", "14(1)(a)", "14(1)(b)"),
     Missing.JOINT: ("13(1)(a)", "14(1)(a)", "26(2)"),
-    Missing.INTEREST: ("13(1)(d)", "14(2)(b)"),
+    Missing.INTEREST: _INTERESTS_ARE_TOLD,
     Missing.LAW: _BASES_ARE_TOLD,
     Missing.SOURCE: ("14(2)(f)",),
     Missing.LIMIT: ("13(2)(a)", "14(2)(a)"),
-    Missing.NUMBER_BASIS: _BASES_ARE_TOLD,
-    Missing.DUTY: _BASES_ARE_TOLD,
+    Missing.NUMBER_BASIS: (
+        *_BASES_ARE_TOLD,
+        *_INTERESTS_ARE_TOLD,
+        "13(2)(b)",
+        "13(2)(c)",
+        "14(2)(c)",
+        "14(2)(d)",
+    ),
+    Missing.DUTY: (*_BASES_ARE_TOLD, *_INTERESTS_ARE_TOLD),
     Missing.PUBLIC_SOURCE: ("14(2)(f)",),
     Missing.SPECIAL: ("14(1)(d)", "9(2)"),
     Missing.ELSEWHERE: (*_BASES_ARE_TOLD, "13(2)(a)", "14(2)(a)"),
@@ -86,7 +95,7 @@ class Gap:
 class Processing:
     """An activity, as whoever is on the telephone is told of it: with ``data`` of theirs alone. ``marketing``: whether its calls advertise;
     ``asks_consent``: whether a call needs a consent to its purpose first; ``notice``: the prompt that announces the recording, whose question
-    ``key`` answers.
+    ``key`` answers; ``heeded``: the purposes whose calls heed the registers.
     """
 
     activity: Activity
@@ -96,6 +105,7 @@ class Processing:
     asks_consent: bool = False
     notice: str | None = None
     key: str | None = None
+    heeded: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,12 +144,10 @@ class Information:
 
 def information(policy: Policy, controller: Controller, hosts: Sequence[str] = ()) -> Information:
     """What one controller of the policy must tell the people whom it calls, and who call it. ``hosts``: where ccari sends events."""
-    processing = tuple(
-        _told(each, policy.campaign(each.campaign) if each.campaign else None)
-        for each in activities(policy, controller)
-        if Subject.CALLED in each.subjects
-    )
     campaigns = policy.campaigns_of(controller.id)
+    processing = tuple(
+        _told(each, campaigns) for each in activities(policy, controller) if Subject.CALLED in each.subjects
+    )
     return Information(
         processing,
         _objections(campaigns),
@@ -149,9 +157,13 @@ def information(policy: Policy, controller: Controller, hosts: Sequence[str] = (
     )
 
 
-def _told(activity: Activity, campaign: Campaign | None) -> Processing:
+def _told(activity: Activity, campaigns: Sequence[Campaign]) -> Processing:
     data = tuple(each for each in activity.data if each not in _OF_STAFF)
     gaps = tuple(_missing_of(activity))
+    if activity.kind is Kind.REGISTERS:
+        heeded = dict.fromkeys(each.purpose for each in campaigns if each.registers)
+        return Processing(activity, data, gaps, heeded=tuple(heeded))
+    campaign = next((each for each in campaigns if each.id == activity.campaign), None)
     if campaign is None:
         return Processing(activity, data, gaps)
     if activity.kind is not Kind.RECORDINGS:
@@ -173,6 +185,9 @@ def _missing_of(activity: Activity) -> Iterator[Gap]:
         yield Gap(Missing.SOURCE, kind, campaign, setting="campaigns.data_source")
     if activity.kept.days is None and activity.kept.setting is not None:
         yield Gap(Missing.LIMIT, setting=f"controllers.{activity.kept.setting}")
+    if activity.kept.until is Until.ALWAYS:
+        # the GDPR asks for at least the criteria, which only whoever places a hold can say
+        yield Gap(Missing.LIMIT, kind)
 
 
 def _objections(campaigns: Sequence[Campaign]) -> tuple[Right, ...]:

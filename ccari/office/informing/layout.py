@@ -6,7 +6,7 @@ from importlib import resources
 
 from jinja2 import Environment, StrictUndefined
 
-from ccari.office.informing.text import Part, Said, Text
+from ccari.office.informing.text import Mark, Part, Said, Text
 
 _PAGE = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True).from_string(
     resources.files("ccari.office.informing").joinpath("page.html.j2").read_text("utf-8")
@@ -45,10 +45,16 @@ def _lines(part: Part, *, numbered: bool = False) -> Iterator[str]:
 
 
 def _said(said: Said) -> str:
+    # spaces at its beginning would make a list or code of a line
     return "".join(
         _escaped(each) if isinstance(each, str) else f"**\\[{each.number}: {_escaped(each.words)}\\]**"
-        for each in said
+        for each in _unindented(said)
     )
+
+
+def _unindented(said: Said) -> Iterator[str | Mark]:
+    for place, each in enumerate(said):
+        yield each.lstrip() if place == 0 and isinstance(each, str) else each
 
 
 def _escaped(words: str) -> str:

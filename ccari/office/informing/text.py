@@ -135,7 +135,13 @@ class _Teller:
         if processing.asks_consent:
             said.append((words["asks_consent"],))
         if activity.kind in words["why"]:
-            said.append((words["why"][activity.kind].format(registers=", ".join(activity.registers)),))
+            said.append(
+                (
+                    words["why"][activity.kind].format(
+                        registers=", ".join(activity.registers), purposes="; ".join(processing.heeded)
+                    ),
+                )
+            )
         facts = [(words["basis"], self.basis(processing)), (words["data"], self.data(processing))]
         if activity.kind is Kind.CALLS:
             source = words["declared_source" if activity.source else "own_source"].format(

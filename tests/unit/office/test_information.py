@@ -274,6 +274,30 @@ def test_markdown_takes_declared_words_for_a_list() -> None:
         assert f"numer:** {escaped}" in layout.markdown(drawn).decode().replace("\N{NO-BREAK SPACE}", " ")
 
 
+def test_markdown_takes_a_name_behind_spaces_for_a_list_or_code() -> None:
+    for name, escaped in (("  - ACME", r"\- ACME"), ("    ACME", "ACME"), (" 1. ACME", r"1\. ACME")):
+        controller = CONTROLLER.model_copy(update={"name": name})
+        drawn = layout.markdown(text(of(campaign(), controller=controller), controller, "en")).decode()
+        assert f"\n{escaped} (PL) decides" in drawn
+
+
+def test_a_person_to_talk_to_is_promised_to_whoever_is_called_by_a_machine() -> None:
+    automatic = campaign(
+        legal_basis="consent", consent_channel="automatic_calls", recording={"mode": "off"}, keys={}
+    )
+    said = told(of(automatic), CONTROLLER, "en")
+    assert said.count("If you talk to a person on the telephone") == 2
+    assert "Say so in the call" not in said
+
+
+@pytest.mark.parametrize("language", ANSWER_LANGUAGES)
+def test_each_purpose_is_said_to_heed_a_register(language: AnswerLanguage) -> None:
+    said = told(SOURCE, ACME, language)
+    (of_registers,) = (each for each in said.splitlines() if "Lista Robinsonów" in each)
+    assert "<oferta>" in of_registers
+    assert "odnowienie umowy" not in of_registers
+
+
 def test_the_information_is_not_in_the_language_of_the_authority() -> None:
     assert text(SOURCE, ACME).language == "pl"
     assert text(SOURCE, BETA).language == "de"

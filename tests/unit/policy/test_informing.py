@@ -14,6 +14,8 @@ from tests.unit.policy.campaigns import CONTROLLER, campaign
 
 BARE = Controller(id="acme", name="ACME Sp. z o.o.", country="PL", dpo="iod@acme.example")
 SILENT = {"mode": "off"}
+#: No policy says how long a hold is kept.
+UNLIMITED = Gap(Missing.LIMIT, Kind.HOLDS)
 
 
 def of(*campaigns: Any, controller: Controller = CONTROLLER, **others: Any) -> Information:
@@ -77,8 +79,32 @@ def test_an_undeclared_limit_or_source_is_taken_for_told() -> None:
     )
     assert Gap(Missing.SOURCE, Kind.CALLS, "renewals", setting="campaigns.data_source") in found.gaps
     limits = [each.setting for each in found.gaps if each.missing is Missing.LIMIT]
-    assert limits == [f"controllers.{each}_days" for each in ("calls", "contacts", "consents", "requests")]
-    assert not {Missing.SOURCE, Missing.LIMIT} & missing(of(campaign(legal_basis="consent")))
+    assert limits == [
+        *(f"controllers.{each}_days" for each in ("calls", "contacts", "consents", "requests")), None
+    ]  # fmt: skip
+    limited = of(campaign(legal_basis="consent"))
+    assert Missing.SOURCE not in missing(limited)
+    assert [each for each in limited.gaps if each.missing is Missing.LIMIT] == [UNLIMITED]
+
+
+def test_how_long_a_hold_is_kept_is_taken_for_told() -> None:
+    found = of(campaign())
+    assert one(Kind.HOLDS, found).gaps[-1] == UNLIMITED
+    assert UNLIMITED in found.gaps
+
+
+def test_calls_are_said_to_heed_a_register_that_their_campaign_does_not() -> None:
+    registers = (Register(id="robinson", name="Lista Robinsonów"),)
+    heeding = campaign(id="offers", purpose="oferta", marketing=True, registers=["robinson"])
+    assert one(Kind.REGISTERS, of(campaign(), heeding, registers=registers)).heeded == ("oferta",)
+
+
+def test_the_interests_behind_a_list_or_a_duty_or_the_officer_are_not_asked_for() -> None:
+    for each in (Missing.NUMBER_BASIS, Missing.DUTY):
+        assert set(ARTICLES[Missing.INTEREST]) <= set(ARTICLES[each])
+    # what rests on a consent may be withdrawn and carried elsewhere, whatever the campaigns rest on
+    assert {"13(2)(b)", "13(2)(c)", "14(2)(c)", "14(2)(d)"} <= set(ARTICLES[Missing.NUMBER_BASIS])
+    assert {"13(1)(b)", "14(1)(b)"} <= set(ARTICLES[Missing.CONTACT])
 
 
 def test_what_no_policy_says_is_not_asked_for_or_asked_for_twice() -> None:
