@@ -94,8 +94,8 @@ class Gap:
 @dataclass(frozen=True, slots=True)
 class Processing:
     """An activity, as whoever is on the telephone is told of it: with ``data`` of theirs alone. ``marketing``: whether its calls advertise;
-    ``asks_consent``: whether a call needs a consent to its purpose first; ``notice``: the prompt that announces the recording, whose question
-    ``key`` answers; ``heeded``: the purposes whose calls heed the registers.
+    ``asks_consent``: whether a call needs a consent to its purpose first; ``notice``: the prompt that announces the recording, or of ``opt_out``
+    if a key refuses a recording that is only announced; ``key`` answers it; ``heeded``: the purposes whose calls heed the registers.
     """
 
     activity: Activity
@@ -168,9 +168,20 @@ def _told(activity: Activity, campaigns: Sequence[Campaign]) -> Processing:
         return Processing(activity, data, gaps)
     if activity.kind is not Kind.RECORDINGS:
         return Processing(activity, data, gaps, campaign.marketing, campaign.needs_consent)
+    notice, key = _announced(campaign)
+    return Processing(activity, data, gaps, notice=notice, key=key)
+
+
+def _announced(campaign: Campaign) -> tuple[str | None, str | None]:
+    """The prompt that announces the recording, and the key that answers it. The prompt of ``notice`` knows no key, and says to hang up; where
+    one refuses the recording all the same, whoever reads this is told of the key, as those of ``opt_out`` are.
+    """
+    mode, by_action = campaign.recording.mode, {action: key for key, action in campaign.keys.items()}
+    if mode is RecordingMode.NOTICE and KeyAction.CONTINUE_UNRECORDED in by_action:
+        refusable = campaign.recording.model_copy(update={"mode": RecordingMode.OPT_OUT})
+        campaign = campaign.model_copy(update={"recording": refusable})
     answer = RECORDING_ANSWERS.get(campaign.recording.mode)
-    key = next((key for key, action in campaign.keys.items() if action is answer), None)
-    return Processing(activity, data, gaps, notice=notices.recording(campaign), key=key)
+    return notices.recording(campaign), by_action.get(answer) if answer is not None else None
 
 
 def _missing_of(activity: Activity) -> Iterator[Gap]:

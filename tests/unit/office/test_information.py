@@ -184,7 +184,9 @@ def test_a_controller_without_campaigns_is_said_to_call() -> None:
     ],
 )  # fmt: skip
 def test_how_a_recording_is_refused_is_misstated(declared: Any, said: str, unsaid: str) -> None:
-    answers = {"1": "consent_recording"} if declared["mode"] == "opt_in" else {"2": "continue_unrecorded"}
+    answers = {"notice": {}, "opt_in": {"1": "consent_recording"}}.get(
+        declared["mode"], {"2": "continue_unrecorded"}
+    )
     heard = told(of(campaign(recording=declared, keys=answers)), CONTROLLER, "en")
     assert said in heard
     assert unsaid not in heard

@@ -187,8 +187,18 @@ def test_a_key_is_said_to_do_something_else_or_to_end_no_recording() -> None:
 def test_the_key_that_answers_the_notice_is_another() -> None:
     opt_out = one(Kind.RECORDINGS, of(campaign()))
     assert (opt_out.notice, opt_out.key) == ("recording_opt_out", "2")
-    notice = one(Kind.RECORDINGS, of(campaign(recording={"mode": "notice"})))
+    notice = one(Kind.RECORDINGS, of(campaign(recording={"mode": "notice"}, keys={})))
     assert (notice.notice, notice.key) == ("recording_notice", None)
+
+
+def test_people_are_told_to_hang_up_who_can_refuse_by_key() -> None:
+    keys = {"5": "continue_unrecorded"}
+    for without, notice in (("continue", "recording_opt_out"), ("hang_up", "recording_opt_out_or_end")):
+        declared = campaign(recording={"mode": "notice", "without": without}, keys=keys)
+        found = one(Kind.RECORDINGS, of(declared))
+        assert (found.notice, found.key) == (notice, "5")
+    obliged = one(Kind.RECORDINGS, of(campaign(recording={"mode": "mandatory"}, keys=keys)))
+    assert (obliged.notice, obliged.key) == ("recording_mandatory", None)
 
 
 def test_a_key_that_objects_is_promised_where_there_is_none() -> None:
