@@ -32,7 +32,7 @@ def command(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE", help="Where to write it; default: standard output.")
+        Path | None, typer.Option(metavar="FILE", help="A new file to write it to; default: standard output.")
     ] = None,
     language: Annotated[
         AnswerLanguage | None,
@@ -63,7 +63,8 @@ def command(
         from ccari.office.informing.text import text  # noqa: PLC0415
 
         told = text(source, whose, language, only)
-        with writing(out) as file:
+        # one that somebody has completed by hand must not be lost
+        with writing(out, new="information for people") as file:
             file.write(layout.page(told) if format_ is Format.HTML else layout.markdown(told))
     if json:
         as_json(information(source, whose, only))

@@ -333,6 +333,17 @@ async def test_the_information_for_people_is_of_another_revision_or_form_or_said
         written.out == f"the information for the people of 'acme', of revision 2, is in {out}: complete it\n"
     )
     assert '<html lang="uk">' in out.read_text("utf-8")
+    out.write_text("completed by hand", encoding="utf-8")
+    again, folder, full, absent = await asyncio.gather(
+        ccari.ccari("policy", "information", "--out", str(out)), ccari.ccari("policy", "information", "--out", str(tmp_path)),
+        ccari.ccari("policy", "information", "--out", "/dev/full"), ccari.ccari("policy", "information", "9"),
+    )  # fmt: skip
+    assert out.read_text("utf-8") == "completed by hand"
+    for refused in (again, folder, full):
+        assert (refused.code, refused.out) == (1, "")
+        assert "already exists, and no information for people is overwritten" in refused.err
+    assert (absent.code, absent.out) == (1, "")
+    assert "9" in absent.err
     assert (nobody.code, nobody.err) == (1, "ccari: there is no controller 'beta', only acme\n")
     assert french.code == 2
     assert one["campaign"] == "renewals"
