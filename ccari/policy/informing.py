@@ -95,7 +95,8 @@ class Gap:
 class Processing:
     """An activity, as whoever is on the telephone is told of it: with ``data`` of theirs alone. ``marketing``: whether its calls advertise;
     ``asks_consent``: whether a call needs a consent to its purpose first; ``notice``: the prompt that announces the recording, or of ``opt_out``
-    if a key refuses a recording that is only announced; ``key`` answers it; ``heeded``: the purposes whose calls heed the registers.
+    if a key refuses a recording that is only announced; ``key`` answers it; ``heeded``: the
+    purposes whose calls heed registers, each with their names.
     """
 
     activity: Activity
@@ -105,7 +106,7 @@ class Processing:
     asks_consent: bool = False
     notice: str | None = None
     key: str | None = None
-    heeded: tuple[str, ...] = ()
+    heeded: tuple[tuple[str, tuple[str, ...]], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +147,9 @@ def information(policy: Policy, controller: Controller, hosts: Sequence[str] = (
     """What one controller of the policy must tell the people whom it calls, and who call it. ``hosts``: where ccari sends events."""
     campaigns = policy.campaigns_of(controller.id)
     processing = tuple(
-        _told(each, campaigns) for each in activities(policy, controller) if Subject.CALLED in each.subjects
+        _told(each, policy, campaigns)
+        for each in activities(policy, controller)
+        if Subject.CALLED in each.subjects
     )
     return Information(
         processing,
@@ -157,11 +160,15 @@ def information(policy: Policy, controller: Controller, hosts: Sequence[str] = (
     )
 
 
-def _told(activity: Activity, campaigns: Sequence[Campaign]) -> Processing:
+def _told(activity: Activity, policy: Policy, campaigns: Sequence[Campaign]) -> Processing:
     data = tuple(each for each in activity.data if each not in _OF_STAFF)
     gaps = tuple(_missing_of(activity))
     if activity.kind is Kind.REGISTERS:
-        heeded = dict.fromkeys(each.purpose for each in campaigns if each.registers)
+        heeded = dict.fromkeys(
+            (each.purpose, tuple(register.name for register in policy.registers_of(each)))
+            for each in campaigns
+            if each.registers
+        )
         return Processing(activity, data, gaps, heeded=tuple(heeded))
     campaign = next((each for each in campaigns if each.id == activity.campaign), None)
     if campaign is None:

@@ -135,13 +135,9 @@ class _Teller:
         if processing.asks_consent:
             said.append((words["asks_consent"],))
         if activity.kind in words["why"]:
-            said.append(
-                (
-                    words["why"][activity.kind].format(
-                        registers=", ".join(activity.registers), purposes="; ".join(processing.heeded)
-                    ),
-                )
-            )
+            heeded = "; ".join(f"{purpose} ({', '.join(names)})" for purpose, names in processing.heeded)
+            registers = ", ".join(activity.registers)
+            said.append((words["why"][activity.kind].format(registers=registers, purposes=heeded),))
         facts = [(words["basis"], self.basis(processing)), (words["data"], self.data(processing))]
         if activity.kind is Kind.CALLS:
             source = words["declared_source" if activity.source else "own_source"].format(

@@ -296,7 +296,7 @@ def test_a_person_to_talk_to_is_promised_to_whoever_is_called_by_a_machine() -> 
 def test_each_purpose_is_said_to_heed_a_register(language: AnswerLanguage) -> None:
     said = told(SOURCE, ACME, language)
     (of_registers,) = (each for each in said.splitlines() if "Lista Robinsonów" in each)
-    assert "<oferta>" in of_registers
+    assert "<oferta> (Lista Robinsonów)" in of_registers
     assert "odnowienie umowy" not in of_registers
 
 

@@ -94,9 +94,11 @@ def test_how_long_a_hold_is_kept_is_taken_for_told() -> None:
 
 
 def test_calls_are_said_to_heed_a_register_that_their_campaign_does_not() -> None:
-    registers = (Register(id="robinson", name="Lista Robinsonów"),)
+    registers = (Register(id="robinson", name="Lista Robinsonów"), Register(id="dnc", name="DNC"))
     heeding = campaign(id="offers", purpose="oferta", marketing=True, registers=["robinson"])
-    assert one(Kind.REGISTERS, of(campaign(), heeding, registers=registers)).heeded == ("oferta",)
+    other = campaign(id="survey", purpose="sonda", registers=["dnc"])
+    found = one(Kind.REGISTERS, of(campaign(), heeding, other, registers=registers))
+    assert found.heeded == (("oferta", ("Lista Robinsonów",)), ("sonda", ("DNC",)))
 
 
 def test_the_interests_behind_a_list_or_a_duty_or_the_officer_are_not_asked_for() -> None:
