@@ -1,6 +1,7 @@
 """Gives calls their sounds without waiting for a disk that hangs: only a thread of its own looks at the files."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -15,9 +16,6 @@ from ccari.ports.sounds import Script, Sound
 from ccari.sounds.copies import Copies, open_copies
 from ccari.sounds.soundboard import LOOK_SECONDS, Checked, Soundboard, open_soundboard
 
-#: How old, in seconds, a look at the notice's files may be when a call is let through. The callee's telephone rings for longer than that
-#: between the gate and the notice. Whether it was heard is proven in the call, never by the look (invariant 3).
-NOTICE_SECONDS = 1.0
 #: How long, in seconds, calls wait for a look before they are refused: over FastAGI the whole gate has three.
 ANSWER_SECONDS = 2.0
 #: How long, in seconds, the start waits for the first look at a campaign's sounds, which reads them all.
@@ -28,13 +26,16 @@ class _HangsError(SoundError):
     """The disk does not answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class _Look:
-    """A look at the sounds of one campaign, as it was declared to be. ``at``: when it was asked for."""
+    """A look at the sounds of one campaign, as it was declared to be. ``since``: when it was asked for, or if it has to wait for another
+    look at them, that one. ``has_begun``: set by the thread; whoever asks later may have spoilt a file in between.
+    """
 
     of: tuple[Controller, Campaign]
-    at: float
+    since: float
     working: asyncio.Future[Checked]
+    has_begun: threading.Event
 
 
 class Prompter:
@@ -57,13 +58,13 @@ class Prompter:
     async def scripts(
         self, controller: Controller, campaign: Campaign, *, lately: bool = False, heard: bool = False
     ) -> Mapping[str, Script]:
-        """Without waiting, if the last look is less than :data:`NOTICE_SECONDS` old; with ``lately``, :data:`LOOK_SECONDS`. Otherwise all
-        who ask wait for one look, at most :data:`ANSWER_SECONDS` from its beginning.
+        """By a look that has not begun before; with ``lately``, without waiting if the last one is less than :data:`LOOK_SECONDS` old. All
+        who ask before it begins wait for the same one, at most :data:`ANSWER_SECONDS`.
         """
-        whole, oldest = self._whole.get(campaign.id), LOOK_SECONDS if lately else NOTICE_SECONDS
+        whole = self._whole.get(campaign.id)
         if whole is None or whole.of != (controller, campaign):
             whole = await self._look(controller, campaign, ANSWER_SECONDS)
-        elif self._clock() - whole.at >= oldest:
+        elif not lately or self._clock() - whole.since >= LOOK_SECONDS:
             try:
                 whole = await self._look(controller, campaign, ANSWER_SECONDS)
             except _HangsError:
@@ -75,28 +76,40 @@ class Prompter:
         """Look at the sounds and copy them before the first call, one campaign after the other. Raises SoundError as :meth:`scripts` does,
         but waits for up to :data:`FIRST_SECONDS`, unless the look at another campaign's still hangs.
         """
-        hangs = any(not each.working.done() for each in self._looks.values())
+        now = self._clock()
+        hangs = any(
+            not each.working.done() and now - each.since >= ANSWER_SECONDS for each in self._looks.values()
+        )
         await self._look(controller, campaign, 0.0 if hangs else FIRST_SECONDS)
         await self.keep(campaign)
 
     async def _look(self, controller: Controller, campaign: Campaign, seconds: float) -> _Look:
         look = self._looks.get(campaign.id)
-        if look is None or look.working.done() or look.of != (controller, campaign):
-            working = self._thread.begin(self._board.look, controller, campaign)
-            look = self._looks[campaign.id] = _Look((controller, campaign), self._clock(), working)
-            working.add_done_callback(partial(self._looked, look))
+        if look is None or look.has_begun.is_set() or look.of != (controller, campaign):
+            look = self._looks[campaign.id] = self._begin(controller, campaign, after=look)
         try:
-            await in_time(look.working, look.at + seconds - self._clock())
+            await in_time(look.working, look.since + seconds - self._clock())
         except TimeoutError:
             raise _HangsError(
                 f"the disk does not say in time whether the sounds are there: {self._board.folder}"
             ) from None
         return look
 
+    def _begin(self, controller: Controller, campaign: Campaign, after: _Look | None) -> _Look:
+        has_begun = threading.Event()
+
+        def work() -> Checked:
+            has_begun.set()
+            return self._board.look(controller, campaign)
+
+        since = self._clock() if after is None or after.working.done() else after.since
+        look = _Look((controller, campaign), since, self._thread.begin(work), has_begun)
+        look.working.add_done_callback(partial(self._looked, look))
+        return look
+
     def _looked(self, look: _Look, working: asyncio.Future[Checked]) -> None:
+        """Take note of what was found. The thread ends its looks in the order in which they were asked for."""
         _, campaign = look.of
-        if self._looks.get(campaign.id) is not look:
-            return
         if working.cancelled() or working.exception():
             self._whole.pop(campaign.id, None)
         else:

@@ -25,7 +25,7 @@ from ccari.sounds.copies import Copies
 from ccari.sounds.heard import Today, heard
 from ccari.sounds.manifest import FILE_NAME, Manifest, SoundFile, damage
 from ccari.sounds.manifest import Entry as Built
-from ccari.sounds.prompter import NOTICE_SECONDS, Prompter
+from ccari.sounds.prompter import Prompter
 from ccari.sounds.soundboard import LOOK_SECONDS, Soundboard
 from tests.unit.recordings.accounts import CALL, NOON, POLICY
 from tests.unit.sounds.earlier import ENDINGS
@@ -311,11 +311,9 @@ async def test_a_slow_disk_under_the_copies_holds_up_all_calls(
 
 async def test_each_call_waits_for_copies_that_are_there(desk: Desk) -> None:
     """The gate is asked hundreds of times a second: starting a thread would take most of that time."""
-    now = 0.0
-    prompter = Prompter(desk.board, desk.copies, clock=lambda: now)
+    prompter = desk.prompter
     await prompter.scripts(CONTROLLER, CAMPAIGN)
     await prompter.keep(CAMPAIGN)
-    now += NOTICE_SECONDS
     await prompter.scripts(CONTROLLER, CAMPAIGN)
     with pytest.raises(StopIteration):
         prompter.keep(CAMPAIGN).send(None)
