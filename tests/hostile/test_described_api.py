@@ -116,6 +116,22 @@ def somewhere(path: str) -> str:
     )
 
 
+async def test_a_compressed_body_is_answered_with_something_that_is_not_described(api: Api) -> None:
+    document = (await api.ask("GET", "/openapi.json", role=None)).json
+    asked = [(path, method) for path, operations in document["paths"].items() for method in operations]
+    for path, method in asked:
+        answer = await api.ask(
+            method.upper(),
+            somewhere(path),
+            data=b"{}",
+            headers={"content-encoding": "gzip", "connection": "close"},
+            role=Role.DPO,
+        )
+        answer.problem(HTTPStatus.UNSUPPORTED_MEDIA_TYPE)
+        assert str(answer.status) in document["paths"][path][method]["responses"], (method, path)
+    assert asked
+
+
 async def test_what_is_answered_is_not_described_or_a_failure_of_ours(api: Api, tmp_path: Path) -> None:
     # it is left to chance whether a drawn request exists, and its evidence is asked for
     SigningKeys(tmp_path / "keys").create()
