@@ -12,15 +12,15 @@ AUDIT := .venv-audit
 BUILDING := .venv-build
 BIN := $(VENV)/bin
 PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl openssl chromium fonts-dejavu-core
-# Three laboratories at once, which take the files in the order of their names: so the longest file does not run last.
-SIDE_BY_SIDE := -n 3 --dist loadfile --no-loadscope-reorder
+# Four laboratories at once: their calls take real time, and little of the processor. They take the files in the order of their names, so
+# that the longest file does not run last.
+SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # One worker runs all tests of a file, because they share fixtures: walking through all of a call's states takes a minute. Half of
-# the time the tests wait for processes and time-outs: with only two workers, a core would be idle. The browser's files come first: they
-# have few tests, but some of the longest, and would be what is waited for at the end.
-WORKERS := -n 3 --dist loadfile --no-loadscope-reorder
+# the time the tests wait for processes and time-outs: with only two workers, a core would be idle.
+WORKERS := -n 3 --dist loadfile
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
-UNIT := tests/browser tests/hostile tests/unit
+UNIT := tests/unit tests/hostile tests/browser
 COMMANDS := mmdebstrap flac espeak-ng ffmpeg unshare nsenter age curl openssl chromium
 
 help: ## Show this list
