@@ -10,13 +10,14 @@ import typer
 from ccari.cli import evidence_verify
 from ccari.cli.context import note, with_store
 from ccari.cli.drafts import writing
-from ccari.cli.evidence_verify import authority_of, moment, not_checked
+from ccari.cli.evidence_verify import authority_of, not_checked
 from ccari.cli.output import watched
 from ccari.cli.plain import printable
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import EvidenceError
 from ccari.keyring.files import refuse_taken
+from ccari.policy.sentences import in_utc
 from ccari.ports.accesses import Looked
 from ccari.ports.evidence import HeardSound
 from ccari.recordings.evidence.authority import Stamped
@@ -62,7 +63,7 @@ def stamp(context: typer.Context) -> None:
     if stamped is None:
         typer.echo("the newest seal has a time stamp, or another node is having it made")
     else:
-        typer.echo(f"the newest seal was there {stamped.at:%Y-%m-%d %H:%M:%S} UTC, says {stamped.by}")
+        typer.echo(f"the newest seal was there {in_utc(stamped.at)}, says {stamped.by}")
 
 
 @app.command("check")
@@ -91,13 +92,13 @@ def check_(context: typer.Context) -> None:
     if found.seals:
         typer.echo(f"the newest is {found.newest.hex()}: compare it with the log's last journals_sealed")
     if late := found.latest:
-        which = f"{late.kind} {late.id}, of {moment(late.at)}"
-        typer.echo(printable(f"longest without a seal: an entry of {which}, until {moment(late.sealed_at)}"))
+        which = f"{late.kind} {late.id}, of {in_utc(late.at)}"
+        typer.echo(printable(f"longest without a seal: an entry of {which}, until {in_utc(late.sealed_at)}"))
     if found.stamped:
-        newest = f"{moment(found.stamped.at)}, by {found.stamped.by}"
+        newest = f"{in_utc(found.stamped.at)}, by {found.stamped.by}"
         typer.echo(f"{counted(found.time_stamps, 'time stamp')}, the newest of {newest}: no fault was found")
     if found.waited:
-        sealed_at, stamped_at = map(moment, found.waited)
+        sealed_at, stamped_at = map(in_utc, found.waited)
         typer.echo(f"longest without a time stamp: the seal of {sealed_at}, until {stamped_at}")
     if found.unchecked:
         typer.echo(f"{not_checked(found.unchecked)}: set [time_stamps] certificates")

@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,6 +13,7 @@ from ccari.cli.plain import printable
 from ccari.counting import counted
 from ccari.errors import ConfigError, EvidenceError, why
 from ccari.policy.seal import Kind
+from ccari.policy.sentences import in_utc
 from ccari.recordings.dossier.binding import LeftOut
 from ccari.recordings.dossier.verifying import DossierVerdict, is_dossier
 from ccari.recordings.dossier.verifying import verify as verify_dossier
@@ -74,10 +74,6 @@ def authority_of(certificates: Path | None) -> Authority | None:
     return None if certificates is None else trusted(certificates)
 
 
-def moment(at: datetime) -> str:
-    return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-
-
 def not_checked(time_stamps: int) -> str:
     return f"{counted(time_stamps, 'time stamp was', 'time stamps were')} not checked"
 
@@ -104,7 +100,7 @@ def _print_dossier(verdict: DossierVerdict) -> None:
         else "no fault was found"
     )
     typer.echo(printable(f"dossier of {verdict.controller}: {found}"))
-    typer.echo(f"made {moment(verdict.made_at)}, signed with the key {verdict.key}")
+    typer.echo(f"made {in_utc(verdict.made_at)}, signed with the key {verdict.key}")
     calls = sum(each.kind is Kind.CALL for each in verdict.packs)
     held = f"{counted(calls, 'call')} and {counted(len(verdict.packs) - calls, 'request')}"
     typer.echo(f"evidence of {held}")
@@ -119,7 +115,7 @@ def _print_dossier(verdict: DossierVerdict) -> None:
 
 def _print(verdict: Verdict) -> None:
     typer.echo(f"{verdict.kind} {verdict.id}: no fault was found")
-    typer.echo(f"made {moment(verdict.made_at)}, signed with the key {verdict.key}")
+    typer.echo(f"made {in_utc(verdict.made_at)}, signed with the key {verdict.key}")
     _print_seals(verdict)
     for words, what in (
         (verdict.erased, "erased: the fields of {}"),
@@ -138,15 +134,15 @@ def _print_seals(verdict: Verdict) -> None:
     typer.echo(counted(verdict.entries, "entry", "entries"))
     for entered, sealed_at in zip(verdict.entered, verdict.sealed_at, strict=True):
         if entered is not None:
-            typer.echo(f"{_dated(entered)}: sealed {moment(sealed_at)}")
+            typer.echo(f"{_dated(entered)}: sealed {in_utc(sealed_at)}")
     for sealed_at, stamped_at in zip(verdict.sealed_at, verdict.stamped_at, strict=True):
         if stamped_at is not None:
             typer.echo(
-                f"the seal of {moment(sealed_at)} was there {moment(stamped_at)}, says {', '.join(verdict.authorities)}"
+                f"the seal of {in_utc(sealed_at)} was there {in_utc(stamped_at)}, says {', '.join(verdict.authorities)}"
             )
         elif not verdict.unchecked:
             typer.echo(
-                f"the seal of {moment(sealed_at)} has no time stamp: that it was there then, only the key says"
+                f"the seal of {in_utc(sealed_at)} has no time stamp: that it was there then, only the key says"
             )
     if verdict.unchecked:
         typer.echo(f"{not_checked(verdict.unchecked)}: give the authority's certificates with --authority")
@@ -164,7 +160,7 @@ def _keys(context: typer.Context, files: list[Path] | None) -> list[VerifyingKey
 
 def _dated(entered: Entered) -> str:
     """Entries with their own dates."""
-    since, until = moment(entered.since), moment(entered.until)
+    since, until = in_utc(entered.since), in_utc(entered.until)
     which = (
         f"entry {entered.first}"
         if entered.first == entered.last

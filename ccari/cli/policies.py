@@ -18,6 +18,7 @@ from ccari.policy.declaration import MOST_CHARACTERS, Policy, PolicyError, read
 from ccari.policy.doubts import doubts
 from ccari.policy.faults import Fault
 from ccari.policy.presets import PRESETS, Preset
+from ccari.policy.sentences import in_utc
 from ccari.store.opened import Store
 from ccari.store.policies import Applied
 
@@ -88,7 +89,7 @@ def apply(context: typer.Context, file: File, *, json: Json = False) -> None:
             as_json(_revision(applied) | {"blocks": blocks, "doubts": doubtful})
             return
         typer.echo(words)
-        typer.echo(f"applied by {applied.applied_by} at {applied.applied_at:%Y-%m-%d %H:%M:%S} UTC")
+        typer.echo(f"applied by {applied.applied_by} at {in_utc(applied.applied_at)}")
         typer.echo(f"sha256 {applied.sha256}")
     _print_doubts(doubtful)
     for each in blocks:

@@ -10,6 +10,7 @@ from ccari.cli.output import as_json, as_table, cell
 from ccari.cli.plain import printable
 from ccari.config import Settings
 from ccari.office.dossiers import dossier
+from ccari.policy.sentences import in_utc
 from ccari.ports.accesses import Looked
 from ccari.store.opened import Store
 
@@ -51,7 +52,7 @@ def command(
 def _print(shown: dict[str, Any]) -> None:
     fault = shown.pop("fault")
     effect, tables = shown.pop("effect"), {name: shown.pop(name) for name in _TABLES}
-    shown["received_at"] = f"{shown['received_at']:%Y-%m-%d %H:%M:%S} UTC"
+    shown["received_at"] = in_utc(shown["received_at"])
     for name, value in {**shown, **effect}.items():
         if value is not None:
             typer.echo(f"{name:18} {cell(value)}")

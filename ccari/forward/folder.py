@@ -13,6 +13,7 @@ from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id
 from ccari.keyring.files import settle
 from ccari.own_threads import alone
+from ccari.policy.sentences import in_utc
 from ccari.ports.forwarding import Forward
 
 
@@ -35,7 +36,7 @@ class Folders:
         """Like the function :func:`drop`. Also raises ForwardError while the controller's folder hangs with an earlier file."""
         last = self._last.get(forward.controller)
         if last is not None and not last.done.done():
-            raise ForwardError(f"{last.folder} has not answered since {last.at:%Y-%m-%d %H:%M:%S} UTC")
+            raise ForwardError(f"{last.folder} has not answered since {in_utc(last.at)}")
         begun = _Begun(folder, datetime.now(UTC), alone("ccari-folder", drop, folder, forward))
         self._last[forward.controller] = begun
         try:

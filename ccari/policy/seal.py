@@ -15,6 +15,7 @@ import rfc8785
 
 from ccari.policy import merkle
 from ccari.policy.chain import Linked
+from ccari.policy.sentences import in_utc
 
 #: The first seal has this in place of a previous seal's digest.
 FIRST = bytes(32)
@@ -92,7 +93,7 @@ def fault(journal: Sequence[Linked], sealed: Iterable[Sealed]) -> str | None:
 
 def mismatch(events: int, at: datetime) -> str:
     """Says, in words, that the first ``events`` entries of a journal are not those that were sealed."""
-    return f"the entries up to number {events} are not those that were sealed at {at:%Y-%m-%d %H:%M:%S} UTC"
+    return f"the entries up to number {events} are not those that were sealed at {in_utc(at)}"
 
 
 def statement(leaves: Sequence[Leaf], before: Statement | None, key: str, at: datetime) -> Statement:

@@ -11,6 +11,7 @@ from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import ConfigError
 from ccari.keyring.journal_key import JournalKey
+from ccari.policy.sentences import in_utc
 from ccari.store.local_journal import LocalJournalFiles
 
 _CHECK = "local journal"
@@ -21,7 +22,7 @@ def local_journal(settings: Settings) -> Iterator[Finding]:
     journal = LocalJournalFiles(settings.data_dir, JournalKey(settings.keys_dir).read)
     standing = journal.standing()
     if standing.waiting:
-        since = f" since {standing.since:%Y-%m-%d %H:%M:%S} UTC" if standing.since else ""
+        since = f" since {in_utc(standing.since)}" if standing.since else ""
         yield fault(_CHECK, f"{counted(standing.waiting, 'right has', 'rights have')} been waiting{since} to be registered: nobody is called until then",
                     "ccari serve registers them as soon as the database is available; or now: ccari requests replay")  # fmt: skip
     # another check reports a missing key

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from ccari.cli.doctor.findings import Finding, ok, warning
 from ccari.config import Settings
+from ccari.policy.sentences import in_utc
 from ccari.recordings.evidence.authority import authority
 from ccari.store.opened import Store
 
@@ -31,6 +32,6 @@ async def late(settings: Settings, store: Store) -> list[Finding]:
     newest = await store.time_stamps.newest()
     if await store.time_stamps.due(_LATE * timedelta(minutes=section.every_minutes)) is None:
         return []
-    since = f"since {newest:%Y-%m-%d %H:%M:%S} UTC" if newest else "yet"
+    since = f"since {in_utc(newest)}" if newest else "yet"
     return [warning(CHECK, f"no seal has had one {since}: until then, whoever has the evidence key could date journals back",
                     "ccari evidence stamp says what is wrong; a running service tries each minute: time_stamps_stalled in its log")]  # fmt: skip

@@ -20,6 +20,7 @@ from ccari.office.languages import of_country
 from ccari.policy.numbers import Number
 from ccari.policy.parties import Controller
 from ccari.policy.seal import Kind
+from ccari.policy.sentences import in_utc
 from ccari.ports.evidence import Account, Proving
 from ccari.ports.keying import Digests
 from ccari.recordings.evidence.authority import Authority
@@ -264,7 +265,7 @@ def _readme(
     return text.format(
         name=matter.controller.name,
         id=matter.controller.id,
-        at=f"{at:%Y-%m-%d %H:%M:%S} UTC",
+        at=in_utc(at),
         key=key.fingerprint,
         keys=" ".join(f"--key {each.fingerprint}.pub" for each in signers),
     ).encode()

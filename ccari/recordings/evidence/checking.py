@@ -12,6 +12,7 @@ from datetime import datetime
 from ccari.errors import EvidenceError
 from ccari.policy import merkle
 from ccari.policy.seal import FIRST, Kind
+from ccari.policy.sentences import in_utc
 from ccari.ports.evidence import LateEntry, SealRecords, TimeStamp
 from ccari.recordings.evidence.authority import Authority, Stamped
 from ccari.recordings.evidence.keys import VerifyingKey
@@ -68,7 +69,7 @@ async def check(
             if waited is None or stamped.at - since > waited[1] - waited[0]:
                 waited = since, stamped.at
     unfit = [
-        f"{_named(kind, of)} no longer matches its seal of {at:%Y-%m-%d %H:%M:%S} UTC"
+        f"{_named(kind, of)} no longer matches its seal of {in_utc(at)}"
         if at is not None
         else f"{_named(kind, of)} is marked as sealed, but no seal has it"
         async for kind, of, at in records.broken()
@@ -92,7 +93,7 @@ async def _seals(
     before, seals, journals = FIRST, 0, 0
     async for seal, leaves in records.all():
         statement, seals = seal.statement, seals + 1
-        which = f"seal {seals}, of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC,"
+        which = f"seal {seals}, of {in_utc(statement.sealed_at)},"
         if statement.before != before:
             raise EvidenceError(f"{which} does not follow the seal before it: a seal was removed or inserted")
         key = by_fingerprint.get(statement.key)
@@ -115,12 +116,10 @@ def _stamped(authority: Authority, stamp: TimeStamp) -> Stamped:
     try:
         stamped = authority.stamped(stamp.response, statement)
     except EvidenceError as error:
-        raise EvidenceError(
-            f"the time stamp of the seal of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC: {error}"
-        ) from None
+        raise EvidenceError(f"the time stamp of the seal of {in_utc(statement.sealed_at)}: {error}") from None
     if stamped.at != stamp.at:
         raise EvidenceError(
-            f"the time stamp of the seal of {statement.sealed_at:%Y-%m-%d %H:%M:%S} UTC is of another moment than is stored with it"
+            f"the time stamp of the seal of {in_utc(statement.sealed_at)} is of another moment than is stored with it"
         )
     return stamped
 

@@ -16,6 +16,7 @@ from ccari.errors import BarsLostError, ConfigError, StoreError, why
 from ccari.keyring.files import write_over
 from ccari.own_threads import OwnThreads
 from ccari.policy.seal import Statement
+from ccari.policy.sentences import in_utc
 from ccari.ports.evidence import NumberedSeals
 
 FILE = "newest-seal.json"
@@ -36,7 +37,7 @@ class Seen:
         return cls(number, stated.digest, stated.sealed_at.astimezone(UTC))
 
     def __str__(self) -> str:
-        return f"the seal of {self.sealed_at:%Y-%m-%d %H:%M:%S} UTC"
+        return f"the seal of {in_utc(self.sealed_at)}"
 
 
 class OlderDatabaseError(BarsLostError):

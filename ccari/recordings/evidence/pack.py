@@ -16,6 +16,7 @@ from ccari.policy import chain, seal
 from ccari.policy.chain import Linked
 from ccari.policy.declaration import Policy, PolicyError, read
 from ccari.policy.seal import Kind
+from ccari.policy.sentences import in_utc
 from ccari.ports.evidence import Account, HeardSound, SealedIn, TimeStamp
 from ccari.recordings.evidence import signing
 from ccari.recordings.evidence.agreeing import (
@@ -179,9 +180,7 @@ def _seal(sealed: SealedIn) -> dict[str, Any]:
 
 def _readme(account: Account, key: SigningKey, at: datetime) -> bytes:
     text = resources.files("ccari.recordings.evidence").joinpath("README.txt").read_text("utf-8")
-    return text.format(
-        kind=account.kind.value, id=account.id, at=f"{at:%Y-%m-%d %H:%M:%S} UTC", key=key.fingerprint
-    ).encode()
+    return text.format(kind=account.kind.value, id=account.id, at=in_utc(at), key=key.fingerprint).encode()
 
 
 def _json(value: object) -> bytes:
