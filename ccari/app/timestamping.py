@@ -10,9 +10,10 @@ from aiohttp import encode_basic_auth
 
 from ccari.config import Settings, TimeStampsSection
 from ccari.errors import ConfigError
+from ccari.peers import client
 from ccari.ports.metering import UNMETERED, Meter
 from ccari.recordings.evidence.authority import authority
-from ccari.recordings.evidence.stamper import Known, Stamper, open_session
+from ccari.recordings.evidence.stamper import Known, Stamper
 from ccari.store.opened import Store
 from ccari.tasks import beside
 
@@ -26,7 +27,7 @@ async def open_stamper(settings: Settings, store: Store, meter: Meter = UNMETERE
     known = partial(_known, section, section.certificates)
     # so that a fault shows at once
     known()
-    async with open_session() as session:
+    async with client() as session:
         every = timedelta(minutes=section.every_minutes)
         yield Stamper(store.time_stamps, known, session, str(section.url), every, meter)
 

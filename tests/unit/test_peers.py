@@ -14,7 +14,7 @@ from aiohttp import web
 
 from ccari.forward import webhook
 from ccari.forward.webhook import NotTakenError
-from ccari.recordings.evidence import stamper
+from ccari.peers import client
 from tests.unit.certificates import certificate
 
 #: The tests are to catch what goes on for as long as a request may take.
@@ -44,7 +44,7 @@ async def _told(url: str) -> None:
 
 
 async def _stamped(url: str) -> None:
-    async with stamper.open_session() as session, session.post(url):
+    async with client() as session, session.post(url):
         pass
 
 

@@ -4,8 +4,7 @@ The newest seal is enough: each seal contains the hash of the one before it.
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,7 +16,7 @@ import structlog
 from ccari.errors import CcariError, EvidenceError, why
 from ccari.office.rounds import again_and_again
 from ccari.own_threads import OwnThreads
-from ccari.peers import client, whole
+from ccari.peers import whole
 from ccari.policy.seal import Statement
 from ccari.ports.evidence import TimeStampStore
 from ccari.ports.metering import UNMETERED, Meter, Work
@@ -139,13 +138,6 @@ class Stamper:
             raise EvidenceError(
                 f"the answer of the time-stamping authority is not valid HTTP: {fault}"
             ) from None
-
-
-@contextlib.asynccontextmanager
-async def open_session() -> AsyncIterator[aiohttp.ClientSession]:
-    """A client for one authority."""
-    async with client() as session:
-        yield session
 
 
 def _log_stalled(error: CcariError) -> None:

@@ -5,10 +5,11 @@ from pathlib import Path
 import pytest
 
 from ccari.cli.doctor.findings import State
+from ccari.peers import client
 from ccari.recordings.evidence.authority import authority
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.evidence.stamper import Known, Stamper, open_session
+from ccari.recordings.evidence.stamper import Known, Stamper
 from ccari.store.opened import Store
 from tests.tsa import SigningAuthority, open_desk
 from tests.unit.doctor.conftest import Patient
@@ -57,7 +58,7 @@ async def test_a_seal_that_waits_for_its_time_stamp_passes_or_one_that_has_it_do
     await Sealer(store.seals, SigningKeys(patient.keys)).seal()
     found = await patient.only("time stamps")
     assert (found.state, found.found.split(":")[0]) == (State.WARNING, "no seal has had one yet")
-    async with open_desk(court) as desk, open_session() as session:
+    async with open_desk(court) as desk, client() as session:
         await Stamper(
             store.time_stamps, lambda: Known(authority(court.root)), session, desk.url, EVERY
         ).stamp()

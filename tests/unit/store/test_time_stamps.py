@@ -22,6 +22,7 @@ from ccari import log
 from ccari.app.timestamping import open_stamper
 from ccari.config import Settings, TimeStampsSection
 from ccari.errors import EvidenceError
+from ccari.peers import client
 from ccari.policy import seal
 from ccari.policy.rights import Level, Right
 from ccari.policy.seal import Statement
@@ -32,7 +33,7 @@ from ccari.recordings.evidence.checking import Found, check
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.evidence.sealer import Sealer
-from ccari.recordings.evidence.stamper import Known, Stamper, open_session
+from ccari.recordings.evidence.stamper import Known, Stamper
 from ccari.recordings.evidence.verifying import Verdict, verify
 from ccari.store import seals
 from ccari.store.database import Database
@@ -72,7 +73,7 @@ async def desk(court: SigningAuthority) -> AsyncIterator[Desk]:
 
 @pytest_asyncio.fixture
 async def stamper(store: Store, desk: Desk) -> AsyncIterator[Stamper]:
-    async with open_session() as session:
+    async with client() as session:
         yield Stamper(
             store.time_stamps, lambda: Known(authority(desk.authority.root)), session, desk.url, EVERY
         )
@@ -410,7 +411,7 @@ async def test_an_authority_that_is_away_ends_in_a_traceback(
     store: Store, keys: SigningKeys, court: SigningAuthority, url: str
 ) -> None:
     await sealed(store, keys)
-    async with open_session() as session:
+    async with client() as session:
         stamper = Stamper(store.time_stamps, lambda: Known(authority(court.root)), session, url, EVERY)
         with pytest.raises(EvidenceError, match=r"cannot be reached|is not known") as failed:
             await stamper.stamp()
@@ -421,7 +422,7 @@ async def test_tls_that_fails_is_called_an_operation_that_is_not_permitted(
     store: Store, keys: SigningKeys, desk: Desk
 ) -> None:
     await sealed(store, keys)
-    async with open_session() as session:
+    async with client() as session:
         url = desk.url.replace("http:", "https:")
         stamper = Stamper(
             store.time_stamps, lambda: Known(authority(desk.authority.root)), session, url, EVERY
