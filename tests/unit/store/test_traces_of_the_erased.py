@@ -137,7 +137,8 @@ def run(shelf: Shelf) -> Service:
     return Service({"CCARI_DATA_DIR": str(data_dir)}, data_dir / "log", data_dir / "err")
 
 
-@pytest.mark.parametrize("spelling", SPELLINGS)
+# two of them: test_erasure.py sees that the database finds each in a text
+@pytest.mark.parametrize("spelling", [SPELLINGS[0], SPELLINGS[-1]])
 async def test_the_number_is_somewhere_after_an_erasure(shelf: Shelf, spelling: str) -> None:
     words = f"nagranie {spelling}.wav"
     reference, other = await fill(shelf, NUMBER, words), await fill(shelf, BYSTANDER, "form 12")
