@@ -214,7 +214,7 @@ def step_fault(
     reason: str,
     extended: bool,
     in_first_month: bool,
-    erasing: bool = False,
+    erasing: bool,
 ) -> StepFault | None:
     """Why a request may not go from ``state`` to ``to``; None if it may. ``erasing``: an erasure on it has begun and not reached
     everything yet. It can continue only on a request that is open or fulfilled.

@@ -117,12 +117,13 @@ def test_a_step_is_taken_that_may_not_or_one_is_barred_that_may(right: Right) ->
             reason=reason,
             extended=extended,
             in_first_month=in_time,
+            erasing=False,
         )
         assert (found in wrong) if wrong else (found is None), (state, to, level, reason, extended, in_time)
 
 
 def test_a_request_is_extended_twice_by_way_of_another_state() -> None:
-    asked = {"level": Level.L2, "reason": "too complex", "in_first_month": True}
+    asked = {"level": Level.L2, "reason": "too complex", "in_first_month": True, "erasing": False}
     for state in OPEN:
         found = step_fault(
             Right.ACCESS,
@@ -161,6 +162,7 @@ def test_a_closed_request_is_told_another_fault_first() -> None:
             reason="",
             extended=True,
             in_first_month=False,
+            erasing=False,
         )
         assert found is StepFault.CLOSED
 
@@ -190,7 +192,7 @@ def test_what_was_recorded_before_a_refusal_has_to_go_though_a_law_wants_it_kept
     assert article(Right.REFUSE_RECORDING, basis) == under
     assert fault is step_fault(
         Right.REFUSE_RECORDING, under, RequestState.RECEIVED, RequestState.REFUSED,
-        level=Level.L0, reason="MiFID II", extended=False, in_first_month=True,
+        level=Level.L0, reason="MiFID II", extended=False, in_first_month=True, erasing=False,
     )  # fmt: skip
 
 
