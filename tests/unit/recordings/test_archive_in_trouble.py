@@ -233,19 +233,27 @@ async def test_a_place_that_is_no_folder_loses_the_recording(
     assert raw_in(spool).exists()
 
 
+def slowed(
+    monkeypatch: pytest.MonkeyPatch, where: object, step: str
+) -> tuple[threading.Event, threading.Event]:
+    """Have this step of a disk wait: one event tells that it has begun, the other lets it end."""
+    begun, done, real = threading.Event(), threading.Event(), getattr(where, step)
+
+    def slowly(*arguments: Any, **options: Any) -> None:
+        begun.set()
+        assert done.wait(30), "somebody has waited for the disk who was not to"
+        real(*arguments, **options)
+
+    monkeypatch.setattr(where, step, slowly)
+    return begun, done
+
+
 @pytest.mark.parametrize(("where", "step"), [(os, "fsync"), (Path, "mkdir"), (Path, "rmdir")])
 async def test_a_slow_disk_holds_up_the_calls(
     archive: FileArchive, spool: Path, monkeypatch: pytest.MonkeyPatch, where: object, step: str
 ) -> None:
     record(raw_in(spool))
-    begun, done, real = threading.Event(), threading.Event(), getattr(where, step)
-
-    def slowly(*arguments: Any, **options: Any) -> None:
-        begun.set()
-        assert done.wait(30), "the calls have waited for the disk"
-        real(*arguments, **options)
-
-    monkeypatch.setattr(where, step, slowly)
+    begun, done = slowed(monkeypatch, where, step)
     keeping = asyncio.create_task(archive.keep(TAG))
     await asyncio.to_thread(begun.wait)
     done.set()
@@ -258,14 +266,7 @@ async def test_the_end_of_a_call_waits_for_all_that_is_before_its_recording(
     other = replace(TAG, recording_id=uuid4())
     for each in (TAG, other):
         record(spool / f"{each.recording_id}.wav")
-    begun, done, fsync = threading.Event(), threading.Event(), os.fsync
-
-    def slowly(descriptor: int) -> None:
-        begun.set()
-        done.wait(30)
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", slowly)
+    begun, done = slowed(monkeypatch, os, "fsync")
     first = asyncio.create_task(archive.keep(TAG, patience=30.0))
     await asyncio.to_thread(begun.wait)
     with pytest.raises(RecordingDelayed, match="storing it takes longer than the end of a call can wait"):
@@ -586,14 +587,7 @@ async def test_a_service_that_ends_leaves_a_recording_that_is_being_moved_behind
     archive: FileArchive, spool: Path, kept_in: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     record(raw_in(spool))
-    begun, done, fsync = threading.Event(), threading.Event(), os.fsync
-
-    def slowly(descriptor: int) -> None:
-        begun.set()
-        done.wait(30)
-        fsync(descriptor)
-
-    monkeypatch.setattr(os, "fsync", slowly)
+    begun, done = slowed(monkeypatch, os, "fsync")
     keeping = asyncio.create_task(archive.keep(TAG))
     await asyncio.to_thread(begun.wait)
     keeping.cancel()

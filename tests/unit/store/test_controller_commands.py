@@ -13,8 +13,10 @@ from tests.unit.store import made, person
 from tests.unit.store.commands import AS_WRITTEN, on, refused, unseen
 from tests.unit.store.kept import Shelf
 from tests.unit.store.made import new_secret
-from tests.unit.store.test_controllers import ACME_LEAVES, BOTH_CALL, GERMAN, NOTED, held
+from tests.unit.store.test_controllers import BOTH_CALL, GERMAN, NOTED, leaving
 from tests.unit.store.test_replaying import Node
+
+__all__ = ["leaving"]
 
 #: What a command says of everything that is held of acme.
 DELETED = "4 contacts, 4 consents, 2 heard notices, 2 lifted suppressions, 2 suppressions"
@@ -34,13 +36,6 @@ def both(tmp_path: Path) -> str:
     file = tmp_path / "both.toml"
     file.write_text(BOTH_CALL)
     return str(file)
-
-
-@pytest.fixture
-async def leaving(shelf: Shelf) -> Shelf:
-    await shelf.store.policies.apply(ACME_LEAVES, "cli:anna")
-    await held(shelf)
-    return shelf
 
 
 async def bars(shelf: Shelf) -> list[str]:

@@ -16,8 +16,10 @@ from tests.unit.store.kept import Shelf
 from tests.unit.store.listed import DAY, NOW, agreed, batches, contact, number
 from tests.unit.store.person import asked
 from tests.unit.store.server import connected
-from tests.unit.store.test_controllers import ACME_LEAVES, ALL, WITHIN, delete, held, of
+from tests.unit.store.test_controllers import ALL, WITHIN, delete, leaving, of
 from tests.unit.store.waiting import until_they_wait
+
+__all__ = ["leaving"]
 
 FOR_ALL = Question("acme", "", "", "phone", NOW, NOW)
 PURPOSES = {"offers": "marketing"}
@@ -67,14 +69,6 @@ LINES: dict[Enter, Any] = {
     contacts: [contact(number(index)) for index in range(9)],
     consents_of: [agreed(number(index)) for index in range(9)],
 }
-
-
-@pytest.fixture
-async def leaving(shelf: Shelf) -> Shelf:
-    """The policy declares acme, and has no campaign of it any more."""
-    await shelf.store.policies.apply(ACME_LEAVES, "cli:anna")
-    await held(shelf)
-    return shelf
 
 
 async def nothing_is_held(shelf: Shelf) -> None:
