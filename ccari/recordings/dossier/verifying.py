@@ -1,6 +1,5 @@
 """Verifies a dossier, given only its file and a public key: that nothing was changed, is missing or was added; and each pack in it."""
 
-import hashlib
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +28,7 @@ from ccari.recordings.evidence import verifying as packs
 from ccari.recordings.evidence.authority import Authority
 from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.unzipping import content_of, contents, listed, unzipped
-from ccari.recordings.evidence.verifying import Verdict, legible, moment
+from ccari.recordings.evidence.verifying import Verdict, legible, moment, sha256_of
 
 #: A line of sha256sum(1).
 _SUM = re.compile(r"([0-9a-f]{64})  ([^\n\\]+)\n")
@@ -91,7 +90,7 @@ def verify(
     held = legible(lambda: _held(known, about, sums), f"{KNOWN} is damaged")
     calls, verdicts, uncompared = calls_of(known), {}, list[str]()
     for done, (name, content) in enumerate(contents(file, entries), start=1):
-        if name in sums and _sha256(content) != sums[name]:
+        if name in sums and sha256_of(content) != sums[name]:
             raise EvidenceError(f"{name} was changed")
         if name in held:
             try:
@@ -143,7 +142,7 @@ def _refuse_others(named: Mapping[str, ZipInfo], sums: Mapping[str, str]) -> Non
 
 def _checked(file: BinaryIO, entry: ZipInfo, sums: Mapping[str, str]) -> bytes:
     content = content_of(file, entry)
-    if _sha256(content) != sums[entry.filename]:
+    if sha256_of(content) != sums[entry.filename]:
         raise EvidenceError(f"{entry.filename} was changed")
     return content
 
@@ -195,7 +194,3 @@ def _is_theirs(
     if is_call and (fault := legible(lambda: difference(calls[verdict.id], row), f"{KNOWN} is damaged")):
         raise EvidenceError(fault)
     return is_theirs
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

@@ -115,7 +115,7 @@ def verify_files(
     signed = legible(lambda: _recordings(files, document, journal), "recordings.json is damaged")
     compared = legible(lambda: _compared(signed, recordings), "recordings.json is damaged")
     for name, sha256 in contents["files"].items():
-        if not hmac.compare_digest(_sha256(files[name]), str(sha256)):
+        if not hmac.compare_digest(sha256_of(files[name]), str(sha256)):
             raise EvidenceError(f"{name} was changed")
     unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
     if unsigned:
@@ -275,7 +275,7 @@ def _told(document: Mapping[str, Any]) -> dict[str, datetime]:
 def _policy(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> None:
     if "policy.json" not in files:
         return
-    about, sha256 = json.loads(files["policy.json"]), _sha256(files.get("policy.toml", b""))
+    about, sha256 = json.loads(files["policy.json"]), sha256_of(files.get("policy.toml", b""))
     if about.get("sha256") != sha256:
         raise EvidenceError(
             f"policy.toml is not revision {about.get('revision')} of the policy: its hash differs"
@@ -354,7 +354,7 @@ def _unique(members: list[tuple[str, Any]]) -> dict[str, Any]:
     return unique
 
 
-def _sha256(content: bytes) -> str:
+def sha256_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
