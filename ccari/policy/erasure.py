@@ -13,7 +13,7 @@ from typing import Any
 import phonenumbers
 
 from ccari.policy.bases import LegalBasis
-from ccari.policy.numbers import BETWEEN, Number
+from ccari.policy.numbers import BETWEEN, Number, other_forms
 from ccari.policy.presets import PRESETS
 from ccari.policy.retention import HOLDING, HoldKind
 from ccari.policy.rights import Right
@@ -220,14 +220,21 @@ def is_held_by(right: Right, basis: LegalBasis | None) -> bool:
 
 
 def pattern(number: Number) -> str:
-    """A regular expression, for both Python and PostgreSQL, that matches the number as people write it in a text."""
-    code = str(phonenumbers.parse(number.e164).country_code)
+    """A regular expression, for both Python and PostgreSQL, that matches the number as people write it in a text, also by another country's
+    number for the same line.
+    """
+    forms = (number.e164, *other_forms(number))
+    return rf"(?<!\d)({'|'.join(map(_as_written, forms))})(?!\d)"
+
+
+def _as_written(e164: str) -> str:
+    code = str(phonenumbers.parse(e164).country_code)
     trunk = _TRUNK_PREFIXES.get(code, "0")
-    national = BETWEEN.join(number.digits[len(code) :])
+    national = BETWEEN.join(e164[1 + len(code) :])
     # people also write the trunk prefix after the country code, in brackets or bare, though it does not belong there
     needless = rf"(\(({trunk}|0)\)|{trunk}|0)?"
     abroad = rf"(\+|00)?{BETWEEN}{BETWEEN.join(code)}{BETWEEN}{needless}{BETWEEN}"
-    return rf"(?<!\d)({abroad}|{trunk})?{national}(?!\d)"
+    return rf"({abroad}|{trunk})?{national}"
 
 
 def count_deleted(left: Plan) -> list[dict[str, Any]]:

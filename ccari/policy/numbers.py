@@ -154,6 +154,15 @@ def _read(dialled: str, country: str) -> Number | NumberFault:
     return NumberFault.PREMIUM if kind in _PREMIUM else Number(_where_it_leads(e164))
 
 
+def other_forms(number: Number) -> list[str]:
+    """The numbers of other countries that lead to the same line, in E.164: :func:`parse` reads each of them as this number."""
+    return [
+        area + number.e164.removeprefix(leads_to)
+        for area, leads_to in _LEADS_TO.items()
+        if number.e164.startswith(leads_to)
+    ]
+
+
 def _where_it_leads(e164: str) -> str:
     """The line's number in its own country, if it has one."""
     for area, leads_to in _LEADS_TO.items():
