@@ -24,7 +24,7 @@ def command(
     ] = False,
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.html", help="Where to write the page; default: standard output."),
+        typer.Option(metavar="FILE.html", help="A new file to write the page to; default: standard output."),
     ] = None,
     language: Annotated[
         RecordLanguage | None,
@@ -46,7 +46,8 @@ def command(
     if out is not None or not json:
         from ccari.office.processing.page import page  # noqa: PLC0415 - no other command of policy draws one
 
-        with writing(out) as file:
+        # one that somebody has completed by hand must not be lost
+        with writing(out, new="record of processing") as file:
             file.write(page(source, whose, language))
     if json:
         as_json(record(source, whose))

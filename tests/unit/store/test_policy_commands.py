@@ -281,7 +281,7 @@ async def test_a_revision_can_change_or_nobody_knows_who_applied_it(ccari: Servi
     assert (none.code, none.out, none.err) == (1, "", "ccari: there is no revision 3: ccari policy list\n")
 
 
-async def test_a_record_of_processing_is_of_another_revision_or_controller_or_readable_by_others(
+async def test_a_record_of_processing_is_of_another_revision_or_controller_or_readable_by_others_or_overwritten(
     ccari: Service, tmp_path: Path
 ) -> None:
     none = await ccari.ccari("policy", "record")
@@ -305,6 +305,11 @@ async def test_a_record_of_processing_is_of_another_revision_or_controller_or_re
     assert written.out == f"the record of processing of revision 2 is in {out}\n"
     assert "Article\u00a030(2)\u00a0GDPR" in out.read_text("utf-8")
     assert out.stat().st_mode & 0o777 == 0o600
+    out.write_text("completed by hand", encoding="utf-8")
+    again = await ccari.ccari("policy", "record", "--out", str(out))
+    assert out.read_text("utf-8") == "completed by hand"
+    assert (again.code, again.out) == (1, "")
+    assert "already exists, and no record of processing is overwritten" in again.err
     assert (unknown.code, unknown.err) == (1, "ccari: there is no revision 3: ccari policy list\n")
     assert (nobody.code, nobody.err) == (1, "ccari: there is no controller 'beta', only acme\n")
     assert both.code == 2
