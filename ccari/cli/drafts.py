@@ -8,12 +8,13 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ccari.errors import CcariError, why
-from ccari.keyring.files import open_draft, put_in_place, refuse_taken
+from ccari.keyring.files import open_draft, put_in_place, refuse_taken, settle
 
 
 @contextlib.contextmanager
 def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
-    """A file to write, readable by its owner only, that appears as ``out`` once it is complete; None: standard output.
+    """A file to write, readable by its owner only, that appears as ``out`` once it is complete, and is then on the disk, its name too; None:
+    standard output.
 
     ``new``: what the file is called, if it must overwrite nothing: checked at once, and again at the end.
 
@@ -37,6 +38,7 @@ def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             if new is None:
                 draft.replace(out)
+                settle(out.parent)
             else:
                 put_in_place(draft, out, new)
     except OSError as error:

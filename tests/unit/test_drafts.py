@@ -47,18 +47,23 @@ def test_what_was_put_there_meanwhile_is_overwritten_by_what_is_never_to_overwri
     assert (out.read_bytes(), list(tmp_path.iterdir())) == (b"earlier", [out])
 
 
-def test_a_file_is_in_place_before_it_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("new", [None, "export"])
+def test_a_file_is_in_place_before_it_is_on_the_disk_or_its_name_is_lost_in_a_power_cut(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, new: str | None
+) -> None:
     out, sync = tmp_path / "out.csv", os.fsync
     found = []
 
     def synced(handle: int) -> None:
-        found.append((out.exists(), os.fstat(handle).st_size))
+        status = os.fstat(handle)
+        is_folder = os.path.samestat(status, tmp_path.stat())
+        found.append((out.exists(), "folder" if is_folder else status.st_size))
         sync(handle)
 
     monkeypatch.setattr(os, "fsync", synced)
-    with writing(out) as file:
+    with writing(out, new=new) as file:
         file.write(b"whole")
-    assert found == [(False, len(b"whole"))]
+    assert found == [(False, len(b"whole")), (True, "folder")]
 
 
 def test_a_folder_or_a_pipe_is_replaced_by_a_file(tmp_path: Path) -> None:
