@@ -616,6 +616,16 @@ async def test_invariant_9_a_text_of_an_access_that_was_made_a_number_goes_unnot
         ("owed 1.234,56 or 12345,67 or 1,234.56", "owed 1.234,56 or 12345,67 or 1,234.56"),
         ("Art 15, 16, 600 100 001", "Art …"),
         ("of 60:01:00:00:1", "of …"),
+        ("complaint of 2026-11-20", "complaint of 2026-11-20"),
+        (
+            "letter of 20.11.2026, 1.2.2027; 2026-12-31, 10:15",
+            "letter of 20.11.2026, 1.2.2027; 2026-12-31, 10:15",
+        ),
+        ("of 2026-13-20", "of …"),
+        ("of 2026-11-200", "of …"),
+        ("of 20.11.2026 600 100 001", "of …"),
+        ("of 2020.11.20", "of …"),
+        ("of +2026-11-20", "of …"),
     ],
 )
 def test_a_number_in_a_reason_is_kept_or_the_reason_is_not(written: str, kept: str) -> None:
