@@ -73,7 +73,7 @@ def replay(
 def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) -> None:
     """Raise CcariError while a right pressed by this person is in this node's local journal, waiting or put aside.
 
-    Registered after an erasure, it would bring the person's data back; and a dossier would lack it. Unreadable records are ignored:
+    Registered after an erasure, it would bring the person's data back; and an export or a dossier would lack it. Unreadable records are ignored:
     nobody can tell whose they are.
     """
     journal = _journal(settings)

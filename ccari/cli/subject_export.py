@@ -7,6 +7,7 @@ import typer
 
 from ccari.cli.context import ControllerId, Json, NumberText, current_policy, note, vouched, who, with_store
 from ccari.cli.output import as_json
+from ccari.cli.spooled import refuse_while_spooled
 from ccari.config import Settings
 from ccari.counting import counted
 from ccari.office.naming import zone_of
@@ -60,6 +61,8 @@ def command(
         of = await identified_person(
             policy, store.subjects, secrets, number, controller, request.upper(), ANSWERED_BY_EXPORT
         )
+        # the person would not be told of it
+        refuse_while_spooled(settings, of.controller.id, of.subject.digests)
         await refuse_unseen(store.registers, of.registers, of.listed_as)
         holdings = await store.subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, store.policies, holdings, language)

@@ -426,6 +426,20 @@ async def test_a_person_is_not_told_that_their_request_was_passed_on_by_telephon
     assert {"requests passed on"} < {each["what"] for each in data["recipients"]}
 
 
+async def test_a_right_that_waits_on_this_node_is_not_in_the_export_and_nobody_says_so(
+    ccari: Service, shelf: Shelf, tmp_path: Path
+) -> None:
+    reference, out = await person.asked(shelf, Right.ACCESS), tmp_path / "out.zip"
+    node = Node(shelf.database, tmp_path)
+    await node.press(await node.under_way())
+    done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", reference, "--out", str(out))
+    refused(done, "1 right that they pressed waits on this node")
+    assert not out.exists()
+    assert (await ccari.ccari("requests", "replay")).code == 0
+    await export(ccari, reference, out)
+    assert len(opened(out)[0]["requests"]) == 2
+
+
 async def test_an_export_goes_unnoticed(ccari: Service, shelf: Shelf, tmp_path: Path) -> None:
     reference = await person.asked(shelf, Right.ACCESS)
     told = await export(ccari, reference, tmp_path / "out.zip")
