@@ -30,8 +30,8 @@ def _years(count: int) -> timedelta:
 PROOF = _years(5)
 
 #: The trunk prefix dialled before a number within its country, by country code, as a regular expression; zero in all other countries.
-#: Lithuania has changed from 8 to 0.
-_TRUNK_PREFIXES = {"36": "06", "370": "[08]"}
+#: Lithuania and Ukraine have changed from 8 to 0; before some codes of Belarus it is 80, as it was in Ukraine.
+_TRUNK_PREFIXES = {"7": "8", "36": "06", "370": "[08]", "375": "80?|0", "380": "8?0", "993": "8"}
 
 #: Journal entries of a call that record a deletion. They contain nothing about the person, and stay.
 TELLING = frozenset({"recording_deleted", "personal_data_erased"})

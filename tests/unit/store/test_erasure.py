@@ -70,6 +70,26 @@ async def test_the_database_overlooks_a_spelling_that_python_finds(database: Dat
         assert row["found"] == bool(re.search(sought, text))
 
 
+@pytest.mark.parametrize(
+    ("e164", "spelling"),
+    [
+        ("+442890123456", "048 9012 3456"), ("+442890123456", "0035348 90123456"), ("+442890123456", "028 9012 3456"),
+        ("+3780549886377", "+390549886377"), ("+375291234567", "80291234567"), ("+380671234567", "8(067)1234567"),
+    ],
+)  # fmt: skip
+async def test_the_database_overlooks_another_form_that_python_finds(
+    database: Database, e164: str, spelling: str
+) -> None:
+    sought = pattern(Number(e164))
+    for text in (spelling, f"1{spelling}", f"{spelling}2"):
+        (row,) = await database.rows("SELECT $1::text ~ $2 AS found", text, sought)
+        assert row["found"] == bool(re.search(sought, text))
+    (row,) = await database.rows(
+        "SELECT regexp_replace($1::text, $2, '[number]', 'g') AS left", f"see {spelling}.", sought
+    )
+    assert not re.search(r"\d{3}", row["left"])
+
+
 async def test_an_erasure_leaves_something_of_the_person(shelf: Shelf) -> None:
     call = await person.called(shelf)
     await person.known(shelf)
