@@ -38,7 +38,9 @@ def writing(out: Path | None, *, new: str | None = None) -> Iterator[BinaryIO]:
             os.fsync(file.fileno())
             if new is None:
                 draft.replace(out)
-                settle(out.parent)
+                # a folder that may be written into, but not listed
+                with contextlib.suppress(PermissionError):
+                    settle(out.parent)
             else:
                 put_in_place(draft, out, new)
     except OSError as error:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -71,6 +72,19 @@ def test_a_folder_or_a_pipe_is_replaced_by_a_file(tmp_path: Path) -> None:
     for each in (tmp_path, tmp_path / "pipe", Path()):
         with pytest.raises(CcariError, match="is not a regular file"), writing(each):
             pass
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
+def test_nothing_can_be_put_into_a_folder_that_may_not_be_listed() -> None:
+    # not in pytest's folder, which only its owner may enter
+    with TemporaryDirectory() as box:
+        Path(box).chmod(0o733)
+        out = Path(box) / "out.csv"
+        done = subprocess.run(
+            [sys.executable, "-W", "ignore", "-c", WRITES_AS_NOBODY, str(out)], capture_output=True, text=True,
+            timeout=SECONDS, check=True,
+        )  # fmt: skip
+        assert (done.stdout, done.stderr, out.read_bytes()) == ("", "", b"whole")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become another user")
