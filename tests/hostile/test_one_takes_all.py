@@ -2,25 +2,35 @@
 
 import asyncio
 import contextlib
+import secrets
 import socket
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from http import HTTPStatus
 
 import aiohttp
 import pytest
 from aiohttp import web
 
+from ccari.keyring.secrets import SecretStore
+from ccari.policy.rights import RequestState, Right
 from ccari.ports.access import Role
+from ccari.ports.requests import Clock, Handling
+from ccari.recordings.evidence.keys import SigningKeys
 from ccari.store.opened import Store
 from ccari.web import downloads, endpoint, events, pace, server, uploads
 from ccari.web.endpoint import AT_ONCE, LONG_AT_ONCE_OF_ONE
 from ccari.web.front import Front
 from tests.lab.waiting import until
+from tests.unit.store import made
 from tests.unit.store.server import connected
+from tests.unit.store.test_requests import letter
 from tests.unit.web.api import AS_WRITTEN, Api, serving
 from tests.unit.web.console.browsing import Visitor, browser, signed_in
 
 SECONDS = 60.0
+#: More than the kernel takes in, twice.
+PACKED_BYTES = 8 << 20
 GATE = {"number": AS_WRITTEN, "campaign": "renewals"}
 
 
@@ -88,19 +98,42 @@ async def test_what_is_left_of_lists_fills_the_memory_until_somebody_reads_it(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Thirty megabytes of each stayed there, and the next could be sent at once."""
-    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
-    # however slow this machine is, nobody is cut off
-    for module, seconds in [
-        (pace, "GRACE_SECONDS"), (downloads, "WRITE_SECONDS"), (uploads, "PIECE_SECONDS"), (server, "UNREAD_SECONDS"),
-    ]:  # fmt: skip
-        monkeypatch.setattr(module, seconds, SECONDS)
+    never_cut_off(monkeypatch)
     # more than the kernel takes in
     listed = b"number,text\n" + b"600100001,%b\n" % (b"x" * 4000) * 3000
     head = (
         f"POST /v1/contacts/scrub?campaign=renewals HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {await api.of(Role.OPS)}\r\n"
         f"content-type: text/csv\r\ncontent-length: {len(listed)}\r\n\r\n"
     )
-    async with contextlib.AsyncExitStack() as unread, asyncio.timeout(SECONDS):
+    assert await unread(api, head.encode() + listed) == [b"200"] * LONG_AT_ONCE_OF_ONE + [b"503"]
+
+
+async def test_packs_of_evidence_fill_the_memory_until_somebody_reads_them(
+    api: Api, front: Front, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    never_cut_off(monkeypatch)
+    assert isinstance(front.secrets, SecretStore)
+    SigningKeys(front.secrets.folder).create()
+    # random, so that it cannot be compressed
+    long = Handling("cli:anna", Clock(datetime.now(UTC), {}), secrets.token_hex(PACKED_BYTES))
+    reference = await store.requests.add("acme", letter(Right.ACCESS), made.digests())
+    await store.requests.step(reference, RequestState.IN_PROGRESS, long)
+    head = f"GET /v1/evidence/requests/{reference} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {await api.of(Role.DPO)}\r\n\r\n"
+    assert await unread(api, head.encode()) == [b"200"] * LONG_AT_ONCE_OF_ONE + [b"503"]
+
+
+def never_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However slow this machine is."""
+    monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
+    for module, seconds in [
+        (pace, "GRACE_SECONDS"), (downloads, "WRITE_SECONDS"), (uploads, "PIECE_SECONDS"), (server, "UNREAD_SECONDS"),
+    ]:  # fmt: skip
+        monkeypatch.setattr(module, seconds, SECONDS)
+
+
+async def unread(api: Api, request: bytes) -> list[bytes]:
+    """The statuses of as many answers as one token may have at a time, and one more, none of which is read."""
+    async with contextlib.AsyncExitStack() as connections, asyncio.timeout(SECONDS):
         answers, opened = [], []
         for _ in range(LONG_AT_ONCE_OF_ONE + 1):
             near = socket.socket()
@@ -108,10 +141,10 @@ async def test_what_is_left_of_lists_fills_the_memory_until_somebody_reads_it(
             near.connect(("127.0.0.1", int(api.url.rpartition(":")[2])))
             opened.append(await asyncio.open_connection(sock=near))
             reader, writer = opened[-1]
-            unread.callback(writer.transport.abort)
-            writer.write(head.encode() + listed)
+            connections.callback(writer.transport.abort)
+            writer.write(request)
             answers.append((await reader.readline()).split()[1])
-    assert answers == [b"200"] * LONG_AT_ONCE_OF_ONE + [b"503"]
+    return answers
 
 
 async def test_one_token_whose_lists_take_hours_keeps_others_from_importing_one(
