@@ -1,6 +1,7 @@
 """Prints results: tables for people, JSON for programs, and progress bars on standard error."""
 
 import contextlib
+import json
 import sys
 from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
@@ -20,7 +21,12 @@ from ccari.errors import CcariError, why
 def as_json(value: object, *, err: bool = False) -> None:
     """Print as indented JSON. ``err``: on standard error, if standard output already carries the command's list."""
     stream = sys.stderr if err else sys.stdout
-    stream.write(orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode() + "\n")
+    try:
+        text = orjson.dumps(value, default=str, option=orjson.OPT_INDENT_2).decode()
+    except TypeError:
+        # orjson refuses the name of a file that is not UTF-8
+        text = json.dumps(value, default=str, indent=2)
+    stream.write(f"{text}\n")
 
 
 def as_list(

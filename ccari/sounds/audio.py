@@ -237,10 +237,11 @@ def _ffmpeg(*options: str) -> str:
         raise SoundError(f"ffmpeg did not finish within {_FFMPEG_TIMEOUT:.0f} s") from None
     report = done.stderr.decode(errors="replace")
     if done.returncode != 0:
-        raise SoundError(f"ffmpeg failed: {_last_line(report)}")
+        raise SoundError(f"ffmpeg failed: {_reason(report)}")
     return report
 
 
-def _last_line(text: str) -> str:
-    lines = text.strip().splitlines()
-    return lines[-1] if lines else "no reason given"
+def _reason(report: str) -> str:
+    """Why ffmpeg failed. Its last line may say only that it did, as when the disk is full."""
+    lines = report.strip().splitlines() or ["no reason given"]
+    return next((each.rpartition("] ")[2] for each in reversed(lines) if "Error" in each), lines[-1])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from ccari.errors import SoundError, why
 from ccari.policy.wording import Prompt
@@ -42,10 +43,11 @@ class Recording:
 
 
 def examine(folder: Path, prompts: Iterable[Prompt]) -> Iterator[Recording]:
-    """Check every file below ``folder`` in the order of their names, except hidden files and the ``.txt`` files with the words.
+    """Check every file below ``folder`` in the order of their names, except hidden files and the ``.txt`` files with the words. What is neither
+    a file nor a folder has a fault.
 
     A recording is named after the key of its prompt: ``pl/renewals/identity.wav``, or flat, ``pl.renewals.identity.wav``. Takes about 0.5
-    s of processor time for each. Raises SoundError if the folder cannot be read.
+    s of processor time for each. Raises SoundError if the folder, or one in it, cannot be read.
     """
     audio.require_ffmpeg()
     by_name = {name: each for each in prompts for name in (each.key, each.key.replace("/", "."))}
@@ -74,31 +76,37 @@ def take(recordings: Iterable[Recording], studio: Path) -> list[Prompt]:
             draft.replace(target)
             target.with_suffix(WORDS).write_text(f"{recording.prompt.text}\n", encoding="utf-8")
         except OSError as error:
-            raise SoundError(f"{error.filename or target}: {error.strerror or error}") from error
+            # of two files, copyfile names the one that it reads, whichever of them has failed
+            raise SoundError(f"{recording.name} cannot be copied to {target}: {why(error)}") from error
         taken.append(recording.prompt)
     return taken
 
 
 def _files(folder: Path) -> list[Path]:
-    try:
-        next(folder.iterdir(), None)
-    except (FileNotFoundError, NotADirectoryError):
-        raise SoundError(f"{folder}: no such folder") from None
-    except OSError as error:
-        raise SoundError(f"cannot read {folder}: {why(error)}") from None
-    return sorted(
-        path
-        for path in folder.rglob("*")
-        if path.is_file()
-        and path.suffix.lower() != WORDS
-        and not any(part.startswith(".") for part in path.relative_to(folder).parts)
-    )
+    """Everything below ``folder`` but folders, and links to folders, which are not followed. Raises SoundError if a folder cannot be read: its
+    recordings would be missed.
+    """
+
+    def cannot_read(error: OSError) -> NoReturn:
+        at = Path(error.filename)
+        if at == folder and isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise SoundError(f"{folder}: no such folder") from None
+        raise SoundError(f"cannot read {at}: {why(error)}") from None
+
+    found = list[Path]()
+    for at, folders, files in os.walk(folder, onerror=cannot_read):
+        folders[:] = [each for each in folders if not each.startswith(".")]
+        links = [each for each in folders if Path(at, each).is_symlink()]
+        found += [Path(at, each) for each in (*links, *files) if not each.startswith(".")]
+    return sorted(each for each in found if each.suffix.lower() != WORDS)
 
 
 def _identified(path: Path, folder: Path, by_name: Mapping[str, Prompt]) -> Recording:
     """The file with the prompt that it is named after, or with the fault that there is no such prompt."""
     name = path.relative_to(folder)
     prompt = by_name.get(str(name.with_suffix("")))
+    if not path.is_file():
+        return Recording(str(name), path, None, "not a file, but a link to a folder or to nothing, or a pipe")
     if path.suffix.lower()[1:] not in ENDINGS:
         return Recording(
             str(name), path, None, f"not a kind of recording that can be imported: {', '.join(ENDINGS)}"

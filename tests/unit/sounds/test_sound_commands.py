@@ -1,6 +1,7 @@
 """``ccari sounds``, run as a person runs it."""
 
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -140,6 +141,17 @@ async def test_what_a_studio_calls_its_files_controls_the_terminal(desk: Desk) -
     done = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy))
     assert r"refused de/x\x1b[2K\rgood\u202e.wav: no prompt has that name" in done.err
     assert done.code == 1
+
+
+async def test_a_name_that_is_not_utf8_ends_an_import_in_a_traceback(desk: Desk) -> None:
+    """A studio's ZIP file from an older Windows has such names."""
+    desk.delivered.mkdir()
+    Path(os.fsdecode(bytes(desk.delivered) + b"/begr\xfc\xdfung.wav")).write_bytes(b"x")
+    done = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy), "--json")
+    assert (done.code, len(done.err.splitlines())) == (1, 1)
+    assert [each["fault"] for each in json.loads(done.out)] == [
+        "no prompt has that name: ccari sounds list shows the names"
+    ]
 
 
 async def test_a_build_after_an_import_keeps_the_speakers_voice(desk: Desk) -> None:

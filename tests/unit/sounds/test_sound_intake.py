@@ -1,5 +1,6 @@
 """A speaker's recordings: what no callee could understand is refused, the rest is kept for every later build."""
 
+import os
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -11,12 +12,18 @@ import pytest
 from ccari.errors import SoundError
 from ccari.policy.wording import Prompt
 from ccari.sounds import EspeakNg, build
+from ccari.sounds.audio import load
 from ccari.sounds.intake import Recording, examine, take
 from ccari.sounds.studio import folder_of
+from tests.folders import open_folder
+from tests.unit.recordings.disks import mounted
 from tests.unit.sounds.fitness import check
 
 Samples = npt.NDArray[np.float64]
 Write = Callable[[Path, Samples, int], Path]
+
+#: The uid of a user who owns nothing.
+NOBODY = 65534
 
 GOODBYE = Prompt("goodbye", "pl", "Dziękujemy. Do widzenia.")
 IDENTITY = Prompt("identity", "pl", "Dzień dobry. Dzwonimy w imieniu firmy ACME.", "renewals")
@@ -181,6 +188,20 @@ def test_what_is_no_recording_of_a_prompt_is_told_and_hidden_files_are_not(
     }
 
 
+def test_what_cannot_be_read_is_left_out_of_a_delivery_without_a_word(voice: Path, tmp_path: Path) -> None:
+    """A language behind a link, or on a disk that is not mounted, would be synthesised, and the import would say that all is good."""
+    convert(voice, tmp_path / "elsewhere/goodbye.wav", "anull")
+    delivered = tmp_path / "in"
+    delivered.mkdir()
+    (delivered / "pl").symlink_to(tmp_path / "elsewhere")
+    (delivered / "pl.goodbye.wav").symlink_to(tmp_path / "nowhere.wav")
+    os.mkfifo(delivered / "pl.renewals.identity.wav")
+    fault = "not a file, but a link to a folder or to nothing, or a pipe"
+    assert faults(delivered) == dict.fromkeys(
+        ("pl", "pl.goodbye.wav", "pl.renewals.identity.wav"), fault
+    )
+
+
 def test_two_recordings_of_a_prompt_are_both_refused(voice: Path, tmp_path: Path) -> None:
     """Only the studio knows which of them is the old one."""
     for name in ("pl.goodbye.wav", "pl/goodbye.flac"):
@@ -230,6 +251,31 @@ def test_only_what_is_good_is_taken(voice: Path, tmp_path: Path) -> None:
     convert(voice, tmp_path / "in/pl/renewals/identity.wav", "volume=30dB")
     assert take(examine(tmp_path / "in", PROMPTS), tmp_path / "studio") == [GOODBYE]
     assert not list((tmp_path / "studio").rglob("identity.*"))
+
+
+def test_a_delivery_loses_a_language_whose_folder_is_closed() -> None:
+    with open_folder("delivery") as folder:
+        folder.chmod(0o755)
+        (folder / "pl").mkdir(mode=0o700)
+        os.seteuid(NOBODY)
+        try:
+            with pytest.raises(SoundError, match=f"^cannot read {folder}/pl: Permission denied$"):
+                list(examine(folder, PROMPTS))
+        finally:
+            os.seteuid(0)
+
+
+def test_a_full_disk_is_blamed_on_the_recording(voice: Path, tmp_path: Path) -> None:
+    convert(voice, tmp_path / "in/pl/goodbye.wav", "anull")
+    found = list(examine(tmp_path / "in", PROMPTS))
+    studio = tmp_path / "out"
+    studio.mkdir()
+    with mounted(studio, "size=40k"), pytest.raises(SoundError) as raised:
+        take(found, studio)
+    wanted = f"pl/goodbye.wav cannot be copied to {studio}/pl/goodbye.wav: No space left on device"
+    assert str(raised.value) == wanted
+    with mounted(studio, "size=40k"), pytest.raises(SoundError, match=r"ffmpeg failed: .*No space left on device$"):
+        load(voice, studio)
 
 
 def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path) -> None:
