@@ -20,6 +20,9 @@ from ccari.sounds.soundboard import LOOK_SECONDS, Checked, Soundboard, open_soun
 ANSWER_SECONDS = 2.0
 #: How long, in seconds, the start waits for the first look at a campaign's sounds, which reads them all.
 FIRST_SECONDS = 10.0
+#: How long, in seconds, a thread hangs before another one takes its place, as often as several hang already; and how many may hang. Whoever
+#: mounts a disk anew beside a dead one (umount --lazy) is answered, but what has asked the dead one never is.
+HUNG_SECONDS, MOST_HUNG = 60.0, 20
 
 
 class _HangsError(SoundError):
@@ -47,8 +50,9 @@ class Prompter:
         self._board = board
         self._copies = copies
         self._clock = clock
-        # one thread: a look uses what the one before has found
-        self._thread = OwnThreads("ccari-sounds", _HangsError, threads=1)
+        self._thread = _one_thread()
+        #: How many threads were left because they hang, and still do.
+        self._hung = 0
         #: The last look at each campaign's sounds, and the last that found them whole.
         self._looks: dict[str, _Look] = {}
         self._whole: dict[str, _Look] = {}
@@ -84,6 +88,7 @@ class Prompter:
         await self.keep(campaign)
 
     async def _look(self, controller: Controller, campaign: Campaign, seconds: float) -> _Look:
+        self._leave_what_hangs()
         look = self._looks.get(campaign.id)
         if look is None or look.has_begun.is_set() or look.of != (controller, campaign):
             look = self._looks[campaign.id] = self._begin(controller, campaign, after=look)
@@ -95,20 +100,37 @@ class Prompter:
             ) from None
         return look
 
+    def _leave_what_hangs(self) -> None:
+        """Go on with another thread if this one has hung for too long. It needs a board of its own, as the other may still change that one."""
+        unfinished = [each for each in self._looks.values() if not each.working.done()]
+        oldest = min(unfinished, key=lambda each: each.since, default=None)
+        if oldest is None or self._hung == MOST_HUNG:
+            return
+        if self._clock() - oldest.since >= HUNG_SECONDS * (1 + self._hung):
+            self._hung += 1
+            oldest.working.add_done_callback(self._hangs_no_more)
+            self._board, self._thread = self._board.afresh(), _one_thread()
+            self._looks.clear()
+
+    def _hangs_no_more(self, _: asyncio.Future[Checked]) -> None:
+        self._hung -= 1
+
     def _begin(self, controller: Controller, campaign: Campaign, after: _Look | None) -> _Look:
         has_begun = threading.Event()
 
-        def work() -> Checked:
+        def work(board: Soundboard) -> Checked:
             has_begun.set()
-            return self._board.look(controller, campaign)
+            return board.look(controller, campaign)
 
         since = self._clock() if after is None or after.working.done() else after.since
-        look = _Look((controller, campaign), since, self._thread.begin(work), has_begun)
-        look.working.add_done_callback(partial(self._looked, look))
+        look = _Look((controller, campaign), since, self._thread.begin(work, self._board), has_begun)
+        look.working.add_done_callback(partial(self._looked, look, self._thread))
         return look
 
-    def _looked(self, look: _Look, working: asyncio.Future[Checked]) -> None:
-        """Take note of what was found. The thread ends its looks in the order in which they were asked for."""
+    def _looked(self, look: _Look, thread: OwnThreads, working: asyncio.Future[Checked]) -> None:
+        """Take note of what was found. The thread ends its looks in the order in which they were asked for; one that was left is late."""
+        if thread is not self._thread:
+            return
         _, campaign = look.of
         if working.cancelled() or working.exception():
             self._whole.pop(campaign.id, None)
@@ -133,6 +155,11 @@ class Prompter:
 
     async def source(self, words: str, language: str) -> Sound:
         return await self._thread.within(ANSWER_SECONDS, self._board.source, words, language)
+
+
+def _one_thread() -> OwnThreads:
+    """One, since a look uses what the one before has found."""
+    return OwnThreads("ccari-sounds", _HangsError, threads=1)
 
 
 def open_prompter(settings: Settings) -> Prompter:

@@ -68,7 +68,7 @@ class Soundboard:
 
     Everything here reads the disk, which may hang, and is for one thread at a time: the service asks through
     :class:`ccari.sounds.prompter.Prompter`. ``asterisk_dir``: the path of the folder for Asterisk, if it differs. ``clock``: in seconds, for
-    the age of a check.
+    the age of a check. ``catalogue``: that of ``shipped``, if it has been read.
     """
 
     def __init__(
@@ -77,9 +77,10 @@ class Soundboard:
         shipped: Path,
         asterisk_dir: Path | None = None,
         clock: Callable[[], float] = monotonic,
+        catalogue: Catalogue | None = None,
     ) -> None:
         self._clock = clock
-        self.catalogue = Catalogue.load(shipped / "catalogue.toml")
+        self.catalogue = catalogue or Catalogue.load(shipped / "catalogue.toml")
         self._places = ((folder, asterisk_dir or folder), (shipped, shipped))
         self._manifests: list[Manifest | None] = []
         self._written = [str(place / FILE_NAME) for place, _ in self._places]
@@ -88,6 +89,11 @@ class Soundboard:
         #: Intact sounds by path: the manifest's entry of each, and the stamps of its files. Calls wait while each language of a campaign
         #: has about a hundred checked.
         self._whole: dict[str, tuple[Entry, _Stamps]] = {}
+
+    def afresh(self) -> "Soundboard":
+        """The same sounds, of which nothing is known yet, for another thread. Does not read the disk."""
+        (folder, seen_as), (shipped, _) = self._places
+        return Soundboard(folder, shipped, seen_as, self._clock, self.catalogue)
 
     @property
     def folder(self) -> Path:

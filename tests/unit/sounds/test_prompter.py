@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ccari.errors import SoundError
+from ccari.own_threads import OwnThreads
 from ccari.ports.sounds import Script
-from ccari.sounds import soundboard
-from ccari.sounds.prompter import ANSWER_SECONDS, Prompter
+from ccari.sounds import prompter, soundboard
+from ccari.sounds.prompter import ANSWER_SECONDS, HUNG_SECONDS, Prompter
 from ccari.sounds.soundboard import LOOK_SECONDS
 from tests.unit.sounds.test_heard_sounds import CAMPAIGN, CONTROLLER, Desk
 
@@ -24,6 +25,7 @@ class Disk:
         self.asked = threading.Event()
         self._answers = threading.Event()
         self._answers.set()
+        self._dead = list[threading.Event]()
         self._stamp = soundboard._stamp
         self.looks = 0
 
@@ -37,8 +39,15 @@ class Disk:
         self.asked.clear()
         self._answers.clear()
 
-    def answer(self) -> None:
+    def mount_anew(self) -> None:
+        """As if beside the old one, which goes on hanging for those who have asked it."""
+        self._dead.append(self._answers)
+        self._answers = threading.Event()
         self._answers.set()
+
+    def answer(self) -> None:
+        for each in (*self._dead, self._answers):
+            each.set()
 
 
 @pytest.fixture
@@ -152,6 +161,52 @@ async def test_invariant_3_a_call_is_let_through_while_the_disk_of_sounds_hangs(
     await asyncio.gather(waits, *looking, return_exceptions=True)
     assert await gate.ask()
     assert disk.looks <= looks + 3
+
+
+async def test_calls_stay_refused_when_the_disk_of_sounds_was_mounted_anew(
+    desk: Desk, gate: Gate, disk: Disk
+) -> None:
+    """The thread waited for ever for the one that was taken away, and every call for the thread, until the service was restarted."""
+    before = await gate.ask()
+    disk.hang()
+    waits = asyncio.create_task(gate.ask())
+    assert await asyncio.to_thread(disk.asked.wait, 30)
+    disk.mount_anew()
+    gate.clock.now += HUNG_SECONDS / 2
+    with pytest.raises(SoundError, match="the disk does not say in time"):
+        await gate.ask()
+    late = [each.working for each in gate.prompter._looks.values()]
+    gate.clock.now += HUNG_SECONDS / 2
+    assert await gate.ask() == before
+    (desk.sounds / FILE).unlink()
+    disk.answer()
+    await asyncio.gather(waits, *late, return_exceptions=True)
+    assert gate.ask_at_once() == before
+    with pytest.raises(SoundError, match="pl/renewals/identity"):
+        await gate.ask()
+
+
+async def test_a_dead_disk_of_sounds_takes_all_threads(
+    gate: Gate, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(prompter, "ANSWER_SECONDS", 0.01)
+    monkeypatch.setattr(prompter, "MOST_HUNG", 3)
+    begun = []
+    monkeypatch.setattr(
+        prompter, "_one_thread", lambda: begun.append(OwnThreads("t", threads=1)) or begun[-1]
+    )
+    disk.hang()
+    looking = []
+    for _ in range(10):
+        with pytest.raises(SoundError, match="the disk does not say in time"):
+            await gate.ask()
+        looking += [each.working for each in gate.prompter._looks.values()]
+        gate.clock.now += 10 * HUNG_SECONDS
+    assert len(begun) == 3
+    disk.answer()
+    await asyncio.gather(*looking)
+    assert await gate.ask()
+    assert gate.prompter._hung == 0
 
 
 async def test_a_talk_is_ended_when_it_is_taken_up_while_the_disk_of_sounds_hangs(

@@ -146,7 +146,7 @@ async def test_what_a_studio_calls_its_files_controls_the_terminal(desk: Desk) -
 async def test_a_name_that_is_not_utf8_ends_an_import_in_a_traceback(desk: Desk) -> None:
     """A studio's ZIP file from an older Windows has such names."""
     desk.delivered.mkdir()
-    Path(os.fsdecode(bytes(desk.delivered) + b"/begr\xfc\xdfung.wav")).write_bytes(b"x")
+    (desk.delivered / os.fsdecode(b"begr\xfc\xdfung.wav")).write_bytes(b"x")
     done = await desk.ccari("import", str(desk.delivered), "--policy", str(desk.policy), "--json")
     assert (done.code, len(done.err.splitlines())) == (1, 1)
     assert [each["fault"] for each in json.loads(done.out)] == [

@@ -197,9 +197,7 @@ def test_what_cannot_be_read_is_left_out_of_a_delivery_without_a_word(voice: Pat
     (delivered / "pl.goodbye.wav").symlink_to(tmp_path / "nowhere.wav")
     os.mkfifo(delivered / "pl.renewals.identity.wav")
     fault = "not a file, but a link to a folder or to nothing, or a pipe"
-    assert faults(delivered) == dict.fromkeys(
-        ("pl", "pl.goodbye.wav", "pl.renewals.identity.wav"), fault
-    )
+    assert faults(delivered) == dict.fromkeys(("pl", "pl.goodbye.wav", "pl.renewals.identity.wav"), fault)
 
 
 def test_two_recordings_of_a_prompt_are_both_refused(voice: Path, tmp_path: Path) -> None:
@@ -274,7 +272,10 @@ def test_a_full_disk_is_blamed_on_the_recording(voice: Path, tmp_path: Path) -> 
         take(found, studio)
     wanted = f"pl/goodbye.wav cannot be copied to {studio}/pl/goodbye.wav: No space left on device"
     assert str(raised.value) == wanted
-    with mounted(studio, "size=40k"), pytest.raises(SoundError, match=r"ffmpeg failed: .*No space left on device$"):
+    with (
+        mounted(studio, "size=40k"),
+        pytest.raises(SoundError, match=r"ffmpeg failed: .*No space left on device$"),
+    ):
         load(voice, studio)
 
 
