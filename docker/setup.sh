@@ -4,10 +4,13 @@
 set -eu
 cd "$(dirname "$0")"
 [ -e .env ] || cp .env.example .env
-# Asterisk's user must be able to read it, whatever this machine's umask is
+# the users of Asterisk and Prometheus must be able to read these, whatever this machine's umask is
 [ -e site ] || { cp -R site.example site && chmod -R a+rX site; }
+chmod -R a+rX demo prometheus
 # a container's user must be able to read the files; the folder keeps everybody else on this machine out
 mkdir -p -m 0700 secrets
 for each in ari_password database_password; do
-	[ -e "secrets/$each" ] || { od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"secrets/$each" && chmod 0444 "secrets/$each"; }
+	[ -s "secrets/$each" ] && continue
+	od -An -N32 -tx1 /dev/urandom | tr -d ' \n' >"secrets/$each"
+	chmod 0444 "secrets/$each"
 done
