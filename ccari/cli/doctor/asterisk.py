@@ -1,5 +1,7 @@
 """Checks Asterisk over ARI. It opens no connection for events: that would take the calls away from a running service."""
 
+import pwd
+import shlex
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -19,6 +21,8 @@ from ccari.cli.doctor.ari import asked_of, session_with
 from ccari.cli.doctor.database import clock
 from ccari.cli.doctor.dialplan import CHECK, dialplan
 from ccari.cli.doctor.findings import Finding, fault, found_by, in_daemon_thread, ok, warning
+from ccari.cli.doctor.folders import group_name
+from ccari.cli.doctor.reader import ENTER, WRITE, Reader
 from ccari.config import Settings
 from ccari.policy.campaign import Campaign
 from ccari.policy.declaration import Policy
@@ -148,9 +152,31 @@ async def _spool(session: aiohttp.ClientSession, credentials: Credentials, ours:
                         "see astspooldir in: asterisk -rx 'core show settings'")]  # fmt: skip
     theirs = Path(value) / "recording"
     if theirs == ours or await in_daemon_thread(lambda: theirs.resolve() == ours.resolve()):
-        return [ok("asterisk spool", f"Asterisk records into {theirs}, as [asterisk] spool says")]
+        user = await _user(session, credentials)
+        return [await in_daemon_thread(lambda: _recorded_into(theirs, user))]
     return [warning("asterisk spool", f"Asterisk records into {theirs}, but [asterisk] spool is {ours}",
                     f'set [asterisk] spool = "{theirs}", unless that folder is mounted here under the other name')]  # fmt: skip
+
+
+async def _user(session: aiohttp.ClientSession, credentials: Credentials) -> str:
+    """The user that Asterisk has made itself (``asterisk -U``, ``runuser``); empty if it was started as the one that it runs as."""
+    async with asked_of(session, credentials, "asterisk/info", only="config") as reply:
+        told: dict[str, Any] = orjson.loads(await reply.read()) if reply.status == HTTPStatus.OK else {}
+    return str(told.get("config", {}).get("setid", {}).get("user", ""))
+
+
+def _recorded_into(spool: Path, user: str) -> Finding:
+    """Only a warning if that user cannot write there: in a container, another one may have that name."""
+    check, found = "asterisk spool", f"Asterisk records into {spool}, as [asterisk] spool says"
+    try:
+        who = pwd.getpwnam(user)
+    except KeyError:
+        return ok(check, found)
+    reader = Reader.of(who.pw_uid)
+    if not spool.is_dir() or (reader.may(spool, WRITE) and reader.may(spool, ENTER)):
+        return ok(check, found)
+    return warning(check, f"Asterisk runs as {user}, who cannot write to {spool}: nothing is recorded",
+                   f"install -d -o {user} -g {group_name(who.pw_gid)} -m 2770 {shlex.quote(str(spool))}, and add ccari's user to that group")  # fmt: skip
 
 
 async def application(settings: Settings, database: str | None) -> list[Finding]:

@@ -44,21 +44,21 @@ def closed(folder: Path) -> Path | None:
 def _owner_options(above: Path) -> str:
     """The options of install(1) for Asterisk's user and group: those of the parent folder, unless that is root's."""
     stat = above.stat()
-    owner, group = user_name(stat.st_uid), _group_name(stat.st_gid)
+    owner, group = user_name(stat.st_uid), group_name(stat.st_gid)
     return f"-o {'asterisk' if stat.st_uid == 0 else owner} -g {'asterisk' if stat.st_gid == 0 else group}"
 
 
 def opening(folder: Path) -> str:
     """How to let ccari's user into Asterisk's folder. If that has root's group, not by joining it: it opens much more."""
     group = folder.stat().st_gid
-    name, path = _group_name(group), shlex.quote(str(folder))
+    name, path = group_name(group), shlex.quote(str(folder))
     given = ""
     if group == 0:
         name, given = "asterisk", f"chgrp asterisk {path} (the group that Asterisk runs as), "
     return f"{given}chmod g+rwxs {path}, and add ccari's user to its group: usermod -aG {name} {user_name(os.geteuid())}"
 
 
-def _group_name(gid: int) -> str:
+def group_name(gid: int) -> str:
     try:
         return grp.getgrgid(gid).gr_name
     except KeyError:

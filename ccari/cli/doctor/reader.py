@@ -1,11 +1,11 @@
-"""Whether a user can read somebody else's file."""
+"""Whether a user can read or write somebody else's file."""
 
 import os
 import pwd
 from dataclasses import dataclass
 from pathlib import Path
 
-READ, ENTER = 0o4, 0o1
+READ, WRITE, ENTER = 0o4, 0o2, 0o1
 _ACL = "system.posix_acl_access"
 
 

@@ -74,6 +74,20 @@ def ffmpeg(settings: Settings) -> Iterator[Finding]:
         )
 
 
+def espeak_ng() -> Iterator[Finding]:
+    """The synthetic voice, which speaks the prompts of campaigns. Raises OSError."""
+    try:
+        path, _ = _answer("espeak-ng", "--version")
+    except _UnusableError as error:
+        yield warning(
+            "espeak-ng",
+            f"{error}: prompts that no speaker has recorded cannot be built",
+            "apt-get install espeak-ng",
+        )
+    else:
+        yield ok("espeak-ng", f"{path} is installed, for prompts")
+
+
 class _UnusableError(Exception):
     """What is wrong with a program, in words."""
 

@@ -66,6 +66,7 @@ async def examine(path: Path | None) -> list[Finding]:
         _files("recordings", lambda: recordings.recordings(settings), "let ccari's user write there"),
         _files("flac", lambda: recordings.flac(settings), "let ccari's user run it"),
         _files("ffmpeg", lambda: recordings.ffmpeg(settings), "let ccari's user run it"),
+        _files("espeak-ng", recordings.espeak_ng, "let ccari's user run it"),
         found_by("fastagi", addresses.fastagi(settings), "check [agi] listen"),
         found_by("http", addresses.http(settings), "check [http] listen"),
     )

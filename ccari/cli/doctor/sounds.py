@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ccari.cli.doctor import readiness
 from ccari.cli.doctor.findings import Finding, fault, ok, warning
+from ccari.cli.doctor.folders import group_name
 from ccari.cli.doctor.reader import ENTER, READ, Reader
 from ccari.config import Settings
 from ccari.counting import counted
@@ -55,7 +56,9 @@ def _speaks(board: Soundboard, source: str, language: str) -> bool:
 
 
 def _for_asterisk(settings: Settings, all_sounds: Iterable[Sound]) -> Iterator[Finding]:
-    """Whether Asterisk can read the sounds. It runs as the owner of its spool; if there is no spool yet, everybody must be able to."""
+    """Whether Asterisk can read the sounds. It runs as the owner of its spool, or its group if that is root's; if there is no spool yet,
+    everybody must be able to.
+    """
     check, ours = "sounds for Asterisk", settings.sounds_dir.absolute()
     theirs = settings.sounds.asterisk_dir or ours
     reader, name = _asterisk_user(settings.asterisk.spool)
@@ -107,8 +110,11 @@ def _closed(file: Path, top: Path, reader: Reader) -> Iterator[Path]:
 
 def _asterisk_user(spool: Path) -> tuple[Reader, str]:
     try:
-        uid = spool.stat().st_uid
-        name = pwd.getpwuid(uid).pw_name
+        stat = spool.stat()
+        name = pwd.getpwuid(stat.st_uid).pw_name
     except (OSError, KeyError):
         return Reader(), "other users (Asterisk's)"
-    return Reader.of(uid), f"{name} (owner of the spool)"
+    if stat.st_uid == 0 and stat.st_gid != 0:
+        # root has made it, and given it to the group that Asterisk runs as
+        return Reader(None, frozenset({stat.st_gid})), f"the group {group_name(stat.st_gid)} (of the spool)"
+    return Reader.of(stat.st_uid), f"{name} (owner of the spool)"

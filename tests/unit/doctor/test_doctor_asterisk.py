@@ -1,13 +1,16 @@
 """What ``ccari doctor`` says of who drives Asterisk."""
 
+import os
+import pwd
 from collections.abc import AsyncIterator
 
+import orjson
 import pytest
 
 from ccari.cli.doctor.findings import Finding, State
 from ccari.store.fence import PostgresFence
 from tests.unit.calls import ari_server
-from tests.unit.calls.ari_server import AriServer
+from tests.unit.calls.ari_server import INFO, AriServer
 from tests.unit.doctor.conftest import Patient
 
 THERE = [200] * 9
@@ -93,3 +96,31 @@ async def test_a_database_that_is_away_is_said_to_be_another(patient: Patient, a
     found = await app(patient)
     assert found.state is State.WARNING
     assert "if it has another database" in found.found
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files to others")
+async def test_a_spool_that_asterisk_cannot_write_to_passes(patient: Patient, ari: AriServer) -> None:
+    """Somebody has made it as ccari's user: ccari can read and write it, and nothing is ever recorded."""
+    spool = patient.folder / "recording"
+    spool.mkdir(mode=0o755)
+    patient.settings["asterisk"]["spool"] = str(spool)
+    ari.variable = str(patient.folder)
+
+    async def said(user: str) -> Finding:
+        # as a real one answers
+        config = {"name": "pbx", "default_language": "en", "setid": {"user": user, "group": ""}}
+        ari.info_body = orjson.dumps(INFO | {"config": config})
+        (found,) = [each for each in await patient.examined() if each.check == "asterisk spool"]
+        return found
+
+    found = await said("nobody")
+    assert (found.state, found.found) == (
+        State.WARNING, f"Asterisk runs as nobody, who cannot write to {spool}: nothing is recorded"
+    )  # fmt: skip
+    assert (
+        found.advice == f"install -d -o nobody -g nogroup -m 2770 {spool}, and add ccari's user to that group"
+    )
+    for user in ("", "root", "somebody whom only Asterisk's container knows"):
+        assert (await said(user)).state is State.OK
+    os.chown(spool, pwd.getpwnam("nobody").pw_uid, -1)
+    assert (await said("nobody")).state is State.OK

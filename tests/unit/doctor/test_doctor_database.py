@@ -44,7 +44,7 @@ async def test_a_ccari_that_is_whole_is_called_faulty_or_a_check_is_left_out(pat
     assert list(found) == [
         "configuration", "user", "keys", "database", "clock database", "schema", "policy", "time zone", "secret acme",
         "recipients", "evidence key", "journal key", "sounds renewals", "sounds for Asterisk", "asterisk", "local journal",
-        "disk", "spool", "recordings", "flac", "ffmpeg", "fastagi", "http",
+        "disk", "spool", "recordings", "flac", "ffmpeg", "espeak-ng", "fastagi", "http",
     ]  # fmt: skip
     assert found["policy"].found.startswith("revision 1, of 20")
     assert found["policy"].found.endswith(" UTC: controllers 1, campaigns 1")

@@ -239,6 +239,22 @@ async def test_the_owner_of_the_spool_is_not_taken_for_asterisk(patient: Patient
 
 
 @as_root
+async def test_what_root_can_read_is_called_readable_by_asterisk(patient: Patient) -> None:
+    """Root has made the spool and given it to Asterisk's group, as the doctor itself advises."""
+    os.chown(patient.spool, 0, grp.getgrnam("daemon").gr_gid)
+    sound = other(patient)
+    sound.chmod(0o600)
+    found = await patient.only("sounds for Asterisk")
+    assert (
+        found.found
+        == f"{sound} cannot be read by the group daemon (of the spool): calls would end in silence"
+    )
+    os.chown(sound, -1, grp.getgrnam("daemon").gr_gid)
+    sound.chmod(0o640)
+    assert await patient.unwell() == {}
+
+
+@as_root
 async def test_what_an_access_list_lets_asterisk_read_is_called_closed(patient: Patient) -> None:
     sound = other(patient)
     sound.chmod(0o600)

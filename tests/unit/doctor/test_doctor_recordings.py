@@ -85,10 +85,11 @@ async def test_what_anybody_may_know_is_called_a_secret_or_may_be_replaced(patie
 
 @pytest.fixture
 def programs(patient: Patient, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The only folder in which programs are found; empty at first."""
+    """The only folder in which programs are found; of these it has the synthetic voice alone at first."""
     folder = patient.folder / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
+    _programme(folder / "espeak-ng", "exit 0")
     return folder
 
 
@@ -141,6 +142,19 @@ async def test_nobody_tells_that_prompts_and_pictures_want_ffmpeg(
     assert (found.state, found.found, found.advice) == (
         State.WARNING, "it is not installed: prompts cannot be built, and recordings have no picture in the console",
         "apt-get install ffmpeg",
+    )  # fmt: skip
+
+
+async def test_a_machine_without_the_synthetic_voice_is_called_complete(
+    patient: Patient, programs: Path
+) -> None:
+    for each in ("flac", "ffmpeg"):
+        _programme(programs / each, "exit 0")
+    (programs / "espeak-ng").unlink()
+    found = await patient.only("espeak-ng")
+    assert (found.state, found.found, found.advice) == (
+        State.WARNING, "it is not installed: prompts that no speaker has recorded cannot be built",
+        "apt-get install espeak-ng",
     )  # fmt: skip
 
 
