@@ -52,6 +52,7 @@ class Lookout:
             try:
                 await self.look()
             except Exception:  # noqa: BLE001 - logged
+                self._pressing = self._tallies = self._standing = self._counted_at = None
                 self._metrics.failed(Work.FIGURES)
                 _log.exception("figures_failed")
             await asyncio.sleep(LOOK_SECONDS)

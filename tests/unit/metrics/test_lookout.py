@@ -1,5 +1,6 @@
 """The state of the database and the local journal, as a scrape reports it."""
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
@@ -25,6 +26,7 @@ from ccari.store.migrating import open_database
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.queries import SQL
+from ccari.tasks import started
 from tests.unit.metrics.scraped import scraped
 from tests.unit.store import made
 from tests.unit.store.forging import apply_unread, forge
@@ -227,10 +229,15 @@ class Failing:
         #: PostgreSQL has no connection left except those of the pool
         self.full = False
         self.counted = 0
+        #: set when something unforeseen has happened, instead of an answer
+        self.broken: asyncio.Event | None = None
 
     async def pressing(self, clock: Clock) -> Pressing:
         if self.away:
             raise StoreError("the database did not answer in time")
+        if self.broken is not None:
+            self.broken.set()
+            raise ZeroDivisionError
         return Pressing({"overdue": 3}, {}, 0, {})
 
     async def tallies(self) -> Tallies:
@@ -284,6 +291,19 @@ async def test_a_count_that_fails_by_itself_passes_for_a_database_that_is_away(s
         await lookout.look()
     assert not any(each.startswith("ccari_suppressions") for each in scraped(metrics))
     assert [each["event"] for each in logged] == ["figures_not_counted"]
+
+
+async def test_figures_of_before_something_unforeseen_pass_for_new_ones(store: Store) -> None:
+    """A request that has become overdue would not be told of for as long as the fault lasts."""
+    metrics, figures = Metrics(), Failing()
+    lookout = Lookout(metrics, figures, await book(store), waits(Standing()))
+    await lookout.look()
+    assert scraped(metrics)['ccari_requests_open{due="overdue"}'] == 3
+    figures.broken = asyncio.Event()
+    async with started(lookout.run()):
+        await figures.broken.wait()
+        after = scraped(metrics)
+    assert not any(each.startswith(("ccari_requests", "ccari_suppressions")) for each in after)
 
 
 async def test_a_policy_that_another_node_applied_is_told_of_as_none(store: Store) -> None:
