@@ -29,6 +29,7 @@ def configuration(path: Path | None, settings: Settings) -> Iterator[Finding]:
             path if path and _holds_a_secret(path) else None,
             settings.asterisk.password_file,
             settings.database.password_file,
+            settings.time_stamps.password_file,
         )
         if each is not None and each.exists() and each.stat().st_mode & _READ_BY_OTHERS
     ]

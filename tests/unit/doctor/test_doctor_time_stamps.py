@@ -50,6 +50,18 @@ async def test_a_password_that_is_not_there_passes(patient: Patient, court: Sign
     assert found.found == f"[time_stamps] password_file {court.folder / 'none'}: No such file or directory"
 
 
+async def test_a_password_that_everybody_can_read_passes(patient: Patient, court: SigningAuthority) -> None:
+    file = court.folder / "password"
+    file.write_text("s3cret-tsa-word")
+    file.chmod(0o644)
+    patient.settings["time_stamps"] |= {"username": "acme", "password_file": str(file)}
+    found = await patient.only("configuration")
+    assert (found.state, found.found) == (
+        State.WARNING,
+        f"{file} holds a password, and everybody can read it",
+    )
+
+
 async def test_a_seal_that_waits_for_its_time_stamp_passes_or_one_that_has_it_does_not(
     patient: Patient, court: SigningAuthority, store: Store
 ) -> None:
