@@ -50,7 +50,7 @@ def test_a_rule_or_a_panel_asks_for_a_value_that_no_label_has() -> None:
         for metric, matchers in re.findall(
             r"\b(ccari_\w+?)(?:_total|_bucket|_count|_sum)?\{([^{}]*)\}", query
         ):
-            for label, how, value in re.findall(r'(\w+)(=~|!=|=)"([^"]*)"', matchers):
+            for label, how, value in re.findall(r'(\w+)(=~|!~|!=|=)"([^"]*)"', matchers):
                 values = known[metric].get(label, ())
                 if label not in {"job", "instance"} and values:
                     assert set(value.split("|")) <= set(values), (metric, label, how, value)
