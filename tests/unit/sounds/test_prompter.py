@@ -191,10 +191,13 @@ async def test_a_dead_disk_of_sounds_takes_all_threads(
 ) -> None:
     monkeypatch.setattr(prompter, "ANSWER_SECONDS", 0.01)
     monkeypatch.setattr(prompter, "MOST_HUNG", 3)
-    begun = []
-    monkeypatch.setattr(
-        prompter, "_one_thread", lambda: begun.append(OwnThreads("t", threads=1)) or begun[-1]
-    )
+    begun = list[OwnThreads]()
+
+    def begin() -> OwnThreads:
+        begun.append(OwnThreads("ccari-sounds", threads=1))
+        return begun[-1]
+
+    monkeypatch.setattr(prompter, "_one_thread", begin)
     disk.hang()
     looking = []
     for _ in range(10):
