@@ -206,6 +206,7 @@ async def test_a_dead_disk_of_sounds_takes_all_threads(
         looking += [each.working for each in gate.prompter._looks.values()]
         gate.clock.now += 10 * HUNG_SECONDS
     assert len(begun) == 3
+    monkeypatch.setattr(prompter, "ANSWER_SECONDS", 60.0)
     disk.answer()
     await asyncio.gather(*looking)
     assert await gate.ask()
