@@ -9,7 +9,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ccari.errors import SoundError
+from ccari.errors import SoundError, not_utf8
 from ccari.policy import speech
 from ccari.policy.bases import LegalBasis
 from ccari.policy.wording import Prompt
@@ -74,10 +74,12 @@ class Catalogue:
         language, or has a placeholder that is unknown or missing from another language; or if a word list has a gap.
         """
         try:
-            tables = tomllib.loads(path.read_text(encoding="utf-8"))
+            tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except OSError as error:
             raise SoundError(f"{path}: the catalogue of prompts cannot be read: {error.strerror}") from error
-        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        except UnicodeDecodeError as error:
+            raise SoundError(f"{path}: {not_utf8(error)}") from None
+        except tomllib.TOMLDecodeError as error:
             raise SoundError(f"{path}: not a TOML file: {error}") from error
         languages = _languages(path, tables.pop("languages", None))
         keys = _word_list(path, "keys", tables.pop("keys", None), languages, KEYS)

@@ -283,6 +283,16 @@ def test_a_mistake_in_the_catalogue_is_named_with_its_place(
     assert "\n" not in str(raised.value)
 
 
+def test_words_that_were_edited_under_windows_are_refused_or_nobody_is_told_where(tmp_path: Path) -> None:
+    path = tmp_path / "catalogue.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + GOOD.replace("\n", "\r\n").encode())
+    Catalogue.load(path)
+    path.write_bytes(b"# words\n# w\xb3asne\n" + GOOD.encode())
+    with pytest.raises(SoundError) as raised:
+        Catalogue.load(path)
+    assert str(raised.value) == f"{path}: line 2: is not UTF-8: save the file as UTF-8"
+
+
 def test_a_missing_catalogue_is_one_line_with_its_path(tmp_path: Path) -> None:
     with pytest.raises(
         SoundError, match=r"nowhere\.toml: the catalogue of prompts cannot be read: No such file"
