@@ -1,5 +1,6 @@
 """Finds a speaker's recordings, which every build prefers to the synthetic voice."""
 
+import unicodedata
 from pathlib import Path
 
 from ccari.errors import SoundError
@@ -47,14 +48,24 @@ def check_words(recording: Path, prompt: Prompt) -> None:
 
 
 def words_beside(recording: Path) -> str | None:
-    """The words in the text file beside a recording; None if there is none. Raises SoundError if it cannot be read."""
+    """The words in the text file beside a recording (``.txt`` or ``.TXT``); None if there is none. Raises SoundError if it cannot be read, or
+    there are two.
+    """
     try:
-        return _one_line(recording.with_suffix(WORDS).read_text(encoding="utf-8-sig"))
-    except FileNotFoundError:
-        return None
+        beside = [each for each in recording.parent.iterdir() if _is_words_of(each, recording)]
+        if len(beside) > 1:
+            raise SoundError(
+                f"its words are both in {' and in '.join(sorted(each.name for each in beside))}: keep one"
+            )
+        return _one_line(beside[0].read_text(encoding="utf-8-sig")) if beside else None
     except (OSError, UnicodeDecodeError):
         raise SoundError("the words beside the recording cannot be read as UTF-8 text") from None
 
 
+def _is_words_of(path: Path, recording: Path) -> bool:
+    return path.stem == recording.stem and path.suffix.lower() == WORDS
+
+
 def _one_line(text: str) -> str:
-    return " ".join(text.split())
+    """On one line, and composed: some systems write ń as two characters."""
+    return " ".join(unicodedata.normalize("NFC", text).split())

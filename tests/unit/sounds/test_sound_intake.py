@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 
@@ -215,6 +216,20 @@ def test_a_recording_of_other_words_is_refused(voice: Path, tmp_path: Path) -> N
     (tmp_path / "pl/goodbye.txt").write_text("Dziękujemy. Żegnamy.", encoding="utf-8")
     assert faults(tmp_path) == {
         "pl/goodbye.wav": "the recording says other words than the prompt: 'Dziękujemy. Żegnamy.'"
+    }
+
+
+def test_words_in_a_file_named_in_capitals_are_not_compared(voice: Path, tmp_path: Path) -> None:
+    """The proof of what a callee heard would have words that nobody said."""
+    convert(voice, tmp_path / "pl/goodbye.wav", "anull")
+    words = tmp_path / "pl/goodbye.TXT"
+    words.write_text("Dziękujemy. Żegnamy.", encoding="utf-8")
+    assert str(faults(tmp_path)["pl/goodbye.wav"]).startswith("the recording says other words")
+    words.write_text(unicodedata.normalize("NFD", GOODBYE.text), encoding="utf-8")
+    assert faults(tmp_path) == {"pl/goodbye.wav": None}
+    words.with_suffix(".txt").write_text(GOODBYE.text, encoding="utf-8")
+    assert faults(tmp_path) == {
+        "pl/goodbye.wav": "its words are both in goodbye.TXT and in goodbye.txt: keep one"
     }
 
 
