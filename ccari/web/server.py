@@ -189,7 +189,7 @@ class _Connection(web.RequestHandler):
         self._server = server
         self._turned_away = turned_away
         self._has_asked = self._is_busy = False
-        #: Of the last request that was answered. aiohttp goes on reading it for a while.
+        #: Of the last request that was answered. aiohttp waits ten seconds for the rest of it.
         self._body: StreamReader | None = None
         #: How many turns of aiohttp's task are to come in which it may find a request.
         self._turns = 0
@@ -209,9 +209,7 @@ class _Connection(web.RequestHandler):
         self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._close_if_silent)
 
     def _has_room(self) -> bool:
-        """Whether there is room for one more connection, if necessary by closing an idle one: one without a request yet, or idle for
-        longest.
-        """
+        """Whether there is room for one more connection, if necessary by closing an idle one."""
         others = self._server.connections
         if len(others) <= MOST_CONNECTIONS:
             return True
@@ -225,14 +223,15 @@ class _Connection(web.RequestHandler):
 
     @property
     def is_idle(self) -> bool:
-        """Whether it waits for a request: none is under way, and none has come."""
-        if not self.connected or self._wire.is_closing():
-            return False
-        return not self._is_busy and not self._turns and (self._body is None or self._body.is_eof())
+        """Whether no request is under way, and none has come. It may still owe the rest of one that was answered."""
+        return self.connected and not self._wire.is_closing() and not self._is_busy and not self._turns
 
-    def idle_since(self) -> tuple[bool, float]:
-        """A sort key, lowest for the connection to close first: those without a request yet, then those idle for longest."""
-        return self._has_asked, self._idle_since
+    def idle_since(self) -> tuple[bool, bool, float]:
+        """A sort key, lowest for the connection to close first: those without a request yet, then those idle for longest. Last come those
+        that owe the rest of an answered request: if it is on its way, closing may cost them the answer.
+        """
+        owes = self._body is not None and not self._body.is_eof()
+        return owes, self._has_asked, self._idle_since
 
     def begin(self) -> None:
         """A request has come, even if a malformed one."""

@@ -322,22 +322,55 @@ async def test_a_request_that_comes_as_the_time_for_it_ends_is_carried_out_and_n
             writer.transport.abort()
 
 
-async def test_who_still_sends_after_the_answer_is_closed_as_idle(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
+async def test_who_still_sends_after_the_answer_is_closed_before_who_is_idle(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
     app = web.Application()
     app.router.add_post("/", _too_large)
     async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        reader, writer = await _owing(port)
+        idle, idles = await asyncio.open_connection("127.0.0.1", port)
         try:
-            writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{")
-            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
-            other, others = await asyncio.open_connection("127.0.0.1", port)
-            assert await other.read() == b""
+            idles.write(POST)
+            assert (await idle.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
+            _, others = await asyncio.open_connection("127.0.0.1", port)
+            assert await idle.read() == b""
             others.transport.abort()
             writer.write(b"}" + POST_AND_CLOSE)
             assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
         finally:
-            writer.transport.abort()
+            for each in (writer, idles):
+                each.transport.abort()
+
+
+async def test_who_owes_the_rest_of_an_answered_request_keeps_others_out(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """For ten seconds each time, and without a token."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    app = web.Application()
+    app.router.add_post("/", _too_large)
+    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
+        owing = [await _owing(port) for _ in range(2)]
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        try:
+            writer.write(POST_AND_CLOSE)
+            assert (await reader.read()).startswith(b"HTTP/1.1 413 ")
+            assert await owing[0][0].read() == b""
+            owing[1][1].write(b"}" + POST_AND_CLOSE)
+            assert (await owing[1][0].read()).startswith(b"HTTP/1.1 413 ")
+        finally:
+            for each in (writer, *(writers for _, writers in owing)):
+                each.transport.abort()
+
+
+async def _owing(port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection that has its answer, and has not sent the whole request."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"POST / HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{")
+    assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 413 ")
+    return reader, writer
 
 
 async def _too_large(_: web.Request) -> web.Response:
