@@ -85,7 +85,7 @@ async def test_calls_that_wait_for_the_database_keep_others_out_or_all_ask_it_at
     desk: Desk, store: Store, fleeting: Fleeting, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A session for each, for minutes: then nobody could press a key in the menu."""
-    monkeypatch.setattr(unrecorded, "MOST_WAITING", 20)
+    monkeypatch.setattr(unrecorded, "MOST_WAITING", 19)
     with capture_logs() as logged:
         async with serving(with_store(desk, fleeting)) as port:
             told = [await ask(port, NUMBER.e164, "renewals") for _ in range(25)]
