@@ -53,7 +53,8 @@ class Replayed:
 
 
 class SpoolingCallStore(CallRows):
-    """The calls of a node with a local journal. A right goes there if the database does not take it in time (invariant 5).
+    """The calls of a node with a local journal. A right goes there if the database does not take it in time (invariant 5), or may be an
+    older copy.
 
     While rights are there nobody is called, since one of them may bar the callee (invariant 1). Nor is anybody called while
     ``refuse_older`` raises StoreError: the database may be an older copy that lacks bars.
@@ -116,6 +117,8 @@ class SpoolingCallStore(CallRows):
         self, call: OpenedCall, exercise: Exercise, journal: Sequence[Entry], *, opens: bool = False
     ) -> str | None:
         try:
+            # there it would get a reference that somebody else has been told, and be lost with the copy: it waits, as the replayer says
+            self._refuse_older()
             async with asyncio.timeout(PRESS_SECONDS):
                 return await self._calls.register_right(call, exercise, journal, opens=opens)
         except RefusedError:

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from ccari.errors import BarsLostError, ConfigError, StoreError
 from ccari.metrics.meter import Metrics
+from ccari.policy.rights import Right
 from ccari.policy.seal import Statement
 from ccari.policy.suppression import Reason
 from ccari.ports.evidence import NumberedSeals
@@ -18,7 +19,7 @@ from ccari.recordings.evidence.newest import FILE, NewestSeal, OlderDatabaseErro
 from ccari.recordings.evidence.sealer import Sealer
 from ccari.store.database import Database
 from ccari.store.opened import Store
-from ccari.store.replaying import Replayer
+from ccari.store.replaying import Replayer, SpoolingCallStore
 from tests.integration.service import START_SECONDS, Service
 from tests.lab.ports import free_port
 from tests.lab.waiting import until
@@ -258,6 +259,30 @@ async def test_invariant_5_a_right_that_waits_is_registered_in_an_older_database
     assert [(each["event"], MISSING in each["reason"]) for each in logged] == [("rights_wait", True)]
     (tmp_path / FILE).unlink()
     assert len(await node.references()) == 1
+
+
+async def test_invariant_5_a_right_pressed_in_an_older_database_is_registered_there_and_lost_with_it(
+    store: Store, database: Database, keys: SigningKeys, tmp_path: Path
+) -> None:
+    """Somebody calls in, and is answered. Their reference may have been told to somebody else."""
+    node, newest = Node(database, tmp_path), NewestSeal(tmp_path, store.seals)
+    node.store = SpoolingCallStore(database, node.journal, node.kept, refuse_older=newest.refuse_older)
+    node.replayer = Replayer(node.journal, node.database, node.kept, check_newest=newest.check)
+    await store.policies.apply(made.POLICY, "test")
+    await closed(store)
+    await a_round(store, keys, tmp_path)
+    call = await node.under_way()
+    await newest.check()
+    assert await node.store.register_right(call, made.exercise(Right.ACCESS), ()) == "ACME-2026-000001"
+    await forge(database, "UPDATE calls SET sealed = 0")
+    await lost(database)
+    with pytest.raises(OlderDatabaseError):
+        await newest.check()
+    assert await node.store.register_right(call, made.exercise(Right.ERASURE), ()) is None
+    assert len(await store.requests.list(None, 10)) == 1
+    # a person has entered what is missing
+    (tmp_path / FILE).unlink()
+    assert await node.references() == ["ACME-2026-000002"]
 
 
 async def test_somebody_is_called_before_it_is_known_whether_the_database_is_an_older_one(
