@@ -154,10 +154,13 @@ class Actions:
             case do.StartRecorder():
                 await self.recorder.start()
             case do.StopRecorder(keep, binding, at):
-                if not await self.recorder.stop(keep=keep, binding=binding, at=at):
+                stopped = await self.recorder.stop(keep=keep, binding=binding, at=at)
+                await self._store_refusal()
+                if not stopped:
                     return on.RecorderStopped()
             case do.CutRecording(at):
                 self.recorder.cut(at or datetime.now(UTC))
+                await self._store_refusal()
             case do.Bridge():
                 await self._legs.bridge()
                 return on.Bridged()
@@ -285,6 +288,11 @@ class Actions:
         home = self._ids.home_party
         beside = home is not None and not self.player.knows_all(home)
         await self._dialplan.tell(outcome, reason, beside=beside)
+
+    async def _store_refusal(self) -> None:
+        """Store until when the recording may be kept, if no request will say so: without a number, none is registered."""
+        if self._terms.number is None:
+            await self.recorder.store_end()
 
     async def _settle_recording(self) -> None:
         await self.recorder.detach()

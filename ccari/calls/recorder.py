@@ -112,6 +112,13 @@ class Recorder:
         if self._segments:
             self._newest.cut(at)
 
+    async def store_end(self) -> None:
+        """Store until when the newest segment may be kept, if that is limited, for whoever comes to its file after a crash. A failure is
+        ignored: the end of the call stores it again.
+        """
+        if self._segments:
+            await self._newest.store_end()
+
     async def detach(self) -> None:
         """Hang up the snoop channels."""
         for segment in self._segments:

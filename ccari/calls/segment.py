@@ -113,15 +113,18 @@ class Segment:
         try:
             return await self._stop(keep=keep)
         except AsteriskError:
-            # it may still be running: store until when it may be kept, for those who come to its file
-            if self._keep_until is not None:
-                with contextlib.suppress(StoreError):
-                    await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
+            # it may still be running
+            await self.store_end()
             raise
 
     def cut(self, at: datetime) -> None:
         if self._ended_at is None or at < self._ended_at:
             self._keep_until = min(at, self._keep_until or at)
+
+    async def store_end(self) -> None:
+        if self._keep_until is not None:
+            with contextlib.suppress(StoreError):
+                await self._desk.recordings.keep_until(self._tag.recording_id, self._keep_until)
 
     async def _stop(self, *, keep: bool) -> bool:
         """Stop each side even if another fails. True if the callee's side, the last, could be stopped."""

@@ -559,6 +559,23 @@ async def test_invariant_6_a_stop_that_asterisk_missed_is_known_to_nobody_else(
     assert rows.said == said
 
 
+@pytest.mark.parametrize("number", [None, Number("+48600100001")], ids=["withheld", "known"])
+@pytest.mark.parametrize("stopped_before", [False, True])
+async def test_invariant_6_a_crash_forgets_what_a_caller_who_withholds_their_number_has_refused(
+    number: Number | None, *, stopped_before: bool
+) -> None:
+    """Nothing of it is on record until the talk is over; a caller with a number has a request."""
+    talking, (recorder, rows) = Talking(Direction.INBOUND), await tagged(Whole(), Shelf(1000))
+    talking.actions.recorder = recorder
+    talking.actions._allowed = replace(talking.actions._terms, number=number)
+    if stopped_before:
+        await recorder.stop(keep=True, binding=False)
+        await talking.actions.carry_out(do.CutRecording(datetime.now(UTC)))
+    else:
+        await talking.actions.carry_out(do.StopRecorder(keep=True, at=datetime.now(UTC)))
+    assert rows.said == ["tagged", *(["keep_until"] if number is None else [])]
+
+
 async def test_invariant_6_recordings_are_looked_at_before_what_was_pressed_is_registered() -> None:
     """While a right waits on this node, nobody can tell which recordings it ends: the store refuses to name the talks."""
     asked: list[str] = []
