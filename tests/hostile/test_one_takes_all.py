@@ -10,7 +10,6 @@ from http import HTTPStatus
 
 import aiohttp
 import pytest
-from aiohttp import web
 
 from ccari.keyring.secrets import SecretStore
 from ccari.policy.rights import RequestState, Right
@@ -26,6 +25,7 @@ from tests.unit.store import made
 from tests.unit.store.server import connected
 from tests.unit.store.test_requests import letter
 from tests.unit.web.api import AS_WRITTEN, Api, serving
+from tests.unit.web.coming_in import lists_coming_in
 from tests.unit.web.console.browsing import Visitor, browser, signed_in
 
 SECONDS = 60.0
@@ -152,29 +152,15 @@ async def test_one_token_whose_lists_take_hours_keeps_others_from_importing_one(
 ) -> None:
     monkeypatch.setattr(uploads, "PIECE_SECONDS", SECONDS)
     monkeypatch.setattr(pace, "GRACE_SECONDS", SECONDS)
-    end, has_its_turn, of = asyncio.Event(), asyncio.Semaphore(0), uploads.Upload.of
-
-    def begun(request: web.Request) -> uploads.Upload:
-        has_its_turn.release()
-        return of(request)
-
-    async def hours() -> AsyncIterator[bytes]:
-        yield b"600100001\n"
-        await end.wait()
-
-    async def given(role: Role, listed: bytes | AsyncIterator[bytes]) -> int:
-        url = f"{api.url}/v1/suppressions/import?controller=acme"
-        headers = {"authorization": f"Bearer {await api.of(role)}", "content-type": "text/plain"}
-        async with api.session.post(url, data=listed, headers=headers) as answer:
-            return answer.status
-
-    monkeypatch.setattr(uploads.Upload, "of", begun)
-    async with asyncio.timeout(SECONDS), asyncio.TaskGroup() as tasks:
-        long = [tasks.create_task(given(Role.OPS, hours())) for _ in range(LONG_AT_ONCE_OF_ONE)]
-        for _ in long:
-            await has_its_turn.acquire()
+    one = [Role.OPS] * LONG_AT_ONCE_OF_ONE
+    async with asyncio.timeout(SECONDS), lists_coming_in(api, monkeypatch, one):
         monkeypatch.setattr("ccari.web.turns.TURN_SECONDS", 0.1)
-        assert await given(Role.OPS, b"600100002\n") == HTTPStatus.SERVICE_UNAVAILABLE
-        assert await given(Role.DPO, b"600100002\n") == HTTPStatus.OK
-        end.set()
-    assert [each.result() for each in long] == [HTTPStatus.OK] * len(long)
+        assert await given(api, Role.OPS) == HTTPStatus.SERVICE_UNAVAILABLE
+        assert await given(api, Role.DPO) == HTTPStatus.OK
+
+
+async def given(api: Api, role: Role) -> int:
+    """The answer to a short list."""
+    path, headers = "/v1/suppressions/import?controller=acme", {"content-type": "text/plain"}
+    answer = await api.ask("POST", path, role=role, data=b"600100002\n", headers=headers)
+    return answer.status
