@@ -471,7 +471,7 @@ class Run:
             case Fault.SILENT:
                 self.asterisk.lose(unnoticed=True)
             case Fault.KILLED:
-                self._kill()
+                self.kill()
             case Fault.STOPPED:
                 self.background(self._restart())
             case Fault.CALLEE_GONE:
@@ -487,7 +487,7 @@ class Run:
             case _:
                 raise AssertionError(fault)
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
         if self.service is not None:
             self._killed_at.append(self.loop.moment())
             self.service.die()

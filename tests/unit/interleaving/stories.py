@@ -75,6 +75,10 @@ def confuse(run: "Run") -> None:
     run.asterisk.lose()
 
 
+def kill(run: "Run") -> None:
+    run.kill()
+
+
 def end_recorder(run: "Run") -> None:
     run.end_recorder()
 
@@ -134,6 +138,10 @@ STORIES: dict[str, Story] = {
     "inbound": _story("opt_out", _TALK, direction=Direction.INBOUND),
     "refused by nobody after the agent has gone": _story("opt_out", ("together", 2.0, hang_up("agent")), ("together", 2.001, press("2")),
                                                          direction=Direction.INBOUND, withheld=True),
+    "refused by nobody in a talk that outlives its service": _story(
+        "opt_out", ("together", 2.0, press("2")), ("together", 14.0, kill), ("together", 25.0, hang_up("callee")),
+        direction=Direction.INBOUND, withheld=True,
+    ),
     "placed for an agent": _story("opt_out", _TALK, direction=Direction.AGENT_FIRST),
     "placed by a dialler": _story("power", _TALK, direction=Direction.CALLEE_FIRST),
 }  # fmt: skip
