@@ -33,9 +33,9 @@ from ccari.tasks import beside, started
 _log = structlog.get_logger()
 
 #: Wait between attempts to connect. It doubles each time; random jitter of the same size keeps a fleet from
-#: reconnecting at once.
+#: reconnecting at once. The longest is short: a key pressed before there is a connection again is lost.
 FIRST_RETRY_SECONDS = 0.2
-LONGEST_RETRY_SECONDS = 5.0
+LONGEST_RETRY_SECONDS = 2.0
 #: Wait between attempts to take stock, while the database is away or rights wait to be registered.
 STOCK_AGAIN_SECONDS = 1.0
 #: How often to ping Asterisk. Without calls, nothing else shows that it no longer accepts the password.
