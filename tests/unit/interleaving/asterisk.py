@@ -332,7 +332,7 @@ class Asterisk:
         self._heard_until[source] = at
 
         def arrive() -> None:
-            if socket is self.socket:
+            if socket is self.socket and not socket.closed:
                 arrived()
                 socket.tell(message)
 
