@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, cast
 
@@ -172,6 +173,7 @@ class _Connection(web.RequestHandler):
         "_turns",
         "_unread",
         "_wire",
+        "unread_since",
     )
 
     def __init__(self, server: web.Server, turned_away: Flood) -> None:
@@ -196,6 +198,8 @@ class _Connection(web.RequestHandler):
         self._idle_since = loop.time()
         self._first: asyncio.TimerHandle | None = None
         self._unread: asyncio.TimerHandle | None = None
+        #: Since when the other end has not taken all that was sent, by the loop's clock; infinite if it has.
+        self.unread_since = math.inf
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         # aiohttp forgets the connection on closing it, which does not end it while data remain to be sent
@@ -209,17 +213,20 @@ class _Connection(web.RequestHandler):
         self._first = asyncio.get_running_loop().call_later(FIRST_SECONDS, self._close_if_silent)
 
     def _has_room(self) -> bool:
-        """Whether there is room for one more connection, if necessary by closing an idle one."""
-        others = self._server.connections
-        if len(others) <= MOST_CONNECTIONS:
+        """Whether there is room for one more connection, if necessary by closing an idle one, or else the one whose other end has not
+        read what is sent for longest.
+        """
+        if len(self._server.connections) <= MOST_CONNECTIONS:
             return True
         self._turned_away.add()
-        idle = [
-            each for each in others if isinstance(each, _Connection) and each is not self and each.is_idle
+        others = [
+            each for each in self._server.connections if isinstance(each, _Connection) and each is not self
         ]
-        if idle:
+        if idle := [each for each in others if each.is_idle]:
             min(idle, key=_Connection.idle_since).force_close()
-        return bool(idle)
+            return True
+        unread = min(others, key=lambda each: each.unread_since)
+        return unread.cut_if_unread()
 
     @property
     def is_idle(self) -> bool:
@@ -269,18 +276,28 @@ class _Connection(web.RequestHandler):
 
     def pause_writing(self) -> None:
         super().pause_writing()
+        self.unread_since = asyncio.get_running_loop().time()
         self._watch_reader()
 
     def resume_writing(self) -> None:
+        self.unread_since = math.inf
         if self._unread is not None:
             self._unread.cancel()
         super().resume_writing()
 
     def _watch_reader(self) -> None:
         left = self._wire.get_write_buffer_size()
-        self._unread = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._cut_if_unread, left)
+        self._unread = asyncio.get_running_loop().call_later(UNREAD_SECONDS, self._cut_if_too_slow, left)
 
-    def _cut_if_unread(self, before: int) -> None:
+    def cut_if_unread(self) -> bool:
+        """Cut the connection if something is still to be read by its other end; False if nothing is."""
+        if self.unread_since == math.inf:
+            return False
+        self.unread_since = math.inf
+        self._wire.abort()
+        return True
+
+    def _cut_if_too_slow(self, before: int) -> None:
         if before - self._wire.get_write_buffer_size() < LEAST_READ_BYTES:
             self._wire.abort()
         else:

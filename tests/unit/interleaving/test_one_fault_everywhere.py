@@ -70,7 +70,9 @@ def test_a_recorder_that_ends_as_it_is_stopped_is_taken_for_one_that_does_not_st
     assert_sound([(name, (), None)])
 
 
-def test_invariant_6_a_service_that_dies_in_the_talk_takes_along_what_a_caller_without_a_number_has_refused() -> None:
+def test_invariant_6_a_service_that_dies_in_the_talk_takes_along_what_a_caller_without_a_number_has_refused() -> (
+    None
+):
     """No request says so, and a busy Asterisk had recorded on for a moment."""
     name = "refused by nobody in a talk that outlives its service"
     assert_sound((name, (), seed) for seed in range(20))
