@@ -1,13 +1,14 @@
-"""Background work: started, restarted when it fails, and ended."""
+"""Tasks: started, restarted when they fail, and ended."""
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Collection, Coroutine
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Coroutine
+from typing import Any, TypeVar
 
 import structlog
 
 _log = structlog.get_logger()
+_T = TypeVar("_T")
 
 #: Pause before failed background work is restarted.
 TASK_AGAIN_SECONDS = 1.0
@@ -35,7 +36,14 @@ async def started(*work: Coroutine[Any, Any, Any]) -> AsyncIterator[list[asyncio
         await _ended(tasks)
 
 
-async def _ended(tasks: Collection[asyncio.Task[Any]]) -> None:
+async def to_its_end(work: Awaitable[_T]) -> _T:
+    """Wait for ``work`` to finish. If the waiting is cancelled meanwhile, the cancellation takes effect afterwards."""
+    working = asyncio.ensure_future(work)
+    await _ended([working])
+    return working.result()
+
+
+async def _ended(tasks: Collection[asyncio.Future[Any]]) -> None:
     """Wait until all have ended, even if the waiting itself is cancelled, as a task group does: no task is orphaned."""
     cancelled: asyncio.CancelledError | None = None
     while not all(each.done() for each in tasks):

@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
 
 import structlog
 
@@ -16,7 +15,7 @@ from ccari.policy.campaign import Campaign, NoticePrompt
 from ccari.policy.keypad import KeyAction, noted
 from ccari.policy.rights import Right
 from ccari.ports.sounds import Sound
-from ccari.tasks import started
+from ccari.tasks import started, to_its_end
 
 _log = structlog.get_logger()
 
@@ -36,7 +35,6 @@ SOURCE_SECONDS = 3.0
 #: How much longer than its file a playback may take.
 PLAYBACK_GRACE_SECONDS = 5.0
 
-_T = TypeVar("_T")
 _KEYS = "0123456789*#"
 _KEYS_BY_CODE = {str(ord(key)): key for key in _KEYS}
 
@@ -80,16 +78,6 @@ async def _within_limit(finding: Awaitable[Sound | None]) -> Sound | None:
     return None
 
 
-async def _to_its_end(work: Awaitable[_T]) -> _T:
-    """Wait for ``work`` to finish. If the service stops meanwhile, the cancellation takes effect afterwards."""
-    working = asyncio.ensure_future(work)
-    try:
-        await asyncio.wait([working])
-    finally:
-        await asyncio.wait([working])
-    return working.result()
-
-
 class Menu:
     """One person's visit to the menu. ``source`` finds the sound that says where their own number comes from,
     if there is one.
@@ -126,7 +114,7 @@ class Menu:
             try:
                 await self._converse()
             finally:
-                await _to_its_end(self._register_rest())
+                await to_its_end(self._register_rest())
         except asyncio.CancelledError:
             patient = False
             raise
@@ -216,7 +204,7 @@ class Menu:
                 self._take(await _wait(self._session, LISTEN_SECONDS))
         finally:
             # even if the person hangs up or the service stops: a right that was pressed must not be lost
-            answer = await _to_its_end(exercising)
+            answer = await to_its_end(exercising)
             if answer.reference is not None:
                 self._references[right] = answer.reference
         if answer.reference is not None:

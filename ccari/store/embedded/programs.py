@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from ccari.errors import StoreError, why
 from ccari.store.embedded.users import User
+from ccari.tasks import to_its_end
 
 _T = TypeVar("_T")
 
@@ -47,7 +48,7 @@ class Programs:
         Raises StoreError if it cannot be copied.
         """
         if not await self.are_runnable():
-            await to_its_end(copy_package, self._binaries.parents[1], self._copy)
+            await in_thread(copy_package, self._binaries.parents[1], self._copy)
             await self.are_runnable()
 
     async def are_runnable(self) -> bool:
@@ -61,7 +62,7 @@ class Programs:
 
     async def remove_former_copies(self) -> None:
         """Remove the copies made from other versions of the package. Only for a server that was just started: one that runs may use them."""
-        await to_its_end(self._remove_former_copies)
+        await in_thread(self._remove_former_copies)
 
     def _remove_former_copies(self) -> None:
         for each in self._folder.glob("server*"):
@@ -88,7 +89,7 @@ class Programs:
             raise StoreError(f"the embedded PostgreSQL in {self._folder}: {program} failed{full}: {reason}")
 
     async def _spawn(self, program: str, *arguments: str) -> tuple[int, str]:
-        return await to_its_end(self._spawn_and_wait, program, *arguments)
+        return await in_thread(self._spawn_and_wait, program, *arguments)
 
     def _spawn_and_wait(self, program: str, *arguments: str) -> tuple[int, str]:
         """Run the program, and give its exit status and output. The output goes to a file, since the server would keep a pipe open."""
@@ -109,15 +110,11 @@ class Programs:
             return 124, f"it did not end within {error.timeout:.0f} s"
 
 
-async def to_its_end(work: Callable[..., _T], *arguments: Any) -> _T:
+async def in_thread(work: Callable[..., _T], *arguments: Any) -> _T:
     """Run ``work`` in a thread and wait until it ends, even if cancelled: a thread cannot be cancelled, and must not run on without the
     locks.
     """
-    working = asyncio.create_task(asyncio.to_thread(work, *arguments))
-    try:
-        return await asyncio.shield(working)
-    finally:
-        await asyncio.wait([working])
+    return await to_its_end(asyncio.to_thread(work, *arguments))
 
 
 def _reason(output: str) -> str | None:

@@ -14,7 +14,7 @@ from urllib.parse import quote
 from ccari.errors import StoreError, why
 from ccari.store.embedded import programs
 from ccari.store.embedded.locks import CONTROL, USERS
-from ccari.store.embedded.programs import START_SECONDS, STOP_SECONDS, Programs, to_its_end
+from ccari.store.embedded.programs import START_SECONDS, STOP_SECONDS, Programs, in_thread
 from ccari.store.embedded.users import User
 
 #: sockaddr_un holds 108 bytes with its terminating zero; the socket's name takes 17.
@@ -143,7 +143,7 @@ class Server:
             "initdb", "--username=postgres", "--auth=trust", "--encoding=UTF8", "--locale=C.UTF-8",
             "--no-instructions", f"--pgdata={part}",
         )  # fmt: skip
-        await to_its_end(part.rename, self.cluster)
+        await in_thread(part.rename, self.cluster)
 
     async def _make_usable(self) -> None:
         """Give the server's user access to its folders and programs. Raises StoreError."""
