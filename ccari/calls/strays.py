@@ -23,7 +23,8 @@ class Strays:
     def add(self, channel: str, request: Callable[[], Awaitable[object]]) -> None:
         """Make ``request`` in its turn. If Asterisk refuses it, nothing more is done."""
         self._waiting[channel] = request
-        if len(self.tasks) < AT_ONCE:
+        # one that is being cancelled makes no further request
+        if sum(not each.cancelling() for each in self.tasks) < AT_ONCE:
             task = asyncio.create_task(self._see_to_them())
             self.tasks.add(task)
             task.add_done_callback(self.tasks.discard)

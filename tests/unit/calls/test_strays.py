@@ -1,6 +1,7 @@
 """Callers whom a busy service turns away."""
 
 import asyncio
+from functools import partial
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -9,7 +10,7 @@ from structlog.testing import capture_logs
 
 from ccari.calls.admission import Admission
 from ccari.calls.desk import Desk
-from ccari.calls.strays import AT_ONCE
+from ccari.calls.strays import AT_ONCE, Strays
 from ccari.calls.switchboard import Switchboard
 from ccari.errors import AsteriskError
 
@@ -117,3 +118,18 @@ async def test_a_caller_who_comes_as_the_last_request_is_answered_waits_for_anot
     asyncio.get_running_loop().call_soon(full.take, event("StasisStart", AT_ONCE))
     await asyncio.sleep(0)
     assert await drained(full, asterisk) == [f"caller-{caller}" for caller in range(AT_ONCE + 1)]
+
+
+async def test_a_caller_who_comes_as_requests_are_given_up_waits_for_another() -> None:
+    strays, asterisk, asked = Strays(), Busy(), asyncio.Event()
+    for caller in range(AT_ONCE):
+        strays.add(f"caller-{caller}", partial(asterisk.turn_away, f"caller-{caller}", ""))
+    await asyncio.sleep(0)
+    strays.abandon()
+
+    async def ask() -> None:
+        asked.set()
+
+    strays.add(f"caller-{AT_ONCE}", ask)
+    async with asyncio.timeout(SECONDS):
+        await asked.wait()
