@@ -61,8 +61,9 @@ async def url(front: Front) -> AsyncIterator[str]:
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def chromium() -> AsyncIterator[Browser]:
-    path = shutil.which("chromium")
-    assert path, "there is no chromium: make setup installs it"
+    # Chromium without windows, extensions and people's settings: its pages are the same, for half of the processor time
+    path = shutil.which("chromium-headless-shell")
+    assert path, "there is no chromium-headless-shell: make setup installs it"
     # expectations have a time-out of their own, whatever the context's is
     expect.set_options(timeout=SECONDS * 1000)
     async with async_playwright() as playwright:

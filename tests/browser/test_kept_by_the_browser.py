@@ -29,7 +29,7 @@ LAST = "/console/overview?period=month"
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def kept(tmp_path: Path) -> AsyncIterator[BrowserContext]:
-    """A browser that keeps its usual data, in ``tmp_path``."""
+    """A browser that keeps its usual data, in ``tmp_path``: the whole of Chromium, as people have it."""
     path = shutil.which("chromium")
     assert path, "there is no chromium: make setup installs it"
     async with async_playwright() as playwright:
