@@ -285,6 +285,25 @@ def test_a_refusal_whose_key_world_does_not_know_is_timed_by_a_clock_that_was_st
     assert violations(lawful.broken(run, Fault.STEP_CLOCK, 6, 30)) == []
 
 
+@pytest.mark.parametrize(
+    "differs",
+    [
+        "the opened_at of the call is 2026-12-01T17:09:43, but 2026-12-01T18:09:43 in the journal",
+        "the notice of the call was heard at 2026-12-01T17:09:42, but at 2026-12-01T18:09:42 in the journal",
+    ],
+    ids=["row", "notice"],
+)
+def test_a_stepped_clock_passes_for_a_changed_journal_or_a_changed_journal_for_a_stepped_clock(
+    differs: str,
+) -> None:
+    edited = (9, "a call's journal does not fit")
+    run = lawful.with_call(lawful.account(), INBOUND, fault=differs)
+    assert [(each.invariant, each.what) for each in violations(run)] == [edited]
+    stepped = lawful.broken(run, Fault.STEP_CLOCK, 30, 60)
+    assert violations(stepped) == []
+    assert [(each.invariant, each.what) for each in violations(_edited(stepped))] == [edited]
+
+
 def test_a_bar_that_does_not_reach_a_basis_is_held_against_its_calls() -> None:
     """A law that requires the call takes precedence over erasure (Art 17(3)(b))."""
     run = lawful.with_call(lawful.account(), OTHERS, campaign="orders")
