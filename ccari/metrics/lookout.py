@@ -37,6 +37,8 @@ class Lookout:
         self._figures = figures
         self._book = book
         self._waiting = waiting
+        #: Whether the database has, when it was last asked. Something unforeseen does not say that it is away.
+        self._has_answered = False
         self._pressing: Pressing | None = None
         self._tallies: Tallies | None = None
         self._standing: Standing | None = None
@@ -52,13 +54,16 @@ class Lookout:
             try:
                 await self.look()
             except Exception:  # noqa: BLE001 - logged
-                self._pressing = self._tallies = self._standing = self._counted_at = None
+                self._pressing = self._tallies = self._counted_at = None
                 self._metrics.failed(Work.FIGURES)
                 _log.exception("figures_failed")
             await asyncio.sleep(LOOK_SECONDS)
 
     async def look(self) -> None:
         """Read, once, every state that is due."""
+        self._standing = None
+        with contextlib.suppress(StoreError):
+            self._standing = await self._waiting()
         counted = False
         try:
             # another node may have applied a revision, which otherwise only a call would notice; if this version cannot read it, the
@@ -66,13 +71,12 @@ class Lookout:
             with contextlib.suppress(UnsoundPolicyError):
                 await self._book.reload()
             self._pressing = await self._figures.pressing(clock(self._book.policy))
+            self._has_answered = True
             counted = await self._count()
         except StoreError:
             # not logged here: see the event database_away
             self._pressing = self._tallies = self._counted_at = None
-        self._standing = None
-        with contextlib.suppress(StoreError):
-            self._standing = await self._waiting()
+            self._has_answered = False
         if not counted or self._standing is None:
             self._metrics.failed(Work.FIGURES)
         else:
@@ -106,7 +110,7 @@ class Lookout:
             return lambda: {} if self._standing is None else values(self._standing)
 
         return {
-            catalogue.DATABASE_UP: lambda: {(): float(self._pressing is not None)},
+            catalogue.DATABASE_UP: lambda: {(): float(self._has_answered)},
             catalogue.REQUESTS_OPEN: pressing(lambda found: _all(catalogue.REQUESTS_OPEN, found.requests)),
             catalogue.UNFINISHED: pressing(lambda found: _all(catalogue.UNFINISHED, found.unfinished)),
             catalogue.RECORDINGS_LATE: pressing(lambda found: {(): found.late}),

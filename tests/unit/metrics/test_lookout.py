@@ -303,7 +303,32 @@ async def test_figures_of_before_something_unforeseen_pass_for_new_ones(store: S
     async with started(lookout.run()):
         await figures.broken.wait()
         after = scraped(metrics)
-    assert not any(each.startswith(("ccari_requests", "ccari_suppressions")) for each in after)
+    assert not any(
+        each.startswith(("ccari_requests", "ccari_suppressions", "ccari_forwards")) for each in after
+    )
+
+
+@pytest.mark.parametrize("of_the_journal", [False, True])
+async def test_something_unforeseen_passes_for_a_database_that_is_away_or_a_journal_that_cannot_be_read(
+    store: Store, *, of_the_journal: bool
+) -> None:
+    """Both would call somebody out of bed, to look in the wrong place."""
+    metrics, figures, broken = Metrics(), Failing(), asyncio.Event()
+
+    async def waiting() -> Standing:
+        if of_the_journal and figures.broken is not None:
+            broken.set()
+            raise ZeroDivisionError
+        return Standing(waiting=1)
+
+    lookout = Lookout(metrics, figures, await book(store), waiting)
+    await lookout.look()
+    figures.broken = broken
+    async with started(lookout.run()):
+        await broken.wait()
+        after = scraped(metrics)
+    assert after["ccari_database_up"] == 1
+    assert after.get('ccari_local_journal_rights{state="waiting"}') == (None if of_the_journal else 1)
 
 
 async def test_a_policy_that_another_node_applied_is_told_of_as_none(store: Store) -> None:
