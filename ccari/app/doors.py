@@ -74,6 +74,7 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
             store.deletions,
             folder,
             parts.exports,
+            parts.local_journal.pressed_by,
         ),
         forwards=store.forwards,
         repeats=store.repeats,

@@ -1,7 +1,6 @@
 """``ccari requests spooled`` and ``replay``: rights in this node's local journal that wait to be registered in the database."""
 
 import asyncio
-import contextlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -16,7 +15,7 @@ from ccari.config import Settings
 from ccari.counting import counted
 from ccari.errors import CcariError, ConfigError, why
 from ccari.keyring.journal_key import JournalKey
-from ccari.ports.calls import OpenedCall
+from ccari.office.subjects import refuse_unregistered
 from ccari.ports.keying import Digests
 from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
@@ -71,21 +70,11 @@ def replay(
 
 
 def refuse_while_spooled(settings: Settings, controller: str, digests: Digests) -> None:
-    """Raise CcariError while a right pressed by this person is in this node's local journal, waiting or put aside.
+    """Raise RequestError while a right pressed by this person is in this node's local journal, waiting or put aside.
 
-    Registered after an erasure, it would bring the person's data back; and an export or a dossier would lack it. Unreadable records are ignored:
-    nobody can tell whose they are.
+    Registered after an erasure, it would bring the person's data back; and an export or a dossier would lack it.
     """
-    journal = _journal(settings)
-    own = sum(
-        call.controller == controller and call.keyed is not None and not {*call.keyed.all}.isdisjoint(digests.all)
-        for call in _calls(journal)
-    )  # fmt: skip
-    if own:
-        raise CcariError(
-            f"{counted(own, 'right that they pressed waits', 'rights that they pressed wait')} on this node: register them by ccari requests replay --aside, "
-            "then run this again"
-        )
+    refuse_unregistered(_journal(settings).of_person(controller, digests))
 
 
 def refuse_while_spooled_under(settings: Settings, controller: str, version: int) -> None:
@@ -136,12 +125,6 @@ def waiting(settings: Settings) -> Waiting:
         except (ConfigError, OSError):
             found.unread += 1
     return found
-
-
-def _calls(journal: LocalJournalFiles) -> Iterator[OpenedCall]:
-    for name, folder in _files(journal):
-        with contextlib.suppress(UnreadableError, ConfigError, OSError):
-            yield journal.read(name, folder).call
 
 
 def _files(journal: LocalJournalFiles) -> Iterator[tuple[str, Path]]:

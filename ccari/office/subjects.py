@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from ccari.counting import counted
 from ccari.errors import InputError, RequestError
 from ccari.office.claimants import known_to
 from ccari.office.naming import the_controller, the_number
@@ -126,6 +127,15 @@ def subject_to_hold(
     return Subject(whose.id, secrets.digests(whose.id, parsed))
 
 
+def refuse_unregistered(own: int) -> None:
+    """Raise RequestError if so many rights of this person are on this node and not registered yet."""
+    if own:
+        raise RequestError(
+            f"{counted(own, 'right that they pressed waits', 'rights that they pressed wait')} on this node: register them by ccari requests replay --aside, "
+            "then try again"
+        )
+
+
 class SubjectWork(Protocol):
     """Everything kept about a person, as programs get it. Each method raises StoreError."""
 
@@ -135,8 +145,8 @@ class SubjectWork(Protocol):
         """A file of everything kept, without the recordings that only the holder of a key can open. It is
         deleted when the context ends. ``language``: of the page in it; None: the person's.
 
-        Raises ConfigError if this node cannot tell whether a register lists them, and RecordingDelayed if the
-        disk does not answer.
+        Raises RequestError while a right that they pressed is not registered yet, ConfigError if this node cannot tell whether a register
+        lists them, and RecordingDelayed if the disk does not answer.
         """
         ...
 

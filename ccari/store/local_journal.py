@@ -19,6 +19,8 @@ import structlog
 from ccari.errors import ConfigError, StoreError, why
 from ccari.keyring.files import FOLDER_MODE, PRIVATE_MODE, draft_of, is_draft, settle
 from ccari.own_threads import OwnThreads, in_time
+from ccari.ports.calls import OpenedCall
+from ccari.ports.keying import Digests
 from ccari.ports.pressed import Pressed, Standing
 from ccari.store.pressed import (
     HEADER_BYTES,
@@ -121,6 +123,10 @@ class LocalJournalFiles:
         except ConfigError as error:
             raise StoreError(str(error)) from None
 
+    async def pressed_by(self, controller: str, digests: Digests) -> int:
+        """Like :meth:`of_person`. Also raises StoreError if the disk does not answer."""
+        return await self.disk.within(REGISTER_SECONDS, self.of_person, controller, digests)
+
     def _look(self) -> Standing:
         """Like :meth:`standing`. An empty result stays valid until a folder changes, which adding a file shows, unless it comes in the
         same clock tick as the folder's last change.
@@ -181,6 +187,21 @@ class LocalJournalFiles:
     def put_by(self) -> list[str]:
         """The names of the rights in ``aside``. Raises StoreError if the folder cannot be read."""
         return _names_in(self.aside)
+
+    def of_person(self, controller: str, digests: Digests) -> int:
+        """How many rights that this person pressed wait or were put aside. Unreadable records are not counted: nobody can tell whose they
+        are. Raises StoreError if a folder cannot be read.
+        """
+        return sum(
+            call.controller == controller and call.keyed is not None and not {*call.keyed.all}.isdisjoint(digests.all)
+            for call in self._calls()
+        )  # fmt: skip
+
+    def _calls(self) -> Iterator[OpenedCall]:
+        for folder, names in ((self.waiting, self.names()), (self.aside, self.put_by())):
+            for name in names:
+                with contextlib.suppress(UnreadableError, ConfigError, OSError):
+                    yield self.read(name, folder).call
 
     def read(self, name: str, folder: Path | None = None) -> Pressed:
         """One of those that wait (or are in ``folder``).

@@ -2,7 +2,7 @@
 
 import contextlib
 import secrets
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
@@ -11,12 +11,13 @@ from ccari.counting import counted
 from ccari.errors import CcariError, RecordingDelayed, why
 from ccari.office.naming import zone_of
 from ccari.office.registers import refuse_unseen
-from ccari.office.subjects import IdentifiedPerson, wanted_of
+from ccari.office.subjects import IdentifiedPerson, refuse_unregistered, wanted_of
 from ccari.own_threads import OwnThreads
 from ccari.policy import erasure
 from ccari.policy.declaration import Policy
 from ccari.policy.parties import Controller, Recipient
 from ccari.ports.holds import Sweeps
+from ccari.ports.keying import Digests
 from ccari.ports.policies import PolicyRecords
 from ccari.ports.subjects import AnswerLanguage, Erasures, Exported, Holdings, Subjects
 from ccari.ports.suppressions import RegisterStore
@@ -30,12 +31,12 @@ EXPORT_SECONDS = 300.0
 
 class SubjectDesk:
     """:class:`ccari.office.subjects.SubjectWork`. ``folder``: of the recordings. ``scratch``: the folder that an export is kept in while
-    it is sent, readable by its owner only.
+    it is sent, readable by its owner only. ``pressed_by``: how many rights a person pressed that wait on this node, or were put aside.
     """
 
     def __init__(
         self, subjects: Subjects, registers: RegisterStore, policies: PolicyRecords, erasures: Erasures, sweeps: Sweeps,
-        folder: Path, scratch: Path,
+        folder: Path, scratch: Path, pressed_by: Callable[[str, Digests], Awaitable[int]],
     ) -> None:  # fmt: skip
         self._subjects = subjects
         self._registers = registers
@@ -44,6 +45,7 @@ class SubjectDesk:
         self._sweeps = sweeps
         self._folder = folder
         self._scratch = scratch
+        self._pressed_by = pressed_by
         # they read the folder of the recordings, which may be on another machine
         self._threads = OwnThreads("ccari-exports", RecordingDelayed)
 
@@ -51,6 +53,7 @@ class SubjectDesk:
     async def export(
         self, of: IdentifiedPerson, language: AnswerLanguage | None = None
     ) -> AsyncIterator[Exported]:
+        refuse_unregistered(await self._pressed_by(of.controller.id, of.subject.digests))
         await refuse_unseen(self._registers, of.registers, of.listed_as)
         holdings = await self._subjects.holdings(of.subject, of.listed_as)
         asked = await asked_by(of, self._policies, holdings, language)

@@ -16,6 +16,7 @@ from aiohttp import web
 from ccari.calls.board import Board
 from ccari.calls.cards import Rack
 from ccari.errors import SoundError
+from ccari.keyring.journal_key import JournalKey
 from ccari.keyring.secrets import SecretStore
 from ccari.lists.importing import Lists
 from ccari.office.processing.record import Installed, Measure
@@ -29,6 +30,7 @@ from ccari.recordings.evidence.proving import Prover
 from ccari.recordings.listening import Listener
 from ccari.recordings.shelf import Shelf
 from ccari.recordings.subject.giving import SubjectDesk
+from ccari.store.local_journal import LocalJournalFiles
 from ccari.store.opened import Store
 from ccari.store.policies import Book
 from ccari.store.queries import SQL
@@ -89,9 +91,8 @@ async def front_over(store: Store, folder: Path, policy: str = TWO) -> Front:
         evidence=Prover(store.seals, SigningKeys(folder / "keys"), lambda _policy, _account: []), subjects=store.subjects,
         webhooks=store.webhooks, giving=SubjectDesk(
             store.subjects, store.registers, store.policies, store.erasures, store.deletions, folder / "recordings",
-            folder / "exports",
+            folder / "exports", LocalJournalFiles(folder, JournalKey(folder / "keys").read).pressed_by,
         ),
-
         forwards=store.forwards, repeats=store.repeats,
         secrets=kept, vouched=partial(store.key_versions.keep_vouching, kept), prompts=Silent(), cards=Rack(), live=Board(),
         accesses=store.accesses, overview=store.overview, installed=Installed((Measure.DIGESTS,)), placing=None,

@@ -32,6 +32,7 @@ from tests.unit.store.kept import Shelf
 from tests.unit.store.test_evidence_commands import over
 from tests.unit.store.test_lost_secrets import HEEDED
 from tests.unit.store.test_registers import listed, load
+from tests.unit.store.test_replaying import Node
 from tests.unit.web.api import NUMBER, Api
 
 __all__ = ["disk"]
@@ -76,6 +77,19 @@ async def test_an_export_is_not_on_record_or_of_another(
     assert rows == [{"event": "subject_exported", "request": reference}]
     # nothing of it is left once the answer is sent
     await until(lambda: not any((tmp_path / "exports").iterdir()), within=SECONDS)
+
+
+async def test_a_right_that_waits_on_this_node_is_not_in_what_is_exported_over_http_and_nobody_says_so(
+    api: Api, store: Store, database: Database, shelf: Shelf, tmp_path: Path
+) -> None:
+    reference, node = await person.asked(shelf, Right.ACCESS), Node(database, tmp_path)
+    await node.press(await node.under_way())
+    status, told = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    assert (status, b"1 right that they pressed waits on this node" in told) == (HTTPStatus.CONFLICT, True)
+    assert await store.database.rows("SELECT event FROM accesses WHERE event LIKE 'subject%'") == []
+    assert len(await node.references()) == 1
+    status, _ = await post(api, EXPORT, {"number": NUMBER, "request": reference})
+    assert status == HTTPStatus.OK
 
 
 @pytest.mark.parametrize(
