@@ -230,8 +230,9 @@ class _Connection(web.RequestHandler):
 
     @property
     def is_idle(self) -> bool:
-        """Whether no request is under way, and none has come. It may still owe the rest of one that was answered."""
-        return self.connected and not self._wire.is_closing() and not self._is_busy and not self._turns
+        """Whether no request is under way, none has come, and the last answer was read. It may still owe the rest of one that was answered."""
+        is_open = self.connected and not self._wire.is_closing()
+        return is_open and not self._is_busy and not self._turns and self.unread_since == math.inf
 
     def idle_since(self) -> tuple[bool, bool, float]:
         """A sort key, lowest for the connection to close first: those without a request yet, then those idle for longest. Last come those

@@ -382,7 +382,41 @@ async def test_a_connection_that_is_closing_makes_room_for_another_and_stays(
 ) -> None:
     """While data remain to be sent, it keeps its descriptor. aiohttp does not wait for the last 64 KiB to be sent."""
     monkeypatch.setattr(server, "MOST_CONNECTIONS", 1)
-    wires: list[asyncio.Transport] = []
+    wires = list[asyncio.Transport]()
+    async with server.serve_http("127.0.0.1:0", _leaving_unsent(wires)) as port, asyncio.timeout(SECONDS):
+        with _reading_little(port) as unread:
+            unread.sendall(POST_AND_CLOSE)
+            await until(lambda: bool(wires) and wires[0].is_closing(), within=SECONDS)
+            assert wires[0].get_write_buffer_size()
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            try:
+                writer.write(POST)
+                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
+                assert await _bytes_until_it_is_cut(unread) < UNSENT_BYTES
+            finally:
+                writer.transport.abort()
+
+
+async def test_those_who_do_not_read_the_end_of_an_answer_take_all_descriptors(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They wait for a request, as far as aiohttp knows: closed as idle, each stayed until it had read."""
+    monkeypatch.setattr(server, "MOST_CONNECTIONS", 2)
+    monkeypatch.setattr(server, "UNREAD_SECONDS", 2 * SECONDS)
+    wires = list[asyncio.Transport]()
+    async with server.serve_http("127.0.0.1:0", _leaving_unsent(wires)) as port, asyncio.timeout(SECONDS):
+        with contextlib.ExitStack() as opened:
+            unread = list[socket.socket]()
+            for _ in range(5):
+                unread.append(opened.enter_context(_reading_little(port)))
+                unread[-1].sendall(POST)
+                await until(lambda: len(wires) == len(unread), within=SECONDS)
+                await until(lambda: bool(wires[-1].get_write_buffer_size()), within=SECONDS)
+            await until(lambda: sum(map(_is_open, wires)) <= server.MOST_CONNECTIONS, within=SECONDS)
+
+
+def _leaving_unsent(wires: list[asyncio.Transport]) -> web.Application:
+    """Answers without waiting for what the other end does not read. ``wires``: gets those of the connections."""
 
     async def leave_unsent(request: web.Request) -> web.StreamResponse:
         assert isinstance(request.transport, asyncio.Transport)
@@ -396,20 +430,18 @@ async def test_a_connection_that_is_closing_makes_room_for_another_and_stays(
 
     app = web.Application()
     app.router.add_post("/", leave_unsent)
-    async with server.serve_http("127.0.0.1:0", app) as port, asyncio.timeout(SECONDS):
-        with socket.socket() as unread:
-            unread.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
-            unread.connect(("127.0.0.1", port))
-            unread.sendall(POST_AND_CLOSE)
-            await until(lambda: bool(wires) and wires[0].is_closing(), within=SECONDS)
-            assert wires[0].get_write_buffer_size()
-            reader, writer = await asyncio.open_connection("127.0.0.1", port)
-            try:
-                writer.write(POST)
-                assert await reader.readline() == b"HTTP/1.1 200 OK\r\n"
-                assert await _bytes_until_it_is_cut(unread) < UNSENT_BYTES
-            finally:
-                writer.transport.abort()
+    return app
+
+
+def _reading_little(port: int) -> socket.socket:
+    near = socket.socket()
+    near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1)
+    near.connect(("127.0.0.1", port))
+    return near
+
+
+def _is_open(wire: asyncio.Transport) -> bool:
+    return int(wire.get_extra_info("socket").fileno()) >= 0
 
 
 async def _bytes_until_it_is_cut(unread: socket.socket) -> int:
