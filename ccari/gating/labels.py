@@ -19,8 +19,9 @@ NAMELESS = "unknown"
 _WRITTEN = re.compile(rf"{_BEFORE}\d(?:{BETWEEN}\d){{5,}}")
 #: A day, as 2026-11-20 or 20.11.2026.
 _DAY = r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])\.(?:0?[1-9]|1[0-2])\.(?:19|20)\d\d"
-_COUNTED = rf"(?:{_DAY}|(?:[01]?\d|2[0-3])(?::[0-5]\d){{1,2}}|\d{{1,2}}(?: ?\(\d\)?){{0,2}}|(?:19|20)\d\d)"
-#: Text with as many digits that is not a number: a list of days, times of day, articles or years, or an amount with cents.
+_TIME = r"(?:[01]?\d|2[0-3])(?::[0-5]\d){1,2}"
+_COUNTED = rf"(?:(?:{_DAY})(?: {_TIME})?|{_TIME}|\d{{1,2}}(?: ?\(\d\)?){{0,2}}|(?:19|20)\d\d)"
+#: Text with as many digits that is not a number: a list of days (with or without a time), times of day, articles or years, or an amount with cents.
 _NO_NUMBER = re.compile(rf"{_COUNTED}(?:[,;] {_COUNTED})*|\d{{1,2}}\.?\d{{3}},\d\d|\d{{1,2}},\d{{3}}\.\d\d")
 _PHONE = re.compile(r"(?!local/)[a-z0-9]+/(?:sip:)?([a-z0-9_.+#*-]+)(?:@.*)?", re.IGNORECASE)
 
