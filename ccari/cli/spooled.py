@@ -29,8 +29,7 @@ _COLUMNS = {
 
 
 def listing(context: typer.Context, *, json: Json = False) -> None:
-    """List rights that were pressed while the database was away: those that wait, and those that were put
-    aside.
+    """List rights that were pressed while the database was away, or an older copy: those that wait, and those that were put aside.
 
     Needs no database. Numbers are masked.
     """
