@@ -21,6 +21,12 @@ TOLERANCE_MS = 150
 LATE_SECONDS = 1.5 * HEARTBEAT_SECONDS
 #: Stands for the beginning of a call that began at an unknown time.
 EVER = datetime.min.replace(tzinfo=UTC)
+#: SIP's 607 (RFC 8197): the callee has marked the call as one that they do not want. Asterisk reports it, and 608, as cause 127.
+_UNWANTED = 607
+#: SIP's 608 (RFC 8688): a network that judges calls has rejected this one.
+_REJECTED_BY_NETWORK = 608
+#: Q.850: call rejected.
+_REJECTED = 21
 #: The prefix of every name that ccari gives in Asterisk.
 PREFIX = "ccari-"
 #: The call's id must follow. The prefix alone may match other channels: Asterisk puts ``systemname`` of
@@ -261,7 +267,9 @@ def channel_of(event: dict[str, Any]) -> str | None:
 def _destroyed(event: dict[str, Any], ids: Ids) -> on.Gone | None:
     match event["channel"]["id"]:
         case ids.callee:
-            return on.Gone(Party.CALLEE, int(event.get("cause", 0)))
+            status = event.get("tech_cause")
+            cause = _REJECTED if status == _REJECTED_BY_NETWORK else int(event.get("cause", 0))
+            return on.Gone(Party.CALLEE, cause, unwanted=status == _UNWANTED)
         case ids.agent:
             return on.Gone(Party.AGENT, int(event.get("cause", 0)))
         case _:

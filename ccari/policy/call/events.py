@@ -127,10 +127,13 @@ class CalleeRedirected:
 
 @dataclass(frozen=True, slots=True)
 class Gone:
-    """A party's channel is gone. ``cause`` is the Q.850 cause of its hang-up, 0 if unknown."""
+    """A party's channel is gone. ``cause`` is the Q.850 cause of its hang-up, 0 if unknown. ``unwanted``: whoever was called
+    let it be known that they do not want such calls.
+    """
 
     party: Party
     cause: int = 0
+    unwanted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -157,8 +157,8 @@ def _react(call: Call, event: Event) -> Step:  # noqa: C901, PLR0912 - one arm a
             return recording.recorder_stopped(call)
         case on.Bridged() if call.stage is Stage.BRIDGE:
             return recording.bridged(call)
-        case on.Gone(party, cause):
-            return _gone(call, party, cause)
+        case on.Gone():
+            return _gone(call, event)
         case on.TimeRanOut(timer):
             return _time_ran_out(call, timer)
         case on.LetGo("asterisk_lost") if call.stage is Stage.TALK and not call.registering:
@@ -215,7 +215,8 @@ def _not_agreed(call: Call) -> Step:
     return then([note], recording.connect(replace(call, reason=call.reason or recording.NOT_AGREED)))
 
 
-def _gone(call: Call, party: Party, cause: int) -> Step:
+def _gone(call: Call, event: on.Gone) -> Step:
+    party = event.party
     was = leg(call, party)
     call = with_leg(call, party, Leg.GONE)
     if party is Party.AGENT:
@@ -234,7 +235,7 @@ def _gone(call: Call, party: Party, cause: int) -> Step:
     if party is Party.AGENT:
         return _agent_gone(call, was)
     if call.stage in _REACHING:
-        return reaching.unanswered(call, cause)
+        return reaching.unanswered(call, event)
     return end(call, Outcome.CALLEE_HANGUP, call.reason)
 
 
@@ -334,7 +335,7 @@ def _failed(call: Call, command: Command, *, refused: bool) -> Step:  # noqa: PL
             return right_failed(call, right)
         case do.HangUp(party):
             # the connection is lost; what is left in Asterisk is swept after reconnecting
-            return _gone(call, party, 0)
+            return _gone(call, on.Gone(party))
         case do.CreateCallee() | do.Dial() | do.AnswerCallee() | do.Bridge() | do.AnswerAgent() if (
             call.stage is not Stage.FAREWELL
         ):

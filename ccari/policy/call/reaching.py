@@ -168,8 +168,11 @@ def agent_not_called(call: Call) -> Step:
     return hang_up(call, Party.AGENT) if call.agent.is_awaited else (call, [])
 
 
-def unanswered(call: Call, cause: int) -> Step:
-    """The callee was not reached. ``cause``: the Q.850 cause of the hang-up."""
+def unanswered(call: Call, gone: on.Gone) -> Step:
+    """The callee was not reached. That they do not want the call says more than its cause."""
+    cause = gone.cause
+    if gone.unwanted:
+        return end(call, Outcome.FAILED, "unwanted")
     if cause == _BUSY:
         return end(call, Outcome.BUSY, "")
     if cause in _NO_ANSWER:

@@ -76,6 +76,19 @@ def test_an_event_is_taken_for_another(recorded: Recorded, name: str, meaning: E
 
 
 @pytest.mark.parametrize(
+    ("status", "meaning"),
+    [
+        (607, on.Gone(Party.CALLEE, 127, unwanted=True)),
+        (608, on.Gone(Party.CALLEE, 21)),
+        (500, on.Gone(Party.CALLEE, 127)),
+    ],
+)
+def test_a_refusal_without_a_q850_cause_is_lost(recorded: Recorded, status: int, meaning: Event) -> None:
+    refused = {"cause": 127, "cause_txt": "Interworking, unspecified", "tech_cause": status}
+    assert meaning == meant(recorded["callee_destroyed_21"] | refused)
+
+
+@pytest.mark.parametrize(
     ("ago", "began_ago", "counts"),
     [
         (0.2, 60, 0.2),

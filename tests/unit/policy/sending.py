@@ -54,6 +54,7 @@ def _of_the_callee(world: World, keys: tuple[str, ...], *, holds: bool) -> Itera
         yield from (on.CalleeRang(), on.CalleeAnswered(), on.CalleeRedirected())
         if not world.callee.answered:
             yield from (on.Gone(Party.CALLEE, cause) for cause in (17, 19, 21))
+            yield on.Gone(Party.CALLEE, 127, unwanted=True)
     if do.AnswerCallee() in world.asked or do.Dial() in world.asked:
         # early media carries keys before the answer, and a queued key may arrive after the end
         yield from (on.KeyPressed(key) for key in keys)

@@ -247,6 +247,7 @@ def test_a_token_that_fails_while_the_call_closes_changes_nothing() -> None:
         (on.Gone(Party.CALLEE, 27), ("failed", "out_of_order")),
         (on.Gone(Party.CALLEE, 42), ("failed", "congestion")),
         (on.Gone(Party.CALLEE, 127), ("failed", "cause_127")),
+        (on.Gone(Party.CALLEE, 127, unwanted=True), ("failed", "unwanted")),
         (on.CalleeRedirected(), ("failed", "redirected")),
         (on.Gone(Party.CALLEE, 23), ("failed", "redirected")),
         (on.TimeRanOut(Timer.RING), ("no_answer", "")),
