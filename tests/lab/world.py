@@ -131,6 +131,7 @@ class World(Asterisk):
         *,
         destination: str = "",
         withheld: bool = False,
+        asserted: bool = False,
         greeted: bool = False,
     ) -> AgentCall:
         """A callee calls the centre and, once answered, does what their number encodes; returns as soon as they call.
@@ -143,6 +144,8 @@ class World(Asterisk):
             The campaign that they dial.
         destination
             The pbx's ``CCARI_DESTINATION``.
+        asserted
+            The provider tells the pbx the number that is ``withheld`` (RFC 3325).
         greeted
             The pbx answers by itself, and passes the call to ccari two seconds later.
         """
@@ -152,6 +155,8 @@ class World(Asterisk):
             "X-Lab-Call": call.id,
             "X-Lab-Destination": destination,
             "X-Lab-Greeted": "yes" if greeted else None,
+            "P-Asserted-Identity": f"<sip:{callee}@127.0.0.1>" if asserted else None,
+            "Privacy": "id" if asserted else None,
         }
         body = {
             "endpoint": f"PJSIP/provider/sip:{campaign}@127.0.0.1:{self.pbx_sip_port}",

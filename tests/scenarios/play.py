@@ -55,6 +55,8 @@ class Seen:
     left_behind: list[str]
     next: str | None
     holds: int
+    #: Whether the agent's phone was told a number that the caller withholds.
+    disclosed: bool
 
     @property
     def events(self) -> list[str]:
@@ -82,6 +84,7 @@ async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) ->
                 scenario.campaign,
                 destination=agent,
                 withheld=scenario.withheld,
+                asserted=scenario.asserted,
                 greeted=scenario.greeted,
             )
             call, told = await _through_dialplan(placed, stage)
@@ -111,6 +114,7 @@ async def play(scenario: Scenario, callee: Callee, serial: int, stage: Stage) ->
         _left_behind(record, stage),
         gate,
         await stage.lab.world.holds(callee.number),
+        scenario.withheld and callee.digits in await stage.lab.world.invite(agent),
     )
 
 
@@ -249,6 +253,7 @@ def _in_the_record(seen: Seen, expect: Expected) -> list[str]:
         _unlike("events that must not be", sorted({*seen.events} & {*expect.never}), []),
         _unlike("the journal's fault", seen.record["fault"], None),
         _unlike("what is left behind", seen.left_behind, []),
+        _unlike("that the agent sees a number that is withheld", seen.disclosed, False),
         _unlike("the gate afterwards", seen.next, expect.next),
     ]
     if seen.told is not None:

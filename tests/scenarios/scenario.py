@@ -68,11 +68,12 @@ class Expected(_Table):
 class Scenario(_Table):
     """``summary``: what happens, in one line, for the list of scenarios.
 
-    ``agent``: what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung, and
-    in ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who dialled hangs
-    up. ``colleague``: the phone to which the agent's phone transfers the call. ``greeted``: the pbx answers callers by
-    itself, and passes them on two seconds later. ``suppressed``: the bar on the number beforehand; ``source``: the
-    known source of the number.
+    ``agent``: what the agent's phone does; in ``agent_first`` and ``inbound`` calls it is the phone that is rung,
+    and in ``callee_first`` ones the campaign names it. ``agent_leaves_at``: the event at which an agent who dialled
+    hangs up. ``colleague``: the phone to which the agent's phone transfers the call. ``greeted``: the pbx answers
+    callers by itself, and passes them on two seconds later. ``asserted``: the provider tells the centre a number
+    that is ``withheld``. ``suppressed``: the bar on the number beforehand; ``source``: the known source of the
+    number.
     """
 
     name: str
@@ -84,6 +85,7 @@ class Scenario(_Table):
     agent_leaves_at: str | None = None
     colleague: str | None = None
     withheld: bool = False
+    asserted: bool = False
     greeted: bool = False
     suppressed: str | None = None
     consented: bool = False
