@@ -197,8 +197,9 @@ async def test_a_callee_over_the_second_trunk_hears_no_notice_has_no_keys_or_is_
         (callees.congestion(75), "trunk", ("failed", "congestion"), 2),
         (callees.unallocated(75), "trunk", ("failed", "unallocated"), 2),
         (callees.unallocated(76), "trunk-away", ("failed", "unallocated"), 1),
+        (callees.rejects(75), "trunk", ("failed", "rejected"), 1),
     ],
-    ids=["busy", "congestion", "unallocated", "first-away"],
+    ids=["busy", "congestion", "unallocated", "first-away", "declined"],
 )
 async def test_who_is_not_reached_over_two_trunks_is_told_or_dialled_otherwise_than_the_page_says(
     lab: Lab, driving: Service, current: ForeignPbx, callee: Callee, first: str, verdict: tuple[str, str], invites: int
