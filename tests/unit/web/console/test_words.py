@@ -430,6 +430,23 @@ def test_a_request_that_is_taken_back_reads_as_a_consent_that_is() -> None:
             assert consent[:6] not in said.lower()
 
 
+def test_an_officer_refuses_in_other_words_than_the_law() -> None:
+    """The Polish Art 12(4) has ``powody niepodjęcia działań``; ``przyczyny`` are those of a delay, in Art 12(3)."""
+    told = CATALOGUES["pl"]("steps.refuse_help")
+    assert "powody niepodjęcia działań" in told
+    for remedy in (
+        "wniesienia skargi do organu nadzorczego",
+        "skorzystania ze środków ochrony prawnej przed sądem",
+    ):
+        assert remedy in told, remedy
+
+
+def test_a_request_is_entered_under_another_name_than_on_the_button() -> None:
+    for text in CATALOGUES["pl"].said.values():
+        for said in [text] if isinstance(text, str) else text:
+            assert not re.search(r"wprowad(ź|zić)\b.*żądanie", said), said
+
+
 def test_a_call_back_is_said_to_have_been_a_key() -> None:
     assert "key" not in CATALOGUES["en"].term("level", "L1")
     assert "klawisz" not in CATALOGUES["pl"].term("level", "L1")
