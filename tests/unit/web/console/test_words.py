@@ -217,6 +217,7 @@ def _filled(node: ast.expr, **more: str) -> str | None:
                 "_NEITHER": numberlist._NEITHER,
                 "reference": "ACME-2026-000001",
                 "state": "in progress",
+                "in_utc": "2026-03-05 10:00 UTC",
                 "when": "on 2026-03-05",
                 **more,
             }
