@@ -617,3 +617,9 @@ async def test_evidence_proves_nothing_or_is_anothers(
         pack = await answer.read()
     keys = SigningKeys(front.secrets.folder).all()
     assert verify(pack, keys, None).id == mine
+
+
+async def test_a_note_from_right_to_left_is_written_as_if_from_left_to_right(officer: Visitor) -> None:
+    note = "לא להתקשר אליי שוב! ACME (2026)."
+    page = await entered(officer, note=note)
+    assert f'<p class="words" dir="auto">{note}</p>' in (await officer.get(page)).text
