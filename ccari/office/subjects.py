@@ -6,7 +6,6 @@ from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from ccari.counting import counted
 from ccari.errors import InputError, RequestError
 from ccari.office.claimants import known_to
 from ccari.office.naming import the_controller, the_number
@@ -131,8 +130,7 @@ def refuse_unregistered(own: int) -> None:
     """Raise RequestError if so many rights of this person are on this node and not registered yet."""
     if own:
         raise RequestError(
-            f"{counted(own, 'right that they pressed waits', 'rights that they pressed wait')} on this node: register them by ccari requests replay --aside, "
-            "then try again"
+            f"rights that they pressed wait on this node ({own}): register them by ccari requests replay --aside, then try again"
         )
 
 

@@ -421,7 +421,7 @@ async def test_a_right_that_waits_on_this_node_is_not_in_the_dossier_and_nobody_
     await over(shelf)
     node = Node(shelf.database, tmp_path)
     await node.press(await node.under_way())
-    refused(await dossier(ccari, tmp_path / "dossier.zip"), "1 right that they pressed waits on this node")
+    refused(await dossier(ccari, tmp_path / "dossier.zip"), "rights that they pressed wait on this node (1)")
     assert (await ccari.ccari("requests", "replay")).code == 0
     assert (await dossier(ccari, tmp_path / "dossier.zip")).code == 0
 

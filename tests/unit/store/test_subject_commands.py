@@ -433,7 +433,7 @@ async def test_a_right_that_waits_on_this_node_is_not_in_the_export_and_nobody_s
     node = Node(shelf.database, tmp_path)
     await node.press(await node.under_way())
     done = await ccari.ccari("subject", "export", AS_WRITTEN, "--request", reference, "--out", str(out))
-    refused(done, "1 right that they pressed waits on this node")
+    refused(done, "rights that they pressed wait on this node (1)")
     assert not out.exists()
     assert (await ccari.ccari("requests", "replay")).code == 0
     await export(ccari, reference, out)
@@ -775,7 +775,7 @@ async def test_a_right_that_waits_on_the_disk_brings_back_what_was_erased(
         node.journal.put_aside(name)
     (node.journal.aside / "x.right.torn").write_bytes(b"ccari")
     erase = ("subject", "erase", AS_WRITTEN, "--request", reference, "--yes")
-    refused(await ccari.ccari(*erase), "1 right that they pressed waits on this node")
+    refused(await ccari.ccari(*erase), "rights that they pressed wait on this node (1)")
     assert await shelf.fate(recording) is None
     for name in node.journal.put_by():
         if "torn" not in name and node.journal.read(name, node.journal.aside).call.id != others.id:

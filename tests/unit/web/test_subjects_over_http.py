@@ -85,7 +85,7 @@ async def test_a_right_that_waits_on_this_node_is_not_in_what_is_exported_over_h
     reference, node = await person.asked(shelf, Right.ACCESS), Node(database, tmp_path)
     await node.press(await node.under_way())
     status, told = await post(api, EXPORT, {"number": NUMBER, "request": reference})
-    assert (status, b"1 right that they pressed waits on this node" in told) == (HTTPStatus.CONFLICT, True)
+    assert (status, b"rights that they pressed wait on this node (1)" in told) == (HTTPStatus.CONFLICT, True)
     assert await store.database.rows("SELECT event FROM accesses WHERE event LIKE 'subject%'") == []
     assert len(await node.references()) == 1
     status, _ = await post(api, EXPORT, {"number": NUMBER, "request": reference})
