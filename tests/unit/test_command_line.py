@@ -52,7 +52,7 @@ def python(does: str) -> subprocess.CompletedProcess[str]:
 
 AS_NOBODY = """
 import gc; gc.disable()
-import concurrent.futures.thread, contextlib, io, json, os, sys, tempfile
+import concurrent.futures.thread, contextlib, encodings.utf_8_sig, io, json, os, sys, tempfile
 from ccari.cli.main import app, main
 from typer.main import get_command
 # all that is loaded later lies where nobody may look, if this is below /root
