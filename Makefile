@@ -22,6 +22,7 @@ WORKERS := -n 4 --dist loadfile
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
 UNIT := tests/unit tests/hostile tests/browser
+LABORATORY := tests/integration tests/lab tests/scenarios tests/faults
 COMMANDS := mmdebstrap flac espeak-ng ffmpeg unshare nsenter age curl openssl chromium chromium-headless-shell
 
 help: ## Show this list
@@ -34,13 +35,14 @@ demo: setup ## Place real calls between two Asterisks and show them; KEEP=1 leav
 # The laboratory's calls take real time and little of the processor. So the other tests run beside them, at a lower priority, and
 # from the beginning, because linting uses one core; the audit runs beside both. A known vulnerability fails the tests. Without a
 # network they pass, and say at the end that nothing was audited: that is not a fault of the code, but an audit that is skipped
-# silently is worse than none.
+# silently is worse than none. In a fresh clone, each worker would compile all tests: one process does it before, while mypy has the other core.
 test: setup ## Lint, type-check and run every test; audit the packages, where PyPI can be asked
-	@log=$$(mktemp); audited=$$(mktemp); nice -n 3 $(BIN)/python -m pytest $(WORKERS) $(UNIT) >$$log 2>&1 & unit=$$!; \
+	@log=$$(mktemp); audited=$$(mktemp); { $(BIN)/python -m pytest --collect-only -q $(LABORATORY) $(UNIT) >/dev/null 2>&1; \
+	    exec nice -n 3 $(BIN)/python -m pytest $(WORKERS) $(UNIT); } >$$log 2>&1 & unit=$$!; \
 	  nice $(MAKE) --no-print-directory audit-where-possible >$$audited 2>&1 & audit=$$!; \
 	  trap 'kill $$unit $$audit' INT TERM; \
 	  $(MAKE) --no-print-directory lint || { kill $$unit $$audit 2>/dev/null; wait; rm -f $$log $$audited; exit 1; }; \
-	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults; code=$$?; \
+	  $(BIN)/python -m pytest $(SIDE_BY_SIDE) $(LABORATORY); code=$$?; \
 	  wait $$unit || code=1; cat $$log; wait $$audit || code=1; cat $$audited; rm -f $$log $$audited; exit $$code
 
 lint: setup ## Ruff, mypy, import-linter
@@ -53,7 +55,7 @@ unit: setup ## The tests that need no Asterisk
 	$(BIN)/python -m pytest $(UNIT)
 
 integration: setup ## The tests on the laboratory
-	$(BIN)/python -m pytest $(SIDE_BY_SIDE) tests/integration tests/lab tests/scenarios tests/faults
+	$(BIN)/python -m pytest $(SIDE_BY_SIDE) $(LABORATORY)
 
 scenarios: setup ## Play every scenario of a call, and say of each what happens in it
 	$(BIN)/python -m tests.scenarios
