@@ -17,7 +17,7 @@ PACKAGES := python3-venv mmdebstrap flac espeak-ng ffmpeg util-linux age curl op
 # that the longest file does not run last.
 SIDE_BY_SIDE := -n 4 --dist loadfile --no-loadscope-reorder
 # One worker runs all tests of a file, because they share fixtures: walking through all of a call's states takes a minute. Half of
-# the time the tests wait for processes and time-outs: with fewer workers, a core would be idle once the laboratory is done.
+# the time the tests wait for processes and time-outs: with four workers, both cores are nearly full also once the laboratory is done.
 WORKERS := -n 4 --dist loadfile
 ENGINE := podman buildah docker-compose crun nft ip
 ENGINE_PACKAGES := podman buildah docker-compose crun netavark aardvark-dns nftables iproute2
