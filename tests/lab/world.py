@@ -24,6 +24,9 @@ ORIGINATE_SECONDS = 120
 """How long an agent's phone waits for the pbx to answer."""
 
 HEARD_SECONDS = 15.0
+SUBROUTINE_SECONDS = 5.0
+"""How long a callee may take until it is back at its number."""
+
 MODULES = "load = app_bridgewait.so\nload = res_tonedetect.so"
 """What only phones need: to put a call on hold, and to press a key once they hear something."""
 
@@ -217,11 +220,20 @@ class World(Asterisk):
             raise LabError(f"the callee does not hang up: {answer.strip()}")
 
     async def _callee(self, number: str) -> str:
-        """The channel of the callee at a number."""
-        channels = [each.split("!") for each in (await self.cli("core show channels concise")).splitlines()]
+        """The channel of the callee at a number, once it is at the number."""
         # a channel that pressed keys before is at the keys' extension, no longer at its number
         before = self._pressed.get(number)
-        talking = [each[0] for each in channels if number.removeprefix("+") in each or each[0] == before]
+        talking: list[str] = []
+
+        async def found() -> bool:
+            channels = (await self.cli("core show channels concise")).splitlines()
+            fields = [each.split("!") for each in channels]
+            talking[:] = [each[0] for each in fields if number.removeprefix("+") in each or each[0] == before]
+            return bool(talking)
+
+        with suppress(TimeoutError):
+            # whoever has just answered, or is pressing a key, is in a subroutine, whose extension is s
+            await until(found, within=SUBROUTINE_SECONDS)
         if len(talking) != 1:
             raise LabError(f"{len(talking)} callees are on the line at that number")
         return talking[0]
