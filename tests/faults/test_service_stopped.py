@@ -19,7 +19,7 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 TALKS = 50
 #: Time for all calls to begin on a busy machine.
-TALKING_SECONDS = 60.0
+TALKING_SECONDS = 120.0
 #: Longer than any time-out of ccari, and long enough for Asterisk to disconnect a client that does not read, and for
 #: the callers' own timers.
 STOPPED_SECONDS = 30.0
