@@ -68,6 +68,16 @@ def test_a_person_who_got_less_than_was_asked_for_is_not_told_where_to_complain(
         assert OFFICE[language] not in text(outcome, request(right), language, "DE"), right
 
 
+def test_a_refusal_is_in_other_words_than_the_law() -> None:
+    """The Polish Art 12(4) has ``powody``, as the officer's help does; ``przyczyny`` are those of a delay, in Art 12(3)."""
+    written = letters.write(Outcome.REFUSED, request(), controller(), "pl", MOMENT)
+    told = f"{written.subject} {written.text}"
+    assert "powodów (art. 12 ust. 4" in told.replace("\u00a0", " ")
+    assert "przyczyn" not in told
+    extended = text(Outcome.EXTENDED, request(), "pl")
+    assert "z następujących przyczyn" in extended
+
+
 @pytest.mark.parametrize("language", ANSWER_LANGUAGES)
 @pytest.mark.parametrize("right", BARRING)
 def test_a_bar_that_was_lifted_is_said_to_stand(right: Right, language: AnswerLanguage) -> None:
