@@ -238,8 +238,13 @@ def _distinct(prompts: Iterable[Prompt]) -> list[Prompt]:
     for prompt in prompts:
         if not _KEY.fullmatch(prompt.key):
             raise SoundError(f"{prompt.key}: not usable as a file name: letters, digits, . _ and - only")
-        if not prompt.text.strip() or re.search(r"\{\w*\}", prompt.text):
-            raise SoundError(f"{prompt.key}: the words are empty or not all filled in: {prompt.text!r}")
+        if not prompt.text.strip():
+            raise SoundError(f"{prompt.key}: the words are empty")
+        if braces := re.search(r"\{\w*\}", prompt.text):
+            raise SoundError(
+                f"{prompt.key}: {braces[0]} cannot be spoken: take the braces out of the controller's name, the purpose or the data source "
+                f"in the policy: {prompt.text!r}"
+            )
         if by_key.setdefault(prompt.key, prompt) != prompt:
             raise SoundError(f"{prompt.key}: declared twice with different words")
     return list(by_key.values())

@@ -213,7 +213,10 @@ def test_words_like_an_option_or_a_command_are_only_spoken(engine: EspeakNg, tmp
         (Prompt("goodbye", "pl", "Zegna", "../../etc"), "not usable as a file name"),
         (Prompt("goodbye", "pl", "Zegna", "a/b/c"), "not usable as a file name"),
         (Prompt("goodbye", "..", "Zegna"), "not usable as a file name"),
-        (Prompt("goodbye", "pl", "Zegna firma {controller}."), "not all filled in"),
+        (
+            Prompt("goodbye", "pl", "Zegna firma {ACME}."),
+            r"\{ACME\} cannot be spoken: take the braces out of the controller's name",
+        ),
         (Prompt("goodbye", "pl", " "), "the words are empty"),
         (Prompt("goodbye", "pl", "Inaczej."), "declared twice with different words"),
         (Prompt("goodbye", "xx", "Hello."), "no voice set for language"),
