@@ -20,6 +20,7 @@ from ccari.recordings.dossier.verifying import verify as verify_dossier
 from ccari.recordings.evidence.authority import Authority
 from ccari.recordings.evidence.authority import authority as trusted
 from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey, public_key
+from ccari.recordings.evidence.unzipping import MOST_BYTES
 from ccari.recordings.evidence.verifying import Entered, Verdict, verify
 
 
@@ -180,7 +181,7 @@ def _verified(
             sha256 = hashlib.file_digest(content, "sha256").hexdigest()
             if not is_dossier(content):
                 content.seek(0)
-                return verify(content.read(), keys, recordings, authority), sha256
+                return verify(content.read(MOST_BYTES + 1), keys, recordings, authority), sha256
             with watched("checking files") as progress:
                 return verify_dossier(content, keys, recordings, authority, progress), sha256
     except OSError as error:

@@ -34,6 +34,9 @@ OF_NUMBER = frozenset({"digest", "key_version"})
 OF_END = ("outcome", "reason")
 #: Columns of a request's row that its first entry repeats: what was asked for, of whom, by whom and when.
 OF_REQUEST = ("right", "article", "controller", "campaign", "channel", "received_at", "digest", "key_version")
+#: In a longer journal it is not looked for from where an entry was moved: that takes the square of its length, and anybody who alters a
+#: pack, or the database, can make a journal of any length. A call has some tens of entries.
+MOST_SEARCHED = 200
 #: How far the database's clock, which dates rows, may differ from the service's, which dates the journal.
 CLOCKS_DIFFER = timedelta(minutes=5)
 #: How much later than its entry the end of a call may be recorded: while the database is away, writing it is retried.
@@ -307,7 +310,8 @@ def fault(begins: bytes, entries: Sequence[Linked], *, count: int, last: bytes) 
 
 def _why_link_differs(begins: bytes, entries: Sequence[Linked], entry: Linked) -> str:
     """A moved entry still has the link of its own position; the link of an edited entry fits no position."""
-    for before in (begins, *(each.link for each in entries)):
+    befores = (begins, *(each.link for each in entries)) if len(entries) <= MOST_SEARCHED else ()
+    for before in befores:
         for seq in range(1, len(entries) + 2):
             if seq != entry.seq and entry.link == next_link(
                 before, seq, entry.at, entry.event, entry.commitment

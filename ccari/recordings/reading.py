@@ -16,6 +16,7 @@ from ccari.ports.recordings import Channels, InPlace
 from ccari.recordings.encryption import decrypt
 from ccari.recordings.evidence.agreeing import faults_of_stored
 from ccari.recordings.tags import ENCRYPTED, beside, sidecar_fields
+from ccari.regular import open_regular
 
 #: How much longer than permitted a recording may be: a cut by time and a cut by samples differ by less.
 _ROUNDING_MS = 100
@@ -120,7 +121,8 @@ def faults(folder: Path, recording: InPlace, identities: Sequence[Identity] = ()
 def _faults_of_file(folder: Path, recording: InPlace, identities: Sequence[Identity]) -> Iterator[str]:
     kept = recording.kept
     try:
-        with (folder / kept.file).open("rb") as file:
+        # whoever can write to the folder could put a pipe in its place, which would never end
+        with open_regular(folder / kept.file) as file:
             digest = hashlib.file_digest(file, "sha256").digest()
             size = file.tell()
     except FileNotFoundError:
@@ -143,7 +145,8 @@ def _faults_of_file(folder: Path, recording: InPlace, identities: Sequence[Ident
 
 def _faults_of_tag(folder: Path, recording: InPlace) -> Iterator[str]:
     try:
-        found: Any = json.loads(beside(folder / recording.kept.file).read_bytes())
+        with open_regular(beside(folder / recording.kept.file)) as file:
+            found: Any = json.loads(file.read())
     except FileNotFoundError:
         yield "its tag is missing"
         return

@@ -28,11 +28,13 @@ _PLAIN_FILE = 0o600 << 16
 
 def unzipped(content: bytes) -> dict[str, bytes]:
     """The content of each file of a pack, by name, in the order of the ZIP. Raises EvidenceError like :func:`contents`."""
+    if len(content) > MOST_BYTES:
+        raise EvidenceError("it is larger than a pack can be")
     file = io.BytesIO(content)
     entries = listed(file)
     if len(entries) != len({each.filename for each in entries}):
         raise EvidenceError("the pack contains a file twice")
-    if max(len(content), sum(each.file_size for each in entries)) > MOST_BYTES:
+    if sum(each.file_size for each in entries) > MOST_BYTES:
         raise EvidenceError("it is larger than a pack can be")
     return dict(contents(file, entries))
 

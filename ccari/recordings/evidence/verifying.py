@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from uuid import UUID
 
-from ccari.errors import EvidenceError, why
+from ccari.errors import EvidenceError, RecordingError, why
 from ccari.policy import chain, merkle, seal
 from ccari.policy.chain import Linked
 from ccari.policy.seal import Kind, Leaf, Statement
@@ -27,6 +27,12 @@ from ccari.recordings.evidence.keys import VerifyingKey
 from ccari.recordings.evidence.pack import FORMAT, TIME_STAMPS, VCON
 from ccari.recordings.evidence.unzipping import unzipped
 from ccari.recordings.evidence.vcon import TIME_STAMP
+from ccari.recordings.reading import below
+from ccari.regular import open_regular
+
+#: The largest changed file of which it is said what was changed in it. To find that, a file is read before it is known to be as it was
+#: signed: anybody could have put anything into it, and made reading it take for ever.
+MOST_EXPLAINED = 2**18
 
 _T = TypeVar("_T")
 
@@ -106,6 +112,14 @@ def verify_files(
     missing = [name for name in contents["files"] if name not in files]
     if missing:
         raise EvidenceError(f"{missing[0]} is missing from the pack")
+    changed = [
+        name
+        for name, sha256 in contents["files"].items()
+        if not hmac.compare_digest(sha256_of(files[name]), str(sha256))
+    ]
+    unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
+    if any(len(files[name]) > MOST_EXPLAINED for name in (*changed, *unsigned)):
+        _refuse(changed, unsigned)
     kind, id_ = Kind(contents["kind"]), str(contents["id"])
     journal = legible(lambda: _journal(files, kind, id_, contents["journal"]), "journal.json is damaged")
     sealed, entered = legible(lambda: _seals(files, kind, id_, journal, keys), "seals.json is damaged")
@@ -114,21 +128,24 @@ def verify_files(
     legible(lambda: _policy(files, kind, journal), "policy.json is damaged")
     signed = legible(lambda: _recordings(files, document, journal), "recordings.json is damaged")
     compared = legible(lambda: _compared(signed, recordings), "recordings.json is damaged")
-    for name, sha256 in contents["files"].items():
-        if not hmac.compare_digest(sha256_of(files[name]), str(sha256)):
-            raise EvidenceError(f"{name} was changed")
-    unsigned = sorted(set(files) - set(contents["files"]) - {VCON})
-    if unsigned:
-        raise EvidenceError(f"{unsigned[0]} is not part of the signed pack")
+    _refuse(changed, unsigned)
     legible(lambda: _consents(files, journal), "gate.json is damaged")
     not_told = legible(lambda: _subject(files, kind, journal), "subject.json is damaged")
     return Verdict(
         kind, id_, legible(lambda: moment(document["created_at"]), f"the date of {VCON} is damaged"), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
-        tuple(min((by.at for of, by in stamps if by and each.digest in of), default=None) for each in sealed),
+        _stamped_at(sealed, stamps),
         tuple(dict.fromkeys(by.by for _, by in stamps if by)), sum(by is None for _, by in stamps), heard.unheard,
         heard.wordless, heard.untold, compared, uncompared(signed, journal), entered, not_told,
     )  # fmt: skip
+
+
+def _refuse(changed: Sequence[str], unsigned: Sequence[str]) -> None:
+    """Raise EvidenceError if a file was changed, or is not signed."""
+    if changed:
+        raise EvidenceError(f"{changed[0]} was changed")
+    if unsigned:
+        raise EvidenceError(f"{unsigned[0]} is not part of the signed pack")
 
 
 def _opened(files: Mapping[str, bytes], keys: Sequence[VerifyingKey]) -> tuple[dict[str, Any], VerifyingKey]:
@@ -238,12 +255,12 @@ def _time_stamps(
     """For each time stamp, the hashes of the seals that existed by then, and its content, verified and matching the vCon; None without
     ``authority``.
     """
-    found, told = [], _told(document)
+    found, told, digests = [], _told(document), {each.digest for each in sealed}
     for number, row in enumerate(json.loads(files.get(TIME_STAMPS, b"[]")), start=1):
         which = f"{TIME_STAMPS}: time stamp {number}"
         statements, response = [_statement(each) for each in row["statements"]], files[row["file"]]
         covered = {each.digest for each in statements}
-        if not seal.follow(statements) or covered.isdisjoint(each.digest for each in sealed):
+        if not seal.follow(statements) or covered.isdisjoint(digests):
             raise EvidenceError(f"{which} does not lead to a seal of the journal")
         try:
             stamped = authority.stamped(response, statements[-1]) if authority else None
@@ -259,6 +276,17 @@ def _time_stamps(
     if told:
         raise EvidenceError(f"{VCON}: a time stamp is not in the pack")
     return found
+
+
+def _stamped_at(
+    sealed: Sequence[Statement], stamps: Sequence[tuple[set[bytes], Stamped | None]]
+) -> tuple[datetime | None, ...]:
+    """By when each seal existed, according to the first of the checked time stamps that covers it."""
+    first = dict[bytes, datetime]()
+    for covered, by in stamps:
+        for digest in covered if by else ():
+            first[digest] = min(first.get(digest, by.at), by.at)
+    return tuple(first.get(each.digest) for each in sealed)
 
 
 def _told(document: Mapping[str, Any]) -> dict[str, datetime]:
@@ -336,9 +364,13 @@ def _compared(signed: Sequence[Mapping[str, Any]], folder: Path | None) -> int:
 
 
 def _compare(recording: Mapping[str, Any], folder: Path) -> None:
-    which, path = f"recording {recording['id']}", folder / recording["file"]
+    which = f"recording {recording['id']}"
     try:
-        with path.open("rb") as file:
+        path = below(folder, recording["file"])
+    except RecordingError as error:
+        raise EvidenceError(f"{which}: {error}") from None
+    try:
+        with open_regular(path) as file:
             sha256 = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise EvidenceError(f"{which}: {path} cannot be read: {why(error)}") from None

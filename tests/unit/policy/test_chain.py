@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from ccari.policy import chain
 from ccari.policy.chain import (
     Entry,
     Linked,
@@ -117,6 +118,23 @@ def test_two_that_changed_places_go_unnoticed(place: int) -> None:
     entries = journal()
     entries[place : place + 2] = reversed(entries[place : place + 2])
     assert found(entries) == f"entry {place + 2} ({EVENTS[place + 1]}) is in place {place + 1}"
+
+
+def test_who_makes_a_journal_long_has_whoever_checks_it_search_for_ever(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entries = follow(start(CALL), 0, [Entry(NOON, "key_pressed", {}, bytes(16))] * 1000)
+    entries[0] = replace(entries[0], event="key_pressee")
+    hashed, next_link = 0, chain.next_link
+
+    def counted(before: bytes, seq: int, at: datetime, event: str, committed: bytes) -> bytes:
+        nonlocal hashed
+        hashed += 1
+        assert hashed <= len(entries)
+        return next_link(before, seq, at, event, committed)
+
+    monkeypatch.setattr(chain, "next_link", counted)
+    assert found(entries) == "entry 1 (key_pressee) was changed"
 
 
 @pytest.mark.parametrize("place", range(4))

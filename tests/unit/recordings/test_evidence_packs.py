@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import os
 import sys
 import warnings
 from collections.abc import Sequence
@@ -90,6 +91,21 @@ def test_the_files_of_recordings_are_not_compared(tmp_path: Path) -> None:
         recordings=[accounts.recording(state="deleted", deletion="retention", deleted_at=NOON)],
     )
     assert verify(packed(gone), [KEY.verifying], tmp_path).recordings == 0
+
+
+def test_whoever_made_the_pack_has_it_read_something_else_than_a_recording(tmp_path: Path) -> None:
+    """Its maker may have signed anything: a device would be read for ever, and a pipe waited for."""
+    for file, fault in (
+        ("/dev/zero", "its file is not below the recordings folder"),
+        ("../pipe", "its file is not below the recordings folder"),
+        ("pipe", "it is a pipe or a device"),
+    ):
+        stored = accounts.journal(("recording_stored", {**STORED, "file": file}))
+        content = packed(accounts.call(stored, recordings=[accounts.recording(file=file)]))
+        if not (tmp_path / "pipe").exists():
+            os.mkfifo(tmp_path / "pipe")
+        with pytest.raises(EvidenceError, match=fault):
+            verify(content, [KEY.verifying], tmp_path)
 
 
 def test_audio_that_is_no_longer_there_is_not_told() -> None:

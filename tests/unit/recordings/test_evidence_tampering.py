@@ -18,8 +18,10 @@ from ccari.errors import EvidenceError
 from ccari.policy import chain
 from ccari.policy.chain import Entry
 from ccari.recordings.evidence import signing, unzipping
+from ccari.recordings.evidence.hearing import NOTICE
 from ccari.recordings.evidence.keys import SigningKey
 from ccari.recordings.evidence.pack import VCON
+from ccari.recordings.evidence.verifying import MOST_EXPLAINED
 from tests.unit.recordings import accounts
 from tests.unit.recordings.accounts import CALL, KEY, NOON, OTHER_KEY, RECORDING
 from tests.unit.recordings.packing import (
@@ -227,6 +229,30 @@ def test_a_bomb_fills_the_memory_of_whoever_verifies(monkeypatch: pytest.MonkeyP
     assert len(into.getvalue()) < 10**5
     with pytest.raises(EvidenceError, match="it is larger than a pack can be"):
         checked(into.getvalue())
+
+
+def _blown_up(files: Files) -> None:
+    rows = json.loads(files["journal.json"])
+    longer = json.dumps(rows * (MOST_EXPLAINED // len(json.dumps(rows)) + 1))
+    files["journal.json"] = longer.encode()
+
+
+def _heard_for_ever(files: Files) -> None:
+    """Of each of these rows the whole sound would be read."""
+    files["notice/big.sln12"] = bytes(MOST_EXPLAINED + 1)
+    sha256 = hashlib.sha256(b"").hexdigest()
+    row = {"key": "pl/renewals/identity", "text": None, "digest": "", "files": {"sln12": "notice/big.sln12"}, "sha256": {"sln12": sha256}}  # fmt: skip
+    files[NOTICE] = json.dumps([row] * 100).encode()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [(_blown_up, "journal.json was changed"), (_heard_for_ever, f"{NOTICE} was changed")],
+)
+def test_what_anybody_put_into_a_pack_is_read_before_it_is_known_not_to_be_signed(
+    change: Callable[[Files], None], fault: str
+) -> None:
+    assert fault_of(change) == fault
 
 
 def test_a_vcon_that_somebody_else_has_signed_too_is_opened() -> None:
