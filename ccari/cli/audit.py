@@ -92,7 +92,7 @@ def purge(context: typer.Context, *, yes: Yes = False, json: Json = False) -> No
 @app.command()
 def check(context: typer.Context) -> None:
     """Check that no entry was changed, left out, moved or erased before its time, that the record matches its
-    seals, and that policies, tokens and legal holds are as it says. Exit status 1 if not.
+    seals, and that policies, tokens, legal holds and the bars entered or lifted by hand are as it says. Exit status 1 if not.
 
     The seals themselves are checked by ccari evidence check.
     """
@@ -108,7 +108,7 @@ def check(context: typer.Context) -> None:
         more = f", and {otherwise - len(named)} more" if otherwise > len(named) else ""
         raise CcariError(
             "the record of accesses is intact, but not everything is as it says: "
-            f"{counted(otherwise, 'policy, token or hold', 'policies, tokens or holds')} missing, changed or never entered: "
+            f"{counted(otherwise, 'policy, token, hold or bar', 'policies, tokens, holds or bars')} missing, changed or never entered: "
             f"{printable(', '.join(named))}{more}: see ccari audit list"
         )
     typer.echo(f"{counted(count, 'access', 'accesses')}: the record is intact")

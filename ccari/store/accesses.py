@@ -66,7 +66,7 @@ class Accesses:
         return count, fault
 
     async def contradictions(self) -> tuple[int, Sequence[str]]:
-        """How many policies, tokens and holds are missing, are others than the record says, or are not on it, and the first
+        """How many policies, tokens, holds and bars are missing, are others than the record says, or are not on it, and the first
         :data:`MOST_NAMED` in words. The record itself must be intact (:meth:`fault`).
         """
         rows = await self._database.rows(SQL["decided_otherwise"], MOST_NAMED, outside_pool=True)

@@ -26,6 +26,7 @@ _MARKS = {
 #: A time stamp counts for a seal if it came fewer than this many seals later: some two weeks' worth, and 6 MB of JSON in a pack. A later
 #: one proves little about the time; and the pack of a call from years before an authority was configured would be too large to read.
 MOST_BETWEEN = 20_000
+_NO_BAR = "the bar that it entered is missing or was limited, and nobody has lifted it"
 #: Columns left out of an account's subject, since the account has them elsewhere.
 _NOT_IN_SUBJECT = frozenset({"events", "last_link"})
 
@@ -120,10 +121,22 @@ class Seals:
                 entries, rows[0]
             )
             yield Kind.CALL, rows[0]["id"], fault or await policies.fault(entries)
+        barless = await self._barless()
         async for rows in _by_journal(self._database.stream(SQL["all_request_journals"])):
-            yield Kind.REQUEST, rows[0]["id"], _fault_of_request(rows)
+            reference = rows[0]["id"]
+            yield (
+                Kind.REQUEST,
+                reference,
+                _fault_of_request(rows) or (_NO_BAR if reference in barless else None),
+            )
         _, fault = await Accesses(self._database).fault()
         yield Kind.ACCESSES, Kind.ACCESSES, fault
+
+    async def _barless(self) -> set[str]:
+        """The references of requests whose bar is gone: whoever can write to the database could have a person called again."""
+        bars = {right.value: effect.suppress.value for right, effect in EFFECTS.items() if effect.suppress}
+        found = self._database.stream(SQL["requests_without_bar"], list(bars), list(bars.values()))
+        return {row["reference"] async for rows in found for row in rows}
 
     async def of_call(self, call_id: UUID) -> Account:
         async with self._database.snapshot() as connection:

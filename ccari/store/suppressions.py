@@ -66,7 +66,13 @@ class Suppressions:
                 await withdraw(connection, controller, digests, purposes, at=None)
             bar = NewBar(reason, origin, proof, [campaign or ""], expires_at=expires_at)
             added = await enter(connection, controller, digests, bar)
-            barred = {**whose_number(controller, digests), "reason": reason, "campaign": campaign or ""}
+            until = "never" if expires_at is None else expires_at.isoformat()
+            barred = {
+                **whose_number(controller, digests),
+                "reason": reason,
+                "campaign": campaign or "",
+                "until": until,
+            }
             noted = await accesses.add(connection, Looked.NUMBER_BARRED, {**barred, "who": origin, "why": ""})
         accesses.log(Looked.NUMBER_BARRED, origin, noted)
         return added
@@ -119,13 +125,14 @@ class Suppressions:
             )
             if not rows:
                 return []
-            lifted = {**whose_number(controller, digests), "bars": str(len(rows))}
+            ids = " ".join(str(row["id"]) for row in rows)
+            lifted = {**whose_number(controller, digests), "bars": str(len(rows)), "lifted": ids}
             # the reason is stored with the lifted bars, where an erasure reaches it
             noted = await accesses.add(
                 connection, Looked.BARS_LIFTED, {**lifted, "who": removed_by, "why": ""}
             )
         accesses.log(Looked.BARS_LIFTED, removed_by, noted)
-        return [dict(row) for row in rows]
+        return [{name: value for name, value in row.items() if name != "id"} for row in rows]
 
     async def of(self, controller: str, digests: Digests) -> list[dict[str, Any]]:
         return await self._database.rows(SQL["check_suppression"], controller, list(digests.all))

@@ -5,6 +5,7 @@ import json
 import struct
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
@@ -19,9 +20,11 @@ from hypothesis import strategies as st
 from ccari.errors import StoreError
 from ccari.gating.labels import unnumbered
 from ccari.policy.rights import Right
+from ccari.policy.suppression import Reason
 from ccari.ports.access import Bearer, Role
 from ccari.ports.accesses import Access, Looked, WantedAccesses
 from ccari.ports.holds import HoldOn, Subject
+from ccari.ports.keying import Digests
 from ccari.store.database import Database
 from ccari.store.opened import Store
 from ccari.store.queries import SQL
@@ -90,7 +93,7 @@ class Looks:
              {**of, "in": "accesses"}, "they ask"),
             (("calls", "show", call, "--why", "complaint 7"), Looked.CALL_SHOWN, {"call": call, "controller": "acme"}, "complaint 7"),
             (("suppress", "remove", OTHER_AS_WRITTEN, "--controller", "acme", "--why", "letter 8"), Looked.BARS_LIFTED,
-             {"controller": "acme", "digest": OTHERS_DIGEST, "bars": "1"}, ""),
+             {"controller": "acme", "digest": OTHERS_DIGEST, "bars": "1", "lifted": "2"}, ""),
             (("suppress", "export", "--controller", "acme"), Looked.BARS_EXPORTED, {"controller": "acme"}, ""),
             (("contacts", "scrub", str(listed), "--campaign", "renewals"), Looked.LIST_SCRUBBED,
              {"controller": "acme", "campaign": "renewals"}, ""),
@@ -112,7 +115,7 @@ class Looks:
             (("contacts", "import", str(listed), "--campaign", "renewals", "--source", "fair", "--obtained", "2026-01-15", "--basis", "contract"),
              Looked.LIST_IMPORTED, {"controller": "acme", "in": "contacts", "lines": "1"}, ""),
             (("consents", "import", str(agreed)), Looked.LIST_IMPORTED, {"controller": "acme", "in": "consents", "lines": "1"}, ""),
-            (("suppress", "add", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_BARRED, {**of, "reason": "do_not_call", "campaign": ""}, ""),
+            (("suppress", "add", AS_WRITTEN, "--controller", "acme"), Looked.NUMBER_BARRED, {**of, "reason": "do_not_call", "campaign": "", "until": "never"}, ""),
             (("consents", "withdraw", AS_WRITTEN, "--controller", "acme", "--proof", "letter 9"), Looked.CONSENTS_WITHDRAWN, {**of, "consents": "1"}, ""),
         ]  # fmt: skip
         on_number = {**of, "digests": hash_of(made.digests().newest)}
@@ -376,6 +379,12 @@ async def test_what_cannot_be_put_on_record_is_done_all_the_same(store: Store, d
         ("UPDATE holds SET digests = sha256('x') || digests WHERE id = 1", "hold_placed"),
         ("UPDATE holds SET released_at = now(), released_by = 'anna', release_reason = 'x' WHERE id = 1", "hold_placed"),
         ("UPDATE holds SET released_at = NULL, released_by = NULL, release_reason = NULL WHERE id = 2", "hold_released"),
+        ("DELETE FROM suppressions", "number_barred"),
+        ("UPDATE suppressions SET expires_at = now()", "number_barred"),
+        ("UPDATE suppressions SET campaign = 'other'", "number_barred"),
+        ("UPDATE suppressions SET reason = 'restriction'", "number_barred"),
+        ("UPDATE suppressions SET digest = sha256('x')", "number_barred"),
+        ("DELETE FROM removed_suppressions", "number_barred"),
     ],
 )  # fmt: skip
 async def test_invariant_9_what_somebody_decided_is_changed_in_its_table_unnoticed(
@@ -388,13 +397,61 @@ async def test_invariant_9_what_somebody_decided_is_changed_in_its_table_unnotic
     for _ in range(2):
         await store.holds.place(HoldOn(subject=ROTATED), "lawsuit", "anna")
     await store.holds.release(2, "over", "anna")
+    other = made.digests(number=OTHER)
+    for digests in (made.digests(), other):
+        await store.suppressions.add(
+            "acme", digests, Reason.OBJECTION, "anna", "letter 7", campaign="renewals"
+        )
+    await store.suppressions.remove("acme", other, "anna", "a mistake", reason=Reason.OBJECTION)
     assert (await on(dsn, tmp_path).ccari("audit", "check")).code == 0
     await forge(database, change)
     done = await on(dsn, tmp_path).ccari("audit", "check")
     assert (done.code, done.out) == (1, "")
-    assert "1 policy, token or hold missing, changed or never entered: entry " in done.err
+    assert "1 policy, token, hold or bar missing, changed or never entered: entry " in done.err
     assert f"({event}): see ccari audit list" in done.err
-    assert await store.accesses.fault() == (7, None)
+    assert await store.accesses.fault() == (10, None)
+
+
+MOVED = """WITH gone AS (DELETE FROM suppressions RETURNING *)
+           INSERT INTO removed_suppressions (controller, digest, key_version, campaign, reason, origin, proof, entered_at, removed_by, why)
+           SELECT controller, digest, key_version, campaign, reason, origin, proof, entered_at, 'anna', 'a mistake' FROM gone"""
+
+
+async def test_invariant_9_a_bar_is_put_among_those_that_were_lifted_unnoticed(
+    database: Database, store: Store
+) -> None:
+    await store.policies.apply(ANOTHER_POLICY, "anna")
+    await store.suppressions.add("acme", made.digests(number=OTHER), Reason.OBJECTION, "anna", "letter 7")
+    await store.suppressions.remove("acme", made.digests(number=OTHER), "anna", "a mistake", reason=Reason.OBJECTION)  # fmt: skip
+    await store.requests.add("acme", made.exercise(Right.OBJECTION), made.digests())
+    assert await store.accesses.contradictions() == (0, [])
+    await forge(database, MOVED)
+    assert await store.accesses.contradictions() == (1, ["lifted bar 2 without an entry"])
+
+
+async def test_a_bar_that_was_lifted_extended_or_went_with_its_controller_passes_for_taken_away(
+    database: Database, store: Store
+) -> None:
+    await store.policies.apply(ANOTHER_POLICY, "anna")
+    until = made.NOW + timedelta(days=3650)
+    for end in (until, None, until):
+        await store.suppressions.add("acme", made.digests(), Reason.OBJECTION, "anna", "form", expires_at=end)
+    assert await store.accesses.contradictions() == (0, [])
+    # the bar was entered under an older secret
+    newer = Digests(bytes(32), 2, (*made.digests().all, bytes(32)))
+    await store.suppressions.remove("acme", newer, "anna", "a mistake", reason=Reason.OBJECTION)
+    assert await store.accesses.contradictions() == (0, [])
+    # as an older ccari lifted one
+    await store.suppressions.add("acme", made.digests(), Reason.OBJECTION, "anna", "form")
+    await forge(database, MOVED)
+    assert await store.accesses.contradictions() == (1, ["lifted bar 2 without an entry"])
+    of = {"controller": "acme", "digest": DIGEST, "bars": "1"}
+    await store.accesses.note(Access(Looked.BARS_LIFTED, "anna", of))
+    assert await store.accesses.contradictions() == (0, [])
+    await store.suppressions.add("other", made.digests("other"), Reason.OBJECTION, "anna", "form")
+    await database.rows("INSERT INTO controller_deletions (controller, begun_by) VALUES ('other', 'anna')")
+    await database.rows("DELETE FROM suppressions WHERE controller = 'other'")
+    assert await store.accesses.contradictions() == (0, [])
 
 
 async def test_a_hold_is_not_found_any_more_once_the_older_secret_is_retired(store: Store) -> None:
@@ -415,12 +472,12 @@ async def test_one_contradiction_hides_those_behind_it(
     await forge(database, release, 5)
     named = ", ".join(f"entry {seq} (hold_placed)" for seq in range(1, 6))
     assert (
-        f"5 policies, tokens or holds missing, changed or never entered: {named}: see"
+        f"5 policies, tokens, holds or bars missing, changed or never entered: {named}: see"
         in (await on(dsn, tmp_path).ccari("audit", "check")).err
     )
     await forge(database, release, 7)
     assert (
-        f"7 policies, tokens or holds missing, changed or never entered: {named}, and 2 more: see"
+        f"7 policies, tokens, holds or bars missing, changed or never entered: {named}, and 2 more: see"
         in (await on(dsn, tmp_path).ccari("audit", "check")).err
     )
 

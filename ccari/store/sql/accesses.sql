@@ -43,12 +43,13 @@ WHERE s.kind = 'accesses' AND a.link IS NULL
 ORDER BY s.events LIMIT 1
 
 -- name: decided_otherwise
--- The first $1 entries on a policy, a token or a hold whose row is missing or says otherwise, and rows that have no entry; how many there are
--- in all. Rows from before these entries were made have none, and entries may be erased: a row is missed only if it is newer than the oldest
--- entry after which none of its kind was erased. Policies come first: the newest is in force. Each kind is joined by its table's key: the record may have millions of entries.
+-- The first $1 entries on a policy, a token, a hold or a bar whose row is missing or says otherwise, and rows that have no entry; how many
+-- there are in all. Rows from before these entries were made have none, and entries may be erased: a row is missed only if it is newer than
+-- the oldest entry after which none of its kind was erased; for bars, of any kind, since policies were entered later. Policies come first: the newest is in
+-- force. Each kind is joined by its table's key: the record may have millions of entries. A controller's bars go with it.
 WITH decided AS MATERIALIZED (
     SELECT seq, at, event, fields FROM accesses
-    WHERE event IN ('policy_applied', 'token_created', 'token_revoked', 'hold_placed', 'hold_released')
+    WHERE event IN ('policy_applied', 'token_created', 'token_revoked', 'hold_placed', 'hold_released', 'number_barred', 'bars_lifted')
 ), erased AS MATERIALIZED (
     SELECT event, max(seq) AS seq, max(at) AS at FROM decided WHERE fields IS NULL GROUP BY event
 ), told AS MATERIALIZED (
@@ -64,6 +65,18 @@ WITH decided AS MATERIALIZED (
     SELECT *, (fields->>'hold')::bigint AS hold FROM told WHERE event = 'hold_placed'
 ), released AS MATERIALIZED (
     SELECT *, (fields->>'hold')::bigint AS hold FROM told WHERE event = 'hold_released'
+), on_bars AS MATERIALIZED (
+    SELECT seq, at, event, who, fields->>'controller' AS controller, decode(fields->>'digest', 'hex') AS digest, fields->>'reason' AS reason,
+           fields->>'campaign' AS campaign, CASE coalesce(fields->>'until', '') WHEN '' THEN '-infinity' WHEN 'never' THEN 'infinity'
+                                        ELSE (fields->>'until')::timestamptz END AS until,
+           fields->>'lifted' AS lifted
+    FROM told WHERE event IN ('number_barred', 'bars_lifted')
+), unlisted AS MATERIALIZED (
+    -- EXCEPT is never carried out by looking through all entries for each bar, however few the planner expects
+    SELECT id FROM removed_suppressions
+    WHERE removed_at > (SELECT min(t.at) FROM told t
+                         WHERE t.seq > coalesce((SELECT max(e.seq) FROM erased e WHERE e.event IN ('number_barred', 'bars_lifted')), 0))
+    EXCEPT SELECT unnest(string_to_array(lifted, ' '))::bigint FROM on_bars
 ), otherwise AS (
     SELECT a.seq, NULL AS unentered, a.event AS what FROM applied a LEFT JOIN policy_revisions p ON p.revision = a.revision
     WHERE (encode(sha256(convert_to(p.document, 'UTF8')), 'hex'), p.applied_by) IS DISTINCT FROM (a.fields->>'sha256', a.who)
@@ -84,6 +97,23 @@ WITH decided AS MATERIALIZED (
           AND NOT EXISTS (SELECT FROM erased e WHERE e.event = 'hold_released' AND e.seq > a.seq AND e.at >= h.released_at)
     UNION ALL
     SELECT a.seq, NULL, a.event FROM released a LEFT JOIN holds h ON h.id = a.hold WHERE h.released_by IS DISTINCT FROM a.who
+    UNION ALL
+    -- a bar is only ever extended; one that was lifted stays on record
+    SELECT a.seq, NULL, a.event FROM on_bars a
+    WHERE a.event = 'number_barred'
+      AND NOT EXISTS (SELECT FROM suppressions s
+                       WHERE (s.controller, s.digest, s.campaign, s.reason) = (a.controller, a.digest, a.campaign, a.reason)
+                         AND coalesce(s.expires_at, 'infinity') >= a.until)
+      AND NOT EXISTS (SELECT FROM removed_suppressions r
+                       WHERE (r.controller, r.digest, r.campaign, r.reason) = (a.controller, a.digest, a.campaign, a.reason)
+                         AND r.removed_at > a.at - interval '5 minutes')
+      AND NOT EXISTS (SELECT FROM controller_deletions d WHERE d.controller = a.controller AND d.begun_at > a.at - interval '5 minutes')
+    UNION ALL
+    -- an entry from before lifted bars were named is dated within the transaction that lifted them
+    SELECT NULL, r.id::text, 'lifted bar' FROM unlisted u JOIN removed_suppressions r ON r.id = u.id
+    WHERE NOT EXISTS (SELECT FROM on_bars a
+                       WHERE a.event = 'bars_lifted' AND a.lifted IS NULL AND (a.controller, a.who) = (r.controller, r.removed_by)
+                         AND a.at >= r.removed_at AND a.at < r.removed_at + interval '1 hour')
     UNION ALL
     SELECT NULL, p.revision::text, 'policy revision' FROM policy_revisions p
     WHERE p.revision > (SELECT min(revision) FROM applied WHERE unerased_since)

@@ -180,3 +180,16 @@ SELECT r.reference AS id, r.state AS now_state, r.level AS now_level, r.due AS n
 FROM rights_requests r LEFT JOIN request_events e ON e.reference = r.reference
 LEFT JOIN request_event_details d ON d.reference = e.reference AND d.seq = e.seq
 ORDER BY r.reference, e.seq
+
+-- name: requests_without_bar
+-- Requests for one of the rights $1 that still show whose they are, and whose bar, for the reason in $2, neither stands nor was lifted since.
+-- The bar of a request has no end, and is entered under the digest that the request has; one on a withdrawal may be on some campaigns only.
+SELECT q.reference
+FROM unnest($1::text[], $2::text[]) AS bars ("right", reason) JOIN rights_requests q ON q."right" = bars."right"
+WHERE q.digest IS NOT NULL
+  AND NOT EXISTS (SELECT FROM suppressions s
+                   WHERE s.controller = q.controller AND s.digest = q.digest AND s.reason = bars.reason AND s.expires_at IS NULL
+                     AND (s.campaign = '' OR s.reason = 'withdraw_consent') OFFSET 0)
+  AND NOT EXISTS (SELECT FROM removed_suppressions r
+                   WHERE r.controller = q.controller AND r.digest = q.digest AND r.reason = bars.reason
+                     AND r.removed_at > q.registered_at - interval '5 minutes' OFFSET 0)

@@ -84,7 +84,7 @@ INSERT INTO removed_suppressions (controller, digest, key_version, campaign, rea
                                   expires_at, removed_by, why)
 SELECT controller, digest, key_version, campaign, reason, origin, proof, call_id, entered_at, expires_at, $5, $6
 FROM lifted
-RETURNING campaign, reason, origin, proof, entered_at, expires_at
+RETURNING id, campaign, reason, origin, proof, entered_at, expires_at
 
 -- name: check_suppression
 -- A bar kept under several secrets is returned once.

@@ -649,11 +649,11 @@ class Within:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    async def stream(self, statement: str) -> AsyncIterator[list[dict[str, Any]]]:
-        yield await self.rows(statement)
+    async def stream(self, statement: str, *arguments: Any) -> AsyncIterator[list[dict[str, Any]]]:
+        yield await self.rows(statement, *arguments)
 
-    async def rows(self, statement: str) -> list[dict[str, Any]]:
-        return [dict(row) for row in await self._connection.fetch(statement)]
+    async def rows(self, statement: str, *arguments: Any) -> list[dict[str, Any]]:
+        return [dict(row) for row in await self._connection.fetch(statement, *arguments)]
 
 
 async def test_what_is_over_cannot_be_sealed_at_once(

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from ccari.errors import EvidenceError, StoreError, UnknownError
 from ccari.policy import chain, merkle
-from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.rights import EFFECTS, Level, RequestState, Right
 from ccari.policy.seal import FIRST, Kind, Leaf, Statement, statement
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked
@@ -479,6 +479,59 @@ async def test_invariant_9_the_row_of_a_request_is_rewritten_and_everything_take
         content, _ = Prover(store.seals, keys, lambda _policy, _account: []).pack(account)
         with pytest.raises(EvidenceError, match=r"^subject\.json: the "):
             verify(content, keys.all())
+
+
+BARRING = [right for right in Right if EFFECTS[right].suppress]
+
+
+@pytest.mark.parametrize(
+    ("right", "change"),
+    [
+        *((right, "DELETE FROM suppressions") for right in BARRING),
+        (Right.OBJECTION, "UPDATE suppressions SET expires_at = now() + interval '1 day'"),
+        (Right.OBJECTION, "UPDATE suppressions SET digest = sha256('x')"),
+        (Right.OBJECTION, "UPDATE suppressions SET controller = 'other'"),
+        (Right.OBJECTION, "UPDATE suppressions SET campaign = 'renewals'"),
+    ],
+)
+async def test_invariant_1_the_bar_of_a_right_is_taken_away_unnoticed(
+    store: Store, database: Database, right: Right, change: str
+) -> None:
+    """Whoever can write to the database could have a person called again who has objected."""
+    reason = EFFECTS[right].suppress
+    assert reason is not None
+    # one that was lifted before is not this one
+    await store.suppressions.add("acme", made.digests(), reason, "anna", "form")
+    await store.suppressions.remove("acme", made.digests(), "anna", "a mistake", reason=reason)
+    await forge(database, "UPDATE removed_suppressions SET removed_at = removed_at - interval '1 day'")
+    reference = await store.requests.add("acme", made.exercise(right), made.digests())
+    assert (await check(store.seals, [])).unfit == []
+    await database.rows(change)
+    (unfit,) = (await check(store.seals, [])).unfit
+    assert unfit == (
+        f"request {reference} is damaged or was altered: "
+        "the bar that it entered is missing or was limited, and nobody has lifted it"
+    )
+
+
+@pytest.mark.parametrize("right", BARRING)
+async def test_a_bar_that_was_lifted_renewed_or_is_nobodys_any_more_is_missed(
+    store: Store, database: Database, right: Right
+) -> None:
+    reason = EFFECTS[right].suppress
+    assert reason is not None
+    ended = datetime.now(UTC) - timedelta(days=1)
+    await store.suppressions.add("acme", made.digests(), reason, "anna", "form", expires_at=ended)
+    references = [await store.requests.add("acme", made.exercise(right), made.digests()) for _ in range(2)]
+    assert (await check(store.seals, [])).unfit == []
+    await store.suppressions.remove("acme", made.digests(), "anna", "a mistake", reason=reason)
+    assert (await check(store.seals, [])).unfit == []
+    # the requests expire, and then their controller leaves with its bars
+    nobodys = "closed_at = now(), state = 'fulfilled', number = NULL, digest = NULL, digests = '{}', key_version = NULL"
+    await forge(database, f"UPDATE rights_requests SET {nobodys}")  # noqa: S608 - constant
+    await forge(database, "DELETE FROM removed_suppressions")
+    gone = [each for each in (await check(store.seals, [])).unfit if "bar" in each]
+    assert (gone, len(references)) == ([], 2)
 
 
 async def test_what_is_not_there_has_evidence(store: Store) -> None:
