@@ -16,6 +16,8 @@ from ccari.policy.canonical import canonical
 SALT_BYTES = 16
 #: The entries that say under which policy a call was made: a call has one of the two, or none if the gate was never asked.
 GATED = frozenset({"call_gated", "call_blocked"})
+#: The entry of a call that says that fields before it were erased (Article 17), or expired.
+ERASED = "personal_data_erased"
 #: Columns of a call's row that these entries repeat: under what the call was made, and with whom. ``number``: masked.
 OF_CALL = (
     "legal_basis",
@@ -155,14 +157,24 @@ def unproven_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -
 
 def fault_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> str | None:
     """The first difference between a call's row and its journal, in words; None if they agree. Values that were erased from the journal,
-    or never in it, cannot be compared, and count as agreeing. Check the journal's chain first (:func:`fault`).
+    or never in it, cannot be compared, and count as agreeing; but the journal must say that fields were erased. Check the journal's chain
+    first (:func:`fault`).
 
     ``call``: its row, from the database or JSON.
     """
     for name, told in _told_of_call(journal):
         if (its := _value(call.get(name))) != told:
             return f"the {name} of the call is {its or 'nothing'}, but {told or 'nothing'} in the journal"
-    return _fault_of_notice(journal, call) or _fault_of_moments(journal, call)
+    return _fault_of_notice(journal, call) or _fault_of_moments(journal, call) or _fault_of_erased(journal)
+
+
+def _fault_of_erased(journal: Sequence[Linked]) -> str | None:
+    """Anyone who can write to the database could delete an entry's fields, so that it no longer says otherwise than they do."""
+    told = max((each.seq for each in journal if each.event == ERASED), default=0)
+    for entry in journal:
+        if entry.fields is None and entry.seq > told:
+            return f"the fields of entry {entry.seq} ({entry.event}) are gone, but the journal does not say that they were erased"
+    return None
 
 
 def unproven_of_call(journal: Sequence[Linked], call: Mapping[str, Any]) -> tuple[str, ...]:

@@ -1,7 +1,7 @@
 """An account of a call and one of a request, sealed among others, as the store would give them."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
@@ -109,6 +109,16 @@ def of(*told: Told) -> list[Linked]:
         for n, (event, fields) in enumerate(told)
     ]
     return chain.follow(chain.start(CALL), 0, entries)
+
+
+def erased(entries: Sequence[Linked], places: Collection[int], *, told: bool = True) -> list[Linked]:
+    """The journal after the fields in these ``places`` were erased, and it said so, unless not ``told``."""
+    gone = [
+        replace(each, fields=None, salt=None) if place in places else each
+        for place, each in enumerate(entries)
+    ]
+    says = Entry(gone[-1].at, chain.ERASED, {"by": "cli:dpo"}, bytes([len(gone)]) * 16)
+    return [*gone, *chain.follow(gone[-1].link, len(gone), [says] if told else [])]
 
 
 def sealed(kind: Kind, of: str, entries: Sequence[Linked], key: SigningKey = KEY) -> SealedIn:

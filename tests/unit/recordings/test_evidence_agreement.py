@@ -11,10 +11,11 @@ import pytest
 from ccari.errors import EvidenceError
 from ccari.policy import chain
 from ccari.policy.chain import Linked
+from ccari.policy.seal import Kind
 from ccari.ports.evidence import Account, HeardSound, Revision
 from ccari.recordings.evidence import pack as packs
 from tests.unit.recordings import accounts
-from tests.unit.recordings.accounts import DELETED, HEARD, KEY, NOON, RECORDING, STORED, recording
+from tests.unit.recordings.accounts import DELETED, HEARD, KEY, NOON, RECORDING, STORED, erased, recording
 from tests.unit.recordings.packing import MADE_AT, checked, packed
 
 OTHER = "99999999-2222-4333-8444-666666666666"
@@ -207,11 +208,35 @@ def test_a_blocked_call_is_given_another_basis_unnoticed(believing: Believing) -
 
 def test_what_a_call_was_made_under_seems_proven_although_it_was_erased() -> None:
     account = over()
-    gated = replace(account, journal=erased(list(account.journal), {0}))
+    gated = resealed(account, erased(account.journal, {0}))
     assert checked(packed(account)).unproven == ()
     said = ("legal_basis", "controller", "campaign", "revision", "direction", "agent", "number")
     other = replace(gated, subject={**gated.subject, "legal_basis": "consent"})
     assert checked(packed(other)).unproven == said
+
+
+def resealed(account: Account, journal: list[Linked]) -> Account:
+    return replace(account, journal=journal, seals=[accounts.sealed(Kind.CALL, account.id, journal)])
+
+
+GONE = "the fields of entry {} are gone, but the journal does not say that they were erased"
+
+
+def test_who_deletes_the_fields_of_an_entry_has_them_pass_for_erased(believing: Believing) -> None:
+    """They could then write something else into the row, which nothing contradicts."""
+    account = over()
+    gone = resealed(account, erased(account.journal, {0}, told=False))
+    refused(gone, GONE.format("1 (call_gated)"), believing)
+
+
+def test_what_was_deleted_after_an_erasure_passes_for_erased_by_it(believing: Believing) -> None:
+    account = over()
+    journal = erased(account.journal, {0})
+    deletion = chain.Entry(NOON, "recording_refused", {}, bytes(16))
+    journal += chain.follow(journal[-1].link, len(journal), [deletion])
+    assert checked(packed(resealed(account, journal))).erased == (1,)
+    gone = resealed(account, erased(journal, {7}, told=False))
+    refused(gone, GONE.format("8 (recording_refused)"), believing)
 
 
 def over(*more: accounts.Told, **ended: str) -> Account:
@@ -283,8 +308,8 @@ def test_a_call_whose_end_the_database_took_late_is_refused() -> None:
 def test_the_end_of_a_call_seems_proven_although_it_was_erased_or_is_not_in_the_journal() -> None:
     account = over()
     other = {**account.subject, "outcome": "busy", "reason": "machine"}
-    entries = erased(list(account.journal), {5})
-    assert checked(packed(replace(account, journal=entries, subject=other))).unproven == ("outcome", "reason")
+    gone = resealed(replace(account, subject=other), erased(account.journal, {5}))
+    assert checked(packed(gone)).unproven == ("outcome", "reason")
     said = ("direction", "agent", "number", "outcome", "reason", "dialled_at", "ended_at")
     assert checked(packed()).unproven == said
 
@@ -327,11 +352,11 @@ def test_a_consent_that_the_gate_knew_is_refused(more: str) -> None:
         # … and the service died before it was written down
         resting(KNOWN[0], ("call_ended", {"outcome": "failed", "reason": "service_died"}), outcome="failed", reason="service_died"),
         # a journal of which something was erased, and one from before the facts were recorded
-        accounts.call(erased(list(resting(*KNOWN).journal), {1}), recordings=[], consents=[CONSENT],
+        accounts.call(erased(resting(*KNOWN).journal, {1}), recordings=[], consents=[CONSENT],
                       subject=resting(*KNOWN).subject),
         resting(("call_gated", {}), ("call_ended", {})),
     ):  # fmt: skip
-        assert checked(_packed(account, ())).entries == 2
+        assert checked(_packed(account, ())).entries == len(account.journal)
 
 
 def test_a_policy_that_was_written_anew_is_given_out_as_the_one_in_force() -> None:
@@ -389,13 +414,6 @@ def test_a_request_is_said_to_have_been_answered_or_in_time_unnoticed(
 
 def _packed(account: Account, heard: Sequence[HeardSound]) -> bytes:
     return packs.pack(account, heard, KEY, [KEY.verifying], MADE_AT)
-
-
-def erased(entries: list[Linked], places: Any) -> list[Linked]:
-    return [
-        replace(each, fields=None, salt=None) if place in places else each
-        for place, each in enumerate(entries)
-    ]
 
 
 def without(entries: Sequence[Linked], events: set[str]) -> list[Linked]:

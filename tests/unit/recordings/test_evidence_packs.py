@@ -34,10 +34,7 @@ from tests.unit.recordings.accounts import (
 from tests.unit.recordings.packing import MADE_AT, checked, files_of, packed, vcon_of
 
 UNRECORDED = accounts.journal(("call_ended", {}), tagged=None)
-ERASED = [
-    replace(each, fields=None, salt=None) if each.event == "notice_heard" else each
-    for each in accounts.journal()
-]
+ERASED = accounts.erased(accounts.journal(), {2})
 
 
 def test_an_untouched_pack_does_not_fit() -> None:
@@ -68,10 +65,7 @@ def test_an_older_key_that_signed_a_seal_is_refused() -> None:
 
 @given(st.sets(st.integers(0, 5), min_size=1))
 def test_what_was_erased_breaks_the_proof_or_is_not_told(places: set[int]) -> None:
-    entries = accounts.journal()
-    for place in places:
-        entries[place] = replace(entries[place], fields=None, salt=None)
-    verdict = checked(packed(accounts.call(entries)))
+    verdict = checked(packed(accounts.call(accounts.erased(accounts.journal(), places))))
     assert verdict.erased == tuple(sorted(place + 1 for place in places))
 
 

@@ -138,7 +138,7 @@ async def test_erased_fields_break_the_evidence_or_are_in_it(
     call = await over(store)
     before = await exported(ccari, call.id, tmp_path / "before.zip")
     await database.rows("DELETE FROM call_event_fields WHERE seq = 2")
-    await store.calls.append(call.id, "fields_erased", {"request": "ACME-2026-000001"})
+    await store.calls.append(call.id, "personal_data_erased", {"reference": "ACME-2026-000001"})
     after = await exported(ccari, call.id, tmp_path / "after.zip")
     assert (await ccari.ccari("evidence", "verify", str(before))).code == 0
     verdict = json.loads((await ccari.ccari("evidence", "verify", str(after), "--json")).out)
@@ -151,10 +151,11 @@ async def test_what_was_erased_is_shown_as_a_fault_and_what_was_changed_as_erase
     call = await over(store)
     reference = await store.requests.add("acme", made.exercise(Right.ACCESS), made.digests())
     await database.rows("DELETE FROM call_event_fields WHERE seq = 2")
+    await store.calls.append(call.id, "personal_data_erased", {})
     await database.rows("DELETE FROM request_event_details")
     shown = await ccari.ccari("calls", "show", str(call.id))
     assert shown.code == 0
-    assert "key_pressed  erased" in shown.out
+    assert re.search("key_pressed +erased", shown.out)
     assert shown.out.endswith("the journal is intact\n")
     shown = await ccari.ccari("requests", "show", reference)
     assert (shown.code, shown.out.count("erased")) == (0, 2)
@@ -370,6 +371,7 @@ async def test_a_recording_whose_entries_were_erased_passes_for_compared(
 ) -> None:
     call = await recorded(store)
     await database.rows("DELETE FROM call_event_fields")
+    await store.calls.append(call.id, "personal_data_erased", {})
     pack = await exported(ccari, call.id, tmp_path / "call.zip")
     (row,) = await database.rows("SELECT id FROM recordings")
     done = await ccari.ccari("evidence", "verify", str(pack))

@@ -51,7 +51,7 @@ SPEAKING = (
 )  # fmt: skip
 #: Functions that say in words what is wrong with evidence.
 TELLING = {
-    "fault", "_why_link_differs", "fault_of_call", "_fault_of_notice", "_fault_of_moments", "fault_of_recordings", "fault_of_request", "_fault_of_tag", "_fault_of_file", "_fault_of_state",
+    "fault", "_why_link_differs", "fault_of_call", "_fault_of_notice", "_fault_of_moments", "_fault_of_erased", "fault_of_recordings", "fault_of_request", "_fault_of_tag", "_fault_of_file", "_fault_of_state",
 }  # fmt: skip
 ASKED = re.compile(r"""\b(?:t|words)\(\s*['"]([a-z_0-9.]+)['"]\s*[,)]""")
 KINDS: dict[str, Iterable[StrEnum]] = {
