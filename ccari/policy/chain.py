@@ -8,6 +8,7 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 from uuid import UUID
 
@@ -146,6 +147,19 @@ def fault_of_request(journal: Sequence[Linked], request: Mapping[str, Any]) -> s
         )
         if not is_same and _value(its) != told:
             return f"the {name} of the request is {_value(its)}, but {told} in the journal"
+    return None
+
+
+def fault_of_erased_request(journal: Sequence[Linked], *, on_request: bool) -> str | None:
+    """The first entry of a request whose words are gone though nothing says that they were erased, in words; None if there is none.
+
+    ``on_request``: whether the person's data were erased (Article 17), of which only the journal of the request for it says so. A request
+    that expires gets one more entry like its last.
+    """
+    expired = max((later.seq for last, later in pairwise(journal) if later.event == last.event), default=0)
+    for entry in journal:
+        if entry.fields is None and entry.seq >= expired and not on_request:
+            return f"the words of entry {entry.seq} ({entry.event}) are gone, but nothing says that they were erased"
     return None
 
 

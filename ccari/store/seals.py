@@ -215,7 +215,12 @@ def _fault_of_request(rows: Sequence[Mapping[str, Any]]) -> str | None:
     entries, row = _entries(rows, journals.request_linked), rows[0]
     fault = _fault(rows, chain.start_of_request(row["id"]), entries)
     now = {name.removeprefix("now_"): value for name, value in row.items() if name.startswith("now_")}
-    return fault or chain.fault_of_request(entries, now)
+    on_request = any(each["erased"] for each in rows)
+    return (
+        fault
+        or chain.fault_of_request(entries, now)
+        or chain.fault_of_erased_request(entries, on_request=on_request)
+    )
 
 
 def _entries(

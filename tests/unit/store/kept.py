@@ -12,6 +12,7 @@ import pytest
 
 from ccari.office.deletion_clock import Now, by_the_clock
 from ccari.policy.retention import HoldKind
+from ccari.policy.seal import Kind
 from ccari.ports.calls import OpenedCall
 from ccari.recordings.archive import FileArchive
 from ccari.recordings.backlog import Caretaker
@@ -108,6 +109,10 @@ class Shelf:
             while (swept := await self.keeper(now).round()) is None:
                 pass
         return swept
+
+    async def faults(self, of: Kind) -> list[str]:
+        """What ``ccari evidence check`` finds in the journals of calls or of requests."""
+        return [fault async for kind, _, fault in self.store.seals.journals() if kind is of and fault]
 
     async def row(self, recording: UUID) -> dict[str, Any]:
         return (await self.database.rows("SELECT * FROM recordings WHERE id = $1", recording))[0]

@@ -16,6 +16,7 @@ from ccari.policy.erasure import ErasureTerms, Ground, Thing, What, pattern
 from ccari.policy.gate import Block
 from ccari.policy.numbers import Number
 from ccari.policy.rights import RequestState, Right
+from ccari.policy.seal import Kind
 from ccari.policy.suppression import Reason
 from ccari.ports.accesses import Access, Looked, whose_number
 from ccari.ports.holds import HoldOn, Subject
@@ -30,6 +31,7 @@ from ccari.store.queries import SQL
 from tests.unit.policy.campaigns import CONTROLLER, campaign
 from tests.unit.recordings.made import files
 from tests.unit.store import made, person
+from tests.unit.store.forging import forge
 from tests.unit.store.kept import DAY, NOW, Shelf
 from tests.unit.store.killing import KilledError, kill
 from tests.unit.store.listed import agreed, batches, contact
@@ -116,6 +118,12 @@ async def test_an_erasure_leaves_something_of_the_person(shelf: Shelf) -> None:
     shown = await shelf.store.requests.show(older)
     assert shown.fault is None
     assert {each["reason"] for each in shown.history} == {"erased"}
+    assert [await shelf.faults(each) for each in (Kind.CALL, Kind.REQUEST)] == [[], []]
+    # the request for it expires first, and no longer shows whose it was
+    await person.resolved(shelf, reference)
+    nobodys = "digest = NULL, digests = '{}', key_version = NULL"
+    await forge(shelf.database, f"UPDATE rights_requests SET {nobodys} WHERE reference = $1", reference)  # noqa: S608 - constant
+    assert not [each for each in await shelf.faults(Kind.REQUEST) if "nothing says" in each]
 
 
 async def test_a_report_does_not_say_what_stays_of_the_person_on_purpose(shelf: Shelf) -> None:

@@ -618,6 +618,9 @@ async def test_of_many_journals_that_were_changed_one_is_named_or_what_was_erase
     await ccari.ccari("evidence", "seal")
     await database.rows("DELETE FROM call_event_fields WHERE call_id = $1", calls[0].id)
     await database.rows("DELETE FROM request_event_details")
+    await database.rows(
+        "INSERT INTO erasures (reference, controller, begun_by) VALUES ($1, 'acme', 'anna')", reference
+    )
     await store.calls.append(calls[0].id, "personal_data_erased", {})
     assert (await ccari.ccari("evidence", "check")).code == 0
     changed = sorted(each.id for each in calls[1:3])

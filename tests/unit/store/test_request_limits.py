@@ -17,6 +17,7 @@ from ccari.policy.gate import Block
 from ccari.policy.limits import Limit, standing
 from ccari.policy.retention import Limited
 from ccari.policy.rights import Level, RequestState, Right
+from ccari.policy.seal import Kind
 from ccari.ports.calls import OpenedCall
 from ccari.ports.holds import HoldOn, Subject
 from ccari.ports.pressed import Pressed
@@ -121,6 +122,7 @@ async def test_a_request_whose_time_is_over_tells_whose_it_was(shelf: Shelf) -> 
         ("housekeeping", "requests_days = 365: from now on it does not show whose it was"),
     ]
     assert {each["state"] for each in record.history[1:]} == {"withdrawn"}
+    assert await shelf.faults(Kind.REQUEST) == []
     # what was added to it is sealed, and it is still as it was sealed before
     assert await shelf.store.seals.seal(sign, 10) == 1
     assert (await shelf.store.requests.show(reference)).fault is None

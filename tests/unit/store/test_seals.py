@@ -481,6 +481,20 @@ async def test_invariant_9_the_row_of_a_request_is_rewritten_and_everything_take
             verify(content, keys.all())
 
 
+@pytest.mark.parametrize("change", ["\"right\" = 'access'", "received_at = now()", "due = due"])
+async def test_invariant_9_who_deletes_the_words_of_a_request_can_rewrite_its_row_unnoticed(
+    store: Store, database: Database, change: str
+) -> None:
+    reference = await store.requests.add("acme", made.exercise(Right.PORTABILITY), made.digests())
+    await database.rows("DELETE FROM request_event_details")
+    await database.rows(f"UPDATE rights_requests SET {change}")  # noqa: S608 - constants
+    (unfit,) = (await check(store.seals, [])).unfit
+    assert unfit == (
+        f"request {reference} is damaged or was altered: the words of entry 1 (received L1 2026-12-25) are gone, "
+        "but nothing says that they were erased"
+    )
+
+
 BARRING = [right for right in Right if EFFECTS[right].suppress]
 
 
