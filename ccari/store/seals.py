@@ -114,12 +114,13 @@ class Seals:
 
     async def journals(self) -> AsyncIterator[tuple[Kind, str, str | None]]:
         """The journals are read in batches. If a policy revision was changed, the fault is reported on the first call made under it."""
-        policies = _Policies(self._database)
+        policies, untold = _Policies(self._database), await self._recordings_untold()
         async for rows in _by_journal(self._database.stream(SQL["all_call_journals"])):
             entries = _entries(rows, journals.linked)
             fault = _fault(rows, chain.start(UUID(rows[0]["id"])), entries) or chain.fault_of_call(
                 entries, rows[0]
             )
+            fault = fault or untold.get(rows[0]["id"])
             yield Kind.CALL, rows[0]["id"], fault or await policies.fault(entries)
         barless = await self._barless()
         async for rows in _by_journal(self._database.stream(SQL["all_request_journals"])):
@@ -131,6 +132,16 @@ class Seals:
             )
         _, fault = await Accesses(self._database).fault()
         yield Kind.ACCESSES, Kind.ACCESSES, fault
+
+    async def _recordings_untold(self) -> dict[str, str]:
+        """By the ids of calls: what their journal says otherwise about a recording than its row, in words."""
+        return {
+            row["call"]: f"recording {row['recording']} is in the journal, but has no row"
+            if row["missing"]
+            else f"recording {row['recording']} is deleted, but the journal does not say so"
+            async for rows in self._database.stream(SQL["recordings_untold"])
+            for row in rows
+        }
 
     async def _barless(self) -> set[str]:
         """The references of requests whose bar is gone: whoever can write to the database could have a person called again."""

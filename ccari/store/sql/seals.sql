@@ -198,3 +198,17 @@ WHERE q.digest IS NOT NULL
   AND NOT EXISTS (SELECT FROM removed_suppressions r
                    WHERE r.controller = q.controller AND r.digest = q.digest AND r.reason = bars.reason
                      AND r.removed_at > q.registered_at - interval '5 minutes' OFFSET 0)
+
+-- name: recordings_untold
+-- Calls whose journal names a stored recording that has no row, or does not say that a recording is deleted though its row does. A row of a
+-- recording is never deleted, and changes to these states with its entry.
+SELECT e.call_id::text AS call, coalesce(f.fields->>'recording', 'no id') AS recording, true AS missing
+FROM call_events e JOIN call_event_fields f USING (call_id, seq)
+WHERE e.event = 'recording_stored'
+  AND NOT EXISTS (SELECT FROM recordings r WHERE r.call_id = e.call_id AND r.id::text = f.fields->>'recording' OFFSET 0)
+UNION ALL
+SELECT r.call_id::text, r.id::text, false FROM recordings r
+WHERE r.state = 'deleted'
+  AND NOT EXISTS (SELECT FROM call_events e LEFT JOIN call_event_fields f USING (call_id, seq)
+                   WHERE e.call_id = r.call_id AND e.event = 'recording_deleted'
+                     AND (f.fields IS NULL OR f.fields->>'recording' = r.id::text) OFFSET 0)

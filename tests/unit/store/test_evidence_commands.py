@@ -366,6 +366,30 @@ async def test_a_recording_that_was_changed_in_the_database_is_given_out_as_proo
     assert not out.exists()
 
 
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        ("DELETE FROM recordings", "recording {} is in the journal, but has no row"),
+        (
+            "UPDATE recordings SET state = 'deleted', deleted_at = now(), deletion = 'retention'",
+            "recording {} is deleted, but the journal does not say so",
+        ),
+    ],
+)
+async def test_whoever_takes_a_recording_away_is_not_found_by_the_check_of_all_journals(
+    ccari: Service, store: Store, database: Database, change: str, fault: str
+) -> None:
+    """Whoever asks for its evidence is told; but nobody asks for what is not there."""
+    call = await recorded(store)
+    await ccari.ccari("evidence", "seal")
+    assert (await ccari.ccari("evidence", "check")).code == 0
+    (row,) = await database.rows("SELECT id FROM recordings")
+    await forge(database, change)
+    done = await ccari.ccari("evidence", "check")
+    told = f"call {call.id} is damaged or was altered: {fault.format(row['id'])}"
+    assert (done.code, done.out) == (1, f"{told}\n")
+
+
 async def test_a_recording_whose_entries_were_erased_passes_for_compared(
     ccari: Service, store: Store, database: Database, tmp_path: Path
 ) -> None:
