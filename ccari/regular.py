@@ -2,11 +2,11 @@
 
 import os
 import stat
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
 
 
-def open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BufferedReader:
     """The file, opened for reading. Raises OSError, also for a pipe or a device: reading one may wait for
     ever, and hold up calls, or later readers in the same thread.
     """

@@ -284,8 +284,8 @@ def _stamped_at(
     """By when each seal existed, according to the first of the checked time stamps that covers it."""
     first = dict[bytes, datetime]()
     for covered, by in stamps:
-        for digest in covered if by else ():
-            first[digest] = min(first.get(digest, by.at), by.at)
+        if by is not None:
+            first |= {digest: min(first.get(digest, by.at), by.at) for digest in covered}
     return tuple(first.get(each.digest) for each in sealed)
 
 
