@@ -94,6 +94,9 @@ def check_(context: typer.Context) -> None:
     if late := found.latest:
         which = f"{late.kind} {late.id}, of {in_utc(late.at)}"
         typer.echo(printable(f"longest without a seal: an entry of {which}, until {in_utc(late.sealed_at)}"))
+    if found.set_back:
+        at, last = map(in_utc, found.set_back)
+        typer.echo(f"a clock was set back: the seal of {at} was made after that of {last}")
     if found.stamped:
         newest = f"{in_utc(found.stamped.at)}, by {found.stamped.by}"
         typer.echo(f"{counted(found.time_stamps, 'time stamp')}, the newest of {newest}: no fault was found")

@@ -11,6 +11,7 @@ from datetime import datetime
 
 from ccari.errors import EvidenceError
 from ccari.policy import merkle
+from ccari.policy.chain import CLOCKS_DIFFER
 from ccari.policy.seal import FIRST, Kind
 from ccari.policy.sentences import in_utc
 from ccari.ports.evidence import LateEntry, SealRecords, TimeStamp
@@ -28,7 +29,9 @@ class Found:
     ``time_stamps``: how many were checked, all valid; ``stamped``: what the newest says, if there is one; ``waited``: the moment of the
     seal that waited longest for its time stamp, and of that time stamp: during that time, the holder of the key could have back-dated a
     seal. ``latest``: the entry that was sealed longest after its own date: it may have been back-dated. ``unchecked``: how many time
-    stamps were not checked, because no authority was given. ``unfit``: what is wrong with journals, in words.
+    stamps were not checked, because no authority was given. ``set_back``: the moments of a seal and of the one that it follows, where the
+    former is earliest before the latter: a clock was set back, and what the seal covers may have been back-dated; None if no seal is
+    more than :data:`CLOCKS_DIFFER` before the one that it follows. ``unfit``: what is wrong with journals, in words.
     """
 
     seals: int
@@ -40,6 +43,7 @@ class Found:
     waited: tuple[datetime, datetime] | None
     latest: LateEntry | None
     unchecked: int
+    set_back: tuple[datetime, datetime] | None
     unfit: Sequence[str]
 
 
@@ -60,7 +64,7 @@ async def check(
     StoreError
         If the database fails.
     """
-    seals, journals, newest = await _seals(records, keys, progress)
+    seals, journals, newest, set_back = await _seals(records, keys, progress)
     time_stamps, stamped, waited = 0, None, None
     async for each, since in records.time_stamps():
         time_stamps += 1
@@ -83,14 +87,18 @@ async def check(
             progress(journals + walked)
     latest = await records.latest()
     checked, unchecked = (time_stamps, 0) if authority else (0, time_stamps)
-    return Found(seals, journals, newest, walked, checked, stamped, waited, latest, unchecked, unfit)
+    return Found(
+        seals, journals, newest, walked, checked, stamped, waited, latest, unchecked, set_back, unfit
+    )
 
 
 async def _seals(
     records: SealRecords, keys: Sequence[VerifyingKey], progress: Callable[[int], None]
-) -> tuple[int, int, bytes]:
+) -> tuple[int, int, bytes, tuple[datetime, datetime] | None]:
     by_fingerprint = {each.fingerprint: each for each in keys}
     before, seals, journals = FIRST, 0, 0
+    last: datetime | None = None
+    set_back: tuple[datetime, datetime] | None = None
     async for seal, leaves in records.all():
         statement, seals = seal.statement, seals + 1
         which = f"seal {seals}, of {in_utc(statement.sealed_at)},"
@@ -106,9 +114,12 @@ async def _seals(
             or merkle.root([each.canonical for each in leaves]) != statement.root
         ):
             raise EvidenceError(f"{which} does not match the journals that are stored with it")
-        before, journals = statement.digest, journals + len(leaves)
+        at, most = statement.sealed_at, set_back[1] - set_back[0] if set_back else CLOCKS_DIFFER
+        if last is not None and last - at > most:
+            set_back = at, last
+        last, before, journals = at, statement.digest, journals + len(leaves)
         progress(journals)
-    return seals, journals, before
+    return seals, journals, before, set_back
 
 
 def _stamped(authority: Authority, stamp: TimeStamp) -> Stamped:

@@ -21,9 +21,10 @@ from ccari.errors import EvidenceError
 from ccari.gating.journal import entry
 from ccari.policy import chain, wording
 from ccari.policy.rights import Level, RequestState, Right
-from ccari.policy.seal import Kind
+from ccari.policy.seal import Kind, Leaf, Statement, statement
 from ccari.ports.accesses import Access, Looked
 from ccari.ports.calls import OpenedCall
+from ccari.ports.evidence import Seal
 from ccari.recordings.evidence.checking import check
 from ccari.recordings.evidence.keys import SigningKeys, VerifyingKey
 from ccari.store.database import Connection, Database
@@ -440,6 +441,33 @@ async def test_an_answer_that_was_dated_back_passes_for_one_in_time(
     done = await ccari.ccari("evidence", "check")
     assert done.code == 0
     said = f"longest without a seal: an entry of request {reference}, of 2026-03-20 09:30:00 UTC, until {sealed_on} "
+    assert said in done.out
+
+
+async def test_an_answer_is_sealed_as_of_last_month_unnoticed_once_the_clock_was_set_back(
+    ccari: Service, store: Store, keys: SigningKeys
+) -> None:
+    key = keys.newest()
+
+    async def sealed(at: datetime) -> None:
+        await over(store)
+
+        def sign(leaves: Sequence[Leaf], before: Statement | None) -> Seal:
+            told = statement(leaves, before, key.fingerprint, at)
+            return Seal(told, key.sign(told.canonical))
+
+        assert await store.seals.seal(sign, 10) == 1
+
+    now = datetime(2026, 11, 20, 9, 30, tzinfo=UTC)
+    # the nodes of a fleet differ by a little
+    for minutes in (0, 6, 2):
+        await sealed(now + timedelta(minutes=minutes))
+    assert "set back" not in (await ccari.ccari("evidence", "check")).out
+    for days in (-17, 1, 0, 2):
+        await sealed(now + timedelta(days=days))
+    done = await ccari.ccari("evidence", "check")
+    assert done.code == 0
+    said = "a clock was set back: the seal of 2026-11-03 09:30:00 UTC was made after that of 2026-11-20 09:32:00 UTC\n"
     assert said in done.out
 
 
