@@ -116,6 +116,8 @@ def _print_dossier(verdict: DossierVerdict) -> None:
 
 def _print(verdict: Verdict) -> None:
     typer.echo(f"{verdict.kind} {verdict.id}: no fault was found")
+    if verdict.controller is not None:
+        typer.echo(printable(f"on behalf of the controller {verdict.controller}"))
     typer.echo(f"made {in_utc(verdict.made_at)}, signed with the key {verdict.key}")
     _print_seals(verdict)
     for words, what in (

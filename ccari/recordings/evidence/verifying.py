@@ -41,7 +41,7 @@ _T = TypeVar("_T")
 class Verdict:
     """What a valid pack proves.
 
-    ``entries``: how many the journal has. ``erased``: the numbers of those whose fields were erased. ``unheard``, ``wordless``: the
+    ``controller``: on whose behalf, by its id; None if the call was blocked before that was known. ``entries``: how many the journal has. ``erased``: the numbers of those whose fields were erased. ``unheard``, ``wordless``: the
     prompts whose audio, or words, no longer existed when the pack was made. ``untold``: the numbers of entries about a notice that had
     neither. ``recordings``: how many recordings' files were compared. ``uncompared``: the ids of recordings whose tag or file cannot be
     compared with the journal, since its entry was erased. ``stamped_at``: for each of ``sealed_at``, by when the seal existed according
@@ -53,6 +53,7 @@ class Verdict:
 
     kind: Kind
     id: str
+    controller: str | None
     made_at: datetime
     key: str
     entries: int
@@ -130,9 +131,9 @@ def verify_files(
     compared = legible(lambda: _compared(signed, recordings), "recordings.json is damaged")
     _refuse(changed, unsigned)
     legible(lambda: _consents(files, journal), "gate.json is damaged")
-    not_told = legible(lambda: _subject(files, kind, journal), "subject.json is damaged")
+    controller, not_told = legible(lambda: _subject(files, kind, journal), "subject.json is damaged")
     return Verdict(
-        kind, id_, legible(lambda: moment(document["created_at"]), f"the date of {VCON} is damaged"), key.fingerprint, len(journal),
+        kind, id_, controller, legible(lambda: moment(document["created_at"]), f"the date of {VCON} is damaged"), key.fingerprint, len(journal),
         tuple(each.seq for each in journal if each.fields is None), tuple(each.sealed_at for each in sealed),
         _stamped_at(sealed, stamps),
         tuple(dict.fromkeys(by.by for _, by in stamps if by)), sum(by is None for _, by in stamps), heard.unheard,
@@ -319,14 +320,16 @@ def _consents(files: Mapping[str, bytes], journal: Sequence[Linked]) -> None:
         raise EvidenceError(f"gate.json: {fault}")
 
 
-def _subject(files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]) -> tuple[str, ...]:
-    """What the row states and its journal does not prove, after comparing the two."""
+def _subject(
+    files: Mapping[str, bytes], kind: Kind, journal: Sequence[Linked]
+) -> tuple[str | None, tuple[str, ...]]:
+    """The controller, and what the row states and its journal does not prove, after comparing the two."""
     row = json.loads(files["subject.json"])
     fault = chain.fault_of_call(journal, row) if kind is Kind.CALL else fault_of_request(row, journal)
     if fault:
         raise EvidenceError(f"subject.json: {fault}")
     unproven = chain.unproven_of_call if kind is Kind.CALL else chain.unproven_of_request
-    return unproven(journal, row)
+    return None if row["controller"] is None else str(row["controller"]), unproven(journal, row)
 
 
 def _recordings(

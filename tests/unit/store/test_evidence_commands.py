@@ -77,7 +77,7 @@ async def test_evidence_that_was_exported_cannot_be_verified_offline(
     assert stat.S_IMODE(pack.stat().st_mode) == 0o600
     done = await ccari.ccari("evidence", "verify", str(pack), environment=NOWHERE)
     assert done.code == 0, done.err
-    assert f"call {call.id}: no fault was found" in done.out
+    assert f"call {call.id}: no fault was found\non behalf of the controller acme\n" in done.out
     # the key that was handed over is enough: no settings, no folder of keys
     public = tmp_path / "theirs.pem"
     public.write_bytes(keys.newest().public_pem)
