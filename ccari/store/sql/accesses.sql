@@ -45,8 +45,9 @@ ORDER BY s.events LIMIT 1
 -- name: decided_otherwise
 -- The first $1 entries on a policy, a token, a hold or a bar whose row is missing or says otherwise, and rows that have no entry; how many
 -- there are in all. Rows from before these entries were made have none, and entries may be erased: a row is missed only if it is newer than
--- the oldest entry after which none of its kind was erased; for bars, of any kind, since policies were entered later. Policies come first: the newest is in
--- force. Each kind is joined by its table's key: the record may have millions of entries. A controller's bars go with it.
+-- the oldest entry after which none of its kind was erased (a lifted bar: than the oldest of any kind, since bars were entered before all
+-- others). Policies come first: the newest is in force. Each kind is joined by its table's key: the record may have millions of entries. A
+-- controller's bars go with it.
 WITH decided AS MATERIALIZED (
     SELECT seq, at, event, fields FROM accesses
     WHERE event IN ('policy_applied', 'token_created', 'token_revoked', 'hold_placed', 'hold_released', 'number_barred', 'bars_lifted')
