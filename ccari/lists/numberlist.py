@@ -6,6 +6,7 @@ import csv
 import os
 import sys
 import threading
+import unicodedata
 from collections.abc import AsyncIterator, Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
@@ -25,16 +26,19 @@ BATCH_ROWS = 2000
 STDIN = "-"
 _NUMBER, _KEYED = "number", ("digest", "key_version")
 _DELIMITERS = ",;\t"
-_BLANKS = " \u00a0"
-_PLAIN = frozenset("+0123456789 -.()\u00a0")
+#: Unicode's blanks other than the plain space, which spreadsheets and word processors put between groups of digits.
+_BLANKS = dict.fromkeys(
+    map(ord, filter(lambda each: unicodedata.category(each) == "Zs", map(chr, range(0x80, 0x3001)))), " "
+)
+_PLAIN = frozenset("+0123456789 -.()")
 
 
 @dataclass(frozen=True, slots=True)
 class Row:
     """One valid row. ``number``: None only if the file has ``digest`` and ``key_version`` among its ``fields`` instead.
 
-    ``fields``: the other columns by name, stripped, without control characters other than line breaks. ``raw``: the row as in the file,
-    with the end of its line.
+    ``fields``: the other columns by name, stripped, with plain spaces only; if the list's columns are given, without control and invisible
+    characters other than line breaks. ``raw``: the row as in the file, with the end of its line.
     """
 
     line: int
@@ -155,7 +159,7 @@ class NumberList:
                 return iter(())
             if isinstance(line.content, LineFault):
                 raise self._error(line.number, f"{line.content.why}; {_NEITHER}")
-            text = line.content.strip(_BLANKS)
+            text = _spaced(line.content).strip(" ")
             if text and not text.startswith("#"):
                 break
         if set(text) <= _PLAIN:
@@ -192,8 +196,11 @@ class NumberList:
         while (line := self._lines.take()) is not None:
             if isinstance(line.content, LineFault):
                 yield line.content
-            elif (text := line.content.strip(_BLANKS)) and not text.startswith("#"):
-                yield self._parsed(line.number, text, {}, line.raw)
+            elif (text := _spaced(line.content).strip(" ")) and not text.startswith("#"):
+                if fault := _unseen(text):
+                    yield LineFault(line.number, _NUMBER, fault)
+                else:
+                    yield self._parsed(line.number, text, {}, line.raw)
 
     def _row(self, row: CsvRow, names: list[str]) -> Row | LineFault:
         line, cells, raw = row
@@ -203,10 +210,10 @@ class NumberList:
             return LineFault(
                 line, None, f"it has not as many cells as the header: {len(cells)}, not {len(names)}"
             )
-        fields = {name: cell.strip(_BLANKS) for name, cell in zip(names, cells, strict=True)}
+        fields = {name: _spaced(cell).strip(" ") for name, cell in zip(names, cells, strict=True)}
         for name, text in fields.items():
-            if not text.isprintable() and not text.replace("\n", "").isprintable():
-                return LineFault(line, name, "it contains a control character")
+            if (fault := _unseen(text)) and (self._columns is not None or name == _NUMBER):
+                return LineFault(line, name, fault)
         if _NUMBER not in fields:
             return Row(line, None, fields, raw)
         return self._parsed(line, fields.pop(_NUMBER), fields, raw)
@@ -232,11 +239,26 @@ def _shown(name: str) -> str:
     return repr(unnumbered(name)[:40])
 
 
+def _spaced(text: str) -> str:
+    """With a plain space for every other blank."""
+    return text if text.isprintable() else text.translate(_BLANKS)
+
+
+def _unseen(text: str) -> str | None:
+    """What is wrong with a text in which nobody would see why it is wrong; None if it has no such character. Line breaks are allowed."""
+    if text.isprintable() or text.replace("\n", "").isprintable():
+        return None
+    found = next(each for each in text if each != "\n" and not each.isprintable())
+    if unicodedata.category(found) == "Cc":
+        return "it contains a control character"
+    return f"it contains an invisible character, U+{ord(found):04X}: remove it, or type the cell again"
+
+
 def _header(text: str) -> tuple[str, list[str]]:
     """The delimiter that yields the most names in the header, and the names."""
     names = {delimiter: next(csv.reader([text], delimiter=delimiter)) for delimiter in _DELIMITERS}
     best = max(names, key=lambda delimiter: len(names[delimiter]))
-    return best, [name.strip(_BLANKS).casefold() for name in names[best]]
+    return best, [name.strip(" ").casefold() for name in names[best]]
 
 
 @contextlib.contextmanager

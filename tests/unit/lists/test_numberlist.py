@@ -160,6 +160,37 @@ async def test_an_escape_sequence_reaches_the_terminal_of_whoever_lists_it(tmp_p
     ]
 
 
+@pytest.mark.parametrize("blank", ["\u00a0", "\u202f", "\u2009"], ids=["no-break", "narrow", "thin"])
+async def test_the_blanks_that_a_spreadsheet_puts_between_digits_keep_a_csv_out(
+    tmp_path: Path, blank: str
+) -> None:
+    spaced = blank.join(["600", "100", "001"])
+    assert await told(tmp_path, f"{spaced}\n") == [(1, FIRST)]
+    assert await told(tmp_path, f"number,proof\n{blank}{spaced}{blank},letter{blank}7\n") == [
+        (2, FIRST, {"proof": "letter 7"})
+    ]
+
+
+@pytest.mark.parametrize(
+    "text", ["\u202a" + FIRST + "\u202c", "600\u00ad100001"], ids=["direction", "hyphen"]
+)
+async def test_a_character_that_nobody_sees_is_not_named(tmp_path: Path, text: str) -> None:
+    found = next(each for each in text if not each.isprintable())
+    words = f"it contains an invisible character, U+{ord(found):04X}: remove it, or type the cell again"
+    assert await told(tmp_path, f"{SECOND}\n{text}\n") == [(1, SECOND), (2, "number", words)]
+    assert await told(tmp_path, f"number,proof\n{text},x\n") == [(2, "number", words)]
+
+
+async def test_what_stands_in_a_column_that_nobody_reads_costs_its_row(tmp_path: Path) -> None:
+    text = f'number,note\n{FIRST},"a\tb"\n"{SECOND}\t",x\n{THIRD},\u200dc\n'
+    path = tmp_path / "list"
+    path.write_text(text)
+    async with NumberList(path, "PL", None) as listed:
+        rows = [each async for batch in listed.batches(lambda row: row) for each in batch]
+    assert [each.number.e164 for each in rows if isinstance(each, Row) and each.number] == [FIRST, THIRD]
+    assert [(each.line, each.column) for each in rows if isinstance(each, LineFault)] == [(3, "number")]
+
+
 @pytest.mark.parametrize(
     ("content", "options", "words"),
     [
