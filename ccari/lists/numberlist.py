@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import csv
 import os
+import stat
 import sys
 import threading
 import unicodedata
@@ -47,6 +48,27 @@ class Row:
     raw: bytes = b""
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A file as it was when its reading began."""
+
+    descriptor: int
+    status: os.stat_result
+
+    @classmethod
+    def of(cls, file: BinaryIO) -> Self:
+        return cls(file.fileno(), os.fstat(file.fileno()))
+
+    @property
+    def changed(self) -> bool:
+        """Whether somebody has written into it since. Always False for a pipe."""
+        now = os.fstat(self.descriptor)
+        return stat.S_ISREG(now.st_mode) and (now.st_size, now.st_mtime_ns) != (
+            self.status.st_size,
+            self.status.st_mtime_ns,
+        )
+
+
 class NumberList:
     """An asynchronous context manager over one file (``-`` is standard input), or over another source of lines.
 
@@ -88,13 +110,15 @@ class NumberList:
     def _open(self) -> None:
         with _as_list_error(self._name), contextlib.ExitStack() as closing:
             self.size: int | None = None
+            self._opened: _Opened | None = None
             if isinstance(self._source, Path):
                 file: BinaryIO = (
                     sys.stdin.buffer
                     if self._name == STDIN
                     else closing.enter_context(self._source.open("rb"))
                 )
-                self.size = os.fstat(file.fileno()).st_size or None
+                self._opened = _Opened.of(file)
+                self.size = self._opened.status.st_size or None
                 self._lines = Lines(file)
             else:
                 self._lines = Lines(self._source)
@@ -138,14 +162,19 @@ class NumberList:
         Raises
         ------
         ListError
-            If the file cannot be read to its end.
+            If the file cannot be read to its end, or was changed meanwhile: half of it may be the old one's, or still be missing.
         """
 
         def batch() -> list[_T | LineFault]:
             with self._reading, _as_list_error(self._name):
-                return [
+                made = [
                     row if isinstance(row, LineFault) else make(row) for row in islice(self._rows, BATCH_ROWS)
                 ]
+                if len(made) < BATCH_ROWS and self._opened is not None and self._opened.changed:
+                    raise ListError(
+                        f"{self._name} was changed while it was read: run this again once it is whole"
+                    )
+                return made
 
         while rows := await (self._ahead or asyncio.to_thread(batch)):
             self._ahead = asyncio.create_task(asyncio.to_thread(batch)) if ahead else None

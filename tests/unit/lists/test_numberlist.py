@@ -304,6 +304,42 @@ async def test_a_row_is_given_back_otherwise_than_it_stands_in_the_file(
     assert (listed.header, plain) == (b"", [f"{FIRST}{end}".encode(), b"600 100 002"])
 
 
+@pytest.mark.parametrize("lines", [BATCH_ROWS + 1, 2 * BATCH_ROWS], ids=["in a batch", "between batches"])
+@pytest.mark.parametrize("change", ["grown", "cut off", "rewritten"])
+async def test_a_file_that_is_still_being_written_is_taken_for_whole(
+    tmp_path: Path, lines: int, change: str
+) -> None:
+    path = tmp_path / "list"
+    path.write_text("".join(f"{600000000 + each}\n" for each in range(lines)))
+    os.utime(path, ns=(0, 0))
+    content = path.read_bytes()
+    async with NumberList(path, "PL") as listed:
+        batches = listed.batches(lambda row: row)
+        await anext(batches)
+        with path.open("r+b") as file:
+            match change:
+                case "grown":
+                    file.seek(0, os.SEEK_END)
+                    file.write(content)
+                case "cut off":
+                    file.truncate(len(content) - 10)
+                case _:
+                    file.write(content.replace(b"6", b"5"))
+        words = f"{path} was changed while it was read: run this again once it is whole"
+        with pytest.raises(ListError, match=words):
+            _ = [batch async for batch in batches]
+
+
+async def test_a_list_of_a_file_that_another_has_replaced_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "list"
+    path.write_text(f"{FIRST}\n")
+    async with NumberList(path, "PL") as listed:
+        (tmp_path / "new").write_text(f"{SECOND}\n{THIRD}\n")
+        (tmp_path / "new").replace(path)
+        rows = [row async for batch in listed.batches(lambda row: row) for row in batch]
+    assert [row.number.e164 for row in rows if isinstance(row, Row) and row.number] == [FIRST]
+
+
 class Pieces:
     """A list in memory, of which ``taken`` lines were read so far; from line ``bad`` on, the disk fails."""
 
