@@ -1,5 +1,6 @@
 """Lines and CSV rows from a stream of bytes. An unreadable line is a fault; the lines after it are still read."""
 
+import codecs
 import csv
 import hashlib
 from collections import deque
@@ -51,6 +52,8 @@ class Lines:
             while (piece := self._piece(_PIECE)) and not piece.endswith(b"\n"):
                 pass
             return self._fault(f"the line is longer than {LONGEST_LINE} bytes")
+        if self._number == 1 and raw.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+            return self._fault("the file is UTF-16: save it as UTF-8")
         try:
             text = raw.rstrip(b"\r\n").decode()
         except UnicodeDecodeError as error:

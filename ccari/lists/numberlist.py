@@ -4,6 +4,7 @@ import asyncio
 import contextlib
 import csv
 import os
+import re
 import stat
 import sys
 import threading
@@ -211,7 +212,12 @@ class NumberList:
         key = (_NUMBER,) if self._keyed is None or _NUMBER in names else (*_KEYED, *self._keyed)
         if not {_NUMBER, *key[: len(_KEYED)]} & set(names):
             raise self._error(line, _NEITHER)
-        for name in names:
+        for place, name in enumerate(names, 1):
+            if self._columns is None and name != _NUMBER:
+                # nobody reads it
+                continue
+            if not name:
+                raise self._error(line, f"column {place} has no name: name it, or remove it")
             if self._columns is not None and name not in {*key, *self._columns}:
                 known = ", ".join((*key, *self._columns))
                 raise self._error(line, f"{_shown(name)} is not a known column: use {known}")
@@ -250,7 +256,7 @@ class NumberList:
     def _parsed(self, line: int, text: str, fields: Mapping[str, str], raw: bytes) -> Row | LineFault:
         number = parse(text, self._country)
         if isinstance(number, NumberFault):
-            return LineFault(line, _NUMBER, number.words)
+            return LineFault(line, _NUMBER, _ROUNDED if _EXPONENT.fullmatch(text) else number.words)
         if may_be_foreign(text, self._country):
             self.doubtful += 1
             self.first_doubtful = self.first_doubtful or line
@@ -260,6 +266,11 @@ class NumberList:
         return ListError(f"{self._name}: line {line}: {words}")
 
 
+#: What a spreadsheet makes of a long number: the digits that it leaves out are lost.
+_EXPONENT = re.compile(r"\+?\d+(?:[.,]\d+)?[Ee]\+?\d+")
+_ROUNDED = (
+    "a spreadsheet has rounded it, and its last digits are lost: make the file again, with the column as text"
+)
 _NEITHER = "it is neither a telephone number nor the header of a CSV with a column 'number'"
 
 

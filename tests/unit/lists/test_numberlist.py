@@ -142,6 +142,13 @@ async def test_damage_in_one_line_costs_the_others(tmp_path: Path, damage: bytes
             "it may contain only digits, one leading plus, spaces, dashes, dots and brackets, and no decimals",
         ),
         ("+48701234567", "it is a premium-rate number"),
+        *[
+            (
+                rounded,
+                "a spreadsheet has rounded it, and its last digits are lost: make the file again, with the column as text",
+            )
+            for rounded in ("4,86E+10", "4.860010E+10", "5E8")
+        ],
     ],
 )
 async def test_what_is_no_number_stops_the_reading_or_is_quoted(
@@ -182,7 +189,7 @@ async def test_a_character_that_nobody_sees_is_not_named(tmp_path: Path, text: s
 
 
 async def test_what_stands_in_a_column_that_nobody_reads_costs_its_row(tmp_path: Path) -> None:
-    text = f'number,note\n{FIRST},"a\tb"\n"{SECOND}\t",x\n{THIRD},\u200dc\n'
+    text = f'number,note,,\n{FIRST},"a\tb",,\n"{SECOND}\t",x,,\n{THIRD},\u200dc,,\n'
     path = tmp_path / "list"
     path.write_text(text)
     async with NumberList(path, "PL", None) as listed:
@@ -195,7 +202,8 @@ async def test_what_stands_in_a_column_that_nobody_reads_costs_its_row(tmp_path:
     ("content", "options", "words"),
     [
         (b"PK\x03\x04\x14\x00\x06\x00\n", {}, "line 1: .*neither a telephone number nor the header of a CSV"),
-        (b"\xff\xfe+\x004\x008\x00", {}, "line 1: byte 1 is not UTF-8: .*neither"),
+        (b"\xff\xfe+\x004\x008\x00", {}, "line 1: the file is UTF-16: save it as UTF-8; .*neither"),
+        (b"number;proof;;\n", {}, "line 1: column 3 has no name: name it, or remove it"),
         (b"Dear Sir,\n", {}, "line 1: it is neither"),
         (b"\n\nname,phone\n", {}, "line 3: it is neither"),
         (b"number,prof\n", {}, r"line 1: 'prof' is not a known column: use number, reason, proof"),
