@@ -19,7 +19,7 @@ from ccari.cli.context import (
     with_store,
 )
 from ccari.cli.drafts import writing
-from ccari.cli.imports import KeepGoing, ListFile, tell, tell_faults, the_lists, watched
+from ccari.cli.imports import KeepGoing, ListFile, tell, tell_doubts, tell_faults, the_lists, watched
 from ccari.cli.output import as_json, as_list, with_short_digest
 from ccari.cli.purging import Yes, purging
 from ccari.config import Settings
@@ -105,6 +105,13 @@ def scrub(
             return await lists.scrub(file, campaign, rest.write, watch=watch)
 
     left, rows_printed = with_store(context, work), out is None
+    tell_doubts(left.doubts)
+    if left.unchecked:
+        typer.echo(
+            f"ccari: {', '.join(map(repr, left.unchecked))}: there seem to be telephone numbers here too, which were not checked: only those in "
+            "'number' were. Give each number a row of its own, and scrub again",
+            err=True,
+        )
     if json:
         as_json(left.as_dict(), err=rows_printed)
         return

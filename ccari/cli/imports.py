@@ -16,7 +16,7 @@ from ccari.config import Settings
 from ccari.counting import counted
 from ccari.lists import NumberList
 from ccari.lists.importing import Lists
-from ccari.ports.lists import LineFault, Report
+from ccari.ports.lists import Doubts, LineFault, Report
 from ccari.store.opened import Store
 
 _T = TypeVar("_T")
@@ -42,10 +42,8 @@ class Watch:
     def __init__(self, progress: Progress, task: TaskID) -> None:
         self._progress = progress
         self._task = task
-        self._listed: NumberList | None = None
 
     async def reading(self, listed: NumberList, batches: AsyncIterable[_T]) -> AsyncIterator[_T]:
-        self._listed = listed
         async for batch in batches:
             self._progress.update(self._task, completed=listed.read, total=listed.size)
             yield batch
@@ -53,26 +51,13 @@ class Watch:
     def entering(self, done: int, of: int) -> None:
         self._progress.update(self._task, description="entering", completed=done, total=of)
 
-    def warn(self) -> None:
-        """Warn, on standard error, of numbers that may have been read as somebody else's."""
-        if self._listed is None or not self._listed.doubtful:
-            return
-        typer.echo(
-            f"ccari: {counted(self._listed.doubtful, 'number')}, the first in line {self._listed.first_doubtful}, may have been read as "
-            "somebody else's: without a first 0 it is one of the list's country, and with a + one of another: if a spreadsheet "
-            "has dropped the +, import the column as text",
-            err=True,
-        )
-
 
 @contextlib.contextmanager
 def watched() -> Iterator[Watch]:
     console = Console(stderr=True)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not console.is_terminal, transient=True) as progress:
-        watch = Watch(progress, progress.add_task("reading", total=None))
-        yield watch
-    watch.warn()
+        yield Watch(progress, progress.add_task("reading", total=None))
 
 
 async def the_lists(settings: Settings, store: Store) -> Lists:
@@ -92,6 +77,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
 
     ``barred``: how many lines were left out because of a bar, by the gate's reason; None for a list whose lines are never left out.
     """
+    tell_doubts(report.doubts)
     fields = report.as_dict(barred)
     lines = fields["lines"]
     if json:
@@ -114,6 +100,17 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
             err=True,
         )
         raise typer.Exit(1)
+
+
+def tell_doubts(doubts: Doubts) -> None:
+    """Warn, on standard error, of numbers that may have been read as somebody else's."""
+    if doubts.numbers:
+        typer.echo(
+            f"ccari: {counted(doubts.numbers, 'number')}, the first in line {doubts.first_line}, may have been read as somebody else's: "
+            "without a first 0 it is one of the list's country, and with a + one of another: if a spreadsheet has dropped the +, import "
+            "the column as text",
+            err=True,
+        )
 
 
 def tell_faults(faults: Sequence[LineFault], invalid: int) -> None:

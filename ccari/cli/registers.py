@@ -82,6 +82,7 @@ def import_(
                     copy, key, watch.reading(listed, batches), lambda: listed.sha256, keep_going=keep_going,
                     progress=watch.entering,
                 )  # fmt: skip
+            report.doubts = listed.doubts
         # if the register's secret was lost, the new one counts from now on; but not while numbers are still listed under the lost one
         if not report.invalid:
             await store.key_versions.replace(Holder("register", register), key.version, key.check)

@@ -112,7 +112,7 @@ class Lists:
         )  # fmt: skip
         async with NumberList(source, controller.country, bars.COLUMNS, keyed=bars.KEYED) as listed:
             batches = watch.reading(listed, listed.batches(reader, ahead=self.ahead))
-            return await self.suppressions.load(
+            report = await self.suppressions.load(
                 controller.id,
                 keys[-1],
                 batches,
@@ -120,6 +120,8 @@ class Lists:
                 keep_going=keep_going,
                 progress=watch.entering,
             )
+        report.doubts = listed.doubts
+        return report
 
     async def contact(
         self, source: Path | Source, given: ContactsGiven, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -138,10 +140,12 @@ class Lists:
             return contact, scrubbing.sought(self.secrets, contact.number)
 
         async with NumberList(source, controller.country, COLUMNS, required=reader.required) as listed:
-            return await self.contacts.load(
+            done = await self.contacts.load(
                 scrubbing.question, scrubbing.judge, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
+        done.report.doubts = listed.doubts
+        return done
 
     async def consent(
         self, source: Path | Source, controller: str | None, who: str, *, keep_going: bool, watch: Watching | None = None
@@ -166,6 +170,7 @@ class Lists:
                 declared.id, purposes, watch.reading(listed, listed.batches(make, ahead=self.ahead)),
                 origin=f"import:{who}", keep_going=keep_going, progress=watch.entering,
             )  # fmt: skip
+        done.report.doubts = listed.doubts
         return done, sorted(unasked)
 
     async def scrub(
@@ -189,6 +194,7 @@ class Lists:
             async with self.contacts.sieve(scrubbing.question, scrubbing.judge) as sieve:
                 async for batch in watch.reading(listed, listed.batches(make, ahead=self.ahead)):
                     write(await left.sift(batch, sieve))
+        left.doubts, left.unchecked = listed.doubts, listed.unchecked
         return left
 
     async def bars_csv(self, controller: str | None) -> AsyncGenerator[bytes, None]:

@@ -17,9 +17,10 @@ from typing import Any, BinaryIO, Self, TypeVar
 
 from ccari.errors import ListError, why
 from ccari.gating.labels import unnumbered
+from ccari.lists.beside import Beside
 from ccari.lists.lines import CsvRow, Lines, csv_rows, no_csv
 from ccari.policy.numbers import Number, NumberFault, may_be_foreign, parse
-from ccari.ports.lists import LineFault, Source
+from ccari.ports.lists import Doubts, LineFault, Source
 
 _T = TypeVar("_T")
 
@@ -84,7 +85,8 @@ class NumberList:
     ``header``: the header as it is in the file; empty for a plain list. ``read`` and ``size`` (None if unknown): in bytes.
     ``sha256``: of the file, once all batches have been taken.
 
-    ``doubtful``: how many numbers may be foreign ones that lack their plus, and ``first_doubtful`` the line of the first.
+    ``doubts`` and ``unchecked``: as in :class:`ccari.ports.lists.RemainingLines`, by what has been read. Columns are only left unchecked if
+    any may be there.
 
     Raises
     ------
@@ -124,7 +126,8 @@ class NumberList:
             else:
                 self._lines = Lines(self._source)
             self.header = b""
-            self.doubtful, self.first_doubtful = 0, 0
+            self.doubts = Doubts()
+            self._beside = Beside(self._country)
             #: Already makes the next batch.
             self._ahead: asyncio.Task[list[Any]] | None = None
             #: Held while a thread reads the file.
@@ -152,6 +155,10 @@ class NumberList:
     @property
     def sha256(self) -> bytes:
         return self._lines.sha256
+
+    @property
+    def unchecked(self) -> list[str]:
+        return self._beside.columns
 
     async def batches(
         self, make: Callable[[Row], _T | LineFault], *, ahead: bool = False
@@ -251,15 +258,17 @@ class NumberList:
                 return LineFault(line, name, fault)
         if _NUMBER not in fields:
             return Row(line, None, fields, raw)
-        return self._parsed(line, fields.pop(_NUMBER), fields, raw)
+        number = fields.pop(_NUMBER)
+        if self._columns is None:
+            self._beside.look(fields)
+        return self._parsed(line, number, fields, raw)
 
     def _parsed(self, line: int, text: str, fields: Mapping[str, str], raw: bytes) -> Row | LineFault:
         number = parse(text, self._country)
         if isinstance(number, NumberFault):
             return LineFault(line, _NUMBER, _ROUNDED if _EXPONENT.fullmatch(text) else number.words)
         if may_be_foreign(text, self._country):
-            self.doubtful += 1
-            self.first_doubtful = self.first_doubtful or line
+            self.doubts = Doubts(self.doubts.numbers + 1, self.doubts.first_line or line)
         return Row(line, number, fields, raw)
 
     def _error(self, line: int, words: str) -> ListError:

@@ -85,6 +85,19 @@ def by_reason(counted: Mapping[Block, int]) -> dict[str, int]:
     return {block.value: number for block, number in Counter(counted).most_common()}
 
 
+@dataclass(frozen=True, slots=True)
+class Doubts:
+    """``numbers``: how many numbers of a list may have been read as somebody else's, as they may be foreign ones that lack their plus.
+    ``first_line``: where the first is.
+    """
+
+    numbers: int = 0
+    first_line: int | None = None
+
+    def as_dict(self) -> dict[str, int | None]:
+        return {"doubtful": self.numbers, "first_doubtful": self.first_line}
+
+
 @dataclass(slots=True)
 class Report:
     """The result of a list. ``controller``: whose it is; "" for a register. ``taken``: False if faults kept
@@ -97,6 +110,7 @@ class Report:
     invalid: int = 0
     faults: list[LineFault] = field(default_factory=list)
     taken: bool = False
+    doubts: Doubts = Doubts()
 
     @property
     def duplicate(self) -> int:
@@ -109,7 +123,7 @@ class Report:
         """
         return {
             "taken": self.taken, "lines": self.lines + sum((barred or {}).values()), "accepted": self.accepted,
-            "duplicate": self.duplicate, "invalid": self.invalid, **({} if barred is None else {"barred": barred}),
+            "duplicate": self.duplicate, "invalid": self.invalid, **self.doubts.as_dict(), **({} if barred is None else {"barred": barred}),
             "faults": self.faults,
         }  # fmt: skip
 
@@ -169,13 +183,15 @@ class Sieving(Protocol):
 
 @dataclass(slots=True)
 class RemainingLines:
-    """What is left of a list after scrubbing, and why the rest is not."""
+    """What is left of a list after scrubbing, and why the rest is not. ``unchecked``: other columns that seem to hold numbers too."""
 
     lines: int = 0
     kept: int = 0
     invalid: int = 0
     left_out: Counter[Block] = field(default_factory=Counter)
     faults: list[LineFault] = field(default_factory=list)
+    doubts: Doubts = Doubts()
+    unchecked: list[str] = field(default_factory=list)
 
     async def sift(self, batch: Sequence[tuple[bytes, Sought] | LineFault], sieve: Sieving) -> bytes:
         """The rows that may stay, joined. The others are counted."""
@@ -192,8 +208,8 @@ class RemainingLines:
 
     def as_dict(self) -> dict[str, object]:
         return {
-            "lines": self.lines, "kept": self.kept, "invalid": self.invalid,
-            "left_out": by_reason(self.left_out), "faults": self.faults,
+            "lines": self.lines, "kept": self.kept, "invalid": self.invalid, **self.doubts.as_dict(),
+            "left_out": by_reason(self.left_out), "unchecked": self.unchecked, "faults": self.faults,
         }  # fmt: skip
 
 

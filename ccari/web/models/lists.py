@@ -20,6 +20,9 @@ class ListReport(Told):
     """``duplicate``: lines that repeat an earlier line, or what was stored already. ``faults``: of the first hundred invalid
     lines.
 
+    ``doubtful``: how many numbers may be foreign ones that lack their plus, and were read as somebody else's in the
+    list's country; ``first_doubtful``: the line of the first.
+
     ``barred``: how many lines of contacts or consents were left out, by the gate's reason. ``unasked``: purposes of consents
     that no campaign asks for.
     """
@@ -29,6 +32,8 @@ class ListReport(Told):
     accepted: int
     duplicate: int
     invalid: int
+    doubtful: int
+    first_doubtful: int | None
     barred: dict[str, int] | None = None
     unasked: tuple[str, ...] | None = None
     faults: tuple[LineFaultShown, ...]

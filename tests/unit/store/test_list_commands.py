@@ -161,14 +161,28 @@ async def test_a_scrubbed_list_has_another_row_or_an_uncallable_one(
     assert out.read_text() == header + kept * 2
     assert stat.S_IMODE(out.stat().st_mode) == 0o600
     assert told == {
-        "lines": 6, "kept": 2, "invalid": 1,
-        "left_out": {"no_consent": 1, "no_source": 1, "suppressed_erasure": 1},
+        "lines": 6, "kept": 2, "invalid": 1, "doubtful": 0, "first_doubtful": None,
+        "left_out": {"no_consent": 1, "no_source": 1, "suppressed_erasure": 1}, "unchecked": [],
         "faults": [{"line": 7, "column": "number", "why": "no country has such a number"}],
     }  # fmt: skip
     # over itself, and again
     for _ in range(2):
         await ccari.json("contacts", "scrub", str(out), "--campaign", "offers", "--out", str(out))
     assert out.read_text() == header + kept * 2
+
+
+async def test_who_objected_is_left_in_a_second_column_of_a_scrubbed_list_without_a_word(
+    ccari: Service, written: Any, store: Store, tmp_path: Path
+) -> None:
+    await bar(store, tmp_path, SECOND, Reason.ERASURE)
+    rows = f"number;alt_phone;since\n{FIRST};600 100 002;2026-01-31\n{THIRD};;2026-01-31\n"
+    file = written(rows)
+    done = await ccari.ccari("contacts", "scrub", file, "--campaign", "renewals")
+    assert (done.code, done.out) == (0, rows)
+    assert done.err == (
+        "ccari: 'alt_phone': there seem to be telephone numbers here too, which were not checked: only those in 'number' were. "
+        "Give each number a row of its own, and scrub again\n2 lines: 2 may be called, 0 invalid\n"
+    )
 
 
 def drafts(folder: Path) -> list[Path]:

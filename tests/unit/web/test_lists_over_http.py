@@ -2,6 +2,7 @@
 
 import asyncio
 import base64
+import json
 from collections.abc import AsyncIterator
 from http import HTTPStatus
 from typing import Any
@@ -40,7 +41,8 @@ async def test_what_was_exported_is_another_when_it_is_imported(api: Api, store:
     text = f"number,reason,proof\n{NUMBER},objection,=cmd\n600 100 002,do_not_call,letter\n600100002,do_not_call,\n"
     report = (await give(api, f"{BARS}/import?controller=acme&proof=list%207", text)).json
     assert report == {
-        "taken": True, "lines": 3, "accepted": 2, "duplicate": 1, "invalid": 0, "barred": None, "unasked": None, "faults": [],
+        "taken": True, "lines": 3, "accepted": 2, "duplicate": 1, "invalid": 0, "doubtful": 0, "first_doubtful": None, "barred": None,
+        "unasked": None, "faults": [],
     }  # fmt: skip
     given = await api.ask("GET", f"{BARS}/export?controller=acme", role=Role.OPS)
     assert given.headers["content-disposition"] == 'attachment; filename="suppressions-acme.csv"'
@@ -180,13 +182,25 @@ async def test_names_in_a_list_that_was_scrubbed_are_decoded_by_a_clients_defaul
     assert left.headers["content-type"] == "text/csv; charset=utf-8"
 
 
+async def test_a_client_is_not_told_that_a_list_may_mean_others(api: Api) -> None:
+    """The same digits are a Polish mobile from which a spreadsheet took the plus, and a number in Germany."""
+    rows = "+48600100011\n48600100011\n"
+    told = (await give(api, f"{BARS}/import?controller=other", rows)).json
+    assert (told["accepted"], told["doubtful"], told["first_doubtful"]) == (2, 1, 2)
+    scrubbed = await give(
+        api, f"{CONTACTS}/scrub?campaign=umfrage", "number,Gerät\n48600100011,+48 600 100 012\n"
+    )
+    report = json.loads(scrubbed.headers["ccari-report"])
+    assert (report["doubtful"], report["first_doubtful"], report["unchecked"]) == (1, 2, ["gerät"])
+
+
 async def test_a_number_that_is_barred_is_left_in_a_list_that_was_scrubbed(api: Api, store: Store) -> None:
     await give(api, f"{BARS}/import?controller=acme", "number,reason\n600100001,erasure\n")
     rows = "number,name\r\n600100001,A\r\n600100002,B\r\n12,C\r\n"
     left = await give(api, f"{CONTACTS}/scrub?campaign=renewals", rows, role=Role.OPS)
     assert left.text == "number,name\r\n600100002,B\r\n"
-    assert (
-        left.headers["ccari-report"] == '{"lines":3,"kept":1,"invalid":1,"left_out":{"suppressed_erasure":1}}'
+    assert left.headers["ccari-report"] == (
+        '{"lines":3,"kept":1,"invalid":1,"doubtful":0,"first_doubtful":null,"left_out":{"suppressed_erasure":1},"unchecked":[]}'
     )
     assert await audit(store) == [("list_imported", "token:the-dpo"), ("list_scrubbed", "token:the-ops")]
     told = await give(

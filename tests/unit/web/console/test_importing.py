@@ -51,6 +51,13 @@ async def test_a_list_is_not_taken_or_its_report_is_wrong(api: Api, visitor: Vis
     assert [each["what"]["lines"] for each in noted] == ["2", "4", "4"]
 
 
+async def test_a_list_that_may_bar_somebody_else_is_taken_without_a_word(api: Api, visitor: Visitor) -> None:
+    await signed_in(api, visitor, Role.OPS)
+    seen = await sent(visitor, "+48600100011\n48600100011\n", controller="other")
+    assert "may have been read as somebody else's: 1, the first in line 2." in unescape(seen.words)
+    assert "been read as" not in (await sent(visitor, "+48600100011\n", controller="other")).words
+
+
 async def test_a_list_is_taken_without_a_file_a_secret_or_a_controller(
     api: Api, visitor: Visitor, store: Store
 ) -> None:
