@@ -53,12 +53,17 @@ def drop(folder: Path, forward: Forward) -> Path:
     ------
     ForwardError
         If it cannot be written. A folder that is missing is not made: its disk may not be mounted, and once it is mounted, files
-        below the mount point would be hidden.
+        below the mount point would be hidden. For the same reason, one that is itself a mount point is refused: without its disk it
+        is an empty folder, which could not be told from the right one.
     """
     path = folder / f"{message_id(forward)}.json"
     # a separate draft for each attempt: an earlier one that hung may resume at any time
     draft = folder / f".{path.name}.{secrets.token_hex(4)}.draft"
     try:
+        if folder.resolve().is_mount():
+            raise ForwardError(
+                f"{folder} is a mount point: while nothing is mounted there, files would be lost in it; forward to a folder in it"
+            )
         # drafts left by a crash contain a number
         for left in folder.glob(f".{path.name}.*draft"):
             left.unlink(missing_ok=True)

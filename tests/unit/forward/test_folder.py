@@ -17,6 +17,7 @@ from ccari.forward.folder import drop
 from ccari.forward.message import message
 from ccari.ports.forwarding import Forward
 from tests.unit.forward.test_message import FORWARD
+from tests.unit.recordings.disks import mounted
 from tests.unit.store.made import NUMBER
 from tests.unit.test_own_threads import no_thread_to_spare
 
@@ -70,6 +71,24 @@ def test_a_folder_that_is_not_mounted_is_made_in_its_place(tmp_path: Path) -> No
     with pytest.raises(ForwardError, match=r"cannot write in .*/gone: No such file or directory"):
         drop(tmp_path / "gone", FORWARD)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_is_forwarded_while_a_disk_is_not_mounted_is_lost_below_its_mount_point(tmp_path: Path) -> None:
+    point, link = tmp_path / "disk", tmp_path / "link"
+    inside = point / "requests"
+    with mounted(point, "size=64k"):
+        inside.mkdir()
+        link.symlink_to(point)
+        assert drop(inside, FORWARD).parent == inside
+        for folder in (point, link):
+            with pytest.raises(
+                ForwardError, match=f"{folder} is a mount point: .*; forward to a folder in it"
+            ):
+                drop(folder, FORWARD)
+        assert list(point.iterdir()) == [inside]
+    with pytest.raises(ForwardError, match="No such file or directory"):
+        drop(inside, FORWARD)
+    assert list(point.iterdir()) == []
 
 
 @pytest.mark.parametrize("step", ["message", "settle"])
