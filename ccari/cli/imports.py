@@ -90,6 +90,7 @@ def tell(report: Report, *, json: bool, barred: Mapping[str, int] | None = None)
                 f"{report.duplicate} already known",
                 f"{report.invalid} invalid",
                 *(f"{number} {reason}" for reason, number in (barred or {}).items()),
+                *([] if report.dropped is None else [f"{report.dropped} no longer listed"]),
             ]
             typer.echo(f"{counted(lines, 'line')}: {', '.join(parts)}")
     if not report.taken:

@@ -101,7 +101,8 @@ class Doubts:
 @dataclass(slots=True)
 class Report:
     """The result of a list. ``controller``: whose it is; "" for a register. ``taken``: False if faults kept
-    the whole list out.
+    the whole list out. ``dropped``: how many numbers the new copy of a register no longer has; None for any other
+    list, and if that cannot be told.
     """
 
     controller: str = ""
@@ -111,6 +112,7 @@ class Report:
     faults: list[LineFault] = field(default_factory=list)
     taken: bool = False
     doubts: Doubts = Doubts()
+    dropped: int | None = None
 
     @property
     def duplicate(self) -> int:
@@ -124,6 +126,7 @@ class Report:
         return {
             "taken": self.taken, "lines": self.lines + sum((barred or {}).values()), "accepted": self.accepted,
             "duplicate": self.duplicate, "invalid": self.invalid, **self.doubts.as_dict(), **({} if barred is None else {"barred": barred}),
+            **({} if self.dropped is None else {"dropped": self.dropped}),
             "faults": self.faults,
         }  # fmt: skip
 

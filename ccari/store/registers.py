@@ -17,7 +17,7 @@ from ccari.store.queries import SQL, columns
 _INCOMING = {
     "digest": "bytea", "key_version": "smallint", "listed_at": "timestamptz", "expires_at": "timestamptz",
 }  # fmt: skip
-#: A copy with less than this share of the previous copy's numbers counts as a truncated download.
+#: A copy with less than this share of the previous copy's numbers counts as a truncated download, or as another list.
 _LEAST_LEFT = 0.5
 
 
@@ -56,7 +56,7 @@ class Registers:
         Raises
         ------
         ListError
-            If it is older than the copy before, has too few numbers, is an update of a register that was never loaded, or is an
+            If it is older than the copy before, has too few numbers or others, is an update of a register that was never loaded, or is an
             update without a number that nobody has dated.
         StoreError
             If the database fails; nothing has changed then.
@@ -65,7 +65,7 @@ class Registers:
             await staged.take(_records(listed, key))
             if staged.sound:
                 async with in_transaction(staged.connection):
-                    await _replace(staged, copy, sha256(), progress)
+                    await _replace(staged, copy, key, sha256(), progress)
             return staged.report
 
     async def ages(self) -> list[dict[str, Any]]:
@@ -75,7 +75,7 @@ class Registers:
         return await self._database.rows(SQL["check_listings"], *columns(listed_as))
 
 
-async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Progress) -> None:
+async def _replace(staged: Staging, copy: Copy, key: Key, sha256: bytes, progress: Progress) -> None:
     connection = staged.connection
     await connection.execute(SQL["lock_register"], copy.register)
     before = await connection.fetchrow(SQL["newest_load"], copy.register)
@@ -98,7 +98,8 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Progres
     listed_at = copy.listed_at or copy.as_of
     await staged.merge(SQL["merge_register"], copy.register, load, listed_at, progress=progress)
     if not copy.update and not staged.report.invalid:
-        await connection.execute(SQL["drop_unlisted"], copy.register)
+        dropped = await connection.fetchval(SQL["drop_unlisted"], copy.register, key.version, key.check)
+        staged.report.dropped = None if before is None else dropped
     entries = await connection.fetchval(SQL["count_load"], load, copy.register)
     expected = before["entries"] if before is not None else 1
     if not copy.update and not copy.shrunk and entries < _LEAST_LEFT * expected:
@@ -106,6 +107,12 @@ async def _replace(staged: Staging, copy: Copy, sha256: bytes, progress: Progres
             f"the file has {counted(entries, 'number')}, but the copy of {copy.register!r} "
             f"{'had ' + str(expected) if before is not None else 'cannot be empty'}: "
             "get the file again, or add --shrunk if it is right"
+        )
+    dropped = staged.report.dropped or 0
+    if not copy.shrunk and dropped > (1 - _LEAST_LEFT) * expected:
+        raise ListError(
+            f"the file lacks {dropped} of the {expected} numbers that the copy of {copy.register!r} had: is it this register's, "
+            "and are its numbers of this country? Get the file again, or add --shrunk if it is right"
         )
 
 

@@ -33,8 +33,17 @@ WITH entered AS (
 SELECT count(*) FILTER (WHERE added) FROM entered
 
 -- name: drop_unlisted
-DELETE FROM register_entries AS known
-WHERE register = $1 AND NOT EXISTS (SELECT FROM incoming new WHERE new.digest = known.digest)
+-- Returns how many of those that are dropped stood until now; NULL if the copy is under another secret than before ($2, $3: its version
+-- and check value), under which each number has another digest.
+WITH dropped AS (
+    DELETE FROM register_entries AS known
+    WHERE register = $1 AND NOT EXISTS (SELECT FROM incoming new WHERE new.digest = known.digest)
+    RETURNING key_version, expires_at
+)
+SELECT CASE WHEN NOT EXISTS (SELECT FROM dropped WHERE key_version <> $2)
+             AND NOT EXISTS (SELECT FROM key_checks
+                             WHERE kind = 'register' AND holder = $1 AND key_version = $2 AND key_check <> $3)
+       THEN count(*) FILTER (WHERE expires_at IS NULL OR expires_at > now()) END FROM dropped
 
 -- name: count_load
 UPDATE register_loads SET entries = (SELECT count(*) FROM register_entries WHERE register = $2)

@@ -154,6 +154,27 @@ async def test_a_copy_that_broke_off_or_is_of_last_year_replaces_a_good_one(
         assert set(await found(store)) == {4}
 
 
+async def test_the_file_of_another_register_or_country_takes_the_place_of_the_right_one(store: Store) -> None:
+    """It has as many numbers, and whoever is in the right one could be called."""
+    await load(store, listed(0, 1, 2, 3))
+    other = listed(3, 4, 5, 6)
+    words = "the file lacks 3 of the 4 numbers that the copy of 'robinson' had: is it this register's, .* or add --shrunk"
+    with pytest.raises(ListError, match=words):
+        await load(store, other, as_of=NOW + DAY)
+    assert set(await found(store, 7)) == {0, 1, 2, 3}
+    report = await load(store, other, as_of=NOW + DAY, shrunk=True)
+    assert (set(await found(store, 7)), report.dropped) == ({3, 4, 5, 6}, 3)
+
+
+async def test_a_copy_sets_numbers_free_that_nobody_is_told_of(store: Store) -> None:
+    """One whose time in the register is over was free before."""
+    await load(store, listed(0, 1, 3) + listed(2, until=NOW - DAY))
+    report = await load(store, listed(1, 3, 4), as_of=NOW + DAY)
+    assert report.as_dict()["dropped"] == 1
+    report = await load(store, listed(5), as_of=NOW + 2 * DAY, update=True)
+    assert "dropped" not in report.as_dict()
+
+
 async def test_a_copy_that_a_fast_clock_has_dated_keeps_every_later_one_out(store: Store) -> None:
     """Its campaigns would call nobody until that date, or until somebody corrected it in the database."""
     await load(store, listed(0), as_of=NOW - 2 * DAY)
@@ -225,7 +246,7 @@ async def test_an_import_that_is_cut_off_leaves_half_a_copy(
 
 async def test_two_copies_at_once_become_a_mixture(store: Store) -> None:
     await load(store, listed(0), as_of=NOW - DAY)
-    await asyncio.gather(*(load(store, listed(place, place + 1)) for place in (0, 2, 4)))
+    await asyncio.gather(*(load(store, listed(place, place + 1), shrunk=True) for place in (0, 2, 4)))
     places = sorted(await found(store))
     assert places in ([0, 1], [2, 3], [4, 5])
     assert [row["entries"] for row in await store.registers.ages()] == [2]
