@@ -13,7 +13,8 @@ _MOST_CELLS = 500
 _SHORTEST = 7
 #: Days are written with as many digits as numbers.
 _DAY = re.compile(r"\d{4}-\d\d?-\d\d?|\d\d?[-.]\d\d?[-.]\d{2,4}")
-_SHOWN = 40
+#: How many columns are named at most, and by how many characters: over HTTP they go into a header.
+_COLUMNS, _CHARACTERS = 10, 40
 
 
 class Beside:
@@ -33,11 +34,8 @@ class Beside:
     @property
     def columns(self) -> list[str]:
         """Those in which most of the cells that are not empty are numbers, in the order of the file, fit to be shown."""
-        return [
-            unnumbered(name)[:_SHOWN]
-            for name, looked_at in self._looked_at.items()
-            if 2 * self._numbers[name] > looked_at
-        ]
+        found = [name for name, looked_at in self._looked_at.items() if 2 * self._numbers[name] > looked_at]
+        return [unnumbered(name)[:_CHARACTERS] for name in found[:_COLUMNS]]
 
     def _is_number(self, text: str) -> bool:
         if len(text) < _SHORTEST or _DAY.fullmatch(text):

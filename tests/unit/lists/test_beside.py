@@ -43,3 +43,9 @@ async def test_notes_with_a_number_now_and_then_are_taken_for_a_column_of_number
 
 async def test_a_number_in_the_header_is_shown(tmp_path: Path) -> None:
     assert await unchecked(tmp_path / "list", f"number;tel {ROW}", f"{ROW};{ROW}") == ["tel …"]
+
+
+async def test_hundreds_of_columns_make_a_header_that_no_client_takes(tmp_path: Path) -> None:
+    names, cells = ";".join(f"t{each}" for each in range(200)), ";".join(["600100001"] * 200)
+    found = await unchecked(tmp_path / "list", f"number;{names}", f"{ROW};{cells}")
+    assert found == [f"t{each}" for each in range(10)]
