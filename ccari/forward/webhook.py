@@ -74,6 +74,8 @@ class Webhook:
             raise NotTakenError("its host is not known") from None
         except aiohttp.ClientOSError as error:
             raise NotTakenError(f"it cannot be reached: {why(error)}") from None
+        except aiohttp.ServerDisconnectedError:
+            raise NotTakenError("the connection ended before it had answered") from None
         except (aiohttp.ClientError, ValueError) as error:
             raise NotTakenError(f"its answer is not valid HTTP: {type(error).__name__}") from None
         if HTTPStatus.OK <= status < HTTPStatus.MULTIPLE_CHOICES:

@@ -212,7 +212,28 @@ async def test_another_program_at_the_port_ends_the_courier(
         async with at_work(store, keys) as courier:
             (told,) = await courier.deliver()
     assert told.status is None
-    assert re.fullmatch("webhook: (its answer is not valid HTTP|it cannot be reached): .*", told.fault)
+    kinds = "its answer is not valid HTTP: .*|it cannot be reached: .*|the connection ended before it had answered"
+    assert re.fullmatch(f"webhook: ({kinds})", told.fault)
+
+
+async def test_a_webhook_that_hangs_up_is_told_of_by_the_name_of_an_exception(
+    store: Store, keys: WebhookSecrets
+) -> None:
+    async def hangs_up(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        length = re.search(rb"content-length: (\d+)", head.lower())
+        assert length is not None
+        # unread bytes would make it a reset
+        await reader.readexactly(int(length[1]))
+        writer.close()
+
+    async with await asyncio.start_server(hangs_up, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        await store.policies.apply(policy(acme=f'{{ url = "http://127.0.0.1:{port}/" }}'), "test")
+        await added(store)
+        async with at_work(store, keys) as courier:
+            (told,) = await courier.deliver()
+    assert told.fault == "webhook: the connection ended before it had answered"
 
 
 @pytest.mark.parametrize(
