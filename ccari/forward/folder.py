@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+import orjson
+
 from ccari.errors import ForwardError, why
 from ccari.forward.message import message, message_id
 from ccari.keyring.files import settle
@@ -53,7 +55,7 @@ def drop(folder: Path, forward: Forward) -> Path:
     ------
     ForwardError
         If it cannot be written. A folder that is missing is not made: its disk may not be mounted, and once it is mounted, files
-        below the mount point would be hidden. For the same reason, one that is itself a mount point is refused: without its disk it
+        below the mount point would be hidden. A file of that name about something else is not overwritten. For the same reason, one that is itself a mount point is refused: without its disk it
         is an empty folder, which could not be told from the right one.
     """
     path = folder / f"{message_id(forward)}.json"
@@ -63,6 +65,11 @@ def drop(folder: Path, forward: Forward) -> Path:
         if folder.resolve().is_mount():
             raise ForwardError(
                 f"{folder} is a mount point: while nothing is mounted there, files would be lost in it; forward to a folder in it"
+            )
+        if _is_another(path, forward):
+            # as when a restored database gives a reference out again
+            raise ForwardError(
+                f"{path} is there already, and about something else: process it, move it away, and see that no reference is given out twice"
             )
         # drafts left by a crash contain a number
         for left in folder.glob(f".{path.name}.*draft"):
@@ -79,3 +86,16 @@ def drop(folder: Path, forward: Forward) -> Path:
         with contextlib.suppress(OSError):
             draft.unlink(missing_ok=True)
     return path
+
+
+def _is_another(path: Path, forward: Forward) -> bool:
+    """Whether there is a file of that name which is not the message of an earlier try. Raises OSError."""
+    try:
+        there = orjson.loads(path.read_bytes())
+    except FileNotFoundError:
+        return False
+    except orjson.JSONDecodeError:
+        return True
+    same = ("timestamp", "reference", "sequence", "received_at")
+    ours = orjson.loads(message(forward))
+    return not isinstance(there, dict) or any(there.get(name) != ours[name] for name in same)

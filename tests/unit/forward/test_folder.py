@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -89,6 +91,27 @@ def test_what_is_forwarded_while_a_disk_is_not_mounted_is_lost_below_its_mount_p
     with pytest.raises(ForwardError, match="No such file or directory"):
         drop(inside, FORWARD)
     assert list(point.iterdir()) == []
+
+
+def test_a_request_takes_the_place_of_another_that_had_its_reference(tmp_path: Path) -> None:
+    """As after a restore, when the controller has not read the first yet. A message that is sent again may lack the number."""
+    path = drop(tmp_path, FORWARD)
+    first = path.read_bytes()
+    another = replace(
+        FORWARD, at=FORWARD.at + timedelta(days=1), received_at=FORWARD.received_at + timedelta(days=1)
+    )
+    with pytest.raises(
+        ForwardError, match=f"{path} is there already, and about something else: .* move it away"
+    ):
+        drop(tmp_path, another)
+    assert path.read_bytes() == first
+    drop(tmp_path, replace(FORWARD, number=None))
+    assert json.loads(path.read_bytes())["number"] is None
+    path.write_text("{")
+    with pytest.raises(ForwardError, match="is there already"):
+        drop(tmp_path, FORWARD)
+    path.unlink()
+    drop(tmp_path, another)
 
 
 @pytest.mark.parametrize("step", ["message", "settle"])
