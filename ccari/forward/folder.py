@@ -12,7 +12,7 @@ from pathlib import Path
 import orjson
 
 from ccari.errors import ForwardError, why
-from ccari.forward.message import message, message_id
+from ccari.forward.message import change_name, message
 from ccari.keyring.files import settle
 from ccari.own_threads import alone
 from ccari.policy.sentences import in_utc
@@ -58,7 +58,7 @@ def drop(folder: Path, forward: Forward) -> Path:
         below the mount point would be hidden. A file of that name about something else is not overwritten. For the same reason, one that is itself a mount point is refused: without its disk it
         is an empty folder, which could not be told from the right one.
     """
-    path = folder / f"{message_id(forward)}.json"
+    path = folder / f"{change_name(forward)}.json"
     # a separate draft for each attempt: an earlier one that hung may resume at any time
     draft = folder / f".{path.name}.{secrets.token_hex(4)}.draft"
     try:

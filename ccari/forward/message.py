@@ -7,6 +7,7 @@ signed together with the message's id and the time of sending.
 import base64
 import hashlib
 import hmac
+from datetime import UTC
 
 import orjson
 
@@ -14,9 +15,18 @@ from ccari.policy.rights import Level
 from ccari.ports.forwarding import Forward
 
 
-def message_id(forward: Forward) -> str:
-    """The message's id, the same at each attempt, so that a receiver recognises a repetition."""
+def change_name(forward: Forward) -> str:
+    """``REFERENCE-SEQ``: which change of which request the message is about."""
     return f"{forward.reference}-{forward.seq}"
+
+
+def message_id(forward: Forward) -> str:
+    """The message's id, the same at each attempt, so that a receiver recognises a repetition.
+
+    With the moment of the change: a database that was restored may give a reference out again, and the receiver would take that
+    request for one that it has.
+    """
+    return f"{change_name(forward)}-{forward.at.astimezone(UTC):%Y%m%dT%H%M%S%f}"
 
 
 def message(forward: Forward) -> bytes:

@@ -42,6 +42,11 @@ class Receiver:
         return await self.manner(request)
 
     @property
+    def changes(self) -> list[str]:
+        """Which changes of which requests it was told of."""
+        return [f"{each.told['reference']}-{each.told['sequence']}" for each in self.heard]
+
+    @property
     def ids(self) -> list[str]:
         return [each.id for each in self.heard]
 

@@ -81,7 +81,7 @@ async def test_a_request_is_forwarded_unsigned_or_with_its_number_in_the_open(
     (heard,) = receiver.heard
     assert heard.is_signed_with(keys.path("acme").read_text().strip())
     assert not heard.is_signed_with(keys.path("other").read_text().strip())
-    assert (heard.path, heard.id) == ("/rodo", f"{reference}-1")
+    assert (heard.path, receiver.changes) == ("/rodo", [f"{reference}-1"])
     assert heard.headers["content-type"] == "application/json"
     assert (heard.told["type"], heard.told["number"]) == ("request.received", made.NUMBER.e164)
     (line,) = logs
@@ -130,7 +130,8 @@ async def test_a_webhook_that_took_nothing_is_done_with(
         await later(database, by=LONG)
         (told,) = await courier.deliver()
     assert (told.tries, told.fault) == (2, "")
-    assert receiver.ids == [f"{reference}-1"] * 2
+    assert receiver.changes == [f"{reference}-1"] * 2
+    assert len(set(receiver.ids)) == 1
     assert await queue(database) == ["delivered"]
 
 
@@ -291,7 +292,8 @@ async def test_a_service_that_dies_between_sending_and_noting_it_loses_or_rename
         assert await courier.deliver() == []
         await later(database, by=couriers.LEASE)
         await courier.deliver()
-    assert receiver.ids == [f"{reference}-1"] * 2
+    assert receiver.changes == [f"{reference}-1"] * 2
+    assert len(set(receiver.ids)) == 1
     assert receiver.heard[0].body == receiver.heard[1].body
     assert await queue(database, "state, tries") == [("delivered", 2)]
 
@@ -320,7 +322,7 @@ async def test_services_on_one_database_tell_a_controller_twice(
     references = [await added(store) for _ in range(30)]
     async with at_work(store, keys) as one, at_work(store, keys) as another, at_work(store, keys) as third:
         await asyncio.gather(*(each.deliver() for each in (one, another, third)))
-    assert sorted(receiver.ids) == [f"{reference}-1" for reference in references]
+    assert sorted(receiver.changes) == [f"{reference}-1" for reference in references]
 
 
 async def test_a_controllers_request_goes_to_another(
@@ -335,7 +337,7 @@ async def test_a_controllers_request_goes_to_another(
         mine, theirs, _ = [await added(store, controller) for controller in ("acme", "other", "third")]
         async with at_work(store, keys) as courier:
             await courier.deliver()
-        assert (receiver.ids, others.ids) == ([f"{mine}-1"], [f"{theirs}-1"])
+        assert (receiver.changes, others.changes) == ([f"{mine}-1"], [f"{theirs}-1"])
         assert others.heard[0].is_signed_with(keys.path("other").read_text().strip())
     assert sorted(await queue(database)) == ["delivered", "delivered", "not_needed"]
 
@@ -350,7 +352,7 @@ async def test_a_policy_that_forwards_from_now_on_leaves_what_is_open(
         assert await queue(database) == ["not_needed"]
         await to_webhook(store, receiver)
         await courier.deliver()
-    assert receiver.ids == [f"{reference}-1"]
+    assert receiver.changes == [f"{reference}-1"]
 
 
 async def test_what_could_not_be_addressed_once_is_never_sent(
@@ -365,7 +367,7 @@ async def test_what_could_not_be_addressed_once_is_never_sent(
             await courier.deliver()
         await database.rows("ALTER TABLE forwards DROP CONSTRAINT never")
         await courier.deliver()
-    assert receiver.ids == [f"{reference}-1"]
+    assert receiver.changes == [f"{reference}-1"]
 
 
 async def test_a_policy_that_comes_while_the_one_before_is_addressed_is_taken_for_addressed(
@@ -385,7 +387,7 @@ async def test_a_policy_that_comes_while_the_one_before_is_addressed_is_taken_fo
             patch.setattr(Forwards, "address", meanwhile)
             assert await courier.deliver() == []
         await courier.deliver()
-    assert receiver.ids == [f"{reference}-1"]
+    assert receiver.changes == [f"{reference}-1"]
 
 
 async def test_a_controller_whose_webhook_hangs_holds_up_another(
@@ -489,7 +491,7 @@ async def test_of_two_ways_one_is_left_out_or_gone_twice(
         await later(database, by=LONG)
         (told,) = await courier.deliver()
     assert (told.ways, told.fault) == (("folder",), "")
-    assert receiver.ids == [f"{reference}-1"]
+    assert receiver.changes == [f"{reference}-1"]
     assert json.loads((drop / f"{reference}-1.json").read_bytes()) == receiver.heard[0].told
     assert await queue(database) == ["delivered"]
 
@@ -558,7 +560,8 @@ async def test_a_change_that_was_given_up_is_gone_for_good(
         receiver.manner = answers(200)
         assert await store.forwards.retry(reference) == [1]
         await courier.deliver()
-    assert receiver.ids == [f"{reference}-1"] * 3
+    assert receiver.changes == [f"{reference}-1"] * 3
+    assert len(set(receiver.ids)) == 1
     assert await queue(database) == ["delivered"]
 
 
@@ -602,7 +605,7 @@ async def test_a_service_tells_nobody_until_it_is_started_anew(
             await until(lambda: logged("request_forwarded") == 1, within=WITHIN_SECONDS)
             new = await added(store)
             await until(lambda: logged("request_forwarded") == 2, within=WITHIN_SECONDS)
-    assert receiver.ids == [f"{old}-1", f"{new}-1"]
+    assert receiver.changes == [f"{old}-1", f"{new}-1"]
     # data_accessed: the policy was applied
     assert [each["event"] for each in logs if each["event"] != "data_accessed"] == [
         "forwarding_stalled",

@@ -4,10 +4,11 @@ import base64
 import json
 import time
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from zoneinfo import ZoneInfo
 
-from ccari.forward.message import message, message_id, signature
+from ccari.forward.message import change_name, message, message_id, signature
 from ccari.ports.forwarding import Forward
 from tests.unit.documents.pages import CHECKOUT, blocks
 from tests.unit.store.made import NUMBER
@@ -75,6 +76,16 @@ def test_changes_of_a_request_pass_for_one() -> None:
     changed = replace(FORWARD, seq=2, number=None)
     assert json.loads(message(changed))["type"] == "request.changed"
     assert json.loads(message(changed))["number"] is None
-    assert (message_id(FORWARD), message_id(changed)) == ("ACME-2026-000123-1", "ACME-2026-000123-2")
+    assert (change_name(FORWARD), change_name(changed)) == ("ACME-2026-000123-1", "ACME-2026-000123-2")
+    assert message_id(FORWARD) == "ACME-2026-000123-1-20261124T120001000000"
     # the id is part of what is signed, and the full stop is its end
     assert "." not in message_id(FORWARD)
+
+
+def test_a_request_with_the_reference_of_a_lost_one_is_taken_for_that() -> None:
+    """A restored database gives the references out again that it does not know; receivers drop an id that they have had."""
+    another = replace(FORWARD, at=FORWARD.at + timedelta(microseconds=1), number=None)
+    assert message_id(another) != message_id(FORWARD)
+    assert message_id(replace(FORWARD, tries=7, number=None)) == message_id(FORWARD)
+    elsewhere = FORWARD.at.astimezone(ZoneInfo("Europe/Warsaw"))
+    assert message_id(replace(FORWARD, at=elsewhere)) == message_id(FORWARD)
