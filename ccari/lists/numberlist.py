@@ -34,6 +34,8 @@ _BLANKS = dict.fromkeys(
     map(ord, filter(lambda each: unicodedata.category(each) == "Zs", map(chr, range(0x80, 0x3001)))), " "
 )
 _PLAIN = frozenset("+0123456789 -.()")
+#: A first line from which Excel takes the delimiter. The header says it too.
+_FOR_EXCEL = re.compile(r"sep=[,;\t]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +84,7 @@ class NumberList:
     list is refused. ``keyed``: columns that a CSV must have if it has ``digest`` and ``key_version`` instead of ``number``;
     None: it may not have those.
 
-    ``header``: the header as it is in the file; empty for a plain list. ``read`` and ``size`` (None if unknown): in bytes.
+    ``header``: the header as it is in the file, with a line ``sep=;`` before it; empty for a plain list. ``read`` and ``size`` (None if unknown): in bytes.
     ``sha256``: of the file, once all batches have been taken.
 
     ``doubts`` and ``unchecked``: as in :class:`ccari.ports.lists.RemainingLines`, by what has been read. Columns are only left unchecked if
@@ -190,6 +192,7 @@ class NumberList:
 
     def _begin(self) -> Iterator[Row | LineFault]:
         """Decide the file's format by its first line that is not blank."""
+        before = b""
         while True:
             line = self._lines.take()
             if line is None:
@@ -197,7 +200,9 @@ class NumberList:
             if isinstance(line.content, LineFault):
                 raise self._error(line.number, f"{line.content.why}; {_NEITHER}")
             text = _spaced(line.content).strip(" ")
-            if text and not text.startswith("#"):
+            if line.number == 1 and _FOR_EXCEL.fullmatch(text):
+                before = line.raw
+            elif text and not text.startswith("#"):
                 break
         if set(text) <= _PLAIN:
             if self._required:
@@ -212,7 +217,7 @@ class NumberList:
         except csv.Error as error:
             raise self._error(line.number, no_csv(error)) from None
         self._check_header(line.number, names)
-        self.header = line.raw
+        self.header = before + line.raw
         return (self._row(row, names) for row in csv_rows(self._lines, delimiter))
 
     def _check_header(self, line: int, names: list[str]) -> None:

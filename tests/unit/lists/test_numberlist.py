@@ -66,6 +66,16 @@ async def test_a_spreadsheets_csv_is_taken_for_something_else(
     ]
 
 
+@pytest.mark.parametrize("bom", ["", "\ufeff"])
+async def test_a_line_that_tells_excel_the_delimiter_keeps_the_list_out(tmp_path: Path, bom: str) -> None:
+    text = f"{bom}sep=;\r\nNumber;proof\r\n{FIRST};x\r\n"
+    assert await told(tmp_path, text) == [(3, FIRST, {"proof": "x"})]
+    async with NumberList(tmp_path / "list", "PL", None) as listed:
+        assert listed.header == f"{bom}sep=;\r\nNumber;proof\r\n".encode()
+    with pytest.raises(ListError, match="line 2: it is neither"):
+        await told(tmp_path, "\nsep=;\nnumber;proof\n")
+
+
 async def test_a_csv_of_numbers_alone_is_taken_for_a_plain_list(tmp_path: Path) -> None:
     assert await told(tmp_path, f'"number"\n"{FIRST}"\n\n{SECOND}\n') == [(2, FIRST), (4, SECOND)]
 
