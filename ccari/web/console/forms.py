@@ -20,6 +20,9 @@ CSRF = "csrf"
 TOO_OLD = "this form is too old, or is not from this console: reload the page and send it again"
 #: The message for a form whose page was loaded in another session: somebody has signed in again, perhaps in another tab.
 EARLIER = "this form is from an earlier session, or is not from this console: send it again from its page"
+#: Free-text fields. They are given back to whoever wrote them if their form comes to nothing; they contain no number.
+_WRITTEN = ("reason", "how", "note", "why", "proof")
+_MOST_WRITTEN = 2000
 #: For a form with a file: the longest field, and the most fields.
 _FIELD_BYTES, _MOST_FIELDS = 8 * 1024, 20
 
@@ -44,6 +47,11 @@ async def read_form(request: web.Request) -> Mapping[str, str]:
     async with reading_in_time():
         form = await request.post()
     return {name: str(value).replace("\r\n", "\n") for name, value in form.items()}
+
+
+def written_in(form: Mapping[str, str]) -> dict[str, str]:
+    """The words written in a form, by field."""
+    return {name: form[name][:_MOST_WRITTEN] for name in _WRITTEN if form.get(name, "").strip()}
 
 
 @contextlib.asynccontextmanager

@@ -14,7 +14,7 @@ from aiohttp import hdrs, web
 from ccari.ports.access import fingerprint
 from ccari.web.access import network_of
 from ccari.web.console import rendering
-from ccari.web.console.forms import CSRF, from_elsewhere, read_form
+from ccari.web.console.forms import CSRF, from_elsewhere, read_form, written_in
 from ccari.web.console.menu import menu
 from ccari.web.console.pages import Answer, Moved, Visit, Wrong
 from ccari.web.console.sessions import COOKIE, PATH, cookie_of
@@ -30,7 +30,7 @@ from ccari.web.console.window import (
 )
 from ccari.web.console.words import LANGUAGES, Words
 from ccari.web.endpoint import BEARER
-from ccari.web.problems import Refusal
+from ccari.web.problems import Refusal, not_there
 from ccari.web.turns import Shares
 
 #: Concurrent sign-ins: in all, and from one address or IPv6 network, which may be a floor of agents behind a NAT. They have their own limit,
@@ -41,9 +41,6 @@ MOST_SIGN_INS, MOST_SIGN_INS_OF_ONE = 60, 20
 _FORM_COOKIE = "ccari_sign_in"
 _SECRET = re.compile(r"[A-Za-z0-9_-]{43}")
 _YEAR_SECONDS = 365 * 24 * 3600
-#: Free-text fields. If the session ends meanwhile, the person gets these words back; they contain no number.
-_WRITTEN = ("reason", "how", "note", "why", "proof")
-_MOST_WRITTEN = 2000
 #: The path and query of a page of ours: people are never redirected anywhere else.
 _FILTERS = re.compile(r"[A-Za-z0-9_.~%=&+:-]{1,500}")
 _OURS = re.compile(r"/console(/[A-Za-z0-9_.-]+)*/?")
@@ -75,12 +72,12 @@ class Entrance:
         except ConnectionError:
             raise
         except Exception as error:  # noqa: BLE001 - shown, and logged
-            return trouble_page(words, error)
+            return trouble_page(request, words, error)
 
     async def _signed_in(self, request: web.Request, words: Words) -> web.Response:
         from_elsewhere(request)
         given = await read_form(request)
-        written = {name: given[name][:_MOST_WRITTEN] for name in _WRITTEN if given.get(name, "").strip()}
+        written = written_in(given)
         form = partial(_form, request, words, written=written)
         if "lost" in request.query:
             said = words("sign_in.lost_kept" if written else "sign_in.lost")
@@ -115,6 +112,10 @@ class Entrance:
         _set_cookie(request, response, COOKIE, cookie)
         return response
 
+    async def not_found(self, request: web.Request) -> web.Response:
+        """404, for a path below the console's that is not a page."""
+        return trouble_page(request, words_of(request), not_there(), self._house.sessions.of(request))
+
     async def sign_out(self, visit: Visit) -> Answer:
         """End the session, here and in the browser."""
         self._house.sessions.end(visit.session)
@@ -139,11 +140,6 @@ async def language(request: web.Request) -> web.Response:
     if code in LANGUAGES:
         _set_cookie(request, response, LANGUAGE_COOKIE, code, _YEAR_SECONDS)
     return response
-
-
-async def not_found(request: web.Request) -> web.Response:
-    """404, for a path below the console's that is not a page."""
-    return trouble_page(words_of(request), Refusal(HTTPStatus.NOT_FOUND, "there is nothing by this name"))
 
 
 def _came_from(request: web.Request) -> SplitResult:

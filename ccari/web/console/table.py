@@ -177,4 +177,4 @@ def add_console(app: web.Application, counter: Counter, streams: Streams) -> Non
     # what people type
     for typed in ("/", f"{PATH}/"):
         app.router.add_get(typed, to_console)
-    app.router.add_route("*", f"{PATH}/{{tail:.*}}", signing_in.not_found)
+    app.router.add_route("*", f"{PATH}/{{tail:.*}}", entrance.not_found)

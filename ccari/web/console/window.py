@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from http import HTTPStatus
+from types import MappingProxyType
 from typing import Any
 from urllib.parse import quote
 
@@ -22,12 +23,21 @@ from ccari.errors import (
     ListError,
     RecordingError,
     RequestError,
-    UnsoundPolicyError,
+    StoreError,
 )
 from ccari.ports.access import Bearer
 from ccari.web import problems
 from ccari.web.console import rendering
-from ccari.web.console.forms import CSRF, EARLIER, check_csrf, filled, from_elsewhere, read_file, read_form
+from ccari.web.console.forms import (
+    CSRF,
+    EARLIER,
+    check_csrf,
+    filled,
+    from_elsewhere,
+    read_file,
+    read_form,
+    written_in,
+)
 from ccari.web.console.menu import menu
 from ccari.web.console.once import ONCE, once
 from ccari.web.console.pages import Answer, Moved, Page, Shown, Visit, Wrong
@@ -42,8 +52,6 @@ SIGN_IN = f"{PATH}/sign-in"
 SIGN_OUT = f"{PATH}/sign-out"
 #: Errors whose words address the person who made the request.
 _EXPLAINED = (ConsentError, EvidenceError, InputError, ListError, RecordingError, RequestError, Refusal)
-#: Errors whose words are shown on the error page.
-_TROUBLES = (*_EXPLAINED, UnsoundPolicyError)
 #: Errors that are shown at the top of the form's own page, so that the form can be corrected.
 _CORRECTABLE = frozenset(
     {
@@ -53,6 +61,8 @@ _CORRECTABLE = frozenset(
         HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
     }
 )
+#: Whether the work on a request has begun: from then on, an unexpected error leaves open what came of it.
+_BEGUN = web.RequestKey("begun", bool)
 #: The frame's fields for a person who is not signed in.
 SIGNED_OUT: Mapping[str, Any] = {"bearer": None, "said": (), "faults": (), "menu": (), "here": ""}
 
@@ -86,18 +96,19 @@ class Window:
         self._house = house
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        words = words_of(request)
+        words, session = words_of(request), self._house.sessions.of(request)
         try:
-            return await self._answered(request, words)
+            return await self._answered(request, words, session)
         except ConnectionError:
             # the client has gone
             raise
         except Exception as error:  # noqa: BLE001 - shown, and logged
-            return trouble_page(words, error)
+            return trouble_page(request, words, error, session, await self._written(request, session))
 
-    async def _answered(self, request: web.Request, words: Words) -> web.StreamResponse:
+    async def _answered(
+        self, request: web.Request, words: Words, session: Session | None
+    ) -> web.StreamResponse:
         page, counter = self._page, self._house.counter
-        session = self._house.sessions.of(request)
         with counter.room.of(session.token if session else b""):
             if session is None or not await self._goes_on(session):
                 return to_sign_in(request)
@@ -148,6 +159,7 @@ class Window:
         return None
 
     async def _work(self, visit: Visit) -> Answer:
+        visit.ask.request[_BEGUN] = True
         try:
             if self._page.once:
                 return await once(visit, self._page.handler)
@@ -194,6 +206,17 @@ class Window:
         if page.form is not None:
             visit.ask = visit.asking(path=visit.ask.path, body=filled(page.form, visit.form))
 
+    async def _written(self, request: web.Request, session: Session | None) -> Mapping[str, str]:
+        """The words written in a small form that came to nothing. No browser shows them again: our pages are kept nowhere."""
+        if session is None or request.method != hdrs.METH_POST:
+            return {}
+        try:
+            from_elsewhere(request)
+            with self._house.counter.receiving(request, session.bearer):
+                return written_in(await read_form(request))
+        except (ConnectionError, Refusal):
+            return {}
+
     async def _finished(self, visit: Visit, answer: Answer) -> web.StreamResponse:
         session = visit.session
         match answer:
@@ -212,8 +235,7 @@ async def render_page(visit: Visit, page: Shown) -> str:
     said = session.told(visit.ask.request.path)
     policy = await visit.ask.policy()
     fields = {
-        "bearer": session.bearer, "csrf": session.csrf, ONCE: secrets.token_urlsafe(16), "menu": menu(visit.role), "here": visit.ask.request.path,
-        "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "wrong": _marking(visit.faults), "policy":
+        **_frame(session, visit.ask.request), ONCE: secrets.token_urlsafe(16), "said": said, "faults": visit.faults, "form": defaultdict(str, visit.form), "wrong": _marking(visit.faults), "policy":
         policy, **page.fields,
     }  # fmt: skip
     return rendering.page(page.template, visit.words, policy, fields)
@@ -244,8 +266,11 @@ def to_sign_in(request: web.Request) -> web.Response:
     return redirect(f"{SIGN_IN}?lost=true&{back}", again)
 
 
-def trouble_page(words: Words, error: Exception) -> web.Response:
-    """A page that says what is wrong. It shows nothing of what was sent."""
+def trouble_page(
+    request: web.Request, words: Words, error: Exception, session: Session | None = None,
+    written: Mapping[str, str] = MappingProxyType({}),
+) -> web.Response:  # fmt: skip
+    """A page that says what is wrong, and what may be done about it. Of what was sent, it shows only the words ``written`` in it."""
     match error:
         case Refusal():
             refusal = error
@@ -254,14 +279,26 @@ def trouble_page(words: Words, error: Exception) -> web.Response:
         case _:
             refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
-    explained = isinstance(error, _TROUBLES)
-    detail = "; ".join(fault.text for fault in _faults(words, refusal)) if explained else ""
-    fields = {**SIGNED_OUT, "status": status, "detail": detail}
+    # the database may have carried it out before its answer was lost
+    lost = isinstance(error, StoreError) or status == HTTPStatus.INTERNAL_SERVER_ERROR
+    fields = {
+        **_frame(session, request), "status": status, "detail": "; ".join(fault.text for fault in _faults(words, refusal)),
+        "sent": request.method == hdrs.METH_POST, "unsure": lost and request.get(_BEGUN, False), "written": written,
+    }  # fmt: skip
     response = page_response(rendering.page("trouble.html.j2", words, None, fields), status)
     for name in ("retry-after", "allow"):
         if name in refusal.headers:
             response.headers[name] = refusal.headers[name]
     return response
+
+
+def _frame(session: Session | None, request: web.Request) -> Mapping[str, Any]:
+    """The frame's fields, without messages: those are for another page."""
+    if session is None:
+        return SIGNED_OUT
+    return {
+        **SIGNED_OUT, "bearer": session.bearer, "csrf": session.csrf, "menu": menu(session.bearer.role), "here": request.path,
+    }  # fmt: skip
 
 
 def words_of(request: web.Request) -> Words:

@@ -1,0 +1,109 @@
+"""The page that says what is wrong: what it knows, what may be done about it, and the way back to work."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from http import HTTPStatus
+
+import pytest
+
+from ccari.ports.access import Role
+from ccari.store.opened import Store
+from ccari.web.console.words import CATALOGUES
+from tests.unit.web.api import NUMBER, Api
+from tests.unit.web.console.browsing import Visitor, signed_in
+
+REQUESTS = "/console/requests"
+
+
+@contextlib.asynccontextmanager
+async def without(store: Store, table: str) -> AsyncIterator[None]:
+    """The database cannot do what needs this table."""
+    await store.database.rows(f"ALTER TABLE {table} RENAME TO gone")
+    try:
+        yield
+    finally:
+        await store.database.rows(f"ALTER TABLE gone RENAME TO {table}")
+
+
+async def entered(officer: Visitor) -> str:
+    """The path of a request that the officer has entered."""
+    sent = await officer.send(
+        f"{REQUESTS}/new",
+        f"{REQUESTS}/new",
+        right="access",
+        number=NUMBER,
+        controller="acme",
+        note="letter 7",
+    )
+    return sent.url
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+async def test_whoever_may_not_see_a_page_or_mistypes_it_has_no_menu_and_reads_what_they_did_not_do(
+    api: Api, visitor: Visitor, language: str
+) -> None:
+    visitor.language, words = language, CATALOGUES[language]
+    night = await signed_in(api, visitor, Role.OPS)
+    for path, status in (
+        (REQUESTS, HTTPStatus.FORBIDDEN),
+        ("/console/calls/00000000-0000-4000-8000-000000000000", HTTPStatus.NOT_FOUND),
+        ("/console/nothing", HTTPStatus.NOT_FOUND),
+    ):
+        seen = await night.get(path)
+        assert seen.status == status, path
+        assert words("menu.live") in seen.words, path
+        assert words("menu.requests") not in seen.words, path
+        assert words("trouble.unchanged") not in seen.words, path
+        assert seen.form("/console/sign-out"), path
+    night.session.cookie_jar.clear()
+    assert words("menu.live") not in (await night.get("/console/nothing")).words
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+async def test_who_works_at_night_does_not_read_that_the_database_is_away_or_what_to_do(
+    api: Api, visitor: Visitor, store: Store, language: str
+) -> None:
+    visitor.language, words = language, CATALOGUES[language]
+    night = await signed_in(api, visitor, Role.OPS)
+    async with without(store, "calls"):
+        seen = await night.get("/console/calls")
+    assert seen.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert words.said_of("the database is not available at present") in seen.words
+    assert words("trouble.again") in seen.words
+    assert words("menu.live") in seen.words
+
+
+async def test_what_an_officer_wrote_is_lost_because_the_database_is_away(
+    officer: Visitor, store: Store
+) -> None:
+    page = await entered(officer)
+    form = (await officer.get(page)).form(f"{page}/refuse")
+    written = {**form.fields, "reason": "It is needed:\n<b>for the claim</b>"}
+    async with without(store, "access_tokens"):
+        sent = await officer.ask("POST", form.action, written)
+    assert sent.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "It is needed:\n&lt;b&gt;for the claim&lt;/b&gt;" in sent.text
+    assert "Nothing was changed" in sent.words
+    # reloading the page sends it again
+    assert "is now: refused" in (await officer.ask("POST", form.action, written)).words
+
+
+async def test_another_site_has_its_words_shown_here(officer: Visitor, store: Store) -> None:
+    page = await entered(officer)
+    form = (await officer.get(page)).form(f"{page}/refuse")
+    elsewhere = {"sec-fetch-site": "cross-site"}
+    sent = await officer.ask("POST", form.action, {**form.fields, "reason": "call us"}, headers=elsewhere)
+    assert sent.status == HTTPStatus.FORBIDDEN
+    assert "call us" not in sent.text
+
+
+async def test_the_page_claims_to_know_what_became_of_a_step_whose_answer_was_lost(
+    officer: Visitor, store: Store
+) -> None:
+    page = await entered(officer)
+    form = (await officer.get(page)).form(f"{page}/refuse")
+    async with without(store, "forwards"):
+        sent = await officer.ask("POST", form.action, {**form.fields, "reason": "no"})
+    assert sent.status == HTTPStatus.SERVICE_UNAVAILABLE
+    assert "It is not certain whether it was carried out" in sent.words
+    assert "Nothing was changed" not in sent.words
