@@ -113,11 +113,14 @@ class WantedRequests:
 
 @dataclass(frozen=True, slots=True)
 class Handling:
-    """Who works on a request, when, and their ``words``: the reason, the note, or how the person was identified."""
+    """Who works on a request, when, and their ``words``: the reason, the note, or how the person was identified. ``seen``: how many steps its
+    history had when they looked at it; a step is refused if there are more. None: that is not known.
+    """
 
     who: str
     clock: Clock
     words: str = ""
+    seen: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

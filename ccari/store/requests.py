@@ -81,6 +81,7 @@ class Requests:
         async with self._locked(reference) as (connection, request):
             state = RequestState(request["state"])
             _refuse_if(reference, state, rights.verification_fault(state, handling.words))
+            _refuse_unseen(request, handling)
             return await _change(connection, request, rights.after_verification(state), handling, level=level)
 
     async def step(self, reference: str, to: RequestState, handling: Handling) -> dict[str, Any]:
@@ -98,6 +99,7 @@ class Requests:
                 in_first_month=country is not None and deadlines.may_extend(received, country, now), erasing=request["erasing"],
             )  # fmt: skip
             _refuse_if(reference, state, fault)
+            _refuse_unseen(request, handling)
             if to is RequestState.EXTENDED and country is not None:
                 return await _change(
                     connection, request, to, handling, due=deadlines.extended(received, country)
@@ -233,3 +235,13 @@ def _fault(request: dict[str, Any], journal: Sequence[Linked], leaves: Sequence[
 def _refuse_if(reference: str, state: RequestState, fault: rights.StepFault | None) -> None:
     if fault is not None:
         raise RequestError(f"{reference} is {state.value.replace('_', ' ')}: {fault}")
+
+
+def _refuse_unseen(request: asyncpg.Record, handling: Handling) -> None:
+    """What somebody has decided before a colleague's step may be wrong after it: an identity that was verified since, or a person who was
+    told of an extension. To close a request cannot be undone.
+    """
+    if handling.seen is not None and handling.seen != request["events"]:
+        raise RequestError(
+            f"{request['reference']} has been changed since you opened it: read its history, and send this again if it is still right"
+        )

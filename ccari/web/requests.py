@@ -1,6 +1,6 @@
 """The register of rights over HTTP: listing, showing and entering requests, and the steps until they are closed."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from datetime import date
 from typing import Any, Protocol
 
@@ -103,61 +103,67 @@ async def add(ask: Ask[RequestPorts]) -> Reply[Registered]:
     return Reply(Registered.model_validate(done), location=f"/v1/requests/{done['reference']}")
 
 
-async def verify(ask: Ask[RequestPorts]) -> Reply[Stepped]:
+async def verify(ask: Ask[RequestPorts], *, seen: int | None = None) -> Reply[Stepped]:
     """Record how sure the person's identity is, and how it was verified (Art 12(6))."""
     body: VerifyBody = ask.body
-    register, handling = await _at_work(ask, body.how)
+    register, handling = await _at_work(ask, body.how, seen)
     return await _done(register.verify(_reference(ask), Level[body.level], handling))
 
 
-async def start(ask: Ask[RequestPorts]) -> Reply[Stepped]:
+async def start(ask: Ask[RequestPorts], *, seen: int | None = None) -> Reply[Stepped]:
     """Begin the work on a request."""
-    return await _step(ask, RequestState.IN_PROGRESS, "")
+    return await _step(ask, RequestState.IN_PROGRESS, "", seen)
 
 
-async def extend(ask: Ask[RequestPorts]) -> Reply[Stepped]:
+async def extend(ask: Ask[RequestPorts], *, seen: int | None = None) -> Reply[Stepped]:
     """Extend a complex request by two months. That is possible once, within the first month (Art 12(3))."""
     body: ReasonBody = ask.body
-    return await _step(ask, RequestState.EXTENDED, body.reason)
+    return await _step(ask, RequestState.EXTENDED, body.reason, seen)
 
 
-async def resolve(ask: Ask[RequestPorts]) -> Reply[Stepped]:
+async def resolve(ask: Ask[RequestPorts], *, seen: int | None = None) -> Reply[Stepped]:
     """Close a request as fulfilled. Its number is erased; the digest stays."""
     body: NoteBody = ask.body
-    return await _step(ask, RequestState.FULFILLED, body.note)
+    return await _step(ask, RequestState.FULFILLED, body.note, seen)
 
 
-async def refuse(ask: Ask[RequestPorts]) -> Reply[Stepped]:
+async def refuse(ask: Ask[RequestPorts], *, seen: int | None = None) -> Reply[Stepped]:
     """Close a request as refused (Art 12(4)). Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
-    return await _step(ask, RequestState.REFUSED, body.reason)
+    return await _step(ask, RequestState.REFUSED, body.reason, seen)
 
 
-async def withdraw(ask: Ask[RequestPorts]) -> Reply[Stepped]:
+async def withdraw(ask: Ask[RequestPorts], *, seen: int | None = None) -> Reply[Stepped]:
     """Close a request that the person has withdrawn. Its number is erased; what it barred stays barred."""
     body: ReasonBody = ask.body
-    return await _step(ask, RequestState.WITHDRAWN, body.reason)
+    return await _step(ask, RequestState.WITHDRAWN, body.reason, seen)
+
+
+class Step(Protocol):
+    """Takes one step. ``seen``: see :class:`ccari.ports.requests.Handling`."""
+
+    def __call__(self, ask: Ask[RequestPorts], *, seen: int | None = None) -> Awaitable[Reply[Stepped]]: ...
 
 
 #: The steps in the work on a request, each with what is said about it.
-STEPS: Mapping[str, tuple[Callable[[Ask[RequestPorts]], Awaitable[Reply[Stepped]]], type[BaseModel] | None]] = {
+STEPS: Mapping[str, tuple[Step, type[BaseModel] | None]] = {
     "verify": (verify, VerifyBody), "start": (start, None), "extend": (extend, ReasonBody), "resolve": (resolve, NoteBody),
     "refuse": (refuse, ReasonBody), "withdraw": (withdraw, ReasonBody),
 }  # fmt: skip
 
 
-async def _step(ask: Ask[RequestPorts], to: RequestState, words: str) -> Reply[Stepped]:
-    register, handling = await _at_work(ask, words)
+async def _step(ask: Ask[RequestPorts], to: RequestState, words: str, seen: int | None) -> Reply[Stepped]:
+    register, handling = await _at_work(ask, words, seen)
     return await _done(register.step(_reference(ask), to, handling))
 
 
-async def _at_work(ask: Ask[RequestPorts], words: str) -> tuple[RequestRegister, Handling]:
+async def _at_work(ask: Ask[RequestPorts], words: str, seen: int | None) -> tuple[RequestRegister, Handling]:
     """The register, and who handles the request, when and with what words. Raises Refusal (404) if the bearer may not see the request."""
     register = ask.front.requests
     record = await register.show(_reference(ask))
     if not ask.bearer.sees(record.request["controller"]):
         raise not_there()
-    return register, Handling(ask.who, dossiers.clock(await ask.policy()), words)
+    return register, Handling(ask.who, dossiers.clock(await ask.policy()), words, seen)
 
 
 async def _done(step: Awaitable[dict[str, Any]]) -> Reply[Stepped]:

@@ -1,6 +1,7 @@
 """Pages on which a data protection officer works requests: the list, one request with its evidence, the steps, the letters."""
 
-from collections.abc import Awaitable, Callable, Sequence
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import product
@@ -26,7 +27,6 @@ from ccari.web.console import letters
 from ccari.web.console.pages import Answer, Handler, Moved, Shown, Visit, kept_query, of_a_page
 from ccari.web.console.rendering import HEADERS
 from ccari.web.console.sessions import PATH
-from ccari.web.front import Ask, Front, Reply
 from ccari.web.models.base import Given
 from ccari.web.models.calls import CallPath, CallShown, JournalEntry
 from ccari.web.models.requests import (
@@ -35,7 +35,6 @@ from ccari.web.models.requests import (
     RequestsFound,
     RequestShown,
     RequestsQuery,
-    Stepped,
 )
 from ccari.web.problems import not_there
 
@@ -43,6 +42,9 @@ from ccari.web.problems import not_there
 _PROVING = frozenset(
     {"notice_heard", "key_pressed", "agent_code_entered", "right_registered", "right_spooled"}
 )
+#: The field that says how many steps the history on the page had.
+SEEN = "seen"
+_COUNT = re.compile(r"\d{1,9}", re.ASCII)
 
 
 class LetterPath(RequestPath):
@@ -112,11 +114,12 @@ async def number(visit: Visit) -> Answer:
     return await _one(visit, await api.shown(visit.ask, whole=True, why=body.reason), whole=True)
 
 
-def step(take: Callable[[Ask[Front]], Awaitable[Reply[Stepped]]]) -> Handler:
+def step(take: api.Step) -> Handler:
     """The handler of a form that takes one of the API's steps, and then shows the changed request."""
 
     async def taken(visit: Visit) -> Answer:
-        done = (await take(visit.ask)).content
+        seen = visit.form.get(SEEN, "")
+        done = (await take(visit.ask, seen=int(seen) if _COUNT.fullmatch(seen) else 0)).content
         state = visit.words.term("state", done.state)
         said = visit.words("requests.stepped", reference=done.reference, state=state)
         return Moved(f"{PATH}/requests/{done.reference}", said)
@@ -176,7 +179,7 @@ async def _one(visit: Visit, request: RequestShown, *, whole: bool = False) -> S
         "at_menu": call and not call.heard_at and GATED.isdisjoint(each.event for each in call.events),
         "refused_late": dossiers.clock(policy).today(request.controller) > request.first_due,
         "days_left": days_left, "soon": SOON_DAYS, "letters": _letters(request, steps) if has_sender else (),
-        "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open,
+        "levels": list(Level), "number_whole": whole, "is_open": request.state.is_open, "seen": SEEN,
         # if others record the call, how they do so is not known here
         "may_stop": any(stops_recording(request.right, *each) for each in product(LegalBasis, RecordingMode)),
     }  # fmt: skip

@@ -28,7 +28,7 @@ from tests.unit.store import made
 from tests.unit.store.made import POLICY
 from tests.unit.store.test_forwards import HANDLING, added
 from tests.unit.web.api import AS_WRITTEN, NUMBER, TWO, Api
-from tests.unit.web.console.browsing import Seen, Visitor, signed_in
+from tests.unit.web.console.browsing import Seen, Visitor, browser, signed_in
 
 #: The policy's only campaign, up to its first section.
 CAMPAIGN = POLICY[POLICY.index("[[campaigns]]") : POLICY.index("[campaigns.recording]")]
@@ -154,6 +154,42 @@ async def test_what_was_written_for_a_step_is_lost_if_a_colleague_was_quicker(
         assert "This had been written" in (await sent("extend", "reason")).words
     assert "This had been written" in (await sent("verify", "how")).words
     assert "by letter" not in (await officer.get(page)).text.partition("History")[0]
+
+
+async def test_a_step_decided_before_a_colleagues_undoes_it_without_a_word(
+    api: Api, officer: Visitor
+) -> None:
+    verified, extended = [await entered(officer) for _ in range(2)]
+    unsure = {"level": "L0", "how": "nobody answers"}
+    async with browser() as session:
+        colleague = await signed_in(api, Visitor(api.url, session), Role.DPO)
+        for page, (name, filled), (of_officer, words), now in (
+            (
+                verified,
+                ("verify", unsure),
+                ("verify", {"level": "L2", "how": "card"}),
+                "is now: identity being checked",
+            ),
+            (extended, ("refuse", {"reason": "no"}), ("extend", {"reason": "archives"}), "is now: refused"),
+        ):
+            form = {**(await colleague.get(page)).form(f"{page}/{name}").fields, **filled}
+            await step(officer, page, of_officer, **words)
+            sent = await colleague.ask("POST", f"{page}/{name}", form)
+            assert sent.status == HTTPStatus.CONFLICT
+            assert "has been changed since you opened it" in sent.words
+            assert now not in sent.words
+            # whoever has read what was done, and means it, sends it again as it was written
+            assert f">{filled.get('how', filled.get('reason'))}</textarea>" in sent.text
+            again = {**sent.form(f"{page}/{name}").fields, **filled}
+            assert now in (await colleague.ask("POST", f"{page}/{name}", again)).words
+
+
+async def test_a_step_is_taken_from_a_page_that_does_not_say_what_was_seen(officer: Visitor) -> None:
+    page = await entered(officer)
+    for seen in "", "x", "-1", "99":
+        form = {**(await officer.get(page)).form(f"{page}/start").fields, "seen": seen}
+        sent = await officer.ask("POST", f"{page}/start", form)
+        assert sent.status == HTTPStatus.CONFLICT, seen
 
 
 async def test_a_refusal_seems_to_have_the_time_of_an_extension(officer: Visitor) -> None:
