@@ -84,10 +84,11 @@ class Shown:
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """An answer: a redirect (303) to another page, which shows the message ``said`` once."""
+    """An answer: a redirect (303) to another page, which shows the message ``said`` once. ``entered``: the reference of what was entered."""
 
     to: str
     said: str = ""
+    entered: str = ""
 
 
 Answer = Shown | Moved | web.StreamResponse

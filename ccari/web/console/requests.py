@@ -100,7 +100,8 @@ async def blank(visit: Visit) -> Answer:
 async def enter(visit: Visit) -> Answer:
     """Register the request, with its immediate effect."""
     reference = (await api.add(visit.ask)).content.reference
-    return Moved(f"{PATH}/requests/{reference}", visit.words("requests.entered", reference=reference))
+    said = visit.words("requests.entered", reference=reference)
+    return Moved(f"{PATH}/requests/{reference}", said, entered=reference)
 
 
 async def one(visit: Visit) -> Answer:

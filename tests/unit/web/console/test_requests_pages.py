@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import escape
@@ -21,8 +22,9 @@ from ccari.ports.subjects import ANSWER_LANGUAGES
 from ccari.recordings.evidence.keys import SigningKeys
 from ccari.recordings.evidence.verifying import verify
 from ccari.store.opened import Store
-from ccari.web.console import letters
+from ccari.web.console import letters, once
 from ccari.web.console.letters import Outcome
+from ccari.web.console.words import CATALOGUES
 from ccari.web.front import Front
 from tests.unit.store import made
 from tests.unit.store.made import POLICY
@@ -101,6 +103,30 @@ async def test_a_form_that_is_sent_twice_is_entered_twice(officer: Visitor) -> N
     assert (await officer.ask("POST", NEW, {**form, "once": ""})).status == HTTPStatus.BAD_REQUEST
     refused = await officer.ask("POST", NEW, {**form, "number": "12"})
     assert refused.form(NEW).fields["once"] != form["once"]
+
+
+@pytest.mark.parametrize("language", ["en", "pl"])
+async def test_whose_connection_broke_reads_that_nothing_was_entered_and_enters_it_again(
+    officer: Visitor, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    officer.language = language
+    form = {
+        **(await officer.get(NEW)).form(NEW).fields,
+        "right": "access", "number": AS_WRITTEN, "controller": "acme", "note": "letter 7",
+    }  # fmt: skip
+    entered_as = (await officer.ask("POST", NEW, form, follow=False)).headers["location"]
+    later = time.time() + once.DOUBLE_CLICK_SECONDS + 1
+    monkeypatch.setattr(once, "time", lambda: later)
+    # the browser has shown only that the connection was lost, and the officer loads the page again
+    reloaded = await officer.ask("POST", NEW, form)
+    reference = entered_as.rpartition("/")[2]
+    told = CATALOGUES[language].said_of(
+        f"{reference} was entered with this form before: nothing was done now"
+    )
+    assert reloaded.status == HTTPStatus.CONFLICT
+    assert told in reloaded.words
+    assert "letter 7" in reloaded.text
+    assert (await officer.get(entered_as.replace("000001", "000002"))).status == HTTPStatus.NOT_FOUND
 
 
 async def test_a_step_that_is_sent_twice_is_refused_the_second_time(officer: Visitor, store: Store) -> None:

@@ -69,9 +69,9 @@ async def test_a_bar_that_was_lifted_since_is_said_to_stand_when_its_form_is_sen
     later = time.time() + once.DOUBLE_CLICK_SECONDS + 1
     monkeypatch.setattr(once, "time", lambda: later)
     again = await officer.ask("POST", ADD, form)
-    assert again.status == HTTPStatus.BAD_REQUEST
+    assert again.status == HTTPStatus.CONFLICT
     assert "is now barred" not in again.words
-    assert "reload the page" in again.words
+    assert "carried out when it was first sent: nothing was done now" in again.words
 
 
 async def test_a_restriction_is_lifted_by_whoever_was_not_told_of_the_duty_before(officer: Visitor) -> None:
