@@ -31,10 +31,11 @@ class Counted:
 
 @dataclass(frozen=True, slots=True)
 class Due:
-    """Open requests: all of them, the overdue ones, and those due within the next seven days (``soon``)."""
+    """Open requests: all of them, the overdue ones, those due today, and those due in the seven days after it (``soon``)."""
 
     open: int = 0
     overdue: int = 0
+    today: int = 0
     soon: int = 0
 
 

@@ -19,7 +19,8 @@ WHERE received_at >= $1 AND ($2::text[] IS NULL OR controller = ANY ($2)) GROUP 
 -- name: count_due
 -- $1 to $3: as of local_today; $5: within how many days a request is due soon.
 SELECT count(*) AS open, count(*) FILTER (WHERE r.due < local.today) AS overdue,
-       count(*) FILTER (WHERE r.due - local.today BETWEEN 0 AND $5) AS soon
+       count(*) FILTER (WHERE r.due = local.today) AS today,
+       count(*) FILTER (WHERE r.due - local.today BETWEEN 1 AND $5) AS soon
 FROM rights_requests r
 /* local_today */
 WHERE r.closed_at IS NULL AND ($4::text[] IS NULL OR r.controller = ANY ($4))

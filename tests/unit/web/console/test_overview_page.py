@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from ccari.policy.deadlines import local_day
 from ccari.policy.rights import Right
 from ccari.ports.access import Role
 from ccari.store.opened import Store
@@ -66,6 +67,24 @@ async def test_a_call_or_a_right_is_not_counted_or_counted_for_somebody_else(
     assert "portability 1" in week
     assert "access 1" not in week
     assert "busy 1" not in week
+
+
+async def test_what_is_due_today_is_hidden_among_what_is_due_in_a_week(
+    api: Api, visitor: Visitor, store: Store
+) -> None:
+    today = local_day(datetime.now(UTC), "PL")
+    for count, days in enumerate((-1, 0, 1, 7, 8), 1):
+        for _ in range(count):
+            await added(store, due=today + timedelta(days=days))
+    await signed_in(api, visitor, Role.DPO)
+    seen = (await visitor.get(OVERVIEW)).words
+    told = [
+        f"overdue ▲ {overdue} of 15 open Requests due today ◆ {now} of 15 open "
+        f"Requests due from tomorrow, within 7 days {soon} of 15 open"
+        # midnight may have come meanwhile
+        for overdue, now, soon in ((1, 2, 7), (3, 3, 9))
+    ]
+    assert any(each in seen for each in told), seen
 
 
 async def test_who_hangs_up_in_the_middle_of_the_notice_has_not_answered(
