@@ -34,7 +34,7 @@ def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncCo
     settings, metrics = parts.settings, parts.metrics
     app = application(
         checks(link, parts.store.database, calls),
-        _front(parts, calls if link is not None else None),
+        _front(parts, link, calls),
         rates=_rates(settings),
         meter=metrics,
         exposition=metrics,
@@ -42,7 +42,7 @@ def http(parts: Parts, link: Link | None, calls: Switchboard) -> AbstractAsyncCo
     return serve_http(settings.http.listen, app)
 
 
-def _front(parts: Parts, calls: Switchboard | None) -> Front:
+def _front(parts: Parts, link: Link | None, calls: Switchboard) -> Front:
     settings, store, secrets = parts.settings, parts.store, parts.secrets
     folder = settings.recordings_dir
     return Front(
@@ -86,8 +86,9 @@ def _front(parts: Parts, calls: Switchboard | None) -> Front:
         accesses=store.accesses,
         overview=store.overview,
         installed=installed(settings),
-        placing=calls,
-        voicing=calls,
+        placing=calls if link is not None else None,
+        voicing=calls if link is not None else None,
+        linked=link.connected.is_set if link is not None else lambda: True,
     )
 
 

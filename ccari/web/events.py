@@ -24,6 +24,7 @@ HEARTBEAT_SECONDS = 15.0
 #: A client that does not read for this long has gone.
 WRITE_SECONDS = 10.0
 #: How soon a browser reconnects, in milliseconds.
+_STILL_HERE = ": still here\n\n"
 _RETRY_MS = 3000
 #: Concurrent streams: in all, per token, and per token and agent.
 MOST_STREAMS, MOST_STREAMS_OF_ONE, MOST_STREAMS_EACH = 500, 450, 5
@@ -120,12 +121,12 @@ class Streams:
 
     async def stream(
         self, ask: Ask[Ports], watch: Watching[_T], event_of: Callable[[_T], str | None], *, every: float = 0.0,
-        beat: str = ": still here\n\n",
+        beat: Callable[[], str] = lambda: _STILL_HERE,
     ) -> web.StreamResponse:  # fmt: skip
         """Send an event for each change, until the client goes, the token is revoked, or the service stops.
 
         ``event_of``: the event for a change; None if the bearer may not see it. ``every``: for how many seconds a look-up of the token is
-        valid for later events. ``beat``: what is sent at each heartbeat.
+        valid for later events. ``beat``: gives what is sent at a heartbeat.
         """
         response = web.StreamResponse(
             headers={
@@ -154,7 +155,7 @@ class Streams:
                     if not await _still_good(ask):
                         break
                     checked = now()
-                text = beat if is_quiet else None
+                text = beat() if is_quiet else None
                 if coming.done():
                     text, coming = event_of(coming.result()) or text, asyncio.create_task(watch.next())
                 if text is not None:

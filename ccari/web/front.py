@@ -3,7 +3,7 @@
 Each handler says in its signature which of the ports it may touch.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Generic, Protocol, TypeVar
@@ -89,7 +89,8 @@ class NumberPorts(Ports, Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Front:
-    """All the ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run.
+    """All the ports that the API answers from. ``placing``: None if calls cannot be placed; ``voicing``: None if no calls are run; ``linked``:
+    False while Asterisk is away, so that ``live`` lacks the calls that go on there.
 
     ``installed``: what records of processing say of this installation.
     ``secrets``: the same as ``vouched`` without its check, for the gate, whose query for the facts also returns which secrets there are.
@@ -126,6 +127,7 @@ class Front:
     installed: Installed
     placing: Placing | None
     voicing: Voicing | None = None
+    linked: Callable[[], bool] = lambda: True
 
 
 _Ports_co = TypeVar("_Ports_co", bound=Ports, covariant=True)

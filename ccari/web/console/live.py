@@ -158,17 +158,22 @@ class LivePages:
         self, visit: Visit, watch: Gathered | OfAgent, render: Callable[[], str]
     ) -> web.StreamResponse:
         """Send the output of ``render`` at each change, if it differs from the last."""
-        last = ""
+        last, linked = "", visit.ask.front.linked()
 
         def event_of(_: None) -> str | None:
-            nonlocal last
-            text = render()
+            nonlocal last, linked
+            text, linked = render(), visit.ask.front.linked()
             if text == last:
                 return None
             last = text
             return _event(text)
 
-        return await self._streams.stream(visit.ask, watch, event_of, every=RECHECK_SECONDS, beat=BEAT)
+        def beat() -> str:
+            # that Asterisk is away changes no call on the board if there is none
+            moved = visit.ask.front.linked() is not linked
+            return (event_of(None) if moved else None) or BEAT
+
+        return await self._streams.stream(visit.ask, watch, event_of, every=RECHECK_SECONDS, beat=beat)
 
 
 async def voice(visit: Visit) -> Answer:
@@ -191,13 +196,15 @@ def _held(visit: Visit) -> bool:
 
 def _calls_in_progress(visit: Visit) -> Mapping[str, Any]:
     calls = [call for call in visit.ask.front.live.now() if visit.ask.bearer.sees(call.controller)]
-    return {"calls": calls[:MOST_SHOWN], "count": len(calls)}
+    return {"calls": calls[:MOST_SHOWN], "count": len(calls), "linked": visit.ask.front.linked()}
 
 
 def _agents_calls(visit: Visit) -> Mapping[str, Any]:
     cards = {card.call_id: card for card in visit.session.cards}
     calls = [(call, cards.get(call.call_id)) for call in _own_calls(visit)]
-    return {"calls": calls, "csrf": visit.session.csrf, "rights": _RIGHTS, "agent": _agent(visit)}
+    return {
+        "calls": calls, "csrf": visit.session.csrf, "rights": _RIGHTS, "agent": _agent(visit), "linked": visit.ask.front.linked(),
+    }  # fmt: skip
 
 
 def _own_calls(visit: Visit) -> Sequence[LiveCall]:

@@ -24,6 +24,7 @@ from ccari.store.opened import Store
 from ccari.web.console import rendering
 from ccari.web.console.live import BEAT, GATHER_SECONDS
 from ccari.web.console.rendering import ASSETS
+from ccari.web.console.words import CATALOGUES
 from ccari.web.events import HEARTBEAT_SECONDS, Streams
 from ccari.web.front import Front
 from tests.unit.web.api import NUMBER, Api, front_over, serving
@@ -105,6 +106,29 @@ async def test_a_call_in_progress_is_not_shown_or_shown_to_others(floor: Floor) 
         assert str(foreign.call_id) not in first + then
         board(floor.front).put(replace(mine, stage="closed"))
         assert "There are no calls in progress." in await fragment(stream)
+
+
+@pytest.mark.parametrize(("page", "role", "agent"), [(LIVE, Role.OPS, None), (AGENT, Role.AGENT, "anna")])
+async def test_while_asterisk_is_away_the_page_says_that_there_are_no_calls(
+    store: Store, tmp_path: Path, page: str, role: Role, agent: str | None
+) -> None:
+    linked = True
+    front = replace(await front_over(store, tmp_path), linked=lambda: linked)
+    words = CATALOGUES["en"]
+    none, unlinked = (words(f"{page.rpartition('/')[2]}.{each}") for each in ("none", "unlinked"))
+    async with serving(store, front, streams=Streams(heartbeat=0.05)) as api, browser() as session:
+        floor = Floor(api, front, Voices(), Visitor(api.url, session))
+        await signed_in(api, floor.visitor, role, agent=agent)
+        assert none in (await floor.visitor.get(page)).words
+        async with watching(floor, page) as stream:
+            assert none in await fragment(stream)
+            linked = False
+            while (told := await block(stream)) == BEAT.strip():
+                pass
+            assert told is not None
+            assert (unlinked in told, none in told) == (True, False)
+        seen = (await floor.visitor.get(page)).words
+        assert (unlinked in seen, none in seen) == (True, False)
 
 
 @pytest.fixture
