@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from functools import partial
 from http import HTTPStatus
 from types import MappingProxyType
-from urllib.parse import SplitResult, urlsplit
+from urllib.parse import SplitResult, parse_qs, quote, urlsplit
 
 from aiohttp import hdrs, web
 
@@ -133,10 +133,12 @@ async def language(request: web.Request) -> web.Response:
     """Set the language that was chosen, and redirect to the page on which it was chosen."""
     code = request.match_info["code"]
     came_from = _came_from(request)
-    path = _ours(came_from.path)
-    # keep the filters of a list
-    filters = f"?{came_from.query}" if path and _FILTERS.fullmatch(came_from.query) else ""
-    response = redirect(f"{path or PATH}{filters}")
+    if came_from.path == SIGN_IN:
+        back = _ours(parse_qs(came_from.query).get("back", [""])[0])
+        response = redirect(f"{SIGN_IN}?back={quote(back)}" if back else SIGN_IN)
+    else:
+        # keep the filters of a list
+        response = redirect(_ours(came_from._replace(scheme="", netloc="", fragment="").geturl()) or PATH)
     if code in LANGUAGES:
         _set_cookie(request, response, LANGUAGE_COOKIE, code, _YEAR_SECONDS)
     return response
@@ -163,8 +165,12 @@ def _form(
     return response
 
 
-def _ours(path: str) -> str:
-    return path if _OURS.fullmatch(path) and not path.startswith(SIGN_IN) else ""
+def _ours(there: str) -> str:
+    """The path of a page, with the filters of a list if they are plain; "" if it is not a page of ours."""
+    path, _, query = there.partition("?")
+    if not _OURS.fullmatch(path) or path.startswith(SIGN_IN):
+        return ""
+    return there if _FILTERS.fullmatch(query) else path
 
 
 def _set_cookie(

@@ -252,10 +252,13 @@ def redirect(to: str, status: HTTPStatus = HTTPStatus.SEE_OTHER) -> web.Response
 
 
 def to_sign_in(request: web.Request) -> web.Response:
-    """A redirect to sign in. Afterwards the browser returns to the page. The form is not carried out, and the page says so. A small form
+    """A redirect to sign in. Afterwards the browser returns to the page, with its filters. The form is not carried out, and the page says so. A small form
     is sent along, and so the words written in it: see :class:`signing_in.Entrance`.
     """
-    back = f"back={quote(request.path)}"
+    filters = (
+        f"?{query}" if (query := request.rel_url.raw_query_string) and request.method == hdrs.METH_GET else ""
+    )
+    back = f"back={quote(request.path + filters)}"
     if request.method == hdrs.METH_GET:
         return redirect(f"{SIGN_IN}?{back}" if request.path != PATH else SIGN_IN)
     if request.path == SIGN_OUT:

@@ -97,7 +97,6 @@ async def test_who_signs_in_is_sent_to_another_site(api: Api, visitor: Visitor) 
         "https://evil.example/console",
         "/console/..//evil",
         "/v1/calls",
-        "/console?x=1",
     ):
         form = (await visitor.get(SIGN_IN)).form(SIGN_IN)
         sent = {**form.fields, "token": await api.of(Role.DPO), "back": back}
@@ -231,6 +230,8 @@ async def test_what_somebody_wrote_for_an_hour_is_lost_with_their_session(
     )
     assert (sent.status, sent.url) == (HTTPStatus.OK, SIGN_IN)
     assert words("sign_in.lost_kept") in sent.words
+    # whoever follows a link here would lose what they are promised
+    assert "/console/language/" not in sent.text
     for wrong in ("ccari_wrong", token):
         entrance = sent.form(SIGN_IN).fields
         assert "100 001" not in sent.text
@@ -270,6 +271,35 @@ async def test_what_was_written_is_lost_if_somebody_signed_in_again_in_another_t
         "POST", form.action, {**sent.form(form.action).fields, "reason": "for the claim"}
     )
     assert "is now: refused" in again.words
+
+
+async def test_the_filters_of_a_list_are_lost_with_the_session(api: Api, visitor: Visitor) -> None:
+    token = await api.token(Role.DPO)
+    for path, then in (
+        (f"{REQUESTS}?right=access&open=true", f"{REQUESTS}?right=access&open=true"),
+        (f"{REQUESTS}?right=//elsewhere.example", REQUESTS),
+    ):
+        asked = await visitor.get(path)
+        assert asked.url == SIGN_IN
+        entrance = asked.form(SIGN_IN).fields
+        moved = await visitor.ask("POST", SIGN_IN, {**entrance, "token": token}, follow=False)
+        assert moved.headers["location"] == then
+        visitor.session.cookie_jar.clear()
+
+
+async def test_who_looks_up_a_number_in_an_old_tab_is_told_that_they_may_not(
+    api: Api, visitor: Visitor
+) -> None:
+    await signed_in(api, visitor, Role.DPO)
+    find = "/console/subjects"
+    form = (await visitor.get(find)).form(find).fields
+    await signed_in(api, visitor, Role.DPO)
+    sent = await visitor.ask("POST", find, {**form, "number": "600 100 001", "why": "complaint 7"})
+    assert sent.status == HTTPStatus.FORBIDDEN
+    assert "You are not allowed" not in sent.words
+    assert "an earlier session" in sent.words
+    assert "complaint 7" in sent.words
+    assert f'href="{find}">Back to the form' in sent.text
 
 
 async def test_who_signs_in_again_leaves_a_session_behind(api: Api, visitor: Visitor) -> None:
@@ -392,7 +422,9 @@ async def test_what_a_form_has_made_cannot_be_loaded_anew_or_read_in_another_lan
     assert (made.status, made.url) == (HTTPStatus.OK, "/console/suppressions")
     narrowed = f"{REQUESTS}?right=erasure&open=true"
     for referer, location in (
-        (narrowed, narrowed), (f"{REQUESTS}?x=<b>", REQUESTS), (f"{SIGN_IN}?back=/console", "/console"),
+        (narrowed, narrowed), (f"{REQUESTS}?x=<b>", REQUESTS), (SIGN_IN, SIGN_IN),
+        (f"{SIGN_IN}?lost=true&back=/console/calls", f"{SIGN_IN}?back=/console/calls"),
+        (f"{SIGN_IN}?back=https://elsewhere.example/console", SIGN_IN), (f"{SIGN_IN}?back=//elsewhere.example", SIGN_IN),
     ):  # fmt: skip
         moved = await visitor.get(switch, headers={"referer": f"{visitor.url}{referer}"}, follow=False)
         assert moved.headers["location"] == location
