@@ -61,6 +61,7 @@ class Seen:
     def words(self) -> str:
         """What one reads, in one line."""
         text = re.sub(r"<(style|script|title).*?</\1>", " ", self.text, flags=re.DOTALL)
+        text = re.sub(r"</?bdi>", "", text)
         return " ".join(re.sub(r"<[^>]+>", " ", text).split())
 
 

@@ -68,7 +68,7 @@ async def test_who_works_at_night_does_not_read_that_the_database_is_away_or_wha
     async with without(store, "calls"):
         seen = await night.get("/console/calls")
     assert seen.status == HTTPStatus.SERVICE_UNAVAILABLE
-    assert words.said_of("the database is not available at present")[1:] in seen.words
+    assert words.said_of("the database is not available at present") in seen.words
     assert words("trouble.again") in seen.words
     assert words("menu.live") in seen.words
 
