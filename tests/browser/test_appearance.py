@@ -2,6 +2,7 @@
 
 import re
 from itertools import product
+from typing import Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -157,6 +158,26 @@ async def test_the_list_of_requests_breaks_words_or_scrolls_sideways(
         await pictures(page, f"requests-{width}-pl")
         assert not await scrolls_sideways(page)
         assert await page.evaluate(BROKEN) == []
+    await page.context.close()
+
+
+@pytest.mark.parametrize(
+    ("media", "width"),
+    # what A4 leaves between the margins of browsers, at 96 pixels an inch
+    [("screen", 768), ("print", 718)],
+    ids=["tablet, or 1280 pixels enlarged", "paper"],
+)
+async def test_a_list_breaks_words_or_is_cut_off(
+    opened: Opened, url: str, pictures: Pictures, media: Literal["screen", "print"], width: int
+) -> None:
+    page = await opened(width=width, language="pl")
+    await page.emulate_media(media=media)
+    for path in ("requests", "calls", "recordings", "suppressions", "campaigns"):
+        await page.goto(f"{url}/console/{path}")
+        await pictures(page, f"{path}-{media}-{width}")
+        assert not await scrolls_sideways(page), path
+        # a reference may be broken at its hyphens
+        assert [each for each in await page.evaluate(BROKEN) if "-" not in each] == [], path
     await page.context.close()
 
 

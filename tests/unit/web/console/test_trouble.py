@@ -54,7 +54,7 @@ async def test_whoever_may_not_see_a_page_or_mistypes_it_has_no_menu_and_reads_w
         assert words("menu.live") in seen.words, path
         assert words("menu.requests") not in seen.words, path
         assert words("trouble.unchanged") not in seen.words, path
-        assert seen.form("/console/sign-out"), path
+        assert seen.form("/console/sign-out").fields["csrf"], path
     night.session.cookie_jar.clear()
     assert words("menu.live") not in (await night.get("/console/nothing")).words
 
