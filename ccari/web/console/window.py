@@ -283,7 +283,9 @@ def trouble_page(
             refusal = problems.of_error(error)
     status = HTTPStatus(refusal.status)
     # the database may have carried it out before its answer was lost
-    lost = isinstance(error, StoreError) or status == HTTPStatus.INTERNAL_SERVER_ERROR
+    lost = status == HTTPStatus.INTERNAL_SERVER_ERROR or (
+        status == HTTPStatus.SERVICE_UNAVAILABLE and isinstance(error, StoreError)
+    )
     fields = {
         **_frame(session, request), "status": status, "detail": "; ".join(fault.text for fault in _faults(words, refusal)),
         "sent": request.method == hdrs.METH_POST, "unsure": lost and request.get(_BEGUN, False), "written": written,

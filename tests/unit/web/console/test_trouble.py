@@ -84,6 +84,9 @@ async def test_what_an_officer_wrote_is_lost_because_the_database_is_away(
     assert sent.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert "It is needed:\n&lt;b&gt;for the claim&lt;/b&gt;" in sent.text
     assert "Nothing was changed" in sent.words
+    # whoever hears the page hears this first
+    assert "<title>The service cannot answer at present · ccari" in sent.text
+    assert "autofocus>The service cannot answer at present</h1>" in sent.text
     # reloading the page sends it again
     assert "is now: refused" in (await officer.ask("POST", form.action, written)).words
 
