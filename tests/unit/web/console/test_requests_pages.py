@@ -367,6 +367,16 @@ async def test_a_step_that_the_law_forbids_is_taken_or_what_was_written_is_lost(
     assert escape(MARKUP) in wrong.text.replace("&#34;", "&quot;").replace("&#39;", "&#x27;")
 
 
+@pytest.mark.parametrize("path", ["requests?reference=4", "calls?since=x", "requests?open=perhaps"])
+async def test_a_wrong_filter_is_named_in_english_to_a_polish_officer(officer: Visitor, path: str) -> None:
+    officer.language = "pl"
+    seen = await officer.get(f"/console/{path}")
+    field = path.partition("?")[2].partition("=")[0]
+    assert seen.status == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert f"{CATALOGUES['pl']('field.' + field)}: " in seen.words
+    assert f"{field}:" not in seen.words
+
+
 async def test_a_request_is_entered_that_cannot_be(officer: Visitor) -> None:
     filled = {"right": "erasure", "number": AS_WRITTEN, "controller": "acme"}
     for change, label in (
