@@ -10,7 +10,7 @@ from ccari.ports.access import Role
 from ccari.store.opened import Store
 from ccari.web.console.words import CATALOGUES
 from tests.unit.web.api import NUMBER, Api
-from tests.unit.web.console.browsing import Visitor, signed_in
+from tests.unit.web.console.browsing import SIGN_IN, Visitor, signed_in
 
 REQUESTS = "/console/requests"
 
@@ -84,11 +84,23 @@ async def test_what_an_officer_wrote_is_lost_because_the_database_is_away(
     assert sent.status == HTTPStatus.SERVICE_UNAVAILABLE
     assert "It is needed:\n&lt;b&gt;for the claim&lt;/b&gt;" in sent.text
     assert "Nothing was changed" in sent.words
+    # whoever follows a link here would lose it
+    assert "/console/language/" not in sent.text
     # whoever hears the page hears this first
     assert "<title>The service cannot answer at present · ccari" in sent.text
     assert "autofocus>The service cannot answer at present</h1>" in sent.text
     # reloading the page sends it again
     assert "is now: refused" in (await officer.ask("POST", form.action, written)).words
+
+
+async def test_nobody_can_leave_while_the_database_is_away(officer: Visitor, store: Store) -> None:
+    out = (await officer.get(REQUESTS)).form("/console/sign-out")
+    session = {"cookie": f"ccari_session={officer.cookie}"}
+    async with without(store, "access_tokens"):
+        forged = await officer.ask("POST", out.action, {**out.fields, "csrf": "guessed"})
+        assert forged.status == HTTPStatus.FORBIDDEN
+        assert (await officer.ask("POST", out.action, out.fields)).url == SIGN_IN
+    assert (await officer.get(REQUESTS, headers=session)).url == SIGN_IN
 
 
 async def test_another_site_has_its_words_shown_here(officer: Visitor, store: Store) -> None:
