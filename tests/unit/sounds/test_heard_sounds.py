@@ -111,6 +111,7 @@ class Desk:
 def _waits_as_long_as_it_takes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The tests are about what is copied, not about how busy a machine is."""
     monkeypatch.setattr("ccari.sounds.copies.KEEP_SECONDS", 60.0)
+    monkeypatch.setattr("ccari.sounds.prompter.ANSWER_SECONDS", 60.0)
 
 
 @pytest.fixture
