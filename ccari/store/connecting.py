@@ -17,7 +17,7 @@ import asyncpg
 from ccari.config import PASSWORD_FILE, password_in
 from ccari.errors import ConfigError, StoreError, why
 from ccari.own_threads import OwnThreads
-from ccari.store import moments, text_order, timelines
+from ccari.store import arrays, moments, text_order, timelines
 from ccari.tasks import started
 
 Connection = asyncpg.Connection
@@ -190,6 +190,7 @@ async def _connect(
         refuse_unwritable(connection)
         async with asyncio.timeout(CONNECT_SECONDS):
             await moments.read_all(connection)
+            arrays.know(connection)
             try:
                 with text_order.refused():
                     await connection.execute(
